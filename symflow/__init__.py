@@ -1,0 +1,81 @@
+"""symflow: how well does gradient flow describe gradient descent?  Formulas, bounds and high-precision ground truth."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Name -> module that defines it.  Imported on first use, so that `import symflow` and commands that need no JAX stay
+# fast.
+_EXPORTS = {
+    "Problem": "symflow.problem",
+    "load_problem": "symflow.problem",
+    "FullyConnected": "symflow.symbolic.network",
+    "Objective": "symflow.symbolic.objective",
+    "expression_objective": "symflow.symbolic.objective",
+    "network_objective": "symflow.symbolic.network",
+    "moment_form": "symflow.symbolic.moments",
+    "loss": "symflow.symbolic.derived",
+    "gradient": "symflow.symbolic.derived",
+    "gradient_flow": "symflow.symbolic.derived",
+    "hessian": "symflow.symbolic.derived",
+    "hessian_form": "symflow.symbolic.derived",
+    "hessian_vector_product": "symflow.symbolic.derived",
+    "directional_derivative": "symflow.symbolic.derived",
+    "cite": "symflow.symbolic.citations",
+    "evaluate_exact": "symflow.compile.objects",
+    "evaluate_mpmath": "symflow.compile.objects",
+    "to_jax": "symflow.compile.jax",
+    "solve_flow": "symflow.trajectory.flow",
+    "solve_field": "symflow.trajectory.flow",
+    "Trajectory": "symflow.trajectory.trajectory",
+    "descend": "symflow.trajectory.descent",
+    "deviation": "symflow.analysis.deviation",
+    "SymflowError": "symflow.errors",
+    "ProblemError": "symflow.errors",
+    "ComputationError": "symflow.errors",
+    "BudgetError": "symflow.errors",
+}
+
+if TYPE_CHECKING:
+    from symflow.analysis.deviation import deviation as deviation
+    from symflow.compile.jax import to_jax as to_jax
+    from symflow.compile.objects import evaluate_exact as evaluate_exact
+    from symflow.compile.objects import evaluate_mpmath as evaluate_mpmath
+    from symflow.errors import BudgetError as BudgetError
+    from symflow.errors import ComputationError as ComputationError
+    from symflow.errors import ProblemError as ProblemError
+    from symflow.errors import SymflowError as SymflowError
+    from symflow.problem import Problem as Problem
+    from symflow.problem import load_problem as load_problem
+    from symflow.symbolic.citations import cite as cite
+    from symflow.symbolic.derived import directional_derivative as directional_derivative
+    from symflow.symbolic.derived import gradient as gradient
+    from symflow.symbolic.derived import gradient_flow as gradient_flow
+    from symflow.symbolic.derived import hessian as hessian
+    from symflow.symbolic.derived import hessian_form as hessian_form
+    from symflow.symbolic.derived import hessian_vector_product as hessian_vector_product
+    from symflow.symbolic.derived import loss as loss
+    from symflow.symbolic.moments import moment_form as moment_form
+    from symflow.symbolic.network import FullyConnected as FullyConnected
+    from symflow.symbolic.network import network_objective as network_objective
+    from symflow.symbolic.objective import Objective as Objective
+    from symflow.symbolic.objective import expression_objective as expression_objective
+    from symflow.trajectory.descent import descend as descend
+    from symflow.trajectory.flow import solve_field as solve_field
+    from symflow.trajectory.flow import solve_flow as solve_flow
+    from symflow.trajectory.trajectory import Trajectory as Trajectory
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'symflow' has no attribute {name!r}")
+    value = getattr(import_module(_EXPORTS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*_EXPORTS, "__version__"])

@@ -1,0 +1,148 @@
+"""Programs as JAX functions in float64: they work under jit, vmap and grad."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from symflow.compile.interpret import interpret
+from symflow.symbolic.derived import Derived
+from symflow.symbolic.nodes import Input
+from symflow.symbolic.objective import Objective
+
+
+class JaxArithmetic:
+    """Arrays of one floating-point dtype."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+
+    def constant(self, value: Fraction, shape: tuple[int, ...]) -> jax.Array:
+        return jnp.full(shape, float(value), dtype=self.dtype)
+
+    def identity(self, size: int) -> jax.Array:
+        return jnp.eye(size, dtype=self.dtype)
+
+    def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[Any]) -> jax.Array:
+        total: Any = None
+        for c, x in zip(coefficients, arrays, strict=True):
+            term = x if c == 1 else (-x if c == -1 else x * float(c))
+            total = term if total is None else total + term
+        return total
+
+    def einsum(self, subscripts: str, arrays: Sequence[Any]) -> jax.Array:
+        return jnp.einsum(subscripts, *arrays, precision=jax.lax.Precision.HIGHEST)
+
+    def broadcast(self, array: Any, positions: Sequence[int], shape: tuple[int, ...]) -> jax.Array:
+        return jnp.broadcast_to(jnp.expand_dims(array, tuple(positions)), shape)
+
+    def gate(self, z: Any, alpha: Fraction, alpha_bar: Fraction) -> jax.Array:
+        one = jnp.asarray(float(alpha), self.dtype)
+        return jnp.where(z >= 0, one, jnp.asarray(float(alpha_bar), self.dtype))
+
+    def function(self, name: str, x: Any, exponent: Fraction | None) -> jax.Array:
+        if name == "power":
+            assert exponent is not None
+            return x**exponent.numerator if exponent.denominator == 1 else x ** float(exponent)
+        return {"exp": jnp.exp, "log": jnp.log, "sin": jnp.sin, "cos": jnp.cos}[name](x)
+
+
+def bound_data(objective: Objective, dtype: Any) -> dict[Input, np.ndarray]:
+    """The objective's data rounded to floats."""
+    return {x: np.asarray(a, dtype=dtype) for x, a in objective.data.items()}
+
+
+def _unflatten(objective: Objective, inputs: Sequence[Input], flat: Any) -> dict[Input, Any]:
+    return {w: flat[where].reshape(s) for w, (where, s) in zip(inputs, objective.slices(), strict=True)}
+
+
+def _assemble(derived: Derived, outputs: Mapping[str, Any]) -> Any:
+    arrays = list(outputs.values())
+    if derived.shape == "scalar":
+        return arrays[0]
+    if derived.shape == "vector":
+        return jnp.concatenate([a.reshape(-1) for a in arrays])
+    sizes = [where.stop - where.start for where, _ in derived.objective.slices()]
+    blocks: dict[tuple[int, int], Any] = {}
+    pairs = [(j, k) for k in range(len(sizes)) for j in range(k + 1)]
+    for (j, k), block in zip(pairs, arrays, strict=True):
+        blocks[j, k] = block.reshape(sizes[j], sizes[k])
+        blocks[k, j] = blocks[j, k].T
+    rows = [jnp.concatenate([blocks[j, k] for k in range(len(sizes))], axis=1) for j in range(len(sizes))]
+    return jnp.concatenate(rows, axis=0)
+
+
+def to_jax(
+    derived: Derived | Objective, *, data: Literal["constants", "arguments"] = "constants", dtype: Any = np.float64
+) -> Callable[..., jax.Array]:
+    """Compiles a derived result into a JAX function of theta (and a direction, where it has one).
+
+    The function takes theta of shape (P,), then the direction of shape (P,) if the result is a form in a direction,
+    then, with ``data="arguments"``, a dict from the names of the data inputs to arrays.  It returns a scalar, (P,) or
+    (P, P) array of `dtype`, and works under `jax.jit`, `jax.vmap` and `jax.grad`.  Called directly it computes in
+    float64 whatever the global setting; under a transformation JAX's x64 mode must be on, and float32 is refused
+    rather than silently used.
+
+    Args:
+        derived: a result of `gradient`, `hessian`, ...; an objective stands for its loss.
+        data: whether the objective's data are compiled in, or passed at each call.
+        dtype: another floating-point type, if that is what you ask for.
+
+    Raises:
+        TypeError: when called with an array of another dtype.
+        ValueError: when data are needed that the objective has not.
+    """
+    if isinstance(derived, Objective):
+        from symflow.symbolic.derived import loss
+
+        derived = loss(derived)
+    result: Derived = derived
+    dtype = np.dtype(dtype)
+    arithmetic = JaxArithmetic(dtype)
+    objective, program = result.objective, result.program
+    constants = bound_data(objective, dtype) if data == "constants" else {}
+    by_name = {x.name: x for x in objective.data_inputs}
+    count = objective.parameter_count
+
+    def check(name: str, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            value = np.asarray(value, dtype=dtype)
+        if np.dtype(value.dtype) != dtype:
+            raise TypeError(
+                f"{name} must be {dtype.name}, got {np.dtype(value.dtype).name}; pass {dtype.name} arrays, and under "
+                "jit, vmap or grad turn on JAX's 64-bit mode (with jax.enable_x64(True): ...)"
+            )
+        if tuple(value.shape) != (count,):
+            raise ValueError(f"{name} must have shape ({count},), got {tuple(value.shape)}; use vmap for batches")
+        return value
+
+    def run(flat: tuple[Any, ...], arrays: Mapping[str, Any]) -> Any:
+        values: dict[Input, Any] = {x: jnp.asarray(a, dtype) for x, a in constants.items()}
+        values |= {by_name[name]: jnp.asarray(a, dtype) for name, a in arrays.items()}
+        values |= _unflatten(objective, objective.parameters, flat[0])
+        if result.directions:
+            values |= _unflatten(objective, result.directions, flat[1])
+        return _assemble(result, interpret(program, values, arithmetic))
+
+    compiled = jax.jit(run)
+    vectors = 1 + bool(result.directions)
+    expected = vectors + (data == "arguments")
+
+    def function(*args: Any) -> jax.Array:
+        if len(args) != expected:
+            raise TypeError(f"this {result.kind} takes {expected} arguments, got {len(args)}")
+        flat = tuple(check(n, v) for n, v in zip(("theta", "direction"), args[:vectors], strict=False))
+        arrays = dict(args[vectors]) if data == "arguments" else {}
+        if arrays.keys() - by_name.keys():
+            raise ValueError(f"unknown data {sorted(arrays)}; this objective takes {sorted(by_name)}")
+        with jax.enable_x64(dtype == np.float64 or bool(jax.config.jax_enable_x64)):
+            return compiled(flat, arrays)
+
+    function.__name__ = result.kind.replace(" ", "_").replace("-", "_")
+    function.__doc__ = f"{result.kind} in {dtype.name}; see symflow.to_jax."
+    return function

@@ -1,0 +1,165 @@
+"""Arithmetic over NumPy object arrays: exact rationals, mpmath numbers, SymPy expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from symflow.compile.interpret import interpret
+from symflow.symbolic.derived import Derived
+from symflow.symbolic.nodes import Input
+
+
+@dataclass(frozen=True)
+class ObjectArithmetic:
+    """Arrays of Python numbers of one kind.
+
+    Attributes:
+        lift: turns a rational into a number of this kind.
+        nonnegative: decides z >= 0, or returns None to let `select` build a conditional.
+        select: (z, alpha, alpha_bar) -> the gate's value.
+        functions: elementwise functions by name; "power" takes (x, exponent).
+    """
+
+    lift: Callable[[Fraction], Any]
+    select: Callable[[Any, Fraction, Fraction], Any]
+    functions: Mapping[str, Callable[..., Any]]
+
+    def constant(self, value: Fraction, shape: tuple[int, ...]) -> np.ndarray:
+        array = np.empty(shape, dtype=object)
+        array[...] = self.lift(value)
+        return array
+
+    def identity(self, size: int) -> np.ndarray:
+        array = self.constant(Fraction(0), (size, size))
+        for i in range(size):
+            array[i, i] = self.lift(Fraction(1))
+        return array
+
+    def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
+        total: Any = None
+        for c, x in zip(coefficients, arrays, strict=True):
+            term = x if c == 1 else (-x if c == -1 else x * self.lift(c))
+            total = term if total is None else total + term
+        return np.asarray(total, dtype=object)
+
+    def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(np.einsum(subscripts, *arrays), dtype=object)
+
+    def broadcast(self, array: np.ndarray, positions: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
+        return np.broadcast_to(np.expand_dims(array, tuple(positions)), shape)
+
+    def gate(self, z: np.ndarray, alpha: Fraction, alpha_bar: Fraction) -> np.ndarray:
+        return self._map(lambda v: self.select(v, alpha, alpha_bar), z)
+
+    def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
+        if name not in self.functions:
+            raise TypeError(f"the function {name!r} is not available in this arithmetic; use mpmath or JAX")
+        f = self.functions[name]
+        return self._map(f if exponent is None else lambda v: f(v, exponent), x)
+
+    @staticmethod
+    def _map(f: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
+        array = np.empty(x.shape, dtype=object)
+        for index in np.ndindex(x.shape):
+            array[index] = f(x[index])
+        return array
+
+
+def _rational_power(x: Fraction, exponent: Fraction) -> Fraction:
+    if exponent.denominator != 1:
+        raise TypeError(f"x^({exponent}) is irrational in general; use mpmath or JAX")
+    return x**exponent.numerator
+
+
+EXACT = ObjectArithmetic(
+    lift=lambda q: q,
+    select=lambda z, a, b: a if z >= 0 else b,
+    functions={"power": _rational_power},
+)
+
+
+def mpmath_arithmetic() -> ObjectArithmetic:
+    """mpmath numbers at the precision of the enclosing `mpmath.workdps` block."""
+    import mpmath
+
+    def lift(q: Fraction) -> Any:
+        return mpmath.mpf(q.numerator) / q.denominator
+
+    return ObjectArithmetic(
+        lift=lift,
+        select=lambda z, a, b: lift(a if z >= 0 else b),
+        functions={
+            "exp": mpmath.exp,
+            "log": mpmath.log,
+            "sin": mpmath.sin,
+            "cos": mpmath.cos,
+            "power": lambda x, e: x**e.numerator if e.denominator == 1 else x ** lift(e),
+        },
+    )
+
+
+def split(derived: Derived, vector: Sequence[Any], inputs: Sequence[Input]) -> dict[Input, np.ndarray]:
+    """Cuts a flat vector of P numbers into one array per input (layer 1 first, row-major).
+
+    Raises:
+        ValueError: the vector has not P entries.
+    """
+    flat = np.empty(len(vector), dtype=object)
+    flat[:] = list(vector)
+    expected = derived.objective.parameter_count
+    if len(flat) != expected:
+        raise ValueError(f"theta and directions have P = {expected} entries, got {len(flat)}")
+    return {w: flat[where].reshape(shape) for w, (where, shape) in zip(inputs, derived.objective.slices(), strict=True)}
+
+
+def assemble(derived: Derived, outputs: Mapping[str, np.ndarray]) -> Any:
+    """Joins the outputs of a derived result: a number, a vector of P entries, or a P x P matrix."""
+    arrays = list(outputs.values())
+    if derived.shape == "scalar":
+        return arrays[0][()]
+    if derived.shape == "vector":
+        return np.concatenate([a.reshape(-1) for a in arrays])
+    wheres = [where for where, _ in derived.objective.slices()]
+    size = derived.objective.parameter_count
+    matrix = np.empty((size, size), dtype=object)
+    pairs = [(j, k) for k in range(len(wheres)) for j in range(k + 1)]
+    for (j, k), block in zip(pairs, arrays, strict=True):
+        rows, columns = wheres[j], wheres[k]
+        flat = block.reshape(rows.stop - rows.start, columns.stop - columns.start)
+        matrix[rows, columns] = flat
+        matrix[columns, rows] = flat.T
+    return matrix
+
+
+def _evaluate(derived: Derived, theta: Sequence[Any], directions: Sequence[Any], arithmetic: ObjectArithmetic) -> Any:
+    lift = np.frompyfunc(arithmetic.lift, 1, 1)
+    values = {x: np.asarray(lift(a), dtype=object) for x, a in derived.objective.data.items()}
+    values |= split(derived, theta, derived.objective.parameters)
+    if derived.directions:
+        values |= split(derived, directions, derived.directions)
+    return assemble(derived, interpret(derived.program, values, arithmetic))
+
+
+def evaluate_exact(derived: Derived, theta: Sequence[Fraction], direction: Sequence[Fraction] = ()) -> Any:
+    """The value in exact rationals: a `Fraction`, or an object array of them.
+
+    Raises:
+        TypeError: the program has an irrational function.
+    """
+    return _evaluate(derived, [Fraction(v) for v in theta], [Fraction(v) for v in direction], EXACT)
+
+
+def evaluate_mpmath(derived: Derived, theta: Sequence[Any], direction: Sequence[Any] = (), dps: int = 50) -> Any:
+    """The value in mpmath numbers, computed with `dps` digits (the caller's precision is left alone)."""
+    import mpmath
+
+    def number(v: Any) -> Any:
+        return mpmath.mpf(v.numerator) / v.denominator if isinstance(v, Fraction) else mpmath.mpf(v)
+
+    with mpmath.workdps(dps):
+        return _evaluate(derived, [number(v) for v in theta], [number(v) for v in direction], mpmath_arithmetic())

@@ -1,0 +1,76 @@
+"""The errors symflow raises on purpose: one line each, saying the rule, the value received and the remedy."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+BRIEF = 60
+"""Longest text of a received value in an error message."""
+
+
+class SymflowError(Exception):
+    """Base of every error symflow raises on purpose; its message is one line."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(" ".join(str(message).split()))
+
+
+class ProblemError(SymflowError, ValueError):
+    """The input is wrong: file, key, value received, what would be right."""
+
+
+class ComputationError(SymflowError):
+    """The computation could not be done: why, and what to try."""
+
+
+class BudgetError(ComputationError):
+    """An expansion, a dense matrix or a derivative is larger than the budget allows; the message states its size."""
+
+
+def shorten(text: str, limit: int = BRIEF) -> str:
+    """The text on one line, its middle left out where it is longer than ``limit`` characters."""
+    keep = (limit - 3) // 2
+    if len(text) > limit:
+        text = f"{text[:keep]}...{text[-keep:]}"
+    return " ".join(text.split())
+
+
+def brief(value: object) -> str:
+    """A received value as an error message shows it: one line, at most about 60 characters, never failing.
+
+    Args:
+        value: Anything, however large or deeply nested.
+    """
+    if isinstance(value, str):  # cut before escaping: the text may be megabytes long
+        cut = value if len(value) <= BRIEF else f"{value[: BRIEF // 2]}...{value[-BRIEF // 3 :]}"
+        return shorten(repr(str(cut)), 2 * BRIEF)
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    if isinstance(value, int):
+        bits = int(value).bit_length()
+        return repr(int(value)) if bits < 200 else f"an integer of about {int(bits * 0.30103) + 1} digits"
+    if isinstance(value, Decimal):
+        return shorten(str(value))
+    if isinstance(value, Fraction):
+        if max(value.numerator.bit_length(), value.denominator.bit_length()) < 2000:
+            return shorten(str(value))
+        return f"a fraction close to {brief_float(value)}"
+    if isinstance(value, dict):
+        return f"a table of {len(value)} keys" if value else "an empty table"
+    if isinstance(value, list | tuple):
+        if len(value) <= 4 and all(isinstance(item, str | int | Decimal | float) for item in value):
+            return shorten("[" + ", ".join(brief(item) for item in value) + "]")
+        return f"a list of {len(value)} items"
+    try:
+        return shorten(repr(value))
+    except Exception:  # a foreign object whose repr fails must not hide the error being reported
+        return f"a {type(value).__name__}"
+
+
+def brief_float(value: Fraction) -> str:
+    """Three significant digits of a fraction of any size."""
+    try:
+        return f"{float(value):.3g}"
+    except OverflowError:
+        return "1e308 or beyond"

@@ -1,0 +1,179 @@
+"""Hessian blocks as a program of O(depth^2) nodes.
+
+The derivative of every node of the gradient with respect to one weight matrix W_k is kept *factored*: a short sum of
+products of arrays, in which the two labels of W_k's entry are carried along and identities relabel instead of being
+multiplied.  For linear networks this gives the block structure of R7; products W_{j':j} are shared between blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import count
+from math import prod
+
+from symflow.symbolic.differentiate import map_derivative
+from symflow.symbolic.nodes import (
+    Add,
+    Axis,
+    Const,
+    Einsum,
+    Gate,
+    Identity,
+    Input,
+    Labels,
+    Map,
+    Node,
+    add,
+    einsum,
+    zero,
+)
+from symflow.symbolic.program import topological
+
+Factor = tuple[Node, Labels]
+
+
+@dataclass(frozen=True)
+class _Term:
+    """coefficient * product of factors, with `own` the labels of the node's axes; other labels are the direction's."""
+
+    coefficient: Fraction
+    factors: tuple[Factor, ...]
+    own: Labels
+
+
+def _size(axes: Sequence[Axis]) -> int:
+    return prod(a.size if isinstance(a.size, int) else 8 for a in axes)
+
+
+def contract(factors: Sequence[Factor], keep: set[int]) -> tuple[Fraction, list[Factor]]:
+    """Sums over every label not in `keep`, pairwise and cheapest first; factors without such labels stay apart."""
+    work = list(factors)
+    total = Fraction(1)
+    while True:
+        occurrences: dict[int, list[int]] = {}
+        for position, (_, labels) in enumerate(work):
+            for label in set(labels):
+                occurrences.setdefault(label, []).append(position)
+        summed = [label for label in occurrences if label not in keep]
+        if not summed:
+            return total, work
+        best: tuple[int, tuple[int, ...]] | None = None
+        for label in summed:
+            where = occurrences[label]
+            pairs = [(where[0],)] if len(where) == 1 else [(i, j) for n, i in enumerate(where) for j in where[n + 1 :]]
+            for pair in pairs:
+                axis_of = {i: a for p in pair for i, a in zip(work[p][1], work[p][0].axes, strict=True)}
+                cost = _size(tuple(axis_of.values()))
+                if best is None or cost < best[0]:
+                    best = (cost, pair)
+        assert best is not None
+        chosen = best[1]
+        rest = [f for position, f in enumerate(work) if position not in chosen]
+        alive = keep.union(*(set(labels) for _, labels in rest))
+        out: list[int] = []
+        for p in chosen:
+            out.extend(i for i in work[p][1] if i in alive and i not in out)
+        node = einsum([work[p][0] for p in chosen], [work[p][1] for p in chosen], tuple(out))
+        work = [*rest, (node, tuple(out))]
+
+
+class _Directional:
+    """Factored derivatives of nodes along the entries of one parameter."""
+
+    def __init__(self, parameter: Input) -> None:
+        self.fresh = count(len(parameter.axes))
+        self.free = tuple(range(len(parameter.axes)))
+        self.terms: dict[Node, tuple[_Term, ...]] = {}
+        own = tuple(next(self.fresh) for _ in parameter.axes)
+        deltas = tuple((Identity((a, a)), (i, p)) for a, i, p in zip(parameter.axes, own, self.free, strict=True))
+        self.terms[parameter] = (_Term(Fraction(1), deltas, own),)
+
+    def of(self, x: Node) -> tuple[_Term, ...]:
+        if x in self.terms:
+            return self.terms[x]
+        if isinstance(x, (Input, Const, Identity, Gate)):
+            result: tuple[_Term, ...] = ()
+        elif isinstance(x, Add):
+            result = self._merge([_Term(c * t.coefficient, t.factors, t.own) for c, a in x.terms for t in self.of(a)])
+        elif isinstance(x, Einsum):
+            result = self._merge([self._product(x, i, t) for i, a in enumerate(x.args) for t in self.of(a)])
+        elif isinstance(x, Map):
+            rank = tuple(range(len(x.axes)))
+            local = Einsum((map_derivative(x), x.x), (rank, rank), rank, x.axes)
+            result = self._merge([self._product(local, 1, t) for t in self.of(x.x)])
+        else:
+            raise TypeError(f"no block rule for {type(x).__name__}")
+        self.terms[x] = result
+        return result
+
+    def _product(self, x: Einsum, position: int, term: _Term) -> _Term:
+        """The term of argument `position`, multiplied by the other arguments and contracted."""
+        here = dict(zip(x.labels[position], term.own, strict=True))
+        factors = list(term.factors)
+        for i, (a, used) in enumerate(zip(x.args, x.labels, strict=True)):
+            if i != position:
+                for k in used:
+                    if k not in here:
+                        here[k] = next(self.fresh)
+                factors.append((a, tuple(here[k] for k in used)))
+        # A label of the output that only a broadcast supplies needs a factor 1 to carry its axis.
+        for k, axis in zip(x.out, x.axes, strict=True):
+            if k not in here:
+                here[k] = next(self.fresh)
+                factors.append((Const(Fraction(1), (axis,)), (here[k],)))
+        own = tuple(here[k] for k in x.out)
+        keep = set(own) | set(self.free)
+        coefficient, contracted = contract(factors, keep)
+        return _Term(term.coefficient * coefficient, tuple(contracted), own)
+
+    def _merge(self, terms: list[_Term]) -> tuple[_Term, ...]:
+        """Adds up terms of equal factors, after giving them common labels for the node's axes."""
+        merged: dict[tuple[Factor, ...], _Term] = {}
+        for t in terms:
+            if any(isinstance(f, Const) and f.value == 0 for f, _ in t.factors):
+                continue
+            key_labels: dict[int, int] = {label: -1 - n for n, label in enumerate(t.own)}
+            key = tuple(
+                sorted(
+                    ((f, tuple(key_labels.get(i, i) for i in used)) for f, used in t.factors),
+                    key=lambda pair: (pair[0].serial, pair[1]),
+                )
+            )
+            old = merged.get(key)
+            merged[key] = t if old is None else _Term(old.coefficient + t.coefficient, old.factors, old.own)
+        return tuple(t for t in merged.values() if t.coefficient != 0)
+
+
+def _assemble(terms: tuple[_Term, ...], free: Labels, axes: tuple[Axis, ...]) -> Node:
+    """The dense array of a factored derivative: axes of the node, then axes of the parameter."""
+    if not terms:
+        return zero(axes)
+    summands = []
+    for t in terms:
+        out = t.own + free
+        factors = list(t.factors)
+        # Multiply the smaller factors first; the last product is the outer one.
+        while len(factors) > 2:
+            factors.sort(key=lambda f: _size(f[0].axes))
+            (a, i), (b, j), *rest = factors
+            joined = tuple(dict.fromkeys(i + j))
+            factors = [(einsum((a, b), (i, j), joined), joined), *rest]
+        node = einsum([f for f, _ in factors], [used for _, used in factors], out)
+        summands.append((t.coefficient, node))
+    return add(summands)
+
+
+def hessian_blocks(gradient: Mapping[Input, Node], parameters: Sequence[Input]) -> dict[tuple[int, int], Node]:
+    """The blocks d^2 f / dW_j dW_k for j <= k (counted from 0), each with the axes of W_j followed by those of W_k."""
+    blocks: dict[tuple[int, int], Node] = {}
+    order = topological([gradient[w] for w in parameters])
+    for k, w in enumerate(parameters):
+        directional = _Directional(w)
+        for x in order:
+            directional.of(x)
+        for j in range(k + 1):
+            g = gradient[parameters[j]]
+            blocks[j, k] = _assemble(directional.of(g), directional.free, g.axes + w.axes)
+    return blocks

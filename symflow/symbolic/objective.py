@@ -1,0 +1,121 @@
+"""An objective: a scalar program, which of its inputs are the parameters, and the data bound to the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sympy
+
+from symflow.symbolic.nodes import Const, Gate, Input, Node, add, apply, hadamard, power, scale
+from symflow.symbolic.program import Program, entries
+
+if TYPE_CHECKING:
+    from symflow.symbolic.network import FullyConnected
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """A function f(theta) to be minimized.
+
+    Attributes:
+        program: its single output "f" is a scalar.
+        parameters: the parameter inputs; theta is their entries in this order, each matrix row-major.
+        data: exact values (object arrays of `Fraction`) of the data inputs; may be partial when only formulas
+            are wanted.
+        network: the network it is the training loss of, if any.
+    """
+
+    program: Program
+    parameters: tuple[Input, ...]
+    data: Mapping[Input, np.ndarray] = field(default_factory=dict)
+    network: FullyConnected | None = None
+
+    @property
+    def loss(self) -> Node:
+        """The node of f."""
+        return self.program["f"]
+
+    @property
+    def data_inputs(self) -> tuple[Input, ...]:
+        """The inputs that are not parameters."""
+        return tuple(x for x in self.program.inputs if x not in self.parameters)
+
+    @property
+    def parameter_count(self) -> int:
+        """P, the number of parameters."""
+        return sum(entries(w.axes) for w in self.parameters)
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """The gates of the program, upstream first; empty when f is smooth."""
+        return tuple(x for x in self.program.nodes if isinstance(x, Gate))
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of every parameter array."""
+        return tuple(tuple(int(a.size) for a in w.axes) for w in self.parameters)
+
+    def slices(self) -> Iterator[tuple[slice, tuple[int, ...]]]:
+        """Where each parameter array lies in theta, and its shape."""
+        start = 0
+        for shape in self.shapes:
+            size = int(np.prod(shape, dtype=int))
+            yield slice(start, start + size), shape
+            start += size
+
+    def _repr_latex_(self) -> str:
+        from symflow.symbolic.derived import loss
+
+        return loss(self)._repr_latex_()
+
+
+def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbol]) -> Objective:
+    """An objective from a SymPy expression in scalar variables, theta in their order.
+
+    Supported: sums, products, rational powers, exp, log, sin, cos and rational numbers (floats mean their binary
+    value).
+
+    Raises:
+        ValueError: a free symbol that is not a variable, or a function outside this list.
+    """
+    expression = sympy.sympify(expression)
+    unknown = expression.free_symbols - set(variables)
+    if unknown:
+        listed = ", ".join(sorted(map(str, unknown)))
+        raise ValueError(f"the expression may contain only the given variables; got {listed}; substitute values first")
+    parameters = {v: Input(str(v), (), "parameter", sympy.latex(v)) for v in variables}
+    memo: dict[sympy.Expr, Node] = dict(parameters)
+
+    def convert(e: sympy.Expr) -> Node:
+        if e in memo:
+            return memo[e]
+        node: Node
+        if e.is_Rational or e.is_Float:
+            q = sympy.Rational(e)
+            node = Const(Fraction(int(q.p), int(q.q)), ())
+        elif e.is_Add:
+            node = add([(1, convert(a)) for a in e.args])
+        elif e.is_Mul:
+            number, rest = e.as_coeff_Mul()
+            node = Const(Fraction(1), ())
+            for a in sympy.Mul.make_args(rest):
+                node = hadamard(node, convert(a))
+            q = sympy.Rational(number)
+            node = scale(Fraction(int(q.p), int(q.q)), node)
+        elif e.is_Pow and e.exp.is_Rational:
+            node = power(convert(e.base), Fraction(int(e.exp.p), int(e.exp.q)))
+        elif e.func in (sympy.exp, sympy.log, sympy.sin, sympy.cos):
+            node = apply(e.func.__name__, convert(e.args[0]))
+        else:
+            raise ValueError(
+                f"cannot turn {e} into a program: sums, products, rational powers, exp, log, sin, cos are supported"
+            )
+        memo[e] = node
+        return node
+
+    program = Program(tuple(parameters.values()), {"f": convert(expression)})
+    return Objective(program, tuple(parameters.values()))
