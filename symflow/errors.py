@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 BRIEF = 60
 """Longest text of a received value in an error message."""
@@ -26,6 +27,34 @@ class ComputationError(SymflowError):
 
 class BudgetError(ComputationError):
     """An expansion, a dense matrix or a derivative is larger than the budget allows; the message states its size."""
+
+
+class FlowStopped(ComputationError):
+    """The flow could not be continued past a time; `trajectory` holds the part already computed."""
+
+    def __init__(self, message: str, *, time: Any = None, trajectory: Any = None) -> None:
+        super().__init__(message)
+        self.time = time
+        self.trajectory = trajectory
+
+
+class KinkError(FlowStopped):
+    """A kink where the flow is not a transversal crossing, or where it cannot be decided.
+
+    Attributes:
+        cause: "sliding", "repelling", "revival", "tangency", "coincident" or "precision".
+        time: when, an mpmath number.
+        sample: which sample, counted from 0.
+        layer: which layer, counted from 1.
+        unit: which unit, counted from 0.
+        trajectory: the part up to that time.
+    """
+
+    def __init__(
+        self, message: str, *, cause: str, time: Any, sample: int, layer: int, unit: int, trajectory: Any = None
+    ) -> None:
+        super().__init__(message, time=time, trajectory=trajectory)
+        self.cause, self.sample, self.layer, self.unit = cause, sample, layer, unit
 
 
 def shorten(text: str, limit: int = BRIEF) -> str:

@@ -1,0 +1,155 @@
+"""Fixed-point arithmetic on big integers: a number v is stored as round(v 2^bits).
+
+Two interpreters share it: arrays (descent, field values at a point) and truncated power series (`series.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from operator import mul
+from typing import Any
+
+import gmpy2
+import numpy as np
+from gmpy2 import mpz
+
+Coefficients = list[Any]
+"""Coefficients c_0, ..., c_k of one truncated series, in fixed point."""
+
+
+def from_fraction(q: Fraction, bits: int) -> mpz:
+    """q 2^bits rounded to the nearest integer."""
+    numerator, denominator = q.numerator << (bits + 1), q.denominator
+    return mpz((numerator // denominator + 1) >> 1)
+
+
+def to_mpf(value: Any, bits: int) -> Any:
+    """The mpmath number value 2^-bits, exactly (whatever mpmath's precision is)."""
+    from mpmath import mp
+    from mpmath.libmp import from_man_exp
+
+    return mp.make_mpf(from_man_exp(mpz(value), -bits))
+
+
+def from_mpf(value: Any, bits: int) -> mpz:
+    """An mpmath number rounded to fixed point."""
+    sign, mantissa, exponent, _ = value._mpf_
+    shift = exponent + bits
+    m = mpz(mantissa)
+    m = m << shift if shift >= 0 else ((m >> (-shift - 1)) + 1) >> 1
+    return -m if sign else m
+
+
+@dataclass(frozen=True)
+class FixedSeries:
+    """Truncated power series over fixed-point integers, coefficient by coefficient.
+
+    The variable is s = t / 2^tau, so that coefficients shrink instead of growing.
+    """
+
+    bits: int
+
+    def lift(self, q: Fraction) -> mpz:
+        """A rational as a fixed-point number."""
+        return from_fraction(q, self.bits)
+
+    def convolve(
+        self,
+        pairs: Sequence[tuple[Coefficients, Coefficients]],
+        scaled: Sequence[tuple[Any, Coefficients]],
+    ) -> Any:
+        """The newest coefficient of sum a_i b_i + sum c_i x_i, for series a, b, x of equal length and numbers c."""
+        total: Any = 0
+        for a, b in pairs:
+            if a is b:
+                k = len(a)
+                half = k >> 1
+                total += 2 * sum(map(mul, a[:half], reversed(a)))
+                if k & 1:
+                    total += a[half] * a[half]
+            else:
+                total += sum(map(mul, a, reversed(b)))
+        for c, x in scaled:
+            total += c * x[-1]
+        return total >> self.bits
+
+    def combine(self, terms: Sequence[tuple[int, Coefficients]], denominator: int) -> Any:
+        """The newest coefficient of sum n_i x_i / denominator with integers n_i."""
+        total: Any = 0
+        for n, x in terms:
+            total += n * x[-1]
+        return total if denominator == 1 else total // denominator
+
+    def integrate(self, coefficient: Any, order: int, tau: int) -> Any:
+        """The coefficient of s^(order+1) of the integral, from that of s^order of the derivative with respect to t."""
+        scaled = coefficient << tau if tau >= 0 else coefficient >> -tau
+        return scaled // (order + 1)
+
+    def horner(self, coefficients: Coefficients, s: Any) -> Any:
+        """The value at s (fixed point)."""
+        total: Any = mpz(0)
+        bits = self.bits
+        for c in reversed(coefficients):
+            total = ((total * s) >> bits) + c
+        return total
+
+
+@dataclass(frozen=True)
+class FixedArrays:
+    """Whole-array arithmetic for `interpret`, over object arrays of fixed-point integers."""
+
+    bits: int
+
+    def lift(self, array: np.ndarray) -> np.ndarray:
+        """Rationals to fixed point."""
+        return np.asarray(np.frompyfunc(lambda q: from_fraction(q, self.bits), 1, 1)(array), dtype=object)
+
+    def constant(self, value: Fraction, shape: tuple[int, ...]) -> np.ndarray:
+        array = np.empty(shape, dtype=object)
+        array[...] = from_fraction(value, self.bits)
+        return array
+
+    def identity(self, size: int) -> np.ndarray:
+        array = np.full((size, size), mpz(0), dtype=object)
+        np.fill_diagonal(array, mpz(1) << self.bits)
+        return array
+
+    def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
+        denominator = 1
+        for c in coefficients:
+            denominator = denominator * c.denominator // int(gmpy2.gcd(denominator, c.denominator))
+        total: Any = 0
+        for c, x in zip(coefficients, arrays, strict=True):
+            total = total + x * mpz(c.numerator * (denominator // c.denominator))
+        return np.asarray(total if denominator == 1 else total // denominator, dtype=object)
+
+    def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        product: Any = np.einsum(subscripts, *arrays)
+        return np.asarray(product >> (self.bits * (len(arrays) - 1)), dtype=object)
+
+    def broadcast(self, array: np.ndarray, positions: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
+        return np.broadcast_to(np.expand_dims(array, tuple(positions)), shape)
+
+    def gate(self, z: np.ndarray, alpha: Fraction, alpha_bar: Fraction) -> np.ndarray:
+        on, off = from_fraction(alpha, self.bits), from_fraction(alpha_bar, self.bits)
+        array = np.empty(z.shape, dtype=object)
+        array[...] = off
+        array[np.asarray(z >= 0, dtype=bool)] = on
+        return array
+
+    def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
+        from mpmath import mp, mpf, workprec
+
+        def one(v: Any) -> mpz:
+            with workprec(self.bits + 32):
+                number = to_mpf(v, self.bits)
+                value = getattr(mp, name)(number) if exponent is None else _power(number, exponent, mpf)
+                return from_mpf(value, self.bits)
+
+        return np.asarray(np.frompyfunc(one, 1, 1)(x), dtype=object)
+
+
+def _power(x: Any, exponent: Fraction, mpf: Any) -> Any:
+    return x**exponent.numerator if exponent.denominator == 1 else x ** (mpf(exponent.numerator) / exponent.denominator)

@@ -1,0 +1,252 @@
+"""Programs as power-series recurrences: the Taylor coefficients of the solution of state' = F(state).
+
+Each array entry is one truncated series.  A product's next coefficient is a convolution of the coefficients already
+known, so one sweep over the program per order yields the next coefficient of everything; the state's next one is the
+field's divided by (order + 1).  Entries that are zero by structure (dead units, zero data) are never computed, which
+is also how *inert* pre-activations are recognized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
+from typing import Any, Protocol
+
+import numpy as np
+
+from symflow.compile.interpret import shape_of
+from symflow.errors import BudgetError
+from symflow.symbolic.field import VectorField
+from symflow.symbolic.nodes import Add, Const, Einsum, Gate, Identity, Input, Map, Node
+from symflow.symbolic.program import operation_count
+
+OPERATION_BUDGET = 2_000_000
+"""Scalar products per order above which a multiprecision recurrence would drown the machine."""
+
+
+class SeriesArithmetic(Protocol):
+    """Numbers and the few operations on coefficient lists that the recurrences need."""
+
+    def lift(self, q: Fraction) -> Any: ...
+    def convolve(
+        self, pairs: Sequence[tuple[list[Any], list[Any]]], scaled: Sequence[tuple[Any, list[Any]]]
+    ) -> Any: ...
+    def combine(self, terms: Sequence[tuple[int, list[Any]]], denominator: int) -> Any: ...
+    def integrate(self, coefficient: Any, order: int, tau: int) -> Any: ...
+    def horner(self, coefficients: list[Any], s: Any) -> Any: ...
+
+
+Entry = None | Fraction | list[Any]
+"""An array entry: zero by structure, a constant, or a series (its coefficient list)."""
+
+
+@dataclass(frozen=True)
+class _Product:
+    out: list[Any]
+    pairs: list[tuple[list[Any], list[Any]]]
+    scaled: list[tuple[Any, list[Any]]]
+    constant: Any
+
+
+@dataclass(frozen=True)
+class _Sum:
+    out: list[Any]
+    terms: list[tuple[int, list[Any]]]
+    denominator: int
+    constant: Any
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """The compiled recurrences of a vector field in one smooth region.
+
+    Attributes:
+        state: coefficient lists of the state entries, in order.
+        field: the entries of the field, in the same order.
+        switching: for each gate the entries of its pre-activation; None where it is inert (zero by structure).
+        steps: the operations of one order.
+        arithmetic: the numbers used.
+    """
+
+    state: list[list[Any]]
+    field: list[Entry]
+    switching: list[list[Entry]]
+    steps: list[_Product | _Sum]
+    arithmetic: SeriesArithmetic
+
+    def expand(self, values: Sequence[Any], order: int, tau: int) -> None:
+        """Computes the state's coefficients up to `order` from its values, in the variable s = t / 2^tau."""
+        a = self.arithmetic
+        for step in self.steps:
+            step.out.clear()
+        for series, value in zip(self.state, values, strict=True):
+            series[:] = [value]
+        field = self.field
+        for k in range(order + 1):
+            for step in self.steps:
+                if isinstance(step, _Product):
+                    value = a.convolve(step.pairs, step.scaled)
+                else:
+                    value = a.combine(step.terms, step.denominator)
+                if k == 0 and step.constant is not None:
+                    value += step.constant
+                step.out.append(value)
+            if k == order:
+                break
+            for series, entry in zip(self.state, field, strict=True):
+                if isinstance(entry, list):
+                    series.append(a.integrate(entry[k], k, tau))
+                elif k == 0 and entry is not None:
+                    series.append(a.integrate(a.lift(entry), 0, tau))
+                else:
+                    series.append(0)
+
+
+class _Compiler:
+    def __init__(self, arithmetic: SeriesArithmetic) -> None:
+        self.arithmetic = arithmetic
+        self.steps: list[_Product | _Sum] = []
+
+    def product(self, terms: list[tuple[Entry, Entry]]) -> Entry:
+        """sum over the terms of x y."""
+        constant = Fraction(0)
+        pairs: list[tuple[list[Any], list[Any]]] = []
+        weights: dict[int, tuple[Fraction, list[Any]]] = {}
+        for x, y in terms:
+            if x is None or y is None:
+                continue
+            if isinstance(x, Fraction) and isinstance(y, Fraction):
+                constant += x * y
+            elif isinstance(x, list) and isinstance(y, list):
+                pairs.append((x, y))
+            else:
+                c, series = (x, y) if isinstance(x, Fraction) else (y, x)
+                assert isinstance(c, Fraction)
+                assert isinstance(series, list)
+                weights[id(series)] = (weights.get(id(series), (Fraction(0), series))[0] + c, series)
+        linear = [(c, s) for c, s in weights.values() if c]
+        if not pairs:
+            return self.sum(linear, constant)
+        scaled = [(self.arithmetic.lift(c), s) for c, s in linear]
+        out: list[Any] = []
+        self.steps.append(_Product(out, pairs, scaled, self.arithmetic.lift(constant) if constant else None))
+        return out
+
+    def sum(self, terms: list[tuple[Fraction, list[Any]]], constant: Fraction) -> Entry:
+        """sum of rational multiples of series, plus a constant."""
+        if not terms:
+            return constant or None
+        if len(terms) == 1 and terms[0][0] == 1 and not constant:
+            return terms[0][1]
+        out: list[Any] = []
+        offset = self.arithmetic.lift(constant) if constant else None
+        denominator = lcm(*(c.denominator for c, _ in terms))
+        if denominator.bit_length() > 64:
+            # Coefficients that are themselves multiprecision data: one rounding each instead of huge integers.
+            self.steps.append(_Product(out, [], [(self.arithmetic.lift(c), s) for c, s in terms], offset))
+        else:
+            integers = [(c.numerator * (denominator // c.denominator), s) for c, s in terms]
+            self.steps.append(_Sum(out, integers, denominator, offset))
+        return out
+
+    def einsum(self, x: Einsum, arguments: list[list[Entry]]) -> list[Entry]:
+        if len(arguments) > 2:
+            raise TypeError("power series need products of at most two factors; split the product first")
+        sizes: dict[int, int] = {}
+        for a, used in zip(x.args, x.labels, strict=True):
+            sizes.update(zip(used, shape_of(a.axes), strict=True))
+        sizes.update(zip(x.out, shape_of(x.axes), strict=True))
+        order = [*x.out, *(i for i in sizes if i not in x.out)]
+        grid = np.indices([sizes[i] for i in order]).reshape(len(order), -1)
+        position = {i: grid[n] for n, i in enumerate(order)}
+
+        def flat(used: tuple[int, ...]) -> list[int]:
+            index = np.zeros(grid.shape[1], dtype=int)
+            for i in used:
+                index = index * sizes[i] + position[i]
+            return index.tolist()
+
+        first = flat(x.labels[0])
+        second = flat(x.labels[1]) if len(arguments) == 2 else None
+        count = len(arguments[0]) and int(np.prod(shape_of(x.axes), dtype=int))
+        run = len(first) // count if count else 0
+        result: list[Entry] = []
+        one = Fraction(1)
+        for e in range(count):
+            span = range(e * run, (e + 1) * run)
+            if second is None:
+                terms: list[tuple[Entry, Entry]] = [(arguments[0][first[i]], one) for i in span]
+            else:
+                terms = [(arguments[0][first[i]], arguments[1][second[i]]) for i in span]
+            result.append(self.product(terms))
+        return result
+
+
+def compile_recurrence(
+    field: VectorField, gates: Mapping[Gate, np.ndarray], arithmetic: SeriesArithmetic
+) -> Recurrence:
+    """Compiles a field for fixed gate values.
+
+    Args:
+        field: the vector field; its objective's data are used as exact constants.
+        gates: for each gate node an object array of `Fraction`, its value per unit and sample.
+        arithmetic: the numbers to compute with.
+
+    Raises:
+        BudgetError: the field has more than `OPERATION_BUDGET` scalar operations.
+        ValueError: an input has no data.
+        TypeError: a node has no recurrence.
+    """
+    size = operation_count(field.program)
+    if size > OPERATION_BUDGET:
+        raise BudgetError(
+            f"the power-series recurrence has {size} scalar operations per order, over the budget of "
+            f"{OPERATION_BUDGET}; use float64 descent, a smaller network or fewer samples"
+        )
+    compiler = _Compiler(arithmetic)
+    entries: dict[Node, list[Entry]] = {}
+    state: list[list[Any]] = []
+    for x in field.state:
+        series: list[list[Any]] = [[] for _ in range(int(np.prod(shape_of(x.axes), dtype=int)))]
+        entries[x] = list(series)
+        state.extend(series)
+    for x in field.program.nodes:
+        if x in entries:
+            continue
+        if isinstance(x, Input):
+            if x not in field.objective.data:
+                raise ValueError(f"input {x.name} has no data; bind it before integrating")
+            entries[x] = [q or None for q in field.objective.data[x].reshape(-1)]
+        elif isinstance(x, Const):
+            entries[x] = [x.value or None] * int(np.prod(shape_of(x.axes), dtype=int))
+        elif isinstance(x, Identity):
+            n = shape_of(x.axes)[0]
+            entries[x] = [Fraction(1) if i == j else None for i in range(n) for j in range(n)]
+        elif isinstance(x, Add):
+            entries[x] = [_add(compiler, x, entries, i) for i in range(len(entries[x.terms[0][1]]))]
+        elif isinstance(x, Einsum):
+            entries[x] = compiler.einsum(x, [entries[a] for a in x.args])
+        elif isinstance(x, Gate):
+            entries[x] = [q or None for q in gates[x].reshape(-1)]
+        elif isinstance(x, Map):
+            raise TypeError(f"the function {x.function!r} has no power-series recurrence yet; the losses so far are "
+                            "polynomial")  # fmt: skip
+        else:
+            raise TypeError(f"no recurrence for {type(x).__name__}")
+    outputs = [e for x in field.program.outputs.values() for e in entries[x]]
+    switching = [entries[g.z] for g in field.gates]
+    return Recurrence(state, outputs, switching, compiler.steps, arithmetic)
+
+
+def _add(compiler: _Compiler, x: Add, entries: Mapping[Node, list[Entry]], position: int) -> Entry:
+    constant = Fraction(0)
+    terms: list[tuple[Fraction, list[Any]]] = []
+    for c, a in x.terms:
+        entry = entries[a][position]
+        if isinstance(entry, Fraction):
+            constant += c * entry
+        elif entry is not None:
+            terms.append((c, entry))
+    return compiler.sum(terms, constant)

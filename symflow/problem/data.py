@@ -1,0 +1,185 @@
+"""Samples: given in place or read from a table, selected, one-hot encoded, standardized, whitened.
+
+The built-in table is Iris: R. A. Fisher, "The use of multiple measurements in taxonomic problems", Annals of Eugenics
+7 (1936) 179-188, as in the UCI Machine Learning Repository but with samples 35 and 38 as Fisher printed them (UCI's
+copy has two typing errors there; R's and scikit-learn's have not). 150 flowers, lengths in centimetres.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from symflow.errors import ProblemError, brief, shorten
+from symflow.problem.numbers import rational_array
+from symflow.problem.scaling import standardize, whiten
+from symflow.problem.schema import MAX_ENTRIES, MAX_SAMPLES, DataSection
+from symflow.problem.table import Table, read_table, shown
+
+
+def samples(
+    data: DataSection, widths: Sequence[int], dps: int, source: str, folder: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """The inputs and targets that a [data] section means.
+
+    Order of work: read, select ``samples`` or ``rows`` (counted from 0), standardize the inputs, whiten the inputs.
+    ``labels`` become one-hot targets. A list of labels holds class numbers 0, ..., d_n - 1. The classes of a label
+    column are the distinct texts in the whole column (not only in the selected rows), sorted, as integers if all of
+    them are integers and as text otherwise; there must be d_n of them.
+
+    Args:
+        data: The section.
+        widths: d_0, ..., d_n of the network.
+        dps: Decimal digits of the run; square roots are kept to 20 more.
+        source: Where the section is from, the start of every error message.
+        folder: What a relative ``data.file`` is relative to.
+
+    Returns:
+        x of shape (N, d_0) and y of shape (N, d_n): read-only object arrays of ``Fraction``.
+
+    Raises:
+        ProblemError: Keys that exclude each other, a file or a column that is missing, a cell that is no number, rows
+            out of range, lengths that do not fit, inputs that cannot be standardized or whitened.
+    """
+    where = f"{source}: data"
+    given = [key for key in ("x", "file", "builtin") if getattr(data, key) is not None]
+    if len(given) != 1:
+        raise ProblemError(f"{where} must have exactly one of x, file and builtin, got {' and '.join(given) or 'none'}")
+    if data.samples is not None and data.rows is not None:
+        raise ProblemError(f"{where} must have at most one of samples and rows, got both")
+    x, y = _inline(data, widths, where) if data.x is not None else _tabled(data, widths, where, folder)
+    if data.standardize:
+        x = standardize(x, dps, where)
+    if data.whiten:
+        x = whiten(x, dps, where)
+    for array in (x, y):
+        array.flags.writeable = False
+    return x, y
+
+
+def _inline(data: DataSection, widths: Sequence[int], where: str) -> tuple[np.ndarray, np.ndarray]:
+    for key in ("inputs", "targets"):
+        if getattr(data, key) is not None:
+            raise ProblemError(f"{where}.{key} goes with data.file or data.builtin, got data.x; remove it")
+    if (data.y is None) == (data.labels is None):
+        got = "neither" if data.y is None else "both"
+        raise ProblemError(f"{where} must have exactly one of y and labels next to x, got {got}")
+    _bound(data.x, f"{where}.x")
+    x = _fits(rational_array(data.x, f"{where}.x"), widths[0], f"{where}.x", "network.widths[0]")
+    key = "y" if data.labels is None else "labels"
+    if data.labels is None:
+        _bound(data.y, f"{where}.y")
+        y = _fits(rational_array(data.y, f"{where}.y"), widths[-1], f"{where}.y", f"network.widths[{len(widths) - 1}]")
+    else:
+        if isinstance(data.labels, str):
+            raise ProblemError(
+                f"{where}.labels must be a list of integers next to data.x, got {brief(data.labels)}; "
+                "a column name goes with data.file or data.builtin"
+            )
+        _bound(data.labels, f"{where}.labels")
+        y = _class_numbers(data.labels, widths[-1], f"{where}.labels")
+    if len(x) != len(y):
+        raise ProblemError(f"{where}.{key} must have as many entries as data.x has rows, got {len(y)} and {len(x)}")
+    rows = _selected(data, len(x), widths, where)
+    return x[rows], y[rows] if data.labels is None else _one_hot(y[rows], widths[-1])
+
+
+def _tabled(data: DataSection, widths: Sequence[int], where: str, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    if data.y is not None:
+        raise ProblemError(f"{where}.y goes with data.x, got data.{'file' if data.file else 'builtin'}; use targets")
+    if data.file is not None:
+        path = folder / data.file
+        table = read_table(path, shown(path))
+    else:
+        table = read_table(Path(__file__).with_name("iris.csv"), "iris")
+    columns = shorten(", ".join(table.columns), 400)
+    if data.inputs is None:
+        raise ProblemError(f"{where}.inputs is missing; it must be a list of columns of {table.source}: {columns}")
+    if (data.targets is None) == (data.labels is None):
+        got = "neither" if data.targets is None else "both"
+        raise ProblemError(
+            f"{where} must have exactly one of targets and labels, got {got}; columns of {table.source}: {columns}"
+        )
+    if len(data.inputs) != widths[0]:
+        raise ProblemError(
+            f"{where}.inputs must have {widths[0]} columns as network.widths[0] says, got {len(data.inputs)}"
+        )
+    rows = _selected(data, len(table.cells), widths, where)
+    last = f"network.widths[{len(widths) - 1}]"
+    if data.targets is not None:
+        if len(data.targets) != widths[-1]:
+            raise ProblemError(
+                f"{where}.targets must have {widths[-1]} columns as {last} says, got {len(data.targets)}"
+            )
+        x = table.numbers(data.inputs, rows, f"{where}.inputs")
+        return x, table.numbers(data.targets, rows, f"{where}.targets")
+    if not isinstance(data.labels, str):
+        raise ProblemError(f"{where}.labels must be the name of a column of {table.source}, got {brief(data.labels)}")
+    written = table.texts(data.labels, f"{where}.labels")
+    classes = _classes(table, written)
+    if len(classes) != widths[-1]:
+        raise ProblemError(
+            f"{where}.labels must name a column of {widths[-1]} classes as {last} says, "
+            f"got {brief(data.labels)} with {len(classes)} ({shorten(', '.join(classes))})"
+        )
+    number = {text: k for k, text in enumerate(classes)}
+    x = table.numbers(data.inputs, rows, f"{where}.inputs")
+    return x, _one_hot([number[written[row]] for row in rows], widths[-1])
+
+
+def _bound(values: object, where: str) -> None:
+    """Refuse too many rows before any of them is converted."""
+    shape = getattr(values, "shape", None) or (len(values) if isinstance(values, list | tuple) else 0,)
+    count = shape[0]
+    if count > MAX_SAMPLES:
+        raise ProblemError(f"{where} must have at most {MAX_SAMPLES} rows, got {count}")
+
+
+def _fits(array: np.ndarray, width: int, where: str, key: str) -> np.ndarray:
+    if array.shape[1] != width:
+        raise ProblemError(f"{where} must have {width} numbers a row as {key} says, got {array.shape[1]}")
+    return array
+
+
+def _selected(data: DataSection, available: int, widths: Sequence[int], where: str) -> list[int]:
+    if data.samples is not None and data.samples > available:
+        raise ProblemError(f"{where}.samples must be at most the {available} there are, got {data.samples}")
+    rows = list(range(available if data.samples is None else data.samples)) if data.rows is None else list(data.rows)
+    for k, row in enumerate(rows):
+        if row >= available:
+            raise ProblemError(f"{where}.rows[{k}] must be a row number from 0 to {available - 1}, got {row}")
+    if (entries := len(rows) * (widths[0] + widths[-1])) > MAX_ENTRIES:
+        raise ProblemError(f"{where} must hold at most {MAX_ENTRIES} numbers, got {entries}; take fewer samples")
+    return rows
+
+
+def _class_numbers(labels: object, classes: int, where: str) -> np.ndarray:
+    numbers = rational_array(labels, where, ndim=1)
+    for i, number in enumerate(numbers):
+        if number.denominator != 1 or not 0 <= number < classes:
+            raise ProblemError(
+                f"{where}[{i}] must be a class number, an integer from 0 to {classes - 1} "
+                f"(the last width less 1), got {brief(number)}"
+            )
+    return numbers.astype(np.int64)
+
+
+def _classes(table: Table, written: list[str]) -> list[str]:
+    distinct = set(written)
+    if "" in distinct:
+        row = written.index("")
+        raise ProblemError(f"{table.source}: row {row} (line {table.lines[row]}) must have a label, got an empty cell")
+    short = all(len(label) < 100 for label in distinct)
+    if short and all(label.removeprefix("-").isascii() and label.removeprefix("-").isdigit() for label in distinct):
+        return sorted(distinct, key=int)
+    return sorted(distinct)
+
+
+def _one_hot(numbers: Sequence[int] | np.ndarray, classes: int) -> np.ndarray:
+    y = np.full((len(numbers), classes), Fraction(0), dtype=object)
+    for i, number in enumerate(numbers):
+        y[i, number] = Fraction(1)
+    return y

@@ -1,0 +1,172 @@
+"""theta(0): given, or drawn as exact rationals that depend on the seed alone, on every platform.
+
+Schemes, with their defaults (``seed`` is 0 unless given):
+
+- ``gaussian``: every weight N(0, scale^2), scale 1/10.
+- ``xavier``: Glorot's uniform distribution on +-scale sqrt(6 / (d_{j-1} + d_j)), scale 1.
+- ``balanced``: W_{j+1}^T W_{j+1} = W_j W_j^T exactly, singular values between scale/2 and 3 scale/2, scale 1.
+
+Only ``random.Random.getrandbits`` is drawn from (a Mersenne twister fixed by Python's documentation) and only integer
+and ``decimal`` arithmetic follows, correctly rounded; no floating-point library takes part.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from decimal import Context, Decimal, localcontext
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+
+from symflow.errors import ProblemError
+from symflow.problem.numbers import rational_array
+from symflow.problem.schema import InitSection
+
+DECIMALS = 15
+"""Decimals to which the draws of ``gaussian`` and ``xavier`` are rounded (before ``scale`` multiplies them)."""
+MAX_BALANCED_WIDTH = 64
+"""Widest layer of ``balanced``; the digits of its weights grow with the widths."""
+DEFAULT_SCALE = {"gaussian": Fraction(1, 10), "xavier": Fraction(1), "balanced": Fraction(1)}
+
+
+def initial_theta(init: InitSection, widths: Sequence[int], source: str) -> tuple[Fraction, ...]:
+    """theta(0): all P weights, layer 1 first, each matrix row-major.
+
+    Args:
+        init: The [init] section.
+        widths: d_0, ..., d_n.
+        source: Where the section is from, the start of every error message.
+
+    Raises:
+        ProblemError: Not P weights, one that is no number, or a network too wide for the scheme ``balanced``.
+    """
+    pairs = list(pairwise(widths))
+    if init.theta is not None:
+        count = sum(math.prod(pair) for pair in pairs)
+        where = f"{source}: init.theta"
+        given = tuple(rational_array(init.theta, where, ndim=1))
+        if len(given) != count:
+            raise ProblemError(f"{where} must have all {count} weights ({_shapes(pairs)}), got {len(given)}")
+        return given
+    rng = random.Random(init.seed or 0)
+    scale = DEFAULT_SCALE[str(init.scheme)] if init.scale is None else init.scale
+    if init.scheme == "gaussian":
+        return tuple(scale * value for value in gaussian(rng, sum(math.prod(pair) for pair in pairs)))
+    if init.scheme == "xavier":
+        return tuple(scale * value for before, after in pairs for value in glorot(rng, before, after))
+    if max(widths) > MAX_BALANCED_WIDTH:
+        raise ProblemError(
+            f'{source}: init.scheme = "balanced" must have widths of at most {MAX_BALANCED_WIDTH}, got {max(widths)}; '
+            "use narrower layers or another scheme"
+        )
+    return tuple(weight for matrix in balanced(rng, widths, scale) for weight in matrix.flat)
+
+
+def gaussian(rng: random.Random, count: int) -> list[Fraction]:
+    """Standard normal draws rounded to 15 decimals, by Marsaglia's polar method.
+
+    u sqrt(-2 log(s) / s) and v sqrt(-2 log(s) / s) for (u, v) uniform in the unit disk, s = u^2 + v^2.
+    """
+    values: list[Fraction] = []
+    unit = 1 << 62
+    with localcontext(Context(prec=30)):
+        while len(values) < count:
+            u, v = 2 * rng.getrandbits(62) + 1 - unit, 2 * rng.getrandbits(62) + 1 - unit
+            square = u * u + v * v
+            if square >= unit * unit:
+                continue
+            s = Decimal(square) / (unit * unit)
+            factor = (-2 * s.ln() / s).sqrt() / unit
+            values.extend(_rounded(w * factor) for w in (Decimal(u), Decimal(v)))
+    return values[:count]
+
+
+def glorot(rng: random.Random, before: int, after: int) -> list[Fraction]:
+    """The d_j d_{j-1} entries of one matrix, uniform on the multiples of 10^-15 within +-sqrt(6 / (d_{j-1} + d_j))."""
+    largest = math.isqrt(6 * 10 ** (2 * DECIMALS) // (before + after))
+    # 128 bits over a range of about 2^51: the bias is below 2^-76
+    draws = ((rng.getrandbits(128) * (2 * largest + 1) >> 128) - largest for _ in range(before * after))
+    return [Fraction(draw, 10**DECIMALS) for draw in draws]
+
+
+def balanced(rng: random.Random, widths: Sequence[int], scale: Fraction) -> list[np.ndarray]:
+    """Weights with W_{j+1}^T W_{j+1} = W_j W_j^T exactly: W_j = U_j S U_{j-1}^T.
+
+    U_j is the first r columns of a random rational orthogonal d_j x d_j matrix, r = min_j d_j, and S a diagonal of r
+    random multiples of scale/100 between scale/2 and 3 scale/2. Known for general balanced initialization: Arora,
+    Cohen, Golowich and Hu 2019 (there through an irrational singular value decomposition).
+
+    Args:
+        rng: The source of bits.
+        widths: d_0, ..., d_n.
+        scale: Multiplies S.
+
+    Returns:
+        W_1, ..., W_n, object arrays of ``Fraction`` of shapes (d_j, d_{j-1}).
+    """
+    rank = min(widths)
+    singular = np.array([scale * Fraction(50 + _below(rng, 101), 100) for _ in range(rank)], dtype=object)
+    frames = [orthogonal(rng, width, rank) for width in widths]
+    return [_product(after * singular, before.T) for before, after in pairwise(frames)]
+
+
+def orthogonal(rng: random.Random, width: int, columns: int) -> np.ndarray:
+    """The first columns of a random rational orthogonal matrix, (I + A)^-1 (I - A) with A skew, with random signs.
+
+    Up to the signs of its columns every orthogonal matrix is such a Cayley transform. A's entries are the multiples of
+    1/(3 sqrt(width)) (the root rounded) between -1/sqrt(width) and 1/sqrt(width), so that A is of size about 1.
+
+    Args:
+        rng: The source of bits.
+        width: d, the number of rows.
+        columns: r <= d.
+
+    Returns:
+        (d, r) object array of ``Fraction`` whose columns are orthonormal.
+    """
+    from sympy import ZZ
+    from sympy.polys.matrices import DomainMatrix
+
+    size = 3 * max(1, math.isqrt(width))
+    skew = [[0] * width for _ in range(width)]
+    for i in range(width):
+        for j in range(i):
+            entry = _below(rng, 7) - 3
+            skew[i][j], skew[j][i] = entry, -entry
+    signs = [1 - 2 * rng.getrandbits(1) for _ in range(columns)]
+    plus = [[ZZ((size if i == j else 0) + skew[i][j]) for j in range(width)] for i in range(width)]
+    minus = [[ZZ(signs[j] * ((size if i == j else 0) - skew[i][j])) for j in range(columns)] for i in range(width)]
+    solution, denominator = DomainMatrix(plus, (width, width), ZZ).solve_den(DomainMatrix(minus, (width, columns), ZZ))
+    result = np.empty((width, columns), dtype=object)
+    for i, row in enumerate(solution.to_list()):
+        result[i] = [Fraction(int(entry), int(denominator)) for entry in row]
+    return result
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The matrix product over common denominators: integers multiply many times faster than fractions."""
+    bottoms = [math.lcm(*(value.denominator for value in matrix.flat)) for matrix in (a, b)]
+    left, right = (
+        np.array([int(value * bottom) for value in matrix.flat], dtype=object).reshape(matrix.shape)
+        for matrix, bottom in zip((a, b), bottoms, strict=True)
+    )
+    product, bottom = left @ right, math.prod(bottoms)
+    return np.array([Fraction(int(value), bottom) for value in product.flat], dtype=object).reshape(product.shape)
+
+
+def _below(rng: random.Random, count: int) -> int:
+    """A uniform integer in 0, ..., count - 1 (bias below 2^-50 for small counts)."""
+    return rng.getrandbits(64) * count >> 64
+
+
+def _rounded(value: Decimal) -> Fraction:
+    return Fraction(int(value.scaleb(DECIMALS).to_integral_value()), 10**DECIMALS)
+
+
+def _shapes(pairs: Sequence[tuple[int, int]]) -> str:
+    """The shapes of the weight matrices such as "3x2 + 1x3"."""
+    shapes = [f"{after}x{before}" for before, after in pairs]
+    return " + ".join(shapes if len(shapes) <= 6 else [*shapes[:3], "...", shapes[-1]])

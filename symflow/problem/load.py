@@ -1,0 +1,88 @@
+"""Problem files: TOML, or JSON of the same shape."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from symflow.errors import ProblemError, brief, shorten
+from symflow.problem.problem import Problem
+from symflow.problem.table import decode, read_bytes, shown
+
+
+def load_problem(path: str | os.PathLike[str]) -> Problem:
+    """The problem in a ``.toml`` or ``.json`` file.
+
+    Decimals in the file are exact (0.1 means 1/10). A JSON object with a ``problem`` key is read from there and its
+    other keys are ignored. A relative ``data.file`` is looked for next to the problem file. A problem without a name
+    is named after its file.
+
+    Args:
+        path: The file, at most 50 MB of UTF-8 text.
+
+    Raises:
+        ProblemError: One line: the file, the key or the line, what is wrong and what would be right.
+    """
+    try:
+        file = Path(os.fsdecode(path))
+    except TypeError:
+        raise ProblemError(f"load_problem: path must be the name of a file, got {brief(path)}") from None
+    source = shown(file)
+    if file.suffix.lower() not in (".toml", ".json"):
+        if file.is_dir():
+            raise ProblemError(f"{source}: must be a .toml or .json file, got a directory")
+        raise ProblemError(f"{source}: must be a .toml or .json file, got the ending {brief(file.suffix)}")
+    content = decode(read_bytes(file, source), source)
+    try:
+        tables = tomllib.loads(content, parse_float=_decimal) if file.suffix.lower() == ".toml" else _json(content)
+    except RecursionError:
+        raise ProblemError(f"{source}: must not nest brackets this deeply; a problem needs four levels") from None
+    except tomllib.TOMLDecodeError as refused:
+        raise ProblemError(f"{source}: must be TOML: {shorten(str(refused), 200)}") from None
+    except json.JSONDecodeError as refused:
+        reason = shorten(refused.msg, 150)
+        raise ProblemError(
+            f"{source}: must be JSON: {reason} (at line {refused.lineno}, column {refused.colno})"
+        ) from None
+    except _RepeatedKey as refused:
+        raise ProblemError(f"{source}: {refused}") from None
+    except ValueError:  # tomllib's int() refuses more than 4300 digits, without saying where
+        raise ProblemError(f"{source}: must have integers of at most 4300 digits; write longer ones as text") from None
+    if file.suffix.lower() == ".json" and isinstance(tables, dict) and "problem" in tables:
+        tables = tables["problem"]
+    return Problem.from_mapping(tables, source, file.parent, name=file.stem[:200])
+
+
+def _json(content: str) -> Any:
+    return json.loads(
+        content, parse_float=_decimal, parse_int=_integer, parse_constant=Decimal, object_pairs_hook=_table
+    )
+
+
+def _decimal(written: str) -> Decimal | str:
+    try:
+        return Decimal(written)
+    except InvalidOperation:  # an exponent beyond Decimal's own range: as text it is refused with its key
+        return written
+
+
+def _integer(written: str) -> int | Decimal:
+    # int(text) refuses more than 4300 digits; what is longer is refused, or read in full, where its key is known
+    return int(written) if len(written) < 4000 else Decimal(written)
+
+
+class _RepeatedKey(ValueError):
+    pass
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in table:
+            raise _RepeatedKey(f"the key {brief(key)} must be given once in a table, got it twice")
+        table[key] = value
+    return table

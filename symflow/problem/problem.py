@@ -1,0 +1,206 @@
+"""The record that everything else starts from: objective, initial weights, horizon, step size, digits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symflow.errors import ProblemError, brief
+from symflow.problem.data import samples
+from symflow.problem.initialize import initial_theta
+from symflow.problem.numbers import rational_array, text
+from symflow.problem.schema import NetworkSection, RunSection, parse, parse_run
+from symflow.symbolic.network import FullyConnected, network_objective
+from symflow.symbolic.objective import Objective
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class Problem:
+    """Gradient flow theta' = -grad f(theta), theta(0) = theta0, and gradient descent with the same start.
+
+    ``Problem(network=..., data=..., init=...)`` takes the tables of a problem file as dictionaries, with arrays where
+    the file has lists. ``Problem(objective=..., theta0=...)`` takes any smooth function instead of a network. In both a
+    Python float means its binary value; text, ``Fraction``, ``Decimal``, SymPy numbers and ``mpf`` mean themselves.
+
+    Attributes:
+        objective: f, symbolic.
+        theta0: The P initial parameters, layer 1 first, each matrix row-major; exact.
+        horizon: Where the flow ends, or None if not given.
+        step_size: The step size of descent, or None if not given.
+        dps: Decimal digits to work with.
+        name: A name for people, or None.
+        network: The architecture; None for a stand-alone objective.
+        x: Inputs, (N, d_0) read-only object array of ``Fraction``; None for a stand-alone objective.
+        y: Targets, (N, d_n), likewise.
+
+    Raises:
+        ProblemError: On construction, one line: where, the rule, the value received, the remedy.
+    """
+
+    objective: Objective
+    theta0: tuple[Fraction, ...]
+    horizon: Fraction | None
+    step_size: Fraction | None
+    dps: int
+    name: str | None
+    network: FullyConnected | None
+    x: np.ndarray | None
+    y: np.ndarray | None
+
+    def __init__(
+        self,
+        *,
+        network: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        init: Mapping[str, Any] | None = None,
+        loss: Mapping[str, Any] | None = None,
+        run: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        objective: Objective | None = None,
+        theta0: Any = None,
+        horizon: Any = None,
+        step_size: Any = None,
+        dps: int | None = None,
+    ) -> None:
+        sections = {"network": network, "data": data, "init": init, "loss": loss, "run": run}
+        tables = {key: table for key, table in sections.items() if table is not None}
+        alone = {"theta0": theta0, "horizon": horizon, "step_size": step_size, "dps": dps}
+        given = [key for key, value in alone.items() if value is not None]
+        if objective is None:
+            if given:
+                place = {"theta0": 'init={"theta": ...}'}.get(given[0], f'run={{"{given[0]}": ...}}')
+                raise ProblemError(f"Problem: {given[0]} goes with objective; next to network write {place}")
+            if name is not None:
+                tables["name"] = name  # type: ignore[assignment]
+            self._set(**resolve(tables, "Problem", Path()))
+            return
+        if tables:
+            raise ProblemError(
+                f"Problem: must have either objective or network, got objective and {next(iter(tables))}"
+            )
+        self._set(**_stand_alone(objective, {key: alone[key] for key in given}, name))
+
+    @classmethod
+    def from_mapping(cls, tables: Mapping[str, Any], source: str, folder: Path, name: str | None = None) -> Problem:
+        """The problem that a parsed file holds.
+
+        Args:
+            tables: The file's content.
+            source: The file's name, the start of every error message.
+            folder: What a relative ``data.file`` is relative to.
+            name: The name where the file gives none.
+
+        Raises:
+            ProblemError: See the class.
+        """
+        problem = object.__new__(cls)
+        fields = resolve(tables, source, folder)
+        problem._set(**(fields | {"name": fields["name"] or name}))
+        return problem
+
+    def _set(self, **fields: Any) -> None:
+        for key, value in fields.items():
+            object.__setattr__(self, key, value)
+
+    def __repr__(self) -> str:
+        if self.network is None:
+            parts = ["stand-alone objective"]
+        else:
+            widths = [str(width) for width in self.network.widths]
+            shown = widths if len(widths) <= 8 else [*widths[:4], "...", *widths[-2:]]
+            parts = [f"fully-connected {'-'.join(shown)} {self.network.activation}", "square loss"]
+            parts.append(f"N={0 if self.x is None else len(self.x)}")
+        parts.append(f"P={len(self.theta0)}")
+        parts += [
+            f"{key}={brief(value)}" for key in ("horizon", "step_size") if (value := getattr(self, key)) is not None
+        ]
+        parts.append(f"dps={self.dps}")
+        return f"Problem({'' if self.name is None else brief(self.name) + ': '}{', '.join(parts)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The problem in the shape of a problem file, every number an exact rational text.
+
+        Data stand in place and theta(0) is given, so ``Problem(**problem.to_dict())`` and a JSON file of it are the
+        same problem, without any other file or random draw.
+
+        Raises:
+            ProblemError: The problem is a stand-alone objective, for which there is no file.
+        """
+        if self.network is None or self.x is None or self.y is None:
+            raise ProblemError("Problem: only a network's problem has a file form, got a stand-alone objective")
+        network: dict[str, Any] = {"kind": "fully-connected", "widths": [int(width) for width in self.network.widths]}
+        network["activation"] = self.network.activation
+        if self.network.activation == "leaky-relu":
+            network["slope"] = text(self.network.alpha_bar)
+        if self.network.activation == "homogeneous":
+            network |= {"alpha": text(self.network.alpha), "alpha_bar": text(self.network.alpha_bar)}
+        run: dict[str, Any] = {
+            key: text(value) for key in ("horizon", "step_size") if (value := getattr(self, key)) is not None
+        }
+        tables: dict[str, Any] = {} if self.name is None else {"name": self.name}
+        return tables | {
+            "network": network,
+            "loss": {"kind": "square"},
+            "data": {key: [[text(v) for v in row] for row in getattr(self, key)] for key in ("x", "y")},
+            "init": {"theta": [text(value) for value in self.theta0]},
+            "run": run | {"dps": self.dps},
+        }
+
+
+def resolve(tables: Mapping[str, Any], source: str, folder: Path) -> dict[str, Any]:
+    """The attributes of the ``Problem`` that the tables of a file mean.
+
+    Raises:
+        ProblemError: One line: file, key, the rule, the value received.
+    """
+    parsed = parse(tables, source)
+    network = architecture(parsed.network)
+    x, y = samples(parsed.data, parsed.network.widths, parsed.run.dps, source, folder)
+    return {
+        "theta0": initial_theta(parsed.init, parsed.network.widths, source),
+        "objective": network_objective(network, x, y),
+        "network": network,
+        "x": x,
+        "y": y,
+        "name": parsed.name,
+        **_run_fields(parsed.run),
+    }
+
+
+def architecture(section: NetworkSection) -> FullyConnected:
+    """The network of a [network] section, with the slopes of its activation."""
+    one, zero = Fraction(1), Fraction(0)
+    slopes = {
+        "linear": (one, one),
+        "relu": (one, zero),
+        "leaky-relu": (one, section.slope),
+        "homogeneous": (section.alpha, section.alpha_bar),
+    }
+    alpha, alpha_bar = slopes[section.activation]
+    assert alpha is not None
+    assert alpha_bar is not None
+    return FullyConnected(tuple(section.widths), alpha, alpha_bar)
+
+
+def _stand_alone(objective: Any, given: dict[str, Any], name: str | None) -> dict[str, Any]:
+    if not isinstance(objective, Objective):
+        raise ProblemError(f"Problem: objective must be an Objective, got {brief(objective)}")
+    if name is not None and not isinstance(name, str):
+        raise ProblemError(f"Problem: name must be text, got {brief(name)}")
+    if "theta0" not in given:
+        raise ProblemError("Problem: theta0 is missing; a stand-alone objective needs its initial parameters")
+    theta0 = tuple(rational_array(given.pop("theta0"), "Problem: theta0", ndim=1))
+    count = objective.parameter_count
+    if len(theta0) != count:
+        raise ProblemError(f"Problem: theta0 must have the {count} parameters of the objective, got {len(theta0)}")
+    fields = {"objective": objective, "theta0": theta0, "network": None, "x": None, "y": None, "name": name}
+    return fields | _run_fields(parse_run(given, "Problem"))
+
+
+def _run_fields(run: RunSection) -> dict[str, Any]:
+    return {"horizon": run.horizon, "step_size": run.step_size, "dps": run.dps}

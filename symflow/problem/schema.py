@@ -1,0 +1,303 @@
+"""The shape of a problem file, and the one line that says what is wrong with one."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+from itertools import pairwise
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
+
+from symflow.errors import ProblemError, brief, shorten
+from symflow.problem.numbers import exact
+
+MAX_DEPTH = 1_000
+MAX_WIDTH = 10_000
+MAX_PARAMETERS = 1_000_000
+MAX_SAMPLES = 1_000_000
+MAX_ENTRIES = 20_000_000
+"""Most numbers in x and y together."""
+MIN_DPS = 15
+MAX_DPS = 10_000
+
+ACTIVATIONS = ("linear", "relu", "leaky-relu", "homogeneous")
+_CONVOLUTIONAL_KEYS = ("input", "layers")
+_LATER_LOSSES = ("logistic", "exponential", "cross-entropy")
+
+
+def _number(value: object) -> Fraction | None:
+    return None if value is None else exact(value)
+
+
+def _positive(value: object) -> Fraction | None:
+    number = _number(value)
+    if number is not None and number <= 0:
+        raise ValueError("a positive number")
+    return number
+
+
+def _slope(value: object) -> Fraction | None:
+    number = _number(value)
+    if number is not None and not 0 < number < 1:
+        raise ValueError("a number between 0 and 1, both excluded")
+    return number
+
+
+def _plain(value: object) -> object:
+    """NumPy's integers and one-dimensional arrays, and tuples, as the file would have them."""
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        return value.tolist()
+    if isinstance(value, tuple | list):
+        return [int(item) if isinstance(item, np.integer) else item for item in value]
+    return int(value) if isinstance(value, np.integer) else value
+
+
+Number = Annotated[Fraction | None, PlainValidator(_number)]
+Positive = Annotated[Fraction | None, PlainValidator(_positive)]
+Slope = Annotated[Fraction | None, PlainValidator(_slope)]
+
+
+Width = Annotated[int, Field(strict=True, ge=1, le=MAX_WIDTH)]
+Widths = Annotated[list[Width], BeforeValidator(_plain), Field(strict=True, min_length=2, max_length=MAX_DEPTH + 1)]
+Row = Annotated[int, Field(strict=True, ge=0, lt=MAX_SAMPLES)]
+Rows = Annotated[list[Row], BeforeValidator(_plain), Field(strict=True, min_length=1, max_length=MAX_SAMPLES)]
+Samples = Annotated[int, BeforeValidator(_plain), Field(strict=True, ge=1, le=MAX_SAMPLES)]
+Seed = Annotated[int, BeforeValidator(_plain), Field(strict=True, ge=0, lt=2**63)]
+Digits = Annotated[int, BeforeValidator(_plain), Field(strict=True, ge=MIN_DPS, le=MAX_DPS)]
+Text = Annotated[str, Field(strict=True)]
+Names = Annotated[list[Text], BeforeValidator(_plain), Field(strict=True, min_length=1)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+def _choice(values: Iterable[str]) -> str:
+    return "one of " + ", ".join(f'"{value}"' for value in values)
+
+
+class Section(BaseModel):
+    """A table of the file; a key it does not know is an error. Field descriptions end the sentence "... must be"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class NetworkSection(Section):
+    """[network]: h(x) = W_n s(W_{n-1} ... s(W_1 x)), s(z) = alpha z for z >= 0 and alpha_bar z for z < 0."""
+
+    kind: Literal["fully-connected"] = Field(
+        default="fully-connected", description='"fully-connected" (convolutional is not yet supported)'
+    )
+    widths: Widths = Field(
+        description=f"a list of 2 to {MAX_DEPTH + 1} layer widths d_0, ..., d_n",
+        json_schema_extra={"item": f"an integer from 1 to {MAX_WIDTH}"},
+    )
+    activation: Literal["linear", "relu", "leaky-relu", "homogeneous"] = Field(description=_choice(ACTIVATIONS))
+    slope: Slope = Field(default=None, description="a number between 0 and 1, both excluded")
+    alpha: Number = Field(default=None, description="a number")
+    alpha_bar: Number = Field(default=None, description="a number")
+
+
+class LossSection(Section):
+    """[loss]: the loss of one sample; ``square`` is |h(x) - y|^2 / 2."""
+
+    kind: Literal["square"] = Field(
+        default="square", description='"square" (logistic, exponential and cross-entropy are not yet supported)'
+    )
+
+
+class DataSection(Section):
+    """[data]: N samples, one a row; given in place (x and y or labels) or as columns of a table."""
+
+    x: Any = Field(default=None, description="a list of rows")
+    y: Any = Field(default=None, description="a list of rows")
+    labels: Any = Field(default=None, description="a list of integers, or with a table the name of a column")
+    file: Text | None = Field(default=None, description="the path of a CSV file")
+    builtin: Literal["iris"] | None = Field(default=None, description='"iris"')
+    inputs: Names | None = Field(
+        default=None, description="a list of column names", json_schema_extra={"item": "a column name"}
+    )
+    targets: Names | None = Field(
+        default=None, description="a list of column names", json_schema_extra={"item": "a column name"}
+    )
+    samples: Samples | None = Field(default=None, description=f"an integer from 1 to {MAX_SAMPLES}")
+    rows: Rows | None = Field(
+        default=None,
+        description="a list of at least one row number",
+        json_schema_extra={"item": f"a row number, an integer from 0 to {MAX_SAMPLES - 1}"},
+    )
+    standardize: Flag = Field(default=False, description="true or false")
+    whiten: Flag = Field(default=False, description="true or false")
+
+
+class InitSection(Section):
+    """[init]: theta(0), given or drawn; see ``symflow.problem.initialize`` for the schemes and their defaults."""
+
+    theta: Any = Field(default=None, description="a list of all P weights")
+    scheme: Literal["gaussian", "xavier", "balanced"] | None = Field(
+        default=None, description=_choice(("gaussian", "xavier", "balanced"))
+    )
+    scale: Positive = Field(default=None, description="a positive number")
+    seed: Seed | None = Field(default=None, description="an integer from 0 to 2^63 - 1")
+
+
+class RunSection(Section):
+    """[run]: how long to flow, the step size of descent, the decimal digits to work with."""
+
+    horizon: Positive = Field(default=None, description="a positive number")
+    step_size: Positive = Field(default=None, description="a positive number")
+    dps: Digits = Field(default=50, description=f"an integer from {MIN_DPS} to {MAX_DPS}")
+
+
+class ProblemFile(Section):
+    """A whole problem file: the tables above and an optional name."""
+
+    name: Annotated[str, Field(strict=True, max_length=200)] | None = Field(
+        default=None, description="text of at most 200 characters"
+    )
+    network: NetworkSection = Field(description="a table [network]")
+    loss: LossSection = Field(default_factory=lambda: LossSection(), description="a table [loss]")
+    data: DataSection = Field(description="a table [data]")
+    init: InitSection = Field(description="a table [init]")
+    run: RunSection = Field(default_factory=lambda: RunSection(), description="a table [run]")
+
+
+Model = TypeVar("Model", bound=Section)
+
+
+def parse(raw: object, source: str) -> ProblemFile:
+    """The file's tables, checked as far as they can be without reading data.
+
+    Args:
+        raw: What the TOML or JSON text, or the keyword arguments of ``Problem``, hold.
+        source: Where it is from, the start of every error message.
+
+    Raises:
+        ProblemError: An unknown key (with the nearest known one), a missing one, a value of the wrong type or out of
+            range, keys that exclude each other, a network too large, or something not yet supported.
+    """
+    if not isinstance(raw, dict):
+        raise ProblemError(f"{source}: the problem must be a table of sections, got {brief(raw)}")
+    _refuse_unsupported(raw, source)
+    parsed = _validate(ProblemFile, raw, source)
+    _check_network(parsed.network, source)
+    _check_init(parsed.init, source)
+    return parsed
+
+
+def parse_run(raw: dict[str, object], source: str) -> RunSection:
+    """The [run] table alone, for a stand-alone objective.
+
+    Raises:
+        ProblemError: A value of the wrong type or out of range.
+    """
+    return _validate(RunSection, raw, source)
+
+
+def _validate(model: type[Model], raw: object, source: str) -> Model:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as invalid:
+        errors = invalid.errors(include_url=False)
+        # an unknown key says more than the missing one it was meant to be
+        errors.sort(key=lambda error: error["type"] not in ("extra_forbidden", "invalid_key"))
+        raise ProblemError(f"{source}: {_sentence(dict(errors[0]), model)}") from None
+
+
+def _refuse_unsupported(raw: dict[Any, Any], source: str) -> None:
+    network, loss = raw.get("network"), raw.get("loss")
+    if isinstance(network, dict):
+        if isinstance(kind := network.get("kind"), str) and kind == "convolutional":
+            raise ProblemError(f'{source}: network.kind = "convolutional" is not yet supported; use "fully-connected"')
+        for key in _CONVOLUTIONAL_KEYS:
+            if key in network:
+                raise ProblemError(
+                    f"{source}: network.{key} belongs to convolutional networks, which are not yet supported; "
+                    'use kind = "fully-connected" with widths'
+                )
+    if isinstance(loss, dict) and isinstance(kind := loss.get("kind"), str) and kind in _LATER_LOSSES:
+        raise ProblemError(f'{source}: loss.kind = "{kind}" is not yet supported; use "square"')
+
+
+def _sentence(error: dict[str, Any], root: type[Section]) -> str:
+    """One pydantic error as "KEY must be ..., got VALUE"."""
+    model: type[BaseModel] | None = root
+    field = None
+    path, item = "", False
+    known: list[str] = []
+    for part in error["loc"]:
+        if isinstance(part, int) and not isinstance(part, bool):
+            path, item = f"{path}[{part}]", True
+            continue
+        if model is not None:
+            known = list(model.model_fields)
+            field = model.model_fields.get(str(part))
+        if field is None:
+            path = f"{path}.{_key(part)}" if path else _key(part)
+            break
+        if model is None:
+            continue  # the tag of a union, not a key
+        path = f"{path}.{part}" if path else str(part)
+        model = (
+            field.annotation if isinstance(field.annotation, type) and issubclass(field.annotation, Section) else None
+        )
+    kind = error["type"]
+    if kind in ("extra_forbidden", "invalid_key") or field is None:
+        where = path.rpartition(".")[0]
+        return f"{path} is not a known key; {did_you_mean(error['loc'][-1], known)}{f' in [{where}]' if where else ''}"
+    right = field.description or "valid"
+    if item and isinstance(field.json_schema_extra, dict):
+        right = str(field.json_schema_extra["item"])
+    if kind == "missing":
+        return f"{path} is missing; it must be {right}"
+    if kind == "value_error":
+        right = str(error["ctx"]["error"])
+    if kind == "string_unicode":  # a lone surrogate, also in a key of the table at this path
+        right = "valid Unicode text"
+    near = ""
+    if kind == "literal_error" and isinstance(error["input"], str) and right.startswith("one of"):
+        matches = difflib.get_close_matches(error["input"][:100], right.split('"')[1::2], n=1)
+        near = f' (did you mean "{matches[0]}"?)' if matches else ""
+    return f"{path} must be {right}, got {brief(error['input'])}{near}"
+
+
+def did_you_mean(unknown: object, known: Iterable[str]) -> str:
+    """The nearest of the known names, or all of them."""
+    known = list(known)
+    near = difflib.get_close_matches(str(unknown)[:100], known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known are {shorten(', '.join(known), 200)}"
+
+
+def _key(part: object) -> str:
+    return part if isinstance(part, str) and part.isidentifier() and len(part) < 40 else brief(part)
+
+
+def _check_network(network: NetworkSection, source: str) -> None:
+    wanted = {"leaky-relu": ("slope",), "homogeneous": ("alpha", "alpha_bar")}.get(network.activation, ())
+    for key in ("slope", "alpha", "alpha_bar"):
+        value = getattr(network, key)
+        if value is None and key in wanted:
+            raise ProblemError(f'{source}: network.{key} is missing; activation = "{network.activation}" needs it')
+        if value is not None and key not in wanted:
+            fitting = "leaky-relu" if key == "slope" else "homogeneous"
+            raise ProblemError(
+                f'{source}: network.{key} = {brief(value)} goes with activation = "{fitting}", '
+                f'got "{network.activation}"; remove it or change the activation'
+            )
+    count = sum(math.prod(pair) for pair in pairwise(network.widths))
+    if count > MAX_PARAMETERS:
+        raise ProblemError(
+            f"{source}: network.widths must give at most {MAX_PARAMETERS} parameters, got {count}; use smaller widths"
+        )
+
+
+def _check_init(init: InitSection, source: str) -> None:
+    if (init.theta is None) == (init.scheme is None):
+        got = "neither" if init.theta is None else "both"
+        raise ProblemError(f"{source}: init must have exactly one of theta and scheme, got {got}")
+    for key in ("scale", "seed"):
+        if init.theta is not None and getattr(init, key) is not None:
+            raise ProblemError(
+                f"{source}: init.{key} = {brief(getattr(init, key))} goes with init.scheme, got init.theta; remove it"
+            )

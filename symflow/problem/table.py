@@ -1,0 +1,165 @@
+"""Tables of samples from comma-separated text: a header row of column names, then one row per sample."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from symflow.errors import ProblemError, brief, shorten
+from symflow.problem.numbers import MAX_ARRAY_BITS, NotRational, exact
+from symflow.problem.schema import MAX_SAMPLES
+
+MAX_BYTES = 50_000_000
+"""Largest file that is read."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text, with what is needed to say where one is wrong.
+
+    Attributes:
+        source: The file's name, for error messages.
+        columns: Their names.
+        cells: One tuple of texts a row.
+        lines: The line of the file each row ends on, counted from 1.
+    """
+
+    source: str
+    columns: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+    lines: tuple[int, ...]
+
+    def index(self, column: str, where: str) -> int:
+        """The position of a column.
+
+        Raises:
+            ProblemError: There is none of this name; the message lists those there are.
+        """
+        if column not in self.columns:
+            raise ProblemError(
+                f"{where} must name a column of {self.source}, got {brief(column)}; "
+                f"its columns are {shorten(', '.join(self.columns), 400)}"
+            )
+        return self.columns.index(column)
+
+    def texts(self, column: str, where: str) -> list[str]:
+        """The cells of a column as they stand."""
+        position = self.index(column, where)
+        return [row[position] for row in self.cells]
+
+    def numbers(self, columns: list[str], rows: list[int], where: str) -> np.ndarray:
+        """Some rows of some columns as an array of ``Fraction``, shape (rows, columns).
+
+        Raises:
+            ProblemError: A column is missing or a cell is no number (file, row, line and column are named).
+        """
+        positions = [self.index(column, f"{where}[{k}]") for k, column in enumerate(columns)]
+        array = np.empty((len(rows), len(positions)), dtype=object)
+        budget = MAX_ARRAY_BITS
+        for i, row in enumerate(rows):
+            for j, position in enumerate(positions):
+                try:
+                    number = exact(self.cells[row][position])
+                except NotRational as refused:
+                    raise ProblemError(
+                        f"{self.source}: row {row} (line {self.lines[row]}), column {brief(columns[j])} must be "
+                        f"{refused}, got {brief(self.cells[row][position])}"
+                    ) from None
+                budget -= number.numerator.bit_length() + number.denominator.bit_length()
+                if budget < 0:
+                    raise ProblemError(f"{self.source}: the numbers exceed {MAX_ARRAY_BITS} bits; give fewer digits")
+                array[i, j] = number
+        return array
+
+
+def shown(path: Path) -> str:
+    """A path as error messages show it: one printable line of at most 200 characters."""
+    return shorten(str(path) if str(path).isprintable() else repr(str(path)), 200)
+
+
+def read_bytes(path: Path, source: str) -> bytes:
+    """The content of a regular file of at most 50 MB.
+
+    Raises:
+        ProblemError: There is no such file, it is a directory or a device, too large or not readable.
+    """
+    try:
+        if not path.exists():
+            raise ProblemError(f"{source}: there is no such file; check the path")
+        if not path.is_file():
+            raise ProblemError(f"{source}: must be a file, got a {'directory' if path.is_dir() else 'special file'}")
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ProblemError(f"{source}: must be at most {MAX_BYTES} bytes long, got {size}")
+        return path.read_bytes()
+    except ProblemError:
+        raise
+    except (OSError, ValueError) as refused:  # ValueError: a null character in the path
+        reason = refused.strerror if isinstance(refused, OSError) and refused.strerror else str(refused)
+        raise ProblemError(f"{source}: cannot be read ({reason})") from None
+
+
+def decode(content: bytes, source: str) -> str:
+    """The content as text (UTF-8, a byte order mark allowed).
+
+    Raises:
+        ProblemError: It is not UTF-8; the line is named.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as refused:
+        line = content.count(b"\n", 0, refused.start) + 1
+        raise ProblemError(f"{source}: must be UTF-8 text, got a byte that is not, at line {line}") from None
+
+
+def read_table(path: Path, source: str) -> Table:
+    """A comma-separated file: comment lines that start with ``#``, the header row, one row per sample.
+
+    Raises:
+        ProblemError: Not readable, no header, a repeated column name, no rows, or a row with more or fewer cells.
+    """
+    written = decode(read_bytes(path, source), source)
+    start = skipped = 0
+    while written.startswith("#", start):
+        start = written.find("\n", start) + 1 or len(written)
+        skipped += 1
+    reader = csv.reader(io.StringIO(written[start:], newline=""), strict=True, skipinitialspace=True)
+    columns: tuple[str, ...] | None = None
+    cells: list[tuple[str, ...]] = []
+    lines: list[int] = []
+    try:
+        for row in reader:
+            line = reader.line_num + skipped
+            stripped = tuple(cell.strip() for cell in row)
+            if not any(stripped):
+                continue
+            if columns is None:
+                columns = stripped
+                name, count = Counter(columns).most_common(1)[0]
+                if count > 1:
+                    raise ProblemError(
+                        f"{source}: line {line} must name every column once, got {brief(name)} {count} times"
+                    )
+                continue
+            if len(stripped) != len(columns):
+                raise ProblemError(
+                    f"{source}: row {len(cells)} (line {line}) must have {len(columns)} cells like the header, "
+                    f"got {len(stripped)}"
+                )
+            if len(cells) == MAX_SAMPLES:
+                raise ProblemError(f"{source}: must have at most {MAX_SAMPLES} rows; cut the file")
+            cells.append(stripped)
+            lines.append(line)
+    except csv.Error as refused:
+        raise ProblemError(
+            f"{source}: line {reader.line_num + skipped} is not comma-separated text ({refused})"
+        ) from None
+    if columns is None:
+        raise ProblemError(f"{source}: must start with a row of column names, got an empty file")
+    if not cells:
+        raise ProblemError(f"{source}: must have at least one row below the header, got none")
+    return Table(source, columns, tuple(cells), tuple(lines))

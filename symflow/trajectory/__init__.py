@@ -1,0 +1,1 @@
+"""Trajectories of gradient flow and gradient descent: the Taylor integrator, kinks and descent."""

@@ -1,0 +1,162 @@
+"""The one trajectory type: callable at any time, dense output, error estimate, events, statistics."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from symflow.compile.fixed import FixedSeries, from_fraction, to_mpf
+from symflow.problem.numbers import rational
+from symflow.symbolic.objective import Objective
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change of a gate along a trajectory.
+
+    Attributes:
+        time: when, with all digits.
+        kind: "crossing".
+        sample: counted from 0.
+        layer: counted from 1.
+        unit: counted from 0.
+        gate_before: sigma' before the event.
+        gate_after: sigma' after it.
+    """
+
+    time: Any
+    kind: str
+    sample: int
+    layer: int
+    unit: int
+    gate_before: Fraction
+    gate_after: Fraction
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One Taylor step: state(t) = sum_k c_k s^k with s = (t - start) / 2^tau, all in fixed point."""
+
+    start: Any
+    end: Any
+    tau: int
+    coefficients: tuple[list[Any], ...]
+
+
+@dataclass(frozen=True)
+class FlowStats:
+    """How a trajectory was computed.
+
+    Attributes:
+        steps: Taylor steps.
+        order: order of the method.
+        bits: working precision in bits after the point.
+        local_tolerance_digits: each step's truncation error is below 10^-this.
+        seconds: wall time of this run (without the one for the error estimate).
+        check_seconds: wall time of the second run; 0 without one.
+    """
+
+    steps: int
+    order: int
+    bits: int
+    local_tolerance_digits: int
+    seconds: float
+    check_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A solution with dense output.
+
+    Attributes:
+        objective: what flows.
+        segments: the Taylor steps.
+        bits: fixed-point precision of the stored coefficients.
+        dps: the digits that were asked for.
+        events: gate changes in order of time.
+        error_estimate: estimated largest absolute error of any component at any time (an mpmath number), from a
+            second run at other order and precision; None if none was made.
+        stats: how it was computed.
+    """
+
+    objective: Objective
+    segments: tuple[Segment, ...]
+    bits: int
+    dps: int
+    events: tuple[Event, ...]
+    error_estimate: Any
+    stats: FlowStats
+
+    @property
+    def horizon(self) -> Any:
+        """The time up to which the trajectory is known, an mpmath number."""
+        return to_mpf(self.segments[-1].end, self.bits)
+
+    @cached_property
+    def _starts(self) -> list[Any]:
+        return [s.start for s in self.segments]
+
+    def state_fixed(self, time: Any) -> list[Any]:
+        """The state in fixed point (`bits` bits) at a fixed-point time.
+
+        Raises:
+            ValueError: the time lies outside [0, horizon].
+        """
+        last = self.segments[-1].end
+        if not 0 <= time <= last:
+            shown = float(to_mpf(time, self.bits))
+            raise ValueError(f"time must lie in [0, {float(self.horizon):.6g}], got {shown:.6g}; solve to a later horizon")
+        segment = self.segments[max(0, bisect_right(self._starts, time) - 1)]
+        elapsed = time - segment.start
+        s = elapsed >> segment.tau if segment.tau >= 0 else elapsed << -segment.tau
+        arithmetic = FixedSeries(self.bits)
+        return [arithmetic.horner(c, s) for c in segment.coefficients]
+
+    def __call__(self, time: Any) -> np.ndarray:
+        """The state at a time (string, rational, mpmath number, or float meaning its binary value): mpf values.
+
+        Raises:
+            ValueError: the time lies outside [0, horizon].
+        """
+        fixed = from_fraction(rational(time, "time"), self.bits)
+        values = np.empty(len(self.segments[0].coefficients), dtype=object)
+        values[:] = [to_mpf(v, self.bits) for v in self.state_fixed(fixed)]
+        return values
+
+    def weights(self, time: Any) -> list[np.ndarray]:
+        """The parameter arrays at a time, object arrays of mpf."""
+        theta = self(time)
+        return [theta[where].reshape(shape) for where, shape in self.objective.slices()]
+
+    def end_to_end(self, time: Any) -> np.ndarray:
+        """The product W_n ... W_1 at a time, computed with `dps` digits and some guard digits.
+
+        Raises:
+            ValueError: the objective is not a network's.
+        """
+        if self.objective.network is None:
+            raise ValueError("only a network has an end-to-end matrix; use the trajectory's values directly")
+        import mpmath
+
+        with mpmath.workdps(self.dps + 15):
+            product, *rest = self.weights(time)
+            for w in rest:
+                product = w.dot(product)
+        return product
+
+    def numpy(self, times: Sequence[Any]) -> np.ndarray:
+        """The state at many times rounded to float64, one row a time."""
+        return np.array([[float(v) for v in self(t)] for t in times], dtype=np.float64)
+
+    def __repr__(self) -> str:
+        error = "no error estimate" if self.error_estimate is None else f"estimated error {float(self.error_estimate):.1e}"
+        return (
+            f"<Trajectory to t={float(self.horizon):.6g}, {self.dps} digits, {error}, "
+            f"{len(self.events)} events, {self.stats.steps} steps>"
+        )

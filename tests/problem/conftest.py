@@ -1,0 +1,44 @@
+"""A small valid problem, in the shape of a file, that the tests change one key of."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from symflow.errors import ProblemError
+from symflow.problem import Problem
+
+VALID: dict[str, Any] = {
+    "network": {"kind": "fully-connected", "widths": [2, 3, 1], "activation": "relu"},
+    "loss": {"kind": "square"},
+    "data": {"x": [["1/2", "-3/10"], ["0.7", 1]], "y": [["1"], ["-1/4"]]},
+    "init": {"theta": ["0.1", "-0.2", "0.3", "0.4", "0.5", "-0.6", "0.7", "0.8", "1e-3"]},
+    "run": {"horizon": "10", "step_size": "1/100", "dps": 50},
+}
+
+
+@pytest.fixture
+def valid() -> dict[str, Any]:
+    """A fresh copy of the valid problem."""
+    return copy.deepcopy(VALID)
+
+
+@pytest.fixture
+def refusal(tmp_path: Path) -> Callable[..., str]:
+    """The one line with which a problem is refused, read as from a file next to ``points.csv``."""
+
+    def message(tables: Any) -> str:
+        with pytest.raises(ProblemError) as caught:
+            Problem.from_mapping(tables, "p.toml", tmp_path)
+        line = str(caught.value)
+        assert line.startswith(("p.toml: ", str(tmp_path), f"'{tmp_path}"))
+        assert line == " ".join(line.split())
+        assert len(line) < 600
+        for leak in ("pydantic", "Traceback", "validation error", "Fraction(", "<class"):
+            assert leak not in line
+        assert caught.value.__suppress_context__ or caught.value.__context__ is None
+        return line
+
+    return message
