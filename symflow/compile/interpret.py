@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from symflow.symbolic.nodes import Add, Const, Einsum, Gate, Identity, Input, Labels, Map
-from symflow.symbolic.program import Program
+from symflow.symbolic.program import Program, shape_of
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -22,11 +22,6 @@ class Arithmetic(Protocol):
     def broadcast(self, array: Any, positions: Sequence[int], shape: tuple[int, ...]) -> Any: ...
     def gate(self, z: Any, alpha: Fraction, alpha_bar: Fraction) -> Any: ...
     def function(self, name: str, x: Any, exponent: Fraction | None) -> Any: ...
-
-
-def shape_of(axes: Sequence[Any]) -> tuple[int, ...]:
-    """The integer shape of an array with these axes."""
-    return tuple(int(a.size) for a in axes)
 
 
 def subscripts(labels: Sequence[Labels], out: Labels) -> tuple[str, list[int]]:

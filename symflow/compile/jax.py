@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -95,7 +96,7 @@ def to_jax(
 
     Raises:
         TypeError: when called with an array of another dtype.
-        ValueError: when data are needed that the objective has not.
+        ValueError: when called with an array of another shape, or when data are needed that the objective has not.
     """
     if isinstance(derived, Objective):
         from symflow.symbolic.derived import loss
@@ -109,16 +110,17 @@ def to_jax(
     by_name = {x.name: x for x in objective.data_inputs}
     count = objective.parameter_count
 
-    def check(name: str, value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
+    def check(name: str, value: Any, shape: tuple[int, ...], remedy: str) -> Any:
+        if not hasattr(value, "dtype"):
             value = np.asarray(value, dtype=dtype)
         if np.dtype(value.dtype) != dtype:
+            mode = " and, under jit, vmap or grad, turn on JAX's 64-bit mode (with jax.enable_x64(True): ...)"
             raise TypeError(
-                f"{name} must be {dtype.name}, got {np.dtype(value.dtype).name}; pass {dtype.name} arrays, and under "
-                "jit, vmap or grad turn on JAX's 64-bit mode (with jax.enable_x64(True): ...)"
+                f"{name} must be {dtype.name}, got {np.dtype(value.dtype).name}; pass {dtype.name} arrays"
+                + (mode if dtype == np.float64 else "")
             )
-        if tuple(value.shape) != (count,):
-            raise ValueError(f"{name} must have shape ({count},), got {tuple(value.shape)}; use vmap for batches")
+        if tuple(value.shape) != shape:
+            raise ValueError(f"{name} must have shape {shape}, got {tuple(value.shape)}; {remedy}")
         return value
 
     def run(flat: tuple[Any, ...], arrays: Mapping[str, Any]) -> Any:
@@ -136,11 +138,23 @@ def to_jax(
     def function(*args: Any) -> jax.Array:
         if len(args) != expected:
             raise TypeError(f"this {result.kind} takes {expected} arguments, got {len(args)}")
-        flat = tuple(check(n, v) for n, v in zip(("theta", "direction"), args[:vectors], strict=False))
-        arrays = dict(args[vectors]) if data == "arguments" else {}
-        if arrays.keys() - by_name.keys():
-            raise ValueError(f"unknown data {sorted(arrays)}; this objective takes {sorted(by_name)}")
-        with jax.enable_x64(dtype == np.float64 or bool(jax.config.jax_enable_x64)):
+        names = ("theta", "direction")
+        flat = tuple(check(n, v, (count,), "use vmap for batches") for n, v in zip(names, args[:vectors], strict=False))
+        arrays = {}
+        sizes: dict[Any, int] = {}
+        for name, value in (args[vectors] if data == "arguments" else {}).items():
+            if name not in by_name:
+                raise ValueError(f"unknown data {name!r}; this objective takes {', '.join(by_name)}")
+            shape = tuple(
+                a.size if isinstance(a.size, int) else sizes.setdefault(a.size, n)
+                for a, n in zip(by_name[name].axes, np.shape(value), strict=False)
+            )
+            arrays[name] = check(name, value, shape, "data have one column a sample; use vmap for batches")
+        # A call with plain arrays inside someone's jit is computed at once: traced there, it would get that jit's x64
+        # mode, that is float32.
+        concrete = not any(isinstance(v, jax.core.Tracer) for v in (*flat, *arrays.values()))
+        now = jax.ensure_compile_time_eval() if concrete else nullcontext()
+        with now, jax.enable_x64(dtype == np.float64 or bool(jax.config.jax_enable_x64)):
             return compiled(flat, arrays)
 
     function.__name__ = result.kind.replace(" ", "_").replace("-", "_")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from symflow.compile.interpret import interpret
+from symflow.problem.numbers import rational
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.nodes import Input
 
@@ -136,30 +137,44 @@ def assemble(derived: Derived, outputs: Mapping[str, np.ndarray]) -> Any:
     return matrix
 
 
-def _evaluate(derived: Derived, theta: Sequence[Any], directions: Sequence[Any], arithmetic: ObjectArithmetic) -> Any:
+def _evaluate(
+    derived: Derived, theta: Sequence[Any], direction: Sequence[Any], arithmetic: ObjectArithmetic, native: type
+) -> Any:
+    """Evaluates at numbers of any kind; those of the type `native` are taken as they are."""
+
+    def numbers(vector: Sequence[Any], name: str) -> list[Any]:
+        return [
+            v if isinstance(v, native) else arithmetic.lift(rational(v, f"{name}[{i}]")) for i, v in enumerate(vector)
+        ]
+
+    if len(direction) and not derived.directions:
+        raise ValueError(f"this {derived.kind} takes no direction, got one of {len(direction)} entries")
     lift = np.frompyfunc(arithmetic.lift, 1, 1)
     values = {x: np.asarray(lift(a), dtype=object) for x, a in derived.objective.data.items()}
-    values |= split(derived, theta, derived.objective.parameters)
+    values |= split(derived, numbers(theta, "theta"), derived.objective.parameters)
     if derived.directions:
-        values |= split(derived, directions, derived.directions)
+        values |= split(derived, numbers(direction, "direction"), derived.directions)
     return assemble(derived, interpret(derived.program, values, arithmetic))
 
 
-def evaluate_exact(derived: Derived, theta: Sequence[Fraction], direction: Sequence[Fraction] = ()) -> Any:
+def evaluate_exact(derived: Derived, theta: Sequence[Any], direction: Sequence[Any] = ()) -> Any:
     """The value in exact rationals: a `Fraction`, or an object array of them.
 
     Raises:
         TypeError: the program has an irrational function.
+        ValueError: an entry that is no rational number, a vector that has not P entries, or missing data.
     """
-    return _evaluate(derived, [Fraction(v) for v in theta], [Fraction(v) for v in direction], EXACT)
+    return _evaluate(derived, theta, direction, EXACT, Fraction)
 
 
 def evaluate_mpmath(derived: Derived, theta: Sequence[Any], direction: Sequence[Any] = (), dps: int = 50) -> Any:
-    """The value in mpmath numbers, computed with `dps` digits (the caller's precision is left alone)."""
+    """The value in mpmath numbers, computed with `dps` digits (the caller's precision is left alone).
+
+    Raises:
+        ValueError: an entry that is neither an mpf nor a rational number, a vector that has not P entries, or
+            missing data.
+    """
     import mpmath
 
-    def number(v: Any) -> Any:
-        return mpmath.mpf(v.numerator) / v.denominator if isinstance(v, Fraction) else mpmath.mpf(v)
-
     with mpmath.workdps(dps):
-        return _evaluate(derived, [number(v) for v in theta], [number(v) for v in direction], mpmath_arithmetic())
+        return _evaluate(derived, theta, direction, mpmath_arithmetic(), mpmath.mpf)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import keyword
+import re
 from fractions import Fraction
 
-from symflow.compile.interpret import shape_of, subscripts
+from symflow.compile.interpret import subscripts
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.nodes import Add, Const, Einsum, Gate, Identity, Input, Map, Node
+from symflow.symbolic.program import Program, shape_of
 
 
 def _number(q: Fraction) -> str:
@@ -35,17 +38,32 @@ def _expression(x: Node, name: dict[Node, str]) -> str:
     raise TypeError(f"unknown node {type(x).__name__}")
 
 
+def _input_names(program: Program) -> dict[Node, str]:
+    """An identifier for each input: its name, unless Python or this module gives that another meaning."""
+    names: dict[Node, str] = {}
+    taken = {"xp", *keyword.kwlist}
+    for x in program.inputs:
+        name = re.sub(r"\W", "_", x.name)
+        if re.match(r"\d|v\d+$", name):
+            name = f"_{name}"
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        names[x] = name
+    return names
+
+
 def python_source(derived: Derived) -> str:
     """A function `evaluate(inputs..., xp)` that computes the outputs of a derived result by name."""
     program = derived.program
-    name: dict[Node, str] = {x: x.name for x in program.inputs}
+    name = _input_names(program)
     lines = []
     for x in program.nodes:
         if isinstance(x, Input):
             continue
         name[x] = f"v{len(lines) + 1}"
         lines.append(f"    {name[x]} = {_expression(x, name)}")
-    head = f"def evaluate({', '.join(x.name for x in program.inputs)}, xp):"
+    head = f"def evaluate({', '.join(name[x] for x in program.inputs)}, xp):"
     about = f"{derived.kind}: " + ", ".join(program.outputs)
     if derived.citation is not None:
         about += f"; {derived.citation}"

@@ -107,6 +107,12 @@ class Problem:
         for key, value in fields.items():
             object.__setattr__(self, key, value)
 
+    def __reduce__(self) -> Any:
+        """Pickled as its tables: shared caches and read-only views of the program do not travel."""
+        if self.network is None:
+            return super().__reduce__()
+        return _rebuild, (self.to_dict(),)
+
     def __repr__(self) -> str:
         if self.network is None:
             parts = ["stand-alone objective"]
@@ -150,6 +156,10 @@ class Problem:
             "init": {"theta": [text(value) for value in self.theta0]},
             "run": run | {"dps": self.dps},
         }
+
+
+def _rebuild(tables: dict[str, Any]) -> Problem:
+    return Problem(**tables)
 
 
 def resolve(tables: Mapping[str, Any], source: str, folder: Path) -> dict[str, Any]:

@@ -27,6 +27,8 @@ from symflow.symbolic.nodes import (
     Node,
     add,
     einsum,
+    is_zero,
+    split_scale,
     zero,
 )
 from symflow.symbolic.program import topological
@@ -75,7 +77,8 @@ def contract(factors: Sequence[Factor], keep: set[int]) -> tuple[Fraction, list[
         out: list[int] = []
         for p in chosen:
             out.extend(i for i in work[p][1] if i in alive and i not in out)
-        node = einsum([work[p][0] for p in chosen], [work[p][1] for p in chosen], tuple(out))
+        factor, node = split_scale(einsum([work[p][0] for p in chosen], [work[p][1] for p in chosen], tuple(out)))
+        total *= factor
         work = [*rest, (node, tuple(out))]
 
 
@@ -111,6 +114,8 @@ class _Directional:
     def _product(self, x: Einsum, position: int, term: _Term) -> _Term:
         """The term of argument `position`, multiplied by the other arguments and contracted."""
         here = dict(zip(x.labels[position], term.own, strict=True))
+        if len(here) != len(term.own):
+            raise TypeError("the blocks of a diagonal (a repeated label) are not supported")
         factors = list(term.factors)
         for i, (a, used) in enumerate(zip(x.args, x.labels, strict=True)):
             if i != position:
@@ -132,7 +137,7 @@ class _Directional:
         """Adds up terms of equal factors, after giving them common labels for the node's axes."""
         merged: dict[tuple[Factor, ...], _Term] = {}
         for t in terms:
-            if any(isinstance(f, Const) and f.value == 0 for f, _ in t.factors):
+            if any(is_zero(f) for f, _ in t.factors):
                 continue
             key_labels: dict[int, int] = {label: -1 - n for n, label in enumerate(t.own)}
             key = tuple(

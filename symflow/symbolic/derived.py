@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from symflow.symbolic.blocks import hessian_blocks
@@ -77,7 +78,10 @@ class Derived:
         return None if self.result is None else cite(self.result)
 
     def __repr__(self) -> str:
-        return f"<{self.kind} of P={self.objective.parameter_count} parameters, {self.program.length} operations>"
+        sizes = [a.size for w in self.objective.parameters for a in w.axes]
+        known = all(isinstance(size, int) for size in sizes)
+        count = f"P={self.objective.parameter_count} parameters" if known else "symbolic widths"
+        return f"<{self.kind} of {count}, {self.program.length} operations>"
 
 
 def loss(objective: Objective) -> Derived:
@@ -101,7 +105,7 @@ def gradient_nodes(objective: Objective) -> tuple[dict[Input, Node], dict[Node, 
     directions = _directions(objective)
     loss_node = objective.loss
     dot = jvp([loss_node], dict(zip(objective.parameters, directions, strict=True)))
-    adjoint = transpose(dot[loss_node], directions, Const(1, ()))
+    adjoint = transpose(dot[loss_node], directions, Const(Fraction(1), ()))
     names = dict(objective.program.names)
     for x, name in objective.program.names.items():
         bar = adjoint.get(dot.get(x, x))

@@ -31,6 +31,12 @@ class FullyConnected:
     def __post_init__(self) -> None:
         if len(self.widths) < 2:
             raise ValueError(f"a network needs at least two widths (input and output), got {list(self.widths)}")
+        for width in self.widths:
+            if not (isinstance(width, sympy.Expr) or (isinstance(width, int) and width > 0)):
+                raise ValueError(f"a width is a positive integer or a SymPy symbol, got {width!r}")
+        object.__setattr__(self, "widths", tuple(self.widths))
+        object.__setattr__(self, "alpha", Fraction(self.alpha))
+        object.__setattr__(self, "alpha_bar", Fraction(self.alpha_bar))
 
     @property
     def depth(self) -> int:
@@ -75,14 +81,32 @@ class FullyConnected:
         return sum(a * b for a, b in self.shapes)
 
 
+def _rows(values: object, name: str, width: Size, samples: int | None) -> np.ndarray:
+    """Data as exact rationals, one row a sample."""
+    from symflow.problem.numbers import rational_array
+
+    array = rational_array(values, name)
+    rows, columns = array.shape
+    if samples is not None and rows != samples:
+        raise ValueError(f"{name} must have one row for each of the {samples} samples, got {rows} rows")
+    if isinstance(width, int) and columns != width:
+        raise ValueError(f"{name} must have rows of {width} numbers, as the network's width says, got {columns}")
+    return array
+
+
 def network_objective(network: FullyConnected, x: np.ndarray | None, y: np.ndarray | None) -> Objective:
     """The training loss f(theta) = (1/2N) sum_i ||h(x_i) - y_i||^2 of a network (square loss).
 
     Args:
         network: the architecture.
-        x: N x d_0 inputs, one row a sample, exact rationals; None leaves the data symbolic.
+        x: N x d_0 inputs, one row a sample; None leaves the data symbolic.  A float means its binary value.
         y: N x d_n targets, likewise.
+
+    Raises:
+        ValueError: data that are no rational numbers, or of another shape.
     """
+    x = None if x is None else _rows(x, "x", network.widths[0], None)
+    y = None if y is None else _rows(y, "y", network.widths[-1], None if x is None else len(x))
     samples: Size = sympy.Symbol("N", integer=True, positive=True) if x is None else len(x)
     sample = Axis("sample", samples)
     axes, depth = network.axes, network.depth

@@ -236,7 +236,7 @@ def einsum(
     """The contracted product of `args`; labels are integers, `broadcast` gives the axes of labels no argument has.
 
     Raises:
-        ValueError: a label used for two different axes, or an output label without an axis.
+        ValueError: a label used for two different axes, an output label without an axis, or one that repeats.
     """
     axis_of: dict[int, Axis] = dict(broadcast or {})
     factor = Fraction(1)
@@ -254,13 +254,15 @@ def einsum(
             inner = dict(zip(base.out, indices, strict=True))
             base, indices = base.args[0], tuple(inner[i] for i in base.labels[0])
         kept.append((base, tuple(indices)))
+    if len(set(out)) != len(out):
+        raise ValueError(f"the output labels {out} repeat; multiply by an identity to place entries on a diagonal")
     missing = [i for i in out if i not in axis_of]
     if missing:
         raise ValueError(f"output label {missing[0]} belongs to no argument; give its axis in `broadcast`")
     axes = tuple(axis_of[i] for i in out)
     if any(is_zero(x) for x, _ in kept):
         return zero(axes)
-    kept, out = _contract_identities(kept, out)
+    kept = _contract_identities(kept, out)
     kept = _drop_ones(kept, out)
     if len(kept) == 1 and kept[0][1] == out:
         return scale(factor, kept[0][0])
@@ -282,7 +284,7 @@ def einsum(
     return scale(factor, node)
 
 
-def _contract_identities(kept: list[tuple[Node, Labels]], out: Labels) -> tuple[list[tuple[Node, Labels]], Labels]:
+def _contract_identities(kept: list[tuple[Node, Labels]], out: Labels) -> list[tuple[Node, Labels]]:
     """Removes every identity one of whose labels is summed: delta_ij x_j = x_i."""
     changed = True
     while changed:
@@ -303,7 +305,7 @@ def _contract_identities(kept: list[tuple[Node, Labels]], out: Labels) -> tuple[
                 kept = [(y, tuple(j if k == i else k for k in used)) for y, used in others]
             changed = True
             break
-    return kept, out
+    return kept
 
 
 def _drop_ones(kept: list[tuple[Node, Labels]], out: Labels) -> list[tuple[Node, Labels]]:

@@ -11,7 +11,7 @@ import numpy as np
 import sympy
 
 from symflow.symbolic.nodes import Const, Gate, Input, Node, add, apply, hadamard, power, scale
-from symflow.symbolic.program import Program, entries
+from symflow.symbolic.program import Program, entries, shape_of
 
 if TYPE_CHECKING:
     from symflow.symbolic.network import FullyConnected
@@ -57,7 +57,7 @@ class Objective:
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """The shape of every parameter array."""
-        return tuple(tuple(int(a.size) for a in w.axes) for w in self.parameters)
+        return tuple(shape_of(w.axes) for w in self.parameters)
 
     def slices(self) -> Iterator[tuple[slice, tuple[int, ...]]]:
         """Where each parameter array lies in theta, and its shape."""
@@ -80,9 +80,11 @@ def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbo
     value).
 
     Raises:
-        ValueError: a free symbol that is not a variable, or a function outside this list.
+        ValueError: a free symbol that is not a variable, a function outside this list, or two variables of one name.
     """
     expression = sympy.sympify(expression)
+    if len({str(v) for v in variables}) != len(variables):
+        raise ValueError(f"the variables must have different names, got {', '.join(map(str, variables))}")
     unknown = expression.free_symbols - set(variables)
     if unknown:
         listed = ", ".join(sorted(map(str, unknown)))
@@ -99,7 +101,7 @@ def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbo
             node = Const(Fraction(int(q.p), int(q.q)), ())
         elif e.is_Add:
             node = add([(1, convert(a)) for a in e.args])
-        elif e.is_Mul:
+        elif e.is_Mul and e.as_coeff_Mul()[0].is_finite:
             number, rest = e.as_coeff_Mul()
             node = Const(Fraction(1), ())
             for a in sympy.Mul.make_args(rest):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from types import MappingProxyType
+from typing import Any
 
 from symflow.symbolic.nodes import (
     Add,
@@ -60,6 +61,11 @@ class Program:
             if isinstance(x, Input) and x not in known:
                 raise ValueError(f"the program uses {x.name}, which is not among its inputs")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # All nodes go first, arguments before users: pickling then never recurses from a node into another one.
+        order = topological([*self.inputs, *self.outputs.values(), *self.names])
+        return _restore, (order, self.inputs, dict(self.outputs), dict(self.names))
+
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """Every node, arguments before users."""
@@ -76,6 +82,10 @@ class Program:
     def with_outputs(self, outputs: Mapping[str, Node], inputs: tuple[Input, ...] | None = None) -> Program:
         """The same inputs and names with other outputs."""
         return Program(self.inputs if inputs is None else inputs, outputs, self.names)
+
+
+def _restore(_: Any, inputs: tuple[Input, ...], outputs: Mapping[str, Node], names: Mapping[Node, str]) -> Program:
+    return Program(inputs, outputs, names)
 
 
 def rebuild(x: Node, new: Mapping[Node, Node]) -> Node:
@@ -114,23 +124,34 @@ def substitute(program: Program, values: Mapping[Node, Node]) -> Program:
     return Program(kept + fresh, outputs, names)
 
 
-def entries(axes: tuple[Axis, ...]) -> int:
+def shape_of(axes: Iterable[Axis]) -> tuple[int, ...]:
+    """The shape of an array with these axes.
+
+    Raises:
+        ValueError: an axis has a symbolic size.
+    """
+    shape = []
+    for axis in axes:
+        if not isinstance(axis.size, int):
+            raise ValueError(f"axis {axis.name} has the symbolic size {axis.size}; instantiate it first")
+        shape.append(axis.size)
+    return tuple(shape)
+
+
+def entries(axes: Iterable[Axis]) -> int:
     """The number of entries of an array with these axes.
 
     Raises:
         ValueError: an axis has a symbolic size.
     """
-    for axis in axes:
-        if not isinstance(axis.size, int):
-            raise ValueError(f"axis {axis.name} has the symbolic size {axis.size}; instantiate it first")
-    return prod(axis.size for axis in axes if isinstance(axis.size, int))
+    return prod(shape_of(axes))
 
 
 def contraction_size(x: Einsum) -> int:
     """How many scalar products one einsum evaluates."""
     axis_of = {i: a for y, used in zip(x.args, x.labels, strict=True) for i, a in zip(used, y.axes, strict=True)}
     axis_of.update(zip(x.out, x.axes, strict=True))
-    return entries(tuple(axis_of.values())) * max(1, len(x.args) - 1)
+    return entries(axis_of.values()) * max(1, len(x.args) - 1)
 
 
 def operation_count(program: Program) -> int:

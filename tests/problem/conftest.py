@@ -1,6 +1,6 @@
 """A small valid problem, in the shape of a file, that the tests change one key of."""
 
-import copy
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,12 @@ import pytest
 from symflow.errors import ProblemError
 from symflow.problem import Problem
 
-VALID: dict[str, Any] = {
-    "network": {"kind": "fully-connected", "widths": [2, 3, 1], "activation": "relu"},
-    "loss": {"kind": "square"},
-    "data": {"x": [["1/2", "-3/10"], ["0.7", 1]], "y": [["1"], ["-1/4"]]},
-    "init": {"theta": ["0.1", "-0.2", "0.3", "0.4", "0.5", "-0.6", "0.7", "0.8", "1e-3"]},
-    "run": {"horizon": "10", "step_size": "1/100", "dps": 50},
-}
-
 
 @pytest.fixture
 def valid() -> dict[str, Any]:
     """A fresh copy of the valid problem."""
-    return copy.deepcopy(VALID)
+    tables: dict[str, Any] = json.loads((Path(__file__).parent / "valid.json").read_text())
+    return tables
 
 
 @pytest.fixture

@@ -54,7 +54,9 @@ def test_frozen(valid: dict[str, Any]) -> None:
 
 def test_pickle(valid: dict[str, Any]) -> None:
     problem = Problem(**valid)
-    assert pickle.loads(pickle.dumps(problem)).to_dict() == problem.to_dict()
+    for again in (pickle.loads(pickle.dumps(problem)), copy.deepcopy(problem)):
+        assert same(again, problem)
+        assert not again.x.flags.writeable
 
 
 def test_arrays_and_floats_from_python() -> None:

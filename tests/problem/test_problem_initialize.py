@@ -111,7 +111,7 @@ def test_balanced_exactly(widths: list[int], seed: int) -> None:
         assert (after.T @ after == before @ before.T).all()
     assert any(value != 0 for value in weights[0].flat)
     singular = np.linalg.svd(weights[0].astype(float), compute_uv=False)[: min(widths)]
-    assert 1 / 6 - 1e-9 < singular.min()
+    assert singular.min() > 1 / 6 - 1e-9
     assert singular.max() < 1 / 2 + 1e-9
 
 

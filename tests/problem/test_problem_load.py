@@ -117,7 +117,7 @@ CASES: list[tuple[str, bytes, str]] = [
     ("p.json", b'{"a": 1,\n "b" 2}', "must be JSON: Expecting ':' delimiter (at line 2, column 6)"),
     ("p.json", b"[" * 100_000, "must not nest brackets this deeply"),
     ("p.json", b'{"problem":' * 100_000, "must not nest brackets this deeply"),
-    ("p.json", b"[]", "the problem must be a table of sections, got a list of 0 items"),
+    ("p.json", b"[]", "the problem must be a table of sections, got []"),
     ("p.json", b"3", "the problem must be a table of sections, got 3"),
     ("p.json", b'{"problem": 3, "theta": {}}', "the problem must be a table of sections, got 3"),
     ("p.json", b'{"problem": {}, "problem": {}}', "the key 'problem' must be given once in a table, got it twice"),

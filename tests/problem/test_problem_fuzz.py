@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from symflow.errors import ProblemError
 from symflow.problem import Problem, load_problem
 
-from .conftest import VALID
-
+VALID: dict[str, Any] = json.loads((Path(__file__).parent / "valid.json").read_text())
 IRIS = VALID | {"data": {"builtin": "iris", "inputs": ["sepal_length", "petal_width"], "targets": ["petal_length"]}}
 DRAWN = IRIS | {"init": {"scheme": "balanced", "seed": 1, "scale": "1/2"}}
 LEAKY = VALID | {
@@ -23,9 +22,9 @@ LEAKY = VALID | {
 }
 
 KEYS = [
-    "network", "kind", "widths", "activation", "slope", "alpha", "alpha_bar", "loss", "data", "x", "y", "labels", "file",
-    "builtin", "inputs", "targets", "samples", "rows", "standardize", "whiten", "init", "theta", "scheme", "scale", "seed",
-    "run", "horizon", "step_size", "dps", "name", "problem", "layers",
+    "network", "kind", "widths", "activation", "slope", "alpha", "alpha_bar", "loss", "data", "x", "y",
+    "labels", "file", "builtin", "inputs", "targets", "samples", "rows", "standardize", "whiten", "init",
+    "theta", "scheme", "scale", "seed", "run", "horizon", "step_size", "dps", "name", "problem", "layers",
 ]  # fmt: skip
 TEXTS = [
     "relu",

@@ -1,0 +1,171 @@
+"""Bounds on the deviation of descent from flow, evaluated along a trajectory: R4, R22, and the leading order R18.
+
+All sampled quantities are labelled so: between the sample times nothing is certified here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+
+from symflow.analysis.observables import MAX_DENSE_PARAMETERS, gradients, hessian_spectrum, too_large
+from symflow.symbolic.field import leading_order_field
+from symflow.symbolic.objective import Objective
+from symflow.trajectory.flow import solve_field
+
+Status = Literal["sampled", "estimated", "not applicable"]
+
+
+@dataclass(frozen=True)
+class BoundSeries:
+    """A bound (or the leading order) along a run.
+
+    Attributes:
+        name: the result id.
+        kind: "bound" or "leading order".
+        status: "sampled" (its quantities were sampled at the times and beside them), "estimated", "not applicable".
+        values: one mpf per time; None where the hypotheses fail.
+        reason: why values are missing, wholly or from some time on.
+        quantities: LaTeX symbol -> (meaning, value) of what entered.
+    """
+
+    name: str
+    kind: Literal["bound", "leading order"]
+    status: Status
+    values: tuple[Any, ...]
+    reason: str | None
+    quantities: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What the bounds are evaluated on.
+
+    Attributes:
+        objective: in the form that is cheapest to evaluate.
+        step_size: eta.
+        indices: steps k, increasing from 0.
+        flow: theta(k eta), float64, shape (S, P).
+        descent: theta_k, float64, shape (S, P).
+        smooth: how many of the leading samples lie, flow and descent, in the first smooth region.
+        reason: why the others do not.
+    """
+
+    objective: Objective
+    step_size: float
+    indices: np.ndarray
+    flow: np.ndarray
+    descent: np.ndarray
+    smooth: int
+    reason: str | None
+
+
+def not_applicable(name: str, kind: Literal["bound", "leading order"], count: int, reason: str) -> BoundSeries:
+    """A bound whose hypotheses do not hold."""
+    return BoundSeries(name, kind, "not applicable", (None,) * count, reason)
+
+
+def curvature_bounds(samples: Samples) -> dict[str, BoundSeries]:
+    """R4 in its time-local form and R22, from one set of sampled Hessian spectra.
+
+    R4: ||theta_k - theta(t)|| <= eta beta_t gamma_t int_0^t e^{M(t)-M(s)} ds.
+    R22: ||theta_k - theta(t)|| <= int_0^t e^{M(t)-M(s)} delta(s) ds, delta(s) = ||g(theta~(s)) - g(theta_k)||.
+    Both with M' = m = -lambda_min(H), beta = max ||H||, gamma = max ||g||; spectra are taken at theta(t), theta_k and
+    the middle of the segment between them, the worse of both ends of every interval is used.
+    """
+    count = len(samples.indices)
+    if samples.objective.parameter_count > MAX_DENSE_PARAMETERS:
+        why = too_large(samples.objective)
+        return {name: not_applicable(name, "bound", count, why) for name in ("R4", "R22")}
+    n = samples.smooth
+    if n == 0:
+        why = samples.reason or "no smooth region"
+        return {name: not_applicable(name, "bound", count, why) for name in ("R4", "R22")}
+    eta = samples.step_size
+    flow, descent = samples.flow[:n], samples.descent[:n]
+    points = np.concatenate([flow, 0.5 * (flow + descent), descent])
+    spectrum = hessian_spectrum(samples.objective, points).reshape(3, n, -1)
+    m = (-spectrum[:, :, 0]).max(axis=0)
+    beta = np.abs(spectrum[:, :, [0, -1]]).max(axis=(0, 2))
+    g_flow, g = gradients(samples.objective, flow), gradients(samples.objective, descent)
+    gamma = np.maximum(np.linalg.norm(g_flow, axis=1), np.linalg.norm(g, axis=1))
+    defect = _mean_defect(samples.objective, descent, g, eta)
+    r4, r22 = np.zeros(n), np.zeros(n)
+    integral = 0.0
+    beta_t, gamma_t = np.maximum.accumulate(beta), np.maximum.accumulate(gamma)
+    for i in range(1, n):
+        steps = int(samples.indices[i] - samples.indices[i - 1])
+        rate = max(m[i - 1], m[i]) * eta
+        growth = float(np.exp(rate * steps))
+        # Within a step the defect rises from 0; its mean times max(1, (e^rate - 1)/rate) bounds its weighted integral.
+        inside = max(1.0, float(np.expm1(rate) / rate) if rate != 0 else 1.0)
+        series = float(np.expm1(rate * steps) / np.expm1(rate)) if rate != 0 else float(steps)
+        r22[i] = growth * r22[i - 1] + series * inside * eta * max(defect[i - 1], defect[i])
+        integral = growth * integral + eta * series * inside
+        r4[i] = eta * beta_t[i] * gamma_t[i] * integral
+    quantities = {
+        r"\max_t m(t)": ("largest -lambda_min(H), sampled", f"{m.max():.6g}"),
+        r"\beta": ("largest spectral norm of H, sampled", f"{beta.max():.6g}"),
+        r"\gamma": ("largest gradient norm, sampled", f"{gamma.max():.6g}"),
+    }
+    own = {r"\max_t m(t)": quantities[r"\max_t m(t)"], r"\max_k \delta": ("largest mean defect of a step, sampled",
+                                                                         f"{defect.max():.6g}")}  # fmt: skip
+    return {
+        "R4": BoundSeries("R4", "bound", "sampled", _padded(r4, count), samples.reason, quantities),
+        "R22": BoundSeries("R22", "bound", "sampled", _padded(r22, count), samples.reason, own),
+    }
+
+
+def _mean_defect(objective: Objective, descent: np.ndarray, g: np.ndarray, eta: float) -> np.ndarray:
+    """(1/eta) int_0^eta ||g(theta_k - s g_k) - g_k|| ds by Simpson's rule, for every kept step k."""
+    middle = gradients(objective, descent - 0.5 * eta * g)
+    end = gradients(objective, descent - eta * g)
+    return (4 * np.linalg.norm(middle - g, axis=1) + np.linalg.norm(end - g, axis=1)) / 6
+
+
+def leading_order(
+    objective: Objective,
+    theta0: Sequence[Fraction],
+    step_size: Fraction,
+    times: Sequence[Fraction],
+    until: Fraction | None,
+    reason: str | None,
+    dps: int = 20,
+) -> BoundSeries:
+    """R18: eta ||e(t)|| with e' = -H e - (1/2) H g, integrated along the flow with `dps` digits.
+
+    Args:
+        objective: what flows.
+        theta0: where from.
+        step_size: eta.
+        times: where to evaluate.
+        until: the expansion holds before this time only (the first kink crossing); None for everywhere.
+        reason: why it does not hold later.
+        dps: digits.
+    """
+    import mpmath
+
+    inside = [t for t in times if until is None or t < until]
+    if len(inside) < 2:
+        return not_applicable("R18", "leading order", len(times), reason or "no smooth time")
+    count = objective.parameter_count
+    state = [*theta0, *([Fraction(0)] * count)]
+    trajectory = solve_field(leading_order_field(objective), state, horizon=inside[-1], dps=dps)
+    eta = mpmath.mpf(step_size.numerator) / step_size.denominator
+    values: list[Any] = []
+    for t in inside:
+        e = trajectory(t)[count:]
+        values.append(eta * mpmath.sqrt(mpmath.fsum(v * v for v in e)))
+    values += [None] * (len(times) - len(inside))
+    return BoundSeries("R18", "leading order", "estimated", tuple(values), reason if until is not None else None)
+
+
+def _padded(values: np.ndarray, count: int) -> tuple[Any, ...]:
+    import mpmath
+
+    numbers: list[Any] = [mpmath.mpf(float(v)) if np.isfinite(v) else mpmath.inf for v in values]
+    return tuple(numbers + [None] * (count - len(numbers)))

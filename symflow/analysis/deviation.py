@@ -1,0 +1,260 @@
+"""How far gradient descent strays from gradient flow, next to what bounds and predicts it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import mpmath
+import numpy as np
+
+from symflow.analysis.bounds import BoundSeries, Samples, curvature_bounds, leading_order, not_applicable
+from symflow.analysis.observables import Observables, observe
+from symflow.compile.interpret import interpret
+from symflow.compile.objects import mpmath_arithmetic
+from symflow.errors import ProblemError
+from symflow.problem import Problem
+from symflow.problem.numbers import rational
+from symflow.symbolic.objective import Objective
+from symflow.symbolic.program import Program
+from symflow.trajectory.descent import Descent, descend, positive_step
+from symflow.trajectory.flow import integration_form, solve_flow
+from symflow.trajectory.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+EARLY_STEPS = 64
+"""The first steps are all sampled: there the bounds are tightest."""
+SAMPLES = 256
+"""About how many further sample times are spread over the run."""
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """The distance ||theta_k - theta(k eta)|| along a run, and everything it was compared with.
+
+    Attributes:
+        problem: what was run.
+        step_size: eta.
+        steps: the number of steps.
+        dps: digits of flow and descent.
+        indices: the sampled steps k.
+        times: k eta (mpf).
+        values: the deviation of descent from flow at these times (mpf), descent computed with `dps` digits (or the
+            run the caller brought).
+        rounding: the part of a float64 run's distance that is rounding, ||theta_k(float64) - theta_k||; None for a
+            run the caller brought.
+        flow: the flow's trajectory.
+        run: the descent run.
+        bounds: "R4", "R22" (bounds) and "R18" (leading order), as `BoundSeries`.
+        flow_series: observables along the flow.
+        descent_series: observables along descent.
+    """
+
+    problem: Problem
+    step_size: Fraction
+    steps: int
+    dps: int
+    indices: tuple[int, ...]
+    times: tuple[Any, ...]
+    values: tuple[Any, ...]
+    rounding: tuple[Any, ...] | None
+    flow: Trajectory
+    run: Descent
+    bounds: Mapping[str, BoundSeries]
+    flow_series: Observables
+    descent_series: Observables
+
+    @property
+    def max(self) -> Any:
+        """The largest sampled deviation."""
+        return max(self.values)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Plots deviation, bounds and leading order against time on a logarithmic scale."""
+        from symflow.presentation.plots import plot_deviation
+
+        return plot_deviation(self, ax)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Deviation over {self.steps} steps of {self.step_size}: max {mpmath.nstr(self.max, 4)}, "
+            + ", ".join(f"{b.name} {b.status}" for b in self.bounds.values())
+            + ">"
+        )
+
+
+def sample_steps(steps: int) -> list[int]:
+    """The steps at which a run is compared: all early ones, then evenly spread, always the last."""
+    spread = np.unique(np.linspace(0, steps, SAMPLES + 1).round().astype(int)).tolist()
+    return sorted({*range(min(EARLY_STEPS, steps) + 1), *spread})
+
+
+def deviation(
+    problem: Problem,
+    *,
+    step_size: Any = None,
+    horizon: Any = None,
+    dps: int | None = None,
+    run: Descent | np.ndarray | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Deviation:
+    """Compares gradient descent with gradient flow at the times k eta <= horizon.
+
+    Args:
+        problem: what to run.
+        step_size: eta; the problem's own if left out.
+        horizon: final time T; descent takes floor(T / eta) steps.
+        dps: digits for flow and descent.
+        run: a run of your own instead of symflow's descent: a `Descent`, or an array of iterates theta_0, theta_1, ...
+            (one row each).  Bounds that assume gradient descent are then not applicable.
+        progress: called with the fraction that is done.
+
+    Raises:
+        ProblemError: missing or wrong numbers, or a run of the wrong shape.
+        KinkError: the flow meets a kink that is no transversal crossing.
+        ComputationError: the flow's digits cannot be reached, or descent diverges.
+    """
+    eta = positive_step(problem, step_size)
+    end = problem.horizon if horizon is None else rational(horizon, "horizon")
+    if end is None:
+        raise ProblemError("run.horizon: a comparison needs a final time, got none; give horizon=... or run.horizon")
+    steps = int(end / eta)
+    if steps < 1:
+        raise ProblemError(f"horizon {float(end):.6g} is shorter than one step of size {float(eta):.6g}")
+    dps = problem.dps if dps is None else dps
+
+    def part(low: float, high: float) -> Callable[[float], None] | None:
+        return None if progress is None else lambda done: progress(low + (high - low) * done)
+
+    brought = None if run is None else _as_descent(problem, eta, run)
+    if brought is not None:
+        steps = min(steps, brought.indices[-1])
+        indices = [k for k in brought.indices if k <= steps]
+    else:
+        indices = sample_steps(steps)
+    times = [k * eta for k in indices]
+    flow = solve_flow(problem, horizon=times[-1], dps=dps, progress=part(0, 0.4))
+    rounding: tuple[Any, ...] | None = None
+    if brought is None:
+        descent = descend(problem, step_size=eta, steps=steps, dps=dps, keep=indices, progress=part(0.4, 0.7))
+        float64 = descend(problem, step_size=eta, steps=steps, keep=indices)
+        rounding = tuple(_distances(float64.iterates, descent.iterates, dps))
+    else:
+        descent = brought
+    rows = {k: row for row, k in enumerate(descent.indices)}
+    iterates = descent.iterates[[rows[k] for k in indices]]
+    states = np.array([flow(t) for t in times], dtype=object)
+    values = tuple(_distances(iterates, states, dps))
+    if brought is None:
+        values = (mpmath.mpf(0), *values[1:])  # both start at theta0 exactly; what is stored of it is rounded
+    flow64, descent64 = states.astype(np.float64), iterates.astype(np.float64)
+    objective = integration_form(problem.objective)
+    bounds = _bounds(problem, objective, eta, indices, times, flow, states, iterates, flow64, descent64, brought, dps)
+    if progress is not None:
+        progress(0.9)
+    flow_series, descent_series = observe(objective, flow64), observe(objective, descent64)
+    with mpmath.workdps(dps + 15):
+        shown = tuple(mpmath.mpf(t.numerator) / t.denominator for t in times)
+    if progress is not None:
+        progress(1.0)
+    return Deviation(
+        problem, eta, steps, dps, tuple(indices), shown, values, rounding, flow, descent, bounds, flow_series, descent_series
+    )
+
+
+def _as_descent(problem: Problem, eta: Fraction, run: Descent | np.ndarray) -> Descent:
+    if isinstance(run, Descent):
+        if run.step_size != eta:
+            raise ProblemError(f"the run has step size {run.step_size}, got step_size {eta}; use the run's own")
+        return run
+    iterates = np.asarray(run)
+    expected = problem.objective.parameter_count
+    if iterates.ndim != 2 or iterates.shape[1] != expected or len(iterates) < 2:
+        raise ProblemError(f"a run must have shape (K + 1, {expected}) with K >= 1, got {iterates.shape}")
+    return Descent(problem.objective, eta, tuple(range(len(iterates))), iterates, None, None)
+
+
+def _distances(a: np.ndarray, b: np.ndarray, dps: int) -> list[Any]:
+    """Euclidean distances of corresponding rows, as mpf."""
+    with mpmath.workdps(dps + 15):
+        return [
+            mpmath.sqrt(mpmath.fsum((mpmath.mpf(x) - mpmath.mpf(y)) ** 2 for x, y in zip(row, other, strict=True)))
+            for row, other in zip(a, b, strict=True)
+        ]
+
+
+def _gate_patterns(objective: Objective, points: np.ndarray, dps: int) -> list[tuple[bool, ...]]:
+    """Which pre-activations are nonnegative at each point, in multiprecision."""
+    if not objective.gates:
+        return [()] * len(points)
+    program = Program(objective.program.inputs, {str(i): g.z for i, g in enumerate(objective.gates)})
+    patterns = []
+    with mpmath.workdps(dps + 15):
+        arithmetic = mpmath_arithmetic()
+        lift = np.frompyfunc(arithmetic.lift, 1, 1)
+        values = {x: np.asarray(lift(a), dtype=object) for x, a in objective.data.items()}
+        for point in points:
+            theta = np.array([mpmath.mpf(v) for v in point], dtype=object)
+            for w, (where, shape) in zip(objective.parameters, objective.slices(), strict=True):
+                values[w] = theta[where].reshape(shape)
+            z = interpret(program, values, arithmetic)
+            patterns.append(tuple(bool(v >= 0) for a in z.values() for v in a.reshape(-1)))
+    return patterns
+
+
+def _bounds(
+    problem: Problem,
+    objective: Objective,
+    eta: Fraction,
+    indices: Sequence[int],
+    times: Sequence[Fraction],
+    flow: Trajectory,
+    states: np.ndarray,
+    iterates: np.ndarray,
+    flow64: np.ndarray,
+    descent64: np.ndarray,
+    brought: Descent | None,
+    dps: int,
+) -> dict[str, BoundSeries]:
+    count = len(indices)
+    smooth, reason = count, None
+    if objective.gates:
+        if flow.events:
+            first = flow.events[0]
+            smooth = sum(t < rational(first.time, "event time") for t in times)
+            reason = (
+                f"the flow crosses a kink at t = {float(first.time):.6g} (sample {first.sample}, layer {first.layer}, "
+                f"unit {first.unit}); the bound needs one smooth region"
+            )
+        here = _gate_patterns(objective, states[:smooth], dps)
+        there = _gate_patterns(objective, iterates[:smooth], dps)
+        for i, (a, b) in enumerate(zip(here, there, strict=True)):
+            if a != b:
+                smooth = i
+                reason = f"descent and flow lie on different sides of a kink at t = {float(times[i]):.6g}"
+                break
+    if brought is not None and brought.dps is None and not _is_descent(objective, brought, eta):
+        why = "the run that was brought is not gradient descent from the flow's initial point with this step size"
+        names: list[tuple[str, Any]] = [("R4", "bound"), ("R22", "bound"), ("R18", "leading order")]
+        return {name: not_applicable(name, kind, count, why) for name, kind in names}
+    samples = Samples(objective, float(eta), np.array(indices), flow64, descent64, smooth, reason)
+    until = None if smooth == count else times[smooth]
+    series = leading_order(objective, problem.theta0, eta, times, until, reason)
+    return {**curvature_bounds(samples), "R18": series}
+
+
+def _is_descent(objective: Objective, run: Descent, eta: Fraction) -> bool:
+    """Whether the kept consecutive iterates of a float64 run are gradient descent to rounding."""
+    from symflow.analysis.observables import gradients
+
+    points = run.iterates.astype(np.float64)
+    consecutive = [i for i in range(len(run.indices) - 1) if run.indices[i + 1] == run.indices[i] + 1]
+    if not consecutive:
+        return False
+    here, there = points[consecutive], points[[i + 1 for i in consecutive]]
+    expected = here - float(eta) * gradients(objective, here)
+    return bool(np.abs(expected - there).max() <= 1e-10 * max(1.0, np.abs(points).max()))

@@ -1,0 +1,211 @@
+"""Gradient descent theta_{k+1} = theta_k - eta grad f(theta_k): in float64 through JAX, or with any number of digits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, log2
+from typing import Any
+
+import numpy as np
+from gmpy2 import mpz
+
+from symflow.compile.fixed import FixedArrays, from_fraction, to_mpf
+from symflow.compile.interpret import interpret
+from symflow.errors import ComputationError, ProblemError
+from symflow.problem import Problem
+from symflow.problem.numbers import rational
+from symflow.symbolic.field import gradient_flow_field
+from symflow.symbolic.objective import Objective
+from symflow.trajectory.flow import MAX_DPS, integration_form
+
+GUARD = 12
+"""Digits carried beyond those asked for; rounding of K steps costs about log10 K of them."""
+DIVERGED_BITS = 600
+"""A parameter above 2^600 counts as divergence."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Iterates of gradient descent.
+
+    Attributes:
+        objective: what is minimized.
+        step_size: eta.
+        indices: the steps k that are kept, increasing, starting with 0.
+        iterates: theta_k for these k, one row each: float64, or an object array of mpf.
+        dps: digits of a multiprecision run, None for float64.
+        error_estimate: estimated largest absolute error of a kept component (mpf), from a second run with more
+            digits; None for float64 or without one.
+    """
+
+    objective: Objective
+    step_size: Fraction
+    indices: tuple[int, ...]
+    iterates: np.ndarray
+    dps: int | None
+    error_estimate: Any
+
+    @property
+    def times(self) -> tuple[Fraction, ...]:
+        """k eta for the kept steps, exactly."""
+        return tuple(k * self.step_size for k in self.indices)
+
+    def __call__(self, time: Any) -> np.ndarray:
+        """The piecewise-linear interpolation of the iterates at a time, as R3 uses it.
+
+        Raises:
+            ValueError: a step next to the time was not kept.
+        """
+        k, rest = divmod(rational(time, "time") / self.step_size, 1)
+        where = {index: row for row, index in enumerate(self.indices)}
+        if int(k) not in where or (rest and int(k) + 1 not in where):
+            raise ValueError(f"the iterates around step {float(k + rest):.6g} were not kept; descend with every=1")
+        here = self.iterates[where[int(k)]]
+        if not rest:
+            return here
+        step = self.iterates[where[int(k) + 1]] - here
+        if self.dps is None:
+            return here + float(rest) * step
+        import mpmath
+
+        with mpmath.workdps(self.dps + GUARD):
+            return here + step * (mpmath.mpf(rest.numerator) / rest.denominator)
+
+    def __repr__(self) -> str:
+        digits = "float64" if self.dps is None else f"{self.dps} digits"
+        return f"<Descent of {self.indices[-1]} steps of {self.step_size}, {digits}, {len(self.indices)} kept>"
+
+
+def descend(
+    problem: Problem,
+    *,
+    step_size: Any = None,
+    steps: int,
+    dps: int | None = None,
+    every: int = 1,
+    keep: Sequence[int] | None = None,
+    estimate_error: bool = True,
+    progress: Callable[[float], None] | None = None,
+) -> Descent:
+    """Runs gradient descent from theta0.
+
+    Args:
+        problem: what to minimize.
+        step_size: eta (string, rational, mpmath number, or float meaning its binary value); the problem's own if left
+            out.
+        steps: how many steps.
+        dps: None for float64 through JAX; otherwise the number of digits.
+        every: keep every so many steps (and the last).
+        keep: exactly which steps to keep, instead of `every`; 0 and the last are added.
+        estimate_error: for a multiprecision run, make a second one with ten more digits.
+        progress: called with the fraction of the steps that is done (multiprecision runs).
+
+    Raises:
+        ProblemError: no step size, or a wrong number.
+        ComputationError: descent diverges.
+    """
+    eta = positive_step(problem, step_size)
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise ProblemError(f"steps must be a positive whole number, got {steps!r}")
+    if every < 1:
+        raise ProblemError(f"every must be a positive whole number, got {every!r}")
+    if dps is not None and (isinstance(dps, bool) or not isinstance(dps, int) or not 1 <= dps <= MAX_DPS):
+        raise ProblemError(f"dps must be None (float64) or a whole number from 1 to {MAX_DPS}, got {dps!r}")
+    indices = sorted({0, steps, *(range(0, steps, every) if keep is None else (k for k in keep if 0 <= k <= steps))})
+    objective = integration_form(problem.objective)
+    if dps is None:
+        iterates = _descend_float64(objective, problem.theta0, eta, indices)
+        return Descent(problem.objective, eta, tuple(indices), iterates, None, None)
+    bits = ceil((dps + GUARD + log2(steps + 1) / 3.3) * log2(10))
+    half = None if progress is None else (lambda done: progress(done / 2 if estimate_error else done))
+    fixed = _descend_fixed(objective, problem.theta0, eta, indices, bits, half)
+    error = None
+    if estimate_error:
+        extra = 34
+        rest = None if progress is None else (lambda done: progress(0.5 + done / 2))
+        check = _descend_fixed(objective, problem.theta0, eta, indices, bits + extra, rest)
+        difference = max(abs((a << extra) - b) for x, y in zip(fixed, check, strict=True) for a, b in zip(x, y, strict=True))
+        error = to_mpf(2 * difference + (1 << extra), bits + extra)
+    iterates = np.empty((len(fixed), len(fixed[0])), dtype=object)
+    for row, values in enumerate(fixed):
+        iterates[row, :] = [to_mpf(v, bits) for v in values]
+    return Descent(problem.objective, eta, tuple(indices), iterates, dps, error)
+
+
+def positive_step(problem: Problem, step_size: Any) -> Fraction:
+    """The step size given or the problem's own, as a positive rational."""
+    value = problem.step_size if step_size is None else rational(step_size, "step_size")
+    if value is None:
+        raise ProblemError("run.step_size: descent needs a step size, got none; give step_size=... or run.step_size")
+    if value <= 0:
+        raise ProblemError(f"step_size must be positive, got {float(value):.6g}")
+    return value
+
+
+def _diverged(step: int, eta: Fraction) -> ComputationError:
+    return ComputationError(
+        f"gradient descent with step size {float(eta):.6g} diverges (noticed at step {step}); choose a smaller step size"
+    )
+
+
+def _descend_float64(objective: Objective, theta0: Sequence[Fraction], eta: Fraction, indices: list[int]) -> np.ndarray:
+    import jax
+    from jax import lax
+
+    from symflow.compile.jax import to_jax
+    from symflow.symbolic.derived import gradient
+
+    g = to_jax(gradient(objective))
+    with jax.enable_x64(True):
+        step = np.float64(float(eta))
+        gaps = np.diff(np.array(indices, dtype=np.int64))
+
+        def advance(theta: jax.Array, gap: jax.Array) -> tuple[jax.Array, jax.Array]:
+            theta = lax.fori_loop(0, gap, lambda _, th: th - step * g(th), theta)
+            return theta, theta
+
+        start = np.array([float(v) for v in theta0], dtype=np.float64)
+        _, kept = jax.jit(lambda th: lax.scan(advance, th, gaps))(start)
+        iterates = np.vstack([start[None, :], np.asarray(kept)])
+    bad = ~np.isfinite(iterates).all(axis=1)
+    if bad.any():
+        raise _diverged(indices[int(np.argmax(bad))], eta)
+    return iterates
+
+
+def _descend_fixed(
+    objective: Objective,
+    theta0: Sequence[Fraction],
+    eta: Fraction,
+    indices: list[int],
+    bits: int,
+    progress: Callable[[float], None] | None,
+) -> list[list[Any]]:
+    """The kept iterates in fixed point."""
+    field = gradient_flow_field(objective)
+    arithmetic = FixedArrays(bits)
+    values = {x: arithmetic.lift(a) for x, a in objective.data.items()}
+    theta = np.empty(len(theta0), dtype=object)
+    theta[:] = [from_fraction(q, bits) for q in theta0]
+    slices = list(objective.slices())
+    numerator, denominator = mpz(eta.numerator), mpz(eta.denominator)
+    limit = mpz(1) << (bits + DIVERGED_BITS)
+    kept = [list(theta)]
+    wanted = set(indices)
+    last = indices[-1]
+    for k in range(1, last + 1):
+        for w, (where, shape) in zip(objective.parameters, slices, strict=True):
+            values[w] = theta[where].reshape(shape)
+        velocity = interpret(field.program, values, arithmetic)
+        flat = np.concatenate([v.reshape(-1) for v in velocity.values()])
+        theta = theta + (flat * numerator) // denominator
+        if k in wanted or k % 256 == 0:
+            if max(map(abs, theta)) > limit:
+                raise _diverged(k, eta)
+            if k in wanted:
+                kept.append(list(theta))
+            if progress is not None:
+                progress(k / last)
+    return kept
