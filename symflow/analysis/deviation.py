@@ -162,7 +162,19 @@ def deviation(
     if progress is not None:
         progress(1.0)
     return Deviation(
-        problem, eta, steps, dps, tuple(indices), shown, values, rounding, flow, descent, bounds, flow_series, descent_series
+        problem,
+        eta,
+        steps,
+        dps,
+        tuple(indices),
+        shown,
+        values,
+        rounding,
+        flow,
+        descent,
+        bounds,
+        flow_series,
+        descent_series,
     )
 
 

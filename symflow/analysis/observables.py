@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+from symflow.symbolic.derived import Derived, gradient, hessian, loss
 from symflow.symbolic.objective import Objective
 
 MAX_DENSE_PARAMETERS = 256
@@ -38,27 +42,42 @@ class Observables:
     reason: str | None
 
 
-def hessian_spectrum(objective: Objective, points: np.ndarray, batch: int = 64) -> np.ndarray:
+BATCH = 64
+"""Points evaluated at once; a fixed number, so that one compilation serves every trajectory of an objective."""
+
+
+@lru_cache(maxsize=48)
+def _compiled(objective: Objective, derive: Callable[[Objective], Derived]) -> Callable[[np.ndarray], Any]:
+    import jax
+
+    from symflow.compile.jax import to_jax
+
+    return jax.jit(jax.vmap(to_jax(derive(objective))))
+
+
+def evaluate_batch(objective: Objective, derive: Callable[[Objective], Derived], points: np.ndarray) -> np.ndarray:
+    """A derived result (`loss`, `gradient`, `hessian`) at S points, in float64 through JAX; the first axis is S."""
+    import jax
+
+    rows = []
+    with jax.enable_x64(True):
+        function = _compiled(objective, derive)
+        for start in range(0, len(points), BATCH):
+            chunk = points[start : start + BATCH]
+            padded = np.concatenate([chunk, np.repeat(chunk[-1:], BATCH - len(chunk), axis=0)])
+            rows.append(np.asarray(function(padded))[: len(chunk)])
+    return np.concatenate(rows)
+
+
+def hessian_spectrum(objective: Objective, points: np.ndarray) -> np.ndarray:
     """The eigenvalues of the Hessian at many points, ascending; shape (S, P).
 
     Raises:
         ValueError: P is over `MAX_DENSE_PARAMETERS`.
     """
-    import jax
-
-    from symflow.compile.jax import to_jax
-    from symflow.symbolic.derived import hessian
-
     if objective.parameter_count > MAX_DENSE_PARAMETERS:
         raise ValueError(too_large(objective))
-    with jax.enable_x64(True):
-        h = jax.jit(jax.vmap(to_jax(hessian(objective))))
-        rows = []
-        for start in range(0, len(points), batch):
-            chunk = points[start : start + batch]
-            padded = np.concatenate([chunk, np.repeat(chunk[-1:], batch - len(chunk), axis=0)])
-            rows.append(np.linalg.eigvalsh(np.asarray(h(padded)))[: len(chunk)])
-    return np.concatenate(rows)
+    return np.asarray(np.linalg.eigvalsh(evaluate_batch(objective, hessian, points)))
 
 
 def too_large(objective: Objective) -> str:
@@ -71,23 +90,11 @@ def too_large(objective: Objective) -> str:
 
 def gradients(objective: Objective, points: np.ndarray) -> np.ndarray:
     """grad f at many points, shape (S, P)."""
-    import jax
-
-    from symflow.compile.jax import to_jax
-    from symflow.symbolic.derived import gradient
-
-    with jax.enable_x64(True):
-        return np.asarray(jax.jit(jax.vmap(to_jax(gradient(objective))))(points))
+    return evaluate_batch(objective, gradient, points)
 
 
 def observe(objective: Objective, points: np.ndarray) -> Observables:
     """Evaluates the observables at S points, an array of shape (S, P)."""
-    import jax
-
-    from symflow.compile.jax import to_jax
-
-    with jax.enable_x64(True):
-        loss = np.asarray(jax.jit(jax.vmap(to_jax(objective)))(points))
     spectrum, reason = None, None
     if objective.parameter_count <= MAX_DENSE_PARAMETERS:
         spectrum = hessian_spectrum(objective, points)
@@ -97,7 +104,9 @@ def observe(objective: Objective, points: np.ndarray) -> Observables:
     network = objective.network
     if network is not None:
         weights = [points[:, where].reshape(-1, *shape) for where, shape in objective.slices()]
-        differences = [np.swapaxes(b, 1, 2) @ b - a @ np.swapaxes(a, 1, 2) for a, b in zip(weights, weights[1:], strict=False)]
+        differences = [
+            np.swapaxes(b, 1, 2) @ b - a @ np.swapaxes(a, 1, 2) for a, b in zip(weights, weights[1:], strict=False)
+        ]
         if network.linear:
             end_to_end = weights[0]
             for w in weights[1:]:
@@ -108,7 +117,7 @@ def observe(objective: Objective, points: np.ndarray) -> Observables:
             norms = [np.linalg.norm(np.diagonal(d, axis1=1, axis2=2), axis=1) for d in differences]
         balancedness = np.stack(norms, axis=1) if norms else np.zeros((len(points), 0))
     return Observables(
-        loss=loss,
+        loss=evaluate_batch(objective, loss, points),
         gradient_norm=np.linalg.norm(gradients(objective, points), axis=1),
         min_eigenvalue=None if spectrum is None else spectrum[:, 0],
         max_eigenvalue=None if spectrum is None else spectrum[:, -1],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Protocol
 
 from symflow.symbolic.nodes import Add, Const, Einsum, Gate, Identity, Input, Labels, Map
@@ -24,7 +25,8 @@ class Arithmetic(Protocol):
     def function(self, name: str, x: Any, exponent: Fraction | None) -> Any: ...
 
 
-def subscripts(labels: Sequence[Labels], out: Labels) -> tuple[str, list[int]]:
+@lru_cache(maxsize=4096)
+def subscripts(labels: tuple[Labels, ...], out: Labels) -> tuple[str, list[int]]:
     """Labels as an einsum string without the broadcast ones, and the positions of the latter in `out`."""
     known = {i for used in labels for i in used}
     text = ",".join("".join(LETTERS[i] for i in used) for used in labels)

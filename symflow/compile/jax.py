@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from contextlib import nullcontext
 from fractions import Fraction
+from itertools import chain, repeat
 from typing import Any, Literal
 
 import jax
@@ -147,7 +149,7 @@ def to_jax(
                 raise ValueError(f"unknown data {name!r}; this objective takes {', '.join(by_name)}")
             shape = tuple(
                 a.size if isinstance(a.size, int) else sizes.setdefault(a.size, n)
-                for a, n in zip(by_name[name].axes, np.shape(value), strict=False)
+                for a, n in zip(by_name[name].axes, chain(np.shape(value), repeat(0)), strict=False)
             )
             arrays[name] = check(name, value, shape, "data have one column a sample; use vmap for batches")
         # A call with plain arrays inside someone's jit is computed at once: traced there, it would get that jit's x64

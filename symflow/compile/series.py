@@ -208,9 +208,9 @@ def compile_recurrence(
     compiler = _Compiler(arithmetic)
     entries: dict[Node, list[Entry]] = {}
     state: list[list[Any]] = []
-    for x in field.state:
-        series: list[list[Any]] = [[] for _ in range(int(np.prod(shape_of(x.axes), dtype=int)))]
-        entries[x] = list(series)
+    for given in field.state:
+        series: list[list[Any]] = [[] for _ in range(int(np.prod(shape_of(given.axes), dtype=int)))]
+        entries[given] = list(series)
         state.extend(series)
     for x in field.program.nodes:
         if x in entries:

@@ -57,7 +57,7 @@ def python_source(derived: Derived) -> str:
     """A function `evaluate(inputs..., xp)` that computes the outputs of a derived result by name."""
     program = derived.program
     name = _input_names(program)
-    lines = []
+    lines: list[str] = []
     for x in program.nodes:
         if isinstance(x, Input):
             continue

@@ -26,6 +26,8 @@ from fractions import Fraction
 from itertools import count, permutations, product
 from math import factorial, prod
 
+import sympy
+
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.differentiate import jvp
 from symflow.symbolic.nodes import Add, Axis, Const, Einsum, Gate, Identity, Input, Labels, Map, Node, split_scale
@@ -114,6 +116,10 @@ def _canonical(factors: Iterable[tuple[Node, Labels]], out: Labels, axes: Sequen
     present = {i for _, used in factors for i in used}
     factors += [(Const(Fraction(1), (a,)), (i,)) for i, a in zip(out, axes, strict=True) if i not in present]
     factors = _contract_identities(factors, out)
+    factors = [
+        (Identity((x.axes[0], x.axes[0])), (i[0], i[0])) if isinstance(x, Const) and i[0] not in out else (x, i)
+        for x, i in factors
+    ]
     color = {i: 0 for _, used in factors for i in used}
     color.update({i: -1 - n for n, i in enumerate(out)})
 
@@ -543,8 +549,11 @@ class _Printer:
         self.objective = derived.objective
         self.moments = _Moments.of(self.objective)
         network = self.objective.network
-        self.layer = {w: j for j, w in enumerate(self.objective.parameters, 1)} if network is not None else {}
+        self.layer: dict[Node, int] = {}
+        if network is not None:
+            self.layer.update((w, j) for j, w in enumerate(self.objective.parameters, 1))
         self.nodes = self.program.nodes
+        self.reserved = {x.latex for x in self.program.inputs}
         self.given = self._given_names()
         self.names: dict[Node, str] = {}
         self.expand = self._choose()
@@ -555,14 +564,14 @@ class _Printer:
         """Names from the program, of tangents of named nodes, and of derivatives of products of weights."""
         inside = set(self.nodes)
         named = {x: n for x, n in self.program.names.items() if not n.endswith("'")}
-        tangents = dict(zip(self.objective.parameters, self.derived.directions, strict=False))
+        tangents: dict[Node, Node] = dict(zip(self.objective.parameters, self.derived.directions, strict=False))
         tracked: dict[Node, str] = {}
         if tangents:
             pure = {x: self._weights_of(x) for x in {*self.objective.program.nodes, *self.nodes}}
             chains = {x: c for x, c in pure.items() if c is not None}
             current: dict[Node, Node] = {x: x for x in (*named, *chains)}
             for order in range(1, 4):
-                dot = jvp(current.values(), dict(tangents))
+                dot = jvp(current.values(), tangents)
                 current = {x: dot[y] for x, y in current.items()}
                 for x, y in current.items():
                     if isinstance(y, (Const, Input)) or y in tracked or y not in inside:
@@ -755,7 +764,7 @@ class _Printer:
         terms = self._terms(form, entries=False)
         if terms is not None:
             return _Equation(left, terms)
-        letters = _letters(form, rank)
+        letters = self._letters(form, rank)
         shown = "".join(letters)
         if rank == 4:
             shown = f"{shown[:2]},{shown[2:]}"
@@ -764,6 +773,13 @@ class _Printer:
     def _lines_terms(self, form: _Form, letters: Sequence[str]) -> list[_Term]:
         terms = self._terms(form, entries=bool(letters), letters=letters)
         return terms if terms is not None else (self._terms(form, entries=True, letters=letters) or [])
+
+    def _letters(self, form: _Form, rank: int) -> list[str]:
+        """Index letters of the axes of a result; samples are called s."""
+        axes = _axes(next(iter(form))) if form else ()
+        plain = (a for a in ("abpquvwxyz" if rank == 4 else "ijpquvwxyz") if a not in self.reserved)
+        samples = (a for a in "stuv" if a not in self.reserved)
+        return [next(samples) if a.name == "sample" else next(plain) for a in axes]
 
     # Terms.
 
@@ -782,7 +798,7 @@ class _Printer:
         """A sum on one line, for brackets."""
         terms = self._terms(form, entries=False)
         if terms is None:
-            terms = self._terms(form, entries=True, letters=_letters(form, next(iter(form)).rank)) or []
+            terms = self._terms(form, entries=True, letters=self._letters(form, next(iter(form)).rank)) or []
         return _joined(terms)
 
     def _with_coefficient(self, c: Fraction, network: _Network, parts: list[tuple[str, str]]) -> _Term:
@@ -814,7 +830,7 @@ class _Printer:
         parts = self._scalars(scalars)
         edges: list[_Edge] = []
         for part in components:
-            closed = self._closed(part)
+            closed = self._closed(part, network.rank)
             if closed is not None:
                 parts += closed
             elif part.others:
@@ -845,7 +861,7 @@ class _Printer:
         parts = self._scalars(scalars)
         factors: list[tuple[_Chain, tuple[int, ...]]] = []
         for part in components:
-            closed = self._closed(part)
+            closed = self._closed(part, network.rank)
             if closed is not None:
                 parts += closed
                 continue
@@ -861,7 +877,7 @@ class _Printer:
             factors += [((_Piece(x),), used) for x, used in part.others]
         name = dict(enumerate(letters))
         summed = dict.fromkeys(i for _, used in factors for i in used if i >= network.rank)
-        taken = set(letters)
+        taken = self.reserved.union(letters)
         samples = {i for x, used in network.factors for i, a in zip(used, x.axes, strict=True) if a.name == "sample"}
         for i in summed:
             pool = "stuv" if i in samples else "klmruvcdeghnoxyz"
@@ -869,6 +885,7 @@ class _Printer:
             name[i] = next(p for p in fresh if p not in taken)
             taken.add(name[i])
         outside = [f for f in factors if not any(i in summed for i in f[1])]
+        outside.sort(key=lambda f: not isinstance(f[0][0].node, Identity))
         parts += [(r"\cdot", t) for t in (self._entry(*f, name) for f in outside) if t]
         if summed:
             listed = ",".join(sorted(name[i] for i in summed))
@@ -900,14 +917,16 @@ class _Printer:
 
     # Chains.
 
-    def _closed(self, part: _Component) -> list[tuple[str, str]] | None:
+    def _closed(self, part: _Component, rank: int) -> list[tuple[str, str]] | None:
         """A contraction without free labels: a trace, an inner product or a squared norm."""
         if part.others and not part.edges and len(part.others) == 1:
             x, used = part.others[0]
-            if len(used) == 2 and used[0] == used[1] and part.pinned == {used[0]} and not self._free(part, used[0]):
-                return [(r"\cdot", rf"\operatorname{{Tr}}({self._symbol(x)})")]
+            if len(used) == 2 and used[0] == used[1] >= rank:
+                size = f"_{{{sympy.latex(x.axes[0].size)}}}" if isinstance(x, Identity) else ""
+                return [(r"\cdot", rf"\operatorname{{Tr}}({self._symbol(x)}{size})")]
         if not part.pinned and len(part.edges) == 1 and part.edges[0].u < 0 and part.edges[0].v < 0:
-            return self._chain(part.edges[0].chain)
+            first, *rest = part.edges[0].chain
+            return [(r"\cdot", rf"\langle {self._plain((first.flip(),))},"), ("", rf"{self._plain(tuple(rest))}\rangle")]
         if not part.closed or any(d != 2 for d in part.degree().values()):
             return None
         walk = part.walk()
@@ -932,10 +951,6 @@ class _Printer:
         if self.moments is not None and one[0].node is self.moments.gradient:
             pair.reverse()
         return [(r"\cdot", rf"\langle {pair[0]},"), ("", rf"{pair[1]}\rangle")]
-
-    @staticmethod
-    def _free(part: _Component, label: int) -> bool:
-        return any(label in (e.u, e.v) for e in part.edges)
 
     def _rank(self, run: _Chain, runs: Sequence[_Chain]) -> int:
         """Which factor of a closed walk stands alone in the inner product: small is better."""
@@ -1054,14 +1069,6 @@ def _closes_at_end(text: str) -> bool:
     return False
 
 
-def _letters(form: _Form, rank: int) -> list[str]:
-    """Index letters of the axes of a result; samples are called s."""
-    axes = _axes(next(iter(form))) if form else ()
-    plain = iter("abpquvwxyz" if rank == 4 else "ijpquvwxyz")
-    samples = iter("stuv")
-    return [next(samples) if a.name == "sample" else next(plain) for a in axes]
-
-
 def _joined(terms: Sequence[_Term]) -> str:
     if not terms:
         return "0"
@@ -1081,17 +1088,19 @@ def _broken(terms: Sequence[_Term], room: float) -> str:
         w = printed_width(text)
         if line and width + w > room - 2:
             lines.append(line)
-            line, width = "", 2.0
+            line, width = r"\quad", 2.0
         if width + w <= room or len(term.parts) == 1:
             line, width = (f"{line} {text}" if line else text), width + w
             continue
-        line, width = sign, 2.0 + printed_width(sign)
+        line = f"{line} {sign}".strip()
+        width += printed_width(sign)
+        opening = line
         for joint, part in term.parts:
             w = printed_width(part)
-            if line != sign and width + w > room - 4:
+            if line != opening and width + w > room - 4:
                 lines.append(line)
-                line, width = rf"\quad {joint} {part}" if joint else rf"\quad {part}", 6.0 + w
+                line, width = " ".join(filter(None, (r"\qquad", joint, part))), 6.0 + w
             else:
                 line, width = f"{line} {part}".strip(), width + w
     lines.append(line)
-    return " \\\\\n&\\quad ".join(lines)
+    return " \\\\\n&".join(lines)

@@ -71,7 +71,7 @@ def moment_form(objective: Objective) -> Objective | None:
         return None
     factor, (*weights, x) = chain
     factor *= c
-    count = int(x.axes[1].size)  # type: ignore[arg-type]
+    count = objective.data[x].shape[1]
     total = 2 * weight * count  # 1 for the mean of squares / 2
     xs, ys = objective.data[x], objective.data[targets]
 

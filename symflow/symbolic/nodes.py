@@ -16,13 +16,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from itertools import count
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 from weakref import WeakValueDictionary
 
 import sympy
 
-Size = int | sympy.Expr
-Labels = tuple[int, ...]
+Size: TypeAlias = int | sympy.Expr
+Labels: TypeAlias = tuple[int, ...]
 Role = Literal["parameter", "data", "state", "direction", "hyper", "gate"]
 
 
@@ -69,10 +69,7 @@ class Node(metaclass=_Interned):
         return f"<{type(self).__name__} #{self.serial} {'x'.join(str(a.size) for a in self.axes) or 'scalar'}>"
 
 
-_node = dataclass(frozen=True, eq=False, repr=False, slots=True)
-
-
-@_node
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Input(Node):
     """A named array that is given from outside; `latex` is how it prints."""
 
@@ -85,7 +82,7 @@ class Input(Node):
         return f"<Input {self.name} {self.role}>"
 
 
-@_node
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Const(Node):
     """An array whose entries all equal the rational `value`."""
 
@@ -93,14 +90,14 @@ class Const(Node):
     axes: tuple[Axis, ...]
 
 
-@_node
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Identity(Node):
     """The identity matrix on one axis."""
 
     axes: tuple[Axis, Axis]
 
 
-@_node
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Add(Node):
     """A linear combination sum_i c_i x_i with rational coefficients; a single term is a scaling."""
 
@@ -115,7 +112,7 @@ class Add(Node):
         return tuple(x for _, x in self.terms)
 
 
-@_node
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Einsum(Node):
     """A product contracted by labels: out[...] = sum over labels not in `out` of the product of the arguments.
 
@@ -132,7 +129,7 @@ class Einsum(Node):
         return self.args
 
 
-@_node
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Gate(Node):
     """sigma'(z), elementwise: `alpha` where z >= 0 and `alpha_bar` where z < 0.
 
@@ -156,7 +153,7 @@ class Gate(Node):
 FUNCTIONS = ("exp", "log", "sin", "cos")
 
 
-@_node
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Map(Node):
     """An elementwise function from the closed table `FUNCTIONS`, or ``"power"`` with a rational `exponent`."""
 

@@ -1,10 +1,11 @@
-"""Gradient descent theta_{k+1} = theta_k - eta grad f(theta_k): in float64 through JAX, or with any number of digits."""
+"""Gradient descent theta_{k+1} = theta_k - eta grad f(theta_k), in float64 through JAX or with any number of digits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil, log2
 from typing import Any
 
@@ -65,13 +66,13 @@ class Descent:
         here = self.iterates[where[int(k)]]
         if not rest:
             return here
-        step = self.iterates[where[int(k) + 1]] - here
+        there = self.iterates[where[int(k) + 1]]
         if self.dps is None:
-            return here + float(rest) * step
+            return here + float(rest) * (there - here)
         import mpmath
 
         with mpmath.workdps(self.dps + GUARD):
-            return here + step * (mpmath.mpf(rest.numerator) / rest.denominator)
+            return here + (there - here) * (mpmath.mpf(rest.numerator) / rest.denominator)
 
     def __repr__(self) -> str:
         digits = "float64" if self.dps is None else f"{self.dps} digits"
@@ -126,7 +127,8 @@ def descend(
         extra = 34
         rest = None if progress is None else (lambda done: progress(0.5 + done / 2))
         check = _descend_fixed(objective, problem.theta0, eta, indices, bits + extra, rest)
-        difference = max(abs((a << extra) - b) for x, y in zip(fixed, check, strict=True) for a, b in zip(x, y, strict=True))
+        pairs = ((a, b) for x, y in zip(fixed, check, strict=True) for a, b in zip(x, y, strict=True))
+        difference = max(abs((a << extra) - b) for a, b in pairs)
         error = to_mpf(2 * difference + (1 << extra), bits + extra)
     iterates = np.empty((len(fixed), len(fixed[0])), dtype=object)
     for row, values in enumerate(fixed):
@@ -150,7 +152,9 @@ def _diverged(step: int, eta: Fraction) -> ComputationError:
     )
 
 
-def _descend_float64(objective: Objective, theta0: Sequence[Fraction], eta: Fraction, indices: list[int]) -> np.ndarray:
+@lru_cache(maxsize=32)
+def _float64_stepper(objective: Objective) -> Callable[..., Any]:
+    """(theta0, eta, gaps) -> the iterates after each gap, compiled once per objective."""
     import jax
     from jax import lax
 
@@ -158,17 +162,25 @@ def _descend_float64(objective: Objective, theta0: Sequence[Fraction], eta: Frac
     from symflow.symbolic.derived import gradient
 
     g = to_jax(gradient(objective))
-    with jax.enable_x64(True):
-        step = np.float64(float(eta))
-        gaps = np.diff(np.array(indices, dtype=np.int64))
 
-        def advance(theta: jax.Array, gap: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def run(start: Any, step: Any, gaps: Any) -> Any:
+        def advance(theta: Any, gap: Any) -> tuple[Any, Any]:
             theta = lax.fori_loop(0, gap, lambda _, th: th - step * g(th), theta)
             return theta, theta
 
-        start = np.array([float(v) for v in theta0], dtype=np.float64)
-        _, kept = jax.jit(lambda th: lax.scan(advance, th, gaps))(start)
-        iterates = np.vstack([start[None, :], np.asarray(kept)])
+        return lax.scan(advance, start, gaps)[1]
+
+    return jax.jit(run)
+
+
+def _descend_float64(objective: Objective, theta0: Sequence[Fraction], eta: Fraction, indices: list[int]) -> np.ndarray:
+    import jax
+
+    start = np.array([float(v) for v in theta0], dtype=np.float64)
+    gaps = np.diff(np.array(indices, dtype=np.int64))
+    with jax.enable_x64(True):
+        kept = _float64_stepper(objective)(start, np.float64(float(eta)), gaps)
+    iterates = np.vstack([start[None, :], np.asarray(kept)])
     bad = ~np.isfinite(iterates).all(axis=1)
     if bad.any():
         raise _diverged(indices[int(np.argmax(bad))], eta)

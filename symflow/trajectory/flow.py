@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 from typing import Any
 
@@ -27,6 +28,7 @@ CHECK_DIGITS = 6
 MAX_DPS = 10_000
 
 
+@lru_cache(maxsize=32)
 def integration_form(objective: Objective) -> Objective:
     """The equivalent objective that is cheapest to integrate: moments instead of samples where that applies."""
     reduced = moment_form(objective) if objective.data else None
@@ -135,7 +137,14 @@ def solve_field(
 
 
 def _trajectory(
-    field: VectorField, run: Run, p: Precision, dps: int, error: Any, clock: float, check: float, end: float | None = None
+    field: VectorField,
+    run: Run,
+    p: Precision,
+    dps: int,
+    error: Any,
+    clock: float,
+    check: float,
+    end: float | None = None,
 ) -> Trajectory:
     seconds = (time.perf_counter() if end is None else end) - clock
     stats = FlowStats(len(run.segments), p.order, p.bits, p.tolerance_digits, seconds, check)
@@ -177,5 +186,3 @@ def _difference(first: Trajectory, second: Trajectory) -> Any:
             b = second.state_fixed(min(at << shift, second.segments[-1].end))
             largest = max(largest, max(abs((x << shift) - y) for x, y in zip(a, b, strict=True)))
     return to_mpf(2 * largest + (1 << shift), second.bits)
-
-

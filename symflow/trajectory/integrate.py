@@ -111,7 +111,7 @@ class _Integrator:
         if revived:
             gate, entry = min(revived)
             raise self.stop(
-                Undecided("revival", kink_of(self.field, gate, entry), "an inert gate comes to life as its upstream does")
+                Undecided("revival", kink_of(self.field, gate, entry), "an inert gate revives as its upstream does")
             )
         self.at_kink = {(k.gate, k.entry) for k in kinks}
 

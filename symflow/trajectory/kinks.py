@@ -56,7 +56,7 @@ def kink_of(field: VectorField, gate: int, entry: int) -> Kink:
     """The kink at a flat position of a gate's pre-activation (axes: unit, sample)."""
     node = field.gates[gate]
     layer = field.objective.gates.index(node) + 1
-    samples = int(node.axes[1].size)  # type: ignore[arg-type]
+    samples = int(node.axes[1].size)
     return Kink(layer, entry // samples, entry % samples, gate, entry)
 
 

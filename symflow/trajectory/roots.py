@@ -42,7 +42,7 @@ EXHAUSTED = "the search ended at its budget of intervals"
 MAX_DEGREE = 160
 """Most terms of a float64 expansion; what is left out is bounded."""
 MAX_INTERVALS = 20_000
-"""Most intervals one search examines (more for degrees above 200); the rest is reported unresolved."""
+"""Most intervals one search examines (in proportion more for degrees above 200); the rest is reported unresolved."""
 GUARD = 64
 """Bits below 2^−prec that big-integer evaluations carry."""
 EPSILON = 2.3e-16
@@ -438,7 +438,7 @@ def _leaves(series: _Series) -> Iterator[_Leaf]:
     """[0, 1] cut into leaves, from left to right and no further than they are asked for."""
     prec, noise = series.prec, series.noise
     smallest = prec // 2  # the level of the smallest intervals
-    budget = max(MAX_INTERVALS, 100 * series.degree)
+    budget = MAX_INTERVALS * (1 + series.degree // 200)
     whole = _whole_frame(series)
     stack = [_Node(mpz(0), 0, whole, 0, whole.bernstein, whole.error)]
     while stack:

@@ -111,7 +111,9 @@ class Trajectory:
         last = self.segments[-1].end
         if not 0 <= time <= last:
             shown = float(to_mpf(time, self.bits))
-            raise ValueError(f"time must lie in [0, {float(self.horizon):.6g}], got {shown:.6g}; solve to a later horizon")
+            raise ValueError(
+                f"time must lie in [0, {float(self.horizon):.6g}], got {shown:.6g}; solve to a later horizon"
+            )
         segment = self.segments[max(0, bisect_right(self._starts, time) - 1)]
         elapsed = time - segment.start
         s = elapsed >> segment.tau if segment.tau >= 0 else elapsed << -segment.tau
@@ -155,7 +157,9 @@ class Trajectory:
         return np.array([[float(v) for v in self(t)] for t in times], dtype=np.float64)
 
     def __repr__(self) -> str:
-        error = "no error estimate" if self.error_estimate is None else f"estimated error {float(self.error_estimate):.1e}"
+        error = (
+            "no error estimate" if self.error_estimate is None else f"estimated error {float(self.error_estimate):.1e}"
+        )
         return (
             f"<Trajectory to t={float(self.horizon):.6g}, {self.dps} digits, {error}, "
             f"{len(self.events)} events, {self.stats.steps} steps>"

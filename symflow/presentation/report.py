@@ -1,0 +1,378 @@
+"""What symflow found, as plain data for JSON: every number a decimal string with all its digits."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from fractions import Fraction
+from importlib.metadata import PackageNotFoundError, version
+from math import ceil, log10
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from symflow.problem.numbers import text
+
+if TYPE_CHECKING:
+    from symflow.analysis.bounds import BoundSeries
+    from symflow.analysis.deviation import Deviation
+    from symflow.analysis.observables import Observables
+    from symflow.problem import Problem
+    from symflow.symbolic.derived import Derived
+    from symflow.trajectory.trajectory import Event, Trajectory
+
+LIBRARIES = ("sympy", "mpmath", "numpy", "jax", "jaxlib", "gmpy2")
+
+
+def decimal(value: Any, digits: int = 0) -> str:
+    """A number as a decimal string that loses nothing.
+
+    A float64 is written with the fewest digits that give it back. An mpmath number is written with at least as many
+    digits as its mantissa needs to be read back exactly at its own precision, and three more.
+
+    Args:
+        value: An mpmath number, a float64 or an integer.
+        digits: Write at least so many significant digits (zeros at the end are left out).
+    """
+    if not hasattr(value, "_mpf_"):
+        return repr(int(value)) if isinstance(value, int) else repr(float(value))
+    import mpmath
+
+    if not mpmath.isfinite(value):
+        return str(float(value))
+    mantissa = int(value._mpf_[1]).bit_length()
+    return str(mpmath.nstr(value, max(digits, ceil(mantissa * log10(2))) + 3))
+
+
+def _decimals(values: Sequence[Any], digits: int = 0) -> list[str | None]:
+    return [None if v is None else decimal(v, digits) for v in values]
+
+
+def _working_digits(trajectory: Trajectory) -> int:
+    """Decimal digits after the point that the trajectory is stored with."""
+    return ceil(trajectory.bits * log10(2))
+
+
+def versions() -> dict[str, str]:
+    """The versions of symflow, Python and the libraries that compute."""
+    import symflow
+
+    found = {"symflow": symflow.__version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def network_report(problem: Problem) -> dict[str, Any]:
+    """Architecture and sizes."""
+    found: dict[str, Any] = {"parameters": len(problem.theta0)}
+    if problem.network is not None:
+        net = problem.network
+        found |= {"widths": [int(d) for d in net.widths], "depth": net.depth, "activation": net.activation}
+        found |= {"alpha": text(net.alpha), "alpha_bar": text(net.alpha_bar)}
+    if problem.x is not None:
+        found["samples"] = len(problem.x)
+    return found
+
+
+def events_report(events: Sequence[Event], digits: int) -> list[dict[str, Any]]:
+    """Gate changes: samples and units counted from 0, layers from 1."""
+    return [
+        {
+            "time": decimal(e.time, digits),
+            "kind": e.kind,
+            "sample": e.sample,
+            "unit": e.unit,
+            "layer": e.layer,
+            "gate_before": text(e.gate_before),
+            "gate_after": text(e.gate_after),
+        }
+        for e in events
+    ]
+
+
+def flow_report(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: float) -> dict[str, Any]:
+    """A flow at some times.
+
+    Args:
+        trajectory: The flow.
+        at: The times, under the texts that become the keys of ``theta``.
+        seconds: Wall time of the whole computation.
+    """
+    digits = _working_digits(trajectory)
+    stats = trajectory.stats
+    error = trajectory.error_estimate
+    return {
+        "theta": {key: _decimals(list(trajectory(time)), digits) for key, time in at.items()},
+        "events": events_report(trajectory.events, digits),
+        "error_estimate": None if error is None else decimal(error),
+        "error_status": "none" if error is None else "estimated",
+        "horizon": decimal(trajectory.horizon, digits),
+        "dps": trajectory.dps,
+        "steps": stats.steps,
+        "order": stats.order,
+        "bits": stats.bits,
+        "seconds": round(seconds, 6),
+    }
+
+
+def formula_report(derived: Derived) -> dict[str, Any]:
+    """A derived formula: LaTeX, length, runnable source, citation."""
+    return {
+        "latex": derived.latex(),
+        "operations": derived.program.length,
+        "source": derived.source(),
+        "citation": None if derived.citation is None else str(derived.citation),
+    }
+
+
+def deviation_report(dev: Deviation) -> dict[str, Any]:
+    """The deviation of descent from flow and its bounds, as ``symflow deviation --json`` prints it."""
+    rounding = None if dev.rounding is None else _decimals(dev.rounding)
+    return {
+        "times": _decimals(dev.times),
+        "deviation": _decimals(dev.values),
+        "max_deviation": decimal(dev.max),
+        "rounding": rounding,
+        "bounds": {name: _bound_values(b) for name, b in dev.bounds.items()},
+        "reasons": {name: b.reason for name, b in dev.bounds.items()},
+        "status": {name: b.status for name, b in dev.bounds.items()},
+        "kind": {name: b.kind for name, b in dev.bounds.items()},
+        "quantities": {name: _quantities(b) for name, b in dev.bounds.items()},
+        "step_size": text(dev.step_size),
+        "steps": dev.steps,
+        "dps": dev.dps,
+        "events": events_report(dev.flow.events, _working_digits(dev.flow)),
+        "error_estimate": None if dev.flow.error_estimate is None else decimal(dev.flow.error_estimate),
+    }
+
+
+def _bound_values(bound: BoundSeries) -> list[str | None] | None:
+    return None if all(v is None for v in bound.values) else _decimals(bound.values)
+
+
+def _quantities(bound: BoundSeries) -> dict[str, dict[str, str]]:
+    return {symbol: {"meaning": meaning, "value": value} for symbol, (meaning, value) in bound.quantities.items()}
+
+
+def _series(series: Observables) -> dict[str, Any]:
+    names = (
+        "loss", "gradient_norm", "min_eigenvalue", "max_eigenvalue", "singular_values", "end_to_end", "balancedness",
+    )  # fmt: skip
+    found: dict[str, Any] = {name: _nested(getattr(series, name)) for name in names}
+    if series.reason is not None:
+        found["reason"] = series.reason
+    return found
+
+
+def _nested(values: Any) -> Any:
+    """A float64 array as nested lists of decimal strings."""
+    if values is None:
+        return None
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    return [_nested(v) for v in values] if isinstance(values, list) else decimal(values)
+
+
+def comparison(dev: Deviation, name: str) -> dict[str, Any]:
+    """A bound next to the truth at the last time where it applies.
+
+    Returns:
+        ``time``, ``value``, ``ratio`` (value over deviation; None where the deviation is 0), ``until_end``; all None
+        or False where the bound applies nowhere.
+    """
+    bound = dev.bounds[name]
+    last = max((i for i, v in enumerate(bound.values) if v is not None and i > 0), default=None)
+    if last is None:
+        return {"time": None, "value": None, "ratio": None, "until_end": False}
+    value, truth = bound.values[last], dev.values[last]
+    return {
+        "time": dev.times[last],
+        "value": value,
+        "ratio": value / truth if truth else None,
+        "until_end": last == len(dev.times) - 1,
+    }
+
+
+def travelled(dev: Deviation) -> Any:
+    """The distance between the flow's ends, what deviations may be compared with."""
+    import mpmath
+
+    with mpmath.workdps(dev.dps + 15):
+        start, end = dev.flow(0), dev.flow(dev.times[-1])
+        return mpmath.sqrt(mpmath.fsum((b - a) ** 2 for a, b in zip(start, end, strict=True)))
+
+
+def sharpness(dev: Deviation) -> float | None:
+    """The largest eta lambda_max along descent; None where the Hessian was too large."""
+    eigenvalues = dev.descent_series.max_eigenvalue
+    return None if eigenvalues is None else float(dev.step_size) * float(eigenvalues.max())
+
+
+def verdict(dev: Deviation) -> str:
+    """The answer in one sentence."""
+    from mpmath import nstr
+
+    largest, way = dev.max, travelled(dev)
+    share = f" ({nstr(100 * largest / way, 2)} % of the way the flow went)" if way else ""
+    parts = [f"Descent strays from flow by at most {nstr(largest, 3)}{share}"]
+    leading = comparison(dev, "R18") if "R18" in dev.bounds else {"ratio": None}
+    if leading["ratio"] is not None:
+        off = abs(leading["ratio"] - 1) * 100
+        said = f"the leading order R18 predicts it within {nstr(off, 2)} %"
+        parts.append(said + ("" if leading["until_end"] else f" until t = {nstr(leading['time'], 4)}"))
+    ratios = [
+        (found["ratio"], name, found)
+        for name, bound in dev.bounds.items()
+        if bound.kind == "bound" and (found := comparison(dev, name))["ratio"] is not None
+    ]
+    if ratios:
+        ratio, name, found = min(ratios, key=lambda item: item[0])
+        said = f"the tightest bound, {name}, is {nstr(ratio, 3)} times the truth"
+        parts.append(said + (" at the end" if found["until_end"] else f" at t = {nstr(found['time'], 4)}"))
+    else:
+        parts.append("no bound applies")
+    return "; ".join(parts) + "."
+
+
+def full_report(dev: Deviation, seconds: float) -> dict[str, Any]:
+    """``report.json`` of ``symflow run``: the same inputs and versions give the same report, except for ``seconds``.
+
+    Args:
+        dev: The finished comparison.
+        seconds: Wall time of the whole computation.
+    """
+    digits = _working_digits(dev.flow)
+    stats, error = dev.flow.stats, dev.flow.error_estimate
+    stand_alone = dev.problem.network is None
+    compared = deviation_report(dev)
+    bounds = {}
+    for name, bound in dev.bounds.items():
+        found = comparison(dev, name)
+        bounds[name] = {
+            "kind": bound.kind,
+            "status": bound.status,
+            "reason": bound.reason,
+            "values": compared["bounds"][name],
+            "quantities": compared["quantities"][name],
+            "last_time": None if found["time"] is None else decimal(found["time"]),
+            "last_ratio_to_deviation": None if found["ratio"] is None else decimal(found["ratio"]),
+            "citation": _citation(name),
+        }
+    sharp = sharpness(dev)
+    return {
+        "name": dev.problem.name,
+        "verdict": verdict(dev),
+        "problem": None if stand_alone else dev.problem.to_dict(),
+        "versions": versions(),
+        "network": network_report(dev.problem),
+        "settings": {
+            "step_size": text(dev.step_size),
+            "steps": dev.steps,
+            "horizon": decimal(dev.flow.horizon, digits),
+            "dps": dev.dps,
+        },
+        "flow": {
+            "error_estimate": None if error is None else decimal(error),
+            "error_status": "none" if error is None else "estimated",
+            "steps": stats.steps,
+            "order": stats.order,
+            "bits": stats.bits,
+            "events": compared["events"],
+            "theta_end": _decimals(list(dev.flow(dev.times[-1])), digits),
+            "distance_travelled": decimal(travelled(dev)),
+        },
+        "descent": {"theta_end": _decimals(list(dev.run.iterates[-1])), "max_eta_lambda_max": _nested(sharp)},
+        "times": compared["times"],
+        "deviation": compared["deviation"],
+        "max_deviation": compared["max_deviation"],
+        "rounding": compared["rounding"],
+        "bounds": bounds,
+        "series": {"flow": _series(dev.flow_series), "descent": _series(dev.descent_series)},
+        "seconds": {
+            "total": round(seconds, 3),
+            "flow": round(stats.seconds, 3),
+            "flow_check": round(stats.check_seconds, 3),
+        },
+    }
+
+
+def _citation(name: str) -> str | None:
+    from symflow.symbolic.citations import RESULTS
+
+    return str(RESULTS[name]) if name in RESULTS else None
+
+
+def to_json(data: Mapping[str, Any]) -> str:
+    """The one way symflow writes JSON: ASCII, strict (no NaN), one space of indentation."""
+    return json.dumps(data, indent=1, allow_nan=False)
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:
+    """Writes a set of files so that none of them is ever half-written.
+
+    All go to temporary files in the same folder first and are renamed when every one is complete. An interruption
+    before that leaves the folder as it was; one during the renames is answered when all are done.
+
+    Args:
+        folder: Made if it does not exist.
+        contents: File name -> content.
+
+    Raises:
+        OSError: The folder cannot be made or written to; nothing is left behind.
+    """
+    made = _missing_folders(folder)
+    waiting: dict[Path, Path] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            _write_temporary(folder, folder / name, content, waiting)
+        _rename_all(waiting)
+    except BaseException:
+        for temporary in waiting.values():
+            temporary.unlink(missing_ok=True)
+        for empty in made:
+            with suppress(OSError):
+                empty.rmdir()
+        raise
+    return [folder / name for name in contents]
+
+
+def _missing_folders(folder: Path) -> list[Path]:
+    """The folders that making this one would make, deepest first."""
+    return [f for f in (folder, *folder.parents) if not f.exists()]
+
+
+def _write_temporary(folder: Path, target: Path, content: bytes, waiting: dict[Path, Path]) -> None:
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a directory where a file is to be written")
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=folder)
+    waiting[target] = Path(name)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    mode = 0o666 & ~_umask()
+    os.chmod(name, mode)  # mkstemp makes files that only their owner may read
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _rename_all(waiting: dict[Path, Path]) -> None:
+    interrupted: KeyboardInterrupt | None = None
+    for target, temporary in waiting.items():
+        while temporary.exists():
+            try:
+                os.replace(temporary, target)
+            except KeyboardInterrupt as error:  # answered below, when the set is complete
+                interrupted = error
+    if interrupted is not None:
+        raise interrupted

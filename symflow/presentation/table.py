@@ -1,0 +1,196 @@
+"""What a person sees on the terminal: compact tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from symflow.presentation.report import comparison, sharpness, travelled
+
+if TYPE_CHECKING:
+    from symflow.analysis.deviation import Deviation
+    from symflow.problem import Problem
+    from symflow.symbolic.objective import Objective
+    from symflow.trajectory.trajectory import Event, Trajectory
+
+SHOWN_EVENTS = 20
+"""Longer lists of events are cut on the terminal; JSON has all of them."""
+SHOWN_TIMES = 9
+"""Rows of a deviation table."""
+
+
+def short(value: Any, digits: int = 4) -> str:
+    """A few significant digits of a number; "-" for None."""
+    if value is None:
+        return "-"
+    import mpmath
+
+    return str(mpmath.nstr(mpmath.mpf(value), digits, strip_zeros=False, min_fixed=-3, max_fixed=7))
+
+
+def describe(problem: Problem) -> str:
+    """The problem's network in a few words."""
+    net = problem.network
+    if net is None:
+        return "stand-alone objective"
+    kind = net.activation
+    if kind == "leaky-relu":
+        kind += f" (slope {net.alpha_bar})"
+    if kind == "homogeneous":
+        kind += f" (alpha {net.alpha}, alpha_bar {net.alpha_bar})"
+    return f"{kind} {'-'.join(map(str, net.widths))}"
+
+
+def parameter_names(objective: Objective) -> list[str]:
+    """A name for each entry of theta, such as W1[0,2]."""
+    names = []
+    for w, shape in zip(objective.parameters, objective.shapes, strict=True):
+        if not shape:
+            names.append(w.name)
+            continue
+        rows, columns = shape
+        names += [f"{w.name}[{r},{c}]" for r in range(rows) for c in range(columns)]
+    return names
+
+
+def _table(title: str, *columns: str, numbers: bool = True) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        right = numbers and i > 0
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def flow_tables(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: float | None) -> list[Table | Text]:
+    """theta at the times asked for, the events, and how accurate it is."""
+    import mpmath
+
+    names = parameter_names(trajectory.objective)
+    shown: list[Table | Text] = []
+    for key, time in at.items():
+        table = _table(f"theta({key})", "parameter", "value", numbers=False)
+        for name, value in zip(names, trajectory(time), strict=True):
+            table.add_row(name, Text(mpmath.nstr(value, trajectory.dps)))
+        shown.append(table)
+    if trajectory.events:
+        shown.append(events_table(trajectory.events))
+    elif trajectory.objective.gates:
+        shown.append(Text("no events"))
+    if seconds is not None:
+        stats = trajectory.stats
+        shown.append(
+            Text(
+                f"error estimate {short(trajectory.error_estimate, 2)}, {stats.steps} Taylor steps of order "
+                f"{stats.order}, {seconds:.2f} s"
+            )
+        )
+    return shown
+
+
+def events_table(events: Sequence[Event]) -> Table:
+    """Gate changes in order of time."""
+    import mpmath
+
+    table = _table("events", "time", "kind", "sample", "layer", "unit", "gate")
+    for e in events[:SHOWN_EVENTS]:
+        gate = f"{e.gate_before} to {e.gate_after}"
+        table.add_row(mpmath.nstr(e.time, 15), e.kind, str(e.sample), str(e.layer), str(e.unit), gate)
+    if len(events) > SHOWN_EVENTS:
+        table.add_row(f"and {len(events) - SHOWN_EVENTS} more")
+    return table
+
+
+def deviation_tables(dev: Deviation) -> list[Table | Text]:
+    """The deviation and its bounds at some of the sampled times, and why values are missing."""
+    names = list(dev.bounds)
+    count = len(dev.times)
+    rows = sorted({round(i * (count - 1) / (SHOWN_TIMES - 1)) for i in range(SHOWN_TIMES)})
+    title = f"{describe(dev.problem)}, step size {dev.step_size}, {dev.steps} steps"
+    table = _table(title, "time", "deviation", *[f"{name} {_kind(dev, name)}" for name in names], "rounding")
+    for i in rows:
+        values = [dev.bounds[name].values[i] for name in names]
+        rounding = None if dev.rounding is None else dev.rounding[i]
+        table.add_row(short(dev.times[i]), *[short(v) for v in (dev.values[i], *values, rounding)])
+    return [table, *_reasons(dev)]
+
+
+def _kind(dev: Deviation, name: str) -> str:
+    return "leading" if dev.bounds[name].kind == "leading order" else "bound"
+
+
+def _reasons(dev: Deviation) -> list[Text]:
+    """Why bounds do not apply, names with the same reason together."""
+    reasons: dict[str, list[str]] = {}
+    for name, bound in dev.bounds.items():
+        if bound.reason is not None:
+            reasons.setdefault(bound.reason, []).append(name)
+    return [Text(f"{', '.join(names)}: {reason}") for reason, names in reasons.items()]
+
+
+def run_table(dev: Deviation) -> Table:
+    """The verdict on one problem, a quantity a row."""
+    table = Table.grid(padding=(0, 2))
+    table.title, table.title_justify, table.title_style = dev.problem.name or "problem", "left", "bold"
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for quantity, value in run_rows(dev):
+        table.add_row(quantity, Text(value))
+    return table
+
+
+def run_rows(dev: Deviation) -> list[tuple[str, str]]:
+    """Name and value of what `symflow run` says about a problem."""
+    samples = "" if dev.problem.x is None else f", N = {len(dev.problem.x)} samples"
+    largest = max(range(len(dev.values)), key=dev.values.__getitem__)
+    way = travelled(dev)
+    share = f", {short(100 * dev.max / way, 3)} % of the flow's way" if way else ""
+    rows = [
+        ("network", f"{describe(dev.problem)}, P = {len(dev.problem.theta0)} weights{samples}"),
+        ("run", f"η = {dev.step_size}, {dev.steps} steps, horizon {short(dev.times[-1])}"),
+        ("gradient flow", f"{dev.flow.stats.steps} Taylor steps, estimated error {short(dev.flow.error_estimate, 2)}"),
+    ]
+    if dev.flow.objective.gates:
+        events = dev.flow.events
+        first = f", the first at t = {short(events[0].time, 6)}" if events else ""
+        rows.append(("events", f"{len(events)} kink crossings{first}" if events else "none"))
+    rows.append(("max deviation", f"{short(dev.max)} at t = {short(dev.times[largest])}{share}"))
+    if dev.rounding is not None:
+        worst = max(dev.rounding)
+        part = f" ({short(worst / dev.max, 2)} of the deviation)" if dev.max else ""
+        rows.append(("of float64 rounding", f"{short(worst, 2)}{part}"))
+    names = {"R18": "R18 leading order", "R22": "R22 bound", "R4": "R4 bound"}
+    ordered = [*(n for n in names if n in dev.bounds), *(n for n in dev.bounds if n not in names)]
+    rows += [(names.get(name, name), _compared(dev, name)) for name in ordered]
+    sharp = sharpness(dev)
+    against = f"at most {short(sharp)} (stable below 2)" if sharp is not None else f"not computed: {_no_spectrum(dev)}"
+    rows.append(("η·λ_max", against))
+    if dev.flow_series.min_eigenvalue is not None:
+        lowest = float(dev.flow_series.min_eigenvalue.min())
+        rows.append(("λ_min along the flow", f"at least {short(lowest)}" + (" (not convex there)" if lowest < 0 else "")))
+    rows.append(
+        ("loss at the end", f"flow {short(dev.flow_series.loss[-1], 6)}, descent {short(dev.descent_series.loss[-1], 6)}")
+    )
+    return rows
+
+
+def _no_spectrum(dev: Deviation) -> str:
+    return dev.descent_series.reason or "no spectrum"
+
+
+def _compared(dev: Deviation, name: str) -> str:
+    bound = dev.bounds[name]
+    found = comparison(dev, name)
+    if found["value"] is None:
+        return f"not applicable: {bound.reason}"
+    ratio = "" if found["ratio"] is None else f" = {_ratio(found['ratio'])} × deviation"
+    said = f"{short(found['value'])}{ratio} at t = {short(found['time'])} ({bound.status})"
+    return said if found["until_end"] else f"{said}; later not applicable: {bound.reason}"
+
+
+def _ratio(value: Any) -> str:
+    """Near 1 the fourth decimal counts, far from it the order of magnitude does."""
+    return short(value, 4 if value < 10 else 3)
