@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -105,7 +106,7 @@ def observe(objective: Objective, points: np.ndarray) -> Observables:
     if network is not None:
         weights = [points[:, where].reshape(-1, *shape) for where, shape in objective.slices()]
         differences = [
-            np.swapaxes(b, 1, 2) @ b - a @ np.swapaxes(a, 1, 2) for a, b in zip(weights, weights[1:], strict=False)
+            np.swapaxes(b, 1, 2) @ b - a @ np.swapaxes(a, 1, 2) for a, b in itertools.pairwise(weights)
         ]
         if network.linear:
             end_to_end = weights[0]

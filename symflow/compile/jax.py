@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from contextlib import nullcontext
 from fractions import Fraction
 from itertools import chain, repeat
 from typing import Any, Literal

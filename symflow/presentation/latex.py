@@ -101,8 +101,11 @@ def _contract_identities(factors: list[tuple[Node, Labels]], out: Labels) -> lis
                 elif j in others or j in out:
                     factors = rest if j in others else [*rest, (Const(Fraction(1), x.axes[:1]), (j,))]
                 else:
-                    continue
+                    factors = [*rest, (x, (j, j))]
                 changed = True
+                break
+            if isinstance(x, Identity) and used[0] == used[1] and (used[0] in others or used[0] in out):
+                factors, changed = [*rest, (Const(Fraction(1), x.axes[:1]), used[:1])], True
                 break
             if isinstance(x, Const) and used[0] in others:
                 factors, changed = rest, True
@@ -911,6 +914,8 @@ class _Printer:
             if len(labels) == 2:
                 ways = [(chain, labels), (_flip(chain), labels[::-1])]
                 chain, labels = min(ways, key=lambda way: (_flips(way[0]), way[1]))
+            elif used[0] < 0:
+                chain = _flip(chain)
             shown = "".join(name[i] for i in labels)
             text = self._parenthesized(chain)
         return f"{text}_{{{shown}}}" if re.fullmatch(r"[A-Za-z]|\(.*\)", text) else f"({text})_{{{shown}}}"

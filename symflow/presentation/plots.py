@@ -14,13 +14,12 @@ from matplotlib.figure import Figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from symflow.analysis.bounds import BoundSeries
     from symflow.analysis.deviation import Deviation
 
 # Okabe and Ito's colours, told apart by colour-blind people; the dashes tell the lines apart in black and white.
 BLACK, GREY = "#000000", "#8a8a8a"
-ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
-LOOK: dict[str, tuple[str, Any, str]] = {
+ORANGE, GREEN, BLUE, VERMILION, PURPLE = "#E69F00", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
+LOOK: dict[str, tuple[str, Any, str]] = {  # in the order of drawing and of the legend
     "R18": (ORANGE, (0, (4, 2)), r"leading order $\eta\,\|e(t)\|$ (R18)"),
     "R22": (BLUE, (0, (7, 2)), "bound R22"),
     "R4": (VERMILION, (0, (7, 2, 1.5, 2)), "bound R4"),
@@ -62,6 +61,8 @@ STYLE: dict[str, Any] = {
 }
 DECADES_ABOVE = 7
 """A bound more than so many decades above the largest deviation leaves the picture."""
+DECADES_BELOW = 3
+"""Rounding more than so many decades below the smallest deviation gets an axis of its own."""
 
 
 @contextmanager
@@ -87,18 +88,27 @@ def plot_deviation(dev: Deviation, ax: Axes | None = None) -> Axes:
 
 
 def figure(dev: Deviation) -> Figure:
-    """The picture of `symflow run`: the deviation, and beside it loss and sharpness."""
+    """The picture of `symflow run`: the deviation, and beside it loss and sharpness.
+
+    Where float64 rounding lies far below everything else it gets a strip of its own, below a break of the axis.
+    """
     with _style():
         fig = Figure(figsize=(8.4, 4.4), layout="constrained")
-        grid = fig.add_gridspec(2, 2, width_ratios=(1.45, 1))
-        left = fig.add_subplot(grid[:, 0])
-        _draw_deviation(left, dev)
-        loss = fig.add_subplot(grid[0, 1], sharex=left)
+        left, right = fig.add_gridspec(1, 2, width_ratios=(1.5, 1))
+        if _far_below(dev):
+            rows = left.subgridspec(2, 1, height_ratios=(6, 1), hspace=0.0)
+            main = fig.add_subplot(rows[0])
+            strip = fig.add_subplot(rows[1], sharex=main)
+            _draw_deviation(main, dev, strip)
+        else:
+            main = fig.add_subplot(left)
+            _draw_deviation(main, dev)
+        halves = right.subgridspec(2, 1)
+        loss = fig.add_subplot(halves[0], sharex=main)
         _draw_loss(loss, dev)
-        sharp = fig.add_subplot(grid[1, 1], sharex=left)
-        _draw_sharpness(sharp, dev)
         loss.tick_params(labelbottom=False)
         loss.set_xlabel("")
+        _draw_sharpness(fig.add_subplot(halves[1], sharex=main), dev)
     return fig
 
 
@@ -124,53 +134,97 @@ def _floats(values: Sequence[Any]) -> np.ndarray:
     return numbers
 
 
-def _draw_deviation(ax: Axes, dev: Deviation) -> None:
+def _far_below(dev: Deviation) -> bool:
+    """Whether rounding would squeeze everything else into a corner of a common axis."""
+    if dev.rounding is None:
+        return False
+    rounding, values = _floats(dev.rounding), _floats(dev.values)
+    if not (np.isfinite(rounding).any() and np.isfinite(values).any()):
+        return False
+    return bool(np.nanmax(rounding) < np.nanmin(values) / 10.0**DECADES_BELOW)
+
+
+def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None:
+    """Everything that is a distance; rounding that lies far below goes to the strip, or into words without one."""
     times = np.array([float(t) for t in dev.times])
     values = _floats(dev.values)
-    lines = []
-    top = np.nanmax(values) if np.isfinite(values).any() else 1.0
-    limit = top * 10.0**DECADES_ABOVE
-    for name in ("R4", "R22", *[n for n in dev.bounds if n not in LOOK]):
-        if name in dev.bounds and (bound := _floats(dev.bounds[name].values))[1:].size and np.isfinite(bound).any():
+    lines = ax.plot(times, values, color=BLACK, linewidth=2.2, label=r"deviation $\|\theta_k-\theta(k\eta)\|$")
+    ranked = [*(n for n in LOOK if n in dev.bounds), *(n for n in dev.bounds if n not in LOOK)]
+    for name in ranked:
+        if np.isfinite(bound := _floats(dev.bounds[name].values)).any():
             colour, dashes, label = LOOK.get(name, (GREEN, (0, (1.5, 1.5)), f"bound {name}"))
             lines += ax.plot(times, bound, color=colour, linestyle=dashes, linewidth=1.3, label=label)
-            top = max(top, min(limit, float(np.nanmax(bound))))
-    lines += ax.plot(times, values, color=BLACK, linewidth=1.9, label=r"deviation $\|\theta_k-\theta(k\eta)\|$")
-    if "R18" in dev.bounds and np.isfinite(leading := _floats(dev.bounds["R18"].values)).any():
-        colour, dashes, label = LOOK["R18"]
-        lines += ax.plot(times, leading, color=colour, linestyle=dashes, linewidth=1.3, label=label)
+    low, high = _range([line.get_ydata() for line in lines])
+    ceiling = (np.nanmax(values) if np.isfinite(values).any() else high) * 10.0**DECADES_ABOVE
+    handles = list(lines)
     if dev.rounding is not None and np.isfinite(rounding := _floats(dev.rounding)).any():
-        label = "of it float64 rounding"
-        lines += ax.plot(times, rounding, color=GREY, linestyle=(0, (1, 1.6)), linewidth=1.0, label=label)
-    events = _mark_events(ax, dev)
+        dotted: dict[str, Any] = {"color": GREY, "linestyle": (0, (1, 1.4)), "linewidth": 1.1}
+        if not _far_below(dev):
+            handles += ax.plot(times, rounding, label="float64 rounding", **dotted)
+            low = min(low, float(np.nanmin(rounding)))
+        elif strip is not None:
+            handles += strip.plot(times, rounding, label="float64 rounding", **dotted)
+            _break_axis(ax, strip, rounding)
+            _mark_events(strip, dev)
+        else:
+            worst = _scientific(float(np.nanmax(rounding)))
+            handles += ax.plot([], [], label=rf"float64 rounding: $\leq {worst}$, below", **dotted)
+    handles += _mark_events(ax, dev)
     ax.set_yscale("log")
-    lowest = [float(np.nanmin(y)) for line in lines if np.isfinite(y := np.asarray(line.get_ydata(), float)).any()]
-    if lowest:
-        ax.set_ylim(min(lowest) / 3, top * 3)
+    ax.set_ylim(low / 2, min(high, ceiling) * 2)
     ax.set_xlim(0, times[-1])
-    ax.set_xlabel(r"time $t=k\eta$")
-    ax.set_ylabel("distance in parameter space")
-    handles = lines + ([events] if events is not None else [])
-    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, handlelength=2.8)
+    (ax if strip is None else strip).set_xlabel(r"time $t=k\eta$")
+    ax.set_ylabel("distance")
+    ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, handlelength=2.6, columnspacing=1.6)
 
 
-def _mark_events(ax: Axes, dev: Deviation) -> Any:
-    """Thin vertical lines at the kink events; the handle for the legend, or None."""
-    handle = None
-    for e in dev.flow.events:
-        handle = ax.axvline(float(e.time), color=GREY, linewidth=0.6, alpha=0.8, zorder=0.5, label="kink crossed by the flow")
-    return handle
+def _range(curves: Sequence[Any]) -> tuple[float, float]:
+    """Smallest and largest of the values drawn; 1e-3 and 1 if there are none."""
+    numbers = np.concatenate([np.asarray(c, dtype=float) for c in curves])
+    numbers = numbers[np.isfinite(numbers)]
+    return (float(numbers.min()), float(numbers.max())) if numbers.size else (1e-3, 1.0)
+
+
+def _scientific(value: float) -> str:
+    """A positive number as mathtext with two digits."""
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return rf"{mantissa}\times10^{{{int(exponent)}}}"
+
+
+def _break_axis(ax: Axes, strip: Axes, rounding: np.ndarray) -> None:
+    """Two slanted marks between the panel and the strip below it."""
+    strip.set_yscale("log")
+    low, high = _range([rounding])
+    strip.set_ylim(10.0 ** np.floor(np.log10(low)), 10.0 ** np.ceil(np.log10(2 * high)))
+    strip.set_yticks([10.0 ** np.floor(np.log10(high))])
+    strip.minorticks_off()
+    ax.spines["bottom"].set_visible(False)
+    ax.tick_params(bottom=False, labelbottom=False)
+    mark: dict[str, Any] = {"marker": [(-1, -0.5), (1, 0.5)], "markersize": 8, "linestyle": "none", "color": BLACK}
+    ax.plot([0], [0], transform=ax.transAxes, mew=0.7, clip_on=False, label="_break", **mark)
+    strip.plot([0], [1], transform=strip.transAxes, mew=0.7, clip_on=False, label="_break", **mark)
+
+
+def _mark_events(ax: Axes, dev: Deviation) -> list[Any]:
+    """Thin vertical lines at the kink events; the first of them for the legend."""
+    handles = []
+    for i, e in enumerate(dev.flow.events):
+        label = "kink crossed by the flow" if i == 0 else "_kink"
+        handles.append(ax.axvline(float(e.time), color=GREY, linewidth=0.6, zorder=0.5, label=label))
+    return handles[:1]
 
 
 def _draw_loss(ax: Axes, dev: Deviation) -> None:
     times = np.array([float(t) for t in dev.times])
     flow, descent = dev.flow_series.loss, dev.descent_series.loss
     _mark_events(ax, dev)
-    ax.plot(times, flow, color=BLACK, linewidth=1.6, label="flow")
-    ax.plot(times, descent, color=ORANGE, linestyle=(0, (4, 2)), linewidth=1.3, label="descent")
+    lines = ax.plot(times, flow, color=BLACK, linewidth=1.8, label="flow")
+    lines += ax.plot(times, descent, color=ORANGE, linestyle=(0, (4, 2)), linewidth=1.2, label="descent")
+    if min(flow.min(), descent.min()) > 0 and flow.max() > 50 * flow.min():
+        ax.set_yscale("log")
     ax.set_ylabel(r"loss $f$")
     ax.set_xlabel(r"time $t=k\eta$")
-    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.1)
+    _legend_above(ax, lines)
 
 
 def _draw_sharpness(ax: Axes, dev: Deviation) -> None:
@@ -183,16 +237,29 @@ def _draw_sharpness(ax: Axes, dev: Deviation) -> None:
         ax.text(0.5, 0.5, "not computed", transform=ax.transAxes, ha="center", va="center", color=GREY)
         ax.set_yticks([])
         return
-    ax.axhline(0, color=GREY, linewidth=0.6, zorder=0.5)
-    ax.plot(times, flow.max_eigenvalue, color=BLUE, linewidth=1.6, label=r"$\lambda_{\max}$")
-    ax.plot(times, descent.max_eigenvalue, color=SKY, linestyle=(0, (4, 2)), linewidth=1.2)
-    ax.plot(times, flow.min_eigenvalue, color=VERMILION, linewidth=1.6, label=r"$\lambda_{\min}$")
+    ax.axhline(0, color=BLACK, linewidth=0.5, zorder=0.5)
+    lines = ax.plot(times, flow.max_eigenvalue, color=BLUE, linewidth=1.8, label=r"$\lambda_{\max}$")
+    lines += ax.plot(times, flow.min_eigenvalue, color=PURPLE, linewidth=1.8, label=r"$\lambda_{\min}$")
+    dashed: dict[str, Any] = {"color": ORANGE, "linestyle": (0, (4, 2)), "linewidth": 1.2}
+    ax.plot(times, descent.max_eigenvalue, label="_descent", **dashed)
     if descent.min_eigenvalue is not None:
-        ax.plot(times, descent.min_eigenvalue, color=ORANGE, linestyle=(0, (4, 2)), linewidth=1.2)
-    ceiling = 2 / float(dev.step_size)
+        ax.plot(times, descent.min_eigenvalue, label="_descent", **dashed)
+    limit = 2 / float(dev.step_size)
     highest = float(max(flow.max_eigenvalue.max(), descent.max_eigenvalue.max()))
-    if ceiling <= 4 * highest:
-        ax.axhline(ceiling, color=PURPLE, linestyle=(0, (1, 1)), linewidth=1.2, label=r"$2/\eta$")
+    if limit <= 4 * highest:
+        lines.append(ax.axhline(limit, color=VERMILION, linestyle=(0, (1, 1)), linewidth=1.3, label=r"$2/\eta$"))
     else:
-        ax.plot([], [], " ", label=rf"$2/\eta={ceiling:.4g}$, above")
-    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.1, handlelength=1.8)
+        lines += ax.plot([], [], " ", label=rf"$2/\eta={limit:.4g}$, above")
+    _legend_above(ax, lines)
+
+
+def _legend_above(ax: Axes, handles: Sequence[Any]) -> None:
+    ax.legend(
+        handles=handles,
+        loc="lower right",
+        bbox_to_anchor=(1.02, 1.0),
+        ncols=len(handles),
+        borderaxespad=0.1,
+        handlelength=1.8,
+        columnspacing=1.2,
+    )

@@ -474,7 +474,8 @@ def _leaves(series: _Series) -> Iterator[_Leaf]:
             yield _Leaf(lo, hi, left, right, slope)
             continue
 
-        if max(most, -least) + blur <= noise_here + _power(1.0, -GUARD // 2 - frame.exponent):
+        # 2 % more than the noise: intervals about |p| = noise, where float64 cannot tell, must come to an end too.
+        if max(most, -least) + blur <= 1.02 * (noise_here + _power(1.0, -GUARD // 2 - frame.exponent)):
             yield _Leaf(lo, hi, 0, 0, 0, FLAT)
             continue
         blurred = max(most, -least) <= 256 * blur
@@ -514,28 +515,25 @@ def _around_extremum(series: _Series, node: _Leaf, convexity: int) -> Iterator[_
         yield _Leaf(lo, hi, convexity, convexity, 0)
         return
     bend = max(abs(_horner(series.second_derivative, x, series.prec, 0)), mpz(1))
-    if convexity * series.sign(x) < 0:
-        low = _descents(series, x, lo, -1, convexity, bend)
-        high = _descents(series, x, hi, 1, convexity, bend)
-        if low is not None and high is not None:
-            if lo < low:
-                yield _Leaf(lo, low, node.left, -convexity, -convexity)
-            if low < high:
-                yield _Leaf(low, high, -convexity, -convexity, 0)
-            if high < hi:
-                yield _Leaf(high, hi, -convexity, node.right, convexity)
-            return
-    # σp has left the noise at these points (or the node has ended), and it only grows beyond them.
-    noise = (mpz(series.noise) << GUARD) + (1 << (GUARD // 2))
-    reach = isqrt(_shifted(noise, 2 * series.prec + 2 - GUARD) // bend) + 1
+    # Outer points, where σp has left the noise and only grows beyond: for a parabola twice as far as its zeros.
+    depth = abs(series.guarded(series.coefficients, x)) + (mpz(series.noise) << GUARD) + (1 << (GUARD // 2))
+    reach = isqrt(_shifted(depth, 2 * series.prec + 3 - GUARD) // bend) + 1
     low, left = _climb(series, x, lo, -reach, convexity)
     high, right = _climb(series, x, hi, reach, convexity)
-    if lo < low:
-        yield _Leaf(lo, low, convexity, convexity, 0)
-    if low < high:
-        yield _Leaf(low, high, left, right, 0, TANGENT)
-    if high < hi:
-        yield _Leaf(high, hi, convexity, convexity, 0)
+    inner_low = inner_high = None
+    if convexity * series.sign(x) < 0:
+        inner_low = _descents(series, x, lo, -1, convexity, bend)
+        inner_high = _descents(series, x, hi, 1, convexity, bend)
+    if inner_low is None or inner_high is None:
+        middle = [_Leaf(low, high, left, right, 0, TANGENT)]
+    else:
+        middle = [
+            _Leaf(low, inner_low, left, -convexity, -convexity),
+            _Leaf(inner_low, inner_high, -convexity, -convexity, 0),
+            _Leaf(inner_high, high, -convexity, right, convexity),
+        ]
+    leaves = [_Leaf(lo, low, convexity, convexity, 0), *middle, _Leaf(high, hi, convexity, convexity, 0)]
+    yield from (leaf for leaf in leaves if leaf.lo < leaf.hi)
 
 
 def _lowest(series: _Series, x: mpz, lo: mpz, hi: mpz, convexity: int) -> mpz:
@@ -569,7 +567,7 @@ def _descents(series: _Series, x: mpz, end: mpz, side: int, convexity: int, bend
 
 
 def _climb(series: _Series, x: mpz, end: mpz, step: mpz, convexity: int) -> tuple[mpz, int]:
-    """(y, sign of p at y): from x by doubling steps until σp is above the noise, or the end."""
+    """(y, sign of p at y): from x by growing steps until σp is above the noise, or the end."""
     side = 1 if step > 0 else -1
     while True:
         y = x + step

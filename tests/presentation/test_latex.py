@@ -62,14 +62,10 @@ class Ones:
         return Ones(not self.row, self.factor)
 
     def left(self, other: Any, target: tuple[int, ...]) -> Any:
-        if np.ndim(other) == 0 and not isinstance(other, Ones):
+        if np.ndim(other) == 0:
             return Ones(self.row, self.factor * other)
-        if not self.row and not target:
-            raise UnknownSize
-        if isinstance(other, Ones):
-            assert (self.row, other.row) == (False, True)
-            return np.full(target, self.factor)
-        return self.factor * (other.sum(axis=0, keepdims=True) if self.row else np.ones((target[0], 1)) @ other)
+        assert self.row
+        return self.factor * other.sum(axis=0, keepdims=True)
 
     def right(self, other: Any, target: tuple[int, ...]) -> Any:
         if np.ndim(other) == 0:
@@ -115,7 +111,8 @@ class Reader:
             self.text, self.at = right, 0
             value = self.sum()
             assert self.at == len(self.text), f"unread: {self.text[self.at :]}"
-            if isinstance(value, Entries):
+            if isinstance(value, Entries) or self.letters:
+                value = value if isinstance(value, Entries) else Entries(np.asarray(value), "")
                 value = self.align(value, self.letters).array
             if isinstance(value, tuple):  # a multiple of the identity
                 if not self.target:
@@ -123,6 +120,10 @@ class Reader:
                 value = value[1] * np.eye(self.target[0])
             if name in self.shapes and len(self.target) < np.ndim(value):  # a column
                 value = value.reshape(self.target)
+            if isinstance(value, Ones):
+                if not self.target:
+                    raise UnknownSize
+                value = np.full(self.target, value.factor)
             value = np.asarray(value)
             if np.ndim(value) == 0 and value == 0:
                 value = np.zeros(self.target)
@@ -185,7 +186,11 @@ class Reader:
                 total = total + term
 
     def sized(self, x: Any, other: Any) -> Any:
-        """A multiple of the identity, of the size of the other term (or of the result)."""
+        """A multiple of the identity or of the ones, of the size of the other term (or of the result)."""
+        if isinstance(x, Ones):
+            if isinstance(other, Ones):
+                raise UnknownSize
+            return np.full(np.shape(other), x.factor)
         if not isinstance(x, tuple):
             return x
         if isinstance(other, tuple) and not self.target:
@@ -201,7 +206,7 @@ class Reader:
         value = self.product()
         while not self.ends():
             if self.take(r"\odot"):
-                other = self.factor()
+                other = self.sized(self.factor(), value)
                 assert np.shape(value) == np.shape(other)
                 value = value * other
             else:
@@ -213,6 +218,18 @@ class Reader:
         factors = [self.factor()]
         while not self.ends() and not self.text.startswith((r"\odot", r"\otimes"), self.at):
             factors.append(self.factor())
+        ones = [isinstance(x, Ones) and not x.row for x in factors]
+        if True in ones[:-1]:  # a column times a row
+            cut = ones.index(True) + 1
+            halves = [self.multiply(factors[:cut]), self.multiply(factors[cut:])]
+            if any(isinstance(x, Ones) for x in halves) and not self.target:
+                raise UnknownSize
+            shapes = [(*self.target[:1], 1), (1, *self.target[1:])]
+            left, right = (np.full(s, x.factor) if isinstance(x, Ones) else x for x, s in zip(halves, shapes, strict=True))
+            return left @ right
+        return self.multiply(factors)
+
+    def multiply(self, factors: list[Any]) -> Any:
         value = factors.pop()
         while factors:
             value = self.times(factors.pop(), value)
@@ -246,6 +263,8 @@ class Reader:
             assert isinstance(inside, Entries)
             kept = "".join(i for i in inside.letters if i not in found[1].split(","))
             kept = "".join(dict.fromkeys(kept))
+            if not kept:
+                return float(np.einsum(f"{inside.letters}->", inside.array))
             return Entries(np.einsum(f"{inside.letters}->{kept}", inside.array), kept)
         value = self.primary()
         while True:
@@ -254,8 +273,6 @@ class Reader:
             elif found := self.match(r"\^\{(?:\\odot )?(-?\d+(?:/\d+)?)\}"):
                 value = np.power(value, float(Fraction(found[1])))
             elif found := self.match(r"_\{([a-z]+)\}"):
-                if isinstance(value, tuple):
-                    value = value[1] * np.eye(self.sizes[found[1][0]])
                 if len(found[1]) == 1:
                     value = value[:, 0]
                 assert len(found[1]) == np.ndim(value)
@@ -283,7 +300,9 @@ class Reader:
             self.need(r"\|_F^2")
             return float(np.sum(a * a))
         if found := self.match(r"\\delta_\{([a-z])([a-z])\}"):
-            size = self.sizes.get(found[1]) or self.sizes[found[2]]
+            size = self.sizes.get(found[1]) or self.sizes.get(found[2])
+            if size is None:
+                raise UnknownSize
             return Entries(np.eye(size), found[1] + found[2])
         if self.take(r"\sigma'("):
             z = self.sum()

@@ -1,0 +1,52 @@
+"""Every example and every derivation is run, so that none can rot."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted(p.stem for p in (ROOT / "examples").glob("*.py"))
+DERIVATIONS = sorted(p.stem for p in (ROOT / "derivations").glob("r*.py"))
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_there_are_three_examples_and_each_is_tested() -> None:
+    assert len(EXAMPLES) >= 3
+    assert {f"test_{name}" for name in EXAMPLES} <= set(globals())
+
+
+def test_halving_the_step(tmp_path: Path) -> None:
+    orders = load("halving_the_step").main(tmp_path)
+    assert all(abs(order - 1) < 0.05 for order in orders)
+    assert (tmp_path / "halving.png").stat().st_size > 10_000
+
+
+def test_through_kinks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert load("through_kinks").main() < 1e-49
+    assert capsys.readouterr().out.count("gate") == 5
+
+
+def test_formulas_and_jax(capsys: pytest.CaptureFixture[str]) -> None:
+    assert load("formulas_and_jax").main() < 1e-14
+    assert "W_{1}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", DERIVATIONS)
+def test_derivation(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    importlib.import_module(f"derivations.{name}").main()
+    sys.modules.pop("derivations", None)
