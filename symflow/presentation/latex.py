@@ -666,7 +666,7 @@ class _Printer:
         return terms is not None and all(printed_width(t.body) <= SMALL for t in terms)
 
     def _wide_brackets(self, lines: Iterable[Node]) -> set[Node]:
-        """Nodes printed inside a bracket that would be too wide there."""
+        """Nodes printed inside a bracket that would be too wide there, or that have no matrix notation."""
         wide: set[Node] = set()
         seen: set[Node] = set()
 
@@ -684,7 +684,11 @@ class _Printer:
             if inner in self.expand.cut or not inner.arguments:
                 return
             inspect(self.expand.definition(inner))
-            if not wide and self._can_be_named(inner) and printed_width(self._text(self.expand(inner))) > INLINE:
+            if wide or not self._can_be_named(inner):
+                return
+            form = self.expand.definition(inner)
+            entries = bool(inner.axes) and self._terms(form, entries=False) is None
+            if entries or printed_width(self._text(form)) > INLINE:
                 wide.add(inner)
 
         for x in lines:

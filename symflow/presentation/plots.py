@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,6 +110,7 @@ def figure(dev: Deviation) -> Figure:
         loss.tick_params(labelbottom=False)
         loss.set_xlabel("")
         _draw_sharpness(fig.add_subplot(halves[1], sharex=main), dev)
+        main.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))  # shared by all panels
     return fig
 
 

@@ -95,13 +95,13 @@ def events_report(events: Sequence[Event], digits: int) -> list[dict[str, Any]]:
     ]
 
 
-def flow_report(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: float) -> dict[str, Any]:
+def flow_report(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: float | None = None) -> dict[str, Any]:
     """A flow at some times.
 
     Args:
         trajectory: The flow.
         at: The times, under the texts that become the keys of ``theta``.
-        seconds: Wall time of the whole computation.
+        seconds: Wall time of the whole computation; the run's own if left out.
     """
     digits = _working_digits(trajectory)
     stats = trajectory.stats
@@ -116,7 +116,7 @@ def flow_report(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
         "steps": stats.steps,
         "order": stats.order,
         "bits": stats.bits,
-        "seconds": round(seconds, 6),
+        "seconds": round(stats.seconds + stats.check_seconds if seconds is None else seconds, 6),
     }
 
 

@@ -74,7 +74,8 @@ def flow_tables(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
     for key, time in at.items():
         table = _table(f"theta({key})", "parameter", "value", numbers=False)
         for name, value in zip(names, trajectory(time), strict=True):
-            table.add_row(name, Text(mpmath.nstr(value, trajectory.dps)))
+            sign = "" if value < 0 else " "
+            table.add_row(name, Text(sign + mpmath.nstr(value, trajectory.dps, strip_zeros=False)))
         shown.append(table)
     if trajectory.events:
         shown.append(events_table(trajectory.events))

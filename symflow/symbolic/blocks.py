@@ -113,10 +113,13 @@ class _Directional:
 
     def _product(self, x: Einsum, position: int, term: _Term) -> _Term:
         """The term of argument `position`, multiplied by the other arguments and contracted."""
-        here = dict(zip(x.labels[position], term.own, strict=True))
-        if len(here) != len(term.own):
-            raise TypeError("the blocks of a diagonal (a repeated label) are not supported")
+        here: dict[int, int] = {}
         factors = list(term.factors)
+        for k, label, axis in zip(x.labels[position], term.own, x.args[position].axes, strict=True):
+            if k in here:  # a diagonal: both labels of the term are one
+                factors.append((Identity((axis, axis)), (here[k], label)))
+            else:
+                here[k] = label
         for i, (a, used) in enumerate(zip(x.args, x.labels, strict=True)):
             if i != position:
                 for k in used:

@@ -104,14 +104,18 @@ def transpose(output: Node, directions: Iterable[Input], seed: Node) -> dict[Nod
             if len(where) != 1:
                 raise TypeError("only linear maps can be transposed; a product has two dependent factors")
             i = where[0]
-            target = x.labels[i]
-            if len(set(target)) != len(target):
-                raise TypeError("the transpose of a diagonal (a repeated label) is not supported")
             others = [(a, used) for j, (a, used) in enumerate(zip(x.args, x.labels, strict=True)) if j != i]
+            target: list[int] = []
+            fresh = max(map(max, filter(None, (*x.labels, x.out))), default=0) + 1
+            for label, axis in zip(x.labels[i], x.args[i].axes, strict=True):
+                if label in target:  # a diagonal is read, so its entries are written back through an identity
+                    others.append((Identity((axis, axis)), (label, fresh)))
+                    label, fresh = fresh, fresh + 1
+                target.append(label)
             pulled = einsum(
                 [bar, *(a for a, _ in others)],
                 [x.out, *(used for _, used in others)],
-                target,
+                tuple(target),
                 dict(zip(target, x.args[i].axes, strict=True)),
             )
             collected.setdefault(x.args[i], []).append((Fraction(1), pulled))

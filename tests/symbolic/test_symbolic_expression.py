@@ -1,5 +1,6 @@
 """Objectives from SymPy expressions against SymPy's own derivatives."""
 
+from decimal import Decimal
 from fractions import Fraction
 
 import mpmath
@@ -27,10 +28,9 @@ DIRECTION = (Fraction(2, 3), Fraction(-5, 4))
 
 
 def value(expression: sympy.Expr) -> mpmath.mpf:
-    """50 digits of an expression at the point; floats in it are exact binary numbers."""
-    exact = expression.replace(lambda e: e.is_Float, lambda e: sympy.Rational(e))
+    """60 digits of an expression at the point."""
     at = {v: sympy.Rational(q.numerator, q.denominator) for v, q in zip((X, Y), POINT, strict=True)}
-    return mpmath.mpf(exact.subs(at).evalf(60))
+    return mpmath.mpf(expression.subs(at).evalf(60))
 
 
 def assert_digits(found, expected, digits: int = 48) -> None:
@@ -41,6 +41,7 @@ def assert_digits(found, expected, digits: int = 48) -> None:
 @pytest.mark.parametrize("expression", EXPRESSIONS, ids=str)
 def test_derivatives_equal_sympy(expression: sympy.Expr) -> None:
     objective = sf.expression_objective(expression, [X, Y])
+    expression = expression.replace(lambda e: e.is_Float, sympy.Rational)  # a float means its binary value
     with mpmath.workdps(60):
         delta = [mpmath.mpf(q.numerator) / q.denominator for q in DIRECTION]
         assert_digits(sf.evaluate_mpmath(sf.loss(objective), POINT), value(expression))
@@ -65,11 +66,12 @@ def test_derivatives_equal_sympy(expression: sympy.Expr) -> None:
 def test_check_refutes_a_wrong_derivative() -> None:
     objective = sf.expression_objective(sympy.exp(X * Y), [X, Y])
     g = sf.evaluate_mpmath(sf.gradient(objective), POINT)
-    assert_digits(g[0], value(Y * sympy.exp(X * Y)))
-    with pytest.raises(AssertionError):
-        assert_digits(g[0], value(X * sympy.exp(X * Y)))
-    with pytest.raises(AssertionError):
-        assert_digits(g[0], value(Y * sympy.exp(X * Y)) * (1 + mpmath.mpf(10) ** -40))
+    with mpmath.workdps(60):
+        assert_digits(g[0], value(Y * sympy.exp(X * Y)))
+        with pytest.raises(AssertionError):
+            assert_digits(g[0], value(X * sympy.exp(X * Y)))
+        with pytest.raises(AssertionError):
+            assert_digits(g[0], value(Y * sympy.exp(X * Y)) * (1 + mpmath.mpf(10) ** -40))
 
 
 def test_quadratic_of_r6_is_exact() -> None:
@@ -124,16 +126,19 @@ def test_irrational_functions_have_no_exact_value() -> None:
         sf.evaluate_exact(sf.loss(objective), [1])
 
 
-@pytest.mark.parametrize("number", ["0.1", sympy.Rational(1, 10), Fraction(1, 10)])
+@pytest.mark.parametrize("number", ["0.1", "1/10", sympy.Rational(1, 10), Fraction(1, 10), Decimal("0.1")])
 def test_exact_numbers_keep_their_value(number) -> None:
-    from decimal import Decimal
-
     objective = sf.expression_objective(X, [X])
     assert sf.evaluate_exact(sf.loss(objective), [number]) == Fraction(1, 10)
-    for same in (number, Decimal("0.1")):
-        assert_digits(sf.evaluate_mpmath(sf.loss(objective), [same]), mpmath.mpf("0.1"), 15)
-        with mpmath.workdps(60):
-            assert_digits(sf.evaluate_mpmath(sf.loss(objective), [same], dps=60), mpmath.mpf(1) / 10, 55)
+    with mpmath.workdps(60):
+        assert_digits(sf.evaluate_mpmath(sf.loss(objective), [number], dps=60), mpmath.mpf(1) / 10, 58)
+
+
+@pytest.mark.parametrize("number", [0.1, np.float64(0.1), mpmath.mpf(0.1), sympy.Float(0.1)])
+def test_floats_mean_their_binary_value(number) -> None:
+    objective = sf.expression_objective(X, [X])
+    assert sf.evaluate_exact(sf.loss(objective), [number]) == Fraction(0.1)
+    assert sf.evaluate_mpmath(sf.loss(objective), [number], dps=60) == mpmath.mpf(0.1)
 
 
 def test_precision_of_the_caller_is_left_alone() -> None:

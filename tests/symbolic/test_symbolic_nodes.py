@@ -92,17 +92,13 @@ def draw_leaf(draw: st.DrawFn) -> Pair:
     return Const(value, axes), result
 
 
-def draw_product(draw: st.DrawFn, chosen: Sequence[Pair], distinct: int | None = None) -> Pair:
-    """A random einsum of the chosen nodes, possibly with broadcast labels; argument `distinct` has no diagonal."""
+def draw_product(draw: st.DrawFn, chosen: Sequence[Pair]) -> Pair:
+    """A random einsum of the chosen nodes, with diagonals and possibly a broadcast label."""
     pool = {axis: [2 * n, 2 * n + 1, 10 + n] for n, axis in enumerate(AXES)}
     axis_of = {i: axis for axis, labels in pool.items() for i in labels}
     labels = []
-    for position, (x, _) in enumerate(chosen):
-        used: list[int] = []
-        for axis in x.axes:
-            allowed = [i for i in pool[axis] if position != distinct or i not in used]
-            used.append(draw(st.sampled_from(allowed)))
-        labels.append(tuple(used))
+    for x, _ in chosen:
+        labels.append(tuple(draw(st.sampled_from(pool[axis])) for axis in x.axes))
     carried = sorted(set(itertools.chain(*labels)))
     out = draw(st.permutations(carried))[: draw(st.integers(0, min(3, len(carried))))]
     extra = draw(st.sampled_from([None, None, *(20 + n for n in range(len(AXES)))]))
@@ -159,14 +155,14 @@ def test_transposition_is_exactly_adjoint(data: st.DataObject) -> None:
         else:
             others = draw(st.lists(st.sampled_from(constants), max_size=2))
             chosen = [draw(st.sampled_from(linear)), *others]
-            linear.append(draw_product(draw, chosen, distinct=0))
+            linear.append(draw_product(draw, chosen))
     output, value = linear[-1]
     bar = Input("bar", output.axes, "data", "bar")
     inputs[bar] = array([(7 * i) % 5 - 2 for i in range(value.size)], value.shape)
     directions = [x for x, _ in variables if isinstance(x, Input)]
     adjoint = transpose(output, directions, bar)
-    pulled = sum((evaluate(adjoint[x], inputs) * v).sum() for x, v in variables)
-    assert pulled == (inputs[bar] * value).sum()
+    pulled = sum(np.sum(evaluate(adjoint[x], inputs) * v) for x, v in variables)
+    assert pulled == np.sum(inputs[bar] * value)
     # A linear map is its own derivative.
     dot = jvp([output], {x: x for x in directions})
     assert np.array_equal(evaluate(dot[output], inputs), value)
@@ -174,24 +170,23 @@ def test_transposition_is_exactly_adjoint(data: st.DataObject) -> None:
 
 def test_adjoint_check_refutes_a_transpose_left_out() -> None:
     """Negative control for the test above."""
-    a, b = AXES[:2]
+    b = AXES[1]
     square = Input("A", (b, b), "data", "A")
     x, bar = Input("x", (b,), "direction", "x"), Input("bar", (b,), "data", "bar")
     output = einsum((square, x), ((0, 1), (1,)), (0,))
     values = {
         square: array(range(9), (3, 3)),
-        x: array([1, -2, 1], (3,)),
-        bar: array([2, 0, 5], (3,)),
+        x: array([1, -2, 2], (3,)),
+        bar: array([2, 0, 4], (3,)),
     }
     expected = (values[bar] * evaluate(output, values)).sum()
     right = transpose(output, (x,), bar)[x]
     wrong = einsum((square, bar), ((0, 1), (1,)), (0,))
     assert (evaluate(right, values) * values[x]).sum() == expected
     assert (evaluate(wrong, values) * values[x]).sum() != expected
-    assert a.size == 2
 
 
-@pytest.mark.parametrize("case", ["product", "constant", "map", "diagonal"])
+@pytest.mark.parametrize("case", ["product", "constant", "map"])
 def test_transposition_refuses_what_is_not_linear(case: str) -> None:
     b = AXES[1]
     x = Input("x", (b, b), "direction", "x")
@@ -199,9 +194,8 @@ def test_transposition_refuses_what_is_not_linear(case: str) -> None:
         "product": inner(x, x),
         "constant": add([(1, x), (1, Const(Fraction(1), (b, b)))]),
         "map": power(x, -1),
-        "diagonal": einsum((x,), ((0, 0),), ()),
     }[case]
-    with pytest.raises(TypeError, match=r"linear|diagonal"):
+    with pytest.raises(TypeError, match="linear"):
         transpose(output, (x,), Const(Fraction(1), output.axes))
 
 
