@@ -155,7 +155,8 @@ def to_jax(
         # mode, that is float32.
         concrete = not any(isinstance(v, jax.core.Tracer) for v in (*flat, *arrays.values()))
         now = jax.ensure_compile_time_eval() if concrete else nullcontext()
-        with now, jax.enable_x64(dtype == np.float64 or bool(jax.config.jax_enable_x64)):
+        x64 = dtype == np.float64 or bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
+        with now, jax.enable_x64(x64):
             return compiled(flat, arrays)
 
     function.__name__ = result.kind.replace(" ", "_").replace("-", "_")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import lcm
+from math import lcm, prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -159,7 +159,8 @@ class _Compiler:
             sizes.update(zip(used, shape_of(a.axes), strict=True))
         sizes.update(zip(x.out, shape_of(x.axes), strict=True))
         order = [*x.out, *(i for i in sizes if i not in x.out)]
-        grid = np.indices([sizes[i] for i in order]).reshape(len(order), -1)
+        extents = [sizes[i] for i in order]
+        grid = np.indices(extents).reshape(len(order), prod(extents))
         position = {i: grid[n] for n, i in enumerate(order)}
 
         def flat(used: tuple[int, ...]) -> list[int]:

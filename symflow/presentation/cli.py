@@ -7,12 +7,13 @@ commands that need no JAX do not load it.
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import re
 import signal
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 LONGEST_LINE = 1000
 """An error line is cut to so many characters."""
 
+_interrupted = threading.Event()
 _NUMBER = re.compile(r"[+-]?\.?\d[\d./eE+-]*")
 
 app = typer.Typer(
@@ -53,7 +55,7 @@ ProblemFile = Annotated[Path, typer.Argument(metavar="PROBLEM", help="A problem 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 Horizon = Annotated[str | None, typer.Option("--horizon", metavar="T", help="Final time, such as 10, 2.5 or 5/2.")]
 StepSize = Annotated[str | None, typer.Option("--step-size", metavar="ETA", help="Step size, such as 0.01 or 1/100.")]
-Digits = Annotated[int | None, typer.Option("--dps", metavar="D", help="Decimal digits; the problem's own if left out.")]
+Digits = Annotated[int | None, typer.Option("--dps", metavar="D", help="Decimal digits, such as 50.")]
 
 
 @dataclass(frozen=True)
@@ -69,17 +71,26 @@ class Answer:
     show: Callable[[], None]
 
 
-@app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and exit.")] = False,
-) -> None:
-    """Options before the command."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"symflow {__version__}")
         raise typer.Exit(DONE)
 
 
-@app.command(help="The main job: flow, descent, deviation and bounds; report, LaTeX and pictures of each problem.")
+Version = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+]
+
+
+@app.callback()
+def options(version: Version = False) -> None:
+    """Options before the command."""
+
+
+@app.command(
+    short_help="Write report, LaTeX and pictures.",
+    help="Write report, LaTeX and pictures.  The main job: flow, descent, deviation and bounds of each problem.",
+)
 def run(
     problems: Annotated[
         list[Path] | None,
@@ -94,13 +105,16 @@ def run(
     _finish(lambda: _run(problems or [], out, as_json), as_json)
 
 
-@app.command(help="The equations of a problem as LaTeX: loss, gradient, gradient flow, Hessian.")
+@app.command(
+    short_help="Print the equations as LaTeX.",
+    help="Print a problem's equations as LaTeX: loss, gradient, gradient flow, Hessian.",
+)
 def derive(problem: ProblemFile, as_json: Json = False) -> None:
     """`symflow derive`."""
     _finish(lambda: _derive(problem), as_json)
 
 
-@app.command(help="Gradient flow to any number of digits.")
+@app.command(help="Solve gradient flow to any number of digits.")
 def flow(
     problem: ProblemFile,
     dps: Digits = None,
@@ -115,7 +129,9 @@ def flow(
     _finish(lambda: _flow(problem, dps, at or [], horizon), as_json, at or ())
 
 
-@app.command(help="How far gradient descent strays from gradient flow, and what bounds it.")
+@app.command(
+    short_help="Compare descent with flow.", help="Compare descent with flow: how far it strays, and what bounds that."
+)
 def deviation(
     problem: ProblemFile,
     step_size: StepSize = None,
@@ -141,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     arguments = _spread_times(list(sys.argv[1:] if argv is None else argv))
     command = typer.main.get_command(app)
-    with _terminable():
+    with _interruptible():
         try:
             status = command.main(args=arguments, prog_name="symflow", standalone_mode=False)
             sys.stdout.flush()
@@ -234,21 +250,46 @@ def _leave_quietly() -> int:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """A request to terminate is answered like an interruption from the keyboard: temporary files are removed."""
+def _interruptible() -> Iterator[None]:
+    """Interruption and termination both raise KeyboardInterrupt, and are remembered.
+
+    Python drops an exception that a signal raises inside a callback of the garbage collector (JAX has one), so what
+    was remembered is raised again at the next report of progress.
+    """
 
     def interrupt(number: int, frame: object) -> None:
+        _interrupted.set()
         raise KeyboardInterrupt
 
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not in the main thread, where signals do not arrive either
+    _interrupted.clear()
+    if threading.current_thread() is not threading.main_thread():  # where no signal arrives
         yield
         return
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _check_interrupted() -> None:
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Callable[[float], None]]:
+    """A progress bar that also notices an interruption."""
+    from symflow.presentation.progress import progress
+
+    with progress(label) as report:
+
+        def checked(done: float) -> None:
+            _check_interrupted()
+            report(done)
+
+        yield checked
 
 
 def _print_json(data: dict[str, Any]) -> None:
@@ -326,18 +367,18 @@ def _flow(path: Path, dps: int | None, at: Sequence[str], horizon: str | None) -
         raise ProblemError(f"--at must not lie beyond --horizon {horizon}, got {brief(late[0])}")
     problem = _load(path)
 
-    from symflow.presentation.progress import progress
     from symflow.presentation.report import flow_report
     from symflow.problem.numbers import text
     from symflow.trajectory.flow import solve_flow
 
-    end = end or max(times.values(), default=None) or problem.horizon
+    if end is None:
+        end = max(times.values(), default=Fraction(0)) or problem.horizon
     if not times and end is not None:
         times = {text(end): end}
     if end is None and times:  # only the time 0 was asked for
         end = Fraction(1)
     started = time.perf_counter()
-    with progress("gradient flow") as report:
+    with _progress("gradient flow") as report:
         trajectory = solve_flow(problem, horizon=end, dps=dps, progress=report)
     seconds = time.perf_counter() - started
 
@@ -354,7 +395,9 @@ def _deviation(path: Path, step_size: str | None, horizon: str | None, dps: int 
 
     eta = None if step_size is None else rational(step_size, "--step-size")
     end = None if horizon is None else rational(horizon, "--horizon")
-    dev, seconds = _compare(_load(path), step_size=eta, horizon=end, dps=dps)
+    problem = _load(path)
+    _check_settings(path, problem, step_size=eta, horizon=end)
+    dev, seconds = _compare(problem, step_size=eta, horizon=end, dps=dps)
 
     def data() -> dict[str, Any]:
         from symflow.presentation.report import deviation_report
@@ -370,13 +413,28 @@ def _deviation(path: Path, step_size: str | None, horizon: str | None, dps: int 
     return Answer(data, show)
 
 
+def _check_settings(path: Path, problem: Problem, **given: Fraction | None) -> None:
+    """Refuses a comparison without step size or horizon, before anything is computed.
+
+    Raises:
+        ProblemError: Neither the file nor an option gives it.
+    """
+    from symflow.problem.table import shown
+
+    for key in ("step_size", "horizon"):
+        if given.get(key) is None and getattr(problem, key) is None:
+            option = f" or the option --{key.replace('_', '-')}" if given else ""
+            raise ProblemError(
+                f"{shown(path)}: run.{key} is missing; it must be a positive number, give the key{option}"
+            )
+
+
 def _compare(problem: Problem, **settings: Any) -> tuple[Deviation, float]:
     """Flow, descent, deviation and bounds, with the wall time."""
     from symflow.analysis.deviation import deviation as compare
-    from symflow.presentation.progress import progress
 
     started = time.perf_counter()
-    with progress(problem.name or "deviation") as report:
+    with _progress(problem.name or "deviation") as report:
         dev = compare(problem, progress=report, **settings)
     return dev, time.perf_counter() - started
 
@@ -384,6 +442,8 @@ def _compare(problem: Problem, **settings: Any) -> tuple[Deviation, float]:
 def _run(paths: Sequence[Path], out: Path, quiet: bool) -> Answer:
     paths = paths or [Path(__file__).with_name("examples") / name for name in EXAMPLES]
     problems = [_load(path) for path in paths]
+    for path, problem in zip(paths, problems, strict=True):
+        _check_settings(path, problem)
     folders = _folders(problems, out)
     for folder in folders:
         _check_folder(folder)
@@ -403,17 +463,18 @@ def _run_one(problem: Problem, folder: Path) -> tuple[dict[str, Any], Deviation]
         ComputationError: Files could not be written, or the computation not be done.
     """
     from symflow.presentation import plots
-    from symflow.presentation.report import full_report, to_json, write_files
+    from symflow.presentation.report import document, full_report, to_json, write_files
 
     dev, seconds = _compare(problem)
     report = full_report(dev, seconds)
     picture = plots.figure(dev)
     contents = {
         "report.json": (to_json(report) + "\n").encode(),
-        "formulas.tex": _document(dev).encode(),
+        "formulas.tex": document(dev).encode(),
         "deviation.svg": plots.render(picture, "svg"),
         "deviation.png": plots.render(picture, "png"),
     }
+    _check_interrupted()
     try:
         write_files(folder, contents)
     except OSError as failed:
@@ -421,13 +482,6 @@ def _run_one(problem: Problem, folder: Path) -> tuple[dict[str, Any], Deviation]
             f"--out: {folder} cannot be written: {failed.strerror or failed}; choose another directory or make room"
         ) from failed
     return report | {"files": [str(folder / name) for name in FILES]}, dev
-
-
-def _document(dev: Deviation) -> str:
-    from symflow.presentation.formulas import formulas_document
-
-    settings = {"step_size": dev.step_size, "steps": dev.steps, "horizon": dev.times[-1], "dps": dev.dps}
-    return str(formulas_document(dev.problem.objective, dev.problem.name or "problem", settings, dev.bounds))
 
 
 def _show_run(dev: Deviation, report: dict[str, Any], folder: Path) -> None:
@@ -454,7 +508,8 @@ def _folders(problems: Sequence[Problem], out: Path) -> list[Path]:
     folders = []
     for problem in problems:
         base = re.sub(r"[^\w.-]+", "-", problem.name or "").strip("-.")[:80] or "problem"
-        name = next(n for k in range(1, len(problems) + 1) if (n := base if k == 1 else f"{base}-{k}").lower() not in taken)
+        candidates = [base, *(f"{base}-{k}" for k in range(2, len(problems) + 1))]
+        name = next(n for n in candidates if n.lower() not in taken)
         taken.add(name.lower())  # file systems that ignore case
         folders.append(out / name)
     return folders
@@ -471,12 +526,12 @@ def _check_folder(folder: Path) -> None:
         reason = None
         if not there.is_dir():
             reason = f"{there} is no directory"
-        elif not os.access(there, os.W_OK | os.X_OK):
-            reason = f"{there} may not be written to"
+        else:
+            with tempfile.TemporaryFile(dir=there):
+                pass
     except OSError as failed:
-        reason = os.strerror(failed.errno) if failed.errno else str(failed)
-        reason = "the name is too long" if failed.errno == errno.ENAMETOOLONG else reason
-    except ValueError as failed:  # a null character
+        reason = failed.strerror or str(failed)
+    except ValueError as failed:  # a null character, with a typer that lets it pass
         reason = str(failed)
     if reason is not None:
         raise ProblemError(f"--out must be a directory that can be written to, got {brief(str(folder))} ({reason})")

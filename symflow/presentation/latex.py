@@ -23,8 +23,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from hashlib import sha256
 from itertools import count, permutations, product
 from math import factorial, prod
+from weakref import WeakKeyDictionary
 
 import sympy
 
@@ -38,7 +40,7 @@ LINE = 84.0
 """Width of a printed line in digits (an A4 page with margins of 2.5 cm holds about 90 at 10 points)."""
 INLINE = 40.0
 """A bracket wider than this gets a line of its own."""
-SMALL = 8.0
+SMALL = 9.5
 """A shared single term up to this width is repeated instead of being named."""
 
 
@@ -78,6 +80,41 @@ class _Network:
 
 
 _Form = dict[_Network, Fraction]
+
+
+_Key = tuple[int, int, tuple[tuple[int, str], ...]]
+_KEYS: WeakKeyDictionary[Node, _Key] = WeakKeyDictionary()
+
+
+def _key(x: Node) -> _Key:
+    """An order of nodes that depends on what they compute alone, not on when they were made."""
+    for y in topological([x]):
+        if y in _KEYS:
+            continue
+        if isinstance(y, Input):
+            role = {"parameter": 0, "hyper": 0, "direction": 2}.get(y.role, 1)
+            words = [(int(w), "") if w.isdigit() else (-1, w) for w in re.split(r"(\d+)", y.name)]
+            _KEYS[y] = (0, role, tuple(words))
+            continue
+        inner = [_KEYS[a] for a in y.arguments]
+        if isinstance(y, Einsum):
+            ordered = sorted(zip(inner, y.labels, strict=True), key=lambda pair: pair[0])
+            number: dict[int, int] = {}
+            for i in (i for used in (*(u for _, u in ordered), y.out) for i in used):
+                number.setdefault(i, len(number))
+            rest: object = [[number[i] for i in used] for used in (*(u for _, u in ordered), y.out)]
+            inner = [k for k, _ in ordered]
+        elif isinstance(y, Add):
+            pairs = sorted((k, c) for k, (c, _) in zip(inner, y.terms, strict=True))
+            inner, rest = [k for k, _ in pairs], [str(c) for _, c in pairs]
+        elif isinstance(y, Map):
+            rest = (y.function, str(y.exponent))
+        else:
+            rest = str(getattr(y, "value", ""))
+        text = repr((type(y).__name__, [a.name for a in y.axes], rest, inner))
+        height = 1 + max((k[1] for k in inner if k[0]), default=0)
+        _KEYS[y] = (1, height, ((0, sha256(text.encode()).hexdigest()),))
+    return _KEYS[x]
 
 
 def _symmetric(x: Node) -> bool:
@@ -126,9 +163,9 @@ def _canonical(factors: Iterable[tuple[Node, Labels]], out: Labels, axes: Sequen
     color = {i: 0 for _, used in factors for i in used}
     color.update({i: -1 - n for n, i in enumerate(out)})
 
-    def signature(x: Node, used: Labels) -> tuple[bool, int, tuple[int, ...]]:
+    def signature(x: Node, used: Labels) -> tuple[bool, _Key, tuple[int, ...]]:
         colors = tuple(color[i] for i in used)
-        return _symmetric(x), x.serial, tuple(sorted(colors)) if _symmetric(x) else colors
+        return _symmetric(x), _key(x), tuple(sorted(colors)) if _symmetric(x) else colors
 
     while True:
         seen: dict[int, list[object]] = {i: [] for i in color}
@@ -142,7 +179,7 @@ def _canonical(factors: Iterable[tuple[Node, Labels]], out: Labels, axes: Sequen
         color = refined
         if stable:
             break
-    groups: dict[tuple[bool, int, tuple[int, ...]], list[tuple[Node, Labels]]] = {}
+    groups: dict[tuple[bool, _Key, tuple[int, ...]], list[tuple[Node, Labels]]] = {}
     for x, used in factors:
         groups.setdefault(signature(x, used), []).append((x, used))
     ordered = [groups[k] for k in sorted(groups)]
@@ -159,7 +196,7 @@ def _canonical(factors: Iterable[tuple[Node, Labels]], out: Labels, axes: Sequen
             result.append((x, tuple(sorted(labels)) if _symmetric(x) else labels))
         return tuple(result)
 
-    best = min((numbered(o) for o in orders), key=lambda fs: [(x.serial, used) for x, used in fs])
+    best = min((numbered(o) for o in orders), key=lambda fs: [(_key(x), used) for x, used in fs])
     return _Network(best, len(out))
 
 
@@ -185,7 +222,11 @@ class _Expansion:
         """The form of x, expanded even where it is cut."""
         if x not in self.memo:
             form = {k: c for k, c in self._expand(x).items() if c != 0}
-            self.memo[x] = form if self.moments is None else self.moments.merge(form)
+            if self.moments is not None:
+                form = self.moments.merge(form)
+            # Longer products first: W X - Y.
+            order = sorted(form, key=lambda k: (-len(k.factors), [(_key(y), u) for y, u in k.factors[::-1]]))
+            self.memo[x] = {k: form[k] for k in order}
         return self.memo[x]
 
     def _expand(self, x: Node) -> _Form:
@@ -651,9 +692,9 @@ class _Printer:
         return used
 
     def _definition(self, x: Node) -> _Form:
-        """The right-hand side of a node's own line."""
+        """What the right-hand side of a node's own line is made of."""
         if isinstance(x, (Gate, Map)):
-            return {_atom(x): Fraction(1)}
+            return self.expand(x.arguments[0])
         return self.expand.definition(x)
 
     def _small(self, x: Node) -> bool:
@@ -718,7 +759,7 @@ class _Printer:
         equations = []
         if self.moments is not None and self.moments.gradient in used:
             equations.append(_Equation(self.moments.gradient.latex, self._lines_terms(self.moments.definition, [])))
-        cut = [x for x in topological(self.program.outputs.values()) if x in self.expand.cut and x in used]
+        cut = self._ordered()
         self._renumber(cut)
         for x in cut:
             name = self.names[x]
@@ -730,6 +771,23 @@ class _Printer:
             equations.append(self._equation(self._left(output, x), self.expand(x), len(x.axes)))
         room = LINE - max(printed_width(e.left) for e in equations)
         return [f"{e.left} &= {_broken(e.terms, room)}" for e in equations]
+
+    def _ordered(self) -> list[Node]:
+        """The cut nodes that are used, definitions before their use, in the order in which outputs need them."""
+        order: dict[Node, None] = {}
+        stack = [x for out in reversed(list(self.program.outputs.values())) for x in self._needs(self.expand(out))]
+        while stack:
+            x = stack[-1]
+            missing = [] if x in order else [y for y in self._needs(self._definition(x)) if y not in order]
+            if missing:
+                stack += missing
+            else:
+                order.setdefault(stack.pop())
+        return list(order)
+
+    def _needs(self, form: _Form) -> list[Node]:
+        """The cut nodes in a form, the last one first."""
+        return [x for x in self.expand.atoms(form) if x in self.expand.cut][::-1]
 
     def _renumber(self, cut: Sequence[Node]) -> None:
         fresh = [x for x in cut if x not in self.given]
@@ -934,8 +992,11 @@ class _Printer:
                 size = f"_{{{sympy.latex(x.axes[0].size)}}}" if isinstance(x, Identity) else ""
                 return [(r"\cdot", rf"\operatorname{{Tr}}({self._symbol(x)}{size})")]
         if not part.pinned and len(part.edges) == 1 and part.edges[0].u < 0 and part.edges[0].v < 0:
-            first, *rest = part.edges[0].chain
-            return [(r"\cdot", rf"\langle {self._plain((first.flip(),))},"), ("", rf"{self._plain(tuple(rest))}\rangle")]
+            first, *others = part.edges[0].chain
+            return [
+                (r"\cdot", rf"\langle {self._plain((first.flip(),))},"),
+                ("", rf"{self._plain(tuple(others))}\rangle"),
+            ]
         if not part.closed or any(d != 2 for d in part.degree().values()):
             return None
         walk = part.walk()
@@ -946,13 +1007,13 @@ class _Printer:
             return [(r"\cdot", rf"\operatorname{{Tr}}({self._plain(runs[0])})")]
         for n in range(m if m % 2 == 0 else 0):
             turned = runs[n:] + runs[:n]
-            half = tuple(p for r in turned[: m // 2] for p in r)
+            half: _Chain = tuple(p for r in turned[: m // 2] for p in r)
             if half == _flip(tuple(p for r in turned[m // 2 :] for p in r)):
                 half = min(half, _flip(half), key=_flips)
                 return [(r"\cdot", rf"\|{self._plain(half)}\|_F^2")]
         choices = []
         for n, run in enumerate(runs):
-            rest = tuple(p for r in runs[n + 1 :] + runs[:n] for p in r)
+            rest: _Chain = tuple(p for r in runs[n + 1 :] + runs[:n] for p in r)
             for one, other in ((run, _flip(rest)), (_flip(run), rest)):
                 choices.append((self._rank(run, runs), _flips(one) + _flips(other), n, one, other))
         _, _, _, one, other = min(choices, key=lambda c: c[:3])

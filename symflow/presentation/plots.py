@@ -25,7 +25,7 @@ LOOK: dict[str, tuple[str, Any, str]] = {  # in the order of drawing and of the 
     "R22": (BLUE, (0, (7, 2)), "bound R22"),
     "R4": (VERMILION, (0, (7, 2, 1.5, 2)), "bound R4"),
 }
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": ["STIXGeneral", "DejaVu Serif"],
     "font.size": 10,
     "mathtext.fontset": "stix",
@@ -95,16 +95,16 @@ def figure(dev: Deviation) -> Figure:
     """
     with _style():
         fig = Figure(figsize=(8.4, 4.4), layout="constrained")
-        left, right = fig.add_gridspec(1, 2, width_ratios=(1.5, 1))
+        columns = fig.add_gridspec(1, 2, width_ratios=(1.5, 1))
         if _far_below(dev):
-            rows = left.subgridspec(2, 1, height_ratios=(6, 1), hspace=0.0)
+            rows = columns[0].subgridspec(2, 1, height_ratios=(6, 1), hspace=0.0)
             main = fig.add_subplot(rows[0])
             strip = fig.add_subplot(rows[1], sharex=main)
             _draw_deviation(main, dev, strip)
         else:
-            main = fig.add_subplot(left)
+            main = fig.add_subplot(columns[0])
             _draw_deviation(main, dev)
-        halves = right.subgridspec(2, 1)
+        halves = columns[1].subgridspec(2, 1)
         loss = fig.add_subplot(halves[0], sharex=main)
         _draw_loss(loss, dev)
         loss.tick_params(labelbottom=False)
@@ -150,14 +150,19 @@ def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None
     """Everything that is a distance; rounding that lies far below goes to the strip, or into words without one."""
     times = np.array([float(t) for t in dev.times])
     values = _floats(dev.values)
-    lines = ax.plot(times, values, color=BLACK, linewidth=2.2, label=r"deviation $\|\theta_k-\theta(k\eta)\|$")
+    curves: list[tuple[np.ndarray, dict[str, Any]]] = [
+        (values, {"color": BLACK, "linewidth": 2.2, "label": r"deviation $\|\theta_k-\theta(k\eta)\|$"})
+    ]
     ranked = [*(n for n in LOOK if n in dev.bounds), *(n for n in dev.bounds if n not in LOOK)]
     for name in ranked:
         if np.isfinite(bound := _floats(dev.bounds[name].values)).any():
             colour, dashes, label = LOOK.get(name, (GREEN, (0, (1.5, 1.5)), f"bound {name}"))
-            lines += ax.plot(times, bound, color=colour, linestyle=dashes, linewidth=1.3, label=label)
-    low, high = _range([line.get_ydata() for line in lines])
+            curves.append((bound, {"color": colour, "linestyle": dashes, "linewidth": 1.3, "label": label}))
+    low, high = _range([y for y, _ in curves])
     ceiling = (np.nanmax(values) if np.isfinite(values).any() else high) * 10.0**DECADES_ABOVE
+    ax.set_yscale("log")
+    ax.set_ylim(low / 2, min(high, ceiling) * 2)  # before anything is drawn: an absurd bound must not set the scale
+    lines = [line for y, look in curves for line in ax.plot(times, y, **look)]
     handles = list(lines)
     if dev.rounding is not None and np.isfinite(rounding := _floats(dev.rounding)).any():
         dotted: dict[str, Any] = {"color": GREY, "linestyle": (0, (1, 1.4)), "linewidth": 1.1}
@@ -172,12 +177,12 @@ def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None
             worst = _scientific(float(np.nanmax(rounding)))
             handles += ax.plot([], [], label=rf"float64 rounding: $\leq {worst}$, below", **dotted)
     handles += _mark_events(ax, dev)
-    ax.set_yscale("log")
-    ax.set_ylim(low / 2, min(high, ceiling) * 2)
+    ax.set_ylim(bottom=low / 2)
     ax.set_xlim(0, times[-1])
     (ax if strip is None else strip).set_xlabel(r"time $t=k\eta$")
     ax.set_ylabel("distance")
-    ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, handlelength=2.6, columnspacing=1.6)
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0)}
+    ax.legend(handles=handles, ncols=2, handlelength=2.6, columnspacing=1.6, **place)
 
 
 def _range(curves: Sequence[Any]) -> tuple[float, float]:

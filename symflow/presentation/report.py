@@ -8,6 +8,7 @@ import platform
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil, log10
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 LIBRARIES = ("sympy", "mpmath", "numpy", "jax", "jaxlib", "gmpy2")
 
 
-def decimal(value: Any, digits: int = 0) -> str:
+def decimal(value: Any, digits: int = 17) -> str:
     """A number as a decimal string that loses nothing.
 
     A float64 is written with the fewest digits that give it back. An mpmath number is written with at least as many
@@ -47,13 +48,57 @@ def decimal(value: Any, digits: int = 0) -> str:
     return str(mpmath.nstr(value, max(digits, ceil(mantissa * log10(2))) + 3))
 
 
-def _decimals(values: Sequence[Any], digits: int = 0) -> list[str | None]:
+def exact_decimal(value: Fraction, digits: int) -> str:
+    """A rational as a decimal string: exactly where that ends, otherwise to so many digits."""
+    import mpmath
+
+    rest = value.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    if rest == 1 and value.denominator.bit_length() < 3 * digits:
+        with localcontext(Context(prec=max(1, 4 * digits + len(str(abs(value.numerator)))))):
+            return f"{Decimal(value.numerator) / value.denominator:f}"
+    with mpmath.workdps(digits + 5):
+        return str(mpmath.nstr(mpmath.mpf(value.numerator) / value.denominator, digits))
+
+
+def _decimals(values: Sequence[Any], digits: int = 17) -> list[str | None]:
     return [None if v is None else decimal(v, digits) for v in values]
 
 
 def _working_digits(trajectory: Trajectory) -> int:
     """Decimal digits after the point that the trajectory is stored with."""
     return ceil(trajectory.bits * log10(2))
+
+
+def short(value: Any, digits: int = 4) -> str:
+    """A few significant digits of a number; "-" for None."""
+    if value is None:
+        return "-"
+    import mpmath
+
+    return str(mpmath.nstr(mpmath.mpf(value), digits, strip_zeros=False, min_fixed=-3, max_fixed=7)).rstrip(".")
+
+
+def brief_time(value: Any) -> str:
+    """Six significant digits of a time, such as 40, 5.62 or 1.25e-7."""
+    import mpmath
+
+    return str(mpmath.nstr(value, 6)).removesuffix(".0")
+
+
+def describe(problem: Problem) -> str:
+    """The problem's network in a few words."""
+    net = problem.network
+    if net is None:
+        return "stand-alone objective"
+    kind = net.activation
+    if kind == "leaky-relu":
+        kind += f" (slope {net.alpha_bar})"
+    if kind == "homogeneous":
+        kind += f" (alpha {net.alpha}, alpha_bar {net.alpha_bar})"
+    return f"{kind} {'-'.join(map(str, net.widths))}"
 
 
 def versions() -> dict[str, str]:
@@ -132,11 +177,12 @@ def formula_report(derived: Derived) -> dict[str, Any]:
 
 def deviation_report(dev: Deviation) -> dict[str, Any]:
     """The deviation of descent from flow and its bounds, as ``symflow deviation --json`` prints it."""
-    rounding = None if dev.rounding is None else _decimals(dev.rounding)
+    digits = dev.dps + 15  # what distances are computed with
+    rounding = None if dev.rounding is None else _decimals(dev.rounding, digits)
     return {
-        "times": _decimals(dev.times),
-        "deviation": _decimals(dev.values),
-        "max_deviation": decimal(dev.max),
+        "times": [exact_decimal(k * dev.step_size, dev.dps + 3) for k in dev.indices],
+        "deviation": _decimals(dev.values, digits),
+        "max_deviation": decimal(dev.max, digits),
         "rounding": rounding,
         "bounds": {name: _bound_values(b) for name, b in dev.bounds.items()},
         "reasons": {name: b.reason for name, b in dev.bounds.items()},
@@ -182,18 +228,21 @@ def comparison(dev: Deviation, name: str) -> dict[str, Any]:
     """A bound next to the truth at the last time where it applies.
 
     Returns:
-        ``time``, ``value``, ``ratio`` (value over deviation; None where the deviation is 0), ``until_end``; all None
-        or False where the bound applies nowhere.
+        ``time``, ``value``, ``ratio`` (value over deviation; None where the deviation is 0), ``worst`` (the largest
+        |ratio - 1| at any sampled time, what the leading order is judged by), ``until_end``; all None or False where
+        the bound applies nowhere.
     """
     bound = dev.bounds[name]
-    last = max((i for i, v in enumerate(bound.values) if v is not None and i > 0), default=None)
-    if last is None:
-        return {"time": None, "value": None, "ratio": None, "until_end": False}
+    applies = [i for i, v in enumerate(bound.values) if v is not None and i > 0]
+    if not applies:
+        return {"time": None, "value": None, "ratio": None, "worst": None, "until_end": False}
+    last = applies[-1]
     value, truth = bound.values[last], dev.values[last]
     return {
         "time": dev.times[last],
         "value": value,
         "ratio": value / truth if truth else None,
+        "worst": max((abs(bound.values[i] / dev.values[i] - 1) for i in applies if dev.values[i]), default=None),
         "until_end": last == len(dev.times) - 1,
     }
 
@@ -220,11 +269,10 @@ def verdict(dev: Deviation) -> str:
     largest, way = dev.max, travelled(dev)
     share = f" ({nstr(100 * largest / way, 2)} % of the way the flow went)" if way else ""
     parts = [f"Descent strays from flow by at most {nstr(largest, 3)}{share}"]
-    leading = comparison(dev, "R18") if "R18" in dev.bounds else {"ratio": None}
-    if leading["ratio"] is not None:
-        off = abs(leading["ratio"] - 1) * 100
-        said = f"the leading order R18 predicts it within {nstr(off, 2)} %"
-        parts.append(said + ("" if leading["until_end"] else f" until t = {nstr(leading['time'], 4)}"))
+    leading = comparison(dev, "R18") if "R18" in dev.bounds else {"worst": None}
+    if leading["worst"] is not None:
+        said = f"the leading order R18 predicts it within {nstr(100 * leading['worst'], 2)} %"
+        parts.append(said + ("" if leading["until_end"] else f" until t = {brief_time(leading['time'])}"))
     ratios = [
         (found["ratio"], name, found)
         for name, bound in dev.bounds.items()
@@ -233,7 +281,7 @@ def verdict(dev: Deviation) -> str:
     if ratios:
         ratio, name, found = min(ratios, key=lambda item: item[0])
         said = f"the tightest bound, {name}, is {nstr(ratio, 3)} times the truth"
-        parts.append(said + (" at the end" if found["until_end"] else f" at t = {nstr(found['time'], 4)}"))
+        parts.append(said + (" at the end" if found["until_end"] else f" at t = {brief_time(found['time'])}"))
     else:
         parts.append("no bound applies")
     return "; ".join(parts) + "."
@@ -261,6 +309,7 @@ def full_report(dev: Deviation, seconds: float) -> dict[str, Any]:
             "quantities": compared["quantities"][name],
             "last_time": None if found["time"] is None else decimal(found["time"]),
             "last_ratio_to_deviation": None if found["ratio"] is None else decimal(found["ratio"]),
+            "largest_relative_difference": None if found["worst"] is None else decimal(found["worst"]),
             "citation": _citation(name),
         }
     sharp = sharpness(dev)
@@ -273,7 +322,7 @@ def full_report(dev: Deviation, seconds: float) -> dict[str, Any]:
         "settings": {
             "step_size": text(dev.step_size),
             "steps": dev.steps,
-            "horizon": decimal(dev.flow.horizon, digits),
+            "horizon": compared["times"][-1],
             "dps": dev.dps,
         },
         "flow": {
@@ -299,6 +348,44 @@ def full_report(dev: Deviation, seconds: float) -> dict[str, Any]:
             "flow_check": round(stats.check_seconds, 3),
         },
     }
+
+
+def document(dev: Deviation) -> str:
+    """``formulas.tex``: the problem's equations and bounds, with what was found."""
+    from mpmath import nstr
+
+    from symflow.presentation.formulas import formulas_document
+
+    problem = dev.problem
+    settings = [("", "network", describe(problem)), ("P", "parameters", str(len(problem.theta0)))]
+    if problem.x is not None:
+        settings.append(("N", "samples", str(len(problem.x))))
+    settings += [
+        (r"\eta", "step size", text(dev.step_size)),
+        ("K", "steps", str(dev.steps)),
+        (r"K\eta", "horizon", brief_time(dev.times[-1])),
+        ("", f"largest deviation at {len(dev.times)} sampled times", nstr(dev.max, 6)),
+    ]
+    if dev.flow.error_estimate is not None:
+        settings.append(("", "error of the flow, estimated", nstr(dev.flow.error_estimate, 2)))
+    if dev.flow.objective.gates:
+        settings.append(("", "kinks crossed by the flow", str(len(dev.flow.events))))
+    return formulas_document(
+        problem.objective, problem.name or "problem", settings, [(name, _bound_rows(dev, name)) for name in dev.bounds]
+    )
+
+
+def _bound_rows(dev: Deviation, name: str) -> list[tuple[str, str, str]]:
+    bound, found = dev.bounds[name], comparison(dev, name)
+    rows = [(symbol, meaning, value) for symbol, (meaning, value) in bound.quantities.items()]
+    if found["value"] is None:
+        return [*rows, ("", bound.kind, f"not applicable: {bound.reason}")]
+    ratio = "" if found["ratio"] is None else f", {short(found['ratio'])} times the deviation"
+    value = f"{short(found['value'])} at t = {brief_time(found['time'])}{ratio}; {bound.status}"
+    rows.append(("", f"{bound.kind}, last value", value))
+    if not found["until_end"]:
+        rows.append(("", "afterwards", f"not applicable: {bound.reason}"))
+    return rows
 
 
 def _citation(name: str) -> str | None:

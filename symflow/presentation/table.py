@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
-from symflow.presentation.report import comparison, sharpness, travelled
+from symflow.presentation.report import brief_time, comparison, describe, sharpness, short, travelled
 
 if TYPE_CHECKING:
     from symflow.analysis.deviation import Deviation
-    from symflow.problem import Problem
     from symflow.symbolic.objective import Objective
     from symflow.trajectory.trajectory import Event, Trajectory
 
@@ -21,28 +20,6 @@ SHOWN_EVENTS = 20
 """Longer lists of events are cut on the terminal; JSON has all of them."""
 SHOWN_TIMES = 9
 """Rows of a deviation table."""
-
-
-def short(value: Any, digits: int = 4) -> str:
-    """A few significant digits of a number; "-" for None."""
-    if value is None:
-        return "-"
-    import mpmath
-
-    return str(mpmath.nstr(mpmath.mpf(value), digits, strip_zeros=False, min_fixed=-3, max_fixed=7))
-
-
-def describe(problem: Problem) -> str:
-    """The problem's network in a few words."""
-    net = problem.network
-    if net is None:
-        return "stand-alone objective"
-    kind = net.activation
-    if kind == "leaky-relu":
-        kind += f" (slope {net.alpha_bar})"
-    if kind == "homogeneous":
-        kind += f" (alpha {net.alpha}, alpha_bar {net.alpha_bar})"
-    return f"{kind} {'-'.join(map(str, net.widths))}"
 
 
 def parameter_names(objective: Objective) -> list[str]:
@@ -111,11 +88,11 @@ def deviation_tables(dev: Deviation) -> list[Table | Text]:
     count = len(dev.times)
     rows = sorted({round(i * (count - 1) / (SHOWN_TIMES - 1)) for i in range(SHOWN_TIMES)})
     title = f"{describe(dev.problem)}, step size {dev.step_size}, {dev.steps} steps"
-    table = _table(title, "time", "deviation", *[f"{name} {_kind(dev, name)}" for name in names], "rounding")
+    table = _table(title, "time", "deviation", *[f"{name} {_kind(dev, name)}" for name in names], "of it rounding")
     for i in rows:
         values = [dev.bounds[name].values[i] for name in names]
         rounding = None if dev.rounding is None else dev.rounding[i]
-        table.add_row(short(dev.times[i]), *[short(v) for v in (dev.values[i], *values, rounding)])
+        table.add_row(brief_time(dev.times[i]), *[short(v) for v in (dev.values[i], *values, rounding)])
     return [table, *_reasons(dev)]
 
 
@@ -151,14 +128,14 @@ def run_rows(dev: Deviation) -> list[tuple[str, str]]:
     share = f", {short(100 * dev.max / way, 3)} % of the flow's way" if way else ""
     rows = [
         ("network", f"{describe(dev.problem)}, P = {len(dev.problem.theta0)} weights{samples}"),
-        ("run", f"η = {dev.step_size}, {dev.steps} steps, horizon {short(dev.times[-1])}"),
+        ("run", f"η = {dev.step_size}, {dev.steps} steps, horizon {brief_time(dev.times[-1])}"),
         ("gradient flow", f"{dev.flow.stats.steps} Taylor steps, estimated error {short(dev.flow.error_estimate, 2)}"),
     ]
     if dev.flow.objective.gates:
         events = dev.flow.events
-        first = f", the first at t = {short(events[0].time, 6)}" if events else ""
+        first = f", the first at t = {brief_time(events[0].time)}" if events else ""
         rows.append(("events", f"{len(events)} kink crossings{first}" if events else "none"))
-    rows.append(("max deviation", f"{short(dev.max)} at t = {short(dev.times[largest])}{share}"))
+    rows.append(("max deviation", f"{short(dev.max)} at t = {brief_time(dev.times[largest])}{share}"))
     if dev.rounding is not None:
         worst = max(dev.rounding)
         part = f" ({short(worst / dev.max, 2)} of the deviation)" if dev.max else ""
@@ -166,14 +143,20 @@ def run_rows(dev: Deviation) -> list[tuple[str, str]]:
     names = {"R18": "R18 leading order", "R22": "R22 bound", "R4": "R4 bound"}
     ordered = [*(n for n in names if n in dev.bounds), *(n for n in dev.bounds if n not in names)]
     rows += [(names.get(name, name), _compared(dev, name)) for name in ordered]
+    rows += [("why no later" if i == 0 else "", why) for i, why in enumerate(_reasons_of_ends(dev))]
     sharp = sharpness(dev)
     against = f"at most {short(sharp)} (stable below 2)" if sharp is not None else f"not computed: {_no_spectrum(dev)}"
     rows.append(("η·λ_max", against))
     if dev.flow_series.min_eigenvalue is not None:
         lowest = float(dev.flow_series.min_eigenvalue.min())
-        rows.append(("λ_min along the flow", f"at least {short(lowest)}" + (" (not convex there)" if lowest < 0 else "")))
+        rows.append(
+            ("λ_min along the flow", f"at least {short(lowest)}" + (" (not convex there)" if lowest < 0 else ""))
+        )
     rows.append(
-        ("loss at the end", f"flow {short(dev.flow_series.loss[-1], 6)}, descent {short(dev.descent_series.loss[-1], 6)}")
+        (
+            "loss at the end",
+            f"flow {short(dev.flow_series.loss[-1], 6)}, descent {short(dev.descent_series.loss[-1], 6)}",
+        )
     )
     return rows
 
@@ -187,11 +170,15 @@ def _compared(dev: Deviation, name: str) -> str:
     found = comparison(dev, name)
     if found["value"] is None:
         return f"not applicable: {bound.reason}"
-    ratio = "" if found["ratio"] is None else f" = {_ratio(found['ratio'])} × deviation"
-    said = f"{short(found['value'])}{ratio} at t = {short(found['time'])} ({bound.status})"
-    return said if found["until_end"] else f"{said}; later not applicable: {bound.reason}"
+    ratio = "" if found["ratio"] is None else f" = {short(found['ratio'])} × deviation"
+    later = "" if found["until_end"] else "; not applicable later"
+    return f"{short(found['value'])}{ratio} at t = {brief_time(found['time'])} ({bound.status}){later}"
 
 
-def _ratio(value: Any) -> str:
-    """Near 1 the fourth decimal counts, far from it the order of magnitude does."""
-    return short(value, 4 if value < 10 else 3)
+def _reasons_of_ends(dev: Deviation) -> list[str]:
+    """Why bounds end before the run does; each reason once."""
+    ends = {name: comparison(dev, name) for name in dev.bounds}
+    reasons = [
+        dev.bounds[n].reason for n, found in ends.items() if found["value"] is not None and not found["until_end"]
+    ]
+    return list(dict.fromkeys(reason for reason in reasons if reason is not None))

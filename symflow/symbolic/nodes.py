@@ -249,7 +249,8 @@ def einsum(
         if _is_permutation(base):
             assert isinstance(base, Einsum)
             inner = dict(zip(base.out, indices, strict=True))
-            base, indices = base.args[0], tuple(inner[i] for i in base.labels[0])
+            indices = tuple(inner[i] for i in base.labels[0])
+            base = base.args[0]
         kept.append((base, tuple(indices)))
     if len(set(out)) != len(out):
         raise ValueError(f"the output labels {out} repeat; multiply by an identity to place entries on a diagonal")

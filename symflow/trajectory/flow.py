@@ -25,6 +25,8 @@ GUARD = 6
 """Digits by which local truncation errors lie below the requested accuracy, at first."""
 CHECK_DIGITS = 6
 """Further digits of the second run, whose difference from the first is the error estimate."""
+LEAST_DIGITS = 16
+"""Digits every run is made with at least: with fewer, ordinary crossings would drown in the noise."""
 MAX_DPS = 10_000
 
 
@@ -98,14 +100,14 @@ def solve_field(
         raise ProblemError(f"horizon must be positive, got {float(end):.6g}; give a positive final time")
     if isinstance(dps, bool) or not isinstance(dps, int) or not 1 <= dps <= MAX_DPS:
         raise ProblemError(f"dps must be a whole number from 1 to {MAX_DPS}, got {dps!r}")
-    guard = GUARD
+    digits, guard = max(dps, LEAST_DIGITS), GUARD
 
     def part(low: float, high: float) -> Callable[[float], None] | None:
         return None if progress is None else lambda done: progress(low + (high - low) * done)
 
     started = time.perf_counter()
     for _ in range(6):
-        precision = Precision.for_digits(dps, guard)
+        precision = Precision.for_digits(digits, guard)
         clock = time.perf_counter()
         split = 0.45 if estimate_error else 1.0
         try:
@@ -116,10 +118,10 @@ def solve_field(
         middle = time.perf_counter()
         if not estimate_error:
             return _trajectory(field, run, precision, dps, None, clock, 0.0)
-        check_precision = Precision.for_digits(dps, guard + CHECK_DIGITS, extra_order=5)
+        check_precision = Precision.for_digits(digits, guard + CHECK_DIGITS, extra_order=5)
         try:
             check = integrate(field, state, end, check_precision, progress=part(split, 1), max_steps=max_steps)
-        except KinkError as error:
+        except FlowStopped as error:
             error.trajectory = _trajectory(field, error.trajectory, check_precision, dps, None, clock, 0.0)
             raise
         spent = time.perf_counter() - middle
@@ -148,7 +150,7 @@ def _trajectory(
 ) -> Trajectory:
     seconds = (time.perf_counter() if end is None else end) - clock
     stats = FlowStats(len(run.segments), p.order, p.bits, p.tolerance_digits, seconds, check)
-    return Trajectory(field.objective, run.segments, p.bits, dps, run.events, error, stats)
+    return Trajectory(field.objective, run.segments, p.bits, run.clock, dps, run.events, error, stats)
 
 
 def _same_events(first: Trajectory, second: Trajectory) -> None:
@@ -176,13 +178,13 @@ def _same_events(first: Trajectory, second: Trajectory) -> None:
 
 def _difference(first: Trajectory, second: Trajectory) -> Any:
     """Twice the largest difference at the ends and middles of all steps, plus one unit in the last place."""
-    shift = second.bits - first.bits
-    last = second.segments[-1].end >> shift
+    shift, finer = second.bits - first.bits, max(0, second.clock - first.clock)
+    coarser = max(0, first.clock - second.clock)
+    end = second.segments[-1].end
     largest = 0
     for segment in first.segments:
         for at in ((segment.start + segment.end) >> 1, segment.end):
-            at = min(at, last)
             a = first.state_fixed(at)
-            b = second.state_fixed(min(at << shift, second.segments[-1].end))
+            b = second.state_fixed(min((at << finer) >> coarser, end))
             largest = max(largest, max(abs((x << shift) - y) for x, y in zip(a, b, strict=True)))
     return to_mpf(2 * largest + (1 << shift), second.bits)

@@ -22,6 +22,8 @@ from symflow.trajectory.taylor import log2_abs, log2_step, taylor_order
 from symflow.trajectory.trajectory import Event, Segment
 
 LOG2_10 = log2(10)
+CLOCK_GUARD = 64
+"""Bits by which the clock is finer than the fastest time scale at the start (or than the horizon) demands."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,18 @@ class Precision:
 
 @dataclass(frozen=True)
 class Run:
-    """The result of one run."""
+    """The result of one run; times of segments are in fixed point with `clock` bits."""
 
     segments: tuple[Segment, ...]
     events: tuple[Event, ...]
+    clock: int
 
 
 class _Integrator:
-    """The state of a run: time, values, gates and what has been computed."""
+    """The state of a run: time, values, gates and what has been computed.
+
+    Time is kept in fixed point with `clock` bits, so many that a step's variable s = t / 2^tau loses none of its own.
+    """
 
     def __init__(self, field: VectorField, state: Sequence[Fraction], precision: Precision) -> None:
         self.field, self.precision = field, precision
@@ -68,18 +74,24 @@ class _Integrator:
         self.events: list[Event] = []
         self.at_kink: set[tuple[int, int]] = set()
         self.tau = 0
-        count = field.objective.parameter_count
-        gates, zeros = initial_gates(field, state[:count])
+        self.clock = precision.bits
+        gates, self.initial_zeros = initial_gates(field, state[: field.objective.parameter_count])
         self.gates: dict[Gate, np.ndarray] = gates
         self.recurrence = compile_recurrence(field, gates, self.arithmetic)
-        dead = inert(self.recurrence)
-        live = [k for k in zeros if (k.gate, k.entry) not in dead]
-        if live:
-            self.settle(live, crossing=False)
+
+    def result(self) -> Run:
+        """What has been computed; a segment of no length where that is only the initial point."""
+        still = Segment(self.time, self.time, 0, tuple([v] for v in self.values))
+        return Run(tuple(self.segments) or (still,), tuple(self.events), self.clock)
+
+    @property
+    def now(self) -> Any:
+        """The time reached, an mpmath number."""
+        return to_mpf(self.time, self.clock)
 
     def stop(self, undecided: Undecided) -> KinkError:
         """The typed error for a kink that is no transversal crossing."""
-        time = to_mpf(self.time, self.precision.bits)
+        time = self.now
         k = undecided.kink
         return KinkError(
             f"the flow stops at t = {float(time):.10g} on a kink ({k}): {undecided.explanation} ({undecided.cause}); "
@@ -98,7 +110,7 @@ class _Integrator:
             raise self.stop(outcome)
         before_inert = inert(self.recurrence)
         new = with_gates(self.field, self.gates, outcome)
-        time = to_mpf(self.time, self.precision.bits)
+        time = self.now
         for kink, after in outcome.items():
             before = self.gates[self.field.gates[kink.gate]].reshape(-1)[kink.entry]
             if crossing and before == after:
@@ -115,15 +127,17 @@ class _Integrator:
             )
         self.at_kink = {(k.gate, k.entry) for k in kinks}
 
-    def first_event(self, recurrence: Recurrence, s_end: Any) -> tuple[Any, list[Kink]] | None:
-        """The earliest zero of any live pre-activation on [0, s_end], and all kinks that vanish there.
+    def first_event(self, recurrence: Recurrence, s_end: Any) -> tuple[Any, list[Kink] | Undecided] | None:
+        """The earliest zero of any live pre-activation on [0, s_end]: where, and all kinks that vanish there.
+
+        In place of the kinks stands why a zero that comes first cannot be resolved.
 
         Raises:
-            KinkError: a zero that cannot be resolved comes first, or a gate contradicts its pre-activation.
+            KinkError: a gate contradicts its pre-activation.
         """
         bits = self.precision.bits
         powers: list[Any] | None = None
-        earliest: tuple[float, Any, Kink, Root | Unresolved] | None = None
+        earliest: tuple[Any, Kink, Root | Unresolved] | None = None
         scaled_live: list[tuple[Kink, list[Any]]] = []
         for gate, entries in enumerate(recurrence.switching):
             node = self.field.gates[gate]
@@ -149,58 +163,75 @@ class _Integrator:
                 zero = first_zero(scaled, bits, self.noise)
                 if zero is None:
                     continue
-                where = float(zero.position / 2**bits) if isinstance(zero, Root) else zero.lo
-                if earliest is None or where < earliest[0]:
-                    exact = zero.position if isinstance(zero, Root) else None
-                    earliest = (where, exact, kink, zero)
+                position = zero.position if isinstance(zero, Root) else (mpz(int(zero.lo * 2**53)) << bits) >> 53
+                if earliest is None or position < earliest[0]:
+                    earliest = (position, kink, zero)
         if earliest is None:
             return None
-        where, position, kink, zero = earliest
+        position, kink, zero = earliest
+        where = (position * s_end) >> bits
         if isinstance(zero, Unresolved):
-            elapsed = (s_end * mpz(int(where * 2**53))) >> 53
-            self.time += elapsed << self.tau if self.tau >= 0 else elapsed >> -self.tau
-            raise self.stop(Undecided("tangency", kink, zero.reason))
+            return where, Undecided("tangency", kink, zero.reason)
         together = [k for k, c in scaled_live if abs(self.arithmetic.horner(c, position)) <= 4 * self.noise]
-        return (position * s_end) >> bits, sorted({*together, kink})
+        return where, sorted({*together, kink})
 
     def step(self, horizon: Any) -> None:
         """Advances by one Taylor step, at most to the horizon or to the next event."""
         p = self.precision
-        recurrence, one = self.recurrence, mpz(1) << p.bits
-        recurrence.expand(self.values, p.order, self.tau)
+        recurrence = self.recurrence
         unit_tolerance = p.bits - p.tolerance_digits * LOG2_10
-        estimate = log2_step(recurrence.state, p.order, unit_tolerance)
-        if estimate < -p.bits / 2:
-            raise FlowStopped(
-                f"the step size collapsed at t = {float(to_mpf(self.time, p.bits)):.10g}; "
-                "the flow is too stiff for the Taylor method here, try fewer digits or smaller data",
-                time=to_mpf(self.time, p.bits),
-            )
-        s = one if estimate >= 0 else mpz(int(2.0 ** (estimate + 60))) << (p.bits - 60)
-        remaining = horizon - self.time
-        limit = remaining >> self.tau if self.tau >= 0 else remaining << -self.tau
+        while True:
+            shift = self.tau + self.clock - p.bits
+            if shift < 0:
+                raise FlowStopped(
+                    f"the step size collapsed at t = {float(self.now):.10g}; the flow blows up or is too stiff for the "
+                    "Taylor method here, choose a shorter horizon or smaller data",
+                    time=self.now,
+                )
+            recurrence.expand(self.values, p.order, self.tau)
+            estimate = log2_step(recurrence.state, p.order, unit_tolerance)
+            if estimate > -30:
+                break
+            self.tau += ceil(estimate)
+        s = mpz(int(2.0 ** (min(estimate, 0.0) + 60)) << p.bits) >> 60
+        limit = (horizon - self.time) >> shift
         final = limit <= s
         s = min(s, limit)
         event = self.first_event(recurrence, s) if recurrence.switching else None
         if event is not None:
             s, final = event[0], False
-        elapsed = s << self.tau if self.tau >= 0 else s >> -self.tau
-        start, self.time = self.time, horizon if final else self.time + elapsed
+        start, self.time = self.time, horizon if final else self.time + (s << shift)
         self.segments.append(Segment(start, self.time, self.tau, tuple(list(c) for c in recurrence.state)))
         self.values = [self.arithmetic.horner(c, s) for c in recurrence.state]
         self.at_kink = set()
         self.tau += max(-8, min(8, ceil(estimate))) if estimate != float("inf") else 8
         if event is not None:
+            if isinstance(event[1], Undecided):
+                raise self.stop(event[1])
             self.settle(event[1], crossing=True)
 
-    def start(self) -> None:
-        """Chooses the first time scale from a short expansion."""
+    def start(self, horizon: Fraction) -> Any:
+        """Settles the gates whose kink theta0 lies on; chooses the first time scale and the clock.
+
+        Returns:
+            The horizon in fixed point, with the clock's bits.
+
+        Raises:
+            KinkError: theta0 lies on a kink, and not transversally.
+        """
+        dead = inert(self.recurrence)
+        live = [k for k in self.initial_zeros if (k.gate, k.entry) not in dead]
+        if live:
+            self.settle(live, crossing=False)
         order = 8
         self.recurrence.expand(self.values, order, 0)
         largest = [max(log2_abs(c[k]) for c in self.recurrence.state) for k in (0, order)]
         scale = max(largest[0], float(self.precision.bits))
         if largest[1] > float("-inf"):
-            self.tau = max(-200, min(60, ceil((scale - largest[1]) / order - 2)))
+            self.tau = min(60, ceil((scale - largest[1]) / order - 2))
+        brief = horizon.denominator.bit_length() - horizon.numerator.bit_length() + 1
+        self.clock += max(0, -self.tau, brief) + CLOCK_GUARD
+        return from_fraction(horizon, self.clock)
 
 
 def integrate(
@@ -219,21 +250,19 @@ def integrate(
         FlowStopped: more than `max_steps` steps, or a collapsed step; likewise.
     """
     run = _Integrator(field, state, precision)
-    end = from_fraction(horizon, precision.bits)
-    run.start()
     try:
+        end = run.start(horizon)
         while run.time < end:
             if len(run.segments) >= max_steps:
-                time = to_mpf(run.time, precision.bits)
                 raise FlowStopped(
-                    f"{max_steps} Taylor steps led only to t = {float(time):.6g} of {float(horizon):.6g}; "
+                    f"{max_steps} Taylor steps led only to t = {float(run.now):.6g} of {float(horizon):.6g}; "
                     "allow more steps (max_steps) or choose a shorter horizon",
-                    time=time,
+                    time=run.now,
                 )
             run.step(end)
             if progress is not None:
                 progress(float(run.time / end))
     except FlowStopped as error:
-        error.trajectory = Run(tuple(run.segments), tuple(run.events))
+        error.trajectory = run.result()
         raise
-    return Run(tuple(run.segments), tuple(run.events))
+    return run.result()

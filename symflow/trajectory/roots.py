@@ -4,6 +4,8 @@ Let Z = {s ∈ [0, 1] : |p(s)| ≤ noise·2^−prec}; a function that p approxim
 Every connected component of Z is reported, as a `Root` where |p'| > (number of coefficients − 1)·noise on all of it
 and p changes sign across it (or it reaches an end of [0, 1]), and as `Unresolved` otherwise. That bound is how far p'
 can move on [0, 1] when the coefficients move by at most the noise in total, so a `Root` stays one simple zero.
+An `Unresolved` is cautious: it may also stand where |p| comes within 2 % of the noise from outside, or where half the
+digits did not suffice.
 
 How it works, cheapest first:
 
@@ -521,7 +523,11 @@ def _around_extremum(series: _Series, node: _Leaf, convexity: int) -> Iterator[_
     low, left = _climb(series, x, lo, -reach, convexity)
     high, right = _climb(series, x, hi, reach, convexity)
     inner_low = inner_high = None
-    if convexity * series.sign(x) < 0:
+    height = convexity * series.sign(x)
+    if not height:
+        low = _border(series, x, low, 8) if left else low
+        high = _border(series, x, high, 8) if right else high
+    elif height < 0:
         inner_low = _descents(series, x, lo, -1, convexity, bend)
         inner_high = _descents(series, x, hi, 1, convexity, bend)
     if inner_low is None or inner_high is None:
@@ -624,9 +630,9 @@ def _judge(series: _Series, left: int, cluster: list[_Leaf], right: int) -> Iter
     whole = not left and not right
     if undecided:
         if left and not cluster[0].reason:
-            lo = _border(series, undecided[0].lo, lo)
+            lo = _border(series, undecided[0].lo, lo, 60)
         if right and not cluster[-1].reason:
-            hi = _border(series, undecided[-1].hi, hi)
+            hi = _border(series, undecided[-1].hi, hi, 60)
         reason = undecided[0].reason
         if whole and all(leaf.reason == FLAT for leaf in cluster):
             reason = IDENTICALLY_ZERO
@@ -645,9 +651,9 @@ def _judge(series: _Series, left: int, cluster: list[_Leaf], right: int) -> Iter
         yield Root(position, slope)
 
 
-def _border(series: _Series, inside: mpz, outside: mpz) -> mpz:
-    """A point between the two where |p| is beyond the noise, close to where it enters it, by 60 halvings at most."""
-    for _ in range(60):
+def _border(series: _Series, inside: mpz, outside: mpz, halvings: int) -> mpz:
+    """A point between the two where |p| is beyond the noise, as it is outside, close to where it enters the noise."""
+    for _ in range(halvings):
         if abs(outside - inside) <= 1:
             break
         middle = (inside + outside) >> 1

@@ -28,8 +28,8 @@ def log2_step(coefficients: Sequence[Sequence[Any]], order: int, log2_tolerance:
     """log2 of the largest s at which the last two terms stay below the tolerance.
 
     s = min over j in {p-1, p} of (eps / max_i |c_i,j|)^(1/j)  (their equation 3-3 with an explicit tolerance).  Where
-    both are zero the nearest lower nonzero order stands in (an odd or even series), and a constant solution allows
-    any step (+inf).
+    both vanish the nearest lower nonzero order stands in, or one unit in the last place at order p if that allows
+    more; a constant solution allows any step (+inf).
 
     Args:
         coefficients: one coefficient list per state entry, fixed point.
@@ -37,14 +37,10 @@ def log2_step(coefficients: Sequence[Sequence[Any]], order: int, log2_tolerance:
         log2_tolerance: log2 of the tolerance in units of the last place.
     """
     best = float("inf")
-    used = 0
     for j in range(order, 0, -1):
         largest = max(log2_abs(c[j]) for c in coefficients)
         if largest > float("-inf"):
             best = min(best, (log2_tolerance - largest) / j)
-            used += 1
-        elif best == float("inf"):
-            continue
-        if used and j < order:
-            break
+        if best < float("inf") and j < order:
+            return best if j == order - 1 else max(best, log2_tolerance / order)
     return best

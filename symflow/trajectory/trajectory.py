@@ -41,7 +41,10 @@ class Event:
 
 @dataclass(frozen=True)
 class Segment:
-    """One Taylor step: state(t) = sum_k c_k s^k with s = (t - start) / 2^tau, all in fixed point."""
+    """One Taylor step: state(t) = sum_k c_k s^k with s = (t - start) / 2^tau, all in fixed point.
+
+    Start and end have the trajectory's `clock` bits after the point, the coefficients its `bits`.
+    """
 
     start: Any
     end: Any
@@ -78,6 +81,7 @@ class Trajectory:
         objective: what flows.
         segments: the Taylor steps.
         bits: fixed-point precision of the stored coefficients.
+        clock: fixed-point precision of times; at least `bits`, and more where the flow is fast.
         dps: the digits that were asked for.
         events: gate changes in order of time.
         error_estimate: estimated largest absolute error of any component at any time (an mpmath number), from a
@@ -88,6 +92,7 @@ class Trajectory:
     objective: Objective
     segments: tuple[Segment, ...]
     bits: int
+    clock: int
     dps: int
     events: tuple[Event, ...]
     error_estimate: Any
@@ -96,27 +101,26 @@ class Trajectory:
     @property
     def horizon(self) -> Any:
         """The time up to which the trajectory is known, an mpmath number."""
-        return to_mpf(self.segments[-1].end, self.bits)
+        return to_mpf(self.segments[-1].end, self.clock)
 
     @cached_property
     def _starts(self) -> list[Any]:
         return [s.start for s in self.segments]
 
     def state_fixed(self, time: Any) -> list[Any]:
-        """The state in fixed point (`bits` bits) at a fixed-point time.
+        """The state in fixed point (`bits` bits) at a time in fixed point (`clock` bits).
 
         Raises:
             ValueError: the time lies outside [0, horizon].
         """
         last = self.segments[-1].end
         if not 0 <= time <= last:
-            shown = float(to_mpf(time, self.bits))
+            shown = float(to_mpf(time, self.clock))
             raise ValueError(
                 f"time must lie in [0, {float(self.horizon):.6g}], got {shown:.6g}; solve to a later horizon"
             )
         segment = self.segments[max(0, bisect_right(self._starts, time) - 1)]
-        elapsed = time - segment.start
-        s = elapsed >> segment.tau if segment.tau >= 0 else elapsed << -segment.tau
+        s = (time - segment.start) >> (segment.tau + self.clock - self.bits)
         arithmetic = FixedSeries(self.bits)
         return [arithmetic.horner(c, s) for c in segment.coefficients]
 
@@ -126,7 +130,7 @@ class Trajectory:
         Raises:
             ValueError: the time lies outside [0, horizon].
         """
-        fixed = from_fraction(rational(time, "time"), self.bits)
+        fixed = from_fraction(rational(time, "time"), self.clock)
         values = np.empty(len(self.segments[0].coefficients), dtype=object)
         values[:] = [to_mpf(v, self.bits) for v in self.state_fixed(fixed)]
         return values

@@ -19,7 +19,7 @@ import pytest
 import sympy
 
 from symflow.compile.interpret import interpret
-from symflow.presentation.formulas import formulas_document, network_latex
+from symflow.presentation.formulas import escape, formulas_document, network_latex
 from symflow.presentation.latex import derived_latex, printed_width
 from symflow.symbolic.derived import (
     Derived,
@@ -225,7 +225,9 @@ class Reader:
             if any(isinstance(x, Ones) for x in halves) and not self.target:
                 raise UnknownSize
             shapes = [(*self.target[:1], 1), (1, *self.target[1:])]
-            left, right = (np.full(s, x.factor) if isinstance(x, Ones) else x for x, s in zip(halves, shapes, strict=True))
+            left, right = (
+                np.full(s, x.factor) if isinstance(x, Ones) else x for x, s in zip(halves, shapes, strict=True)
+            )
             return left @ right
         return self.multiply(factors)
 
@@ -424,9 +426,7 @@ def objective(
     widths: tuple[int, ...], alpha: Fraction | int = 1, alpha_bar: Fraction | int = 1, moments: bool = False
 ) -> Objective:
     rng = np.random.default_rng(len(widths))
-    sampled = network_objective(
-        network(widths, alpha, alpha_bar), data(rng, 5, widths[0]), data(rng, 5, widths[-1])
-    )
+    sampled = network_objective(network(widths, alpha, alpha_bar), data(rng, 5, widths[0]), data(rng, 5, widths[-1]))
     if not moments:
         return sampled
     rewritten = moment_form(sampled)
@@ -528,3 +528,213 @@ def test_the_reader_notices_a_wrong_formula(name: str, derive: Any, right: str, 
     assert right in latex
     assert disagreement(derived, latex) < 1e-12
     assert disagreement(derived, latex.replace(right, wrong)) > 1e-3
+
+
+# --- What is printed is the theory's ----------------------------------------------------------------------------------
+
+
+def printed(derived: Derived) -> list[str]:
+    return derived_latex(derived).split("\n")[1:-1]
+
+
+def test_gradient_flow_of_a_linear_network_is_the_theorys() -> None:
+    assert printed(gradient_flow(OBJECTIVES["linear moments 3"])) == [
+        r"\nabla\varphi &= W_{3:1} \Sigma_{xx} - \Lambda_{yx} \\",
+        r"\dot{W}_{1} &= -W_{3:2}^\top \nabla\varphi \\",
+        r"\dot{W}_{2} &= -W_{3}^\top \nabla\varphi\, W_{1}^\top \\",
+        r"\dot{W}_{3} &= -\nabla\varphi\, W_{2:1}^\top",
+    ]
+
+
+def test_hessian_form_of_a_linear_network_is_the_theorys() -> None:
+    # R7 at n = 3, with A = A_{3:1} and B_{3:1} / 2 the sum over j < j'.
+    assert printed(hessian_form(OBJECTIVES["linear moments 3"])) == [
+        r"\nabla\varphi &= W_{3:1} \Sigma_{xx} - \Lambda_{yx} \\",
+        r"A_{2:1} &= W_{2} \Delta_{1} + \Delta_{2} W_{1} \\",
+        r"A_{3:1} &= \Delta_{3} W_{2:1} + W_{3} A_{2:1} \\",
+        r"B_{3:1} &= 2 W_{3} \Delta_{2} \Delta_{1} + 2 \Delta_{3} A_{2:1} \\",
+        r"H[\Delta,\Delta] &= \langle A_{3:1} \Sigma_{xx}, A_{3:1}\rangle + \langle \nabla\varphi, B_{3:1}\rangle",
+    ]
+
+
+def test_loss_and_diagonal_blocks_of_a_linear_network() -> None:
+    moments = OBJECTIVES["linear moments 3"]
+    assert printed(loss(moments)) == [
+        r"f &= \tfrac{1}{2} \langle W_{3:1} \Sigma_{xx}, W_{3:1}\rangle - \langle W_{3:1}, \Lambda_{yx}\rangle"
+        r" + \tfrac{1}{2} \operatorname{Tr}\Sigma_{yy}"
+    ]
+    blocks = derived_latex(hessian(moments))
+    assert r"H_{11} &= (W_{3:2}^\top W_{3:2}) \otimes \Sigma_{xx}" in blocks
+    assert r"H_{22} &= (W_{3}^\top W_{3}) \otimes (W_{1} \Sigma_{xx} W_{1}^\top)" in blocks
+    assert r"H_{33} &= I \otimes (W_{2:1} \Sigma_{xx} W_{2:1}^\top)" in blocks
+
+
+def test_gradient_flow_of_a_relu_network_names_its_intermediate_results() -> None:
+    lines = printed(gradient_flow(network_objective(network((2, 3, 2), 1, 0), None, None)))
+    assert lines == [
+        r"Z_{1} &= W_{1} X \\",
+        r"D_{1} &= \sigma'(Z_{1}) \\",
+        r"A_{1} &= D_{1} \odot Z_{1} \\",
+        r"R &= W_{2} A_{1} - Y \\",
+        r"\bar{R} &= \tfrac{1}{N} R \\",
+        r"\bar{A}_{1} &= W_{2}^\top \bar{R} \\",
+        r"\bar{Z}_{1} &= D_{1} \odot \bar{A}_{1} \\",
+        r"\dot{W}_{1} &= -\bar{Z}_{1} X^\top \\",
+        r"\dot{W}_{2} &= -\bar{R} A_{1}^\top",
+    ]
+
+
+def test_what_was_made_before_does_not_change_what_is_printed() -> None:
+    def all_printed(widths: tuple[int, ...]) -> list[str]:
+        return [derived_latex(d) for d in everything(network_objective(network(widths, 1, 0), None, None))]
+
+    axes = [Axis(f"d{j}", d) for j, d in enumerate((6, 7, 8, 9))]
+    sample = Axis("sample", sympy.Symbol("N", integer=True, positive=True))
+    early = [Input("Y", (axes[3], sample), "data", "Y"), Input("X", (axes[0], sample), "data", "X")]
+    for j in (2, 3, 1):
+        shape = (axes[j], axes[j - 1])
+        early += [
+            Input(f"Delta_W{j}", shape, "direction", rf"\Delta_{{{j}}}"),
+            Input(f"W{j}", shape, "parameter", f"W_{{{j}}}"),
+        ]
+    assert all_printed((6, 7, 8, 9)) == all_printed((10, 11, 12, 13))
+    assert len(early) == 8  # they had to stay alive
+
+
+def test_a_dot_has_one_meaning_in_a_formula() -> None:
+    for o in OBJECTIVES.values():
+        for derived in everything(o):
+            weights = derived.kind == "gradient flow"
+            lefts = [line.split(" &=")[0] for line in printed(derived) if " &=" in line]
+            dotted = [left for left in lefts if re.match(r"\\d+ot\{", left)]
+            own = [w.latex for w in o.parameters]
+            for left in dotted:
+                is_weight = re.sub(r"^\\dot\{([^{}]*)\}", r"\1", left) in own
+                assert is_weight == weights
+
+
+def test_lines_are_short_enough_for_a_page() -> None:
+    for o in OBJECTIVES.values():
+        for derived in everything(o):
+            for line in printed(derived):
+                assert printed_width(line) < 90, line
+
+
+def test_an_unknown_node_is_an_error() -> None:
+    class Mystery:
+        axes = ()
+        arguments = ()
+
+    from symflow.presentation.latex import _Expansion
+
+    with pytest.raises(TypeError, match="does not know Mystery"):
+        _Expansion((), None)(Mystery())  # type: ignore[arg-type]
+
+
+# --- Documents --------------------------------------------------------------------------------------------------------
+
+SETTINGS = [("N", "number of samples", "5"), ("", "initialization", "exactly balanced, scale 1/2, seed 7")]
+BOUNDS = [
+    ("R4", [(r"\beta", "largest ‖H‖ on the tube", "3.21, sampled at 200 times"), (r"\eta", "step size", "1/100")]),
+    ("R22", [("", "bound", "not applicable: the tube crosses a kink at t = 0.25 (sample 3, layer 1, unit 2)")]),
+    ("R18", [("e(T)", "leading order", "1." + "123456789" * 12 + "e-3, estimated")]),
+    ("R6", []),
+]
+HOSTILE = (
+    r"50% of a_b & c # $x$ ~ ^ \input{/etc/passwd} {Größe} λ≥0 Ångström naïve ŷ „中“ <|`\"|> -- ?`"
+    + "\n\n\\end{document}"
+)
+
+
+def symbolic(depth: int, relu: bool) -> Objective:
+    widths = sympy.symbols(f"d_0:{depth + 1}", integer=True, positive=True)
+    return network_objective(network(widths, 1, 0 if relu else 1), None, None)
+
+
+DOCUMENTS = {
+    **{f"linear {n}": OBJECTIVES[f"linear moments {n}"] for n in range(1, 7)},
+    **{f"linear {n}, symbolic": symbolic(n, False) for n in range(1, 7)},
+    **{f"relu {n}, symbolic": symbolic(n, True) for n in (2, 3, 4)},
+    "relu 3": OBJECTIVES["relu 3"],
+    "leaky 4": OBJECTIVES["leaky 4"],
+    **{f"expression {n}": OBJECTIVES[e] for n, e in enumerate(EXPRESSIONS)},
+}
+
+
+def typeset(tmp_path: Path, source: str) -> tuple[str, bytes]:
+    """The log of pdflatex (which must succeed) and the page count's place, the PDF."""
+    (tmp_path / "paper.tex").write_text(source, encoding="utf-8")
+    run = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"],
+        cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=120,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-3000:]
+    return (tmp_path / "paper.log").read_text(errors="replace"), (tmp_path / "paper.pdf").read_bytes()
+
+
+def too_wide(log: str) -> list[str]:
+    return [m[0] for m in re.finditer(r"Overfull \\hbox \(([\d.]+)pt too wide\).*", log) if float(m[1]) > 5]
+
+
+needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
+
+
+@needs_latex
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_documents_compile_and_fit(name: str, tmp_path: Path) -> None:
+    log, pdf = typeset(tmp_path, formulas_document(DOCUMENTS[name], HOSTILE, SETTINGS, BOUNDS))
+    assert pdf.startswith(b"%PDF")
+    assert too_wide(log) == []
+
+
+@needs_latex
+def test_every_formula_fits_in_inline_and_display_mathematics(tmp_path: Path) -> None:
+    start = "\\documentclass[10pt,a4paper]{article}\\usepackage[margin=2.5cm]{geometry}\\usepackage{amsmath}\n"
+    start += "\\parindent0pt\\begin{document}\n"
+    formulas = [d for o in DOCUMENTS.values() for d in everything(o)]
+    displays = [f"\\[\n{derived_latex(d)}\n\\]\n\\clearpage" for d in formulas]
+    inline = [f"{d._repr_latex_()}\n\n\\clearpage" for d in formulas]
+    log, _ = typeset(tmp_path, start + "\n".join(displays + inline) + "\n\\end{document}\n")
+    assert too_wide(log) == []
+
+
+@needs_latex
+def test_a_line_too_wide_is_noticed(tmp_path: Path) -> None:
+    source = formulas_document(OBJECTIVES["relu 3"], "wide", SETTINGS, BOUNDS)
+    log, _ = typeset(tmp_path, source.replace(r"\dot{W}_{1} &= ", r"\dot{W}_{1} &= " + "A + " * 60))
+    assert too_wide(log)
+
+
+def test_a_document_states_what_belongs_to_its_network() -> None:
+    linear = formulas_document(OBJECTIVES["linear samples 3"], "p", SETTINGS, BOUNDS)
+    assert r"\dot{W}_{2} &= -W_{3}^\top \nabla\varphi\, W_{1}^\top" in linear  # rewritten to moments
+    assert r"W_{n:j'+1}\,\Delta_{j'}\,W_{j'-1:j+1}\,\Delta_j\,W_{j-1:1}" in linear
+    assert "The activation has kinks" not in linear
+    relu = formulas_document(OBJECTIVES["relu 3"], "p", SETTINGS, BOUNDS)
+    assert "The activation has kinks" in relu
+    assert relu.count(r"D_{1} &= \sigma'(Z_{1})") == 1
+    expression = formulas_document(OBJECTIVES[EXPRESSIONS[0]], "p", [], [])
+    assert "balancedness" not in expression
+    for text in (linear, relu):
+        assert "not applicable: the tube crosses a kink" in text
+        assert all(f"]{{{key}}}" in text for key in ("EC21", "HNW93", "ACH18", "DHL18"))
+    with pytest.raises(KeyError, match="R99"):
+        formulas_document(OBJECTIVES["relu 3"], "p", [], [("R99", [])])
+
+
+def test_text_from_the_user_cannot_act_as_latex() -> None:
+    escaped = escape(HOSTILE)
+    assert r"\input" not in escaped
+    assert r"\end{document}" not in escaped
+    assert escape("50% a_b") == r"50\% a\_b"
+    assert escape("Größe é ï Å") == r"Gr\"{o}\ss{}e \'{e} \"{\i} \r{A}"
+    assert escape("λ ≥ 0 中") == r"$\lambda$ $\ge$ 0 [U+4E2D]"
+    assert escaped.isascii()
+
+
+def test_network_formula() -> None:
+    assert r"h_\theta(x) &= W_{3}\,\sigma(W_{2}\,\sigma(W_{1}\,x))" in network_latex(network((2, 3, 4, 1), 1, 0))
+    assert r"(d_0,\dots,d_{3}) &= (2, 3, 4, 1)" in network_latex(network((2, 3, 4, 1), 1, 0))
+    assert r"\tfrac{1}{5}\,z, & z < 0" in network_latex(network((2, 3, 1), 1, Fraction(1, 5)))
+    assert r"W_{3}W_{2}W_{1}\,x = W_{3:1}\,x" in network_latex(network((2, 3, 4, 1)))
+    assert r"W_{7}\,\sigma(W_{6}\cdots\sigma(W_{1}\,x)\cdots)" in network_latex(network((1,) * 8, 1, 0))

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import strategies as st
@@ -41,7 +42,7 @@ class Case:
     @cached_property
     def arrays(self) -> tuple[np.ndarray, ...]:
         rng = random.Random(self.seed)
-        count = sum(a * b for a, b in zip(self.widths, self.widths[1:], strict=False))
+        count = sum(a * b for a, b in pairwise(self.widths))
         x = rationals(rng, self.samples, self.widths[0])
         y = rationals(rng, self.samples, self.widths[-1])
         return x, y, rationals(rng, count), rationals(rng, count), rationals(rng, count)
@@ -65,7 +66,7 @@ class Case:
     def weights(self, theta: np.ndarray) -> list[np.ndarray]:
         """The matrices W_1, ..., W_n: layer 1 first, each row-major."""
         matrices, start = [], 0
-        for columns, rows in zip(self.widths, self.widths[1:], strict=False):
+        for columns, rows in pairwise(self.widths):
             matrices.append(np.array(theta[start : start + rows * columns], dtype=object).reshape(rows, columns))
             start += rows * columns
         return matrices
@@ -89,8 +90,7 @@ class Case:
     def loss(self, theta: np.ndarray) -> Fraction:
         """f = 1/(2N) sum_i ||h(x_i) - y_i||^2."""
         outputs, _ = self.forward(theta)
-        squares = [(h - y) ** 2 for out, row in zip(outputs, self.arrays[1], strict=True) for h, y in zip(out, row)]
-        return sum(squares, Fraction(0)) / (2 * self.samples)
+        return ((np.array(outputs, dtype=object) - self.arrays[1]) ** 2).sum() / (2 * self.samples)
 
     def derivatives(self, direction: np.ndarray) -> list[Fraction] | None:
         """All derivatives of t -> f(theta + t D) at 0, by exact interpolation; None where no step keeps the gates.

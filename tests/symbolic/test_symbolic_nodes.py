@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 import sympy
@@ -374,3 +375,47 @@ def test_vectors_of_another_length_are_refused() -> None:
         sf.evaluate_exact(sf.gradient(o), [1] * 8, [1] * 8)
     with pytest.raises(ValueError, match="order of a derivative"):
         sf.directional_derivative(o, -1)
+
+
+# Derivatives of programs that no network makes ----------------------------------------------------------------------
+
+
+def unusual_objective() -> sf.Objective:
+    """Traces, diagonals, broadcasts and elementwise functions of matrices."""
+    b = AXES[1]
+    w, v = Input("W", (b, b), "parameter", "W"), Input("V", (b,), "parameter", "V")
+    c = Input("C", (b, b), "data", "C")
+    product = matmul(c, w)
+    trace = einsum((w,), ((0, 0),), ())
+    diagonal = einsum((product, v), ((0, 0), (0,)), (0,))
+    spread = einsum((v,), ((0,),), (0, 1), {1: b})
+    curved = add([(1, sf.symbolic.nodes.apply("exp", scale(Fraction(1, 4), product))), (2, power(spread, 3))])
+    wave = hadamard(sf.symbolic.nodes.apply("sin", diagonal), sf.symbolic.nodes.apply("cos", v))
+    total = add(
+        [
+            (1, inner(curved, w)),
+            (Fraction(1, 3), power(trace, 2)),
+            (Fraction(1, 5), power(einsum((v,), ((0,),), ()), 4)),
+            (-1, einsum((wave,), ((0,),), ())),
+            (1, inner(power(add([(1, hadamard(v, v)), (1, Const(Fraction(2), (b,)))]), Fraction(-1, 2)), diagonal)),
+        ]
+    )
+    program = Program((w, v, c), {"f": total})
+    return sf.Objective(program, (w, v), {c: array([1, -2, 0, 3, 1, 1, -1, 2, 2], (3, 3))})
+
+
+def test_unusual_programs_have_consistent_derivatives() -> None:
+    """Gradient, product and blocks against the directional derivatives of f and central differences of f."""
+    o = unusual_objective()
+    theta = [mpmath.mpf(i % 5 - 2) / 4 + mpmath.mpf(1) / 16 for i in range(12)]
+    unit = np.array([[mpmath.mpf(int(i == k)) for k in range(12)] for i in range(12)], dtype=object)
+    with mpmath.workdps(50):
+        g, h = (sf.evaluate_mpmath(f(o), theta) for f in (sf.gradient, sf.hessian))
+        step = mpmath.mpf(10) ** -12
+        for i in range(12):
+            column = sf.evaluate_mpmath(sf.hessian_vector_product(o), theta, unit[i])
+            assert all(abs(a - b) < mpmath.mpf(10) ** -45 for a, b in zip(column, h[:, i], strict=True))
+            assert abs(sf.evaluate_mpmath(sf.hessian_form(o), theta, unit[i]) - h[i, i]) < mpmath.mpf(10) ** -45
+            below, at, above = (sf.evaluate_mpmath(sf.loss(o), theta + s * step * unit[i]) for s in (-1, 0, 1))
+            assert abs((above - below) / (2 * step) - g[i]) < mpmath.mpf(10) ** -20
+            assert abs((above - 2 * at + below) / step**2 - h[i, i]) < mpmath.mpf(10) ** -20

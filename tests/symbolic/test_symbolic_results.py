@@ -2,6 +2,7 @@
 
 import random
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def product(matrices: list[np.ndarray], size: int) -> np.ndarray:
 
 def balancedness(weights: list[np.ndarray]) -> list[np.ndarray]:
     """D_j = W_{j+1}^T W_{j+1} - W_j W_j^T for j = 1, ..., n-1."""
-    return [up.T.dot(up) - w.dot(w.T) for w, up in zip(weights, weights[1:], strict=False)]
+    return [up.T.dot(up) - w.dot(w.T) for w, up in pairwise(weights)]
 
 
 # R2: Euler's identity ------------------------------------------------------------------------------------------------
@@ -120,10 +121,7 @@ def test_r7_check_refutes_a_wrong_factor_and_a_wrong_transpose() -> None:
 def drift(weights: list[np.ndarray], gradients: list[np.ndarray]) -> list[np.ndarray]:
     """d/dt D_j along W_j' = -G_j, by the product rule."""
     pairs = list(zip(weights, gradients, strict=True))
-    return [
-        -(v.T.dot(up) + up.T.dot(v)) + g.dot(w.T) + w.dot(g.T)
-        for (w, g), (up, v) in zip(pairs, pairs[1:], strict=False)
-    ]
+    return [-(v.T.dot(up) + up.T.dot(v)) + g.dot(w.T) + w.dot(g.T) for (w, g), (up, v) in pairwise(pairs)]
 
 
 @EXAMPLES
@@ -217,8 +215,6 @@ def test_moment_form_needs_data_and_a_network() -> None:
 
 
 def test_moments_cost_the_same_for_any_number_of_samples() -> None:
-    import random
-
     rng = random.Random(0)
     network = sf.FullyConnected((2, 3, 1))
     lengths = []

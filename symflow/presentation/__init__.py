@@ -1,0 +1,1 @@
+"""What people read: LaTeX, plots, tables, reports and the command line."""
