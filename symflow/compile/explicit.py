@@ -78,7 +78,9 @@ def explicit(derived: Derived, budget: int) -> sympy.Matrix | sympy.Expr:
     lift = np.frompyfunc(_rational, 1, 1)
     values = {x: np.asarray(lift(a), dtype=object) for x, a in objective.data.items()}
     for x in derived.program.inputs:
-        if x not in values:
+        if x in objective.symbols:
+            values[x] = np.array(objective.symbols[x], dtype=object)
+        elif x not in values:
             values[x] = scalar_symbols(x)
     result = assemble(derived, interpret(derived.program, values, SYMPY))
     return result if derived.shape == "scalar" else sympy.Matrix(result)

@@ -133,7 +133,7 @@ def statement_latex(result: str) -> str:
     """A general result with its id, name and sources, as LaTeX text.
 
     Raises:
-        KeyError: no such result.
+        ProblemError: no such result.
     """
     if result not in STATEMENTS:
         c = cite(result)
@@ -206,7 +206,7 @@ def formulas_document(
         LaTeX source for one run of pdflatex.
 
     Raises:
-        KeyError: an unknown result id.
+        ProblemError: an unknown result id.
     """
     network = objective.network
     shown = moment_form(objective) or objective

@@ -84,9 +84,9 @@ def moment_form(objective: Objective) -> Objective | None:
     squared_y = Input("mean_square_y", (), "data", r"\operatorname{Tr}\Sigma_{yy}")
     value_yy = np.array(sum((v * v for v in ys.flat), Fraction(0)) / count, dtype=object)
     end_to_end = _product(list(weights))
-    gradient_phi = add([(factor * factor, matmul(end_to_end, sigma_xx)), (2 * factor * e, lambda_yx)])
+    slope = add([(factor * factor, matmul(end_to_end, sigma_xx)), (2 * factor * e, lambda_yx)])
     # f = total/2 (<M, M Sigma - 2 Lambda> + Tr Sigma_yy), written so that its gradient is total (M Sigma - Lambda).
-    loss = scale(total / 2, add([(1, inner(end_to_end, gradient_phi)), (1, squared_y)]))
+    loss = scale(total / 2, add([(1, inner(end_to_end, slope)), (1, squared_y)]))
     inputs = (*objective.parameters, sigma_xx, lambda_yx, squared_y)
     data = {sigma_xx: value_xx, lambda_yx: value_yx, squared_y: value_yy}
     return Objective(Program(inputs, {"f": loss}), objective.parameters, data, objective.network)

@@ -27,12 +27,14 @@ class Objective:
         data: exact values (object arrays of `Fraction`) of the data inputs; may be partial when only formulas
             are wanted.
         network: the network it is the training loss of, if any.
+        symbols: the SymPy symbols that scalar inputs stand for, where it came from an expression.
     """
 
     program: Program
     parameters: tuple[Input, ...]
     data: Mapping[Input, np.ndarray] = field(default_factory=dict)
     network: FullyConnected | None = None
+    symbols: Mapping[Input, sympy.Symbol] = field(default_factory=dict)
 
     @property
     def loss(self) -> Node:
@@ -80,8 +82,13 @@ def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbo
     value).
 
     Raises:
-        ValueError: a free symbol that is not a variable, a function outside this list, or two variables of one name.
+        ValueError: text in place of an expression, a free symbol that is not a variable, a function outside this
+            list, or two variables of one name.
     """
+    if isinstance(expression, str):
+        raise ValueError(
+            f"the expression must be a SymPy expression, got the text {expression!r}; text is never evaluated"
+        )
     expression = sympy.sympify(expression)
     if len({str(v) for v in variables}) != len(variables):
         raise ValueError(f"the variables must have different names, got {', '.join(map(str, variables))}")
@@ -120,4 +127,4 @@ def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbo
         return node
 
     program = Program(tuple(parameters.values()), {"f": convert(expression)})
-    return Objective(program, tuple(parameters.values()))
+    return Objective(program, tuple(parameters.values()), symbols={w: v for v, w in parameters.items()})

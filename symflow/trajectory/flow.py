@@ -106,6 +106,7 @@ def solve_field(
         return None if progress is None else lambda done: progress(low + (high - low) * done)
 
     started = time.perf_counter()
+    disagreement: KinkError | None = None
     for _ in range(6):
         precision = Precision.for_digits(digits, guard)
         clock = time.perf_counter()
@@ -127,11 +128,16 @@ def solve_field(
         spent = time.perf_counter() - middle
         first = _trajectory(field, run, precision, dps, None, clock, spent, middle)
         second = _trajectory(field, check, check_precision, dps, None, clock, 0.0)
-        _same_events(first, second)
+        disagreement = _disagreement(first, second)
+        if disagreement is not None:
+            guard += 2 * CHECK_DIGITS
+            continue
         estimate = _difference(first, second)
         if estimate <= mpmath.mpf(10) ** -dps:
             return _trajectory(field, run, precision, dps, estimate, clock, spent, middle)
         guard += max(3, ceil(float(mpmath.log10(estimate)) + dps) + 3)
+    if disagreement is not None:
+        raise disagreement
     raise ComputationError(
         f"{dps} digits could not be reached with {guard} guard digits after {time.perf_counter() - started:.0f} s; "
         "the flow amplifies errors too strongly, try a shorter horizon"
@@ -153,27 +159,27 @@ def _trajectory(
     return Trajectory(field.objective, run.segments, p.bits, run.clock, dps, run.events, error, stats)
 
 
-def _same_events(first: Trajectory, second: Trajectory) -> None:
-    """Refuses a result whose sequence of events depends on the precision."""
+def _disagreement(first: Trajectory, second: Trajectory) -> KinkError | None:
+    """Why a result is refused whose sequence of events depends on the precision."""
 
     def sequence(t: Trajectory) -> list[tuple[Any, ...]]:
         return [(e.kind, e.sample, e.layer, e.unit, e.gate_after) for e in t.events]
 
     a, b = sequence(first), sequence(second)
-    if a != b:
-        at = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-        events = (first if at < len(a) else second).events
-        e = events[at]
-        raise KinkError(
-            f"two runs of different precision disagree on the events from t = {float(e.time):.10g} on (sample "
-            f"{e.sample}, layer {e.layer}, unit {e.unit}); undecided at this precision, ask for more digits",
-            cause="precision",
-            time=e.time,
-            sample=e.sample,
-            layer=e.layer,
-            unit=e.unit,
-            trajectory=first,
-        )
+    if a == b:
+        return None
+    at = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    e = (first if at < len(a) else second).events[at]
+    return KinkError(
+        f"two runs of different precision disagree on the events from t = {float(e.time):.10g} on (sample "
+        f"{e.sample}, layer {e.layer}, unit {e.unit}); undecided at this precision, ask for more digits",
+        cause="precision",
+        time=e.time,
+        sample=e.sample,
+        layer=e.layer,
+        unit=e.unit,
+        trajectory=first,
+    )
 
 
 def _difference(first: Trajectory, second: Trajectory) -> Any:

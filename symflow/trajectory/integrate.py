@@ -34,7 +34,8 @@ class Precision:
         bits: fixed-point bits after the point.
         order: order of the Taylor method.
         tolerance_digits: local truncation errors stay below 10^-this.
-        noise_digits: what is below 10^-this counts as undecidable at kinks.
+        noise_digits: what is below 10^-this counts as undecidable at kinks; it follows the tolerance, so that two runs
+            of different precision differ where it matters.
     """
 
     bits: int
@@ -46,7 +47,7 @@ class Precision:
     def for_digits(cls, dps: int, guard: int, extra_order: int = 0) -> Precision:
         """Local tolerance 10^-(dps + guard), four more digits for rounding."""
         digits = dps + guard
-        return cls(ceil((digits + 4) * LOG2_10) + 8, taylor_order(digits) + extra_order, digits, dps)
+        return cls(ceil((digits + 4) * LOG2_10) + 8, taylor_order(digits) + extra_order, digits, digits - 4)
 
 
 @dataclass(frozen=True)
