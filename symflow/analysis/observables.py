@@ -105,9 +105,7 @@ def observe(objective: Objective, points: np.ndarray) -> Observables:
     network = objective.network
     if network is not None:
         weights = [points[:, where].reshape(-1, *shape) for where, shape in objective.slices()]
-        differences = [
-            np.swapaxes(b, 1, 2) @ b - a @ np.swapaxes(a, 1, 2) for a, b in itertools.pairwise(weights)
-        ]
+        differences = [np.swapaxes(b, 1, 2) @ b - a @ np.swapaxes(a, 1, 2) for a, b in itertools.pairwise(weights)]
         if network.linear:
             end_to_end = weights[0]
             for w in weights[1:]:

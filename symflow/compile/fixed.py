@@ -15,6 +15,8 @@ import gmpy2
 import numpy as np
 from gmpy2 import mpz
 
+from symflow.errors import ComputationError
+
 Coefficients = list[Any]
 """Coefficients c_0, ..., c_k of one truncated series, in fixed point."""
 
@@ -86,6 +88,47 @@ class FixedSeries:
         """The coefficient of s^(order+1) of the integral, from that of s^order of the derivative with respect to t."""
         scaled = coefficient << tau if tau >= 0 else coefficient >> -tau
         return scaled // (order + 1)
+
+    def function(self, name: str, exponent: Fraction | None, x: Coefficients, known: tuple[Coefficients, ...]) -> Any:
+        """The next coefficient of y = u(x), from those of x and the earlier ones of y (and of sine's or cosine's mate).
+
+        k y_k = sum j x_j y_{k-j} for exp;  k y_k = +-sum j x_j mate_{k-j} for sin and cos;
+        y_k x_0 = x_k - (1/k) sum_{j<k} j y_j x_{k-j} for log;
+        k x_0 y_k = sum_{j>=1} (e j - (k - j)) x_j y_{k-j} for x^e.
+
+        Raises:
+            ComputationError: log or a power outside its domain.
+        """
+        y = known[0]
+        k = len(y)
+        if k == 0:
+            return self._value(name, exponent, x[0])
+        if name in ("exp", "sin", "cos"):
+            mate = known[-1]
+            total = sum(j * x[j] * mate[k - j] for j in range(1, k + 1))
+            return ((-total if name == "cos" else total) >> self.bits) // k
+        if name == "log":
+            total = sum(j * y[j] * x[k - j] for j in range(1, k))
+            return ((x[k] << self.bits) - total // k) // x[0]
+        assert exponent is not None
+        p, q = exponent.numerator, exponent.denominator
+        total = sum(((p + q) * j - q * k) * x[j] * y[k - j] for j in range(1, k + 1))
+        return total // (q * k * x[0])
+
+    def _value(self, name: str, exponent: Fraction | None, x: Any) -> mpz:
+        from mpmath import mp, workprec
+
+        integer = exponent is not None and exponent.denominator == 1
+        if ((name == "log" or (exponent is not None and not integer)) and x <= 0) or (exponent is not None and x == 0):
+            raise ComputationError(
+                f"{name if exponent is None else f'the power {exponent}'} of {float(to_mpf(x, self.bits)):.6g} has no "
+                "Taylor series; the flow leaves the domain of the objective, choose a shorter horizon"
+            )
+        with workprec(self.bits + 32):
+            number = to_mpf(x, self.bits)
+            if exponent is None:
+                return from_mpf(getattr(mp, name)(number), self.bits)
+            return from_mpf(number ** (mp.mpf(exponent.numerator) / exponent.denominator), self.bits)
 
     def horner(self, coefficients: Coefficients, s: Any) -> Any:
         """The value at s (fixed point)."""

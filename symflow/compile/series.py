@@ -35,6 +35,7 @@ class SeriesArithmetic(Protocol):
     ) -> Any: ...
     def combine(self, terms: Sequence[tuple[int, list[Any]]], denominator: int) -> Any: ...
     def integrate(self, coefficient: Any, order: int, tau: int) -> Any: ...
+    def function(self, name: str, exponent: Fraction | None, x: list[Any], known: tuple[list[Any], ...]) -> Any: ...
     def horner(self, coefficients: list[Any], s: Any) -> Any: ...
 
 
@@ -59,21 +60,38 @@ class _Sum:
 
 
 @dataclass(frozen=True)
+class _Function:
+    """u(x) for an elementwise function; `known` are the series its recurrence uses (u(x) itself first)."""
+
+    out: list[Any]
+    name: str
+    exponent: Fraction | None
+    x: list[Any]
+    known: tuple[list[Any], ...]
+
+
+_Step = _Product | _Sum | _Function
+
+
+@dataclass(frozen=True)
 class Recurrence:
     """The compiled recurrences of a vector field in one smooth region.
 
     Attributes:
         state: coefficient lists of the state entries, in order.
         field: the entries of the field, in the same order.
-        switching: for each gate the entries of its pre-activation; None where it is inert (zero by structure).
+        monitors: the entries of the program's further outputs.
+        switching: for each gate of the objective the entries of its pre-activation; None where it is inert (zero by
+            structure).
         steps: the operations of one order.
         arithmetic: the numbers used.
     """
 
     state: list[list[Any]]
     field: list[Entry]
+    monitors: list[Entry]
     switching: list[list[Entry]]
-    steps: list[_Product | _Sum]
+    steps: list[_Step]
     arithmetic: SeriesArithmetic
 
     def expand(self, values: Sequence[Any], order: int, tau: int) -> None:
@@ -86,6 +104,9 @@ class Recurrence:
         field = self.field
         for k in range(order + 1):
             for step in self.steps:
+                if isinstance(step, _Function):
+                    step.out.append(a.function(step.name, step.exponent, step.x, step.known))
+                    continue
                 if isinstance(step, _Product):
                     value = a.convolve(step.pairs, step.scaled)
                 else:
@@ -107,7 +128,43 @@ class Recurrence:
 class _Compiler:
     def __init__(self, arithmetic: SeriesArithmetic) -> None:
         self.arithmetic = arithmetic
-        self.steps: list[_Product | _Sum] = []
+        self.steps: list[_Step] = []
+        self.functions: dict[tuple[str, Fraction | None, int], list[Any]] = {}
+
+    def function(self, name: str, exponent: Fraction | None, entry: Entry) -> Entry:
+        """u(entry)."""
+        if entry is None or isinstance(entry, Fraction):
+            rational = self._rational_value(name, exponent, entry or Fraction(0))
+            if rational is not None:
+                return rational or None
+            x: list[Any] = []
+            self.steps.append(_Sum(x, [], 1, self.arithmetic.lift(entry or Fraction(0))))
+        else:
+            x = entry
+        key = (name, exponent, id(x))
+        if key in self.functions:
+            return self.functions[key]
+        out: list[Any] = []
+        self.functions[key] = out
+        if name in ("sin", "cos"):
+            partner = "cos" if name == "sin" else "sin"
+            other: list[Any] = []
+            self.functions[partner, None, id(x)] = other
+            # The recurrences of sine and cosine use one another's earlier coefficients.
+            self.steps.append(_Function(out, name, None, x, (out, other)))
+            self.steps.append(_Function(other, partner, None, x, (other, out)))
+        else:
+            self.steps.append(_Function(out, name, exponent, x, (out,)))
+        return out
+
+    @staticmethod
+    def _rational_value(name: str, exponent: Fraction | None, q: Fraction) -> Fraction | None:
+        """u(q) where it is rational for sure."""
+        if q == 0 and name in ("exp", "cos", "sin"):
+            return Fraction(name != "sin")
+        if name == "power" and exponent is not None and exponent.denominator == 1 and (q or exponent > 0):
+            return q**exponent.numerator
+        return None
 
     def product(self, terms: list[tuple[Entry, Entry]]) -> Entry:
         """sum over the terms of x y."""
@@ -232,13 +289,13 @@ def compile_recurrence(
         elif isinstance(x, Gate):
             entries[x] = [q or None for q in gates[x].reshape(-1)]
         elif isinstance(x, Map):
-            raise TypeError(f"the function {x.function!r} has no power-series recurrence yet; the losses so far are "
-                            "polynomial")  # fmt: skip
+            entries[x] = [compiler.function(x.function, x.exponent, e) for e in entries[x.x]]
         else:
             raise TypeError(f"no recurrence for {type(x).__name__}")
     outputs = [e for x in field.program.outputs.values() for e in entries[x]]
-    switching = [entries[g.z] for g in field.gates]
-    return Recurrence(state, outputs, switching, compiler.steps, arithmetic)
+    count = len(state)
+    switching = [entries.get(g.z, []) for g in field.objective.gates]
+    return Recurrence(state, outputs[:count], outputs[count:], switching, compiler.steps, arithmetic)
 
 
 def _add(compiler: _Compiler, x: Add, entries: Mapping[Node, list[Entry]], position: int) -> Entry:

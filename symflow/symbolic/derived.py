@@ -89,7 +89,7 @@ def loss(objective: Objective) -> Derived:
     return Derived("loss", objective, objective.program, "scalar")
 
 
-def _directions(objective: Objective, letter: str = "Delta", latex: str = r"\Delta") -> tuple[Input, ...]:
+def parameter_directions(objective: Objective, letter: str = "Delta", latex: str = r"\Delta") -> tuple[Input, ...]:
     """One direction input per parameter array."""
     return tuple(
         Input(f"{letter}_{w.name}", w.axes, "direction", f"{latex}_{{{_index(w)}}}") for w in objective.parameters
@@ -102,7 +102,7 @@ def _index(w: Input) -> str:
 
 def gradient_nodes(objective: Objective) -> tuple[dict[Input, Node], dict[Node, str]]:
     """The gradient with respect to every parameter array, and LaTeX names of the adjoints on the way."""
-    directions = _directions(objective)
+    directions = parameter_directions(objective)
     loss_node = objective.loss
     dot = jvp([loss_node], dict(zip(objective.parameters, directions, strict=True)))
     adjoint = transpose(dot[loss_node], directions, Const(Fraction(1), ()))
@@ -141,7 +141,7 @@ def directional_derivative(objective: Objective, order: int) -> Derived:
     """
     if order < 0:
         raise ValueError(f"the order of a derivative is at least 0, got {order}")
-    directions = _directions(objective)
+    directions = parameter_directions(objective)
     tangents: Mapping[Node, Node] = dict(zip(objective.parameters, directions, strict=True))
     node, names = objective.loss, dict(objective.program.names)
     for _ in range(order):
@@ -159,7 +159,7 @@ def directional_derivative(objective: Objective, order: int) -> Derived:
 def hessian_vector_product(objective: Objective) -> Derived:
     """The product H D of the Hessian with a direction; a program of O(depth)."""
     g, names = gradient_nodes(objective)
-    directions = _directions(objective)
+    directions = parameter_directions(objective)
     dot = jvp(g.values(), dict(zip(objective.parameters, directions, strict=True)))
     outputs = {f"h_{w.name}": dot[g[w]] for w in objective.parameters}
     program = Program((*objective.program.inputs, *directions), outputs, names)

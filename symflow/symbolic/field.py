@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from symflow.symbolic.derived import gradient_nodes
 from symflow.symbolic.differentiate import jvp
-from symflow.symbolic.nodes import Gate, Input, Node, add, scale
+from symflow.symbolic.nodes import Input, Node, add, scale
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import Program
 
@@ -20,23 +20,20 @@ class VectorField:
         program: one output per state input, in order.
         state: the state inputs.
         objective: supplies the data and, through its gates, the kinks.
+        slides: whether it is gradient flow itself, so that it can be held on kinks.
     """
 
     program: Program
     state: tuple[Input, ...]
     objective: Objective
-
-    @property
-    def gates(self) -> tuple[Gate, ...]:
-        """The gates on which the field depends, upstream first."""
-        return tuple(x for x in self.program.nodes if isinstance(x, Gate))
+    slides: bool = False
 
 
 def gradient_flow_field(objective: Objective) -> VectorField:
     """theta' = -grad f(theta)."""
     g, _ = gradient_nodes(objective)
     outputs = {w.name: scale(-1, g[w]) for w in objective.parameters}
-    return VectorField(Program(objective.program.inputs, outputs), objective.parameters, objective)
+    return VectorField(Program(objective.program.inputs, outputs), objective.parameters, objective, slides=True)
 
 
 def leading_order_field(objective: Objective) -> VectorField:

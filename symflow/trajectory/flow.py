@@ -163,7 +163,7 @@ def _disagreement(first: Trajectory, second: Trajectory) -> KinkError | None:
     """Why a result is refused whose sequence of events depends on the precision."""
 
     def sequence(t: Trajectory) -> list[tuple[Any, ...]]:
-        return [(e.kind, e.sample, e.layer, e.unit, e.gate_after) for e in t.events]
+        return [(e.kind, e.sample, e.layer, e.unit) for e in t.events]
 
     a, b = sequence(first), sequence(second)
     if a == b:

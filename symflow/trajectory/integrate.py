@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, log2
 from typing import Any
 
-import numpy as np
 from gmpy2 import mpz
 
 from symflow.compile.fixed import FixedSeries, from_fraction, to_mpf
-from symflow.compile.series import Recurrence, compile_recurrence
+from symflow.compile.series import compile_recurrence
 from symflow.errors import FlowStopped, KinkError
 from symflow.symbolic.field import VectorField
-from symflow.symbolic.nodes import Gate
-from symflow.trajectory.kinks import Kink, Undecided, inert, initial_gates, kink_of, resolve, with_gates
+from symflow.symbolic.objective import Objective
+from symflow.trajectory.kinks import (
+    Point,
+    Position,
+    Region,
+    Undecided,
+    initial_gates,
+    kink_at,
+    live_entries,
+    settle,
+    sliding_values,
+    value_of,
+)
 from symflow.trajectory.roots import Root, Unresolved, excludes_zero, first_zero
 from symflow.trajectory.taylor import log2_abs, log2_step, taylor_order
 from symflow.trajectory.trajectory import Event, Segment
@@ -60,25 +70,23 @@ class Run:
 
 
 class _Integrator:
-    """The state of a run: time, values, gates and what has been computed.
+    """The state of a run: time, values, region and what has been computed.
 
     Time is kept in fixed point with `clock` bits, so many that a step's variable s = t / 2^tau loses none of its own.
     """
 
-    def __init__(self, field: VectorField, state: Sequence[Fraction], precision: Precision) -> None:
-        self.field, self.precision = field, precision
+    def __init__(self, base: VectorField, state: Sequence[Fraction], precision: Precision) -> None:
+        self.base, self.precision = base, precision
         self.arithmetic = FixedSeries(precision.bits)
         self.noise = int(from_fraction(Fraction(1, 10**precision.noise_digits), precision.bits))
         self.values: list[Any] = [self.arithmetic.lift(Fraction(q)) for q in state]
         self.time: Any = mpz(0)
         self.segments: list[Segment] = []
         self.events: list[Event] = []
-        self.at_kink: set[tuple[int, int]] = set()
         self.tau = 0
         self.clock = precision.bits
-        gates, self.initial_zeros = initial_gates(field, state[: field.objective.parameter_count])
-        self.gates: dict[Gate, np.ndarray] = gates
-        self.recurrence = compile_recurrence(field, gates, self.arithmetic)
+        gates, self.initial_zeros = initial_gates(base, state[: base.objective.parameter_count])
+        self.region = Region(gates, (), compile_recurrence(base, gates, self.arithmetic))
 
     def result(self) -> Run:
         """What has been computed; a segment of no length where that is only the initial point."""
@@ -91,9 +99,9 @@ class _Integrator:
         return to_mpf(self.time, self.clock)
 
     def stop(self, undecided: Undecided) -> KinkError:
-        """The typed error for a kink that is no transversal crossing."""
+        """The typed error for a kink where the flow cannot be decided."""
         time = self.now
-        k = undecided.kink
+        k = kink_at(self.base.objective, undecided.position)
         return KinkError(
             f"the flow stops at t = {float(time):.10g} on a kink ({k}): {undecided.explanation} ({undecided.cause}); "
             "choose a horizon before that time, or another initial point",
@@ -104,82 +112,73 @@ class _Integrator:
             unit=k.unit,
         )
 
-    def settle(self, kinks: list[Kink], *, crossing: bool) -> None:
-        """Sets the gates at a point where some pre-activations vanish, and compiles the field beyond it."""
-        outcome = resolve(self.field, self.gates, kinks, self.values, self.arithmetic, 1000 * self.noise)
+    def settle(self, zeros: list[Position], *, start: bool) -> None:
+        """Goes on from a point where some pre-activations vanish, and records what changes."""
+        before = self.region
+        point = Point(self.values, self.arithmetic, self.noise, self.tau)
+        outcome = settle(self.base, before.gates, zeros, point)
         if isinstance(outcome, Undecided):
             raise self.stop(outcome)
-        before_inert = inert(self.recurrence)
-        new = with_gates(self.field, self.gates, outcome)
-        time = self.now
-        for kink, after in outcome.items():
-            before = self.gates[self.field.gates[kink.gate]].reshape(-1)[kink.entry]
-            if crossing and before == after:
-                raise self.stop(Undecided("tangency", kink, "the pre-activation returns to the side it came from"))
-            if crossing:
-                self.events.append(Event(time, "crossing", kink.sample, kink.layer, kink.unit, before, after))
-        self.gates = new
-        self.recurrence = compile_recurrence(self.field, new, self.arithmetic)
-        revived = before_inert - inert(self.recurrence)
-        if revived:
-            gate, entry = min(revived)
-            raise self.stop(
-                Undecided("revival", kink_of(self.field, gate, entry), "an inert gate revives as its upstream does")
-            )
-        self.at_kink = {(k.gate, k.entry) for k in kinks}
+        self.region = outcome
+        self.events += _changes(self.base.objective, before, outcome, point, self.now, start)
 
-    def first_event(self, recurrence: Recurrence, s_end: Any) -> tuple[Any, list[Kink] | Undecided] | None:
-        """The earliest zero of any live pre-activation on [0, s_end]: where, and all kinks that vanish there.
+    def first_event(self, s_end: Any) -> tuple[Any, list[Position] | Undecided] | None:
+        """The earliest zero of a pre-activation or of a sliding gate's monitors on [0, s_end].
 
-        In place of the kinks stands why a zero that comes first cannot be resolved.
+        Returns:
+            Where it is and all gates at their kink there (sliding ones included), or why it cannot be resolved; None
+            if there is none.
 
         Raises:
             KinkError: a gate contradicts its pre-activation.
         """
-        bits = self.precision.bits
+        bits, region, objective = self.precision.bits, self.region, self.base.objective
+        held = region.at_zero
+        watched: list[tuple[Position, list[Any], bool]] = []
+        for a, z in live_entries(region.recurrence):
+            if a in region.parked and max(map(abs, z)) > 4 * self.noise:
+                raise self.stop(Undecided("precision", a, "a pre-activation at rest moves by more than the noise"))
+            if a not in held:
+                positive = value_of(objective, region.gates, a) == objective.gates[a[0]].alpha
+                watched.append((a, z[region.resting.get(a, 0) :], positive))
+        count = len(watched)
+        for i, monitor in enumerate(region.recurrence.monitors):
+            if isinstance(monitor, list):
+                watched.append((region.ties[i // 2].first, monitor[region.resting_monitors.get(i, 0) :], True))
         powers: list[Any] | None = None
-        earliest: tuple[Any, Kink, Root | Unresolved] | None = None
-        scaled_live: list[tuple[Kink, list[Any]]] = []
-        for gate, entries in enumerate(recurrence.switching):
-            node = self.field.gates[gate]
-            flags = self.gates[node].reshape(-1)
-            for entry, z in enumerate(entries):
-                if not isinstance(z, list):
-                    continue
-                resting = (gate, entry) in self.at_kink
-                coefficients = z[1:] if resting else z
-                kink: Kink | None = None
-                if coefficients[0] == 0 or (coefficients[0] > 0) != (flags[entry] == node.alpha):
-                    kink = kink_of(self.field, gate, entry)
-                    raise self.stop(Undecided("precision", kink, "the pre-activation is lost in the rounding noise"))
-                if excludes_zero(coefficients, self.noise):
-                    continue
-                kink = kink_of(self.field, gate, entry)
-                if powers is None:
-                    powers = [mpz(1) << bits]
-                    for _ in range(self.precision.order + 1):
-                        powers.append((powers[-1] * s_end) >> bits)
-                scaled = [(c * p) >> bits for c, p in zip(coefficients, powers, strict=False)]
-                scaled_live.append((kink, scaled))
-                zero = first_zero(scaled, bits, self.noise)
-                if zero is None:
-                    continue
-                position = zero.position if isinstance(zero, Root) else (mpz(int(zero.lo * 2**53)) << bits) >> 53
-                if earliest is None or position < earliest[0]:
-                    earliest = (position, kink, zero)
+        earliest: tuple[Any, Position, Root | Unresolved] | None = None
+        near: list[tuple[Position, list[Any]]] = []
+        for number, (a, coefficients, positive) in enumerate(watched):
+            if coefficients[0] == 0 or (coefficients[0] > 0) != positive:
+                raise self.stop(Undecided("precision", a, "the pre-activation is lost in the rounding noise"))
+            if excludes_zero(coefficients, self.noise):
+                continue
+            if powers is None:
+                powers = [mpz(1) << bits]
+                for _ in range(self.precision.order + 1):
+                    powers.append((powers[-1] * s_end) >> bits)
+            scaled = [(c * p) >> bits for c, p in zip(coefficients, powers, strict=False)]
+            if number < count:
+                near.append((a, scaled))
+            zero = first_zero(scaled, bits, self.noise)
+            if zero is None:
+                continue
+            position = zero.position if isinstance(zero, Root) else (mpz(int(zero.lo * 2**53)) << bits) >> 53
+            if earliest is None or position < earliest[0]:
+                earliest = (position, a, zero)
         if earliest is None:
             return None
-        position, kink, zero = earliest
+        position, a, zero = earliest
         where = (position * s_end) >> bits
         if isinstance(zero, Unresolved):
-            return where, Undecided("tangency", kink, zero.reason)
-        together = [k for k, c in scaled_live if abs(self.arithmetic.horner(c, position)) <= 4 * self.noise]
-        return where, sorted({*together, kink})
+            return where, Undecided("tangency", a, zero.reason)
+        together = {b for b, c in near if abs(self.arithmetic.horner(c, position)) <= 4 * self.noise}
+        return where, sorted({*together, a, *held})
 
     def step(self, horizon: Any) -> None:
         """Advances by one Taylor step, at most to the horizon or to the next event."""
         p = self.precision
-        recurrence = self.recurrence
+        recurrence = self.region.recurrence
         unit_tolerance = p.bits - p.tolerance_digits * LOG2_10
         while True:
             shift = self.tau + self.clock - p.bits
@@ -198,18 +197,18 @@ class _Integrator:
         limit = (horizon - self.time) >> shift
         final = limit <= s
         s = min(s, limit)
-        event = self.first_event(recurrence, s) if recurrence.switching else None
+        event = self.first_event(s) if recurrence.switching else None
         if event is not None:
             s, final = event[0], False
         start, self.time = self.time, horizon if final else self.time + (s << shift)
         self.segments.append(Segment(start, self.time, self.tau, tuple(list(c) for c in recurrence.state)))
         self.values = [self.arithmetic.horner(c, s) for c in recurrence.state]
-        self.at_kink = set()
+        self.region = replace(self.region, resting={}, resting_monitors={})
         self.tau += max(-8, min(8, ceil(estimate))) if estimate != float("inf") else 8
         if event is not None:
             if isinstance(event[1], Undecided):
                 raise self.stop(event[1])
-            self.settle(event[1], crossing=True)
+            self.settle(event[1], start=False)
 
     def start(self, horizon: Fraction) -> Any:
         """Settles the gates whose kink theta0 lies on; chooses the first time scale and the clock.
@@ -220,19 +219,51 @@ class _Integrator:
         Raises:
             KinkError: theta0 lies on a kink, and not transversally.
         """
-        dead = inert(self.recurrence)
-        live = [k for k in self.initial_zeros if (k.gate, k.entry) not in dead]
-        if live:
-            self.settle(live, crossing=False)
+        zeros = [a for a in self.initial_zeros if self.region.pre_activation(a) is not None]
+        if zeros:
+            self.settle(zeros, start=True)
         order = 8
-        self.recurrence.expand(self.values, order, 0)
-        largest = [max(log2_abs(c[k]) for c in self.recurrence.state) for k in (0, order)]
+        self.region.recurrence.expand(self.values, order, 0)
+        largest = [max(log2_abs(c[k]) for c in self.region.recurrence.state) for k in (0, order)]
         scale = max(largest[0], float(self.precision.bits))
         if largest[1] > float("-inf"):
             self.tau = min(60, ceil((scale - largest[1]) / order - 2))
         brief = horizon.denominator.bit_length() - horizon.numerator.bit_length() + 1
         self.clock += max(0, -self.tau, brief) + CLOCK_GUARD
         return from_fraction(horizon, self.clock)
+
+
+def _changes(objective: Objective, before: Region, after: Region, point: Point, time: Any, start: bool) -> list[Event]:
+    """The events that lead from one region to the next; at the start only what begins to slide."""
+    standing = sliding_values(objective, after, point) if after.ties else {}
+    events: list[Event] = []
+    held, holds = set(before.sliding), set(after.sliding)
+    for gate, node in enumerate(objective.gates):
+        for entry in range(before.gates[node].size):
+            a = (gate, entry)
+            was, now = value_of(objective, before.gates, a), value_of(objective, after.gates, a)
+            alive, lives = before.pre_activation(a) is not None, after.pre_activation(a) is not None
+            old: Any = None if a in held or not alive else was
+            new: Any = standing[a] if a in holds else (now if lives else None)
+            if a in holds and a in held:
+                continue
+            if a in holds:
+                kind = "sliding"
+            elif start:
+                continue
+            elif a in held:
+                kind = "leaving"
+            elif lives and not alive:
+                kind = "revival"
+            elif alive and not lives:
+                kind = "inert"
+            elif lives and was != now:
+                kind = "crossing"
+            else:
+                continue
+            k = kink_at(objective, a)
+            events.append(Event(time, kind, k.sample, k.layer, k.unit, old, new))
+    return events
 
 
 def integrate(

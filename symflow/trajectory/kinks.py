@@ -1,43 +1,56 @@
-"""Kinks of (leaky) ReLU flows: which gates are on, when one reaches its kink, and whether the flow crosses it.
+"""Kinks of (leaky) ReLU flows: where pre-activations vanish, on which side or surface the flow goes on.
 
-A gate opens or closes where its pre-activation z vanishes.  The flow *crosses* when z moves in the same direction
-under the fields of both sides; for several zeros at once, under the fields of all combinations of gate values (the
-velocities are multi-affine in the gates, so the corners decide).  Everything else -- sliding, repulsion, the revival
-of inert gates, tangency -- is reported as a typed stop, never guessed.
+At such a point every independent gate may go on to be on, to be off, or to slide (its pre-activation stays zero).  All
+combinations are tried; one is *consistent* if the field it defines moves every pre-activation to the side assumed for
+it, and if sliding gates lie strictly between their two slopes.  The sign of a pre-activation beyond the point is that
+of its first significant Taylor coefficient.  Exactly one consistent combination decides; none or several are reported
+as a typed stop, never guessed.  Gates that vanish on one surface (parallel samples, a width-1 layer before) count as
+one; deeper gates that live and die with an upstream unit follow it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from symflow.compile.interpret import interpret
 from symflow.compile.objects import EXACT
-from symflow.compile.series import Recurrence, SeriesArithmetic, compile_recurrence
+from symflow.compile.series import Entry, Recurrence, SeriesArithmetic, compile_recurrence
+from symflow.errors import ComputationError
 from symflow.symbolic.field import VectorField
 from symflow.symbolic.nodes import Gate
+from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import Program
+from symflow.symbolic.sliding import TiedGate, gram_field, sliding_field
 
-MAX_SIMULTANEOUS = 6
-"""Most gates at their kink at once whose 2^m combinations are tried."""
+MAX_SIMULTANEOUS = 4
+"""Most independent gates at their kink at once whose 3^m combinations are tried."""
+LOOKAHEAD = 4
+"""Taylor coefficients that are looked at for the side to which a pre-activation moves."""
+PROBES = 8
+"""How often the gates that follow an upstream unit are corrected before giving up."""
+
+REST = 64
+"""Coefficients of at most this many units in the last place count as a pre-activation that does not move."""
 
 Gates = Mapping[Gate, np.ndarray]
+Position = tuple[int, int]
+"""A gate: index of the gate node in the objective, flat entry (unit, sample) in it."""
+Side = Literal["on", "off", "slide"]
 
 
 @dataclass(frozen=True, order=True)
 class Kink:
-    """One gate: `layer` counted from 1, `unit` and `sample` from 0; `gate` and `entry` locate it in the program."""
+    """One gate: `layer` counted from 1, `unit` and `sample` from 0."""
 
     layer: int
     unit: int
     sample: int
-    gate: int
-    entry: int
 
     def __str__(self) -> str:
         return f"sample {self.sample}, layer {self.layer}, unit {self.unit}"
@@ -45,25 +58,84 @@ class Kink:
 
 @dataclass(frozen=True)
 class Undecided:
-    """Why a flow stops at a kink."""
+    """Why a flow stops at a kink; `cause` is "repelling", "tangency", "coincident", "sliding" or "precision"."""
 
     cause: str
-    kink: Kink
+    position: Position
     explanation: str
 
 
-def kink_of(field: VectorField, gate: int, entry: int) -> Kink:
-    """The kink at a flat position of a gate's pre-activation (axes: unit, sample)."""
-    node = field.gates[gate]
-    layer = field.objective.gates.index(node) + 1
-    samples = int(node.axes[1].size)
-    return Kink(layer, entry // samples, entry % samples, gate, entry)
+@dataclass(frozen=True)
+class Region:
+    """A smooth region, or a stratum of kinks: where one set of recurrences holds.
+
+    Attributes:
+        gates: the value of every gate (sliding ones are cut to 0).
+        ties: the gates that slide.
+        recurrence: the compiled field.
+        parked: gates whose pre-activation has come to rest at zero: nothing moves it while the region lasts, so that
+            its gate does not matter.
+        resting: for gates that start on their kink, how many leading coefficients of the pre-activation vanish.
+        resting_monitors: the same for the monitors of sliding gates.
+    """
+
+    gates: Gates
+    ties: tuple[TiedGate, ...]
+    recurrence: Recurrence
+    parked: frozenset[Position] = frozenset()
+    resting: Mapping[Position, int] = field(default_factory=dict)
+    resting_monitors: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def sliding(self) -> tuple[Position, ...]:
+        """All gates that slide."""
+        return tuple(a for tie in self.ties for a in tie.members)
+
+    @property
+    def at_zero(self) -> frozenset[Position]:
+        """All gates whose pre-activation stays zero while the region lasts."""
+        return self.parked.union(self.sliding)
+
+    def pre_activation(self, a: Position) -> Entry:
+        """The entry of a gate's pre-activation; None where it is inert."""
+        return self.recurrence.switching[a[0]][a[1]]
 
 
-def initial_gates(field: VectorField, theta0: Sequence[Fraction]) -> tuple[dict[Gate, np.ndarray], list[Kink]]:
+@dataclass(frozen=True)
+class Point:
+    """Where the flow stands, and the numbers to decide with.
+
+    Attributes:
+        values: the state, fixed point.
+        arithmetic: the numbers.
+        noise: what is not larger counts as zero.
+        tau: Taylor coefficients are taken in s = t / 2^tau.
+    """
+
+    values: Sequence[Any]
+    arithmetic: SeriesArithmetic
+    noise: int
+    tau: int
+
+    def is_zero(self, entry: Entry) -> bool:
+        """Whether a live entry vanishes at the point (its recurrence has been expanded there)."""
+        return isinstance(entry, list) and abs(entry[0]) <= 4 * self.noise
+
+    def leading(self, entry: list[Any], start: int) -> int | None:
+        """The first significant coefficient from `start` on; None if there is none to look at."""
+        return next((k for k in range(start, len(entry)) if abs(entry[k]) > 1000 * self.noise), None)
+
+
+def kink_at(objective: Objective, a: Position) -> Kink:
+    """Layer, unit and sample of a gate (its axes: unit, sample)."""
+    samples = int(objective.gates[a[0]].axes[1].size)
+    return Kink(a[0] + 1, a[1] // samples, a[1] % samples)
+
+
+def initial_gates(base: VectorField, theta0: Sequence[Fraction]) -> tuple[dict[Gate, np.ndarray], list[Position]]:
     """The gates at theta0 in exact arithmetic, and those exactly at their kink there (set to alpha for now)."""
-    gates = field.gates
-    objective = field.objective
+    objective = base.objective
+    gates = objective.gates
     if not gates:
         return {}, []
     program = Program(objective.program.inputs, {str(i): g.z for i, g in enumerate(gates)})
@@ -72,84 +144,221 @@ def initial_gates(field: VectorField, theta0: Sequence[Fraction]) -> tuple[dict[
     values = dict(objective.data)
     for w, (where, shape) in zip(objective.parameters, objective.slices(), strict=True):
         values[w] = flat[where].reshape(shape)
-    signs = interpret(program, values, EXACT)
+    exact = interpret(program, values, EXACT)
     result: dict[Gate, np.ndarray] = {}
-    kinks: list[Kink] = []
+    zeros: list[Position] = []
     for i, g in enumerate(gates):
-        z = signs[str(i)]
+        z = exact[str(i)]
         result[g] = EXACT.gate(z, g.alpha, g.alpha_bar)
-        kinks += [kink_of(field, i, e) for e, v in enumerate(z.reshape(-1)) if v == 0]
-    return result, kinks
+        zeros += [(i, e) for e, v in enumerate(z.reshape(-1)) if v == 0]
+    return result, zeros
 
 
-def with_gates(field: VectorField, gates: Gates, values: Mapping[Kink, Fraction]) -> dict[Gate, np.ndarray]:
+def value_of(objective: Objective, gates: Gates, a: Position) -> Fraction:
+    """The value of one gate."""
+    value: Fraction = gates[objective.gates[a[0]]].reshape(-1)[a[1]]
+    return value
+
+
+def with_values(objective: Objective, gates: Gates, values: Mapping[Position, Fraction]) -> dict[Gate, np.ndarray]:
     """The gates with some of them changed."""
     result = {g: a.copy() for g, a in gates.items()}
-    for kink, value in values.items():
-        result[field.gates[kink.gate]].reshape(-1)[kink.entry] = value
+    for a, value in values.items():
+        result[objective.gates[a[0]]].reshape(-1)[a[1]] = value
     return result
 
 
-def inert(recurrence: Recurrence) -> set[tuple[int, int]]:
-    """The gates (gate, entry) whose pre-activation is zero by structure: they never act."""
-    return {(i, e) for i, entries in enumerate(recurrence.switching) for e, z in enumerate(entries) if z is None}
+def slope(objective: Objective, a: Position, positive: bool) -> Fraction:
+    """sigma' of a gate on one side."""
+    g = objective.gates[a[0]]
+    return g.alpha if positive else g.alpha_bar
 
 
-def velocities(recurrence: Recurrence, values: Sequence[Any], kinks: Sequence[Kink]) -> list[Any]:
-    """dz/dt of some pre-activations at a point; None for an inert one."""
-    recurrence.expand(values, 1, 0)
-    result = []
-    for k in kinks:
-        z = recurrence.switching[k.gate][k.entry]
-        result.append(None if z is None else z[1] if isinstance(z, list) else 0)
-    return result
+def live_entries(recurrence: Recurrence) -> list[tuple[Position, list[Any]]]:
+    """The pre-activations that are computed, that is, not zero or constant by structure."""
+    return [
+        ((i, e), z)
+        for i, entries in enumerate(recurrence.switching)
+        for e, z in enumerate(entries)
+        if isinstance(z, list)
+    ]
 
 
-def resolve(
-    field: VectorField,
-    gates: Gates,
-    kinks: Sequence[Kink],
-    values: Sequence[Any],
-    arithmetic: SeriesArithmetic,
-    threshold: int,
-) -> dict[Kink, Fraction] | Undecided:
-    """Decides the gates of all pre-activations that vanish at a point.
+def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Point) -> Region | Undecided:
+    """Decides how the flow goes on from a point where some pre-activations vanish.
 
     Args:
-        field: the flow.
-        gates: all gate values; those of `kinks` are ignored.
-        kinks: the pre-activations that vanish here.
-        values: the state, fixed point.
-        arithmetic: the numbers.
-        threshold: velocities up to this size (fixed point) count as undecided.
+        base: the flow in smooth regions.
+        gates: all gate values; those of `zeros` are reconsidered.
+        zeros: the gates whose pre-activation vanishes here (sliding ones included).
+        point: where.
 
     Returns:
-        The gate values after a transversal crossing, or why it is none.
+        The region or stratum beyond the point, or why it cannot be decided.
     """
-    if len(kinks) > MAX_SIMULTANEOUS:
-        return Undecided("coincident", kinks[0], f"{len(kinks)} gates reach their kink at once")
-    sides = [(field.gates[k.gate].alpha, field.gates[k.gate].alpha_bar) for k in kinks]
-    seen: list[list[Any]] = []
-    for corner in product(*sides):
-        trial = with_gates(field, gates, dict(zip(kinks, corner, strict=True)))
-        recurrence = compile_recurrence(field, trial, arithmetic)
-        seen.append(velocities(recurrence, values, kinks))
-    decided: dict[Kink, Fraction] = {}
-    for position, kink in enumerate(kinks):
-        speeds = [corner[position] for corner in seen]
-        on, off = sides[position]
-        if any(v is None for v in speeds):
-            return Undecided("revival", kink, "an upstream unit dies or revives at the same time")
-        if any(abs(v) <= threshold for v in speeds):
-            return Undecided("tangency", kink, "the pre-activation vanishes together with its velocity")
-        if all(v > 0 for v in speeds):
-            decided[kink] = on
-        elif all(v < 0 for v in speeds):
-            decided[kink] = off
-        elif len(kinks) > 1:
-            return Undecided("coincident", kink, f"{len(kinks)} gates reach their kink at once and do not all cross")
-        elif speeds[0] < 0:
-            return Undecided("sliding", kink, "the flow is pushed onto the kink from both sides and slides along it")
+    objective = base.objective
+    cut = with_values(objective, gates, dict.fromkeys(zeros, Fraction(0)))
+    recurrence = compile_recurrence(base, cut, point.arithmetic)
+    independent = [a for a in zeros if recurrence.switching[a[0]][a[1]] is not None]
+    ties = _ties(objective, cut, independent, point)
+    if isinstance(ties, Undecided):
+        return ties
+    if len(ties) > MAX_SIMULTANEOUS:
+        return Undecided("coincident", independent[0], f"{len(ties)} independent gates reach their kink at once")
+    choices: tuple[Side, ...] = ("on", "off", "slide") if base.slides else ("on", "off")
+    consistent: list[Region] = []
+    for sides in product(choices, repeat=len(ties)):
+        if len(ties) == 1 and sides == ("slide",) and consistent:
+            break  # a surface that the flow can leave does not attract it from both sides
+        outcome = _try(base, cut, ties, sides, point)
+        if isinstance(outcome, Undecided):
+            return outcome
+        if outcome is not None and not any(_same_flow(objective, outcome, other) for other in consistent):
+            consistent.append(outcome)
+    if len(consistent) == 1:
+        return consistent[0]
+    if consistent:
+        return Undecided("repelling", independent[0], "the flow can go on in more than one way")
+    if not base.slides:
+        return Undecided("sliding", independent[0], "the flow slides along the kink")
+    return Undecided("coincident", independent[0], f"no continuation of {len(zeros)} gates at their kink is consistent")
+
+
+def _same_flow(objective: Objective, a: Region, b: Region) -> bool:
+    """Whether two regions differ only in gates that do not matter."""
+    if a.parked != b.parked or a.ties != b.ties:
+        return False
+    indifferent = dict.fromkeys(a.parked, Fraction(0))
+    first, second = with_values(objective, a.gates, indifferent), with_values(objective, b.gates, indifferent)
+    return all(np.array_equal(first[g], second[g]) for g in first)
+
+
+def _ties(objective: Objective, cut: Gates, positions: Sequence[Position], point: Point) -> list[TiedGate] | Undecided:
+    """Groups gates that vanish on the same surface: their gradients are parallel where they vanish together."""
+    if len(positions) < 2:
+        return [TiedGate((a,), (1,)) for a in positions]
+    recurrence = compile_recurrence(gram_field(objective, tuple(positions)), cut, point.arithmetic)
+    recurrence.expand(point.values, 0, 0)
+    entries = iter(recurrence.monitors)
+    gram: dict[tuple[int, int], Any] = {}
+    for i in range(len(positions)):
+        for j in range(i + 1):
+            entry = next(entries)
+            lifted = point.arithmetic.lift(entry) if isinstance(entry, Fraction) else 0
+            gram[i, j] = entry[0] if isinstance(entry, list) else lifted
+    groups: list[list[tuple[int, int]]] = []
+    for i, a in enumerate(positions):
+        if gram[i, i] <= point.noise:
+            return Undecided("tangency", a, "the pre-activation vanishes together with its gradient")
+        for group in groups:
+            first = group[0][0]
+            defect = gram[i, i] * gram[first, first] - gram[i, first] ** 2
+            # sin^2 of the angle; where it vanishes to half the digits, the two surfaces are one.
+            if defect * 10**12 <= gram[i, i] * gram[first, first]:
+                if positions[first][0] != a[0]:
+                    return Undecided("coincident", a, "gates of two layers reach one kink together")
+                group.append((i, 1 if gram[i, first] > 0 else -1))
+                break
         else:
-            return Undecided("repelling", kink, "the flow can leave the kink to either side")
-    return decided
+            groups.append([(i, 1)])
+    return [TiedGate(tuple(positions[i] for i, _ in group), tuple(sign for _, sign in group)) for group in groups]
+
+
+def _try(
+    base: VectorField, cut: Gates, ties: Sequence[TiedGate], sides: Sequence[Side], point: Point
+) -> Region | Undecided | None:
+    """The region for one assumption about every tie; None if it contradicts itself."""
+    objective = base.objective
+    slides = tuple(tie for tie, side in zip(ties, sides, strict=True) if side == "slide")
+    held = {a for tie in slides for a in tie.members}
+    assumed = {
+        a: slope(objective, a, (side == "on") == (sign > 0))
+        for tie, side in zip(ties, sides, strict=True)
+        if side != "slide"
+        for a, sign in zip(tie.members, tie.signs, strict=True)
+    }
+    gates: Gates = with_values(objective, cut, assumed)
+    try:
+        for tie in slides:
+            followers = _followers(base, gates, tie, point)
+            if isinstance(followers, Undecided):
+                return followers
+            gates = with_values(objective, gates, followers)
+        flow = sliding_field(objective, slides) if slides else base
+        for _ in range(PROBES):
+            recurrence = compile_recurrence(flow, gates, point.arithmetic)
+            recurrence.expand(point.values, LOOKAHEAD, point.tau)
+            resting: dict[Position, int] = {}
+            parked: set[Position] = set()
+            corrected: dict[Position, Fraction] = {}
+            for a, z in live_entries(recurrence):
+                if a in held or not point.is_zero(z):
+                    continue
+                leading = point.leading(z, 1)
+                if leading is None and max(map(abs, z[1:])) <= REST:
+                    parked.add(a)
+                    continue
+                if leading is None:
+                    return Undecided("tangency", a, "the pre-activation vanishes together with its derivatives")
+                wanted = slope(objective, a, z[leading] > 0)
+                resting[a] = leading
+                if a in assumed and wanted != assumed[a]:
+                    return None
+                if wanted != value_of(objective, gates, a):
+                    corrected[a] = wanted
+            if not corrected:
+                break
+            gates = with_values(objective, gates, corrected)
+        else:
+            return Undecided("coincident", ties[0].first, "the gates that follow an upstream unit do not settle")
+    except (ComputationError, NotImplementedError) as error:
+        return Undecided("coincident", ties[0].first, f"sliding gates are not independent here ({error})")
+    resting_monitors: dict[int, int] = {}
+    for i, monitor in enumerate(recurrence.monitors):
+        series = monitor if isinstance(monitor, list) else [point.arithmetic.lift(monitor or Fraction(0))]
+        leading = point.leading(series, 0)
+        if leading is None or series[leading] < 0:
+            return None
+        resting_monitors[i] = leading
+    return Region(gates, slides, recurrence, frozenset(parked), resting, resting_monitors)
+
+
+def _followers(base: VectorField, gates: Gates, tie: TiedGate, point: Point) -> dict[Position, Fraction] | Undecided:
+    """The deeper gates that live only while a tie is on: where they stand then (it matters to what reaches the tie)."""
+    objective = base.objective
+    on = {a: slope(objective, a, sign > 0) for a, sign in zip(tie.members, tie.signs, strict=True)}
+    alive = compile_recurrence(base, with_values(objective, gates, on), point.arithmetic)
+    dead = compile_recurrence(base, gates, point.arithmetic)
+    alive.expand(point.values, LOOKAHEAD, point.tau)
+    reference = alive.switching[tie.first[0]][tie.first[1]]
+    followers: dict[Position, Fraction] = {}
+    for a, z in live_entries(alive):
+        if not point.is_zero(z) or dead.switching[a[0]][a[1]] is not None:
+            continue
+        if objective.gates[a[0]].alpha_bar != 0:
+            return Undecided("coincident", a, "a leaky gate slides together with the one upstream of it")
+        assert isinstance(reference, list)
+        mine, theirs = point.leading(z, 1), point.leading(reference, 1)
+        if mine is None or mine != theirs:
+            return Undecided("coincident", a, "a gate follows a sliding one in a way that cannot be told")
+        followers[a] = slope(objective, a, (z[mine] > 0) == (reference[theirs] > 0))
+    return followers
+
+
+def sliding_values(objective: Objective, region: Region, point: Point) -> dict[Position, Any]:
+    """Where each sliding gate stands between its slopes: alpha_bar + (alpha - alpha_bar) x, as a float.
+
+    x is the share of the "on" side, (p - p_off) / (p_on - p_off).
+    """
+    region.recurrence.expand(point.values, 0, point.tau)
+    result: dict[Position, Any] = {}
+    for i, tie in enumerate(region.ties):
+        low, high = (
+            float(m[0]) if isinstance(m, list) else float(point.arithmetic.lift(m or Fraction(0)))
+            for m in region.recurrence.monitors[2 * i : 2 * i + 2]
+        )
+        share = low / (low + high)
+        for a, sign in zip(tie.members, tie.signs, strict=True):
+            on, off = float(slope(objective, a, sign > 0)), float(slope(objective, a, sign < 0))
+            result[a] = off + (on - off) * share
+    return result

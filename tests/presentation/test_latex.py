@@ -625,10 +625,10 @@ def test_an_unknown_node_is_an_error() -> None:
         axes = ()
         arguments = ()
 
-    from symflow.presentation.latex import _Expansion
+    from symflow.presentation.latex.expansion import Expansion
 
     with pytest.raises(TypeError, match="does not know Mystery"):
-        _Expansion((), None)(Mystery())  # type: ignore[arg-type]
+        Expansion((), None)(Mystery())  # type: ignore[arg-type]
 
 
 # --- Documents --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,94 @@
+"""From nodes to forms: expands a node down to the nodes that have lines of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from itertools import count, product
+
+from symflow.presentation.latex.forms import Contraction, Factor, Form, atom, canonical, node_key, placed
+from symflow.symbolic.nodes import Add, Const, Einsum, Gate, Identity, Input, Map, Node
+
+
+class Expansion:
+    """Forms of nodes, expanded down to the nodes in `cut` and to inputs, gates and elementwise functions.
+
+    Args:
+        cut: the nodes that have lines of their own.
+        spread: a product multiplies out every sum with this node in it.
+        rewrite: changes a form to an equal one.
+    """
+
+    def __init__(
+        self, cut: Iterable[Node], spread: Node | None = None, rewrite: Callable[[Form], Form] | None = None
+    ) -> None:
+        self.cut = frozenset(cut)
+        self._spread = spread
+        self._rewrite = rewrite
+        self._memo: dict[Node, Form] = {}
+
+    def __call__(self, x: Node) -> Form:
+        """The form of x as it stands in other formulas: x itself where it is cut."""
+        return {atom(x): Fraction(1)} if x in self.cut else self.definition(x)
+
+    def definition(self, x: Node) -> Form:
+        """The form of x, expanded even where it is cut."""
+        if x not in self._memo:
+            form = {k: c for k, c in self._expand(x).items() if c != 0}
+            if self._rewrite is not None:
+                form = self._rewrite(form)
+            # Longer products first: W X - Y.
+            order = sorted(form, key=lambda k: (-len(k.factors), [(node_key(y), u) for y, u in k.factors[::-1]]))
+            self._memo[x] = {k: form[k] for k in order}
+        return self._memo[x]
+
+    def right_side(self, x: Node) -> Form:
+        """What the line of a cut node is made of: its definition, or the argument of a function."""
+        return self(x.arguments[0]) if isinstance(x, (Gate, Map)) else self.definition(x)
+
+    def atoms(self, form: Form) -> Iterator[Node]:
+        """The cut nodes and inputs in a form, as often as they are printed (inside brackets and functions too)."""
+        for contraction in form:
+            for x, _ in contraction.factors:
+                if x in self.cut or isinstance(x, Input):
+                    yield x
+                elif isinstance(x, (Add, Einsum, Gate, Map)):
+                    yield from self.atoms(self.right_side(x))
+
+    def _expand(self, x: Node) -> Form:
+        if isinstance(x, Const):
+            return {canonical((), tuple(range(len(x.axes))), x.axes): x.value}
+        if isinstance(x, (Input, Gate, Map)):
+            return {atom(x): Fraction(1)}
+        if isinstance(x, Identity):
+            return {canonical([(x, (0, 1))], (0, 1), x.axes): Fraction(1)}
+        if isinstance(x, Add):
+            return _sum((k, c * v) for c, a in x.terms for k, v in self(a).items())
+        if isinstance(x, Einsum):
+            return self._product(x)
+        raise TypeError(f"the LaTeX printer does not know {type(x).__name__}; add a rule for it in latex/expansion.py")
+
+    def _product(self, x: Einsum) -> Form:
+        fresh = count(1 + max((i for used in (*x.labels, x.out) for i in used), default=0))
+        multiples = sum(isinstance(a, Input) and a.role == "hyper" and not a.axes for a in x.args)
+        scaling = multiples >= len(x.args) - 1
+        terms: list[tuple[Fraction, list[Factor]]] = [(Fraction(1), [])]
+        for a, used in zip(x.args, x.labels, strict=True):
+            form = self(a)
+            if len(form) > 1 and not scaling and not self._distributes(a, form):
+                form = {atom(a): Fraction(1)}
+            terms = [(c * v, left + placed(k, used, fresh)) for (c, left), (k, v) in product(terms, form.items())]
+        return _sum((canonical(factors, x.out, x.axes), c) for c, factors in terms)
+
+    def _distributes(self, a: Node, form: Form) -> bool:
+        """Whether a product multiplies this sum out, as it has no matrix notation or must meet other terms."""
+        if len(a.axes) > 2:
+            return True
+        return self._spread is not None and any(y is self._spread for k in form for y, _ in k.factors)
+
+
+def _sum(terms: Iterable[tuple[Contraction, Fraction]]) -> Form:
+    total: Form = {}
+    for contraction, c in terms:
+        total[contraction] = total.get(contraction, Fraction(0)) + c
+    return total

@@ -1,0 +1,185 @@
+"""Gradient flow of small networks written out by hand in NumPy and mpmath: the oracle of the tests of `solve_flow`."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import mpmath
+import numpy as np
+from scipy.integrate import solve_ivp
+
+from symflow.problem import Problem
+
+REFERENCE = Path(__file__).parents[1] / "problem" / "reference"
+
+
+def reference(name: str) -> tuple[Problem, dict[str, Any]]:
+    """A reference problem and the whole content of its file."""
+    tables = json.loads((REFERENCE / f"{name}.json").read_text())
+    return Problem(**tables["problem"]), tables
+
+
+def network_problem(
+    widths: Sequence[int], x: Any, y: Any, theta: Any, horizon: Any = 1, slopes: tuple[Any, Any] = (1, 1)
+) -> Problem:
+    """A fully connected network with square loss; slopes (1, 1) are linear, (1, 0) ReLU."""
+    alpha, alpha_bar = slopes
+    network = {"widths": list(widths), "activation": "homogeneous", "alpha": alpha, "alpha_bar": alpha_bar}
+    return Problem(
+        network={"kind": "fully-connected", **network},
+        data={"x": x, "y": y},
+        init={"theta": theta},
+        run={"horizon": horizon},
+    )
+
+
+def expected_error(value: Any, expected: Any) -> Any:
+    """max |value - expected| / max(1, |expected|): at most 10^-n where all n digits are right."""
+    return max(abs(a - b) / max(1, abs(b)) for a, b in zip(value, expected, strict=True))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, its data and its start, in exact rationals."""
+
+    widths: tuple[int, ...]
+    slopes: tuple[Fraction, Fraction]
+    x: list[list[Fraction]]
+    y: list[list[Fraction]]
+    theta: list[Fraction]
+    horizon: Fraction
+
+    @property
+    def problem(self) -> Problem:
+        return network_problem(self.widths, self.x, self.y, self.theta, self.horizon, self.slopes)
+
+    def field(self) -> Callable[[float, np.ndarray], np.ndarray]:
+        """(t, theta) -> -grad f(theta) in float64, by forward and backward passes."""
+        x, y = np.array(self.x, dtype=float).T, np.array(self.y, dtype=float).T
+        alpha, alpha_bar = map(float, self.slopes)
+
+        def velocity(_: float, theta: np.ndarray) -> np.ndarray:
+            weights, start = [], 0
+            for columns, rows in pairwise(self.widths):
+                weights.append(theta[start : start + rows * columns].reshape(rows, columns))
+                start += rows * columns
+            activations, gates = [x], []
+            for w in weights[:-1]:
+                z = w @ activations[-1]
+                gates.append(np.where(z >= 0, alpha, alpha_bar))
+                activations.append(gates[-1] * z)
+            back = (y - weights[-1] @ activations[-1]) / len(self.x)
+            parts = [back @ activations[-1].T]
+            for w, gate, a in zip(reversed(weights[1:]), reversed(gates), reversed(activations[:-1]), strict=True):
+                back = (w.T @ back) * gate
+                parts.append(back @ a.T)
+            return np.concatenate([p.ravel() for p in reversed(parts)])
+
+        return velocity
+
+    def endpoint(self, end: float) -> np.ndarray:
+        """theta(end) by an adaptive Runge-Kutta method of order 8; its short steps at a kink keep about 8 digits."""
+        start = np.array(self.theta, dtype=float)
+        solved = solve_ivp(
+            self.field(), (0, end), start, method="DOP853", rtol=1e-11, atol=1e-12, max_step=min(0.02, end / 10)
+        )
+        assert solved.success
+        return np.asarray(solved.y[:, -1])
+
+    def descend(self, step_size: float, end: float) -> np.ndarray:
+        """theta_k of gradient descent with k = end / step_size."""
+        theta, velocity = np.array(self.theta, dtype=float), self.field()
+        for _ in range(round(end / step_size)):
+            theta = theta + step_size * velocity(0.0, theta)
+        return theta
+
+
+SLOPES = {
+    "relu": (1, 0),
+    "leaky": (1, Fraction(1, 5)),
+    "steep": (2, Fraction(1, 2)),
+    "absolute": (1, -1),
+    "tilted": (Fraction(3, 2), Fraction(-1, 3)),
+    "mirrored": (0, 1),
+    "negative": (-1, Fraction(1, 4)),
+}
+
+
+def random_case(seed: int, kind: str = "") -> Case:
+    """Depth 2 or 3, widths up to 4, up to 6 samples, horizon up to 5; `kind` makes some numbers special.
+
+    "tied": two samples are parallel (equal, opposite, multiples, or one is zero); "kink": some first-layer units start
+    on the kink of sample 0; "zeros": many weights are zero; "coarse": weights and data are halves, so that much
+    coincides.
+    """
+    rng = random.Random(f"{kind} {seed}")
+
+    def number() -> Fraction:
+        return (
+            Fraction(rng.choice([-2, -1, -1, 0, 0, 1, 1, 2]), 2)
+            if kind == "coarse"
+            else Fraction(rng.randint(-100, 100), 100)
+        )
+
+    widths = (*(rng.randint(1, 4) for _ in range(rng.choice([2, 2, 3]))), rng.choice([1, 1, 2]))
+    slopes = SLOPES[rng.choice(["relu", "relu", "leaky", "leaky", *SLOPES])]
+    samples = rng.randint(2, 6)
+    x = [[number() for _ in range(widths[0])] for _ in range(samples)]
+    y = [[number() for _ in range(widths[-1])] for _ in range(samples)]
+    theta = [number() for _ in range(sum(a * b for a, b in pairwise(widths)))]
+    if kind == "tied":
+        factor = rng.choice([Fraction(1), Fraction(2), Fraction(-1), Fraction(-3, 2), Fraction(0)])
+        x[-1] = [factor * v for v in x[0]]
+    if kind == "kink" and x[0][-1]:
+        for row in range(0, widths[0] * widths[1], widths[0]):
+            others = sum((theta[row + i] * x[0][i] for i in range(widths[0] - 1)), Fraction(0))
+            if rng.random() < 0.5:
+                theta[row + widths[0] - 1] = -others / x[0][-1]
+    if kind == "zeros":
+        theta = [v if rng.random() < 0.6 else Fraction(0) for v in theta]
+    return Case(widths, (Fraction(slopes[0]), Fraction(slopes[1])), x, y, theta, Fraction(rng.randint(1, 5)))
+
+
+def plain_matrices(theta: Sequence[Any], widths: Sequence[int]) -> list[Any]:
+    """W_1, ..., W_n as mpmath matrices."""
+    matrices, start = [], 0
+    for columns, rows in pairwise(widths):
+        matrices.append(mpmath.matrix(rows, columns))
+        for i in range(rows * columns):
+            matrices[-1][i // columns, i % columns] = theta[start + i]
+        start += rows * columns
+    return matrices
+
+
+def plain_loss_and_speed(theta: Sequence[Any], widths: Sequence[int], x: Any, y: Any, slopes: Any) -> tuple[Any, Any]:
+    """f(theta) and ||grad f(theta)||^2 in mpmath, sample by sample."""
+
+    def number(q: Any) -> Any:
+        q = Fraction(q)
+        return mpmath.mpf(q.numerator) / q.denominator
+
+    weights = plain_matrices(theta, widths)
+    gradient = [mpmath.matrix(w.rows, w.cols) for w in weights]
+    loss = mpmath.mpf(0)
+    for inputs, targets in zip(x, y, strict=True):
+        activations, gates = [mpmath.matrix([number(v) for v in inputs])], []
+        for j, w in enumerate(weights, start=1):
+            z = w * activations[-1]
+            gate = [number(slopes[v < 0]) if j < len(weights) else mpmath.mpf(1) for v in z]
+            gates.append(gate)
+            activations.append(mpmath.matrix([g * v for g, v in zip(gate, z, strict=True)]))
+        error = activations[-1] - mpmath.matrix([number(v) for v in targets])
+        loss += mpmath.fdot(error, error) / (2 * len(x))
+        back = error / len(x)
+        for j in range(len(weights) - 1, -1, -1):
+            back = mpmath.matrix([g * v for g, v in zip(gates[j], back, strict=True)])
+            gradient[j] += back * activations[j].T
+            back = weights[j].T * back
+    return loss, mpmath.fsum(v * v for g in gradient for v in g)
