@@ -37,6 +37,8 @@ _EXPORTS = {
     "ProblemError": "symflow.errors",
     "ComputationError": "symflow.errors",
     "BudgetError": "symflow.errors",
+    "FlowStopped": "symflow.errors",
+    "KinkError": "symflow.errors",
 }
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from symflow.compile.objects import evaluate_mpmath as evaluate_mpmath
     from symflow.errors import BudgetError as BudgetError
     from symflow.errors import ComputationError as ComputationError
+    from symflow.errors import FlowStopped as FlowStopped
+    from symflow.errors import KinkError as KinkError
     from symflow.errors import ProblemError as ProblemError
     from symflow.errors import SymflowError as SymflowError
     from symflow.problem import Problem as Problem

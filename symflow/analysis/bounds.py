@@ -104,15 +104,18 @@ def curvature_bounds(samples: Samples) -> dict[str, BoundSeries]:
         # Within a step the defect rises from 0; its mean times max(1, (e^rate - 1)/rate) bounds its weighted integral.
         inside = max(1.0, float(np.expm1(rate) / rate) if rate != 0 else 1.0)
         series = float(np.expm1(rate * steps) / np.expm1(rate)) if rate != 0 else float(steps)
-        r22[i] = growth * r22[i - 1] + series * inside * eta * max(defect[i - 1], defect[i])
+        # A single step has its own defect; so has the last block before a kink, beyond which defect[i] already looks.
+        alone = steps == 1 or (i == n - 1 and n < count)
+        worst = defect[i - 1] if alone else max(defect[i - 1], defect[i])
+        r22[i] = growth * r22[i - 1] + series * inside * eta * worst
         integral = growth * integral + eta * series * inside
         r4[i] = eta * beta_t[i] * gamma_t[i] * integral
     quantities = {
-        r"\max_t m(t)": ("largest -lambda_min(H), sampled", f"{m.max():.6g}"),
-        r"\beta": ("largest spectral norm of H, sampled", f"{beta.max():.6g}"),
-        r"\gamma": ("largest gradient norm, sampled", f"{gamma.max():.6g}"),
+        r"\max_t m(t)": ("minus the smallest Hessian eigenvalue, largest sampled", f"{m.max():.6g}"),
+        r"\beta": ("spectral norm of the Hessian, largest sampled", f"{beta.max():.6g}"),
+        r"\gamma": ("gradient norm, largest sampled", f"{gamma.max():.6g}"),
     }
-    own = {r"\max_t m(t)": quantities[r"\max_t m(t)"], r"\max_k \delta": ("largest mean defect of a step, sampled",
+    own = {r"\max_t m(t)": quantities[r"\max_t m(t)"], r"\max_k \delta": ("mean defect of a step, largest sampled",
                                                                          f"{defect.max():.6g}")}  # fmt: skip
     return {
         "R4": BoundSeries("R4", "bound", "sampled", _padded(r4, count), samples.reason, quantities),

@@ -14,7 +14,7 @@ from symflow.analysis.bounds import BoundSeries, Samples, curvature_bounds, lead
 from symflow.analysis.observables import Observables, observe
 from symflow.compile.interpret import interpret
 from symflow.compile.objects import mpmath_arithmetic
-from symflow.errors import ProblemError
+from symflow.errors import ProblemError, brief_float
 from symflow.problem import Problem
 from symflow.problem.numbers import rational
 from symflow.symbolic.objective import Objective
@@ -124,7 +124,7 @@ def deviation(
         raise ProblemError("run.horizon: a comparison needs a final time, got none; give horizon=... or run.horizon")
     steps = int(end / eta)
     if steps < 1:
-        raise ProblemError(f"horizon {float(end):.6g} is shorter than one step of size {float(eta):.6g}")
+        raise ProblemError(f"horizon {brief_float(end)} is shorter than one step of size {brief_float(eta)}")
     dps = problem.dps if dps is None else dps
 
     def part(low: float, high: float) -> Callable[[float], None] | None:
@@ -239,8 +239,8 @@ def _bounds(
             first = flow.events[0]
             smooth = sum(t < rational(first.time, "event time") for t in times)
             reason = (
-                f"the flow crosses a kink at t = {float(first.time):.6g} (sample {first.sample}, layer {first.layer}, "
-                f"unit {first.unit}); the bound needs one smooth region"
+                f"the flow meets a kink at t = {float(first.time):.6g} ({first.kind}: sample {first.sample}, layer "
+                f"{first.layer}, unit {first.unit}); the bound needs one smooth region"
             )
         here = _gate_patterns(objective, states[:smooth], dps)
         there = _gate_patterns(objective, iterates[:smooth], dps)

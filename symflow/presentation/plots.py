@@ -216,7 +216,7 @@ def _mark_events(ax: Axes, dev: Deviation) -> list[Any]:
     """Thin vertical lines at the kink events; the first of them for the legend."""
     handles = []
     for i, e in enumerate(dev.flow.events):
-        label = "kink crossed by the flow" if i == 0 else "_kink"
+        label = "kink met by the flow" if i == 0 else "_kink"
         handles.append(ax.axvline(float(e.time), color=GREY, linewidth=0.6, zorder=0.5, label=label))
     return handles[:1]
 

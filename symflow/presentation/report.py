@@ -124,6 +124,13 @@ def network_report(problem: Problem) -> dict[str, Any]:
     return found
 
 
+def _gate(value: Any, digits: int) -> str | None:
+    """A gate's value: exact where it stands on a slope, decimal where it slides, none where it is inert."""
+    if value is None:
+        return None
+    return text(value) if isinstance(value, Fraction) else decimal(value, digits)
+
+
 def events_report(events: Sequence[Event], digits: int) -> list[dict[str, Any]]:
     """Gate changes: samples and units counted from 0, layers from 1."""
     return [
@@ -133,8 +140,8 @@ def events_report(events: Sequence[Event], digits: int) -> list[dict[str, Any]]:
             "sample": e.sample,
             "unit": e.unit,
             "layer": e.layer,
-            "gate_before": text(e.gate_before),
-            "gate_after": text(e.gate_after),
+            "gate_before": _gate(e.gate_before, digits),
+            "gate_after": _gate(e.gate_after, digits),
         }
         for e in events
     ]
@@ -369,7 +376,7 @@ def document(dev: Deviation) -> str:
     if dev.flow.error_estimate is not None:
         settings.append(("", "error of the flow, estimated", nstr(dev.flow.error_estimate, 2)))
     if dev.flow.objective.gates:
-        settings.append(("", "kinks crossed by the flow", str(len(dev.flow.events))))
+        settings.append(("", "kinks met by the flow", str(len(dev.flow.events))))
     return formulas_document(
         problem.objective, problem.name or "problem", settings, [(name, _bound_rows(dev, name)) for name in dev.bounds]
     )

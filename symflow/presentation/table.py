@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +21,26 @@ SHOWN_EVENTS = 20
 """Longer lists of events are cut on the terminal; JSON has all of them."""
 SHOWN_TIMES = 9
 """Rows of a deviation table."""
+
+
+def _gate(value: Any) -> str:
+    """A gate's value: a slope, where it stands while sliding, or inert."""
+    if value is None:
+        return "inert"
+    return str(value) if isinstance(value, Fraction) else short(value)
+
+
+def _kinds(events: Sequence[Event]) -> str:
+    """How many kinks of each kind."""
+    names = {
+        "crossing": "kink crossings",
+        "sliding": "kinks slid along",
+        "leaving": "kinks left",
+        "revival": "gates revived",
+        "inert": "gates turned inert",
+    }
+    counts = Counter(e.kind for e in events)
+    return ", ".join(f"{counts[kind]} {name}" for kind, name in names.items() if counts[kind])
 
 
 def parameter_names(objective: Objective) -> list[str]:
@@ -75,7 +96,7 @@ def events_table(events: Sequence[Event]) -> Table:
 
     table = _table("events", "time", "kind", "sample", "layer", "unit", "gate")
     for e in events[:SHOWN_EVENTS]:
-        gate = f"{e.gate_before} to {e.gate_after}"
+        gate = " to ".join(_gate(value) for value in (e.gate_before, e.gate_after))
         table.add_row(mpmath.nstr(e.time, 15), e.kind, str(e.sample), str(e.layer), str(e.unit), gate)
     if len(events) > SHOWN_EVENTS:
         table.add_row(f"and {len(events) - SHOWN_EVENTS} more")
@@ -134,7 +155,7 @@ def run_rows(dev: Deviation) -> list[tuple[str, str]]:
     if dev.flow.objective.gates:
         events = dev.flow.events
         first = f", the first at t = {brief_time(events[0].time)}" if events else ""
-        rows.append(("events", f"{len(events)} kink crossings{first}" if events else "none"))
+        rows.append(("events", f"{_kinds(events)}{first}" if events else "none"))
     rows.append(("max deviation", f"{short(dev.max)} at t = {brief_time(dev.times[largest])}{share}"))
     if dev.rounding is not None:
         worst = max(dev.rounding)

@@ -49,7 +49,7 @@ class _Adjoints:
         self.objective = objective
         gates = objective.gates
         self.directions = parameter_directions(objective)
-        tangents = dict(zip(objective.parameters, self.directions, strict=True))
+        tangents: dict[Node, Node] = dict(zip(objective.parameters, self.directions, strict=True))
         self.dot = jvp([objective.loss, *(g.z for g in gates)], tangents)
         self.activation = {g: x for x in objective.program.nodes if isinstance(x, Einsum) for g in x.args if g in gates}
         self.data: dict[Input, np.ndarray] = {}
@@ -59,7 +59,7 @@ class _Adjoints:
             one = Input(f"pick_{gate}_{entry}", z.axes, "data", rf"E_{{{gate},{entry}}}")
             self.data[one] = _unit(shape_of(z.axes), entry)
             self.pick[gate, entry] = one
-        self.loss = transpose(self.dot[objective.loss], self.directions, Const(1, ()))
+        self.loss = transpose(self.dot[objective.loss], self.directions, Const(Fraction(1), ()))
         self.normal = {a: transpose(self.dot[gates[a[0]].z], self.directions, one) for a, one in self.pick.items()}
 
     def gradient(self) -> list[Node]:
@@ -74,7 +74,7 @@ class _Adjoints:
         """What the given cotangents bring to the activation behind gate a."""
         gate = self.objective.gates[a[0]]
         bar = cotangents.get(self.dot[self.activation[gate]])
-        return Const(0, ()) if bar is None or is_zero(bar) else inner(self.pick[a], bar)
+        return Const(Fraction(0), ()) if bar is None or is_zero(bar) else inner(self.pick[a], bar)
 
 
 def _unit(shape: tuple[int, ...], position: int) -> np.ndarray:
@@ -102,7 +102,7 @@ def _solve(matrix: list[list[Node]], right: list[Node]) -> list[Node]:
             for k in range(i + 1, size):
                 m[j][k] = add([(1, m[j][k]), (-1, hadamard(factor, m[i][k]))])
             r[j] = add([(1, r[j]), (-1, hadamard(factor, r[i]))])
-    solution: list[Node] = [Const(0, ())] * size
+    solution: list[Node] = [Const(Fraction(0), ())] * size
     for i in reversed(range(size)):
         known = [(-1, hadamard(m[i][k], solution[k])) for k in range(i + 1, size)]
         solution[i] = hadamard(add([(1, r[i]), *known]), pivots[i])
@@ -118,7 +118,7 @@ def _extended(objective: Objective, adjoints: _Adjoints) -> Objective:
 
 @lru_cache(maxsize=64)
 def gram_field(objective: Objective, positions: tuple[tuple[int, int], ...]) -> VectorField:
-    """Gradient flow with the Gram matrix <n_a, n_b> (row by row, lower triangle) of some pre-activations as monitors."""
+    """Gradient flow with the Gram matrix <n_a, n_b> of some pre-activations as monitors (lower triangle, by rows)."""
     adjoints = _Adjoints(objective, positions)
     outputs = {w.name: scale(-1, c) for w, c in zip(objective.parameters, adjoints.gradient(), strict=True)}
     for i, a in enumerate(positions):

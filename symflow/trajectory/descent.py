@@ -14,7 +14,7 @@ from gmpy2 import mpz
 
 from symflow.compile.fixed import FixedArrays, from_fraction, to_mpf
 from symflow.compile.interpret import interpret
-from symflow.errors import ComputationError, ProblemError
+from symflow.errors import ComputationError, ProblemError, brief_float
 from symflow.problem import Problem
 from symflow.problem.numbers import rational
 from symflow.symbolic.field import gradient_flow_field
@@ -23,6 +23,8 @@ from symflow.trajectory.flow import MAX_DPS, integration_form
 
 GUARD = 12
 """Digits carried beyond those asked for; rounding of K steps costs about log10 K of them."""
+MAX_STEPS = 5_000_000
+"""Most steps of a multiprecision run (about a minute per million on a small network)."""
 DIVERGED_BITS = 600
 """A parameter above 2^600 counts as divergence."""
 
@@ -114,6 +116,11 @@ def descend(
         raise ProblemError(f"every must be a positive whole number, got {every!r}")
     if dps is not None and (isinstance(dps, bool) or not isinstance(dps, int) or not 1 <= dps <= MAX_DPS):
         raise ProblemError(f"dps must be None (float64) or a whole number from 1 to {MAX_DPS}, got {dps!r}")
+    if dps is not None and steps > MAX_STEPS:
+        raise ProblemError(
+            f"{steps} steps are too many for multiprecision descent (at most {MAX_STEPS}); choose a larger step "
+            "size, a shorter horizon, or float64 (dps=None)"
+        )
     indices = sorted({0, steps, *(range(0, steps, every) if keep is None else (k for k in keep if 0 <= k <= steps))})
     objective = integration_form(problem.objective)
     if dps is None:
@@ -142,13 +149,13 @@ def positive_step(problem: Problem, step_size: Any) -> Fraction:
     if value is None:
         raise ProblemError("run.step_size: descent needs a step size, got none; give step_size=... or run.step_size")
     if value <= 0:
-        raise ProblemError(f"step_size must be positive, got {float(value):.6g}")
+        raise ProblemError(f"step_size must be positive, got {brief_float(value)}")
     return value
 
 
 def _diverged(step: int, eta: Fraction) -> ComputationError:
     return ComputationError(
-        f"gradient descent with step size {float(eta):.6g} diverges (noticed at step {step}); choose a smaller step size"
+        f"gradient descent with step size {brief_float(eta)} diverges (noticed at step {step}); choose a smaller one"
     )
 
 
@@ -176,7 +183,10 @@ def _float64_stepper(objective: Objective) -> Callable[..., Any]:
 def _descend_float64(objective: Objective, theta0: Sequence[Fraction], eta: Fraction, indices: list[int]) -> np.ndarray:
     import jax
 
-    start = np.array([float(v) for v in theta0], dtype=np.float64)
+    try:
+        start = np.array([float(v) for v in theta0], dtype=np.float64)
+    except OverflowError:
+        raise ComputationError("theta0 is beyond float64; run descent with digits (dps=...)") from None
     gaps = np.diff(np.array(indices, dtype=np.int64))
     with jax.enable_x64(True):
         kept = _float64_stepper(objective)(start, np.float64(float(eta)), gaps)

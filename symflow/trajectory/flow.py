@@ -12,7 +12,7 @@ from typing import Any
 import mpmath
 
 from symflow.compile.fixed import to_mpf
-from symflow.errors import ComputationError, FlowStopped, KinkError, ProblemError
+from symflow.errors import ComputationError, FlowStopped, KinkError, ProblemError, brief_float
 from symflow.problem import Problem
 from symflow.problem.numbers import rational
 from symflow.symbolic.field import VectorField, gradient_flow_field
@@ -97,7 +97,7 @@ def solve_field(
     """Solves state' = F(state) for any vector field; see `solve_flow`."""
     end = rational(horizon, "horizon")
     if end <= 0:
-        raise ProblemError(f"horizon must be positive, got {float(end):.6g}; give a positive final time")
+        raise ProblemError(f"horizon must be positive, got {brief_float(end)}; give a positive final time")
     if isinstance(dps, bool) or not isinstance(dps, int) or not 1 <= dps <= MAX_DPS:
         raise ProblemError(f"dps must be a whole number from 1 to {MAX_DPS}, got {dps!r}")
     digits, guard = max(dps, LEAST_DIGITS), GUARD

@@ -9,10 +9,11 @@ from math import ceil, log2
 from typing import Any
 
 from gmpy2 import mpz
+from mpmath import workdps
 
 from symflow.compile.fixed import FixedSeries, from_fraction, to_mpf
 from symflow.compile.series import compile_recurrence
-from symflow.errors import FlowStopped, KinkError
+from symflow.errors import FlowStopped, KinkError, brief_float
 from symflow.symbolic.field import VectorField
 from symflow.symbolic.objective import Objective
 from symflow.trajectory.kinks import (
@@ -120,7 +121,9 @@ class _Integrator:
         if isinstance(outcome, Undecided):
             raise self.stop(outcome)
         self.region = outcome
-        self.events += _changes(self.base.objective, before, outcome, point, self.now, start)
+        self.events += _changes(
+            self.base.objective, before, outcome, point, self.now, start, self.precision.tolerance_digits
+        )
 
     def first_event(self, s_end: Any) -> tuple[Any, list[Position] | Undecided] | None:
         """The earliest zero of a pre-activation or of a sliding gate's monitors on [0, s_end].
@@ -233,9 +236,12 @@ class _Integrator:
         return from_fraction(horizon, self.clock)
 
 
-def _changes(objective: Objective, before: Region, after: Region, point: Point, time: Any, start: bool) -> list[Event]:
+def _changes(
+    objective: Objective, before: Region, after: Region, point: Point, time: Any, start: bool, digits: int
+) -> list[Event]:
     """The events that lead from one region to the next; at the start only what begins to slide."""
-    standing = sliding_values(objective, after, point) if after.ties else {}
+    with workdps(digits):
+        standing = sliding_values(objective, after, point) if after.ties else {}
     events: list[Event] = []
     held, holds = set(before.sliding), set(after.sliding)
     for gate, node in enumerate(objective.gates):
@@ -287,7 +293,7 @@ def integrate(
         while run.time < end:
             if len(run.segments) >= max_steps:
                 raise FlowStopped(
-                    f"{max_steps} Taylor steps led only to t = {float(run.now):.6g} of {float(horizon):.6g}; "
+                    f"{max_steps} Taylor steps led only to t = {float(run.now):.6g} of {brief_float(horizon)}; "
                     "allow more steps (max_steps) or choose a shorter horizon",
                     time=run.now,
                 )

@@ -205,12 +205,17 @@ def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Po
         return ties
     if len(ties) > MAX_SIMULTANEOUS:
         return Undecided("coincident", independent[0], f"{len(ties)} independent gates reach their kink at once")
+    alive = compile_recurrence(base, with_values(objective, cut, dict.fromkeys(zeros, Fraction(1))), point.arithmetic)
+    dependent = [a for a, _ in live_entries(alive) if recurrence.switching[a[0]][a[1]] is None]
+    crowded = _crowded(objective, dependent, ties)
+    if crowded is not None:
+        return Undecided("coincident", crowded, "several gates and a deeper one that lives by them meet at their kinks")
     choices: tuple[Side, ...] = ("on", "off", "slide") if base.slides else ("on", "off")
     consistent: list[Region] = []
     for sides in product(choices, repeat=len(ties)):
         if len(ties) == 1 and sides == ("slide",) and consistent:
             break  # a surface that the flow can leave does not attract it from both sides
-        outcome = _try(base, cut, ties, sides, point)
+        outcome = _try(base, cut, ties, sides, dependent, point)
         if isinstance(outcome, Undecided):
             return outcome
         if outcome is not None and not any(_same_flow(objective, outcome, other) for other in consistent):
@@ -218,10 +223,23 @@ def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Po
     if len(consistent) == 1:
         return consistent[0]
     if consistent:
-        return Undecided("repelling", independent[0], "the flow can go on in more than one way")
+        first, second, *_ = consistent
+        changed = (
+            a for a in independent if value_of(objective, first.gates, a) != value_of(objective, second.gates, a)
+        )
+        return Undecided("repelling", next(changed, independent[0]), "the flow can go on to either side")
     if not base.slides:
         return Undecided("sliding", independent[0], "the flow slides along the kink")
     return Undecided("coincident", independent[0], f"no continuation of {len(zeros)} gates at their kink is consistent")
+
+
+def _crowded(objective: Objective, dependent: Sequence[Position], ties: Sequence[TiedGate]) -> Position | None:
+    """A gate that lives by several independent ones of its sample: it could slide too, but that is not tried."""
+    meeting = [{kink_at(objective, a).sample for a in tie.members} for tie in ties]
+    for a in dependent:
+        if sum(kink_at(objective, a).sample in samples for samples in meeting) > 1:
+            return a
+    return None
 
 
 def _same_flow(objective: Objective, a: Region, b: Region) -> bool:
@@ -265,7 +283,12 @@ def _ties(objective: Objective, cut: Gates, positions: Sequence[Position], point
 
 
 def _try(
-    base: VectorField, cut: Gates, ties: Sequence[TiedGate], sides: Sequence[Side], point: Point
+    base: VectorField,
+    cut: Gates,
+    ties: Sequence[TiedGate],
+    sides: Sequence[Side],
+    dependent: Sequence[Position],
+    point: Point,
 ) -> Region | Undecided | None:
     """The region for one assumption about every tie; None if it contradicts itself."""
     objective = base.objective
@@ -278,9 +301,12 @@ def _try(
         for a, sign in zip(tie.members, tie.signs, strict=True)
     }
     gates: Gates = with_values(objective, cut, assumed)
+    for tie, side in zip(ties, sides, strict=True):
+        if side != "slide":
+            gates = with_values(objective, gates, _dependents(base, gates, tie, side == "on", dependent, point))
     try:
         for tie in slides:
-            followers = _followers(base, gates, tie, point)
+            followers = _followers(base, gates, tie, dependent, point)
             if isinstance(followers, Undecided):
                 return followers
             gates = with_values(objective, gates, followers)
@@ -323,42 +349,60 @@ def _try(
     return Region(gates, slides, recurrence, frozenset(parked), resting, resting_monitors)
 
 
-def _followers(base: VectorField, gates: Gates, tie: TiedGate, point: Point) -> dict[Position, Fraction] | Undecided:
-    """The deeper gates that live only while a tie is on: where they stand then (it matters to what reaches the tie)."""
+def _dependents(
+    base: VectorField, gates: Gates, tie: TiedGate, on: bool, dependent: Sequence[Position], point: Point
+) -> dict[Position, Fraction]:
+    """The gates that live by a tie that stands on one side: their z moves with the tie's where <grad z, n> > 0."""
+    objective = base.objective
+    samples = {kink_at(objective, a).sample for a in tie.members}
+    found: dict[Position, Fraction] = {}
+    for layer in sorted({gate for gate, _ in dependent}):
+        alive = with_values(objective, gates, found)
+        switching = compile_recurrence(base, alive, point.arithmetic).switching[layer]
+        for a in dependent:
+            if a[0] != layer or kink_at(objective, a).sample not in samples or not isinstance(switching[a[1]], list):
+                continue
+            recurrence = compile_recurrence(gram_field(objective, (tie.first, a)), alive, point.arithmetic)
+            recurrence.expand(point.values, 0, 0)
+            entry = recurrence.monitors[1]
+            along = entry[0] if isinstance(entry, list) else entry or 0
+            found[a] = slope(objective, a, (along >= 0) == on)
+    return found
+
+
+def _followers(
+    base: VectorField, gates: Gates, tie: TiedGate, dependent: Sequence[Position], point: Point
+) -> dict[Position, Fraction] | Undecided:
+    """The gates that live only while a sliding tie is on: where they stand then (the tie's b depends on them)."""
     objective = base.objective
     on = {a: slope(objective, a, sign > 0) for a, sign in zip(tie.members, tie.signs, strict=True)}
-    alive = compile_recurrence(base, with_values(objective, gates, on), point.arithmetic)
-    dead = compile_recurrence(base, gates, point.arithmetic)
-    alive.expand(point.values, LOOKAHEAD, point.tau)
-    reference = alive.switching[tie.first[0]][tie.first[1]]
-    followers: dict[Position, Fraction] = {}
-    for a, z in live_entries(alive):
-        if not point.is_zero(z) or dead.switching[a[0]][a[1]] is not None:
-            continue
+    followers = _dependents(base, with_values(objective, gates, on), tie, True, dependent, point)
+    for a in followers:
         if objective.gates[a[0]].alpha_bar != 0:
             return Undecided("coincident", a, "a leaky gate slides together with the one upstream of it")
-        assert isinstance(reference, list)
-        mine, theirs = point.leading(z, 1), point.leading(reference, 1)
-        if mine is None or mine != theirs:
-            return Undecided("coincident", a, "a gate follows a sliding one in a way that cannot be told")
-        followers[a] = slope(objective, a, (z[mine] > 0) == (reference[theirs] > 0))
     return followers
 
 
 def sliding_values(objective: Objective, region: Region, point: Point) -> dict[Position, Any]:
-    """Where each sliding gate stands between its slopes: alpha_bar + (alpha - alpha_bar) x, as a float.
+    """Where each sliding gate stands between its slopes, an mpmath number with the digits of the context.
 
-    x is the share of the "on" side, (p - p_off) / (p_on - p_off).
+    It is alpha_bar + (alpha - alpha_bar) x with x = (p - p_off) / (p_on - p_off), the share of the "on" side.
     """
-    region.recurrence.expand(point.values, 0, point.tau)
+    import mpmath
+
+    region.recurrence.expand(point.values, LOOKAHEAD, point.tau)
     result: dict[Position, Any] = {}
     for i, tie in enumerate(region.ties):
         low, high = (
-            float(m[0]) if isinstance(m, list) else float(point.arithmetic.lift(m or Fraction(0)))
+            m if isinstance(m, list) else [point.arithmetic.lift(m or Fraction(0))]
             for m in region.recurrence.monitors[2 * i : 2 * i + 2]
         )
-        share = low / (low + high)
+        # The gate has no weight at the point itself where both vanish: its limit from beyond counts.
+        pairs = ((a, b) for a, b in zip(low, high, strict=False) if a + b > point.noise)
+        above, below = next(pairs, (1, 1))
+        share = mpmath.mpf(int(above)) / int(above + below)
         for a, sign in zip(tie.members, tie.signs, strict=True):
-            on, off = float(slope(objective, a, sign > 0)), float(slope(objective, a, sign < 0))
-            result[a] = off + (on - off) * share
+            on, off = slope(objective, a, sign > 0), slope(objective, a, sign < 0)
+            rise = on - off
+            result[a] = mpmath.mpf(off.numerator) / off.denominator + share * rise.numerator / rise.denominator
     return result

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -22,12 +21,13 @@ class Event:
 
     Attributes:
         time: when, with all digits.
-        kind: "crossing".
+        kind: "crossing"; "sliding" where the gate begins to be held on its kink and "leaving" where that ends;
+            "revival" and "inert" where a deeper gate begins and ceases to act.
         sample: counted from 0.
         layer: counted from 1.
         unit: counted from 0.
-        gate_before: sigma' before the event.
-        gate_after: sigma' after it.
+        gate_before: sigma' before the event; None where the gate was inert or sliding.
+        gate_after: sigma' after it; an mpf where it slides, None where it is inert.
     """
 
     time: Any
@@ -35,8 +35,8 @@ class Event:
     sample: int
     layer: int
     unit: int
-    gate_before: Fraction
-    gate_after: Fraction
+    gate_before: Any
+    gate_after: Any
 
 
 @dataclass(frozen=True)

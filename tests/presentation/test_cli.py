@@ -33,6 +33,14 @@ dps = 20
 """
 
 
+AMBIGUOUS = """{"network": {"widths": [3, 3, 1], "activation": "relu"},
+"data": {"x": [["29/100", "-37/100", "47/50"], ["-23/25", "43/100", "93/100"], ["-29/100", "7/20", "-3/5"],
+               ["-81/100", "7/100", "-93/100"], ["59/100", "22/25", "-16/25"]],
+         "y": [["-33/50"], ["-19/25"], ["1/25"], ["-33/100"], ["-43/50"]]},
+"init": {"theta": ["19/100", "9/100", "9/25", "8/25", "-33/50", "16/25", "-49/50", "-1/2", "-69/100",
+                   "3/4", "-9/25", "33/100"]}}"""
+
+
 @pytest.fixture
 def linear(tmp_path: Path) -> Path:
     """A problem that everything can be computed for."""
@@ -42,9 +50,11 @@ def linear(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sliding() -> Path:
-    """A ReLU problem whose flow slides at t = 4.04, after a crossing."""
-    return Path(__file__).parents[1] / "problem" / "reference" / "slide-relu-3-3-1.json"
+def ambiguous(tmp_path: Path) -> Path:
+    """A ReLU problem whose flow slides on two kinks until, at t = 2.28, one of them begins to repel."""
+    path = tmp_path / "ambiguous.json"
+    path.write_text(AMBIGUOUS, encoding="utf-8")
+    return path
 
 
 def lines(text: str) -> list[str]:
@@ -151,29 +161,29 @@ def test_errors_in_json_are_one_object_and_one_line(capsys: pytest.CaptureFixtur
     assert lines(captured.err) == ["symflow: " + found["error"]["message"]]
 
 
-def test_a_flow_that_stops_says_why_and_keeps_what_it_has(sliding: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["flow", str(sliding), "--dps", "20", "--at", "1", "4", "5"]) == 1
+def test_a_flow_that_stops_says_why_and_keeps_what_it_has(ambiguous: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["flow", str(ambiguous), "--dps", "20", "--at", "1", "2", "5"]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     (line,) = lines(captured.err)
-    assert "t = 4.0388907" in line
-    assert "sliding" in line
+    assert "t = 2.281639657" in line
+    assert "either side" in line
 
-    assert cli.main(["flow", str(sliding), "--dps", "20", "--at", "1", "4", "5", "--json"]) == 1
+    assert cli.main(["flow", str(ambiguous), "--dps", "20", "--at", "1", "2", "5", "--json"]) == 1
     captured = capsys.readouterr()
     found = json.loads(captured.out)
     assert lines(captured.err) == [line]
     assert {k: found["error"][k] for k in ("type", "cause", "sample", "layer", "unit")} == {
-        "type": "KinkError", "cause": "sliding", "sample": 0, "layer": 1, "unit": 2,
+        "type": "KinkError", "cause": "repelling", "sample": 1, "layer": 1, "unit": 2,
     }  # fmt: skip
-    assert list(found["theta"]) == ["1", "4"]
+    assert list(found["theta"]) == ["1", "2"]
     assert found["error_estimate"] is None
-    assert [e["kind"] for e in found["events"]] == ["crossing"]
+    assert [e["kind"] for e in found["events"]] == ["sliding", "sliding", "crossing"]
     with pytest.raises(KinkError) as stop:
-        sf.solve_flow(sf.load_problem(sliding), dps=20)
+        sf.solve_flow(sf.load_problem(ambiguous), dps=20, horizon=5)
     with mpmath.workdps(60):
         assert abs(mpmath.mpf(found["computed_until"]) - stop.value.time) < mpmath.mpf(10) ** -20
-        assert abs(mpmath.mpf(found["theta"]["4"][0]) - stop.value.trajectory(4)[0]) < mpmath.mpf(10) ** -20
+        assert abs(mpmath.mpf(found["theta"]["2"][0]) - stop.value.trajectory(2)[0]) < mpmath.mpf(10) ** -20
 
 
 @pytest.mark.parametrize("command", ["flow", "deviation"])

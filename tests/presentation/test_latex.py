@@ -19,6 +19,7 @@ import pytest
 import sympy
 
 from symflow.compile.interpret import interpret
+from symflow.errors import ProblemError
 from symflow.presentation.formulas import escape, formulas_document, network_latex
 from symflow.presentation.latex import derived_latex, printed_width
 from symflow.symbolic.derived import (
@@ -718,7 +719,7 @@ def test_a_document_states_what_belongs_to_its_network() -> None:
     for text in (linear, relu):
         assert "not applicable: the tube crosses a kink" in text
         assert all(f"]{{{key}}}" in text for key in ("EC21", "HNW93", "ACH18", "DHL18"))
-    with pytest.raises(KeyError, match="R99"):
+    with pytest.raises(ProblemError, match="R99"):
         formulas_document(OBJECTIVES["relu 3"], "p", [], [("R99", [])])
 
 

@@ -264,7 +264,7 @@ def test_run_table_has_every_row(relu: Any, linear: Any) -> None:
         "loss",
     ):
         assert part in shown
-    assert shown.count("the flow crosses a kink") == 1
+    assert shown.count("the flow meets a kink") == 1
     assert "2 kink" not in printed(table.run_table(linear))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import mpmath
 import numpy as np
 from scipy.integrate import solve_ivp
+from scipy.special import expit
 
 from symflow.problem import Problem
 
@@ -66,23 +67,51 @@ class Case:
         alpha, alpha_bar = map(float, self.slopes)
 
         def velocity(_: float, theta: np.ndarray) -> np.ndarray:
-            weights, start = [], 0
-            for columns, rows in pairwise(self.widths):
-                weights.append(theta[start : start + rows * columns].reshape(rows, columns))
-                start += rows * columns
+            weights = self.matrices(theta)
             activations, gates = [x], []
             for w in weights[:-1]:
                 z = w @ activations[-1]
                 gates.append(np.where(z >= 0, alpha, alpha_bar))
                 activations.append(gates[-1] * z)
-            back = (y - weights[-1] @ activations[-1]) / len(self.x)
-            parts = [back @ activations[-1].T]
-            for w, gate, a in zip(reversed(weights[1:]), reversed(gates), reversed(activations[:-1]), strict=True):
-                back = (w.T @ back) * gate
-                parts.append(back @ a.T)
-            return np.concatenate([p.ravel() for p in reversed(parts)])
+            return self.backward(weights, activations, gates, y)
 
         return velocity
+
+    def smoothed_endpoint(self, end: float, width: float) -> np.ndarray:
+        """theta(end) of the network with a softplus in place of each kink; tends to the flow's as the width does to 0."""
+        x, y = np.array(self.x, dtype=float).T, np.array(self.y, dtype=float).T
+        alpha, alpha_bar = map(float, self.slopes)
+
+        def velocity(_: float, theta: np.ndarray) -> np.ndarray:
+            weights = self.matrices(theta)
+            activations, gates = [x], []
+            for w in weights[:-1]:
+                z = w @ activations[-1]
+                gates.append(alpha_bar + (alpha - alpha_bar) * expit(z / width))
+                activations.append(alpha_bar * z + (alpha - alpha_bar) * width * np.logaddexp(0, z / width))
+            return self.backward(weights, activations, gates, y)
+
+        start = np.array(self.theta, dtype=float)
+        solved = solve_ivp(velocity, (0, end), start, method="LSODA", rtol=1e-8, atol=1e-11)
+        assert solved.success
+        return np.asarray(solved.y[:, -1])
+
+    def matrices(self, theta: np.ndarray) -> list[np.ndarray]:
+        """W_1, ..., W_n."""
+        matrices, start = [], 0
+        for columns, rows in pairwise(self.widths):
+            matrices.append(theta[start : start + rows * columns].reshape(rows, columns))
+            start += rows * columns
+        return matrices
+
+    def backward(self, weights: list, activations: list, gates: list, y: np.ndarray) -> np.ndarray:
+        """-grad f by back-propagation."""
+        back = (y - weights[-1] @ activations[-1]) / len(self.x)
+        parts = [back @ activations[-1].T]
+        for w, gate, a in zip(reversed(weights[1:]), reversed(gates), reversed(activations[:-1]), strict=True):
+            back = (w.T @ back) * gate
+            parts.append(back @ a.T)
+        return np.concatenate([p.ravel() for p in reversed(parts)])
 
     def endpoint(self, end: float) -> np.ndarray:
         """theta(end) by an adaptive Runge-Kutta method of order 8; its short steps at a kink keep about 8 digits."""

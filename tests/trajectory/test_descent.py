@@ -30,7 +30,9 @@ def test_against_exact_rationals(name: str) -> None:
     exact = exact_descent(problem, eta, 4)
     run = sf.descend(problem, step_size=eta, steps=4, dps=60)
     with mpmath.workdps(80):
-        error = max(abs(a - mpmath.mpf(b.numerator) / b.denominator) for a, b in zip(run.iterates[-1], exact, strict=True))
+        error = max(
+            abs(a - mpmath.mpf(b.numerator) / b.denominator) for a, b in zip(run.iterates[-1], exact, strict=True)
+        )
         assert error < mpmath.mpf(10) ** -60
         assert error <= run.error_estimate
     single = sf.descend(problem, step_size=eta, steps=4)
