@@ -31,6 +31,8 @@ _EXPORTS = {
     "solve_flow": "symflow.trajectory.flow",
     "solve_field": "symflow.trajectory.flow",
     "Trajectory": "symflow.trajectory.trajectory",
+    "load_trajectory": "symflow.trajectory.storage",
+    "check_flow": "symflow.analysis.checks",
     "descend": "symflow.trajectory.descent",
     "deviation": "symflow.analysis.deviation",
     "SymflowError": "symflow.errors",
@@ -42,6 +44,7 @@ _EXPORTS = {
 }
 
 if TYPE_CHECKING:
+    from symflow.analysis.checks import check_flow as check_flow
     from symflow.analysis.deviation import deviation as deviation
     from symflow.compile.jax import to_jax as to_jax
     from symflow.compile.objects import evaluate_exact as evaluate_exact
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
     from symflow.trajectory.descent import descend as descend
     from symflow.trajectory.flow import solve_field as solve_field
     from symflow.trajectory.flow import solve_flow as solve_flow
+    from symflow.trajectory.storage import load_trajectory as load_trajectory
     from symflow.trajectory.trajectory import Trajectory as Trajectory
 
 

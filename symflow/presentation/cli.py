@@ -28,6 +28,7 @@ from symflow import __version__
 from symflow.errors import ComputationError, FlowStopped, KinkError, ProblemError, SymflowError, brief, shorten
 
 if TYPE_CHECKING:
+    from symflow.analysis.checks import Check
     from symflow.analysis.deviation import Deviation
     from symflow.problem import Problem
     from symflow.trajectory.trajectory import Trajectory
@@ -123,10 +124,16 @@ def flow(
         typer.Option("--at", metavar="T...", help="Times to print theta at; the horizon if left out."),
     ] = None,
     horizon: Horizon = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check the flow against identities and closed forms, with their digits.")
+    ] = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Save the trajectory, all digits, as JSON.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """`symflow flow`."""
-    _finish(lambda: _flow(problem, dps, at or [], horizon), as_json, at or ())
+    _finish(lambda: _flow(problem, dps, at or [], horizon, check, save), as_json, at or ())
 
 
 @app.command(
@@ -360,7 +367,9 @@ def _derive(path: Path) -> Answer:
     )
 
 
-def _flow(path: Path, dps: int | None, at: Sequence[str], horizon: str | None) -> Answer:
+def _flow(
+    path: Path, dps: int | None, at: Sequence[str], horizon: str | None, check: bool, save: Path | None
+) -> Answer:
     times = {value: _time(value, "--at") for value in at}
     end = None if horizon is None else _time(horizon, "--horizon")
     if end is not None and (late := [value for value, t in times.items() if t > end]):
@@ -381,13 +390,26 @@ def _flow(path: Path, dps: int | None, at: Sequence[str], horizon: str | None) -
     with _progress("gradient flow") as report:
         trajectory = solve_flow(problem, horizon=end, dps=dps, progress=report)
     seconds = time.perf_counter() - started
+    if save is not None:
+        trajectory.save(save)
+    checks: list[Check] | None = None
+    if check:
+        from symflow.analysis.checks import check_flow
+
+        checks = check_flow(problem, trajectory)
 
     def show() -> None:
-        from symflow.presentation.table import flow_tables
+        from symflow.presentation.table import checks_table, flow_tables
 
-        _show(*flow_tables(trajectory, times, seconds))
+        _show(*flow_tables(trajectory, times, seconds), *([] if checks is None else [checks_table(checks)]))
 
-    return Answer(lambda: flow_report(trajectory, times, seconds), show)
+    def data() -> dict[str, Any]:
+        found = flow_report(trajectory, times, seconds)
+        if checks is not None:
+            found["checks"] = [{"name": c.name, "result": c.result, "digits": round(c.digits, 1)} for c in checks]
+        return found
+
+    return Answer(data, show)
 
 
 def _deviation(path: Path, step_size: str | None, horizon: str | None, dps: int | None) -> Answer:

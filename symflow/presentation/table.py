@@ -13,6 +13,7 @@ from rich.text import Text
 from symflow.presentation.report import brief_time, comparison, describe, sharpness, short, travelled
 
 if TYPE_CHECKING:
+    from symflow.analysis.checks import Check
     from symflow.analysis.deviation import Deviation
     from symflow.symbolic.objective import Objective
     from symflow.trajectory.trajectory import Event, Trajectory
@@ -88,6 +89,14 @@ def flow_tables(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
             )
         )
     return shown
+
+
+def checks_table(checks: Sequence[Check]) -> Table:
+    """Identities and closed forms, and to how many digits they hold."""
+    table = _table("checks", "identity", "source", "digits", numbers=False)
+    for c in checks:
+        table.add_row(c.name, c.result, f"{c.digits:.1f}")
+    return table
 
 
 def events_table(events: Sequence[Event]) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
@@ -73,15 +74,21 @@ def solve_flow(
     if horizon is None:
         raise ProblemError("run.horizon: a flow needs a final time, got none; give horizon=... or run.horizon")
     field = gradient_flow_field(integration_form(problem.objective))
-    return solve_field(
-        field,
-        problem.theta0,
-        horizon=horizon,
-        dps=problem.dps if dps is None else dps,
-        estimate_error=estimate_error,
-        progress=progress,
-        max_steps=max_steps,
-    )
+    try:
+        trajectory = solve_field(
+            field,
+            problem.theta0,
+            horizon=horizon,
+            dps=problem.dps if dps is None else dps,
+            estimate_error=estimate_error,
+            progress=progress,
+            max_steps=max_steps,
+        )
+    except FlowStopped as error:
+        if error.trajectory is not None:
+            error.trajectory = replace(error.trajectory, objective=problem.objective)
+        raise
+    return replace(trajectory, objective=problem.objective)
 
 
 def solve_field(

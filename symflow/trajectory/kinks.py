@@ -318,7 +318,7 @@ def _try(
             parked: set[Position] = set()
             corrected: dict[Position, Fraction] = {}
             for a, z in live_entries(recurrence):
-                if a in held or not point.is_zero(z):
+                if a in held or not (a in assumed or a in dependent or point.is_zero(z)):
                     continue
                 leading = point.leading(z, 1)
                 if leading is None and max(map(abs, z[1:])) <= REST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -131,14 +132,30 @@ class Trajectory:
             ValueError: the time lies outside [0, horizon].
         """
         fixed = from_fraction(rational(time, "time"), self.clock)
-        values = np.empty(len(self.segments[0].coefficients), dtype=object)
-        values[:] = [to_mpf(v, self.bits) for v in self.state_fixed(fixed)]
+        return self._numbers(self.state_fixed(fixed))
+
+    def _numbers(self, state: list[Any]) -> np.ndarray:
+        values = np.empty(len(state), dtype=object)
+        values[:] = [to_mpf(v, self.bits) for v in state]
         return values
+
+    def at_end(self) -> np.ndarray:
+        """The state at the horizon: mpf values."""
+        return self._numbers(self.state_fixed(self.segments[-1].end))
 
     def weights(self, time: Any) -> list[np.ndarray]:
         """The parameter arrays at a time, object arrays of mpf."""
-        theta = self(time)
-        return [theta[where].reshape(shape) for where, shape in self.objective.slices()]
+        return self.weights_of(self(time))
+
+    def weights_of(self, state: np.ndarray) -> list[np.ndarray]:
+        """Cuts a state into the parameter arrays."""
+        return [state[where].reshape(shape) for where, shape in self.objective.slices()]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the trajectory with all its digits; `symflow.load_trajectory` reads it back."""
+        from symflow.trajectory.storage import save_trajectory
+
+        save_trajectory(self, path)
 
     def end_to_end(self, time: Any) -> np.ndarray:
         """The product W_n ... W_1 at a time, computed with `dps` digits and some guard digits.

@@ -1,0 +1,175 @@
+"""Self-checks of a flow: identities that every gradient flow obeys, and closed forms where one exists.
+
+Each gives the number of digits to which it holds; none of them uses the integrator's own error estimate.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+
+from symflow.compile.fixed import to_mpf
+from symflow.compile.objects import evaluate_mpmath
+from symflow.problem import Problem
+from symflow.symbolic.derived import loss
+from symflow.trajectory.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class Check:
+    """One identity.
+
+    Attributes:
+        name: what was compared.
+        result: its result id.
+        digits: to how many digits both sides agree, relative to the larger of 1 and their size.
+    """
+
+    name: str
+    result: str
+    digits: float
+
+
+def check_flow(problem: Problem, trajectory: Trajectory) -> list[Check]:
+    """Checks a flow against R1, R10 and the closed forms of section 7 that apply.
+
+    Args:
+        problem: what was solved.
+        trajectory: its flow.
+    """
+    with mpmath.workdps(trajectory.dps + 20):
+        checks = [_energy(trajectory, problem)]
+        checks += _balancedness(trajectory)
+        checks += _closed_forms(problem, trajectory)
+    return checks
+
+
+def _digits(difference: Any, size: Any, limit: int) -> float:
+    """-log10 of a difference relative to max(1, size), at most what the working precision can tell."""
+    relative = abs(difference) / max(mpmath.mpf(1), abs(size))
+    return float(limit) if relative == 0 else min(float(limit), float(-mpmath.log10(relative)))
+
+
+def dissipated(trajectory: Trajectory) -> Any:
+    """The integral of ||theta'||^2 over the whole trajectory, from its Taylor coefficients.
+
+    On a step theta = sum c_k s^k, s = t / 2^tau, so the integral is 2^-tau sum_{j,k>=1} j k c_j c_k s^(j+k-1)/(j+k-1).
+    """
+    total = mpmath.mpf(0)
+    bits = trajectory.bits
+    for segment in trajectory.segments:
+        shift = segment.tau + trajectory.clock - bits
+        s = mpmath.mpf(int((segment.end - segment.start) >> shift)) / mpmath.mpf(2) ** bits
+        order = max(len(c) for c in segment.coefficients)
+        powers = [s**m for m in range(2 * order)]
+        square = [0] * (2 * order)
+        for c in segment.coefficients:
+            derivative = [k * int(v) for k, v in enumerate(c)][1:]
+            for m in range(2 * len(derivative) - 1):
+                low, high = max(0, m - len(derivative) + 1), min(m, len(derivative) - 1)
+                square[m] += sum(derivative[i] * derivative[m - i] for i in range(low, high + 1))
+        terms = (to_mpf(v, 2 * bits) * powers[m + 1] / (m + 1) for m, v in enumerate(square[:-1]) if v)
+        total += mpmath.fsum(terms) / mpmath.mpf(2) ** segment.tau
+    return total
+
+
+def _energy(trajectory: Trajectory, problem: Problem) -> Check:
+    """R1: f(theta(0)) - f(theta(T)) is the dissipated energy, also across and along kinks."""
+    f = loss(problem.objective)
+    dps = trajectory.dps + 20
+    start = evaluate_mpmath(f, list(trajectory(0)), dps=dps)
+    end = evaluate_mpmath(f, list(trajectory.at_end()), dps=dps)
+    return Check("energy identity", "R1", _digits(start - end - dissipated(trajectory), start, trajectory.dps + 15))
+
+
+def _balancedness(trajectory: Trajectory) -> list[Check]:
+    """R10: D_j for linear networks, its diagonal for the others, is the same at the end as at the start."""
+    network = trajectory.objective.network
+    if network is None or network.depth < 2:
+        return []
+    worst, size = mpmath.mpf(0), mpmath.mpf(1)
+    ends = [trajectory.weights_of(state) for state in (trajectory(0), trajectory.at_end())]
+    invariants = []
+    for w in ends:
+        differences = [b.T.dot(b) - a.dot(a.T) for a, b in itertools.pairwise(w)]
+        invariants.append([v for d in differences for v in (d.reshape(-1) if network.linear else d.diagonal())])
+    for before, after in zip(*invariants, strict=True):
+        worst, size = max(worst, abs(after - before)), max(size, abs(before))
+    name = "balancedness D_j" if network.linear else "diagonal of balancedness D_j"
+    return [Check(name, "R10", _digits(worst, size, trajectory.dps + 15))]
+
+
+def _closed_forms(problem: Problem, trajectory: Trajectory) -> list[Check]:
+    """The exact solutions of section 7 that apply to this problem."""
+    network = problem.network
+    if network is None or not network.linear or network.alpha != 1:
+        return []
+    limit = trajectory.dps + 15
+    time = trajectory.horizon
+    state = trajectory.at_end()
+    if network.depth == 1:
+        exact = _single_layer(problem, time)
+        difference = max(abs(a - b) for a, b in zip(state, exact, strict=True))
+        return [Check("matrix exponential", "closed form, n = 1", _digits(difference, max(map(abs, exact)), limit))]
+    if network.widths == (1, 1, 1):
+        u = state[0] * state[1]
+        exact_u = _scalar_depth_two(problem, time)
+        if exact_u is not None:
+            return [Check("scalar depth 2", "closed form, d = 1, n = 2", _digits(u - exact_u, exact_u, limit))]
+    return []
+
+
+def _moments(problem: Problem) -> tuple[Any, Any]:
+    """Sigma_xx and Lambda_yx as mpmath matrices."""
+
+    def matrix(rows: Any) -> Any:
+        return mpmath.matrix([[mpmath.mpf(q.numerator) / q.denominator for q in row] for row in rows])
+
+    x, y = matrix(problem.x), matrix(problem.y)
+    return x.T * x / x.rows, y.T * x / x.rows
+
+
+def _single_layer(problem: Problem, time: Any) -> list[Any]:
+    """W(t) = W_* + (W(0) - W_*) exp(-Sigma t); in moment form without inverse: through the augmented exponential."""
+    sigma, target = _moments(problem)
+    rows, columns = target.rows, target.cols
+    w = mpmath.matrix(rows, columns)
+    for i, q in enumerate(problem.theta0):
+        w[i // columns, i % columns] = mpmath.mpf(q.numerator) / q.denominator
+    # [W, I] moves by the generator [[-Sigma, 0], [Lambda, 0]]: W' = -W Sigma + Lambda.
+    size = columns + rows
+    generator = mpmath.zeros(size, size)
+    generator[:columns, :columns] = -sigma
+    generator[columns:, :columns] = target
+    flow = mpmath.expm(generator * time, method="taylor")
+    result = w * flow[:columns, :columns] + flow[columns:, :columns]
+    return [result[i, j] for i in range(rows) for j in range(columns)]
+
+
+def _scalar_depth_two(problem: Problem, time: Any) -> Any:
+    """u = w_1 w_2 of f = (sigma/2)(u - lambda)^2: time runs sigma times as fast."""
+    sigma, target = (m[0, 0] for m in _moments(problem))
+    if sigma == 0:
+        return None
+    w1, w2 = (mpmath.mpf(q.numerator) / q.denominator for q in problem.theta0)
+    goal, t = target / sigma, sigma * time
+    u0, c = w1 * w2, abs(w1**2 - w2**2)
+    if c == 0:
+        if u0 == 0:
+            return u0
+        rate = 2 * goal if u0 > 0 else -2 * goal
+        # u' = 2|u|(goal - u): logistic in u, growing or decaying with the sign of u.
+        if goal == 0:
+            return u0 / (1 + 2 * abs(u0) * t)
+        decay = mpmath.exp(-rate * t)
+        return goal * u0 / (u0 + (goal - u0) * decay)
+    kappa = mpmath.sqrt(4 * goal**2 + c**2)
+    plus, minus = (2 * goal + kappa) / c, (2 * goal - kappa) / c
+    q0 = (2 * u0 + mpmath.sqrt(c**2 + 4 * u0**2)) / c
+    k = (q0 - plus) / (q0 - minus)
+    decay = mpmath.exp(-kappa * t)
+    q = (plus - minus * k * decay) / (1 - k * decay)
+    return c / 4 * (q - 1 / q)

@@ -1,0 +1,161 @@
+"""Trajectories in files: JSON with every digit, integers in hexadecimal."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from gmpy2 import mpz
+
+from symflow.errors import ProblemError
+from symflow.problem.numbers import rational, rational_array, text
+from symflow.symbolic.network import FullyConnected, network_objective
+from symflow.symbolic.objective import Objective
+from symflow.trajectory.trajectory import Event, FlowStats, Segment, Trajectory
+
+FORMAT = "symflow trajectory 1"
+
+
+def save_trajectory(trajectory: Trajectory, path: str | os.PathLike[str]) -> None:
+    """Writes a trajectory with all its digits; the file appears whole or not at all.
+
+    The network and the data are stored with it; of a stand-alone objective only the trajectory.
+    """
+    target = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(_to_json(trajectory), file)
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_trajectory(path: str | os.PathLike[str], objective: Objective | None = None) -> Trajectory:
+    """Reads what `save_trajectory` wrote.
+
+    Args:
+        path: the file.
+        objective: what flowed, needed for a stand-alone objective only.
+
+    Raises:
+        ProblemError: no such file, not a trajectory, or a missing objective.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise ProblemError(f"{path}: not a saved trajectory; a file written by trajectory.save is needed")
+        return _from_json(data, objective or _objective(data, path))
+    except OSError as error:
+        raise ProblemError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        if isinstance(error, ProblemError):
+            raise
+        raise ProblemError(f"{path}: the saved trajectory is damaged ({type(error).__name__}); save it again") from None
+
+
+def _hex(value: Any) -> str:
+    return format(mpz(value), "x")
+
+
+def _integer(value: str) -> mpz:
+    return mpz(value, 16)
+
+
+def _number(value: Any) -> Any:
+    """A `Fraction` as text, an mpf as its exact mantissa and exponent."""
+    if value is None:
+        return None
+    if isinstance(value, Fraction):
+        return text(value)
+    sign, mantissa, exponent, _ = value._mpf_
+    return {"mantissa": ("-" if sign else "") + _hex(mantissa), "exponent": int(exponent)}
+
+
+def _read_number(value: Any) -> Any:
+    from mpmath import mp
+    from mpmath.libmp import from_man_exp
+
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return rational(value, "gate")
+    return mp.make_mpf(from_man_exp(_integer(value["mantissa"]), int(value["exponent"])))
+
+
+def _to_json(trajectory: Trajectory) -> dict[str, Any]:
+    network = trajectory.objective.network
+    data: dict[str, Any] = {"format": FORMAT, "network": None}
+    if network is not None:
+        data["network"] = {
+            "widths": [int(d) for d in network.widths],
+            "alpha": text(network.alpha),
+            "alpha_bar": text(network.alpha_bar),
+        }
+        data |= {x.name: [[text(q) for q in row] for row in a] for x, a in trajectory.objective.data.items()}
+    data |= {
+        "bits": trajectory.bits,
+        "clock": trajectory.clock,
+        "dps": trajectory.dps,
+        "error_estimate": _number(trajectory.error_estimate),
+        "stats": asdict(trajectory.stats),
+        "events": [
+            {
+                **{"kind": e.kind, "sample": e.sample, "layer": e.layer, "unit": e.unit},
+                "time": _number(e.time),
+                "gate_before": _number(e.gate_before),
+                "gate_after": _number(e.gate_after),
+            }
+            for e in trajectory.events
+        ],
+        "segments": [
+            [_hex(s.start), _hex(s.end), s.tau, [[_hex(c) for c in series] for series in s.coefficients]]
+            for s in trajectory.segments
+        ],
+    }
+    return data
+
+
+def _objective(data: dict[str, Any], path: str | os.PathLike[str]) -> Objective:
+    described = data["network"]
+    if described is None:
+        raise ProblemError(f"{path}: the trajectory is of a stand-alone objective; give objective=...")
+    network = FullyConnected(
+        tuple(int(d) for d in described["widths"]),
+        rational(described["alpha"], "alpha"),
+        rational(described["alpha_bar"], "alpha_bar"),
+    )
+    x, y = (rational_array(data[name], ndim=2, where=name).T for name in ("X", "Y"))
+    return network_objective(network, x, y)
+
+
+def _from_json(data: dict[str, Any], objective: Objective) -> Trajectory:
+    events = tuple(
+        Event(
+            _read_number(e["time"]), e["kind"], e["sample"], e["layer"], e["unit"],
+            _read_number(e["gate_before"]), _read_number(e["gate_after"]),
+        )
+        for e in data["events"]
+    )  # fmt: skip
+    segments = tuple(
+        Segment(
+            _integer(start), _integer(end), int(tau), tuple([_integer(c) for c in series] for series in coefficients)
+        )
+        for start, end, tau, coefficients in data["segments"]
+    )
+    return Trajectory(
+        objective=objective,
+        segments=segments,
+        bits=int(data["bits"]),
+        clock=int(data["clock"]),
+        dps=int(data["dps"]),
+        events=events,
+        error_estimate=_read_number(data["error_estimate"]),
+        stats=FlowStats(**data["stats"]),
+    )
