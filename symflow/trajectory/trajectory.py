@@ -178,9 +178,12 @@ class Trajectory:
         return np.array([[float(v) for v in self(t)] for t in times], dtype=np.float64)
 
     def __repr__(self) -> str:
-        error = (
-            "no error estimate" if self.error_estimate is None else f"estimated error {float(self.error_estimate):.1e}"
-        )
+        import mpmath
+
+        if self.error_estimate is None:
+            error = "no error estimate"
+        else:  # may lie far below the smallest float
+            error = f"estimated error {mpmath.nstr(self.error_estimate, 2, min_fixed=1, max_fixed=1)}"
         return (
             f"<Trajectory to t={float(self.horizon):.6g}, {self.dps} digits, {error}, "
             f"{len(self.events)} events, {self.stats.steps} steps>"

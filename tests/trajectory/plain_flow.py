@@ -78,7 +78,7 @@ class Case:
         return velocity
 
     def smoothed_endpoint(self, end: float, width: float) -> np.ndarray:
-        """theta(end) of the network with a softplus in place of each kink; tends to the flow's as the width does to 0."""
+        """theta(end) of the network with a softplus for each kink; tends to the flow's as the width does to 0."""
         x, y = np.array(self.x, dtype=float).T, np.array(self.y, dtype=float).T
         alpha, alpha_bar = map(float, self.slopes)
 

@@ -66,5 +66,5 @@ def test_sliding_agrees_with_an_independent_filippov_integrator(name: str) -> No
             assert float(event.gate_after) == pytest.approx(float(gate), abs=6e-5)
     # Independently of both: gradient descent with tiny steps chatters along the same path.
     *_, last = trajectory.numpy([tables["problem"]["run"]["horizon"]])
-    distance = np.linalg.norm(last - tables["descent"]["theta"])
+    distance = np.abs(last - tables["descent"]["theta"]).max()
     assert distance == pytest.approx(tables["descent"]["distance"], rel=1e-2)
