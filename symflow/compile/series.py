@@ -8,14 +8,16 @@ is also how *inert* pre-activations are recognized.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import lcm, prod
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from symflow.compile.fixed import Pairs, Scaled
 from symflow.compile.interpret import shape_of
 from symflow.errors import BudgetError
 from symflow.symbolic.field import VectorField
@@ -30,13 +32,18 @@ class SeriesArithmetic(Protocol):
     """Numbers and the few operations on coefficient lists that the recurrences need."""
 
     def lift(self, q: Fraction) -> Any: ...
-    def convolve(
-        self, pairs: Sequence[tuple[list[Any], list[Any]]], scaled: Sequence[tuple[Any, list[Any]]]
-    ) -> Any: ...
+    def convolve(self, pairs: Pairs, scaled: Scaled) -> Any: ...
     def combine(self, terms: Sequence[tuple[int, list[Any]]], denominator: int) -> Any: ...
     def integrate(self, coefficient: Any, order: int, tau: int) -> Any: ...
     def function(self, name: str, exponent: Fraction | None, x: list[Any], known: tuple[list[Any], ...]) -> Any: ...
     def horner(self, coefficients: list[Any], s: Any) -> Any: ...
+
+
+@runtime_checkable
+class OnlineArithmetic(SeriesArithmetic, Protocol):
+    """An arithmetic that multiplies series faster than one `convolve` after another where an expansion is to come."""
+
+    def convolvers(self, sums: Sequence[tuple[Pairs, Scaled]], order: int) -> list[Callable[[], Any]]: ...
 
 
 Entry = None | Fraction | list[Any]
@@ -102,18 +109,13 @@ class Recurrence:
         for series, value in zip(self.state, values, strict=True):
             series[:] = [value]
         field = self.field
+        operations = self._operations(order)
         for k in range(order + 1):
-            for step in self.steps:
-                if isinstance(step, _Function):
-                    step.out.append(a.function(step.name, step.exponent, step.x, step.known))
-                    continue
-                if isinstance(step, _Product):
-                    value = a.convolve(step.pairs, step.scaled)
-                else:
-                    value = a.combine(step.terms, step.denominator)
-                if k == 0 and step.constant is not None:
-                    value += step.constant
-                step.out.append(value)
+            for out, following, constant in operations:
+                value = following()
+                if k == 0 and constant is not None:
+                    value += constant
+                out.append(value)
             if k == order:
                 break
             for series, entry in zip(self.state, field, strict=True):
@@ -123,6 +125,25 @@ class Recurrence:
                     series.append(a.integrate(a.lift(entry), 0, tau))
                 else:
                     series.append(0)
+
+    def _operations(self, order: int) -> list[tuple[list[Any], Callable[[], Any], Any]]:
+        """For each step its series, what computes the series' next coefficient, and what is added to the first."""
+        a = self.arithmetic
+        products = [step for step in self.steps if isinstance(step, _Product)]
+        if isinstance(a, OnlineArithmetic):
+            convolvers = iter(a.convolvers([(step.pairs, step.scaled) for step in products], order))
+        else:
+            convolvers = iter([partial(a.convolve, step.pairs, step.scaled) for step in products])
+        operations: list[tuple[list[Any], Callable[[], Any], Any]] = []
+        for step in self.steps:
+            if isinstance(step, _Product):
+                operations.append((step.out, next(convolvers), step.constant))
+            elif isinstance(step, _Sum):
+                operations.append((step.out, partial(a.combine, step.terms, step.denominator), step.constant))
+            else:
+                following = partial(a.function, step.name, step.exponent, step.x, step.known)
+                operations.append((step.out, following, None))
+        return operations
 
 
 class _Compiler:

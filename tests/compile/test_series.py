@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from mpmath import mpf
 import symflow as sf
 from symflow.compile import series
 from symflow.compile.fixed import FixedSeries, from_fraction, from_mpf, to_mpf
+from symflow.compile.mpseries import MpmathSeries
 from symflow.compile.series import Recurrence, compile_recurrence
 from symflow.errors import BudgetError, ComputationError
 from symflow.symbolic.field import VectorField, gradient_flow_field, leading_order_field
@@ -29,54 +29,6 @@ from symflow.trajectory.kinks import initial_gates
 REFERENCE = Path(__file__).parents[1] / "problem" / "reference"
 BITS = 400
 DIGITS = 120
-
-
-@dataclass(frozen=True)
-class MpmathSeries:
-    """The arithmetic of `FixedSeries` over mpmath numbers at the precision of the enclosing `workdps` block.
-
-    Written from the definitions: nothing is shifted, and u(x) is composed from the derivatives of u at x_0.
-    """
-
-    def lift(self, q: Fraction) -> Any:
-        return mpf(q.numerator) / q.denominator
-
-    def convolve(self, pairs: Sequence[tuple[list, list]], scaled: Sequence[tuple[Any, list]]) -> Any:
-        """The newest coefficient of sum a_i b_i + sum c_i x_i."""
-        products = [a[i] * b[len(a) - 1 - i] for a, b in pairs for i in range(len(a))]
-        return mpmath.fsum(products + [c * x[-1] for c, x in scaled])
-
-    def combine(self, terms: Sequence[tuple[int, list]], denominator: int) -> Any:
-        """The newest coefficient of sum n_i x_i / denominator."""
-        return mpmath.fsum(n * x[-1] for n, x in terms) / denominator
-
-    def integrate(self, coefficient: Any, order: int, tau: int) -> Any:
-        """The coefficient of s^(order + 1) of the integral over t = 2^tau s."""
-        return coefficient * mpf(2) ** tau / (order + 1)
-
-    def function(self, name: str, exponent: Fraction | None, x: list, known: tuple[list, ...]) -> Any:
-        """The newest coefficient of u(x) = sum_n u^(n)(x_0)/n! (x - x_0)^n."""
-        k = len(x) - 1
-        power = [mpf(1)] + [mpf(0)] * k
-        total = mpf(0)
-        for n in range(k + 1):
-            total += self.derivative(name, exponent, n, x[0]) / mpmath.factorial(n) * power[k]
-            power = [mpmath.fsum(power[i] * x[j - i] for i in range(j)) for j in range(k + 1)]
-        return total
-
-    def derivative(self, name: str, exponent: Fraction | None, n: int, at: Any) -> Any:
-        if name == "exp":
-            return mpmath.exp(at)
-        if name in ("sin", "cos"):
-            return mpmath.sin(at + (n + (name == "cos")) * mpmath.pi / 2)
-        if name == "log":
-            return mpmath.log(at) if n == 0 else (-1) ** (n - 1) * mpmath.factorial(n - 1) / at**n
-        assert exponent is not None
-        e = self.lift(exponent)
-        return mpmath.ff(e, n) * at ** (e - n)
-
-    def horner(self, coefficients: list, s: Any) -> Any:
-        return mpmath.polyval(coefficients[::-1], s)
 
 
 def agree(fixed: list[Any], exact: list[Any]) -> None:
