@@ -30,6 +30,8 @@ _EXPORTS = {
     "to_jax": "symflow.compile.jax",
     "solve_flow": "symflow.trajectory.flow",
     "solve_field": "symflow.trajectory.flow",
+    "solve_flow_float64": "symflow.trajectory.float64",
+    "sweep_flow_float64": "symflow.trajectory.float64",
     "Trajectory": "symflow.trajectory.trajectory",
     "load_trajectory": "symflow.trajectory.storage",
     "check_flow": "symflow.analysis.checks",
@@ -71,6 +73,8 @@ if TYPE_CHECKING:
     from symflow.symbolic.objective import Objective as Objective
     from symflow.symbolic.objective import expression_objective as expression_objective
     from symflow.trajectory.descent import descend as descend
+    from symflow.trajectory.float64 import solve_flow_float64 as solve_flow_float64
+    from symflow.trajectory.float64 import sweep_flow_float64 as sweep_flow_float64
     from symflow.trajectory.flow import solve_field as solve_field
     from symflow.trajectory.flow import solve_flow as solve_flow
     from symflow.trajectory.storage import load_trajectory as load_trajectory

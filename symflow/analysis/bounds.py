@@ -17,6 +17,9 @@ from symflow.symbolic.field import leading_order_field
 from symflow.symbolic.objective import Objective
 from symflow.trajectory.flow import solve_field
 
+ROUNDING = 16 * 2.0**-52
+"""Relative rounding of float64 curvature and gradients that the sampled bounds allow for."""
+
 Status = Literal["sampled", "estimated", "not applicable"]
 
 
@@ -91,9 +94,11 @@ def curvature_bounds(samples: Samples) -> dict[str, BoundSeries]:
     spectrum = hessian_spectrum(samples.objective, points).reshape(3, n, -1)
     m = (-spectrum[:, :, 0]).max(axis=0)
     beta = np.abs(spectrum[:, :, [0, -1]]).max(axis=(0, 2))
+    m = m + ROUNDING * beta
     g_flow, g = gradients(samples.objective, flow), gradients(samples.objective, descent)
     gamma = np.maximum(np.linalg.norm(g_flow, axis=1), np.linalg.norm(g, axis=1))
-    defect = _mean_defect(samples.objective, descent, g, eta)
+    size = np.maximum(np.linalg.norm(flow, axis=1), np.linalg.norm(descent, axis=1))
+    defect = _mean_defect(samples.objective, descent, g, eta) + ROUNDING * (beta * size + gamma)
     r4, r22 = np.zeros(n), np.zeros(n)
     integral = 0.0
     beta_t, gamma_t = np.maximum.accumulate(beta), np.maximum.accumulate(gamma)

@@ -44,7 +44,8 @@ class Deviation:
         indices: the sampled steps k.
         times: k eta (mpf).
         values: the deviation of descent from flow at these times (mpf), descent computed with `dps` digits (or the
-            run the caller brought).
+            run the caller brought); 0 where it is below `error_estimate` and cannot be told from it.
+        error_estimate: estimated error of the values, from those of flow and descent (mpf).
         rounding: the part of a float64 run's distance that is rounding, ||theta_k(float64) - theta_k||; None for a
             run the caller brought.
         flow: the flow's trajectory.
@@ -61,6 +62,7 @@ class Deviation:
     indices: tuple[int, ...]
     times: tuple[Any, ...]
     values: tuple[Any, ...]
+    error_estimate: Any
     rounding: tuple[Any, ...] | None
     flow: Trajectory
     run: Descent
@@ -148,9 +150,9 @@ def deviation(
     rows = {k: row for row, k in enumerate(descent.indices)}
     iterates = descent.iterates[[rows[k] for k in indices]]
     states = np.array([flow(t) for t in times], dtype=object)
-    values = tuple(_distances(iterates, states, dps))
-    if brought is None:
-        values = (mpmath.mpf(0), *values[1:])  # both start at theta0 exactly; what is stored of it is rounded
+    scale = mpmath.sqrt(len(problem.theta0))
+    error = scale * (flow.error_estimate + (descent.error_estimate or 0))
+    values = tuple(v if v > error else mpmath.mpf(0) for v in _distances(iterates, states, dps))
     flow64, descent64 = states.astype(np.float64), iterates.astype(np.float64)
     objective = integration_form(problem.objective)
     bounds = _bounds(problem, objective, eta, indices, times, flow, states, iterates, flow64, descent64, brought, dps)
@@ -169,6 +171,7 @@ def deviation(
         tuple(indices),
         shown,
         values,
+        error,
         rounding,
         flow,
         descent,

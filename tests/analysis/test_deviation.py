@@ -186,6 +186,28 @@ def test_large_networks_have_no_dense_spectrum_and_say_so() -> None:
     assert dev.flow_series.max_eigenvalue is None
 
 
+def test_what_cannot_be_told_from_zero_is_zero() -> None:
+    """A dead network never moves: the deviation is zero, not the difference of two roundings of theta0."""
+    problem = sf.Problem(
+        network={"widths": [1, 1, 1], "activation": "relu"},
+        data={"x": [[1]], "y": [["1/3"]]},
+        init={"theta": ["-1/3", "1/7"]},
+    )
+    dev = sf.deviation(problem, step_size="1/3", horizon=20, dps=30)
+    assert dev.max == 0
+    assert violations(dev, "R4") == violations(dev, "R22") == 0
+
+
+@pytest.mark.parametrize("eta", ["1/2", "9/10"])
+def test_bounds_hold_where_float64_ends(eta: str) -> None:
+    """Descent contracts to the minimum of a double well, far below the rounding of the sampled quantities."""
+    x = sympy.Symbol("x")
+    problem = sf.Problem(objective=sf.expression_objective((x**2 - 1) ** 2 / 4, [x]), theta0=["1/5"])
+    dev = sf.deviation(problem, step_size=eta, horizon=100, dps=40)
+    assert dev.values[-1] < 1e-10
+    assert violations(dev, "R4") == violations(dev, "R22") == 0
+
+
 def test_sampled_steps() -> None:
     assert sample_steps(3) == [0, 1, 2, 3]
     many = sample_steps(100_000)
