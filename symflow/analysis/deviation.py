@@ -14,7 +14,7 @@ from symflow.analysis.bounds import BoundSeries, Samples, curvature_bounds, lead
 from symflow.analysis.observables import Observables, observe
 from symflow.compile.interpret import interpret
 from symflow.compile.objects import mpmath_arithmetic
-from symflow.errors import ProblemError, brief_float
+from symflow.errors import ProblemError, brief, brief_float
 from symflow.problem import Problem
 from symflow.problem.numbers import rational
 from symflow.symbolic.objective import Objective
@@ -185,8 +185,17 @@ def _as_descent(problem: Problem, eta: Fraction, run: Descent | np.ndarray) -> D
     if isinstance(run, Descent):
         if run.step_size != eta:
             raise ProblemError(f"the run has step size {run.step_size}, got step_size {eta}; use the run's own")
+        if run.iterates.shape[1] != problem.objective.parameter_count:
+            raise ProblemError(
+                f"the run has {run.iterates.shape[1]} parameters, the problem {problem.objective.parameter_count}"
+            )
         return run
-    iterates = np.asarray(run)
+    try:
+        iterates = np.asarray(run, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ProblemError(f"a run must be an array of real numbers, got {brief(run)}") from None
+    if not np.isfinite(iterates).all():
+        raise ProblemError("a run must have finite iterates, got NaN or infinity; cut it before it diverges")
     expected = problem.objective.parameter_count
     if iterates.ndim != 2 or iterates.shape[1] != expected or len(iterates) < 2:
         raise ProblemError(f"a run must have shape (K + 1, {expected}) with K >= 1, got {iterates.shape}")
@@ -252,8 +261,11 @@ def _bounds(
                 smooth = i
                 reason = f"descent and flow lie on different sides of a kink at t = {float(times[i]):.6g}"
                 break
-    if brought is not None and brought.dps is None and not _is_descent(objective, brought, eta):
-        why = "the run that was brought is not gradient descent from the flow's initial point with this step size"
+    if brought is not None and not _is_descent(problem, objective, brought, eta):
+        why = (
+            "the run that was brought is not gradient descent from the flow's initial point with this step size, or "
+            "too few consecutive steps were kept to tell"
+        )
         names: list[tuple[str, Any]] = [("R4", "bound"), ("R22", "bound"), ("R18", "leading order")]
         return {name: not_applicable(name, kind, count, why) for name, kind in names}
     samples = Samples(objective, float(eta), np.array(indices), flow64, descent64, smooth, reason)
@@ -262,11 +274,14 @@ def _bounds(
     return {**curvature_bounds(samples), "R18": series}
 
 
-def _is_descent(objective: Objective, run: Descent, eta: Fraction) -> bool:
-    """Whether the kept consecutive iterates of a float64 run are gradient descent to rounding."""
+def _is_descent(problem: Problem, objective: Objective, run: Descent, eta: Fraction) -> bool:
+    """Whether a run starts at theta0 and its kept consecutive iterates are gradient descent, to float64 rounding."""
     from symflow.analysis.observables import gradients
 
     points = run.iterates.astype(np.float64)
+    start = np.array([float(v) for v in problem.theta0])
+    if run.indices[0] != 0 or np.abs(points[0] - start).max() > 1e-10 * max(1.0, np.abs(start).max()):
+        return False
     consecutive = [i for i in range(len(run.indices) - 1) if run.indices[i + 1] == run.indices[i] + 1]
     if not consecutive:
         return False

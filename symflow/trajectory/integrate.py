@@ -103,9 +103,10 @@ class _Integrator:
         """The typed error for a kink where the flow cannot be decided."""
         time = self.now
         k = kink_at(self.base.objective, undecided.position)
+        remedy = "ask for more digits, or " if undecided.cause in ("tangency", "precision") else ""
         return KinkError(
             f"the flow stops at t = {float(time):.10g} on a kink ({k}): {undecided.explanation} ({undecided.cause}); "
-            "choose a horizon before that time, or another initial point",
+            f"{remedy}choose a horizon before that time, or another initial point",
             cause=undecided.cause,
             time=time,
             sample=k.sample,
@@ -146,7 +147,8 @@ class _Integrator:
                 watched.append((a, z[region.resting.get(a, 0) :], positive))
         count = len(watched)
         for i, monitor in enumerate(region.recurrence.monitors):
-            if isinstance(monitor, list):
+            # A monitor that does not move belongs to a gate that rests at one of its slopes.
+            if isinstance(monitor, list) and max(map(abs, monitor)) > 4 * self.noise:
                 watched.append((region.ties[i // 2].first, monitor[region.resting_monitors.get(i, 0) :], True))
         powers: list[Any] | None = None
         earliest: tuple[Any, Position, Root | Unresolved] | None = None

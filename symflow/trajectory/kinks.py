@@ -213,13 +213,18 @@ def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Po
     choices: tuple[Side, ...] = ("on", "off", "slide") if base.slides else ("on", "off")
     consistent: list[Region] = []
     for sides in product(choices, repeat=len(ties)):
-        if len(ties) == 1 and sides == ("slide",) and consistent:
+        if len(ties) == 1 and sides == ("slide",) and any(not region.parked for region in consistent):
             break  # a surface that the flow can leave does not attract it from both sides
         outcome = _try(base, cut, ties, sides, dependent, point)
         if isinstance(outcome, Undecided):
             return outcome
         if outcome is not None and not any(_same_flow(objective, outcome, other) for other in consistent):
             consistent.append(outcome)
+    # A gate at rest on its kink is held like a sliding one, which watches what could move it; only where that is not
+    # possible does resting with the gate on one side count as a way of its own.
+    holding = [region for region in consistent if not region.parked]
+    if holding and any(region.ties for region in holding):
+        consistent = holding
     if len(consistent) == 1:
         return consistent[0]
     if consistent:
@@ -343,7 +348,9 @@ def _try(
     for i, monitor in enumerate(recurrence.monitors):
         series = monitor if isinstance(monitor, list) else [point.arithmetic.lift(monitor or Fraction(0))]
         leading = point.leading(series, 0)
-        if leading is None or series[leading] < 0:
+        if leading is None and max(map(abs, series)) <= REST:
+            leading = len(series)  # at rest: the gate stays exactly at one of its slopes
+        if leading is None or (leading < len(series) and series[leading] < 0):
             return None
         resting_monitors[i] = leading
     return Region(gates, slides, recurrence, frozenset(parked), resting, resting_monitors)

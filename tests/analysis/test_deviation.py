@@ -170,6 +170,16 @@ def test_a_run_of_your_own(linear: dict[Fraction, Deviation]) -> None:
     noisy = run.iterates + 1e-3 * np.random.default_rng(0).normal(size=run.iterates.shape)
     other = sf.deviation(dev.problem, step_size="1/50", horizon=3, dps=30, run=noisy)
     assert {b.status for b in other.bounds.values()} == {"not applicable"}
+    elsewhere = sf.deviation(dev.problem, step_size="1/50", horizon=3, dps=30, run=run.iterates + 0.1)
+    assert {b.status for b in elsewhere.bounds.values()} == {"not applicable"}
+    thin = sf.descend(dev.problem, step_size="1/50", steps=dev.steps, every=10, dps=20)
+    assert (
+        sf.deviation(dev.problem, step_size="1/50", horizon=3, dps=20, run=thin).bounds["R22"].status
+        == "not applicable"
+    )
+    for wrong in (np.full(run.iterates.shape, np.nan), run.iterates.astype(complex) * 1j, "text"):
+        with pytest.raises(sf.ProblemError, match="a run must"):
+            sf.deviation(dev.problem, step_size="1/50", horizon=3, run=wrong)
     with pytest.raises(sf.ProblemError, match="shape"):
         sf.deviation(dev.problem, step_size="1/50", horizon=3, run=np.zeros((5, 3)))
 

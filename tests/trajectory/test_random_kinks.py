@@ -147,3 +147,18 @@ def test_three_hundred_random_problems() -> None:
     ]
     TABLE.write_text("\n".join(lines), encoding="utf-8")
     assert stops <= 15, outcomes
+
+
+def test_a_resting_gate_is_watched() -> None:
+    """A unit dies and rests exactly on its kink; when what held it there changes sign the flow is no longer unique."""
+    theta = [f"{v}/600" for v in (-749, 792, 386, -272, 825, 628, 351, -777, -445)]
+    p = sf.Problem(
+        network={"widths": [2, 3, 1], "activation": "relu"},
+        data={"x": [[0, "-1/5"], ["6/5", "-7/5"], ["3/5", "-7/5"]], "y": [["-7/5"], ["-3/5"], [0]]},
+        init={"theta": theta},
+    )
+    assert sf.solve_flow(p, horizon="9/10", dps=30).events[0].kind == "sliding"
+    with pytest.raises(sf.KinkError) as stop:
+        sf.solve_flow(p, horizon=3, dps=30)
+    assert (stop.value.cause, stop.value.sample, stop.value.unit) == ("repelling", 1, 2)
+    assert abs(stop.value.time - 0.9073428994) < 1e-9
