@@ -191,6 +191,8 @@ def _as_descent(problem: Problem, eta: Fraction, run: Descent | np.ndarray) -> D
             )
         return run
     try:
+        if np.iscomplexobj(run):
+            raise TypeError
         iterates = np.asarray(run, dtype=np.float64)
     except (TypeError, ValueError):
         raise ProblemError(f"a run must be an array of real numbers, got {brief(run)}") from None

@@ -103,6 +103,7 @@ def test_times_set_the_horizon_and_another_start_may_be_given() -> None:
     np.testing.assert_allclose(later.values, whole.numpy([2.5, 2]), rtol=0, atol=1e-11)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("solver", ["dopri8", "tsit5"])
 def test_crossings_cost_accuracy_and_are_reported(solver: str) -> None:
     name = "relu-2-3-1"
@@ -122,6 +123,7 @@ def test_crossings_cost_accuracy_and_are_reported(solver: str) -> None:
     assert errors[-1] < 1e-4 * errors[0]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["slide-relu-3-3-1", "slide-leaky-2-2-2-1"])
 def test_sliding_is_chattered_through_in_steps_as_small_as_the_tolerance(name: str) -> None:
     steps, errors = [], []
@@ -192,6 +194,7 @@ def test_a_flow_that_blows_up_stops_where_it_does() -> None:
     assert caught.value.trajectory(0)[0] == 1e200
 
 
+@pytest.mark.thorough
 def test_a_sweep_keeps_the_starts_that_arrive() -> None:
     starts = [[0.1, 1.0], [1.0, 1.0], [1e200, 1.0], [0.2, 0.5]]
     with pytest.raises(
@@ -227,6 +230,7 @@ def test_a_batch_equals_single_runs(name: str) -> None:
         assert single.error_estimate < 1e-7
 
 
+@pytest.mark.thorough
 def test_gradient_evaluations_are_those_that_happen() -> None:
     import diffrax
 
