@@ -225,9 +225,7 @@ def _gate_patterns(objective: Objective, points: np.ndarray, dps: int) -> list[t
         values = {x: np.asarray(lift(a), dtype=object) for x, a in objective.data.items()}
         for point in points:
             theta = np.array([mpmath.mpf(v) for v in point], dtype=object)
-            for w, (where, shape) in zip(objective.parameters, objective.slices(), strict=True):
-                values[w] = theta[where].reshape(shape)
-            z = interpret(program, values, arithmetic)
+            z = interpret(program, values | objective.cut(theta), arithmetic)
             patterns.append(tuple(bool(v >= 0) for a in z.values() for v in a.reshape(-1)))
     return patterns
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy
@@ -68,6 +69,15 @@ class Objective:
             size = int(np.prod(shape, dtype=int))
             yield slice(start, start + size), shape
             start += size
+
+    def cut(self, theta: Any) -> dict[Input, Any]:
+        """Cuts a flat array of P entries into one array per parameter (layer 1 first, row-major)."""
+        return {w: theta[where].reshape(s) for w, (where, s) in zip(self.parameters, self._places, strict=True)}
+
+    @cached_property
+    def _places(self) -> tuple[tuple[slice, tuple[int, ...]], ...]:
+        """What `slices` yields, kept: descent cuts theta at every step."""
+        return tuple(self.slices())
 
     def _repr_latex_(self) -> str:
         from symflow.symbolic.derived import loss

@@ -79,10 +79,6 @@ class Program:
     def __getitem__(self, name: str) -> Node:
         return self.outputs[name]
 
-    def with_outputs(self, outputs: Mapping[str, Node], inputs: tuple[Input, ...] | None = None) -> Program:
-        """The same inputs and names with other outputs."""
-        return Program(self.inputs if inputs is None else inputs, outputs, self.names)
-
 
 def _restore(_: Any, inputs: tuple[Input, ...], outputs: Mapping[str, Node], names: Mapping[Node, str]) -> Program:
     return Program(inputs, outputs, names)

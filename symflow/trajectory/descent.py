@@ -211,16 +211,13 @@ def _descend_fixed(
     values = {x: arithmetic.lift(a) for x, a in objective.data.items()}
     theta = np.empty(len(theta0), dtype=object)
     theta[:] = [from_fraction(q, bits) for q in theta0]
-    slices = list(objective.slices())
     numerator, denominator = mpz(eta.numerator), mpz(eta.denominator)
     limit = mpz(1) << (bits + DIVERGED_BITS)
     kept = [list(theta)]
     wanted = set(indices)
     last = indices[-1]
     for k in range(1, last + 1):
-        for w, (where, shape) in zip(objective.parameters, slices, strict=True):
-            values[w] = theta[where].reshape(shape)
-        velocity = interpret(field.program, values, arithmetic)
+        velocity = interpret(field.program, values | objective.cut(theta), arithmetic)
         flat = np.concatenate([v.reshape(-1) for v in velocity.values()])
         theta = theta + (flat * numerator) // denominator
         if k in wanted or k % 256 == 0:

@@ -141,10 +141,7 @@ def initial_gates(base: VectorField, theta0: Sequence[Fraction]) -> tuple[dict[G
     program = Program(objective.program.inputs, {str(i): g.z for i, g in enumerate(gates)})
     flat = np.empty(len(theta0), dtype=object)
     flat[:] = list(theta0)
-    values = dict(objective.data)
-    for w, (where, shape) in zip(objective.parameters, objective.slices(), strict=True):
-        values[w] = flat[where].reshape(shape)
-    exact = interpret(program, values, EXACT)
+    exact = interpret(program, {**objective.data, **objective.cut(flat)}, EXACT)
     result: dict[Gate, np.ndarray] = {}
     zeros: list[Position] = []
     for i, g in enumerate(gates):
