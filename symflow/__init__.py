@@ -15,7 +15,13 @@ _EXPORTS = {
     "FullyConnected": "symflow.symbolic.network",
     "Objective": "symflow.symbolic.objective",
     "expression_objective": "symflow.symbolic.objective",
-    "network_objective": "symflow.symbolic.network",
+    "Convolutional": "symflow.symbolic.convolutional",
+    "Convolution": "symflow.symbolic.convolutional",
+    "Pool": "symflow.symbolic.convolutional",
+    "Dense": "symflow.symbolic.convolutional",
+    "Loss": "symflow.symbolic.losses",
+    "expression_loss": "symflow.symbolic.losses",
+    "network_objective": "symflow.symbolic.training",
     "moment_form": "symflow.symbolic.moments",
     "loss": "symflow.symbolic.derived",
     "gradient": "symflow.symbolic.derived",
@@ -60,6 +66,10 @@ if TYPE_CHECKING:
     from symflow.problem import Problem as Problem
     from symflow.problem import load_problem as load_problem
     from symflow.symbolic.citations import cite as cite
+    from symflow.symbolic.convolutional import Convolution as Convolution
+    from symflow.symbolic.convolutional import Convolutional as Convolutional
+    from symflow.symbolic.convolutional import Dense as Dense
+    from symflow.symbolic.convolutional import Pool as Pool
     from symflow.symbolic.derived import directional_derivative as directional_derivative
     from symflow.symbolic.derived import gradient as gradient
     from symflow.symbolic.derived import gradient_flow as gradient_flow
@@ -67,11 +77,13 @@ if TYPE_CHECKING:
     from symflow.symbolic.derived import hessian_form as hessian_form
     from symflow.symbolic.derived import hessian_vector_product as hessian_vector_product
     from symflow.symbolic.derived import loss as loss
+    from symflow.symbolic.losses import Loss as Loss
+    from symflow.symbolic.losses import expression_loss as expression_loss
     from symflow.symbolic.moments import moment_form as moment_form
     from symflow.symbolic.network import FullyConnected as FullyConnected
-    from symflow.symbolic.network import network_objective as network_objective
     from symflow.symbolic.objective import Objective as Objective
     from symflow.symbolic.objective import expression_objective as expression_objective
+    from symflow.symbolic.training import network_objective as network_objective
     from symflow.trajectory.descent import descend as descend
     from symflow.trajectory.float64 import solve_flow_float64 as solve_flow_float64
     from symflow.trajectory.float64 import sweep_flow_float64 as sweep_flow_float64

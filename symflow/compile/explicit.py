@@ -12,7 +12,21 @@ from symflow.compile.interpret import interpret
 from symflow.compile.objects import ObjectArithmetic, assemble
 from symflow.errors import BudgetError
 from symflow.symbolic.derived import Derived
-from symflow.symbolic.nodes import Add, Einsum, Gate, Input, Map, Node
+from symflow.symbolic.nodes import (
+    Add,
+    Einsum,
+    Gate,
+    Gather,
+    Input,
+    LargestEigenvalue,
+    LogSumExp,
+    Map,
+    Maximum,
+    Node,
+    ScatterAdd,
+    SpectralNorm,
+    Stack,
+)
 from symflow.symbolic.program import contraction_size, entries
 
 
@@ -27,6 +41,14 @@ def expanded_size(derived: Derived) -> int:
             per_entry[x] = sum(1 + per_entry[a] for _, a in x.terms)
         elif isinstance(x, (Gate, Map)):
             per_entry[x] = 1 + sum(per_entry[a] for a in x.arguments)
+        elif isinstance(x, Gather):
+            per_entry[x] = per_entry[x.x]
+        elif isinstance(x, Stack):
+            per_entry[x] = max(per_entry[a] for a in x.args)
+        elif isinstance(x, Maximum):
+            per_entry[x] = len(x.args) + sum(per_entry[a] for a in x.args)
+        elif isinstance(x, ScatterAdd | LogSumExp | SpectralNorm | LargestEigenvalue):
+            per_entry[x] = -(-entries(x.x.axes) // max(1, entries(x.axes))) * (1 + per_entry[x.x])
         else:
             per_entry[x] = 0
     return sum(per_entry[x] * entries(x.axes) for x in derived.program.outputs.values())
@@ -58,6 +80,10 @@ SYMPY = ObjectArithmetic(
         "sin": sympy.sin,
         "cos": sympy.cos,
         "power": lambda x, e: x ** _rational(e),
+        "softplus": lambda x: sympy.log(1 + sympy.exp(x)),
+        "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
+        "logsumexp": lambda values: sympy.log(sympy.Add(*(sympy.exp(v) for v in values))),
+        "maximum": sympy.Max,
     },
 )
 

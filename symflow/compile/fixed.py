@@ -5,7 +5,7 @@ Two interpreters share it: arrays (descent, field values at a point) and truncat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -16,7 +16,9 @@ import gmpy2
 import numpy as np
 from gmpy2 import mpz
 
+from symflow.compile.objects import along_axis, gathered, log_sum_exp, scattered, sigmoid, softplus
 from symflow.errors import ComputationError
+from symflow.symbolic.nodes import Table
 
 Coefficients = list[Any]
 """Coefficients c_0, ..., c_k of one truncated series, in fixed point."""
@@ -121,7 +123,8 @@ class FixedSeries:
     def function(self, name: str, exponent: Fraction | None, x: Coefficients, known: tuple[Coefficients, ...]) -> Any:
         """The next coefficient of y = u(x), from those of x and the earlier ones of y (and of sine's or cosine's mate).
 
-        k y_k = sum j x_j y_{k-j} for exp;  k y_k = +-sum j x_j mate_{k-j} for sin and cos;
+        k y_k = sum j x_j y_{k-j} for exp;  k y_k = +-sum j x_j mate_{k-j} for sin, cos, sigmoid (its mate is
+        y - y^2) and softplus (its mate is the sigmoid);
         y_k x_0 = x_k - (1/k) sum_{j<k} j y_j x_{k-j} for log;
         k x_0 y_k = sum_{j>=1} (e j - (k - j)) x_j y_{k-j} for x^e.
 
@@ -132,7 +135,7 @@ class FixedSeries:
         k = len(y)
         if k == 0:
             return self._value(name, exponent, x[0])
-        if name in ("exp", "sin", "cos"):
+        if name in ("exp", "sin", "cos", "sigmoid", "softplus"):
             mate = known[-1]
             total = sum(j * x[j] * mate[k - j] for j in range(1, k + 1))
             return ((-total if name == "cos" else total) >> self.bits) // k
@@ -143,6 +146,17 @@ class FixedSeries:
         p, q = exponent.numerator, exponent.denominator
         total = sum(((p + q) * j - q * k) * x[j] * y[k - j] for j in range(1, k + 1))
         return total // (q * k * x[0])
+
+    def log_sum_exp(self, xs: Sequence[Coefficients], shares: Sequence[Coefficients]) -> Any:
+        """The next coefficient of l = log(sum_i e^{x_i}) from the earlier ones of s_i = e^{x_i - l}.
+
+        k l_k = sum_i sum_{j>=1} j x_{i,j} s_{i,k-j}.
+        """
+        k = len(shares[0])
+        if k == 0:
+            return fixed_log_sum_exp((x[0] for x in xs), self.bits)
+        total = sum(j * x[j] * s[k - j] for x, s in zip(xs, shares, strict=True) for j in range(1, k + 1))
+        return (total >> self.bits) // k
 
     def _value(self, name: str, exponent: Fraction | None, x: Any) -> mpz:
         from mpmath import mp, workprec
@@ -156,7 +170,7 @@ class FixedSeries:
         with workprec(self.bits + 32):
             number = to_mpf(x, self.bits)
             if exponent is None:
-                return from_mpf(getattr(mp, name)(number), self.bits)
+                return from_mpf(_elementary(name)(number), self.bits)
             return from_mpf(number ** (mp.mpf(exponent.numerator) / exponent.denominator), self.bits)
 
     def horner(self, coefficients: Coefficients, s: Any) -> Any:
@@ -212,15 +226,52 @@ class FixedArrays:
         return array
 
     def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
-        from mpmath import mp, mpf, workprec
+        from mpmath import mpf, workprec
 
         def one(v: Any) -> mpz:
             with workprec(self.bits + 32):
                 number = to_mpf(v, self.bits)
-                value = getattr(mp, name)(number) if exponent is None else _power(number, exponent, mpf)
+                value = _elementary(name)(number) if exponent is None else _power(number, exponent, mpf)
                 return from_mpf(value, self.bits)
 
         return np.asarray(np.frompyfunc(one, 1, 1)(x), dtype=object)
+
+    def gather(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
+        return gathered(x, table, position, mpz(0))
+
+    def scatter_add(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
+        return scattered(x, table, position, mpz(0))
+
+    def log_sum_exp(self, x: np.ndarray, position: int) -> np.ndarray:
+        return along_axis(lambda values: fixed_log_sum_exp(values, self.bits), x, position)
+
+    def stack(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack(arrays, axis=-1)
+
+    def maximum(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return along_axis(max, np.stack(arrays, axis=-1), -1)
+
+    def spectral_norm(self, x: np.ndarray) -> np.ndarray:
+        raise TypeError("norms of matrices have no fixed-point form; use mpmath or JAX")
+
+    largest_eigenvalue = spectral_norm
+
+
+def fixed_log_sum_exp(values: Iterable[Any], bits: int) -> mpz:
+    """log(sum(exp(v))) of fixed-point numbers."""
+    from mpmath import workprec
+
+    with workprec(bits + 32):
+        return from_mpf(log_sum_exp([to_mpf(v, bits) for v in values]), bits)
+
+
+def _elementary(name: str) -> Callable[[Any], Any]:
+    """A function of the table on mpmath numbers."""
+    from mpmath import mp
+
+    own: dict[str, Callable[[Any], Any]] = {"softplus": softplus, "sigmoid": sigmoid}
+    found: Callable[[Any], Any] = own.get(name) or getattr(mp, name)
+    return found
 
 
 def _power(x: Any, exponent: Fraction, mpf: Any) -> Any:

@@ -7,7 +7,26 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Protocol
 
-from symflow.symbolic.nodes import Add, Const, Einsum, Gate, Identity, Input, Labels, Map
+import numpy as np
+
+from symflow.symbolic.nodes import (
+    Add,
+    Const,
+    Einsum,
+    Gate,
+    Gather,
+    Identity,
+    Input,
+    Labels,
+    LargestEigenvalue,
+    LogSumExp,
+    Map,
+    Maximum,
+    ScatterAdd,
+    SpectralNorm,
+    Stack,
+    Table,
+)
 from symflow.symbolic.program import Program, shape_of
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -23,6 +42,30 @@ class Arithmetic(Protocol):
     def broadcast(self, array: Any, positions: Sequence[int], shape: tuple[int, ...]) -> Any: ...
     def gate(self, z: Any, alpha: Fraction, alpha_bar: Fraction) -> Any: ...
     def function(self, name: str, x: Any, exponent: Fraction | None) -> Any: ...
+    def gather(self, x: Any, table: Table, position: int) -> Any: ...
+    def scatter_add(self, x: Any, table: Table, position: int) -> Any: ...
+    def log_sum_exp(self, x: Any, position: int) -> Any: ...
+    def stack(self, arrays: Sequence[Any]) -> Any: ...
+    def maximum(self, arrays: Sequence[Any]) -> Any: ...
+    def spectral_norm(self, x: Any) -> Any: ...
+    def largest_eigenvalue(self, x: Any) -> Any: ...
+
+
+@lru_cache(maxsize=256)
+def table_index(table: Table) -> np.ndarray:
+    """The table's source positions as an integer array over its targets; -1 reads a zero."""
+    return np.array(table.index, dtype=np.int64).reshape(shape_of(table.targets))
+
+
+@lru_cache(maxsize=256)
+def readers(table: Table) -> np.ndarray:
+    """The table the other way round: for every source position the flat targets that read it, padded with -1."""
+    lists: list[list[int]] = [[] for _ in range(shape_of((table.source,))[0])]
+    for target, source in enumerate(table.index):
+        if source >= 0:
+            lists[source].append(target)
+    width = max(1, *map(len, lists))
+    return np.array([entries + [-1] * (width - len(entries)) for entries in lists], dtype=np.int64)
 
 
 @lru_cache(maxsize=4096)
@@ -70,6 +113,20 @@ def interpret(program: Program, values: Mapping[Input, Any], arithmetic: Arithme
             done[x] = arithmetic.gate(done[x.z], x.alpha, x.alpha_bar)
         elif isinstance(x, Map):
             done[x] = arithmetic.function(x.function, done[x.x], x.exponent)
+        elif isinstance(x, Gather):
+            done[x] = arithmetic.gather(done[x.x], x.table, x.position)
+        elif isinstance(x, ScatterAdd):
+            done[x] = arithmetic.scatter_add(done[x.x], x.table, x.position)
+        elif isinstance(x, LogSumExp):
+            done[x] = arithmetic.log_sum_exp(done[x.x], x.position)
+        elif isinstance(x, Stack):
+            done[x] = arithmetic.stack([done[a] for a in x.args])
+        elif isinstance(x, Maximum):
+            done[x] = arithmetic.maximum([done[a] for a in x.args])
+        elif isinstance(x, SpectralNorm):
+            done[x] = arithmetic.spectral_norm(done[x.x])
+        elif isinstance(x, LargestEigenvalue):
+            done[x] = arithmetic.largest_eigenvalue(done[x.x])
         else:
             raise TypeError(f"unknown node {type(x).__name__}")
     return {name: done[x] for name, x in program.outputs.items()}

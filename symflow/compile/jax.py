@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from fractions import Fraction
+from functools import reduce
 from itertools import chain, repeat
 from typing import Any, Literal
 
@@ -12,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from symflow.compile.interpret import interpret
+from symflow.compile.interpret import interpret, readers, table_index
 from symflow.symbolic.derived import Derived
-from symflow.symbolic.nodes import Input
+from symflow.symbolic.nodes import Input, Table
 from symflow.symbolic.objective import Objective
 
 
@@ -51,7 +52,50 @@ class JaxArithmetic:
         if name == "power":
             assert exponent is not None
             return x**exponent.numerator if exponent.denominator == 1 else x ** float(exponent)
-        return {"exp": jnp.exp, "log": jnp.log, "sin": jnp.sin, "cos": jnp.cos}[name](x)
+        return FUNCTIONS[name](x)
+
+    def gather(self, x: Any, table: Table, position: int) -> jax.Array:
+        return _take(x, table_index(table), position)
+
+    def scatter_add(self, x: Any, table: Table, position: int) -> jax.Array:
+        # Every source position reads the targets that read it: sums of gathers, which run many times faster on a CPU
+        # than XLA's scatter.
+        index = readers(table)
+        flat = x.reshape(*x.shape[:position], -1, *x.shape[position + len(table.targets) :])
+        return jnp.sum(_take(flat, index, position), axis=position + 1)
+
+    def log_sum_exp(self, x: Any, position: int) -> jax.Array:
+        return jax.nn.logsumexp(x, axis=position)
+
+    def stack(self, arrays: Sequence[Any]) -> jax.Array:
+        return jnp.stack(arrays, axis=-1)
+
+    def maximum(self, arrays: Sequence[Any]) -> jax.Array:
+        return reduce(jnp.maximum, arrays)
+
+    def spectral_norm(self, x: Any) -> jax.Array:
+        return jnp.linalg.svd(x, compute_uv=False)[..., 0]
+
+    def largest_eigenvalue(self, x: Any) -> jax.Array:
+        return jnp.linalg.eigvalsh(x)[..., -1]
+
+
+FUNCTIONS: Mapping[str, Callable[[Any], jax.Array]] = {
+    "exp": jnp.exp,
+    "log": jnp.log,
+    "sin": jnp.sin,
+    "cos": jnp.cos,
+    "softplus": jax.nn.softplus,
+    "sigmoid": jax.nn.sigmoid,
+}
+
+
+def _take(x: Any, index: np.ndarray, axis: int) -> jax.Array:
+    """The entries of x at `index` along an axis; -1 reads a zero."""
+    if (index < 0).any():
+        padding = [(0, int(a == axis)) for a in range(x.ndim)]
+        x, index = jnp.pad(x, padding), np.where(index < 0, x.shape[axis], index)
+    return jnp.take(x, index, axis=axis, mode="clip")
 
 
 def bound_data(objective: Objective, dtype: Any) -> dict[Input, np.ndarray]:

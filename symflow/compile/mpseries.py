@@ -46,12 +46,32 @@ class MpmathSeries:
             power = [mpmath.fsum(power[i] * x[j - i] for i in range(j)) for j in range(k + 1)]
         return total
 
+    def log_sum_exp(self, xs: Sequence[list[Any]], shares: Sequence[list[Any]]) -> Any:
+        """The newest coefficient of log(sum_i e^{x_i}) = x_1 + log(sum_i e^{x_i - x_1}), by exp and log of series."""
+        k = len(shares[0])
+        total = [mpf(0)] * (k + 1)
+        for x in xs:
+            shifted = [a - b for a, b in zip(x, xs[0], strict=True)]
+            for n in range(k + 1):
+                total[n] += self.function("exp", None, shifted[: n + 1], ())
+        return xs[0][k] + self.function("log", None, total, ())
+
     def _derivative(self, name: str, exponent: Fraction | None, n: int, at: Any) -> Any:
         """u^(n) at a number."""
         if name == "exp":
             return mpmath.exp(at)
         if name in ("sin", "cos"):
             return mpmath.sin(at + (n + (name == "cos")) * mpmath.pi / 2)
+        if name in ("sigmoid", "softplus"):
+            value = 1 / (1 + mpmath.exp(-at))
+            if name == "softplus" and n == 0:
+                return -mpmath.log(1 - value)
+            # d/dx p(s) = p'(s) (s - s^2) for polynomials p in s = sigmoid(x), lowest coefficient first.
+            p = [mpf(0), mpf(1)]
+            for _ in range(n - (name == "softplus")):
+                slope = [i * c for i, c in enumerate(p)][1:]
+                p = [a - b for a, b in zip([mpf(0), *slope, mpf(0)], [mpf(0), mpf(0), *slope], strict=True)]
+            return mpmath.polyval(p[::-1], value)
         if name == "log":
             return mpmath.log(at) if n == 0 else (-1) ** (n - 1) * mpmath.factorial(n - 1) / at**n
         assert exponent is not None

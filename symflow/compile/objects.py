@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from symflow.compile.interpret import interpret
+from symflow.compile.interpret import interpret, table_index
 from symflow.problem.numbers import rational
 from symflow.symbolic.derived import Derived
-from symflow.symbolic.nodes import Input
+from symflow.symbolic.nodes import Input, Table
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class ObjectArithmetic:
 
     Attributes:
         lift: turns a rational into a number of this kind.
-        nonnegative: decides z >= 0, or returns None to let `select` build a conditional.
         select: (z, alpha, alpha_bar) -> the gate's value.
-        functions: elementwise functions by name; "power" takes (x, exponent).
+        functions: elementwise functions by name; "power" takes (x, exponent), "logsumexp" a list of numbers,
+            "maximum" numbers, "spectral_norm" and "largest_eigenvalue" a matrix.
     """
 
     lift: Callable[[Fraction], Any]
@@ -58,10 +58,43 @@ class ObjectArithmetic:
         return self._map(lambda v: self.select(v, alpha, alpha_bar), z)
 
     def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
+        f = self._function(name)
+        return self._map(f if exponent is None else lambda v: f(v, exponent), x)
+
+    def _function(self, name: str) -> Callable[..., Any]:
         if name not in self.functions:
             raise TypeError(f"the function {name!r} is not available in this arithmetic; use mpmath or JAX")
-        f = self.functions[name]
-        return self._map(f if exponent is None else lambda v: f(v, exponent), x)
+        return self.functions[name]
+
+    def gather(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
+        return gathered(x, table, position, self.lift(Fraction(0)))
+
+    def scatter_add(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
+        return scattered(x, table, position, self.lift(Fraction(0)))
+
+    def log_sum_exp(self, x: np.ndarray, position: int) -> np.ndarray:
+        f = self._function("logsumexp")
+        return along_axis(lambda v: f(list(v)), x, position)
+
+    def stack(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack(arrays, axis=-1)
+
+    def maximum(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        f = self._function("maximum")
+        return along_axis(lambda v: f(*v), np.stack(arrays, axis=-1), -1)
+
+    def spectral_norm(self, x: np.ndarray) -> np.ndarray:
+        return self._matrices("spectral_norm", x)
+
+    def largest_eigenvalue(self, x: np.ndarray) -> np.ndarray:
+        return self._matrices("largest_eigenvalue", x)
+
+    def _matrices(self, name: str, x: np.ndarray) -> np.ndarray:
+        f = self._function(name)
+        result = np.empty(x.shape[:-2], dtype=object)
+        for index in np.ndindex(result.shape):
+            result[index] = f(x[index])
+        return result
 
     @staticmethod
     def _map(f: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
@@ -69,6 +102,37 @@ class ObjectArithmetic:
         for index in np.ndindex(x.shape):
             array[index] = f(x[index])
         return array
+
+
+def along_axis(f: Callable[[Any], Any], x: np.ndarray, position: int) -> np.ndarray:
+    """f of every line along one axis, which it replaces by one number."""
+    moved = np.moveaxis(x, position, -1)
+    result = np.empty(moved.shape[:-1], dtype=object)
+    for index in np.ndindex(result.shape):
+        result[index] = f(moved[index])
+    return result
+
+
+def gathered(x: np.ndarray, table: Table, position: int, zero: Any) -> np.ndarray:
+    """`Gather` on an object array."""
+    index = table_index(table)
+    result = np.take(x, np.maximum(index, 0), axis=position)
+    if (index < 0).any():
+        shape = [1] * position + list(index.shape) + [1] * (x.ndim - position - 1)
+        result = np.where((index >= 0).reshape(shape), result, zero)
+    return np.asarray(result, dtype=object)
+
+
+def scattered(x: np.ndarray, table: Table, position: int, zero: Any) -> np.ndarray:
+    """`ScatterAdd` on an object array."""
+    index = table_index(table).reshape(-1)
+    shape = (*x.shape[:position], index.size, *x.shape[position + len(table.targets) :])
+    moved = np.moveaxis(x.reshape(shape), position, 0)
+    result = np.full((int(table.source.size), *moved.shape[1:]), zero, dtype=object)
+    for target, source in enumerate(index):
+        if source >= 0:
+            result[source] = result[source] + moved[target]
+    return np.moveaxis(result, 0, position)
 
 
 def _rational_power(x: Fraction, exponent: Fraction) -> Fraction:
@@ -80,7 +144,7 @@ def _rational_power(x: Fraction, exponent: Fraction) -> Fraction:
 EXACT = ObjectArithmetic(
     lift=lambda q: q,
     select=lambda z, a, b: a if z >= 0 else b,
-    functions={"power": _rational_power},
+    functions={"power": _rational_power, "maximum": max},
 )
 
 
@@ -100,8 +164,50 @@ def mpmath_arithmetic() -> ObjectArithmetic:
             "sin": mpmath.sin,
             "cos": mpmath.cos,
             "power": lambda x, e: x**e.numerator if e.denominator == 1 else x ** lift(e),
+            "softplus": softplus,
+            "sigmoid": sigmoid,
+            "logsumexp": log_sum_exp,
+            "maximum": max,
+            "spectral_norm": spectral_norm,
+            "largest_eigenvalue": largest_eigenvalue,
         },
     )
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + e^x) of an mpmath number, without overflow or cancellation."""
+    import mpmath
+
+    return mpmath.log1p(mpmath.exp(x)) if x <= 0 else x + mpmath.log1p(mpmath.exp(-x))
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + e^-x) of an mpmath number."""
+    import mpmath
+
+    return 1 / (1 + mpmath.exp(-x)) if x >= 0 else mpmath.exp(x) / (1 + mpmath.exp(x))
+
+
+def log_sum_exp(values: Sequence[Any]) -> Any:
+    """log(sum(exp(v))) of mpmath numbers, shifted by the largest."""
+    import mpmath
+
+    largest = max(values)
+    return largest + mpmath.log(mpmath.fsum(mpmath.exp(v - largest) for v in values))
+
+
+def spectral_norm(matrix: np.ndarray) -> Any:
+    """The largest singular value of a matrix of mpmath numbers."""
+    import mpmath
+
+    return max(mpmath.svd_r(mpmath.matrix(matrix.tolist()), compute_uv=False)) if matrix.size else mpmath.mpf(0)
+
+
+def largest_eigenvalue(matrix: np.ndarray) -> Any:
+    """The largest eigenvalue of a symmetric matrix of mpmath numbers."""
+    import mpmath
+
+    return max(mpmath.eigsy(mpmath.matrix(matrix.tolist()), eigvals_only=True))
 
 
 def split(derived: Derived, vector: Sequence[Any], inputs: Sequence[Input]) -> dict[Input, np.ndarray]:

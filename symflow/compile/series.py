@@ -18,10 +18,24 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from symflow.compile.fixed import Pairs, Scaled
-from symflow.compile.interpret import shape_of
+from symflow.compile.interpret import shape_of, table_index
 from symflow.errors import BudgetError
 from symflow.symbolic.field import VectorField
-from symflow.symbolic.nodes import Add, Const, Einsum, Gate, Identity, Input, Map, Node
+from symflow.symbolic.nodes import (
+    Add,
+    Const,
+    Einsum,
+    Gate,
+    Gather,
+    Identity,
+    Input,
+    LogSumExp,
+    Map,
+    Node,
+    ScatterAdd,
+    Stack,
+    softmax,
+)
 from symflow.symbolic.program import operation_count
 
 OPERATION_BUDGET = 2_000_000
@@ -36,6 +50,7 @@ class SeriesArithmetic(Protocol):
     def combine(self, terms: Sequence[tuple[int, list[Any]]], denominator: int) -> Any: ...
     def integrate(self, coefficient: Any, order: int, tau: int) -> Any: ...
     def function(self, name: str, exponent: Fraction | None, x: list[Any], known: tuple[list[Any], ...]) -> Any: ...
+    def log_sum_exp(self, xs: Sequence[list[Any]], shares: Sequence[list[Any]]) -> Any: ...
     def horner(self, coefficients: list[Any], s: Any) -> Any: ...
 
 
@@ -77,7 +92,16 @@ class _Function:
     known: tuple[list[Any], ...]
 
 
-_Step = _Product | _Sum | _Function
+@dataclass(frozen=True)
+class _LogSumExp:
+    """log(sum_i e^{x_i}); `shares` are the series e^{x_i - l}, of which it uses the earlier coefficients."""
+
+    out: list[Any]
+    xs: list[list[Any]]
+    shares: list[list[Any]]
+
+
+_Step = _Product | _Sum | _Function | _LogSumExp
 
 
 @dataclass(frozen=True)
@@ -140,6 +164,8 @@ class Recurrence:
                 operations.append((step.out, next(convolvers), step.constant))
             elif isinstance(step, _Sum):
                 operations.append((step.out, partial(a.combine, step.terms, step.denominator), step.constant))
+            elif isinstance(step, _LogSumExp):
+                operations.append((step.out, partial(a.log_sum_exp, step.xs, step.shares), None))
             else:
                 following = partial(a.function, step.name, step.exponent, step.x, step.known)
                 operations.append((step.out, following, None))
@@ -158,8 +184,7 @@ class _Compiler:
             rational = self._rational_value(name, exponent, entry or Fraction(0))
             if rational is not None:
                 return rational or None
-            x: list[Any] = []
-            self.steps.append(_Sum(x, [], 1, self.arithmetic.lift(entry or Fraction(0))))
+            x = self.constant(entry or Fraction(0))
         else:
             x = entry
         key = (name, exponent, id(x))
@@ -174,9 +199,39 @@ class _Compiler:
             # The recurrences of sine and cosine use one another's earlier coefficients.
             self.steps.append(_Function(out, name, None, x, (out, other)))
             self.steps.append(_Function(other, partner, None, x, (other, out)))
+        elif name == "sigmoid":
+            slope: list[Any] = []
+            self.steps.append(_Function(out, name, None, x, (out, slope)))
+            square: list[Any] = []
+            self.steps.append(_Product(square, [(out, out)], [], None))
+            self.steps.append(_Sum(slope, [(1, out), (-1, square)], 1, None))
+        elif name == "softplus":
+            share = self.function("sigmoid", None, x)
+            assert isinstance(share, list)
+            self.steps.append(_Function(out, name, None, x, (out, share)))
         else:
             self.steps.append(_Function(out, name, exponent, x, (out,)))
         return out
+
+    def constant(self, q: Fraction) -> list[Any]:
+        """A constant as a series."""
+        out: list[Any] = []
+        self.steps.append(_Sum(out, [], 1, self.arithmetic.lift(q)))
+        return out
+
+    def log_sum_exp(self, entries: list[Entry]) -> tuple[list[Any], list[list[Any]]]:
+        """l = log(sum_i e^{x_i}) and the series e^{x_i - l}."""
+        xs = [e if isinstance(e, list) else self.constant(e or Fraction(0)) for e in entries]
+        out: list[Any] = []
+        shares: list[list[Any]] = []
+        self.steps.append(_LogSumExp(out, xs, shares))
+        for x in xs:
+            below: list[Any] = []
+            self.steps.append(_Sum(below, [(1, x), (-1, out)], 1, None))
+            share = self.function("exp", None, below)
+            assert isinstance(share, list)
+            shares.append(share)
+        return out, shares
 
     @staticmethod
     def _rational_value(name: str, exponent: Fraction | None, q: Fraction) -> Fraction | None:
@@ -311,12 +366,63 @@ def compile_recurrence(
             entries[x] = [q or None for q in gates[x].reshape(-1)]
         elif isinstance(x, Map):
             entries[x] = [compiler.function(x.function, x.exponent, e) for e in entries[x.x]]
+        elif isinstance(x, Gather):
+            entries[x] = _gathered(x, entries[x.x])
+        elif isinstance(x, ScatterAdd):
+            entries[x] = _scattered(compiler, x, entries[x.x])
+        elif isinstance(x, Stack):
+            entries[x] = [e for row in zip(*(entries[a] for a in x.args), strict=True) for e in row]
+        elif isinstance(x, LogSumExp):
+            _log_sum_exp(compiler, x, entries)
         else:
             raise TypeError(f"no recurrence for {type(x).__name__}")
     outputs = [e for x in field.program.outputs.values() for e in entries[x]]
     count = len(state)
     switching = [entries.get(g.z, []) for g in field.objective.gates]
     return Recurrence(state, outputs[:count], outputs[count:], switching, compiler.steps, arithmetic)
+
+
+def _positions(axes: Sequence[Any]) -> np.ndarray:
+    """The flat positions of an array with these axes, in its shape."""
+    shape = shape_of(axes)
+    return np.arange(prod(shape)).reshape(shape)
+
+
+def _gathered(x: Gather, entries: list[Entry]) -> list[Entry]:
+    index = table_index(x.table)
+    read = np.take(_positions(x.x.axes), np.maximum(index, 0), axis=x.position)
+    behind = len(x.x.axes) - x.position - 1
+    real = np.broadcast_to((index >= 0).reshape(index.shape + (1,) * behind), read.shape)
+    return [entries[i] if there else None for i, there in zip(read.flat, real.flat, strict=True)]
+
+
+def _scattered(compiler: _Compiler, x: ScatterAdd, entries: list[Entry]) -> list[Entry]:
+    positions = _positions(x.x.axes)
+    end = x.position + len(x.table.targets)
+    flat = positions.reshape(*positions.shape[: x.position], -1, *positions.shape[end:])
+    terms: list[list[tuple[Entry, Entry]]] = [[] for _ in range(prod(shape_of(x.axes)))]
+    out = np.moveaxis(_positions(x.axes), x.position, 0)
+    lines = np.moveaxis(flat, x.position, 0)
+    one = Fraction(1)
+    for target, source in enumerate(x.table.index):
+        if source >= 0:
+            for to, read in zip(out[source].flat, lines[target].flat, strict=True):
+                terms[to].append((entries[read], one))
+    return [compiler.product(t) for t in terms]
+
+
+def _log_sum_exp(compiler: _Compiler, x: LogSumExp, entries: dict[Node, list[Entry]]) -> None:
+    """The node itself, and with it its softmax, whose series its recurrence needs anyway."""
+    shares = softmax(x)
+    lines = np.moveaxis(_positions(x.x.axes), x.position, -1)
+    spread: list[Entry] = [None] * lines.size
+    out: list[Entry] = []
+    for line in lines.reshape(-1, lines.shape[-1]):
+        series, parts = compiler.log_sum_exp([entries[x.x][i] for i in line])
+        out.append(series)
+        for i, share in zip(line, parts, strict=True):
+            spread[i] = share
+    entries[x], entries[shares] = out, spread
 
 
 def _add(compiler: _Compiler, x: Add, entries: Mapping[Node, list[Entry]], position: int) -> Entry:

@@ -15,8 +15,9 @@ from symflow.problem.data import samples
 from symflow.problem.initialize import initial_theta
 from symflow.problem.numbers import rational_array, text
 from symflow.problem.schema import NetworkSection, RunSection, parse, parse_run
-from symflow.symbolic.network import FullyConnected, network_objective
+from symflow.symbolic.network import FullyConnected
 from symflow.symbolic.objective import Objective
+from symflow.symbolic.training import network_objective
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)

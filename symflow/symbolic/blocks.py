@@ -20,14 +20,20 @@ from symflow.symbolic.nodes import (
     Const,
     Einsum,
     Gate,
+    Gather,
     Identity,
     Input,
     Labels,
+    LogSumExp,
     Map,
     Node,
+    ScatterAdd,
     add,
     einsum,
+    gather,
     is_zero,
+    scatter_add,
+    softmax,
     split_scale,
     zero,
 )
@@ -106,6 +112,14 @@ class _Directional:
             rank = tuple(range(len(x.axes)))
             local = Einsum((map_derivative(x), x.x), (rank, rank), rank, x.axes)
             result = self._merge([self._product(local, 1, t) for t in self.of(x.x)])
+        elif isinstance(x, LogSumExp):
+            rank = tuple(range(len(x.x.axes)))
+            local = Einsum((softmax(x), x.x), (rank, rank), rank[: x.position] + rank[x.position + 1 :], x.axes)
+            result = self._merge([self._product(local, 1, t) for t in self.of(x.x)])
+        elif isinstance(x, Gather):
+            result = self._merge([self._gathered(x, t) for t in self.of(x.x)])
+        elif isinstance(x, ScatterAdd):
+            result = self._merge([self._scattered(x, t) for t in self.of(x.x)])
         else:
             raise TypeError(f"no block rule for {type(x).__name__}")
         self.terms[x] = result
@@ -135,6 +149,32 @@ class _Directional:
         keep = set(own) | set(self.free)
         coefficient, contracted = contract(factors, keep)
         return _Term(term.coefficient * coefficient, tuple(contracted), own)
+
+    def _gathered(self, x: Gather, term: _Term) -> _Term:
+        """Reading distributes over products: every factor that carries the label is read (padding makes all zero)."""
+        label = term.own[x.position]
+        fresh = tuple(next(self.fresh) for _ in x.table.targets)
+        factors: list[Factor] = []
+        for f, used in term.factors:
+            if label in used:
+                at = used.index(label)
+                f, used = gather(f, x.table, at), used[:at] + fresh + used[at + 1 :]
+            factors.append((f, used))
+        own = term.own[: x.position] + fresh + term.own[x.position + 1 :]
+        return _Term(term.coefficient, tuple(factors), own)
+
+    def _scattered(self, x: ScatterAdd, term: _Term) -> _Term:
+        """Sums do not distribute: the factors with the summed labels are multiplied first."""
+        end = x.position + len(x.table.targets)
+        summed = term.own[x.position : end]
+        touched = [f for f in term.factors if not set(summed).isdisjoint(f[1])]
+        others = tuple(f for f in term.factors if set(summed).isdisjoint(f[1]))
+        rest = tuple(dict.fromkeys(i for _, used in touched for i in used if i not in summed))
+        joined = einsum([f for f, _ in touched], [used for _, used in touched], summed + rest)
+        label = next(self.fresh)
+        factor, node = split_scale(scatter_add(joined, x.table, 0))
+        own = (*term.own[: x.position], label, *term.own[end:])
+        return _Term(term.coefficient * factor, (*others, (node, (label, *rest))), own)
 
     def _merge(self, terms: list[_Term]) -> tuple[_Term, ...]:
         """Adds up terms of equal factors, after giving them common labels for the node's axes."""

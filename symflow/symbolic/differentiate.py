@@ -14,17 +14,23 @@ from symflow.symbolic.nodes import (
     Const,
     Einsum,
     Gate,
+    Gather,
     Identity,
     Input,
+    LogSumExp,
     Map,
     Node,
+    ScatterAdd,
     add,
     apply,
     einsum,
+    gather,
     hadamard,
     is_zero,
     power,
     scale,
+    scatter_add,
+    softmax,
     zero,
 )
 from symflow.symbolic.program import topological
@@ -43,13 +49,21 @@ def map_derivative(x: Map) -> Node:
         return apply("cos", x.x)
     if x.function == "cos":
         return scale(-1, apply("sin", x.x))
+    if x.function == "softplus":
+        return apply("sigmoid", x.x)
+    if x.function == "sigmoid":
+        return add([(1, x), (-1, hadamard(x, x))])
     raise TypeError(f"no derivative rule for the function {x.function!r}")
 
 
 def jvp(outputs: Iterable[Node], tangents: Mapping[Node, Node]) -> dict[Node, Node]:
     """Forward mode: the derivative of every node along `tangents` (of inputs, or of any cut nodes).
 
-    d(sum c_i x_i) = sum c_i dx_i;  d einsum(x, y) = einsum(dx, y) + einsum(x, dy);  d gate = 0;  d u(x) = u'(x) dx.
+    d(sum c_i x_i) = sum c_i dx_i;  d einsum(x, y) = einsum(dx, y) + einsum(x, dy);  d gate = 0;  d u(x) = u'(x) dx;
+    d logsumexp(x) = sum softmax(x) dx.
+
+    Raises:
+        TypeError: a norm, an eigenvalue or a maximum, which bounds are made of (differentiate those through JAX).
     """
     dot: dict[Node, Node] = {}
     for x in topological(outputs):
@@ -69,6 +83,16 @@ def jvp(outputs: Iterable[Node], tangents: Mapping[Node, Node]) -> dict[Node, No
             dot[x] = add([(Fraction(1), t) for t in terms]) if terms else zero(x.axes)
         elif isinstance(x, Map):
             dot[x] = zero(x.axes) if is_zero(dot[x.x]) else hadamard(map_derivative(x), dot[x.x])
+        elif isinstance(x, Gather):
+            dot[x] = gather(dot[x.x], x.table, x.position)
+        elif isinstance(x, ScatterAdd):
+            dot[x] = scatter_add(dot[x.x], x.table, x.position)
+        elif isinstance(x, LogSumExp):
+            labels = tuple(range(len(x.x.axes)))
+            out = labels[: x.position] + labels[x.position + 1 :]
+            dot[x] = zero(x.axes) if is_zero(dot[x.x]) else einsum((softmax(x), dot[x.x]), (labels, labels), out)
+        elif all(is_zero(dot[a]) for a in x.arguments):
+            dot[x] = zero(x.axes)
         else:
             raise TypeError(f"no derivative rule for {type(x).__name__}")
     return dot
@@ -94,7 +118,11 @@ def transpose(output: Node, directions: Iterable[Input], seed: Node) -> dict[Nod
         bar = cotangent[x] = add(collected.pop(x))
         if isinstance(x, Input):
             continue
-        if isinstance(x, Add):
+        if isinstance(x, Gather):
+            collected.setdefault(x.x, []).append((Fraction(1), scatter_add(bar, x.table, x.position)))
+        elif isinstance(x, ScatterAdd):
+            collected.setdefault(x.x, []).append((Fraction(1), gather(bar, x.table, x.position)))
+        elif isinstance(x, Add):
             if any(a not in linear for _, a in x.terms):
                 raise TypeError("only linear maps can be transposed; a sum has a constant term")
             for c, a in x.terms:

@@ -89,7 +89,9 @@ def moment_form(objective: Objective) -> Objective | None:
     loss = scale(total / 2, add([(1, inner(end_to_end, slope)), (1, squared_y)]))
     inputs = (*objective.parameters, sigma_xx, lambda_yx, squared_y)
     data = {sigma_xx: value_xx, lambda_yx: value_yx, squared_y: value_yy}
-    return Objective(Program(inputs, {"f": loss}), objective.parameters, data, objective.network)
+    return Objective(
+        Program(inputs, {"f": loss}), objective.parameters, data, objective.network, sample_loss=objective.sample_loss
+    )
 
 
 def _product(weights: list[Input]) -> Node:

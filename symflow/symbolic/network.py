@@ -1,17 +1,125 @@
-"""Homogeneous networks and their training loss as a program (sample form)."""
+"""Homogeneous networks: what every architecture offers, and the fully connected one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Protocol
 
-import numpy as np
 import sympy
 
-from symflow.symbolic.nodes import Axis, Input, Node, Size, add, gate, hadamard, inner, matmul, scale
-from symflow.symbolic.objective import Objective
-from symflow.symbolic.program import Program
+from symflow.symbolic.nodes import Axis, Node, Size, gate, hadamard, matmul, scale
+
+
+class Network(Protocol):
+    """An architecture without biases whose output is positively homogeneous in each layer's weights.
+
+    Attributes:
+        alpha: slope of the activation for z >= 0.
+        alpha_bar: slope for z < 0.
+    """
+
+    @property
+    def alpha(self) -> Fraction: ...
+    @property
+    def alpha_bar(self) -> Fraction: ...
+
+    @property
+    def kind(self) -> str:
+        """Its name in problem files."""
+        ...
+
+    @property
+    def depth(self) -> int:
+        """n, the number of layers with weights."""
+        ...
+
+    @property
+    def linear(self) -> bool:
+        """Whether h(x) = c W_n ... W_1 x with the weight matrices themselves."""
+        ...
+
+    @property
+    def smooth(self) -> bool:
+        """Whether h is a polynomial in the weights: no gates."""
+        ...
+
+    @property
+    def activation(self) -> str:
+        """The name of the activation in problem files."""
+        ...
+
+    @property
+    def input_axes(self) -> tuple[Axis, ...]:
+        """The axes of one input."""
+        ...
+
+    @property
+    def output_axes(self) -> tuple[Axis, ...]:
+        """The axes of one prediction."""
+        ...
+
+    @property
+    def weight_axes(self) -> tuple[tuple[Axis, ...], ...]:
+        """The axes of every weight array, outputs first."""
+        ...
+
+    def forward(self, weights: Sequence[Node], x: Node) -> Forward:
+        """The network as nodes, for inputs x with the axes `input_axes` and, last, the samples."""
+        ...
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer with weights, inside `Forward`.
+
+    Attributes:
+        weight: W_j.
+        inputs: what it reads, a_{j-1} (for a convolution after padding and pooling, before patches are cut out).
+        outputs: z_j, its pre-activation.
+    """
+
+    weight: Node
+    inputs: Node
+    outputs: Node
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A network's computation.
+
+    Attributes:
+        prediction: h(x), with the axes `output_axes` and the samples.
+        layers: the layers with weights.
+        names: LaTeX names of intermediate nodes.
+    """
+
+    prediction: Node
+    layers: tuple[Layer, ...]
+    names: dict[Node, str]
+
+
+def activation_name(alpha: Fraction, alpha_bar: Fraction) -> str:
+    """The name of an activation in problem files."""
+    if alpha == alpha_bar == 1:
+        return "linear"
+    if alpha == 1 and alpha_bar == 0:
+        return "relu"
+    if alpha == 1 and 0 < alpha_bar < 1:
+        return "leaky-relu"
+    return "homogeneous"
+
+
+def activate(z: Node, alpha: Fraction, alpha_bar: Fraction, layer: int, names: dict[Node, str]) -> Node:
+    """sigma(z), with Z, D and A of this layer named where the activation bends."""
+    if alpha == alpha_bar:
+        return scale(alpha, z)
+    d = gate(z, alpha, alpha_bar, layer)
+    a = hadamard(d, z)
+    names |= {z: f"Z_{{{layer}}}", d: f"D_{{{layer}}}", a: f"A_{{{layer}}}"}
+    return a
 
 
 @dataclass(frozen=True)
@@ -51,13 +159,43 @@ class FullyConnected:
     @property
     def activation(self) -> str:
         """The name of the activation in problem files."""
-        if self.alpha == self.alpha_bar == 1:
-            return "linear"
-        if self.alpha == 1 and self.alpha_bar == 0:
-            return "relu"
-        if self.alpha == 1 and 0 < self.alpha_bar < 1:
-            return "leaky-relu"
-        return "homogeneous"
+        return activation_name(self.alpha, self.alpha_bar)
+
+    @property
+    def smooth(self) -> bool:
+        """Whether h is a polynomial in the weights."""
+        return self.linear
+
+    @property
+    def kind(self) -> str:
+        """Its name in problem files."""
+        return "fully-connected"
+
+    @property
+    def input_axes(self) -> tuple[Axis, ...]:
+        """The axis of one input."""
+        return self.axes[:1]
+
+    @property
+    def output_axes(self) -> tuple[Axis, ...]:
+        """The axis of one prediction."""
+        return self.axes[-1:]
+
+    @property
+    def weight_axes(self) -> tuple[tuple[Axis, ...], ...]:
+        """(d_j, d_{j-1}) for every weight matrix."""
+        return tuple((b, a) for a, b in zip(self.axes, self.axes[1:], strict=False))
+
+    def forward(self, weights: Sequence[Node], x: Node) -> Forward:
+        """W_n sigma(W_{n-1} ... sigma(W_1 x))."""
+        names: dict[Node, str] = {}
+        layers: list[Layer] = []
+        a = x
+        for j, w in enumerate(weights, start=1):
+            z = matmul(w, a)
+            layers.append(Layer(w, a, z))
+            a = z if j == self.depth else activate(z, self.alpha, self.alpha_bar, j, names)
+        return Forward(a, tuple(layers), names)
 
     @cached_property
     def axes(self) -> tuple[Axis, ...]:
@@ -79,64 +217,3 @@ class FullyConnected:
     def parameter_count(self) -> int:
         """P, the number of weights."""
         return sum(a * b for a, b in self.shapes)
-
-
-def _rows(values: object, name: str, width: Size, samples: int | None) -> np.ndarray:
-    """Data as exact rationals, one row a sample."""
-    from symflow.problem.numbers import rational_array
-
-    array = rational_array(values, name)
-    rows, columns = array.shape
-    if samples is not None and rows != samples:
-        raise ValueError(f"{name} must have one row for each of the {samples} samples, got {rows} rows")
-    if isinstance(width, int) and columns != width:
-        raise ValueError(f"{name} must have rows of {width} numbers, as the network's width says, got {columns}")
-    return array
-
-
-def network_objective(network: FullyConnected, x: np.ndarray | None, y: np.ndarray | None) -> Objective:
-    """The training loss f(theta) = (1/2N) sum_i ||h(x_i) - y_i||^2 of a network (square loss).
-
-    Args:
-        network: the architecture.
-        x: N x d_0 inputs, one row a sample; None leaves the data symbolic.  A float means its binary value.
-        y: N x d_n targets, likewise.
-
-    Raises:
-        ValueError: data that are no rational numbers, or of another shape.
-    """
-    x = None if x is None else _rows(x, "x", network.widths[0], None)
-    y = None if y is None else _rows(y, "y", network.widths[-1], None if x is None else len(x))
-    samples: Size = sympy.Symbol("N", integer=True, positive=True) if x is None else len(x)
-    sample = Axis("sample", samples)
-    axes, depth = network.axes, network.depth
-    weights = tuple(Input(f"W{j}", (axes[j], axes[j - 1]), "parameter", f"W_{{{j}}}") for j in range(1, depth + 1))
-    inputs = Input("X", (axes[0], sample), "data", "X")
-    targets = Input("Y", (axes[depth], sample), "data", "Y")
-    names: dict[Node, str] = {}
-    a: Node = inputs
-    for j, w in enumerate(weights, start=1):
-        z = matmul(w, a)
-        if j == depth:
-            a = z
-        elif network.linear:
-            a = scale(network.alpha, z)
-        else:
-            names[z] = f"Z_{{{j}}}"
-            d = gate(z, network.alpha, network.alpha_bar)
-            names[d] = f"D_{{{j}}}"
-            a = hadamard(d, z)
-            names[a] = f"A_{{{j}}}"
-    residual = add([(1, a), (-1, targets)])
-    names[residual] = "R"
-    count = samples if isinstance(samples, int) else None
-    if count is None:
-        inverse = Input("inverse_samples", (), "hyper", r"\tfrac{1}{N}")
-        loss = hadamard(inverse, scale(Fraction(1, 2), inner(residual, residual)))
-        program = Program((*weights, inputs, targets, inverse), {"f": loss}, names)
-        return Objective(program, weights, {}, network)
-    loss = scale(Fraction(1, 2 * count), inner(residual, residual))
-    program = Program((*weights, inputs, targets), {"f": loss}, names)
-    assert x is not None
-    data = {inputs: x.T} if y is None else {inputs: x.T, targets: y.T}
-    return Objective(program, weights, data, network)

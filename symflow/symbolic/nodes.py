@@ -4,8 +4,8 @@ A formula is a directed acyclic graph of a few node types over arrays.  Nodes ar
 operation on the same arguments is the same object, so equality is identity, shared subexpressions are found without
 searching, and a program's length is the number of distinct nodes.
 
-Constructors (`add`, `scale`, `einsum`, `gate`, `apply`) simplify as they build: zeros vanish, rational factors move
-outwards into sums, identities relabel, pure transposes are absorbed by the product that uses them.
+Constructors (`add`, `scale`, `einsum`, `gather`, `gate`, `apply`, ...) simplify as they build: zeros vanish, rational
+factors move outwards into sums, identities relabel, pure transposes are absorbed by the product that uses them.
 
 A new operation is one class here, one rule in `differentiate.py`, and one method in each interpreter.
 """
@@ -134,12 +134,16 @@ class Gate(Node):
     """sigma'(z), elementwise: `alpha` where z >= 0 and `alpha_bar` where z < 0.
 
     This is the one place where the kink convention lives: a gate is a function of z when it is evaluated
-    (sigma'(0) = alpha) and a constant when it is differentiated.
+    (sigma'(0) = alpha) and a constant when it is differentiated.  Max pooling uses the same node: the maximum of a and
+    b is b + s(a - b) (a - b) with slopes 1 and 0, so at a tie the first one counts.
+
+    `layer` counts the network's layers from 1; the axes are units (one or more) and, last, samples.
     """
 
     z: Node
     alpha: Fraction
     alpha_bar: Fraction
+    layer: int
 
     @property
     def axes(self) -> tuple[Axis, ...]:  # type: ignore[override]
@@ -150,7 +154,59 @@ class Gate(Node):
         return (self.z,)
 
 
-FUNCTIONS = ("exp", "log", "sin", "cos")
+@dataclass(frozen=True)
+class Table:
+    """Which entry of a source axis each entry of the target axes reads; -1 reads a zero (padding).
+
+    Attributes:
+        source: the axis that is read.
+        targets: the axes that replace it.
+        index: source positions, row-major over the targets.
+    """
+
+    source: Axis
+    targets: tuple[Axis, ...]
+    index: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Gather(Node):
+    """Replaces the axis at `position` by the table's targets: out[.., a, b, ..] = x[.., table[a, b], ..]."""
+
+    x: Node
+    table: Table
+    position: int
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:  # type: ignore[override]
+        before, after = self.x.axes[: self.position], self.x.axes[self.position + 1 :]
+        return before + self.table.targets + after
+
+    @property
+    def arguments(self) -> tuple[Node, ...]:
+        return (self.x,)
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class ScatterAdd(Node):
+    """The adjoint of `Gather`: out[.., p, ..] = sum over (a, b) with table[a, b] = p of x[.., a, b, ..]."""
+
+    x: Node
+    table: Table
+    position: int
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:  # type: ignore[override]
+        end = self.position + len(self.table.targets)
+        return (*self.x.axes[: self.position], self.table.source, *self.x.axes[end:])
+
+    @property
+    def arguments(self) -> tuple[Node, ...]:
+        return (self.x,)
+
+
+FUNCTIONS = ("exp", "log", "sin", "cos", "softplus", "sigmoid")
+"""softplus(x) = log(1 + e^x), sigmoid(x) = 1 / (1 + e^-x)."""
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -164,6 +220,83 @@ class Map(Node):
     @property
     def axes(self) -> tuple[Axis, ...]:  # type: ignore[override]
         return self.x.axes
+
+    @property
+    def arguments(self) -> tuple[Node, ...]:
+        return (self.x,)
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class LogSumExp(Node):
+    """log(sum(exp(x))) over the axis at `position`."""
+
+    x: Node
+    position: int
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:  # type: ignore[override]
+        return self.x.axes[: self.position] + self.x.axes[self.position + 1 :]
+
+    @property
+    def arguments(self) -> tuple[Node, ...]:
+        return (self.x,)
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Stack(Node):
+    """Arrays of equal axes joined along a new last axis."""
+
+    args: tuple[Node, ...]
+    axis: Axis
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:  # type: ignore[override]
+        return (*self.args[0].axes, self.axis)
+
+    @property
+    def arguments(self) -> tuple[Node, ...]:
+        return self.args
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Maximum(Node):
+    """The entrywise maximum of arrays of equal axes.  Bounds are made of it; it has no derivative here."""
+
+    args: tuple[Node, ...]
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:  # type: ignore[override]
+        return self.args[0].axes
+
+    @property
+    def arguments(self) -> tuple[Node, ...]:
+        return self.args
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class SpectralNorm(Node):
+    """The largest singular value of the matrix in the last two axes.  Bounds are made of it; no derivative here."""
+
+    x: Node
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:  # type: ignore[override]
+        return self.x.axes[:-2]
+
+    @property
+    def arguments(self) -> tuple[Node, ...]:
+        return (self.x,)
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class LargestEigenvalue(Node):
+    """The largest eigenvalue of the symmetric matrix in the last two axes.  Bounds are made of it."""
+
+    x: Node
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:  # type: ignore[override]
+        return self.x.axes[:-2]
 
     @property
     def arguments(self) -> tuple[Node, ...]:
@@ -336,11 +469,74 @@ def inner(a: Node, b: Node) -> Node:
     return einsum((a, b), (indices, indices), ())
 
 
-def gate(z: Node, alpha: Fraction, alpha_bar: Fraction) -> Node:
+def broadcast(x: Node, position: int, axis: Axis) -> Node:
+    """x repeated along a new axis at `position`."""
+    rank = len(x.axes)
+    out = (*range(position), rank, *range(position, rank))
+    return einsum((x,), (tuple(range(rank)),), out, {rank: axis})
+
+
+def gather(x: Node, table: Table, position: int) -> Node:
+    """Replaces an axis by the table's targets.
+
+    Raises:
+        ValueError: the table reads another axis.
+    """
+    if x.axes[position] != table.source:
+        raise ValueError(f"the table reads axis {table.source}, got {x.axes[position]}")
+    factor, base = split_scale(x)
+    node = Gather(base, table, position)
+    return zero(node.axes) if is_zero(x) else scale(factor, node)
+
+
+def scatter_add(x: Node, table: Table, position: int) -> Node:
+    """Adds the entries of the table's target axes, which begin at `position`, up where they were read from.
+
+    Raises:
+        ValueError: the table has other targets.
+    """
+    found = x.axes[position : position + len(table.targets)]
+    if found != table.targets:
+        raise ValueError(f"the table's targets are {table.targets}, got {found}")
+    factor, base = split_scale(x)
+    node = ScatterAdd(base, table, position)
+    return zero(node.axes) if is_zero(x) else scale(factor, node)
+
+
+def softmax(x: LogSumExp) -> Node:
+    """exp(x - logsumexp(x)), the derivative of a LogSumExp node."""
+    spread = broadcast(x, x.position, x.x.axes[x.position])
+    return apply("exp", add([(1, x.x), (-1, spread)]))
+
+
+def stack(args: Sequence[Node], axis: Axis) -> Node:
+    """Joins arrays of equal axes along a new last axis.
+
+    Raises:
+        ValueError: other than `axis.size` arrays, or different axes.
+    """
+    if len(args) != axis.size or any(x.axes != args[0].axes for x in args):
+        raise ValueError(f"axis {axis} needs {axis.size} arrays of equal axes, got {[x.axes for x in args]}")
+    return Stack(tuple(args), axis)
+
+
+def maximum(args: Sequence[Node]) -> Node:
+    """The entrywise maximum.
+
+    Raises:
+        ValueError: no arrays, or different axes.
+    """
+    distinct = tuple(dict.fromkeys(args))
+    if not distinct or any(x.axes != distinct[0].axes for x in distinct):
+        raise ValueError(f"a maximum needs arrays of equal axes, got {[x.axes for x in distinct]}")
+    return distinct[0] if len(distinct) == 1 else Maximum(distinct)
+
+
+def gate(z: Node, alpha: Fraction, alpha_bar: Fraction, layer: int) -> Node:
     """sigma'(z) for sigma(z) = alpha z (z >= 0), alpha_bar z (z < 0); a constant when both are equal."""
     if alpha == alpha_bar:
         return Const(alpha, z.axes)
-    return Gate(z, alpha, alpha_bar)
+    return Gate(z, alpha, alpha_bar, layer)
 
 
 def apply(function: str, x: Node) -> Node:

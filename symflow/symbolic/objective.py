@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy
 
-from symflow.symbolic.nodes import Const, Gate, Input, Node, add, apply, hadamard, power, scale
+from symflow.symbolic.expressions import expression_node
+from symflow.symbolic.nodes import Gate, Input, Node
 from symflow.symbolic.program import Program, entries, shape_of
 
 if TYPE_CHECKING:
-    from symflow.symbolic.network import FullyConnected
+    from symflow.symbolic.losses import Loss
+    from symflow.symbolic.network import Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +30,15 @@ class Objective:
             are wanted.
         network: the network it is the training loss of, if any.
         symbols: the SymPy symbols that scalar inputs stand for, where it came from an expression.
+        sample_loss: the loss of one sample, where it is a network's training loss.
     """
 
     program: Program
     parameters: tuple[Input, ...]
     data: Mapping[Input, np.ndarray] = field(default_factory=dict)
-    network: FullyConnected | None = None
+    network: Network | None = None
     symbols: Mapping[Input, sympy.Symbol] = field(default_factory=dict)
+    sample_loss: Loss | None = None
 
     @property
     def loss(self) -> Node:
@@ -107,34 +110,6 @@ def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbo
         listed = ", ".join(sorted(map(str, unknown)))
         raise ValueError(f"the expression may contain only the given variables; got {listed}; substitute values first")
     parameters = {v: Input(str(v), (), "parameter", sympy.latex(v)) for v in variables}
-    memo: dict[sympy.Expr, Node] = dict(parameters)
-
-    def convert(e: sympy.Expr) -> Node:
-        if e in memo:
-            return memo[e]
-        node: Node
-        if e.is_Rational or e.is_Float:
-            q = sympy.Rational(e)
-            node = Const(Fraction(int(q.p), int(q.q)), ())
-        elif e.is_Add:
-            node = add([(1, convert(a)) for a in e.args])
-        elif e.is_Mul and e.as_coeff_Mul()[0].is_finite:
-            number, rest = e.as_coeff_Mul()
-            node = Const(Fraction(1), ())
-            for a in sympy.Mul.make_args(rest):
-                node = hadamard(node, convert(a))
-            q = sympy.Rational(number)
-            node = scale(Fraction(int(q.p), int(q.q)), node)
-        elif e.is_Pow and e.exp.is_Rational:
-            node = power(convert(e.base), Fraction(int(e.exp.p), int(e.exp.q)))
-        elif e.func in (sympy.exp, sympy.log, sympy.sin, sympy.cos):
-            node = apply(e.func.__name__, convert(e.args[0]))
-        else:
-            raise ValueError(
-                f"cannot turn {e} into a program: sums, products, rational powers, exp, log, sin, cos are supported"
-            )
-        memo[e] = node
-        return node
-
-    program = Program(tuple(parameters.values()), {"f": convert(expression)})
+    node = expression_node(expression, parameters)
+    program = Program(tuple(parameters.values()), {"f": node})
     return Objective(program, tuple(parameters.values()), symbols={w: v for v, w in parameters.items()})

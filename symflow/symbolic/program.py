@@ -14,12 +14,22 @@ from symflow.symbolic.nodes import (
     Axis,
     Einsum,
     Gate,
+    Gather,
     Input,
+    LargestEigenvalue,
+    LogSumExp,
     Map,
+    Maximum,
     Node,
+    ScatterAdd,
+    SpectralNorm,
+    Stack,
     add,
     einsum,
     gate,
+    gather,
+    maximum,
+    scatter_add,
 )
 
 
@@ -94,9 +104,21 @@ def rebuild(x: Node, new: Mapping[Node, Node]) -> Node:
         broadcast = dict(zip(x.out, x.axes, strict=True))
         return einsum([new[a] for a in x.args], x.labels, x.out, broadcast)
     if isinstance(x, Gate):
-        return gate(new[x.z], x.alpha, x.alpha_bar)
+        return gate(new[x.z], x.alpha, x.alpha_bar, x.layer)
     if isinstance(x, Map):
         return Map(x.function, new[x.x], x.exponent)
+    if isinstance(x, Gather):
+        return gather(new[x.x], x.table, x.position)
+    if isinstance(x, ScatterAdd):
+        return scatter_add(new[x.x], x.table, x.position)
+    if isinstance(x, LogSumExp):
+        return LogSumExp(new[x.x], x.position)
+    if isinstance(x, Stack):
+        return Stack(tuple(new[a] for a in x.args), x.axis)
+    if isinstance(x, Maximum):
+        return maximum([new[a] for a in x.args])
+    if isinstance(x, SpectralNorm | LargestEigenvalue):
+        return type(x)(new[x.x])
     raise TypeError(f"no rule to rebuild {type(x).__name__}")
 
 
@@ -158,6 +180,8 @@ def operation_count(program: Program) -> int:
             total += contraction_size(x)
         elif isinstance(x, Add):
             total += entries(x.axes) * len(x.terms)
-        elif isinstance(x, (Gate, Map)):
-            total += entries(x.axes)
+        elif isinstance(x, Gate | Map | Gather | ScatterAdd | LogSumExp | Stack | Maximum):
+            total += sum(entries(a.axes) for a in x.arguments)
+        elif isinstance(x, SpectralNorm | LargestEigenvalue):
+            total += entries(x.x.axes) * min(shape_of(x.x.axes[-2:]))
     return total

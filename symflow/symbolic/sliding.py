@@ -113,7 +113,7 @@ def _extended(objective: Objective, adjoints: _Adjoints) -> Objective:
     """The objective with the constants that pick single entries among its data."""
     program = Program((*objective.program.inputs, *adjoints.data), {"f": objective.loss})
     data = {**objective.data, **adjoints.data}
-    return Objective(program, objective.parameters, data, objective.network)
+    return Objective(program, objective.parameters, data, objective.network, sample_loss=objective.sample_loss)
 
 
 @lru_cache(maxsize=64)

@@ -127,9 +127,10 @@ class Point:
 
 
 def kink_at(objective: Objective, a: Position) -> Kink:
-    """Layer, unit and sample of a gate (its axes: unit, sample)."""
-    samples = int(objective.gates[a[0]].axes[1].size)
-    return Kink(a[0] + 1, a[1] // samples, a[1] % samples)
+    """Layer, unit and sample of a gate; units are counted row-major over all axes but the last, the samples."""
+    gate = objective.gates[a[0]]
+    samples = int(gate.axes[-1].size)
+    return Kink(gate.layer, a[1] // samples, a[1] % samples)
 
 
 def initial_gates(base: VectorField, theta0: Sequence[Fraction]) -> tuple[dict[Gate, np.ndarray], list[Position]]:

@@ -14,8 +14,9 @@ from gmpy2 import mpz
 
 from symflow.errors import ProblemError
 from symflow.problem.numbers import rational, rational_array, text
-from symflow.symbolic.network import FullyConnected, network_objective
+from symflow.symbolic.network import FullyConnected
 from symflow.symbolic.objective import Objective
+from symflow.symbolic.training import network_objective
 from symflow.trajectory.trajectory import Event, FlowStats, Segment, Trajectory
 
 FORMAT = "symflow trajectory 1"

@@ -33,10 +33,11 @@ from symflow.symbolic.derived import (
     loss,
 )
 from symflow.symbolic.moments import moment_form
-from symflow.symbolic.network import FullyConnected, network_objective
+from symflow.symbolic.network import FullyConnected
 from symflow.symbolic.nodes import Axis, Identity, Input, Node, add, apply, einsum
 from symflow.symbolic.objective import Objective, expression_objective
 from symflow.symbolic.program import Program
+from symflow.symbolic.training import network_objective
 
 # --- Reading the printed notation back --------------------------------------------------------------------------------
 

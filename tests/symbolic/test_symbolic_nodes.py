@@ -218,7 +218,7 @@ def test_equal_formulas_are_the_same_node() -> None:
     assert matmul(Identity((a, a)), w) is w
     assert hadamard(Const(Fraction(5), (a,)), y) is scale(5, y)
     assert einsum((scale(2, w), scale(3, x)), ((0, 1), (1,)), (0,)) is scale(6, y)
-    assert gate(y, Fraction(2), Fraction(2)) is Const(Fraction(2), (a,))
+    assert gate(y, Fraction(2), Fraction(2), 1) is Const(Fraction(2), (a,))
     assert isinstance(scale(2, y), Add)
     assert isinstance(y, Einsum)
 
