@@ -312,6 +312,10 @@ class Reader:
             z = self.sum()
             self.need(")")
             return np.where(z >= 0, self.slopes[0], self.slopes[1])
+        if self.take(r"\varsigma("):
+            x = self.sum()
+            self.need(")")
+            return 1 / (1 + np.exp(-x))
         if found := self.match(r"\\(exp|log|sin|cos)\("):
             x = self.sum()
             self.need(")")
@@ -369,7 +373,10 @@ class Floats:
         return np.where(z >= 0, float(alpha), float(alpha_bar))
 
     def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
-        return np.power(x, float(exponent)) if exponent is not None else getattr(np, name)(x)
+        if exponent is not None:
+            return np.power(x, float(exponent))
+        named = {"softplus": lambda z: np.logaddexp(0, z), "sigmoid": lambda z: 1 / (1 + np.exp(-z))}
+        return named.get(name, getattr(np, name, None))(x)
 
 
 def disagreement(derived: Derived, latex: str | None = None) -> float:

@@ -140,6 +140,10 @@ class Printer:
             return f"{inner if simple else f'({inner})'}^{{{elementwise}{x.exponent}}}"
         if x.function == "exp" and not x.axes and "^" not in inner and printed_width(inner) <= 12:
             return f"e^{{{inner}}}"
+        if x.function == "softplus":
+            return rf"\log(1 + e^{{{inner}}})"
+        if x.function == "sigmoid":
+            return rf"\varsigma({inner})"
         return rf"\{x.function}({inner})"
 
 
