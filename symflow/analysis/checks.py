@@ -11,10 +11,13 @@ from typing import Any
 
 import mpmath
 
+from symflow.analysis.balancedness import balancedness
 from symflow.compile.fixed import to_mpf
 from symflow.compile.objects import evaluate_mpmath
 from symflow.problem import Problem
 from symflow.symbolic.derived import loss
+from symflow.symbolic.losses import SQUARE
+from symflow.symbolic.network import FullyConnected
 from symflow.trajectory.trajectory import Trajectory
 
 
@@ -86,7 +89,7 @@ def _energy(trajectory: Trajectory, problem: Problem) -> Check:
 
 
 def _balancedness(trajectory: Trajectory) -> list[Check]:
-    """R10: D_j for linear networks, its diagonal for the others, is the same at the end as at the start."""
+    """R10: D_j for linear networks, its diagonal (per unit or channel) for the others, is the same at both ends."""
     network = trajectory.objective.network
     if network is None or network.depth < 2:
         return []
@@ -94,8 +97,8 @@ def _balancedness(trajectory: Trajectory) -> list[Check]:
     ends = [trajectory.weights_of(state) for state in (trajectory(0), trajectory.at_end())]
     invariants = []
     for w in ends:
-        differences = [b.T.dot(b) - a.dot(a.T) for a, b in itertools.pairwise(w)]
-        invariants.append([v for d in differences for v in (d.reshape(-1) if network.linear else d.diagonal())])
+        pairs = itertools.pairwise(w)
+        invariants.append([v for a, b in pairs for v in balancedness(a, b, matrix=network.linear).reshape(-1)])
     for before, after in zip(*invariants, strict=True):
         worst, size = max(worst, abs(after - before)), max(size, abs(before))
     name = "balancedness D_j" if network.linear else "diagonal of balancedness D_j"
@@ -105,7 +108,9 @@ def _balancedness(trajectory: Trajectory) -> list[Check]:
 def _closed_forms(problem: Problem, trajectory: Trajectory) -> list[Check]:
     """The exact solutions of section 7 that apply to this problem."""
     network = problem.network
-    if network is None or not network.linear or network.alpha != 1:
+    if not isinstance(network, FullyConnected) or not network.linear or network.alpha != 1:
+        return []
+    if problem.objective.sample_loss != SQUARE:
         return []
     limit = trajectory.dps + 15
     time = trajectory.horizon

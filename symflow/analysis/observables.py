@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from symflow.analysis.balancedness import balancedness as imbalance
 from symflow.symbolic.derived import Derived, gradient, hessian, loss
 from symflow.symbolic.objective import Objective
 
@@ -29,7 +30,7 @@ class Observables:
         end_to_end: W_n ... W_1, shape (S, d_n, d_0), for linear networks; else None.
         singular_values: of the end-to-end matrix, shape (S, min(d_0, d_n)); else None.
         balancedness: Frobenius norm of D_j = W_{j+1}^T W_{j+1} - W_j W_j^T for linear networks, Euclidean norm of
-            its diagonal otherwise (R10), shape (S, n-1); None without a network.
+            its diagonal (per unit, per channel) otherwise (R10), shape (S, n-1); None without a network.
         reason: why the eigenvalues are missing, if they are.
     """
 
@@ -105,15 +106,15 @@ def observe(objective: Objective, points: np.ndarray) -> Observables:
     network = objective.network
     if network is not None:
         weights = [points[:, where].reshape(-1, *shape) for where, shape in objective.slices()]
-        differences = [np.swapaxes(b, 1, 2) @ b - a @ np.swapaxes(a, 1, 2) for a, b in itertools.pairwise(weights)]
+        norms = []
+        for a, b in itertools.pairwise(weights):
+            pairs = zip(a, b, strict=True)
+            norms.append(np.array([np.linalg.norm(imbalance(v, w, matrix=network.linear)) for v, w in pairs]))
         if network.linear:
             end_to_end = weights[0]
             for w in weights[1:]:
                 end_to_end = w @ end_to_end
             singular = np.linalg.svd(end_to_end, compute_uv=False)
-            norms = [np.linalg.norm(d, axis=(1, 2)) for d in differences]
-        else:
-            norms = [np.linalg.norm(np.diagonal(d, axis1=1, axis2=2), axis=1) for d in differences]
         balancedness = np.stack(norms, axis=1) if norms else np.zeros((len(points), 0))
     return Observables(
         loss=evaluate_batch(objective, loss, points),

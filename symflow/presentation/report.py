@@ -15,7 +15,10 @@ from math import ceil, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from symflow.problem.architecture import describe as architecture
+from symflow.problem.architecture import loss_table, network_table
 from symflow.problem.numbers import text
+from symflow.symbolic.losses import SQUARE
 
 if TYPE_CHECKING:
     from symflow.analysis.bounds import BoundSeries
@@ -98,7 +101,9 @@ def describe(problem: Problem) -> str:
         kind += f" (slope {net.alpha_bar})"
     if kind == "homogeneous":
         kind += f" (alpha {net.alpha}, alpha_bar {net.alpha_bar})"
-    return f"{kind} {'-'.join(map(str, net.widths))}"
+    loss = problem.objective.sample_loss
+    ending = "" if loss is None or loss.kind == "square" else f", {loss.kind} loss"
+    return f"{kind} {architecture(net).removeprefix('fully-connected ')}{ending}"
 
 
 def versions() -> dict[str, str]:
@@ -117,8 +122,8 @@ def network_report(problem: Problem) -> dict[str, Any]:
     found: dict[str, Any] = {"parameters": len(problem.theta0)}
     if problem.network is not None:
         net = problem.network
-        found |= {"widths": [int(d) for d in net.widths], "depth": net.depth, "activation": net.activation}
-        found |= {"alpha": text(net.alpha), "alpha_bar": text(net.alpha_bar)}
+        found |= network_table(net) | {"depth": net.depth, "alpha": text(net.alpha), "alpha_bar": text(net.alpha_bar)}
+        found["loss"] = loss_table(problem.objective.sample_loss or SQUARE)
     if problem.x is not None:
         found["samples"] = len(problem.x)
     return found

@@ -8,7 +8,9 @@ copy has two typing errors there; R's and scikit-learn's have not). 150 flowers,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +20,61 @@ from symflow.problem.numbers import rational_array
 from symflow.problem.scaling import standardize, whiten
 from symflow.problem.schema import MAX_ENTRIES, MAX_SAMPLES, DataSection
 from symflow.problem.table import Table, read_table, shown
+from symflow.symbolic.losses import Loss
+from symflow.symbolic.network import Network
+from symflow.symbolic.program import shape_of
 
 
-def samples(
-    data: DataSection, widths: Sequence[int], dps: int, source: str, folder: Path
-) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class Ends:
+    """What data must fit: how many numbers the network reads and gives, and which key says so.
+
+    Attributes:
+        inputs: d_0.
+        outputs: d_n.
+        inputs_key: the key that says d_0.
+        outputs_key: the key that says d_n.
+        signs: whether labels become -1 and 1 (losses of a margin) instead of one-hot rows.
+    """
+
+    inputs: int
+    outputs: int
+    inputs_key: str
+    outputs_key: str
+    signs: bool = False
+
+    @classmethod
+    def of(cls, network: Network, loss: Loss) -> Ends:
+        """The ends of a network under a loss."""
+        inputs, outputs = (prod(shape_of(axes)) for axes in (network.input_axes, network.output_axes))
+        keys = ("network.widths[0]", f"network.widths[{network.depth}]")
+        if network.kind == "convolutional":
+            keys = ("network.input", "the last of network.layers")
+        return cls(inputs, outputs, *keys, signs=loss.kind in ("logistic", "exponential"))
+
+    @property
+    def classes(self) -> int:
+        """How many classes labels may have."""
+        return 2 if self.signs else self.outputs
+
+    @property
+    def classes_key(self) -> str:
+        """What says so."""
+        return "the two classes of the loss" if self.signs else self.outputs_key
+
+
+def samples(data: DataSection, ends: Ends, dps: int, source: str, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """The inputs and targets that a [data] section means.
 
     Order of work: read, select ``samples`` or ``rows`` (counted from 0), standardize the inputs, whiten the inputs.
-    ``labels`` become one-hot targets. A list of labels holds class numbers 0, ..., d_n - 1. The classes of a label
+    ``labels`` become one-hot targets (for the logistic and the exponential loss -1 and 1, class 1 being 1). A list of
+    labels holds class numbers 0, ..., d_n - 1. The classes of a label
     column are the distinct texts in the whole column (not only in the selected rows), sorted, as integers if all of
     them are integers and as text otherwise; there must be d_n of them.
 
     Args:
         data: The section.
-        widths: d_0, ..., d_n of the network.
+        ends: what the network reads and the loss compares with.
         dps: Decimal digits of the run; square roots are kept to 20 more.
         source: Where the section is from, the start of every error message.
         folder: What a relative ``data.file`` is relative to.
@@ -50,7 +92,7 @@ def samples(
         raise ProblemError(f"{where} must have exactly one of x, file and builtin, got {' and '.join(given) or 'none'}")
     if data.samples is not None and data.rows is not None:
         raise ProblemError(f"{where} must have at most one of samples and rows, got both")
-    x, y = _inline(data, widths, where) if data.x is not None else _tabled(data, widths, where, folder)
+    x, y = _inline(data, ends, where) if data.x is not None else _tabled(data, ends, where, folder)
     if data.standardize:
         x = standardize(x, dps, where)
     if data.whiten:
@@ -60,7 +102,7 @@ def samples(
     return x, y
 
 
-def _inline(data: DataSection, widths: Sequence[int], where: str) -> tuple[np.ndarray, np.ndarray]:
+def _inline(data: DataSection, ends: Ends, where: str) -> tuple[np.ndarray, np.ndarray]:
     for key in ("inputs", "targets"):
         if getattr(data, key) is not None:
             raise ProblemError(f"{where}.{key} goes with data.file or data.builtin, got data.x; remove it")
@@ -68,11 +110,11 @@ def _inline(data: DataSection, widths: Sequence[int], where: str) -> tuple[np.nd
         got = "neither" if data.y is None else "both"
         raise ProblemError(f"{where} must have exactly one of y and labels next to x, got {got}")
     _bound(data.x, f"{where}.x")
-    x = _fits(rational_array(data.x, f"{where}.x"), widths[0], f"{where}.x", "network.widths[0]")
+    x = _fits(rational_array(data.x, f"{where}.x"), ends.inputs, f"{where}.x", ends.inputs_key)
     key = "y" if data.labels is None else "labels"
     if data.labels is None:
         _bound(data.y, f"{where}.y")
-        y = _fits(rational_array(data.y, f"{where}.y"), widths[-1], f"{where}.y", f"network.widths[{len(widths) - 1}]")
+        y = _fits(rational_array(data.y, f"{where}.y"), ends.outputs, f"{where}.y", ends.outputs_key)
     else:
         if isinstance(data.labels, str):
             raise ProblemError(
@@ -80,14 +122,14 @@ def _inline(data: DataSection, widths: Sequence[int], where: str) -> tuple[np.nd
                 "a column name goes with data.file or data.builtin"
             )
         _bound(data.labels, f"{where}.labels")
-        y = _class_numbers(data.labels, widths[-1], f"{where}.labels")
+        y = _class_numbers(data.labels, ends, f"{where}.labels")
     if len(x) != len(y):
         raise ProblemError(f"{where}.{key} must have as many entries as data.x has rows, got {len(y)} and {len(x)}")
-    rows = _selected(data, len(x), widths, where)
-    return x[rows], y[rows] if data.labels is None else _one_hot(y[rows], widths[-1])
+    rows = _selected(data, len(x), ends, where)
+    return x[rows], y[rows] if data.labels is None else _encoded(y[rows], ends)
 
 
-def _tabled(data: DataSection, widths: Sequence[int], where: str, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def _tabled(data: DataSection, ends: Ends, where: str, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     if data.y is not None:
         raise ProblemError(f"{where}.y goes with data.x, got data.{'file' if data.file else 'builtin'}; use targets")
     if data.file is not None:
@@ -103,16 +145,15 @@ def _tabled(data: DataSection, widths: Sequence[int], where: str, folder: Path) 
         raise ProblemError(
             f"{where} must have exactly one of targets and labels, got {got}; columns of {table.source}: {columns}"
         )
-    if len(data.inputs) != widths[0]:
+    if len(data.inputs) != ends.inputs:
         raise ProblemError(
-            f"{where}.inputs must have {widths[0]} columns as network.widths[0] says, got {len(data.inputs)}"
+            f"{where}.inputs must have {ends.inputs} columns as {ends.inputs_key} says, got {len(data.inputs)}"
         )
-    rows = _selected(data, len(table.cells), widths, where)
-    last = f"network.widths[{len(widths) - 1}]"
+    rows = _selected(data, len(table.cells), ends, where)
     if data.targets is not None:
-        if len(data.targets) != widths[-1]:
+        if len(data.targets) != ends.outputs:
             raise ProblemError(
-                f"{where}.targets must have {widths[-1]} columns as {last} says, got {len(data.targets)}"
+                f"{where}.targets must have {ends.outputs} columns as {ends.outputs_key} says, got {len(data.targets)}"
             )
         x = table.numbers(data.inputs, rows, f"{where}.inputs")
         return x, table.numbers(data.targets, rows, f"{where}.targets")
@@ -120,14 +161,14 @@ def _tabled(data: DataSection, widths: Sequence[int], where: str, folder: Path) 
         raise ProblemError(f"{where}.labels must be the name of a column of {table.source}, got {brief(data.labels)}")
     written = table.texts(data.labels, f"{where}.labels")
     classes = _classes(table, written)
-    if len(classes) != widths[-1]:
+    if len(classes) != ends.classes:
         raise ProblemError(
-            f"{where}.labels must name a column of {widths[-1]} classes as {last} says, "
+            f"{where}.labels must name a column of {ends.classes} classes as {ends.classes_key} says, "
             f"got {brief(data.labels)} with {len(classes)} ({shorten(', '.join(classes))})"
         )
     number = {text: k for k, text in enumerate(classes)}
     x = table.numbers(data.inputs, rows, f"{where}.inputs")
-    return x, _one_hot([number[written[row]] for row in rows], widths[-1])
+    return x, _encoded([number[written[row]] for row in rows], ends)
 
 
 def _bound(values: object, where: str) -> None:
@@ -144,25 +185,25 @@ def _fits(array: np.ndarray, width: int, where: str, key: str) -> np.ndarray:
     return array
 
 
-def _selected(data: DataSection, available: int, widths: Sequence[int], where: str) -> list[int]:
+def _selected(data: DataSection, available: int, ends: Ends, where: str) -> list[int]:
     if data.samples is not None and data.samples > available:
         raise ProblemError(f"{where}.samples must be at most the {available} there are, got {data.samples}")
     rows = list(range(available if data.samples is None else data.samples)) if data.rows is None else list(data.rows)
     for k, row in enumerate(rows):
         if row >= available:
             raise ProblemError(f"{where}.rows[{k}] must be a row number from 0 to {available - 1}, got {row}")
-    if (entries := len(rows) * (widths[0] + widths[-1])) > MAX_ENTRIES:
+    if (entries := len(rows) * (ends.inputs + ends.outputs)) > MAX_ENTRIES:
         raise ProblemError(f"{where} must hold at most {MAX_ENTRIES} numbers, got {entries}; take fewer samples")
     return rows
 
 
-def _class_numbers(labels: object, classes: int, where: str) -> np.ndarray:
+def _class_numbers(labels: object, ends: Ends, where: str) -> np.ndarray:
     numbers = rational_array(labels, where, ndim=1)
     for i, number in enumerate(numbers):
-        if number.denominator != 1 or not 0 <= number < classes:
+        if number.denominator != 1 or not 0 <= number < ends.classes:
             raise ProblemError(
-                f"{where}[{i}] must be a class number, an integer from 0 to {classes - 1} "
-                f"(the last width less 1), got {brief(number)}"
+                f"{where}[{i}] must be a class number, an integer from 0 to {ends.classes - 1} "
+                f"({ends.classes_key} less 1), got {brief(number)}"
             )
     return numbers.astype(np.int64)
 
@@ -178,8 +219,11 @@ def _classes(table: Table, written: list[str]) -> list[str]:
     return sorted(distinct)
 
 
-def _one_hot(numbers: Sequence[int] | np.ndarray, classes: int) -> np.ndarray:
-    y = np.full((len(numbers), classes), Fraction(0), dtype=object)
+def _encoded(numbers: Sequence[int] | np.ndarray, ends: Ends) -> np.ndarray:
+    """Class numbers as targets: one-hot rows, or -1 and 1 for losses of a margin."""
+    if ends.signs:
+        return np.array([[Fraction(2 * int(number) - 1)] for number in numbers], dtype=object).reshape(-1, 1)
+    y = np.full((len(numbers), ends.outputs), Fraction(0), dtype=object)
     for i, number in enumerate(numbers):
         y[i, number] = Fraction(1)
     return y

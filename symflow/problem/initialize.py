@@ -3,7 +3,7 @@
 Schemes, with their defaults (``seed`` is 0 unless given):
 
 - ``gaussian``: every weight N(0, scale^2), scale 1/10.
-- ``xavier``: Glorot's uniform distribution on +-scale sqrt(6 / (d_{j-1} + d_j)), scale 1.
+- ``xavier``: Glorot's uniform distribution on +-scale sqrt(6 / (fan-in + fan-out)), scale 1.
 - ``balanced``: W_{j+1}^T W_{j+1} = W_j W_j^T exactly, singular values between scale/2 and 3 scale/2, scale 1.
 
 Only ``random.Random.getrandbits`` is drawn from (a Mersenne twister fixed by Python's documentation) and only integer
@@ -24,6 +24,8 @@ import numpy as np
 from symflow.errors import ProblemError
 from symflow.problem.numbers import rational_array
 from symflow.problem.schema import InitSection
+from symflow.symbolic.network import FullyConnected, Network
+from symflow.symbolic.program import shape_of
 
 DECIMALS = 15
 """Decimals to which the draws of ``gaussian`` and ``xavier`` are rounded (before ``scale`` multiplies them)."""
@@ -32,31 +34,38 @@ MAX_BALANCED_WIDTH = 64
 DEFAULT_SCALE = {"gaussian": Fraction(1, 10), "xavier": Fraction(1), "balanced": Fraction(1)}
 
 
-def initial_theta(init: InitSection, widths: Sequence[int], source: str) -> tuple[Fraction, ...]:
+def initial_theta(init: InitSection, network: Network, source: str) -> tuple[Fraction, ...]:
     """theta(0): all P weights, layer 1 first, each matrix row-major.
 
     Args:
         init: The [init] section.
-        widths: d_0, ..., d_n.
+        network: The architecture.
         source: Where the section is from, the start of every error message.
 
     Raises:
-        ProblemError: Not P weights, one that is no number, or a network too wide for the scheme ``balanced``.
+        ProblemError: Not P weights, one that is no number, or a network that the scheme ``balanced`` does not fit.
     """
-    pairs = list(pairwise(widths))
+    shapes = [shape_of(axes) for axes in network.weight_axes]
+    count = sum(map(math.prod, shapes))
     if init.theta is not None:
-        count = sum(math.prod(pair) for pair in pairs)
         where = f"{source}: init.theta"
         given = tuple(rational_array(init.theta, where, ndim=1))
         if len(given) != count:
-            raise ProblemError(f"{where} must have all {count} weights ({_shapes(pairs)}), got {len(given)}")
+            raise ProblemError(f"{where} must have all {count} weights ({_shapes(shapes)}), got {len(given)}")
         return given
     rng = random.Random(init.seed or 0)
     scale = DEFAULT_SCALE[str(init.scheme)] if init.scale is None else init.scale
     if init.scheme == "gaussian":
-        return tuple(scale * value for value in gaussian(rng, sum(math.prod(pair) for pair in pairs)))
+        return tuple(scale * value for value in gaussian(rng, count))
     if init.scheme == "xavier":
-        return tuple(scale * value for before, after in pairs for value in glorot(rng, before, after))
+        fans = zip(shapes, network.fans, strict=True)
+        return tuple(scale * value for shape, fan in fans for value in glorot(rng, *fan, math.prod(shape)))
+    if not isinstance(network, FullyConnected):
+        raise ProblemError(
+            f'{source}: init.scheme = "balanced" must go with a fully-connected network (W_{{j+1}}^T W_{{j+1}} = '
+            f'W_j W_j^T has no meaning for shared weights), got "{network.kind}"; use "xavier"'
+        )
+    widths = [int(width) for width in network.widths]
     if max(widths) > MAX_BALANCED_WIDTH:
         raise ProblemError(
             f'{source}: init.scheme = "balanced" must have widths of at most {MAX_BALANCED_WIDTH}, got {max(widths)}; '
@@ -84,11 +93,11 @@ def gaussian(rng: random.Random, count: int) -> list[Fraction]:
     return values[:count]
 
 
-def glorot(rng: random.Random, before: int, after: int) -> list[Fraction]:
-    """The d_j d_{j-1} entries of one matrix, uniform on the multiples of 10^-15 within +-sqrt(6 / (d_{j-1} + d_j))."""
+def glorot(rng: random.Random, before: int, after: int, count: int) -> list[Fraction]:
+    """`count` draws, uniform on the multiples of 10^-15 within +-sqrt(6 / (fan-in + fan-out))."""
     largest = math.isqrt(6 * 10 ** (2 * DECIMALS) // (before + after))
     # 128 bits over a range of about 2^51: the bias is below 2^-76
-    draws = ((rng.getrandbits(128) * (2 * largest + 1) >> 128) - largest for _ in range(before * after))
+    draws = ((rng.getrandbits(128) * (2 * largest + 1) >> 128) - largest for _ in range(count))
     return [Fraction(draw, 10**DECIMALS) for draw in draws]
 
 
@@ -166,7 +175,7 @@ def _rounded(value: Decimal) -> Fraction:
     return Fraction(int(value.scaleb(DECIMALS).to_integral_value()), 10**DECIMALS)
 
 
-def _shapes(pairs: Sequence[tuple[int, int]]) -> str:
-    """The shapes of the weight matrices such as "3x2 + 1x3"."""
-    shapes = [f"{after}x{before}" for before, after in pairs]
-    return " + ".join(shapes if len(shapes) <= 6 else [*shapes[:3], "...", shapes[-1]])
+def _shapes(shapes: Sequence[Sequence[int]]) -> str:
+    """The shapes of the weight arrays such as "3x2 + 1x3"."""
+    written = ["x".join(map(str, shape)) for shape in shapes]
+    return " + ".join(written if len(written) <= 6 else [*written[:3], "...", written[-1]])

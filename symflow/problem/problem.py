@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 
 from symflow.errors import ProblemError, brief
-from symflow.problem.data import samples
+from symflow.problem.architecture import architecture, describe, loss_of, loss_table, network_table
+from symflow.problem.data import Ends, samples
 from symflow.problem.initialize import initial_theta
 from symflow.problem.numbers import rational_array, text
-from symflow.problem.schema import NetworkSection, RunSection, parse, parse_run
-from symflow.symbolic.network import FullyConnected
+from symflow.problem.schema import RunSection, parse, parse_run
+from symflow.symbolic.convolutional import Convolutional
+from symflow.symbolic.losses import SQUARE, Loss, check_targets
+from symflow.symbolic.network import FullyConnected, Network
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.training import network_objective
 
@@ -25,8 +28,10 @@ class Problem:
     """Gradient flow theta' = -grad f(theta), theta(0) = theta0, and gradient descent with the same start.
 
     ``Problem(network=..., data=..., init=...)`` takes the tables of a problem file as dictionaries, with arrays where
-    the file has lists. ``Problem(objective=..., theta0=...)`` takes any smooth function instead of a network. In both a
-    Python float means its binary value; text, ``Fraction``, ``Decimal``, SymPy numbers and ``mpf`` mean themselves.
+    the file has lists; ``network`` and ``loss`` may also be the records themselves (``FullyConnected``,
+    ``Convolutional``, ``Loss``). ``Problem(objective=..., theta0=...)`` takes any smooth function instead of a network.
+    In both a Python float means its binary value; text, ``Fraction``, ``Decimal``, SymPy numbers and ``mpf`` mean
+    themselves.
 
     Attributes:
         objective: f, symbolic.
@@ -49,17 +54,17 @@ class Problem:
     step_size: Fraction | None
     dps: int
     name: str | None
-    network: FullyConnected | None
+    network: Network | None
     x: np.ndarray | None
     y: np.ndarray | None
 
     def __init__(
         self,
         *,
-        network: Mapping[str, Any] | None = None,
+        network: Mapping[str, Any] | Network | None = None,
         data: Mapping[str, Any] | None = None,
         init: Mapping[str, Any] | None = None,
-        loss: Mapping[str, Any] | None = None,
+        loss: Mapping[str, Any] | Loss | None = None,
         run: Mapping[str, Any] | None = None,
         name: str | None = None,
         objective: Objective | None = None,
@@ -68,6 +73,10 @@ class Problem:
         step_size: Any = None,
         dps: int | None = None,
     ) -> None:
+        if isinstance(network, FullyConnected | Convolutional):
+            network = network_table(network)
+        if isinstance(loss, Loss):
+            loss = loss_table(loss)
         sections = {"network": network, "data": data, "init": init, "loss": loss, "run": run}
         tables = {key: table for key, table in sections.items() if table is not None}
         alone = {"theta0": theta0, "horizon": horizon, "step_size": step_size, "dps": dps}
@@ -118,9 +127,8 @@ class Problem:
         if self.network is None:
             parts = ["stand-alone objective"]
         else:
-            widths = [str(width) for width in self.network.widths]
-            shown = widths if len(widths) <= 8 else [*widths[:4], "...", *widths[-2:]]
-            parts = [f"fully-connected {'-'.join(shown)} {self.network.activation}", "square loss"]
+            parts = [f"{describe(self.network)} {self.network.activation}"]
+            parts.append(f"{(self.objective.sample_loss or SQUARE).kind} loss")
             parts.append(f"N={0 if self.x is None else len(self.x)}")
         parts.append(f"P={len(self.theta0)}")
         parts += [
@@ -140,19 +148,13 @@ class Problem:
         """
         if self.network is None or self.x is None or self.y is None:
             raise ProblemError("Problem: only a network's problem has a file form, got a stand-alone objective")
-        network: dict[str, Any] = {"kind": "fully-connected", "widths": [int(width) for width in self.network.widths]}
-        network["activation"] = self.network.activation
-        if self.network.activation == "leaky-relu":
-            network["slope"] = text(self.network.alpha_bar)
-        if self.network.activation == "homogeneous":
-            network |= {"alpha": text(self.network.alpha), "alpha_bar": text(self.network.alpha_bar)}
         run: dict[str, Any] = {
             key: text(value) for key in ("horizon", "step_size") if (value := getattr(self, key)) is not None
         }
         tables: dict[str, Any] = {} if self.name is None else {"name": self.name}
         return tables | {
-            "network": network,
-            "loss": {"kind": "square"},
+            "network": network_table(self.network),
+            "loss": loss_table(self.objective.sample_loss or SQUARE),
             "data": {key: [[text(v) for v in row] for row in getattr(self, key)] for key in ("x", "y")},
             "init": {"theta": [text(value) for value in self.theta0]},
             "run": run | {"dps": self.dps},
@@ -170,32 +172,21 @@ def resolve(tables: Mapping[str, Any], source: str, folder: Path) -> dict[str, A
         ProblemError: One line: file, key, the rule, the value received.
     """
     parsed = parse(tables, source)
-    network = architecture(parsed.network)
-    x, y = samples(parsed.data, parsed.network.widths, parsed.run.dps, source, folder)
+    network = architecture(parsed.network, source)
+    loss = loss_of(parsed.loss, source)
+    ends = Ends.of(network, loss)
+    x, y = samples(parsed.data, ends, parsed.run.dps, source, folder)
+    where = "data.targets" if parsed.data.targets is not None else "data.y"
+    check_targets(loss, y, f"{source}: {where}")
     return {
-        "theta0": initial_theta(parsed.init, parsed.network.widths, source),
-        "objective": network_objective(network, x, y),
+        "theta0": initial_theta(parsed.init, network, source),
+        "objective": network_objective(network, x, y, loss),
         "network": network,
         "x": x,
         "y": y,
         "name": parsed.name,
         **_run_fields(parsed.run),
     }
-
-
-def architecture(section: NetworkSection) -> FullyConnected:
-    """The network of a [network] section, with the slopes of its activation."""
-    one, zero = Fraction(1), Fraction(0)
-    slopes = {
-        "linear": (one, one),
-        "relu": (one, zero),
-        "leaky-relu": (one, section.slope),
-        "homogeneous": (section.alpha, section.alpha_bar),
-    }
-    alpha, alpha_bar = slopes[section.activation]
-    assert alpha is not None
-    assert alpha_bar is not None
-    return FullyConnected(tuple(section.widths), alpha, alpha_bar)
 
 
 def _stand_alone(objective: Any, given: dict[str, Any], name: str | None) -> dict[str, Any]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable
 from fractions import Fraction
-from itertools import pairwise
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
@@ -25,8 +23,8 @@ MIN_DPS = 15
 MAX_DPS = 10_000
 
 ACTIVATIONS = ("linear", "relu", "leaky-relu", "homogeneous")
-_CONVOLUTIONAL_KEYS = ("input", "layers")
-_LATER_LOSSES = ("logistic", "exponential", "cross-entropy")
+LAYERS = ("convolution", "average-pool", "max-pool", "dense")
+LOSSES = ("square", "logistic", "exponential", "cross-entropy", "expression")
 
 
 def _number(value: object) -> Fraction | None:
@@ -56,12 +54,19 @@ def _plain(value: object) -> object:
     return int(value) if isinstance(value, np.integer) else value
 
 
+def _extents(value: object) -> object:
+    """One integer stands for a list of one."""
+    plain = _plain(value)
+    return [plain] if isinstance(plain, int) and not isinstance(plain, bool) else plain
+
+
 Number = Annotated[Fraction | None, PlainValidator(_number)]
 Positive = Annotated[Fraction | None, PlainValidator(_positive)]
 Slope = Annotated[Fraction | None, PlainValidator(_slope)]
 
 
 Width = Annotated[int, Field(strict=True, ge=1, le=MAX_WIDTH)]
+Padding = Annotated[int, Field(strict=True, ge=0, le=MAX_WIDTH)]
 Widths = Annotated[list[Width], BeforeValidator(_plain), Field(strict=True, min_length=2, max_length=MAX_DEPTH + 1)]
 Row = Annotated[int, Field(strict=True, ge=0, lt=MAX_SAMPLES)]
 Rows = Annotated[list[Row], BeforeValidator(_plain), Field(strict=True, min_length=1, max_length=MAX_SAMPLES)]
@@ -83,15 +88,49 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
-class NetworkSection(Section):
-    """[network]: h(x) = W_n s(W_{n-1} ... s(W_1 x)), s(z) = alpha z for z >= 0 and alpha_bar z for z < 0."""
+Extents = Annotated[list[Width], BeforeValidator(_extents), Field(strict=True, min_length=1, max_length=2)]
+Paddings = Annotated[list[Padding], BeforeValidator(_extents), Field(strict=True, min_length=1, max_length=2)]
+Input = Annotated[list[Width], BeforeValidator(_plain), Field(strict=True, min_length=2, max_length=3)]
+_EXTENT: dict[str, Any] = {"item": f"an integer from 1 to {MAX_WIDTH}"}
 
-    kind: Literal["fully-connected"] = Field(
-        default="fully-connected", description='"fully-connected" (convolutional is not yet supported)'
+
+class LayerSection(Section):
+    """[[network.layers]]: extents are one integer, or one for each spatial dimension."""
+
+    kind: Literal["convolution", "average-pool", "max-pool", "dense"] = Field(description=_choice(LAYERS))
+    channels: Width | None = Field(default=None, description=f"an integer from 1 to {MAX_WIDTH}")
+    kernel: Extents | None = Field(default=None, description="one or two positive integers", json_schema_extra=_EXTENT)
+    stride: Extents | None = Field(default=None, description="one or two positive integers", json_schema_extra=_EXTENT)
+    padding: Paddings | None = Field(
+        default=None,
+        description="one or two integers >= 0",
+        json_schema_extra={"item": f"an integer from 0 to {MAX_WIDTH}"},
     )
-    widths: Widths = Field(
+    size: Extents | None = Field(default=None, description="one or two positive integers", json_schema_extra=_EXTENT)
+    width: Width | None = Field(default=None, description=f"an integer from 1 to {MAX_WIDTH}")
+
+
+class NetworkSection(Section):
+    """[network]: h(x) = W_n s(W_{n-1} ... s(W_1 x)), s(z) = alpha z for z >= 0 and alpha_bar z for z < 0.
+
+    A convolutional one has ``input`` and ``layers`` in place of ``widths``.
+    """
+
+    kind: Literal["fully-connected", "convolutional"] = Field(
+        default="fully-connected", description=_choice(("fully-connected", "convolutional"))
+    )
+    widths: Widths | None = Field(
+        default=None,
         description=f"a list of 2 to {MAX_DEPTH + 1} layer widths d_0, ..., d_n",
         json_schema_extra={"item": f"an integer from 1 to {MAX_WIDTH}"},
+    )
+    input: Input | None = Field(
+        default=None,
+        description="[channels, length] or [channels, height, width]",
+        json_schema_extra={"item": f"an integer from 1 to {MAX_WIDTH}"},
+    )
+    layers: Annotated[list[LayerSection], Field(min_length=1, max_length=MAX_DEPTH)] | None = Field(
+        default=None, description=f"a list of 1 to {MAX_DEPTH} tables [[network.layers]]"
     )
     activation: Literal["linear", "relu", "leaky-relu", "homogeneous"] = Field(description=_choice(ACTIVATIONS))
     slope: Slope = Field(default=None, description="a number between 0 and 1, both excluded")
@@ -100,11 +139,13 @@ class NetworkSection(Section):
 
 
 class LossSection(Section):
-    """[loss]: the loss of one sample; ``square`` is |h(x) - y|^2 / 2."""
+    """[loss]: the loss of one sample; ``square`` is |h(x) - y|^2 / 2 (see ``symflow.symbolic.losses``)."""
 
-    kind: Literal["square"] = Field(
-        default="square", description='"square" (logistic, exponential and cross-entropy are not yet supported)'
+    kind: Literal["square", "logistic", "exponential", "cross-entropy", "expression"] = Field(
+        default="square", description=_choice(LOSSES)
     )
+    expression: Text | None = Field(default=None, description="a formula in prediction and target")
+    convex: Flag | None = Field(default=None, description="true or false")
 
 
 class DataSection(Section):
@@ -175,13 +216,13 @@ def parse(raw: object, source: str) -> ProblemFile:
 
     Raises:
         ProblemError: An unknown key (with the nearest known one), a missing one, a value of the wrong type or out of
-            range, keys that exclude each other, a network too large, or something not yet supported.
+            range, keys that exclude each other, or a network too large.
     """
     if not isinstance(raw, dict):
         raise ProblemError(f"{source}: the problem must be a table of sections, got {brief(raw)}")
-    _refuse_unsupported(raw, source)
     parsed = _validate(ProblemFile, raw, source)
     _check_network(parsed.network, source)
+    _check_loss(parsed.loss, source)
     _check_init(parsed.init, source)
     return parsed
 
@@ -205,21 +246,6 @@ def _validate(model: type[Model], raw: object, source: str) -> Model:
         raise ProblemError(f"{source}: {_sentence(dict(errors[0]), model)}") from None
 
 
-def _refuse_unsupported(raw: dict[Any, Any], source: str) -> None:
-    network, loss = raw.get("network"), raw.get("loss")
-    if isinstance(network, dict):
-        if isinstance(kind := network.get("kind"), str) and kind == "convolutional":
-            raise ProblemError(f'{source}: network.kind = "convolutional" is not yet supported; use "fully-connected"')
-        for key in _CONVOLUTIONAL_KEYS:
-            if key in network:
-                raise ProblemError(
-                    f"{source}: network.{key} belongs to convolutional networks, which are not yet supported; "
-                    'use kind = "fully-connected" with widths'
-                )
-    if isinstance(loss, dict) and isinstance(kind := loss.get("kind"), str) and kind in _LATER_LOSSES:
-        raise ProblemError(f'{source}: loss.kind = "{kind}" is not yet supported; use "square"')
-
-
 def _sentence(error: dict[str, Any], root: type[Section]) -> str:
     """One pydantic error as "KEY must be ..., got VALUE"."""
     model: type[BaseModel] | None = root
@@ -238,10 +264,8 @@ def _sentence(error: dict[str, Any], root: type[Section]) -> str:
             break
         if model is None:
             continue  # the tag of a union, not a key
-        path = f"{path}.{part}" if path else str(part)
-        model = (
-            field.annotation if isinstance(field.annotation, type) and issubclass(field.annotation, Section) else None
-        )
+        path, item = f"{path}.{part}" if path else str(part), False
+        model = _section_of(field.annotation)
     kind = error["type"]
     if kind in ("extra_forbidden", "invalid_key") or field is None:
         where = path.rpartition(".")[0]
@@ -260,6 +284,13 @@ def _sentence(error: dict[str, Any], root: type[Section]) -> str:
         matches = difflib.get_close_matches(error["input"][:100], right.split('"')[1::2], n=1)
         near = f' (did you mean "{matches[0]}"?)' if matches else ""
     return f"{path} must be {right}, got {brief(error['input'])}{near}"
+
+
+def _section_of(annotation: Any) -> type[Section] | None:
+    """The table that a field holds, also in a list or beside None."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _section_of(part))), None)
 
 
 def did_you_mean(unknown: object, known: Iterable[str]) -> str:
@@ -285,11 +316,47 @@ def _check_network(network: NetworkSection, source: str) -> None:
                 f'{source}: network.{key} = {brief(value)} goes with activation = "{fitting}", '
                 f'got "{network.activation}"; remove it or change the activation'
             )
-    count = sum(math.prod(pair) for pair in pairwise(network.widths))
-    if count > MAX_PARAMETERS:
+    given = {key for key in ("widths", "input", "layers") if getattr(network, key) is not None}
+    needed = {"widths"} if network.kind == "fully-connected" else {"input", "layers"}
+    for key in sorted(given - needed):
+        other = "convolutional" if network.kind == "fully-connected" else "fully-connected"
+        raise ProblemError(f'{source}: network.{key} goes with kind = "{other}", got "{network.kind}"; remove it')
+    for key in sorted(needed - given):
+        right = NetworkSection.model_fields[key].description
+        raise ProblemError(f"{source}: network.{key} is missing; it must be {right}")
+    for number, layer in enumerate(network.layers or ()):
+        _check_layer(layer, f"{source}: network.layers[{number}]")
+
+
+_LAYER_KEYS = {
+    "convolution": ({"channels", "kernel"}, {"stride", "padding"}),
+    "average-pool": ({"size"}, {"stride"}),
+    "max-pool": ({"size"}, {"stride"}),
+    "dense": ({"width"}, set()),
+}
+
+
+def _check_layer(layer: LayerSection, where: str) -> None:
+    needed, optional = _LAYER_KEYS[layer.kind]
+    for key in ("channels", "kernel", "stride", "padding", "size", "width"):
+        value = getattr(layer, key)
+        if value is None and key in needed:
+            right = LayerSection.model_fields[key].description
+            raise ProblemError(f'{where}.{key} is missing; kind = "{layer.kind}" needs it, {right}')
+        if value is not None and key not in needed | optional:
+            known = ", ".join(sorted(needed | optional))
+            raise ProblemError(f'{where}.{key} does not go with kind = "{layer.kind}", which takes {known}; remove it')
+
+
+def _check_loss(loss: LossSection, source: str) -> None:
+    if (loss.expression is None) == (loss.kind == "expression"):
+        if loss.expression is None:
+            raise ProblemError(f'{source}: loss.expression is missing; kind = "expression" needs it')
         raise ProblemError(
-            f"{source}: network.widths must give at most {MAX_PARAMETERS} parameters, got {count}; use smaller widths"
+            f'{source}: loss.expression goes with kind = "expression", got "{loss.kind}"; remove it or change the kind'
         )
+    if loss.convex is not None and loss.kind != "expression":
+        raise ProblemError(f'{source}: loss.convex goes with kind = "expression", got "{loss.kind}"; remove it')
 
 
 def _check_init(init: InitSection, source: str) -> None:

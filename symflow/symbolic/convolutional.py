@@ -226,6 +226,15 @@ class Convolutional:
         """P, the number of weights."""
         return sum(prod(shape) for shape in self.shapes)
 
+    @property
+    def fans(self) -> tuple[tuple[int, int], ...]:
+        """Channels times window extents for convolutions; inputs and outputs of dense layers."""
+        weighted = [part for part in self.parts if not isinstance(part, Pool)]
+        return tuple(
+            (prod(shape[1:]), shape[0] * (prod(part.kernel) if isinstance(part, Convolution) else 1))
+            for part, shape in zip(weighted, self.shapes, strict=True)
+        )
+
     def _table(self, position: int) -> Table:
         part = self.parts[position]
         assert not isinstance(part, Dense)

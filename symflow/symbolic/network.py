@@ -66,6 +66,11 @@ class Network(Protocol):
         """The axes of every weight array, outputs first."""
         ...
 
+    @property
+    def fans(self) -> tuple[tuple[int, int], ...]:
+        """Fan-in and fan-out of every layer with weights: how many inputs a unit has, how many units an input."""
+        ...
+
     def forward(self, weights: Sequence[Node], x: Node) -> Forward:
         """The network as nodes, for inputs x with the axes `input_axes` and, last, the samples."""
         ...
@@ -185,6 +190,11 @@ class FullyConnected:
     def weight_axes(self) -> tuple[tuple[Axis, ...], ...]:
         """(d_j, d_{j-1}) for every weight matrix."""
         return tuple((b, a) for a, b in zip(self.axes, self.axes[1:], strict=False))
+
+    @property
+    def fans(self) -> tuple[tuple[int, int], ...]:
+        """(d_{j-1}, d_j) for every layer."""
+        return tuple((a, b) for b, a in self.shapes)
 
     def forward(self, weights: Sequence[Node], x: Node) -> Forward:
         """W_n sigma(W_{n-1} ... sigma(W_1 x))."""

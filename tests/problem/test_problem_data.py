@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from symflow.problem import Problem
+from symflow.problem.data import Ends, samples
 from symflow.problem.data import __file__ as data_file
-from symflow.problem.data import samples
 from symflow.problem.scaling import standardize, whiten
 from symflow.problem.schema import DataSection
 from symflow.problem.table import read_table
+from symflow.symbolic.losses import SQUARE
+from symflow.symbolic.network import FullyConnected
 
 Refusal = Callable[..., str]
 IRIS = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
@@ -26,7 +28,8 @@ def load(
 ) -> tuple[np.ndarray, np.ndarray]:
     if written is not None:
         (tmp_path / "points.csv").write_text(written, encoding="utf-8")
-    return samples(DataSection(**section), widths, 50, "p.toml", tmp_path)
+    ends = Ends.of(FullyConnected(tuple(widths)), SQUARE)
+    return samples(DataSection(**section), ends, 50, "p.toml", tmp_path)
 
 
 def fractions(*rows: list[str]) -> list[list[Fraction]]:

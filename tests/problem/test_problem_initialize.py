@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from symflow.problem.initialize import balanced, gaussian, glorot, initial_theta, orthogonal
 from symflow.problem.schema import InitSection
+from symflow.symbolic.network import FullyConnected
 
 Refusal = Callable[..., str]
 
 
 def draw(widths: list[int], **section: Any) -> tuple[Fraction, ...]:
-    return initial_theta(InitSection(**section), widths, "p")
+    return initial_theta(InitSection(**section), FullyConnected(tuple(widths)), "p")
 
 
 def layers(theta: tuple[Fraction, ...], widths: list[int]) -> list[np.ndarray]:
@@ -80,7 +81,7 @@ def test_gaussian_has_fifteen_decimals() -> None:
 
 
 def test_xavier_is_uniform() -> None:
-    values = [float(value) for value in glorot(random.Random(5), 50, 100)]
+    values = [float(value) for value in glorot(random.Random(5), 50, 100, 5000)]
     bound = (6 / 150) ** 0.5
     assert len(values) == 5000
     assert bound * 0.99 < max(values) <= bound
