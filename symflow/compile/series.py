@@ -173,10 +173,17 @@ class Recurrence:
 
 
 class _Compiler:
+    """Builds the steps.
+
+    Equal operations on the same series are one step, so that what cancels by symmetry (equal samples, equal patches of
+    an image) is zero by structure.
+    """
+
     def __init__(self, arithmetic: SeriesArithmetic) -> None:
         self.arithmetic = arithmetic
         self.steps: list[_Step] = []
         self.functions: dict[tuple[str, Fraction | None, int], list[Any]] = {}
+        self.sums: dict[tuple[Any, ...], list[Any]] = {}
 
     def function(self, name: str, exponent: Fraction | None, entry: Entry) -> Entry:
         """u(entry)."""
@@ -246,7 +253,7 @@ class _Compiler:
         """sum over the terms of x y."""
         constant = Fraction(0)
         pairs: list[tuple[list[Any], list[Any]]] = []
-        weights: dict[int, tuple[Fraction, list[Any]]] = {}
+        linear: list[tuple[Fraction, list[Any]]] = []
         for x, y in terms:
             if x is None or y is None:
                 continue
@@ -258,22 +265,29 @@ class _Compiler:
                 c, series = (x, y) if isinstance(x, Fraction) else (y, x)
                 assert isinstance(c, Fraction)
                 assert isinstance(series, list)
-                weights[id(series)] = (weights.get(id(series), (Fraction(0), series))[0] + c, series)
-        linear = [(c, s) for c, s in weights.values() if c]
+                linear.append((c, series))
         if not pairs:
             return self.sum(linear, constant)
+        linear = _merged(linear)
+        key = (_pairs_key(pairs), _terms_key(linear), constant)
+        if key in self.sums:
+            return self.sums[key]
         scaled = [(self.arithmetic.lift(c), s) for c, s in linear]
-        out: list[Any] = []
+        out = self.sums[key] = []
         self.steps.append(_Product(out, pairs, scaled, self.arithmetic.lift(constant) if constant else None))
         return out
 
     def sum(self, terms: list[tuple[Fraction, list[Any]]], constant: Fraction) -> Entry:
         """sum of rational multiples of series, plus a constant."""
+        terms = _merged(terms)
         if not terms:
             return constant or None
         if len(terms) == 1 and terms[0][0] == 1 and not constant:
             return terms[0][1]
-        out: list[Any] = []
+        key = ((), _terms_key(terms), constant)
+        if key in self.sums:
+            return self.sums[key]
+        out = self.sums[key] = []
         offset = self.arithmetic.lift(constant) if constant else None
         denominator = lcm(*(c.denominator for c, _ in terms))
         if denominator.bit_length() > 64:
@@ -316,6 +330,22 @@ class _Compiler:
                 terms = [(arguments[0][first[i]], arguments[1][second[i]]) for i in span]
             result.append(self.product(terms))
         return result
+
+
+def _merged(terms: Sequence[tuple[Fraction, list[Any]]]) -> list[tuple[Fraction, list[Any]]]:
+    """The terms with those of one series added up, and without those that cancel."""
+    weights: dict[int, tuple[Fraction, list[Any]]] = {}
+    for c, series in terms:
+        weights[id(series)] = (weights.get(id(series), (Fraction(0), series))[0] + c, series)
+    return [(c, series) for c, series in weights.values() if c]
+
+
+def _pairs_key(pairs: Sequence[tuple[list[Any], list[Any]]]) -> tuple[Any, ...]:
+    return tuple(sorted((min(id(a), id(b)), max(id(a), id(b))) for a, b in pairs))
+
+
+def _terms_key(terms: Sequence[tuple[Fraction, list[Any]]]) -> tuple[Any, ...]:
+    return tuple(sorted((id(series), c) for c, series in terms))
 
 
 def compile_recurrence(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.table import Table
 from rich.text import Text
 
@@ -48,11 +49,7 @@ def parameter_names(objective: Objective) -> list[str]:
     """A name for each entry of theta, such as W1[0,2]."""
     names = []
     for w, shape in zip(objective.parameters, objective.shapes, strict=True):
-        if not shape:
-            names.append(w.name)
-            continue
-        rows, columns = shape
-        names += [f"{w.name}[{r},{c}]" for r in range(rows) for c in range(columns)]
+        names += [f"{w.name}[{','.join(map(str, index))}]" if index else w.name for index in np.ndindex(*shape)]
     return names
 
 
