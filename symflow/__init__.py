@@ -40,6 +40,12 @@ _EXPORTS = {
     "sweep_flow_float64": "symflow.trajectory.float64",
     "Trajectory": "symflow.trajectory.trajectory",
     "load_trajectory": "symflow.trajectory.storage",
+    "Stop": "symflow.trajectory.stops",
+    "stop_at_loss": "symflow.trajectory.stops",
+    "stop_at_gradient_norm": "symflow.trajectory.stops",
+    "stop_when": "symflow.trajectory.stops",
+    "linear_times": "symflow.trajectory.times",
+    "log_times": "symflow.trajectory.times",
     "check_flow": "symflow.analysis.checks",
     "descend": "symflow.trajectory.descent",
     "deviation": "symflow.analysis.deviation",
@@ -48,6 +54,7 @@ _EXPORTS = {
     "ComputationError": "symflow.errors",
     "BudgetError": "symflow.errors",
     "FlowStopped": "symflow.errors",
+    "FlowInterrupted": "symflow.errors",
     "KinkError": "symflow.errors",
 }
 
@@ -59,6 +66,7 @@ if TYPE_CHECKING:
     from symflow.compile.objects import evaluate_mpmath as evaluate_mpmath
     from symflow.errors import BudgetError as BudgetError
     from symflow.errors import ComputationError as ComputationError
+    from symflow.errors import FlowInterrupted as FlowInterrupted
     from symflow.errors import FlowStopped as FlowStopped
     from symflow.errors import KinkError as KinkError
     from symflow.errors import ProblemError as ProblemError
@@ -89,7 +97,13 @@ if TYPE_CHECKING:
     from symflow.trajectory.float64 import sweep_flow_float64 as sweep_flow_float64
     from symflow.trajectory.flow import solve_field as solve_field
     from symflow.trajectory.flow import solve_flow as solve_flow
+    from symflow.trajectory.stops import Stop as Stop
+    from symflow.trajectory.stops import stop_at_gradient_norm as stop_at_gradient_norm
+    from symflow.trajectory.stops import stop_at_loss as stop_at_loss
+    from symflow.trajectory.stops import stop_when as stop_when
     from symflow.trajectory.storage import load_trajectory as load_trajectory
+    from symflow.trajectory.times import linear_times as linear_times
+    from symflow.trajectory.times import log_times as log_times
     from symflow.trajectory.trajectory import Trajectory as Trajectory
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -30,12 +32,54 @@ class BudgetError(ComputationError):
 
 
 class FlowStopped(ComputationError):
-    """The flow could not be continued past a time; `trajectory` holds the part already computed."""
+    """The flow was not continued to the time asked for.
 
-    def __init__(self, message: str, *, time: Any = None, trajectory: Any = None) -> None:
+    Attributes:
+        cause: "max-steps", "time-limit", "step-size" (collapsed), "quantity" (a stop condition cannot be decided), or
+            that of a `KinkError`.
+        what: what happened, without the remedy; the message is both.
+        time: how far it came, an mpmath number.
+        trajectory: the part already computed, a `Trajectory` that can be called and saved.
+    """
+
+    def __init__(
+        self, what: str, remedy: str = "", *, cause: str = "", time: Any = None, trajectory: Any = None
+    ) -> None:
+        super().__init__(f"{what}; {remedy}" if remedy else what)
+        self.what = " ".join(what.split())
+        self.cause, self.time, self.trajectory = cause, time, trajectory
+
+    def advise(self, remedy: str) -> None:
+        """Replaces the remedy by one that the caller has: not every caller can set every limit."""
+        self.args = (f"{self.what}; {remedy}",)
+
+
+class FlowInterrupted(KeyboardInterrupt):
+    """Ctrl-C while a flow was solved; a `KeyboardInterrupt`, so that `except Exception` does not swallow it.
+
+    Attributes:
+        time: how far the flow came, an mpmath number.
+        trajectory: the part already computed, a `Trajectory` that can be called and saved.
+    """
+
+    def __init__(self, message: str = "interrupted", *, time: Any = None, trajectory: Any = None) -> None:
         super().__init__(message)
-        self.time = time
-        self.trajectory = trajectory
+        self.time, self.trajectory = time, trajectory
+
+
+@contextmanager
+def advising(remedies: Mapping[str, str]) -> Iterator[None]:
+    """Gives the flows that stop in the block the remedies that this caller has.
+
+    Args:
+        remedies: the remedy for each cause; of other causes the own one is kept.
+    """
+    try:
+        yield
+    except FlowStopped as error:
+        if error.cause in remedies:
+            error.advise(remedies[error.cause])
+        raise
 
 
 class KinkError(FlowStopped):
@@ -53,8 +97,8 @@ class KinkError(FlowStopped):
     def __init__(
         self, message: str, *, cause: str, time: Any, sample: int, layer: int, unit: int, trajectory: Any = None
     ) -> None:
-        super().__init__(message, time=time, trajectory=trajectory)
-        self.cause, self.sample, self.layer, self.unit = cause, sample, layer, unit
+        super().__init__(message, cause=cause, time=time, trajectory=trajectory)
+        self.sample, self.layer, self.unit = sample, layer, unit
 
 
 def shorten(text: str, limit: int = BRIEF) -> str:

@@ -25,13 +25,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from symflow import __version__
-from symflow.errors import ComputationError, FlowStopped, KinkError, ProblemError, SymflowError, brief, shorten
+from symflow.errors import ComputationError, FlowInterrupted, ProblemError, SymflowError, brief, shorten
+from symflow.presentation.flow_command import FlowOptions, run_flow, stopped_report
 
 if TYPE_CHECKING:
-    from symflow.analysis.checks import Check
     from symflow.analysis.deviation import Deviation
     from symflow.problem import Problem
-    from symflow.trajectory.trajectory import Trajectory
 
 EXAMPLES = ("iris-linear.toml", "iris-relu.toml")
 """What `symflow run` runs without a problem; in the folder `examples` beside this file."""
@@ -65,11 +64,19 @@ class Answer:
 
     Attributes:
         data: makes the JSON object.
-        show: prints it for a person.
+        show: prints it for a person; not called where `said` is not empty.
+        status: the exit status.
+        said: the line for standard error of an answer that is only a part.
     """
 
     data: Callable[[], dict[str, Any]]
     show: Callable[[], None]
+    status: int = DONE
+    said: str = ""
+
+
+Work = Callable[[], int]
+"""What is left to do when the arguments are read: computes, prints, and gives the exit status."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -101,18 +108,18 @@ def run(
         Path, typer.Option("--out", metavar="DIR", help="Where to write; one folder each for several problems.")
     ] = Path("symflow-out"),
     as_json: Json = False,
-) -> None:
+) -> Work:
     """`symflow run`."""
-    _finish(lambda: _run(problems or [], out, as_json), as_json)
+    return lambda: _status(lambda: _run(problems or [], out, as_json), as_json)
 
 
 @app.command(
     short_help="Print the equations as LaTeX.",
     help="Print a problem's equations as LaTeX: loss, gradient, gradient flow, Hessian.",
 )
-def derive(problem: ProblemFile, as_json: Json = False) -> None:
+def derive(problem: ProblemFile, as_json: Json = False) -> Work:
     """`symflow derive`."""
-    _finish(lambda: _derive(problem), as_json)
+    return lambda: _status(lambda: _derive(problem), as_json)
 
 
 @app.command(help="Solve gradient flow to any number of digits.")
@@ -123,17 +130,47 @@ def flow(
         list[str] | None,
         typer.Option("--at", metavar="T...", help="Times to print theta at; the horizon if left out."),
     ] = None,
+    times: Annotated[
+        list[str] | None,
+        typer.Option("--times", metavar="GRID", help="A grid of times: linear:0:10:11 or log:1e-3:10:9."),
+    ] = None,
     horizon: Horizon = None,
+    stop_loss: Annotated[
+        str | None, typer.Option("--stop-loss", metavar="V", help="End where the loss falls to V.")
+    ] = None,
+    stop_gradient_norm: Annotated[
+        str | None,
+        typer.Option("--stop-gradient-norm", metavar="V", help="End where the norm of the gradient falls to V."),
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option("--max-steps", metavar="K", help="Most Taylor steps; 100000 if left out.")
+    ] = None,
+    time_limit: Annotated[
+        str | None, typer.Option("--time-limit", metavar="S", help="Most seconds of wall time.")
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Check the flow against identities and closed forms, with their digits.")
     ] = False,
     save: Annotated[
-        Path | None, typer.Option("--save", metavar="FILE", help="Save the trajectory, all digits, as JSON.")
+        Path | None,
+        typer.Option("--save", metavar="FILE", help="Save the trajectory (or the part reached), all digits, as JSON."),
     ] = None,
     as_json: Json = False,
-) -> None:
+) -> Work:
     """`symflow flow`."""
-    _finish(lambda: _flow(problem, dps, at or [], horizon, check, save), as_json, at or ())
+    options = FlowOptions(
+        dps=dps,
+        at=at or (),
+        grids=times or (),
+        horizon=horizon,
+        stop_loss=stop_loss,
+        stop_gradient_norm=stop_gradient_norm,
+        max_steps=max_steps,
+        time_limit=time_limit,
+        check=check,
+        save=save,
+    )
+    return lambda: _status(lambda: _flow(problem, options), as_json)
 
 
 @app.command(
@@ -145,9 +182,9 @@ def deviation(
     horizon: Horizon = None,
     dps: Digits = None,
     as_json: Json = False,
-) -> None:
+) -> Work:
     """`symflow deviation`."""
-    _finish(lambda: _deviation(problem, step_size, horizon, dps), as_json)
+    return lambda: _status(lambda: _deviation(problem, step_size, horizon, dps), as_json)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -163,20 +200,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     arguments = _spread_times(list(sys.argv[1:] if argv is None else argv))
-    command = typer.main.get_command(app)
+    command, as_json = typer.main.get_command(app), "--json" in arguments
     with _interruptible():
         try:
-            status = command.main(args=arguments, prog_name="symflow", standalone_mode=False)
+            # typer only reads the arguments; the command it returns runs outside of it, which has its own exceptions
+            read = command.main(args=arguments, prog_name="symflow", standalone_mode=False)
+            status = read() if callable(read) else read
+            if read == INTERRUPTED:
+                raise KeyboardInterrupt
             sys.stdout.flush()
-        except KeyboardInterrupt:
-            return _complain("interrupted", INTERRUPTED)
+        except KeyboardInterrupt as error:
+            return _fail(error, "interrupted", INTERRUPTED, as_json)
         except BrokenPipeError:
             return _leave_quietly()
         except Exception as error:  # typer's own errors: unknown option, missing argument, wrong type
             if not hasattr(error, "format_message"):
                 raise
-            said = error.format_message() or "an argument is missing"
-            return _complain(f"{said.rstrip('.')}; symflow --help shows what there is", WRONG)
+            what = (error.format_message() or "an argument is missing").rstrip(".")
+            said = f"{what}; symflow --help shows what there is"
+            return _fail(ProblemError(said), said, WRONG, as_json)
     return status if isinstance(status, int) else DONE
 
 
@@ -198,28 +240,15 @@ def _spread_times(arguments: list[str]) -> list[str]:
     return spread
 
 
-def _finish(work: Callable[[], Answer], as_json: bool, at: Sequence[str] = ()) -> None:
-    """Runs a command, prints its answer or its error, and exits with the status.
-
-    Args:
-        work: Computes.
-        as_json: Print JSON.
-        at: The times at which theta was asked for, also to be answered when the flow stops after them.
-
-    Raises:
-        typer.Exit: Always.
-    """
-    raise typer.Exit(_status(work, as_json, at))
-
-
-def _status(work: Callable[[], Answer], as_json: bool, at: Sequence[str]) -> int:
+def _status(work: Callable[[], Answer], as_json: bool) -> int:
+    """Runs a command, prints its answer or its error, and gives the exit status."""
     try:
         answer = work()
         if as_json:
             _print_json(answer.data())
-        else:
+        elif not answer.said:
             answer.show()
-        return DONE
+        return _complain(answer.said, answer.status) if answer.said else answer.status
     except BrokenPipeError:
         return _leave_quietly()
     except KeyboardInterrupt as stopped:
@@ -238,8 +267,13 @@ def _status(work: Callable[[], Answer], as_json: bool, at: Sequence[str]) -> int
     except OverflowError as failed:
         error, status = failed, FAILED
         said = f"a number leaves the range of float64 ({failed}); try a shorter horizon, a smaller step or smaller data"
+    return _fail(error, said, status, as_json)
+
+
+def _fail(error: BaseException, said: str, status: int, as_json: bool) -> int:
+    """One line on standard error, and one JSON object on standard output where that was asked for."""
     if as_json:
-        _print_json(_error_data(error, said, at))
+        _print_json(stopped_report(error, said, {}))
     return _complain(said, status)
 
 
@@ -305,39 +339,10 @@ def _print_json(data: dict[str, Any]) -> None:
     print(to_json(data), flush=True)
 
 
-def _error_data(error: BaseException, said: str, at: Sequence[str]) -> dict[str, Any]:
-    """The JSON object of a failure; with what was known when a flow stopped."""
-    found: dict[str, Any] = {"type": type(error).__name__, "message": said}
-    data: dict[str, Any] = {"error": found}
-    if isinstance(error, KinkError):
-        found |= {"cause": error.cause, "sample": error.sample, "layer": error.layer, "unit": error.unit}
-    if isinstance(error, FlowStopped):
-        from symflow.presentation.report import decimal, flow_report
-        from symflow.problem.numbers import rational
-
-        found["time"] = None if error.time is None else decimal(error.time)
-        trajectory: Trajectory | None = error.trajectory
-        if trajectory is None or not trajectory.segments:
-            return data | {"computed_until": "0", "theta": {}, "events": []}
-        until = rational(trajectory.horizon, "time")
-        times = {key: t for key in at if (t := _time(key, "--at")) <= until}
-        data |= {"computed_until": decimal(trajectory.horizon)} | flow_report(trajectory, times)
-    return data
-
-
 def _load(path: Path) -> Problem:
     from symflow.problem import load_problem
 
     return load_problem(path)
-
-
-def _time(value: str, option: str) -> Fraction:
-    from symflow.problem.numbers import rational
-
-    number = rational(value, option)
-    if number < 0:
-        raise ProblemError(f"{option} must be a time of at least 0, got {brief(value)}")
-    return number
 
 
 def _derive(path: Path) -> Answer:
@@ -367,49 +372,10 @@ def _derive(path: Path) -> Answer:
     )
 
 
-def _flow(
-    path: Path, dps: int | None, at: Sequence[str], horizon: str | None, check: bool, save: Path | None
-) -> Answer:
-    times = {value: _time(value, "--at") for value in at}
-    end = None if horizon is None else _time(horizon, "--horizon")
-    if end is not None and (late := [value for value, t in times.items() if t > end]):
-        raise ProblemError(f"--at must not lie beyond --horizon {horizon}, got {brief(late[0])}")
-    problem = _load(path)
-
-    from symflow.presentation.report import flow_report
-    from symflow.problem.numbers import text
-    from symflow.trajectory.flow import solve_flow
-
-    if end is None:
-        end = max(times.values(), default=Fraction(0)) or problem.horizon
-    if not times and end is not None:
-        times = {text(end): end}
-    if end is None and times:  # only the time 0 was asked for
-        end = Fraction(1)
-    started = time.perf_counter()
-    with _progress("gradient flow") as report:
-        trajectory = solve_flow(problem, horizon=end, dps=dps, progress=report)
-    seconds = time.perf_counter() - started
-    if save is not None:
-        trajectory.save(save)
-    checks: list[Check] | None = None
-    if check:
-        from symflow.analysis.checks import check_flow
-
-        checks = check_flow(problem, trajectory)
-
-    def show() -> None:
-        from symflow.presentation.table import checks_table, flow_tables
-
-        _show(*flow_tables(trajectory, times, seconds), *([] if checks is None else [checks_table(checks)]))
-
-    def data() -> dict[str, Any]:
-        found = flow_report(trajectory, times, seconds)
-        if checks is not None:
-            found["checks"] = [{"name": c.name, "result": c.result, "digits": round(c.digits, 1)} for c in checks]
-        return found
-
-    return Answer(data, show)
+def _flow(path: Path, options: FlowOptions) -> Answer:
+    found = run_flow(lambda: _load(path), options, _progress)
+    status = DONE if found.error is None else INTERRUPTED if isinstance(found.error, FlowInterrupted) else FAILED
+    return Answer(found.data, lambda: _show(*found.renderables()), status, found.said)
 
 
 def _deviation(path: Path, step_size: str | None, horizon: str | None, dps: int | None) -> Answer:

@@ -13,13 +13,15 @@ from typing import Any
 import mpmath
 
 from symflow.compile.fixed import to_mpf
-from symflow.errors import ComputationError, FlowStopped, KinkError, ProblemError, brief_float
+from symflow.errors import ComputationError, FlowInterrupted, FlowStopped, KinkError, ProblemError, brief, brief_float
 from symflow.problem import Problem
 from symflow.problem.numbers import rational
+from symflow.symbolic.derived import Derived
 from symflow.symbolic.field import VectorField, gradient_flow_field
 from symflow.symbolic.moments import moment_form
 from symflow.symbolic.objective import Objective
-from symflow.trajectory.integrate import Precision, Run, integrate
+from symflow.trajectory.integrate import Limits, Precision, Run, integrate
+from symflow.trajectory.stops import LOSS, Monitor, Stop, Stopped, monitors
 from symflow.trajectory.trajectory import FlowStats, Trajectory
 
 GUARD = 6
@@ -29,6 +31,11 @@ CHECK_DIGITS = 6
 LEAST_DIGITS = 16
 """Digits every run is made with at least: with fewer, ordinary crossings would drown in the noise."""
 MAX_DPS = 10_000
+MAX_HORIZON = 10**300
+"""Latest final time: later ones are no float64, and no flow that moves gets there."""
+MAX_SECONDS = 10**9
+ATTEMPTS = 6
+"""Most pairs of runs, each with more guard digits than the one before."""
 
 
 @lru_cache(maxsize=32)
@@ -43,9 +50,11 @@ def solve_flow(
     *,
     horizon: Any = None,
     dps: int | None = None,
+    stop: Stop | Sequence[Stop] = (),
     estimate_error: bool = True,
     progress: Callable[[float], None] | None = None,
     max_steps: int = 100_000,
+    time_limit: Any = None,
 ) -> Trajectory:
     """Solves gradient flow theta' = -grad f(theta), theta(0) = theta0, on [0, horizon].
 
@@ -57,16 +66,21 @@ def solve_flow(
         horizon: final time (string, rational, mpmath number, or float meaning its binary value); the problem's own if
             left out.
         dps: digits asked for: |error| <= 10^-dps max(1, |value|) in each component; the problem's own if left out.
+        stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
+            them is met, and its `stopped` says which and when, to `dps` digits; None there means that none was met.
         estimate_error: make a second run at other order and precision; `error_estimate` is twice the largest
             difference, and more guard digits are taken until it meets `dps`.
         progress: called with the fraction of the horizon that is done.
-        max_steps: most Taylor steps.
+        max_steps: most Taylor steps of one run.
+        time_limit: most seconds of wall time, the second run included; looked at between steps.
 
     Raises:
         ProblemError: no horizon, or a wrong number.
         KinkError: a kink that is no transversal crossing (time, sample, layer and unit in the error, the trajectory
             up to there in its `trajectory`).
-        FlowStopped: too many steps, or a collapsed step size.
+        FlowStopped: a limit, a collapsed step size, or a condition that cannot be decided; what was computed is in its
+            `trajectory` (the whole of it where the limit was met by the second run).
+        FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; likewise.
         ComputationError: the digits cannot be reached.
     """
     if horizon is None:
@@ -74,21 +88,30 @@ def solve_flow(
     if horizon is None:
         raise ProblemError("run.horizon: a flow needs a final time, got none; give horizon=... or run.horizon")
     field = gradient_flow_field(integration_form(problem.objective))
+    listed = (stop,) if isinstance(stop, Stop) else tuple(stop)
     try:
         trajectory = solve_field(
             field,
             problem.theta0,
             horizon=horizon,
             dps=problem.dps if dps is None else dps,
+            stop=[_own_loss(s, problem.objective) for s in listed],
             estimate_error=estimate_error,
             progress=progress,
             max_steps=max_steps,
+            time_limit=time_limit,
         )
-    except FlowStopped as error:
+    except (FlowStopped, FlowInterrupted) as error:
         if error.trajectory is not None:
             error.trajectory = replace(error.trajectory, objective=problem.objective)
         raise
     return replace(trajectory, objective=problem.objective)
+
+
+def _own_loss(stop: Stop, objective: Objective) -> Stop:
+    """The loss of the problem's own objective is that of its cheaper form."""
+    own = isinstance(stop, Stop) and isinstance(stop.quantity, Derived) and stop.quantity.objective is objective
+    return replace(stop, quantity=LOSS) if own and stop.quantity.kind == "loss" else stop  # type: ignore[union-attr]
 
 
 def solve_field(
@@ -97,84 +120,173 @@ def solve_field(
     *,
     horizon: Any,
     dps: int,
+    stop: Stop | Sequence[Stop] = (),
     estimate_error: bool = True,
     progress: Callable[[float], None] | None = None,
     max_steps: int = 100_000,
+    time_limit: Any = None,
 ) -> Trajectory:
     """Solves state' = F(state) for any vector field; see `solve_flow`."""
     end = rational(horizon, "horizon")
     if end <= 0:
         raise ProblemError(f"horizon must be positive, got {brief_float(end)}; give a positive final time")
+    if end > MAX_HORIZON:
+        raise ProblemError(f"horizon must be at most 1e300, got {brief_float(end)}; give an earlier final time")
     if isinstance(dps, bool) or not isinstance(dps, int) or not 1 <= dps <= MAX_DPS:
         raise ProblemError(f"dps must be a whole number from 1 to {MAX_DPS}, got {dps!r}")
-    digits, guard = max(dps, LEAST_DIGITS), GUARD
+    solver = _Solver(field, state, end, dps, monitors(stop, field), _limits(max_steps, time_limit), progress)
+    try:
+        return solver.solve(estimate_error)
+    except FlowInterrupted:
+        raise
+    except KeyboardInterrupt:  # between two runs
+        done = solver.complete
+        raise FlowInterrupted(time=None if done is None else done.horizon, trajectory=done) from None
 
-    def part(low: float, high: float) -> Callable[[float], None] | None:
-        return None if progress is None else lambda done: progress(low + (high - low) * done)
 
-    started = time.perf_counter()
-    disagreement: KinkError | None = None
-    for _ in range(6):
-        precision = Precision.for_digits(digits, guard)
-        clock = time.perf_counter()
-        split = 0.45 if estimate_error else 1.0
+def _limits(max_steps: int, time_limit: Any) -> Limits:
+    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
+        raise ProblemError(f"max_steps must be a positive whole number, got {brief(max_steps)}")
+    if time_limit is None:
+        return Limits(max_steps)
+    seconds = rational(time_limit, "time_limit")
+    if not 0 < seconds < MAX_SECONDS:
+        raise ProblemError(f"time_limit must be a positive number of seconds below 1e9, got {brief(time_limit)}")
+    return Limits(max_steps, time.perf_counter() + float(seconds), float(seconds))
+
+
+class _Solver:
+    """One problem with its runs; `complete` is the first run of the pair that is being made, once it is done."""
+
+    def __init__(
+        self,
+        field: VectorField,
+        state: Sequence[Fraction],
+        end: Fraction,
+        dps: int,
+        conditions: Sequence[Monitor],
+        limits: Limits,
+        progress: Callable[[float], None] | None,
+    ) -> None:
+        self.field, self.state, self.end, self.dps = field, state, end, dps
+        self.conditions, self.limits, self.progress = conditions, limits, progress
+        self.complete: Trajectory | None = None
+
+    def run(self, precision: Precision, low: float, high: float) -> Trajectory:
+        """One run; whatever ends it early carries what is known by then as a trajectory."""
+        clock, report = time.perf_counter(), self.progress
+        part = None if report is None else (lambda done: report(low + (high - low) * done))
         try:
-            run = integrate(field, state, end, precision, progress=part(0, split), max_steps=max_steps)
-        except FlowStopped as error:
-            error.trajectory = _trajectory(field, error.trajectory, precision, dps, None, clock, 0.0)
+            run = integrate(
+                self.field,
+                self.state,
+                self.end,
+                precision,
+                conditions=self.conditions,
+                limits=self.limits,
+                progress=part,
+            )
+        except (FlowStopped, FlowInterrupted) as error:
+            if self.complete is not None and not isinstance(error, KinkError):
+                error.trajectory = self.complete
+            else:
+                why = error.what if isinstance(error, FlowStopped) else "interrupted"
+                error.trajectory = replace(self.trajectory(error.trajectory, precision, clock), incomplete=why)
+            if self.complete is not None and isinstance(error, FlowStopped) and error.cause == "time-limit":
+                error.what = (
+                    f"the time limit of {self.limits.seconds:g} s was reached while a second run estimated the error; "
+                    f"the trajectory to t = {float(self.complete.horizon):.6g} is known without an estimate"
+                )
+                error.advise("allow more time (time_limit) or leave the estimate out (estimate_error=False)")
             raise
-        middle = time.perf_counter()
-        if not estimate_error:
-            return _trajectory(field, run, precision, dps, None, clock, 0.0)
-        check_precision = Precision.for_digits(digits, guard + CHECK_DIGITS, extra_order=5)
-        try:
-            check = integrate(field, state, end, check_precision, progress=part(split, 1), max_steps=max_steps)
-        except FlowStopped as error:
-            error.trajectory = _trajectory(field, error.trajectory, check_precision, dps, None, clock, 0.0)
-            raise
-        spent = time.perf_counter() - middle
-        first = _trajectory(field, run, precision, dps, None, clock, spent, middle)
-        second = _trajectory(field, check, check_precision, dps, None, clock, 0.0)
-        disagreement = _disagreement(first, second)
-        if disagreement is not None:
-            guard += 2 * CHECK_DIGITS
-            continue
-        estimate = _difference(first, second)
-        if estimate <= mpmath.mpf(10) ** -dps:
-            return _trajectory(field, run, precision, dps, estimate, clock, spent, middle)
-        guard += max(3, ceil(float(mpmath.log10(estimate)) + dps) + 3)
-    if disagreement is not None:
-        raise disagreement
-    raise ComputationError(
-        f"{dps} digits could not be reached with {guard} guard digits after {time.perf_counter() - started:.0f} s; "
-        "the flow amplifies errors too strongly, try a shorter horizon"
-    )
+        return self.trajectory(run, precision, clock)
+
+    def trajectory(self, run: Run, p: Precision, clock: float) -> Trajectory:
+        """A run as a trajectory, without an error estimate."""
+        stats = FlowStats(len(run.segments), p.order, p.bits, p.tolerance_digits, time.perf_counter() - clock)
+        result = Trajectory(self.field.objective, run.segments, p.bits, run.clock, self.dps, run.events, None, stats)
+        result = replace(result, conditions=tuple(str(c.stop) for c in self.conditions))
+        if run.stopped is None:
+            return result
+        return replace(result, stopped=Stopped(result.conditions[run.stopped], result.horizon))
+
+    def solve(self, estimate_error: bool) -> Trajectory:
+        """Runs in pairs until two of them agree to the digits asked for."""
+        digits = max(self.dps, LEAST_DIGITS)
+        guard = GUARD + min(digits, max((c.stop.digits for c in self.conditions), default=0))
+        started = time.perf_counter()
+        refused: FlowStopped | None = None
+        for _ in range(ATTEMPTS):
+            self.complete, refused = None, None
+            try:
+                first = self.run(Precision.for_digits(digits, guard), 0, 0.45 if estimate_error else 1.0)
+                if not estimate_error:
+                    return first
+                self.complete = first
+                second = self.run(Precision.for_digits(digits, guard + CHECK_DIGITS, extra_order=5), 0.45, 1)
+            except FlowStopped as error:
+                if error.cause != "quantity":
+                    raise
+                refused = error
+                guard += max(2 * CHECK_DIGITS, guard // 2)
+                continue
+            refused = _disagreement(first, second)
+            if refused is not None:
+                guard += 2 * CHECK_DIGITS
+                continue
+            found = _with_estimates(first, second)
+            missing = _missing(found)
+            if missing <= 0:
+                return found
+            guard += max(3, missing + 3)
+        if refused is not None:
+            raise refused
+        raise ComputationError(
+            f"{self.dps} digits could not be reached with {guard} guard digits after "
+            f"{time.perf_counter() - started:.0f} s; the flow amplifies errors too strongly, try a shorter horizon"
+        )
 
 
-def _trajectory(
-    field: VectorField,
-    run: Run,
-    p: Precision,
-    dps: int,
-    error: Any,
-    clock: float,
-    check: float,
-    end: float | None = None,
-) -> Trajectory:
-    seconds = (time.perf_counter() if end is None else end) - clock
-    stats = FlowStats(len(run.segments), p.order, p.bits, p.tolerance_digits, seconds, check)
-    return Trajectory(field.objective, run.segments, p.bits, run.clock, dps, run.events, error, stats)
+def _with_estimates(first: Trajectory, second: Trajectory) -> Trajectory:
+    """The first run with the error estimates that the second one gives."""
+    stopped = first.stopped
+    if stopped is not None and second.stopped is not None:
+        with mpmath.workprec(max(first.bits, first.clock) + 20):
+            step = mpmath.ldexp(1, first.segments[-1].tau - first.bits) + mpmath.ldexp(1, -first.clock)
+            stopped = replace(stopped, error_estimate=2 * abs(stopped.time - second.stopped.time) + step)
+    stats = replace(first.stats, check_seconds=second.stats.seconds)
+    return replace(first, error_estimate=_difference(first, second), stopped=stopped, stats=stats)
 
 
-def _disagreement(first: Trajectory, second: Trajectory) -> KinkError | None:
-    """Why a result is refused whose sequence of events depends on the precision."""
+def _missing(found: Trajectory) -> int:
+    """How many digits the estimates lack; at most 0 where they meet what was asked for."""
+    errors = [found.error_estimate]
+    if found.stopped is not None:
+        errors.append(found.stopped.error_estimate / max(mpmath.mpf(1), found.stopped.time))
+    goal = mpmath.mpf(10) ** -found.dps
+    return 0 if max(errors) <= goal else max(1, ceil(float(mpmath.log10(max(errors))) + found.dps))
+
+
+def _disagreement(first: Trajectory, second: Trajectory) -> FlowStopped | None:
+    """Why a result is refused whose sequence of events, or the condition that ends it, depends on the precision."""
 
     def sequence(t: Trajectory) -> list[tuple[Any, ...]]:
         return [(e.kind, e.sample, e.layer, e.unit) for e in t.events]
 
     a, b = sequence(first), sequence(second)
     if a == b:
-        return None
+        met = [None if t.stopped is None else t.stopped.condition for t in (first, second)]
+        if met[0] == met[1]:
+            return None
+        shown = " and ".join("none" if c is None else f"the {c}" for c in met)
+        return FlowStopped(
+            f"two runs of different precision end at t = {float(first.horizon):.10g} and t = "
+            f"{float(second.horizon):.10g} by different conditions ({shown})",
+            "ask for more digits, or choose another value",
+            cause="quantity",
+            time=first.horizon,
+            trajectory=first,
+        )
     at = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     e = (first if at < len(a) else second).events[at]
     return KinkError(
@@ -200,4 +312,7 @@ def _difference(first: Trajectory, second: Trajectory) -> Any:
             a = first.state_fixed(at)
             b = second.state_fixed(min((at << finer) >> coarser, end))
             largest = max(largest, max(abs((x << shift) - y) for x, y in zip(a, b, strict=True)))
+    if first.stopped is not None:  # each at its own crossing
+        a, b = first.state_fixed(first.segments[-1].end), second.state_fixed(end)
+        largest = max(largest, max(abs((x << shift) - y) for x, y in zip(a, b, strict=True)))
     return to_mpf(2 * largest + (1 << shift), second.bits)

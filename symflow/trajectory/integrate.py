@@ -1,7 +1,8 @@
-"""One run of the Taylor integrator through smooth regions and transversal crossings."""
+"""One run of the Taylor integrator through smooth regions, across and along kinks, to the horizon or a condition."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,10 +13,11 @@ from gmpy2 import mpz
 from mpmath import workdps
 
 from symflow.compile.fixed import FixedSeries, from_fraction, to_mpf
-from symflow.compile.series import compile_recurrence
-from symflow.errors import FlowStopped, KinkError, brief_float
+from symflow.compile.series import Entry, compile_recurrence
+from symflow.errors import FlowInterrupted, FlowStopped, KinkError, brief_float
 from symflow.symbolic.field import VectorField
 from symflow.symbolic.objective import Objective
+from symflow.symbolic.sliding import sliding_field
 from symflow.trajectory.kinks import (
     Point,
     Position,
@@ -29,12 +31,16 @@ from symflow.trajectory.kinks import (
     value_of,
 )
 from symflow.trajectory.roots import Root, Unresolved, excludes_zero, first_zero
+from symflow.trajectory.stops import Monitor, first_crossing, holds_exactly, watched
 from symflow.trajectory.taylor import log2_abs, log2_step, taylor_order
 from symflow.trajectory.trajectory import Event, Segment
 
 LOG2_10 = log2(10)
 CLOCK_GUARD = 64
 """Bits by which the clock is finer than the fastest time scale at the start (or than the horizon) demands."""
+PROSPECT, HOPELESS = 500, 10
+"""Every so many steps it is asked whether the horizon can be reached at all: not if the last step is within a factor of
+2 of the mean of the last half of them, and if more than `HOPELESS` times the most steps were needed at that size."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +68,31 @@ class Precision:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a run may cost.
+
+    Attributes:
+        max_steps: most Taylor steps.
+        deadline: `time.perf_counter` at which it ends; it is looked at between steps.
+        seconds: the time limit, for the message.
+    """
+
+    max_steps: int = 100_000
+    deadline: float = float("inf")
+    seconds: float = float("inf")
+
+
+@dataclass(frozen=True)
 class Run:
-    """The result of one run; times of segments are in fixed point with `clock` bits."""
+    """The result of one run; times of segments are in fixed point with `clock` bits.
+
+    `stopped` is the number of the condition that ended it, None where it went on to the horizon.
+    """
 
     segments: tuple[Segment, ...]
     events: tuple[Event, ...]
     clock: int
+    stopped: int | None = None
 
 
 class _Integrator:
@@ -76,8 +101,10 @@ class _Integrator:
     Time is kept in fixed point with `clock` bits, so many that a step's variable s = t / 2^tau loses none of its own.
     """
 
-    def __init__(self, base: VectorField, state: Sequence[Fraction], precision: Precision) -> None:
-        self.base, self.precision = base, precision
+    def __init__(
+        self, base: VectorField, state: Sequence[Fraction], precision: Precision, conditions: Sequence[Monitor] = ()
+    ) -> None:
+        self.base, self.precision, self.conditions = base, precision, tuple(conditions)
         self.arithmetic = FixedSeries(precision.bits)
         self.noise = int(from_fraction(Fraction(1, 10**precision.noise_digits), precision.bits))
         self.values: list[Any] = [self.arithmetic.lift(Fraction(q)) for q in state]
@@ -86,13 +113,82 @@ class _Integrator:
         self.events: list[Event] = []
         self.tau = 0
         self.clock = precision.bits
+        self.sides: list[int] = []
+        self.stopped: int | None = None
         gates, self.initial_zeros = initial_gates(base, state[: base.objective.parameter_count])
-        self.region = Region(gates, (), compile_recurrence(base, gates, self.arithmetic))
+        self.region = self.watch(Region(gates, (), compile_recurrence(base, gates, self.arithmetic)))
 
     def result(self) -> Run:
         """What has been computed; a segment of no length where that is only the initial point."""
         still = Segment(self.time, self.time, 0, tuple([v] for v in self.values))
-        return Run(tuple(self.segments) or (still,), tuple(self.events), self.clock)
+        return Run(tuple(self.segments) or (still,), tuple(self.events), self.clock, self.stopped)
+
+    def watch(self, region: Region) -> Region:
+        """The region with the conditions among its monitors, after those of sliding gates."""
+        if not self.conditions:
+            return region
+        flow = sliding_field(self.base.objective, region.ties) if region.ties else self.base
+        reading = next((c for c in self.conditions if region.ties and c.reads_slopes), None)
+        if reading is not None:
+            raise FlowStopped(
+                f"the flow slides along a kink from t = {float(self.now):.10g} on, where the condition that the "
+                f"{reading.stop} has no meaning: it depends on the slope of a gate",
+                'choose a horizon before that time, or a quantity without derivatives ("gradient norm" has a meaning)',
+                cause="sliding",
+                time=self.now,
+            )
+        recurrence = compile_recurrence(watched(flow, self.conditions), region.gates, self.arithmetic)
+        return replace(region, recurrence=recurrence)
+
+    @property
+    def quantities(self) -> list[Entry]:
+        """q - value of every condition, as the recurrences have it."""
+        monitors = self.region.recurrence.monitors
+        return monitors[len(monitors) - len(self.conditions) :]
+
+    def side(self, number: int) -> int:
+        """The sign of q - value at the point that was expanded last; 0 where it cannot be told from zero."""
+        entry = self.quantities[number]
+        value = entry[0] if isinstance(entry, list) else self.arithmetic.lift(entry or Fraction(0))
+        return 0 if abs(value) <= self.noise else 1 if value > 0 else -1
+
+    def undecided(self, number: int, reason: str) -> FlowStopped:
+        """The typed error for a condition that cannot be told from one that is just missed."""
+        return FlowStopped(
+            f"whether {self.conditions[number].stop} at t = {float(self.now):.10g} or soon after cannot be decided at "
+            f"this precision: {reason}",
+            "ask for more digits, or choose another value",
+            cause="quantity",
+            time=self.now,
+        )
+
+    def start_conditions(self, state: Sequence[Fraction]) -> None:
+        """Notes on which side each quantity starts; ends the run where a condition holds already."""
+        self.region.recurrence.expand(self.values, 0, self.tau)
+        for i, condition in enumerate(self.conditions):
+            side = self.side(i)
+            equal = not side and not self.initial_zeros and holds_exactly(condition, self.base, state)
+            if not side and not equal:
+                raise self.undecided(i, "it starts within the rounding noise of its value")
+            self.sides.append(side)
+            if equal or side == {"falls": -1, "rises": 1, "crosses": 0}[condition.stop.direction]:
+                self.stopped = i
+                return
+
+    def first_stop(self, powers: Sequence[Any]) -> Any:
+        """The first s in the step at which a condition is met, in units of the step's end; notes which.
+
+        Raises:
+            FlowStopped: it cannot be told whether one is met.
+        """
+        found = first_crossing(self.quantities, powers, self.precision.bits, self.noise)
+        if found is None:
+            return None
+        position, number, zero = found
+        if isinstance(zero, Unresolved):
+            raise self.undecided(number, zero.reason)
+        self.stopped = number
+        return position
 
     @property
     def now(self) -> Any:
@@ -121,10 +217,10 @@ class _Integrator:
         outcome = settle(self.base, before.gates, zeros, point)
         if isinstance(outcome, Undecided):
             raise self.stop(outcome)
-        self.region = outcome
         self.events += _changes(
             self.base.objective, before, outcome, point, self.now, start, self.precision.tolerance_digits
         )
+        self.region = self.watch(outcome)
 
     def first_event(self, s_end: Any) -> tuple[Any, list[Position] | Undecided] | None:
         """The earliest zero of a pre-activation or of a sliding gate's monitors on [0, s_end].
@@ -146,7 +242,7 @@ class _Integrator:
                 positive = value_of(objective, region.gates, a) == objective.gates[a[0]].alpha
                 watched.append((a, z[region.resting.get(a, 0) :], positive))
         count = len(watched)
-        for i, monitor in enumerate(region.recurrence.monitors):
+        for i, monitor in enumerate(region.recurrence.monitors[: 2 * len(region.ties)]):
             # A monitor that does not move belongs to a gate that rests at one of its slopes.
             if isinstance(monitor, list) and max(map(abs, monitor)) > 4 * self.noise:
                 watched.append((region.ties[i // 2].first, monitor[region.resting_monitors.get(i, 0) :], True))
@@ -159,9 +255,7 @@ class _Integrator:
             if excludes_zero(coefficients, self.noise):
                 continue
             if powers is None:
-                powers = [mpz(1) << bits]
-                for _ in range(self.precision.order + 1):
-                    powers.append((powers[-1] * s_end) >> bits)
+                powers = self.powers(s_end)
             scaled = [(c * p) >> bits for c, p in zip(coefficients, powers, strict=False)]
             if number < count:
                 near.append((a, scaled))
@@ -180,8 +274,16 @@ class _Integrator:
         together = {b for b, c in near if abs(self.arithmetic.horner(c, position)) <= 4 * self.noise}
         return where, sorted({*together, a, *held})
 
+    def powers(self, s: Any) -> list[Any]:
+        """s^k in fixed point for all k up to the order and one more."""
+        bits = self.precision.bits
+        powers = [mpz(1) << bits]
+        for _ in range(self.precision.order + 1):
+            powers.append((powers[-1] * s) >> bits)
+        return powers
+
     def step(self, horizon: Any) -> None:
-        """Advances by one Taylor step, at most to the horizon or to the next event."""
+        """Advances by one Taylor step, at most to the horizon, to the next event or to where a condition is met."""
         p = self.precision
         recurrence = self.region.recurrence
         unit_tolerance = p.bits - p.tolerance_digits * LOG2_10
@@ -189,15 +291,25 @@ class _Integrator:
             shift = self.tau + self.clock - p.bits
             if shift < 0:
                 raise FlowStopped(
-                    f"the step size collapsed at t = {float(self.now):.10g}; the flow blows up or is too stiff for the "
-                    "Taylor method here, choose a shorter horizon or smaller data",
+                    f"the step size collapsed at t = {float(self.now):.10g}",
+                    "the flow blows up or is too stiff for the Taylor method here, choose a shorter horizon or "
+                    "smaller data",
+                    cause="step-size",
                     time=self.now,
                 )
             recurrence.expand(self.values, p.order, self.tau)
-            estimate = log2_step(recurrence.state, p.order, unit_tolerance)
+            series = [*recurrence.state, *(q for q in self.quantities if isinstance(q, list))]
+            estimate = log2_step(series, p.order, unit_tolerance)
             if estimate > -30:
                 break
             self.tau += ceil(estimate)
+        for i, side in enumerate(self.sides):
+            beyond = self.side(i)
+            if not beyond:
+                raise self.undecided(i, "it is within the rounding noise of its value")
+            if beyond != side:  # it has jumped at the kink that was met last
+                self.stopped = i
+                return
         s = mpz(int(2.0 ** (min(estimate, 0.0) + 60)) << p.bits) >> 60
         limit = (horizon - self.time) >> shift
         final = limit <= s
@@ -205,6 +317,9 @@ class _Integrator:
         event = self.first_event(s) if recurrence.switching else None
         if event is not None:
             s, final = event[0], False
+        met = self.first_stop(self.powers(s)) if self.conditions else None
+        if met is not None:
+            s, final, event = (met * s) >> p.bits, False, None
         start, self.time = self.time, horizon if final else self.time + (s << shift)
         self.segments.append(Segment(start, self.time, self.tau, tuple(list(c) for c in recurrence.state)))
         self.values = [self.arithmetic.horner(c, s) for c in recurrence.state]
@@ -280,29 +395,69 @@ def integrate(
     horizon: Fraction,
     precision: Precision,
     *,
+    conditions: Sequence[Monitor] = (),
+    limits: Limits | None = None,
     progress: Callable[[float], None] | None = None,
-    max_steps: int = 100_000,
 ) -> Run:
-    """Integrates state' = F(state) from 0 to the horizon.
+    """Integrates state' = F(state) from 0 to the horizon, or to where the first of the conditions is met.
 
     Raises:
         KinkError: at a kink that is no transversal crossing; its `trajectory` is a `Run` up to there.
-        FlowStopped: more than `max_steps` steps, or a collapsed step; likewise.
+        FlowStopped: a limit, a collapsed step or an undecided condition; likewise.
+        FlowInterrupted: Ctrl-C; likewise.
     """
-    run = _Integrator(field, state, precision)
+    limits = limits or Limits()
+    run = _Integrator(field, state, precision, conditions)
     try:
         end = run.start(horizon)
-        while run.time < end:
-            if len(run.segments) >= max_steps:
-                raise FlowStopped(
-                    f"{max_steps} Taylor steps led only to t = {float(run.now):.6g} of {brief_float(horizon)}; "
-                    "allow more steps (max_steps) or choose a shorter horizon",
-                    time=run.now,
-                )
+        if conditions:
+            run.start_conditions(state)
+        while run.time < end and run.stopped is None:
+            _check_limits(run, horizon, limits)
             run.step(end)
             if progress is not None:
                 progress(float(run.time / end))
     except FlowStopped as error:
         error.trajectory = run.result()
         raise
+    except KeyboardInterrupt:
+        raise FlowInterrupted(time=run.now, trajectory=run.result()) from None
+    if progress is not None:
+        progress(1.0)
     return run.result()
+
+
+def _check_limits(run: _Integrator, horizon: Fraction, limits: Limits) -> None:
+    """Ends a run that has used up its steps or its time, or that cannot get to the horizon in any number of steps.
+
+    Raises:
+        FlowStopped: what it has come to.
+    """
+    count = len(run.segments)
+    reached = f"t = {float(run.now):.6g} of {brief_float(horizon)}"
+    if time.perf_counter() >= limits.deadline:
+        raise FlowStopped(
+            f"the time limit of {limits.seconds:g} s was reached at {reached}",
+            "allow more time (time_limit), fewer digits or a shorter horizon",
+            cause="time-limit",
+            time=run.now,
+        )
+    if count >= limits.max_steps:
+        raise FlowStopped(
+            f"{count} Taylor steps led only to {reached}",
+            "allow more steps (max_steps) or choose a shorter horizon",
+            cause="max-steps",
+            time=run.now,
+        )
+    if count and count % PROSPECT == 0 and not run.conditions:
+        span = run.time - run.segments[-PROSPECT // 2].start
+        last = run.segments[-1].end - run.segments[-1].start  # the mean is 2 span / PROSPECT
+        needed = (from_fraction(horizon, run.clock) - run.time) // max(mpz(1), 2 * span // PROSPECT)
+        if span < PROSPECT * last < 4 * span and needed > HOPELESS * limits.max_steps:
+            raise FlowStopped(
+                f"after {count} Taylor steps and at {reached} the steps neither grow nor shrink, and about "
+                f"{brief_float(Fraction(int(needed)))} more of them are needed",
+                "choose a shorter horizon, or a condition that ends the flow where it has come to rest",
+                cause="max-steps",
+                time=run.now,
+            )

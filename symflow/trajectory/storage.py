@@ -13,10 +13,13 @@ from typing import Any
 from gmpy2 import mpz
 
 from symflow.errors import ProblemError
+from symflow.problem.architecture import architecture, loss_of, loss_table, network_table
 from symflow.problem.numbers import rational, rational_array, text
-from symflow.symbolic.network import FullyConnected
+from symflow.problem.schema import LossSection, NetworkSection
+from symflow.symbolic.losses import SQUARE
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.training import network_objective
+from symflow.trajectory.stops import Stopped
 from symflow.trajectory.trajectory import Event, FlowStats, Segment, Trajectory
 
 FORMAT = "symflow trajectory 1"
@@ -94,18 +97,19 @@ def _to_json(trajectory: Trajectory) -> dict[str, Any]:
     network = trajectory.objective.network
     data: dict[str, Any] = {"format": FORMAT, "network": None}
     if network is not None:
-        data["network"] = {
-            "widths": [int(d) for d in network.widths],
-            "alpha": text(network.alpha),
-            "alpha_bar": text(network.alpha_bar),
-        }
-        data |= {x.name: [[text(q) for q in row] for row in a] for x, a in trajectory.objective.data.items()}
+        data["network"] = network_table(network)
+        data["loss"] = loss_table(trajectory.objective.sample_loss or SQUARE)
+        for x, a in trajectory.objective.data.items():
+            data[x.name] = [[text(q) for q in row] for row in a.reshape(-1, a.shape[-1]).T]
     data |= {
         "bits": trajectory.bits,
         "clock": trajectory.clock,
         "dps": trajectory.dps,
         "error_estimate": _number(trajectory.error_estimate),
         "stats": asdict(trajectory.stats),
+        "conditions": list(trajectory.conditions),
+        "stopped": _stopped(trajectory.stopped),
+        "incomplete": trajectory.incomplete,
         "events": [
             {
                 **{"kind": e.kind, "sample": e.sample, "layer": e.layer, "unit": e.unit},
@@ -123,17 +127,26 @@ def _to_json(trajectory: Trajectory) -> dict[str, Any]:
     return data
 
 
+def _stopped(stopped: Stopped | None) -> dict[str, Any] | None:
+    if stopped is None:
+        return None
+    numbers = {"time": _number(stopped.time), "error_estimate": _number(stopped.error_estimate)}
+    return {"condition": stopped.condition} | numbers
+
+
+def _read_stopped(data: dict[str, Any] | None) -> Stopped | None:
+    if data is None:
+        return None
+    return Stopped(data["condition"], _read_number(data["time"]), _read_number(data["error_estimate"]))
+
+
 def _objective(data: dict[str, Any], path: str | os.PathLike[str]) -> Objective:
     described = data["network"]
     if described is None:
         raise ProblemError(f"{path}: the trajectory is of a stand-alone objective; give objective=...")
-    network = FullyConnected(
-        tuple(int(d) for d in described["widths"]),
-        rational(described["alpha"], "alpha"),
-        rational(described["alpha_bar"], "alpha_bar"),
-    )
-    x, y = (rational_array(data[name], ndim=2, where=name).T for name in ("X", "Y"))
-    return network_objective(network, x, y)
+    x, y = (rational_array(data[name], ndim=2, where=name) for name in ("X", "Y"))
+    network = architecture(NetworkSection.model_validate(described), str(path))
+    return network_objective(network, x, y, loss_of(LossSection.model_validate(data["loss"]), str(path)))
 
 
 def _from_json(data: dict[str, Any], objective: Objective) -> Trajectory:
@@ -159,4 +172,7 @@ def _from_json(data: dict[str, Any], objective: Objective) -> Trajectory:
         events=events,
         error_estimate=_read_number(data["error_estimate"]),
         stats=FlowStats(**data["stats"]),
+        conditions=tuple(data.get("conditions", ())),
+        stopped=_read_stopped(data.get("stopped")),
+        incomplete=data.get("incomplete", ""),
     )

@@ -6,14 +6,18 @@ import os
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from symflow.compile.fixed import FixedSeries, from_fraction, to_mpf
+from symflow.errors import ProblemError, brief
 from symflow.problem.numbers import rational
 from symflow.symbolic.objective import Objective
+from symflow.trajectory.stops import Stopped
+from symflow.trajectory.times import linear_times, log_times
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,9 @@ class Trajectory:
         error_estimate: estimated largest absolute error of any component at any time (an mpmath number), from a
             second run at other order and precision; None if none was made.
         stats: how it was computed.
+        conditions: the stop conditions that were asked for, in words.
+        stopped: which of them ended it and when; None where none was met.
+        incomplete: why it ends before the horizon asked for, where no condition did that; empty where it does not.
     """
 
     objective: Objective
@@ -98,6 +105,9 @@ class Trajectory:
     events: tuple[Event, ...]
     error_estimate: Any
     stats: FlowStats
+    conditions: tuple[str, ...] = ()
+    stopped: Stopped | None = None
+    incomplete: str = ""
 
     @property
     def horizon(self) -> Any:
@@ -173,6 +183,24 @@ class Trajectory:
                 product = w.dot(product)
         return product
 
+    def grid(self, count: int, spacing: Literal["linear", "log"] = "linear", start: Any = None) -> tuple[Fraction, ...]:
+        """Times from `start` to the horizon, exact rationals to call the trajectory with.
+
+        Args:
+            count: how many.
+            spacing: "linear" (start left out: 0), or "log" (start needed); see `linear_times` and `log_times`.
+            start: the first of them.
+
+        Raises:
+            ProblemError: another spacing, no start of a logarithmic grid, or a grid that is none.
+        """
+        if spacing not in ("linear", "log"):
+            raise ProblemError(f'spacing must be "linear" or "log", got {brief(spacing)}')
+        if spacing == "log" and start is None:
+            raise ProblemError("a logarithmic grid needs a positive start, got none; give start=...")
+        end = Fraction(int(self.segments[-1].end), 1 << self.clock)
+        return linear_times(start or 0, end, count) if spacing == "linear" else log_times(start, end, count)
+
     def numpy(self, times: Sequence[Any]) -> np.ndarray:
         """The state at many times rounded to float64, one row a time."""
         return np.array([[float(v) for v in self(t)] for t in times], dtype=np.float64)
@@ -184,7 +212,13 @@ class Trajectory:
             error = "no error estimate"
         else:  # may lie far below the smallest float
             error = f"estimated error {mpmath.nstr(self.error_estimate, 2, min_fixed=1, max_fixed=1)}"
+        if self.stopped is not None:
+            ended = f", stopped where the {self.stopped.condition}"
+        else:
+            ended = f", not met: {'; '.join(self.conditions)}" if self.conditions else ""
+        if self.incomplete:
+            ended += f", incomplete: {self.incomplete}"
         return (
             f"<Trajectory to t={float(self.horizon):.6g}, {self.dps} digits, {error}, "
-            f"{len(self.events)} events, {self.stats.steps} steps>"
+            f"{len(self.events)} events, {self.stats.steps} steps{ended}>"
         )
