@@ -14,18 +14,20 @@ from symflow.analysis.bounds import BoundSeries, Samples, curvature_bounds, lead
 from symflow.analysis.observables import Observables, observe
 from symflow.compile.interpret import interpret
 from symflow.compile.objects import mpmath_arithmetic
-from symflow.errors import ProblemError, brief, brief_float
+from symflow.errors import ProblemError, advising, brief, brief_float
 from symflow.problem import Problem
 from symflow.problem.numbers import rational
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import Program
-from symflow.trajectory.descent import Descent, descend, positive_step
+from symflow.trajectory.descent import Descent, check_steps, descend, positive_step
 from symflow.trajectory.flow import integration_form, solve_flow
 from symflow.trajectory.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+REMEDIES = {"max-steps": "choose a shorter horizon or fewer digits"}
+"""What a comparison can do where a flow takes too many steps."""
 EARLY_STEPS = 64
 """The first steps are all sampled: there the bounds are tightest."""
 SAMPLES = 256
@@ -137,13 +139,16 @@ def deviation(
         steps = min(steps, brought.indices[-1])
         indices = [k for k in brought.indices if k <= steps]
     else:
+        check_steps(steps)
         indices = sample_steps(steps)
+        # Cheap, and first: that descent diverges is so known before the flow is solved.
+        float64 = descend(problem, step_size=eta, steps=steps, keep=indices)
     times = [k * eta for k in indices]
-    flow = solve_flow(problem, horizon=times[-1], dps=dps, progress=part(0, 0.4))
+    with advising(REMEDIES):
+        flow = solve_flow(problem, horizon=times[-1], dps=dps, progress=part(0, 0.4))
     rounding: tuple[Any, ...] | None = None
     if brought is None:
         descent = descend(problem, step_size=eta, steps=steps, dps=dps, keep=indices, progress=part(0.4, 0.7))
-        float64 = descend(problem, step_size=eta, steps=steps, keep=indices)
         rounding = tuple(_distances(float64.iterates, descent.iterates, dps))
     else:
         descent = brought
@@ -155,7 +160,10 @@ def deviation(
     values = tuple(v if v > error else mpmath.mpf(0) for v in _distances(iterates, states, dps))
     flow64, descent64 = states.astype(np.float64), iterates.astype(np.float64)
     objective = integration_form(problem.objective)
-    bounds = _bounds(problem, objective, eta, indices, times, flow, states, iterates, flow64, descent64, brought, dps)
+    with advising(REMEDIES):
+        bounds = _bounds(
+            problem, objective, eta, indices, times, flow, states, iterates, flow64, descent64, brought, dps
+        )
     if progress is not None:
         progress(0.9)
     flow_series, descent_series = observe(objective, flow64), observe(objective, descent64)

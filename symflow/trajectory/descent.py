@@ -14,7 +14,7 @@ from gmpy2 import mpz
 
 from symflow.compile.fixed import FixedArrays, from_fraction, to_mpf
 from symflow.compile.interpret import interpret
-from symflow.errors import ComputationError, ProblemError, brief_float
+from symflow.errors import ComputationError, ProblemError, brief, brief_float
 from symflow.problem import Problem
 from symflow.problem.numbers import rational
 from symflow.symbolic.field import gradient_flow_field
@@ -27,6 +27,7 @@ MAX_STEPS = 5_000_000
 """Most steps of a multiprecision run (about a minute per million on a small network)."""
 DIVERGED_BITS = 600
 """A parameter above 2^600 counts as divergence."""
+MAX_KEPT = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def descend(
         steps: how many steps.
         dps: None for float64 through JAX; otherwise the number of digits.
         every: keep every so many steps (and the last).
-        keep: exactly which steps to keep, instead of `every`; 0 and the last are added.
+        keep: exactly which steps to keep, from 0 to `steps`, instead of `every`; 0 and the last are added.
         estimate_error: for a multiprecision run, make a second one with ten more digits.
         progress: called with the fraction of the steps that is done (multiprecision runs).
 
@@ -112,16 +113,16 @@ def descend(
     eta = positive_step(problem, step_size)
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise ProblemError(f"steps must be a positive whole number, got {steps!r}")
-    if every < 1:
-        raise ProblemError(f"every must be a positive whole number, got {every!r}")
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        raise ProblemError(f"every must be a positive whole number, got {brief(every)}")
+    kept = range(0, steps, every) if keep is None else _kept(keep, steps)
     if dps is not None and (isinstance(dps, bool) or not isinstance(dps, int) or not 1 <= dps <= MAX_DPS):
         raise ProblemError(f"dps must be None (float64) or a whole number from 1 to {MAX_DPS}, got {dps!r}")
-    if dps is not None and steps > MAX_STEPS:
-        raise ProblemError(
-            f"{steps} steps are too many for multiprecision descent (at most {MAX_STEPS}); choose a larger step "
-            "size, a shorter horizon, or float64 (dps=None)"
-        )
-    indices = sorted({0, steps, *(range(0, steps, every) if keep is None else (k for k in keep if 0 <= k <= steps))})
+    if dps is not None:
+        check_steps(steps, ", or float64 (dps=None)")
+    if len(kept) > MAX_KEPT:
+        raise ProblemError(f"at most {MAX_KEPT} iterates can be kept, got {len(kept)}; choose a larger every")
+    indices = sorted({0, steps, *kept})
     objective = integration_form(problem.objective)
     if dps is None:
         iterates = _descend_float64(objective, problem.theta0, eta, indices)
@@ -141,6 +142,31 @@ def descend(
     for row, values in enumerate(fixed):
         iterates[row, :] = [to_mpf(v, bits) for v in values]
     return Descent(problem.objective, eta, tuple(indices), iterates, dps, error)
+
+
+def check_steps(steps: int, otherwise: str = "") -> None:
+    """Refuses more steps than a multiprecision run can make.
+
+    Args:
+        steps: how many.
+        otherwise: what else the caller can do.
+    """
+    if steps > MAX_STEPS:
+        raise ProblemError(
+            f"{brief(steps)} steps are too many for multiprecision descent (at most {MAX_STEPS}); choose a larger step "
+            f"size or a shorter horizon{otherwise}"
+        )
+
+
+def _kept(keep: Sequence[int], steps: int) -> list[int]:
+    """The steps to keep, as plain integers."""
+    wanted = []
+    for k in keep:
+        whole = isinstance(k, int | np.integer) and not isinstance(k, bool)
+        if not whole or not 0 <= k <= steps:
+            raise ProblemError(f"keep must hold whole numbers from 0 to the number of steps, {steps}, got {brief(k)}")
+        wanted.append(int(k))
+    return wanted
 
 
 def positive_step(problem: Problem, step_size: Any) -> Fraction:
