@@ -254,6 +254,9 @@ class FixedArrays:
     def spectral_norm(self, x: np.ndarray) -> np.ndarray:
         raise TypeError("norms of matrices have no fixed-point form; use mpmath or JAX")
 
+    def matrix_power(self, x: np.ndarray, exponent: Fraction) -> np.ndarray:
+        raise TypeError("powers of matrices have no fixed-point form; use mpmath or JAX")
+
     largest_eigenvalue = spectral_norm
 
 

@@ -21,6 +21,7 @@ from symflow.symbolic.nodes import (
     LargestEigenvalue,
     LogSumExp,
     Map,
+    MatrixPower,
     Maximum,
     ScatterAdd,
     SpectralNorm,
@@ -49,6 +50,7 @@ class Arithmetic(Protocol):
     def maximum(self, arrays: Sequence[Any]) -> Any: ...
     def spectral_norm(self, x: Any) -> Any: ...
     def largest_eigenvalue(self, x: Any) -> Any: ...
+    def matrix_power(self, x: Any, exponent: Fraction) -> Any: ...
 
 
 @lru_cache(maxsize=256)
@@ -127,6 +129,8 @@ def interpret(program: Program, values: Mapping[Input, Any], arithmetic: Arithme
             done[x] = arithmetic.spectral_norm(done[x.x])
         elif isinstance(x, LargestEigenvalue):
             done[x] = arithmetic.largest_eigenvalue(done[x.x])
+        elif isinstance(x, MatrixPower):
+            done[x] = arithmetic.matrix_power(done[x.x], x.exponent)
         else:
             raise TypeError(f"unknown node {type(x).__name__}")
     return {name: done[x] for name, x in program.outputs.items()}

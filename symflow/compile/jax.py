@@ -79,6 +79,10 @@ class JaxArithmetic:
     def largest_eigenvalue(self, x: Any) -> jax.Array:
         return jnp.linalg.eigvalsh(x)[..., -1]
 
+    def matrix_power(self, x: Any, exponent: Fraction) -> jax.Array:
+        values, vectors = jnp.linalg.eigh(x)
+        return (vectors * jnp.maximum(values, 0) ** float(exponent)) @ vectors.T
+
 
 FUNCTIONS: Mapping[str, Callable[[Any], jax.Array]] = {
     "exp": jnp.exp,

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import sympy
 
 from symflow.compile.interpret import interpret, table_index
 from symflow.problem.numbers import rational
@@ -23,7 +24,7 @@ class ObjectArithmetic:
         lift: turns a rational into a number of this kind.
         select: (z, alpha, alpha_bar) -> the gate's value.
         functions: elementwise functions by name; "power" takes (x, exponent), "logsumexp" a list of numbers,
-            "maximum" numbers, "spectral_norm" and "largest_eigenvalue" a matrix.
+            "maximum" numbers, "spectral_norm" and "largest_eigenvalue" a matrix, "matrix_power" one and an exponent.
     """
 
     lift: Callable[[Fraction], Any]
@@ -89,6 +90,9 @@ class ObjectArithmetic:
     def largest_eigenvalue(self, x: np.ndarray) -> np.ndarray:
         return self._matrices("largest_eigenvalue", x)
 
+    def matrix_power(self, x: np.ndarray, exponent: Fraction) -> np.ndarray:
+        return np.asarray(self._function("matrix_power")(x, exponent), dtype=object)
+
     def _matrices(self, name: str, x: np.ndarray) -> np.ndarray:
         f = self._function(name)
         result = np.empty(x.shape[:-2], dtype=object)
@@ -141,10 +145,45 @@ def _rational_power(x: Fraction, exponent: Fraction) -> Fraction:
     return x**exponent.numerator
 
 
+def exact_matrix_power(matrix: np.ndarray, exponent: Fraction) -> np.ndarray:
+    """A^exponent = sum_i l_i^exponent prod_{k != i} (A - l_k) / (l_i - l_k), l_i the distinct eigenvalues of A.
+
+    Raises:
+        TypeError: an eigenvalue, or its power, is irrational or negative.
+    """
+    import flint
+
+    size = len(matrix)
+    a = flint.fmpq_mat(size, size, [flint.fmpq(v.numerator, v.denominator) for v in matrix.flat])
+    found = a.charpoly().roots()
+    if sum(multiplicity for _, multiplicity in found) < size:
+        raise TypeError("a matrix power with irrational eigenvalues; use mpmath or JAX")
+    roots = [Fraction(int(root.p), int(root.q)) for root, _ in found]
+    identity = EXACT.identity(size)
+    power = EXACT.constant(Fraction(0), (size, size))
+    for i, root in enumerate(roots):
+        term = identity * _exact_root(root, exponent)
+        for k, other in enumerate(roots):
+            if k != i:
+                term = term.dot(matrix - other * identity) / (root - other)
+        power = power + term
+    return power
+
+
+def _exact_root(x: Fraction, exponent: Fraction) -> Fraction:
+    """x^exponent where it is rational."""
+    if x >= 0:
+        top, exact = sympy.integer_nthroot(x.numerator, exponent.denominator)
+        bottom, whole = sympy.integer_nthroot(x.denominator, exponent.denominator)
+        if exact and whole:
+            return Fraction(int(top), int(bottom)) ** exponent.numerator
+    raise TypeError(f"({x})^({exponent}) is irrational or not real; use mpmath or JAX")
+
+
 EXACT = ObjectArithmetic(
     lift=lambda q: q,
     select=lambda z, a, b: a if z >= 0 else b,
-    functions={"power": _rational_power, "maximum": max},
+    functions={"power": _rational_power, "maximum": max, "matrix_power": exact_matrix_power},
 )
 
 
@@ -170,6 +209,7 @@ def mpmath_arithmetic() -> ObjectArithmetic:
             "maximum": max,
             "spectral_norm": spectral_norm,
             "largest_eigenvalue": largest_eigenvalue,
+            "matrix_power": matrix_power,
         },
     )
 
@@ -208,6 +248,16 @@ def largest_eigenvalue(matrix: np.ndarray) -> Any:
     import mpmath
 
     return max(mpmath.eigsy(mpmath.matrix(matrix.tolist()), eigvals_only=True))
+
+
+def matrix_power(matrix: np.ndarray, exponent: Fraction) -> np.ndarray:
+    """A power of a symmetric positive semidefinite matrix of mpmath numbers; eigenvalues below 0 count as 0."""
+    import mpmath
+
+    values, vectors = mpmath.eigsy(mpmath.matrix(matrix.tolist()))
+    e = mpmath.mpf(exponent.numerator) / exponent.denominator
+    powers = mpmath.diag([max(v, mpmath.mpf(0)) ** e for v in values])
+    return np.array((vectors * powers * vectors.T).tolist(), dtype=object)
 
 
 def split(derived: Derived, vector: Sequence[Any], inputs: Sequence[Input]) -> dict[Input, np.ndarray]:

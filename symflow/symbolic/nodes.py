@@ -303,6 +303,22 @@ class LargestEigenvalue(Node):
         return (self.x,)
 
 
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class MatrixPower(Node):
+    """The power x^exponent >= 0 of a symmetric positive semidefinite matrix, by its eigenvalues; no derivative here."""
+
+    x: Node
+    exponent: Fraction
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:  # type: ignore[override]
+        return self.x.axes
+
+    @property
+    def arguments(self) -> tuple[Node, ...]:
+        return (self.x,)
+
+
 def zero(axes: tuple[Axis, ...]) -> Const:
     """The array of zeros."""
     return Const(Fraction(0), axes)
@@ -530,6 +546,20 @@ def maximum(args: Sequence[Node]) -> Node:
     if not distinct or any(x.axes != distinct[0].axes for x in distinct):
         raise ValueError(f"a maximum needs arrays of equal axes, got {[x.axes for x in distinct]}")
     return distinct[0] if len(distinct) == 1 else Maximum(distinct)
+
+
+def matrix_power(x: Node, exponent: Fraction | int) -> Node:
+    """The power of a symmetric positive semidefinite matrix, with x^0 the identity (R14).
+
+    Raises:
+        ValueError: a negative exponent, or an array that is no square matrix.
+    """
+    exponent = Fraction(exponent)
+    if exponent < 0 or len(x.axes) != 2 or x.axes[0] != x.axes[1]:
+        raise ValueError(f"a matrix power needs a square matrix and an exponent >= 0, got {x.axes} and {exponent}")
+    if exponent == 0:
+        return Identity((x.axes[0], x.axes[1]))
+    return x if exponent == 1 else MatrixPower(x, exponent)
 
 
 def gate(z: Node, alpha: Fraction, alpha_bar: Fraction, layer: int) -> Node:

@@ -19,6 +19,7 @@ from symflow.symbolic.nodes import (
     LargestEigenvalue,
     LogSumExp,
     Map,
+    MatrixPower,
     Maximum,
     Node,
     ScatterAdd,
@@ -28,6 +29,7 @@ from symflow.symbolic.nodes import (
     einsum,
     gate,
     gather,
+    matrix_power,
     maximum,
     scatter_add,
 )
@@ -101,7 +103,8 @@ def rebuild(x: Node, new: Mapping[Node, Node]) -> Node:
     if isinstance(x, Add):
         return add([(c, new[a]) for c, a in x.terms])
     if isinstance(x, Einsum):
-        broadcast = dict(zip(x.out, x.axes, strict=True))
+        known = {i for used in x.labels for i in used}
+        broadcast = {i: a for i, a in zip(x.out, x.axes, strict=True) if i not in known}
         return einsum([new[a] for a in x.args], x.labels, x.out, broadcast)
     if isinstance(x, Gate):
         return gate(new[x.z], x.alpha, x.alpha_bar, x.layer)
@@ -119,6 +122,8 @@ def rebuild(x: Node, new: Mapping[Node, Node]) -> Node:
         return maximum([new[a] for a in x.args])
     if isinstance(x, SpectralNorm | LargestEigenvalue):
         return type(x)(new[x.x])
+    if isinstance(x, MatrixPower):
+        return matrix_power(new[x.x], x.exponent)
     raise TypeError(f"no rule to rebuild {type(x).__name__}")
 
 
@@ -182,6 +187,6 @@ def operation_count(program: Program) -> int:
             total += entries(x.axes) * len(x.terms)
         elif isinstance(x, Gate | Map | Gather | ScatterAdd | LogSumExp | Stack | Maximum):
             total += sum(entries(a.axes) for a in x.arguments)
-        elif isinstance(x, SpectralNorm | LargestEigenvalue):
+        elif isinstance(x, SpectralNorm | LargestEigenvalue | MatrixPower):
             total += entries(x.x.axes) * min(shape_of(x.x.axes[-2:]))
     return total
