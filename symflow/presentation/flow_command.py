@@ -141,11 +141,11 @@ def run_flow(load: Callable[[], Problem], options: FlowOptions, progress: Progre
     stops, limits = _stops(options), _limits(options)
     problem = load()
     if end is None:
-        end = max(times.values(), default=Fraction(0)) or problem.horizon
-    if end is None and times:  # only the time 0 was asked for
-        end = Fraction(1)
-    if end is None:
-        raise ProblemError("run.horizon: a flow needs a final time, got none; give --horizon, --at or run.horizon")
+        latest = max(times.values(), default=Fraction(0))
+        own = problem.horizon if stops or not latest else None  # a condition may be met after the last time
+        if own is None and not times:
+            raise ProblemError("run.horizon: a flow needs a final time, got none; give --horizon, --at or run.horizon")
+        end = max(latest, own or Fraction(0)) or Fraction(1)  # 1 where only the time 0 was asked for
     if not times:
         from symflow.problem.numbers import text
 

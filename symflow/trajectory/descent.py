@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -160,6 +160,8 @@ def check_steps(steps: int, otherwise: str = "") -> None:
 
 def _kept(keep: Sequence[int], steps: int) -> list[int]:
     """The steps to keep, as plain integers."""
+    if isinstance(keep, str) or not isinstance(keep, Iterable):
+        raise ProblemError(f"keep must be a list of steps, got {brief(keep)}")
     wanted = []
     for k in keep:
         whole = isinstance(k, int | np.integer) and not isinstance(k, bool)

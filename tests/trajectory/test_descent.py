@@ -69,10 +69,25 @@ def test_divergence_is_an_error_and_not_a_nan(dps: int | None) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("arguments", [{"steps": 0}, {"steps": 2.5}, {"steps": 3, "every": 0}, {"steps": 3, "dps": -1}])
-def test_wrong_arguments(arguments: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"steps": 0}, "steps must be a positive whole number, got 0"),
+        ({"steps": 2.5}, "steps must be a positive whole number, got 2.5"),
+        ({"steps": 3, "every": 0}, "every must be a positive whole number, got 0"),
+        ({"steps": 3, "every": 1.5}, "every must be a positive whole number, got 1.5"),
+        ({"steps": 3, "every": True}, "every must be a positive whole number, got true"),
+        ({"steps": 3, "keep": ["a"]}, "keep must hold whole numbers from 0 to the number of steps, 3, got 'a'"),
+        ({"steps": 3, "keep": [1.5]}, "keep must hold whole numbers from 0 to the number of steps, 3, got 1.5"),
+        ({"steps": 3, "keep": [4]}, "keep must hold whole numbers from 0 to the number of steps, 3, got 4"),
+        ({"steps": 3, "keep": [-1]}, "keep must hold whole numbers from 0 to the number of steps, 3, got -1"),
+        ({"steps": 3, "keep": 7}, "keep must be a list of steps, got 7"),
+        ({"steps": 3, "dps": -1}, "dps must be None"),
+    ],
+)
+def test_wrong_arguments(arguments: dict[str, object], message: str) -> None:
     problem = sf.load_problem(REFERENCE / "scalar-depth2.json")
-    with pytest.raises(sf.ProblemError):
+    with pytest.raises(sf.ProblemError, match=message):
         sf.descend(problem, step_size="1/10", **arguments)
 
 
@@ -82,3 +97,16 @@ def test_the_caller_s_precision_is_left_alone() -> None:
     sf.descend(problem, step_size="1/10", steps=3, dps=30)
     sf.solve_flow(problem, horizon=1, dps=30)
     assert mpmath.mp.prec == before
+
+
+def test_a_diverging_step_is_noticed_before_the_flow_is_solved(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = sf.load_problem(REFERENCE / "linear-2-2-2-1.json")
+
+    def solved(*args: object, **settings: object) -> None:
+        raise AssertionError("the flow was solved first")
+
+    monkeypatch.setattr("symflow.analysis.deviation.solve_flow", solved)
+    with pytest.raises(sf.ComputationError, match="step size 50 diverges"):
+        sf.deviation(problem, step_size=50, horizon=50_000)
+    with pytest.raises(sf.ProblemError, match="steps are too many for multiprecision descent"):
+        sf.deviation(problem, step_size="1e-9", horizon=10)
