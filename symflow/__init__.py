@@ -47,6 +47,7 @@ _EXPORTS = {
     "linear_times": "symflow.trajectory.times",
     "log_times": "symflow.trajectory.times",
     "check_flow": "symflow.analysis.checks",
+    "extreme_eigenvalues": "symflow.analysis.eigenvalues",
     "descend": "symflow.trajectory.descent",
     "deviation": "symflow.analysis.deviation",
     "SymflowError": "symflow.errors",
@@ -61,6 +62,7 @@ _EXPORTS = {
 if TYPE_CHECKING:
     from symflow.analysis.checks import check_flow as check_flow
     from symflow.analysis.deviation import deviation as deviation
+    from symflow.analysis.eigenvalues import extreme_eigenvalues as extreme_eigenvalues
     from symflow.compile.jax import to_jax as to_jax
     from symflow.compile.objects import evaluate_exact as evaluate_exact
     from symflow.compile.objects import evaluate_mpmath as evaluate_mpmath

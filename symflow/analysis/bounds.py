@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from symflow.analysis.observables import MAX_DENSE_PARAMETERS, gradients, hessian_spectrum, too_large
+from symflow.analysis.eigenvalues import extreme_eigenvalues
+from symflow.analysis.observables import gradients, too_large
 from symflow.symbolic.field import leading_order_field
 from symflow.symbolic.objective import Objective
 from symflow.trajectory.flow import solve_field
@@ -81,8 +82,8 @@ def curvature_bounds(samples: Samples) -> dict[str, BoundSeries]:
     the middle of the segment between them, the worse of both ends of every interval is used.
     """
     count = len(samples.indices)
-    if samples.objective.parameter_count > MAX_DENSE_PARAMETERS:
-        why = too_large(samples.objective)
+    why = too_large(samples.objective)
+    if why is not None:
         return {name: not_applicable(name, "bound", count, why) for name in ("R4", "R22")}
     n = samples.smooth
     if n == 0:
@@ -91,9 +92,10 @@ def curvature_bounds(samples: Samples) -> dict[str, BoundSeries]:
     eta = samples.step_size
     flow, descent = samples.flow[:n], samples.descent[:n]
     points = np.concatenate([flow, 0.5 * (flow + descent), descent])
-    spectrum = hessian_spectrum(samples.objective, points).reshape(3, n, -1)
-    m = (-spectrum[:, :, 0]).max(axis=0)
-    beta = np.abs(spectrum[:, :, [0, -1]]).max(axis=(0, 2))
+    found = extreme_eigenvalues(samples.objective, points)
+    low, high, residual = (v.reshape(3, n) for v in (found.min, found.max, found.residual))
+    m = (residual - low).max(axis=0)
+    beta = (np.maximum(abs(low), abs(high)) + residual).max(axis=0)
     m = m + ROUNDING * beta
     g_flow, g = gradients(samples.objective, flow), gradients(samples.objective, descent)
     gamma = np.maximum(np.linalg.norm(g_flow, axis=1), np.linalg.norm(g, axis=1))

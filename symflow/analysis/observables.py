@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from symflow.analysis.balancedness import balancedness as imbalance
-from symflow.symbolic.derived import Derived, gradient, hessian, loss
+from symflow.analysis.batches import evaluate_batch
+from symflow.analysis.eigenvalues import extreme_eigenvalues
+from symflow.symbolic.derived import gradient, loss
 from symflow.symbolic.objective import Objective
-
-MAX_DENSE_PARAMETERS = 256
-"""Above this many parameters dense Hessians along a trajectory are not formed."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +23,8 @@ class Observables:
         gradient_norm: Euclidean norm of grad f, shape (S,).
         min_eigenvalue: smallest eigenvalue of the Hessian, shape (S,); None where P is too large.
         max_eigenvalue: its largest, likewise (the sharpness).
+        eigenvalue_residual: the residual of both (`ExtremeEigenvalues`), likewise; 0 where they come from the dense
+            Hessian.
         end_to_end: W_n ... W_1, shape (S, d_n, d_0), for linear networks; else None.
         singular_values: of the end-to-end matrix, shape (S, min(d_0, d_n)); else None.
         balancedness: Frobenius norm of D_j = W_{j+1}^T W_{j+1} - W_j W_j^T for linear networks, Euclidean norm of
@@ -38,55 +36,24 @@ class Observables:
     gradient_norm: np.ndarray
     min_eigenvalue: np.ndarray | None
     max_eigenvalue: np.ndarray | None
+    eigenvalue_residual: np.ndarray | None
     end_to_end: np.ndarray | None
     singular_values: np.ndarray | None
     balancedness: np.ndarray | None
     reason: str | None
 
 
-BATCH = 64
-"""Points evaluated at once; a fixed number, so that one compilation serves every trajectory of an objective."""
+MAX_PARAMETERS = 4096
+"""Above this many parameters the Hessian's spectrum is not followed along a trajectory."""
 
 
-@lru_cache(maxsize=48)
-def _compiled(objective: Objective, derive: Callable[[Objective], Derived]) -> Callable[[np.ndarray], Any]:
-    import jax
-
-    from symflow.compile.jax import to_jax
-
-    return jax.jit(jax.vmap(to_jax(derive(objective))))
-
-
-def evaluate_batch(objective: Objective, derive: Callable[[Objective], Derived], points: np.ndarray) -> np.ndarray:
-    """A derived result (`loss`, `gradient`, `hessian`) at S points, in float64 through JAX; the first axis is S."""
-    import jax
-
-    rows = []
-    with jax.enable_x64(True):
-        function = _compiled(objective, derive)
-        for start in range(0, len(points), BATCH):
-            chunk = points[start : start + BATCH]
-            padded = np.concatenate([chunk, np.repeat(chunk[-1:], BATCH - len(chunk), axis=0)])
-            rows.append(np.asarray(function(padded))[: len(chunk)])
-    return np.concatenate(rows)
-
-
-def hessian_spectrum(objective: Objective, points: np.ndarray) -> np.ndarray:
-    """The eigenvalues of the Hessian at many points, ascending; shape (S, P).
-
-    Raises:
-        ValueError: P is over `MAX_DENSE_PARAMETERS`.
-    """
-    if objective.parameter_count > MAX_DENSE_PARAMETERS:
-        raise ValueError(too_large(objective))
-    return np.asarray(np.linalg.eigvalsh(evaluate_batch(objective, hessian, points)))
-
-
-def too_large(objective: Objective) -> str:
-    """Why dense Hessians are refused."""
+def too_large(objective: Objective) -> str | None:
+    """Why the Hessian's spectrum is not followed; None where it is."""
+    if objective.parameter_count <= MAX_PARAMETERS:
+        return None
     return (
-        f"P = {objective.parameter_count} parameters are too many for dense Hessians along the trajectory "
-        f"(at most {MAX_DENSE_PARAMETERS})"
+        f"P = {objective.parameter_count} parameters are too many for the Hessian's spectrum along the trajectory "
+        f"(at most {MAX_PARAMETERS})"
     )
 
 
@@ -97,11 +64,8 @@ def gradients(objective: Objective, points: np.ndarray) -> np.ndarray:
 
 def observe(objective: Objective, points: np.ndarray) -> Observables:
     """Evaluates the observables at S points, an array of shape (S, P)."""
-    spectrum, reason = None, None
-    if objective.parameter_count <= MAX_DENSE_PARAMETERS:
-        spectrum = hessian_spectrum(objective, points)
-    else:
-        reason = too_large(objective)
+    reason = too_large(objective)
+    spectrum = extreme_eigenvalues(objective, points) if reason is None else None
     end_to_end = singular = balancedness = None
     network = objective.network
     if network is not None:
@@ -119,8 +83,9 @@ def observe(objective: Objective, points: np.ndarray) -> Observables:
     return Observables(
         loss=evaluate_batch(objective, loss, points),
         gradient_norm=np.linalg.norm(gradients(objective, points), axis=1),
-        min_eigenvalue=None if spectrum is None else spectrum[:, 0],
-        max_eigenvalue=None if spectrum is None else spectrum[:, -1],
+        min_eigenvalue=None if spectrum is None else spectrum.min,
+        max_eigenvalue=None if spectrum is None else spectrum.max,
+        eigenvalue_residual=None if spectrum is None else spectrum.residual,
         end_to_end=end_to_end,
         singular_values=singular,
         balancedness=balancedness,

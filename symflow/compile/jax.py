@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from symflow.compile.budget import check_dense
 from symflow.compile.interpret import interpret, readers, table_index
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.nodes import Input, Table
@@ -144,6 +145,7 @@ def to_jax(
         dtype: another floating-point type, if that is what you ask for.
 
     Raises:
+        BudgetError: a dense matrix of too many entries.
         TypeError: when called with an array of another dtype.
         ValueError: when called with an array of another shape, or when data are needed that the objective has not.
     """
@@ -152,6 +154,7 @@ def to_jax(
 
         derived = loss(derived)
     result: Derived = derived
+    check_dense(result)
     dtype = np.dtype(dtype)
     arithmetic = JaxArithmetic(dtype)
     objective, program = result.objective, result.program

@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 import sympy
 
+from symflow.compile.budget import check_dense
 from symflow.compile.interpret import interpret, table_index
 from symflow.problem.numbers import rational
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.nodes import Input, Table
+
+
+OBJECT_ENTRIES = 4_000_000
+"""Most entries of a dense matrix of Python numbers (about 100 bytes each)."""
 
 
 @dataclass(frozen=True)
@@ -303,6 +308,7 @@ def _evaluate(
             v if isinstance(v, native) else arithmetic.lift(rational(v, f"{name}[{i}]")) for i, v in enumerate(vector)
         ]
 
+    check_dense(derived, OBJECT_ENTRIES)
     if len(direction) and not derived.directions:
         raise ValueError(f"this {derived.kind} takes no direction, got one of {len(direction)} entries")
     lift = np.frompyfunc(arithmetic.lift, 1, 1)
@@ -318,6 +324,7 @@ def evaluate_exact(derived: Derived, theta: Sequence[Any], direction: Sequence[A
 
     Raises:
         TypeError: the program has an irrational function.
+        BudgetError: a dense matrix of too many entries.
         ValueError: an entry that is no rational number, a vector that has not P entries, or missing data.
     """
     return _evaluate(derived, theta, direction, EXACT, Fraction)

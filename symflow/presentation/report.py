@@ -219,7 +219,7 @@ def _quantities(bound: BoundSeries) -> dict[str, dict[str, str]]:
 
 def _series(series: Observables) -> dict[str, Any]:
     names = (
-        "loss", "gradient_norm", "min_eigenvalue", "max_eigenvalue", "singular_values", "end_to_end", "balancedness",
+        "loss", "gradient_norm", "min_eigenvalue", "max_eigenvalue", "eigenvalue_residual", "singular_values", "end_to_end", "balancedness",
     )  # fmt: skip
     found: dict[str, Any] = {name: _nested(getattr(series, name)) for name in names}
     if series.reason is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
+from symflow.errors import BudgetError
 from symflow.symbolic.blocks import hessian_blocks
 from symflow.symbolic.citations import Citation, cite
 from symflow.symbolic.differentiate import jvp, transpose
@@ -20,6 +21,9 @@ from symflow.symbolic.program import Program
 
 if TYPE_CHECKING:
     import sympy
+
+MAX_OPERATIONS = 20_000
+"""Longest program of a higher directional derivative."""
 
 Shape = Literal["scalar", "vector", "matrix"]
 
@@ -138,14 +142,20 @@ def directional_derivative(objective: Objective, order: int) -> Derived:
 
     Raises:
         ValueError: order is negative.
+        BudgetError: the formula has more than `MAX_OPERATIONS` operations.
     """
     if order < 0:
         raise ValueError(f"the order of a derivative is at least 0, got {order}")
     directions = parameter_directions(objective)
     tangents: Mapping[Node, Node] = dict(zip(objective.parameters, directions, strict=True))
     node, names = objective.loss, dict(objective.program.names)
-    for _ in range(order):
+    for k in range(1, order + 1):
         dot = jvp([node], tangents)
+        if len(dot) > MAX_OPERATIONS:
+            raise BudgetError(
+                f"the directional derivative of order {k} (of {order}) has {len(dot)} operations, over the budget of "
+                f"{MAX_OPERATIONS}; ask for a lower order or a shallower network"
+            )
         for x in list(names):
             if x in dot and not isinstance(dot[x], (Const, Input)) and dot[x] not in names:
                 names[dot[x]] = rf"\dot{{{names[x][0]}}}{names[x][1:]}" if names[x][0] != "\\" else f"({names[x]})'"

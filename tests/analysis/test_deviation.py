@@ -184,13 +184,26 @@ def test_a_run_of_your_own(linear: dict[Fraction, Deviation]) -> None:
         sf.deviation(dev.problem, step_size="1/50", horizon=3, run=np.zeros((5, 3)))
 
 
-def test_large_networks_have_no_dense_spectrum_and_say_so() -> None:
+def large_deviation() -> Deviation:
     problem = sf.Problem(
         network={"widths": [10, 20, 5], "activation": "linear"},
         data={"x": np.eye(10)[:4], "y": np.ones((4, 5))},
         init={"scheme": "gaussian", "scale": "1/10", "seed": 1},
     )
-    dev = sf.deviation(problem, step_size="1/4", horizon=1, dps=15)
+    return sf.deviation(problem, step_size="1/4", horizon=1, dps=15)
+
+
+def test_spectra_of_large_networks_come_from_lanczos_with_their_residual() -> None:
+    dev = large_deviation()
+    assert dev.bounds["R22"].status == "sampled"
+    assert dev.flow_series.eigenvalue_residual is not None
+    assert 0 < dev.flow_series.eigenvalue_residual.max() < 1e-8
+    assert all(bound >= value for bound, value in zip(dev.bounds["R22"].values, dev.values, strict=True))
+
+
+def test_networks_too_large_for_spectra_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("symflow.analysis.observables.MAX_PARAMETERS", 299)
+    dev = large_deviation()
     assert dev.bounds["R4"].status == "not applicable"
     assert "P = 300" in (dev.bounds["R4"].reason or "")
     assert dev.flow_series.max_eigenvalue is None

@@ -1,0 +1,112 @@
+"""Extreme eigenvalues of the Hessian: dense where P is small, matrix-free (Lanczos) above, with the residual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from symflow.analysis.batches import evaluate_batch
+from symflow.errors import ComputationError
+from symflow.symbolic.derived import hessian, hessian_vector_product
+from symflow.symbolic.objective import Objective
+
+MAX_DENSE_PARAMETERS = 256
+"""Up to this many parameters the spectrum comes from the dense Hessian."""
+MIN_LANCZOS_PARAMETERS = 32
+"""Below this many parameters Lanczos has no room to iterate."""
+
+RESIDUAL = 1e-10
+"""Residual, relative to the Hessian's norm, to which Lanczos iterates."""
+
+
+@dataclass(frozen=True)
+class ExtremeEigenvalues:
+    """The ends of the Hessian's spectrum at S points (float64).
+
+    Attributes:
+        min: lambda_min(H), shape (S,).
+        max: lambda_max(H), shape (S,).
+        residual: the larger of ||H v - lambda v|| over both unit vectors, shape (S,).  Some eigenvalue of H lies within
+            it of the value given; that this is the extreme one is what Lanczos converges to from a random start, but
+            it is not certified.  0 for dense spectra, whose error is rounding.
+        method: "dense" or "lanczos".
+    """
+
+    min: np.ndarray
+    max: np.ndarray
+    residual: np.ndarray
+    method: Literal["dense", "lanczos"]
+
+
+def extreme_eigenvalues(
+    objective: Objective, points: np.ndarray, *, method: Literal["dense", "lanczos"] | None = None
+) -> ExtremeEigenvalues:
+    """The smallest and the largest eigenvalue of the Hessian at one or many points.
+
+    Args:
+        objective: f.
+        points: theta, shape (P,) or (S, P).
+        method: "dense" or "lanczos"; chosen by P (dense up to `MAX_DENSE_PARAMETERS`) if left out.
+
+    Raises:
+        ValueError: points of another shape, or Lanczos asked for with fewer than `MIN_LANCZOS_PARAMETERS` parameters.
+        BudgetError: dense asked for with too many parameters.
+        ComputationError: Lanczos does not converge.
+    """
+    points = np.asarray(points, dtype=np.float64)
+    single = points.ndim == 1
+    batch = points[None] if single else points
+    count = objective.parameter_count
+    if batch.ndim != 2 or batch.shape[1] != count:
+        raise ValueError(f"points must have shape (P,) or (S, P) with P = {count}, got {points.shape}")
+    chosen = method or ("dense" if count <= MAX_DENSE_PARAMETERS else "lanczos")
+    if chosen == "dense":
+        spectrum = np.linalg.eigvalsh(evaluate_batch(objective, hessian, batch))
+        low, high, residual = spectrum[:, 0], spectrum[:, -1], np.zeros(len(batch))
+    elif count < MIN_LANCZOS_PARAMETERS:
+        raise ValueError(f"Lanczos needs at least {MIN_LANCZOS_PARAMETERS} parameters, got {count}; use method='dense'")
+    else:
+        low, high, residual = _lanczos(objective, batch)
+    if single:
+        low, high, residual = low[0], high[0], residual[0]
+    return ExtremeEigenvalues(low, high, residual, chosen)
+
+
+@lru_cache(maxsize=16)
+def _product(objective: Objective) -> Callable[[np.ndarray, np.ndarray], Any]:
+    from symflow.compile.jax import to_jax
+
+    return to_jax(hessian_vector_product(objective))
+
+
+def _lanczos(objective: Objective, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Both ends at every point by ARPACK's implicitly restarted Lanczos; each point starts from its neighbour's."""
+    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+
+    count = points.shape[1]
+    low, high, residual = (np.zeros(len(points)) for _ in range(3))
+    product = _product(objective)
+
+    def apply(theta: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return np.asarray(product(theta, np.ascontiguousarray(v.reshape(-1), dtype=np.float64)))
+
+    start = np.random.default_rng(0).normal(size=count)
+    for i, theta in enumerate(points):
+        operator = LinearOperator((count, count), matvec=lambda v, at=theta: apply(at, v), dtype=np.float64)
+        try:
+            values, vectors = eigsh(operator, k=2, which="BE", v0=start, tol=RESIDUAL, ncv=min(count, 24))
+        except ArpackNoConvergence as error:
+            raise ComputationError(
+                f"Lanczos did not converge at point {i} to a relative residual of {RESIDUAL:g}: {error}; use "
+                "method='dense'"
+            ) from None
+        low[i], high[i] = values
+        pairs = zip(values, vectors.T, strict=True)
+        residual[i] = max(float(np.linalg.norm(apply(theta, v) - value * v)) for value, v in pairs)
+        # A little noise: a start that is exactly an old eigenvector could miss one that it is orthogonal to.
+        start = vectors.sum(axis=1) + 1e-3 * np.random.default_rng(i + 1).normal(size=count)
+    return low, high, residual
