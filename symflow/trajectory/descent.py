@@ -160,7 +160,7 @@ def check_steps(steps: int, otherwise: str = "") -> None:
 
 def _kept(keep: Sequence[int], steps: int) -> list[int]:
     """The steps to keep, as plain integers."""
-    if isinstance(keep, str) or not isinstance(keep, Iterable):
+    if not isinstance(keep, Iterable):
         raise ProblemError(f"keep must be a list of steps, got {brief(keep)}")
     wanted = []
     for k in keep:

@@ -15,7 +15,9 @@ import sympy
 from plain_flow import network_problem, reference
 
 import symflow as sf
-from symflow.trajectory import float64
+from symflow.trajectory.float64 import Float64Trajectory
+from symflow.trajectory.float64.kinks import CHATTER
+from symflow.trajectory.float64.methods import SOLVERS
 from symflow.trajectory.trajectory import Trajectory
 
 LINEAR = ["scalar-depth2", "linear-2-2-2-1", "linear-3-4-2"]
@@ -32,7 +34,7 @@ def exact(name: str) -> Trajectory:
     return sf.solve_flow(loaded(name), dps=30)
 
 
-def true_error(name: str, flow: float64.Float64Trajectory, count: int = 300) -> float:
+def true_error(name: str, flow: Float64Trajectory, count: int = 300) -> float:
     """The largest error at evenly spaced times and at step ends (thinned)."""
     times = [*np.linspace(0, flow.horizon, count), *flow.knots[:: 1 + len(flow.knots) // count]]
     return float(np.abs(flow.numpy(times) - exact(name).numpy(times)).max())
@@ -115,7 +117,7 @@ def test_crossings_cost_accuracy_and_are_reported(solver: str) -> None:
         errors.append(true_error(name, flow))
         assert errors[-1] <= flow.error_estimate
         assert flow.gate_changes == crossings
-        assert flow.kink_steps < float64.CHATTER
+        assert flow.kink_steps < CHATTER
         assert f"{crossings} gate changes were stepped over and not located" in flow.note
         assert flow.events == ()
         # Measured: 2 to 110 times rtol; the smooth linear flows leave a hundredth of it.
@@ -166,7 +168,7 @@ def test_too_many_steps_leave_a_usable_part() -> None:
 
 
 def test_several_chunks_continue_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(float64, "CHUNK", 16)
+    monkeypatch.setattr("symflow.trajectory.float64.steps.CHUNK", 16)
     flow = sf.solve_flow_float64(loaded("scalar-depth2"), rtol=1e-12, atol=1e-14, solver="dopri5")
     assert flow.stats.accepted > 50
     assert len(flow.knots) == flow.stats.accepted + 1
@@ -234,7 +236,7 @@ def test_a_batch_equals_single_runs(name: str) -> None:
 def test_gradient_evaluations_are_those_that_happen() -> None:
     import diffrax
 
-    for solver in float64.SOLVERS:
+    for solver in SOLVERS:
         calls = []
 
         def velocity(_: Any, theta: Any, __: Any, calls: list[int] = calls) -> Any:
@@ -244,7 +246,7 @@ def test_gradient_evaluations_are_those_that_happen() -> None:
         with jax.enable_x64(True):
             solution = diffrax.diffeqsolve(
                 diffrax.ODETerm(velocity),
-                getattr(diffrax, float64.SOLVERS[solver][0])(),
+                getattr(diffrax, SOLVERS[solver][0])(),
                 t0=0.0,
                 t1=3.0,
                 dt0=0.01,  # ours, as 0.01 ||theta|| / ||g||

@@ -1,0 +1,95 @@
+"""The arguments of a float64 flow, checked and turned into float64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symflow.errors import ComputationError, ProblemError, brief, brief_float
+from symflow.problem import Problem
+from symflow.problem.numbers import rational, rational_array
+from symflow.trajectory.float64.methods import SOLVERS
+
+MIN_RTOL, MAX_RTOL = 1e-13, 1e-3
+"""Relative tolerances such that a run at 100 times tighter or looser ones still means something in float64."""
+
+
+def to_float(value: Any, where: str) -> float:
+    """A number of any kind in float64."""
+    try:
+        return float(rational(value, where))
+    except OverflowError:
+        raise ProblemError(f"{where} must be within float64, got a number beyond; solve with digits") from None
+
+
+def checked_times(times: Sequence[Any]) -> np.ndarray:
+    """Times >= 0."""
+    at = np.array([to_float(t, "times") for t in rational_array(times, "times", ndim=1)], dtype=np.float64)
+    if at.min() < 0:
+        raise ProblemError(f"times must not be negative, got {at.min():.6g}; the flow starts at time 0")
+    return at
+
+
+def final_time(problem: Problem, horizon: Any, at: np.ndarray | None) -> float:
+    """The horizon given, the last of the times, or the problem's own; positive, and no time beyond it."""
+    if horizon is None:
+        horizon = problem.horizon if at is None else float(at.max())
+    if horizon is None:
+        raise ProblemError("run.horizon: a flow needs a final time, got none; give horizon=... or run.horizon")
+    end = to_float(horizon, "horizon")
+    if end <= 0:
+        raise ProblemError(
+            f"horizon must be positive, got {brief_float(rational(horizon, 'horizon'))}; give a positive final time"
+        )
+    if at is not None and at.max() > end:
+        raise ProblemError(f"times must lie in [0, {end:.6g}], got {at.max():.6g}; give a later horizon")
+    return end
+
+
+def checked_tolerances(rtol: Any, atol: Any, solver: Any, max_steps: Any) -> tuple[float, float]:
+    """rtol and atol, with the other numerical arguments checked too."""
+
+    def real(x: Any) -> bool:
+        return isinstance(x, int | float | np.floating) and not isinstance(x, bool)
+
+    if not real(rtol) or not MIN_RTOL <= rtol <= MAX_RTOL:
+        raise ProblemError(
+            f"rtol must lie in [{MIN_RTOL:g}, {MAX_RTOL:g}], got {brief(rtol)}; for more digits take solve_flow"
+        )
+    if not real(atol) or not 0 < atol < np.inf:
+        raise ProblemError(f"atol must be a positive number, got {brief(atol)}")
+    if not isinstance(solver, str) or solver not in SOLVERS:
+        raise ProblemError(f"solver must be one of {', '.join(SOLVERS)}, got {brief(solver)}")
+    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
+        raise ProblemError(f"max_steps must be a positive whole number, got {brief(max_steps)}")
+    return float(rtol), float(atol)
+
+
+def start_point(problem: Problem, theta0: Sequence[Any] | None) -> np.ndarray:
+    """The start given or the problem's own, shape (P,)."""
+    given = problem.theta0 if theta0 is None else rational_array(theta0, "theta0", ndim=1)
+    count = problem.objective.parameter_count
+    if len(given) != count:
+        raise ProblemError(f"theta0 must have {count} numbers, one a parameter, got {len(given)}")
+    try:
+        return np.array([float(v) for v in given], dtype=np.float64)
+    except OverflowError:
+        raise ComputationError("theta0 is beyond float64; solve with digits (solve_flow)") from None
+
+
+def start_points(problem: Problem, theta0s: Any) -> np.ndarray:
+    """The starts of a sweep, shape (B, P)."""
+    count = problem.objective.parameter_count
+    try:
+        if np.iscomplexobj(theta0s):
+            raise TypeError
+        starts = np.array(theta0s, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ProblemError(f"theta0s must be an array of shape (B, {count}), got {brief(theta0s)}") from None
+    if starts.ndim != 2 or starts.shape[1] != count or not len(starts):
+        raise ProblemError(f"theta0s must be an array of shape (B, {count}), got shape {starts.shape}")
+    if not np.isfinite(starts).all():
+        raise ProblemError("theta0s must be finite numbers, got some that are not")
+    return starts

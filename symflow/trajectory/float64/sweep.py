@@ -1,0 +1,83 @@
+"""Gradient flows in float64 from many starts at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symflow.errors import FlowStopped, ProblemError
+from symflow.problem import Problem
+from symflow.symbolic.derived import gradient
+from symflow.trajectory.float64.arguments import checked_times, checked_tolerances, start_points
+from symflow.trajectory.float64.methods import compiled, first_steps, in_batches, sweeper, x64
+from symflow.trajectory.flow import integration_form
+
+
+def sweep_flow_float64(
+    problem: Problem,
+    theta0s: Any,
+    times: Sequence[Any],
+    *,
+    rtol: float = 1e-10,
+    atol: float = 1e-12,
+    solver: str = "dopri8",
+    max_steps: int = 100_000,
+) -> np.ndarray:
+    """Solves theta_b' = -grad f(theta_b) in float64 from B starts at once (under `jax.vmap`).
+
+    Each start has its own steps, which end at each of the times, so that a row has the accuracy of a single run; no
+    error is estimated (repeat a few rows with `solve_flow_float64`), and kinks are not located.  Compiled once per
+    objective, method, number of starts and number of times; the slowest start sets the wall time.
+
+    Args:
+        problem: its objective flows; its theta0 is not used.
+        theta0s: the starts, shape (B, P).
+        times: S times >= 0, in any order.
+        rtol: relative tolerance of a step; see `solve_flow_float64`.
+        atol: absolute tolerance of a step.
+        solver: "dopri8", "tsit5" or "dopri5".
+        max_steps: most steps of each start.
+
+    Returns:
+        The states, shape (B, S, P).
+
+    Raises:
+        ProblemError: a wrong argument.
+        FlowStopped: a start takes too many steps, or its values are no longer finite; `trajectory` is the array, NaN
+            where a start did not get to.
+        ComputationError: the data are beyond float64.
+    """
+    at = checked_times(times)
+    rtol, atol = checked_tolerances(rtol, atol, solver, max_steps)
+    starts = start_points(problem, theta0s)
+    if not at.size or at.max() <= 0:
+        raise ProblemError("times must hold a positive time; give the times at which the states are wanted")
+    wanted, back = np.unique(at, return_inverse=True)
+    positive = wanted[wanted > 0]
+    objective = integration_form(problem.objective)
+    with x64():
+        slopes = in_batches(compiled(objective, gradient), starts)
+        good = np.isfinite(slopes).all(axis=1)
+        rows = np.where(good, np.arange(len(starts)), np.argmax(good))  # others are not run, but keep the shape
+        values = np.full((len(starts), len(wanted), starts.shape[1]), np.nan)
+        values[:, wanted == 0] = starts[:, None]
+        if good.any():
+            sweep = sweeper(objective, solver, max_steps)
+            steps = first_steps(starts[rows], slopes[rows], positive[-1])
+            found = np.asarray(sweep(starts[rows], steps, positive, rtol, atol))
+            values[:, wanted > 0] = np.where(good[:, None, None] & np.isfinite(found), found, np.nan)
+    result: np.ndarray = values[:, back]
+    missing = np.isnan(values).any(axis=2)
+    if missing.any():
+        row = int(np.argmax(missing.any(axis=1)))
+        reached = float(wanted[~missing[row]].max(initial=0.0))
+        raise FlowStopped(
+            f"{int(missing.any(axis=1).sum())} of {len(starts)} starts did not get to the last time; the first is row "
+            f"{row}, known up to t = {reached:.6g}: too many steps ({max_steps}), values that are no longer finite, "
+            "or a flow that slides along a kink; solve_flow_float64 says which",
+            time=reached,
+            trajectory=result,
+        )
+    return result
