@@ -220,6 +220,10 @@ class Reader:
         factors = [self.factor()]
         while not self.ends() and not self.text.startswith((r"\odot", r"\otimes"), self.at):
             factors.append(self.factor())
+        arrays = [x for x in factors if isinstance(x, Ones) or np.ndim(x) > 0]
+        if len(arrays) > 2 and all(isinstance(x, Ones) for x in (arrays[0], arrays[-1])) and arrays[0].row:
+            scalars = [x for x in factors if not isinstance(x, Ones) and np.ndim(x) == 0]
+            return float(np.prod(scalars)) * float(np.sum(self.multiply(arrays[1:-1])))
         ones = [isinstance(x, Ones) and not x.row for x in factors]
         if True in ones[:-1]:  # a column times a row
             cut = ones.index(True) + 1
@@ -637,7 +641,7 @@ def test_an_unknown_node_is_an_error() -> None:
     from symflow.presentation.latex.expansion import Expansion
 
     with pytest.raises(TypeError, match="does not know Mystery"):
-        Expansion((), None)(Mystery())  # type: ignore[arg-type]
+        Expansion((), {})(Mystery())  # type: ignore[arg-type]
 
 
 # --- Documents --------------------------------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import count, product
 
+from symflow.presentation.latex.applied import Applied, Function
 from symflow.presentation.latex.forms import Contraction, Factor, Form, atom, canonical, node_key, placed
-from symflow.symbolic.nodes import Add, Const, Einsum, Gate, Identity, Input, Map, Node
+from symflow.symbolic.nodes import Add, Const, Einsum, Identity, Input, Node
 
 
 class Expansion:
@@ -15,21 +16,27 @@ class Expansion:
 
     Args:
         cut: the nodes that have lines of their own.
+        multiples: cut nodes x whose name means a multiple c x.
         spread: a product multiplies out every sum with this node in it.
         rewrite: changes a form to an equal one.
     """
 
     def __init__(
-        self, cut: Iterable[Node], spread: Node | None = None, rewrite: Callable[[Form], Form] | None = None
+        self,
+        cut: Iterable[Node],
+        multiples: Mapping[Node, Fraction],
+        spread: Node | None = None,
+        rewrite: Callable[[Form], Form] | None = None,
     ) -> None:
         self.cut = frozenset(cut)
         self._spread = spread
         self._rewrite = rewrite
+        self._multiples = multiples
         self._memo: dict[Node, Form] = {}
 
     def __call__(self, x: Node) -> Form:
         """The form of x as it stands in other formulas: x itself where it is cut."""
-        return {atom(x): Fraction(1)} if x in self.cut else self.definition(x)
+        return {atom(x): 1 / self._multiples.get(x, Fraction(1))} if x in self.cut else self.definition(x)
 
     def definition(self, x: Node) -> Form:
         """The form of x, expanded even where it is cut."""
@@ -42,9 +49,23 @@ class Expansion:
             self._memo[x] = {k: form[k] for k in order}
         return self._memo[x]
 
-    def right_side(self, x: Node) -> Form:
-        """What the line of a cut node is made of: its definition, or the argument of a function."""
-        return self(x.arguments[0]) if isinstance(x, (Gate, Map)) else self.definition(x)
+    def coefficient(self, x: Node) -> Fraction:
+        """The factor that a linear operator takes out of its argument when it is printed."""
+        if not (isinstance(x, Applied) and x.operator.linear):
+            return Fraction(1)
+        coefficients = list(self(x.args[0]).values())
+        if len(coefficients) == 1:
+            return coefficients[0]
+        return abs(coefficients[0]) if len({abs(c) for c in coefficients}) == 1 else Fraction(1)
+
+    def argument(self, x: Function, at: int) -> Form:
+        """An argument of a function as it is printed."""
+        form, c = self(x.arguments[at]), self.coefficient(x)
+        return {k: v / c for k, v in form.items()}
+
+    def right_side(self, x: Node) -> list[Form]:
+        """What the line of a cut node is made of: its definition, or the arguments of a function."""
+        return [self(a) for a in x.arguments] if isinstance(x, Function) else [self.definition(x)]
 
     def atoms(self, form: Form) -> Iterator[Node]:
         """The cut nodes and inputs in a form, as often as they are printed (inside brackets and functions too)."""
@@ -52,14 +73,15 @@ class Expansion:
             for x, _ in contraction.factors:
                 if x in self.cut or isinstance(x, Input):
                     yield x
-                elif isinstance(x, (Add, Einsum, Gate, Map)):
-                    yield from self.atoms(self.right_side(x))
+                elif isinstance(x, Add | Einsum | Function):
+                    for inner in self.right_side(x):
+                        yield from self.atoms(inner)
 
     def _expand(self, x: Node) -> Form:
         if isinstance(x, Const):
             return {canonical((), tuple(range(len(x.axes))), x.axes): x.value}
-        if isinstance(x, (Input, Gate, Map)):
-            return {atom(x): Fraction(1)}
+        if isinstance(x, Input | Function):
+            return {atom(x): self.coefficient(x)}
         if isinstance(x, Identity):
             return {canonical([(x, (0, 1))], (0, 1), x.axes): Fraction(1)}
         if isinstance(x, Add):

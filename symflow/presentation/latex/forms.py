@@ -13,6 +13,7 @@ from math import factorial, prod
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
+from symflow.presentation.latex.applied import Applied
 from symflow.symbolic.nodes import (
     Add,
     Axis,
@@ -175,6 +176,8 @@ def _operation_key(x: Node) -> _Key:
         inner, rest = [k for k, _ in pairs], [str(c) for _, c in pairs]
     elif isinstance(x, Map):
         rest = (x.function, str(x.exponent))
+    elif isinstance(x, Applied):
+        rest = x.operator.opening
     else:
         rest = str(getattr(x, "value", ""))
     text = repr((type(x).__name__, [a.name for a in x.axes], rest, inner))

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
+from symflow.presentation.latex.applied import Function
 from symflow.presentation.latex.expansion import Expansion
 from symflow.presentation.latex.forms import Form
 from symflow.presentation.latex.names import Naming, is_operation, left_side, naming
 from symflow.presentation.latex.printer import Printer
-from symflow.presentation.latex.text import LINE, Part, Term, broken, printed_width
+from symflow.presentation.latex.readable import readable
+from symflow.presentation.latex.text import LINE, Term, broken, printed_width
 from symflow.symbolic.derived import Derived
-from symflow.symbolic.nodes import Gate, Input, Map, Node, split_scale
+from symflow.symbolic.nodes import Input, Node, split_scale
 from symflow.symbolic.program import Program
 
 INLINE = 40.0
@@ -32,26 +35,28 @@ class Equation:
 def derived_lines(derived: Derived) -> list[str]:
     """The lines of `derived_latex`, each with one ``&``, for an ``align*`` that may break across pages."""
     names = naming(derived)
-    expand = _choose(derived.program, names)
-    equations = _equations(derived, names, expand)
+    new = readable(derived.program, derived.objective, names.given)
+    outputs = {left_side(derived, o, names): new[x] for o, x in derived.program.outputs.items()}
+    program = Program(tuple(x for x in map(new.__getitem__, derived.program.inputs) if isinstance(x, Input)), outputs)
+    names = names.read_as(new)
+    equations = _equations(program, names, _choose(program, names))
     room = LINE - max(printed_width(e.left) for e in equations)
     return [f"{e.left} &= {broken(e.terms, room)}" for e in equations]
 
 
-def _equations(derived: Derived, names: Naming, expand: Expansion) -> list[Equation]:
-    outputs = derived.program.outputs
-    order = _ordered(derived.program, expand)
+def _equations(program: Program, names: Naming, expand: Expansion) -> list[Equation]:
+    order = _ordered(program, expand)
     printer = Printer(names, expand, names.numbered(order))
     equations = []
-    if names.phi is not None and names.phi.symbol in _uses(derived.program, expand):
+    if names.phi is not None and names.phi.symbol in _uses(program, expand):
         equations.append(_equation(names.phi.symbol.latex, names.phi.definition, printer))
     for x in order:
-        left = printer.names[x]
-        if isinstance(x, (Gate, Map)):
-            equations.append(Equation(left, [Term(False, [Part(printer.function(x))])]))
+        c, left = names.multiples.get(x, Fraction(1)), printer.names[x]
+        if isinstance(x, Function):
+            equations.append(Equation(left, [printer.multiple(c, x)]))
         else:
-            equations.append(_equation(left, expand.definition(x), printer))
-    return equations + [_equation(left_side(derived, o, names), expand(x), printer) for o, x in outputs.items()]
+            equations.append(_equation(left, {k: c * v for k, v in expand.definition(x).items()}, printer))
+    return equations + [_equation(left, expand(x), printer) for left, x in program.outputs.items()]
 
 
 def _equation(left: str, form: Form, printer: Printer) -> Equation:
@@ -80,9 +85,9 @@ def _choose(program: Program, names: Naming) -> Expansion:
     while True:
         cut = {*names.given, *shared, *wide}
         if names.phi is None:
-            expand = Expansion(cut)
+            expand = Expansion(cut, names.multiples)
         else:
-            expand = Expansion(cut, spread=names.phi.cross, rewrite=names.phi.complete)
+            expand = Expansion(cut, names.multiples, spread=names.phi.cross, rewrite=names.phi.complete)
         printer = Printer(names, expand, names.numbered(x for x in program.nodes if x in cut))
         uses = _uses(program, expand)
         dropped = {x for x in shared if uses[x] < 2 or _is_small(x, printer)}
@@ -101,7 +106,7 @@ def _can_be_named(x: Node) -> bool:
 
 def _is_small(x: Node, printer: Printer) -> bool:
     """Whether repeating a node is better than naming it."""
-    if isinstance(x, (Gate, Map)):
+    if isinstance(x, Function):
         return printed_width(printer.function(x)) <= SMALL
     form = printer.expand.definition(x)
     if len(form) > 1:
@@ -126,10 +131,11 @@ def _brackets(program: Program, expand: Expansion, lines: list[Node]) -> Iterato
         if x in seen or isinstance(x, Input):
             return
         seen.add(x)
-        inner = split_scale(x.arguments[0] if isinstance(x, (Gate, Map)) else x)[1]
-        if inner.arguments and inner not in expand.cut:
-            yield from inside(expand.definition(inner))
-            yield inner
+        for argument in x.arguments if isinstance(x, Function) else (x,):
+            inner = split_scale(argument)[1]
+            if inner.arguments and inner not in expand.cut:
+                yield from inside(expand.definition(inner))
+                yield inner
 
     def inside(form: Form) -> Iterator[Node]:
         for contraction in form:
@@ -138,7 +144,7 @@ def _brackets(program: Program, expand: Expansion, lines: list[Node]) -> Iterato
                     yield from below(x)
 
     for x in lines:
-        yield from below(x) if isinstance(x, (Gate, Map)) else inside(expand.definition(x))
+        yield from below(x) if isinstance(x, Function) else inside(expand.definition(x))
     for x in program.outputs.values():
         yield from inside(expand(x))
 
@@ -150,7 +156,7 @@ def _uses(program: Program, expand: Expansion) -> Counter[Node]:
     while todo:
         for x in expand.atoms(todo.pop()):
             if x in expand.cut and x not in uses:
-                todo.append(expand.right_side(x))
+                todo += expand.right_side(x)
             uses[x] += 1
     return uses
 
@@ -158,11 +164,11 @@ def _uses(program: Program, expand: Expansion) -> Counter[Node]:
 def _ordered(program: Program, expand: Expansion) -> list[Node]:
     """The cut nodes that are used, definitions before their use, in the order in which outputs need them."""
 
-    def needs(form: Form) -> list[Node]:
-        return [x for x in expand.atoms(form) if x in expand.cut][::-1]
+    def needs(forms: list[Form]) -> list[Node]:
+        return [x for form in forms for x in expand.atoms(form) if x in expand.cut][::-1]
 
     order: dict[Node, None] = {}
-    stack = [x for out in reversed(list(program.outputs.values())) for x in needs(expand(out))]
+    stack = [x for out in reversed(list(program.outputs.values())) for x in needs([expand(out)])]
     while stack:
         x = stack[-1]
         missing = [] if x in order else [y for y in needs(expand.right_side(x)) if y not in order]

@@ -60,7 +60,7 @@ def phi_gradient(objective: Objective) -> PhiGradient | None:
     if objective.network is None or "Sigma_xx" not in named or "Lambda_yx" not in named:
         return None
     second, cross = named["Sigma_xx"], named["Lambda_yx"]
-    expand = Expansion((), spread=cross)
+    expand = Expansion((), {}, spread=cross)
 
     def contraction(x: Node) -> Contraction:
         (only,) = expand.definition(x)

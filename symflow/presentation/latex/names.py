@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from symflow.presentation.latex.moments import PhiGradient, phi_gradient
 from symflow.presentation.latex.text import dotted
-from symflow.symbolic.derived import Derived
-from symflow.symbolic.differentiate import jvp
-from symflow.symbolic.nodes import Add, Einsum, Input, Node, matmul
+from symflow.symbolic.convolutional import Convolutional
+from symflow.symbolic.derived import Derived, parameter_directions
+from symflow.symbolic.differentiate import jvp, transpose
+from symflow.symbolic.nodes import Add, Const, Einsum, Input, Node, matmul, scale, split_scale
+from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import topological
 
 
@@ -24,6 +27,7 @@ class Naming:
         weight_products: (j', j) of each product W_{j'} ... W_j of at least two weights.
         phi: the gradient of phi, for a linear network in moment form.
         given: names of intermediate results.
+        multiples: the nodes x whose name means a multiple c x.
     """
 
     reserved: Set[str]
@@ -31,6 +35,20 @@ class Naming:
     weight_products: Mapping[Node, tuple[int, int]]
     phi: PhiGradient | None
     given: Mapping[Node, str]
+    multiples: Mapping[Node, Fraction]
+
+    def read_as(self, new: Mapping[Node, Node]) -> Naming:
+        """The names after nodes have become others."""
+        given: dict[Node, str] = {}
+        multiples: dict[Node, Fraction] = {}
+        for x, name in self.given.items():
+            factor, base = split_scale(new[x])
+            if base.arguments and base not in given:
+                given[base] = name
+                multiples[base] = factor * self.multiples.get(x, Fraction(1))
+        layer = {**self.layer, **{new.get(w, w): j for w, j in self.layer.items()}}
+        products = {new[x]: span for x, span in self.weight_products.items() if x in new}
+        return replace(self, layer=layer, weight_products=products, given=given, multiples=multiples)
 
     def numbered(self, nodes: Iterable[Node]) -> dict[Node, str]:
         """The given names, and T_1, T_2, ... (or another letter that is free) for those of the nodes without one."""
@@ -49,14 +67,16 @@ def naming(derived: Derived) -> Naming:
     weight_products = _weight_products(topological(outputs), layer)
     reserved = {x.latex for x in program.inputs}
     given = _given_names(derived, weight_products, reserved)
-    return Naming(reserved, layer, weight_products, phi_gradient(objective), given)
+    multiples = {split_scale(x)[1]: split_scale(x)[0] for x in given}
+    names = {split_scale(x)[1]: name for x, name in given.items()}
+    return Naming(reserved, layer, weight_products, phi_gradient(objective), names, multiples)
 
 
 def _weight_products(nodes: Iterable[Node], layer: Mapping[Node, int]) -> dict[Node, tuple[int, int]]:
     """(j', j) of each node that is the product W_{j'} ... W_j of at least two weights; arguments come before users."""
     ends: dict[Node, tuple[int, int]] = {w: (j, j) for w, j in layer.items()}
     for x in nodes:
-        if not isinstance(x, Einsum) or not len(x.args) == len(x.axes) == 2:
+        if not isinstance(x, Einsum) or [len(a.axes) for a in (*x.args, x)] != [2, 2, 2]:
             continue
         for a, b in (x.args, x.args[::-1]):
             if a in ends and b in ends and ends[a][1] == ends[b][0] + 1 and matmul(a, b) is x:
@@ -69,15 +89,66 @@ def _given_names(
 ) -> dict[Node, str]:
     """Names from the program, and of derivatives in the direction; each name is given once."""
     inside = set(derived.program.nodes)
-    named = {x: n for x, n in derived.program.names.items() if not n.endswith("'")}
+    named = _program_names(derived)
     tangents = _tangent_names(derived, named, weight_products)
+    products = {x for x, name in tangents.items() if re.match("[ABC]_{\\d+:", name)}
     result: dict[Node, str] = {}
     taken = set(reserved)
+    bases: set[Node] = set()
     for x, name in (*tangents.items(), *named.items()):
-        if x in inside and x not in result and name not in taken and is_operation(x):
+        base = x if x in products else split_scale(x)[1]
+        if base in inside and base not in bases and name not in taken and is_operation(base):
             result[x] = name
+            bases.add(base)
             taken.add(name)
     return result
+
+
+def _program_names(derived: Derived) -> dict[Node, str]:
+    r"""Names from the program; of a network also Z_n, what the loss is computed from, and the adjoints \bar Z_j."""
+    objective = derived.objective
+    names = {x: n for x, n in derived.program.names.items() if not re.match(r"\\bar\{|.*\'$", n)}
+    last = _prediction(objective)
+    if last is not None and "R" not in names.values():
+        names.setdefault(last, rf"Z_{{{_layers(objective)}}}")
+    forward = {x: n for x, n in names.items() if not re.match(r"\\d*dot\{", n)}
+    return {**names, **_adjoint_names(objective, forward)}
+
+
+def _prediction(objective: Objective) -> Node | None:
+    """The network's prediction, where the program computes one."""
+    named = {x.name: x for x in objective.program.inputs}
+    if objective.network is None or "X" not in named:
+        return None
+    prediction = objective.network.forward(objective.parameters, named["X"]).prediction
+    base = split_scale(prediction)[1]
+    return prediction if base in objective.program.nodes and is_operation(base) else None
+
+
+def _adjoint_names(objective: Objective, names: Mapping[Node, str]) -> dict[Node, str]:
+    r"""The derivative of f with respect to each named node, \bar Z_j for Z_j."""
+    if not names:
+        return {}
+    directions = parameter_directions(objective)
+    dot = jvp([objective.loss], dict(zip(objective.parameters, directions, strict=True)))
+    adjoint = transpose(dot[objective.loss], directions, Const(Fraction(1), ()))
+    result: dict[Node, str] = {}
+    for x, name in names.items():
+        outer, base = split_scale(x)
+        inner, direction = split_scale(dot.get(base, base))
+        bar = adjoint.get(direction)
+        if base in dot and bar is not None:
+            letter = re.match(r"\\?[A-Za-z]+", name)
+            assert letter is not None
+            result.setdefault(scale(1 / (outer * inner), bar), rf"\bar{{{letter[0]}}}{name[letter.end() :]}")
+    return result
+
+
+def _layers(objective: Objective) -> int:
+    """The number of the last layer, pools included."""
+    network = objective.network
+    assert network is not None
+    return len(network.parts) if isinstance(network, Convolutional) else network.depth
 
 
 def is_operation(x: Node) -> bool:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
+from symflow.presentation.latex.applied import Applied, Function
 from symflow.presentation.latex.entries import entry_parts, index_letters
 from symflow.presentation.latex.expansion import Expansion
 from symflow.presentation.latex.forms import Contraction, Form
@@ -14,7 +15,7 @@ from symflow.presentation.latex.graphs import Chain, Component, components, flip
 from symflow.presentation.latex.names import Naming
 from symflow.presentation.latex.products import Products
 from symflow.presentation.latex.text import Part, Term, joined, printed_width, rational_latex
-from symflow.symbolic.nodes import Const, Gate, Identity, Input, Map, Node
+from symflow.symbolic.nodes import Const, Gate, Identity, Input, Node
 
 
 class Printer:
@@ -73,8 +74,11 @@ class Printer:
         """The scalar factors of a term, printed, and the components that are not scalars in matrix notation."""
         parts = self._scalars([x for x, used in contraction.factors if not used])
         rest = []
-        for component in components(contraction):
-            closed = self._products.closed(component)
+        connected = components(contraction)
+        for component in connected:
+            closed = (self._products.total(component) if len(connected) == 1 else None) or self._products.closed(
+                component
+            )
             if closed is None:
                 rest.append(component)
             else:
@@ -115,6 +119,11 @@ class Printer:
 
     # Nodes.
 
+    def multiple(self, c: Fraction, x: Function) -> Term:
+        """A multiple of a function, written out even where it has a line of its own."""
+        c = c * self.expand.coefficient(x)
+        return Term(c < 0, ([Part(rational_latex(abs(c)))] if abs(c) != 1 else []) + [Part(self.function(x))])
+
     def _symbol(self, x: Node) -> str:
         """A node as a factor."""
         if x in self.expand.cut:
@@ -125,13 +134,15 @@ class Printer:
             return "I"
         if isinstance(x, Const):
             return r"\mathbf{1}"
-        if isinstance(x, (Gate, Map)):
+        if isinstance(x, Function):
             return self.function(x)
         return f"({self.text(self.expand.definition(x))})"
 
-    def function(self, x: Gate | Map) -> str:
-        """sigma' or an elementwise function of its argument."""
-        inner = self.text(self.expand(x.arguments[0]))
+    def function(self, x: Function) -> str:
+        """sigma', an elementwise function or an operator of its arguments."""
+        inner, *others = (self.text(self.expand.argument(x, at)) for at in range(len(x.arguments)))
+        if isinstance(x, Applied):
+            return x.operator([inner, *others])
         if isinstance(x, Gate):
             return rf"\sigma'({inner})"
         if x.function == "power":

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy
 
 from symflow.presentation.latex.forms import is_symmetric
-from symflow.presentation.latex.graphs import Chain, Component, Piece, flip, flips
-from symflow.presentation.latex.text import Part, parenthesized
+from symflow.presentation.latex.graphs import ONES, Chain, Component, Piece, flip, flips
+from symflow.presentation.latex.text import Part, parenthesized, powerable, transposed, unbracketed
 from symflow.symbolic.nodes import Identity, Input, Node
 
 
@@ -32,7 +33,7 @@ class Products:
     def parts(self, chain: Chain) -> list[Part]:
         """A product as parts between which a line may break."""
         if len(chain) == 1 and chain[0].node is None:
-            first, *rest = (self.factor(flip(c) if chain[0].flipped else c) for c in chain[0].hadamard)
+            first, *rest = self._hadamard([flip(c) if chain[0].flipped else c for c in chain[0].hadamard])
             return [Part(first), *(Part(rf"\odot {t}", "") for t in rest)]
         texts = [self._run(r) for r in self._runs(chain)]
         return [Part(rf"{t}\," if t.endswith(r"\varphi") else t) for t in texts[:-1]] + [Part(texts[-1])]
@@ -76,8 +77,14 @@ class Products:
         elif first.node is not None:
             text = self.symbol(first.node)
         else:
-            text = "(" + r" \odot ".join(map(self.factor, first.hadamard)) + ")"
-        return text + (r"^\top" if first.flipped else "")
+            factors = self._hadamard(first.hadamard)
+            text = factors[0] if len(factors) == 1 else "(" + r" \odot ".join(factors) + ")"
+        return transposed(text) if first.flipped else text
+
+    def _hadamard(self, chains: Sequence[Chain]) -> list[str]:
+        """The factors of a Hadamard product; equal ones become a power."""
+        factors = [(self.factor(c), n) for c, n in Counter(chains).items()]
+        return [text if n == 1 else rf"{powerable(text)}^{{\odot {n}}}" for text, n in factors]
 
     # Contractions without free labels.
 
@@ -94,6 +101,13 @@ class Products:
             return self._inner((first.flip(),), tuple(others))
         return None
 
+    def total(self, part: Component) -> list[Part] | None:
+        """The sum of all entries of a matrix; None for a component that is none.  It must stand alone in its term."""
+        if not part.is_vector_product:
+            return None
+        chain = part.edges[0].chain
+        return self.parts(chain) if len(chain) > 2 and chain[0].node is chain[-1].node is ONES else None
+
     def _walk(self, walk: Chain) -> list[Part]:
         """The trace of a product, as a squared norm or an inner product where it has two or more factors."""
         start = next((n for n in range(len(walk)) if not self._joins(walk[n - 1], walk[n])), 0)
@@ -109,7 +123,8 @@ class Products:
         return self._inner(rest, alone)
 
     def _inner(self, a: Chain, b: Chain) -> list[Part]:
-        return [Part(rf"\langle {self.text(a)},"), Part(rf"{self.text(b)}\rangle", "")]
+        left, right = (unbracketed(self.text(c)) for c in (a, b))
+        return [Part(rf"\langle {left},"), Part(rf"{right}\rangle", "")]
 
     def _split(self, runs: Sequence[Chain]) -> tuple[Chain, Chain]:
         """The trace of a product as <rest, alone>: the best factor to stand alone, and the others."""

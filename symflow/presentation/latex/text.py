@@ -28,14 +28,34 @@ def dotted(name: str, order: int = 1) -> str:
     return f"\\{'d' * order}ot{{{base}}}{rest}"
 
 
-def parenthesized(text: str) -> str:
-    """The text in brackets, unless it already is one bracket."""
+def _is_bracket(text: str) -> bool:
+    """Whether the text is one bracket."""
     depth = 0
     for at, character in enumerate(text):
         depth += {"(": 1, ")": -1}.get(character, 0)
         if depth == 0:
-            return text if 0 < at == len(text) - 1 else f"({text})"
-    return f"({text})"
+            return 0 < at == len(text) - 1
+    return False
+
+
+def parenthesized(text: str) -> str:
+    """The text in brackets, unless it already is one bracket."""
+    return text if _is_bracket(text) else f"({text})"
+
+
+def unbracketed(text: str) -> str:
+    """The text without its brackets, where it is one bracket."""
+    return text[1:-1] if _is_bracket(text) else text
+
+
+def powerable(text: str) -> str:
+    """The text as something that takes a superscript."""
+    return f"({text})" if re.search(r"\^(\\top|\{[^{}]*\})$", text) else text
+
+
+def transposed(text: str) -> str:
+    """The transpose of a factor."""
+    return rf"{powerable(text)}^\top"
 
 
 # --- Widths -----------------------------------------------------------------------------------------------------------
