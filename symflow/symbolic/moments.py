@@ -38,7 +38,7 @@ def _chain(x: Node, objective: Objective) -> tuple[Fraction, list[Input]] | None
         if len(node.args) != 2 or len(node.out) != 2:
             return None
         w = next((a for a in node.args if a in objective.parameters), None)
-        if not isinstance(w, Input):
+        if not isinstance(w, Input) or len(w.axes) != 2:  # shared weights are no matrices
             return None
         rest = node.args[1] if node.args[0] is w else node.args[0]
         if matmul(w, rest) is not node:
