@@ -36,7 +36,7 @@ class FlowStopped(ComputationError):
 
     Attributes:
         cause: "max-steps", "time-limit", "step-size" (collapsed), "quantity" (a stop condition cannot be decided), or
-            that of a `KinkError`.
+            "sweep" (see the message), or that of a `KinkError`.
         what: what happened, without the remedy; the message is both.
         time: how far it came, an mpmath number.
         trajectory: the part already computed, a `Trajectory` that can be called and saved.

@@ -173,7 +173,7 @@ def _monitor(stop: Stop, field: VectorField) -> Monitor:
     else:
         node, data = _from_expression(q, objective)
     _check_inputs(node, data, field)
-    return Monitor(stop, _minus(node, stop.value), data, not _acts_only(node))
+    return Monitor(stop, _minus(node, stop.value), data, q != LOSS and not _acts_only(node))
 
 
 def _minus(node: Node, value: Fraction) -> Node:

@@ -11,10 +11,10 @@ import mpmath
 import pytest
 import sympy
 from mpmath import mpf
-from plain_flow import network_problem, reference
+from plain_flow import network_problem, random_case, reference
 
 import symflow as sf
-from symflow.errors import FlowStopped, ProblemError
+from symflow.errors import FlowStopped, KinkError, ProblemError
 from symflow.problem import Problem
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.field import leading_order_field
@@ -256,6 +256,49 @@ def test_an_extremum_that_touches_the_value_is_undecided_and_one_that_does_not_i
         solve_flow(problem, dps=20, stop=sf.stop_when((x - 2 * y) ** 2, 0))
     assert caught.value.cause == "quantity"
     assert caught.value.trajectory.horizon < mpmath.log(4) / 2
+
+
+def test_the_first_of_two_crossings_within_one_step() -> None:
+    """q = y - x = 2 e^(-3t) - e^(-t) falls through -1/10 at t = 0.395 and rises through it again at t = 2.287."""
+    problem = expression("x**2/2 + 3*y**2/2", [1, 2], 4)
+    x, y = sympy.symbols("x y")
+    trajectory = solve_flow(problem, dps=50, stop=sf.stop_when(y - x, "-1/10"))
+    with mpmath.workdps(80):
+        first, second = (
+            mpmath.findroot(lambda t: 2 * mpmath.exp(-3 * t) - mpmath.exp(-t) + mpf(1) / 10, near)
+            for near in ("0.4", "2.3")
+        )
+        assert second - first > 1
+        assert trajectory.stopped is not None
+        assert abs(trajectory.horizon - first) <= trajectory.stopped.error_estimate <= mpf(10) ** -50
+    # from above only the second crossing exists
+    late = Problem(objective=problem.objective, theta0=["1/2", "1/50"], horizon=4)
+    rising = solve_flow(late, dps=20, stop=sf.stop_when(y - x, "-1/10", "rises"))
+    assert rising.horizon > 1
+
+
+@pytest.mark.parametrize("seed", range(7))
+def test_random_networks_fall_to_the_loss_they_have_at_a_time(seed: int) -> None:
+    """Loss falls strictly, so it has its value at t_0 only there; with gates, without, across and along kinks."""
+    case = random_case(seed, "stops")
+    at = case.horizon * Fraction(seed + 3, 20)
+    try:
+        whole = solve_flow(case.problem, dps=30)
+    except KinkError:
+        pytest.skip("an ambiguous kink")
+    loss = sf.loss(case.problem.objective)
+    with mpmath.workdps(45):
+        value = sf.evaluate_mpmath(loss, list(whole(at)), dps=45)
+        stopped = solve_flow(case.problem, dps=20, stop=sf.stop_at_loss(value))
+        h = mpf(10) ** -8
+        speed = (value - sf.evaluate_mpmath(loss, list(whole(at + Fraction(1, 10**8))), dps=45)) / h
+        if speed < mpf(10) ** -6:
+            return  # at rest
+        assert stopped.stopped is not None
+        assert abs(stopped.horizon - mpf(at.numerator) / at.denominator) * min(1, speed) < mpf(10) ** -20
+        # the negative control: a value that is off by 1e-18 is met at another time
+        other = solve_flow(case.problem, dps=20, stop=sf.stop_at_loss(value - mpf(10) ** -18 * speed))
+        assert abs(other.horizon - stopped.horizon - mpf(10) ** -18) < mpf(10) ** -19
 
 
 def test_a_second_run_that_crosses_elsewhere_shows_in_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,9 @@ from symflow.trajectory.float64.record import Float64Stats, Float64Trajectory
 from symflow.trajectory.float64.steps import run_steps
 from symflow.trajectory.flow import integration_form
 
+CAUSES = {"start": "step-size", "steps": "max-steps", "collapse": "step-size"}
+"""Why a run stopped, as a `FlowStopped` names it."""
+
 
 def solve_flow_float64(
     problem: Problem,
@@ -112,4 +115,4 @@ def _stopped(cause: str, trajectory: Float64Trajectory, end: float, max_steps: i
         "steps": f"{max_steps} steps led only to t = {at:.6g} of {end:.6g}",
         "collapse": f"the step size collapsed at t = {at:.10g}, the values blow up or are no longer finite",
     }
-    return FlowStopped(f"{what[cause]}; {remedy}", time=at, trajectory=trajectory)
+    return FlowStopped(what[cause], remedy, cause=CAUSES[cause], time=at, trajectory=trajectory)

@@ -77,6 +77,7 @@ def sweep_flow_float64(
             f"{int(missing.any(axis=1).sum())} of {len(starts)} starts did not get to the last time; the first is row "
             f"{row}, known up to t = {reached:.6g}: too many steps ({max_steps}), values that are no longer finite, "
             "or a flow that slides along a kink; solve_flow_float64 says which",
+            cause="sweep",
             time=reached,
             trajectory=result,
         )
