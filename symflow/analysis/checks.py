@@ -12,7 +12,7 @@ from typing import Any
 import mpmath
 
 from symflow.analysis.balancedness import balancedness
-from symflow.compile.fixed import to_mpf
+from symflow.compile.numbers import to_mpf
 from symflow.compile.objects import evaluate_mpmath
 from symflow.problem import Problem
 from symflow.symbolic.derived import loss

@@ -5,7 +5,7 @@ Two interpreters share it: arrays (descent, field values at a point) and truncat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -16,8 +16,9 @@ import gmpy2
 import numpy as np
 from gmpy2 import mpz
 
-from symflow.compile.objects import along_axis, gathered, log_sum_exp, scattered, sigmoid, softplus
-from symflow.errors import ComputationError
+from symflow.compile.elementary import elementary, fixed_log_sum_exp, function_series, log_sum_exp_series
+from symflow.compile.numbers import from_fraction, from_mpf, to_mpf
+from symflow.compile.objects import along_axis, gathered, scattered
 from symflow.symbolic.nodes import Table
 
 Coefficients = list[Any]
@@ -31,29 +32,6 @@ LEAST_SIZE = 130_000
 """Least order, and least order times bits, for which relaxed products pay.  On the linear 2-2-2-1 network they take a
 quarter longer than going coefficient by coefficient at 100 digits (order 124 and 374 bits), as long at 150 (181 and
 540), four fifths of the time at 200 and under a third at 500."""
-
-
-def from_fraction(q: Fraction, bits: int) -> mpz:
-    """q 2^bits rounded to the nearest integer."""
-    numerator, denominator = q.numerator << (bits + 1), q.denominator
-    return mpz((numerator // denominator + 1) >> 1)
-
-
-def to_mpf(value: Any, bits: int) -> Any:
-    """The mpmath number value 2^-bits, exactly (whatever mpmath's precision is)."""
-    from mpmath import mp
-    from mpmath.libmp import from_man_exp
-
-    return mp.make_mpf(from_man_exp(mpz(value), -bits))
-
-
-def from_mpf(value: Any, bits: int) -> mpz:
-    """An mpmath number rounded to fixed point."""
-    sign, mantissa, exponent, _ = value._mpf_
-    shift = exponent + bits
-    m = mpz(mantissa)
-    m = m << shift if shift >= 0 else ((m >> (-shift - 1)) + 1) >> 1
-    return -m if sign else m
 
 
 def newest_coefficient(pairs: Pairs) -> Any:
@@ -96,17 +74,9 @@ class FixedSeries:
             total += c * x[-1]
         return total >> self.bits
 
-    def convolvers(self, sums: Sequence[tuple[Pairs, Scaled]], order: int) -> list[Callable[[], Any]]:
-        """For each sum what gives its next coefficient, the same as `convolve`, in an expansion up to `order`."""
-        if not relaxed_products_pay(order, self.bits):
-            return [partial(self.convolve, pairs, scaled) for pairs, scaled in sums]
-        from symflow.compile.relaxed import Mirror, online_product  # loads FLINT
-
-        mirrors: dict[int, Mirror] = {}
-        return [self._convolver(online_product(pairs, order, mirrors), scaled) for pairs, scaled in sums]
-
-    def _convolver(self, products: Iterator[Any], scaled: Scaled) -> Callable[[], Any]:
-        return lambda: (next(products) + sum(c * x[-1] for c, x in scaled)) >> self.bits
+    def expansion(self, order: int) -> FixedExpansion:
+        """What computes one expansion up to `order`."""
+        return FixedExpansion(self, order)
 
     def combine(self, terms: Sequence[tuple[int, Coefficients]], denominator: int) -> Any:
         """The newest coefficient of sum n_i x_i / denominator with integers n_i."""
@@ -120,59 +90,6 @@ class FixedSeries:
         scaled = coefficient << tau if tau >= 0 else coefficient >> -tau
         return scaled // (order + 1)
 
-    def function(self, name: str, exponent: Fraction | None, x: Coefficients, known: tuple[Coefficients, ...]) -> Any:
-        """The next coefficient of y = u(x), from those of x and the earlier ones of y (and of sine's or cosine's mate).
-
-        k y_k = sum j x_j y_{k-j} for exp;  k y_k = +-sum j x_j mate_{k-j} for sin, cos, sigmoid (its mate is
-        y - y^2) and softplus (its mate is the sigmoid);
-        y_k x_0 = x_k - (1/k) sum_{j<k} j y_j x_{k-j} for log;
-        k x_0 y_k = sum_{j>=1} (e j - (k - j)) x_j y_{k-j} for x^e.
-
-        Raises:
-            ComputationError: log or a power outside its domain.
-        """
-        y = known[0]
-        k = len(y)
-        if k == 0:
-            return self._value(name, exponent, x[0])
-        if name in ("exp", "sin", "cos", "sigmoid", "softplus"):
-            mate = known[-1]
-            total = sum(j * x[j] * mate[k - j] for j in range(1, k + 1))
-            return ((-total if name == "cos" else total) >> self.bits) // k
-        if name == "log":
-            total = sum(j * y[j] * x[k - j] for j in range(1, k))
-            return ((x[k] << self.bits) - total // k) // x[0]
-        assert exponent is not None
-        p, q = exponent.numerator, exponent.denominator
-        total = sum(((p + q) * j - q * k) * x[j] * y[k - j] for j in range(1, k + 1))
-        return total // (q * k * x[0])
-
-    def log_sum_exp(self, xs: Sequence[Coefficients], shares: Sequence[Coefficients]) -> Any:
-        """The next coefficient of l = log(sum_i e^{x_i}) from the earlier ones of s_i = e^{x_i - l}.
-
-        k l_k = sum_i sum_{j>=1} j x_{i,j} s_{i,k-j}.
-        """
-        k = len(shares[0])
-        if k == 0:
-            return fixed_log_sum_exp((x[0] for x in xs), self.bits)
-        total = sum(j * x[j] * s[k - j] for x, s in zip(xs, shares, strict=True) for j in range(1, k + 1))
-        return (total >> self.bits) // k
-
-    def _value(self, name: str, exponent: Fraction | None, x: Any) -> mpz:
-        from mpmath import mp, workprec
-
-        integer = exponent is not None and exponent.denominator == 1
-        if ((name == "log" or (exponent is not None and not integer)) and x <= 0) or (exponent is not None and x == 0):
-            raise ComputationError(
-                f"{name if exponent is None else f'the power {exponent}'} of {float(to_mpf(x, self.bits)):.6g} has no "
-                "Taylor series; the flow leaves the domain of the objective, choose a shorter horizon"
-            )
-        with workprec(self.bits + 32):
-            number = to_mpf(x, self.bits)
-            if exponent is None:
-                return from_mpf(_elementary(name)(number), self.bits)
-            return from_mpf(number ** (mp.mpf(exponent.numerator) / exponent.denominator), self.bits)
-
     def horner(self, coefficients: Coefficients, s: Any) -> Any:
         """The value at s (fixed point)."""
         total: Any = mpz(0)
@@ -180,6 +97,43 @@ class FixedSeries:
         for c in reversed(coefficients):
             total = ((total * s) >> bits) + c
         return total
+
+
+class FixedExpansion:
+    """One expansion up to an order: what gives the next coefficient of a product or a function, and the next one.
+
+    Products share the conversions that fast multiplication needs, and take it where it pays.
+    """
+
+    def __init__(self, arithmetic: FixedSeries, order: int) -> None:
+        self._arithmetic, self._order = arithmetic, order
+        self._relaxed = relaxed_products_pay(order, arithmetic.bits)
+        self._mirrors: dict[int, Any] = {}
+
+    def product(self, pairs: Pairs) -> Iterator[Any]:
+        """The coefficients of sum a b, unshifted, for series that grow meanwhile."""
+        if not self._relaxed:
+            return iter(partial(newest_coefficient, pairs), None)
+        from symflow.compile.relaxed import online_product  # loads FLINT
+
+        return online_product(pairs, self._order, self._mirrors)
+
+    def convolver(self, pairs: Pairs, scaled: Scaled) -> Callable[[], Any]:
+        """The next coefficient of sum a_i b_i + sum c_i x_i at each call."""
+        if not self._relaxed:
+            return partial(self._arithmetic.convolve, pairs, scaled)
+        products, bits = self.product(pairs), self._arithmetic.bits
+        return lambda: (next(products) + sum(c * x[-1] for c, x in scaled)) >> bits
+
+    def function(
+        self, name: str, exponent: Fraction | None, x: Coefficients, known: tuple[Coefficients, ...]
+    ) -> Callable[[], Any]:
+        """The next coefficient of u(x) at each call."""
+        return function_series(name, exponent, x, known[-1], self._arithmetic.bits, self.product).__next__
+
+    def log_sum_exp(self, xs: Sequence[Coefficients], shares: Sequence[Coefficients]) -> Callable[[], Any]:
+        """The next coefficient of log(sum_i e^{x_i}) at each call."""
+        return log_sum_exp_series(xs, shares, self._arithmetic.bits, self.product).__next__
 
 
 @dataclass(frozen=True)
@@ -231,7 +185,7 @@ class FixedArrays:
         def one(v: Any) -> mpz:
             with workprec(self.bits + 32):
                 number = to_mpf(v, self.bits)
-                value = _elementary(name)(number) if exponent is None else _power(number, exponent, mpf)
+                value = elementary(name)(number) if exponent is None else _power(number, exponent, mpf)
                 return from_mpf(value, self.bits)
 
         return np.asarray(np.frompyfunc(one, 1, 1)(x), dtype=object)
@@ -258,23 +212,6 @@ class FixedArrays:
         raise TypeError("powers of matrices have no fixed-point form; use mpmath or JAX")
 
     largest_eigenvalue = spectral_norm
-
-
-def fixed_log_sum_exp(values: Iterable[Any], bits: int) -> mpz:
-    """log(sum(exp(v))) of fixed-point numbers."""
-    from mpmath import workprec
-
-    with workprec(bits + 32):
-        return from_mpf(log_sum_exp([to_mpf(v, bits) for v in values]), bits)
-
-
-def _elementary(name: str) -> Callable[[Any], Any]:
-    """A function of the table on mpmath numbers."""
-    from mpmath import mp
-
-    own: dict[str, Callable[[Any], Any]] = {"softplus": softplus, "sigmoid": sigmoid}
-    found: Callable[[Any], Any] = own.get(name) or getattr(mp, name)
-    return found
 
 
 def _power(x: Any, exponent: Fraction, mpf: Any) -> Any:

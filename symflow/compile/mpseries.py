@@ -6,9 +6,10 @@ instead of a recurrence.  The tests compare the two.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import mpmath
@@ -35,6 +36,10 @@ class MpmathSeries:
     def integrate(self, coefficient: Any, order: int, tau: int) -> Any:
         """The coefficient of s^(order+1) of the integral over t = 2^tau s, from that of s^order of the integrand."""
         return coefficient * mpf(2) ** tau / (order + 1)
+
+    def expansion(self, order: int) -> _MpmathExpansion:
+        """What computes one expansion."""
+        return _MpmathExpansion(self)
 
     def function(self, name: str, exponent: Fraction | None, x: list[Any], known: tuple[list[Any], ...]) -> Any:
         """The newest coefficient of u(x) = sum over n of u^(n)(x_0) / n! (x - x_0)^n."""
@@ -81,3 +86,19 @@ class MpmathSeries:
     def horner(self, coefficients: list[Any], s: Any) -> Any:
         """The value at s."""
         return mpmath.polyval(coefficients[::-1], s)
+
+
+@dataclass(frozen=True)
+class _MpmathExpansion:
+    """The reference computes each coefficient anew."""
+
+    arithmetic: MpmathSeries
+
+    def convolver(self, pairs: Any, scaled: Any) -> Callable[[], Any]:
+        return partial(self.arithmetic.convolve, pairs, scaled)
+
+    def function(self, name: str, exponent: Fraction | None, x: list[Any], known: Any) -> Callable[[], Any]:
+        return partial(self.arithmetic.function, name, exponent, x, known)
+
+    def log_sum_exp(self, xs: Sequence[list[Any]], shares: Sequence[list[Any]]) -> Callable[[], Any]:
+        return partial(self.arithmetic.log_sum_exp, xs, shares)

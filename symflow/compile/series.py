@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from math import lcm, prod
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -42,23 +42,24 @@ OPERATION_BUDGET = 2_000_000
 """Scalar products per order above which a multiprecision recurrence would drown the machine."""
 
 
+class Expansion(Protocol):
+    """One expansion: each call of what these return gives the next coefficient of a series."""
+
+    def convolver(self, pairs: Pairs, scaled: Scaled) -> Callable[[], Any]: ...
+    def function(
+        self, name: str, exponent: Fraction | None, x: list[Any], known: tuple[list[Any], ...]
+    ) -> Callable[[], Any]: ...
+    def log_sum_exp(self, xs: Sequence[list[Any]], shares: Sequence[list[Any]]) -> Callable[[], Any]: ...
+
+
 class SeriesArithmetic(Protocol):
     """Numbers and the few operations on coefficient lists that the recurrences need."""
 
     def lift(self, q: Fraction) -> Any: ...
-    def convolve(self, pairs: Pairs, scaled: Scaled) -> Any: ...
     def combine(self, terms: Sequence[tuple[int, list[Any]]], denominator: int) -> Any: ...
     def integrate(self, coefficient: Any, order: int, tau: int) -> Any: ...
-    def function(self, name: str, exponent: Fraction | None, x: list[Any], known: tuple[list[Any], ...]) -> Any: ...
-    def log_sum_exp(self, xs: Sequence[list[Any]], shares: Sequence[list[Any]]) -> Any: ...
     def horner(self, coefficients: list[Any], s: Any) -> Any: ...
-
-
-@runtime_checkable
-class OnlineArithmetic(SeriesArithmetic, Protocol):
-    """An arithmetic that multiplies series faster than one `convolve` after another where an expansion is to come."""
-
-    def convolvers(self, sums: Sequence[tuple[Pairs, Scaled]], order: int) -> list[Callable[[], Any]]: ...
+    def expansion(self, order: int) -> Expansion: ...
 
 
 Entry = None | Fraction | list[Any]
@@ -152,22 +153,17 @@ class Recurrence:
 
     def _operations(self, order: int) -> list[tuple[list[Any], Callable[[], Any], Any]]:
         """For each step its series, what computes the series' next coefficient, and what is added to the first."""
-        a = self.arithmetic
-        products = [step for step in self.steps if isinstance(step, _Product)]
-        if isinstance(a, OnlineArithmetic):
-            convolvers = iter(a.convolvers([(step.pairs, step.scaled) for step in products], order))
-        else:
-            convolvers = iter([partial(a.convolve, step.pairs, step.scaled) for step in products])
+        a, expansion = self.arithmetic, self.arithmetic.expansion(order)
         operations: list[tuple[list[Any], Callable[[], Any], Any]] = []
         for step in self.steps:
             if isinstance(step, _Product):
-                operations.append((step.out, next(convolvers), step.constant))
+                operations.append((step.out, expansion.convolver(step.pairs, step.scaled), step.constant))
             elif isinstance(step, _Sum):
                 operations.append((step.out, partial(a.combine, step.terms, step.denominator), step.constant))
             elif isinstance(step, _LogSumExp):
-                operations.append((step.out, partial(a.log_sum_exp, step.xs, step.shares), None))
+                operations.append((step.out, expansion.log_sum_exp(step.xs, step.shares), None))
             else:
-                following = partial(a.function, step.name, step.exponent, step.x, step.known)
+                following = expansion.function(step.name, step.exponent, step.x, step.known)
                 operations.append((step.out, following, None))
         return operations
 

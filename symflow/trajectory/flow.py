@@ -12,7 +12,7 @@ from typing import Any
 
 import mpmath
 
-from symflow.compile.fixed import to_mpf
+from symflow.compile.numbers import to_mpf
 from symflow.errors import ComputationError, FlowInterrupted, FlowStopped, KinkError, ProblemError, brief, brief_float
 from symflow.problem import Problem
 from symflow.problem.numbers import rational

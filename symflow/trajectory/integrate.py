@@ -12,7 +12,8 @@ from typing import Any
 from gmpy2 import mpz
 from mpmath import workdps
 
-from symflow.compile.fixed import FixedSeries, from_fraction, to_mpf
+from symflow.compile.fixed import FixedSeries
+from symflow.compile.numbers import from_fraction, to_mpf
 from symflow.compile.series import Entry, compile_recurrence
 from symflow.errors import FlowInterrupted, FlowStopped, KinkError, brief_float
 from symflow.symbolic.field import VectorField

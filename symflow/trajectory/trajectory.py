@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from symflow.compile.fixed import FixedSeries, from_fraction, to_mpf
+from symflow.compile.fixed import FixedSeries
+from symflow.compile.numbers import from_fraction, to_mpf
 from symflow.errors import ProblemError, brief
 from symflow.problem.numbers import rational
 from symflow.symbolic.objective import Objective

@@ -16,8 +16,9 @@ from mpmath import mpf
 
 import symflow as sf
 from symflow.compile import fixed, relaxed
-from symflow.compile.fixed import FixedSeries, from_fraction, newest_coefficient, relaxed_products_pay, to_mpf
+from symflow.compile.fixed import FixedSeries, newest_coefficient, relaxed_products_pay
 from symflow.compile.mpseries import MpmathSeries
+from symflow.compile.numbers import from_fraction, to_mpf
 from symflow.compile.relaxed import Mirror, online_product
 from symflow.compile.series import Recurrence, compile_recurrence
 from symflow.symbolic.field import VectorField, gradient_flow_field

@@ -17,8 +17,9 @@ from mpmath import mpf
 
 import symflow as sf
 from symflow.compile import series
-from symflow.compile.fixed import FixedSeries, from_fraction, from_mpf, to_mpf
+from symflow.compile.fixed import FixedSeries
 from symflow.compile.mpseries import MpmathSeries
+from symflow.compile.numbers import from_fraction, from_mpf, to_mpf
 from symflow.compile.series import Recurrence, compile_recurrence
 from symflow.errors import BudgetError, ComputationError
 from symflow.symbolic.field import VectorField, gradient_flow_field, leading_order_field

@@ -12,8 +12,9 @@ from mpmath import mpf
 from plain_networks import LOSSES, Case
 
 import symflow as sf
-from symflow.compile.fixed import FixedSeries, from_fraction, to_mpf
+from symflow.compile.fixed import FixedSeries
 from symflow.compile.mpseries import MpmathSeries
+from symflow.compile.numbers import from_fraction, to_mpf
 from symflow.compile.series import compile_recurrence
 from symflow.symbolic.field import gradient_flow_field
 from symflow.trajectory.kinks import initial_gates
