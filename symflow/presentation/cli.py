@@ -8,6 +8,7 @@ commands that need no JAX do not load it.
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import signal
@@ -213,9 +214,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fail(error, "interrupted", INTERRUPTED, as_json)
         except BrokenPipeError:
             return _leave_quietly()
-        except Exception as error:  # typer's own errors: unknown option, missing argument, wrong type
+        except Exception as error:
+            if _interrupted.is_set():  # what an import makes of an interruption
+                return _fail(KeyboardInterrupt(), "interrupted", INTERRUPTED, as_json)
             if not hasattr(error, "format_message"):
                 raise
+            # typer's own errors: unknown option, missing argument, wrong type
             what = (error.format_message() or "an argument is missing").rstrip(".")
             said = f"{what}; symflow --help shows what there is"
             return _fail(ProblemError(said), said, WRONG, as_json)
@@ -273,7 +277,7 @@ def _status(work: Callable[[], Answer], as_json: bool) -> int:
 def _fail(error: BaseException, said: str, status: int, as_json: bool) -> int:
     """One line on standard error, and one JSON object on standard output where that was asked for."""
     if as_json:
-        _print_json(stopped_report(error, said, {}))
+        print(json.dumps(stopped_report(error, said, {}), indent=1, allow_nan=False), flush=True)
     return _complain(said, status)
 
 
@@ -295,7 +299,7 @@ def _interruptible() -> Iterator[None]:
     """Interruption and termination both raise KeyboardInterrupt, and are remembered.
 
     Python drops an exception that a signal raises inside a callback of the garbage collector (JAX has one), so what
-    was remembered is raised again at the next report of progress.
+    was remembered is raised again at the next report of progress, and Python's note about it is left out.
     """
 
     def interrupt(number: int, frame: object) -> None:
@@ -306,10 +310,17 @@ def _interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # where no signal arrives
         yield
         return
+
+    def unraisable(lost: sys.UnraisableHookArgs) -> None:
+        if not isinstance(lost.exc_value, KeyboardInterrupt):
+            shown(lost)
+
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    shown, sys.unraisablehook = sys.unraisablehook, unraisable
     try:
         yield
     finally:
+        sys.unraisablehook = shown
         for number, handler in before.items():
             signal.signal(number, handler)
 

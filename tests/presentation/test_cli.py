@@ -615,3 +615,17 @@ def test_an_interruption_while_arguments_are_read(
     captured = capsys.readouterr()
     assert json.loads(captured.out)["error"]["type"] == "KeyboardInterrupt"
     assert lines(captured.err) == ["symflow: interrupted"]
+
+
+def test_an_import_that_an_interruption_breaks_is_an_interruption(
+    linear: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(path: Path) -> None:
+        cli._interrupted.set()
+        raise ImportError("cannot load module more than once per process")
+
+    monkeypatch.setattr(cli, "_load", broken)
+    assert cli.main(["flow", str(linear), "--json"]) == 130
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["error"]["message"] == "interrupted"
+    assert lines(captured.err) == ["symflow: interrupted"]

@@ -260,3 +260,23 @@ def test_sigint_on_the_command_line_saves_the_part(long_problem: Path, tmp_path:
     with mpmath.workdps(80):
         assert max(abs(a - b) for a, b in zip(part(1), whole(1), strict=True)) < mpf(10) ** -60
         assert max(abs(mpf(a) - b) for a, b in zip(found["theta"]["1"], whole(1), strict=True)) < mpf(10) ** -60
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of a console")
+def test_sigint_in_python_gives_the_part(tmp_path: Path) -> None:
+    program = (
+        "import sys, threading, os, signal, symflow as sf\n"
+        "problem = sf.load_problem(sys.argv[1])\n"
+        "threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "try:\n"
+        "    sf.solve_flow(problem)\n"
+        "except KeyboardInterrupt as stop:\n"
+        "    stop.trajectory.save(sys.argv[2])\n"
+    )
+    path, target = tmp_path / "long.toml", tmp_path / "part.json"
+    path.write_text(LONG, encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", program, str(path), str(target)], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    part = sf.load_trajectory(target)
+    assert part.incomplete == "interrupted"
+    assert 1 < part.horizon < 100000
