@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from fractions import Fraction
 from functools import reduce
 from itertools import chain, repeat
@@ -14,7 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from symflow.compile.budget import check_dense
+from symflow.compile.choice import fastest
 from symflow.compile.interpret import interpret, readers, table_index
+from symflow.compile.selection import selections
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.nodes import Input, Table
 from symflow.symbolic.objective import Objective
@@ -29,8 +30,8 @@ class JaxArithmetic:
     def constant(self, value: Fraction, shape: tuple[int, ...]) -> jax.Array:
         return jnp.full(shape, float(value), dtype=self.dtype)
 
-    def identity(self, size: int) -> jax.Array:
-        return jnp.eye(size, dtype=self.dtype)
+    def identity(self, size: int) -> np.ndarray:
+        return np.eye(size, dtype=self.dtype)
 
     def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[Any]) -> jax.Array:
         total: Any = None
@@ -98,9 +99,16 @@ FUNCTIONS: Mapping[str, Callable[[Any], jax.Array]] = {
 def _take(x: Any, index: np.ndarray, axis: int) -> jax.Array:
     """The entries of x at `index` along an axis; -1 reads a zero."""
     if (index < 0).any():
-        padding = [(0, int(a == axis)) for a in range(x.ndim)]
-        x, index = jnp.pad(x, padding), np.where(index < 0, x.shape[axis], index)
-    return jnp.take(x, index, axis=axis, mode="clip")
+        padding = [(0, int(a == axis), 0) for a in range(x.ndim)]
+        x, index = jax.lax.pad(x, np.zeros((), x.dtype), padding), np.where(index < 0, x.shape[axis], index)
+    rank = index.ndim
+    numbers = jax.lax.GatherDimensionNumbers(
+        offset_dims=(*range(axis), *range(axis + rank, x.ndim - 1 + rank)),
+        collapsed_slice_dims=(axis,),
+        start_index_map=(axis,),
+    )
+    sizes = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    return jax.lax.gather(x, index.astype(np.int32)[..., None], numbers, sizes, mode="promise_in_bounds")
 
 
 def bound_data(objective: Objective, dtype: Any) -> dict[Input, np.ndarray]:
@@ -118,6 +126,8 @@ def _assemble(derived: Derived, outputs: Mapping[str, Any]) -> Any:
         return arrays[0]
     if derived.shape == "vector":
         return jnp.concatenate([a.reshape(-1) for a in arrays])
+    if len(arrays) == 1:
+        return arrays[0].reshape(derived.objective.parameter_count, -1)
     sizes = [where.stop - where.start for where, _ in derived.objective.slices()]
     blocks: dict[tuple[int, int], Any] = {}
     pairs = [(j, k) for k in range(len(sizes)) for j in range(k + 1)]
@@ -157,44 +167,62 @@ def to_jax(
     check_dense(result)
     dtype = np.dtype(dtype)
     arithmetic = JaxArithmetic(dtype)
-    objective, program = result.objective, result.program
-    constants = bound_data(objective, dtype) if data == "constants" else {}
+    objective = result.objective
+    known = bound_data(objective, dtype) if data == "constants" else {}
+    program, constants = fastest(result, known, dtype)
+    places = objective.cut(np.arange(objective.parameter_count))
+    program, selected = selections(program, places)
     by_name = {x.name: x for x in objective.data_inputs}
     count = objective.parameter_count
+    single = dtype != np.float64
 
     def check(name: str, value: Any, shape: tuple[int, ...], remedy: str) -> Any:
         if not hasattr(value, "dtype"):
             value = np.asarray(value, dtype=dtype)
-        if np.dtype(value.dtype) != dtype:
+        if value.dtype != dtype:
             mode = " and, under jit, vmap or grad, turn on JAX's 64-bit mode (with jax.enable_x64(True): ...)"
             raise TypeError(
                 f"{name} must be {dtype.name}, got {np.dtype(value.dtype).name}; pass {dtype.name} arrays"
                 + (mode if dtype == np.float64 else "")
             )
-        if tuple(value.shape) != shape:
+        if value.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {tuple(value.shape)}; {remedy}")
         return value
 
     def run(flat: tuple[Any, ...], arrays: Mapping[str, Any]) -> Any:
-        values: dict[Input, Any] = {x: jnp.asarray(a, dtype) for x, a in constants.items()}
+        values: dict[Input, Any] = dict(constants)
         values |= {by_name[name]: jnp.asarray(a, dtype) for name, a in arrays.items()}
-        values |= _unflatten(objective, objective.parameters, flat[0])
+        values |= objective.cut(flat[0]) | {x: _take(flat[0], where, 0) for x, where in selected.items()}
         if result.directions:
             values |= _unflatten(objective, result.directions, flat[1])
         return _assemble(result, interpret(program, values, arithmetic))
 
-    compiled = jax.jit(run)
+    traced = jax.jit(run)
+    executables: dict[tuple[tuple[int, ...], ...], Callable[..., jax.Array]] = {}
     vectors = 1 + bool(result.directions)
     expected = vectors + (data == "arguments")
+    names = ("theta", "direction")[:vectors]
 
     def function(*args: Any) -> jax.Array:
         if len(args) != expected:
             raise TypeError(f"this {result.kind} takes {expected} arguments, got {len(args)}")
-        names = ("theta", "direction")
-        flat = tuple(check(n, v, (count,), "use vmap for batches") for n, v in zip(names, args[:vectors], strict=False))
+        flat = tuple(check(n, v, (count,), "use vmap for batches") for n, v in zip(names, args, strict=False))
+        arrays = checked_data(args[vectors]) if data == "arguments" else {}
+        concrete = not any(isinstance(v, jax.core.Tracer) for v in (*flat, *arrays.values()))
+        with jax.enable_x64(not single or bool(jax.config.jax_enable_x64)):  # type: ignore[attr-defined]
+            if not concrete:
+                return traced(flat, arrays)
+            shapes = tuple(a.shape for a in arrays.values())
+            if shapes not in executables:
+                # An executable runs at once also inside someone's jit; traced there, plain arrays would get that jit's
+                # x64 mode, that is float32.
+                executables[shapes] = traced.lower(flat, arrays).compile()
+            return executables[shapes](flat, arrays)
+
+    def checked_data(given: Mapping[str, Any]) -> dict[str, Any]:
         arrays = {}
         sizes: dict[Any, int] = {}
-        for name, value in (args[vectors] if data == "arguments" else {}).items():
+        for name, value in given.items():
             if name not in by_name:
                 raise ValueError(f"unknown data {name!r}; this objective takes {', '.join(by_name)}")
             shape = tuple(
@@ -202,13 +230,7 @@ def to_jax(
                 for a, n in zip(by_name[name].axes, chain(np.shape(value), repeat(0)), strict=False)
             )
             arrays[name] = check(name, value, shape, "data have one column a sample; use vmap for batches")
-        # A call with plain arrays inside someone's jit is computed at once: traced there, it would get that jit's x64
-        # mode, that is float32.
-        concrete = not any(isinstance(v, jax.core.Tracer) for v in (*flat, *arrays.values()))
-        now = jax.ensure_compile_time_eval() if concrete else nullcontext()
-        x64 = dtype == np.float64 or bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
-        with now, jax.enable_x64(x64):
-            return compiled(flat, arrays)
+        return arrays
 
     function.__name__ = result.kind.replace(" ", "_").replace("-", "_")
     function.__doc__ = f"{result.kind} in {dtype.name}; see symflow.to_jax."

@@ -7,14 +7,15 @@ with Sigma_xx = X X^T / N and so on.  One evaluation then costs O(1) in the numb
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 
 import numpy as np
 
-from symflow.symbolic.nodes import Add, Einsum, Input, Node, add, inner, matmul, scale, split_scale
+from symflow.symbolic.nodes import Add, Einsum, Input, Node, add, einsum, inner, matmul, scale, split_scale
 from symflow.symbolic.objective import Objective
-from symflow.symbolic.program import Program
+from symflow.symbolic.program import Program, shape_of
 
 
 def exact_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -51,42 +52,86 @@ def _chain(x: Node, objective: Objective) -> tuple[Fraction, list[Input]] | None
     return factor, [*factors, node]
 
 
-def moment_form(objective: Objective) -> Objective | None:
-    """The objective with data replaced by moments, or None where f is not (c/2)||c' W_{n:1} X - Y||_F^2.
+@dataclass(frozen=True)
+class Quadratic:
+    """f = (total / 2N) ||factor W_n ... W_1 X + sign Y||_F^2.
 
-    Args:
-        objective: with both data arrays bound.
+    Attributes:
+        total: 1 for the mean over samples of half the squared distance.
+        factor: the product of the activations' slopes.
+        sign: 1 or -1.
+        weights: W_n, ..., W_1.
+        x: X, one column a sample.
+        targets: Y.
     """
+
+    total: Fraction
+    factor: Fraction
+    sign: Fraction
+    weights: tuple[Input, ...]
+    x: Input
+    targets: Input
+
+    @property
+    def sigma_xx(self) -> Node:
+        """X X^T / N as a node."""
+        return _moment(self.x, self.x)
+
+    @property
+    def lambda_yx(self) -> Node:
+        """Y X^T / N as a node."""
+        return _moment(self.targets, self.x)
+
+
+def _moment(a: Input, b: Input) -> Node:
+    return scale(Fraction(1, shape_of(b.axes)[1]), einsum((a, b), ((0, 1), (2, 1)), (0, 2)))
+
+
+def read_quadratic(objective: Objective) -> Quadratic | None:
+    """Reads f as the square loss of a linear network with a known number of samples, or returns None."""
     weight, square = split_scale(objective.loss)
     if not (isinstance(square, Einsum) and len(square.args) == 2 and square.args[0] is square.args[1]):
         return None
     residual = square.args[0]
     if square.out or not isinstance(residual, Add) or len(residual.terms) != 2:
         return None
-    (c, prediction), (e, targets) = residual.terms
-    if e * e != 1 or not isinstance(targets, Input) or targets not in objective.data:
+    (c, prediction), (sign, targets) = residual.terms
+    if sign * sign != 1 or not isinstance(targets, Input) or targets not in objective.data_inputs:
         return None
     chain = _chain(prediction, objective)
-    if chain is None or chain[1][-1] not in objective.data or len(chain[1]) < 2:
+    if chain is None or len(chain[1]) < 2:
         return None
     factor, (*weights, x) = chain
-    factor *= c
-    count = objective.data[x].shape[1]
-    total = 2 * weight * count  # 1 for the mean of squares / 2
-    xs, ys = objective.data[x], objective.data[targets]
+    count = x.axes[1].size
+    if len(x.axes) != 2 or not isinstance(count, int):
+        return None
+    return Quadratic(2 * weight * count, factor * c, sign, tuple(weights), x, targets)
+
+
+def moment_form(objective: Objective) -> Objective | None:
+    """The objective with data replaced by moments, or None where f is not (c/2)||c' W_{n:1} X - Y||_F^2.
+
+    Args:
+        objective: with both data arrays bound.
+    """
+    found = read_quadratic(objective)
+    if found is None or found.x not in objective.data or found.targets not in objective.data:
+        return None
+    count = shape_of(found.x.axes)[1]
+    xs, ys = objective.data[found.x], objective.data[found.targets]
 
     def moment(name: str, a: np.ndarray, b: np.ndarray, axes: tuple, latex: str) -> tuple[Input, np.ndarray]:
         return Input(name, axes, "data", latex), exact_product(a, b.T) / Fraction(count)
 
-    d0, dn = x.axes[0], targets.axes[0]
+    d0, dn = found.x.axes[0], found.targets.axes[0]
     sigma_xx, value_xx = moment("Sigma_xx", xs, xs, (d0, d0), r"\Sigma_{xx}")
     lambda_yx, value_yx = moment("Lambda_yx", ys, xs, (dn, d0), r"\Lambda_{yx}")
     squared_y = Input("mean_square_y", (), "data", r"\operatorname{Tr}\Sigma_{yy}")
     value_yy = np.array(sum((v * v for v in ys.flat), Fraction(0)) / count, dtype=object)
-    end_to_end = _product(list(weights))
-    slope = add([(factor * factor, matmul(end_to_end, sigma_xx)), (2 * factor * e, lambda_yx)])
+    end_to_end = _product(list(found.weights))
+    slope = add([(found.factor**2, matmul(end_to_end, sigma_xx)), (2 * found.factor * found.sign, lambda_yx)])
     # f = total/2 (<M, M Sigma - 2 Lambda> + Tr Sigma_yy), written so that its gradient is total (M Sigma - Lambda).
-    loss = scale(total / 2, add([(1, inner(end_to_end, slope)), (1, squared_y)]))
+    loss = scale(found.total / 2, add([(1, inner(end_to_end, slope)), (1, squared_y)]))
     inputs = (*objective.parameters, sigma_xx, lambda_yx, squared_y)
     data = {sigma_xx: value_xx, lambda_yx: value_yx, squared_y: value_yy}
     return Objective(
