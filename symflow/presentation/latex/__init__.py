@@ -1,29 +1,37 @@
 r"""Derived programs as LaTeX, in the notation of the papers.
 
-A program is printed in five steps, each in a file of its own or two:
+A program is printed in six steps, each in a file of its own or two:
 
-1. `names`: what has a name already - intermediate results, their derivatives, the gradient of phi (`moments`).
-2. `lines`: chooses the nodes that get a line of their own: those with names, those that are shared and not small,
+1. `names`: what has a name already - intermediate results, their derivatives and adjoints, the gradient of phi
+   (`moments`).  Blocks of the Hessian of a convolutional network become maps (`block_maps`).
+2. `readable`: rewrites the program so that it reads well: log-sum-exp, softmax, norms and maxima by name; in
+   convolutional networks matrices in place of arrays of more axes (`shapes`) and the operators of `windows`.
+3. `lines`: chooses the nodes that get a line of their own: those with names, those that are shared and not small,
    and those that would make a wide bracket.  It measures what the next steps print, so it goes through them repeatedly.
-3. `expansion`: expands a line down to other lines into a *form* (`forms`), a rational linear combination of
+4. `expansion`: expands a line down to other lines into a *form* (`forms`), a rational linear combination of
    contractions in canonical order, so that equal terms meet and merge.
-4. `graphs`: reads each contraction as a graph: labels are vertices, matrices are edges.  Edges in series are a matrix
+5. `graphs`: reads each contraction as a graph: labels are vertices, matrices are edges.  Edges in series are a matrix
    product, parallel edges a Hadamard product, closed walks an inner product or a trace.  Orders and transposes follow
    from the labels alone.
-5. `printer`: prints the terms in matrix notation (`products`), or with explicit sums where a contraction has none
+6. `printer`: prints the terms in matrix notation (`products`), or with explicit sums where a contraction has none
    (`entries`).  Lines are broken between terms, so that none is wider than an A4 page (`text`).
 
+At the end stand notes on symbols that no line defines (`glossary`).  Networks and losses themselves are written by
+`definitions`.
+
 Notation.  W_{j':j} is the product W_{j'} ... W_j.  A dot on a weight, \dot W_j, is the time derivative along gradient
-flow; a dot on an intermediate result, \dot Z_j, its derivative in the direction Delta.  Weights have the tangent
-Delta_j and products of weights A_{j':j} (B_{j':j} for the second derivative), so the two kinds of dots never meet in
-one formula.  A bar is an adjoint, \bar Z_j = df/dZ_j.  T_1, T_2, ... are shared results without a name.
+flow; a dot on an intermediate result, \dot Z_j, its derivative in the direction Delta, \dot Z_{j|k} that in the
+direction Delta_k alone.  Weights have the tangent Delta_j and products of weights A_{j':j} (B_{j':j} for the second
+derivative), so the two kinds of dots never meet in one formula.  A bar is an adjoint, \bar Z_j = df/dZ_j, and Z_n is
+what the network predicts.  T_1, T_2, ... are shared results without a name.
 """
 
-from symflow.presentation.latex.lines import derived_lines
+from symflow.presentation.latex.glossary import where
+from symflow.presentation.latex.lines import Formulas, formulas
 from symflow.presentation.latex.text import dotted, printed_width, rational_latex
 from symflow.symbolic.derived import Derived
 
-__all__ = ["derived_latex", "derived_lines", "dotted", "printed_width", "rational_latex"]
+__all__ = ["Formulas", "derived_latex", "dotted", "formulas", "printed_width", "rational_latex", "where"]
 
 
 def derived_latex(derived: Derived) -> str:
@@ -31,7 +39,7 @@ def derived_latex(derived: Derived) -> str:
 
     Left-hand sides of results: f, \nabla_{W_j} f, \dot W_j, H[\Delta,\Delta], (H\Delta)_j, and H_{jk} for the blocks
     of the Hessian with j <= k, either as a matrix over row-major entries (Kronecker products) or entry by entry,
-    (H_{jk})_{ab,pq} = d^2 f / d(W_j)_{ab} d(W_k)_{pq}.
+    (H_{jk})_{ab,pq} = d^2 f / d(W_j)_{ab} d(W_k)_{pq}, or as the map H_{jk} \Delta_k.
 
     Args:
         derived: what to print; symbolic widths and unbound data are fine.
@@ -40,6 +48,6 @@ def derived_latex(derived: Derived) -> str:
         LaTeX for display mathematics, without dollar signs; needs amsmath (or MathJax).
 
     Raises:
-        TypeError: the program has a node that the printer does not know.
+        TypeError: the program has a node that the printer has no notation for.
     """
-    return "\\begin{aligned}\n" + " \\\\\n".join(derived_lines(derived)) + "\n\\end{aligned}"
+    return "\\begin{aligned}\n" + " \\\\\n".join(formulas(derived).lines) + "\n\\end{aligned}"

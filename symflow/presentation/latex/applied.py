@@ -14,10 +14,10 @@ class Operator:
 
     Attributes:
         opening: such as ``\mathcal{P}_{1}(``.
-        notes: lines that explain the symbol, for the end of the formulas; each has one ``&``.
+        notes: what explains the symbol, for the end of the formulas.
         closing: such as ``)``.
         separator: between arguments.
-        linear: whether factors may be taken out.
+        linear: whether factors may be taken out of the last argument.
     """
 
     opening: str

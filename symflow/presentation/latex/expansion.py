@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import count, product
+from math import gcd, lcm
 
 from symflow.presentation.latex.applied import Applied, Function
 from symflow.presentation.latex.forms import Contraction, Factor, Form, atom, canonical, node_key, placed
@@ -16,7 +17,7 @@ class Expansion:
 
     Args:
         cut: the nodes that have lines of their own.
-        multiples: cut nodes x whose name means a multiple c x.
+        multiples: c for each cut node x whose name is given and means c x.
         spread: a product multiplies out every sum with this node in it.
         rewrite: changes a form to an equal one.
     """
@@ -36,7 +37,17 @@ class Expansion:
 
     def __call__(self, x: Node) -> Form:
         """The form of x as it stands in other formulas: x itself where it is cut."""
-        return {atom(x): 1 / self._multiples.get(x, Fraction(1))} if x in self.cut else self.definition(x)
+        return {atom(x): 1 / self.meaning(x)} if x in self.cut else self.definition(x)
+
+    def meaning(self, x: Node) -> Fraction:
+        """The name of a cut node x means this multiple of x: given, or such that its line has no common factor."""
+        return self._multiples[x] if x in self._multiples else 1 / _common_factor(self.definition(x))
+
+    def bracket(self, x: Node) -> Form:
+        """What is printed in brackets for a sum that is not cut; its factor is moved out."""
+        form = self.definition(x)
+        c = _common_factor(form)
+        return {k: v / c for k, v in form.items()}
 
     def definition(self, x: Node) -> Form:
         """The form of x, expanded even where it is cut."""
@@ -50,17 +61,16 @@ class Expansion:
         return self._memo[x]
 
     def coefficient(self, x: Node) -> Fraction:
-        """The factor that a linear operator takes out of its argument when it is printed."""
+        """The factor that a linear operator takes out of its last argument when it is printed."""
         if not (isinstance(x, Applied) and x.operator.linear):
             return Fraction(1)
-        coefficients = list(self(x.args[0]).values())
-        if len(coefficients) == 1:
-            return coefficients[0]
-        return abs(coefficients[0]) if len({abs(c) for c in coefficients}) == 1 else Fraction(1)
+        form = self(x.args[-1])
+        return next(iter(form.values())) if len(form) == 1 else _common_factor(form)
 
     def argument(self, x: Function, at: int) -> Form:
         """An argument of a function as it is printed."""
-        form, c = self(x.arguments[at]), self.coefficient(x)
+        form = self(x.arguments[at])
+        c = self.coefficient(x) if at == len(x.arguments) - 1 else 1
         return {k: v / c for k, v in form.items()}
 
     def right_side(self, x: Node) -> list[Form]:
@@ -98,7 +108,7 @@ class Expansion:
         for a, used in zip(x.args, x.labels, strict=True):
             form = self(a)
             if len(form) > 1 and not scaling and not self._distributes(a, form):
-                form = {atom(a): Fraction(1)}
+                form = {atom(a): _common_factor(form)}
             terms = [(c * v, left + placed(k, used, fresh)) for (c, left), (k, v) in product(terms, form.items())]
         return _sum((canonical(factors, x.out, x.axes), c) for c, factors in terms)
 
@@ -107,6 +117,13 @@ class Expansion:
         if len(a.axes) > 2:
             return True
         return self._spread is not None and any(y is self._spread for k in form for y, _ in k.factors)
+
+
+def _common_factor(form: Form) -> Fraction:
+    """The positive rational that divides all coefficients, where one of them is it (up to its sign); 1 otherwise."""
+    sizes = {abs(c) for c in form.values()}
+    divisor = Fraction(gcd(*(c.numerator for c in sizes)), lcm(*(c.denominator for c in sizes)))
+    return divisor if divisor in sizes else Fraction(1)
 
 
 def _sum(terms: Iterable[tuple[Contraction, Fraction]]) -> Form:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
 from symflow.presentation.latex.applied import Function
+from symflow.presentation.latex.block_maps import with_block_maps
 from symflow.presentation.latex.expansion import Expansion
 from symflow.presentation.latex.forms import Form
+from symflow.presentation.latex.glossary import notes, where
 from symflow.presentation.latex.names import Naming, is_operation, left_side, naming
 from symflow.presentation.latex.printer import Printer
 from symflow.presentation.latex.readable import readable
@@ -32,8 +33,27 @@ class Equation:
     terms: list[Term]
 
 
-def derived_lines(derived: Derived) -> list[str]:
-    """The lines of `derived_latex`, each with one ``&``, for an ``align*`` that may break across pages."""
+@dataclass(frozen=True)
+class Formulas:
+    """A printed result.
+
+    Attributes:
+        equations: lines ``left &= right``; long ones are broken.
+        notes: explanations of symbols.
+    """
+
+    equations: list[str]
+    notes: list[str]
+
+    @property
+    def lines(self) -> list[str]:
+        """All lines, each with one ``&``, for an ``align`` that may break across pages."""
+        return self.equations + where(self.notes)
+
+
+def formulas(derived: Derived) -> Formulas:
+    """A derived result in LaTeX."""
+    derived = with_block_maps(derived)
     names = naming(derived)
     new = readable(derived.program, derived.objective, names.given)
     outputs = {left_side(derived, o, names): new[x] for o, x in derived.program.outputs.items()}
@@ -41,7 +61,8 @@ def derived_lines(derived: Derived) -> list[str]:
     names = names.read_as(new)
     equations = _equations(program, names, _choose(program, names))
     room = LINE - max(printed_width(e.left) for e in equations)
-    return [f"{e.left} &= {broken(e.terms, room)}" for e in equations]
+    printed = [f"{e.left} &= {broken(e.terms, room)}" for e in equations]
+    return Formulas(printed, notes(program.nodes, derived.objective.network))
 
 
 def _equations(program: Program, names: Naming, expand: Expansion) -> list[Equation]:
@@ -51,7 +72,7 @@ def _equations(program: Program, names: Naming, expand: Expansion) -> list[Equat
     if names.phi is not None and names.phi.symbol in _uses(program, expand):
         equations.append(_equation(names.phi.symbol.latex, names.phi.definition, printer))
     for x in order:
-        c, left = names.multiples.get(x, Fraction(1)), printer.names[x]
+        c, left = expand.meaning(x), printer.names[x]
         if isinstance(x, Function):
             equations.append(Equation(left, [printer.multiple(c, x)]))
         else:

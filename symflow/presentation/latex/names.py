@@ -89,7 +89,7 @@ def _given_names(
 ) -> dict[Node, str]:
     """Names from the program, and of derivatives in the direction; each name is given once."""
     inside = set(derived.program.nodes)
-    named = _program_names(derived)
+    named = program_names(derived)
     tangents = _tangent_names(derived, named, weight_products)
     products = {x for x, name in tangents.items() if re.match("[ABC]_{\\d+:", name)}
     result: dict[Node, str] = {}
@@ -104,7 +104,7 @@ def _given_names(
     return result
 
 
-def _program_names(derived: Derived) -> dict[Node, str]:
+def program_names(derived: Derived) -> dict[Node, str]:
     r"""Names from the program; of a network also Z_n, what the loss is computed from, and the adjoints \bar Z_j."""
     objective = derived.objective
     names = {x: n for x, n in derived.program.names.items() if not re.match(r"\\bar\{|.*\'$", n)}
@@ -202,7 +202,8 @@ def left_side(derived: Derived, output: str, naming: Naming) -> str:
         for name, w in weights.items():
             if rest.startswith(f"{name}_") and rest[len(name) + 1 :] in weights:
                 j, k = index(w), index(weights[rest[len(name) + 1 :]])
-                return f"H_{{{j}{k}}}" if len(j) == len(k) == 1 else f"H_{{{j},{k}}}"
+                block = f"H_{{{j}{k}}}" if len(j) == len(k) == 1 else f"H_{{{j},{k}}}"
+                return rf"{block}\Delta_{{{k}}}" if derived.directions else block
     return rf"\mathrm{{{output.replace('_', ' ')}}}"
 
 

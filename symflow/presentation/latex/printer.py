@@ -136,7 +136,7 @@ class Printer:
             return r"\mathbf{1}"
         if isinstance(x, Function):
             return self.function(x)
-        return f"({self.text(self.expand.definition(x))})"
+        return f"({self.text(self.expand.bracket(x))})"
 
     def function(self, x: Function) -> str:
         """sigma', an elementwise function or an operator of its arguments."""
@@ -149,10 +149,12 @@ class Printer:
             simple = re.fullmatch(r"(\\?[A-Za-z]+|\\[a-z]+\{[A-Za-z]\})(_\{[^{}]*\})?", inner)
             elementwise = r"\odot " if x.axes else ""
             return f"{inner if simple else f'({inner})'}^{{{elementwise}{x.exponent}}}"
-        if x.function == "exp" and not x.axes and "^" not in inner and printed_width(inner) <= 12:
-            return f"e^{{{inner}}}"
+        raised = "^" not in inner and printed_width(inner) <= 12
+        power = f"e^{{{inner}}}" if raised and (not x.axes or x.function == "softplus") else rf"\exp({inner})"
+        if x.function == "exp":
+            return power
         if x.function == "softplus":
-            return rf"\log(1 + e^{{{inner}}})"
+            return rf"\log(1 + {power})"
         if x.function == "sigmoid":
             return rf"\varsigma({inner})"
         return rf"\{x.function}({inner})"

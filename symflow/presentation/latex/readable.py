@@ -41,10 +41,10 @@ from symflow.symbolic.nodes import (
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import Program, rebuild, shape_of, topological
 
-LSE = Operator(r"\operatorname{lse}(", (r"\operatorname{lse}(Z)_{s} &:= \log \textstyle\sum_{c} e^{Z_{cs}}",))
+LSE = Operator(r"\operatorname{lse}(", (r"\operatorname{lse}(Z)_{s} := \log \textstyle\sum_{c} e^{Z_{cs}}",))
 SOFTMAX = Operator(
     r"\operatorname{softmax}(",
-    (r"\operatorname{softmax}(Z)_{cs} &:= e^{Z_{cs}} / \textstyle\sum_{c'} e^{Z_{c's}}",),
+    (r"\operatorname{softmax}(Z)_{cs} := e^{Z_{cs}} / \textstyle\sum_{c'} e^{Z_{c's}}",),
 )
 NORM = Operator(r"\|", (), r"\|")
 EIGENVALUE = Operator(r"\lambda_{\max}(")
@@ -149,7 +149,13 @@ class Rules:
 
 
 def _image(image: Image, axes: tuple[Axis, ...]) -> Rule:
-    return (image.y,), lambda new: scale(image.outer, Applied(image.operator, (scale(image.inner, new[0]),), axes))
+    nodes = tuple(y for _, y in image.arguments)
+
+    def rewritten(new: Sequence[Node]) -> Node:
+        arguments = tuple(scale(c, y) for (c, _), y in zip(image.arguments, new, strict=True))
+        return scale(image.outer, Applied(image.operator, arguments, axes))
+
+    return nodes, rewritten
 
 
 def _stack(x: Stack) -> Rule:

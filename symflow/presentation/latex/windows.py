@@ -4,7 +4,7 @@ They act on matrices whose rows are channels and whose columns are pixels and sa
 
     P_j(A)    one column for each window and sample, one row for each channel and position in the kernel,
     avg_j(A)  the mean of each window,
-    max_j(A)  the largest entry of each window; S_j reads the entries at which the maximum is attained,
+    max_j(A)  the largest entry of each window; S_j[A](B) has the entries of B where those of A are largest,
     vec(A)    one column for each sample,
 
 and a star marks the adjoint.  So Z_j = W_j P_j(A_{j-1}) is a convolution and W_j vec(A_{j-1}) a dense layer, and the
@@ -32,58 +32,85 @@ class Linear:
     adjoint: Operator
 
 
+ADJOINT = r"\mathcal{L}^{*}\colon \text{adjoint of a linear map } \mathcal{L}"
+
+
 def linear(symbol: str, *notes: str) -> Linear:
     """The operator of this name, with its notes."""
-    star = rf"{symbol}^{{*}} &\colon \text{{the adjoint of }} {symbol}"
-    return Linear(Operator(f"{symbol}(", notes, linear=True), Operator(f"{symbol}^{{*}}(", (*notes, star), linear=True))
+    direct = Operator(f"{symbol}(", notes, linear=True)
+    return Linear(direct, Operator(f"{symbol}^{{*}}(", (*notes, ADJOINT), linear=True))
 
 
-VEC = linear(r"\operatorname{vec}", r"\operatorname{vec} &\colon \text{each sample becomes one column}")
+VEC = linear(r"\operatorname{vec}", r"\operatorname{vec}\colon \text{each sample becomes one column}")
 
 
-def extents(values: Sequence[int]) -> str:
-    """Extents of a window, as 3 or 3 x 3."""
-    return r"\times ".join(map(str, values))
+def _window(size: Sequence[int], stride: Sequence[int], padding: Sequence[int] = (0,)) -> str:
+    """Extents of a window, as 3 x 2, its stride and its padding; equal numbers are given once."""
+
+    def short(values: Sequence[int]) -> str:
+        return str(values[0]) if len(set(values)) == 1 else r"\times ".join(map(str, values))
+
+    padded = rf", \text{{ padding }} {short(padding)}" if any(padding) else ""
+    return r"\times ".join(map(str, size)) + rf", \text{{ stride }} {short(stride)}{padded}"
+
+
+def convolution(part: Convolution, j: int) -> Linear:
+    """P_j."""
+    symbol = rf"\mathcal{{P}}_{{{j}}}"
+    window = _window(part.kernel, part.stride, part.padding)
+    return linear(symbol, rf"{symbol}\colon \text{{patches, kernel }} {window}")
+
+
+def mean(part: Pool, j: int) -> Linear:
+    """avg_j."""
+    symbol = rf"\operatorname{{avg}}_{{{j}}}"
+    return linear(symbol, rf"{symbol}\colon \text{{means over windows }} {_window(part.size, part.stride)}")
+
+
+def largest(part: Pool, j: int) -> Operator:
+    """max_j."""
+    symbol = rf"\operatorname{{max}}_{{{j}}}"
+    note = rf"{symbol}\colon \text{{largest entries of windows }} {_window(part.size, part.stride)}"
+    return Operator(f"{symbol}(", (note,))
+
+
+def chosen(part: Pool, j: int) -> Linear:
+    """S_j[A], a linear map once A is given."""
+    symbol = rf"\mathcal{{S}}_{{{j}}}"
+    meaning = (
+        rf"{symbol}[A](B)\colon \text{{entries of }} B \text{{ where }} \operatorname{{max}}_{{{j}}}(A) "
+        r"\text{ is attained (one of them at a tie)}"
+    )
+    notes = (*largest(part, j).notes, meaning)
+    direct = Operator(f"{symbol}[", notes, separator="](", linear=True)
+    return Linear(direct, Operator(f"{symbol}^{{*}}[", (*notes, ADJOINT), separator="](", linear=True))
 
 
 def patches(network: Convolutional) -> dict[Table, Linear]:
     """The operator P_j of every convolution, by its table."""
-    result = {}
-    for j, (part, shape) in enumerate(zip(network.parts, network.shapes_between, strict=False), 1):
-        if isinstance(part, Convolution):
-            table = read_table(shape.extents, part.kernel, part.stride, part.padding, j)
-            symbol = rf"\mathcal{{P}}_{{{j}}}"
-            note = (
-                rf"{symbol} &\colon \text{{patches: kernel }} {extents(part.kernel)}, \text{{ stride }} "
-                rf"{extents(part.stride)}, \text{{ padding }} {extents(part.padding)}"
-            )
-            result[table] = linear(symbol, note)
-    return result
+    return {
+        read_table(shape.extents, part.kernel, part.stride, part.padding, j): convolution(part, j)
+        for j, (part, shape) in enumerate(zip(network.parts, network.shapes_between, strict=False), 1)
+        if isinstance(part, Convolution)
+    }
 
 
 def averages(network: Convolutional) -> dict[Table, Linear]:
     """The operator avg_j of every average pool, by its table."""
-    result = {}
-    for j, (part, shape) in enumerate(zip(network.parts, network.shapes_between, strict=False), 1):
-        if isinstance(part, Pool) and part.kind == "average":
-            table = read_table(shape.extents, part.size, part.stride, (0,) * len(part.size), j)
-            symbol = rf"\operatorname{{avg}}_{{{j}}}"
-            result[table] = linear(symbol, rf"{symbol} &\colon \text{{means over }} {_windows(part)}")
-    return result
-
-
-def _windows(part: Pool) -> str:
-    return rf"\text{{windows of }} {extents(part.size)}, \text{{ stride }} {extents(part.stride)}"
+    return {
+        read_table(shape.extents, part.size, part.stride, (0,) * len(part.size), j): mean(part, j)
+        for j, (part, shape) in enumerate(zip(network.parts, network.shapes_between, strict=False), 1)
+        if isinstance(part, Pool) and part.kind == "average"
+    }
 
 
 @dataclass(frozen=True)
 class Image:
-    """The node ``outer * operator(inner * y)``."""
+    """The node ``outer * operator(c_1 y_1, c_2 y_2, ...)``, with (c, y) for each argument."""
 
     outer: Fraction
     operator: Operator
-    inner: Fraction
-    y: Node
+    arguments: tuple[tuple[Fraction, Node], ...]
 
 
 @dataclass(frozen=True)
@@ -105,15 +132,18 @@ class Selection:
     result: Node
 
     def images(self, nodes: Iterable[Node]) -> dict[Node, Image]:
-        """Which nodes are multiples of S_j(y) or S_j^*(y).
+        """Which nodes are multiples of S_j[A](y) or S_j^*[A](y), and which is max_j(A).
 
         Gates are constants when they are differentiated, so a derivative of a tournament is the tournament with the
         same gates; each candidate y is put through it, and what comes out is looked up.
         """
         nodes = tuple(nodes)
         known = set(nodes)
-        factors = {Fraction(1)} | {abs(c) for x in nodes if isinstance(x, Add) for c, _ in x.terms}
+        window = self.read.table.targets[0]
+        inside = [x for x in nodes if isinstance(x, Add) and any(a.name == window.name for a in x.axes)]
+        factors = {Fraction(1)} | {abs(c) for x in inside for c, _ in x.terms}
         source = self.read.x
+        where = (self.factor, source)
         inputs = {x.x for x in nodes if isinstance(x, Gather) and x.table == self.read.table}
         seeds = {
             x.args[0]
@@ -127,14 +157,14 @@ class Selection:
         def note(image: Node, operator: Operator, c: Fraction, y: Node) -> None:
             factor, base = split_scale(image)
             if base in known:
-                found.setdefault(base, Image(self.factor / factor, operator, c, y))
+                found.setdefault(base, Image(self.factor / factor, operator, (where, (c, y))))
 
         for c in sorted(sign * c for c in factors for sign in (1, -1)):
             for y in inputs:
                 note(jvp([self.result], {source: scale(c, y)})[self.result], self.chosen.direct, c, y)
             for y in seeds:
                 note(transpose(tournament, [unknown], scale(c, y))[unknown], self.chosen.adjoint, c, y)
-        found[self.result] = Image(Fraction(1), self.largest, self.factor, source)
+        found[self.result] = Image(Fraction(1), self.largest, (where,))
         return found
 
 
@@ -147,11 +177,7 @@ def selections(network: Convolutional, prediction: Node) -> list[Selection]:
             continue
         read = next(x for x in nodes if isinstance(x, Gather) and x.table.source.name == f"p{j - 1}")
         output = next(x for x in nodes if len(x.axes) == 3 and x.axes[1].name == f"p{j}")
-        symbol, chosen = rf"\operatorname{{max}}_{{{j}}}", rf"\mathcal{{S}}_{{{j}}}"
-        what = rf"{symbol} &\colon \text{{largest entries of }} {_windows(part)}"
-        how = rf"{chosen} &\colon \text{{reads where }} {symbol} \text{{ is attained (the first of equal entries)}}"
-        largest, chooses = Operator(f"{symbol}(", (what,)), linear(chosen, what, how)
-        result.append(Selection(largest, chooses, read, _factor(read, output), output))
+        result.append(Selection(largest(part, j), chosen(part, j), read, _factor(read, output), output))
     return result
 
 

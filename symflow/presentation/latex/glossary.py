@@ -1,0 +1,45 @@
+"""Notes at the end of formulas, which explain the symbols that are neither a paper's nor defined by a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from symflow.presentation.latex.applied import Applied
+from symflow.presentation.latex.text import rational_latex
+from symflow.symbolic.convolutional import Convolutional
+from symflow.symbolic.network import Network
+from symflow.symbolic.nodes import Gate, Map, Node
+
+SHAPES = (
+    r"X, Y, Z_{j}, A_{j}\colon \text{rows are channels, columns are pixels of samples}",
+    r"W_{j}\colon \text{rows are outputs, columns are inputs (channel, then place in the kernel)}",
+)
+SIGMOID = r"\varsigma(z) := 1/(1 + e^{-z})"
+_NAMES = {"softplus": (r"\log", r"e^{\cdot}"), "sigmoid": (r"\varsigma",), "power": ()}
+
+
+def notes(nodes: Iterable[Node], network: Network | None) -> list[str]:
+    """The notes for formulas with these nodes."""
+    nodes = tuple(nodes)
+    found: dict[str, None] = dict.fromkeys(SHAPES if isinstance(network, Convolutional) else ())
+    for x in nodes:
+        if isinstance(x, Applied):
+            found.update(dict.fromkeys(x.operator.notes))
+        elif isinstance(x, Gate):
+            found.setdefault(
+                rf"\sigma'(z) := {rational_latex(x.alpha)} \text{{ for }} z \ge 0, \quad "
+                rf"{rational_latex(x.alpha_bar)} \text{{ for }} z < 0"
+            )
+        elif isinstance(x, Map) and x.function == "sigmoid":
+            found.setdefault(SIGMOID)
+    maps = [x.function for x in nodes if isinstance(x, Map) and x.axes]
+    functions = dict.fromkeys(name for f in maps for name in _NAMES.get(f, (rf"\{f}",)))
+    if functions:
+        found.setdefault(rf"{', '.join(functions)}\colon \text{{entry by entry}}")
+    return list(found)
+
+
+def where(notes: Sequence[str]) -> list[str]:
+    """Notes as lines of an ``align``."""
+    margins = [r"\text{where }", *[r"\phantom{\text{where }}"] * (len(notes) - 1)]
+    return [f"&{margin} {note}" for margin, note in zip(margins, notes, strict=False)]
