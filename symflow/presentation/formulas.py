@@ -119,8 +119,8 @@ def _flow_text(objective: Objective, moments: bool) -> str:
         return text
     columns = "" if isinstance(network, Convolutional) else "\nColumns are samples."
     named = _LINEAR if network.linear else _LAYERS if network.smooth else _LAYERS + _GATES
-    residuals = _RESIDUALS if (objective.sample_loss or SQUARE).kind == "square" else ""
-    return text + columns + named + residuals + _BARS
+    last = _RESIDUALS if (objective.sample_loss or SQUARE).kind == "square" else _PREDICTIONS
+    return text + columns + named + last + _BARS
 
 
 def _hessian_results(network: Network, sample_loss: Loss) -> list[str]:
@@ -162,6 +162,9 @@ $W_{j':j} = W_{j'}\cdots W_j$ (the identity for $j' < j$)."""
 
 _RESIDUALS = r"""
 $R$ holds the residuals."""
+
+_PREDICTIONS = r"""
+The last of the $Z_j$ holds the predictions."""
 
 _BARS = r"""
 $\odot$ is the entrywise product, and a bar marks the derivative of $f$ with respect to the quantity below it."""

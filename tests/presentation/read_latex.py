@@ -63,12 +63,13 @@ class Repeated:
 
 KNOWN_NOTES = (
     r"X, Y, Z_{j}, A_{j}\colon \text{rows are channels, columns are pixels of samples}",
-    r"W_{j}\colon \text{rows are outputs, columns are inputs (channel, then place in the kernel)}",
+    r"W_{j}\colon \text{rows are outputs, columns are inputs (channel, then place)}",
     r"\operatorname{vec}\colon \text{each sample becomes one column}",
     r"\mathcal{L}^{*}\colon \text{adjoint of a linear map } \mathcal{L}",
     r"\operatorname{lse}(Z)_{s} := \log \textstyle\sum_{c} e^{Z_{cs}}",
     r"\operatorname{softmax}(Z)_{cs} := e^{Z_{cs}} / \textstyle\sum_{c'} e^{Z_{c's}}",
     r"\varsigma(z) := 1/(1 + e^{-z})",
+    r"\varsigma(z) := 1/(1 + e^{-z}) \text{ entry by entry}",
 )
 SELECTION = (
     r"\\mathcal\{S\}_\{(\d+)\}\[A\]\(B\)\\colon \\text\{entries of \} B \\text\{ where \} "
@@ -76,11 +77,11 @@ SELECTION = (
 )
 WINDOWS = (
     r"(?:\\mathcal\{P\}|\\operatorname\{(?:avg|max)\})_\{(\d+)\}\\colon "
-    r"\\text\{(?:patches, kernel|means over windows|largest entries of windows) \} ([\d\\times ]+), "
+    r"\\text\{(?:patches, kernel|means over windows of size|largest entries of windows of size) \} ([\d\\times ]+), "
     r"\\text\{ stride \} ([\d\\times ]+)(?:, \\text\{ padding \} ([\d\\times ]+))?"
 )
 GATE = r"\\sigma'\(z\) := (.*) \\text\{ for \} z \\ge 0, \\quad (.*) \\text\{ for \} z < 0"
-ENTRYWISE = r"(\\(log|exp|sin|cos|varsigma)|e\^\{\\cdot\}|, )+\\colon \\text\{entry by entry\}"
+ENTRYWISE = r"(\\(log|exp|sin|cos)|e\^\{\\cdot\}|, )+\\colon \\text\{entry by entry\}"
 
 
 class Windows:
@@ -172,7 +173,7 @@ class Reader:
         lines = body.split(" \\\\\n")
         for line in lines:
             if line.startswith("&"):
-                self.note(re.sub(r"^&(\\phantom\{)?\\text\{where \}\}? ", "", line))
+                self.note(re.sub(r"^&(\\phantom\{)?\\text\{where \}\}?\\mathopen\{\} ", "", line))
         for line in lines:
             if line.startswith("&"):
                 continue

@@ -148,7 +148,7 @@ def test_gradient_flow_of_a_relu_network_names_its_intermediate_results() -> Non
         r"\bar{Z}_{1} &= D_{1} \odot \bar{A}_{1} \\",
         r"\dot{W}_{1} &= -\bar{Z}_{1} X^\top \\",
         r"\dot{W}_{2} &= -\bar{R} A_{1}^\top \\",
-        r"&\text{where } \sigma'(z) := 1 \text{ for } z \ge 0, \quad 0 \text{ for } z < 0",
+        r"&\text{where }\mathopen{} \sigma'(z) := 1 \text{ for } z \ge 0, \quad 0 \text{ for } z < 0",
     ]
 
 

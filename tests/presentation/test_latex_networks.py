@@ -146,18 +146,18 @@ def test_a_convolutional_network_reads_like_a_fully_connected_one() -> None:
         r"\bar{Z}_{1} &= D_{1} \odot \bar{A}_{1} \\",
         r"\dot{W}_{1} &= -\bar{Z}_{1} \mathcal{P}_{1}(X)^\top \\",
         r"\dot{W}_{2} &= -\bar{Z}_{3} \operatorname{vec}(A_{2})^\top \\",
-        r"&\text{where } X, Y, Z_{j}, A_{j}\colon \text{rows are channels, columns are pixels of samples} \\",
-        r"&\phantom{\text{where }} W_{j}\colon \text{rows are outputs, columns are inputs"
-        r" (channel, then place in the kernel)} \\",
-        r"&\phantom{\text{where }} \mathcal{P}_{1}\colon \text{patches, kernel } 3, \text{ stride } 1, "
+        r"&\text{where }\mathopen{} X, Y, Z_{j}, A_{j}\colon \text{rows are channels, columns are pixels of samples} \\",
+        r"&\phantom{\text{where }}\mathopen{} W_{j}\colon \text{rows are outputs, columns are inputs"
+        r" (channel, then place)} \\",
+        r"&\phantom{\text{where }}\mathopen{} \mathcal{P}_{1}\colon \text{patches, kernel } 3, \text{ stride } 1, "
         r"\text{ padding } 1 \\",
-        r"&\phantom{\text{where }} \sigma'(z) := 1 \text{ for } z \ge 0, \quad \tfrac{1}{5} \text{ for } z < 0 \\",
-        r"&\phantom{\text{where }} \operatorname{max}_{2}\colon \text{largest entries of windows } 2, "
+        r"&\phantom{\text{where }}\mathopen{} \sigma'(z) := 1 \text{ for } z \ge 0, \quad \tfrac{1}{5} \text{ for } z < 0 \\",
+        r"&\phantom{\text{where }}\mathopen{} \operatorname{max}_{2}\colon \text{largest entries of windows of size } 2, "
         r"\text{ stride } 2 \\",
-        r"&\phantom{\text{where }} \operatorname{vec}\colon \text{each sample becomes one column} \\",
-        r"&\phantom{\text{where }} \operatorname{softmax}(Z)_{cs} := e^{Z_{cs}} / \textstyle\sum_{c'} e^{Z_{c's}} \\",
-        r"&\phantom{\text{where }} \mathcal{L}^{*}\colon \text{adjoint of a linear map } \mathcal{L} \\",
-        r"&\phantom{\text{where }} \mathcal{S}_{2}[A](B)\colon \text{entries of } B \text{ where } "
+        r"&\phantom{\text{where }}\mathopen{} \operatorname{vec}\colon \text{each sample becomes one column} \\",
+        r"&\phantom{\text{where }}\mathopen{} \operatorname{softmax}(Z)_{cs} := e^{Z_{cs}} / \textstyle\sum_{c'} e^{Z_{c's}} \\",
+        r"&\phantom{\text{where }}\mathopen{} \mathcal{L}^{*}\colon \text{adjoint of a linear map } \mathcal{L} \\",
+        r"&\phantom{\text{where }}\mathopen{} \mathcal{S}_{2}[A](B)\colon \text{entries of } B \text{ where } "
         r"\operatorname{max}_{2}(A) \text{ is attained (one of them at a tie)}",
     ]
 

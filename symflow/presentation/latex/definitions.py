@@ -13,7 +13,7 @@ from fractions import Fraction
 import sympy
 
 from symflow.presentation.latex.applied import Operator
-from symflow.presentation.latex.glossary import where
+from symflow.presentation.latex.glossary import WEIGHTS, where
 from symflow.presentation.latex.text import rational_latex
 from symflow.presentation.latex.windows import VEC, convolution, largest, mean
 from symflow.symbolic.convolutional import Convolution, Convolutional, Part, Pool
@@ -96,7 +96,7 @@ def _convolutional(network: Convolutional) -> list[str]:
     if not network.linear and network.alpha != network.alpha_bar:
         lines.append(_activation(network))
     general = [PATCH] if any(isinstance(part, Convolution) for part in network.parts) else []
-    return lines + where([rf"x \in {_space(network.input)}", *general, *notes])
+    return lines + where([rf"x \in {_space(network.input)}", *general, *notes, WEIGHTS])
 
 
 def _operator(part: Part, extents: tuple[int, ...], j: int) -> Operator | None:

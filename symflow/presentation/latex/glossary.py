@@ -10,12 +10,10 @@ from symflow.symbolic.convolutional import Convolutional
 from symflow.symbolic.network import Network
 from symflow.symbolic.nodes import Gate, Map, Node
 
-SHAPES = (
-    r"X, Y, Z_{j}, A_{j}\colon \text{rows are channels, columns are pixels of samples}",
-    r"W_{j}\colon \text{rows are outputs, columns are inputs (channel, then place in the kernel)}",
-)
+WEIGHTS = r"W_{j}\colon \text{rows are outputs, columns are inputs (channel, then place)}"
+SHAPES = (r"X, Y, Z_{j}, A_{j}\colon \text{rows are channels, columns are pixels of samples}", WEIGHTS)
 SIGMOID = r"\varsigma(z) := 1/(1 + e^{-z})"
-_NAMES = {"softplus": (r"\log", r"e^{\cdot}"), "sigmoid": (r"\varsigma",), "power": ()}
+_NAMES = {"softplus": (r"\log", r"e^{\cdot}"), "sigmoid": (), "power": ()}
 
 
 def notes(nodes: Iterable[Node], network: Network | None) -> list[str]:
@@ -31,7 +29,7 @@ def notes(nodes: Iterable[Node], network: Network | None) -> list[str]:
                 rf"{rational_latex(x.alpha_bar)} \text{{ for }} z < 0"
             )
         elif isinstance(x, Map) and x.function == "sigmoid":
-            found.setdefault(SIGMOID)
+            found.setdefault(SIGMOID + (r" \text{ entry by entry}" if x.axes else ""))
     maps = [x.function for x in nodes if isinstance(x, Map) and x.axes]
     functions = dict.fromkeys(name for f in maps for name in _NAMES.get(f, (rf"\{f}",)))
     if functions:
@@ -42,4 +40,5 @@ def notes(nodes: Iterable[Node], network: Network | None) -> list[str]:
 def where(notes: Sequence[str]) -> list[str]:
     """Notes as lines of an ``align``."""
     margins = [r"\text{where }", *[r"\phantom{\text{where }}"] * (len(notes) - 1)]
-    return [f"&{margin} {note}" for margin, note in zip(margins, notes, strict=False)]
+    # \mathopen{} suppresses the space that TeX puts before an operator name.
+    return [rf"&{margin}\mathopen{{}} {note}" for margin, note in zip(margins, notes, strict=False)]

@@ -64,13 +64,13 @@ def convolution(part: Convolution, j: int) -> Linear:
 def mean(part: Pool, j: int) -> Linear:
     """avg_j."""
     symbol = rf"\operatorname{{avg}}_{{{j}}}"
-    return linear(symbol, rf"{symbol}\colon \text{{means over windows }} {_window(part.size, part.stride)}")
+    return linear(symbol, rf"{symbol}\colon \text{{means over windows of size }} {_window(part.size, part.stride)}")
 
 
 def largest(part: Pool, j: int) -> Operator:
     """max_j."""
     symbol = rf"\operatorname{{max}}_{{{j}}}"
-    note = rf"{symbol}\colon \text{{largest entries of windows }} {_window(part.size, part.stride)}"
+    note = rf"{symbol}\colon \text{{largest entries of windows of size }} {_window(part.size, part.stride)}"
     return Operator(f"{symbol}(", (note,))
 
 
