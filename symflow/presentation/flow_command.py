@@ -115,7 +115,7 @@ class FlowAnswer:
 
     def _reached(self) -> dict[str, Fraction]:
         """The times up to the end, and the end itself where a condition set it."""
-        from symflow.presentation.report import decimal
+        import mpmath
 
         trajectory = self.trajectory
         assert trajectory is not None
@@ -123,7 +123,7 @@ class FlowAnswer:
             return dict(self.times)
         end = _end(trajectory)
         with_end = {key: t for key, t in self.times.items() if t < end}
-        return with_end | {decimal(trajectory.horizon, trajectory.dps): end}
+        return with_end | {mpmath.nstr(trajectory.horizon, trajectory.dps).removesuffix(".0"): end}
 
 
 def run_flow(load: Callable[[], Problem], options: FlowOptions, progress: Progress) -> FlowAnswer:
