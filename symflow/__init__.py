@@ -31,6 +31,12 @@ _EXPORTS = {
     "hessian_vector_product": "symflow.symbolic.derived",
     "directional_derivative": "symflow.symbolic.derived",
     "cite": "symflow.symbolic.citations",
+    "Statement": "symflow.symbolic.statements",
+    "statement": "symflow.symbolic.statements",
+    "statements": "symflow.symbolic.statements",
+    "CurvatureBound": "symflow.symbolic.curvature",
+    "curvature_bounds": "symflow.symbolic.curvature",
+    "applicable": "symflow.symbolic.applicable",
     "evaluate_exact": "symflow.compile.objects",
     "evaluate_mpmath": "symflow.compile.objects",
     "to_jax": "symflow.compile.jax",
@@ -75,11 +81,14 @@ if TYPE_CHECKING:
     from symflow.errors import SymflowError as SymflowError
     from symflow.problem import Problem as Problem
     from symflow.problem import load_problem as load_problem
+    from symflow.symbolic.applicable import applicable as applicable
     from symflow.symbolic.citations import cite as cite
     from symflow.symbolic.convolutional import Convolution as Convolution
     from symflow.symbolic.convolutional import Convolutional as Convolutional
     from symflow.symbolic.convolutional import Dense as Dense
     from symflow.symbolic.convolutional import Pool as Pool
+    from symflow.symbolic.curvature import CurvatureBound as CurvatureBound
+    from symflow.symbolic.curvature import curvature_bounds as curvature_bounds
     from symflow.symbolic.derived import directional_derivative as directional_derivative
     from symflow.symbolic.derived import gradient as gradient
     from symflow.symbolic.derived import gradient_flow as gradient_flow
@@ -93,6 +102,9 @@ if TYPE_CHECKING:
     from symflow.symbolic.network import FullyConnected as FullyConnected
     from symflow.symbolic.objective import Objective as Objective
     from symflow.symbolic.objective import expression_objective as expression_objective
+    from symflow.symbolic.statements import Statement as Statement
+    from symflow.symbolic.statements import statement as statement
+    from symflow.symbolic.statements import statements as statements
     from symflow.symbolic.training import network_objective as network_objective
     from symflow.trajectory.descent import descend as descend
     from symflow.trajectory.float64 import solve_flow_float64 as solve_flow_float64

@@ -210,7 +210,7 @@ class Convolutional:
                 continue
             before = (self._channels(position), *self._axes(position)[1:])
             if isinstance(part, Convolution):
-                window = self._table(position).targets[:-1]
+                window = self.table(position).targets[:-1]
                 result.append((self._channels(position + 1), before[0], *window))
             else:
                 result.append((self._channels(position + 1), *before))
@@ -235,7 +235,8 @@ class Convolutional:
             for part, shape in zip(weighted, self.shapes, strict=True)
         )
 
-    def _table(self, position: int) -> Table:
+    def table(self, position: int) -> Table:
+        """Which entries the windows of a convolution or a pool read."""
         part = self.parts[position]
         assert not isinstance(part, Dense)
         extents = self.shapes_between[position].extents
@@ -251,12 +252,12 @@ class Convolutional:
         a = x
         for position, part in enumerate(self.parts):
             if isinstance(part, Pool):
-                table = self._table(position)
+                table = self.table(position)
                 a = _mean(a, table) if part.kind == "average" else _largest(a, table, position + 1)
                 names[a] = f"A_{{{position + 1}}}"
                 continue
             w = remaining.pop(0)
-            z = _convolve(w, a, self._table(position)) if isinstance(part, Convolution) else _dense(w, a)
+            z = _convolve(w, a, self.table(position)) if isinstance(part, Convolution) else _dense(w, a)
             layers.append(Layer(w, a, z))
             a = activate(z, self.alpha, self.alpha_bar, position + 1, names) if remaining else z
         return Forward(a, tuple(layers), names)

@@ -1,0 +1,114 @@
+r"""Lower bounds on the smallest Hessian eigenvalue of one network: R9, R12 and R13 as programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symflow.errors import ProblemError
+from symflow.symbolic.citations import Citation, cite
+from symflow.symbolic.derived import Derived
+from symflow.symbolic.objective import Objective
+from symflow.symbolic.statements.hypotheses import Hypothesis, Setting, Status, Verdict, overall
+from symflow.symbolic.statements.statement import Claim, Statement
+from symflow.symbolic.statements.suppositions import SMOOTH_REGION
+
+LADDERS = ("R9", "R12", "R13")
+"""The results that bound the curvature at a point."""
+
+
+@dataclass(frozen=True, eq=False)
+class CurvatureBound(Derived):
+    """A lower bound on lambda_min(H(theta)), a scalar program of theta.
+
+    It is what `Derived` is, so `sf.to_jax` and `sf.evaluate_mpmath` take it.
+
+    Attributes:
+        name: of the bound, such as "R9(a)".
+        statement: the general result, with this claim only.
+    """
+
+    name: str = ""
+    statement: Statement | None = None
+
+    @property
+    def claim(self) -> Claim:
+        """The inequality with symbolic depth."""
+        assert self.statement is not None
+        return self.statement.claims[0]
+
+    @property
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        """What the bound supposes."""
+        assert self.statement is not None
+        return (*self.statement.hypotheses, *self.claim.hypotheses)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Which hypotheses hold for the objective, whatever theta is; that theta is on no kink stays unchecked."""
+        return tuple(hypothesis.check(Setting(self.objective)) for hypothesis in self.hypotheses)
+
+    @property
+    def status(self) -> Status:
+        """The weakest of the verdicts: "holds", "declared" (the convexity of the loss) or "unchecked"."""
+        return overall(self.verdicts)
+
+    @property
+    def citation(self) -> Citation:
+        """Where the bound comes from."""
+        assert self.result is not None
+        return cite(self.result)
+
+    def latex(self) -> str:
+        """The bound in the paper's notation, at this depth."""
+        assert self.statement is not None
+        assert self.objective.network is not None
+        return self.statement.latex(self.objective.network.depth)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: lower bound on the smallest Hessian eigenvalue, {self.status}>"
+
+
+def curvature_bounds(objective: Objective) -> dict[str, CurvatureBound]:
+    r"""Every known lower bound on the smallest Hessian eigenvalue of a network's training loss.
+
+    Linear networks: "R9(a)" <= ... <= "R9(e)"; fully connected ones: "R12" <= "R12(c)" <= "R12(e)"; convolutional ones:
+    "R13(kappa)" <= "R13".  With gates they hold where theta is on no kink (there H is that of the smooth piece).
+
+        sf.to_jax(sf.curvature_bounds(objective)["R9(e)"])(theta)  # a number <= lambda_min(H(theta))
+
+    Args:
+        objective: a network's training loss over samples; its data may be symbolic for formulas.
+
+    Returns:
+        The bounds by name, each a scalar program of theta.
+
+    Raises:
+        ProblemError: the objective is no network's training loss over samples, or its loss is not known to be convex.
+
+    Source: Elkabetz & Cohen 2021 (R9(a), R12, R13; their sharper forms are ours).
+    """
+    from symflow.symbolic.statements import statement
+
+    setting = Setting(objective)
+    found: dict[str, CurvatureBound] = {}
+    reasons: list[str] = []
+    for result in LADDERS:
+        general = statement(result)
+        verdicts = [hypothesis.check(setting) for hypothesis in general.hypotheses]
+        structural = [v for h, v in zip(general.hypotheses, verdicts, strict=True) if h is not SMOOTH_REGION]
+        missing = [v.reason for v in structural if v.status in ("fails", "unchecked")]
+        if missing:
+            reasons.append(f"{result}: {missing[0]}")
+            continue
+        instance = general.instantiate(objective)
+        for claim in general.claims:
+            if claim.relation != ">=":
+                continue
+            program = instance.program(claim.label, "right")
+            name = result + claim.label
+            found[name] = CurvatureBound(
+                "curvature bound", objective, program, "scalar", (), result, name, general.only(claim.label)
+            )
+    if not found:
+        raise ProblemError(f"no curvature bound is applicable; {'; '.join(reasons)}")
+    return found
