@@ -1,79 +1,205 @@
 r"""R7: the Hessian quadratic form of a deep linear network (Elkabetz & Cohen 2021).
 
-    H[Delta, Delta] = <A Sigma_xx, A>
-                      + 2 Tr( grad phi^T sum_{j<j'} W_{n:j'+1} Delta_{j'} W_{j'-1:j+1} Delta_j W_{j-1:1} ),
-    A = sum_j W_{n:j+1} Delta_j W_{j-1:1},   grad phi = W_{n:1} Sigma_xx - Lambda_yx   (square loss).
+    H[Delta, Delta] = hess phi[A, A] + 2 Tr( grad phi^T sum_{j<j'} W_{n:j'+1} Delta_{j'} W_{j'-1:j+1} Delta_j W_{j-1:1} )
+    A = sum_j W_{n:j+1} Delta_j W_{j-1:1}
 
-Derivation.  (1) f(theta + t Delta) = phi(M(t)) with M(t) = (W_n + t Delta_n) ... (W_1 + t Delta_1).
-(2) d^2/dt^2 phi(M) = hess phi[M', M'] + <grad phi, M''>.  (3) M'(0) = A; M''(0) is twice the sum over pairs j < j'.
-(4) For the square loss hess phi[A, A] = <A Sigma_xx, A>.
-
-Check: the program that symflow derives by differentiating twice equals the formula in exact rational arithmetic at
-random points, depths 1 to 6 (identity testing: both sides are polynomials; a wrong formula passes one random point
-with probability below degree / number of values < 1/10).  Negative control: the same check refutes the formula without
-the factor 2.
+The end-to-end matrix along theta + t Delta is a polynomial in t with matrix coefficients; its first and second
+coefficients follow by induction on the depth, in noncommuting symbols, and the chain rule does the rest.
 
 Run: python -m derivations.r07_hessian_linear
 """
 
 from __future__ import annotations
 
-import itertools
-import random
+import sys
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import partial
+from math import prod
 
 import numpy as np
+import sympy
 
 import symflow as sf
+from symflow.derivation import Control, Derivation, Draw, IdentityTest, Step, SymbolicZero
+from symflow.derivation.networks import WIDTHS, chain, data, flat, inner, objective
+from symflow.presentation.derivation_text import run
+
+DEPTHS = tuple(WIDTHS)
 
 
-def matrix(rng: random.Random, rows: int, columns: int) -> np.ndarray:
-    """A matrix of small random integers as exact rationals."""
-    return np.array([[Fraction(rng.randint(-60, 60)) for _ in range(columns)] for _ in range(rows)], dtype=object)
+# The curve of end-to-end matrices, in symbols that do not commute ----------------------------------------------------
 
 
-def chain(factors: list[np.ndarray], size: int) -> np.ndarray:
-    """The product of matrices, the identity of the given size when there are none."""
-    product = np.array([[Fraction(int(i == j)) for j in range(size)] for i in range(size)], dtype=object)
-    for factor in factors:
-        product = factor.dot(product)
-    return product
+def symbols(letter: str, depth: int) -> list[sympy.Symbol]:
+    """letter_1, ..., letter_n: matrices of any sizes."""
+    return [sympy.Symbol(f"{letter}{layer}", commutative=False) for layer in range(1, depth + 1)]
 
 
-def stated_form(w: list[np.ndarray], d: list[np.ndarray], x: np.ndarray, y: np.ndarray, factor: int = 2) -> Fraction:
-    """The right-hand side of R7, written out from the statement; `factor` is 2."""
-    n, widths = len(w), [w[0].shape[1], *(m.shape[0] for m in w)]
-    samples = Fraction(1, x.shape[1])
-    sigma, grad_phi = x.dot(x.T) * samples, (chain(w, widths[0]).dot(x) - y).dot(x.T) * samples
-    a = sum(chain(w[j + 1 :], widths[j + 1]).dot(d[j]).dot(chain(w[:j], widths[0])) for j in range(n))
-    total = np.sum(a.dot(sigma) * a)
-    for high in range(n):
-        for low in range(high):
-            left = chain(w[high + 1 :], widths[high + 1]).dot(d[high]).dot(chain(w[low + 1 : high], widths[low + 1]))
-            total += factor * np.sum(grad_phi * left.dot(d[low]).dot(chain(w[:low], widths[0])))
+def word(w: Sequence[sympy.Symbol], top: int, bottom: int) -> sympy.Expr:
+    """W_{top:bottom}."""
+    return prod((w[layer - 1] for layer in range(top, bottom - 1, -1)), start=sympy.Integer(1))
+
+
+def first_order(w: Sequence[sympy.Symbol], d: Sequence[sympy.Symbol]) -> sympy.Expr:
+    """sum_j W_{n:j+1} Delta_j W_{j-1:1}."""
+    n = len(w)
+    return sympy.Add(*(word(w, n, j + 1) * d[j - 1] * word(w, j - 1, 1) for j in range(1, n + 1)))
+
+
+def second_order(w: Sequence[sympy.Symbol], d: Sequence[sympy.Symbol]) -> sympy.Expr:
+    """sum_{j<k} W_{n:k+1} Delta_k W_{k-1:j+1} Delta_j W_{j-1:1}."""
+    n = len(w)
+    pairs = [(j, k) for k in range(1, n + 1) for j in range(1, k)]
+    return sympy.Add(
+        *(word(w, n, k + 1) * d[k - 1] * word(w, k - 1, j + 1) * d[j - 1] * word(w, j - 1, 1) for j, k in pairs)
+    )
+
+
+def expansion() -> Iterator[sympy.Expr]:
+    """Coefficients of t and t^2 in (W_n + t Delta_n) ... (W_1 + t Delta_1), n = 1, ..., 6."""
+    t = sympy.Symbol("t")
+    for depth in DEPTHS:
+        w, d = symbols("W", depth), symbols("Delta", depth)
+        curve = sympy.expand(word([a + t * b for a, b in zip(w, d, strict=True)], depth, 1))
+        yield curve.coeff(t, 1) - first_order(w, d)
+        yield curve.coeff(t, 2) - second_order(w, d)
+
+
+def induction() -> Iterator[sympy.Expr]:
+    """One more layer: P, A, B (coefficients of 1, t, t^2 at depth n) become W P, Delta P + W A, Delta A + W B."""
+    t = sympy.Symbol("t")
+    w, d, p, a, b, rest = sympy.symbols("W Delta P A B R", commutative=False)
+    curve = sympy.expand((w + t * d) * (p + t * a + t**2 * b + t**3 * rest))
+    yield curve.coeff(t, 0) - w * p
+    yield curve.coeff(t, 1) - (d * p + w * a)
+    yield curve.coeff(t, 2) - (d * a + w * b)
+
+
+def splitting() -> Iterator[sympy.Expr]:
+    """The stated sums obey the same recursion: the terms with the new layer, and W times the others."""
+    for depth in DEPTHS[:-1]:
+        w, d = symbols("W", depth + 1), symbols("Delta", depth + 1)
+        below = w[:-1], d[:-1]
+        yield sympy.expand(first_order(w, d) - d[-1] * word(w, depth, 1) - w[-1] * first_order(*below))
+        yield sympy.expand(second_order(w, d) - d[-1] * first_order(*below) - w[-1] * second_order(*below))
+
+
+# The chain rule -----------------------------------------------------------------------------------------------------
+
+
+def chain_rule() -> Iterator[sympy.Expr]:
+    """d^2/dt^2 phi(M(t)) for any phi of a 1 x 2 matrix and any curve M."""
+    t = sympy.Symbol("t")
+    x = sympy.symbols("x1:3")
+    curve = [sympy.Function(f"M{i}")(t) for i in (1, 2)]
+    phi = sympy.Function("phi")
+    at_curve = dict(zip(x, curve, strict=True))
+    slope = [phi(*x).diff(a) for a in x]
+    bent = sum(
+        phi(*x).diff(a, b).subs(at_curve).doit() * at_curve[a].diff(t) * at_curve[b].diff(t) for a in x for b in x
+    )
+    pulled = sum(s.subs(at_curve).doit() * m.diff(t, 2) for s, m in zip(slope, curve, strict=True))
+    yield phi(*curve).diff(t, 2).doit() - bent - pulled
+
+
+def square_loss() -> Iterator[sympy.Expr]:
+    """phi(W) = 1/(2N) ||W X - Y||_F^2, 2 x 2 matrices, N = 2: gradient and second derivative."""
+    t = sympy.Symbol("t")
+    w, a, x, y = (sympy.Matrix(2, 2, sympy.symbols(f"{letter}1:5")) for letter in "waxy")
+    residual = (w + t * a) * x - y
+    phi = (residual.T * residual).trace() / 4
+    sigma, moment = x * x.T / 2, y * x.T / 2
+    yield phi.diff(t).subs(t, 0) - ((w * sigma - moment).T * a).trace()
+    yield phi.diff(t, 2) - ((a * sigma).T * a).trace()
+
+
+# The statement against the differentiator ----------------------------------------------------------------------------
+
+
+def stated_form(
+    w: list[np.ndarray], d: list[np.ndarray], x: np.ndarray, y: np.ndarray, factor: int = 2, swapped: bool = False
+) -> Fraction:
+    """The right-hand side of R7 for the square loss; `factor` is 2, and `swapped` exchanges Delta_j and Delta_j'."""
+    n, inverse = len(w), Fraction(1, x.shape[1])
+    sigma, slope = x.dot(x.T) * inverse, (chain(w, n, 1).dot(x) - y).dot(x.T) * inverse
+    a = sum(chain(w, n, j + 1).dot(d[j - 1]).dot(chain(w, j - 1, 1)) for j in range(1, n + 1))
+    total = inner(a.dot(sigma), a)
+    for k in range(1, n + 1):
+        for j in range(1, k):
+            upper, lower = (d[j - 1], d[k - 1]) if swapped else (d[k - 1], d[j - 1])
+            term = chain(w, n, k + 1).dot(upper).dot(chain(w, k - 1, j + 1)).dot(lower).dot(chain(w, j - 1, 1))
+            total += factor * inner(slope, term)
     return total
 
 
-def check(depth: int, seed: int, factor: int = 2) -> bool:
-    """Whether derived and stated form agree exactly at one random point."""
-    rng = random.Random(seed)
-    widths = [rng.randint(1, 3) for _ in range(depth + 1)]
-    w = [matrix(rng, b, a) for a, b in itertools.pairwise(widths)]
-    d = [matrix(rng, b, a) for a, b in itertools.pairwise(widths)]
-    x, y = matrix(rng, widths[0], 4), matrix(rng, widths[-1], 4)
-    objective = sf.network_objective(sf.FullyConnected(tuple(widths)), x.T, y.T)
-    theta, delta = np.concatenate([m.reshape(-1) for m in w]), np.concatenate([m.reshape(-1) for m in d])
-    return bool(sf.evaluate_exact(sf.hessian_form(objective), theta, delta) == stated_form(w, d, x, y, factor))
+def difference(widths: tuple[int, ...], draw: Draw, factor: int = 2, swapped: bool = False) -> Iterator[Fraction]:
+    """The Hessian form that symflow derives by differentiating twice, minus the statement."""
+    w, d, (x, y) = draw.matrices(widths), draw.matrices(widths), data(draw, widths)
+    derived = sf.evaluate_exact(sf.hessian_form(objective(widths, x, y)), flat(w), flat(d))
+    yield derived - stated_form(w, d, x, y, factor, swapped)
 
 
-def main() -> None:
-    """Runs the checks and the negative control; raises AssertionError where one fails."""
-    for depth in range(1, 7):
-        assert all(check(depth, seed) for seed in range(5)), f"R7 fails at depth {depth}"
-        print(f"R7, depth {depth}: identity tested at 5 random rational points")
-    assert not any(check(depth, seed, factor=1) for depth in (2, 3, 4) for seed in range(5))
-    print("negative control: the form without the factor 2 is refuted")
+def comparison(factor: int = 2, swapped: bool = False) -> IdentityTest:
+    """The statement, or a wrong one, against the differentiator."""
+    return IdentityTest(
+        r"square loss, one network for each depth $n = 1,\dots,6$ with widths from 1 to 3",
+        [(2, 2, 2, 2), (3, 3, 3)] if swapped else list(WIDTHS.values()),
+        lambda widths: 2 * len(widths),
+        partial(difference, factor=factor, swapped=swapped),
+    )
 
+
+DERIVATION = Derivation(
+    result="R7",
+    title="The Hessian quadratic form of a deep linear network",
+    hypotheses=(
+        r"$f(\theta) = \varphi(W_{n:1})$ with $\varphi \in C^2$ and any widths",
+        r"$H[\Delta,\Delta] = \frac{d^2}{dt^2} f(\theta+t\Delta)\big|_{t=0}$, $\Delta = (\Delta_1,\dots,\Delta_n)$",
+    ),
+    steps=(
+        Step(
+            r"M(t) = (W_n + t\Delta_n)\cdots(W_1 + t\Delta_1)",
+            r"W_{n:1} + tA + t^2B + O(t^3), \quad B = \sum_{j<j'} W_{n:j'+1}\Delta_{j'}W_{j'-1:j+1}\Delta_jW_{j-1:1}",
+            r"Choose $t\Delta_j$ in one factor (this is $A = \sum_j W_{n:j+1}\Delta_jW_{j-1:1}$) or in two. By induction: "
+            r"one more layer turns $(W_{n:1}, A, B)$ into $(W_{n+1:1}, \Delta_{n+1}W_{n:1} + W_{n+1}A, "
+            r"\Delta_{n+1}A + W_{n+1}B)$, and the sums split in the same way.",
+            (
+                SymbolicZero(r"matrices of any sizes, the induction step for every $n$", induction),
+                SymbolicZero(r"matrices of any sizes, the splitting of the sums for $n = 1,\dots,5$", splitting),
+                SymbolicZero(r"matrices of any sizes, directly for $n = 1,\dots,6$", expansion),
+            ),
+        ),
+        Step(
+            r"\tfrac{d^2}{dt^2}\varphi(M(t))",
+            r"\nabla^2\varphi[M',M'] + \langle\nabla\varphi, M''\rangle",
+            "Chain rule.",
+            (SymbolicZero(r"every $\varphi$ of two variables and every curve", chain_rule),),
+        ),
+        Step(
+            r"H[\Delta,\Delta]",
+            r"\nabla^2\varphi[A,A] + 2\operatorname{Tr}(\nabla\varphi^\top B)",
+            r"Steps 1 and 2 at $t = 0$: $M'(0) = A$, $M''(0) = 2B$ and $\langle P,Q\rangle = \operatorname{Tr}(P^\top Q)$.",
+            (comparison(),),
+        ),
+        Step(
+            r"\nabla^2\varphi[A,A]",
+            r"\langle A\Sigma_{xx}, A\rangle, \quad \nabla\varphi(W) = W\Sigma_{xx} - \Lambda_{yx}",
+            r"The square loss, $\varphi(W) = \frac1{2N}\|WX-Y\|_F^2$.",
+            (SymbolicZero(r"all $2\times2$ matrices $W$, $A$, $X$, $Y$", square_loss),),
+        ),
+    ),
+    conclusion=r"""\begin{align*}
+  H[\Delta,\Delta] &= \nabla^2\varphi[A,A]
+  + 2\operatorname{Tr}\Bigl(\nabla\varphi^\top \sum_{j<j'} W_{n:j'+1}\,\Delta_{j'}\,W_{j'-1:j+1}\,\Delta_j\,W_{j-1:1}
+  \Bigr), \\
+  A &= \sum_{j=1}^n W_{n:j+1}\,\Delta_j\,W_{j-1:1}.
+\end{align*}""",
+    controls=(
+        Control("the factor 2 before the trace is 1", comparison(factor=1)),
+        Control(r"$\Delta_j$ and $\Delta_{j'}$ exchanged", comparison(swapped=True)),
+    ),
+)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(DERIVATION))

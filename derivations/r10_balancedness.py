@@ -2,41 +2,32 @@ r"""R10: D_j = W_{j+1}^T W_{j+1} - W_j W_j^T is conserved by gradient flow of a 
 
 (Arora, Cohen & Hazan 2018; Du, Hu & Lee 2018; the drift of descent is ours.)
 
-Derivation.  With G_j = df/dW_j = W_{n:j+1}^T grad phi W_{j-1:1}^T one has W_{j+1}^T G_{j+1} = G_j W_j^T, both being
-W_{n:j+1}^T grad phi W_{j:1}^T.  Along the flow
-    d/dt D_j = -(G_{j+1}^T W_{j+1} + W_{j+1}^T G_{j+1}) + (G_j W_j^T + W_j G_j^T) = 0.
-One step of descent adds the terms of second order only:  Delta D_j = eta^2 (G_{j+1}^T G_{j+1} - G_j G_j^T).
-For (leaky) ReLU networks the same holds for the diagonal of D_j.
-
-Checks, all in exact rational arithmetic at random points with symflow's gradient: both identities for linear
-networks, the diagonal for ReLU.  Negative controls: the drift with eta in place of eta^2, and the whole D_j for ReLU,
-are refuted.
-
 Run: python -m derivations.r10_balancedness
 """
 
 from __future__ import annotations
 
-import itertools
-import random
+import sys
+from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
 import symflow as sf
-from derivations.r07_hessian_linear import matrix
+from symflow.derivation import Control, Derivation, Draw, IdentityTest, Step
+from symflow.derivation.networks import WIDTHS, data, flat, objective
+from symflow.presentation.derivation_text import run
+
+DEEP = [widths for depth, widths in WIDTHS.items() if depth >= 2]
 
 
-def gradient_layers(relu: bool, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Random weights of a depth-3 network and the gradient with respect to each, exact."""
-    rng = random.Random(seed)
-    widths = [rng.randint(2, 3) for _ in range(4)]
-    w = [matrix(rng, b, a) for a, b in itertools.pairwise(widths)]
-    x, y = matrix(rng, 6, widths[0]), matrix(rng, 6, widths[-1])
-    network = sf.FullyConnected(tuple(widths), Fraction(1), Fraction(0) if relu else Fraction(1))
-    objective = sf.network_objective(network, x, y)
-    flat = sf.evaluate_exact(sf.gradient(objective), np.concatenate([m.reshape(-1) for m in w]))
-    return w, [flat[where].reshape(shape) for where, shape in objective.slices()]
+def layers(widths: tuple[int, ...], draw: Draw) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Random weights and symflow's gradient with respect to each."""
+    w = draw.matrices(widths)
+    loss = objective(widths, *data(draw, widths))
+    g = sf.evaluate_exact(sf.gradient(loss), flat(w))
+    return w, [g[where].reshape(shape) for where, shape in loss.slices()]
 
 
 def balancedness(w: list[np.ndarray], j: int) -> np.ndarray:
@@ -44,45 +35,53 @@ def balancedness(w: list[np.ndarray], j: int) -> np.ndarray:
     return w[j + 1].T.dot(w[j + 1]) - w[j].dot(w[j].T)
 
 
-def flow_derivative(w: list[np.ndarray], g: list[np.ndarray], j: int) -> np.ndarray:
-    """d/dt D_j along W' = -G."""
-    up = g[j + 1].T.dot(w[j + 1]) + w[j + 1].T.dot(g[j + 1])
-    return g[j].dot(w[j].T) + w[j].dot(g[j].T) - up
+def flow_derivative(widths: tuple[int, ...], draw: Draw, sign: int = -1) -> Iterator[Fraction]:
+    """d/dt D_j along W' = -G; `sign` is that of the second product in D_j."""
+    w, g = layers(widths, draw)
+    for j in range(len(w) - 1):
+        up = g[j + 1].T.dot(w[j + 1]) + w[j + 1].T.dot(g[j + 1])
+        yield from (-up - sign * (g[j].dot(w[j].T) + w[j].dot(g[j].T))).flat
 
 
-def conserved(seed: int, relu: bool, diagonal: bool) -> bool:
-    """Whether the flow conserves D_j (or its diagonal) at a random point."""
-    w, g = gradient_layers(relu, seed)
-    rates = [flow_derivative(w, g, j) for j in range(2)]
-    return all(not np.any(np.diagonal(r) if diagonal else r) for r in rates)
-
-
-def drift_is_stated(seed: int, power: int = 2) -> bool:
-    """Whether one step of descent changes D_j by eta^power (G_{j+1}^T G_{j+1} - G_j G_j^T)."""
-    w, g = gradient_layers(False, seed)
-    eta = Fraction(1, 1000)
+def drift(widths: tuple[int, ...], draw: Draw, power: int = 2) -> Iterator[Fraction]:
+    """What one step of descent adds to D_j, minus eta^power (G_{j+1}^T G_{j+1} - G_j G_j^T)."""
+    (w, g), eta = layers(widths, draw), draw.number()
     after = [a - eta * b for a, b in zip(w, g, strict=True)]
-    return all(
-        np.array_equal(
-            balancedness(after, j) - balancedness(w, j), eta**power * (g[j + 1].T.dot(g[j + 1]) - g[j].dot(g[j].T))
-        )
-        for j in range(2)
-    )
+    for j in range(len(w) - 1):
+        stated = eta**power * (g[j + 1].T.dot(g[j + 1]) - g[j].dot(g[j].T))
+        yield from (balancedness(after, j) - balancedness(w, j) - stated).flat
 
 
-def main() -> None:
-    """Runs the checks and the negative controls; raises AssertionError where one fails."""
-    seeds = range(8)
-    assert all(conserved(s, relu=False, diagonal=False) for s in seeds)
-    print("R10, linear: D_j conserved by the flow (identity tested, exact)")
-    assert all(conserved(s, relu=True, diagonal=True) for s in seeds)
-    print("R10, ReLU: the diagonal of D_j conserved by the flow (identity tested, exact)")
-    assert all(drift_is_stated(s) for s in seeds)
-    print("R10, descent: drift eta^2 (G_{j+1}^T G_{j+1} - G_j G_j^T) (identity tested, exact)")
-    assert not any(drift_is_stated(s, power=1) for s in seeds)
-    assert not all(conserved(s, relu=True, diagonal=False) for s in seeds)
-    print("negative controls: eta for eta^2, and the whole D_j for ReLU, are refuted")
+def tested(residual: partial) -> IdentityTest:
+    """Over linear networks of depth 2 to 6."""
+    scope = r"square loss, one network for each depth $n = 2,\dots,6$"
+    return IdentityTest(scope, DEEP, lambda widths: 4 * len(widths) + 2, residual)
 
+
+DERIVATION = Derivation(
+    result="R10",
+    title="Balancedness is conserved by gradient flow",
+    hypotheses=(r"$f(\theta) = \varphi(W_{n:1})$", r"$G_j = \partial f/\partial W_j$"),
+    steps=(
+        Step(
+            r"\tfrac{d}{dt} D_j",
+            r"-(G_{j+1}^\top W_{j+1} + W_{j+1}^\top G_{j+1}) + (G_j W_j^\top + W_j G_j^\top) = 0",
+            r"$W_{j+1}^\top G_{j+1} = G_j W_j^\top = W_{n:j+1}^\top \nabla\varphi\, W_{j:1}^\top$.",
+            (tested(partial(flow_derivative)),),
+        ),
+        Step(
+            r"D_j\big|_{\theta-\eta g} - D_j\big|_\theta",
+            r"\eta^2 (G_{j+1}^\top G_{j+1} - G_j G_j^\top)",
+            "The terms of first order are those of the flow.",
+            (tested(partial(drift)),),
+        ),
+    ),
+    conclusion=r"\[ \tfrac{d}{dt} D_j = 0, \qquad D_j = W_{j+1}^\top W_{j+1} - W_j W_j^\top. \]",
+    controls=(
+        Control(r"$W_{j+1}^\top W_{j+1} + W_j W_j^\top$ in place of $D_j$", tested(partial(flow_derivative, sign=1))),
+        Control(r"the drift with $\eta$ in place of $\eta^2$", tested(partial(drift, power=1))),
+    ),
+)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(DERIVATION))

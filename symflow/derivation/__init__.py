@@ -1,0 +1,51 @@
+r"""Derivations as records: hypotheses, numbered steps, conclusion, and a check of every step that is really executed.
+
+A file ``derivations/r07_hessian_linear.py`` defines one ``DERIVATION`` and ends in ``run(DERIVATION)``:
+
+    DERIVATION = Derivation(
+        result="R7", title=..., hypotheses=(...), conclusion=r"\[ ... \]",
+        steps=(Step(r"M'(0)", r"\sum_j ...", "product rule", (SymbolicZero("all n", ...),)), ...),
+        controls=(Control("without the factor 2", IdentityTest(...)),),
+    )
+
+A check is of one of four kinds, and the typeset document prints which (`KINDS`, strongest first):
+
+| check | kind | passes when |
+|---|---|---|
+| `SymbolicZero`, `NonnegativeCoefficients` | proved | SymPy rewrites every difference to 0; no coefficient is negative |
+| `IdentityTest` | identity tested | polynomials agree exactly at random points; the error probability is stated |
+| `FiftyDigits` | evaluated to 50 digits | both sides agree to 50 digits at sample points |
+| `Inequality` | by lemma; sampled | a named lemma's hypotheses hold, and an adversarial search finds no violation |
+
+Each check takes a function that makes its two sides; write a small function with a parameter for the constant that the
+negative control changes, and use it in the step and in the control (``partial(sides, factor=1)``).  Matrices of any
+size are noncommutative SymPy symbols; a proof for every depth n is an induction whose step is such an identity.
+"""
+
+from symflow.derivation.digits import FiftyDigits
+from symflow.derivation.identity import Draw, IdentityTest
+from symflow.derivation.lemmas import Lemma
+from symflow.derivation.outcome import KINDS, Check, Kind, Outcome
+from symflow.derivation.record import Control, Derivation, DerivationError, Step, Verified, verify
+from symflow.derivation.search import Inequality
+from symflow.derivation.symbolic import NonnegativeCoefficients, SymbolicZero
+
+__all__ = [
+    "KINDS",
+    "Check",
+    "Control",
+    "Derivation",
+    "DerivationError",
+    "Draw",
+    "FiftyDigits",
+    "IdentityTest",
+    "Inequality",
+    "Kind",
+    "Lemma",
+    "NonnegativeCoefficients",
+    "Outcome",
+    "Step",
+    "SymbolicZero",
+    "Verified",
+    "verify",
+]
