@@ -1,7 +1,7 @@
 r"""R7: the Hessian quadratic form of a deep linear network (Elkabetz & Cohen 2021).
 
-    H[Delta, Delta] = hess phi[A, A] + 2 Tr( grad phi^T sum_{j<j'} W_{n:j'+1} Delta_{j'} W_{j'-1:j+1} Delta_j W_{j-1:1} )
-    A = sum_j W_{n:j+1} Delta_j W_{j-1:1}
+    H[Delta, Delta] = hess phi[A, A] + 2 Tr(grad phi^T B),    A = sum_j W_{n:j+1} Delta_j W_{j-1:1},
+    B = sum_{j<j'} W_{n:j'+1} Delta_{j'} W_{j'-1:j+1} Delta_j W_{j-1:1}
 
 The end-to-end matrix along theta + t Delta is a polynomial in t with matrix coefficients; its first and second
 coefficients follow by induction on the depth, in noncommuting symbols, and the chain rule does the rest.
@@ -161,8 +161,8 @@ DERIVATION = Derivation(
         Step(
             r"M(t) = (W_n + t\Delta_n)\cdots(W_1 + t\Delta_1)",
             r"W_{n:1} + tA + t^2B + O(t^3), \quad B = \sum_{j<j'} W_{n:j'+1}\Delta_{j'}W_{j'-1:j+1}\Delta_jW_{j-1:1}",
-            r"Choose $t\Delta_j$ in one factor (this is $A = \sum_j W_{n:j+1}\Delta_jW_{j-1:1}$) or in two. By induction: "
-            r"one more layer turns $(W_{n:1}, A, B)$ into $(W_{n+1:1}, \Delta_{n+1}W_{n:1} + W_{n+1}A, "
+            r"Choose $t\Delta_j$ in one factor (this is $A = \sum_j W_{n:j+1}\Delta_jW_{j-1:1}$) or in two. By "
+            r"induction: one more layer turns $(W_{n:1}, A, B)$ into $(W_{n+1:1}, \Delta_{n+1}W_{n:1} + W_{n+1}A, "
             r"\Delta_{n+1}A + W_{n+1}B)$, and the sums split in the same way.",
             (
                 SymbolicZero(r"matrices of any sizes, the induction step for every $n$", induction),
@@ -179,7 +179,8 @@ DERIVATION = Derivation(
         Step(
             r"H[\Delta,\Delta]",
             r"\nabla^2\varphi[A,A] + 2\operatorname{Tr}(\nabla\varphi^\top B)",
-            r"Steps 1 and 2 at $t = 0$: $M'(0) = A$, $M''(0) = 2B$ and $\langle P,Q\rangle = \operatorname{Tr}(P^\top Q)$.",
+            r"Steps 1 and 2 at $t = 0$: $M'(0) = A$, $M''(0) = 2B$ and $\langle P,Q\rangle = "
+            r"\operatorname{Tr}(P^\top Q)$.",
             (comparison(),),
         ),
         Step(

@@ -12,7 +12,8 @@ A check is of one of four kinds, and the typeset document prints which (`KINDS`,
 
 | check | kind | passes when |
 |---|---|---|
-| `SymbolicZero`, `NonnegativeCoefficients` | proved | SymPy rewrites every difference to 0; no coefficient is negative |
+| `SymbolicZero` | proved | SymPy rewrites every difference to 0 |
+| `NonnegativeCoefficients` | proved | a polynomial has no negative coefficient |
 | `IdentityTest` | identity tested | polynomials agree exactly at random points; the error probability is stated |
 | `FiftyDigits` | evaluated to 50 digits | both sides agree to 50 digits at sample points |
 | `Inequality` | by lemma; sampled | a named lemma's hypotheses hold, and an adversarial search finds no violation |

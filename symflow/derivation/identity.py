@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import log10
 from typing import Any, ClassVar
 
@@ -40,7 +41,7 @@ class Draw:
 
     def matrices(self, widths: Sequence[int]) -> list[np.ndarray]:
         """Weight matrices W_1, ..., W_n of a network with the widths d_0, ..., d_n."""
-        return [self.array(rows, columns) for columns, rows in zip(widths, widths[1:], strict=False)]
+        return [self.array(rows, columns) for columns, rows in pairwise(widths)]
 
 
 @dataclass(frozen=True)

@@ -42,5 +42,3 @@ GROENWALL = Lemma(
 MEAN_VALUE = Lemma(
     "mean value theorem", r"$F(b)-F(a) = \int_0^1 F'(a+r(b-a))\,(b-a)\,dr$ for $F$ of class $C^1$ on the segment."
 )
-DUALITY = Lemma("trace duality", r"$|\operatorname{Tr}(A^\top B)| \le \|A\|\,\|B\|_*$, $\|\cdot\|_*$ the sum of the "
-                r"singular values; so $|\operatorname{Tr}(A^\top B)| \le \|A\|\,\|B\|_F\sqrt{\operatorname{rank} B}$.")  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from symflow.derivation.lemmas import Lemma
@@ -47,7 +48,7 @@ class Inequality:
                 return Outcome(False, f"a hypothesis fails: {found.detail}")
         worst = -1.0
         for case in self.cases:
-            violation = largest_violation(lambda z, case=case: self.sides(case, z), self.dimension(case))
+            violation = largest_violation(partial(self.sides, case), self.dimension(case))
             if not violation <= TOLERANCE:
                 return Outcome(False, f"violated by {violation:.2g} of its size in the case {case}")
             worst = max(worst, violation)
