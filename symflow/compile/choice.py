@@ -9,6 +9,7 @@ import numpy as np
 
 from symflow.compile.partial import partial_evaluation
 from symflow.symbolic.derived import Derived
+from symflow.symbolic.jacobians import jacobian_hessian
 from symflow.symbolic.nodes import Input
 from symflow.symbolic.program import Program, entries, operation_count
 from symflow.symbolic.stacked import stacked_hessian
@@ -31,7 +32,8 @@ def cost(program: Program) -> int:
 def fastest(derived: Derived, known: Mapping[Input, np.ndarray], dtype: Any) -> tuple[Program, dict[Input, np.ndarray]]:
     """The program to evaluate, of equal ones the cheapest, and the arrays it takes from the data."""
     programs = [derived.program]
-    if derived.kind == "hessian" and (stacked := stacked_hessian(derived.objective)) is not None:
-        programs.append(stacked.program)
+    if derived.kind == "hessian":
+        others = (stacked_hessian(derived.objective), jacobian_hessian(derived.objective))
+        programs += [other.program for other in others if other is not None]
     evaluated = [partial_evaluation(p, known, dtype) for p in programs]
     return min(evaluated, key=lambda pair: cost(pair[0])) if len(evaluated) > 1 else evaluated[0]

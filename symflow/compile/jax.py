@@ -60,10 +60,14 @@ class JaxArithmetic:
         return _take(x, table_index(table), position)
 
     def scatter_add(self, x: Any, table: Table, position: int) -> jax.Array:
+        flat = x.reshape(*x.shape[:position], -1, *x.shape[position + len(table.targets) :])
+        if (start := _neighbours(table_index(table))) is not None:
+            after = int(table.source.size) - start - flat.shape[position]
+            padding = [(start, after, 0) if a == position else (0, 0, 0) for a in range(flat.ndim)]
+            return jax.lax.pad(flat, np.zeros((), x.dtype), padding)
         # Every source position reads the targets that read it: sums of gathers, which run many times faster on a CPU
         # than XLA's scatter.
         index = readers(table)
-        flat = x.reshape(*x.shape[:position], -1, *x.shape[position + len(table.targets) :])
         return jnp.sum(_take(flat, index, position), axis=position + 1)
 
     def log_sum_exp(self, x: Any, position: int) -> jax.Array:
@@ -96,8 +100,16 @@ FUNCTIONS: Mapping[str, Callable[[Any], jax.Array]] = {
 }
 
 
+def _neighbours(index: np.ndarray) -> int | None:
+    """The first of neighbouring positions in their order, or None where the index jumps."""
+    start = int(index.flat[0])
+    return start if start >= 0 and (index.ravel() == np.arange(start, start + index.size)).all() else None
+
+
 def _take(x: Any, index: np.ndarray, axis: int) -> jax.Array:
     """The entries of x at `index` along an axis; -1 reads a zero."""
+    if index.ndim == 1 and (start := _neighbours(index)) is not None:
+        return jax.lax.slice_in_dim(x, start, start + index.size, axis=axis)
     if (index < 0).any():
         padding = [(0, int(a == axis), 0) for a in range(x.ndim)]
         x, index = jax.lax.pad(x, np.zeros((), x.dtype), padding), np.where(index < 0, x.shape[axis], index)

@@ -43,7 +43,7 @@ Factor = tuple[Node, Labels]
 
 
 @dataclass(frozen=True)
-class _Term:
+class Term:
     """coefficient * product of factors, with `own` the labels of the node's axes; other labels are the direction's."""
 
     coefficient: Fraction
@@ -88,24 +88,24 @@ def contract(factors: Sequence[Factor], keep: set[int]) -> tuple[Fraction, list[
         work = [*rest, (node, tuple(out))]
 
 
-class _Directional:
-    """Factored derivatives of nodes along the entries of one parameter."""
+class Directional:
+    """Factored derivatives of nodes along the entries of one parameter, or of any node that others are cut off at."""
 
-    def __init__(self, parameter: Input) -> None:
+    def __init__(self, parameter: Node) -> None:
         self.fresh = count(len(parameter.axes))
         self.free = tuple(range(len(parameter.axes)))
-        self.terms: dict[Node, tuple[_Term, ...]] = {}
+        self.terms: dict[Node, tuple[Term, ...]] = {}
         own = tuple(next(self.fresh) for _ in parameter.axes)
         deltas = tuple((Identity((a, a)), (i, p)) for a, i, p in zip(parameter.axes, own, self.free, strict=True))
-        self.terms[parameter] = (_Term(Fraction(1), deltas, own),)
+        self.terms[parameter] = (Term(Fraction(1), deltas, own),)
 
-    def of(self, x: Node) -> tuple[_Term, ...]:
+    def of(self, x: Node) -> tuple[Term, ...]:
         if x in self.terms:
             return self.terms[x]
         if isinstance(x, (Input, Const, Identity, Gate)):
-            result: tuple[_Term, ...] = ()
+            result: tuple[Term, ...] = ()
         elif isinstance(x, Add):
-            result = self._merge([_Term(c * t.coefficient, t.factors, t.own) for c, a in x.terms for t in self.of(a)])
+            result = self._merge([Term(c * t.coefficient, t.factors, t.own) for c, a in x.terms for t in self.of(a)])
         elif isinstance(x, Einsum):
             result = self._merge([self._product(x, i, t) for i, a in enumerate(x.args) for t in self.of(a)])
         elif isinstance(x, Map):
@@ -125,7 +125,7 @@ class _Directional:
         self.terms[x] = result
         return result
 
-    def _product(self, x: Einsum, position: int, term: _Term) -> _Term:
+    def _product(self, x: Einsum, position: int, term: Term) -> Term:
         """The term of argument `position`, multiplied by the other arguments and contracted."""
         here: dict[int, int] = {}
         factors = list(term.factors)
@@ -148,9 +148,9 @@ class _Directional:
         own = tuple(here[k] for k in x.out)
         keep = set(own) | set(self.free)
         coefficient, contracted = contract(factors, keep)
-        return _Term(term.coefficient * coefficient, tuple(contracted), own)
+        return Term(term.coefficient * coefficient, tuple(contracted), own)
 
-    def _gathered(self, x: Gather, term: _Term) -> _Term:
+    def _gathered(self, x: Gather, term: Term) -> Term:
         """Reading distributes over products: every factor that carries the label is read (padding makes all zero)."""
         label = term.own[x.position]
         fresh = tuple(next(self.fresh) for _ in x.table.targets)
@@ -161,9 +161,9 @@ class _Directional:
                 f, used = gather(f, x.table, at), used[:at] + fresh + used[at + 1 :]
             factors.append((f, used))
         own = term.own[: x.position] + fresh + term.own[x.position + 1 :]
-        return _Term(term.coefficient, tuple(factors), own)
+        return Term(term.coefficient, tuple(factors), own)
 
-    def _scattered(self, x: ScatterAdd, term: _Term) -> _Term:
+    def _scattered(self, x: ScatterAdd, term: Term) -> Term:
         """Sums do not distribute: the factors with the summed labels are multiplied first."""
         end = x.position + len(x.table.targets)
         summed = term.own[x.position : end]
@@ -174,11 +174,11 @@ class _Directional:
         label = next(self.fresh)
         factor, node = split_scale(scatter_add(joined, x.table, 0))
         own = (*term.own[: x.position], label, *term.own[end:])
-        return _Term(term.coefficient * factor, (*others, (node, (label, *rest))), own)
+        return Term(term.coefficient * factor, (*others, (node, (label, *rest))), own)
 
-    def _merge(self, terms: list[_Term]) -> tuple[_Term, ...]:
+    def _merge(self, terms: list[Term]) -> tuple[Term, ...]:
         """Adds up terms of equal factors, after giving them common labels for the node's axes."""
-        merged: dict[tuple[Factor, ...], _Term] = {}
+        merged: dict[tuple[Factor, ...], Term] = {}
         for t in terms:
             if any(is_zero(f) for f, _ in t.factors):
                 continue
@@ -190,11 +190,11 @@ class _Directional:
                 )
             )
             old = merged.get(key)
-            merged[key] = t if old is None else _Term(old.coefficient + t.coefficient, old.factors, old.own)
+            merged[key] = t if old is None else Term(old.coefficient + t.coefficient, old.factors, old.own)
         return tuple(t for t in merged.values() if t.coefficient != 0)
 
 
-def _assemble(terms: tuple[_Term, ...], free: Labels, axes: tuple[Axis, ...]) -> Node:
+def _assemble(terms: tuple[Term, ...], free: Labels, axes: tuple[Axis, ...]) -> Node:
     """The dense array of a factored derivative: axes of the node, then axes of the parameter."""
     if not terms:
         return zero(axes)
@@ -218,7 +218,7 @@ def hessian_blocks(gradient: Mapping[Input, Node], parameters: Sequence[Input]) 
     blocks: dict[tuple[int, int], Node] = {}
     order = topological([gradient[w] for w in parameters])
     for k, w in enumerate(parameters):
-        directional = _Directional(w)
+        directional = Directional(w)
         for x in order:
             directional.of(x)
         for j in range(k + 1):
