@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import sympy
 
+from symflow.symbolic.convolutional import Convolution, Convolutional, Dense, Pool
 from symflow.symbolic.derived import (
     Derived,
     directional_derivative,
@@ -17,8 +19,9 @@ from symflow.symbolic.derived import (
     hessian_vector_product,
     loss,
 )
+from symflow.symbolic.losses import Loss, expression_loss
 from symflow.symbolic.moments import moment_form
-from symflow.symbolic.network import FullyConnected
+from symflow.symbolic.network import FullyConnected, Network
 from symflow.symbolic.objective import Objective, expression_objective
 from symflow.symbolic.training import network_objective
 
@@ -66,3 +69,57 @@ OBJECTIVES = {
     "symbolic samples, relu": network_objective(network((2, 3, 4, 3), 1, 0), None, None),
     **{e: expression_objective(sympy.sympify(e), sympy.symbols("x y")) for e in EXPRESSIONS},
 }
+
+
+# --- All losses and architectures -------------------------------------------------------------------------------------
+
+P, Y = sympy.symbols("p y", real=True)
+LOSSES = {
+    "square": Loss("square"),
+    "logistic": Loss("logistic"),
+    "exponential": Loss("exponential"),
+    "cross-entropy": Loss("cross-entropy"),
+    "expression": expression_loss(sympy.log(1 + (P - Y) ** 2), P, Y),
+}
+
+
+def outputs(loss: str) -> int:
+    return 1 if loss in ("logistic", "exponential") else 3
+
+
+def convolutional(image: tuple[int, ...], *parts: Any, slopes: tuple[Any, Any] = (1, 0)) -> Network:
+    return Convolutional(image, parts, *map(Fraction, slopes))
+
+
+def patches(channels: int, kernel: tuple[int, ...], stride: int = 1, padding: int = 0) -> Convolution:
+    ones = (1,) * len(kernel)
+    return Convolution(channels, kernel, tuple(stride * i for i in ones), tuple(padding * i for i in ones))
+
+
+ARCHITECTURES: dict[str, Callable[[int], Network]] = {
+    "linear 3": lambda d: FullyConnected((2, 3, 4, d)),
+    "relu 3": lambda d: FullyConnected((2, 3, 4, d), Fraction(1), Fraction(0)),
+    "1-D, max": lambda d: convolutional(
+        (2, 6), patches(3, (3,), padding=1), Pool("max", (2,), (2,)), Dense(d), slopes=(1, Fraction(1, 5))
+    ),
+    "2-D, average": lambda d: convolutional(
+        (1, 5, 4),
+        Convolution(2, (3, 2), (2, 1), (1, 0)),
+        Pool("average", (2, 2), (1, 1)),
+        patches(2, (2, 2)),
+        Dense(d),
+    ),
+    "2-D, max": lambda d: convolutional((1, 4, 3), patches(2, (2, 2)), Pool("max", (3, 1), (3, 1)), Dense(2), Dense(d)),
+    "1-D, linear, average, max": lambda d: convolutional(
+        (2, 7),
+        patches(2, (2,)),
+        Pool("average", (2,), (2,)),
+        Pool("max", (3,), (3,)),
+        Dense(d),
+        slopes=(Fraction(3, 2), Fraction(3, 2)),
+    ),
+}
+
+
+def symbolic(architecture: str, loss: str) -> Objective:
+    return network_objective(ARCHITECTURES[architecture](outputs(loss)), None, None, LOSSES[loss])

@@ -163,6 +163,7 @@ class Reader:
         self.values = {k: v[:, None] if v.ndim == 1 else v for k, v in values.items()}
         self.images, self.channels = images, channels
         self.windows: dict[str, Windows] = {}
+        self.in_norm = False
         self.weights, self.slopes, self.samples, self.shapes = weights, slopes, samples, dict(shapes)
 
     def read(self, latex: str) -> dict[str, np.ndarray]:
@@ -292,7 +293,11 @@ class Reader:
     def ends(self) -> bool:
         self.skip()
         rest = self.text[self.at :]
-        return not rest or rest.startswith(("+", "-", ")", "]", ",", "}", r"\rangle", r"\|_F"))
+        return (
+            not rest
+            or rest.startswith(("+", "-", ")", "]", ",", "}", "&", r"\\", r"\end", r"\}", r"\rangle"))
+            or (self.in_norm and rest.startswith(r"\|"))
+        )
 
     def term(self) -> Any:
         value = self.product()
@@ -419,9 +424,31 @@ class Reader:
             assert np.shape(a) == np.shape(b)
             return float(np.sum(a * b))
         if self.take(r"\|"):
+            self.in_norm, outside = True, self.in_norm
             a = self.sum()
-            self.need(r"\|_F^2")
-            return float(np.sum(a * a))
+            self.in_norm = outside
+            self.need(r"\|")
+            if self.take("_F^2"):
+                return float(np.sum(a * a))
+            return float(np.linalg.norm(a)) if self.take("_F") else float(np.linalg.norm(a, 2))
+        if self.take(r"\lambda_{\max}("):
+            return float(np.linalg.eigvalsh(self.closing())[-1])
+        if self.take(r"\max\{"):
+            found = [self.sum()]
+            while self.take(","):
+                found.append(self.sum())
+            self.need(r"\}")
+            return max(found)
+        if self.take(r"\begin{pmatrix}"):
+            rows = [[]]
+            while True:
+                rows[-1].append(self.sum())
+                if self.take(r"\end{pmatrix}"):
+                    return np.array(rows, dtype=float)
+                if self.take(r"\\"):
+                    rows.append([])
+                else:
+                    self.need("&")
         if found := self.match(r"\\delta_\{([a-z])([a-z])\}"):
             size = self.sizes.get(found[1]) or self.sizes.get(found[2])
             if size is None:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import sympy
-from plain_objectives import EXPRESSIONS, OBJECTIVES, everything, network
+from plain_objectives import ARCHITECTURES, EXPRESSIONS, LOSSES, OBJECTIVES, everything, network, symbolic
 
 from symflow.errors import ProblemError
 from symflow.presentation.formulas import formulas_document
-from symflow.presentation.latex import derived_latex
+from symflow.presentation.latex import derived_latex, formulas
 from symflow.presentation.latex.plain import escape
+from symflow.symbolic.derived import directional_derivative
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.training import network_objective
 
@@ -31,15 +32,15 @@ HOSTILE = (
 )
 
 
-def symbolic(depth: int, relu: bool) -> Objective:
+def symbolic_widths(depth: int, relu: bool) -> Objective:
     widths = sympy.symbols(f"d_0:{depth + 1}", integer=True, positive=True)
     return network_objective(network(widths, 1, 0 if relu else 1), None, None)
 
 
 DOCUMENTS = {
     **{f"linear {n}": OBJECTIVES[f"linear moments {n}"] for n in range(1, 7)},
-    **{f"linear {n}, symbolic": symbolic(n, False) for n in range(1, 7)},
-    **{f"relu {n}, symbolic": symbolic(n, True) for n in (2, 3, 4)},
+    **{f"linear {n}, symbolic": symbolic_widths(n, False) for n in range(1, 7)},
+    **{f"relu {n}, symbolic": symbolic_widths(n, True) for n in (2, 3, 4)},
     "relu 3": OBJECTIVES["relu 3"],
     "leaky 4": OBJECTIVES["leaky 4"],
     **{f"expression {n}": OBJECTIVES[e] for n, e in enumerate(EXPRESSIONS)},
@@ -81,6 +82,25 @@ def test_every_formula_fits_in_inline_and_display_mathematics(tmp_path: Path) ->
     inline = [f"{d._repr_latex_()}\n\n\\clearpage" for d in formulas]
     log, _ = typeset(tmp_path, start + "\n".join(displays + inline) + "\n\\end{document}\n")
     assert too_wide(log) == []
+
+
+@needs_latex
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_all_losses_are_typeset(architecture: str, tmp_path: Path) -> None:
+    objectives = {name: symbolic(architecture, name) for name in LOSSES}
+    documents = {name: formulas_document(o, name, SETTINGS, BOUNDS) for name, o in objectives.items()}
+    shown = [*everything(objectives["cross-entropy"])]
+    shown += [directional_derivative(objectives["logistic"], k) for k in (0, 4)]
+    displays = ["\\begin{align*}\n" + " \\\\\n".join(formulas(d).lines) + "\n\\end{align*}" for d in shown]
+    bodies = [d[d.index("\\section{The network}") : d.index("\\begin{thebibliography}")] for d in documents.values()]
+    start = documents["square"][: documents["square"].index("\\section{The network}")]
+    source = start + "\\clearpage\n".join(bodies + displays) + "\n\\end{document}\n"
+    log, _ = typeset(tmp_path, source)
+    assert too_wide(log) == []
+    for needed in (r"\operatorname{lse}", r"\operatorname{softmax}", r"\varsigma", r"\log(1 + e^{-Y"):
+        assert needed in source
+    for part, needed in (("max", r"\mathcal{S}_{"), ("average", r"\operatorname{avg}_{"), ("-D", r"\mathcal{P}_{")):
+        assert (needed in "".join(displays)) == (part in architecture)
 
 
 @needs_latex

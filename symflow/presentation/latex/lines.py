@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from symflow.presentation.latex.applied import Function
+from symflow.presentation.latex.applied import Applied, Function
 from symflow.presentation.latex.block_maps import with_block_maps
 from symflow.presentation.latex.expansion import Expansion
 from symflow.presentation.latex.forms import Form
 from symflow.presentation.latex.glossary import notes, where
 from symflow.presentation.latex.names import Naming, is_operation, left_side, naming
 from symflow.presentation.latex.printer import Printer
-from symflow.presentation.latex.readable import readable
+from symflow.presentation.latex.readable import ROW, readable
 from symflow.presentation.latex.text import LINE, Term, broken, printed_width
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.nodes import Input, Node, split_scale
@@ -21,6 +21,8 @@ from symflow.symbolic.program import Program
 
 INLINE = 40.0
 """A bracket wider than this gets a line of its own."""
+ROOM = 60.0
+"""The entries of one row of a matrix share this width."""
 SMALL = 9.5
 """A shared single term up to this width is repeated instead of being named."""
 
@@ -113,7 +115,7 @@ def _choose(program: Program, names: Naming) -> Expansion:
         uses = _uses(program, expand)
         dropped = {x for x in shared if uses[x] < 2 or _is_small(x, printer)}
         brackets = _brackets(program, expand, [x for x in uses if x in cut])
-        added = next((x for x in brackets if _can_be_named(x) and _is_wide(x, printer)), None)
+        added = next((x for x, room in brackets if _can_be_named(x) and _is_wide(x, room, printer)), None)
         if not dropped and added is None:
             return expand
         shared -= dropped
@@ -122,7 +124,8 @@ def _choose(program: Program, names: Naming) -> Expansion:
 
 
 def _can_be_named(x: Node) -> bool:
-    return is_operation(x) and len(x.axes) <= 2
+    """Whether a node may have a line: an operation whose result is a matrix, or one for each sample."""
+    return is_operation(x) and (len(x.axes) <= 2 or (len(x.axes) == 3 and x.axes[0].name == "sample"))
 
 
 def _is_small(x: Node, printer: Printer) -> bool:
@@ -136,19 +139,19 @@ def _is_small(x: Node, printer: Printer) -> bool:
     return terms is not None and all(printed_width(t.body) <= SMALL for t in terms)
 
 
-def _is_wide(x: Node, printer: Printer) -> bool:
-    """Whether a node is too wide for a bracket, or has no matrix notation."""
+def _is_wide(x: Node, room: float, printer: Printer) -> bool:
+    """Whether a node is too wide for where it stands, or has no matrix notation."""
     form = printer.expand.definition(x)
     if x.axes and printer.matrix_terms(form) is None:
         return True
-    return printed_width(printer.text(form)) > INLINE
+    return printed_width(printer.text(form)) > room
 
 
-def _brackets(program: Program, expand: Expansion, lines: list[Node]) -> Iterator[Node]:
-    """The nodes that are printed inside brackets, inner ones first."""
+def _brackets(program: Program, expand: Expansion, lines: list[Node]) -> Iterator[tuple[Node, float]]:
+    """The nodes that are printed inside brackets and how wide they may be, inner ones first."""
     seen: set[Node] = set()
 
-    def below(x: Node) -> Iterator[Node]:
+    def below(x: Node) -> Iterator[tuple[Node, float]]:
         if x in seen or isinstance(x, Input):
             return
         seen.add(x)
@@ -156,9 +159,9 @@ def _brackets(program: Program, expand: Expansion, lines: list[Node]) -> Iterato
             inner = split_scale(argument)[1]
             if inner.arguments and inner not in expand.cut:
                 yield from inside(expand.definition(inner))
-                yield inner
+                yield inner, ROOM / len(x.arguments) if isinstance(x, Applied) and x.operator is ROW else INLINE
 
-    def inside(form: Form) -> Iterator[Node]:
+    def inside(form: Form) -> Iterator[tuple[Node, float]]:
         for contraction in form:
             for x, _ in contraction.factors:
                 if x not in expand.cut:

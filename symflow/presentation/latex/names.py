@@ -107,7 +107,8 @@ def _given_names(
 def program_names(derived: Derived) -> dict[Node, str]:
     r"""Names from the program; of a network also Z_n, what the loss is computed from, and the adjoints \bar Z_j."""
     objective = derived.objective
-    names = {x: n for x, n in derived.program.names.items() if not re.match(r"\\bar\{|.*\'$", n)}
+    found = {**objective.program.names, **derived.program.names}
+    names = {x: n for x, n in found.items() if not re.match(r"\\bar\{|.*\'$", n)}
     last = _prediction(objective)
     if last is not None and "R" not in names.values():
         names.setdefault(last, rf"Z_{{{_layers(objective)}}}")

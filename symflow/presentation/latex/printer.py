@@ -146,6 +146,8 @@ class Printer:
         if isinstance(x, Gate):
             return rf"\sigma'({inner})"
         if x.function == "power":
+            if x.exponent == Fraction(1, 2) and re.fullmatch(r"\\\|[^|]*\\\|_F\^2", inner):
+                return inner.removesuffix("^2")
             simple = re.fullmatch(r"(\\?[A-Za-z]+|\\[a-z]+\{[A-Za-z]\})(_\{[^{}]*\})?", inner)
             elementwise = r"\odot " if x.axes else ""
             return f"{inner if simple else f'({inner})'}^{{{elementwise}{x.exponent}}}"

@@ -8,7 +8,7 @@ of `windows`.  All else is rebuilt as it is, so the steps after this one know ma
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 from typing import TypeAlias
@@ -23,6 +23,7 @@ from symflow.symbolic.nodes import (
     Const,
     Einsum,
     Gather,
+    Identity,
     Input,
     LargestEigenvalue,
     LogSumExp,
@@ -48,8 +49,10 @@ SOFTMAX = Operator(
 )
 NORM = Operator(r"\|", (), r"\|")
 EIGENVALUE = Operator(r"\lambda_{\max}(")
+BY_SAMPLE = (r"\|\cdot\|, \lambda_{\max}\colon \text{sample by sample}",)
 MAXIMUM = Operator(r"\max\{", (), r"\}")
 COLUMN = Operator(r"\begin{pmatrix} ", (), r" \end{pmatrix}", r" \\ ")
+COLUMN_BY_SAMPLE = replace(COLUMN, notes=(r"\begin{pmatrix}\,\end{pmatrix}\colon \text{one matrix for each sample}",))
 ROW = Operator("", (), "", " & ")
 
 Rule: TypeAlias = tuple[tuple[Node, ...], Callable[[Sequence[Node]], Node]]
@@ -89,9 +92,14 @@ class Rules:
             return self._columns(LSE, x, x.axes)
         if isinstance(x, (Gather, ScatterAdd)):
             return self._windows(x)
-        if isinstance(x, (Maximum, SpectralNorm, LargestEigenvalue)):
-            operator = MAXIMUM if isinstance(x, Maximum) else NORM if isinstance(x, SpectralNorm) else EIGENVALUE
-            return x.arguments, lambda new: Applied(operator, tuple(new), axes)
+        if isinstance(x, Maximum):
+            return x.arguments, lambda new: Applied(MAXIMUM, tuple(new), axes)
+        if isinstance(x, SpectralNorm) and isinstance(x.x, Identity):
+            return (), lambda new: Const(Fraction(1), ())
+        if isinstance(x, (SpectralNorm, LargestEigenvalue)):
+            operator = NORM if isinstance(x, SpectralNorm) else EIGENVALUE
+            named = replace(operator, notes=BY_SAMPLE) if axes else operator
+            return x.arguments, lambda new: Applied(named, tuple(new), axes)
         if isinstance(x, Stack):
             return _stack(x)
         if isinstance(x, Einsum) and self.fuse:
@@ -159,19 +167,17 @@ def _image(image: Image, axes: tuple[Axis, ...]) -> Rule:
 
 
 def _stack(x: Stack) -> Rule:
-    """A column of scalars, or a matrix of them."""
-    if all(isinstance(a, Stack) and len(a.axes) == 1 for a in x.args):
+    """A column of numbers, or a matrix of them; or one for each sample, where the entries are vectors over samples."""
+    if all(isinstance(a, Stack) for a in x.args):
         width = len(x.args)
-        entries = [a.arguments[i] for i in range(len(x.args[0].arguments)) for a in x.args]
+        entries = tuple(a.arguments[i] for i in range(len(x.args[0].arguments)) for a in x.args)
 
         def matrix(new: Sequence[Node]) -> Node:
-            rows = [Applied(ROW, tuple(new[at : at + width]), ()) for at in range(0, len(new), width)]
-            return Applied(COLUMN, tuple(rows), x.axes)
+            rows = [Applied(ROW, tuple(new[at : at + width]), x.axes[:-2]) for at in range(0, len(new), width)]
+            return Applied(COLUMN if len(x.axes) == 2 else COLUMN_BY_SAMPLE, tuple(rows), x.axes)
 
-        return tuple(entries), matrix
-    if x.args[0].axes:
-        raise TypeError("the LaTeX printer knows stacks of scalars, and of such stacks, only")
-    return x.args, lambda new: Applied(COLUMN, tuple(new), x.axes)
+        return entries, matrix
+    return x.args, lambda new: Applied(COLUMN if len(x.axes) == 1 else COLUMN_BY_SAMPLE, tuple(new), x.axes)
 
 
 def _window_size(table: Table) -> int:

@@ -65,6 +65,7 @@ _WIDTHS = {
     "\\sum": 2.6, "\\sigma": 1.2, "\\operatorname": 0.4, "\\langle": 0.8, "\\rangle": 0.8, "\\top": 1.5, "\\bar": 0.0,
     "\\dot": 0.0, "\\ddot": 0.0, "\\dddot": 0.0, "\\quad": 2.0, "\\qquad": 4.0, "\\exp": 3.4, "\\log": 3.0,
     "\\sin": 2.6, "\\cos": 3.0, "\\mathbf": 0.1, "\\cdot": 1.5, "\\,": 0.4, "\\|": 1.0, "\\partial": 1.2,
+    "\\mathopen": 0.0, "\\lambda": 1.2,
     "}": 0.0, "&": 0.0, **dict.fromkeys("+-=", 2.5), **dict.fromkeys("()[],", 0.8), "W": 2.2, "M": 2.0, "N": 1.8,
 }  # fmt: skip
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\S")
