@@ -150,25 +150,52 @@ def sliding_field(objective: Objective, ties: tuple[TiedGate, ...]) -> VectorFie
         pushed = [(-1, _times(q, n[position])) for q, n in zip(p, normals, strict=True)]
         outputs[w.name] = add([(-1, c[position]), *pushed])
     for i, tie in enumerate(ties):
-        inverse = power(gram[i][i], -1)
-        sides: dict[bool, list[tuple[int, Node]]] = {True: [], False: []}
-        for member, sign in zip(tie.members, tie.signs, strict=True):
-            arriving = [(1, adjoints.coefficient(adjoints.loss, member))]
-            for q, other in zip(p, ties, strict=True):
-                brought = adjoints.coefficient(adjoints.normal[other.first], member)
-                if is_zero(brought):
-                    continue
-                if len(other.members) > 1:
-                    raise NotImplementedError("a tie of several gates downstream of another sliding gate")
-                arriving.append((1, hadamard(q, brought)))
-            share = hadamard(_product(adjoints.normals(member), normals[i]), inverse)
-            weight = hadamard(share, add(arriving))
-            gate = objective.gates[member[0]]
-            for on in (True, False):
-                value = gate.alpha if on == (sign > 0) else gate.alpha_bar
-                sides[on].append((1, scale(value, weight)))
-        outputs[f"above_off_{i}"] = add([(1, p[i]), (-1, add(sides[False]))])
-        outputs[f"below_on_{i}"] = add([(1, add(sides[True])), (-1, p[i])])
+        off, on = _ends(adjoints, tie, list(zip(p, ties, strict=True)))
+        outputs[f"above_off_{i}"] = add([(1, p[i]), (-1, off)])
+        outputs[f"below_on_{i}"] = add([(1, on), (-1, p[i])])
+    extended = _extended(objective, adjoints)
+    return VectorField(Program(extended.program.inputs, outputs), objective.parameters, extended)
+
+
+def _ends(adjoints: _Adjoints, tie: TiedGate, sliding: Sequence[tuple[Node, TiedGate]]) -> tuple[Node, Node]:
+    """p_off and p_on: the values of p at which all gates of a tie would stand on one side of their surface.
+
+    Raises:
+        NotImplementedError: a tie of several gates has another sliding gate upstream of it.
+    """
+    first = adjoints.normals(tie.first)
+    inverse = power(_product(first, first), -1)
+    sides: dict[bool, list[tuple[int, Node]]] = {True: [], False: []}
+    for member, sign in zip(tie.members, tie.signs, strict=True):
+        arriving = [(1, adjoints.coefficient(adjoints.loss, member))]
+        for q, other in sliding:
+            brought = adjoints.coefficient(adjoints.normal[other.first], member)
+            if is_zero(brought):
+                continue
+            if len(other.members) > 1:
+                raise NotImplementedError("a tie of several gates downstream of another sliding gate")
+            arriving.append((1, hadamard(q, brought)))
+        share = hadamard(_product(adjoints.normals(member), first), inverse)
+        weight = hadamard(share, add(arriving))
+        gate = adjoints.objective.gates[member[0]]
+        for on in (True, False):
+            value = gate.alpha if on == (sign > 0) else gate.alpha_bar
+            sides[on].append((1, scale(value, weight)))
+    return add(sides[False]), add(sides[True])
+
+
+@lru_cache(maxsize=16)
+def surface_field(objective: Objective, ties: tuple[TiedGate, ...]) -> VectorField:
+    """Gradient flow with all ties cut, -c; monitors: for each tie its normal n_a (P entries), then p_off and p_on.
+
+    For gates of one layer, whose p_off and p_on do not depend on each other.
+    """
+    adjoints = _Adjoints(objective, tuple(a for tie in ties for a in tie.members))
+    outputs = {w.name: scale(-1, c) for w, c in zip(objective.parameters, adjoints.gradient(), strict=True)}
+    for i, tie in enumerate(ties):
+        for w, normal in zip(objective.parameters, adjoints.normals(tie.first), strict=True):
+            outputs[f"n_{i}_{w.name}"] = normal
+        outputs[f"off_{i}"], outputs[f"on_{i}"] = _ends(adjoints, tie, ())
     extended = _extended(objective, adjoints)
     return VectorField(Program(extended.program.inputs, outputs), objective.parameters, extended)
 

@@ -361,14 +361,14 @@ def _changes(
     with workdps(digits):
         standing = sliding_values(objective, after, point) if after.ties else {}
     events: list[Event] = []
-    held, holds = set(before.sliding), set(after.sliding)
+    held, holds = before.on_kink, after.on_kink
     for gate, node in enumerate(objective.gates):
         for entry in range(before.gates[node].size):
             a = (gate, entry)
             was, now = value_of(objective, before.gates, a), value_of(objective, after.gates, a)
             alive, lives = before.pre_activation(a) is not None, after.pre_activation(a) is not None
             old: Any = None if a in held or not alive else was
-            new: Any = standing[a] if a in holds else (now if lives else None)
+            new: Any = standing.get(a, now) if a in holds else (now if lives else None)
             if a in holds and a in held:
                 continue
             if a in holds:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from symflow.symbolic.nodes import Gate
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import Program
 from symflow.symbolic.sliding import TiedGate, gram_field, sliding_field
+from symflow.trajectory.crowds import Side, propose
 
 MAX_SIMULTANEOUS = 4
 """Most independent gates at their kink at once whose 3^m combinations are tried."""
@@ -41,7 +42,6 @@ REST = 64
 Gates = Mapping[Gate, np.ndarray]
 Position = tuple[int, int]
 """A gate: index of the gate node in the objective, flat entry (unit, sample) in it."""
-Side = Literal["on", "off", "slide"]
 
 
 @dataclass(frozen=True, order=True)
@@ -75,6 +75,7 @@ class Region:
         recurrence: the compiled field.
         parked: gates whose pre-activation has come to rest at zero: nothing moves it while the region lasts, so that
             its gate does not matter.
+        implied: those of them that rest because gates with dependent normals slide (a unit with zero weights).
         resting: for gates that start on their kink, how many leading coefficients of the pre-activation vanish.
         resting_monitors: the same for the monitors of sliding gates.
     """
@@ -83,6 +84,7 @@ class Region:
     ties: tuple[TiedGate, ...]
     recurrence: Recurrence
     parked: frozenset[Position] = frozenset()
+    implied: frozenset[Position] = frozenset()
     resting: Mapping[Position, int] = field(default_factory=dict)
     resting_monitors: Mapping[int, int] = field(default_factory=dict)
 
@@ -90,6 +92,11 @@ class Region:
     def sliding(self) -> tuple[Position, ...]:
         """All gates that slide."""
         return tuple(a for tie in self.ties for a in tie.members)
+
+    @property
+    def on_kink(self) -> frozenset[Position]:
+        """The gates that are held on their kink, sliding or implied."""
+        return self.implied.union(self.sliding)
 
     @property
     def at_zero(self) -> frozenset[Position]:
@@ -201,13 +208,13 @@ def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Po
     ties = _ties(objective, cut, independent, point)
     if isinstance(ties, Undecided):
         return ties
-    if len(ties) > MAX_SIMULTANEOUS:
-        return Undecided("coincident", independent[0], f"{len(ties)} independent gates reach their kink at once")
     alive = compile_recurrence(base, with_values(objective, cut, dict.fromkeys(zeros, Fraction(1))), point.arithmetic)
     dependent = [a for a, _ in live_entries(alive) if recurrence.switching[a[0]][a[1]] is None]
     crowded = _crowded(objective, dependent, ties)
     if crowded is not None:
         return Undecided("coincident", crowded, "several gates and a deeper one that lives by them meet at their kinks")
+    if len(ties) > MAX_SIMULTANEOUS:
+        return _settle_crowd(base, cut, ties, dependent, point)
     choices: tuple[Side, ...] = ("on", "off", "slide") if base.slides else ("on", "off")
     consistent: list[Region] = []
     for sides in product(choices, repeat=len(ties)):
@@ -234,6 +241,21 @@ def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Po
     if not base.slides:
         return Undecided("sliding", independent[0], "the flow slides along the kink")
     return Undecided("coincident", independent[0], f"no continuation of {len(zeros)} gates at their kink is consistent")
+
+
+def _settle_crowd(
+    base: VectorField, cut: Gates, ties: Sequence[TiedGate], dependent: Sequence[Position], point: Point
+) -> Region | Undecided:
+    """More gates than combinations can be tried of: the one that the box problem proposes, if it is consistent."""
+    first = ties[0].first
+    proposal = propose(base.objective, cut, ties, point) if base.slides else None
+    if proposal is None:
+        return Undecided("coincident", first, f"{len(ties)} independent gates reach their kink at once")
+    implied = frozenset(a for tie in proposal.implied for a in tie.members)
+    outcome = _try(base, cut, ties, proposal.sides, dependent, point, implied)
+    if outcome is None or (isinstance(outcome, Region) and not implied <= outcome.parked):
+        return Undecided("coincident", first, f"no continuation of {len(ties)} gates at their kink could be verified")
+    return outcome
 
 
 def _crowded(objective: Objective, dependent: Sequence[Position], ties: Sequence[TiedGate]) -> Position | None:
@@ -292,8 +314,13 @@ def _try(
     sides: Sequence[Side],
     dependent: Sequence[Position],
     point: Point,
+    implied: frozenset[Position] = frozenset(),
 ) -> Region | Undecided | None:
-    """The region for one assumption about every tie; None if it contradicts itself."""
+    """The region for one assumption about every tie; None if it contradicts itself.
+
+    Gates that are `implied` by sliding ones need to rest on their kink to the noise only: their normals depend on
+    those of the sliding gates, whose Gram system rounds.
+    """
     objective = base.objective
     slides = tuple(tie for tie, side in zip(ties, sides, strict=True) if side == "slide")
     held = {a for tie in slides for a in tie.members}
@@ -324,7 +351,7 @@ def _try(
                 if a in held or not (a in assumed or a in dependent or point.is_zero(z)):
                     continue
                 leading = point.leading(z, 1)
-                if leading is None and max(map(abs, z[1:])) <= REST:
+                if leading is None and (a in implied or max(map(abs, z[1:])) <= REST):
                     parked.add(a)
                     continue
                 if leading is None:
@@ -351,7 +378,7 @@ def _try(
         if leading is None or (leading < len(series) and series[leading] < 0):
             return None
         resting_monitors[i] = leading
-    return Region(gates, slides, recurrence, frozenset(parked), resting, resting_monitors)
+    return Region(gates, slides, recurrence, frozenset(parked), implied & parked, resting, resting_monitors)
 
 
 def _dependents(
