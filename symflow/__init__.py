@@ -54,6 +54,12 @@ _EXPORTS = {
     "log_times": "symflow.trajectory.times",
     "check_flow": "symflow.analysis.checks",
     "extreme_eigenvalues": "symflow.analysis.eigenvalues",
+    "balanced_start": "symflow.analysis.convergence.start",
+    "minimum_loss": "symflow.analysis.convergence.start",
+    "convergence_time": "symflow.analysis.convergence.time",
+    "convergence_probability": "symflow.analysis.convergence.probability",
+    "convergence_quantile": "symflow.analysis.convergence.probability",
+    "descent_guarantee": "symflow.analysis.convergence.guarantee",
     "descend": "symflow.trajectory.descent",
     "deviation": "symflow.analysis.deviation",
     "SymflowError": "symflow.errors",
@@ -67,6 +73,12 @@ _EXPORTS = {
 
 if TYPE_CHECKING:
     from symflow.analysis.checks import check_flow as check_flow
+    from symflow.analysis.convergence.guarantee import descent_guarantee as descent_guarantee
+    from symflow.analysis.convergence.probability import convergence_probability as convergence_probability
+    from symflow.analysis.convergence.probability import convergence_quantile as convergence_quantile
+    from symflow.analysis.convergence.start import balanced_start as balanced_start
+    from symflow.analysis.convergence.start import minimum_loss as minimum_loss
+    from symflow.analysis.convergence.time import convergence_time as convergence_time
     from symflow.analysis.deviation import deviation as deviation
     from symflow.analysis.eigenvalues import extreme_eigenvalues as extreme_eigenvalues
     from symflow.compile.jax import to_jax as to_jax

@@ -1,0 +1,172 @@
+"""Where a balanced linear network with one output starts, given in numbers or read off a problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from symflow.errors import ProblemError, brief, brief_float
+from symflow.problem import Problem
+from symflow.problem.numbers import rational
+from symflow.symbolic.losses import SQUARE
+from symflow.symbolic.moments import exact_product
+from symflow.symbolic.network import FullyConnected
+from symflow.trajectory.flow import MAX_DPS
+
+MAX_DEPTH = 1000
+"""Deepest network; the exact solution has about n/2 terms."""
+EXTRA = 20
+"""Digits beyond the problem's to which square roots of its rational numbers are taken."""
+
+
+@dataclass(frozen=True)
+class BalancedStart:
+    """The numbers on which flow and descent depend in the setting of R15.
+
+    Attributes:
+        depth: n.
+        target_norm: lambda = ||Lambda_yx||.
+        w0: w(0) = ||W_{n:1}(0)||.
+        alignment: nu(0), the cosine between W_{n:1}(0) and Lambda_yx.
+    """
+
+    depth: int
+    target_norm: Fraction
+    w0: Fraction
+    alignment: Fraction
+
+
+def checked_start(depth: Any, target_norm: Any, w0: Any, alignment: Any) -> BalancedStart:
+    """The start with these numbers; see `BalancedStart`.
+
+    Raises:
+        ProblemError: a number outside the range of R15.
+    """
+    norms = checked_norms(depth, target_norm, w0)
+    nu = rational(alignment, "alignment")
+    if nu == -1:
+        raise ProblemError(
+            "alignment must be greater than -1, got -1: the flow then shrinks to W = 0 and never converges to the "
+            "minimum; perturb the start"
+        )
+    if not -1 < nu < 1:
+        raise ProblemError(
+            f"alignment must be between -1 and 1, both excluded, got {brief_float(nu)}; for 1 itself take a number "
+            "just below: the explicit time falls with the alignment"
+        )
+    return BalancedStart(*norms, nu)
+
+
+def checked_norms(depth: Any, target_norm: Any, w0: Any) -> tuple[int, Fraction, Fraction]:
+    """Depth and norms of a start, whatever its direction."""
+    if isinstance(depth, bool) or not isinstance(depth, int | np.integer) or not 2 <= depth <= MAX_DEPTH:
+        raise ProblemError(f"depth must be a whole number from 2 to {MAX_DEPTH}, got {brief(depth)}")
+    return int(depth), positive(target_norm, "target_norm"), positive(w0, "w0")
+
+
+def positive(value: Any, name: str) -> Fraction:
+    """A positive rational."""
+    number = rational(value, name)
+    if number <= 0:
+        raise ProblemError(f"{name} must be positive, got {brief_float(number)}; give a number above 0")
+    return number
+
+
+def checked_digits(dps: Any) -> int:
+    """Decimal digits of a result."""
+    if isinstance(dps, bool) or not isinstance(dps, int) or not 1 <= dps <= MAX_DPS:
+        raise ProblemError(f"dps must be a whole number from 1 to {MAX_DPS}, got {brief(dps)}")
+    return dps
+
+
+def mpf(value: Fraction) -> Any:
+    """A rational at the working precision."""
+    return mpmath.mpf(value.numerator) / value.denominator
+
+
+def balanced_start(problem: Problem) -> BalancedStart:
+    """Checks the hypotheses of R15 and R16 on a problem and reads off its numbers.
+
+    Linear activation, depth n >= 2, one output, square loss; Sigma_xx = I exactly or, as `data.whiten` makes it, to the
+    problem's digits; W_{j+1}^T W_{j+1} = W_j W_j^T exactly; Lambda_yx and W_{n:1}(0) not zero and not parallel.  Norms
+    and cosine are square roots of rational numbers, taken to 20 digits more than the problem's.
+
+    Args:
+        problem: a network's problem.
+
+    Returns:
+        The numbers; f* is `minimum_loss(problem)`.
+
+    Raises:
+        ProblemError: the first hypothesis that fails, with what it is instead.
+    """
+    sigma, target = _moments(problem)
+    deviation = max(abs(q - (i == j)) for (i, j), q in np.ndenumerate(sigma))
+    if deviation > Fraction(1, 10**problem.dps):
+        raise ProblemError(
+            f"R15 needs whitened data, Sigma_xx = I, got a deviation of {brief_float(deviation)}; set "
+            "data.whiten = true"
+        )
+    weights = [
+        np.array(problem.theta0[where], dtype=object).reshape(shape) for where, shape in problem.objective.slices()
+    ]
+    for j, (a, b) in enumerate(pairwise(weights), start=1):
+        gap = max(abs(q) for q in (exact_product(b.T, b) - exact_product(a, a.T)).flat)
+        if gap:
+            raise ProblemError(
+                f"R15 needs a balanced start, W_{{j+1}}^T W_{{j+1}} = W_j W_j^T exactly, got a difference of "
+                f'{brief_float(gap)} at j = {j}; use init.scheme = "balanced"'
+            )
+    product = weights[0]
+    for w in weights[1:]:
+        product = exact_product(w, product)
+    inner, w2, lambda2 = (_dot(p, q) for p, q in ((product, target), (product, product), (target, target)))
+    if not lambda2:
+        raise ProblemError("R15 needs a target: Lambda_yx = Y X^T / N must not vanish, got 0; give other data.y")
+    if not w2:
+        raise ProblemError("R15 needs a start that moves: W_n ... W_1 must not vanish, got 0; give other weights")
+    if inner * inner == w2 * lambda2:
+        which = "-1: the flow shrinks to W = 0 and never converges" if inner < 0 else "1, a scalar problem"
+        raise ProblemError(
+            f"R15 needs a direction that is not parallel to the target, got nu(0) = {which}; perturb the start"
+        )
+    with mpmath.workdps(problem.dps + EXTRA):
+        norm, goal = mpmath.sqrt(mpf(w2)), mpmath.sqrt(mpf(lambda2))
+        nu = mpf(inner) / (norm * goal)
+    return checked_start(len(weights), goal, norm, nu)
+
+
+def minimum_loss(problem: Problem) -> Fraction:
+    """f* = (mean ||y||^2 - ||Lambda_yx||^2) / 2, exactly; see `balanced_start` for what the problem must be."""
+    _, target = _moments(problem)
+    assert problem.y is not None
+    return (_dot(problem.y, problem.y) / len(problem.y) - _dot(target, target)) / 2
+
+
+def _moments(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Sigma_xx and Lambda_yx of a problem whose network and loss are those of R15."""
+    network = problem.network
+    if not isinstance(network, FullyConnected) or problem.x is None or problem.y is None:
+        raise ProblemError(
+            "R15 needs a fully connected network's problem, got another one; give network, data and init"
+        )
+    if not network.linear or network.alpha != 1:
+        raise ProblemError(f'R15 needs activation = "linear", got "{network.activation}"; use another method')
+    if network.widths[-1] != 1:
+        raise ProblemError(f"R15 needs one output, d_n = 1, got d_n = {network.widths[-1]}; use one column of data.y")
+    if network.depth < 2:
+        raise ProblemError("R15 needs depth n >= 2, got n = 1; one layer is solved by the matrix exponential")
+    if problem.objective.sample_loss != SQUARE:
+        kind = getattr(problem.objective.sample_loss, "kind", "another loss")
+        raise ProblemError(f'R15 needs loss.kind = "square", got "{kind}"; use the square loss')
+    count = len(problem.x)
+    return exact_product(problem.x.T, problem.x) / count, exact_product(problem.y.T, problem.x) / count
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> Fraction:
+    return sum((p * q for p, q in zip(a.flat, b.flat, strict=True)), Fraction(0))

@@ -1,0 +1,255 @@
+r"""How long gradient flow needs (R15): the explicit time, proved, and the true time by quadrature.
+
+Explicit time, p = 1 - 2/n, c_0 = cosh a, a_+- = max(+-a, 0), S_n = int sech^(n-2), I_n = sqrt(n) + 1/(3 sqrt(n)):
+
+    T = T_1 + 2^(1-2/n) lambda^-(2-2/n) log_+(E(0)/accuracy),
+    lambda T_1 = [w(0)^-p + (n a_-/lambda)^p] C + lambda^-p [theta_1 - a_+ + p I_n log 2],
+    C = S_n c_0^(n-2) if nu(0) < 0, else S_n/2;      n = 2: lambda T_1 = theta_1 - a.
+
+Proof.  (i) From theta_1 on w >= lambda/2 (`half_angle`).  (ii) lambda T_1 bounds int_a^theta_1 w^-p dtheta: by the
+exact solution and (x + y)^p <= x^p + y^p,
+
+    w^-p <= [w(0)^-p + (n a_-/lambda)^p] (c_0 sech theta)^(n-2) + lambda^-p K(theta)^p 1_{theta > a_+},
+    K(theta) = n int_{a_+}^theta (cosh s / cosh theta)^n ds.
+
+The first term integrates to at most C; for a >= 0 because cosh(a + x) >= cosh a cosh x.  For the second, K^p <=
+1 + p (K - 1), K' = n (1 - K tanh theta), so int (K - 1) = int K (1 - tanh) - K(theta_1)/n <= (sup K) log 2.  With
+a_+ = 0, where K is largest, K = coth theta at its maximum; K <= n theta, which is at most sqrt(n) for theta <=
+1/sqrt(n), and coth theta <= coth(1/sqrt(n)) <= I_n beyond: sup K <= I_n.  (iii) E' = -w^(2-2/n) (||grad phi||^2 +
+(n-1) (w - lambda nu)^2) <= -2 (lambda/2)^(2-2/n) E from theta_1 on, and E never grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+from typing import Any, Literal, get_args
+
+import mpmath
+
+from symflow.analysis.convergence.exact import ExactSolution, exact_solution, half_angle, hitting_angle, time_to
+from symflow.analysis.convergence.start import BalancedStart, checked_digits, checked_start, mpf, positive
+from symflow.errors import ComputationError, ProblemError, brief
+from symflow.symbolic.citations import Citation, cite
+
+Method = Literal["explicit", "quadrature"]
+GUARD = 10
+"""Digits beyond those asked for."""
+CHECK_DIGITS = 7
+"""Further digits of the second evaluation, whose difference from the first is the error estimate."""
+
+
+@dataclass(frozen=True)
+class ConvergenceTime:
+    """A time by which gradient flow has E = f - f* <= accuracy, for good.
+
+    Attributes:
+        start: the numbers it depends on.
+        accuracy: what E falls to.
+        method: "explicit" or "quadrature".
+        value: T, mpf.
+        quantities: LaTeX symbol -> (meaning, value) of what entered.
+        error_estimate: of T, estimated from a second evaluation with more digits and other panels.
+        dps: digits asked for, relative to max(1, T).
+        status: "proved upper bound" (rounding apart, see `error_estimate`), or "estimated" (the true time, to
+            `error_estimate`).
+    """
+
+    start: BalancedStart
+    accuracy: Fraction
+    method: Method
+    value: Any
+    quantities: Mapping[str, tuple[str, Any]]
+    error_estimate: Any
+    dps: int
+    status: Literal["proved upper bound", "estimated"]
+
+    @property
+    def citation(self) -> Citation:
+        """Where the result comes from."""
+        return cite("R15")
+
+    def latex(self) -> str:
+        """The formula and its value, for a display; the numbers are rounded to six digits."""
+        s, p = self.start, Fraction(self.start.depth - 2, self.start.depth)
+        with mpmath.workdps(self.dps + GUARD):
+            q = {name: number(value) for name, (_, value) in self.quantities.items()}
+            lam, w0, goal = (number(mpf(v)) for v in (s.target_norm, s.w0, self.accuracy))
+            value = number(self.value)
+        angle = q[r"\theta_*" if self.method == "quadrature" else r"\theta_1"]
+        if self.method == "quadrature":
+            power = "" if p == 0 else rf"\,w(\theta)^{{-{power_text(p)}}}"
+            solution = (
+                rf"\frac{{1}}{{w(\theta)}} &= \cosh^{{-{s.depth}}}\theta\left[\frac{{\cosh^{{{s.depth}}} a}}{{{w0}}} + "
+                rf"\frac{{{s.depth}}}{{{lam}}}\int_a^\theta \cosh^{{{s.depth}}} s\,ds\right], \quad a = {q['a']}, \\"
+            )
+            return "\n".join(
+                [
+                    r"\begin{aligned}",
+                    solution,
+                    rf"T &= \frac{{1}}{{{lam}}}\int_a^{{\theta_*}}{power or '1'}\,d\theta \approx {value}, \quad "
+                    rf"E(\theta_*) = {goal}, \quad \theta_* = {angle}",
+                    r"\end{aligned}",
+                ]
+            )
+        if s.depth == 2:
+            first = rf"\lambda T_1 &= \theta_1 - a = {angle} - ({q['a']}), \quad \lambda = {lam}"
+        else:
+            a_minus = rf"\Bigl(\frac{{{s.depth}\,a_-}}{{\lambda}}\Bigr)^{{{power_text(p)}}}"
+            first = (
+                rf"\lambda T_1 &= \Bigl[w(0)^{{-{power_text(p)}}} + {a_minus}\Bigr] C + \lambda^{{-{power_text(p)}}}"
+                rf"\bigl[\theta_1 - a_+ + {power_text(p)}\, I_{{{s.depth}}} \log 2\bigr], \\ & w(0) = {w0},\ \lambda = "
+                rf"{lam},\ a = {q['a']},\ C = {q['C']},\ \theta_1 = {angle},\ I_{{{s.depth}}} = {q['I_n']}"
+            )
+        factor = "" if p == 0 else rf"2^{{{power_text(p)}}}"
+        total = (
+            rf"T &= T_1 + {factor}\lambda^{{-{power_text(1 + p)}}} \log_+\frac{{E(0)}}{{\bar\epsilon}} = {q['T_1']} + "
+            rf"{q['T_2']} = {value}, \quad E(0) = {q['E(0)']},\ \bar\epsilon = {goal}"
+        )
+        return "\n".join([r"\begin{aligned}", first + r", \\", total, r"\end{aligned}"])
+
+    def _repr_latex_(self) -> str:
+        return "$\\displaystyle " + self.latex() + "$"
+
+    def __repr__(self) -> str:
+        return f"<ConvergenceTime {mpmath.nstr(self.value, 8)} (R15, {self.method}, {self.status})>"
+
+
+def convergence_time(
+    *,
+    depth: int,
+    target_norm: Any,
+    w0: Any,
+    alignment: Any,
+    accuracy: Any,
+    method: Method = "explicit",
+    dps: int = 15,
+) -> ConvergenceTime:
+    """How long gradient flow of a balanced linear network with one output needs until E = f - f* <= accuracy.
+
+    w' = n w^(2-2/n) (lambda nu - w), nu' = lambda w^(1-2/n) (1 - nu^2), E = (w^2 - 2 lambda nu w + lambda^2) / 2
+    (whitened square loss, W_{j+1}^T W_{j+1} = W_j W_j^T).  `balanced_start` reads the numbers off a problem:
+    `convergence_time(**vars(balanced_start(problem)), accuracy="1e-3")`.
+
+    Args:
+        depth: n >= 2.
+        target_norm: lambda = ||Lambda_yx|| > 0.
+        w0: w(0) = ||W_{n:1}(0)|| > 0.
+        alignment: nu(0) in (-1, 1), the cosine between W_{n:1}(0) and Lambda_yx.
+        accuracy: the excess loss to reach, positive.
+        method: "explicit", a proved upper bound in closed form (`symflow.analysis.convergence.time`), or "quadrature",
+            the first time with E <= accuracy from the exact solution.
+        dps: digits of the result, relative to max(1, T).
+
+    Returns:
+        T with what entered and an error estimate.
+
+    Raises:
+        ProblemError: a number out of range; nu(0) = -1 never converges.
+        ComputationError: a quadrature beyond the budget, or its digits were not reached.
+
+    Source: setting of Elkabetz & Cohen 2021; exact solution and explicit time: symflow (R15).
+    """
+    start, goal = checked_start(depth, target_norm, w0, alignment), positive(accuracy, "accuracy")
+    if method not in get_args(Method):
+        raise ProblemError(f'method must be "explicit" or "quadrature", got {brief(method)}')
+    checked_digits(dps)
+    evaluate = explicit_quantities if method == "explicit" else _true_quantities
+    quantities, error = _twice(start, goal, dps, evaluate)
+    return ConvergenceTime(
+        start,
+        goal,
+        method,
+        quantities["T"][1],
+        quantities,
+        error,
+        dps,
+        "proved upper bound" if method == "explicit" else "estimated",
+    )
+
+
+def _twice(
+    start: BalancedStart, goal: Fraction, dps: int, evaluate: Callable[[ExactSolution, Any, int], Any]
+) -> tuple[Mapping[str, tuple[str, Any]], Any]:
+    """The quantities, and twice the difference of T between two evaluations."""
+    digits = working_digits(start, goal, dps)
+    found: list[Mapping[str, tuple[str, Any]]] = []
+    for extra, finer in ((0, 1), (CHECK_DIGITS, 2)):
+        with mpmath.workdps(digits + extra):
+            found.append(evaluate(exact_solution(start), mpf(goal), finer))
+    with mpmath.workdps(digits):
+        first, second = (quantities["T"][1] for quantities in found)
+        error = 2 * abs(first - second) + mpmath.mpf(10) ** -digits * max(1, first)
+        if error > mpmath.mpf(10) ** -dps * max(1, first):
+            raise ComputationError(
+                f"the quadrature is good to {mpmath.nstr(error, 3)} only, {dps} digits were asked for; ask for fewer"
+            )
+    return found[1], error
+
+
+def working_digits(start: BalancedStart, goal: Fraction, dps: int) -> int:
+    """Digits in which E keeps `dps` of its own: E >= goal is a difference of numbers of size max(w(0), lambda)^2."""
+    with mpmath.workdps(15):
+        size = max(mpf(start.target_norm), mpf(start.w0)) ** 2
+        lost = max(0, ceil(mpmath.log10(size / mpf(goal))), ceil(mpmath.log10(1 / (1 - abs(mpf(start.alignment))))))
+    return dps + GUARD + lost
+
+
+def explicit_quantities(solution: ExactSolution, accuracy: Any, _: int = 1) -> Mapping[str, tuple[str, Any]]:
+    """T of the module's docstring and what enters it, at the working precision."""
+    n, lam, a = solution.depth, solution.target_norm, solution.angle0
+    p = mpmath.mpf(n - 2) / n
+    angle, excess = half_angle(solution), solution.excess(a)
+    plus, minus = max(a, 0), max(-a, 0)
+    bump = mpmath.sqrt(n) + 1 / (3 * mpmath.sqrt(n))
+    quantities: dict[str, tuple[str, Any]] = {"a": ("artanh nu(0)", a)}
+    if n == 2:
+        rise = (angle - a) / lam
+    else:
+        full = sech_integral(n)
+        shape = full * mpmath.cosh(a) ** (n - 2) if a < 0 else full / 2
+        rise = solution.w0**-p * shape / lam
+        rise += (n * minus / lam) ** p * shape / lam
+        rise += lam ** (-p - 1) * (angle - plus + p * bump * mpmath.log(2))
+        quantities |= {
+            "S_n": ("integral of sech^(n-2) over the line", full),
+            "C": ("bound on the integral of (c_0 sech theta)^(n-2)", shape),
+            "I_n": ("bound on n int_0^theta (cosh s / cosh theta)^n ds", bump),
+        }
+    decay = 2**p * lam ** (-1 - p) * max(0, mpmath.log(excess / accuracy))
+    return quantities | {
+        r"\theta_1": ("angle from which on w >= lambda/2", angle),
+        "E(0)": ("excess loss at the start", excess),
+        "T_1": ("time by which w >= lambda/2 for good", rise),
+        "T_2": ("time of exponential decay", decay),
+        "T": ("time by which E <= accuracy for good", rise + decay),
+    }
+
+
+def sech_integral(n: int) -> Any:
+    """S_n = int_{-oo}^{oo} sech^(n-2) = sqrt(pi) Gamma((n-2)/2) / Gamma((n-1)/2), n >= 3."""
+    return mpmath.sqrt(mpmath.pi) * mpmath.gamma(mpmath.mpf(n - 2) / 2) / mpmath.gamma(mpmath.mpf(n - 1) / 2)
+
+
+def _true_quantities(solution: ExactSolution, accuracy: Any, finer: int) -> Mapping[str, tuple[str, Any]]:
+    end = hitting_angle(solution, accuracy)
+    return {
+        "a": ("artanh nu(0)", solution.angle0),
+        r"\theta_*": ("angle at which E = accuracy, the start's where E(0) is smaller", end),
+        "E(0)": ("excess loss at the start", solution.excess(solution.angle0)),
+        "T": ("first time with E <= accuracy", time_to(solution, end, finer)),
+    }
+
+
+def power_text(p: Fraction) -> str:
+    """An exponent in LaTeX, in one line."""
+    return str(p.numerator) if p.denominator == 1 else f"{p.numerator}/{p.denominator}"
+
+
+def number(value: Any, digits: int = 6) -> str:
+    r"""A number in LaTeX to six digits: 1.5, 2.5 \cdot 10^{-7}."""
+    mantissa, _, exponent = mpmath.nstr(mpmath.mpf(value), digits).partition("e")
+    mantissa = mantissa.removesuffix(".0")
+    return mantissa if not exponent else rf"{mantissa} \cdot 10^{{{int(exponent)}}}"
