@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from fractions import Fraction
 from functools import reduce
 from itertools import chain, repeat
@@ -123,6 +124,9 @@ def _take(x: Any, index: np.ndarray, axis: int) -> jax.Array:
     return jax.lax.gather(x, index.astype(np.int32)[..., None], numbers, sizes, mode="promise_in_bounds")
 
 
+UNCHANGED = nullcontext()
+
+
 def bound_data(objective: Objective, dtype: Any) -> dict[Input, np.ndarray]:
     """The objective's data rounded to floats."""
     return {x: np.asarray(a, dtype=dtype) for x, a in objective.data.items()}
@@ -201,7 +205,7 @@ def to_jax(
             raise ValueError(f"{name} must have shape {shape}, got {tuple(value.shape)}; {remedy}")
         return value
 
-    def run(flat: tuple[Any, ...], arrays: Mapping[str, Any]) -> Any:
+    def run(*flat: Any, **arrays: Any) -> Any:
         values: dict[Input, Any] = dict(constants)
         values |= {by_name[name]: jnp.asarray(a, dtype) for name, a in arrays.items()}
         values |= objective.cut(flat[0]) | {x: _take(flat[0], where, 0) for x, where in selected.items()}
@@ -214,22 +218,29 @@ def to_jax(
     vectors = 1 + bool(result.directions)
     expected = vectors + (data == "arguments")
     names = ("theta", "direction")[:vectors]
+    vector, remedy = (count,), "use vmap for batches"
 
     def function(*args: Any) -> jax.Array:
         if len(args) != expected:
             raise TypeError(f"this {result.kind} takes {expected} arguments, got {len(args)}")
-        flat = tuple(check(n, v, (count,), "use vmap for batches") for n, v in zip(names, args, strict=False))
+        flat = [
+            v
+            if getattr(v, "dtype", None) == dtype and v.shape == vector
+            else check(n, v, vector, "use vmap for batches")
+            for n, v in zip(names, args, strict=False)
+        ]
         arrays = checked_data(args[vectors]) if data == "arguments" else {}
-        concrete = not any(isinstance(v, jax.core.Tracer) for v in (*flat, *arrays.values()))
-        with jax.enable_x64(not single or bool(jax.config.jax_enable_x64)):  # type: ignore[attr-defined]
-            if not concrete:
-                return traced(flat, arrays)
-            shapes = tuple(a.shape for a in arrays.values())
+        # Entering JAX's context costs a third of a small call, so it is entered only where it changes something.
+        with UNCHANGED if single or jax.config.jax_enable_x64 else jax.enable_x64(True):  # type: ignore[attr-defined]
+            for v in (*flat, *arrays.values()):
+                if isinstance(v, jax.core.Tracer):
+                    return traced(*flat, **arrays)
+            shapes = tuple([a.shape for a in arrays.values()])
             if shapes not in executables:
                 # An executable runs at once also inside someone's jit; traced there, plain arrays would get that jit's
                 # x64 mode, that is float32.
-                executables[shapes] = traced.lower(flat, arrays).compile()
-            return executables[shapes](flat, arrays)
+                executables[shapes] = traced.lower(*flat, **arrays).compile()
+            return executables[shapes](*flat, **arrays)
 
     def checked_data(given: Mapping[str, Any]) -> dict[str, Any]:
         arrays = {}
