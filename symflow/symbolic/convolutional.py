@@ -291,29 +291,29 @@ def _mean(a: Node, table: Table) -> Node:
 
 
 def _largest(a: Node, table: Table, layer: int) -> Node:
-    """The largest entry of every window: rounds of comparisons, the first half against the second."""
+    """The largest entry of every window: rounds of comparisons between neighbours, which keep the order of entries."""
     size = prod(shape_of(table.targets[:-1]))
     found = gather(a, Table(table.source, (Axis(f"w{layer}", size), table.targets[-1]), table.index), 1)
     while size > 1:
         half = size // 2
-        first, second = _slice(found, 0, half), _slice(found, half, half)
+        first, second = _every_other(found, 0, half), _every_other(found, 1, half)
         difference = add([(1, first), (-1, second)])
         winners = add([(1, second), (1, hadamard(gate(difference, Fraction(1), Fraction(0), layer), difference))])
         if size % 2:
-            last = _slice(found, size - 1, 1)
+            last = _every_other(found, size - 1, 1)
             winners = add([(1, _embed(winners, 0, half + 1)), (1, _embed(last, half, half + 1))])
         found, size = winners, size - half
     return einsum((found,), ((0, 1, 2, 3),), (0, 2, 3))
 
 
-def _slice(x: Node, start: int, size: int) -> Node:
-    """`size` neighbouring entries of the window axis."""
+def _every_other(x: Node, start: int, size: int) -> Node:
+    """`size` entries of the window axis from `start` on, leaving one out after each."""
     whole = x.axes[1]
-    return gather(x, Table(whole, (Axis(whole.name, size),), tuple(range(start, start + size))), 1)
+    return gather(x, Table(whole, (Axis(whole.name, size),), tuple(range(start, start + 2 * size, 2))), 1)
 
 
 def _embed(x: Node, start: int, size: int) -> Node:
-    """The inverse of `_slice`: the window axis as part of a longer one, zeros elsewhere."""
+    """The window axis as neighbouring entries of a longer one, zeros elsewhere."""
     part = x.axes[1]
     assert isinstance(part.size, int)
     return scatter_add(x, Table(Axis(part.name, size), (part,), tuple(range(start, start + part.size))), 1)

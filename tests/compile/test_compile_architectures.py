@@ -172,9 +172,18 @@ def test_max_pooling_is_the_maximum_whatever_the_window(seed: int) -> None:
     assert value == total / 2
 
 
-def test_ties_of_max_pooling_go_to_the_first_entry() -> None:
-    """At a tie the gate is 1 for the first entry: its weight gets the whole gradient."""
-    parts = (sf.Convolution(1, (1,), (1,), (0,)), sf.Pool("max", (2,), (1,)), sf.Dense(1))
-    objective = sf.network_objective(sf.Convolutional((1, 2), parts), np.array([[1, 1]]), np.array([[0]]))
-    g = sf.evaluate_exact(sf.gradient(objective), [2, 3])
-    assert list(g) == [18, 12]
+@pytest.mark.parametrize(
+    "pixels", [[1, 1], [0, 1, 1, 0], [1, 0, 1], [0, 0, 2, 1, 2, 2], [1, 1, 1, 1, 1], [0, 2, 0, 2, 2, 1, 2]]
+)
+def test_ties_of_max_pooling_go_to_the_first_entry(pixels: list[int]) -> None:
+    """With a second channel that numbers the pixels, the gradient of the mixing weight tells which entry was taken.
+
+    h = v max_p(w_1 x_p + w_2 p) at w_2 = 0: dh/dw_2 = v p for the entry p that the tie goes to.
+    """
+    size = len(pixels)
+    parts = (sf.Convolution(1, (1,), (1,), (0,)), sf.Pool("max", (size,), (1,)), sf.Dense(1))
+    data = np.array([[*pixels, *range(size)]])
+    objective = sf.network_objective(sf.Convolutional((2, size), parts), data, np.array([[-1]]))
+    g = sf.evaluate_exact(sf.gradient(objective), [1, 0, 1])
+    residual = max(pixels) + 1
+    assert g[1] == residual * pixels.index(max(pixels))
