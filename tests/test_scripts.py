@@ -40,3 +40,12 @@ def test_through_kinks(capsys: pytest.CaptureFixture[str]) -> None:
 def test_formulas_and_jax(capsys: pytest.CaptureFixture[str]) -> None:
     assert load("formulas_and_jax").main() < 1e-14
     assert "W_{1}" in capsys.readouterr().out
+
+
+def test_curvature(capsys: pytest.CaptureFixture[str]) -> None:
+    ratios = load("curvature").main()
+    assert list(ratios["linear"])[:5] == ["R9(a)", "R9(b)", "R9(c)", "R9(d)", "R9(e)"]
+    assert 1 <= ratios["linear"]["R9(e)"] <= ratios["linear"]["R9(a)"]
+    assert 1 <= ratios["relu"]["R12(e)"] <= ratios["relu"]["R12"]
+    assert "R13" in ratios["convolutional"]
+    assert "not applicable" in capsys.readouterr().out

@@ -102,7 +102,8 @@ def events_table(events: Sequence[Event]) -> Table:
 
     table = _table("events", "time", "kind", "sample", "layer", "unit", "gate")
     for e in events[:SHOWN_EVENTS]:
-        gate = " to ".join(_gate(value) for value in (e.gate_before, e.gate_after))
+        before = "sliding" if e.kind == "leaving" else _gate(e.gate_before)
+        gate = f"{before} to {_gate(e.gate_after)}"
         table.add_row(mpmath.nstr(e.time, 15), e.kind, str(e.sample), str(e.layer), str(e.unit), gate)
     if len(events) > SHOWN_EVENTS:
         table.add_row(f"and {len(events) - SHOWN_EVENTS} more")

@@ -20,7 +20,7 @@ def test_a_dense_hessian_of_many_parameters_is_refused_at_once() -> None:
     objective = wide(200)
     start = time.perf_counter()
     derived = sf.hessian(objective)  # the formula itself is small
-    with pytest.raises(sf.BudgetError, match=r"P = 40200 parameters has 1616040000 entries, over the budget of 1000000"):
+    with pytest.raises(sf.BudgetError, match=r"P = 40200 parameters has 1616040000 entries, over the"):
         sf.to_jax(derived)
     with pytest.raises(sf.BudgetError, match="over the budget of 4000000; use hessian_vector_product"):
         sf.evaluate_exact(sf.hessian(wide(50)), [Fraction(0)] * wide(50).parameter_count)
