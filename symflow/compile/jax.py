@@ -224,9 +224,7 @@ def to_jax(
         if len(args) != expected:
             raise TypeError(f"this {result.kind} takes {expected} arguments, got {len(args)}")
         flat = [
-            v
-            if getattr(v, "dtype", None) == dtype and v.shape == vector
-            else check(n, v, vector, "use vmap for batches")
+            v if getattr(v, "shape", None) == vector and v.dtype == dtype else check(n, v, vector, remedy)
             for n, v in zip(names, args, strict=False)
         ]
         arrays = checked_data(args[vectors]) if data == "arguments" else {}
