@@ -42,6 +42,8 @@ class JaxArithmetic:
         return total
 
     def einsum(self, subscripts: str, arrays: Sequence[Any]) -> jax.Array:
+        if len(arrays) == 1:
+            arrays, subscripts = _short_sums(arrays[0], subscripts)
         return jnp.einsum(subscripts, *arrays, precision=jax.lax.Precision.HIGHEST)
 
     def broadcast(self, array: Any, positions: Sequence[int], shape: tuple[int, ...]) -> jax.Array:
@@ -68,8 +70,7 @@ class JaxArithmetic:
             return jax.lax.pad(flat, np.zeros((), x.dtype), padding)
         # Every source position reads the targets that read it: sums of gathers, which run many times faster on a CPU
         # than XLA's scatter.
-        index = readers(table)
-        return jnp.sum(_take(flat, index, position), axis=position + 1)
+        return reduce(jnp.add, [_take(flat, column, position) for column in readers(table).T])
 
     def log_sum_exp(self, x: Any, position: int) -> jax.Array:
         return jax.nn.logsumexp(x, axis=position)
@@ -99,6 +100,21 @@ FUNCTIONS: Mapping[str, Callable[[Any], jax.Array]] = {
     "softplus": jax.nn.softplus,
     "sigmoid": jax.nn.sigmoid,
 }
+
+
+SHORT = 16
+"""Sums of so few entries along an axis are written out; XLA then fuses them with the gather of a pooling window."""
+
+
+def _short_sums(x: Any, subscripts: str) -> tuple[list[Any], str]:
+    """Adds up the short axes that an einsum of one array sums, and returns the einsum that remains."""
+    letters, out = subscripts.split("->")
+    for letter in dict.fromkeys(letters):
+        axis = letters.index(letter)
+        if letter not in out and letters.count(letter) == 1 and x.shape[axis] <= SHORT:
+            x = reduce(jnp.add, [jax.lax.index_in_dim(x, i, axis, keepdims=False) for i in range(x.shape[axis])])
+            letters = letters.replace(letter, "")
+    return [x], f"{letters}->{out}"
 
 
 def _neighbours(index: np.ndarray) -> int | None:

@@ -8,7 +8,7 @@ import pytest
 
 import symflow as sf
 from symflow.compile.choice import fastest
-from symflow.compile.jax import bound_data
+from symflow.compile.jax import _short_sums, bound_data
 from symflow.compile.partial import evaluate, partial_evaluation
 from symflow.compile.selection import selections
 from symflow.symbolic.nodes import Input
@@ -111,3 +111,15 @@ def test_sums_of_weights_are_not_taken_for_rearrangements() -> None:
 
 def _used(program: Program) -> set:
     return {x for x in program.nodes if isinstance(x, Input)}
+
+
+def test_short_sums_are_written_out() -> None:
+    x = np.arange(24.0).reshape(2, 3, 4)
+    for subscripts, rest in (("abc->ac", "ac->ac"), ("abc->b", "b->b"), ("abc->", "->"), ("abc->cab", "abc->cab")):
+        (summed,), left = _short_sums(x, subscripts)
+        assert left == rest
+        np.testing.assert_array_equal(np.einsum(left, np.asarray(summed)), np.einsum(subscripts, x))
+    square = np.arange(9.0).reshape(3, 3)
+    assert _short_sums(square, "aa->") == ([square], "aa->")
+    long = np.ones((2, 1000))
+    assert _short_sums(long, "ab->a") == ([long], "ab->a")
