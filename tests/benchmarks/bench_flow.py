@@ -312,8 +312,11 @@ def plot(rows: Sequence[Row], against: str, target: Path) -> None:
             if points:
                 ax.loglog(*zip(*points, strict=True), marker="o", label=label)
         ax.set(title=panel, xlabel="digits" if by_digits else "parameters", ylabel="seconds, problem to endpoint")
-        ax.grid(which="both", alpha=0.3)
-        ax.legend()
+        ticks = sorted({r.dps if by_digits else r.parameters for r in shown})
+        ax.set_xticks(ticks, [str(t) for t in ticks])
+        ax.minorticks_off()
+        ax.grid(alpha=0.3)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figure.savefig(target, dpi=130)
     pyplot.close(figure)
 
