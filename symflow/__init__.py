@@ -35,6 +35,7 @@ _EXPORTS = {
     "statement": "symflow.symbolic.statements",
     "statements": "symflow.symbolic.statements",
     "CurvatureBound": "symflow.symbolic.curvature",
+    "ball_bounds": "symflow.symbolic.curvature",
     "curvature_bounds": "symflow.symbolic.curvature",
     "applicable": "symflow.symbolic.applicable",
     "evaluate_exact": "symflow.compile.objects",
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
     from symflow.symbolic.convolutional import Dense as Dense
     from symflow.symbolic.convolutional import Pool as Pool
     from symflow.symbolic.curvature import CurvatureBound as CurvatureBound
+    from symflow.symbolic.curvature import ball_bounds as ball_bounds
     from symflow.symbolic.curvature import curvature_bounds as curvature_bounds
     from symflow.symbolic.derived import directional_derivative as directional_derivative
     from symflow.symbolic.derived import gradient as gradient

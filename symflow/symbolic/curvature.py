@@ -3,12 +3,16 @@ r"""Lower bounds on the smallest Hessian eigenvalue of one network: R9, R12 and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from symflow.errors import ProblemError
 from symflow.symbolic.citations import Citation, cite
 from symflow.symbolic.derived import Derived
+from symflow.symbolic.nodes import Const
 from symflow.symbolic.objective import Objective
+from symflow.symbolic.program import substitute
 from symflow.symbolic.statements.hypotheses import Hypothesis, Setting, Status, Verdict, overall
+from symflow.symbolic.statements.model import EPSILON
 from symflow.symbolic.statements.statement import Claim, Statement
 from symflow.symbolic.statements.suppositions import SMOOTH_REGION
 
@@ -18,7 +22,7 @@ LADDERS = ("R9", "R12", "R13")
 
 @dataclass(frozen=True, eq=False)
 class CurvatureBound(Derived):
-    """A lower bound on lambda_min(H(theta)), a scalar program of theta.
+    """A bound of the curvature (or of another constant of R4), a scalar program of theta.
 
     It is what `Derived` is, so `sf.to_jax` and `sf.evaluate_mpmath` take it.
 
@@ -65,7 +69,7 @@ class CurvatureBound(Derived):
         return self.statement.latex(self.objective.network.depth)
 
     def __repr__(self) -> str:
-        return f"<{self.name}: lower bound on the smallest Hessian eigenvalue, {self.status}>"
+        return f"<{self.name}: {self.kind}, {self.status}>"
 
 
 def curvature_bounds(objective: Objective) -> dict[str, CurvatureBound]:
@@ -107,8 +111,56 @@ def curvature_bounds(objective: Objective) -> dict[str, CurvatureBound]:
             program = instance.program(claim.label, "right")
             name = result + claim.label
             found[name] = CurvatureBound(
-                "curvature bound", objective, program, "scalar", (), result, name, general.only(claim.label)
+                "lower bound on the smallest Hessian eigenvalue",
+                objective,
+                program,
+                "scalar",
+                (),
+                result,
+                name,
+                general.only(claim.label),
             )
     if not found:
         raise ProblemError(f"no curvature bound is applicable; {'; '.join(reasons)}")
+    return found
+
+
+def ball_bounds(objective: Objective, radius: Fraction | int | str) -> dict[str, CurvatureBound]:
+    r"""Closed-form constants of the step-size condition R4 on the ball of radius eps around theta.
+
+    For ||q - theta|| <= eps (with gates: at every such q on no kink): "m" >= -lambda_min(H(q)), "beta" >= ||H(q)||,
+    "gamma" >= ||g(q)||.  The proofs stand in `symflow.symbolic.statements.balls`.
+
+    Args:
+        objective: the training loss of a fully connected network over samples.
+        radius: eps > 0, a rational number or its text.
+
+    Returns:
+        The constants by name, each a scalar program of theta; "m" only where the loss is known to be convex.
+
+    Raises:
+        ProblemError: another objective, or a loss without a known bound on its second derivative.
+
+    Source: the roles of the constants, Elkabetz & Cohen 2021, R4; the closed forms are ours.
+    """
+    from symflow.symbolic.statements import statement
+
+    general = statement("R4")
+    network = objective.network
+    family = "linear" if network is not None and network.linear else "gated"
+    instance = general.instantiate(objective)
+    value = Const(Fraction(radius), ())
+    found: dict[str, CurvatureBound] = {}
+    for claim in general.claims:
+        kind, name = claim.label.split(", ")
+        supposed = (*general.hypotheses, *claim.hypotheses)
+        missing = [v.reason for h in supposed if (v := h.check(Setting(objective))).status in ("fails", "unchecked")]
+        if kind != family or (name == "m" and missing):
+            continue
+        if missing:
+            raise ProblemError(f"no bound on a ball is applicable; {missing[0]}")
+        program = substitute(instance.program(claim.label, "right"), {EPSILON: value})
+        found[name] = CurvatureBound(
+            "bound on a ball", objective, program, "scalar", (), "R4", name, general.only(claim.label)
+        )
     return found

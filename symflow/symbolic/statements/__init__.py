@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symflow.errors import ProblemError
+from symflow.symbolic.statements.balls import BALLS
 from symflow.symbolic.statements.identities import BALANCEDNESS, END_TO_END, EULER, HESSIAN_FORM
 from symflow.symbolic.statements.ladder import CONVOLUTIONAL_LADDER, GATED_LADDER, LINEAR_LADDER, ROUGHLY_CONVEX
 from symflow.symbolic.statements.statement import Claim, Instance, Statement
@@ -11,6 +12,7 @@ __all__ = ["Claim", "Instance", "Statement", "statement", "statements"]
 
 _ALL = (
     EULER,
+    BALLS,
     HESSIAN_FORM,
     LINEAR_LADDER,
     BALANCEDNESS,

@@ -152,7 +152,7 @@ class Lowering:
     def _product(self, term: Product, place: Place) -> Value:
         numbers = [self(x, place) for x in term.factors if isinstance(x, Number)]
         factor = reduce(values.times, numbers, values.number(1))
-        if factor == values.number(0):  # what it multiplies may not exist, as a maximum over sets of -1 layers
+        if factor == values.ZERO:  # what it multiplies may not exist, as a maximum over sets of -1 layers
             return factor
         rest = [self(x, place) for x in term.factors if not isinstance(x, Number)]
         if not rest:
@@ -178,7 +178,7 @@ class Lowering:
         if term.operation == "product":
             return reduce(values.times, found, values.number(1))
         if not found:
-            return values.number(0)
+            return values.ZERO
         if term.operation == "sum":
             return values.plus(found)
         common = values.common_batch(found)
@@ -188,7 +188,7 @@ class Lowering:
 
     def _layer_eigenvalue(self, term: LargestEigenvalue, place: Place) -> Value:
         depth = self.model.depth
-        rows = [[values.number(0)] * depth for _ in range(depth)]
+        rows = [[values.ZERO] * depth for _ in range(depth)]
         for a, b in combinations(range(depth), 2):
             entry = self(term.entry, {**place, j: a + 1, k: b + 1})
             rows[a][b] = rows[b][a] = entry

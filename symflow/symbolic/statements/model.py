@@ -45,11 +45,8 @@ from symflow.symbolic.nodes import (
 )
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import shape_of, transform
+from symflow.symbolic.statements.suppositions import SMOOTHNESS
 from symflow.symbolic.statements.values import Value, number, times
-
-SMOOTHNESS = {"square": Fraction(1), "logistic": Fraction(1, 4), "cross-entropy": Fraction(1, 2)}
-"""sup ||hess l|| in the prediction.  Logistic: s(1 - s) <= 1/4.  Cross-entropy: v^T (diag(p) - p p^T) v is the variance
-of v_c under the probabilities p, at most (max v - min v)^2 / 4 <= ||v||^2 / 2."""
 
 ETA = Input("eta", (), "hyper", r"\eta")
 EPSILON = Input("epsilon", (), "hyper", r"\varepsilon")
@@ -127,6 +124,8 @@ class Model:
         Raises:
             ProblemError: the letter has no meaning for this network or loss.
         """
+        if name not in _LETTERS:
+            raise ProblemError(f"{name} is a supremum, which no program computes")
         return _LETTERS[name](self, *indices)
 
     def layer_identity(self, layer: int) -> Value:

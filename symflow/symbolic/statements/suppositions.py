@@ -179,6 +179,18 @@ def _place(g: Gate, index: np.ndarray) -> str:
     return f"sample {sample}, layer {g.layer}, unit {units[0] if len(units) == 1 else tuple(units)}"
 
 
+def _bounded_curvature(setting: Setting) -> Verdict:
+    loss = setting.objective.sample_loss
+    if loss is None or loss.kind not in SMOOTHNESS:
+        return unchecked("no bound on the second derivative of the loss is known")
+    return holds(f"||hess l|| <= {SMOOTHNESS[loss.kind]} for the {loss.kind} loss")
+
+
+SMOOTHNESS = {"square": Fraction(1), "logistic": Fraction(1, 4), "cross-entropy": Fraction(1, 2)}
+"""sup ||hess l|| in the prediction.  Logistic: s(1 - s) <= 1/4.  Cross-entropy: v^T (diag(p) - p p^T) v is the variance
+of v_c under the probabilities p, at most (max v - min v)^2 / 4 <= ||v||^2 / 2."""
+
+SMOOTH_LOSS = Hypothesis("a loss of bounded second derivative", r"$\|\nabla^2\ell\| \le L$", _bounded_curvature)
 CONVEX = Hypothesis("a convex loss", r"$\ell$ convex in the prediction", _convex)
 SQUARE_LOSS = Hypothesis("the square loss", r"$\ell(\hat y, y) = \tfrac12\|\hat y - y\|^2$", _square)
 NONNEGATIVE = Hypothesis("a loss >= 0", r"$f \ge 0$", _nonnegative)

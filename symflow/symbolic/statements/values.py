@@ -44,12 +44,18 @@ def number(value: Fraction | int) -> Value:
     return Value(Const(Fraction(value), ()))
 
 
+ZERO = number(0)
+"""The number 0, which also stands for an empty sum of arrays of any shape."""
+
+
 def times(a: Value, b: Value) -> Value:
-    """The product: the last axis of a meets the first of b; numbers scale.
+    """The product: the last axis of a meets the first of b; numbers scale, and 0 times anything is 0.
 
     Raises:
         ValueError: the sizes do not fit.
     """
+    if ZERO in (a, b):
+        return ZERO
     left, right = list(range(2, 2 + a.rank)), list(range(10, 10 + b.rank))
     if left and right:
         right[0] = left[-1]
@@ -62,7 +68,7 @@ def times(a: Value, b: Value) -> Value:
 
 def plus(values: Sequence[Value]) -> Value:
     """The sum; what does not depend on the batch is repeated along it."""
-    common = common_batch(values)
+    common = common_batch([v for v in values if v != ZERO] or [ZERO])
     return Value(add([(1, v.node) for v in common]), common[0].batched)
 
 
@@ -85,6 +91,8 @@ def transposed(v: Value) -> Value:
 
 def trace(v: Value) -> Value:
     """The trace of a matrix."""
+    if v == ZERO:
+        return v
     first = (0,) if v.batched else ()
     return Value(einsum((v.node,), ((*first, 1, 1),), first), v.batched)
 
