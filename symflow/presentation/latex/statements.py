@@ -51,6 +51,11 @@ _LETTERS = {
 }
 _RELATIONS = {"=": "=", ">=": r"\ge", "<=": r"\le"}
 _OPERATIONS = {"sum": r"\sum", "product": r"\prod", "max": r"\max", "min": r"\min"}
+_NOTES = {
+    "kappa": r"\|\mathcal A_j(w)\| \le \kappa_j \|w\|_F \text{ for all } w",
+    "pool": r"p \ge \text{product of the norms of all poolings}",
+    "smoothness": r"L \ge \|\nabla^2\ell\|",
+}
 _GATED_CHAIN = r"W^{(i)}_{j':j} = D_{i,j'} W_{j'} \cdots D_{i,j} W_{j},\ D_{i,n} = I"
 _BALL = r"\theta' \in B_\varepsilon(\theta)"
 
@@ -96,13 +101,17 @@ class _Printer:
         """The letters that the claims define, each once."""
         found: dict[str, str] = {}
         for claim in claims:
-            for named in _below(Product((claim.left, claim.right))):
-                if isinstance(named, Named):
-                    found.setdefault(named.latex, f"{self.named(named)} = {self.text(named.definition)}")
-            if any(isinstance(x, Chain) and x.gated for side in (claim.left, claim.right) for x in _below(side)):
-                found["W^{(i)}"] = (
-                    _GATED_CHAIN if self.values == {} else _GATED_CHAIN.replace("i,n", f"i,{self.index(n)}")
-                )
+            for x in _below(Product((claim.left, claim.right))):
+                if isinstance(x, Named):
+                    found.setdefault(x.latex, f"{self.named(x)} = {self.text(x.definition)}")
+                elif isinstance(x, LargestEigenvalue):
+                    matrix = x.entry
+                    symmetric = rf"{matrix.latex}_{{j'j}} = {self.named(matrix)},\ {matrix.latex}_{{jj}} = 0"
+                    found[matrix.latex] = f"{self.named(matrix)} = {self.text(matrix.definition)},\\ {symmetric}"
+                elif isinstance(x, Letter) and x.name in _NOTES:
+                    found.setdefault(x.name, _NOTES[x.name])
+                elif isinstance(x, Chain) and x.gated:
+                    found.setdefault("W^{(i)}", _GATED_CHAIN.replace("i,n", f"i,{self.index(n)}"))
         return list(found.values())
 
     def index(self, index: Index) -> str:
