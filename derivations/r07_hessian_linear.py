@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
-from functools import partial
 from math import prod
 
-import numpy as np
 import sympy
 
 import symflow as sf
-from symflow.derivation import Control, Derivation, Draw, IdentityTest, Step, SymbolicZero
-from symflow.derivation.networks import WIDTHS, chain, data, flat, inner, objective
+from symflow.derivation import Control, Derivation, IdentityTest, Step, SymbolicZero
+from symflow.derivation.claims import Case, altered, claim_identity
+from symflow.derivation.networks import WIDTHS
 from symflow.presentation.derivation_text import run
+from symflow.symbolic.statements import Statement, statement
+from symflow.symbolic.statements.terms import Chain, Delta, Pairs, Sum, Term, Trace, grad_phi, j, k, n, total
 
 DEPTHS = tuple(WIDTHS)
 
@@ -114,40 +114,35 @@ def square_loss() -> Iterator[sympy.Expr]:
     yield phi.diff(t, 2) - ((a * sigma).T * a).trace()
 
 
-# The statement against the differentiator ----------------------------------------------------------------------------
+# The package's formula against its differentiator --------------------------------------------------------------------
+
+STATEMENT = statement("R7")
+NETWORKS = [Case(str(widths), sf.FullyConnected(widths)) for widths in WIDTHS.values()]
 
 
-def stated_form(
-    w: list[np.ndarray], d: list[np.ndarray], x: np.ndarray, y: np.ndarray, factor: int = 2, swapped: bool = False
-) -> Fraction:
-    """The right-hand side of R7 for the square loss; `factor` is 2, and `swapped` exchanges Delta_j and Delta_j'."""
-    n, inverse = len(w), Fraction(1, x.shape[1])
-    sigma, slope = x.dot(x.T) * inverse, (chain(w, n, 1).dot(x) - y).dot(x.T) * inverse
-    a = sum(chain(w, n, j + 1).dot(d[j - 1]).dot(chain(w, j - 1, 1)) for j in range(1, n + 1))
-    total = inner(a.dot(sigma), a)
-    for k in range(1, n + 1):
-        for j in range(1, k):
-            upper, lower = (d[j - 1], d[k - 1]) if swapped else (d[k - 1], d[j - 1])
-            term = chain(w, n, k + 1).dot(upper).dot(chain(w, k - 1, j + 1)).dot(lower).dot(chain(w, j - 1, 1))
-            total += factor * inner(slope, term)
-    return total
+def with_cross_terms(cross: Term) -> Statement:
+    """The statement with its second summand changed."""
+
+    def changed(right: Term) -> Term:
+        assert isinstance(right, Sum)
+        return right.terms[0] + cross
+
+    return altered(STATEMENT, "", changed)
 
 
-def difference(widths: tuple[int, ...], draw: Draw, factor: int = 2, swapped: bool = False) -> Iterator[Fraction]:
-    """The Hessian form that symflow derives by differentiating twice, minus the statement."""
-    w, d, (x, y) = draw.matrices(widths), draw.matrices(widths), data(draw, widths)
-    derived = sf.evaluate_exact(sf.hessian_form(objective(widths, x, y)), flat(w), flat(d))
-    yield derived - stated_form(w, d, x, y, factor, swapped)
+def comparison(stated: Statement, networks: list[Case] = NETWORKS) -> IdentityTest:
+    """The statement, or a wrong one, against d^2/dt^2 f(theta + t Delta) by differentiating the program twice."""
+    scope = r"square loss, one network for each depth $n = 1,\dots,6$ with widths from 1 to 3"
+    return claim_identity(stated, "", scope, networks, lambda case: 2 * case.network.depth + 2)
 
 
-def comparison(factor: int = 2, swapped: bool = False) -> IdentityTest:
-    """The statement, or a wrong one, against the differentiator."""
-    return IdentityTest(
-        r"square loss, one network for each depth $n = 1,\dots,6$ with widths from 1 to 3",
-        [(2, 2, 2, 2), (3, 3, 3)] if swapped else list(WIDTHS.values()),
-        lambda widths: 2 * len(widths),
-        partial(difference, factor=factor, swapped=swapped),
-    )
+def cross(lower: sympy.Symbol, upper: sympy.Symbol) -> Term:
+    """Tr(grad phi^T sum_{j<j'} W_{n:j'+1} Delta_upper W_{j'-1:j+1} Delta_lower W_{j-1:1})."""
+    middle = Delta(upper) * Chain(k - 1, j + 1) * Delta(lower)
+    return Trace(grad_phi.T * total(Pairs(j, k), Chain(n, k + 1) * middle * Chain(j - 1, 1)))
+
+
+SQUARE_NETWORK = [Case("three 2 x 2 layers", sf.FullyConnected((2, 2, 2, 2)))]
 
 
 DERIVATION = Derivation(
@@ -181,7 +176,7 @@ DERIVATION = Derivation(
             r"\nabla^2\varphi[A,A] + 2\operatorname{Tr}(\nabla\varphi^\top B)",
             r"Steps 1 and 2 at $t = 0$: $M'(0) = A$, $M''(0) = 2B$ and $\langle P,Q\rangle = "
             r"\operatorname{Tr}(P^\top Q)$.",
-            (comparison(),),
+            (comparison(STATEMENT),),
         ),
         Step(
             r"\nabla^2\varphi[A,A]",
@@ -190,15 +185,12 @@ DERIVATION = Derivation(
             (SymbolicZero(r"all $2\times2$ matrices $W$, $A$, $X$, $Y$", square_loss),),
         ),
     ),
-    conclusion=r"""\begin{align*}
-  H[\Delta,\Delta] &= \nabla^2\varphi[A,A]
-  + 2\operatorname{Tr}\Bigl(\nabla\varphi^\top \sum_{j<j'} W_{n:j'+1}\,\Delta_{j'}\,W_{j'-1:j+1}\,\Delta_j\,W_{j-1:1}
-  \Bigr), \\
-  A &= \sum_{j=1}^n W_{n:j+1}\,\Delta_j\,W_{j-1:1}.
-\end{align*}""",
+    conclusion=f"\\[\n{STATEMENT.latex()}\n\\]",
     controls=(
-        Control("the factor 2 before the trace is 1", comparison(factor=1)),
-        Control(r"$\Delta_j$ and $\Delta_{j'}$ exchanged", comparison(swapped=True)),
+        Control("the factor 2 before the trace is 1", comparison(with_cross_terms(cross(j, k)))),
+        Control(
+            r"$\Delta_j$ and $\Delta_{j'}$ exchanged", comparison(with_cross_terms(2 * cross(k, j)), SQUARE_NETWORK)
+        ),
     ),
 )
 
