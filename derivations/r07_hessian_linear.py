@@ -130,19 +130,16 @@ def with_cross_terms(cross: Term) -> Statement:
     return altered(STATEMENT, "", changed)
 
 
-def comparison(stated: Statement, networks: list[Case] = NETWORKS) -> IdentityTest:
+def comparison(stated: Statement, first: int = 1) -> IdentityTest:
     """The statement, or a wrong one, against d^2/dt^2 f(theta + t Delta) by differentiating the program twice."""
-    scope = r"square loss, one network for each depth $n = 1,\dots,6$ with widths from 1 to 3"
-    return claim_identity(stated, "", scope, networks, lambda case: 2 * case.network.depth + 2)
+    scope = rf"square loss, one network for each depth $n = {first},\dots,6$ with widths from 1 to 3"
+    return claim_identity(stated, "", scope, NETWORKS[first - 1 :], lambda case: 2 * case.network.depth + 2)
 
 
-def cross(lower: sympy.Symbol, upper: sympy.Symbol) -> Term:
-    """Tr(grad phi^T sum_{j<j'} W_{n:j'+1} Delta_upper W_{j'-1:j+1} Delta_lower W_{j-1:1})."""
-    middle = Delta(upper) * Chain(k - 1, j + 1) * Delta(lower)
-    return Trace(grad_phi.T * total(Pairs(j, k), Chain(n, k + 1) * middle * Chain(j - 1, 1)))
-
-
-SQUARE_NETWORK = [Case("three 2 x 2 layers", sf.FullyConnected((2, 2, 2, 2)))]
+def cross(weight: sympy.Expr) -> Term:
+    """2 Tr(grad phi^T sum_{j<j'} weight W_{n:j'+1} Delta_{j'} W_{j'-1:j+1} Delta_j W_{j-1:1}); the weight is 1."""
+    pair = Chain(n, k + 1) * Delta(k) * Chain(k - 1, j + 1) * Delta(j) * Chain(j - 1, 1)
+    return 2 * Trace(grad_phi.T * total(Pairs(j, k), weight * pair))
 
 
 DERIVATION = Derivation(
@@ -187,10 +184,10 @@ DERIVATION = Derivation(
     ),
     conclusion=f"\\[\n{STATEMENT.latex()}\n\\]",
     controls=(
-        Control("the factor 2 before the trace is 1", comparison(with_cross_terms(cross(j, k)))),
         Control(
-            r"$\Delta_j$ and $\Delta_{j'}$ exchanged", comparison(with_cross_terms(2 * cross(k, j)), SQUARE_NETWORK)
+            "the factor 2 before the trace is 1", comparison(with_cross_terms(cross(sympy.Rational(1, 2))), first=2)
         ),
+        Control(r"each pair weighted with $j'-j$", comparison(with_cross_terms(cross(k - j)), first=3)),
     ),
 )
 
