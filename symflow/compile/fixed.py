@@ -28,10 +28,10 @@ Pairs = Sequence[tuple[Coefficients, Coefficients]]
 Scaled = Sequence[tuple[Any, Coefficients]]
 """Factors c, x in a sum of products c x of a number and a series."""
 LEAST_ORDER = 100
-LEAST_SIZE = 130_000
-"""Least order, and least order times bits, for which relaxed products pay.  On the linear 2-2-2-1 network they take a
-quarter longer than going coefficient by coefficient at 100 digits (order 124 and 374 bits), as long at 150 (181 and
-540), four fifths of the time at 200 and under a third at 500."""
+LEAST_SIZE = 95_000
+"""Least order, and least order times bits, for which relaxed products pay.  Time of going coefficient by coefficient
+over theirs at 100 digits (order 124, 374 bits), 150 (181, 540): 0.74, 1.04 on linear 2-2-2-1; 0.81, 0.99 on 2-3-3-2;
+0.88, 1.48 on 4-5-5-4; 0.92, 1.59 on 6-6-6.  At 500 digits they are three times as fast."""
 
 
 def newest_coefficient(pairs: Pairs) -> Any:

@@ -16,7 +16,6 @@ from symflow.problem.numbers import rational
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.nodes import Input, Table
 
-
 OBJECT_ENTRIES = 4_000_000
 """Most entries of a dense matrix of Python numbers (about 100 bytes each)."""
 
