@@ -13,8 +13,8 @@ import numpy as np
 from gmpy2 import mpz
 
 from symflow.compile.fixed import FixedArrays
-from symflow.compile.numbers import from_fraction, to_mpf
 from symflow.compile.interpret import interpret
+from symflow.compile.numbers import from_fraction, to_mpf
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
 from symflow.problem import Problem
 from symflow.problem.numbers import rational
