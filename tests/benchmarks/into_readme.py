@@ -1,0 +1,78 @@
+"""Runs benchmarks and writes their tables into the README, between their markers.
+
+    python tests/benchmarks/into_readme.py [NAME ...] [--peer FILE]
+
+NAME is one of evaluation, first, gradient, derivation, flow; all of them without one (an hour on two cores, most of it
+heyoka and symflow at 500 digits).  `--peer` is passed to the flow benchmark.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.metadata
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+README = HERE.parent.parent / "README.md"
+CASES = "LISTED"
+COMMANDS = {
+    "evaluation": ["bench_hessian.py", "evaluation", CASES],
+    "first": ["bench_hessian.py", "first"],
+    "gradient": ["bench_gradient.py"],
+    "derivation": ["bench_derivation.py"],
+    "flow": ["bench_flow.py", "--rounds", "3"],
+}
+
+
+def marked(name: str) -> re.Pattern[str]:
+    """What stands between the markers of a benchmark."""
+    return re.compile(rf"(<!-- benchmark: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def versions() -> str:
+    """Date, processor count and versions, one line."""
+    packages = [f"{name} {importlib.metadata.version(name)}" for name in ("symflow", "jax", "gmpy2")]
+    return f"*{datetime.date.today()}, Python {platform.python_version()}, {', '.join(packages)}.*"
+
+
+def output(command: list[str], peer: str | None) -> str:
+    """The Markdown that one benchmark prints or writes."""
+    script, *arguments = command
+    if arguments[-1:] == [CASES]:
+        sys.path.insert(0, str(HERE))
+        from bench_hessian import CASES as listed
+
+        arguments = [*arguments[:-1], *listed]
+    if script != "bench_flow.py":
+        return subprocess.run(
+            [sys.executable, str(HERE / script), *arguments], check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+    with tempfile.TemporaryDirectory() as folder:
+        peers = [] if peer is None else ["--peer", peer]
+        subprocess.run([sys.executable, str(HERE / script), *arguments, *peers, "--out", folder], check=True)
+        return (Path(folder) / "flow.md").read_text(encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", choices=[*COMMANDS, []])
+    parser.add_argument("--peer")
+    options = parser.parse_args()
+    for name in options.names or COMMANDS:
+        table = output(COMMANDS[name], options.peer).strip()
+        text = README.read_text(encoding="utf-8")
+        if not marked(name).search(text):
+            raise SystemExit(f"README.md has no markers for the benchmark {name}")
+        block = f"{table}\n\n{versions()}\n"
+        README.write_text(marked(name).sub(lambda m, b=block: m[1] + b + m[2], text), encoding="utf-8")
+        print(f"README.md: {name} written", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
