@@ -30,6 +30,7 @@ _EXPORTS = {
     "hessian_form": "symflow.symbolic.derived",
     "hessian_vector_product": "symflow.symbolic.derived",
     "directional_derivative": "symflow.symbolic.derived",
+    "modified_equation": "symflow.symbolic.modified",
     "cite": "symflow.symbolic.citations",
     "Statement": "symflow.symbolic.statements",
     "statement": "symflow.symbolic.statements",
@@ -112,6 +113,7 @@ if TYPE_CHECKING:
     from symflow.symbolic.derived import loss as loss
     from symflow.symbolic.losses import Loss as Loss
     from symflow.symbolic.losses import expression_loss as expression_loss
+    from symflow.symbolic.modified import modified_equation as modified_equation
     from symflow.symbolic.moments import moment_form as moment_form
     from symflow.symbolic.network import FullyConnected as FullyConnected
     from symflow.symbolic.objective import Objective as Objective
