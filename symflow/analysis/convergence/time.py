@@ -38,7 +38,9 @@ Method = Literal["explicit", "quadrature"]
 GUARD = 10
 """Digits beyond those asked for."""
 CHECK_DIGITS = 7
-"""Further digits of the second evaluation, whose difference from the first is the error estimate."""
+"""Further digits of each evaluation, whose difference from the one before is the error estimate."""
+LEVELS = 5
+"""Most evaluations, each with twice as many panels as the one before."""
 
 
 @dataclass(frozen=True)
@@ -173,20 +175,23 @@ def convergence_time(
 def _twice(
     start: BalancedStart, goal: Fraction, dps: int, evaluate: Callable[[ExactSolution, Any, int], Any]
 ) -> tuple[Mapping[str, tuple[str, Any]], Any]:
-    """The quantities, and twice the difference of T between two evaluations."""
+    """The quantities, and twice the difference of T from an evaluation with half the panels and fewer digits."""
     digits = working_digits(start, goal, dps)
-    found: list[Mapping[str, tuple[str, Any]]] = []
-    for extra, finer in ((0, 1), (CHECK_DIGITS, 2)):
-        with mpmath.workdps(digits + extra):
-            found.append(evaluate(exact_solution(start), mpf(goal), finer))
-    with mpmath.workdps(digits):
-        first, second = (quantities["T"][1] for quantities in found)
-        error = 2 * abs(first - second) + mpmath.mpf(10) ** -digits * max(1, first)
-        if error > mpmath.mpf(10) ** -dps * max(1, first):
-            raise ComputationError(
-                f"the quadrature is good to {mpmath.nstr(error, 3)} only, {dps} digits were asked for; ask for fewer"
-            )
-    return found[1], error
+    before: Any = None
+    for level in range(LEVELS):
+        with mpmath.workdps(digits + CHECK_DIGITS * level):
+            quantities = evaluate(exact_solution(start), mpf(goal), 2**level)
+        with mpmath.workdps(digits):
+            value = quantities["T"][1]
+            size = max(mpmath.mpf(1), value)
+            if before is not None:
+                error = 2 * abs(value - before) + mpmath.mpf(10) ** -digits * size
+                if error <= mpmath.mpf(10) ** -dps * size:
+                    return quantities, error
+        before = value
+    raise ComputationError(
+        f"the quadrature is good to {mpmath.nstr(error, 3)} only, {dps} digits were asked for; ask for fewer"
+    )
 
 
 def working_digits(start: BalancedStart, goal: Fraction, dps: int) -> int:
