@@ -1,0 +1,191 @@
+r"""R3: initial error, defect and one-sided curvature bound the distance of a curve from a solution.
+
+    ||theta(t) - theta~(t)|| <= e^{M(t)} (rho + int_0^t e^{-M(s)} delta(s) ds),    M(t) = int_0^t m,
+
+with m >= lambda_max of the symmetric part of the Jacobian on the segment.  (Hairer, Norsett & Wanner, Theorem 10.6.)
+The norm is regularized to sqrt(||e||^2 + kappa^2), so that m may have any sign and e may vanish.
+
+Run: python -m derivations.r03_fundamental_theorem
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+import sympy
+
+from symflow.derivation import Control, Derivation, Inequality, Step, SymbolicZero
+from symflow.derivation.lemmas import GROENWALL, MEAN_VALUE, RAYLEIGH
+from symflow.derivation.quadratics import integral
+from symflow.presentation.derivation_text import run
+
+T, KAPPA = sympy.Symbol("t", real=True), sympy.Symbol("kappa", positive=True)
+
+
+def error_equation() -> Iterator[sympy.Expr]:
+    """d/dr G(theta + r e) = J e, for any field of two variables."""
+    r, x, e = sympy.Symbol("r"), sympy.symbols("x0:2"), sympy.symbols("e0:2")
+    here = dict(zip(x, [a + r * b for a, b in zip(x, e, strict=True)], strict=True))
+    for field in (sympy.Function(f"G{i}") for i in range(2)):
+        moved = field(*here.values())
+        yield moved.diff(r).doit() - sum(field(*x).diff(a).subs(here, simultaneous=True).doit() * b
+                                         for a, b in zip(x, e, strict=True))  # fmt: skip
+
+
+def symmetric_part() -> Iterator[sympy.Expr]:
+    """<e, J e> = <e, (J + J^T)/2 e>, 3 x 3."""
+    jacobian, e = sympy.Matrix(3, 3, sympy.symbols("J1:10")), sympy.Matrix(sympy.symbols("e1:4"))
+    yield (e.T * jacobian * e - e.T * (jacobian + jacobian.T) / 2 * e)[0]
+
+
+def regularized_norm() -> Iterator[sympy.Expr]:
+    """u = sqrt(||e||^2 + kappa^2): u u' = <e, e'>, m ||e||^2 / u = m u - m kappa^2 / u, and two differences >= 0."""
+    e = [sympy.Function(f"e{i}", real=True)(T) for i in range(3)]
+    square = sum(x**2 for x in e)
+    u = sympy.sqrt(square + KAPPA**2)
+    yield u * u.diff(T) - sum(x * x.diff(T) for x in e)
+    m = sympy.Symbol("m", real=True)
+    yield m * square / u - (m * u - m * KAPPA**2 / u)
+    yield KAPPA - KAPPA**2 / u - KAPPA * square / (u * (u + KAPPA))
+    length = sympy.sqrt(square)
+    yield u - length - KAPPA**2 / (u + length)
+
+
+def integrating_factor() -> Iterator[sympy.Expr]:
+    """d/dt (e^{-M} u) = e^{-M} (u' - m u) with M' = m."""
+    u, big = sympy.Function("u")(T), sympy.Function("M")(T)
+    yield (sympy.exp(-big) * u).diff(T) - sympy.exp(-big) * (u.diff(T) - big.diff(T) * u)
+
+
+def rayleigh(size: int, z: Any) -> tuple[Any, Any]:
+    """(<e, J e>, lambda_max(sym J) ||e||^2)."""
+    jacobian, e = z[: size**2].reshape(size, size), z[size**2 :]
+    return e @ jacobian @ e, jnp.linalg.eigvalsh((jacobian + jacobian.T) / 2)[-1] * e @ e
+
+
+def exponential(a: Any) -> Any:
+    """The exponential of a 2 x 2 matrix: e^mu (cosh(q) I + sinh(q)/q B), B = A - mu I without trace, B^2 = q^2 I."""
+    mu = jnp.trace(a) / 2
+    b = a - mu * jnp.eye(2)
+    square = -jnp.linalg.det(b)
+    q = jnp.sqrt(jnp.abs(square) + 1e-30)
+    even, odd = jnp.where(square > 0, jnp.cosh(q), jnp.cos(q)), jnp.where(square > 0, jnp.sinh(q), jnp.sin(q)) / q
+    return jnp.exp(mu) * (even * jnp.eye(2) + odd * b)
+
+
+def instance(triangular: bool, rho: float, size: int, z: Any) -> tuple[Any, Any]:
+    """Both sides for theta' = A theta and a polynomial curve theta~ of degree 2 at time t.
+
+    With `triangular` A is upper triangular and m its largest eigenvalue, which is wrong; `rho` is 1 but in a control.
+    """
+    a = z[: size**2].reshape(size, size)
+    start, *coefficients = z[size**2 : size**2 + 4 * size].reshape(4, size)
+    t = 2 * jnp.abs(jnp.tanh(z[-1]))
+    a = jnp.triu(a) if triangular else a
+    m = jnp.max(jnp.diag(a)) if triangular else jnp.linalg.eigvalsh((a + a.T) / 2)[-1]
+
+    def curve(s: Any) -> Any:
+        return coefficients[0] + s * coefficients[1] + s**2 * coefficients[2]
+
+    def defect(s: Any) -> Any:
+        return jnp.linalg.norm(coefficients[1] + 2 * s * coefficients[2] - a @ curve(s))
+
+    distance = jnp.linalg.norm(exponential(t * a) @ start - curve(t))
+    initial = rho * jnp.linalg.norm(start - curve(0.0))
+    bound = jnp.exp(m * t) * initial + integral(lambda s: jnp.exp(m * (t - s)) * defect(s), t)
+    # The defect's norm may have a corner between the nodes: an allowance for the quadrature.
+    return distance, bound * (1 + 1e-3)
+
+
+def bound(triangular: bool = False, rho: float = 1.0) -> Inequality:
+    """The theorem for linear fields of two variables."""
+    scope = r"$\theta' = A\theta$ with any $2\times2$ matrix $A$, $\tilde\theta$ quadratic in $t$, $t \le 2$; "
+    return Inequality(
+        scope + "integrals by quadrature, to $10^{-3}$",
+        (GROENWALL, MEAN_VALUE),
+        [2],
+        lambda size: size**2 + 4 * size + 1,
+        partial(instance, triangular, rho),
+        (SymbolicZero("", integrating_factor),),
+    )
+
+
+DERIVATION = Derivation(
+    result="R3",
+    title="Fundamental theorem",
+    hypotheses=(
+        r"$\theta' = G(t,\theta)$, $G$ of class $C^1$ in $\theta$ on an open set that contains the segments "
+        r"$[\theta(t),\tilde\theta(t)]$; $\theta$ absolutely continuous, $\tilde\theta$ continuous and piecewise $C^1$",
+        r"$\|\theta(0)-\tilde\theta(0)\| \le \rho$ and $\|\tilde\theta'(t^+)-G(t,\tilde\theta(t))\| \le \delta(t)$",
+        r"$m(t) \ge \lambda_{\max}(\frac12(\partial_\theta G+\partial_\theta G^\top))$ on the segment for almost every "
+        r"$t$; $m$ and $\delta$ integrable; $m$ may have any sign; $M(t) = \int_0^tm$",
+    ),
+    steps=(
+        Step(
+            r"e' = G(t,\tilde\theta) - G(t,\theta) + d",
+            r"\bar J e + d, \quad e = \tilde\theta-\theta,\ \|d\| \le \delta,\ "
+            r"\bar J = \int_0^1 \partial_\theta G(t,\theta+re)\,dr",
+            r"Integrate $\frac{d}{dr} G(t,\theta+re) = \partial_\theta G(t,\theta+re)\,e$ over $r$ (mean value "
+            r"theorem).",
+            (SymbolicZero("every field of two variables", error_equation),),
+        ),
+        Step(
+            r"\langle e,\bar Je\rangle",
+            r"m\,\|e\|^2",
+            r"$\langle e,Je\rangle = \langle e,\frac12(J+J^\top)e\rangle$; Rayleigh quotient at every $r$.",
+            (
+                SymbolicZero(r"all $3\times3$ matrices", symmetric_part),
+                Inequality(
+                    r"matrices of size 2 to 4",
+                    (RAYLEIGH,),
+                    [2, 3, 4],
+                    lambda size: size**2 + size,
+                    rayleigh,
+                    (SymbolicZero("", symmetric_part),),
+                ),
+            ),
+            r"\le",
+        ),
+        Step(
+            r"u' = \frac{\langle e,e'\rangle}{u} \quad\text{for } u = \sqrt{\|e\|^2+\kappa^2},\ \kappa > 0",
+            r"\frac{m\|e\|^2 + \delta\|e\|}{u} \le m\,u + |m|\kappa + \delta",
+            r"Steps 1 and 2 and Cauchy--Schwarz; then $m\|e\|^2/u = mu - m\kappa^2/u$, "
+            r"$\kappa - \kappa^2/u = \kappa\|e\|^2/(u(u+\kappa)) \ge 0$ and "
+            r"$u - \|e\| = \kappa^2/(u+\|e\|) \ge 0$. The regularization keeps $u$ differentiable where $e = 0$.",
+            (SymbolicZero("every curve in three dimensions", regularized_norm),),
+            r"\le",
+        ),
+        Step(
+            r"u(t)",
+            r"e^{M(t)}\Bigl(u(0) + \int_0^t e^{-M(s)}(\delta(s)+|m(s)|\kappa)\,ds\Bigr)",
+            r"$(e^{-M}u)' = e^{-M}(u'-mu) \le e^{-M}(\delta+|m|\kappa)$; integrate: $u$ is absolutely continuous "
+            r"(Gr\"onwall with $m$ of any sign).",
+            (SymbolicZero("every $u$ and $M$", integrating_factor),),
+            r"\le",
+        ),
+        Step(
+            r"\|e(t)\| = \lim_{\kappa\to0} u(t)",
+            r"e^{M(t)}\Bigl(\rho + \int_0^t e^{-M(s)}\delta(s)\,ds\Bigr)",
+            r"$m$ is integrable, so the term with $\kappa$ vanishes; $u(0) \to \|e(0)\| \le \rho$.",
+            (bound(),),
+            r"\le",
+        ),
+    ),
+    conclusion=r"""\[
+  \|\theta(t)-\tilde\theta(t)\| \le e^{M(t)}\Bigl(\rho + \int_0^t e^{-M(s)}\,\delta(s)\,ds\Bigr), \qquad
+  M(t) = \int_0^t m(s)\,ds.
+\]
+For gradient flow $G = -g$ and $\frac12(\partial_\theta G + \partial_\theta G^\top) = -H$, so that
+$m(t) \ge -\lambda_{\min}(H)$ on the segment; $m < 0$ means contraction.""",
+    controls=(
+        Control(r"$m$ the largest eigenvalue of $\partial_\theta G$ instead of its symmetric part", bound(True)),
+        Control(r"the initial error counted at 0.9 of its size", bound(rho=0.9)),
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(run(DERIVATION))
