@@ -11,7 +11,7 @@ subtrees stands for nabla^{k+1} f, applied to the differentials of the subtrees.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
@@ -98,8 +98,7 @@ class ModifiedEquation:
 
     def latex(self) -> str:
         """The equation in derivatives of f, as an ``aligned`` environment: a line or more for each power of eta."""
-        lines = [line for i in range(self.order + 1) for line in _lines(i)]
-        return "\\begin{aligned}\n\\dot\\theta = {}" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+        return equation_latex(self.order)
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
@@ -127,12 +126,12 @@ def modified_equation(objective: Objective, order: int) -> ModifiedEquation:
     """
     if isinstance(order, bool) or not isinstance(order, int) or not 0 <= order < len(TERMS):
         raise ProblemError(f"order must be a whole number from 0 to {len(TERMS) - 1}, got {brief(order)}")
-    differentials = _Differentials(objective)
+    differentials = Differentials(objective)
     return ModifiedEquation(objective, tuple(_term(objective, differentials, i) for i in range(order + 1)))
 
 
-def _term(objective: Objective, differentials: _Differentials, i: int) -> Derived:
-    weighted = [(c, differentials(tree)) for tree, c in TERMS[i].items()]
+def _term(objective: Objective, found: Differentials, i: int) -> Derived:
+    weighted = [(c, found(tree)) for tree, c in TERMS[i].items()]
     outputs = {f"F_{w.name}": add([(c, x[w]) for c, x in weighted]) for w in objective.parameters}
     length = len(topological(outputs.values()))
     if length > MAX_OPERATIONS:
@@ -144,33 +143,42 @@ def _term(objective: Objective, differentials: _Differentials, i: int) -> Derive
                    "vector", (), "R17")  # fmt: skip
 
 
-class _Differentials:
+class Differentials:
     """The elementary differentials of an objective as nodes, each built once."""
 
     def __init__(self, objective: Objective) -> None:
-        self._parameters = objective.parameters
-        self._gradient: Mapping[Input, Node] = gradient_nodes(objective)[0]
-        self._found: dict[Tree, dict[Input, Node]] = {G: dict(self._gradient)}
+        self._gradient = gradient_nodes(objective)[0]
+        self._found: dict[Tree, Mapping[Input, Node]] = {G: self._gradient}
 
-    def __call__(self, tree: Tree) -> dict[Input, Node]:
-        """nabla^{k+1} f[F(t_1), ..., F(t_k)]: k directional derivatives of g along symbols, then put in."""
+    def __call__(self, tree: Tree) -> Mapping[Input, Node]:
+        """The differential of a tree."""
         if tree not in self._found:
-            derivative = dict(self._gradient)
-            values: dict[Node, Node] = {}
-            for position, (subtree, repeated) in enumerate(groupby(sorted(tree))):
-                inner, symbols = self(subtree), dict[Node, Node]()
-                for w in self._parameters:
-                    symbols[w] = Input(f"{w.name}_{position}", w.axes, "direction", w.latex)
-                    values[symbols[w]] = inner[w]
-                for _ in repeated:
-                    dot = jvp(derivative.values(), symbols)
-                    derivative = {w: dot[x] for w, x in derivative.items()}
-            new = transform(derivative.values(), lambda x, _: values.get(x))
-            self._found[tree] = {w: new[x] for w, x in derivative.items()}
+            self._found[tree] = self.applied([self(branch) for branch in sorted(tree)])
         return self._found[tree]
+
+    def applied(self, vectors: Sequence[Mapping[Input, Node]]) -> Mapping[Input, Node]:
+        """nabla^{k+1} f[v_1, ..., v_k]: k directional derivatives of g along symbols, then put in."""
+        derivative: Mapping[Input, Node] = self._gradient
+        values: dict[Node, Node] = {}
+        for position, (_, equal) in enumerate(groupby(vectors, key=id)):
+            repeated, symbols = list(equal), dict[Node, Node]()
+            for w, value in repeated[0].items():
+                symbols[w] = Input(f"{w.name}_{position}", w.axes, "direction", w.latex)
+                values[symbols[w]] = value
+            for _ in repeated:
+                dot = jvp(derivative.values(), symbols)
+                derivative = {w: dot[x] for w, x in derivative.items()}
+        new = transform(derivative.values(), lambda x, _: values.get(x))
+        return {w: new[x] for w, x in derivative.items()}
 
 
 # LaTeX --------------------------------------------------------------------------------------------------------------
+
+
+def equation_latex(order: int) -> str:
+    """The modified equation up to eta^order for any f."""
+    lines = [line for i in range(order + 1) for line in _lines(i)]
+    return "\\begin{aligned}\n\\dot\\theta = {}" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
 def differential_latex(tree: Tree) -> str:
