@@ -1,0 +1,260 @@
+r"""R15: exact solution and explicit convergence time of balanced deep linear networks with one output.
+
+    1/w = cosh^-n(theta) [cosh^n(a)/w(0) + (n/lambda) int_a^theta cosh^n],    lambda dt = w^-p dtheta,    p = 1 - 2/n
+    T = T_1 + 2^p lambda^-(1+p) log_+(E(0)/accuracy)
+
+The flow stays in the plane of W(0) and Lambda; in the angle theta with nu = tanh theta the equation of 1/w is linear.
+
+Run: python -m derivations.r15_convergence_time
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+from math import comb, gamma, pi, sqrt
+from typing import Any
+
+import numpy as np
+import sympy
+
+from symflow.derivation import Control, Derivation, Inequality, Lemma, Step, SymbolicZero
+from symflow.presentation.derivation_text import run
+
+N, W, LAM, U0 = sympy.symbols("n w lambda u_0", positive=True)
+NU, THETA, A, X = sympy.symbols("nu theta a x", real=True)
+DEPTHS = (2, 3, 4, 8)
+NODES = np.polynomial.legendre.leggauss(200)
+"""Gauss nodes for the time in the search; the integrands are smooth on a scale of 1/n."""
+
+BERNOULLI = Lemma("Bernoulli", r"$(x+y)^p \le x^p+y^p$ and $x^p \le 1+p(x-1)$ for $x,y \ge 0$, $0 \le p \le 1$.")
+ADDITION = Lemma(
+    "addition theorem", r"$\cosh(a+x) = \cosh a\cosh x+\sinh a\sinh x \ge \cosh a\cosh x$ for $a,x \ge 0$."
+)
+PARTS = Lemma(
+    "integration by parts",
+    r"$n\int\cosh^n = \sinh\cosh^{n-1}+(n-1)\int\cosh^{n-2}$.",
+)
+
+
+# The equations, with symbols ------------------------------------------------------------------------------------------
+
+
+def plane() -> Iterator[sympy.Expr]:
+    """R14 with W = w (nu, sqrt(1 - nu^2)), Lambda = (lambda, 0) against the stated w' and nu'."""
+    unit = sympy.Matrix([NU, sympy.sqrt(1 - NU**2)])
+    e = W * unit - sympy.Matrix([LAM, 0])
+    velocity = -(W ** (2 - 2 / N)) * (e + (N - 1) * e.dot(unit) * unit)
+    dw = velocity.dot(unit)
+    yield dw - N * W ** (2 - 2 / N) * (LAM * NU - W)
+    yield (velocity[0] - dw * NU) / W - LAM * W ** (1 - 2 / N) * (1 - NU**2)
+
+
+def linear_equation() -> Iterator[sympy.Expr]:
+    """With u = 1/w and dtheta = lambda w^p dt: nu = tanh theta, u' = -n tanh(theta) u + n/lambda, and its solution."""
+    speed = LAM * W ** (1 - 2 / N)
+    yield LAM * W ** (1 - 2 / N) * (1 - NU**2) / speed - sympy.tanh(THETA).diff(THETA).subs(sympy.tanh(THETA), NU)
+    dw = N * W ** (2 - 2 / N) * (LAM * NU - W) / speed
+    yield sympy.powsimp(-dw / W**2 - (-N * NU / W + N / LAM))
+    primitive = sympy.Function("F")(THETA)  # F' = cosh^n
+    u = sympy.cosh(THETA) ** -N * (U0 + N / LAM * primitive)
+    slope = u.diff(THETA).subs(primitive.diff(THETA), sympy.cosh(THETA) ** N)
+    yield slope + N * sympy.sinh(THETA) / sympy.cosh(THETA) * u - N / LAM
+
+
+def excess_falls(factor: sympy.Expr) -> Iterator[sympy.Expr]:
+    """E' = -w^(1+p) (2 E + (n-1) (w - lambda nu)^2); `factor` is 2."""
+    excess = (W**2 - 2 * LAM * NU * W + LAM**2) / 2
+    dw, dnu = N * W ** (2 - 2 / N) * (LAM * NU - W), LAM * W ** (1 - 2 / N) * (1 - NU**2)
+    rate = excess.diff(W) * dw + excess.diff(NU) * dnu
+    yield sympy.expand(rate / W ** (2 - 2 / N)) + factor * excess + (N - 1) * (W - LAM * NU) ** 2
+
+
+def primitives() -> Iterator[sympy.Expr]:
+    """Integration by parts; K' = n (1 - K tanh); the integral of 1 - tanh over the half line is log 2."""
+    c, s = sympy.cosh(THETA), sympy.sinh(THETA)
+    yield sympy.expand(((s * c ** (N - 1)).diff(THETA) - N * c**N + (N - 1) * c ** (N - 2)) / c ** (N - 2)).subs(
+        s**2, c**2 - 1
+    )
+    primitive = sympy.Function("F")(THETA)
+    bump = N * primitive / c**N
+    yield bump.diff(THETA).subs(primitive.diff(THETA), c**N) - N * (1 - bump * s / c)
+    yield (THETA - sympy.log(c)).diff(THETA) - (1 - sympy.tanh(THETA))
+    yield sympy.limit(X - sympy.log((sympy.exp(X) + sympy.exp(-X)) / 2), X, sympy.oo) - sympy.log(2)
+    yield sympy.expand_trig(sympy.cosh(A + X)) - sympy.cosh(A) * sympy.cosh(X) - sympy.sinh(A) * sympy.sinh(X)
+
+
+# The inequalities, in float64 ----------------------------------------------------------------------------------------
+
+
+def cosh_power_ratio(n: int, low: Any, theta: Any) -> Any:
+    """n int_low^theta (cosh s / cosh theta)^n ds."""
+    import jax.numpy as jnp
+
+    width, middle = theta - low, (theta + low) / 2
+    total = comb(n, n // 2) * width if n % 2 == 0 else 0.0
+    for k in range((n + 1) // 2):
+        m = n - 2 * k
+        total = total + 4 * comb(n, k) * jnp.sinh(m * width / 2) * jnp.cosh(m * middle) / m
+    return n * total / (2 * jnp.cosh(theta)) ** n
+
+
+def inverse_norm(n: int, a: Any, size: Any, theta: Any) -> Any:
+    """lambda/w at theta, for size = lambda/w(0)."""
+    import jax.numpy as jnp
+
+    return size * (jnp.cosh(a) / jnp.cosh(theta)) ** n + cosh_power_ratio(n, a, theta)
+
+
+def first_angle(n: int, a: Any, size: Any) -> Any:
+    """theta_1."""
+    import jax.numpy as jnp
+
+    return jnp.maximum(jnp.log(6.0 * (n - 1)), jnp.log(2 * jnp.cosh(a)) + jnp.log(2 * (1 + size)) / n)
+
+
+def start(z: Any) -> tuple[Any, Any]:
+    """a and lambda/w(0) of a point: within 4, and from e^-9 to e^9."""
+    import jax.numpy as jnp
+
+    return 4 * jnp.tanh(z[0]), jnp.exp(9 * jnp.tanh(z[1]))
+
+
+def half_reached(n: int, z: Any, bound: float = 2.0) -> tuple[Any, Any]:
+    """lambda/w <= 2 from theta_1 on."""
+    import jax.numpy as jnp
+
+    a, size = start(z)
+    return inverse_norm(n, a, size, first_angle(n, a, size) + 5 * jnp.tanh(z[2]) ** 2), jnp.asarray(bound)
+
+
+def bump(n: int, z: Any, bound: Any = lambda n: sqrt(n) + 1 / (3 * sqrt(n))) -> tuple[Any, Any]:
+    """K(theta) <= I_n."""
+    import jax.numpy as jnp
+
+    return cosh_power_ratio(n, 0.0, 6 * jnp.tanh(z[0]) ** 2), jnp.asarray(bound(n))
+
+
+def first_time(n: int, z: Any, shape: float = 1.0) -> tuple[Any, Any]:
+    """lambda^(1+p) times the true time to theta_1, and times T_1; `shape` multiplies C."""
+    import jax.numpy as jnp
+
+    a, size = start(z)
+    end, p = first_angle(n, a, size), 1 - 2 / n
+    if n == 2:
+        return end - a, end - a
+    half, middle = (end - a) / 2, (end + a) / 2
+    nodes, weights = (jnp.asarray(v) for v in NODES)
+    true = half * jnp.sum(weights * inverse_norm(n, a, size, middle + half * nodes) ** p)
+    full = sqrt(pi) * gamma((n - 2) / 2) / gamma((n - 1) / 2)
+    c = shape * jnp.where(a < 0, full * jnp.cosh(a) ** (n - 2), full / 2)
+    minus = jnp.maximum(-a, 1e-300)
+    i_n = sqrt(n) + 1 / (3 * sqrt(n))
+    stated = (size**p + (n * minus) ** p) * c + end - jnp.maximum(a, 0) + p * i_n * jnp.log(2.0)
+    return true, stated
+
+
+def three(_: int) -> int:
+    """a, w(0) and how far beyond theta_1."""
+    return 3
+
+
+DERIVATION = Derivation(
+    result="R15",
+    title="Convergence time of balanced linear networks with one output",
+    hypotheses=(
+        r"Linear network of depth $n \ge 2$ with $d_n = 1$, square loss, $\Sigma_{xx} = I$, $W_{j+1}^\top W_{j+1} = "
+        r"W_jW_j^\top$ at $t=0$.",
+        r"$w(0) > 0$, $\lambda = \|\Lambda_{yx}\| > 0$, $-1 < \nu(0) < 1$; $a = \operatorname{artanh}\nu(0)$, $p = "
+        r"1-2/n$, $c_0 = \cosh a$, $E = f-f^* = \frac12(w^2-2\lambda\nu w+\lambda^2)$.",
+        r"$\theta_1 = \max\{\log 6(n-1),\ \log 2c_0+\frac1n\log 2(1+\lambda/w(0))\} \ge |a|$.",
+    ),
+    steps=(
+        Step(
+            r"W' = -w^{2-2/n}\bigl(e + (n-1)\langle e,\hat W\rangle\hat W\bigr), \quad e = W-\Lambda",
+            r"w' = n w^{2-2/n}(\lambda\nu-w), \qquad \nu' = \lambda w^{p}(1-\nu^2)",
+            "R14 for one row, in the plane of $W$ and $\\Lambda$.",
+            (SymbolicZero(r"every $n$, $w$, $\nu$, $\lambda$", plane),),
+            r"\Rightarrow",
+        ),
+        Step(
+            r"\frac{1}{w}",
+            r"\cosh^{-n}\theta\Bigl[\frac{\cosh^n a}{w(0)}+\frac n\lambda\int_a^\theta\cosh^n\Bigr], \qquad "
+            r"\lambda\,dt = w^{-p}\,d\theta",
+            r"With $\nu = \tanh\theta$: $\theta' = \lambda w^p$, and $u = 1/w$ obeys $du/d\theta = -n\tanh(\theta)\,u+"
+            r"n/\lambda$.",
+            (SymbolicZero(r"every $n$; $F' = \cosh^n$", linear_equation),),
+        ),
+        Step(
+            r"E'",
+            r"-w^{1+p}\bigl(2E+(n-1)(w-\lambda\nu)^2\bigr)",
+            "Differentiate. So $E$ never grows, and falls at the rate $2w^{1+p}$ at least.",
+            (SymbolicZero(r"every $n$, $w$, $\nu$, $\lambda$", partial(excess_falls, sympy.Integer(2))),),
+        ),
+        Step(
+            r"\frac{\lambda}{w}",
+            r"1+\Bigl(\frac{c_0}{\cosh\theta}\Bigr)^n\Bigl(\frac{\lambda}{w(0)}+1\Bigr)+\frac{(n-1)(\theta-a)}"
+            r"{\cosh^2\theta} \le 2 \qquad (\theta \ge \theta_1)",
+            r"Integrate $n\cosh^n = (\sinh\cosh^{n-1})'+(n-1)\cosh^{n-2}$ from $a$ to $\theta \ge |a|$. The second "
+            r"term is at most $\frac12$ since $\cosh\theta \ge e^\theta/2$; the third at most $2(n-1)\theta\cdot "
+            r"4e^{-2\theta} \le \frac43\theta e^{-\theta} \le \frac29\log 6 < \frac12$. So $w \ge "
+            r"\lambda/2$ from $\theta_1$ on.",
+            (
+                SymbolicZero(r"every $n$, $\theta$", primitives),
+                Inequality(
+                    r"$n = 2,3,4,8$, $|a| \le 4$, $e^{-9} \le \lambda/w(0) \le e^9$",
+                    (PARTS,),
+                    DEPTHS,
+                    three,
+                    half_reached,
+                ),
+            ),
+            r"\le",
+        ),
+        Step(
+            r"K(\theta) = n\int_0^\theta\Bigl(\frac{\cosh s}{\cosh\theta}\Bigr)^n ds",
+            r"I_n = \sqrt n+\frac{1}{3\sqrt n}",
+            r"$K' = n(1-K\tanh)$, so $K = \coth\theta$ at its maximum, or $K < 1$ (its limit) everywhere. If "
+            r"that $\theta \le 1/\sqrt n$, $K \le n\theta \le \sqrt n$; else $\coth\theta \le \coth(1/\sqrt n) "
+            r"\le I_n$ by $\coth x \le 1/x+x/3$.",
+            (Inequality(r"$n = 2,3,4,8$, $0 \le \theta \le 6$", (PARTS,), DEPTHS, lambda n: 1, bump),),
+            r"\le",
+        ),
+        Step(
+            r"\int_a^{\theta_1}\!\!w^{-p}\,d\theta",
+            r"\bigl[w(0)^{-p}+(na_-/\lambda)^p\bigr]C+\lambda^{-p}\bigl[\theta_1-a_++pI_n\log 2\bigr] = \lambda T_1",
+            r"$w^{-p} \le [w(0)^{-p}+(na_-/\lambda)^p](c_0/\cosh\theta)^{n-2}+\lambda^{-p}K_{a_+}^p$ by Bernoulli, "
+            r"$K_b = n\int_b^\theta(\cosh s/\cosh\theta)^nds \le K$. The first integrates to at most $C$, $C = "
+            r"S_nc_0^{n-2}$ for $\nu(0)<0$ and $S_n/2$ otherwise, $S_n = \int\cosh^{-(n-2)}$, by $\cosh(a+x) \ge "
+            r"\cosh a\cosh x$. Then $K_b^p \le 1+p(K_b-1)$, and $\int(K_b-1) = \int K_b(1-\tanh)-K_b(\theta_1)/n \le "
+            r"I_n\log 2$. ($n=2$: $p=0$, and the integral is $\theta_1-a$.)",
+            (
+                Inequality(
+                    r"$n = 2,3,4,8$, $|a| \le 4$, $e^{-9} \le \lambda/w(0) \le e^9$",
+                    (BERNOULLI, ADDITION),
+                    DEPTHS,
+                    three,
+                    first_time,
+                ),
+            ),
+            r"\le",
+        ),
+    ),
+    conclusion=r"""$E(t) \le \bar\epsilon$ for all
+\[
+  t \ge T = T_1+2^{1-2/n}\lambda^{-(2-2/n)}\log_+\frac{E(0)}{\bar\epsilon}.
+\]""",
+    controls=(
+        Control(r"$w \ge \frac{9}{10}\lambda$ from $\theta_1$ on",
+                Inequality("", (PARTS,), DEPTHS, three, partial(half_reached, bound=10 / 9))),
+        Control(r"$K \le \sqrt n/2$",
+                Inequality("", (PARTS,), DEPTHS, lambda n: 1, partial(bump, bound=lambda n: sqrt(n) / 2))),
+        Control(r"half of $C$", Inequality("", (BERNOULLI,), DEPTHS, three, partial(first_time, shape=0.5))),
+        Control(r"$E' = -w^{1+p}(E+\dots)$", SymbolicZero("", partial(excess_falls, sympy.Integer(1)))),
+    ),
+    remarks=r"The factor $2^{1-2/n}$ is not sharp: $E$ finally falls at the rate $2\lambda^{2-2/n}$.",
+)  # fmt: skip
+
+if __name__ == "__main__":
+    sys.exit(run(DERIVATION))

@@ -1,0 +1,227 @@
+r"""R16: gradient descent on balanced deep linear networks with one output converges, and stays converged.
+
+    sqrt(2 E_k*) <= sqrt(2 E_flow) + (s + eps/sqrt n)^n - s^n <= sqrt(2 accuracy);    E_{k+1} <= (1 - eta mu) E_k  after
+
+R4 on the tube of radius eps around the flow gives the first; smoothness and a Polyak-Lojasiewicz inequality on a ball
+that descent cannot leave give the second.
+
+Run: python -m derivations.r16_descent_converges
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+from math import sqrt
+from typing import Any
+
+import sympy
+
+from symflow.derivation import Control, Derivation, Inequality, Lemma, Step, SymbolicZero
+from symflow.derivation.lemmas import CAUCHY_SCHWARZ, SUBMULTIPLICATIVITY
+from symflow.presentation.derivation_text import run
+
+N, S, KAPPA, ACC, E, F, LAM, OFF, LAYER = sympy.symbols("n s kappa epsilon E F lambda b ell", positive=True)
+RATE, ETA, I0 = sympy.symbols("m eta I", positive=True)
+DEPTHS = (2, 3, 5)
+
+MEANS = Lemma("arithmetic and geometric mean", r"$\prod_j x_j \le \bigl(\frac1n\sum_j x_j\bigr)^n$ for $x_j \ge 0$.")
+BANACH = Lemma(
+    "Banach",
+    r"For a symmetric $k$-linear form $Q$ on a Hilbert space, $|Q(x_1,\dots,x_k)| \le c\,\|x_1\|\cdots\|x_k\|$ with "
+    r"$c = \sup_{\|x\|=1}|Q(x,\dots,x)|$.",
+)
+
+
+def radius() -> Iterator[sympy.Expr]:
+    """(s + eps/sqrt n)^n - s^n = kappa for the stated eps; and the sum of both halves at kappa = sqrt(accuracy/2)."""
+    eps = sympy.sqrt(N) * ((S**N + KAPPA) ** (1 / N) - S)
+    yield sympy.powdenest((S + eps / sympy.sqrt(N)) ** N, force=True) - S**N - KAPPA
+    yield sympy.sqrt(2 * (ACC / 4)) + sympy.sqrt(ACC / 2) - sympy.sqrt(2 * ACC)
+
+
+def beyond() -> Iterator[sympy.Expr]:
+    """I' = 1 + m I with I(0) = I_0 has the solution e^(m eta) I_0 + (e^(m eta) - 1)/m."""
+    value = sympy.exp(RATE * ETA) * I0 + (sympy.exp(RATE * ETA) - 1) / RATE
+    yield value.diff(ETA) - 1 - RATE * value
+    yield value.subs(ETA, 0) - I0
+
+
+def path(sign: int = -1) -> Iterator[sympy.Expr]:
+    """The root falls by at least (E - F)/(2 sqrt E); r = 2 sqrt(2 E_B/mu) for the stated r and mu (`sign` is -1)."""
+    yield (
+        sympy.sqrt(E)
+        - sympy.sqrt(F)
+        - (E - F) / (2 * sympy.sqrt(E))
+        - (sympy.sqrt(E) - sympy.sqrt(F)) ** 2 / (2 * sympy.sqrt(E))
+    )
+    q = 2 * OFF / (LAM - OFF)  # b = sqrt(2 E_B), ell = s_B + eps
+    r = q * LAYER / (1 + sign * q)
+    inverse_root_mu = (LAYER + r) / (LAM - OFF)
+    yield sympy.together(2 * OFF * inverse_root_mu - r)
+
+
+def moved(n: int, z: Any, power: float = 0.5) -> tuple[Any, Any]:
+    """prod (s + eps_j) <= (s + eps/n^power)^n; the power is 1/2."""
+    import jax.numpy as jnp
+
+    s, parts = jnp.abs(z[0]), jnp.abs(z[1:])
+    return jnp.prod(s + parts), (s + jnp.linalg.norm(parts) / n**power) ** n
+
+
+def all_but(x: Any, i: int, j: int) -> Any:
+    """The product of the entries but two (or one)."""
+    import jax.numpy as jnp
+
+    return jnp.prod(jnp.asarray([v for k, v in enumerate(x) if k not in (i, j)] or [1.0]))
+
+
+def first_derivative(n: int, z: Any) -> tuple[Any, Any]:
+    """sum_j prod_{i != j} x_i^2 <= n R^(2n-2), R = ||x||/sqrt n."""
+    import jax.numpy as jnp
+
+    x = jnp.abs(z)
+    return sum(all_but(x, j, j) ** 2 for j in range(n)), n * (jnp.linalg.norm(x) / sqrt(n)) ** (2 * n - 2)
+
+
+def second_derivative(n: int, z: Any, less: int = 1) -> tuple[Any, Any]:
+    """sum_{j != k} prod_{i != j,k} x_i v_j v_k <= (n-1) R^(n-2) ||v||^2; `less` is 1."""
+    import jax.numpy as jnp
+
+    x, v = jnp.abs(z[:n]), z[n:]
+    form = sum(all_but(x, j, k) * v[j] * v[k] for j in range(n) for k in range(n) if j != k)
+    return jnp.abs(form), (n - less) * (jnp.linalg.norm(x) / sqrt(n)) ** (n - 2) * jnp.dot(v, v)
+
+
+def layers(n: int, z: Any) -> list[Any]:
+    """Weights of a network of widths 2, ..., 2, 1."""
+    return [z[4 * j : 4 * j + 4].reshape(2, 2) for j in range(n - 1)] + [z[4 * n - 4 : 4 * n - 2].reshape(1, 2)]
+
+
+def lojasiewicz(n: int, z: Any, factor: float = 1.0) -> tuple[Any, Any]:
+    """||W||^2 ||e||^2 <= ||W_1||^2 ||g||^2 for the gradient g of 1/2 ||W_{n:1} - Lambda||^2, e = W_{n:1} - Lambda."""
+    import jax
+    import jax.numpy as jnp
+
+    w, target = z[: 4 * n - 2], z[4 * n - 2 :]
+
+    def product(v: Any) -> Any:
+        matrices = layers(n, v)
+        result = matrices[0]
+        for m in matrices[1:]:
+            result = m @ result
+        return result[0]
+
+    e = product(w) - target
+    g = jax.grad(lambda v: jnp.sum((product(v) - target) ** 2) / 2)(w)
+    first = layers(n, w)[0]
+    norm = (jnp.sum(first**2) + jnp.sqrt((first**2).sum() ** 2 - 4 * jnp.linalg.det(first) ** 2 + 1e-30)) / 2
+    return factor * jnp.sum(product(w) ** 2) * jnp.sum(e**2), norm * jnp.sum(g**2)
+
+
+DERIVATION = Derivation(
+    result="R16",
+    title="Gradient descent on deep linear networks converges",
+    hypotheses=(
+        r"Those of R15; descent starts at $\theta(0)$. $s = w^{1/n}$, $\bar s = \max\{w(0),\lambda\}^{1/n} \ge s$ "
+        r"since $w' \le 0$ where $w > \lambda$.",
+        r"$E_B$ is the excess loss to reach at $k^*$; $E(t) \le E_B/4$ on the flow for $t \ge T$.",
+        r"For the second part $E_B < \lambda^2/18$ and $\eta \le 1/L$.",
+    ),
+    steps=(
+        Step(
+            r"\|\tilde W_{n:1}-W_{n:1}\| \le \prod_j(s+\epsilon_j)-s^n",
+            r"(s+\epsilon/\sqrt n)^n-s^n",
+            r"Layers moved by $\epsilon_j$, $\sum\epsilon_j^2 \le \epsilon^2$, from layers of norm $s$: expand the "
+            r"product; $\frac1n\sum\epsilon_j \le \epsilon/\sqrt n$.",
+            (Inequality(r"$n = 2,3,5$", (MEANS, CAUCHY_SCHWARZ), DEPTHS, lambda n: n + 1, moved),),
+            r"\le",
+        ),
+        Step(
+            r"\sqrt{2E_{k^*}} \le \sqrt{2E(k^*\eta)}+\kappa",
+            r"\sqrt{E_B/2}+\sqrt{E_B/2} = \sqrt{2E_B}",
+            r"$\kappa = (\bar s+\epsilon/\sqrt n)^n-\bar s^n = \sqrt{E_B/2}$ is what $\epsilon = \sqrt n[(\bar s^n+"
+            r"\sqrt{E_B/2})^{1/n}-\bar s]$ is made for; descent is in the tube at $k^* = \lceil T/\eta\rceil$ by R4.",
+            (SymbolicZero(r"every $n$, $\bar s$, $\kappa$", radius),),
+            r"\le",
+        ),
+        Step(
+            r"\sum_j\prod_{i\ne j}x_i^2",
+            r"nR^{2n-2}, \qquad R = \|x\|/\sqrt n",
+            r"First derivative of $\prod x_i$, a symmetric form of norm $n^{-n/2}$. With layer norms $x$: "
+            r"$\|g\| \le \|\nabla\phi\|\sqrt n R^{n-1}$, and $R \le s+\epsilon/\sqrt n$ in the tube: $\gamma$ holds.",
+            (Inequality(r"$n = 2,3,5$", (BANACH,), DEPTHS, lambda n: n, first_derivative),),
+            r"\le",
+        ),
+        Step(
+            r"\sum_{j\ne k}v_jv_k\prod_{i\ne j,k}x_i",
+            r"(n-1)R^{n-2}\|v\|^2",
+            r"Second derivative. By R7, $\|H\| \le nR^{2n-2}+\|\nabla\phi\|(n-1)R^{n-2}$ and $\lambda_{\min}(H) \ge "
+            r"-\|\nabla\phi\|(n-1)R^{n-2}$: $\beta$, $m$ and $L$ hold.",
+            (Inequality(r"$n = 2,3,5$", (BANACH,), DEPTHS, lambda n: 2 * n, second_derivative),),
+            r"\le",
+        ),
+        Step(
+            r"\int_0^{T+\eta}e^{M(T+\eta)-M(s)}ds",
+            r"e^{m_T\eta}\int_0^Te^{M(T)-M(s)}ds+\frac{e^{m_T\eta}-1}{m_T}",
+            r"$I' = 1+mI$ with $m \le m_T$ on $[T,T+\eta]$. It grows with its end, so R4 asks for the last one only; "
+            r"$\eta^*$ solves $\eta\beta\gamma\cdot(\text{right side}) = \epsilon$.",
+            (SymbolicZero(r"every $m_T$, $\eta$, $I$", beyond),),
+            r"\le",
+        ),
+        Step(
+            r"\|g\|^2 \ge \|W_{n:2}\|^2\,\|\nabla\phi\|^2",
+            r"\Bigl(\frac{w}{\|W_1\|}\Bigr)^2\,2E \ge 2\mu E, \qquad \mu = \Bigl(\frac{\lambda-\sqrt{2E_B}}"
+            r"{s_B+\epsilon+r}\Bigr)^2",
+            r"The gradient of $W_1$ is $W_{n:2}^\top\nabla\phi$, of rank one; $w \ge \lambda-\sqrt{2E_B}$ where $E \le "
+            r"E_B$, and $\|W_1\| \le s_B+\epsilon+r$ in the ball $B$ of radius $\epsilon+r$ around $\theta(k^*\eta)$, "
+            r"$s_B = (\lambda+\sqrt{E_B/2})^{1/n}$.",
+            (Inequality(r"$n = 2,3,5$, widths 2", (SUBMULTIPLICATIVITY,), DEPTHS, lambda n: 4 * n, lojasiewicz),),
+            r"\ge",
+        ),
+        Step(
+            r"\sum_{k \ge k^*}\eta\|g_k\|",
+            r"\frac{4}{\sqrt{2\mu}}\sqrt{E_B} = r, \qquad r = \frac{q(s_B+\epsilon)}{1-q}, \quad q = "
+            r"\frac{2\sqrt{2E_B}}{\lambda-\sqrt{2E_B}} < 1",
+            r"While descent is in $B$ and $E \le E_B$, $\|H\| \le L = nR^{2n-2}+(n-1)\sqrt{2E_B}R^{n-2}$ with $R = s_B+"
+            r"(\epsilon+r)/\sqrt n$; the descent lemma for any part $\tau \le \eta \le 1/L$ of a step gives a fall of "
+            r"$\frac\tau2\|g\|^2$, so $\sqrt E$ falls by at least $\frac\tau4\|g\|\sqrt{2\mu}$. As long as $E > 0$ the "
+            r"path is shorter than $r$: neither $B$ nor $E \le E_B$ can be left first. A whole step gives $E_{k+1} \le "
+            r"E_k-\frac\eta2\|g_k\|^2 \le (1-\eta\mu)E_k$.",
+            (SymbolicZero(r"every $E \ge F > 0$; every $\lambda$, $b = \sqrt{2E_B}$, $\ell = s_B+\epsilon$", path),),
+            r"\le",
+        ),
+    ),
+    conclusion=r"""With $\eta < \eta^*$, $f(\theta_k)-f^* \le E_B$ at $k = k^* = \lceil T/\eta\rceil$. If also $E_B <
+\lambda^2/18$ and $\eta \le 1/L$,
+\[
+  E_{k+1} \le (1-\eta\mu)\,E_k \quad\text{for all } k \ge k^*,
+\]
+so $f(\theta_k)-f^* \le \bar\epsilon$ for all $k \ge k^*+\log_+(E_B/\bar\epsilon)/(-\log(1-\eta\mu))$, with $\eta$
+independent of $\bar\epsilon$.""",
+    controls=(
+        Control(
+            r"the product moves by $(s+\epsilon/n)^n-s^n$",
+            Inequality("", (MEANS,), DEPTHS, lambda n: n + 1, partial(moved, power=1.0)),
+        ),
+        Control(
+            r"$(n-\frac32)R^{n-2}$ for the second derivative",
+            Inequality("", (BANACH,), DEPTHS, lambda n: 2 * n, partial(second_derivative, less=1.5)),
+        ),
+        Control(
+            r"$\|g\|^2 \ge 2n\,(w/\|W_1\|)^2\,2E$",
+            Inequality(
+                "",
+                (SUBMULTIPLICATIVITY,),
+                DEPTHS,
+                lambda n: 4 * n,
+                lambda n, z: lojasiewicz(n, z, factor=2.0 * n),
+            ),
+        ),
+        Control(r"$r = q(s_B+\epsilon)/(1+q)$", SymbolicZero("", partial(path, sign=1))),
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(run(DERIVATION))
