@@ -1,0 +1,241 @@
+r"""R18: the asymptotic expansion of the deviation of descent from flow.
+
+    theta_k - theta(k eta) = eta e(t) + eta^2 e_2(t) + O(eta^3),    e(0) = e_2(0) = 0,
+    e' = -H e - H g/2,
+    e_2' = -H e_2 - T[e,e]/2 - (T[g,e] + H^2 e)/2 - H^2 g/3 - T[g,g]/12,
+
+with all derivatives of f at theta(t).  (Hairer, Norsett & Wanner 1993, section II.8, for Euler's method.)
+
+Run: python -m derivations.r18_leading_order
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import product
+from math import factorial, prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import sympy
+
+from symflow.derivation import Control, Derivation, Inequality, Step, SymbolicZero
+from symflow.derivation.lemmas import MEAN_VALUE, TRIANGLE, Lemma
+from symflow.presentation.derivation_text import run
+
+Vector = list[sympy.Expr]
+HALF, THIRD, TWELFTH = sympy.Rational(1, 2), sympy.Rational(1, 3), sympy.Rational(1, 12)
+
+DISCRETE_GROENWALL = Lemma(
+    'discrete Gr\\"onwall',
+    r"$u_{k+1} \le (1+a)u_k + b$ with $a > 0$, $b \ge 0$, $u_0 = 0$ implies $u_k \le b\,(e^{ka}-1)/a$.",
+)
+
+
+class Expansion:
+    """Descent beside flow for an unknown f of a few variables.
+
+    The partial derivatives of f along theta(t) are symbols, and d/dt of every symbol is known, so Taylor coefficients in eta are polynomials in the symbols.
+    """
+
+    def __init__(self, variables: int, half: sympy.Expr = HALF, twelfth: sympy.Expr = TWELFTH) -> None:
+        self.variables = range(variables)
+        self.e, self.e2 = ([sympy.Symbol(f"{name}_{a}") for a in self.variables] for name in ("e", "d"))
+        self.g = [self.partial((a,)) for a in self.variables]
+        self._places: dict[sympy.Symbol, tuple[int, ...]] = {}
+        for order in range(1, 6):
+            for place in product(self.variables, repeat=order):
+                self._places[self.partial(place)] = tuple(sorted(place))
+        hg = self.applied(self.g)
+        self.e_slope = self.sum((-1, self.applied(self.e)), (-half, hg))
+        self.e2_slope = self.sum(
+            (-1, self.applied(self.e2)),
+            (-HALF, self.applied(self.e, self.e)),
+            (-HALF, self.applied(self.g, self.e)),
+            (-HALF, self.applied(self.applied(self.e))),
+            (-THIRD, self.applied(hg)),
+            (-twelfth, self.applied(self.g, self.g)),
+        )
+
+    @staticmethod
+    def partial(place: Sequence[int]) -> sympy.Symbol:
+        """A partial derivative of f at theta(t)."""
+        return sympy.Symbol("f_" + "".join(map(str, sorted(place))))
+
+    def applied(self, *vectors: Vector) -> Vector:
+        """H u, T[u, v], ... at theta(t)."""
+        return [
+            sympy.Add(*(
+                self.partial((a, *places)) * prod((v[p] for v, p in zip(vectors, places, strict=True)), start=1)
+                for places in product(self.variables, repeat=len(vectors))
+            ))
+            for a in self.variables
+        ]  # fmt: skip
+
+    def sum(self, *terms: tuple[Any, Vector]) -> Vector:
+        """A linear combination."""
+        return [sympy.expand(sympy.Add(*(c * v[a] for c, v in terms))) for a in self.variables]
+
+    def rate(self, vector: Vector) -> Vector:
+        """d/dt along the flow, with the stated equations for e and e_2."""
+        slopes = dict(zip(self.e + self.e2, self.e_slope + self.e2_slope, strict=True))
+        for symbol, place in self._places.items():
+            slopes[symbol] = -sympy.Add(*(self.partial((*place, b)) * self.g[b] for b in self.variables))
+        return [sympy.expand(sympy.Add(*(x.diff(s) * slopes[s] for s in x.free_symbols))) for x in vector]
+
+    def defects(self) -> Iterator[sympy.Expr]:
+        """Coefficients of eta, eta^2, eta^3 in z(t+eta) - z(t) + eta g(z(t)), z = theta + eta e + eta^2 e_2.
+
+        The first one is theta' + g = 0, the definition of the flow, so `rate` starts from theta' = -g.
+        """
+        flow, e, e2 = [-x for x in self.g], self.e_slope, self.e2_slope
+        flow_2 = self.rate(flow)
+        yield from self.sum((1, flow), (1, self.g))
+        yield from self.sum((HALF, flow_2), (1, e), (1, self.applied(self.e)))
+        yield from self.sum(
+            (sympy.Rational(1, factorial(3)), self.rate(flow_2)),
+            (HALF, self.rate(e)),
+            (1, e2),
+            (1, self.applied(self.e2)),
+            (HALF, self.applied(self.e, self.e)),
+        )
+
+
+def on_quadratics(third: sympy.Expr) -> Iterator[sympy.Expr]:
+    """f = (h/2) theta^2: (1 - eta h)^{t/eta} e^{ht} to the order eta^2, and the equations of e and e_2."""
+    eta, h, t = sympy.symbols("eta h t", positive=True)
+    exponent = sympy.series(sympy.log(1 - eta * h), eta, 0, 4).removeO() * t / eta + h * t
+    expansion = sympy.series(sympy.exp(sympy.expand(exponent)), eta, 0, 3).removeO()
+    flow = sympy.exp(-h * t)
+    e, e2 = (sympy.expand(expansion).coeff(eta, k) * flow for k in (1, 2))
+    yield e.diff(t) + h * e + HALF * h**2 * flow
+    yield e2.diff(t) + h * e2 + HALF * h**2 * e + third * h**3 * flow
+
+
+def defects(variables: int, half: sympy.Expr = HALF, twelfth: sympy.Expr = TWELFTH) -> Iterator[sympy.Expr]:
+    """`Expansion.defects`."""
+    yield from Expansion(variables, half, twelfth).defects()
+
+
+def accumulated(cubed: bool, size: int, z: Any) -> tuple[Any, Any]:
+    """(||theta_K - z(K eta)||, max_k ||d_k|| (e^{K eta L} - 1)/(eta L)) for f = (1/2) sum h_i theta_i^2, K = 10.
+
+    z = theta + eta e + eta^2 e_2, d_k = z((k+1) eta) - (1 - eta h) z(k eta), L = max |h_i|.  `cubed` (wrong) takes the
+    largest defect only once.
+    """
+    h, start, eta, steps = 2 * jnp.tanh(z[:size]), z[size : 2 * size], 0.05 + 0.2 * jnp.tanh(z[-1]) ** 2, 10
+
+    def expansion(k: Any) -> Any:
+        t = eta * k
+        factor = 1 - eta * h**2 * t / 2 + eta**2 * (h**4 * t**2 / 8 - h**3 * t / 3)
+        return factor * jnp.exp(-h * t) * start
+
+    k = jnp.arange(steps)
+    defects = jax.vmap(lambda k: jnp.linalg.norm(expansion(k + 1) - (1 - eta * h) * expansion(k)))(k)
+    largest, rate = jnp.max(defects), eta * jnp.max(jnp.abs(h))
+    grown = 1.0 if cubed else jnp.expm1(steps * rate) / rate
+    return jnp.linalg.norm((1 - eta * h) ** steps * start - expansion(steps)), largest * grown
+
+
+def remainder(cubed: bool = False) -> Inequality:
+    """The bound on the error of the expansion, on quadratics in one and three dimensions."""
+    return Inequality(
+        r"quadratics in 1 and 3 dimensions, 10 steps, $\eta\|H\| \le \frac12$",
+        (TRIANGLE, MEAN_VALUE, DISCRETE_GROENWALL),
+        [1, 3],
+        lambda size: 2 * size + 1,
+        partial(accumulated, cubed),
+        (SymbolicZero(r"$u_k = b((1+a)^k-1)/a$ solves the recursion with equality", growth),),
+    )
+
+
+def growth() -> Iterator[sympy.Expr]:
+    """u_k = b ((1+a)^k - 1)/a: u_0 = 0 and u_{k+1} = (1+a) u_k + b; (1+a)^k <= e^{ka}."""
+    a, b, k = sympy.symbols("a b k", positive=True)
+    u = b * ((1 + a) ** k - 1) / a
+    yield u.subs(k, 0)
+    yield sympy.powsimp(sympy.expand(u.subs(k, k + 1) - (1 + a) * u - b))
+
+
+def kink(factor: sympy.Expr) -> Iterator[sympy.Expr]:
+    """g = p for theta >= 0 and q below, both positive: the crossing leaves descent eta (1 - phase) (q - p) from flow.
+
+    The flow from r crosses 0 at the time r/p; the last point of descent above 0 is theta_{m-1} = phase eta p.
+    """
+    p, q, eta, phase = sympy.symbols("p q eta phase", positive=True)
+    m, k = sympy.symbols("m k", positive=True)
+    r = (m - 1 + phase) * eta * p
+    descent = r - m * eta * p - (k - m) * eta * q
+    flow = -q * (k * eta - r / p)
+    yield descent - flow - factor * eta * (1 - phase) * (q - p)
+
+
+DERIVATION = Derivation(
+    result="R18",
+    title="The leading orders of the deviation of descent from flow",
+    hypotheses=(
+        r"$f \in C^5$ near the curve $\theta(t)$, $0 \le t \le T$ (no kink on it), and $\theta_0 = \theta(0)$",
+        r"$g$, $H$, $T = \nabla^3f$ at $\theta(t)$",
+    ),
+    steps=(
+        Step(
+            r"z(t+\eta) - z(t) + \eta\,g(z(t))",
+            r"\begin{aligned}[t] & \eta(\dot\theta+g) + \eta^2\bigl(\tfrac12\ddot\theta + \dot e + He\bigr) \\ & {} + "
+            r"\eta^3\bigl(\tfrac16\dddot\theta + \tfrac12\ddot e + \dot e_2 + He_2 + \tfrac12T[e,e]\bigr) + O(\eta^4)"
+            r"\end{aligned}",
+            r"Taylor's theorem in $\eta$ for the ansatz $z = \theta + \eta e + \eta^2e_2$.  The three coefficients "
+            r"vanish for the stated $\dot e$ and $\dot e_2$, because $\ddot\theta = Hg$, $\dddot\theta = -T[g,g]-H^2g$ and "
+            r"$\ddot e = T[g,e]+H^2e+\frac12T[g,g]+H^2g$.",
+            (
+                SymbolicZero("any $f$ of one variable", partial(defects, 1)),
+                SymbolicZero("any $f$ of two variables", partial(defects, 2)),
+                SymbolicZero("any $f$ of three variables", partial(defects, 3)),
+            ),
+        ),
+        Step(
+            r"\|\theta_k - z(k\eta)\|",
+            r"C\eta^3\,\frac{e^{LT}-1}{L}, \quad k\eta \le T",
+            r"$u_k = \|\theta_k - z(k\eta)\|$ has $u_{k+1} \le (1+\eta L)u_k + C\eta^4$, with $L$ a bound on $\|H\|$ "
+            r"near the curve and $C$ one on the remainder of step 1; for small $\eta$ the segments stay there by induction.",
+            (remainder(),),
+            r"\le",
+        ),
+        Step(
+            r"(1-\eta h)^{t/\eta}",
+            r"e^{-ht}\Bigl(1 - \tfrac12\eta h^2t + \eta^2\bigl(\tfrac18h^4t^2 - \tfrac13h^3t\bigr)\Bigr) + O(\eta^3)",
+            r"The example $f = \frac h2\theta^2$: its expansion solves the equations of $e$ and $e_2$.",
+            (SymbolicZero(r"all $h$, $t$", partial(on_quadratics, THIRD)),),
+        ),
+        Step(
+            r"\theta_k - \theta(k\eta)",
+            r"\eta\,(1-\varphi)(q-p), \quad g = p \text{ for } \theta \ge 0, \quad g = q \text{ for } \theta < 0",
+            r"Beyond a kink the expansion fails: here $e = 0$ on both sides, yet there is a shift of order $\eta$ that "
+            r"depends on the phase $\varphi \in [0,1)$ of the last point above the kink, $\varphi\eta p$.",
+            (SymbolicZero(r"all slopes $p, q > 0$, phases and numbers of steps", partial(kink, sympy.Integer(1))),),
+        ),
+    ),
+    conclusion=r"""\begin{align*}
+  \theta_k - \theta(k\eta) &= \eta\,e(t) + \eta^2e_2(t) + O(\eta^3), \quad t = k\eta \le T, \quad e(0) = e_2(0) = 0, \\
+  \dot e &= -He - \tfrac12Hg, \\
+  \dot e_2 &= -He_2 - \tfrac12T[e,e] - \tfrac12(T[g,e]+H^2e) - \tfrac13H^2g - \tfrac1{12}T[g,g].
+\end{align*}""",
+    controls=(
+        Control(r"$Hg$ in place of $\frac12Hg$", SymbolicZero("", partial(defects, 2, sympy.Integer(1)))),
+        Control(
+            r"$\frac16T[g,g]$ in place of $\frac1{12}T[g,g]$", SymbolicZero("", partial(defects, 2, HALF, 2 * TWELFTH))
+        ),
+        Control(
+            r"$\frac14H^2g$ in place of $\frac13H^2g$, on quadratics", SymbolicZero("", partial(on_quadratics, HALF**2))
+        ),
+        Control("the defects do not accumulate", remainder(cubed=True)),
+        Control("the shift at a kink has the other sign", SymbolicZero("", partial(kink, -sympy.Integer(1)))),
+    ),
+    remarks=r"The defect is computed for an unknown $f$ of up to three variables; the formulas contain no coordinates. "
+    r"With R17: $\dot e = -He + F_1$ and $\dot e_2 = -He_2 - \frac12T[e,e] + F_1'e + F_2$.",
+)
+
+if __name__ == "__main__":
+    sys.exit(run(DERIVATION))
