@@ -38,7 +38,8 @@ DISCRETE_GROENWALL = Lemma(
 class Expansion:
     """Descent beside flow for an unknown f of a few variables.
 
-    The partial derivatives of f along theta(t) are symbols, and d/dt of every symbol is known, so Taylor coefficients in eta are polynomials in the symbols.
+    The partial derivatives of f along theta(t) are symbols, and d/dt of every symbol is known, so Taylor coefficients
+    in eta are polynomials in the symbols.
     """
 
     def __init__(self, variables: int, half: sympy.Expr = HALF, twelfth: sympy.Expr = TWELFTH) -> None:
@@ -187,8 +188,8 @@ DERIVATION = Derivation(
             r"\eta^3\bigl(\tfrac16\dddot\theta + \tfrac12\ddot e + \dot e_2 + He_2 + \tfrac12T[e,e]\bigr) + O(\eta^4)"
             r"\end{aligned}",
             r"Taylor's theorem in $\eta$ for the ansatz $z = \theta + \eta e + \eta^2e_2$.  The three coefficients "
-            r"vanish for the stated $\dot e$ and $\dot e_2$, because $\ddot\theta = Hg$, $\dddot\theta = -T[g,g]-H^2g$ and "
-            r"$\ddot e = T[g,e]+H^2e+\frac12T[g,g]+H^2g$.",
+            r"vanish for the stated $\dot e$ and $\dot e_2$, because $\ddot\theta = Hg$, $\dddot\theta = -T[g,g]-H^2g$ "
+            r"and $\ddot e = T[g,e]+H^2e+\frac12T[g,g]+H^2g$.",
             (
                 SymbolicZero("any $f$ of one variable", partial(defects, 1)),
                 SymbolicZero("any $f$ of two variables", partial(defects, 2)),
@@ -199,7 +200,8 @@ DERIVATION = Derivation(
             r"\|\theta_k - z(k\eta)\|",
             r"C\eta^3\,\frac{e^{LT}-1}{L}, \quad k\eta \le T",
             r"$u_k = \|\theta_k - z(k\eta)\|$ has $u_{k+1} \le (1+\eta L)u_k + C\eta^4$, with $L$ a bound on $\|H\|$ "
-            r"near the curve and $C$ one on the remainder of step 1; for small $\eta$ the segments stay there by induction.",
+            r"near the curve and $C$ one on the remainder of step 1; for small $\eta$ the segments stay there by "
+            r"induction.",
             (remainder(),),
             r"\le",
         ),
