@@ -156,12 +156,13 @@ class DescentGuarantee:
         eta = number(mpf(self.step_size))
         root = power_text(Fraction(1, n))
         s_max, gradient, big = q[r"\bar s"], q[r"\bar G"], r"(\bar s + \epsilon)"
-        s_power = "" if n == 2 else rf"{big}^{{{n - 2}}}"
+        s_power = {2: "", 3: big}.get(n, rf"{big}^{{{n - 2}}}")
+        gamma_power = big if n == 2 else rf"{big}^{{{n - 1}}}"
         lines = [
             rf"\bar s &= \max\{{w(0), \lambda\}}^{{{root}}} = {s_max}, \quad \epsilon = \sqrt{{{n}}}\,[(\bar s^{{{n}}} "
             rf"+ \sqrt{{\epsilon_B/2}})^{{{root}}} - \bar s] = {number(self.radius)}, \quad \epsilon_B = {basin}",
             rf"\bar G &= \sqrt{{2E(0)}} + \sqrt{{\epsilon_B/2}} = {gradient}, \quad \gamma = \sqrt{{{n}}}\,"
-            rf"\bar G\,{big}^{{{n - 1}}} = {number(self.gamma)}",
+            rf"\bar G\,{gamma_power} = {number(self.gamma)}",
             rf"\beta &= {n}{big}^{{{2 * n - 2}}} + {'' if n == 2 else n - 1}\bar G\,{s_power} = {number(self.beta)}",
             rf"T &= {number(self.flow_time)}, \quad M(T) = {number(self.growth)}, \quad "
             rf"\int_0^T e^{{M(T)-M(s)}}\,ds = {q['I']}",

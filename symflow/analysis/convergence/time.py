@@ -82,7 +82,10 @@ class ConvergenceTime:
             value = number(self.value)
         angle = q[r"\theta_*" if self.method == "quadrature" else r"\theta_1"]
         if self.method == "quadrature":
-            power = "" if p == 0 else rf"\,w(\theta)^{{-{power_text(p)}}}"
+            if p == 0:
+                total = rf"\frac{{\theta_* - a}}{{{lam}}}"
+            else:
+                total = rf"\frac{{1}}{{{lam}}}\int_a^{{\theta_*}} w(\theta)^{{-{power_text(p)}}}\,d\theta"
             solution = (
                 rf"\frac{{1}}{{w(\theta)}} &= \cosh^{{-{s.depth}}}\theta\left[\frac{{\cosh^{{{s.depth}}} a}}{{{w0}}} + "
                 rf"\frac{{{s.depth}}}{{{lam}}}\int_a^\theta \cosh^{{{s.depth}}} s\,ds\right], \quad a = {q['a']}, \\"
@@ -91,7 +94,7 @@ class ConvergenceTime:
                 [
                     r"\begin{aligned}",
                     solution,
-                    rf"T &= \frac{{1}}{{{lam}}}\int_a^{{\theta_*}}{power or '1'}\,d\theta \approx {value}, \quad "
+                    rf"T &= {total} \approx {value}, \quad "
                     rf"E(\theta_*) = {goal}, \quad \theta_* = {angle}",
                     r"\end{aligned}",
                 ]
