@@ -156,6 +156,7 @@ class DescentGuarantee:
         eta = number(mpf(self.step_size))
         root = power_text(Fraction(1, n))
         s_max, gradient, big = q[r"\bar s"], q[r"\bar G"], r"(\bar s + \epsilon)"
+        is_ = "=" if self.method == "quadrature" else r"\leq"
         s_power = {2: "", 3: big}.get(n, rf"{big}^{{{n - 2}}}")
         gamma_power = big if n == 2 else rf"{big}^{{{n - 1}}}"
         lines = [
@@ -164,8 +165,8 @@ class DescentGuarantee:
             rf"\bar G &= \sqrt{{2E(0)}} + \sqrt{{\epsilon_B/2}} = {gradient}, \quad \gamma = \sqrt{{{n}}}\,"
             rf"\bar G\,{gamma_power} = {number(self.gamma)}",
             rf"\beta &= {n}{big}^{{{2 * n - 2}}} + {'' if n == 2 else n - 1}\bar G\,{s_power} = {number(self.beta)}",
-            rf"T &= {number(self.flow_time)}, \quad M(T) = {number(self.growth)}, \quad "
-            rf"\int_0^T e^{{M(T)-M(s)}}\,ds = {q['I']}",
+            rf"T &= {number(self.flow_time)}, \quad M(T) {is_}  {number(self.growth)}, \quad "
+            rf"\int_0^T e^{{M(T)-M(s)}}\,ds {is_}  {q['I']}",
             rf"\eta &= {eta} < \eta^* = {number(self.step_limit)}, \quad k^* = {number(mpmath.mpf(self.steps), 9)}",
         ]
         if self.trapping is not None:
