@@ -106,8 +106,8 @@ class ConvergenceTime:
             first = (
                 rf"\lambda T_1 &= \Bigl[w(0)^{{-{power_text(p)}}} + {a_minus}\Bigr] C + \lambda^{{-{power_text(p)}}}"
                 rf"\bigl[\theta_1 - a_+ + "
-                rf"\tfrac{{{p.numerator}}}{{{p.denominator}}}\, I_{{{s.depth}}} \log 2\bigr], \\ & w(0) = {w0},\ \lambda = "
-                rf"{lam},\ a = {q['a']},\ C = {q['C']},\ \theta_1 = {angle},\ I_{{{s.depth}}} = {q['I_n']}"
+                rf"\tfrac{{{p.numerator}}}{{{p.denominator}}}\, I_{{{s.depth}}} \log 2\bigr], \\ & w(0) = {w0},"
+                rf"\ \lambda = {lam},\ a = {q['a']},\ C = {q['C']},\ \theta_1 = {angle},\ I_{{{s.depth}}} = {q['I_n']}"
             )
         factor = "" if p == 0 else rf"2^{{{power_text(p)}}}"
         total = (
