@@ -35,4 +35,4 @@ class FiftyDigits:
                 count += 1
                 if not abs(a - b) <= mpmath.mpf(10) ** -DIGITS * max(1, abs(a), abs(b)):
                     return Outcome(False, f"pair {count} differs: {mpmath.nstr(a, 12)} and {mpmath.nstr(b, 12)}")
-        return Outcome(count > 0, f"{count} pairs agree to {DIGITS} digits")
+        return Outcome(count > 0, f"pairs that agree to {DIGITS} digits: {count}")

@@ -60,7 +60,7 @@ class Inequality:
             worst = max(worst, violation)
         return Outcome(
             True,
-            f"no violation at {POINTS} random points and {STARTS} x {ASCENTS} steps of ascent in each of "
+            f"no violation at {POINTS} random points and {STARTS}×{ASCENTS} steps of ascent in each of "
             f"{len(self.cases)} cases; smallest relative slack {max(0.0, -worst):.0e}",
         )
 

@@ -44,7 +44,7 @@ class SymbolicZero:
             count += 1
             if not vanishes(expression):
                 return Outcome(False, f"difference {count} is not 0: {str(expression)[:80]}")
-        return Outcome(count > 0, f"{count} differences reduce to 0")
+        return Outcome(count > 0, f"differences reduced to 0: {count}")
 
 
 @dataclass(frozen=True)
@@ -67,4 +67,4 @@ class NonnegativeCoefficients:
             count += 1
             if any(not c.is_nonnegative for c in sympy.Poly(sympy.expand(expression), *variables).coeffs()):
                 return Outcome(False, f"polynomial {count} has a negative coefficient")
-        return Outcome(count > 0, f"{count} polynomials without a negative coefficient")
+        return Outcome(count > 0, f"polynomials without a negative coefficient: {count}")
