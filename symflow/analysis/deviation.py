@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import mpmath
 import numpy as np
 
-from symflow.analysis.bounds import BoundSeries, Samples, curvature_bounds, leading_order, not_applicable
+from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, before_kinks
 from symflow.analysis.observables import Observables, observe
 from symflow.compile.interpret import interpret
 from symflow.compile.objects import mpmath_arithmetic
@@ -52,9 +52,10 @@ class Deviation:
             run the caller brought.
         flow: the flow's trajectory.
         run: the descent run.
-        bounds: "R4", "R22" (bounds) and "R18" (leading order), as `BoundSeries`.
+        bounds: by name, as `BoundSeries`: "R4", "R22" (bounds) and "R18" (leading order) unless others were asked for.
         flow_series: observables along the flow.
         descent_series: observables along descent.
+        comparison: what the bounds were evaluated on; `bound.evaluate(dev.comparison)` evaluates a further one.
     """
 
     problem: Problem
@@ -71,6 +72,7 @@ class Deviation:
     bounds: Mapping[str, BoundSeries]
     flow_series: Observables
     descent_series: Observables
+    comparison: Comparison
 
     @property
     def max(self) -> Any:
@@ -104,6 +106,8 @@ def deviation(
     horizon: Any = None,
     dps: int | None = None,
     run: Descent | np.ndarray | None = None,
+    bounds: Sequence[Bound] | None = None,
+    flow: Trajectory | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Deviation:
     """Compares gradient descent with gradient flow at the times k eta <= horizon.
@@ -115,6 +119,8 @@ def deviation(
         dps: digits for flow and descent.
         run: a run of your own instead of symflow's descent: a `Descent`, or an array of iterates theta_0, theta_1, ...
             (one row each).  Bounds that assume gradient descent are then not applicable.
+        bounds: which bounds to evaluate, such as `sf.known_bounds()`; R4 and R22, sampled, and R18 if left out.
+        flow: the problem's flow, where it is known already to the horizon and to `dps` digits.
         progress: called with the fraction that is done.
 
     Raises:
@@ -144,8 +150,11 @@ def deviation(
         # Cheap, and first: that descent diverges is so known before the flow is solved.
         float64 = descend(problem, step_size=eta, steps=steps, keep=indices)
     times = [k * eta for k in indices]
-    with advising(REMEDIES):
-        flow = solve_flow(problem, horizon=times[-1], dps=dps, progress=part(0, 0.4))
+    if flow is None:
+        with advising(REMEDIES):
+            flow = solve_flow(problem, horizon=times[-1], dps=dps, progress=part(0, 0.4))
+    else:
+        _check_flow(flow, problem, times[-1], dps)
     rounding: tuple[Any, ...] | None = None
     if brought is None:
         descent = descend(problem, step_size=eta, steps=steps, dps=dps, keep=indices, progress=part(0.4, 0.7))
@@ -160,10 +169,18 @@ def deviation(
     values = tuple(v if v > error else mpmath.mpf(0) for v in _distances(iterates, states, dps))
     flow64, descent64 = states.astype(np.float64), iterates.astype(np.float64)
     objective = integration_form(problem.objective)
-    with advising(REMEDIES):
-        bounds = _bounds(
-            problem, objective, eta, indices, times, flow, states, iterates, flow64, descent64, brought, dps
+    first_kink, kink = _first_kink(objective, times, flow, states, iterates, dps)
+    foreign = None
+    if brought is not None and not _is_descent(problem, objective, brought, eta):
+        foreign = (
+            "the run that was brought is not gradient descent from the flow's initial point with this step size, or "
+            "too few consecutive steps were kept to tell"
         )
+    comparison = Comparison(
+        problem, eta, tuple(indices), flow, descent64, first_kink, kink, foreign, brought is not None
+    )
+    with advising(REMEDIES):
+        found = {bound.name: bound.evaluate(comparison) for bound in (QUICK if bounds is None else bounds)}
     if progress is not None:
         progress(0.9)
     flow_series, descent_series = observe(objective, flow64), observe(objective, descent64)
@@ -183,10 +200,22 @@ def deviation(
         rounding,
         flow,
         descent,
-        bounds,
+        found,
         flow_series,
         descent_series,
+        comparison,
     )
+
+
+def _check_flow(flow: Trajectory, problem: Problem, horizon: Fraction, dps: int) -> None:
+    if flow.objective is not problem.objective:
+        raise ProblemError("flow must be the problem's own, got that of another objective; solve it with sf.solve_flow")
+    end = Fraction(int(flow.segments[-1].end), 1 << flow.clock)
+    if end < horizon or flow.dps < dps:
+        raise ProblemError(
+            f"flow must reach t = {brief_float(horizon)} with {dps} digits, got t = {brief_float(end)} with "
+            f"{flow.dps}; solve it with this horizon and dps"
+        )
 
 
 def _as_descent(problem: Problem, eta: Fraction, run: Descent | np.ndarray) -> Descent:
@@ -238,48 +267,24 @@ def _gate_patterns(objective: Objective, points: np.ndarray, dps: int) -> list[t
     return patterns
 
 
-def _bounds(
-    problem: Problem,
+def _first_kink(
     objective: Objective,
-    eta: Fraction,
-    indices: Sequence[int],
     times: Sequence[Fraction],
     flow: Trajectory,
     states: np.ndarray,
     iterates: np.ndarray,
-    flow64: np.ndarray,
-    descent64: np.ndarray,
-    brought: Descent | None,
     dps: int,
-) -> dict[str, BoundSeries]:
-    count = len(indices)
-    smooth, reason = count, None
-    if objective.gates:
-        if flow.events:
-            first = flow.events[0]
-            smooth = sum(t < rational(first.time, "event time") for t in times)
-            reason = (
-                f"the flow meets a kink at t = {float(first.time):.6g} ({first.kind}: sample {first.sample}, layer "
-                f"{first.layer}, unit {first.unit}); the bound needs one smooth region"
-            )
-        here = _gate_patterns(objective, states[:smooth], dps)
-        there = _gate_patterns(objective, iterates[:smooth], dps)
-        for i, (a, b) in enumerate(zip(here, there, strict=True)):
-            if a != b:
-                smooth = i
-                reason = f"descent and flow lie on different sides of a kink at t = {float(times[i]):.6g}"
-                break
-    if brought is not None and not _is_descent(problem, objective, brought, eta):
-        why = (
-            "the run that was brought is not gradient descent from the flow's initial point with this step size, or "
-            "too few consecutive steps were kept to tell"
-        )
-        names: list[tuple[str, Any]] = [("R4", "bound"), ("R22", "bound"), ("R18", "leading order")]
-        return {name: not_applicable(name, kind, count, why) for name, kind in names}
-    samples = Samples(objective, float(eta), np.array(indices), flow64, descent64, smooth, reason)
-    until = None if smooth == count else times[smooth]
-    series = leading_order(objective, problem.theta0, eta, times, until, reason)
-    return {**curvature_bounds(samples), "R18": series}
+) -> tuple[int, str | None]:
+    """How many of the samples lie, flow and descent, in the first smooth region, and why the others do not."""
+    if not objective.gates:
+        return len(times), None
+    smooth, reason = before_kinks(flow, times)
+    here = _gate_patterns(objective, states[:smooth], dps)
+    there = _gate_patterns(objective, iterates[:smooth], dps)
+    for i, (a, b) in enumerate(zip(here, there, strict=True)):
+        if a != b:
+            return i, f"descent and flow lie on different sides of a kink at t = {float(times[i]):.6g}"
+    return smooth, reason
 
 
 def _is_descent(problem: Problem, objective: Objective, run: Descent, eta: Fraction) -> bool:

@@ -1,7 +1,31 @@
-"""Bounds as objects: hypotheses, formula, result id, and their evaluation along flow and descent."""
+"""Bounds as objects: hypotheses, formula, result id, and their evaluation along flow and descent.
+
+    sf.known_bounds()                                 every bound of the theory
+    sf.user_bound("mine", expression)                 one of your own
+    sf.deviation(problem, bounds=sf.known_bounds())   all of them along a run
+
+`series` is what an evaluation gives, `bound` the object, `comparison` what it is evaluated on.  `sampled` evaluates R4
+and R22 at the samples (past kinks with a convex jump: `kinks`), `certified` on a tube that `tube` covers with balls, on
+which the closed forms of `forms` and `drift` hold; `adversary` shows their slack from below.
+"""
 
 from __future__ import annotations
 
-from symflow.analysis.bounds.sampled import BoundSeries, Samples, curvature_bounds, leading_order, not_applicable
+from symflow.analysis.bounds.bound import Bound
+from symflow.analysis.bounds.catalogue import QUICK, known_bounds
+from symflow.analysis.bounds.comparison import Comparison, before_kinks
+from symflow.analysis.bounds.custom import bound_quantities, user_bound
+from symflow.analysis.bounds.series import BoundSeries, NotApplicable, not_applicable
 
-__all__ = ["BoundSeries", "Samples", "curvature_bounds", "leading_order", "not_applicable"]
+__all__ = [
+    "QUICK",
+    "Bound",
+    "BoundSeries",
+    "Comparison",
+    "NotApplicable",
+    "before_kinks",
+    "bound_quantities",
+    "known_bounds",
+    "not_applicable",
+    "user_bound",
+]

@@ -1,48 +1,19 @@
-"""Bounds on the deviation of descent from flow, evaluated along a trajectory: R4, R22, and the leading order R18.
-
-All sampled quantities are labelled so: between the sample times nothing is certified here.
-"""
+"""R4 and R22 with everything sampled along flow and descent; nothing is certified between the sample times."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
-from typing import Any, Literal
+from dataclasses import dataclass
 
 import numpy as np
 
+from symflow.analysis.bounds.kinks import Crossings
+from symflow.analysis.bounds.series import BoundSeries, not_applicable, padded
 from symflow.analysis.eigenvalues import extreme_eigenvalues
 from symflow.analysis.observables import gradients, too_large
-from symflow.symbolic.field import leading_order_field
 from symflow.symbolic.objective import Objective
-from symflow.trajectory.flow import solve_field
 
 ROUNDING = 16 * 2.0**-52
 """Relative rounding of float64 curvature and gradients that the sampled bounds allow for."""
-
-Status = Literal["sampled", "estimated", "not applicable"]
-
-
-@dataclass(frozen=True)
-class BoundSeries:
-    """A bound (or the leading order) along a run.
-
-    Attributes:
-        name: the result id.
-        kind: "bound" or "leading order".
-        status: "sampled" (its quantities were sampled at the times and beside them), "estimated", "not applicable".
-        values: one mpf per time; None where the hypotheses fail.
-        reason: why values are missing, wholly or from some time on.
-        quantities: LaTeX symbol -> (meaning, value) of what entered.
-    """
-
-    name: str
-    kind: Literal["bound", "leading order"]
-    status: Status
-    values: tuple[Any, ...]
-    reason: str | None
-    quantities: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,8 +26,9 @@ class Samples:
         indices: steps k, increasing from 0.
         flow: theta(k eta), float64, shape (S, P).
         descent: theta_k, float64, shape (S, P).
-        smooth: how many of the leading samples lie, flow and descent, in the first smooth region.
-        reason: why the others do not.
+        smooth: how many of the leading samples the hypotheses on kinks hold for.
+        reason: why they do not for the others.
+        crossings: the steps of descent that cross a kink on the way.
     """
 
     objective: Objective
@@ -66,20 +38,17 @@ class Samples:
     descent: np.ndarray
     smooth: int
     reason: str | None
+    crossings: Crossings
 
 
-def not_applicable(name: str, kind: Literal["bound", "leading order"], count: int, reason: str) -> BoundSeries:
-    """A bound whose hypotheses do not hold."""
-    return BoundSeries(name, kind, "not applicable", (None,) * count, reason)
-
-
-def curvature_bounds(samples: Samples) -> dict[str, BoundSeries]:
+def sampled_bounds(samples: Samples) -> dict[str, BoundSeries]:
     """R4 in its time-local form and R22, from one set of sampled Hessian spectra.
 
     R4: ||theta_k - theta(t)|| <= eta beta_t gamma_t int_0^t e^{M(t)-M(s)} ds.
     R22: ||theta_k - theta(t)|| <= int_0^t e^{M(t)-M(s)} delta(s) ds, delta(s) = ||g(theta~(s)) - g(theta_k)||.
     Both with M' = m = -lambda_min(H), beta = max ||H||, gamma = max ||g||; spectra are taken at theta(t), theta_k and
-    the middle of the segment between them, the worse of both ends of every interval is used.
+    the middle of the segment between them, the worse of both ends of every interval is used.  A step that crosses a
+    kink (one with a convex jump, see `kinks`) has the defect that its gradients show, in both bounds.
     """
     count = len(samples.indices)
     why = too_large(samples.objective)
@@ -101,8 +70,11 @@ def curvature_bounds(samples: Samples) -> dict[str, BoundSeries]:
     gamma = np.maximum(np.linalg.norm(g_flow, axis=1), np.linalg.norm(g, axis=1))
     size = np.maximum(np.linalg.norm(flow, axis=1), np.linalg.norm(descent, axis=1))
     defect = _mean_defect(samples.objective, descent, g, eta) + ROUNDING * (beta * size + gamma)
+    crossing = np.isin(samples.indices[:n], samples.crossings.steps)
+    defect = np.where(crossing, 0.5 * eta * beta * gamma, defect)  # what is smooth of it; the jump is added below
+    charges = samples.crossings.between(samples.indices[:n])
     r4, r22 = np.zeros(n), np.zeros(n)
-    integral = 0.0
+    integral = jumps = 0.0
     beta_t, gamma_t = np.maximum.accumulate(beta), np.maximum.accumulate(gamma)
     for i in range(1, n):
         steps = int(samples.indices[i] - samples.indices[i - 1])
@@ -114,9 +86,10 @@ def curvature_bounds(samples: Samples) -> dict[str, BoundSeries]:
         # A single step has its own defect; so has the last block before a kink, beyond which defect[i] already looks.
         alone = steps == 1 or (i == n - 1 and n < count)
         worst = defect[i - 1] if alone else max(defect[i - 1], defect[i])
-        r22[i] = growth * r22[i - 1] + series * inside * eta * worst
-        integral = growth * integral + eta * series * inside
-        r4[i] = eta * beta_t[i] * gamma_t[i] * integral
+        jump = max(1.0, growth) * charges[i - 1]
+        r22[i] = growth * r22[i - 1] + series * inside * eta * worst + jump
+        integral, jumps = growth * integral + eta * series * inside, growth * jumps + jump
+        r4[i] = eta * beta_t[i] * gamma_t[i] * integral + jumps
     quantities = {
         r"\max_t m(t)": ("minus the smallest Hessian eigenvalue, largest sampled", f"{m.max():.6g}"),
         r"\beta": ("spectral norm of the Hessian, largest sampled", f"{beta.max():.6g}"),
@@ -125,8 +98,8 @@ def curvature_bounds(samples: Samples) -> dict[str, BoundSeries]:
     own = {r"\max_t m(t)": quantities[r"\max_t m(t)"], r"\max_k \delta": ("mean defect of a step, largest sampled",
                                                                          f"{defect.max():.6g}")}  # fmt: skip
     return {
-        "R4": BoundSeries("R4", "bound", "sampled", _padded(r4, count), samples.reason, quantities),
-        "R22": BoundSeries("R22", "bound", "sampled", _padded(r22, count), samples.reason, own),
+        "R4": BoundSeries("R4", "bound", "sampled", padded(r4, count), samples.reason, quantities),
+        "R22": BoundSeries("R22", "bound", "sampled", padded(r22, count), samples.reason, own),
     }
 
 
@@ -135,47 +108,3 @@ def _mean_defect(objective: Objective, descent: np.ndarray, g: np.ndarray, eta: 
     middle = gradients(objective, descent - 0.5 * eta * g)
     end = gradients(objective, descent - eta * g)
     return (4 * np.linalg.norm(middle - g, axis=1) + np.linalg.norm(end - g, axis=1)) / 6
-
-
-def leading_order(
-    objective: Objective,
-    theta0: Sequence[Fraction],
-    step_size: Fraction,
-    times: Sequence[Fraction],
-    until: Fraction | None,
-    reason: str | None,
-    dps: int = 20,
-) -> BoundSeries:
-    """R18: eta ||e(t)|| with e' = -H e - (1/2) H g, integrated along the flow with `dps` digits.
-
-    Args:
-        objective: what flows.
-        theta0: where from.
-        step_size: eta.
-        times: where to evaluate.
-        until: the expansion holds before this time only (the first kink crossing); None for everywhere.
-        reason: why it does not hold later.
-        dps: digits.
-    """
-    import mpmath
-
-    inside = [t for t in times if until is None or t < until]
-    if len(inside) < 2:
-        return not_applicable("R18", "leading order", len(times), reason or "no smooth time")
-    count = objective.parameter_count
-    state = [*theta0, *([Fraction(0)] * count)]
-    trajectory = solve_field(leading_order_field(objective), state, horizon=inside[-1], dps=dps)
-    eta = mpmath.mpf(step_size.numerator) / step_size.denominator
-    values: list[Any] = []
-    for t in inside:
-        e = trajectory(t)[count:]
-        values.append(eta * mpmath.sqrt(mpmath.fsum(v * v for v in e)))
-    values += [None] * (len(times) - len(inside))
-    return BoundSeries("R18", "leading order", "estimated", tuple(values), reason if until is not None else None)
-
-
-def _padded(values: np.ndarray, count: int) -> tuple[Any, ...]:
-    import mpmath
-
-    numbers: list[Any] = [mpmath.mpf(float(v)) if np.isfinite(v) else mpmath.inf for v in values]
-    return tuple(numbers + [None] * (count - len(numbers)))

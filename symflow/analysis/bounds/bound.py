@@ -1,0 +1,67 @@
+"""A bound: what it supposes, its formula, where it comes from, and its evaluation along a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sympy
+
+from symflow.analysis.bounds.comparison import Comparison
+from symflow.analysis.bounds.series import BoundSeries, Kind, not_applicable
+from symflow.symbolic.citations import Citation, cite
+from symflow.symbolic.statements import Statement
+from symflow.symbolic.statements.hypotheses import Hypothesis, Setting
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """A bound on the deviation of descent from flow, or on the curvature along the flow.
+
+    Attributes:
+        name: what it is called in tables, such as "R4(tube)".
+        result: the id of the result it is a form of, such as "R4"; None for a bound of your own.
+        kind: "bound" (above the deviation), "leading order", "curvature" (below the smallest Hessian eigenvalue).
+        title: what it says, in a few words.
+        formula: a SymPy expression or relation, or a `Statement` with symbolic depth.
+        hypotheses: what it supposes of a problem; what it supposes of the tube is checked by the evaluation.
+        compute: evaluates it along a run whose problem satisfies the hypotheses.
+        needs_descent: whether it needs the run of descent; the others are known before it is made.
+    """
+
+    name: str
+    result: str | None
+    kind: Kind
+    title: str
+    formula: sympy.Basic | Statement
+    hypotheses: tuple[Hypothesis, ...]
+    compute: Callable[[Comparison], BoundSeries]
+    needs_descent: bool = False
+
+    @property
+    def citation(self) -> Citation | None:
+        """Where it comes from; None for a bound of your own."""
+        return None if self.result is None else cite(self.result)
+
+    def latex(self) -> str:
+        """The formula as LaTeX."""
+        return self.formula.latex() if isinstance(self.formula, Statement) else str(sympy.latex(self.formula))
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+    def evaluate(self, run: Comparison) -> BoundSeries:
+        """The bound along a run: values, or `not_applicable` says which hypothesis fails and from where on."""
+        if self.kind != "curvature" and run.foreign is not None:
+            return not_applicable(self.name, self.kind, run.count, run.foreign)
+        if self.needs_descent and run.descent is None:
+            return not_applicable(self.name, self.kind, run.count, "it needs a run of descent, and there is none")
+        setting = Setting(run.objective, run.problem.theta0, run.problem.dps)
+        for hypothesis in self.hypotheses:
+            verdict = hypothesis.check(setting)
+            if verdict.status == "fails":
+                return not_applicable(self.name, self.kind, run.count, verdict.reason)
+        return self.compute(run)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.title}>"

@@ -1,0 +1,83 @@
+"""The curvature bounds R9, R11, R12 and R13 along a flow, beside the smallest Hessian eigenvalue there."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from symflow.analysis.bounds.batched import evaluate_points
+from symflow.analysis.bounds.bound import Bound
+from symflow.analysis.bounds.comparison import Comparison
+from symflow.analysis.bounds.series import BoundSeries, not_applicable, padded
+from symflow.symbolic.convolutional import Convolutional
+from symflow.symbolic.network import Network
+from symflow.symbolic.objective import Objective
+from symflow.symbolic.program import Program
+from symflow.symbolic.statements import statement
+from symflow.symbolic.statements.hypotheses import Hypothesis, Setting
+from symflow.symbolic.statements.model import EPSILON
+from symflow.symbolic.statements.suppositions import SMOOTH_REGION
+
+ROUNDING = 1e-12
+"""Relative allowance for float64 rounding, of the bound and of the size of the weights."""
+RESULTS = ("R9", "R11", "R12", "R13")
+
+
+@lru_cache(maxsize=64)
+def _program(objective: Objective, result: str, label: str) -> Program:
+    """The right side of a claim as a program."""
+    return statement(result).instantiate(objective).program(label, "right")
+
+
+def _family(network: Network | None) -> str:
+    if network is None or network.linear:
+        return "linear"
+    return "convolutional" if isinstance(network, Convolutional) else "gated"
+
+
+def _compute(run: Comparison, result: str, label: str, name: str, hypotheses: tuple[Hypothesis, ...]) -> BoundSeries:
+    """The bound at the samples of the flow, before its first kink where that matters."""
+    objective = run.objective
+    setting = Setting(objective, run.problem.theta0, run.problem.dps)
+    for hypothesis in hypotheses:
+        verdict = hypothesis.check(setting)
+        if verdict.status in ("fails", "unchecked") and hypothesis.test is not None and hypothesis is not SMOOTH_REGION:
+            return not_applicable(name, "curvature", run.count, verdict.reason)
+    if result == "R11":
+        label = _family(objective.network)
+    points = run.points
+    extra = {EPSILON: np.array([max(np.sqrt(float(np.sum(points[0, w] ** 2))) for w, _ in objective.slices())])}
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = evaluate_points(objective, _program(objective, result, label), points, extra)["right"]
+    values = np.broadcast_to(found, (run.count,))
+    values = values - ROUNDING * (np.abs(values) + np.linalg.norm(points, axis=1) ** 2)
+    return BoundSeries(name, "curvature", "sampled", padded(values, run.count), None)
+
+
+def _bound(result: str, label: str, name: str, title: str) -> Bound:
+    general = statement(result)
+    shown = general if result == "R11" else general.only(label)
+    supposed = general.hypotheses if result == "R11" else (*general.hypotheses, *general.claim(label).hypotheses)
+    return Bound(
+        name,
+        result,
+        "curvature",
+        title,
+        shown,
+        tuple(h for h in supposed if h.test is not None),
+        lambda run: _compute(run, result, label, name, supposed),
+    )
+
+
+def curvature_catalogue() -> tuple[Bound, ...]:
+    """R9(a) to (e), R11, R12 and R13 in all their forms."""
+    found: list[Bound] = []
+    for result in RESULTS:
+        general = statement(result)
+        if result == "R11":
+            found.append(_bound(result, "", result, general.title))
+            continue
+        labels = [claim.label for claim in general.claims if claim.relation == ">="]
+        found += [_bound(result, label, result + label, general.title) for label in labels]
+    return tuple(found)

@@ -1,0 +1,68 @@
+"""What a bound evaluates to along a run: values, or *not applicable* with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+Status = Literal["certified on a box", "sampled", "estimated", "not applicable"]
+Kind = Literal["bound", "leading order", "curvature"]
+
+
+@dataclass(frozen=True)
+class NotApplicable:
+    """That a bound does not apply, from some sample on.
+
+    Attributes:
+        reason: which hypothesis fails, in one line.
+        since: the position of the first sample without a value; 0 where it applies nowhere.
+    """
+
+    reason: str
+    since: int
+
+
+@dataclass(frozen=True)
+class BoundSeries:
+    """A bound (or the leading order) along a run.
+
+    Attributes:
+        name: the result id.
+        kind: "bound" (above the deviation), "leading order" (predicts it), "curvature" (below lambda_min of H).
+        status: "certified on a box" (its hypotheses are enclosed on the whole tube, between the sample times as well),
+            "sampled" (its quantities were sampled at the times and beside them), "estimated", "not applicable".
+        values: one mpf per time; None where the hypotheses fail.
+        reason: why values are missing, wholly or from some time on.
+        quantities: LaTeX symbol -> (meaning, value) of what entered.
+        radii: of a certified bound, the radius of the tube in the interval that ends at each time (float64).
+    """
+
+    name: str
+    kind: Kind
+    status: Status
+    values: tuple[Any, ...]
+    reason: str | None
+    quantities: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    radii: tuple[float, ...] | None = None
+
+    @property
+    def not_applicable(self) -> NotApplicable | None:
+        """Why and from where on the bound does not apply; None where it applies to the end."""
+        since = next((i for i, v in enumerate(self.values) if v is None), None)
+        return None if since is None else NotApplicable(self.reason or "a hypothesis fails", since)
+
+
+def not_applicable(name: str, kind: Kind, count: int, reason: str) -> BoundSeries:
+    """A bound whose hypotheses do not hold."""
+    return BoundSeries(name, kind, "not applicable", (None,) * count, reason)
+
+
+def padded(values: Sequence[float] | np.ndarray, count: int) -> tuple[Any, ...]:
+    """float64 values as mpmath numbers, and None up to `count`."""
+    import mpmath
+
+    numbers: list[Any] = [mpmath.mpf(float(v)) if np.isfinite(v) else mpmath.inf for v in values]
+    return tuple(numbers + [None] * (count - len(numbers)))
