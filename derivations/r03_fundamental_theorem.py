@@ -151,9 +151,10 @@ DERIVATION = Derivation(
             r"\le",
         ),
         Step(
-            r"u' = \frac{\langle e,e'\rangle}{u} \quad\text{for } u = \sqrt{\|e\|^2+\kappa^2},\ \kappa > 0",
+            r"u' = \frac{\langle e,e'\rangle}{u}",
             r"\frac{m\|e\|^2 + \delta\|e\|}{u} \le m\,u + |m|\kappa + \delta",
-            r"Steps 1 and 2 and Cauchy--Schwarz; then $m\|e\|^2/u = mu - m\kappa^2/u$, "
+            r"Let $u = \sqrt{\|e\|^2+\kappa^2}$, $\kappa > 0$. Steps 1 and 2 and Cauchy--Schwarz; "
+            r"then $m\|e\|^2/u = mu - m\kappa^2/u$, "
             r"$\kappa - \kappa^2/u = \kappa\|e\|^2/(u(u+\kappa)) \ge 0$ and "
             r"$u - \|e\| = \kappa^2/(u+\|e\|) \ge 0$. The regularization keeps $u$ differentiable where $e = 0$.",
             (SymbolicZero("every curve in three dimensions", regularized_norm),),

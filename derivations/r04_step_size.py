@@ -142,7 +142,6 @@ DERIVATION = Derivation(
         r"$\mathcal D_T$, $\mathcal D_t = \bigcup_{s\le t}B_\varepsilon(\theta(s))$ (open balls)",
         r"$\beta_t = \sup_{\mathcal D_t}\|H\|$, $\gamma_t = \sup_{\mathcal D_t}\|g\|$, and $-\lambda_{\min}(H(q)) \le "
         r"m(t)$ for $q \in B_\varepsilon(\theta(t))$, $m$ integrable, of any sign; $M(t) = \int_0^tm$",
-        rf"for all $t \in (0,T]$: ${CONDITION}$",
     ),
     steps=(
         Step(
@@ -177,7 +176,8 @@ DERIVATION = Derivation(
             r"(the two are continuous and start closer; up to $t^*$ every $\theta_k$ lies in $\mathcal D_T$, so "
             r"$\tilde\theta$ is defined). For $t < t^*$ the segment $[\theta(t),\tilde\theta(t)]$ lies in the ball "
             r"$B_\varepsilon(\theta(t))$, which is convex, so R3 applies with this $m$ and the defect of step 2. "
-            r"Let $t \to t^*$: the condition at $t^*$ gives $\varepsilon < \varepsilon$. So there is no such time.",
+            r"Let $t \to t^*$: the condition of the statement at $t^*$ gives "
+            r"$\varepsilon < \varepsilon$. So there is no such time.",
             (instances("local"),),
             r"\le",
         ),

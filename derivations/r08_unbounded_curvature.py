@@ -145,7 +145,8 @@ DERIVATION = Derivation(
             r"H[\Delta,\Delta]",
             r"-\|P\|\,\|Y\| \ \text{ for }\ \Delta_a = -\tfrac1{\sqrt2}r v^\top,\ "
             r"\Delta_b = \tfrac1{\sqrt2}u q^\top,\ \|\Delta\| = 1",
-            r"with unit vectors such that $P = \|P\|\,vu^\top$ and $Y = \|Y\|\,qr^\top$ (an empty chain is the "
+            r"Let $u$, $v$, $q$, $r$ be unit vectors such that $P = \|P\|\,vu^\top$ and $Y = \|Y\|\,qr^\top$ "
+            r"(an empty chain is the "
             r"identity, with a common vector $q = r$). So $\lambda_{\min}(H) = -\|P\|\|Y\|$ on the family.",
             (SymbolicZero("all unit vectors in the plane", attained),),
         ),

@@ -104,10 +104,9 @@ DERIVATION = Derivation(
     ),
     steps=(
         Step(
-            r"\nabla^2\varphi[A,A]",
-            r"0",
-            r"Convexity; for the square loss it is $\frac1N\|AX\|_F^2$. So by R7 $H[\Delta,\Delta] \ge "
-            r"2\sum_{j<j'}\operatorname{Tr}(\nabla\varphi^\top W_{n:j'+1}\Delta_{j'}W_{j'-1:j+1}\Delta_jW_{j-1:1})$.",
+            r"H[\Delta,\Delta]",
+            r"2\sum_{j<j'}\operatorname{Tr}(\nabla\varphi^\top W_{n:j'+1}\Delta_{j'}W_{j'-1:j+1}\Delta_jW_{j-1:1})",
+            r"R7, and $\nabla^2\varphi[A,A] \ge 0$ by convexity; for the square loss it is $\frac1N\|AX\|_F^2$.",
             (SymbolicZero(r"all $2\times2$ matrices $A$, $X$", convexity),),
             r"\ge",
         ),

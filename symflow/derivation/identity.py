@@ -79,7 +79,7 @@ class IdentityTest:
         degree = max(map(self.degree, self.cases))
         return Outcome(
             True,
-            f"exactly 0 at {self.points} random integer points in each of {len(self.cases)} cases; a false identity "
+            f"exactly 0 at {self.points} random integer points, cases: {len(self.cases)}; a false identity "
             f"passes a case with probability at most 1e{self.log_bound} (degree at most {degree}, {2 * RANGE + 1} "
             f"values a coordinate)",
         )

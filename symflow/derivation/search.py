@@ -60,8 +60,8 @@ class Inequality:
             worst = max(worst, violation)
         return Outcome(
             True,
-            f"no violation at {POINTS} random points and {STARTS}×{ASCENTS} steps of ascent in each of "
-            f"{len(self.cases)} cases; smallest relative slack {max(0.0, -worst):.0e}",
+            f"no violation at {POINTS} random points and {STARTS}×{ASCENTS} steps of ascent, cases: "
+            f"{len(self.cases)}; relative slack {f'>= {-worst:.0e}' if worst < 0 else '0'}",
         )
 
 

@@ -40,7 +40,8 @@ def book(verified: Sequence[Verified]) -> str:
 def _section(verified: Verified) -> str:
     d = verified.derivation
     parts = [rf"\section{{{d.result}. {d.title}}}", rf"\source{{{_cited(d.source)}}}", r"\part{Hypotheses}"]
-    parts.append("\n".join([r"\begin{itemize}", *(rf"\item {_sentence(h)}" for h in d.hypotheses), r"\end{itemize}"]))
+    hypotheses = ";\n".join(rf"\item {hypothesis.removesuffix('.')}" for hypothesis in d.hypotheses)
+    parts.append("\n".join([r"\begin{itemize}", f"{hypotheses}.", r"\end{itemize}"]))
     parts += [r"\part{Statement}" + "\n" + d.conclusion, r"\part{Proof}"]
     for number, (step, outcomes) in enumerate(zip(d.steps, verified.outcomes, strict=True), start=1):
         parts.append(_step(number, step, outcomes))
@@ -62,22 +63,16 @@ def _check(check: Check, outcome: Outcome) -> str:
     kind = escape(check.kind)
     if isinstance(check, Inequality):
         kind = f"by {', '.join(lemma.name for lemma in check.lemmas)}; sampled"
-    scope = f" {check.scope}." if check.scope else ""
-    return rf"\checked{{{kind}}}{{{scope} {_plain(outcome.detail)}.}}"
+    return rf"\checked{{{kind}}}{{{check.scope}}}{{{_plain(outcome.detail)}}}"
 
 
 def _control(control: Control, outcome: Outcome) -> str:
-    return rf"\item {control.change}. \refuted{{{_plain(outcome.detail)}}}"
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith(".") else f"{text};"
+    return rf"\item {control.change} \refuted{{{_plain(outcome.detail)}}}"
 
 
 def _plain(text: str) -> str:
-    """Plain text as LaTeX, first letter large, powers of ten as such."""
-    powers = re.sub(r"\b(\d)e([+-]?)0*(\d+)", lambda m: _power(*m.groups()), escape(text))
-    return powers[:1].upper() + powers[1:]
+    """Plain text as LaTeX, with powers of ten."""
+    return re.sub(r"\b(\d)e([+-]?)0*(\d+)", lambda m: _power(*m.groups()), escape(text))
 
 
 def _power(digit: str, sign: str, exponent: str) -> str:
@@ -123,8 +118,13 @@ _PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \renewcommand{\part}[1]{\par\medskip\textbf{#1.}}
 \newcommand{\source}[1]{\emph{Source:} #1.}
 \newcommand{\step}[1]{\par\medskip\textbf{#1.}}
-\newcommand{\checked}[2]{\par{\leftskip=2em\rightskip=0pt plus 4em\footnotesize\textit{#1}.#2\par}}
-\newcommand{\refuted}[1]{{\footnotesize #1.}}
+\newcommand{\checked}[3]{\par{\leftskip=2em\rightskip=0pt plus 4em\footnotesize\textit{#1}: #2 (#3).\par}}
+\newcommand{\refuted}[1]{{\footnotesize (#1).}}
+% lists and contents without air between their lines
+\makeatletter
+\renewcommand{\@listi}{\leftmargin\leftmargini\topsep=2pt\parsep=0pt\itemsep=2pt}
+\renewcommand{\l@section}{\@dottedtocline{1}{0em}{2em}}
+\makeatother
 \newsavebox{\onelinebox}
 % left, relation, right: on one line where it fits
 \newcommand{\formula}[3]{\sbox{\onelinebox}{$\displaystyle #1 #2 #3$}%

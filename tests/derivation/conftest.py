@@ -13,30 +13,23 @@ import pytest
 from symflow.derivation import Derivation, Verified, verify
 
 ROOT = Path(__file__).parent.parent.parent
+if str(ROOT) not in sys.path:  # derivations/ is no part of the installed package
+    sys.path.insert(0, str(ROOT))
 
 
 @cache
 def load(name: str) -> Derivation:
     """The record that a file of derivations/ defines."""
-    sys.path.insert(0, str(ROOT))
-    try:
-        derivation = import_module(f"derivations.{name}").DERIVATION
-    finally:
-        sys.path.remove(str(ROOT))
+    derivation = import_module(f"derivations.{name}").DERIVATION
     assert isinstance(derivation, Derivation)
     return derivation
 
 
 @cache
-def verified(name: str) -> Verified:
+def verify_once(name: str) -> Verified:
     return verify(load(name))
 
 
-@pytest.fixture(name="load", scope="session")
-def load_fixture() -> Callable[[str], Derivation]:
-    return load
-
-
-@pytest.fixture(name="verified", scope="session")
-def verified_fixture() -> Callable[[str], Verified]:
-    return verified
+@pytest.fixture(scope="session")
+def verified() -> Callable[[str], Verified]:
+    return verify_once
