@@ -100,14 +100,15 @@ def claim_inequality(
     )  # fmt: skip
 
 
-def _blank(case: Case) -> Objective:
+def blank_objective(case: Case) -> Objective:
+    """The training loss whose data are still to be bound: X is 0, Y alternates 1 and -1."""
     inputs, outputs = (prod(shape_of(axes)) for axes in (case.network.input_axes, case.network.output_axes))
     labels = np.array([[Fraction((-1) ** i)] * outputs for i in range(SAMPLES)], dtype=object)
     return network_objective(case.network, np.full((SAMPLES, inputs), Fraction(0)), labels, case.loss)
 
 
 def _dimension(case: Case) -> int:
-    found = _blank(case)
+    found = blank_objective(case)
     return found.parameter_count + sum(entries(x.axes) for x in _moving(found, case))
 
 
@@ -120,7 +121,7 @@ def _sides(statement: Statement, label: str, case: Case, z: Any) -> tuple[Any, A
     """(smaller, larger) side of a claim at weights and data cut from z."""
     import jax.numpy as jnp
 
-    instance = statement.instantiate(_blank(case))
+    instance = statement.instantiate(blank_objective(case))
     objective, count = instance.objective, instance.objective.parameter_count
     bound: dict[Input, Any] = {x: jnp.asarray(a.astype(float)) for x, a in objective.data.items()}
     bound |= objective.cut(z[:count])

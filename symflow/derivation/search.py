@@ -61,7 +61,7 @@ class Inequality:
         return Outcome(
             True,
             f"no violation at {POINTS} random points and {STARTS}×{ASCENTS} steps of ascent, cases: "
-            f"{len(self.cases)}; relative slack {f'>= {-worst:.0e}' if worst < 0 else '0'}",
+            f"{len(self.cases)}; relative slack {f'≥ {-worst:.0e}' if worst < 0 else '0'}",
         )
 
 

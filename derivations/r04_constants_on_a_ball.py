@@ -1,0 +1,210 @@
+r"""R4, constants: closed forms for beta, gamma and m on the ball B_eps(theta) of a deep linear network.
+
+For a set I of r layers with s_l = ||W_l||, all products of layers I grow on the ball by at most
+
+    d_I(eps) = sum_{m=1}^r eps^m sqrt(C(r,m)/r^m E_{r-m}),    E_k = sum over sets of k layers of prod s_l^2,
+
+which is less than what s_l -> s_l + eps would give, and an equality for equal s_l.
+
+Run: python -m derivations.r04_constants_on_a_ball
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+from math import comb
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import sympy
+
+import symflow as sf
+from symflow.compile.interpret import interpret
+from symflow.compile.jax import JaxArithmetic
+from symflow.derivation import Control, Derivation, Inequality, Lemma, Step, SymbolicZero
+from symflow.derivation.claims import SAMPLES, Case, blank_objective, jax_value
+from symflow.derivation.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, SUBMULTIPLICATIVITY
+from symflow.presentation.derivation_text import run
+from symflow.symbolic.program import entries, shape_of
+from symflow.symbolic.statements import statement
+from symflow.symbolic.statements.model import EPSILON
+
+STATEMENT = statement("R4")
+LINEAR = replace(STATEMENT, claims=tuple(c for c in STATEMENT.claims if c.label.startswith("linear")))
+MACLAURIN = Lemma(
+    "Maclaurin",
+    r"The elementary symmetric polynomials of $x_1,\dots,x_r \ge 0$ obey $e_m(x) \le \binom rm(e_1(x)/r)^m$.",
+)
+NETWORK = Case("2-2-2-1", sf.FullyConnected((2, 2, 2, 1)))
+Quantity = Literal["beta", "gamma", "m"]
+
+
+def elementary(values: Any, count: int) -> Any:
+    """The elementary symmetric polynomial e_count."""
+    total: Any = 0
+    for chosen in combinations(range(len(values)), count):
+        term = values[0] ** 0
+        for i in chosen:
+            term = term * values[i]
+        total = total + term
+    return total
+
+
+def growth(s: Any, epsilon: Any, root: Any) -> Any:
+    """d_I(epsilon)."""
+    r = len(s)
+    squares = [x**2 for x in s]
+    return sum(epsilon**m * root(comb(r, m) * elementary(squares, r - m) / r**m) for m in range(1, r + 1))
+
+
+def expansion() -> Iterator[sympy.Expr]:
+    """prod (s_l + e_l) - prod s_l, by the number of factors e."""
+    for r in range(1, 6):
+        s, e = sympy.symbols(f"s1:{r + 1}"), sympy.symbols(f"e1:{r + 1}")
+        terms = [
+            sympy.prod([e[i] if i in chosen else s[i] for i in range(r)])
+            for m in range(1, r + 1)
+            for chosen in combinations(range(r), m)
+        ]
+        yield sympy.prod([a + b for a, b in zip(s, e, strict=True)]) - sympy.prod(s) - sympy.Add(*terms)
+
+
+def equal_layers() -> Iterator[sympy.Expr]:
+    """d_I(eps) = (s + eps/sqrt r)^r - s^r for equal s_l."""
+    s, epsilon = sympy.symbols("s epsilon", positive=True)
+    for r in range(1, 6):
+        yield growth([s] * r, epsilon, sympy.sqrt) - ((s + epsilon / sympy.sqrt(r)) ** r - s**r)
+
+
+def one_order(r: int, z: Any) -> tuple[Any, Any]:
+    """(sum over K of prod_K s prod_{not K} e, sqrt(E_{r-m}) sqrt(e_m(e^2))) with m = 2."""
+    s, e = jnp.abs(z[:r]), jnp.abs(z[r:])
+    mixed: Any = 0.0
+    for chosen in combinations(range(r), 2):
+        mixed = mixed + jnp.prod(jnp.stack([e[i] if i in chosen else s[i] for i in range(r)]))
+    return mixed, jnp.sqrt(elementary(s**2, r - 2) * elementary(e**2, 2))
+
+
+def maclaurin(r: int, z: Any) -> tuple[Any, Any]:
+    """(e_2(x), C(r,2) (e_1/r)^2)."""
+    return elementary(z**2, 2), comb(r, 2) * (jnp.sum(z**2) / r) ** 2
+
+
+def products(factor: float, r: int, z: Any) -> tuple[Any, Any]:
+    """(prod (s_l + e_l) - prod s_l, factor d_I(||e||)); the factor is 1."""
+    s, e = jnp.abs(z[:r]), jnp.abs(z[r:])
+    return jnp.prod(s + e) - jnp.prod(s), factor * growth(s, jnp.linalg.norm(e), jnp.sqrt)
+
+
+def product_bound(factor: float) -> Inequality:
+    """The lemma for two to four layers."""
+    return Inequality(
+        r"$r = 2, 3, 4$ layers", (CAUCHY_SCHWARZ, MACLAURIN), [2, 3, 4], lambda r: 2 * r, partial(products, factor)
+    )
+
+
+def on_the_ball(quantity: Quantity, factor: float, case: Case, z: Any) -> tuple[Any, Any]:
+    """(the quantity at a point at distance eps from theta, factor times the package's bound at theta)."""
+    objective = blank_objective(case)
+    count = objective.parameter_count
+    theta, step, z = z[:count], z[count : 2 * count], z[2 * count :]
+    data = {}
+    for x in objective.data_inputs:
+        data[x] = z[: entries(x.axes)].reshape(shape_of(x.axes))
+        z = z[entries(x.axes) :]
+    epsilon = jnp.linalg.norm(step)
+
+    def loss(point: Any) -> Any:
+        return interpret(objective.program, {**data, **objective.cut(point)}, JaxArithmetic(jnp.float64))["f"]
+
+    def largest(point: Any) -> Any:
+        if quantity == "gamma":
+            return jnp.linalg.norm(jax.grad(loss)(point))
+        values = jnp.linalg.eigvalsh(jax.hessian(loss)(point))
+        return -values[0] if quantity == "m" else jnp.maximum(values[-1], -values[0])
+
+    instance = STATEMENT.instantiate(objective)
+    bound = {**data, **objective.cut(theta), EPSILON: epsilon}
+    return largest(theta + step), factor * jax_value(instance, f"linear, {quantity}", "right", bound)
+
+
+def dimension(case: Case) -> int:
+    """theta, a step, X and Y."""
+    objective = blank_objective(case)
+    return 2 * objective.parameter_count + sum(entries(x.axes) for x in objective.data_inputs)
+
+
+def ball(quantity: Quantity, factor: float = 1.0) -> Inequality:
+    """The package's bound on the ball."""
+    scope = f"square loss, widths 2-2-2-1, {SAMPLES} samples"
+    lemmas = (MEAN_VALUE, SUBMULTIPLICATIVITY, CAUCHY_SCHWARZ)
+    return Inequality(scope, lemmas, [NETWORK], dimension, partial(on_the_ball, quantity, factor))
+
+
+DERIVATION = Derivation(
+    result="R4",
+    title="Closed forms for the constants on a ball",
+    hypotheses=(
+        r"$f(\theta) = \varphi(W_{n:1})$; $|\nabla^2\varphi[A,A]| \le B\|A\|_F^2$ (square loss: $B = "
+        r"\|\Sigma_{xx}\|$); for $m$ also $\varphi$ convex",
+        r"$\theta' \in B_\varepsilon(\theta)$, $W_l' = W_l + E_l$, $e_l = \|E_l\|_F$, so that "
+        r"$\sum_le_l^2 \le \varepsilon^2$; $s_l = \|W_l\|$; $I$ a set of $r$ layers",
+    ),
+    steps=(
+        Step(
+            r"\prod_{l\in I}(s_l+e_l) - \prod_{l\in I}s_l",
+            r"\sum_{m=1}^r\ \sum_{|K|=r-m}\ \prod_{l\in K}s_l\prod_{l\in I\setminus K}e_l",
+            "Expand.",
+            (SymbolicZero(r"$r = 1,\dots,5$", expansion),),
+        ),
+        Step(
+            r"\sum_{|K|=r-m}\ \prod_{l\in K}s_l\prod_{l\in I\setminus K}e_l",
+            r"\sqrt{E_{r-m}}\,\sqrt{\tbinom rm(\varepsilon^2/r)^m}, \quad E_k = \sum_{|K|=k}\prod_{l\in K}s_l^2",
+            r"Cauchy--Schwarz over $K$, then Maclaurin's inequality for the $e_l^2$.",
+            (
+                Inequality("$r = 3, 4$, $m = 2$", (CAUCHY_SCHWARZ,), [3, 4], lambda r: 2 * r, one_order),
+                Inequality("$r = 3, 4$, $m = 2$", (MACLAURIN,), [3, 4], lambda r: r, maclaurin),
+            ),
+            r"\le",
+        ),
+        Step(
+            r"\prod_{l\in I}(s_l+e_l) - \prod_{l\in I}s_l",
+            r"d_I(\varepsilon) = \sum_{m=1}^r\varepsilon^m\sqrt{\tbinom rmr^{-m}E_{r-m}}",
+            r"Sum over $m$. For equal $s_l = s$ this is $(s+\varepsilon/\sqrt r)^r-s^r$, attained at equal $e_l$.",
+            (product_bound(1.0), SymbolicZero(r"equal layers, $r = 1,\dots,5$", equal_layers)),
+            r"\le",
+        ),
+        Step(
+            r"\|\nabla\varphi(W_{n:1}')\|_F \le \|\nabla\varphi\|_F + B\,d, \qquad \|g(\theta')\|",
+            r"(\|\nabla\varphi\|_F + B\,d)\Bigl(\sum_jC_j^2\Bigr)^{1/2}",
+            r"$\|W_{n:1}'-W_{n:1}\|_F \le d = d_{\{1,\dots,n\}}$: expand; one factor $E_l$ of each term carries the "
+            r"Frobenius norm. Likewise $\|W_{n:j+1}'\|\|W_{j-1:1}'\| \le C_j = \|W_{n:j+1}\|\|W_{j-1:1}\| + \dot d_j$, "
+            r"$\dot d_j = d_{\{l\ne j\}}$, and $G_j' = W_{n:j+1}'^\top\nabla\varphi'W_{j-1:1}'^\top$.",
+            (ball("gamma"),),
+            r"\le",
+        ),
+        Step(
+            r"-\lambda_{\min}(H(\theta')) \le \mathcal M, \qquad \|H(\theta')\|",
+            r"B\sum_jC_j^2 + \mathcal M, \quad \mathcal M = (\|\nabla\varphi\| + B\,d)\,\lambda_{\max}(M)",
+            r"R7: $\|A'\|_F \le \sum_jC_j\|\Delta_j\|_F$ bounds the first term; the second is bounded as in R9(d) with "
+            r"$M_{jj'} = \|W_{n:j'+1}\|\|W_{j'-1:j+1}\|\|W_{j-1:1}\| + \ddot d_{jj'}$, "
+            r"$\ddot d_{jj'} = d_{\{l\ne j,j'\}}$.",
+            (ball("m"), ball("beta")),
+            r"\le",
+        ),
+    ),
+    conclusion=f"\\[\n{LINEAR.latex()}\n\\]",
+    remarks="These constants are of this work; the condition that they serve is that of the paper.",
+    controls=(
+        Control(r"0.9 of $d_I(\varepsilon)$", product_bound(0.9)),
+        Control(r"0.9 of the bound on $\|g\|$", ball("gamma", 0.9)),
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(run(DERIVATION))
