@@ -198,7 +198,7 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=f"\\[\n{LINEAR.latex()}\n\\]",
+    conclusion=f"{{\\small\\[\n{LINEAR.latex()}\n\\]}}",
     remarks="These constants are of this work; the condition that they serve is that of the paper.",
     controls=(
         Control(r"0.9 of $d_I(\varepsilon)$", product_bound(0.9)),
