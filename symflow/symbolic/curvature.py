@@ -78,7 +78,11 @@ def curvature_bounds(objective: Objective) -> dict[str, CurvatureBound]:
     Linear networks: "R9(a)" <= ... <= "R9(e)"; fully connected ones: "R12" <= "R12(c)" <= "R12(e)"; convolutional ones:
     "R13(kappa)" <= "R13".  With gates they hold where theta is on no kink (there H is that of the smooth piece).
 
-        sf.to_jax(sf.curvature_bounds(objective)["R9(e)"])(theta)  # a number <= lambda_min(H(theta))
+        bound = sf.to_jax(sf.curvature_bounds(objective)["R9(e)"])
+        bound(theta)  # a number <= lambda_min(H(theta))
+
+    For thousands of points use ``jax.lax.map(bound, points, batch_size=64)``: with two CPU cores a vmap over all of
+    them may stop for ever (several batched LAPACK calls of XLA wait for each other; seen with jaxlib 0.10).
 
     Args:
         objective: a network's training loss over samples; its data may be symbolic for formulas.
