@@ -15,7 +15,7 @@ import sympy
 
 import symflow as sf
 from symflow.derivation import Control, Derivation, IdentityTest, Step, SymbolicZero
-from symflow.derivation.claims import Case, altered, claim_identity
+from symflow.derivation.claims import Case, altered, claim_identity, displayed
 from symflow.derivation.networks import WIDTHS
 from symflow.presentation.derivation_text import run
 from symflow.symbolic.statements import Statement, statement
@@ -124,7 +124,7 @@ DERIVATION = Derivation(
             (SymbolicZero("every $n$", all_layers), *tested(STATEMENT, "all")),
         ),
     ),
-    conclusion=f"\\[\n{STATEMENT.latex()}\n\\]",
+    conclusion=displayed(STATEMENT),
     controls=(
         Control(r"$\langle\theta, \nabla_\theta h\rangle = (n+1)h$", tested(WRONG, "all")[0]),
         Control("the same for networks with gates", tested(WRONG, "all")[1]),

@@ -6,7 +6,7 @@ For a set I of r layers with s_l = ||W_l||, all products of layers I grow on the
 
 which is less than what s_l -> s_l + eps would give, and an equality for equal s_l.
 
-Run: python -m derivations.r04_constants_on_a_ball
+Run: python -m derivations.r04_tube_constants
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import symflow as sf
 from symflow.compile.interpret import interpret
 from symflow.compile.jax import JaxArithmetic
 from symflow.derivation import Control, Derivation, Inequality, Lemma, Step, SymbolicZero
-from symflow.derivation.claims import SAMPLES, Case, blank_objective, jax_value
+from symflow.derivation.claims import SAMPLES, Case, blank_objective, displayed, jax_value
 from symflow.derivation.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, SUBMULTIPLICATIVITY
 from symflow.presentation.derivation_text import run
 from symflow.symbolic.program import entries, shape_of
@@ -198,7 +198,7 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=f"{{\\small\\[\n{LINEAR.latex()}\n\\]}}",
+    conclusion=displayed(LINEAR),
     remarks="These constants are of this work; the condition that they serve is that of the paper.",
     controls=(
         Control(r"0.9 of $d_I(\varepsilon)$", product_bound(0.9)),

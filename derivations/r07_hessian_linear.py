@@ -19,7 +19,7 @@ import sympy
 
 import symflow as sf
 from symflow.derivation import Control, Derivation, IdentityTest, Step, SymbolicZero
-from symflow.derivation.claims import Case, altered, claim_identity
+from symflow.derivation.claims import Case, altered, claim_identity, displayed
 from symflow.derivation.networks import WIDTHS
 from symflow.presentation.derivation_text import run
 from symflow.symbolic.statements import Statement, statement
@@ -182,7 +182,7 @@ DERIVATION = Derivation(
             (SymbolicZero(r"all $2\times2$ matrices $W$, $A$, $X$, $Y$", square_loss),),
         ),
     ),
-    conclusion=f"\\[\n{STATEMENT.latex()}\n\\]",
+    conclusion=displayed(STATEMENT),
     controls=(
         Control(
             "the factor 2 before the trace is 1", comparison(with_cross_terms(cross(sympy.Rational(1, 2))), first=2)

@@ -18,7 +18,7 @@ import sympy
 
 import symflow as sf
 from symflow.derivation import Control, Derivation, Inequality, Step, SymbolicZero
-from symflow.derivation.claims import Case, altered, claim_inequality
+from symflow.derivation.claims import Case, altered, claim_inequality, displayed
 from symflow.derivation.lemmas import CAUCHY_SCHWARZ, MONOTONE_EIGENVALUE, RAYLEIGH, SUBMULTIPLICATIVITY, WEYL
 from symflow.presentation.derivation_text import run
 from symflow.symbolic.losses import Loss
@@ -186,7 +186,7 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=f"\\[\n{STATEMENT.latex()}\n\\]",
+    conclusion=displayed(STATEMENT),
     controls=(
         Control(r"0.9 of rung (e)", bound(shrunk("(e)", sympy.Rational(9, 10)), "(e)")),
         Control(r"0.9 of rung (c)", bound(shrunk("(c)", sympy.Rational(9, 10)), "(c)")),

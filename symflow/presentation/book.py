@@ -42,7 +42,7 @@ def _section(verified: Verified) -> str:
     parts = [rf"\section{{{d.result}. {d.title}}}", rf"\source{{{_cited(d.source)}}}", r"\part{Hypotheses}"]
     hypotheses = ";\n".join(rf"\item {hypothesis.removesuffix('.')}" for hypothesis in d.hypotheses)
     parts.append("\n".join([r"\begin{itemize}", f"{hypotheses}.", r"\end{itemize}"]))
-    parts += [r"\part{Statement}" + "\n" + d.conclusion, r"\part{Proof}"]
+    parts += [r"\part{Statement}" + "\n" + _fitting(d.conclusion), r"\part{Proof}"]
     for number, (step, outcomes) in enumerate(zip(d.steps, verified.outcomes, strict=True), start=1):
         parts.append(_step(number, step, outcomes))
     if d.remarks:
@@ -51,6 +51,12 @@ def _section(verified: Verified) -> str:
     items = [_control(c, o) for c, o in zip(d.controls, verified.refutations, strict=True)]
     parts.append("\n".join([r"\begin{itemize}", *items, r"\end{itemize}"]))
     return "\n".join(parts)
+
+
+def _fitting(conclusion: str) -> str:
+    """A conclusion that is one display is made smaller where it is wider than the page."""
+    display = re.fullmatch(r"\\\[((?:(?!\\\]).)*)\\\]", conclusion.strip(), re.DOTALL)
+    return rf"\statement{{{display[1].strip()}}}" if display else conclusion
 
 
 def _step(number: int, step: Step, outcomes: Sequence[Outcome]) -> str:
@@ -126,6 +132,9 @@ _PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \renewcommand{\l@section}{\@dottedtocline{1}{0em}{2em}}
 \makeatother
 \newsavebox{\onelinebox}
+% smaller where it does not fit
+\newcommand{\statement}[1]{\sbox{\onelinebox}{$\displaystyle #1$}%
+\ifdim\wd\onelinebox<\linewidth\[#1\]\else{\small\[#1\]}\fi}
 % left, relation, right: on one line where it fits
 \newcommand{\formula}[3]{\sbox{\onelinebox}{$\displaystyle #1 #2 #3$}%
 \ifdim\wd\onelinebox<0.97\linewidth\[#1 #2 #3\]\else
