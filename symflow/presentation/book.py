@@ -102,14 +102,14 @@ def _lemmas(verified: Sequence[Verified]) -> str:
                 if isinstance(check, Inequality):
                     used |= {lemma.name: lemma for lemma in check.lemmas}
     items = [rf"\item[{lemma.name}.] {lemma.statement}" for lemma in used.values()]
-    return "\n".join([r"\section{Lemmas}", r"\begin{description}", *items, r"\end{description}"])
+    return "\n".join([r"\section{Lemmas}", r"\begin{description}", *items, r"\end{description}"]) if items else ""
 
 
 def _bibliography(verified: Sequence[Verified]) -> str:
     cited = " ".join(v.derivation.source.source for v in verified)
     items = [rf"\bibitem{{{key}}} {escape(text)}." for key, text in SOURCES.items() if text in cited]
     listed = "\n".join(items).replace("Norsett", r"N\o{}rsett")
-    return "\\begin{thebibliography}{9}\n" + listed + "\n\\end{thebibliography}"
+    return "\\begin{thebibliography}{9}\n" + listed + "\n\\end{thebibliography}" if items else ""
 
 
 _PREAMBLE = r"""\documentclass[10pt,a4paper]{article}

@@ -59,8 +59,9 @@ def test_an_error_of_latex_is_reported(tmp_path: Path) -> None:
         command.typeset(source)
 
 
-def test_the_command_writes_the_book(r07: Derivation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(command, "derivations", lambda: {"r07_hessian_linear": r07})
+def test_the_command_writes_the_book(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    alone = {name: derivations()[name] for name in ("r05_constant_curvature", "r07_hessian_linear")}  # no lemma used
+    monkeypatch.setattr(command, "derivations", lambda: alone)
     monkeypatch.setattr(command, "README", tmp_path / "README.md")
     assert command.main(["--out", str(tmp_path / "book")]) == 0
     assert r"\section{R7. " in (tmp_path / "book" / "book.tex").read_text(encoding="utf-8")
