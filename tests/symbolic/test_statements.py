@@ -3,12 +3,19 @@
 from fractions import Fraction
 from itertools import combinations
 
+import jax
+import mpmath
 import numpy as np
 import pytest
 import sympy
 from statement_cases import CONVOLUTIONAL, FULLY_CONNECTED, LINEAR, NETWORKS, objective, point
 
 import symflow as sf
+from symflow.compile.interpret import interpret
+from symflow.compile.jax import JaxArithmetic
+from symflow.compile.objects import EXACT, mpmath_arithmetic
+from symflow.symbolic.nodes import Axis, Identity, Input, matrix_power
+from symflow.symbolic.program import Program
 from symflow.symbolic.statements import Claim, Instance, Statement
 from symflow.symbolic.statements.statement import Model
 from symflow.symbolic.statements.terms import Chain, Number, Product, Sum, Term, Transpose, W, j, n
@@ -84,6 +91,25 @@ def test_r14_with_exactly_balanced_rational_weights(depth: int, width: int) -> N
     )
     instance = sf.statement("R14").instantiate(problem.objective)
     assert equal(*instance.evaluate("", problem.theta0))
+
+
+def test_powers_of_matrices_agree_in_all_arithmetics() -> None:
+    axis = Axis("d", 2)
+    x = Input("x", (axis, axis), "data", "x")
+    program = Program((x,), {"y": matrix_power(x, Fraction(2, 3))})
+    square = np.array([[Fraction(4), Fraction(4)], [Fraction(4), Fraction(4)]])  # eigenvalues 8 and 0
+    exact = interpret(program, {x: square}, EXACT)["y"]
+    assert (exact == 2).all()  # 8^{2/3} = 4 on the diagonal direction
+    lifted = np.array([[mpmath.mpf(4)] * 2] * 2, dtype=object)
+    assert np.abs(interpret(program, {x: lifted}, mpmath_arithmetic())["y"] - 2).max() < 1e-9
+    with jax.enable_x64(True):
+        found = interpret(program, {x: jax.numpy.full((2, 2), 4.0)}, JaxArithmetic(np.float64))["y"]
+    assert np.abs(np.asarray(found) - 2).max() < 1e-9
+    with pytest.raises(TypeError, match="irrational"):
+        interpret(program, {x: square + 1}, EXACT)
+    with pytest.raises(ValueError, match="exponent >= 0"):
+        matrix_power(x, -1)
+    assert isinstance(matrix_power(x, 0), Identity)
 
 
 def test_r14_is_false_without_balance() -> None:
