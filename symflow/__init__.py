@@ -64,6 +64,12 @@ _EXPORTS = {
     "descent_guarantee": "symflow.analysis.convergence.guarantee",
     "descend": "symflow.trajectory.descent",
     "deviation": "symflow.analysis.deviation",
+    "Bound": "symflow.analysis.bounds",
+    "bound_quantities": "symflow.analysis.bounds",
+    "known_bounds": "symflow.analysis.bounds",
+    "user_bound": "symflow.analysis.bounds",
+    "max_step_size": "symflow.analysis.advice",
+    "tightness": "symflow.analysis.tightness",
     "SymflowError": "symflow.errors",
     "ProblemError": "symflow.errors",
     "ComputationError": "symflow.errors",
@@ -74,6 +80,11 @@ _EXPORTS = {
 }
 
 if TYPE_CHECKING:
+    from symflow.analysis.advice import max_step_size as max_step_size
+    from symflow.analysis.bounds import Bound as Bound
+    from symflow.analysis.bounds import bound_quantities as bound_quantities
+    from symflow.analysis.bounds import known_bounds as known_bounds
+    from symflow.analysis.bounds import user_bound as user_bound
     from symflow.analysis.checks import check_flow as check_flow
     from symflow.analysis.convergence.guarantee import descent_guarantee as descent_guarantee
     from symflow.analysis.convergence.probability import convergence_probability as convergence_probability
@@ -83,6 +94,7 @@ if TYPE_CHECKING:
     from symflow.analysis.convergence.time import convergence_time as convergence_time
     from symflow.analysis.deviation import deviation as deviation
     from symflow.analysis.eigenvalues import extreme_eigenvalues as extreme_eigenvalues
+    from symflow.analysis.tightness import tightness as tightness
     from symflow.compile.jax import to_jax as to_jax
     from symflow.compile.objects import evaluate_exact as evaluate_exact
     from symflow.compile.objects import evaluate_mpmath as evaluate_mpmath

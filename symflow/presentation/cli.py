@@ -1,4 +1,4 @@
-"""The command line: run, derive, flow, deviation.
+"""The command line: run, derive, flow, deviation, bounds, advise.
 
 Exit status: 0 done; 1 the computation could not be done; 2 the input is wrong; 130 interrupted.  Errors are one line
 on standard error.  What computes is imported inside the commands, so that `symflow --help` answers at once and
@@ -186,6 +186,38 @@ def deviation(
 ) -> Work:
     """`symflow deviation`."""
     return lambda: _status(lambda: _deviation(problem, step_size, horizon, dps), as_json)
+
+
+@app.command(
+    short_help="Every bound beside the truth.",
+    help="Every bound beside the truth: its value, their ratio, or why it does not apply.",
+)
+def bounds(
+    problem: ProblemFile,
+    step_size: StepSize = None,
+    horizon: Horizon = None,
+    dps: Digits = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Also write bounds.json and a plot over time here.")
+    ] = None,
+    as_json: Json = False,
+) -> Work:
+    """`symflow bounds`."""
+    return lambda: _status(lambda: _bounds(problem, step_size, horizon, dps, out), as_json)
+
+
+@app.command(
+    short_help="Step sizes that keep descent near flow.",
+    help="The largest step size that keeps descent within EPS of flow: what each bound guarantees, what is tolerated.",
+)
+def advise(
+    problem: ProblemFile,
+    epsilon: Annotated[str, typer.Option("--epsilon", metavar="EPS", help="The distance, such as 1e-2.")],
+    horizon: Horizon = None,
+    as_json: Json = False,
+) -> Work:
+    """`symflow advise`."""
+    return lambda: _status(lambda: _advise(problem, epsilon, horizon), as_json)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -410,6 +442,30 @@ def _deviation(path: Path, step_size: str | None, horizon: str | None, dps: int 
         _show(*deviation_tables(dev), verdict(dev))
 
     return Answer(data, show)
+
+
+def _bounds(path: Path, step_size: str | None, horizon: str | None, dps: int | None, out: Path | None) -> Answer:
+    from symflow.presentation.bounds_command import run_bounds
+    from symflow.problem.numbers import rational
+
+    eta = None if step_size is None else rational(step_size, "--step-size")
+    end = None if horizon is None else rational(horizon, "--horizon")
+    problem = _load(path)
+    _check_settings(path, problem, step_size=eta, horizon=end)
+    if out is not None:
+        _check_folder(out)
+    found = run_bounds(lambda: problem, eta, end, dps, out, _progress)
+    return Answer(found.data, lambda: _show(*found.renderables()))
+
+
+def _advise(path: Path, epsilon: str, horizon: str | None) -> Answer:
+    from symflow.presentation.bounds_command import run_advice
+    from symflow.problem.numbers import rational
+
+    eps = rational(epsilon, "--epsilon")
+    end = None if horizon is None else rational(horizon, "--horizon")
+    found = run_advice(lambda: _load(path), eps, end, _progress)
+    return Answer(found.data, lambda: _show(*found.renderables()))
 
 
 def _check_settings(path: Path, problem: Problem, **given: Fraction | None) -> None:

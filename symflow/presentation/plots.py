@@ -24,6 +24,11 @@ LOOK: dict[str, tuple[str, Any, str]] = {  # in the order of drawing and of the 
     "R18": (ORANGE, (0, (4, 2)), r"leading order $\eta\,\|e(t)\|$ (R18)"),
     "R22": (BLUE, (0, (7, 2)), "bound R22"),
     "R4": (VERMILION, (0, (7, 2, 1.5, 2)), "bound R4"),
+    "R22(tube-free)": (PURPLE, "solid", "bound R22(tube-free), certified"),
+    "R22(tube)": (BLUE, "solid", "bound R22(tube), certified"),
+    "R4(tube)": (VERMILION, "solid", "bound R4(tube), certified"),
+    "R4(global)": (GREEN, "solid", "bound R4(global), certified"),
+    "R5": (GREY, "solid", "bound R5, certified"),
 }
 STYLE: Any = {
     "font.family": ["STIXGeneral", "DejaVu Serif"],
@@ -114,6 +119,14 @@ def figure(dev: Deviation) -> Figure:
     return fig
 
 
+def deviation_figure(dev: Deviation) -> Figure:
+    """The deviation and all its bounds alone, the picture of `symflow bounds`."""
+    with _style():
+        fig = Figure(figsize=(6.4, 5.2), layout="constrained")
+        _draw_deviation(fig.add_subplot(), dev)
+    return fig
+
+
 def render(fig: Figure, kind: str, dpi: int = 200) -> bytes:
     """A figure as the content of a file; the same figure gives the same bytes.
 
@@ -153,7 +166,8 @@ def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None
     curves: list[tuple[np.ndarray, dict[str, Any]]] = [
         (values, {"color": BLACK, "linewidth": 2.2, "label": r"deviation $\|\theta_k-\theta(k\eta)\|$"})
     ]
-    ranked = [*(n for n in LOOK if n in dev.bounds), *(n for n in dev.bounds if n not in LOOK)]
+    above = [n for n, bound in dev.bounds.items() if bound.kind != "curvature"]
+    ranked = [*(n for n in LOOK if n in above), *(n for n in above if n not in LOOK)]
     for name in ranked:
         if np.isfinite(bound := _floats(dev.bounds[name].values)).any():
             colour, dashes, label = LOOK.get(name, (GREEN, (0, (1.5, 1.5)), f"bound {name}"))

@@ -217,9 +217,11 @@ def _descend_float64(objective: Objective, theta0: Sequence[Fraction], eta: Frac
     except OverflowError:
         raise ComputationError("theta0 is beyond float64; run descent with digits (dps=...)") from None
     gaps = np.diff(np.array(indices, dtype=np.int64))
+    # Gaps of 0 steps up to a power of two: runs of similar length share one compilation.
+    padded = np.pad(gaps, (0, (1 << (len(gaps) - 1).bit_length()) - len(gaps)))
     with jax.enable_x64(True):
-        kept = _float64_stepper(objective)(start, np.float64(float(eta)), gaps)
-    iterates = np.vstack([start[None, :], np.asarray(kept)])
+        kept = _float64_stepper(objective)(start, np.float64(float(eta)), padded)
+    iterates = np.vstack([start[None, :], np.asarray(kept)[: len(gaps)]])
     bad = ~np.isfinite(iterates).all(axis=1)
     if bad.any():
         raise _diverged(indices[int(np.argmax(bad))], eta)

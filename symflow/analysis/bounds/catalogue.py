@@ -89,6 +89,7 @@ _R18 = Bound(
     _eta * sympy.Symbol(r"\|e(t)\|", positive=True),
     HYPOTHESES["R18"],
     lambda run: run.leading(),
+    needs_descent=True,  # which must lie on the flow's side of every kink
 )
 QUICK = (_R4, _R22, _R18)
 """What `deviation` evaluates unless it is told otherwise."""

@@ -145,7 +145,8 @@ class Comparison:
         """R18."""
         until = None if self.first_kink == self.count else self.exact_times[self.first_kink]
         theta0 = self.problem.theta0
-        return leading_order(self.compact, theta0, self.step_size, self.exact_times, until, self.kink)
+        end = Fraction(int(self.flow.segments[-1].end), 1 << self.flow.clock)
+        return leading_order(self.compact, theta0, self.step_size, self.exact_times, until, self.kink, horizon=end)
 
     # What the certified bounds share --------------------------------------------------------------------------------
 

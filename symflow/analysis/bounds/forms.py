@@ -62,6 +62,7 @@ def missing_forms(objective: Objective) -> str | None:
 @lru_cache(maxsize=16)
 def _split(objective: Objective) -> tuple[Program, Program, Mapping[str, Input]]:
     """The program of all forms, cut where eps enters: what comes before, what comes after, the inputs between."""
+    ball_bounds(objective, 1)  # its checks
     assert objective.network is not None
     assert objective.sample_loss is not None
     family = "linear" if objective.network.linear else "gated"
@@ -97,7 +98,6 @@ def ball_forms(objective: Objective, centres: np.ndarray) -> BallForms:
         from symflow.symbolic.nodes import zero
 
         return BallForms(Program((EPSILON,), {"drift": zero(())}), {}, len(centres))
-    ball_bounds(objective, 1)  # its checks
     before, after, inputs = _split(objective)
     values = evaluate_points(objective, before, centres)
     return BallForms(after, {inputs[name]: v for name, v in values.items()}, len(centres))

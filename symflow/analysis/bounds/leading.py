@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from symflow.analysis.bounds.series import BoundSeries, not_applicable
 from symflow.symbolic.field import leading_order_field
 from symflow.symbolic.objective import Objective
 from symflow.trajectory.flow import solve_field
+from symflow.trajectory.trajectory import Trajectory
+
+
+@lru_cache(maxsize=4)
+def _errors(objective: Objective, theta0: tuple[Fraction, ...], horizon: Fraction, dps: int) -> Trajectory:
+    """theta and e along the flow, kept: neither depends on the step size."""
+    state = [*theta0, *([Fraction(0)] * objective.parameter_count)]
+    return solve_field(leading_order_field(objective), state, horizon=horizon, dps=dps)
 
 
 def leading_order(
@@ -20,6 +29,7 @@ def leading_order(
     until: Fraction | None,
     reason: str | None,
     dps: int = 20,
+    horizon: Fraction | None = None,
 ) -> BoundSeries:
     """R18: eta ||e(t)|| with e' = -H e - (1/2) H g, integrated along the flow with `dps` digits.
 
@@ -31,6 +41,7 @@ def leading_order(
         until: the expansion holds before this time only (the first kink crossing); None for everywhere.
         reason: why it does not hold later.
         dps: digits.
+        horizon: integrate at least so far, where nothing ends it: one solution then serves several step sizes.
     """
     import mpmath
 
@@ -38,8 +49,8 @@ def leading_order(
     if len(inside) < 2:
         return not_applicable("R18", "leading order", len(times), reason or "no smooth time")
     count = objective.parameter_count
-    state = [*theta0, *([Fraction(0)] * count)]
-    trajectory = solve_field(leading_order_field(objective), state, horizon=inside[-1], dps=dps)
+    end = inside[-1] if until is not None or horizon is None else horizon
+    trajectory = _errors(objective, tuple(theta0), end, dps)
     eta = mpmath.mpf(step_size.numerator) / step_size.denominator
     values: list[Any] = []
     for t in inside:

@@ -67,6 +67,31 @@ class Constants:
 
 
 @dataclass(frozen=True, eq=False)
+class Balls:
+    """What holds on each of the balls that cover a tube.
+
+    Attributes:
+        radius: of the ball.
+        m: at least -lambda_min(H).
+        top: at least lambda_max(H).
+        beta: at least ||H||.
+        gamma: at least ||g||.
+        push: at least ||H(q) g(p)||.
+        smooth: whether the ball lies in one smooth region.
+        kink: of the first ball that may not: cell, sample, layer, unit.
+    """
+
+    radius: np.ndarray
+    m: np.ndarray
+    top: np.ndarray
+    beta: np.ndarray
+    gamma: np.ndarray
+    push: np.ndarray
+    smooth: np.ndarray
+    kink: tuple[int, int, int, int] | None
+
+
+@dataclass(frozen=True, eq=False)
 class Tube:
     """Cells along the flow with what is known at their centres.
 
@@ -98,21 +123,21 @@ class Tube:
 
     def constants(self, eps: np.ndarray) -> Constants:
         """The constants on the tube of radius eps (one per interval)."""
+        balls = self.balls(eps)
+        m, top, beta, gamma, push = (
+            np.maximum.reduceat(v, self.first) for v in (balls.m, balls.top, balls.beta, balls.gamma, balls.push)
+        )
+        return Constants(m, top, beta, gamma, push, np.logical_and.reduceat(balls.smooth, self.first), balls.kink)
+
+    def balls(self, eps: np.ndarray) -> Balls:
+        """What holds on the balls that cover the tube of radius eps (one per interval)."""
         radius = self.radii + eps[self.owner]
-        covered, kink = np.ones(len(self.first), dtype=bool), None
-        smooth = np.ones(len(radius), dtype=bool)
+        kink, smooth = None, np.ones(len(radius), dtype=bool)
         if self.objective.gates:
             decided = decide(self.objective, self.centres, radius)
             smooth = decided.smooth
-            covered = np.logical_and.reduceat(smooth, self.first)
             bad = np.flatnonzero(~smooth)
             kink = (int(bad[0]), *decided.first(int(bad[0]))) if len(bad) else None
-        bounds = self._on_balls(radius, smooth)
-        m, top, beta, gamma, push = (np.maximum.reduceat(v, self.first) for v in bounds)
-        return Constants(m, top, beta, gamma, push, covered, kink)
-
-    def _on_balls(self, radius: np.ndarray, smooth: np.ndarray) -> tuple[np.ndarray, ...]:
-        """m, lambda_max, beta, gamma and sup ||H g|| on balls of these radii."""
         grown = {name: v * (1 + RELATIVE) for name, v in self.forms(radius).items()}
         drift = np.where(smooth, grown["drift"], np.inf)
         closed = {name: grown.get(name, np.inf) for name in ("m", "beta", "gamma")}
@@ -123,7 +148,7 @@ class Tube:
         near = np.where(smooth, self.slope + radius * beta, np.inf)
         gamma = np.minimum(near, closed["gamma"]) * (1 + RELATIVE)
         push = np.minimum(beta * gamma, (self.push + drift * self.slope + beta * beta * radius) * (1 + RELATIVE))
-        return m, top, beta, gamma, push
+        return Balls(radius, m, top, beta, gamma, push, smooth, kink)
 
 
 def cover(

@@ -1,0 +1,282 @@
+"""The largest step size that keeps descent within epsilon of flow: guaranteed by each bound, tolerated by descent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+
+from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks, known_bounds
+from symflow.analysis.bounds.dense import dense_flow
+from symflow.analysis.bounds.kinks import MOST_STEPS, gates_at
+from symflow.analysis.bounds.series import Status
+from symflow.analysis.deviation import REMEDIES, sample_steps
+from symflow.errors import ComputationError, ProblemError, advising, brief, brief_float
+from symflow.problem import Problem
+from symflow.problem.numbers import rational
+from symflow.symbolic.network import FullyConnected
+from symflow.trajectory.descent import descend
+from symflow.trajectory.flow import solve_flow
+from symflow.trajectory.trajectory import Trajectory
+
+LEAST_EPSILON = Fraction(1, 10**10)
+"""Smaller distances are not told from rounding: descent is run in float64."""
+MOST_BOUND_STEPS = 10**12
+"""Smaller step sizes than horizon / this are not looked at."""
+TOLERANCE = 1.01
+"""The largest step size is found to within one percent."""
+SCAN = 1.25
+"""Factor between the step sizes of the scan with descent itself."""
+MOST_TRIALS = 60
+EVERY_STEP = 20_000
+"""Up to so many steps, descent is compared with flow at every one."""
+DPS = 20
+"""Digits of the flow."""
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """The largest step size with which one bound stays below epsilon up to the horizon.
+
+    Attributes:
+        name: of the bound.
+        kind: "bound", or "leading order", which predicts and guarantees nothing.
+        status: "certified on a box" or "sampled" (of the bound), "estimated", "not applicable".
+        step_size: eta; None where there is none.
+        value: the largest value of the bound along that run.
+        share: eta over the largest that descent was found to tolerate; None where either is missing.
+        reason: why there is none.
+    """
+
+    name: str
+    kind: Literal["bound", "leading order"]
+    status: Status
+    step_size: Fraction | None
+    value: float | None
+    share: float | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class StepAdvice:
+    """Step sizes that keep descent within epsilon of flow up to the horizon.
+
+    Attributes:
+        epsilon: the distance.
+        horizon: the final time.
+        guarantees: one a bound.
+        tolerated: the largest step size of a scan, refined by bisection, up to which descent stayed within epsilon at
+            every step that was looked at: sampled, no proof; None where none was found.
+        tolerated_deviation: the largest distance with it.
+        whole_horizon: whether every step size up to one single step to the horizon is tolerated.
+    """
+
+    epsilon: Fraction
+    horizon: Fraction
+    guarantees: tuple[Guarantee, ...]
+    tolerated: Fraction | None
+    tolerated_deviation: float | None
+    whole_horizon: bool
+
+    def __getitem__(self, name: str) -> Guarantee:
+        """What a bound guarantees.
+
+        Raises:
+            KeyError: no such bound.
+        """
+        for found in self.guarantees:
+            if found.name == name:
+                return found
+        raise KeyError(name)
+
+    @property
+    def certified(self) -> Guarantee | None:
+        """The largest step size with a certified bound; None where none applies."""
+        proved = [x for x in self.guarantees if x.status == "certified on a box" and x.step_size is not None]
+        return max(proved, key=lambda x: x.step_size or 0, default=None)
+
+
+def max_step_size(
+    problem: Problem,
+    epsilon: Any,
+    horizon: Any = None,
+    *,
+    bounds: Sequence[Bound] | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> StepAdvice:
+    """The largest eta with ||theta_k - theta(k eta)|| < epsilon for all k <= horizon / eta, bound by bound.
+
+    For each bound the largest eta with which its value stays below epsilon (to three digits, rounded down, and then
+    evaluated there; the bounds grow with eta).  Beside it the largest eta that descent itself was found to tolerate.
+
+    Args:
+        problem: what to minimize.
+        epsilon: the distance, at least 1e-10.
+        horizon: the final time; the problem's own if left out.
+        bounds: which; those of `sf.known_bounds()` on the deviation if left out.
+        progress: called with the fraction that is done.
+
+    Raises:
+        ProblemError: no horizon, or a wrong number.
+        ComputationError: the flow cannot be solved.
+
+    Source: the question, Elkabetz & Cohen 2021, R4.
+    """
+    eps = rational(epsilon, "epsilon")
+    if eps < LEAST_EPSILON:
+        raise ProblemError(
+            f"epsilon must be at least 1e-10, as descent is run in float64, got {brief(epsilon)}; give a larger one"
+        )
+    end = problem.horizon if horizon is None else rational(horizon, "horizon")
+    if end is None:
+        raise ProblemError("run.horizon: advice needs a final time, got none; give horizon=... or run.horizon")
+    if end <= 0:
+        raise ProblemError(f"horizon must be positive, got {brief_float(end)}; give a positive final time")
+    report = progress or (lambda done: None)
+    with advising(REMEDIES):
+        flow = solve_flow(problem, horizon=end, dps=DPS)
+    report(0.1)
+    search = _Search(problem, flow, end, float(eps))
+    tolerated, largest = search.tolerated()
+    report(0.3)
+    chosen = [b for b in (known_bounds() if bounds is None else bounds) if b.kind != "curvature"]
+    found: list[Guarantee] = []
+    for i, bound in enumerate(chosen):
+        found.append(search.guarantee(bound, tolerated))
+        report(0.3 + 0.7 * (i + 1) / len(chosen))
+    return StepAdvice(eps, end, tuple(found), tolerated, largest, tolerated == end)
+
+
+class _Search:
+    """One flow, and what was found out about step sizes so far."""
+
+    def __init__(self, problem: Problem, flow: Trajectory, horizon: Fraction, epsilon: float) -> None:
+        self.problem, self.flow, self.horizon, self.epsilon = problem, flow, horizon, epsilon
+        self.runs: dict[tuple[Fraction, bool], Comparison] = {}
+        self.dense = dense_flow(flow)
+
+    def run(self, eta: Fraction, with_descent: bool) -> Comparison:
+        """The comparison with a step size; without descent where it takes too many steps or diverges."""
+        key = (eta, with_descent)
+        if key not in self.runs:
+            indices = tuple(sample_steps(int(self.horizon / eta)))
+            descent: np.ndarray | None = None
+            if with_descent and indices[-1] <= MOST_STEPS:
+                try:
+                    descent = descend(self.problem, step_size=eta, steps=indices[-1], keep=indices).iterates
+                except ComputationError:
+                    descent = None
+            first, why = before_kinks(self.flow, [k * eta for k in indices])
+            run = Comparison(self.problem, eta, indices, self.flow, descent, first, why)
+            first, why = self._same_side(run, descent, first, why)
+            self.runs[key] = replace(run, first_kink=first, kink=why)
+        return self.runs[key]
+
+    def _same_side(
+        self, run: Comparison, descent: np.ndarray | None, first: int, why: str | None
+    ) -> tuple[int, str | None]:
+        if descent is None or not run.objective.gates or not isinstance(run.objective.network, FullyConnected):
+            return first, why
+        here, there = (gates_at(run.objective, x[:first]).on for x in (run.points, descent))
+        parted = np.flatnonzero(np.any([(a != b).any(axis=(1, 2)) for a, b in zip(here, there, strict=True)], axis=0))
+        if not len(parted):
+            return first, why
+        time = run.times[parted[0]]
+        return int(parted[0]), f"descent and flow lie on different sides of a kink at t = {time:.6g}"
+
+    # What descent tolerates -----------------------------------------------------------------------------------------
+
+    def distance(self, eta: Fraction) -> float:
+        """The largest distance of a float64 descent from the flow; infinite where it diverges."""
+        count = int(self.horizon / eta)
+        indices = list(range(count + 1)) if count <= EVERY_STEP else sample_steps(count)
+        try:
+            kept = descend(self.problem, step_size=eta, steps=count, keep=indices)
+        except ComputationError:
+            return math.inf
+        points = self.dense(np.array([float(k * eta) for k in kept.indices]))
+        return float(np.linalg.norm(kept.iterates - points, axis=1).max())
+
+    def tolerated(self) -> tuple[Fraction | None, float | None]:
+        """A scan upwards from a step size that is in order, then bisection."""
+        eta = self.horizon / 64
+        while self.distance(eta) >= self.epsilon:
+            eta /= 8
+            if self.horizon / eta > MOST_STEPS:
+                return None, None
+        low, high = eta, None
+        while high is None and low < self.horizon:
+            trial = min(_rounded(low * Fraction(SCAN)), self.horizon)
+            if self.distance(trial) < self.epsilon:
+                low = trial
+            else:
+                high = trial
+        while high is not None and high > low * Fraction(TOLERANCE):
+            middle = (low + high) / 2
+            if self.distance(middle) < self.epsilon:
+                low = middle
+            else:
+                high = middle
+        down = _rounded(low)
+        low = down if self.distance(down) < self.epsilon else low
+        return low, self.distance(low)
+
+    # What a bound guarantees ----------------------------------------------------------------------------------------
+
+    def value(self, bound: Bound, eta: Fraction) -> tuple[float, BoundSeries]:
+        """The largest value of a bound along a run; infinite where it does not apply to the end."""
+        series = bound.evaluate(self.run(eta, bound.needs_descent))
+        if any(v is None for v in series.values):
+            return math.inf, series
+        return float(max(series.values)), series
+
+    def guarantee(self, bound: Bound, tolerated: Fraction | None) -> Guarantee:
+        """The largest step size by extrapolation (bounds are about linear in eta) and bisection."""
+        kind: Literal["bound", "leading order"] = "leading order" if bound.kind == "leading order" else "bound"
+        low: tuple[Fraction, float] | None = None
+        high: Fraction | None = None
+        eta = _rounded(self.horizon / 16 if tolerated is None else tolerated / 2)
+        reason: str | None = None
+        best: BoundSeries | None = None
+        for _ in range(MOST_TRIALS):
+            value, series = self.value(bound, eta)
+            if value < self.epsilon:
+                low, best = (eta, value), series
+            else:
+                high, reason = eta, series.reason or f"the bound exceeds epsilon: {value:.3g}"
+            if low is not None and (
+                low[0] >= self.horizon or (high is not None and high <= low[0] * Fraction(TOLERANCE))
+            ):
+                break
+            following = self._next(low, high, value)
+            if following is None:
+                break
+            eta = following
+        if low is None or best is None:
+            return Guarantee(bound.name, kind, "not applicable", None, None, None, reason)
+        share = None if tolerated is None else float(low[0] / tolerated)
+        return Guarantee(bound.name, kind, best.status, low[0], low[1], share, None)
+
+    def _next(self, low: tuple[Fraction, float] | None, high: Fraction | None, value: float) -> Fraction | None:
+        """The next step size to try; None where there is none left."""
+        if low is None:
+            assert high is not None
+            factor = self.epsilon / value if math.isfinite(value) and value > 0 else 0.25
+            eta = _rounded(high * Fraction(min(0.5, max(1e-3, 0.97 * factor))))
+            return eta if self.horizon / eta <= MOST_BOUND_STEPS else None
+        ahead = low[0] * Fraction(min(8.0, 0.998 * self.epsilon / max(low[1], 1e-300)))
+        top = self.horizon if high is None else high
+        if not low[0] * Fraction(1.004) < ahead < top:
+            ahead = top if high is None else (low[0] + top) / 2
+        eta = _rounded(min(ahead, self.horizon))
+        return eta if low[0] < eta and (high is None or eta < high) else None
+
+
+def _rounded(eta: Fraction) -> Fraction:
+    """A step size to three significant digits, downwards."""
+    scale = Fraction(10) ** (2 - math.floor(math.log10(eta)))
+    return Fraction(math.floor(eta * scale)) / scale

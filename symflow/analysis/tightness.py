@@ -1,0 +1,193 @@
+"""How tight each bound is: its value, the truth and their ratio, or why it does not apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from symflow.analysis.bounds import Bound, BoundSeries, known_bounds
+from symflow.analysis.bounds.adversary import Ascent, ascend
+from symflow.analysis.bounds.series import Kind, NotApplicable, Status
+from symflow.analysis.deviation import Deviation, deviation
+from symflow.problem import Problem
+from symflow.trajectory.trajectory import Trajectory
+
+MOST_PARAMETERS = 64
+"""The suprema on balls are looked for up to this many parameters."""
+
+
+@dataclass(frozen=True)
+class Tightness:
+    """One bound beside the truth, at the last time where it applies.
+
+    Attributes:
+        name: of the bound.
+        kind: "bound", "leading order" or "curvature".
+        status: "certified on a box", "sampled", "estimated" or "not applicable".
+        time: when; None where it applies nowhere.
+        value: of the bound then.
+        truth: the deviation then, or the smallest Hessian eigenvalue along the flow.
+        ratio: value / truth; None where the truth is 0, or where bound and truth of a curvature differ in sign.
+        worst: the largest value over the whole run beside the largest deviation: the ratio of the two (deviations).
+        until_end: whether it applies to the end.
+        not_applicable: why and from where on it does not; None where it does.
+    """
+
+    name: str
+    kind: Kind
+    status: Status
+    time: Any
+    value: Any
+    truth: Any
+    ratio: Any
+    worst: Any
+    until_end: bool
+    not_applicable: NotApplicable | None
+
+
+@dataclass(frozen=True)
+class Slack:
+    """Certified constants on one ball of the tube beside what gradient ascent finds there.
+
+    Attributes:
+        time: of the centre.
+        radius: of the ball.
+        certified: m, beta, gamma, above the suprema.
+        found: below them.
+    """
+
+    time: float
+    radius: float
+    certified: Ascent
+    found: Ascent
+
+
+@dataclass(frozen=True)
+class TightnessTable:
+    """All bounds of a problem beside the truth.
+
+    Attributes:
+        deviation: the comparison that they were evaluated on.
+        rows: one a bound.
+        slack: where on the tube of the sharpest certified bound m, beta and gamma are largest, and how far the closed
+            forms lie above what is found there; empty where no tube is covered, or P is large.
+    """
+
+    deviation: Deviation
+    rows: tuple[Tightness, ...]
+    slack: tuple[Slack, ...]
+
+    def __getitem__(self, name: str) -> Tightness:
+        """The row of a bound.
+
+        Raises:
+            KeyError: no such bound.
+        """
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(name)
+
+    @property
+    def sharpest(self) -> Tightness | None:
+        """The sharpest certified bound that applies to the end; None where there is none."""
+        certified = [r for r in self.rows if r.status == "certified on a box" and r.until_end and r.ratio is not None]
+        return min(certified, key=lambda r: r.ratio, default=None)
+
+
+def tightness(
+    problem: Problem,
+    *,
+    step_size: Any = None,
+    horizon: Any = None,
+    dps: int | None = None,
+    bounds: Sequence[Bound] | None = None,
+    flow: Trajectory | None = None,
+    slack: bool = True,
+    progress: Callable[[float], None] | None = None,
+) -> TightnessTable:
+    """Each bound's value, the truth and their ratio along a run of descent.
+
+    Args:
+        problem: what to run.
+        step_size: eta; the problem's own if left out.
+        horizon: final time; the problem's own if left out.
+        dps: digits of flow and descent.
+        bounds: which; all of `sf.known_bounds()` if left out.
+        flow: the problem's flow, where it is known already.
+        slack: also look for the suprema on the tube from below, by gradient ascent.
+        progress: called with the fraction that is done.
+
+    Raises:
+        ProblemError: missing or wrong numbers.
+        ComputationError: flow or descent cannot be computed.
+    """
+    chosen = known_bounds() if bounds is None else tuple(bounds)
+    dev = deviation(
+        problem,
+        step_size=step_size,
+        horizon=horizon,
+        dps=dps,
+        bounds=chosen,
+        flow=flow,
+        progress=None if progress is None else lambda done: progress(0.9 * done),
+    )
+    return tightness_of(dev, slack=slack)
+
+
+def tightness_of(dev: Deviation, *, slack: bool = True) -> TightnessTable:
+    """The table of a comparison that was made."""
+    rows = tuple(_row(dev, series) for series in dev.bounds.values())
+    return TightnessTable(dev, rows, _slack(dev, rows) if slack else ())
+
+
+def _row(dev: Deviation, series: BoundSeries) -> Tightness:
+    truth: Sequence[Any] = dev.values
+    if series.kind == "curvature":
+        low = dev.flow_series.min_eigenvalue
+        truth = [None] * len(dev.times) if low is None else [mpmath.mpf(float(v)) for v in low]
+    applies = [i for i, v in enumerate(series.values) if v is not None]
+    absent = series.not_applicable
+    if not applies or (series.kind != "curvature" and applies[-1] == 0):
+        return Tightness(series.name, series.kind, "not applicable", None, None, None, None, None, False, absent)
+    last = applies[-1]
+    value, true = series.values[last], truth[last]
+    ratio = value / true if true else None
+    if series.kind == "curvature" and (true is None or value > 0 or true > 0):
+        ratio = None
+    worst = None
+    if series.kind != "curvature":
+        largest = max(truth[i] for i in applies)
+        worst = max(series.values[i] for i in applies) / largest if largest else None
+    return Tightness(
+        series.name, series.kind, series.status, dev.times[last], value, true, ratio, worst, absent is None, absent
+    )
+
+
+def _slack(dev: Deviation, rows: Sequence[Tightness]) -> tuple[Slack, ...]:
+    """On the tube of the sharpest certified bound, at the balls where m, beta and gamma are largest."""
+    run = dev.comparison
+    certified = [r for r in rows if r.status == "certified on a box" and r.worst is not None]
+    if not certified or run.objective.parameter_count > MOST_PARAMETERS:
+        return ()
+    best = min(certified, key=lambda r: (not r.until_end, r.worst))
+    radii = dev.bounds[best.name].radii
+    assert radii is not None
+    tube = run.tube
+    owner = tube.owner[tube.owner < len(radii) - 1]
+    eps = np.zeros(len(tube.first))
+    eps[: len(radii) - 1] = radii[1:]
+    balls = tube.balls(eps)
+    found: dict[int, Slack] = {}
+    for values in (balls.m, balls.beta, balls.gamma):
+        cell = int(np.argmax(values[: len(owner)]))
+        if cell not in found:
+            certain = Ascent(float(balls.m[cell]), float(balls.beta[cell]), float(balls.gamma[cell]))
+            radius = float(balls.radius[cell])
+            climbed = ascend(run.compact, tube.centres[cell], radius, seed=cell)
+            found[cell] = Slack(float(tube.middles[cell]), radius, certain, climbed)
+    return tuple(found[cell] for cell in sorted(found))
