@@ -57,12 +57,11 @@ def bilinear(size: int, z: Any) -> tuple[Any, Any]:
 
 
 def attained() -> Iterator[sympy.Expr]:
-    """2 Tr(P B Y A) = -p y for P = p v' u', Y = y q r', A = -r v'/sqrt 2, B = u q'/sqrt 2 with unit vectors."""
-    p, y = sympy.symbols("p y", positive=True)
-    angles = sympy.symbols("phi:4", real=True)
-    v, u, q, r = (sympy.Matrix([sympy.cos(x), sympy.sin(x)]) for x in angles)
+    """2 Tr(P B Y A) = -(v'P u)(q'Y r) for A = -r v'/sqrt 2, B = u q'/sqrt 2, any matrices P and Y."""
+    p, y = (sympy.Matrix(2, 2, sympy.symbols(f"{letter}1:5")) for letter in "py")
+    u, v, q, r = (sympy.Matrix(sympy.symbols(f"{letter}1:3")) for letter in "uvqr")
     root = sympy.sqrt(2)
-    yield 2 * (p * v * u.T * (u * q.T / root) * (y * q * r.T) * (-r * v.T / root)).trace() + p * y
+    yield 2 * (p * (u * q.T / root) * y * (-r * v.T / root)).trace() + (v.T * p * u)[0] * (q.T * y * r)[0]
 
 
 def family_point(family: tuple[tuple[int, ...], int, int], s: int) -> tuple[sf.Objective, list[Any], Any]:
@@ -145,10 +144,10 @@ DERIVATION = Derivation(
             r"H[\Delta,\Delta]",
             r"-\|P\|\,\|Y\| \ \text{ for }\ \Delta_a = -\tfrac1{\sqrt2}r v^\top,\ "
             r"\Delta_b = \tfrac1{\sqrt2}u q^\top,\ \|\Delta\| = 1",
-            r"Let $u$, $v$, $q$, $r$ be unit vectors such that $P = \|P\|\,vu^\top$ and $Y = \|Y\|\,qr^\top$ "
-            r"(an empty chain is the "
-            r"identity, with a common vector $q = r$). So $\lambda_{\min}(H) = -\|P\|\|Y\|$ on the family.",
-            (SymbolicZero("all unit vectors in the plane", attained),),
+            r"Let $v$, $u$ and $q$, $r$ be top singular vectors, $v^\top Pu = \|P\|$, $q^\top Yr = \|Y\|$. Then "
+            r"$2\operatorname{Tr}(P\Delta_bY\Delta_a) = -(v^\top Pu)(q^\top Yr)$; so "
+            r"$\lambda_{\min}(H) = -\|P\|\|Y\|$.",
+            (SymbolicZero(r"all $2\times2$ matrices $P$, $Y$ and all vectors", attained),),
         ),
         Step(
             r"\lambda_{\min}(H) = -\|P\|\,\|Y\|",
