@@ -38,17 +38,36 @@ class Proposal:
     implied: tuple[TiedGate, ...]
 
 
-def propose(objective: Objective, gates: Any, ties: Sequence[TiedGate], point: Any) -> Proposal | None:
-    """The sides that the box problem gives; None where it does not apply.
+@dataclass(frozen=True)
+class Surfaces:
+    """What the box problem needs, in floating point: c (P), normals (P x m), and the ends of p (m)."""
+
+    c: np.ndarray
+    normals: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def implied_by(self, slides: Sequence[int]) -> tuple[int, ...]:
+        """The ties whose normals depend on those of the sliding ones."""
+        if not slides:
+            return ()
+        units = self.normals / np.linalg.norm(self.normals, axis=0)
+        axes, sizes, _ = np.linalg.svd(units[:, list(slides)], full_matrices=False)
+        axes = axes[:, sizes > TOLERANCE]
+        rest = units - axes @ (axes.T @ units)
+        outside = np.linalg.norm(rest, axis=0) > TOLERANCE
+        return tuple(i for i in range(units.shape[1]) if i not in slides and not outside[i])
+
+
+def read_surfaces(objective: Objective, gates: Any, ties: Sequence[TiedGate], point: Any) -> Surfaces | None:
+    """The surfaces of some ties at a point; None where they belong to several layers, or are beyond float64.
 
     Args:
         objective: what flows.
         gates: all gate values, those of the ties cut to 0.
-        ties: the gates at their kink, all of one layer.
+        ties: the gates at their kink.
         point: the `Point` where they meet.
     """
-    from scipy.optimize import lsq_linear
-
     if len({a[0] for tie in ties for a in tie.members}) > 1:
         return None
     field = surface_field(objective, tuple(ties))
@@ -65,12 +84,22 @@ def propose(objective: Objective, gates: Any, ties: Sequence[TiedGate], point: A
 
         return np.array([one(e) for e in entries])
 
-    count = len(recurrence.field)
-    c = -numbers(recurrence.field)
-    rows = numbers(recurrence.monitors).reshape(len(ties), count + 2)
-    normals, low, high = rows[:, :count].T, rows[:, count], rows[:, count + 1]
-    span = np.abs(rows[:, count:]).max()
-    if not np.isfinite(rows).all() or (high - low <= TOLERANCE * span).any():
+    try:
+        count = len(recurrence.field)
+        c = -numbers(recurrence.field)
+        rows = numbers(recurrence.monitors).reshape(len(ties), count + 2)
+    except OverflowError:
+        return None
+    return Surfaces(c, rows[:, :count].T, rows[:, count], rows[:, count + 1])
+
+
+def propose(surfaces: Surfaces, ties: Sequence[TiedGate]) -> Proposal | None:
+    """The sides that the box problem gives; None where a surface repels, so that it does not apply."""
+    from scipy.optimize import lsq_linear
+
+    c, normals, low, high = surfaces.c, surfaces.normals, surfaces.low, surfaces.high
+    span = max(np.abs(low).max(), np.abs(high).max())
+    if (high - low <= TOLERANCE * span).any():
         return None
     p = lsq_linear(normals, -c, bounds=(low, high), method="bvls", tol=1e-15).x
     velocity = -(c + normals @ p)

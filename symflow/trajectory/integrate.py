@@ -37,6 +37,8 @@ from symflow.trajectory.taylor import log2_abs, log2_step, taylor_order
 from symflow.trajectory.trajectory import Event, Segment
 
 LOG2_10 = log2(10)
+HELD = 16
+"""A pre-activation that is held at zero may stray from it by this multiple of the noise."""
 CLOCK_GUARD = 64
 """Bits by which the clock is finer than the fastest time scale at the start (or than the horizon) demands."""
 PROSPECT, HOPELESS = 500, 10
@@ -237,8 +239,8 @@ class _Integrator:
         held = region.at_zero
         watched: list[tuple[Position, list[Any], bool]] = []
         for a, z in live_entries(region.recurrence):
-            if a in region.parked and max(map(abs, z)) > 4 * self.noise:
-                raise self.stop(Undecided("precision", a, "a pre-activation at rest moves by more than the noise"))
+            if a in held and max(map(abs, z)) > HELD * self.noise:
+                raise self.stop(Undecided("precision", a, "a pre-activation held at zero moves by more than the noise"))
             if a not in held:
                 positive = value_of(objective, region.gates, a) == objective.gates[a[0]].alpha
                 watched.append((a, z[region.resting.get(a, 0) :], positive))

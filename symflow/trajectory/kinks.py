@@ -27,7 +27,7 @@ from symflow.symbolic.nodes import Gate
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import Program
 from symflow.symbolic.sliding import TiedGate, gram_field, sliding_field
-from symflow.trajectory.crowds import Side, propose
+from symflow.trajectory.crowds import Side, Surfaces, propose, read_surfaces
 
 MAX_SIMULTANEOUS = 4
 """Most independent gates at their kink at once whose 3^m combinations are tried."""
@@ -35,6 +35,9 @@ LOOKAHEAD = 4
 """Taylor coefficients that are looked at for the side to which a pre-activation moves."""
 PROBES = 8
 """How often the gates that follow an upstream unit are corrected before giving up."""
+
+PARALLEL = 100
+"""Normals count as parallel where their Gram determinant is at most this multiple of its rounding noise."""
 
 REST = 64
 """Coefficients of at most this many units in the last place count as a pre-activation that does not move."""
@@ -204,6 +207,8 @@ def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Po
     objective = base.objective
     cut = with_values(objective, gates, dict.fromkeys(zeros, Fraction(0)))
     recurrence = compile_recurrence(base, cut, point.arithmetic)
+    if not any(point.values) and _at_rest(recurrence, point):
+        return Region(cut, (), recurrence, frozenset(a for a, _ in live_entries(recurrence)))
     independent = [a for a in zeros if recurrence.switching[a[0]][a[1]] is not None]
     ties = _ties(objective, cut, independent, point)
     if isinstance(ties, Undecided):
@@ -216,31 +221,38 @@ def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Po
     if len(ties) > MAX_SIMULTANEOUS:
         return _settle_crowd(base, cut, ties, dependent, point)
     choices: tuple[Side, ...] = ("on", "off", "slide") if base.slides else ("on", "off")
-    consistent: list[Region] = []
+    surfaces = read_surfaces(objective, cut, ties, point) if len(ties) > 1 else None
+    flows: list[list[Region]] = []
     for sides in product(choices, repeat=len(ties)):
-        if len(ties) == 1 and sides == ("slide",) and any(not region.parked for region in consistent):
+        if len(ties) == 1 and sides == ("slide",) and any(not region.parked for flow in flows for region in flow):
             break  # a surface that the flow can leave does not attract it from both sides
-        outcome = _try(base, cut, ties, sides, dependent, point)
+        outcome = _try(base, cut, ties, sides, dependent, point, _implied(surfaces, ties, sides))
         if isinstance(outcome, Undecided):
             return outcome
-        if outcome is not None and not any(_same_flow(objective, outcome, other) for other in consistent):
-            consistent.append(outcome)
-    # A gate at rest on its kink is held like a sliding one, which watches what could move it; only where that is not
-    # possible does resting with the gate on one side count as a way of its own.
-    holding = [region for region in consistent if not region.parked]
-    if holding and any(region.ties for region in holding):
-        consistent = holding
-    if len(consistent) == 1:
-        return consistent[0]
-    if consistent:
-        first, second, *_ = consistent
+        if outcome is not None:
+            same = next((flow for flow in flows if _same_flow(objective, outcome, flow[0])), None)
+            if same is None:
+                flows.append([outcome])
+            else:
+                same.append(outcome)
+    if len(flows) == 1:
+        # A gate at rest on its kink is held like a sliding one, which watches what could move it, where possible.
+        return max(flows[0], key=lambda region: len(region.ties))
+    if flows:
+        first, second = flows[0][0], flows[1][0]
         changed = (
             a for a in independent if value_of(objective, first.gates, a) != value_of(objective, second.gates, a)
         )
-        return Undecided("repelling", next(changed, independent[0]), "the flow can go on to either side")
+        return Undecided("repelling", next(changed, independent[0]), "the flow can go on in more than one way")
     if not base.slides:
         return Undecided("sliding", independent[0], "the flow slides along the kink")
     return Undecided("coincident", independent[0], f"no continuation of {len(zeros)} gates at their kink is consistent")
+
+
+def _at_rest(recurrence: Recurrence, point: Point) -> bool:
+    """Whether the flow stands still at theta = 0: every gradient has a factor that is zero, whatever the gates."""
+    recurrence.expand(point.values, 0, 0)
+    return len(recurrence.switching) > 1 and not any(e[0] if isinstance(e, list) else e for e in recurrence.field)
 
 
 def _settle_crowd(
@@ -248,7 +260,8 @@ def _settle_crowd(
 ) -> Region | Undecided:
     """More gates than combinations can be tried of: the one that the box problem proposes, if it is consistent."""
     first = ties[0].first
-    proposal = propose(base.objective, cut, ties, point) if base.slides else None
+    surfaces = read_surfaces(base.objective, cut, ties, point) if base.slides else None
+    proposal = None if surfaces is None else propose(surfaces, ties)
     if proposal is None:
         return Undecided("coincident", first, f"{len(ties)} independent gates reach their kink at once")
     implied = frozenset(a for tie in proposal.implied for a in tie.members)
@@ -267,11 +280,22 @@ def _crowded(objective: Objective, dependent: Sequence[Position], ties: Sequence
     return None
 
 
+def _implied(surfaces: Surfaces | None, ties: Sequence[TiedGate], sides: Sequence[Side]) -> frozenset[Position]:
+    """The gates assumed on or off that rest on their kink because those that slide do."""
+    if surfaces is None:
+        return frozenset()
+    slides = [i for i, side in enumerate(sides) if side == "slide"]
+    return frozenset(a for i in surfaces.implied_by(slides) for a in ties[i].members)
+
+
 def _same_flow(objective: Objective, a: Region, b: Region) -> bool:
-    """Whether two regions differ only in gates that do not matter."""
-    if a.parked != b.parked or a.ties != b.ties:
+    """Whether two regions are one flow: they hold the same gates on their kinks and agree on all others.
+
+    The flow on a stratum is unique whatever gates hold it there (section 6 of the theory).
+    """
+    if a.at_zero != b.at_zero:
         return False
-    indifferent = dict.fromkeys(a.parked, Fraction(0))
+    indifferent = dict.fromkeys(a.at_zero, Fraction(0))
     first, second = with_values(objective, a.gates, indifferent), with_values(objective, b.gates, indifferent)
     return all(np.array_equal(first[g], second[g]) for g in first)
 
@@ -296,8 +320,8 @@ def _ties(objective: Objective, cut: Gates, positions: Sequence[Position], point
         for group in groups:
             first = group[0][0]
             defect = gram[i, i] * gram[first, first] - gram[i, first] ** 2
-            # sin^2 of the angle; where it vanishes to half the digits, the two surfaces are one.
-            if defect * 10**12 <= gram[i, i] * gram[first, first]:
+            # Parallel to what the numbers can tell: the defect of parallel normals is the rounding of its terms.
+            if defect <= PARALLEL * point.noise * (gram[i, i] + gram[first, first]):
                 if positions[first][0] != a[0]:
                     return Undecided("coincident", a, "gates of two layers reach one kink together")
                 group.append((i, 1 if gram[i, first] > 0 else -1))
@@ -367,8 +391,11 @@ def _try(
             gates = with_values(objective, gates, corrected)
         else:
             return Undecided("coincident", ties[0].first, "the gates that follow an upstream unit do not settle")
-    except (ComputationError, NotImplementedError) as error:
-        return Undecided("coincident", ties[0].first, f"sliding gates are not independent here ({error})")
+    except ComputationError:
+        # Dependent normals: fewer gates that slide, the others implied by them, stand for the same flow.
+        return None
+    except NotImplementedError as error:
+        return Undecided("coincident", ties[0].first, str(error))
     resting_monitors: dict[int, int] = {}
     for i, monitor in enumerate(recurrence.monitors):
         series = monitor if isinstance(monitor, list) else [point.arithmetic.lift(monitor or Fraction(0))]

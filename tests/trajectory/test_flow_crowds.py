@@ -62,3 +62,62 @@ def test_the_crowd_is_met_and_implied_gates_are_events() -> None:
             assert len(surfaces) <= 2  # as many as the normals are independent
             assert all(0 <= e.gate_after <= 1 for e in last)
     assert met >= 1
+
+
+def unit_at_zero(x: list[list[object]], y: list[int], outgoing: int, slope: str = "0") -> sf.Problem:
+    return sf.Problem(
+        network={"widths": [len(x[0]), 1, 1], "activation": "homogeneous", "alpha": 1, "alpha_bar": slope},
+        data={"x": x, "y": [[v] for v in y]},
+        init={"theta": [0] * len(x[0]) + [outgoing]},
+        run={"horizon": 1, "dps": 25},
+    )
+
+
+@pytest.mark.parametrize("x", [[[0, 1]], [[1, 0], [0, 1]], [["1/2", 1], [0, 1]]])
+def test_a_repelling_sample_stops_the_flow_whatever_attracts_beside_it(x: list[list[object]]) -> None:
+    """theta constant with all gates off, and the unit that wakes up for the last sample, are both solutions."""
+    y = [2] * (len(x) - 1) + [-1]
+    with pytest.raises(sf.KinkError) as error:
+        sf.solve_flow(unit_at_zero(x, y, -1))
+    assert error.value.cause == "repelling"
+
+
+@pytest.mark.parametrize(("dimension", "samples"), [(2, 2), (2, 3), (2, 4), (3, 4), (2, 5), (3, 6)])
+def test_dependent_normals_hold_a_unit_at_zero(dimension: int, samples: int) -> None:
+    """All samples attract (y < 0 < v): with all gates off theta does not move, and no other way is open."""
+    for seed in range(3):
+        rng = random.Random(seed)
+        x = [[Fraction(rng.randint(-8, 8), 8) for _ in range(dimension)] for _ in range(samples)]
+        flow = sf.solve_flow(unit_at_zero(x, [-rng.randint(1, 3) for _ in x], 1))  # type: ignore[arg-type]
+        assert max(abs(q) for q in flow.at_end()[:-1]) < mpmath.mpf(10) ** -25
+        assert abs(flow.at_end()[-1] - 1) < mpmath.mpf(10) ** -25
+
+
+@pytest.mark.parametrize("angle", ["1e-3", "1e-6", "1e-9"])
+def test_nearly_parallel_samples_are_not_taken_for_one(angle: str) -> None:
+    """Two samples a small angle apart: z_0 slides and z_1 = angle w_2 leaves, as it must where w_2 grows.
+
+    Sample 2 = (0, 1) with target 1 pulls w_2 up from 1/2; samples 0 and 1 have negative targets and attract.
+    """
+    problem = sf.Problem(
+        network={"widths": [2, 1, 1], "activation": "relu"},
+        data={"x": [["1", "0"], ["1", angle], ["0", "1"]], "y": [["-1"], ["-1"], ["2"]]},
+        init={"theta": ["1/10", "1/2", "1"]},
+        run={"horizon": "1", "dps": 25},
+    )
+    flow = sf.solve_flow(problem)
+    assert [(e.kind, e.sample) for e in flow.events] == [("crossing", 0), ("sliding", 1)]
+    w1, w2, _ = flow.at_end()
+    with mpmath.workdps(40):
+        assert abs(w1 + mpmath.mpf(angle) * w2) < mpmath.mpf(10) ** -24
+        assert w1 < -mpmath.mpf(angle) / 10
+
+
+def test_theta_zero_of_a_deep_network_stays() -> None:
+    problem = sf.Problem(
+        network={"widths": [2, 2, 2, 1], "activation": "relu"},
+        data={"x": [[1, 2], [3, 4]], "y": [[1], [2]]},
+        init={"theta": [0] * 10},
+        run={"horizon": 1, "dps": 20},
+    )
+    assert not any(sf.solve_flow(problem).at_end())
