@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from symflow.trajectory.trajectory import Trajectory
 
 REMEDIES = {
-    "max-steps": "allow more steps (--max-steps) or choose a shorter horizon (--horizon)",
+    "max-steps": "allow more steps (--max-steps), end the flow at rest (--stop-gradient-norm) or choose a shorter "
+    "horizon (--horizon)",
     "time-limit": "allow more time (--time-limit), fewer digits (--dps) or a shorter horizon (--horizon)",
 }
 """What this command can set, in place of the Python arguments."""

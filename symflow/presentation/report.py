@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Context, Decimal, localcontext
@@ -15,6 +14,7 @@ from math import ceil, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from symflow.files import write_temporary
 from symflow.problem.architecture import describe as architecture
 from symflow.problem.architecture import loss_table, network_table
 from symflow.problem.numbers import text
@@ -219,7 +219,8 @@ def _quantities(bound: BoundSeries) -> dict[str, dict[str, str]]:
 
 def _series(series: Observables) -> dict[str, Any]:
     names = (
-        "loss", "gradient_norm", "min_eigenvalue", "max_eigenvalue", "eigenvalue_residual", "singular_values", "end_to_end", "balancedness",
+        "loss", "gradient_norm", "min_eigenvalue", "max_eigenvalue", "eigenvalue_residual", "singular_values",
+        "end_to_end", "balancedness",
     )  # fmt: skip
     found: dict[str, Any] = {name: _nested(getattr(series, name)) for name in names}
     if series.reason is not None:
@@ -429,7 +430,7 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
-            _write_temporary(folder, folder / name, content, waiting)
+            _write_waiting(folder / name, content, waiting)
         _rename_all(waiting)
     except BaseException:
         for temporary in waiting.values():
@@ -446,23 +447,14 @@ def _missing_folders(folder: Path) -> list[Path]:
     return [f for f in (folder, *folder.parents) if not f.exists()]
 
 
-def _write_temporary(folder: Path, target: Path, content: bytes, waiting: dict[Path, Path]) -> None:
+def _write_waiting(target: Path, content: bytes, waiting: dict[Path, Path]) -> None:
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a directory where a file is to be written")
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=folder)
-    waiting[target] = Path(name)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    mode = 0o666 & ~_umask()
-    os.chmod(name, mode)  # mkstemp makes files that only their owner may read
 
+    def remember(name: Path) -> None:
+        waiting[target] = name
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    write_temporary(target, content, remember)
 
 
 def _rename_all(waiting: dict[Path, Path]) -> None:

@@ -117,7 +117,7 @@ def descend(
     if isinstance(every, bool) or not isinstance(every, int) or every < 1:
         raise ProblemError(f"every must be a positive whole number, got {brief(every)}")
     kept = range(0, steps, every) if keep is None else _kept(keep, steps)
-    if dps is not None and (isinstance(dps, bool) or not isinstance(dps, int) or not 1 <= dps <= MAX_DPS):
+    if dps is not None and (isinstance(dps, bool) or not isinstance(dps, int | np.integer) or not 1 <= dps <= MAX_DPS):
         raise ProblemError(f"dps must be None (float64) or a whole number from 1 to {MAX_DPS}, got {dps!r}")
     if dps is not None:
         check_steps(steps, ", or float64 (dps=None)")

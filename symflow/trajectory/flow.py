@@ -11,6 +11,7 @@ from math import ceil
 from typing import Any
 
 import mpmath
+import numpy as np
 
 from symflow.compile.numbers import to_mpf
 from symflow.errors import ComputationError, FlowInterrupted, FlowStopped, KinkError, ProblemError, brief, brief_float
@@ -132,9 +133,9 @@ def solve_field(
         raise ProblemError(f"horizon must be positive, got {brief_float(end)}; give a positive final time")
     if end > MAX_HORIZON:
         raise ProblemError(f"horizon must be at most 1e300, got {brief_float(end)}; give an earlier final time")
-    if isinstance(dps, bool) or not isinstance(dps, int) or not 1 <= dps <= MAX_DPS:
+    if isinstance(dps, bool) or not isinstance(dps, int | np.integer) or not 1 <= dps <= MAX_DPS:
         raise ProblemError(f"dps must be a whole number from 1 to {MAX_DPS}, got {dps!r}")
-    solver = _Solver(field, state, end, dps, monitors(stop, field), _limits(max_steps, time_limit), progress)
+    solver = _Solver(field, state, end, int(dps), monitors(stop, field), _limits(max_steps, time_limit), progress)
     try:
         return solver.solve(estimate_error)
     except FlowInterrupted:

@@ -164,6 +164,12 @@ def _monitor(stop: Stop, field: VectorField) -> Monitor:
         return Monitor(stop, None, {})
     data: dict[Input, np.ndarray] = {}
     if q == LOSS:
+        loss = objective.sample_loss
+        if loss is not None and loss.kind != "expression" and stop.value <= 0:
+            raise ProblemError(
+                f"the value of a stop at the loss must be positive, got {brief(stop.value)}; the {loss.kind} loss does "
+                "not fall to zero in finite time"
+            )
         node = objective.loss
     elif isinstance(q, Derived):
         if q.shape != "scalar" or q.directions:

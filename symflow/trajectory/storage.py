@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from gmpy2 import mpz
 
 from symflow.errors import ProblemError
+from symflow.files import write_atomically
 from symflow.problem.architecture import architecture, loss_of, loss_table, network_table
 from symflow.problem.numbers import rational, rational_array, text
 from symflow.problem.schema import LossSection, NetworkSection
@@ -30,15 +30,7 @@ def save_trajectory(trajectory: Trajectory, path: str | os.PathLike[str]) -> Non
 
     The network and the data are stored with it; of a stand-alone objective only the trajectory.
     """
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(_to_json(trajectory), file)
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(Path(path), json.dumps(_to_json(trajectory)).encode())
 
 
 def load_trajectory(path: str | os.PathLike[str], objective: Objective | None = None) -> Trajectory:

@@ -168,7 +168,7 @@ def test_a_flow_that_stops_says_why_and_keeps_what_it_has(ambiguous: Path, capsy
     assert captured.out == ""
     (line,) = lines(captured.err)
     assert "t = 2.281639657" in line
-    assert "either side" in line
+    assert "more than one way" in line
 
     assert cli.main(["flow", str(ambiguous), "--dps", "20", "--at", "1", "2", "5", "--json"]) == 1
     captured = capsys.readouterr()
