@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -63,6 +63,10 @@ def extreme_eigenvalues(
     count = objective.parameter_count
     if batch.ndim != 2 or batch.shape[1] != count:
         raise ValueError(f"points must have shape (P,) or (S, P) with P = {count}, got {points.shape}")
+    if method not in (None, "dense", "lanczos"):
+        raise ValueError(f"method must be 'dense' or 'lanczos', got {method!r}")
+    if not len(batch) or not np.isfinite(batch).all():
+        raise ValueError("points must be finite and at least one; leave out those that are not")
     chosen = method or ("dense" if count <= MAX_DENSE_PARAMETERS else "lanczos")
     if chosen == "dense":
         spectrum = np.linalg.eigvalsh(evaluate_batch(objective, hessian, batch))
@@ -85,21 +89,23 @@ def _product(objective: Objective) -> Callable[[np.ndarray, np.ndarray], Any]:
 
 def _lanczos(objective: Objective, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Both ends at every point by ARPACK's implicitly restarted Lanczos; each point starts from its neighbour's."""
-    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+    from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
 
     count = points.shape[1]
     low, high, residual = (np.zeros(len(points)) for _ in range(3))
     product = _product(objective)
 
-    def apply(theta: np.ndarray, v: np.ndarray) -> np.ndarray:
+    def apply(theta: Any, v: Any) -> np.ndarray:
         return np.asarray(product(theta, np.ascontiguousarray(v.reshape(-1), dtype=np.float64)))
 
     start = np.random.default_rng(0).normal(size=count)
     for i, theta in enumerate(points):
-        operator = LinearOperator((count, count), matvec=lambda v, at=theta: apply(at, v), dtype=np.float64)
+        if not apply(theta, start).any():  # H = 0, as at theta = 0 of deep networks: Lanczos has nothing to start with
+            continue
+        operator = LinearOperator((count, count), matvec=partial(apply, theta), dtype=np.float64)
         try:
             values, vectors = eigsh(operator, k=2, which="BE", v0=start, tol=RESIDUAL, ncv=min(count, 24))
-        except ArpackNoConvergence as error:
+        except (ArpackNoConvergence, ArpackError) as error:
             raise ComputationError(
                 f"Lanczos did not converge at point {i} to a relative residual of {RESIDUAL:g}: {error}; use "
                 "method='dense'"

@@ -3,8 +3,8 @@ r"""Kinks between descent and flow: where the bounds of R3 go on past them, and 
 At a kink of the gate of sample i, layer j, unit u the gradient jumps by (alpha - alpha_bar) (b/N) grad z, b being the
 derivative of the sample's loss in the unit's activation.  Where (alpha - alpha_bar) b > 0 the jump is convex: it only
 brings trajectories together, so that m from the smooth pieces on both sides stays valid (section 3, *Caution*), also
-where the flow slides along the kink.  A step of descent that crosses such a kink has the jump in its defect.
-Where b <= 0 the bounds are not applicable from there on.
+where the flow slides along the kink.  A step of descent that crosses such a kink has the jump in its defect.  Where
+b = 0 there is no jump; where (alpha - alpha_bar) b < 0 the bounds are not applicable from there on.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def first_concave(objective: Objective, here: np.ndarray, there: np.ndarray) -> 
         a = gates_at(objective, here[start : start + CHUNK])
         b = gates_at(objective, there[start : start + CHUNK])
         bad = [
-            (p != q) & ~((sign * u > 0) & (sign * v > 0)) for p, q, u, v in zip(a.on, b.on, a.back, b.back, strict=True)
+            (p != q) & ((sign * u < 0) | (sign * v < 0)) for p, q, u, v in zip(a.on, b.on, a.back, b.back, strict=True)
         ]
         rows = np.flatnonzero(np.any([layer.any(axis=(1, 2)) for layer in bad], axis=0))
         if len(rows):
@@ -173,7 +173,7 @@ def first_concave_event(
     for row, (place, kind) in enumerate(events):
         if kind in ("revival", "inert"):
             return row, False
-        if sign * back[place.layer - 1][row, place.unit, place.sample] <= 0:
+        if sign * back[place.layer - 1][row, place.unit, place.sample] < 0:
             return row, True
     return None
 
@@ -186,6 +186,6 @@ def several_reason(time: float) -> str:
 def concave_reason(time: float, place: Place) -> str:
     """Why the bounds end at a kink."""
     return (
-        f"at t = {time:.6g} descent and flow are parted by a kink ({place}) whose jump is not convex (b <= 0); there "
+        f"at t = {time:.6g} descent and flow are parted by a kink ({place}) whose jump is not convex (b < 0); there "
         "the curvature of the smooth pieces bounds nothing"
     )

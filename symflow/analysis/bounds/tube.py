@@ -142,12 +142,14 @@ class Tube:
         drift = np.where(smooth, grown["drift"], np.inf)
         closed = {name: grown.get(name, np.inf) for name in ("m", "beta", "gamma")}
         size = np.maximum(np.abs(self.low), np.abs(self.high))
-        m = np.minimum(drift - self.low, closed["m"]) + RELATIVE * size
-        beta = np.minimum(size + drift, closed["beta"]) * (1 + RELATIVE)
-        top = np.minimum(self.high + drift, beta) + RELATIVE * size
-        near = np.where(smooth, self.slope + radius * beta, np.inf)
-        gamma = np.minimum(near, closed["gamma"]) * (1 + RELATIVE)
-        push = np.minimum(beta * gamma, (self.push + drift * self.slope + beta * beta * radius) * (1 + RELATIVE))
+        with np.errstate(over="ignore", invalid="ignore"):  # what is infinite or undefined is no bound
+            m = np.minimum(drift - self.low, closed["m"]) + RELATIVE * size
+            beta = np.minimum(size + drift, closed["beta"]) * (1 + RELATIVE)
+            top = np.minimum(self.high + drift, beta) + RELATIVE * size
+            near = np.where(smooth, self.slope + radius * beta, np.inf)
+            gamma = np.minimum(near, closed["gamma"]) * (1 + RELATIVE)
+            push = np.minimum(beta * gamma, (self.push + drift * self.slope + beta * beta * radius) * (1 + RELATIVE))
+        m, top, beta, gamma, push = (np.nan_to_num(v, nan=np.inf, posinf=np.inf) for v in (m, top, beta, gamma, push))
         return Balls(radius, m, top, beta, gamma, push, smooth, kink)
 
 

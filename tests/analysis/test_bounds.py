@@ -1,0 +1,490 @@
+"""Bounds: closed forms on balls, the cover of the tube, self-consistent radii, kinks, objects, bounds of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mpmath
+import numpy as np
+import pytest
+import sympy
+
+import symflow as sf
+from symflow.analysis.batches import evaluate_batch
+from symflow.analysis.bounds.adversary import ascend, sampled_ball
+from symflow.analysis.bounds.batched import evaluate_points
+from symflow.analysis.bounds.catalogue import QUICK
+from symflow.analysis.bounds.certified import MARCHES, _series, growth, self_consistent
+from symflow.analysis.bounds.forms import ball_forms, missing_forms
+from symflow.analysis.bounds.kinks import Crossings, gates_at
+from symflow.analysis.bounds.regions import decide
+from symflow.analysis.deviation import Deviation
+
+REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
+CERTIFIED = [rule.name for rule in MARCHES]
+
+
+def reference(name: str) -> sf.Problem:
+    return sf.load_problem(REFERENCE / f"{name}.json")
+
+
+def violations(dev: Deviation, name: str, factor: float = 1.0) -> int:
+    pairs = zip(dev.values, dev.bounds[name].values, strict=True)
+    return sum(b is not None and v > factor * b for v, b in pairs)
+
+
+def ball(rng: np.random.Generator, centre: np.ndarray, radius: float, count: int) -> np.ndarray:
+    v = rng.normal(size=(count, len(centre)))
+    return centre + v * (radius / np.linalg.norm(v, axis=1))[:, None]
+
+
+@pytest.fixture(scope="module")
+def linear() -> Deviation:
+    return sf.deviation(reference("linear-2-2-2-1"), step_size="1/50", horizon=3, dps=30, bounds=sf.known_bounds())
+
+
+@pytest.fixture(scope="module")
+def relu() -> Deviation:
+    return sf.deviation(reference("relu-2-3-1"), step_size="1/100", horizon=4, dps=25, bounds=sf.known_bounds())
+
+
+# Closed forms on balls -----------------------------------------------------------------------------------------------
+
+
+def network(widths: list[int], activation: str, loss: str, seed: int) -> sf.Problem:
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=(4, widths[-1]))
+    if loss == "logistic":
+        y = np.sign(y)
+    data: dict[str, object] = {"x": rng.normal(size=(4, widths[0])).round(3), "y": y.round(3)}
+    if loss == "cross-entropy":
+        data = {"x": data["x"], "labels": [i % widths[-1] for i in range(4)]}
+    table: dict[str, object] = {"widths": widths, "activation": activation}
+    return sf.Problem(
+        network=table, loss={"kind": loss}, data=data, init={"scheme": "gaussian", "scale": "3/5", "seed": seed}
+    )
+
+
+NETWORKS = [
+    ([2, 3, 1], "linear", "square"),
+    ([2, 3, 2, 2], "linear", "square"),
+    ([2, 2, 2, 1], "linear", "logistic"),
+    ([3, 2, 3], "linear", "cross-entropy"),
+    ([3, 2], "linear", "square"),
+]
+
+
+@pytest.mark.parametrize(("widths", "activation", "loss"), NETWORKS)
+@pytest.mark.parametrize("radius", [1e-3, 0.1, 1.0])
+def test_hessians_drift_no_further_than_their_bound(
+    widths: list[int], activation: str, loss: str, radius: float
+) -> None:
+    objective = network(widths, activation, loss, 3).objective
+    rng = np.random.default_rng(0)
+    centre = rng.normal(size=objective.parameter_count) * 0.6
+    bound = float(ball_forms(objective, centre[None])(np.array([radius]))["drift"][0])
+    points = ball(rng, centre, radius, 300)
+    matrices = evaluate_batch(objective, sf.hessian, np.concatenate([centre[None], points]))
+    moved = np.linalg.norm(matrices[1:] - matrices[0], 2, axis=(1, 2))
+    assert moved.max() <= bound * (1 + 1e-9) + 1e-12
+
+
+def test_the_drift_test_has_teeth() -> None:
+    """On the scalar network of depth 2 the bound is within a factor of 3, so that a third of it is refuted."""
+    objective = reference("scalar-depth2").objective
+    centre, radius = np.array([1.0, 1.0]), 0.01
+    bound = float(ball_forms(objective, centre[None])(np.array([radius]))["drift"][0])
+    points = ball(np.random.default_rng(0), centre, radius, 300)
+    matrices = evaluate_batch(objective, sf.hessian, np.concatenate([centre[None], points]))
+    assert np.linalg.norm(matrices[1:] - matrices[0], 2, axis=(1, 2)).max() > bound / 3
+
+
+def test_drift_with_gates_holds_where_no_gate_changes() -> None:
+    objective = reference("relu-2-3-1").objective
+    rng = np.random.default_rng(1)
+    seen = 0
+    for _ in range(60):
+        centre = rng.normal(size=objective.parameter_count)
+        radius = float(rng.uniform(1e-3, 0.05))
+        if not decide(objective, centre[None], np.array([radius])).smooth[0]:
+            continue
+        seen += 1
+        bound = float(ball_forms(objective, centre[None])(np.array([radius]))["drift"][0])
+        points = np.concatenate([centre[None], ball(rng, centre, radius, 64)])
+        matrices = evaluate_batch(objective, sf.hessian, points)
+        assert np.linalg.norm(matrices[1:] - matrices[0], 2, axis=(1, 2)).max() <= bound
+    assert seen > 10
+
+
+def test_gates_called_decided_do_not_change() -> None:
+    objective = reference("leaky-2-2-2-1").objective
+    rng = np.random.default_rng(2)
+    changed = 0
+    for _ in range(40):
+        centre = rng.normal(size=objective.parameter_count)
+        radius = float(rng.uniform(0.005, 0.3))
+        wide = decide(objective, centre[None], np.array([radius])).open
+        narrow = decide(objective, centre[None], np.array([radius / 20])).open
+        points = ball(rng, centre, radius, 200)
+        here, there = gates_at(objective, centre[None]).on, gates_at(objective, points).on
+        for a, b, may, may_less in zip(here, there, wide, narrow, strict=True):
+            flips = (a != b).any(axis=0)
+            assert not (flips & ~may[0]).any()
+            changed += int((flips & ~may_less[0]).sum())
+    assert changed > 0  # the negative control: balls twenty times smaller would have missed some
+
+
+def test_numpy_and_jax_evaluate_programs_alike() -> None:
+    for widths, activation, loss in NETWORKS[1:4]:
+        objective = network(widths, activation, loss, 5).objective
+        points = np.random.default_rng(0).normal(size=(7, objective.parameter_count))
+        ours = evaluate_points(objective, objective.program, points)["f"]
+        np.testing.assert_allclose(ours, evaluate_batch(objective, sf.loss, points), rtol=1e-13)
+    convolutional = sf.load_problem(Path(__file__).parents[2] / "examples" / "convolutional.toml").objective
+    points = np.random.default_rng(0).normal(size=(3, convolutional.parameter_count))
+    for name, bound in sf.curvature_bounds(convolutional).items():
+        ours = next(iter(evaluate_points(convolutional, bound.program, points).values()))
+        function = sf.to_jax(bound)
+        np.testing.assert_allclose(ours, [float(function(p)) for p in points], rtol=1e-10, err_msg=name)
+
+
+def test_where_no_closed_form_is_known_it_is_said() -> None:
+    x = sympy.Symbol("x")
+    assert "no closed form" in (missing_forms(sf.expression_objective((x**2 - 1) ** 2, [x])) or "")
+    assert missing_forms(sf.expression_objective(x**2 - 3 * x, [x])) is None
+    exponential = network([2, 2, 1], "linear", "logistic", 1).to_dict() | {"loss": {"kind": "exponential"}}
+    assert "exponential" in (missing_forms(sf.Problem(**exponential).objective) or "")
+    assert missing_forms(reference("relu-2-3-1").objective) is None
+
+
+# The tube ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_cells_cover_the_flow_between_the_samples(linear: Deviation) -> None:
+    tube, run = linear.comparison.tube, linear.comparison
+    rng = np.random.default_rng(0)
+    ends = np.append(tube.middles[:-1] + np.diff(tube.middles) / 2, run.times[-1])
+    times = rng.uniform(0, run.times[-1], size=2000)
+    cell = np.searchsorted(ends, times)
+    # Cells of different lengths meet elsewhere than half-way between their centres: both neighbours are asked.
+    states = run.dense(times)
+    near = [np.clip(cell + s, 0, len(tube.middles) - 1) for s in (-1, 0, 1)]
+    gaps = [np.linalg.norm(states - tube.centres[c], axis=1) / tube.radii[c] for c in near]
+    assert np.min(gaps, axis=0).max() <= 1
+    # By R1 the flow's way to the ends of a cell is at most the radius, and not much less: R1 is sharp on short cells.
+    half = np.diff(np.append(0, np.cumsum(np.diff(run.times))))[tube.owner] / np.bincount(tube.owner)[tube.owner] / 2
+    way = np.linalg.norm(run.dense(np.minimum(tube.middles + half, run.times[-1])) - tube.centres, axis=1)
+    assert (way <= tube.radii).all()
+    assert np.median(way / tube.radii) > 0.9
+
+
+@pytest.mark.parametrize("name", CERTIFIED)
+def test_constants_hold_everywhere_on_the_tube(linear: Deviation, name: str) -> None:
+    """Random points of the tube at random times, between the samples too; without the drift they would be refuted."""
+    run = linear.comparison
+    rule = next(r for r in MARCHES if r.name == name)
+    found = self_consistent(run.tube, run.steps, rule)
+    assert found.reason is None
+    rng = np.random.default_rng(0)
+    refuted = 0
+    still = run.steps.still
+    for _ in range(40):
+        i = int(rng.integers(len(found.radii)))
+        t = rng.uniform(run.times[i], run.times[i + 1])
+        points = ball(rng, run.dense(np.array([t]))[0], float(found.radii[i]), 32)
+        spectra = np.linalg.eigvalsh(evaluate_batch(run.compact, sf.hessian, points))
+        slopes = evaluate_batch(run.compact, sf.gradient, points)
+        c = found.constants
+        assert -spectra.min() <= c.m[i]
+        assert spectra.max() <= c.top[i]
+        assert np.abs(spectra).max() <= c.beta[i]
+        assert np.linalg.norm(slopes, axis=1).max() <= c.gamma[i]
+        refuted += -spectra.min() > still.m[i]
+    # The negative control: m on the curve alone (a tube of radius 0) is refuted on the wider tubes.
+    assert refuted > 0 or found.radii.max() < 1e-3
+
+
+@pytest.mark.parametrize("name", CERTIFIED)
+def test_certified_bounds_hold_and_are_self_consistent(linear: Deviation, relu: Deviation, name: str) -> None:
+    for dev in (linear, relu):
+        series = dev.bounds[name]
+        assert series.status == "certified on a box"
+        assert violations(dev, name) == 0
+        assert series.radii is not None
+        applies = [v for v in series.values if v is not None]
+        assert len(applies) > 20
+        assert all(float(v) < r for v, r in zip(applies[1:], series.radii[1:], strict=True))
+    assert linear.bounds[name].not_applicable is None
+    absent = relu.bounds[name].not_applicable
+    assert absent is not None
+    assert "kink" in absent.reason
+    assert relu.bounds[name].values[absent.since] is None
+
+
+def ridge() -> sf.Problem:
+    """theta(t) = (t, sin t), exactly, along a ridge of curvature -2: what leaves it grows like e^{2t}, g does not."""
+    x, y = sympy.symbols("x y")
+    u = y - sympy.sin(x)
+    f = -(3 * x / 2 + sympy.sin(2 * x) / 4) - u * sympy.cos(x) - u**2
+    return sf.Problem(objective=sf.expression_objective(f, [x, y]), theta0=["0", "0"])
+
+
+def test_r4_without_exponential_factors_falls_below_the_truth() -> None:
+    """The negative control: with e^{M(t) - M(s)} replaced by 1 the bounds are refuted on the ridge."""
+    dev = sf.deviation(ridge(), step_size="1/2000", horizon=5, dps=30, bounds=sf.known_bounds())
+    assert float(abs(dev.flow(5)[1] - mpmath.sin(5))) < 1e-14
+    assert violations(dev, "R4") == violations(dev, "R22") == 0
+    t, eta, beta, gamma = sympy.symbols("t eta H g")
+    flat = sf.user_bound("flat", eta * 3 * beta * gamma * t).evaluate(dev.comparison)  # three times R4 without e^M
+    assert sum(v > b for v, b in zip(dev.values, flat.values, strict=True)) > 50
+    assert dev.bounds["R4(tube)"].status == "not applicable"
+
+
+def test_certified_bounds_hold_on_a_repelling_parabola() -> None:
+    x = sympy.Symbol("x")
+    problem = sf.Problem(objective=sf.expression_objective(-(x**2), [x]), theta0=["1"])
+    dev = sf.deviation(problem, step_size="1/500", horizon="3/2", dps=30, bounds=sf.known_bounds())
+    for name in ("R4", "R22", *CERTIFIED):
+        assert violations(dev, name) == 0
+        assert dev.bounds[name].values[-1] is not None
+
+
+def test_r22_without_growth_falls_below_the_truth() -> None:
+    """The same for R22: the local errors alone, not carried on, are refuted."""
+    x = sympy.Symbol("x")
+    problem = sf.Problem(objective=sf.expression_objective(-(x**2), [x]), theta0=["1"])
+    dev = sf.deviation(problem, step_size="1/50", horizon=3, dps=30, bounds=sf.known_bounds())
+    steps = dev.comparison.steps
+    alone = np.cumsum(0.5 * steps.step_size**2 * steps.still.push * steps.counts)
+    assert sum(float(v) > b for v, b in zip(dev.values[1:], alone, strict=True)) > 50
+    assert violations(dev, "R22(tube-free)") == 0
+    assert violations(dev, "R22(tube-free)", 0.9) > 0  # and the bound itself is within ten percent
+
+
+def test_the_bracket_of_r6_holds_the_certified_bounds() -> None:
+    """theta_k - theta(k eta) = e^{mt} - (1 + eta m)^k exactly; the tube-free bound stays within 2 % of it."""
+    x = sympy.Symbol("x")
+    problem = sf.Problem(objective=sf.expression_objective(-(x**2), [x]), theta0=["1"])
+    dev = sf.deviation(problem, step_size="1/1000", horizon=2, dps=30, bounds=sf.known_bounds())
+    with mpmath.workdps(40):
+        exact = mpmath.exp(4) - (1 + mpmath.mpf(2) / 1000) ** 2000
+    assert exact <= dev.bounds["R22(tube-free)"].values[-1] <= exact * mpmath.mpf("1.02")
+    assert exact <= dev.bounds["R22(tube)"].values[-1]
+
+
+def test_growth_and_series_to_rounding() -> None:
+    for rate in (-30.0, -1.0, -1e-9, -1e-13, 0.0, 1e-15, 1e-8, 2.0):
+        with mpmath.workdps(40):
+            exact = mpmath.expm1(mpmath.mpf(rate) * mpmath.mpf("0.7")) / rate if rate else mpmath.mpf("0.7")
+        assert abs(float(growth(rate, 0.7)) / float(exact) - 1) < 1e-12
+        count, excess = 37, rate / 100
+        exact_sum = float(mpmath.fsum((1 + mpmath.mpf(excess)) ** k for k in range(count)))
+        assert abs(float(_series(np.array([excess]), np.array([count]))[0]) / exact_sum - 1) < 1e-12
+
+
+def test_a_step_size_too_large_for_any_tube_says_so() -> None:
+    dev = sf.deviation(
+        reference("linear-3-4-2"),
+        step_size="3/4",
+        horizon=4,
+        dps=20,
+        bounds=[b for b in sf.known_bounds() if b.name in CERTIFIED],
+    )
+    ended = {name: absent for name in CERTIFIED if (absent := dev.bounds[name].not_applicable) is not None}
+    assert {"R4(tube)", "R4(global)", "R5"} <= set(ended)
+    for absent in ended.values():
+        assert "self-consistent" in absent.reason
+    assert all(violations(dev, name) == 0 for name in CERTIFIED)
+
+
+def test_ascent_lies_between_sampling_and_the_certificate(linear: Deviation) -> None:
+    tube = linear.comparison.tube
+    eps = np.full(len(tube.first), 0.05)
+    balls = tube.balls(eps)
+    for cell in (0, len(tube.middles) // 2):
+        centre, radius = tube.centres[cell], float(balls.radius[cell])
+        found = ascend(linear.comparison.compact, centre, radius)
+        chance = sampled_ball(linear.comparison.compact, centre, radius, 200)
+        for name in ("m", "beta", "gamma"):
+            certified = float(getattr(balls, name)[cell])
+            assert getattr(chance, name) <= getattr(found, name) <= certified
+        assert found.m > float(-tube.low[cell])
+
+
+# Kinks ---------------------------------------------------------------------------------------------------------------
+
+
+def test_sampled_bounds_go_on_past_convex_kinks_and_slides() -> None:
+    for name in ("slide-leaky-2-2-2-1", "slide-relu-3-3-1"):
+        dev = sf.deviation(reference(name), step_size="1/100", dps=20)
+        assert any(e.kind == "sliding" for e in dev.flow.events)
+        for bound in ("R4", "R22"):
+            assert dev.bounds[bound].not_applicable is None
+            assert violations(dev, bound) == 0
+        assert len(dev.comparison.past_kinks[2].steps) > 0
+
+
+def test_a_concave_kink_ends_them(relu: Deviation) -> None:
+    event = relu.flow.events[0]
+    back = gates_at(relu.comparison.objective, relu.comparison.dense(np.array([float(event.time)]))).back
+    assert back[event.layer - 1][0, event.unit, event.sample] < 0
+    for bound in ("R4", "R22"):
+        absent = relu.bounds[bound].not_applicable
+        assert absent is not None
+        assert "not convex" in absent.reason
+        assert relu.times[absent.since - 1] < event.time
+
+
+def test_back_propagated_coefficients_against_finite_differences() -> None:
+    """b is the derivative of a sample's loss in the activation; here of the leaky network by adding to a bias."""
+    objective = reference("leaky-2-2-2-1").objective
+    theta = np.random.default_rng(4).normal(size=objective.parameter_count)
+    (w1, w2, w3), x = (theta[w].reshape(s) for w, s in objective.slices()), None
+    x, y = (np.asarray(next(a for k, a in objective.data.items() if k.name == n), dtype=float) for n in ("X", "Y"))
+    alpha = float(objective.network.alpha_bar) if objective.network else 0.0
+
+    def act(z: np.ndarray) -> np.ndarray:
+        return np.where(z >= 0, z, alpha * z)
+
+    def loss(shift: np.ndarray, layer: int, sample: int) -> float:
+        a = act(w1 @ x[:, [sample]]) + (shift if layer == 1 else 0)
+        a = act(w2 @ a) + (shift if layer == 2 else 0)
+        return float(0.5 * np.sum((w3 @ a - y[:, [sample]]) ** 2))
+
+    back = gates_at(objective, theta[None]).back
+    for layer in (1, 2):
+        for unit in range(2):
+            for sample in range(x.shape[1]):
+                h = np.zeros((2, 1))
+                h[unit] = 1e-6
+                slope = (loss(h, layer, sample) - loss(-h, layer, sample)) / 2e-6
+                assert abs(back[layer - 1][0, unit, sample] - slope) < 1e-6
+
+
+def test_costs_of_crossings_are_added_where_they_lie() -> None:
+    crossings = Crossings(np.array([2, 3, 9]), np.array([1.0, 10.0, 100.0]))
+    np.testing.assert_allclose(crossings.between(np.array([0, 2, 3, 8, 10])), [0, 1, 10, 100])
+    assert Crossings().between(np.array([0, 5, 6])).sum() == 0
+
+
+# Objects -------------------------------------------------------------------------------------------------------------
+
+
+def test_every_bound_has_hypotheses_formula_and_source() -> None:
+    names = [b.name for b in sf.known_bounds()]
+    assert len(set(names)) == len(names)
+    assert {"R4", "R22", "R18", "R5", "R4(tube)", "R4(global)", "R22(tube)", "R22(tube-free)"} <= set(names)
+    assert {"R9(a)", "R9(e)", "R11", "R12", "R12(e)", "R13", "R13(kappa)"} <= set(names)
+    for bound in sf.known_bounds():
+        assert bound.hypotheses
+        assert bound.latex()
+        assert bound.citation is not None
+        assert bound.citation.id == bound.result
+        assert bound.result is not None
+        assert bound.name.startswith(bound.result)
+
+
+def test_bounds_that_do_not_apply_are_typed(linear: Deviation, relu: Deviation) -> None:
+    absent = linear.bounds["R13"].not_applicable
+    assert absent is not None
+    assert absent.since == 0
+    assert "convolutional" in absent.reason
+    assert relu.bounds["R9(e)"].status == "not applicable"
+    assert relu.bounds["R12(e)"].status == "sampled"
+
+
+def test_curvature_bounds_lie_below_the_smallest_eigenvalue(linear: Deviation, relu: Deviation) -> None:
+    """At 50 digits, at a few times of the flow."""
+    for dev in (linear, relu):
+        hessian = sf.hessian(dev.problem.objective)
+        for row in (0, len(dev.times) // 2, len(dev.times) - 1):
+            with mpmath.workdps(50):
+                theta = list(dev.flow(dev.times[row]))
+                matrix = mpmath.matrix(sf.evaluate_mpmath(hessian, theta, dps=50).tolist())
+                lowest = min(mpmath.eigsy(matrix, eigvals_only=True))
+            seen = 0
+            for bound in dev.bounds.values():
+                if bound.kind == "curvature" and bound.values[row] is not None:
+                    seen += 1
+                    assert bound.values[row] <= lowest
+            assert seen >= 4
+
+
+def test_a_bound_of_your_own_takes_part() -> None:
+    problem = reference("scalar-depth2")
+    eta, t, g, M, s_1, n, f = sympy.symbols("eta t g M s_1 n f")
+    generous = sf.user_bound("mine", 10 * eta * t * sympy.exp(M) * (1 + g) * s_1 * n)
+    wrong = sf.user_bound("wrong", eta * t / 1000)
+    lower = sf.user_bound("mine too", -sympy.sqrt(2 * f) * n - 1, of="curvature")
+    table = sf.tightness(
+        problem, step_size="1/100", horizon=2, dps=20, bounds=[*QUICK, generous, wrong, lower], slack=False
+    )
+    assert violations(table.deviation, "mine") == 0
+    assert violations(table.deviation, "wrong") > 0
+    assert table["mine"].status == "sampled"
+    assert table["mine"].ratio > 1
+    assert table["mine too"].kind == "curvature"
+    assert generous.citation is None
+    assert generous.latex()
+    advice = sf.max_step_size(problem, "1/100", 2, bounds=[generous])
+    assert advice["mine"].step_size is not None
+    assert advice["mine"].value < 0.01
+
+
+@pytest.mark.parametrize(
+    ("expression", "options", "message"),
+    [
+        (sympy.Symbol("zeta"), {}, "lambda_min"),
+        ("eta", {}, "never evaluated"),
+        (sympy.Symbol("eta"), {"of": "loss"}, "deviation"),
+    ],
+)
+def test_wrong_bounds_are_refused(expression: object, options: dict[str, str], message: str) -> None:
+    with pytest.raises(sf.ProblemError, match=message) as caught:
+        sf.user_bound("mine", expression, **options)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_quantities_a_problem_lacks_make_a_bound_not_applicable(relu: Deviation) -> None:
+    for name in ("w", "grad_phi", "s_3"):
+        series = sf.user_bound("mine", sympy.Symbol(name)).evaluate(relu.comparison)
+        assert series.status == "not applicable"
+        assert name in (series.reason or "")
+    rooted = sf.user_bound("mine", sympy.sqrt(1 - sympy.Symbol("t"))).evaluate(relu.comparison)
+    absent = rooted.not_applicable
+    assert absent is not None
+    assert "no real value" in absent.reason
+
+
+def test_quantities_against_numpy(linear: Deviation) -> None:
+    run = linear.comparison
+    theta = run.points[-1]
+    w1, w2, w3 = theta[:4].reshape(2, 2), theta[4:8].reshape(2, 2), theta[8:].reshape(1, 2)
+    x, y = (np.asarray(a, dtype=float) for a in (linear.problem.x, linear.problem.y))
+    product = w3 @ w2 @ w1
+    slope = (product @ x.T - y.T) @ x / len(x)
+    expected = {"w": np.linalg.norm(product, 2), "grad_phi": np.linalg.norm(slope, 2), "theta": np.linalg.norm(theta)}
+    expected |= {"grad_phi_F": np.linalg.norm(slope), "n": 3.0, "eta": 0.02, "T": 3.0, "t": 3.0}
+    expected |= {"f": np.mean(np.sum((x @ product.T - y) ** 2, axis=1)) / 2}
+    known = sf.bound_quantities()
+    for name, value in expected.items():
+        found = known[name].evaluate(run)
+        assert found is not None
+        assert abs(found[-1] - value) < 1e-12 * max(1, abs(value)), name
+    low, high, size = (known[n].evaluate(run) for n in ("lambda_min", "lambda_max", "H"))
+    assert low is not None
+    assert high is not None
+    np.testing.assert_allclose(size, np.maximum(np.abs(low), np.abs(high)))
+    np.testing.assert_allclose(low, linear.flow_series.min_eigenvalue)
+
+
+def test_a_flow_that_is_known_is_used_and_checked() -> None:
+    problem = reference("scalar-depth2")
+    flow = sf.solve_flow(problem, horizon=3, dps=25)
+    dev = sf.deviation(problem, step_size="1/20", horizon=2, dps=20, flow=flow)
+    assert dev.flow is flow
+    assert abs(dev.max - sf.deviation(problem, step_size="1/20", horizon=2, dps=20).max) < 1e-19
+    with pytest.raises(sf.ProblemError, match="horizon"):
+        sf.deviation(problem, step_size="1/20", horizon=4, dps=20, flow=flow)
+    with pytest.raises(sf.ProblemError, match="another objective"):
+        sf.deviation(reference("linear-2-2-2-1"), step_size="1/20", horizon=2, dps=20, flow=flow)
