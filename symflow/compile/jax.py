@@ -17,6 +17,7 @@ from symflow.compile.budget import check_dense
 from symflow.compile.choice import fastest
 from symflow.compile.interpret import interpret, readers, table_index
 from symflow.compile.selection import selections
+from symflow.errors import ProblemError, brief
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.nodes import Input, Table
 from symflow.symbolic.objective import Objective
@@ -170,6 +171,21 @@ def _assemble(derived: Derived, outputs: Mapping[str, Any]) -> Any:
     return jnp.concatenate(rows, axis=0)
 
 
+def _floating(dtype: Any) -> np.dtype:
+    """A real floating-point type of JAX.
+
+    Raises:
+        ProblemError: another type.
+    """
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if not jnp.issubdtype(found, jnp.floating):
+        raise ProblemError(f"dtype must be a floating-point type such as float64 or float32, got {brief(dtype)}")
+    return found
+
+
 def to_jax(
     derived: Derived | Objective, *, data: Literal["constants", "arguments"] = "constants", dtype: Any = np.float64
 ) -> Callable[..., jax.Array]:
@@ -187,6 +203,7 @@ def to_jax(
         dtype: another floating-point type, if that is what you ask for.
 
     Raises:
+        ProblemError: something else than a result, or arguments outside their range.
         BudgetError: a dense matrix of too many entries.
         TypeError: when called with an array of another dtype.
         ValueError: when called with an array of another shape, or when data are needed that the objective has not.
@@ -195,9 +212,13 @@ def to_jax(
         from symflow.symbolic.derived import loss
 
         derived = loss(derived)
+    if not isinstance(derived, Derived):
+        raise ProblemError(f"to_jax takes a derived result or an objective, got {brief(derived)}")
     result: Derived = derived
     check_dense(result)
-    dtype = np.dtype(dtype)
+    if data not in ("constants", "arguments"):
+        raise ProblemError(f'data must be "constants" or "arguments", got {brief(data)}')
+    dtype = _floating(dtype)
     arithmetic = JaxArithmetic(dtype)
     objective = result.objective
     known = bound_data(objective, dtype) if data == "constants" else {}

@@ -12,6 +12,7 @@ import sympy
 
 from symflow.compile.budget import check_dense
 from symflow.compile.interpret import interpret, table_index
+from symflow.errors import ComputationError
 from symflow.problem.numbers import rational
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.nodes import Input, Table
@@ -146,6 +147,8 @@ def scattered(x: np.ndarray, table: Table, position: int, zero: Any) -> np.ndarr
 def _rational_power(x: Fraction, exponent: Fraction) -> Fraction:
     if exponent.denominator != 1:
         raise TypeError(f"x^({exponent}) is irrational in general; use mpmath or JAX")
+    if x == 0 and exponent < 0:
+        raise ComputationError(f"the power {exponent} of 0 does not exist; theta is outside the loss's domain")
     return x**exponent.numerator
 
 
@@ -203,10 +206,10 @@ def mpmath_arithmetic() -> ObjectArithmetic:
         select=lambda z, a, b: lift(a if z >= 0 else b),
         functions={
             "exp": mpmath.exp,
-            "log": mpmath.log,
+            "log": _log,
             "sin": mpmath.sin,
             "cos": mpmath.cos,
-            "power": lambda x, e: x**e.numerator if e.denominator == 1 else x ** lift(e),
+            "power": lambda x, e: _power(x, e, lift),
             "softplus": softplus,
             "sigmoid": sigmoid,
             "logsumexp": log_sum_exp,
@@ -216,6 +219,24 @@ def mpmath_arithmetic() -> ObjectArithmetic:
             "matrix_power": matrix_power,
         },
     )
+
+
+def _log(x: Any) -> Any:
+    import mpmath
+
+    if x <= 0:
+        raise ComputationError(f"log of {mpmath.nstr(x, 6)} is not a real number; theta is outside the loss's domain")
+    return mpmath.log(x)
+
+
+def _power(x: Any, exponent: Fraction, lift: Callable[[Fraction], Any]) -> Any:
+    import mpmath
+
+    if (x == 0 and exponent < 0) or (x < 0 and exponent.denominator != 1):
+        raise ComputationError(
+            f"the power {exponent} of {mpmath.nstr(x, 6)} is not a real number; theta is outside the loss's domain"
+        )
+    return x**exponent.numerator if exponent.denominator == 1 else x ** lift(exponent)
 
 
 def softplus(x: Any) -> Any:

@@ -86,6 +86,6 @@ def partial_evaluation(
         return program, dict(data)
     inputs = {x: Input(name, x.axes, "data", name) for x, name in names.items()}
     found = evaluate(Program(tuple(data), {name: x for x, name in names.items()}), data, dtype)
-    values = {inputs[x]: np.ascontiguousarray(found[name]) for x, name in names.items()}
+    values = {inputs[x]: np.asarray(found[name], order="C") for x, name in names.items()}
     rest = substitute(program, inputs)
     return rest, {x: a for x, a in ({**data, **values}).items() if x in rest.inputs}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Literal
 
+from symflow.errors import ProblemError, brief
 from symflow.symbolic.citations import Citation, cite
 from symflow.symbolic.statements.hypotheses import Setting, overall
 from symflow.symbolic.statements.suppositions import HYPOTHESES
@@ -33,7 +34,7 @@ WITH_GATES = {
     "R12": "at other weights than theta(0), that they are on no kink",
     "R13": "at other weights than theta(0), that they are on no kink",
 }
-"""The same for networks with gates."""
+"""The same for networks with gates, and for R10 also those with shared weights."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def applicable(problem: Problem) -> Applicability:
     Returns:
         One row a result, in the order R1, R2, ...
     """
+    if not hasattr(problem, "theta0"):
+        raise ProblemError(f"applicable takes a problem (objective and initial weights), got {brief(problem)}")
     setting = Setting(problem.objective, problem.theta0, problem.dps)
     return Applicability(tuple(_row(result, setting) for result in HYPOTHESES))
 
@@ -119,7 +122,10 @@ def _row(result: str, setting: Setting) -> Row:
     reasons = [v.reason for v in verdicts if status in ("holds", "declared") or v.status == status]
     if status == "fails":
         reasons = reasons[:1]
-    tables = (ASSUMPTIONS, WITH_GATES) if setting.objective.gates else (ASSUMPTIONS,)
+    network = setting.objective.network
+    matrices = network is not None and network.linear
+    plain = matrices or (result != "R10" and not setting.objective.gates)
+    tables = (ASSUMPTIONS,) if plain else (ASSUMPTIONS, WITH_GATES)
     declared = [v.reason for v in verdicts if v.status == "declared"]
     assumptions = (*declared, *(table[result] for table in tables if result in table))
     answers: dict[str, Answer] = {"holds": "applies", "declared": "applies", "fails": "not applicable"}

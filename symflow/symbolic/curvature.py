@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from symflow.errors import ProblemError
+from symflow.errors import ProblemError, brief
 from symflow.symbolic.citations import Citation, cite
-from symflow.symbolic.derived import Derived
+from symflow.symbolic.derived import Derived, require_objective
 from symflow.symbolic.nodes import Const
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import substitute
@@ -95,6 +95,7 @@ def curvature_bounds(objective: Objective) -> dict[str, CurvatureBound]:
 
     Source: Elkabetz & Cohen 2021 (R9(a), R12, R13; their sharper forms are ours).
     """
+    require_objective(objective)
     from symflow.symbolic.statements import statement
 
     setting = Setting(objective)
@@ -143,17 +144,22 @@ def ball_bounds(objective: Objective, radius: Fraction | int | str) -> dict[str,
         The constants by name, each a scalar program of theta; "m" only where the loss is known to be convex.
 
     Raises:
-        ProblemError: another objective, or a loss without a known bound on its second derivative.
+        ProblemError: a radius that is not positive, another objective, or a loss without a known bound on its second
+            derivative.
 
     Source: the roles of the constants, Elkabetz & Cohen 2021, R4; the closed forms are ours.
     """
+    from symflow.problem.numbers import rational
     from symflow.symbolic.statements import statement
 
     general = statement("R4")
     network = objective.network
     family = "linear" if network is not None and network.linear else "gated"
     instance = general.instantiate(objective)
-    value = Const(Fraction(radius), ())
+    size = rational(radius, "radius")
+    if size <= 0:
+        raise ProblemError(f"radius must be positive, got {brief(radius)}; give the radius of the ball around theta")
+    value = Const(size, ())
     found: dict[str, CurvatureBound] = {}
     for claim in general.claims:
         kind, name = claim.label.split(", ")

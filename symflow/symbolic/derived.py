@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
-from symflow.errors import BudgetError
+from symflow.errors import BudgetError, ProblemError, brief
 from symflow.symbolic.blocks import hessian_blocks
 from symflow.symbolic.citations import Citation, cite
 from symflow.symbolic.differentiate import jvp, transpose
@@ -88,8 +88,16 @@ class Derived:
         return f"<{self.kind} of {count}, {self.program.length} operations>"
 
 
+def require_objective(objective: object) -> None:
+    """Refuses what is no objective, with the likely remedy."""
+    if not isinstance(objective, Objective):
+        hint = "pass problem.objective" if hasattr(objective, "objective") else "see sf.network_objective"
+        raise ProblemError(f"an objective is needed, got {brief(objective)}; {hint}")
+
+
 def loss(objective: Objective) -> Derived:
     """The function f itself."""
+    require_objective(objective)
     return Derived("loss", objective, objective.program, "scalar")
 
 
@@ -106,6 +114,7 @@ def _index(w: Input) -> str:
 
 def gradient_nodes(objective: Objective) -> tuple[dict[Input, Node], dict[Node, str]]:
     """The gradient with respect to every parameter array, and LaTeX names of the adjoints on the way."""
+    require_objective(objective)
     directions = parameter_directions(objective)
     loss_node = objective.loss
     dot = jvp([loss_node], dict(zip(objective.parameters, directions, strict=True)))
@@ -144,6 +153,9 @@ def directional_derivative(objective: Objective, order: int) -> Derived:
         ValueError: order is negative.
         BudgetError: the formula has more than `MAX_OPERATIONS` operations.
     """
+    require_objective(objective)
+    if isinstance(order, bool) or not isinstance(order, int):
+        raise ValueError(f"the order of a derivative is a whole number, got {order!r}")
     if order < 0:
         raise ValueError(f"the order of a derivative is at least 0, got {order}")
     directions = parameter_directions(objective)

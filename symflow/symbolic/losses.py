@@ -45,6 +45,12 @@ class Loss:
     expression: sympy.Expr | None = None
     convexity: Literal["proved", "declared", "unknown"] = "proved"
 
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ProblemError(f"loss: the kind must be one of {', '.join(KINDS)}, got {brief(self.kind)}")
+        if (self.expression is None) == (self.kind == "expression"):
+            raise ProblemError("loss: the kind expression goes with an expression; use sf.expression_loss")
+
     def total(self, prediction: Node, targets: Node) -> Node:
         """The sum of l over all samples (the last axis), a scalar node."""
         if self.kind == "square":

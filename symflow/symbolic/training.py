@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 import sympy
 
+from symflow.errors import ProblemError, brief
 from symflow.symbolic.losses import SQUARE, Loss, check_targets
 from symflow.symbolic.network import Network
 from symflow.symbolic.nodes import Axis, Input, Node, Size, add, hadamard, scale
@@ -52,6 +53,8 @@ def network_objective(network: Network, x: np.ndarray | None, y: np.ndarray | No
     Raises:
         ValueError: data that are no rational numbers, of another shape, or targets that the loss does not admit.
     """
+    if not isinstance(loss, Loss):
+        raise ProblemError(f'loss must be a Loss such as sf.Loss("logistic"), got {brief(loss)}')
     x = None if x is None else _rows(x, "x", network.input_axes, None)
     y = None if y is None else _rows(y, "y", network.output_axes, None if x is None else len(x))
     if y is not None:

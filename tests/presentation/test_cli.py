@@ -381,15 +381,15 @@ def test_a_failure_while_writing_leaves_no_partial_file(
     if existing:
         out.mkdir(parents=True)
         (out / "report.json").write_text("older", encoding="utf-8")
-    write, written = report._write_temporary, []
+    write, written = report.write_temporary, []
 
-    def fail_at_the_last(folder: Path, target: Path, content: bytes, waiting: dict[Path, Path]) -> None:
-        write(folder, target, content if target.name != cli.FILES[-1] else content[:10], waiting)
+    def fail_at_the_last(target: Path, content: bytes, created: Any) -> None:
+        write(target, content if target.name != cli.FILES[-1] else content[:10], created)
         written.append(target.name)
         if target.name == cli.FILES[-1]:
             raise stop
 
-    monkeypatch.setattr(report, "_write_temporary", fail_at_the_last)
+    monkeypatch.setattr(report, "write_temporary", fail_at_the_last)
     status = cli.main(["run", str(linear), "--out", str(out)])
     assert written == list(cli.FILES)
     assert status == (130 if stop is KeyboardInterrupt else 1)
@@ -521,7 +521,7 @@ def test_a_flow_that_stops_at_a_kink_saves_its_part(
     assert str(saved) in capsys.readouterr().err
     part = sf.load_trajectory(saved)
     assert 2.28 < part.horizon < 2.29
-    assert "either side" in part.incomplete
+    assert "more than one way" in part.incomplete
 
 
 def test_grids_of_times(decay: Path, capsys: pytest.CaptureFixture[str]) -> None:

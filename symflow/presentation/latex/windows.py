@@ -175,7 +175,9 @@ def selections(network: Convolutional, prediction: Node) -> list[Selection]:
     for j, part in enumerate(network.parts, 1):
         if not (isinstance(part, Pool) and part.kind == "max"):
             continue
-        read = next(x for x in nodes if isinstance(x, Gather) and x.table.source.name == f"p{j - 1}")
+        read = next((x for x in nodes if isinstance(x, Gather) and x.table.source.name == f"p{j - 1}"), None)
+        if read is None:  # slopes 0: nothing reaches the pool
+            continue
         output = next(x for x in nodes if len(x.axes) == 3 and x.axes[1].name == f"p{j}")
         result.append(Selection(largest(part, j), chosen(part, j), read, _factor(read, output), output))
     return result

@@ -62,6 +62,11 @@ class Statement:
     hypotheses: tuple[Hypothesis, ...]
 
     @property
+    def citation(self) -> Citation:
+        """Where the result comes from."""
+        return self.source
+
+    @property
     def source(self) -> Citation:
         """Where the result comes from."""
         return cite(self.result)

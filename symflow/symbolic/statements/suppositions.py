@@ -10,6 +10,7 @@ from math import prod
 import numpy as np
 import sympy
 
+from symflow.errors import ComputationError
 from symflow.symbolic.convolutional import Convolutional
 from symflow.symbolic.losses import PREDICTION, TARGET
 from symflow.symbolic.moments import exact_product
@@ -298,7 +299,10 @@ def _nonzero_slope(objective: Objective) -> Verdict:
         lift = np.frompyfunc(arithmetic.lift, 1, 1)
         bound = {x: np.asarray(lift(a), dtype=object) for x, a in objective.data.items()}
         bound |= {w: np.full(shape, mpmath.mpf(0), dtype=object) for w, shape in _shapes(objective)}
-        slope = interpret(Program(objective.program.inputs, {"slope": node}), bound, arithmetic)["slope"]
+        try:
+            slope = interpret(Program(objective.program.inputs, {"slope": node}), bound, arithmetic)["slope"]
+        except (ArithmeticError, ComputationError):
+            return unchecked("phi has no gradient at 0, or none that could be evaluated")
         size = mpmath.sqrt(mpmath.fsum(v * v for v in slope.flat))
         if size > mpmath.mpf(10) ** -30:
             return holds(f"the gradient of phi at 0 has Frobenius norm {mpmath.nstr(size, 3)}")
@@ -330,6 +334,8 @@ def _aligned(setting: Setting) -> Verdict:
         return fails("the end-to-end matrix or Lambda_yx is 0")
     if product < 0 and product * product == w * size:
         return fails("the end-to-end matrix points exactly away from Lambda_yx: nu(0) = -1")
+    if product > 0 and product * product == w * size:
+        return fails("the end-to-end matrix points exactly along Lambda_yx: nu(0) = 1, where artanh nu(0) is infinite")
     return holds(f"w(0) > 0, lambda > 0, nu(0) = {float(product) / (float(w) * float(size)) ** 0.5:.3g} > -1")
 
 

@@ -1,0 +1,94 @@
+"""What is no valid argument is refused in one line; borderline objectives work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+import sympy
+
+import symflow as sf
+
+
+def plain() -> sf.Objective:
+    return sf.network_objective(sf.FullyConnected((1, 1, 1)), [[1]], [[1]])  # type: ignore[arg-type]
+
+
+def logarithmic() -> sf.Problem:
+    p, y = sympy.symbols("p y")
+    return sf.Problem(
+        network=sf.FullyConnected((2, 1, 1, 1)),
+        loss=sf.expression_loss(-sympy.log(p), p, y),
+        data={"x": [[1, 2]], "y": [[1]]},
+        init={"theta": [1, 1, 1, 1]},
+    )
+
+
+CASES: list[tuple[Callable[[], Any], str]] = [
+    (lambda: sf.Loss("hinge"), "the kind must be one of square, logistic"),  # type: ignore[arg-type]
+    (lambda: sf.Loss("expression"), "goes with an expression"),
+    (lambda: sf.network_objective(sf.FullyConnected((1, 1)), [[1]], [[1]], "logistic"), "loss must be a Loss"),  # type: ignore[arg-type]
+    (lambda: sf.ball_bounds(plain(), "-1/2"), "radius must be positive, got '-1/2'"),
+    (lambda: sf.ball_bounds(plain(), float("nan")), "radius must be a finite number"),  # type: ignore[arg-type]
+    (lambda: sf.extreme_eigenvalues(plain(), np.ones(2), method="foo"), "method must be 'dense' or 'lanczos'"),  # type: ignore[arg-type]
+    (lambda: sf.extreme_eigenvalues(plain(), np.full(2, np.nan)), "points must be finite"),
+    (lambda: sf.extreme_eigenvalues(plain(), np.ones((0, 2))), "at least one"),
+    (lambda: sf.to_jax(plain(), data="foo"), 'data must be "constants" or "arguments"'),  # type: ignore[arg-type]
+    (lambda: sf.to_jax(plain(), dtype=complex), "dtype must be a floating-point type"),
+    (lambda: sf.to_jax(plain(), dtype="xx"), "dtype must be a floating-point type"),
+    (lambda: sf.to_jax("abc"), "to_jax takes a derived result"),  # type: ignore[arg-type]
+    (lambda: sf.hessian(logarithmic()), "pass problem.objective"),  # type: ignore[arg-type]
+    (lambda: sf.curvature_bounds(logarithmic()), "pass problem.objective"),  # type: ignore[arg-type]
+    (lambda: sf.applicable(plain()), "applicable takes a problem"),  # type: ignore[arg-type]
+    (lambda: sf.directional_derivative(plain(), 1.5), "is a whole number, got 1.5"),  # type: ignore[arg-type]
+    (lambda: sf.evaluate_mpmath(sf.loss(logarithmic().objective), [1, -1, 1, 1]), "log of -1.0 is not a real number"),
+]
+
+
+@pytest.mark.parametrize(("call", "phrase"), CASES, ids=[phrase for _, phrase in CASES])
+def test_refused_in_one_line(call: Callable[[], Any], phrase: str) -> None:
+    with pytest.raises((sf.SymflowError, ValueError)) as error:
+        call()
+    assert phrase in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_slopes_of_zero_are_a_network_too() -> None:
+    """h = 0 whatever theta: a scalar loss, zero derivatives, formulas that print."""
+    parts = (sf.Convolution(1, (2,), (1,), (0,)), sf.Pool("max", (2,), (1,)), sf.Dense(1))
+    networks = [sf.FullyConnected((2, 2, 1), 0, 0), sf.Convolutional((1, 2 + 1), parts, 0, 0)]  # type: ignore[arg-type]
+    for network in networks:
+        x = np.ones((2, 2 if isinstance(network, sf.FullyConnected) else 3))
+        objective = sf.network_objective(network, x, np.ones((2, 1)))
+        theta = np.ones(objective.parameter_count)
+        with jax.enable_x64(True):
+            assert sf.to_jax(objective)(theta).shape == ()
+            assert not np.any(jax.grad(sf.to_jax(objective))(theta))
+        for derived in (sf.loss, sf.gradient_flow, sf.hessian_form):
+            assert r"\begin{aligned}" in derived(objective).latex()
+
+
+def test_a_hessian_of_zero_has_extreme_eigenvalues_zero() -> None:
+    """theta = 0 is a saddle of depth three whose Hessian vanishes."""
+    objective = sf.network_objective(sf.FullyConnected((2, 20, 20, 2)), np.ones((3, 2)), np.ones((3, 2)))
+    found = sf.extreme_eigenvalues(objective, np.zeros(objective.parameter_count))
+    assert (found.min, found.max, found.residual, found.method) == (0, 0, 0, "lanczos")
+
+
+def test_what_cannot_be_evaluated_is_unchecked() -> None:
+    row = sf.applicable(logarithmic())["R8"]
+    assert row.answer == "unchecked"
+    assert "no gradient at 0" in row.reason
+
+
+def test_shared_weights_conserve_per_channel_only() -> None:
+    parts = (sf.Convolution(2, (2,), (1,), (0,)), sf.Pool("average", (2,), (1,)), sf.Dense(1))
+    problem = sf.Problem(
+        network=sf.Convolutional((1, 4), parts),
+        data={"x": [[1, 2, 3, 4]], "y": [[1]]},
+        init={"scheme": "xavier"},
+    )
+    assert "each unit or channel" in sf.applicable(problem)["R10"].assumptions[0]
