@@ -252,7 +252,7 @@ class _Search:
                 low[0] >= self.horizon or (high is not None and high <= low[0] * Fraction(TOLERANCE))
             ):
                 break
-            following = self._next(low, high, value)
+            following = self._next(low, high, value, MOST_STEPS if bound.needs_descent else MOST_BOUND_STEPS)
             if following is None:
                 break
             eta = following
@@ -261,13 +261,15 @@ class _Search:
         share = None if tolerated is None else float(low[0] / tolerated)
         return Guarantee(bound.name, kind, best.status, low[0], low[1], share, None)
 
-    def _next(self, low: tuple[Fraction, float] | None, high: Fraction | None, value: float) -> Fraction | None:
-        """The next step size to try; None where there is none left."""
+    def _next(
+        self, low: tuple[Fraction, float] | None, high: Fraction | None, value: float, most: int
+    ) -> Fraction | None:
+        """The next step size to try, with at most so many steps; None where there is none left."""
         if low is None:
             assert high is not None
             factor = self.epsilon / value if math.isfinite(value) and value > 0 else 0.25
             eta = _rounded(high * Fraction(min(0.5, max(1e-3, 0.97 * factor))))
-            return eta if self.horizon / eta <= MOST_BOUND_STEPS else None
+            return eta if self.horizon / eta <= most else None
         ahead = low[0] * Fraction(min(8.0, 0.998 * self.epsilon / max(low[1], 1e-300)))
         top = self.horizon if high is None else high
         if not low[0] * Fraction(1.004) < ahead < top:
