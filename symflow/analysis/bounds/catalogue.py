@@ -21,7 +21,7 @@ _beta, _gamma = sympy.symbols("beta gamma", positive=True)
 _beta_t, _gamma_t = sympy.symbols("beta_t gamma_t", positive=True)
 _weight = sympy.exp(_M(_t) - _M(_s))
 _integral = sympy.Integral(_weight, (_s, 0, _t))
-_push = sympy.Symbol(r"\sup\|H(q)\,g(p)\|", positive=True)
+_push = sympy.Symbol(r"\sup\|Hg\|", positive=True)
 _local = sympy.Symbol(r"\max_{[i\eta,(i+1)\eta]}\|Hg\|", positive=True)
 _L = sympy.IndexedBase("L")
 FORMULAS: dict[str, tuple[str, str, sympy.Expr]] = {
@@ -39,7 +39,9 @@ FORMULAS: dict[str, tuple[str, str, sympy.Expr]] = {
     "R22(tube)": (
         "R22",
         "trajectory-wise bound, the defect bounded on the tube",
-        sympy.Integral(_weight * (_s - _eta * sympy.floor(_s / _eta)) * _push, (_s, 0, _t)),
+        sympy.Integral(
+            _weight * (sympy.exp(_beta * (_s - _eta * sympy.floor(_s / _eta))) - 1) / _beta * _push, (_s, 0, _t)
+        ),
     ),
     "R22(tube-free)": (
         "R22",

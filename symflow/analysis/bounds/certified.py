@@ -10,8 +10,8 @@ Per interval of n steps, h = n eta, with the constants of `tube` there (all of t
     R4         b <- e^{mh} b + eta beta_t gamma_t (e^{mh} - 1)/m             beta_t, gamma_t: the largest up to there
     R4(global) the same with beta, gamma over the whole tube
     R5         b(t) = eta beta gamma (e^{mt} - 1)/m                          m, beta, gamma over the whole tube
-    R22(tube)  b <- e^{m eta} b + max(1, e^{m eta}) (eta^2/2) sup ||H(q) g(p)||  per step: the defect within a step
-               is at most s sup ||H(q) g(theta_k)||
+    R22(tube)  b <- e^{m eta} b + max(1, e^{m eta}) D  per step, with the defect of a step bounded by
+               D(s) <= P (e^{beta s} - 1)/beta, P = sup ||H g||; D is its integral over the step
     R22(tube-free)  b <- L b + (eta^2/2) sup||H g(theta(t))||  per step      L = sup ||I - eta H||
 """
 
@@ -101,10 +101,16 @@ def constant_rate(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
 
 
 def true_push(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
-    """R22 on the tube: the defect within a step is at most s sup ||H(q) g(theta_k)||, 0 <= s <= eta."""
+    """R22 on the tube: the defect within a step, D(s) = ||g(theta~(s)) - g(theta_k)||, from sup ||H g|| there.
+
+    On the step D' <= ||H(theta~) g(theta_k)|| <= P + beta D, P = sup ||H(q) g(q)|| on the tube, so that its integral
+    is at most P (e^x - 1 - x)/beta^2 with x = eta beta, which is P eta^2/2 (1 + x/3 + ...).
+    """
     eta, n = steps.step_size, steps.counts
-    # int_0^eta e^{m (eta - s)} s ds <= max(1, e^{m eta}) eta^2 / 2 for one step.
-    one = 0.5 * eta**2 * np.maximum(1.0, _exp(c.m * eta)) * c.push
+    x = eta * c.beta
+    with np.errstate(over="ignore", invalid="ignore"):
+        short = 0.5 * (1 + x / 3 * np.exp(x))  # at least (e^x - 1 - x)/x^2 for x >= 0
+        one = eta**2 * np.maximum(1.0, _exp(c.m * eta)) * short * c.push
     with np.errstate(over="ignore"):
         return _with_inside(_recursion(_exp(c.m * eta * n), one * _series(np.expm1(c.m * eta), n)))
 

@@ -26,7 +26,7 @@ from symflow.analysis.bounds.leading import leading_order
 from symflow.analysis.bounds.sampled import Samples, sampled_bounds
 from symflow.analysis.bounds.series import BoundSeries
 from symflow.analysis.bounds.tube import Tube, cover
-from symflow.analysis.observables import too_large
+from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
 from symflow.problem import Problem
 from symflow.problem.numbers import rational
 from symflow.symbolic.network import FullyConnected
@@ -153,7 +153,13 @@ class Comparison:
     @cached_property
     def no_tube(self) -> str | None:
         """Why no tube is covered; None where one is."""
-        return too_large(self.objective) or missing_forms(self.objective)
+        count = self.objective.parameter_count
+        if count > MAX_DENSE_PARAMETERS:
+            return (
+                f"P = {count} parameters are too many for the dense spectra along the tube (at most "
+                f"{MAX_DENSE_PARAMETERS})"
+            )
+        return missing_forms(self.objective)
 
     @cached_property
     def tube(self) -> Tube:

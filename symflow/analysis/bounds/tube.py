@@ -10,7 +10,7 @@ with the spectrum of H(c), g = g(c) and the closed forms of `forms` (drift, beta
 
     -lambda_min(H) <= min(m, drift(R) - lambda_min(H(c))),    ||H|| <= min(beta, ||H(c)|| + drift(R)),
     ||g|| <= min(gamma, ||g|| + R beta),
-    ||H(q) g(p)|| <= min(beta gamma, ||H(c) g|| + drift(R) ||g|| + beta R beta),
+    ||H g|| <= min(beta gamma, ||H(c) g|| + drift(R) ||g|| + beta R beta) at every point,
 
 and across kinks the closed forms alone.
 
@@ -39,6 +39,8 @@ RELATIVE = 1e-12
 """Allowance for float64 rounding, relative to the size of what is added up."""
 CELLS = 1024
 """About how many cells the flow's way is cut into; every interval has one at least."""
+MEMORY = 4_000_000
+"""Most entries of the Hessians that are held at once."""
 MOST_CELLS = 64
 """Most cells of one interval."""
 
@@ -52,7 +54,7 @@ class Constants:
         top: at least lambda_max(H).
         beta: at least ||H||.
         gamma: at least ||g||.
-        push: at least ||H(q) g(p)||, p and q in the tube.
+        push: at least ||H g||.
         covered: whether the tube lies in smooth regions, one for each cell.
         kink: for the first interval that is not covered: cell, sample, layer, unit; None where all are.
     """
@@ -76,7 +78,7 @@ class Balls:
         top: at least lambda_max(H).
         beta: at least ||H||.
         gamma: at least ||g||.
-        push: at least ||H(q) g(p)||.
+        push: at least ||H g||.
         smooth: whether the ball lies in one smooth region.
         kink: of the first ball that may not: cell, sample, layer, unit.
     """
@@ -177,12 +179,8 @@ def cover(
     middles = times[owner] + half * (2 * inner + 1)
     centres = flow(middles)
     slopes = evaluate_batch(compact, gradient, centres)
-    matrices = evaluate_batch(compact, hessian, centres)
-    spectra = np.linalg.eigvalsh(matrices)
-    rounding = RELATIVE * np.abs(spectra).max(axis=1)
-    low, high = spectra[:, 0] - rounding, spectra[:, -1] + rounding
+    low, high, push = _spectra(compact, centres, slopes)
     slope = np.linalg.norm(slopes, axis=1) * (1 + RELATIVE)
-    push = np.linalg.norm(np.einsum("cij,cj->ci", matrices, slopes), axis=1) + rounding * slope
     forms = ball_forms(objective, centres)
     least = error + RELATIVE * (1 + np.linalg.norm(centres, axis=1))
     sizes = np.linalg.norm(centres, axis=1)
@@ -190,6 +188,21 @@ def cover(
     scale = abs(zero) + float((slope * sizes + np.maximum(np.abs(low), np.abs(high)) * sizes**2).max())
     radii = _way_radii(objective, flow, middles, half, scale) + least
     return Tube(objective, first, owner, middles, centres, radii, low, high, slope, push, forms)
+
+
+def _spectra(compact: Objective, centres: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, ...]:
+    """lambda_min less rounding, lambda_max and ||H g|| with it, at every centre."""
+    found: list[tuple[np.ndarray, ...]] = []
+    chunk = max(1, MEMORY // centres.shape[1] ** 2)
+    for first in range(0, len(centres), chunk):
+        matrices = evaluate_batch(compact, hessian, centres[first : first + chunk])
+        g = slopes[first : first + chunk]
+        spectra = np.linalg.eigvalsh(matrices)
+        rounding = RELATIVE * np.abs(spectra).max(axis=1)
+        push = np.linalg.norm(np.einsum("cij,cj->ci", matrices, g), axis=1)
+        found.append((spectra[:, 0] - rounding, spectra[:, -1] + rounding, push + rounding * np.linalg.norm(g, axis=1)))
+    low, high, push = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return low, high, push
 
 
 def _way_radii(
