@@ -138,13 +138,13 @@ def ball_bounds(objective: Objective, radius: Fraction | int | str) -> dict[str,
 
     Args:
         objective: the training loss of a fully connected network over samples.
-        radius: eps > 0, a rational number or its text.
+        radius: eps >= 0, a rational number or its text; 0 gives the bounds at theta.
 
     Returns:
         The constants by name, each a scalar program of theta; "m" only where the loss is known to be convex.
 
     Raises:
-        ProblemError: a radius that is not positive, another objective, or a loss without a known bound on its second
+        ProblemError: a negative radius, another objective, or a loss without a known bound on its second
             derivative.
 
     Source: the roles of the constants, Elkabetz & Cohen 2021, R4; the closed forms are ours.
@@ -157,8 +157,10 @@ def ball_bounds(objective: Objective, radius: Fraction | int | str) -> dict[str,
     family = "linear" if network is not None and network.linear else "gated"
     instance = general.instantiate(objective)
     size = rational(radius, "radius")
-    if size <= 0:
-        raise ProblemError(f"radius must be positive, got {brief(radius)}; give the radius of the ball around theta")
+    if size < 0:
+        raise ProblemError(
+            f"radius must not be negative, got {brief(radius)}; give the radius of the ball around theta"
+        )
     value = Const(size, ())
     found: dict[str, CurvatureBound] = {}
     for claim in general.claims:
