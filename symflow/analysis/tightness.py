@@ -92,6 +92,22 @@ class TightnessTable:
                 return row
         raise KeyError(name)
 
+    def __repr__(self) -> str:
+        lines = []
+        for r in self.rows:
+            if r.value is None:
+                absent = r.not_applicable
+                lines.append(f"{r.name:<15} not applicable: {'' if absent is None else absent.reason}")
+                continue
+            ratio = "-" if r.ratio is None else mpmath.nstr(r.ratio, 4)
+            end = "" if r.until_end else " (not applicable later)"
+            value, truth = (mpmath.nstr(v, 4) for v in (r.value, r.truth))
+            lines.append(
+                f"{r.name:<15} {value:>11} truth {truth:>11} ratio {ratio:>8} at t = {mpmath.nstr(r.time, 5)} "
+                f"{r.status}{end}"
+            )
+        return "\n".join(lines)
+
     @property
     def sharpest(self) -> Tightness | None:
         """The sharpest certified bound that applies to the end; None where there is none."""

@@ -422,6 +422,8 @@ def test_a_bound_of_your_own_takes_part() -> None:
     assert violations(table.deviation, "mine") == 0
     assert violations(table.deviation, "wrong") > 0
     assert table["mine"].status == "sampled"
+    assert repr(table).count("\n") == len(table.rows) - 1
+    assert "mine too" in repr(table)
     assert table["mine"].ratio > 1
     assert table["mine too"].kind == "curvature"
     assert generous.citation is None
