@@ -18,6 +18,7 @@ from symflow.analysis.bounds.certified import MARCHES, _series, growth, self_con
 from symflow.analysis.bounds.forms import ball_forms, missing_forms
 from symflow.analysis.bounds.kinks import Crossings, gates_at
 from symflow.analysis.bounds.regions import decide
+from symflow.analysis.bounds.sampled import Samples, sampled_bounds
 from symflow.analysis.deviation import Deviation
 
 REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
@@ -322,6 +323,18 @@ def test_sampled_bounds_go_on_past_convex_kinks_and_slides() -> None:
             assert dev.bounds[bound].not_applicable is None
             assert violations(dev, bound) == 0
         assert len(dev.comparison.past_kinks[2].steps) > 0
+
+
+def test_r22_without_the_costs_of_crossings_is_refuted() -> None:
+    """The negative control: descent chatters along the slide, and its defect there is what keeps R22 above the truth."""
+    dev = sf.deviation(reference("slide-leaky-2-2-2-1"), step_size="1/100", dps=20)
+    run = dev.comparison
+    count, reason, crossings = run.past_kinks
+    assert run.descent is not None
+    free = Crossings(crossings.steps, 0 * crossings.costs)
+    samples = Samples(run.compact, 0.01, np.array(run.indices), run.points, run.descent, count, reason, free)
+    found = sampled_bounds(samples)["R22"]
+    assert sum(t > v for t, v in zip(dev.values, found.values, strict=True)) > 10
 
 
 def test_a_concave_kink_ends_them(relu: Deviation) -> None:
