@@ -1,4 +1,4 @@
-"""Which results apply to a problem, their formulas with the depth n as a symbol, and how sharp the curvature bounds are.
+"""Which results apply to a problem, a statement with the depth n as a symbol, and how sharp the curvature bounds are.
 
 Run: python examples/curvature.py
 """

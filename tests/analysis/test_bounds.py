@@ -326,7 +326,7 @@ def test_sampled_bounds_go_on_past_convex_kinks_and_slides() -> None:
 
 
 def test_r22_without_the_costs_of_crossings_is_refuted() -> None:
-    """The negative control: descent chatters along the slide, and its defect there is what keeps R22 above the truth."""
+    """The negative control: descent chatters along the slide, its defect there keeps R22 above the truth."""
     dev = sf.deviation(reference("slide-leaky-2-2-2-1"), step_size="1/100", dps=20)
     run = dev.comparison
     count, reason, crossings = run.past_kinks
