@@ -1,4 +1,4 @@
-"""Derivations: one runnable file per result, each with its statement, its checks and a negative control."""
+"""Derivations: one runnable file per result (R) or closed form (C), each with its checks and a negative control."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from symflow.derivation import Derivation
 
 
 def derivations() -> dict[str, Derivation]:
-    """All derivations by the name of their module, in the order of the results."""
-    names = sorted(m.name for m in iter_modules(__path__) if m.name[:1] == "r" and m.name[1:3].isdigit())
+    """All derivations by the name of their module: the results in their order, then the closed forms."""
+    known = [m.name for m in iter_modules(__path__) if m.name[:1] in ("r", "c") and m.name[1:3].isdigit()]
+    names = sorted(known, key=lambda name: (name[0] != "r", name))
     return {name: import_module(f"{__name__}.{name}").DERIVATION for name in names}

@@ -1,4 +1,4 @@
-"""Where each result comes from: result ids of the theory, their statement in a line, and their source."""
+"""Where each result (R) and closed form (C) comes from: its id, its statement in a line, and its source."""
 
 from __future__ import annotations
 
@@ -62,6 +62,10 @@ _STATEMENTS = [
      f"asymptotic expansion of the global error of Euler's method, {HAIRER}, section II.8"),
     ("R22", "trajectory-wise bound: the fundamental theorem with the true defect and signed curvature",
      f"{OURS}, from R3"),
+    ("C1", "closed form: one linear layer, a matrix exponential", "classical"),
+    ("C2", "closed form: two scalar layers", OURS),
+    ("C3", "closed form: two balanced layers with one output", OURS),
+    ("C4", "closed form: descent and flow on quadratics", "classical"),
 ]  # fmt: skip
 RESULTS = {id: Citation(id, statement, source) for id, statement, source in _STATEMENTS}
 

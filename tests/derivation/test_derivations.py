@@ -9,13 +9,13 @@ import pytest
 
 from symflow.derivation import Verified
 
-NAMES = sorted(p.stem for p in (Path(__file__).parent.parent.parent / "derivations").glob("r[0-9]*.py"))
+NAMES = sorted(p.stem for p in (Path(__file__).parent.parent.parent / "derivations").glob("[rc][0-9]*.py"))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_derivation(name: str, verified: Callable[[str], Verified]) -> None:
     found = verified(name)
-    assert found.derivation.result == f"R{int(name[1:3])}"
+    assert found.derivation.result == f"{name[0].upper()}{int(name[1:3])}"
     assert all(o.passed for outcomes in found.outcomes for o in outcomes)
     assert found.refutations
     assert not any(o.passed for o in found.refutations)

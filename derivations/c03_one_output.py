@@ -1,0 +1,90 @@
+r"""C3: two balanced linear layers with one output and whitened data, in closed form.
+
+    nu = tanh theta,    theta = lambda t + a
+    w = cosh^2 theta / (cosh^2 a/w(0) + t + [sinh 2 theta - sinh 2a]/(2 lambda))
+
+It is R15 with n = 2, where the angle is linear in time.
+
+Run: python -m derivations.c03_one_output
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+
+import sympy
+
+from symflow.derivation import Control, Derivation, Step, SymbolicZero
+from symflow.presentation.derivation_text import run
+
+T, A = sympy.symbols("t a", real=True)
+LAM, W0, X = sympy.symbols("lambda w_0 x", positive=True)
+
+
+def alignment(speed: int = 1) -> Iterator[sympy.Expr]:
+    """nu = tanh(speed lambda t + a) and nu' = lambda (1 - nu^2); the speed is 1."""
+    nu = sympy.tanh(speed * LAM * T + A)
+    yield nu.diff(T) - LAM * (1 - nu**2)
+
+
+def norm(factor: int = 2) -> Iterator[sympy.Expr]:
+    """w and w' = 2 w (lambda nu - w), rational in x = e^theta and y = e^a, x' = lambda x; `factor` is 2."""
+    y, time = sympy.symbols("y t", positive=True)
+
+    def cosh(z: sympy.Expr) -> sympy.Expr:
+        return (z + 1 / z) / 2
+
+    def sinh(z: sympy.Expr) -> sympy.Expr:
+        return (z - 1 / z) / 2
+
+    w = cosh(X) ** 2 / (cosh(y) ** 2 / W0 + time + (sinh(X**2) - sinh(y**2)) / (factor * LAM))
+    velocity = w.diff(time) + w.diff(X) * LAM * X
+    yield sympy.numer(sympy.together(velocity - 2 * w * (LAM * sinh(X) / cosh(X) - w)))
+    yield sympy.numer(sympy.together(w.subs({X: y, time: 0}) - W0))
+
+
+def limit() -> Iterator[sympy.Expr]:
+    """w -> lambda: with x = e^{2 lambda t}, cosh^2 and sinh 2 theta grow like e^{2a} x/4 and e^{2a} x/2."""
+    growing = sympy.exp(2 * A) * X / 4
+    yield sympy.limit(growing / (sympy.log(X) / (2 * LAM) + sympy.exp(2 * A) * X / 2 / (2 * LAM)), X, sympy.oo) - LAM
+
+
+DERIVATION = Derivation(
+    result="C3",
+    title="Two balanced layers, one output",
+    hypotheses=(
+        r"R15 with $n = 2$: $w' = 2w(\lambda\nu-w)$, $\nu' = \lambda(1-\nu^2)$, $w(0) > 0$, $\lambda > 0$, "
+        r"$-1 < \nu(0) < 1$, $a = \operatorname{artanh}\nu(0)$",
+    ),
+    steps=(
+        Step(
+            r"\nu",
+            r"\tanh\theta, \quad \theta = \lambda t+a",
+            "Substitute.",
+            (SymbolicZero(r"all $\lambda$, $a$", alignment),),
+        ),
+        Step(
+            r"w",
+            r"\frac{\cosh^2\theta}{\cosh^2a/w(0)+t+[\sinh2\theta-\sinh2a]/(2\lambda)}",
+            r"Substitute; or $\frac2\lambda\int_a^\theta\cosh^2 = t+[\sinh2\theta-\sinh2a]/(2\lambda)$ in R15.",
+            (SymbolicZero(r"all $\lambda$, $a$, $w(0)$", norm),),
+        ),
+        Step(
+            r"\lim_{t\to\infty}w",
+            r"\lambda",
+            r"$\cosh^2\theta \sim \frac14e^{2\theta}$ and $\sinh2\theta \sim \frac12e^{2\theta}$.",
+            (SymbolicZero(r"all $\lambda$, $a$; $x = e^{2\lambda t}$", limit),),
+        ),
+    ),
+    conclusion=r"\[ \nu = \tanh\theta, \qquad "
+    r"w = \frac{\cosh^2\theta}{\cosh^2a/w(0)+t+[\sinh2\theta-\sinh2a]/(2\lambda)}, \qquad \theta = \lambda t+a. \]",
+    controls=(
+        Control(r"$4\lambda$ in place of $2\lambda$", SymbolicZero("", partial(norm, factor=4))),
+        Control(r"$\theta = 2\lambda t+a$", SymbolicZero("", partial(alignment, speed=2))),
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(run(DERIVATION))
