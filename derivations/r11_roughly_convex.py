@@ -43,7 +43,7 @@ from symflow.symbolic.statements.terms import (
 )
 
 STATEMENT = statement("R11")
-SHAPES = [(1, 1, 1, 1), (2, 2, 2), (2, 2, 3, 2), (1, 2, 2, 2, 1)]
+SHAPES = [(1, 1, 1, 1), (2, 2, 2), (2, 2, 3, 2), (1, 2, 2, 2, 1), (1, 1, 1, 1, 1, 1, 1)]
 """Widths of the weights that the search moves."""
 THREE_HALVES = sympy.Rational(3, 2)
 MONOTONE = Lemma("monotonicity", r"Products and powers of numbers $\ge 0$ grow with each of them.")
@@ -190,7 +190,7 @@ def spread(size: int, z: Any, factor: float = 1.0) -> tuple[Any, Any]:
     return jnp.prod(squares[2:]) ** 0.5, (squares[0] + factor * (squares[-1] - squares[0])) ** ((size - 2) / 2)
 
 
-LEMMA_SCOPE = "weights of widths 1-1-1-1, 2-2-2, 2-2-3-2 and 1-2-2-2-1"
+LEMMA_SCOPE = "weights of widths 1-1-1-1, 2-2-2, 2-2-3-2, 1-2-2-2-1 and 1-1-1-1-1-1-1"
 
 DERIVATION = Derivation(
     result="R11",

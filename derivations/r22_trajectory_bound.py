@@ -27,7 +27,7 @@ from symflow.derivation.lemmas import CAUCHY_SCHWARZ, GROENWALL, MEAN_VALUE, SUB
 from symflow.derivation.quadratics import NODES, WEIGHTS, descent, flow
 from symflow.presentation.derivation_text import run
 
-STEPS = 8
+STEPS = 5
 """Steps of descent in the instances."""
 FUNDAMENTAL = Lemma(
     "fundamental theorem (R3)",
@@ -64,7 +64,7 @@ def remainder() -> Iterator[sympy.Expr]:
 
 
 def unrolled(first: int = 1) -> Iterator[sympy.Expr]:
-    """u_{k+1} = L_k u_k + c_k, u_0 = 0, is solved by sum_{i<k} prod_{i<l<k} L_l c_i, k <= 8; `first` is 1."""
+    """u_{k+1} = L_k u_k + c_k, u_0 = 0, is solved by sum_{i<k} prod_{i<l<k} L_l c_i, k <= 5; `first` is 1."""
 
     def solution(k: int) -> sympy.Expr:
         return sympy.Add(
@@ -97,7 +97,7 @@ def quadratic(size: int, z: Any) -> tuple[Any, Any, Any]:
 
 
 def on_quadratics(half: float, size: int, z: Any) -> tuple[Any, Any]:
-    """(deviation after 8 steps, the first bound); here m = -min h and the defect is (s - k eta) ||h^2 theta_k||."""
+    """(deviation after 5 steps, the first bound); here m = -min h and the defect is (s - k eta) ||h^2 theta_k||."""
     h, start, eta = quadratic(size, z)
     m, horizon = -jnp.min(h), STEPS * eta
     total = 0.0
@@ -126,7 +126,7 @@ def well_flow(start: Any, t: Any) -> Any:
 
 
 def well_run(z: Any) -> tuple[Any, Any, Any, Callable[[Any], Any]]:
-    """(eta, theta_0, ..., theta_8, flow at the steps, flow) with a start in (0.1, 1.6)."""
+    """(eta, theta_0, ..., theta_5, flow at the steps, flow) with a start in (0.1, 1.6)."""
     start, eta = 0.85 + 0.75 * jnp.tanh(z[0]), 0.01 + 0.1 * jnp.tanh(z[1]) ** 2
     points = [start]
     for _ in range(STEPS):
@@ -180,13 +180,13 @@ def convex_kink(sign: int, _: int, z: Any) -> tuple[Any, Any]:
 
 def on_wells(sides: Callable[..., tuple[Any, Any]], lemmas: tuple[Lemma, ...]) -> Inequality:
     """A bound on f = (x^2 - 1)^2/4, where m changes its sign along the way."""
-    scope = r"$f = \frac14(x^2-1)^2$, starts in $(0.1, 1.6)$, 8 steps, $0.01 \le \eta \le 0.11$"
+    scope = r"$f = \frac14(x^2-1)^2$, starts in $(0.1, 1.6)$, 5 steps, $0.01 \le \eta \le 0.11$"
     return Inequality(scope, lemmas, [1], lambda _: 2, sides)
 
 
 def on_saddles(half: float) -> Inequality:
     """The first bound on quadratics with curvatures of both signs."""
-    scope = r"quadratics in 1 and 3 dimensions, $0.3 \le |h_i| \le 2.3$, 8 steps, $0.02 \le \eta \le 0.32$"
+    scope = r"quadratics in 1 and 3 dimensions, $0.3 \le |h_i| \le 2.3$, 5 steps, $0.02 \le \eta \le 0.32$"
     return Inequality(scope, (FUNDAMENTAL,), [1, 3], lambda size: 2 * size + 1, partial(on_quadratics, half))
 
 
@@ -249,7 +249,7 @@ DERIVATION = Derivation(
             r"\sum_{i<k}\Bigl(\prod_{i<l<k}L_l\Bigr)\frac{\eta^2}2\max_{[i\eta,(i+1)\eta]}\|Hg(\theta(t))\|",
             r"Unroll the recursion from $\theta_0-\theta(0) = 0$.",
             (
-                SymbolicZero(r"any $L_l$ and remainders, $k \le 8$", unrolled),
+                SymbolicZero(r"any $L_l$ and remainders, $k \le 5$", unrolled),
                 on_wells(partial(without_tube, 0.5, True), (MEAN_VALUE, TRIANGLE)),
             ),
             r"\le",
