@@ -337,6 +337,17 @@ def test_r22_without_the_costs_of_crossings_is_refuted() -> None:
     assert sum(t > v for t, v in zip(dev.values, found.values, strict=True)) > 10
 
 
+def test_while_the_flow_slides_bounds_of_one_smooth_piece_are_left_out() -> None:
+    chosen = [b for b in sf.known_bounds() if b.name.startswith("R12")]
+    dev = sf.deviation(reference("slide-leaky-2-2-2-1"), step_size="1/100", dps=20, bounds=chosen)
+    start = next(e.time for e in dev.flow.events if e.kind == "sliding")
+    absent = dev.bounds["R12(e)"].not_applicable
+    assert absent is not None
+    assert "slides" in absent.reason
+    assert dev.times[absent.since - 1] < start <= dev.times[absent.since]
+    assert dev.bounds["R12"].not_applicable is None  # it holds on every smooth piece that meets there
+
+
 def test_a_concave_kink_ends_them(relu: Deviation) -> None:
     event = relu.flow.events[0]
     back = gates_at(relu.comparison.objective, relu.comparison.dense(np.array([float(event.time)]))).back

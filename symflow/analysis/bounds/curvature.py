@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -22,6 +23,8 @@ from symflow.symbolic.statements.suppositions import SMOOTH_REGION
 ROUNDING = 1e-12
 """Relative allowance for float64 rounding, of the bound and of the size of the weights."""
 RESULTS = ("R9", "R11", "R12", "R13")
+WITH_GATES = {("R12", "(e)")}
+"""Bounds that depend on the gates, not on the slopes alone: they speak of one smooth piece."""
 
 
 @lru_cache(maxsize=64)
@@ -52,7 +55,28 @@ def _compute(run: Comparison, result: str, label: str, name: str, hypotheses: tu
         found = evaluate_points(objective, _program(objective, result, label), points, extra)["right"]
     values = np.broadcast_to(found, (run.count,))
     values = values - ROUNDING * (np.abs(values) + np.linalg.norm(points, axis=1) ** 2)
-    return BoundSeries(name, "curvature", "sampled", padded(values, run.count), None)
+    series = BoundSeries(name, "curvature", "sampled", padded(values, run.count), None)
+    return _off_kinks(series, run) if (result, label) in WITH_GATES else series
+
+
+def _off_kinks(series: BoundSeries, run: Comparison) -> BoundSeries:
+    """The series without the times at which the flow slides: there its gates are those of no smooth piece."""
+    held: dict[tuple[int, int, int], float] = {}
+    slides: list[tuple[float, float]] = []
+    for event in run.flow.events:
+        gate = (event.sample, event.layer, event.unit)
+        if event.kind == "sliding":
+            held.setdefault(gate, float(event.time))
+        elif gate in held:
+            slides.append((held.pop(gate), float(event.time)))
+    slides += [(start, np.inf) for start in held.values()]
+    on = np.any([(run.times >= a) & (run.times <= b) for a, b in slides], axis=0) if slides else np.zeros(1, dtype=bool)
+    if not on.any():
+        return series
+    values = tuple(None if hidden else v for hidden, v in zip(on, series.values, strict=True))
+    first = min(a for a, _ in slides)
+    reason = f"from t = {first:.6g} on the flow slides along a kink, where its gates are those of no smooth piece"
+    return replace(series, values=values, reason=reason)
 
 
 def _bound(result: str, label: str, name: str, title: str) -> Bound:
