@@ -43,10 +43,8 @@ def cases() -> dict[str, sf.Problem]:
     return {
         "linear": dense([2, 3, 2], 4),
         "leaky": dense([2, 3, 2], 4, network={"activation": "leaky-relu", "slope": "1/5"}),
-        "zero data": dense([2, 2, 1], 2, network={"activation": "relu"}, data={"x": [[0, 0], [1, 0]], "y": [[0], [1]]}),
-        "cross-entropy": dense(
-            [2, 3], 4, loss={"kind": "cross-entropy"}, data={"x": rows(4, 2), "labels": [0, 2, 1, 1]}
-        ),
+        "zero data": dense([2, 2, 1], 2, network={"activation": "relu"}, data=zeros),
+        "cross-entropy": dense([2, 3], 4, loss={"kind": "cross-entropy"}, data=labels),
         "logistic": dense([2, 2, 1], 5, loss={"kind": "logistic"}, data=signs),
         "exponential": dense([2, 2, 1], 5, loss={"kind": "exponential"}, data=signs),
         "convolutional": sf.Problem(
