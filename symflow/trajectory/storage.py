@@ -21,6 +21,7 @@ from symflow.problem.schema import LossSection, NetworkSection
 from symflow.symbolic.losses import SQUARE
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.training import network_objective
+from symflow.trajectory.float64.methods import SOLVERS
 from symflow.trajectory.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.trajectory.flow import integration_form
 from symflow.trajectory.segments import FlowStats, Segment, TaylorSteps, taylor_steps
@@ -134,8 +135,9 @@ def _dense(trajectory: Trajectory) -> dict[str, Any]:
 def _read_dense(data: dict[str, Any], objective: Objective) -> RungeKuttaSteps | TaylorSteps:
     if "solver" in data:
         knots, states = _array(data["knots"]), _array(data["states"])
-        if knots.ndim != 1 or not len(knots) or states.shape != (len(knots), objective.parameter_count):
-            raise ValueError("shapes that do not fit")
+        fits = knots.ndim == 1 and len(knots) and states.shape == (len(knots), objective.parameter_count)
+        if not fits or data["solver"] not in SOLVERS:
+            raise ValueError("not the steps of a known method on this objective")
         return RungeKuttaSteps(integration_form(objective), data["solver"], knots, states)
     segments = tuple(
         Segment(

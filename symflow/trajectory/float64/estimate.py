@@ -111,7 +111,7 @@ def _difference(course: Course, run: StepRun, other: StepRun, points: np.ndarray
     """Twice the largest difference at some times and at the end, each at its own, and rounding."""
     points = points[points <= min(run.knots[-1], other.knots[-1])]
     first, second = (dense_output(course.objective, course.solver, r.knots, r.states, points) for r in (run, other))
-    difference = max(np.abs(first - second).max(), np.abs(run.states[-1] - other.states[-1]).max())
+    difference = max(np.abs(first - second).max(initial=0.0), np.abs(run.states[-1] - other.states[-1]).max())
     return 2 * float(difference + np.finfo(np.float64).eps * np.abs(run.states).max())
 
 
