@@ -42,7 +42,10 @@ def check_flow(problem: Problem, trajectory: Trajectory) -> list[Check]:
 
     Args:
         problem: what was solved.
-        trajectory: its flow.
+        trajectory: its flow, of `solve_flow`.
+
+    Raises:
+        ProblemError: the flow was computed in float64.
     """
     with mpmath.workdps(trajectory.digits + 20):
         checks = [_energy(trajectory, problem)]

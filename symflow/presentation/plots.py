@@ -269,6 +269,7 @@ def _curves(trajectory: Trajectory, states: np.ndarray) -> tuple[list[str], np.n
     from symflow.presentation.table import parameter_names
 
     objective = trajectory.objective
+    states = states[:, : objective.parameter_count]  # without velocities and the like
     if objective.parameter_count <= MOST_CURVES:
         return [n.replace("$", r"\$") for n in parameter_names(objective)], states
     if len(objective.parameters) <= MOST_CURVES:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 from math import log, sqrt
 from pathlib import Path
@@ -22,6 +23,7 @@ from plain_flow import network_problem, reference
 
 import symflow as sf
 from symflow.errors import FlowInterrupted
+from symflow.symbolic.field import leading_order_field
 from symflow.trajectory.float64 import Float64Stats, RungeKuttaSteps, steps
 
 
@@ -329,15 +331,17 @@ def test_what_needs_digits_or_kinks_refuses_it_in_one_line() -> None:
     for refused in (
         lambda: sf.deviation(problem, step_size="1/10", dps=10, flow=flow),
         lambda: sf.tightness(problem, step_size="1/10", dps=10, flow=flow),
+        lambda: sf.check_flow(problem, flow),
     ):
-        with pytest.raises(sf.ProblemError, match=r"with float64.*solve it with sf\.solve_flow") as caught:
+        with pytest.raises(sf.ProblemError, match=r"float64.*solve it with sf\.solve_flow") as caught:
             refused()
         assert "\n" not in str(caught.value)
+    unknown = sf.solve_flow(problem, dps=16, estimate_error=False)
+    with pytest.raises(sf.ProblemError, match="flow must have an error estimate"):
+        sf.deviation(problem, step_size="1/10", dps=10, flow=unknown)
 
 
 def test_reports_tables_and_plots_take_it() -> None:
-    from fractions import Fraction
-
     from symflow.presentation.report import flow_report
     from symflow.presentation.table import flow_tables
 
@@ -353,3 +357,19 @@ def test_reports_tables_and_plots_take_it() -> None:
         shown = np.array([line.get_ydata() for line in lines]).T
         np.testing.assert_allclose(shown[[0, -1]], drawn.numpy([0, drawn.horizon]), rtol=0, atol=1e-15)
         assert len(ax.get_lines()) - len(lines) == len(drawn.events)
+
+
+def test_plots_of_many_parameters_of_none_and_of_other_states() -> None:
+    network = {"widths": [3, 3, 2], "activation": "linear"}
+    data = {"x": [[1, 0, 1], [0, 1, 1]], "y": [[1, 0], [0, 1]]}
+    many = sf.solve_flow(
+        sf.Problem(network=network, data=data, init={"scheme": "xavier", "seed": 1}), horizon=1, dps=15
+    )
+    lines = many.plot().get_lines()
+    norms = [np.linalg.norm(w.astype(float)) for w in many.weights(1)]
+    np.testing.assert_allclose([line.get_ydata()[-1] for line in lines], norms, rtol=1e-14)
+    at_once = sf.solve_flow(decaying(), dps=15, stop=sf.stop_at_loss(1))
+    assert [len(line.get_xdata()) for line in at_once.plot().get_lines()] == [1]
+    field = leading_order_field(decaying().objective)
+    doubled = sf.solve_field(field, [Fraction(1), Fraction(0)], horizon=1, dps=15)
+    assert len(doubled.plot().get_lines()) == 1
