@@ -10,6 +10,7 @@ import numpy as np
 from symflow.trajectory.float64.dense import dense_output
 from symflow.trajectory.float64.kinks import CHATTER, KinkCounts
 from symflow.trajectory.float64.steps import Course, StepRun, run_steps, whole_chunks
+from symflow.trajectory.float64.watch import time_rounding
 
 CHECK = 100
 """By how much the tolerances of the second run, whose difference is the error estimate, are tighter (or looser)."""
@@ -103,7 +104,11 @@ def second_run(
     other, scale = chosen
     error = _difference(course, run, other, compared_times(run, kinks, at))
     ends = float(run.knots[-1]), float(other.knots[-1])
-    time_error = None if run.met is None else 2 * abs(ends[0] - ends[1]) + 4 * float(np.spacing(ends[0]))
+    time_error = None
+    if run.met is not None and course.watch is not None:
+        time_error = 2 * abs(ends[0] - ends[1])
+        if ends[0]:  # at 0 it was decided exactly
+            time_error += 4 * float(np.spacing(ends[0])) + time_rounding(course.watch, run.met, run.states[-1])
     return SecondRun(error, time_error, other.met, ends[1], scale * tolerances[0], scale * tolerances[1])
 
 

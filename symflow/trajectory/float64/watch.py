@@ -28,6 +28,8 @@ PARTS = 4
 """Into so many parts a step is divided; the loss falls all the time, so that the ends suffice for it."""
 REACH = 2.0
 """An extremum is looked for where the slopes at a part's ends, so much steeper, would lead to the value."""
+ROUNDING = 16
+"""Relative rounding of a quantity in units of float64's own."""
 NEAR, DIGITS = 1e-9, 40
 """A start within NEAR max(1, |value|) of the value is looked at with so many digits."""
 
@@ -40,12 +42,14 @@ class Watch:
         conditions: the conditions.
         measure: states (S, P) -> (S, 2, C): q - value of every condition, and its rate of change along the flow.
         sides: the sign of q - value at the start, shape (C,); 0 where it is 0.
+        sizes: |q - value| at the start and |value| together, shape (C,): what rounding is relative to.
         start: the number of a condition that holds at the start; None where none does.
     """
 
     conditions: tuple[Monitor, ...]
     measure: Callable[[np.ndarray], np.ndarray]
     sides: np.ndarray
+    sizes: np.ndarray
     start: int | None
 
     @property
@@ -83,7 +87,10 @@ def watch(objective: Objective, conditions: Sequence[Monitor], start: Sequence[F
     sides = np.array([_side(c, float(q), objective, start) for c, q in zip(conditions, first, strict=True)])
     wanted = {"falls": -1, "rises": 1, "crosses": 0}
     holds = (i for i, c in enumerate(conditions) if sides[i] in (0, wanted[c.stop.direction]))
-    return Watch(tuple(conditions), measure, sides, next(holds, None))
+    values = np.array([float(c.stop.value) for c in conditions])
+    squared = [c.node is None for c in conditions]  # the norm of the gradient
+    sizes = np.abs(first) + np.where(squared, values**2, np.abs(values))
+    return Watch(tuple(conditions), measure, sides, sizes, next(holds, None))
 
 
 def _measure(objective: Objective, flow: VectorField) -> Callable[[np.ndarray], np.ndarray]:
@@ -126,6 +133,13 @@ def _side(condition: Monitor, q: float, objective: Objective, start: Sequence[Fr
         cause="quantity",
         time=mpmath.mpf(0),
     )
+
+
+def time_rounding(watching: Watch, number: int, state: np.ndarray) -> float:
+    """By how much rounding of a quantity moves the time at which it is met."""
+    rate = abs(float(watching.measure(state[None])[0, 1, number]))
+    noise = ROUNDING * float(np.finfo(np.float64).eps * watching.sizes[number])
+    return noise / rate if rate > 0 else 0.0
 
 
 def first_met(watching: Watch, objective: Objective, solver: str, knots: np.ndarray, states: np.ndarray) -> Met | None:
