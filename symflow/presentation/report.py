@@ -70,11 +70,6 @@ def _decimals(values: Sequence[Any], digits: int = 17) -> list[str | None]:
     return [None if v is None else decimal(v, digits) for v in values]
 
 
-def _working_digits(trajectory: Trajectory) -> int:
-    """Decimal digits after the point that the trajectory is stored with."""
-    return ceil(trajectory.bits * log10(2))
-
-
 def short(value: Any, digits: int = 4) -> str:
     """A few significant digits of a number; "-" for None."""
     if value is None:
@@ -160,7 +155,7 @@ def flow_report(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
         at: The times, under the texts that become the keys of ``theta``.
         seconds: Wall time of the whole computation; the run's own if left out.
     """
-    digits = _working_digits(trajectory)
+    digits = trajectory.dense.stored_digits
     stats = trajectory.stats
     error = trajectory.error_estimate
     return {
@@ -170,9 +165,7 @@ def flow_report(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
         "error_status": "none" if error is None else "estimated",
         "horizon": decimal(trajectory.horizon, digits),
         "dps": trajectory.dps,
-        "steps": stats.steps,
-        "order": stats.order,
-        "bits": stats.bits,
+        **stats.facts(),
         "seconds": round(stats.seconds + stats.check_seconds if seconds is None else seconds, 6),
     }
 
@@ -204,7 +197,7 @@ def deviation_report(dev: Deviation) -> dict[str, Any]:
         "step_size": text(dev.step_size),
         "steps": dev.steps,
         "dps": dev.dps,
-        "events": events_report(dev.flow.events, _working_digits(dev.flow)),
+        "events": events_report(dev.flow.events, dev.flow.dense.stored_digits),
         "error_estimate": None if dev.flow.error_estimate is None else decimal(dev.flow.error_estimate),
     }
 
@@ -307,7 +300,7 @@ def full_report(dev: Deviation, seconds: float) -> dict[str, Any]:
         dev: The finished comparison.
         seconds: Wall time of the whole computation.
     """
-    digits = _working_digits(dev.flow)
+    digits = dev.flow.dense.stored_digits
     stats, error = dev.flow.stats, dev.flow.error_estimate
     stand_alone = dev.problem.network is None
     compared = deviation_report(dev)
@@ -341,9 +334,7 @@ def full_report(dev: Deviation, seconds: float) -> dict[str, Any]:
         "flow": {
             "error_estimate": None if error is None else decimal(error),
             "error_status": "none" if error is None else "estimated",
-            "steps": stats.steps,
-            "order": stats.order,
-            "bits": stats.bits,
+            **stats.facts(),
             "events": compared["events"],
             "theta_end": _decimals(list(dev.flow(dev.times[-1])), digits),
             "distance_travelled": decimal(travelled(dev)),

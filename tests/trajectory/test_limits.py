@@ -243,11 +243,13 @@ def test_sigint_on_the_command_line_saves_the_part(long_problem: Path, tmp_path:
     import json
 
     target = tmp_path / "part.json"
-    status, out, err = interrupted(
-        ["flow", str(long_problem), "--save", str(target), "--json", "--horizon", "100000", "--at", "1"], 2.5
-    )
-    assert status == 130
-    (line,) = err.splitlines()
+    command = ["flow", str(long_problem), "--save", str(target), "--json", "--horizon", "100000", "--at", "1"]
+    for seconds in (2.5, 10, 40):  # on a busy machine the flow may not have begun
+        status, out, err = interrupted(command, seconds)
+        assert status == 130
+        (line,) = err.splitlines()
+        if target.exists():
+            break
     assert line.startswith("symflow: interrupted at t = ")
     assert line.endswith(f"; the part computed so far is saved in {target}")
     found = json.loads(out)
