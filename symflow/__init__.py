@@ -74,6 +74,7 @@ _EXPORTS = {
     "ProblemError": "symflow.errors",
     "ComputationError": "symflow.errors",
     "BudgetError": "symflow.errors",
+    "DescentDiverged": "symflow.errors",
     "FlowStopped": "symflow.errors",
     "FlowInterrupted": "symflow.errors",
     "KinkError": "symflow.errors",
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
     from symflow.compile.objects import evaluate_mpmath as evaluate_mpmath
     from symflow.errors import BudgetError as BudgetError
     from symflow.errors import ComputationError as ComputationError
+    from symflow.errors import DescentDiverged as DescentDiverged
     from symflow.errors import FlowInterrupted as FlowInterrupted
     from symflow.errors import FlowStopped as FlowStopped
     from symflow.errors import KinkError as KinkError

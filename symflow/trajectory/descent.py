@@ -15,7 +15,7 @@ from gmpy2 import mpz
 from symflow.compile.fixed import FixedArrays
 from symflow.compile.interpret import interpret
 from symflow.compile.numbers import from_fraction, to_mpf
-from symflow.errors import ComputationError, ProblemError, brief, brief_float
+from symflow.errors import ComputationError, DescentDiverged, ProblemError, brief, brief_float
 from symflow.problem import Problem
 from symflow.problem.numbers import rational
 from symflow.symbolic.field import gradient_flow_field
@@ -109,7 +109,7 @@ def descend(
 
     Raises:
         ProblemError: no step size, or a wrong number.
-        ComputationError: descent diverges.
+        DescentDiverged: a `ComputationError`.
     """
     eta = positive_step(problem, step_size)
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
@@ -182,9 +182,10 @@ def positive_step(problem: Problem, step_size: Any) -> Fraction:
     return value
 
 
-def _diverged(step: int, eta: Fraction) -> ComputationError:
-    return ComputationError(
-        f"gradient descent with step size {brief_float(eta)} diverges (noticed at step {step}); choose a smaller one"
+def _diverged(step: int, eta: Fraction) -> DescentDiverged:
+    return DescentDiverged(
+        f"gradient descent with step size {brief_float(eta)} diverges (noticed at step {step}); choose a smaller one",
+        step=step,
     )
 
 
