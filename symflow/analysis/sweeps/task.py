@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import symflow
-from symflow.analysis.sweeps.measure import measure_deviation
 from symflow.analysis.sweeps.values import encode
 from symflow.errors import ComputationError, DescentDiverged, FlowStopped, ProblemError, brief
 from symflow.files import write_atomically
@@ -140,7 +139,9 @@ def compute(key: str, description: str, folder: str, measure: Measure | None) ->
 
 def _measured(description: str, measure: Measure | None) -> dict[str, Any]:
     told = json.loads(description)
-    if measure is None:
+    if measure is None:  # imported here: a function of one's own may need much less
+        from symflow.analysis.sweeps.measure import measure_deviation
+
         measure = partial(measure_deviation, bounds=tuple(told["measure"]["bounds"]))
     problem = _problem(told["problem"])
     started = time.perf_counter()
