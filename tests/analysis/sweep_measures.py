@@ -48,7 +48,7 @@ def slow(problem: sf.Problem, log: str, seconds: float) -> dict[str, Any]:
 
 
 def deadly(problem: sf.Problem, victims: tuple[str, ...], spare: str) -> dict[str, Any]:
-    """Kills the process, as the kernel does when memory runs out, at some step sizes: always, or until `spare` exists."""
+    """Kills the process, as the kernel does when memory runs out, at some step sizes, until `spare` exists."""
     if str(problem.step_size) in victims and not Path(spare).exists():
         os.kill(os.getpid(), signal.SIGKILL)
     return final_weight(problem)

@@ -112,6 +112,7 @@ def test_a_dask_worker_is_killed_midway(tmp_path: Path) -> None:
 # The local pool -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_pool_that_breaks_is_replaced(tmp_path: Path) -> None:
     """A worker is killed once; the tasks that were lost with its pool are run by the next one."""
     found = sf.sweep(
@@ -150,7 +151,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.thorough)])
 def test_the_client_is_killed(tmp_path: Path, number: signal.Signals) -> None:
     log, folder = tmp_path / "log", tmp_path / "tasks"
     script = tmp_path / "script.py"
@@ -176,6 +177,7 @@ def test_the_client_is_killed(tmp_path: Path, number: signal.Signals) -> None:
     assert begun(log).total() <= len(STEPS) + 2  # only what two workers were at was begun again
 
 
+@pytest.mark.thorough
 def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     text = SCRIPT.format(path=[str(Path(__file__).parent)], log=str(tmp_path / "log"), folder=str(tmp_path / "tasks"))

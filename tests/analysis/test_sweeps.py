@@ -355,7 +355,7 @@ def test_parquet_keeps_every_digit_and_describes_itself(tmp_path: Path) -> None:
     assert read.attrs["kinds"]["final_weight"] == "decimal"
     assert found.floats().final_weight.dtype == "Float64"
     assert found.floats().step_size.tolist() == [0.25, 0.125, 0.25, 0.125]
-    with pytest.raises(sf.ProblemError, match="must end in .parquet"):
+    with pytest.raises(sf.ProblemError, match=r"must end in \.parquet"):
         found.save(tmp_path / "sweep.csv")
     with pytest.raises(sf.ProblemError, match="cannot be written"):
         found.save(tmp_path / "missing" / "sweep.parquet")

@@ -17,8 +17,6 @@ from symflow.errors import ComputationError
 
 POOLS = 2
 """So many pools of all workers are tried before tasks run one by one, so that the one that kills its worker shows."""
-HOPELESS = 3
-"""So many workers that die one after the other, each alone with a task, end the sweep."""
 
 
 @dataclass(frozen=True)
@@ -75,31 +73,39 @@ def run_locally(workers: int, job: Job, tasks: Sequence[Task], told: Told) -> No
     two to workers of their own.
 
     Raises:
-        ComputationError: workers die before they have done anything.
+        ComputationError: workers cannot start.
     """
     missing = list(tasks)
     for _ in range(POOLS):
         if missing:
             with local_pool(min(workers, len(missing))) as pool:
                 missing = _collect(pool, job, missing, told)
-    deaths = 0
+            if missing:
+                _check_start()
     while missing:
         with local_pool(1) as pool:
             while missing:
                 task = missing.pop(0)
-                if not _collect(pool, job, [task], told):
-                    deaths = 0
-                    continue
-                deaths += 1
-                told(
-                    task, Failed("BrokenProcessPool", "the worker died three times, the last time with this task alone")
-                )
-                break
-        if deaths >= HOPELESS:
+                if _collect(pool, job, [task], told):
+                    message = "the worker died three times, the last time with this task alone; memory may be short"
+                    told(task, Failed("BrokenProcessPool", message))
+                    break
+
+
+def _check_start() -> None:
+    """Whether a worker can do anything at all.
+
+    Raises:
+        ComputationError: it cannot.
+    """
+    with local_pool(1) as pool:
+        try:
+            pool.submit(os.getpid).result()
+        except BrokenExecutor:
             raise ComputationError(
-                "the worker processes of the sweep die before they finish a task; a script must start it under "
-                '`if __name__ == "__main__":`; otherwise memory may be short: try fewer workers'
-            )
+                "the worker processes of a sweep cannot start; a script must call it under "
+                '`if __name__ == "__main__":`, since they read the script, too'
+            ) from None
 
 
 def _collect(executor: Executor, job: Job, tasks: Sequence[Task], told: Told) -> list[Task]:
