@@ -18,9 +18,9 @@ from symflow.trajectory.flow import integration_form
 REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
 
 
-def scalar() -> sf.Problem:
+def scalar(activation: str = "linear") -> sf.Problem:
     return sf.Problem(
-        network={"widths": [1, 1, 1], "activation": "linear"},
+        network={"widths": [1, 1, 1], "activation": activation},
         data={"x": [[1]], "y": [[1]]},
         init={"theta": ["1/2", "1/2"]},
         run={"horizon": "4"},
@@ -103,6 +103,7 @@ def test_all_runs_of_descent_at_once_are_the_single_ones() -> None:
         assert float(error) <= paths.errors[row] < 1e-12
 
 
+@pytest.mark.thorough
 def test_networks_with_kinks(tmp_path: Path) -> None:
     """Kinks are stepped over, counted, and no bound is evaluated; the estimated error covers what that costs."""
     base = sf.load_problem(REFERENCE / "relu-2-3-1.json")
@@ -121,7 +122,7 @@ def test_networks_with_kinks(tmp_path: Path) -> None:
 
 
 def test_a_flow_that_does_not_arrive_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The third of three starts, both in the first run and in the second."""
+    """The third of three starts, of a ReLU network that stays on the side of its kink where it is linear."""
 
     def partly(problem: sf.Problem, starts: np.ndarray, times: list[float], **settings: Any) -> np.ndarray:
         w = 1 / np.sqrt(1 + (1 / starts[:, :1] ** 2 - 1) * np.exp(-2 * np.array(times)))
@@ -130,11 +131,15 @@ def test_a_flow_that_does_not_arrive_is_a_row(monkeypatch: pytest.MonkeyPatch) -
         raise sf.FlowStopped("1 of 3 starts", cause="sweep", trajectory=states)
 
     monkeypatch.setattr("symflow.analysis.sweeps.batched.sweep_flow_float64", partly)
-    table = sf.sweep_float64(scalar(), step_size="1/8", scale=["1", "1/2", "1/4"], bounds=(), max_steps=99).table
+    table = sf.sweep_float64(scalar("relu"), step_size="1/8", scale=["1", "1/2", "1/4"], max_steps=99).table
     assert list(table.status) == ["done", "done", "stopped: sweep"]
     assert "more than 99 steps" in table.reason[2]
     assert table.stop_time[2] == 15 / 8  # of the times 0, 1/8, ..., 4 the last before the 17th
     assert table.max_deviation.isna().tolist() == [False, False, True]
+    for name in ("R4", "R22"):
+        assert table[f"{name}_status"].tolist()[:2] == ["not applicable"] * 2
+        assert "located" in table[f"{name}_reason"][0]
+    assert table.kink_events.tolist()[:2] == [0, 0]
 
 
 @pytest.mark.parametrize(

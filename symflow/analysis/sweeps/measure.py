@@ -14,7 +14,7 @@ from symflow.errors import ProblemError, advising, brief
 from symflow.problem import Problem
 from symflow.symbolic.derived import loss
 from symflow.symbolic.objective import Objective
-from symflow.trajectory.flow import solve_flow
+from symflow.trajectory.flow import integration_form, solve_flow
 from symflow.trajectory.trajectory import Trajectory
 
 BOUNDS = ("R4", "R22", "R18")
@@ -81,7 +81,7 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> dict[
     chosen = bounds_named(bounds)
     flow = _flow(problem.objective, problem.theta0, problem.horizon, problem.dps)
     dev = deviation(problem, bounds=chosen, flow=flow)
-    objective, digits = problem.objective, problem.dps + 15
+    objective, digits = integration_form(problem.objective), problem.dps + 15
     ends = {"initial_loss": flow(0), "final_loss_flow": flow(dev.times[-1]), "final_loss_descent": dev.run.iterates[-1]}
     losses = {name: evaluate_mpmath(loss(objective), theta, dps=digits) for name, theta in ends.items()}
     return {
