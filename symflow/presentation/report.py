@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
-from importlib.metadata import PackageNotFoundError, version
 from math import ceil, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from symflow.compile.numbers import decimal
 from symflow.files import write_temporary
 from symflow.problem.architecture import describe as architecture
 from symflow.problem.architecture import loss_table, network_table
 from symflow.problem.numbers import text
 from symflow.symbolic.losses import SQUARE
+from symflow.versions import versions
 
 if TYPE_CHECKING:
     from symflow.analysis.bounds import BoundSeries
@@ -27,28 +27,6 @@ if TYPE_CHECKING:
     from symflow.problem import Problem
     from symflow.symbolic.derived import Derived
     from symflow.trajectory.trajectory import Event, Trajectory
-
-LIBRARIES = ("sympy", "mpmath", "numpy", "jax", "jaxlib", "gmpy2")
-
-
-def decimal(value: Any, digits: int = 17) -> str:
-    """A number as a decimal string that loses nothing.
-
-    A float64 is written with the fewest digits that give it back. An mpmath number is written with at least as many
-    digits as its mantissa needs to be read back exactly at its own precision, and three more.
-
-    Args:
-        value: An mpmath number, a float64 or an integer.
-        digits: Write at least so many significant digits (zeros at the end are left out).
-    """
-    if not hasattr(value, "_mpf_"):
-        return repr(int(value)) if isinstance(value, int) else repr(float(value))
-    import mpmath
-
-    if not mpmath.isfinite(value):
-        return str(float(value))
-    mantissa = int(value._mpf_[1]).bit_length()
-    return str(mpmath.nstr(value, max(digits, ceil(mantissa * log10(2))) + 3))
 
 
 def exact_decimal(value: Fraction, digits: int) -> str:
@@ -99,17 +77,6 @@ def describe(problem: Problem) -> str:
     loss = problem.objective.sample_loss
     ending = "" if loss is None or loss.kind == "square" else f", {loss.kind} loss"
     return f"{kind} {architecture(net).removeprefix('fully-connected ')}{ending}"
-
-
-def versions() -> dict[str, str]:
-    """The versions of symflow, Python and the libraries that compute."""
-    import symflow
-
-    found = {"symflow": symflow.__version__, "python": platform.python_version()}
-    for name in LIBRARIES:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
 
 
 def network_report(problem: Problem) -> dict[str, Any]:

@@ -268,7 +268,7 @@ def test_flow_events_and_human_output(capsys: pytest.CaptureFixture[str], tmp_pa
 
 
 def test_times_after_at_are_spread() -> None:
-    spread = cli._spread_times
+    spread = cli._spread
     assert spread(["flow", "p.toml", "--at", "1", "2", "5/2", "--json"]) == [
         "flow", "p.toml", "--at", "1", "--at", "2", "--at", "5/2", "--json",
     ]  # fmt: skip
