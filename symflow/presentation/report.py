@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
-from math import ceil, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 

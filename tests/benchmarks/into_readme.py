@@ -62,6 +62,11 @@ def output(command: list[str], peer: str | None) -> str:
         return (Path(folder) / "flow.md").read_text(encoding="utf-8")
 
 
+def measured(name: str, peer: str | None) -> str:
+    """The table of a benchmark that is run now, dated."""
+    return f"{output(COMMANDS[name], peer).strip()}\n\n{versions()}\n"
+
+
 def study(name: str) -> str:
     """The table of a study, without its title and one level lower."""
     text = (HERE.parent / "studies" / f"{name}.md").read_text(encoding="utf-8")
@@ -74,10 +79,7 @@ def main() -> None:
     parser.add_argument("--peer")
     options = parser.parse_args()
     for name in options.names or COMMANDS:
-        if name in STUDIES:
-            block = study(name)
-        else:
-            block = f"{output(COMMANDS[name], options.peer).strip()}\n\n{versions()}\n"
+        block = study(name) if name in STUDIES else measured(name, options.peer)
         text = README.read_text(encoding="utf-8")
         if not marked(name).search(text):
             raise SystemExit(f"README.md has no markers for the benchmark {name}")
