@@ -45,7 +45,7 @@ def flows(
     problem: Problem, thetas: np.ndarray, times: Sequence[float], rtol: float, atol: float, max_steps: int
 ) -> Paths:
     """Flows from B starts, and second ones at tighter tolerances from starts one unit in the last place away."""
-    rtol, atol = checked_tolerances(rtol, atol, "dopri8", max_steps)
+    rtol, atol = checked_tolerances(rtol, atol, "dopri8")
     away = np.where(np.arange(thetas.shape[1]) % 2 == 0, np.inf, -np.inf)
     nearby = np.where(thetas == 0, 0.0, np.nextafter(thetas, away))
     first, stopped = _flows(problem, thetas, times, rtol, atol, max_steps)
