@@ -36,6 +36,8 @@ from symflow.versions import versions
 FORMAT = "symflow float64 sweep 1"
 BOUNDS = ("R4", "R22")
 """The bounds that need no more than float64."""
+DIVERGED = 1e50
+"""A parameter beyond counts as divergence: curvature would leave float64."""
 KINKS = "R4 and R22 go on past kinks where these are located, which they are not in float64; take sweep"
 
 
@@ -164,19 +166,21 @@ def _rows(group: Group, bounds: Sequence[str]) -> Iterator[dict[str, Any]]:
         for e, (eta, kept, place) in enumerate(zip(group.etas, group.indices, group.places, strict=True)):
             row = b * len(group.etas) + e
             run = group.descent.states[row, : len(kept)]
-            bad = ~np.isfinite(run).all(axis=1)
+            bad = ~(np.abs(run).max(axis=1) < DIVERGED)
             if known is None:
                 reached = np.isfinite(flow.states[b]).all(axis=1)
                 yield _stopped("sweep", flow.stopped, float(flow.times[reached].max(initial=0.0)))
             elif bad.any():
                 yield _stopped("diverged", str(diverged(kept[int(np.argmax(bad))], eta)), None)
             else:
-                errors = (flow.errors[b], group.descent.errors[row])
-                found = _row(objective, flow.states[b, place], run, errors, known, place)
-                series = _bounds(objective, eta, kept, flow.states[b, place], run, bounds)
-                for one in series:
-                    found |= _as_floats(bound_columns(one, found["final_deviation"]))
-                yield {"status": "done", "steps": kept[-1]} | found
+                states, errors = flow.states[b, place], (flow.errors[b], group.descent.errors[row])
+                try:
+                    found = _row(objective, states, run, errors, known, place)
+                    for one in _bounds(objective, eta, kept, states, run, bounds):
+                        found |= _as_floats(bound_columns(one, found["final_deviation"]))
+                    yield {"status": "done", "steps": kept[-1]} | found
+                except (ComputationError, np.linalg.LinAlgError) as failed:  # a spectrum that cannot be found
+                    yield _stopped("not computable", str(failed), None)
 
 
 def _stopped(cause: str, reason: str, at: float | None) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from symflow.analysis.bounds import Bound, BoundSeries, known_bounds
 from symflow.analysis.deviation import REMEDIES, deviation
 from symflow.compile.objects import evaluate_mpmath
@@ -80,7 +82,8 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> dict[
     """
     chosen = bounds_named(bounds)
     flow = _flow(problem.objective, problem.theta0, problem.horizon, problem.dps)
-    dev = deviation(problem, bounds=chosen, flow=flow)
+    with np.errstate(over="ignore", invalid="ignore"):  # of descent that is about to diverge
+        dev = deviation(problem, bounds=chosen, flow=flow)
     objective, digits = integration_form(problem.objective), problem.dps + 15
     ends = {"initial_loss": flow(0), "final_loss_flow": flow(dev.times[-1]), "final_loss_descent": dev.run.iterates[-1]}
     losses = {name: evaluate_mpmath(loss(objective), theta, dps=digits) for name, theta in ends.items()}

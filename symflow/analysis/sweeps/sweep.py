@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from symflow.analysis.sweeps.task import Measure, Task, describe, describe_measu
 from symflow.analysis.sweeps.values import encode
 from symflow.errors import ProblemError, brief
 from symflow.problem import Problem
+from symflow.problem.numbers import text
 from symflow.versions import versions
 
 if TYPE_CHECKING:
@@ -175,9 +176,9 @@ def about_sweep(kind: str, base: Problem, axes: Axes, etas: Sequence[Fraction], 
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "base": base.to_dict(),
-        "axes": {name: [None if v is None else str(v) for v in values] for name, values in varied.items()},
+        "axes": {name: [None if v is None else text(Fraction(v)) for v in values] for name, values in varied.items()},
         "scheme": axes.scheme,
-        "horizon": str(horizon),
+        "horizon": text(horizon),
     }
 
 
@@ -218,8 +219,8 @@ def _check_executor(executor: Any, workers: Any, measure: Any) -> int:
         if workers is not None:
             raise ProblemError("workers goes with the local pool, got an executor too; leave one of them out")
         return 0
-    main = sys.modules.get("__main__")
-    if getattr(measure, "__module__", None) == "__main__" and not hasattr(main, "__file__"):
+    function = measure.func if isinstance(measure, partial) else measure
+    if getattr(function, "__module__", None) == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
         raise ProblemError(
             "measure is defined in an interactive session, where worker processes do not find it; put it into a module "
             "(a .py file), or give an executor that sends functions whole, such as a Dask client's get_executor()"

@@ -15,6 +15,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import symflow
 from symflow.analysis.sweeps.values import encode
 from symflow.errors import ComputationError, DescentDiverged, FlowStopped, ProblemError, brief
@@ -154,7 +156,7 @@ def _measured(description: str, measure: Measure | None) -> dict[str, Any]:
         status, reason, stop_time = f"stopped: {stopped.cause}", str(stopped), encode(stopped.time)
     except DescentDiverged as diverged:
         status, reason = "stopped: diverged", str(diverged)
-    except ComputationError as failed:
+    except (ComputationError, np.linalg.LinAlgError) as failed:  # the latter: a spectrum beyond float64
         status, reason = "stopped: not computable", str(failed)
     taken = set(values) & set(OWN_COLUMNS)
     if taken:
