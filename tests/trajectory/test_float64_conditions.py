@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
-from math import log, sqrt
+from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,15 @@ def test_a_quantity_that_turns_before_its_value_is_not_met() -> None:
     met(sf.solve_flow_float64(turning(), stop=sf.stop_when(-(y**2), -3)), 2 - sqrt(3), 1e-8)
 
 
+def test_a_quantity_that_leaves_its_domain_is_an_error_and_not_missed() -> None:
+    y = sympy.Symbol("y")
+    met(sf.solve_flow_float64(turning(), stop=sf.stop_when(sympy.log(y), -1)), 2 - exp(-1), 1e-8)
+    with pytest.raises(
+        sf.ComputationError, match=r"log\(y\) crosses -100 cannot be told after t = 1\.\d+: .* no real number"
+    ):
+        sf.solve_flow_float64(turning(), stop=sf.stop_when(sympy.log(y), -100))
+
+
 def test_a_condition_that_only_one_of_two_runs_meets_is_not_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     original, runs = steps.first_met, []
 
@@ -130,6 +139,8 @@ def test_conditions_at_the_start() -> None:
     with pytest.raises(sf.FlowStopped, match="starts within rounding") as caught:
         sf.solve_flow_float64(problem, stop=sf.stop_when(sympy.log(w**2) - 2 * sympy.log(w), 0))
     assert caught.value.cause == "quantity"
+    assert caught.value.trajectory.horizon == caught.value.time == 0
+    assert caught.value.trajectory.incomplete != ""
 
 
 @pytest.mark.thorough
@@ -240,6 +251,22 @@ def usable(error: Any, tmp_path: Path) -> sf.Trajectory:
     assert again.incomplete == part.incomplete
     assert isinstance(part, sf.Trajectory)
     return part
+
+
+def test_an_interruption_before_the_first_step_and_after_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: Any) -> None:
+        if args in ((), (1.0,)) or len(args) > 1:
+            raise KeyboardInterrupt
+
+    problem = decaying()
+    with pytest.raises(FlowInterrupted) as caught:
+        sf.solve_flow_float64(problem, progress=interrupt)
+    assert caught.value.trajectory.error_estimate is not None
+    monkeypatch.setattr("symflow.trajectory.float64.solve.watch", interrupt)
+    with pytest.raises(FlowInterrupted) as caught:
+        sf.solve_flow_float64(problem, stop=sf.stop_at_loss("1/8"))
+    part = caught.value.trajectory
+    assert (part.horizon, part.incomplete, part(0)[0]) == (0, "interrupted", 1)
 
 
 @pytest.mark.parametrize("run", [1, 2])

@@ -269,9 +269,12 @@ def test_sigint_in_python_gives_the_part(tmp_path: Path) -> None:
     program = (
         "import sys, threading, os, signal, symflow as sf\n"
         "problem = sf.load_problem(sys.argv[1])\n"
-        "threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "calls = []\n"
+        "def begin(done):\n"
+        "    if not calls: threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "    calls.append(done)\n"
         "try:\n"
-        "    sf.solve_flow(problem)\n"
+        "    sf.solve_flow(problem, progress=begin)\n"
         "except KeyboardInterrupt as stop:\n"
         "    stop.trajectory.save(sys.argv[2])\n"
     )

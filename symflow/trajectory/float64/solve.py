@@ -31,6 +31,7 @@ from symflow.trajectory.flow import checked_limits, integration_form, own_stops
 from symflow.trajectory.stops import Stop, Stopped, monitors
 from symflow.trajectory.trajectory import Trajectory
 
+NO_KINKS = KinkCounts(0, 0, np.zeros(0, dtype=int))
 CAUSES = {"start": "step-size", "steps": "max-steps", "collapse": "step-size", "time": "time-limit"}
 """Why a run stopped, as a `FlowStopped` names it."""
 
@@ -94,13 +95,10 @@ def solve_flow_float64(
     objective = integration_form(problem.objective)
     conditions = monitors(own_stops(stop, problem.objective), gradient_flow_field(objective))
     report = progress or (lambda done: None)
-    with x64():
-        clock = time.perf_counter()
-        course = Course(objective, solver, end, limits, watch(objective, conditions, given) if conditions else None)
-        share = 0.45 if estimate_error else 1.0
-        run = run_steps(course, start, (rtol, atol), limits.max_steps, lambda done: report(share * done))
-        middle = time.perf_counter()
-        run, kinks = _with_kinks(objective, run)
+    shown = tuple(str(c.stop) for c in conditions)
+    clock = time.perf_counter()
+
+    def recorded(run: StepRun, kinks: KinkCounts, seconds: float) -> Trajectory:
         stats = Float64Stats(
             solver=solver,
             rtol=rtol,
@@ -111,20 +109,37 @@ def solve_flow_float64(
             gate_changes=kinks.changes,
             kink_steps=kinks.reached,
             note=_note(objective, run, kinks, rtol),
-            seconds=middle - clock,
+            seconds=seconds,
         )
         dense = RungeKuttaSteps(objective, solver, _frozen(run.knots), _frozen(run.states))
-        shown = tuple(str(c.stop) for c in conditions)
-        trajectory = Trajectory(problem.objective, dense, None, (), None, stats, shown)
-        if run.stopped:
-            raise _ended(run.stopped, trajectory, course)
-        _check_meaning(course, kinks, trajectory)
-        if run.met is not None:
-            trajectory = replace(trajectory, stopped=Stopped(shown[run.met], trajectory.horizon))
-        if estimate_error:
-            trajectory = _estimated(trajectory, course, run, at, kinks, lambda done: report(0.45 + 0.55 * done))
-    report(1.0)
-    return trajectory
+        stopped = None if run.met is None else Stopped(shown[run.met], dense.horizon)
+        return Trajectory(problem.objective, dense, None, (), None, stats, shown, stopped)
+
+    known = recorded(StepRun(np.zeros(1), start[None], 0, 0, 0, "interrupted"), NO_KINKS, 0.0)
+    try:
+        with x64():
+            course = Course(objective, solver, end, limits, watch(objective, conditions, given) if conditions else None)
+            share = 0.45 if estimate_error else 1.0
+            run = run_steps(course, start, (rtol, atol), limits.max_steps, lambda done: report(share * done))
+            seconds = time.perf_counter() - clock
+            run, kinks = _with_kinks(objective, run)
+            known = recorded(run, kinks, seconds)
+            if run.stopped:
+                raise _ended(run.stopped, known, course)
+            _check_meaning(course, kinks, known)
+            if estimate_error:
+                known = _estimated(known, course, run, at, kinks, lambda done: report(0.45 + 0.55 * done))
+        report(1.0)
+    except FlowInterrupted:
+        raise
+    except KeyboardInterrupt:
+        cut = known if known.end else replace(known, incomplete="interrupted")
+        raise FlowInterrupted(time=known.horizon, trajectory=cut) from None
+    except FlowStopped as error:
+        if error.trajectory is None:  # a condition that cannot be decided at the start
+            error.trajectory = replace(known, incomplete=error.what)
+        raise
+    return known
 
 
 def _with_kinks(objective: Objective, run: StepRun) -> tuple[StepRun, KinkCounts]:
@@ -134,7 +149,7 @@ def _with_kinks(objective: Objective, run: StepRun) -> tuple[StepRun, KinkCounts
             return run, count_kinks(objective, run)
         except KeyboardInterrupt:
             pass
-    return replace(run, stopped="interrupted"), KinkCounts(0, 0, np.zeros(0, dtype=int))
+    return replace(run, stopped="interrupted"), NO_KINKS
 
 
 def _note(objective: Objective, run: StepRun, kinks: KinkCounts, rtol: float) -> str:
@@ -177,8 +192,6 @@ def _estimated(
             time=trajectory.horizon,
             trajectory=trajectory,
         ) from None
-    except KeyboardInterrupt:  # between the runs
-        raise FlowInterrupted(time=trajectory.horizon, trajectory=trajectory) from None
     seconds = time.perf_counter() - clock
     if check is None:
         return replace(trajectory, stats=replace(stats, check_seconds=seconds))
@@ -226,7 +239,7 @@ def _check_meaning(course: Course, kinks: KinkCounts, trajectory: Trajectory) ->
         "take solve_flow, or a quantity without derivatives",
         cause="sliding",
         time=trajectory.horizon,
-        trajectory=replace(trajectory, incomplete=what),
+        trajectory=replace(trajectory, stopped=None, incomplete=what),
     )
 
 

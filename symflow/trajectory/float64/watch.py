@@ -16,7 +16,7 @@ import numpy as np
 
 from symflow.compile.interpret import interpret
 from symflow.compile.objects import mpmath_arithmetic
-from symflow.errors import FlowStopped
+from symflow.errors import ComputationError, FlowStopped
 from symflow.symbolic.derived import Derived, gradient
 from symflow.symbolic.field import VectorField, gradient_flow_field
 from symflow.symbolic.objective import Objective
@@ -143,7 +143,11 @@ def time_rounding(watching: Watch, number: int, state: np.ndarray) -> float:
 
 
 def first_met(watching: Watch, objective: Objective, solver: str, knots: np.ndarray, states: np.ndarray) -> Met | None:
-    """The first zero of a condition in some consecutive steps."""
+    """The first zero of a condition in some consecutive steps.
+
+    Raises:
+        ComputationError: a quantity leaves its domain before.
+    """
     monotone = all(c.stop.quantity == LOSS for c in watching.conditions)
     parts = 1 if monotone else PARTS
     sizes = np.diff(knots)
@@ -157,7 +161,8 @@ def first_met(watching: Watch, objective: Objective, solver: str, knots: np.ndar
     crossed = right[:, 0] <= 0
     reach = np.minimum(left[:, 0], right[:, 0]) <= REACH * widths * np.maximum(-left[:, 1], right[:, 1])
     turns = (left[:, 1] < 0) & (right[:, 1] > 0) & reach
-    for interval in np.flatnonzero((crossed | turns).any(axis=1)):
+    undefined = np.isnan(right[:, 0])
+    for interval in np.flatnonzero((crossed | turns | undefined).any(axis=1)):
         step, part = divmod(int(interval), parts)
         low, high = sizes[step] * part / parts, sizes[step] * (part + 1) / parts
         found = [
@@ -167,6 +172,12 @@ def first_met(watching: Watch, objective: Objective, solver: str, knots: np.ndar
         ]
         if found:
             return min(found, key=lambda met: met.size)
+        if undefined[interval].any():
+            condition = watching.conditions[int(np.argmax(undefined[interval]))].stop
+            raise ComputationError(
+                f"whether {condition} cannot be told after t = {knots[step] + low:.10g}: the quantity is no real "
+                "number there; choose a shorter horizon or another quantity"
+            )
     return None
 
 
