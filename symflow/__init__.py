@@ -70,6 +70,8 @@ _EXPORTS = {
     "user_bound": "symflow.analysis.bounds",
     "max_step_size": "symflow.analysis.advice",
     "tightness": "symflow.analysis.tightness",
+    "experiment": "symflow.analysis.experiment",
+    "load_experiment": "symflow.analysis.experiment",
     "SymflowError": "symflow.errors",
     "ProblemError": "symflow.errors",
     "ComputationError": "symflow.errors",
@@ -94,6 +96,8 @@ if TYPE_CHECKING:
     from symflow.analysis.convergence.time import convergence_time as convergence_time
     from symflow.analysis.deviation import deviation as deviation
     from symflow.analysis.eigenvalues import extreme_eigenvalues as extreme_eigenvalues
+    from symflow.analysis.experiment import experiment as experiment
+    from symflow.analysis.experiment import load_experiment as load_experiment
     from symflow.analysis.tightness import tightness as tightness
     from symflow.compile.jax import to_jax as to_jax
     from symflow.compile.objects import evaluate_exact as evaluate_exact

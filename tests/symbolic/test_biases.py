@@ -66,7 +66,7 @@ def test_loss_and_gradient_are_those_of_plain_jax(network, plain) -> None:  # ty
         return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(plain(theta, x), axis=1), axis=1))
 
     with jax.enable_x64(True):
-        expected, slope = jax.value_and_grad(loss)(jnp.asarray(theta))
+        expected, slope = jax.jit(jax.value_and_grad(loss))(jnp.asarray(theta))
         np.testing.assert_allclose(sf.to_jax(objective)(theta), expected, rtol=1e-13)
         np.testing.assert_allclose(sf.to_jax(sf.gradient(objective))(theta), slope, rtol=0, atol=1e-14)
         # negative control: without biases the same weights have another gradient

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from io import BufferedReader
 from math import prod
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         raise ProblemError(f"{path}: must be a readable IDX file (plain or .gz), got an error: {reason}") from None
 
 
-def _read(file: IO[bytes], path: Path, dimensions: int) -> np.ndarray:
+def _read(file: BufferedReader | gzip.GzipFile, path: Path, dimensions: int) -> np.ndarray:
     head = file.read(4)
     if len(head) < 4 or head[:2] != b"\0\0":
         raise ProblemError(f"{path}: must be an IDX file, which starts with two zero bytes, got {brief(head)}")

@@ -89,7 +89,7 @@ def network_problem(name: str, images: Images, seed: int) -> Problem:
     """
     built = architecture(name, images.extents)
     problem = Problem(
-        network=built.network,  # type: ignore[arg-type]
+        network=built.network,
         loss=LOSS,
         data={"x": images.pixels, "labels": images.labels.tolist()},
         init={"scheme": "xavier", "seed": seed},

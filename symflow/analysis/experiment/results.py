@@ -216,7 +216,7 @@ def _restored(data: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Expe
     networks = {}
     for name, entry in data["networks"].items():
         runs = {
-            run["ratio"]: DescentRun(**run, **{key: arrays[f"{name}/run/{run['ratio']}/{key}"] for key in ARRAYS})
+            run["ratio"]: DescentRun(**(run | {key: arrays[f"{name}/run/{run['ratio']}/{key}"] for key in ARRAYS}))
             for run in entry["runs"]
         }
         tolerances = tuple(

@@ -1,0 +1,262 @@
+"""The paper's experiments, small: against plain NumPy, against a tighter flow, the result file, the command."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+import symflow as sf
+from symflow.analysis.experiment import Experiment
+from symflow.analysis.experiment.images import digits
+from symflow.analysis.experiment.networks import architecture, network_problem
+from symflow.analysis.experiment.settings import checked_settings
+from symflow.presentation.cli import main
+
+SMALL = {"samples": 40, "iterations": 60, "step_size": "1/100", "ratios": (2, 20), "tolerances": ("1e-4", "1e-6")}
+
+
+def plain_data(samples: int) -> tuple[np.ndarray, np.ndarray]:
+    found = load_digits()
+    pixels = (found.data - found.data.mean()) / found.data.std()
+    return pixels[:samples].astype(np.float64), np.eye(10)[found.target[:samples]]
+
+
+def plain_gradient(weights: list[np.ndarray], x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+    """The gradient of the mean cross-entropy of a linear network, by hand."""
+    products = [x.T]
+    for w in weights:
+        products.append(w @ products[-1])
+    z = products[-1] - products[-1].max(axis=0)
+    delta = (np.exp(z) / np.exp(z).sum(axis=0) - y.T) / len(x)
+    slopes = []
+    for w, a in zip(weights[::-1], products[-2::-1], strict=True):
+        slopes.append(delta @ a.T)
+        delta = w.T @ delta
+    return slopes[::-1]
+
+
+def plain_descent(theta: np.ndarray, eta: float, steps: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    shapes = [(50, 64), (50, 50), (10, 50)]
+    cuts = np.cumsum([a * b for a, b in shapes])[:-1]
+    weights = [w.reshape(s) for w, s in zip(np.split(theta, cuts), shapes, strict=True)]
+    for _ in range(steps):
+        weights = [w - eta * g for w, g in zip(weights, plain_gradient(weights, x, y), strict=True)]
+    return np.concatenate([w.ravel() for w in weights])
+
+
+@pytest.fixture(scope="module")
+def linear(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Path]:
+    folder = tmp_path_factory.mktemp("linear")
+    return sf.experiment("linear", **SMALL, folder=folder), folder
+
+
+@pytest.fixture(scope="module")
+def problem() -> sf.Problem:
+    return network_problem("linear", digits(40), 0)
+
+
+def test_descent_is_that_of_plain_numpy(linear: tuple[Experiment, Path], problem: sf.Problem) -> None:
+    x, y = plain_data(40)
+    start = np.array([float(v) for v in problem.theta0])
+    ends = {r: plain_descent(start, 0.01 / r, 60 * r, x, y) for r in (1, 2)}
+    runs = linear[0].networks["linear"].runs
+    for ratio, end in ends.items():
+        assert abs(runs[ratio].from_start[-1] - np.linalg.norm(end - start)) < 1e-12
+        assert runs[ratio].iterations == 60 * ratio
+    assert abs(runs[2].from_base[-1] - np.linalg.norm(ends[1] - ends[2])) < 1e-12
+    assert runs[2].from_base[-1] > 1e-4  # what the two lines above could not confuse with rounding
+
+
+def test_distance_to_the_flow_and_its_error(linear: tuple[Experiment, Path], problem: sf.Problem) -> None:
+    found = linear[0].networks["linear"]
+    x, y = plain_data(40)
+    start = np.array([float(v) for v in problem.theta0])
+    truth = sf.solve_flow_float64(problem, horizon="0.6", rtol=1e-12, atol=1e-14, estimate_error=False)
+    end = truth.numpy([found.times[-1]])[0]
+    apart = np.linalg.norm(plain_descent(start, 0.01, 60, x, y) - end)
+    error = found.flow.error[-1]
+    assert abs(found.runs[1].from_flow[-1] - apart) <= error < 1e-4 * apart
+    # order one: twenty times the steps, a twentieth of the distance
+    assert abs(found.runs[1].from_flow[-1] / found.runs[20].from_flow[-1] - 20) < 1
+    # the estimate is no smaller than the error, which a hundred times looser tolerance shows to be no accident
+    states = truth.numpy(found.times)
+    loose, tight = (
+        sf.solve_flow_float64(problem, horizon="0.6", rtol=r, atol=r / 100, estimate_error=False).numpy(found.times)
+        for r in (1e-4, 1e-6)
+    )
+    true_error = np.linalg.norm(tight - states, axis=1)
+    assert (true_error <= found.flow.error).all()
+    assert (np.linalg.norm(loose - states, axis=1).max()) > 2 * true_error.max()
+    assert found.flow.tolerances[0].difference.max() == found.flow.error.max()
+    assert found.flow.tolerances[-1].difference.max() == 0
+
+
+def test_error_of_the_flow_is_honest_across_kinks() -> None:
+    settings = {"samples": 20, "iterations": 40, "step_size": "1/100", "ratios": ()}
+    found = sf.experiment("relu", **settings, tolerances=("1e-3", "1e-4")).networks["relu"]
+    problem = network_problem("relu", digits(20), 0)
+    coarse, truth = (
+        sf.solve_flow_float64(problem, horizon="0.4", rtol=r, atol=r / 100, solver="tsit5", estimate_error=False).numpy(
+            found.times
+        )
+        for r in (1e-4, 1e-6)
+    )
+    true_error = np.linalg.norm(coarse - truth, axis=1).max()
+    assert 0 < true_error <= found.flow.error.max()
+
+
+def test_result_file_tells_everything(linear: tuple[Experiment, Path]) -> None:
+    found, folder = linear
+    with np.load(folder / "experiment.npz", allow_pickle=False) as file:
+        data = json.loads(str(file["metadata"]))
+        losses = file["linear/run/20/loss"]
+        assert set(file.files) == {
+            "metadata",
+            "linear/times",
+            *(f"linear/run/{r}/{k}" for r in (1, 2, 20) for k in ("loss", "from_start", "from_base", "from_flow")),
+            *(f"linear/flow/{k}" for k in ("loss", "from_start", "error", "rtol=0.0001", "rtol=1e-06")),
+        }
+    assert data["settings"]["step_size"] == "1/100"
+    assert data["device"] == f"{jax.devices()[0].platform} ({jax.devices()[0].device_kind})"
+    assert set(data["versions"]) >= {"symflow", "jax", "diffrax"}
+    again = sf.load_experiment(folder / "experiment.npz")
+    assert again.metadata() == found.metadata()
+    assert again.settings == found.settings
+    np.testing.assert_array_equal(again.networks["linear"].runs[20].loss, losses)
+    np.testing.assert_array_equal(again.networks["linear"].flow.error, found.networks["linear"].flow.error)
+
+
+def test_finished_runs_are_not_made_again_and_others_are(linear: tuple[Experiment, Path]) -> None:
+    found, folder = linear
+    times = {path: path.stat().st_mtime_ns for path in (folder / "checkpoints").iterdir()}
+    again = sf.experiment("linear", **SMALL, folder=folder)
+    np.testing.assert_array_equal(again.networks["linear"].runs[2].loss, found.networks["linear"].runs[2].loss)
+    assert {path: path.stat().st_mtime_ns for path in (folder / "checkpoints").iterdir()} == times
+    other = sf.experiment("linear", **(SMALL | {"seed": 1, "ratios": ()}), folder=folder)
+    assert other.networks["linear"].runs[1].loss[-1] != found.networks["linear"].runs[1].loss[-1]
+    assert set(times) < set((folder / "checkpoints").iterdir())
+    sf.experiment("linear", **SMALL, folder=folder)  # the result file is that of the last call again
+
+
+def test_float32_only_when_asked_for(linear: tuple[Experiment, Path]) -> None:
+    single = sf.experiment("linear", **(SMALL | {"ratios": ()}), dtype="float32").networks["linear"].runs[1]
+    double = linear[0].networks["linear"].runs[1]
+    apart = np.abs(single.from_flow - double.from_flow).max()
+    assert 1e-9 < apart < 1e-4  # rounding of float32 is seen, and is all there is
+    assert single.from_flow.dtype == np.float64
+
+
+@pytest.mark.parametrize("extents", [(8, 8), (28, 28)])
+def test_networks_of_the_paper(extents: tuple[int, int]) -> None:
+    height, width = extents
+    for name, slope in (("linear", 1), ("relu", 0)):
+        network = architecture(name, extents).network
+        assert network.widths == (height * width, 50, 50, 10)
+        assert (network.alpha, network.alpha_bar) == (1, slope)
+    last = 400 if extents == (28, 28) else 16
+    counts = {}
+    for name in ("conv", "conv-max-pool"):
+        built = architecture(name, extents)
+        assert built.network.shapes[2][1] * built.network.shapes[2][2] == last
+        counts[name] = built.network.parameter_count + sum(built.bias_counts)
+    if extents == (28, 28):  # LeNet-5's 61706 with biases
+        assert counts == {"conv": 61706 - 236, "conv-max-pool": 61706}
+    with pytest.raises(sf.ProblemError, match="must fit images of 2x2"):
+        architecture("conv", (2, 2))
+
+
+def test_convolutional_network_with_biases_runs() -> None:
+    found = sf.experiment(
+        "conv-max-pool", samples=6, iterations=8, step_size="1/1000", ratios=(4,), tolerances=("1e-3", "1e-4")
+    ).networks["conv-max-pool"]
+    assert "with biases" in found.description
+    assert found.runs[1].from_flow[-1] > found.runs[4].from_flow[-1] > 0
+    assert found.runs[1].loss[-1] < found.runs[1].loss[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"networks": "lenet"}, "network must be one of linear, relu, conv, conv-max-pool"),
+        ({"networks": ()}, "at least one"),
+        ({"samples": 0}, "samples must be a whole number from 1"),
+        ({"iterations": 2.5}, "iterations must be a whole number"),
+        ({"step_size": "-1"}, "step_size must be a positive number"),
+        ({"ratios": (1,)}, "ratio must be a whole number from 2"),
+        ({"seed": True}, "seed must be a whole number"),
+        ({"dtype": "float16"}, "dtype must be float32 or float64"),
+        ({"tolerances": ("1e-4",)}, "at least two"),
+        ({"tolerances": ("1", "1e-4")}, "must lie in"),
+    ],
+)
+def test_wrong_settings_are_refused(change: dict, said: str) -> None:
+    usual = {"networks": "linear", "samples": 10, "iterations": 10, "step_size": "1/10", "ratios": (2,)}
+    usual |= {"seed": 0, "dtype": "float64", "tolerances": None}
+    assert checked_settings(**usual).horizon == Fraction(1)
+    with pytest.raises(sf.ProblemError, match=said):
+        checked_settings(**(usual | change))
+
+
+def test_too_many_samples_and_other_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(sf.ProblemError, match="at most the 1797 images there are, got 1798"):
+        sf.experiment(samples=1798)
+    with pytest.raises(sf.ProblemError, match="data must be"):
+        sf.experiment(data="letters")
+    other = tmp_path / "other.npz"
+    np.savez(other, metadata=np.array('{"format": "another"}'))
+    for path in (other, tmp_path / "missing.npz", Path(__file__)):
+        with pytest.raises(sf.ProblemError, match="must be a file that symflow experiment wrote"):
+            sf.load_experiment(path)
+
+
+def test_diverging_descent_is_a_computation_error() -> None:
+    with pytest.raises(sf.ComputationError, match="diverges"):
+        sf.experiment(samples=5, iterations=40, step_size="10000", ratios=(), tolerances=("1e-3", "1e-4"))
+
+
+def test_command(linear: tuple[Experiment, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    folder = linear[1]
+    options = ["--samples", "40", "--iterations", "60", "--step-size", "0.01", "--ratios", "2,20"]
+    command = ["experiment", *options, "--tolerances", "1e-4,1e-6", "--out", str(folder)]
+    assert main([*command, "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert err == ""
+    runs = found["networks"]["linear"]["runs"]
+    assert [r["gradient_evaluations"] for r in runs] == [60, 120, 1200]
+    assert runs[0]["max_from_flow"] == linear[0].networks["linear"].runs[1].from_flow.max()
+    assert {Path(f).name for f in found["files"]} == {"experiment.npz", "linear.svg", "linear.png"}
+    assert all(Path(f).stat().st_size > 1000 for f in found["files"])
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    for said in ("descent, η0/20", "1,200", "estimated", "dopri8", "computed on"):
+        assert said in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--network", "lenet"], "network must be one of"),
+        (["--data", "mnist"], "--mnist-images and --mnist-labels"),
+        (["--mnist-images", "x"], "give --mnist-labels too"),
+        (["--mnist-images", "x", "--mnist-labels", "y"], "must be a readable IDX file"),
+        (["--ratios", "2,x"], "--ratios"),
+        (["--dtype", "float8"], "dtype must be float32 or float64"),
+        (["--data", "letters"], "data must be"),
+    ],
+)
+def test_wrong_options_are_one_line_and_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["experiment", *arguments, "--out", str(tmp_path / "out")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
