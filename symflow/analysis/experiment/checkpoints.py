@@ -6,9 +6,7 @@ configuration has another file, and never goes on from this one.
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from symflow.files import write_atomically
+from symflow.analysis.experiment.archive import read_arrays, write_arrays
 
 Say = Callable[[str], None]
 
@@ -50,24 +48,18 @@ class Checkpoint:
 
     def write(self, arrays: Mapping[str, Any]) -> None:
         """Replaces the file."""
-        if self.path is None:
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        content = io.BytesIO()
-        np.savez(content, key=np.array(self.key), **arrays)
-        write_atomically(self.path, content.getvalue())
+        if self.path is not None:
+            write_arrays(self.path, {"key": np.array(self.key), **arrays})
 
     def read(self) -> dict[str, np.ndarray] | None:
         """What was written last; None where there is nothing, or nothing that can be used, which is said."""
         if self.path is None or not self.path.exists():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}  # the zip format checks each against its CRC
+            arrays = read_arrays(self.path)
             if str(arrays.pop("key", "")) != self.key:
                 raise ValueError("it belongs to another configuration")
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as damaged:
-            reason = " ".join(str(damaged).split()) or type(damaged).__name__
-            self.say(f"checkpoint {self.path} cannot be used ({reason}); {self.label} starts again")
+        except (OSError, ValueError) as damaged:
+            self.say(f"checkpoint {self.path} cannot be used ({damaged}); {self.label} starts again")
             return None
         return arrays

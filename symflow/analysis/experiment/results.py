@@ -6,9 +6,7 @@ versions, device, costs and this documentation, so that `numpy.load` and `json.l
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
@@ -17,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from symflow.analysis.experiment.archive import read_arrays, write_arrays
 from symflow.analysis.experiment.settings import Settings
 from symflow.errors import ProblemError
-from symflow.files import write_atomically
 from symflow.problem.numbers import text
 
 FORMAT = "symflow experiment 1"
@@ -172,10 +170,7 @@ class Experiment:
             flow = found.flow
             arrays |= {f"{name}/flow/{key}": getattr(flow, key) for key in ("loss", "from_start", "error")}
             arrays |= {f"{name}/flow/rtol={t.rtol!r}": t.difference for t in flow.tolerances}
-        content = io.BytesIO()
-        np.savez(content, **arrays)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content.getvalue())
+        write_arrays(path, arrays)
 
 
 def _network_metadata(found: NetworkResult) -> dict[str, Any]:
@@ -198,13 +193,12 @@ def load_experiment(path: str | Path) -> Experiment:
         ProblemError: no such file, or another kind of file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(Path(path))
         data = json.loads(str(arrays["metadata"]))
         if data["format"] != FORMAT:
             raise ValueError(f"its format is {data['format']!r}")
         return _restored(data, arrays)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as wrong:
+    except (OSError, ValueError, KeyError, TypeError) as wrong:
         reason = getattr(wrong, "strerror", None) or str(wrong)
         raise ProblemError(f"{path}: must be a file that symflow experiment wrote, got an error: {reason}") from None
 
