@@ -136,6 +136,6 @@ def _chunk(
         now_after = now + reached
     wanted = [t - now for t in map(float, times[done:]) if t - now <= reached]
     rows = [flow.numpy([t])[0] for t in wanted]  # one by one: a batch of large networks would fill the memory
-    stats = flow.stats
-    counts = np.array([stats.evaluations, STAGES[solver] * len(rows), stats.accepted, stats.rejected], dtype=np.int64)
+    between, stats = sum(t < reached for t in wanted), flow.stats
+    counts = np.array([stats.evaluations, STAGES[solver] * between, stats.accepted, stats.rejected], dtype=np.int64)
     return now_after, flow.numpy([reached])[0], rows, counts, stats.seconds
