@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from symflow.errors import ComputationError, ProblemError
 
 if TYPE_CHECKING:
@@ -162,7 +164,7 @@ def network_summary(found: NetworkResult) -> dict[str, Any]:
         "flow": {
             "solver": found.flow.solver,
             "final_loss": float(found.flow.loss[-1]),
-            "error_estimate": float(found.flow.error.max()),
+            "error_estimate": None if np.isnan(error := float(found.flow.error[-1])) else error,
             "tolerances": [
                 {
                     "rtol": t.rtol,
@@ -194,7 +196,7 @@ def network_rows(found: NetworkResult) -> list[tuple[str, str, str, str, str, st
     for t in found.flow.tolerances:
         apart = short(t.difference.max(), 2), short(t.difference[-1], 2)
         if t is tightest:
-            apart = f"(±{short(found.flow.error.max(), 2)})", f"(±{short(found.flow.error[-1], 2)})"
+            apart = f"(±{short(found.flow.error[-1], 2)})", ""
         loss = short(found.flow.loss[-1], 6) if t is tightest else ""
         name = f"flow, {found.flow.solver}, rtol {t.rtol:.0e}"
         rows.append((name, f"{t.evaluations:,}", *apart, loss, f"{t.seconds:.0f}"))

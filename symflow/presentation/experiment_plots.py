@@ -88,11 +88,11 @@ def _draw_flow(ax: Axes, found: NetworkResult) -> None:
     ax.set_yscale("log")
     for ratio, look in _looks(found):
         ax.plot(found.times, _positive(found.runs[ratio].from_flow), label=_label(ratio), **look)
-    error = _positive(found.flow.error)
-    ax.plot(found.times, error, color=GREY, linewidth=1.2, label="error of the flow, estimated")
+    error = found.flow.error
+    ax.plot(found.times, error, color=GREY, linewidth=1.2, drawstyle="steps-pre", label="error of the flow, estimated")
     low, high = _limits([error, *(run.from_flow for run in found.runs.values())])
     ax.set_ylim(low, high)
-    ax.fill_between(found.times, low, np.nan_to_num(error, nan=low), color=GREY, alpha=0.25, linewidth=0)
+    ax.fill_between(found.times, low, np.nan_to_num(error, nan=low), color=GREY, alpha=0.25, linewidth=0, step="pre")
     ax.yaxis.set_major_locator(LogLocator(numticks=8))
     ax.set_ylabel("distance from the flow")
     ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.06), ncols=3, columnspacing=1.2, handlelength=2.2)

@@ -227,27 +227,48 @@ def interrupted_descent(*arguments: Any) -> Any:
     return descend_in_chunks(*given, interrupting, chunk_seconds)
 
 
+@pytest.mark.parametrize(
+    "kills",
+    [
+        [("*-eta0-by-20-*.npz", 0.1)],
+        pytest.param(
+            [
+                ("*-flow-1e-04-*.npz", 0),
+                ("*-eta0-????????????????.npz", 0.03),
+                *[("*-eta0-by-20-*.npz", wait) for wait in (0, 0.1, 1, 2)],
+            ],
+            marks=pytest.mark.thorough,
+        ),
+    ],
+    ids=["once", "often"],
+)
 def test_killed_experiments_lose_at_most_a_chunk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kills: list[tuple[str, float]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "out"
     call = [sys.executable, "-c", CALL.format(folder=str(folder))]
-    reached = []
-    for pattern, wait in (("*-eta0-????????????????.npz", 0.05), ("*-eta0-by-20-*.npz", 0.1)):
+    reached: dict[Path, int] = {}
+    for pattern, wait in kills:
         with subprocess.Popen(call) as process:
             path = wait_for(process, folder, pattern)
             time.sleep(wait)
             process.send_signal(signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL
-        reached.append(step_of(path))
-        assert reached[-1] > 0
+        for known, step in reached.items():
+            assert step_of(known) >= step
+        reached = {known: step_of(known) for known in (folder / "checkpoints").glob("*-eta0-*.npz")}
+    assert step_of(path) > 0
+    assert not (folder / "experiment.npz").exists()
     command = ["experiment", *OPTIONS, "--tolerances", "1e-4,1e-6", "--out", str(folder)]
     with monkeypatch.context() as patched:
         patched.setattr(study, "descend_in_chunks", interrupted_descent)
         assert main(command) == 130
     out, err = capsys.readouterr()
     assert (out, err) == ("", "symflow: interrupted\n")
-    assert reached[-1] < step_of(path) < 8000
+    assert reached[path] < step_of(path) < 8000
     assert not (folder / "experiment.npz").exists()
     found = sf.experiment("linear", **KILLED, folder=folder).networks["linear"]
     whole = sf.experiment("linear", **KILLED).networks["linear"]

@@ -32,9 +32,8 @@ def rows(found: NetworkResult) -> Iterator[tuple[str, ...]]:
     for t in loose:
         apart = t["max_difference"], t["final_difference"]
         yield (named(flow, t), f"{t['gradient_evaluations']:,}", *written(apart), "")
-    error = found.flow.error
-    known = (f"± {text}" for text in written((error.max(), error[-1])))
-    yield (named(flow, tightest), f"{tightest['gradient_evaluations']:,}", *known, f"{flow['final_loss']:.6f}")
+    known = f"± {found.flow.error[-1]:.1e}"
+    yield (named(flow, tightest), f"{tightest['gradient_evaluations']:,}", known, "", f"{flow['final_loss']:.6f}")
 
 
 def named(flow: dict, tolerance: dict) -> str:

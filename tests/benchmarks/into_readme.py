@@ -3,7 +3,8 @@
     python tests/benchmarks/into_readme.py [NAME ...] [--peer FILE]
 
 NAME is one of evaluation, first, gradient, derivation, flow, experiment; all of them without one (two hours on two
-cores, most of it heyoka and symflow at 500 digits, and descent at small steps).  `--peer` is passed to the flow benchmark.
+cores, most of it heyoka and symflow at 500 digits, and descent at small steps).  `--peer` is passed to the flow
+benchmark.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The flow itself, which descent is compared with: diffrax at several tolerances, in chunks that a kill can interrupt.
 
-The reference is the run at the tightest tolerance.  Its error is estimated at each time by its difference from the
-run at the next looser one, which is the error of that run as far as the tightest is right, and so a pessimistic
-estimate where tolerances help.  Where gates change (ReLU, max pooling) they help less: each change leaves an error of
-the order of the tolerance that the flow then carries on.
+The reference is the run at the tightest tolerance.  Its error at a time is estimated by its largest difference so far
+from the run at the next looser one, which is the error of that run as far as the tightest is right, and so a
+pessimistic estimate where tolerances help.  Where gates change (ReLU, max pooling) they help less: each change leaves an
+error of the order of the tolerance that the flow then carries on.
 """
 
 from __future__ import annotations
@@ -109,6 +109,19 @@ def flow_in_chunks(
         save()
     evaluations, reading, steps, rejected = (int(n) for n in counts)
     return FlowRun(rtol, evaluations, reading, steps, rejected, seconds, np.stack(kept))
+
+
+def estimated_error(tight: FlowRun, loose: FlowRun) -> np.ndarray:
+    """The estimated error of the tighter of two runs at the grid's times, shape (S,).
+
+    Runs that took the same steps differ by nothing, whatever their error: before the first difference that one is
+    taken, and where there is none at all the error is not known, which is NaN.
+    """
+    apart = np.maximum.accumulate(np.linalg.norm(tight.states - loose.states, axis=1))
+    seen = apart[apart > 0]
+    error = np.where(apart > 0, apart, seen[0] if seen.size else np.nan)
+    error[0] = 0.0
+    return error
 
 
 def _chunk(

@@ -30,7 +30,7 @@ KEYS = {
     "<network>/run/<r>/from_flow": "its distance from the flow (the run at the tightest tolerance) at equal time",
     "<network>/flow/loss": "training loss of the flow",
     "<network>/flow/from_start": "||theta(t) - theta(0)|| of the flow",
-    "<network>/flow/error": "estimated error of the flow: the distance of the two runs at the tightest tolerances",
+    "<network>/flow/error": "estimated error of the flow: the largest distance up to t of the runs at the two tightest tolerances",
     "<network>/flow/rtol=<rtol>": "distance of the flow at that tolerance from that at the tightest",
 }
 ARRAYS = ("loss", "from_start", "from_base", "from_flow")
@@ -91,7 +91,8 @@ class Flow:
         tolerances: the runs, loosest first; the last is the reference that descent is compared with.
         loss: the training loss of the reference, shape (S,).
         from_start: ||theta(t) - theta(0)||.
-        error: estimated error of the reference: the distance of the last two runs.
+        error: estimated error of the reference: the largest distance up to t of the last two runs; NaN where they took
+            the same steps throughout.
     """
 
     solver: str

@@ -18,7 +18,7 @@ from symflow.analysis.experiment.checkpoints import Checkpoint, Say, content_key
 from symflow.analysis.experiment.descent import CHUNK_SECONDS, descend_in_chunks, stepper
 from symflow.analysis.experiment.images import Images, digits, mnist
 from symflow.analysis.experiment.networks import architecture, network_problem
-from symflow.analysis.experiment.reference import flow_in_chunks, method
+from symflow.analysis.experiment.reference import estimated_error, flow_in_chunks, method
 from symflow.analysis.experiment.results import DescentRun, Experiment, Flow, NetworkResult, Tolerance
 from symflow.analysis.experiment.settings import RATIOS, Settings, checked_settings
 from symflow.compile.jax import to_jax
@@ -172,7 +172,7 @@ class _Runner:
     def result(self) -> NetworkResult:
         """All runs and their distances."""
         flows = [self._flow(rtol) for rtol in self.settings.of_flow(bool(self.problem.objective.gates))]
-        reference, second = flows[-1].states, flows[-2].states
+        reference = flows[-1].states
         flow = Flow(
             solver=method(self.problem),
             tolerances=tuple(
@@ -181,7 +181,7 @@ class _Runner:
             ),
             loss=self._losses(reference),
             from_start=_apart(reference, self.start),
-            error=_apart(reference, second),
+            error=estimated_error(flows[-1], flows[-2]),
         )
         return NetworkResult(
             name=self.name,
