@@ -2,8 +2,8 @@
 
 The reference is the run at the tightest tolerance.  Its error at a time is estimated by its largest difference so far
 from the run at the next looser one, which is the error of that run as far as the tightest is right, and so a
-pessimistic estimate where tolerances help.  Where gates change (ReLU, max pooling) they help less: each change leaves an
-error of the order of the tolerance that the flow then carries on.
+pessimistic estimate where tolerances help.  Where gates change (ReLU, max pooling) they help less: each change leaves
+an error of the order of the tolerance that the flow then carries on.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ KEYS = {
     "<network>/run/<r>/from_flow": "its distance from the flow (the run at the tightest tolerance) at equal time",
     "<network>/flow/loss": "training loss of the flow",
     "<network>/flow/from_start": "||theta(t) - theta(0)|| of the flow",
-    "<network>/flow/error": "estimated error of the flow: the largest distance up to t of the runs at the two tightest tolerances",
+    "<network>/flow/error": "estimated error of the flow: largest distance up to t of the two tightest runs",
     "<network>/flow/rtol=<rtol>": "distance of the flow at that tolerance from that at the tightest",
 }
 ARRAYS = ("loss", "from_start", "from_base", "from_flow")
