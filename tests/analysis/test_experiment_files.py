@@ -138,6 +138,15 @@ def test_interrupted_descent_goes_on_where_it_was(tmp_path: Path) -> None:
     assert sum(steps) == 200  # no step was made twice
 
 
+def test_diverging_descent_is_a_computation_error() -> None:
+    def growing(theta: np.ndarray, eta: Fraction, count: int) -> np.ndarray:
+        return theta * 1e100**count
+
+    nothing = Checkpoint(None, "x", "k", print)
+    with np.errstate(over="ignore"), pytest.raises(sf.ComputationError, match=r"step size 0.5 diverges"):
+        descend_in_chunks(growing, np.ones(2), Fraction(1, 2), np.array([0, 9]), nothing, lambda _: None)
+
+
 def test_interrupted_flow_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reference, "CHUNK_STEPS", 4)
     problem = sf.Problem(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class Iterates:
     seconds: float
 
 
+@lru_cache(maxsize=8)
 def stepper(problem: Problem, dtype: np.dtype) -> Advance:
     """(theta, eta, steps) -> theta after so many steps of descent, in float32 or float64; compiled once."""
     import jax

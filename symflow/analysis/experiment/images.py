@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -42,8 +43,11 @@ class Images:
         return content.hexdigest()
 
 
+@lru_cache(maxsize=4)
 def digits(samples: int) -> Images:
     """The first images of scikit-learn's digits: 8x8 pixels, 1797 of them.
+
+    The same object for the same number, so that what is compiled for it is found again.
 
     Raises:
         ProblemError: there are not so many.
@@ -88,4 +92,7 @@ def _selected(name: str, images: np.ndarray, labels: np.ndarray, samples: int, s
         raise ProblemError(f"the {name} images must differ, got one and the same value in every pixel")
     pixels = (images[rows].astype(np.float64) - mean) / deviation
     height, width = images.shape[1:]
-    return Images(name, pixels.reshape(samples, -1), labels[rows].astype(np.int64), (height, width))
+    found = Images(name, pixels.reshape(samples, -1), labels[rows].astype(np.int64), (height, width))
+    for array in (found.pixels, found.labels):
+        array.flags.writeable = False
+    return found

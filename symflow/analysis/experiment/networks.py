@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import chain
 from math import prod
 
@@ -73,8 +74,9 @@ def architecture(name: str, extents: tuple[int, int]) -> Architecture:
         raise ProblemError(f"network {name} must fit images of {height}x{width} pixels: {error}") from None
 
 
+@lru_cache(maxsize=4)
 def network_problem(name: str, images: Images, seed: int) -> Problem:
-    """The training loss of a network of the paper (cross-entropy) with initial weights.
+    """The training loss of a network of the paper (cross-entropy) with initial weights; kept, with what is compiled.
 
     Weights are drawn by Xavier's (Glorot's) uniform distribution.  Biases are uniform on +-1/sqrt(fan-in), PyTorch's
     default, which the paper's code leaves in place; at zero the start would be on kinks wherever an image is blank.
