@@ -1,10 +1,16 @@
-"""The paper's experiments, small: against plain NumPy, against a tighter flow, the result file, the command."""
+"""The paper's experiments, small: against plain NumPy, against a tighter flow, the result file, the command, kills."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,7 +19,8 @@ from rich.console import Console
 from sklearn.datasets import load_digits
 
 import symflow as sf
-from symflow.analysis.experiment import Experiment
+from symflow.analysis.experiment import Experiment, study
+from symflow.analysis.experiment.descent import descend_in_chunks
 from symflow.analysis.experiment.images import digits
 from symflow.analysis.experiment.networks import architecture, network_problem
 from symflow.analysis.experiment.reference import FlowRun, estimated_error
@@ -270,3 +277,91 @@ def test_wrong_options_are_one_line_and_status_2(
     assert said in err
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+KILLED = {"samples": 40, "iterations": 400, "step_size": "1/1000", "ratios": (20,), "tolerances": ("1e-4", "1e-6")}
+CALL = (
+    "import symflow as sf; sf.experiment('linear', samples=40, iterations=400, step_size='1/1000', ratios=(20,), "
+    "tolerances=('1e-4', '1e-6'), folder={folder!r}, chunk_seconds=0)"
+)
+OPTIONS = ["--samples", "40", "--iterations", "400", "--step-size", "1/1000", "--ratios", "20"]
+"""The same on the command line."""
+
+
+def wait_for(process: subprocess.Popen[bytes], folder: Path, pattern: str) -> Path:
+    """Until there is such a checkpoint."""
+    until = time.monotonic() + 300
+    while time.monotonic() < until:
+        if found := list((folder / "checkpoints").glob(pattern)):
+            return found[0]
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.005)
+    raise AssertionError(f"no {pattern} in time")
+
+
+def step_of(path: Path) -> int:
+    with np.load(path) as file:
+        return int(file["step"])
+
+
+def interrupted_descent(*arguments: Any) -> Any:
+    """Descent that gets an interruption from outside as soon as it has gone on."""
+    *given, report, chunk_seconds = arguments
+
+    def interrupting(done: float) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        report(done)
+
+    return descend_in_chunks(*given, interrupting, chunk_seconds)
+
+
+@pytest.mark.parametrize(
+    "kills",
+    [
+        [("*-eta0-by-20-*.npz", 0.1)],
+        pytest.param(
+            [
+                ("*-flow-1e-04-*.npz", 0),
+                ("*-eta0-????????????????.npz", 0.03),
+                *[("*-eta0-by-20-*.npz", wait) for wait in (0, 0.1, 1, 2)],
+            ],
+            marks=pytest.mark.thorough,
+        ),
+    ],
+    ids=["once", "often"],
+)
+def test_killed_experiments_lose_at_most_a_chunk(
+    kills: list[tuple[str, float]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "out"
+    call = [sys.executable, "-c", CALL.format(folder=str(folder))]
+    reached: dict[Path, int] = {}
+    for pattern, wait in kills:
+        with subprocess.Popen(call) as process:
+            path = wait_for(process, folder, pattern)
+            time.sleep(wait)
+            process.send_signal(signal.SIGKILL)
+            assert process.wait() == -signal.SIGKILL
+        for known, step in reached.items():
+            assert step_of(known) >= step
+        reached = {known: step_of(known) for known in (folder / "checkpoints").glob("*-eta0-*.npz")}
+    assert step_of(path) > 0
+    assert not (folder / "experiment.npz").exists()
+    command = ["experiment", *OPTIONS, "--tolerances", "1e-4,1e-6", "--out", str(folder)]
+    with monkeypatch.context() as patched:
+        patched.setattr(study, "descend_in_chunks", interrupted_descent)
+        assert main(command) == 130
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "symflow: interrupted\n")
+    assert reached[path] < step_of(path) < 8000
+    assert not (folder / "experiment.npz").exists()
+    found = sf.experiment("linear", **KILLED, folder=folder).networks["linear"]
+    whole = sf.experiment("linear", **KILLED).networks["linear"]
+    for ratio, run in whole.runs.items():
+        for key in ("loss", "from_start", "from_base", "from_flow"):
+            np.testing.assert_array_equal(getattr(found.runs[ratio], key), getattr(run, key))
+    np.testing.assert_array_equal(found.flow.error, whole.flow.error)
+    assert not list(folder.rglob("*.tmp"))
