@@ -119,9 +119,9 @@ def _draw_cost(ax: Axes, found: NetworkResult) -> None:
     )
     for t in loose:
         at = (t.evaluations, t.difference.max())
-        ax.annotate(f"{t.rtol:.0e}", at, xytext=(5, 4), textcoords="offset points", fontsize=9)
+        ax.annotate(f"{t.rtol:.0e}", at, xytext=(-7, -3), textcoords="offset points", fontsize=9, ha="right")
     ax.plot([], [], "o-", color=GREY, linewidth=0.8, label="descent")
-    ax.margins(0.14, 0.1)
+    ax.margins(0.2, 0.1)
     ax.set_xlabel("gradient evaluations")
     ax.set_ylabel(f"largest distance from rtol {found.flow.tolerances[-1].rtol:.0e}")
     ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.06), ncols=2)
