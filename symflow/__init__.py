@@ -72,10 +72,14 @@ _EXPORTS = {
     "tightness": "symflow.analysis.tightness",
     "experiment": "symflow.analysis.experiment",
     "load_experiment": "symflow.analysis.experiment",
+    "Sweep": "symflow.analysis.sweeps.sweep",
+    "sweep": "symflow.analysis.sweeps.sweep",
+    "sweep_float64": "symflow.analysis.sweeps.float64",
     "SymflowError": "symflow.errors",
     "ProblemError": "symflow.errors",
     "ComputationError": "symflow.errors",
     "BudgetError": "symflow.errors",
+    "DescentDiverged": "symflow.errors",
     "FlowStopped": "symflow.errors",
     "FlowInterrupted": "symflow.errors",
     "KinkError": "symflow.errors",
@@ -98,12 +102,16 @@ if TYPE_CHECKING:
     from symflow.analysis.eigenvalues import extreme_eigenvalues as extreme_eigenvalues
     from symflow.analysis.experiment import experiment as experiment
     from symflow.analysis.experiment import load_experiment as load_experiment
+    from symflow.analysis.sweeps.float64 import sweep_float64 as sweep_float64
+    from symflow.analysis.sweeps.sweep import Sweep as Sweep
+    from symflow.analysis.sweeps.sweep import sweep as sweep
     from symflow.analysis.tightness import tightness as tightness
     from symflow.compile.jax import to_jax as to_jax
     from symflow.compile.objects import evaluate_exact as evaluate_exact
     from symflow.compile.objects import evaluate_mpmath as evaluate_mpmath
     from symflow.errors import BudgetError as BudgetError
     from symflow.errors import ComputationError as ComputationError
+    from symflow.errors import DescentDiverged as DescentDiverged
     from symflow.errors import FlowInterrupted as FlowInterrupted
     from symflow.errors import FlowStopped as FlowStopped
     from symflow.errors import KinkError as KinkError

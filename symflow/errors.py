@@ -31,6 +31,18 @@ class BudgetError(ComputationError):
     """An expansion, a dense matrix or a derivative is larger than the budget allows; the message states its size."""
 
 
+class DescentDiverged(ComputationError):
+    """Gradient descent diverges.
+
+    Attributes:
+        step: where that was noticed.
+    """
+
+    def __init__(self, message: str = "", *, step: int | None = None) -> None:
+        super().__init__(message)
+        self.step = step
+
+
 class FlowStopped(ComputationError):
     """The flow was not continued to the time asked for.
 

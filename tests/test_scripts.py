@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
@@ -49,3 +51,13 @@ def test_curvature(capsys: pytest.CaptureFixture[str]) -> None:
     assert 1 <= ratios["relu"]["R12(e)"] <= ratios["relu"]["R12"]
     assert "R13" in ratios["convolutional"]
     assert "not applicable" in capsys.readouterr().out
+
+
+def test_sweep_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        sweep = load("sweep_seeds").main(tmp_path, executor)
+    assert sweep.computed == 6
+    assert (tmp_path / "sweep.parquet").stat().st_size > 10_000
+    ratios = re.findall(r"ratio ([0-9.]+)\)", capsys.readouterr().out)
+    assert len(ratios) == 3
+    assert all(abs(float(ratio) - 2) < 0.2 for ratio in ratios)  # of first order

@@ -18,6 +18,7 @@ from symflow.problem import Problem
 from symflow.symbolic.derived import loss
 from symflow.symbolic.losses import SQUARE
 from symflow.symbolic.network import FullyConnected
+from symflow.trajectory.segments import taylor_steps
 from symflow.trajectory.trajectory import Trajectory
 
 
@@ -41,9 +42,12 @@ def check_flow(problem: Problem, trajectory: Trajectory) -> list[Check]:
 
     Args:
         problem: what was solved.
-        trajectory: its flow.
+        trajectory: its flow, of `solve_flow`.
+
+    Raises:
+        ProblemError: the flow was computed in float64.
     """
-    with mpmath.workdps(trajectory.dps + 20):
+    with mpmath.workdps(trajectory.digits + 20):
         checks = [_energy(trajectory, problem)]
         checks += _balancedness(trajectory)
         checks += _closed_forms(problem, trajectory)
@@ -62,9 +66,10 @@ def dissipated(trajectory: Trajectory) -> Any:
     On a step theta = sum c_k s^k, s = t / 2^tau, so the integral is 2^-tau sum_{j,k>=1} j k c_j c_k s^(j+k-1)/(j+k-1).
     """
     total = mpmath.mpf(0)
-    bits = trajectory.bits
-    for segment in trajectory.segments:
-        shift = segment.tau + trajectory.clock - bits
+    steps = taylor_steps(trajectory)
+    bits = steps.bits
+    for segment in steps.segments:
+        shift = segment.tau + steps.clock - bits
         s = mpmath.mpf(int((segment.end - segment.start) >> shift)) / mpmath.mpf(2) ** bits
         order = max(len(c) for c in segment.coefficients)
         powers = [s**m for m in range(2 * order)]
@@ -82,10 +87,10 @@ def dissipated(trajectory: Trajectory) -> Any:
 def _energy(trajectory: Trajectory, problem: Problem) -> Check:
     """R1: f(theta(0)) - f(theta(T)) is the dissipated energy, also across and along kinks."""
     f = loss(problem.objective)
-    dps = trajectory.dps + 20
+    dps = trajectory.digits + 20
     start = evaluate_mpmath(f, list(trajectory(0)), dps=dps)
     end = evaluate_mpmath(f, list(trajectory.at_end()), dps=dps)
-    return Check("energy identity", "R1", _digits(start - end - dissipated(trajectory), start, trajectory.dps + 15))
+    return Check("energy identity", "R1", _digits(start - end - dissipated(trajectory), start, trajectory.digits + 15))
 
 
 def _balancedness(trajectory: Trajectory) -> list[Check]:
@@ -102,7 +107,7 @@ def _balancedness(trajectory: Trajectory) -> list[Check]:
     for before, after in zip(*invariants, strict=True):
         worst, size = max(worst, abs(after - before)), max(size, abs(before))
     name = "balancedness D_j" if network.linear else "diagonal of balancedness D_j"
-    return [Check(name, "R10", _digits(worst, size, trajectory.dps + 15))]
+    return [Check(name, "R10", _digits(worst, size, trajectory.digits + 15))]
 
 
 def _closed_forms(problem: Problem, trajectory: Trajectory) -> list[Check]:
@@ -112,7 +117,7 @@ def _closed_forms(problem: Problem, trajectory: Trajectory) -> list[Check]:
         return []
     if problem.objective.sample_loss != SQUARE:
         return []
-    limit = trajectory.dps + 15
+    limit = trajectory.digits + 15
     time = trajectory.horizon
     state = trajectory.at_end()
     if network.depth == 1:

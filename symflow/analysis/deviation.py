@@ -210,12 +210,14 @@ def deviation(
 def _check_flow(flow: Trajectory, problem: Problem, horizon: Fraction, dps: int) -> None:
     if flow.objective is not problem.objective:
         raise ProblemError("flow must be the problem's own, got that of another objective; solve it with sf.solve_flow")
-    end = Fraction(int(flow.segments[-1].end), 1 << flow.clock)
-    if end < horizon or flow.dps < dps:
+    if flow.dps is None or flow.end < horizon or flow.dps < dps:
+        digits = "float64 and kinks not located" if flow.dps is None else str(flow.dps)
         raise ProblemError(
-            f"flow must reach t = {brief_float(horizon)} with {dps} digits, got t = {brief_float(end)} with "
-            f"{flow.dps}; solve it with this horizon and dps"
+            f"flow must reach t = {brief_float(horizon)} with {dps} digits, got t = {brief_float(flow.end)} with "
+            f"{digits}; solve it with sf.solve_flow, this horizon and dps"
         )
+    if flow.error_estimate is None:
+        raise ProblemError("flow must have an error estimate, got none; solve it with estimate_error=True")
 
 
 def _as_descent(problem: Problem, eta: Fraction, run: Descent | np.ndarray) -> Descent:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from math import lcm
 from operator import mul
 from typing import Any
 
-import gmpy2
 import numpy as np
 from gmpy2 import mpz
 
@@ -136,6 +136,12 @@ class FixedExpansion:
         return log_sum_exp_series(xs, shares, self._arithmetic.bits, self.product).__next__
 
 
+def common_denominator(coefficients: Sequence[Fraction]) -> tuple[int, list[int]]:
+    """Rationals as integers over their least common denominator, which comes first."""
+    denominator = lcm(*(c.denominator for c in coefficients))
+    return denominator, [c.numerator * (denominator // c.denominator) for c in coefficients]
+
+
 @dataclass(frozen=True)
 class FixedArrays:
     """Whole-array arithmetic for `interpret`, over object arrays of fixed-point integers."""
@@ -157,12 +163,10 @@ class FixedArrays:
         return array
 
     def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
-        denominator = 1
-        for c in coefficients:
-            denominator = denominator * c.denominator // int(gmpy2.gcd(denominator, c.denominator))
+        denominator, numerators = common_denominator(coefficients)
         total: Any = 0
-        for c, x in zip(coefficients, arrays, strict=True):
-            total = total + x * mpz(c.numerator * (denominator // c.denominator))
+        for n, x in zip(numerators, arrays, strict=True):
+            total = total + x * mpz(n)
         return np.asarray(total if denominator == 1 else total // denominator, dtype=object)
 
     def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:

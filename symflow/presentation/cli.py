@@ -1,4 +1,4 @@
-"""The command line: run, derive, flow, deviation, bounds, advise, experiment.
+"""The command line: run, derive, flow, deviation, bounds, advise, sweep, experiment.
 
 Exit status: 0 done; 1 the computation could not be done; 2 the input is wrong; 130 interrupted.  Errors are one line
 on standard error.  What computes is imported inside the commands, so that `symflow --help` answers at once and
@@ -28,6 +28,7 @@ import typer
 from symflow import __version__
 from symflow.errors import ComputationError, FlowInterrupted, ProblemError, SymflowError, brief, shorten
 from symflow.presentation.flow_command import FlowOptions, run_flow, stopped_report
+from symflow.presentation.sweep_command import AXES, SweepOptions, run_sweep
 
 if TYPE_CHECKING:
     from symflow.analysis.deviation import Deviation
@@ -42,7 +43,7 @@ LONGEST_LINE = 1000
 """An error line is cut to so many characters."""
 
 _interrupted = threading.Event()
-_NUMBER = re.compile(r"[+-]?\.?\d[\d./eE+-]*")
+_NUMBER = re.compile(r"[+-]?\.?\d[\d./eE+:-]*")
 
 app = typer.Typer(
     help="How well does gradient flow describe gradient descent on small homogeneous networks?",
@@ -280,6 +281,50 @@ def experiment(
     return lambda: _status(work, as_json)
 
 
+Several = Annotated[list[str] | None, typer.Option(metavar="V...", help="One value or several.")]
+Wholes = Annotated[
+    list[str] | None, typer.Option(metavar="K...", help="Whole numbers, or ranges such as 0:20 for 0, ..., 19.")
+]
+
+
+@app.command(
+    short_help="Compare descent with flow on a grid of problems.",
+    help="Compare descent with flow for several step sizes, seeds, depths, widths and scales of initialization.  Each "
+    "task is one file in DIR; what is there is not computed again.",
+)
+def sweep(
+    problem: ProblemFile,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where tasks and sweep.parquet are kept.")],
+    step_size: Several = None,
+    seed: Wholes = None,
+    depth: Wholes = None,
+    width: Wholes = None,
+    scale: Several = None,
+    scheme: Annotated[
+        str | None, typer.Option("--scheme", metavar="NAME", help="How to draw theta(0): gaussian, xavier, balanced.")
+    ] = None,
+    horizon: Horizon = None,
+    dps: Digits = None,
+    float64: Annotated[
+        bool, typer.Option("--float64", help="In float64, all at once, instead of many digits.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option("--workers", metavar="K", help="Processes; one a core.")] = None,
+    as_json: Json = False,
+) -> Work:
+    """`symflow sweep`."""
+    several = {"step_size": step_size, "seed": seed, "depth": depth, "width": width, "scale": scale}
+    given = SweepOptions(
+        **{name: values or () for name, values in several.items()},
+        scheme=scheme,
+        horizon=horizon,
+        dps=dps,
+        out=out,
+        float64=float64,
+        workers=workers,
+    )
+    return lambda: _status(lambda: _sweep(problem, given), as_json)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The console entry point.
 
@@ -292,7 +337,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a terminal without Greek letters, a file name that is no text
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    arguments = _spread_times(list(sys.argv[1:] if argv is None else argv))
+    arguments = _spread(list(sys.argv[1:] if argv is None else argv))
     command, as_json = typer.main.get_command(app), "--json" in arguments
     with _interruptible():
         try:
@@ -318,20 +363,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else DONE
 
 
-def _spread_times(arguments: list[str]) -> list[str]:
-    """`--at 1 2 5/2` written as `--at 1 --at 2 --at 5/2`, which is what typer reads."""
+def _spread(arguments: list[str]) -> list[str]:
+    """`--at 1 2 5/2` written as `--at 1 --at 2 --at 5/2`, which is what typer reads; likewise the axes of a sweep."""
+    options = AXES if arguments[:1] == ["sweep"] else ("--at",)
     spread: list[str] = []
-    read: int | None = None  # values read since the last --at; None after any other option
+    option, read = "", 0  # the option that takes several values, and how many were read; none after any other one
     for word in arguments:
         if read and _NUMBER.fullmatch(word):
-            spread += ["--at", word]
+            spread += [option, word]
             continue
-        if read == 0:
+        name, equals, _ = word.partition("=")
+        if option and not read:
             read = 1
-        elif word == "--at":
-            read = 0
+        elif name in options:
+            option, read = name, 1 if equals else 0
         else:
-            read = 1 if word.startswith("--at=") else None
+            option, read = "", 0
         spread.append(word)
     return spread
 
@@ -526,6 +573,12 @@ def _advise(path: Path, epsilon: str, horizon: str | None) -> Answer:
     end = None if horizon is None else rational(horizon, "--horizon")
     found = run_advice(lambda: _load(path), eps, end, _progress)
     return Answer(found.data, lambda: _show(*found.renderables()))
+
+
+def _sweep(path: Path, options: SweepOptions) -> Answer:
+    _check_folder(options.out)
+    found = run_sweep(lambda: _load(path), options, _progress)
+    return Answer(found.data, lambda: _show(*found.renderables()), FAILED if found.said else DONE, found.said)
 
 
 def _check_settings(path: Path, problem: Problem, **given: Fraction | None) -> None:

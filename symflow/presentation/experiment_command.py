@@ -196,11 +196,19 @@ def network_rows(found: NetworkResult) -> list[tuple[str, str, str, str, str, st
     for t in found.flow.tolerances:
         apart = short(t.difference.max(), 2), short(t.difference[-1], 2)
         if t is tightest:
-            apart = f"(±{short(found.flow.error[-1], 2)})", ""
+            apart = f"(±{_known(found)})", ""
         loss = short(found.flow.loss[-1], 6) if t is tightest else ""
         name = f"flow, {found.flow.solver}, rtol {t.rtol:.0e}"
         rows.append((name, f"{t.evaluations:,}", *apart, loss, f"{t.seconds:.0f}"))
     return rows
+
+
+def _known(found: NetworkResult) -> str:
+    """The estimated error of the reference."""
+    from symflow.presentation.report import short
+
+    error = float(found.flow.error[-1])
+    return "unknown" if np.isnan(error) else short(error, 2)
 
 
 HEADS = ("run", "gradients", "max distance", "at the end", "loss", "seconds")
@@ -222,8 +230,8 @@ def network_tables(found: NetworkResult) -> list[Any]:
     last = max(found.runs)
     said = (
         f"At t = {short(found.times[-1])} descent at η0 has moved {short(base.from_start[-1])} and is "
-        f"{short(base.from_flow[-1], 2)} from the flow, which is known to {short(found.flow.error[-1], 2)} (estimated, "
-        "from the two tightest tolerances)."
+        f"{short(base.from_flow[-1], 2)} from the flow, whose error is {_known(found)} (estimated, from the two tightest "
+        "tolerances)."
     )
     if last > 1:
         said += (

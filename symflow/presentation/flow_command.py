@@ -122,9 +122,9 @@ class FlowAnswer:
         assert trajectory is not None
         if trajectory.stopped is None:
             return dict(self.times)
-        end = _end(trajectory)
+        end = trajectory.end
         with_end = {key: t for key, t in self.times.items() if t < end}
-        return with_end | {mpmath.nstr(trajectory.horizon, trajectory.dps).removesuffix(".0"): end}
+        return with_end | {mpmath.nstr(trajectory.horizon, trajectory.digits).removesuffix(".0"): end}
 
 
 def run_flow(load: Callable[[], Problem], options: FlowOptions, progress: Progress) -> FlowAnswer:
@@ -188,7 +188,7 @@ def stop_report(trajectory: Trajectory) -> dict[str, Any]:
         error = stopped.error_estimate
         found["stopped"] = {
             "condition": stopped.condition,
-            "time": decimal(stopped.time, trajectory.dps),
+            "time": decimal(stopped.time, trajectory.digits),
             "time_error_estimate": None if error is None else decimal(error),
         }
     return found
@@ -208,17 +208,11 @@ def stopped_report(error: BaseException, said: str, times: Mapping[str, Fraction
 
         found["time"] = None if error.time is None else decimal(error.time)
         trajectory: Trajectory | None = error.trajectory
-        if trajectory is None or not trajectory.segments:
+        if trajectory is None:
             return data | {"computed_until": "0", "theta": {}, "events": []}
-        until = _end(trajectory)
-        known = {key: t for key, t in times.items() if t <= until}
+        known = {key: t for key, t in times.items() if t <= trajectory.end}
         data |= {"computed_until": decimal(trajectory.horizon)} | flow_report(trajectory, known)
     return data
-
-
-def _end(trajectory: Trajectory) -> Fraction:
-    """The end of a trajectory, exactly."""
-    return Fraction(int(trajectory.segments[-1].end), 1 << trajectory.clock)
 
 
 def _stop_line(trajectory: Trajectory) -> str:
@@ -229,7 +223,7 @@ def _stop_line(trajectory: Trajectory) -> str:
     if trajectory.stopped is None:
         return f"no condition was met: {'; '.join(trajectory.conditions)}" if trajectory.conditions else ""
     stopped = trajectory.stopped
-    time_shown = mpmath.nstr(stopped.time, trajectory.dps)
+    time_shown = mpmath.nstr(stopped.time, trajectory.digits)
     return f"the {stopped.condition} at t = {time_shown} (error estimate {short(stopped.error_estimate, 2)})"
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a deviation: how far descent strays, what the bounds say, loss and sharpness beside it."""
+"""Pictures: of a trajectory; of a deviation, what the bounds say, loss and sharpness beside it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from symflow.analysis.deviation import Deviation
+    from symflow.trajectory.trajectory import Event, Trajectory
 
 # Okabe and Ito's colours, told apart by colour-blind people; the dashes tell the lines apart in black and white.
 BLACK, GREY = "#000000", "#8a8a8a"
@@ -65,6 +66,9 @@ STYLE: Any = {
     "svg.fonttype": "path",
     "svg.hashsalt": "symflow",
 }
+COLOURS = (BLACK, ORANGE, GREEN, BLUE, VERMILION, PURPLE)
+TIMES, MOST_CURVES = 400, 12
+"""Times at which a trajectory is drawn, and the most curves of it."""
 DECADES_ABOVE = 7
 """A bound more than so many decades above the largest deviation leaves the picture."""
 DECADES_BELOW = 3
@@ -90,6 +94,22 @@ def plot_deviation(dev: Deviation, ax: Axes | None = None) -> Axes:
             _draw_deviation(drawn, dev)
         return drawn
     _draw_deviation(ax, dev)
+    return ax
+
+
+def plot_trajectory(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
+    """The parameters against time, or the norm of each parameter array where there are many; events as thin lines.
+
+    Args:
+        trajectory: What to draw.
+        ax: Where; a new figure if left out (reach it as ``ax.figure``).
+    """
+    if ax is None:
+        with _style():
+            drawn: Axes = Figure(figsize=(5.6, 3.9), layout="constrained").add_subplot()
+            _draw_trajectory(drawn, trajectory)
+        return drawn
+    _draw_trajectory(ax, trajectory)
     return ax
 
 
@@ -186,11 +206,11 @@ def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None
         elif strip is not None:
             handles += strip.plot(times, rounding, label="float64 rounding", **dotted)
             _break_axis(ax, strip, rounding)
-            _mark_events(strip, dev)
+            _mark_events(strip, dev.flow.events)
         else:
             worst = _scientific(float(np.nanmax(rounding)))
             handles += ax.plot([], [], label=rf"float64 rounding: $\leq {worst}$, below", **dotted)
-    handles += _mark_events(ax, dev)
+    handles += _mark_events(ax, dev.flow.events)
     ax.set_ylim(bottom=low / 2)
     ax.set_xlim(0, times[-1])
     (ax if strip is None else strip).set_xlabel(r"time $t=k\eta$")
@@ -226,10 +246,42 @@ def _break_axis(ax: Axes, strip: Axes, rounding: np.ndarray) -> None:
     strip.plot([0], [1], transform=strip.transAxes, mew=0.7, clip_on=False, label="_break", **mark)
 
 
-def _mark_events(ax: Axes, dev: Deviation) -> list[Any]:
+def _draw_trajectory(ax: Axes, trajectory: Trajectory) -> None:
+    times = trajectory.grid(TIMES) if trajectory.end else (trajectory.end,)
+    names, values = _curves(trajectory, trajectory.numpy(times))
+    dashes = ("solid", (0, (4, 2)), (0, (1, 1.4)))
+    lines = []
+    for i, (name, y) in enumerate(zip(names, values.T, strict=True)):
+        look: dict[str, Any] = {
+            "color": COLOURS[i % len(COLOURS)],
+            "linestyle": dashes[i // len(COLOURS) % len(dashes)],
+        }
+        lines += ax.plot([float(t) for t in times], y, linewidth=1.4, label=name, **look)
+    lines += _mark_events(ax, trajectory.events)
+    if trajectory.end:
+        ax.set_xlim(0, float(trajectory.horizon))
+    ax.set_xlabel(r"time $t$")
+    ax.legend(handles=lines, ncols=4, loc="lower left", bbox_to_anchor=(-0.02, 1.0), handlelength=2.0)
+
+
+def _curves(trajectory: Trajectory, states: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """What is drawn: every parameter, every array's norm, or the norm of theta; one column each."""
+    from symflow.presentation.table import parameter_names
+
+    objective = trajectory.objective
+    states = states[:, : objective.parameter_count]  # without velocities and the like
+    if objective.parameter_count <= MOST_CURVES:
+        return [n.replace("$", r"\$") for n in parameter_names(objective)], states
+    if len(objective.parameters) <= MOST_CURVES:
+        norms = [np.linalg.norm(states[:, where], axis=1) for where, _ in objective.slices()]
+        return [rf"$\|${w.name}$\|$" for w in objective.parameters], np.stack(norms, axis=1)
+    return [r"$\|\theta\|$"], np.linalg.norm(states, axis=1)[:, None]
+
+
+def _mark_events(ax: Axes, events: Sequence[Event]) -> list[Any]:
     """Thin vertical lines at the kink events; the first of them for the legend."""
     handles = []
-    for i, e in enumerate(dev.flow.events):
+    for i, e in enumerate(events):
         label = "kink met by the flow" if i == 0 else "_kink"
         handles.append(ax.axvline(float(e.time), color=GREY, linewidth=0.6, zorder=0.5, label=label))
     return handles[:1]
@@ -238,7 +290,7 @@ def _mark_events(ax: Axes, dev: Deviation) -> list[Any]:
 def _draw_loss(ax: Axes, dev: Deviation) -> None:
     times = np.array([float(t) for t in dev.times])
     flow, descent = dev.flow_series.loss, dev.descent_series.loss
-    _mark_events(ax, dev)
+    _mark_events(ax, dev.flow.events)
     lines = ax.plot(times, flow, color=BLACK, linewidth=1.8, label="flow")
     lines += ax.plot(times, descent, color=ORANGE, linestyle=(0, (4, 2)), linewidth=1.2, label="descent")
     if min(flow.min(), descent.min()) > 0 and flow.max() > 50 * flow.min():
@@ -252,7 +304,7 @@ def _draw_sharpness(ax: Axes, dev: Deviation) -> None:
     times = np.array([float(t) for t in dev.times])
     ax.set_xlabel(r"time $t=k\eta$")
     ax.set_ylabel("Hessian eigenvalues")
-    _mark_events(ax, dev)
+    _mark_events(ax, dev.flow.events)
     flow, descent = dev.flow_series, dev.descent_series
     if flow.max_eigenvalue is None or flow.min_eigenvalue is None or descent.max_eigenvalue is None:
         ax.text(0.5, 0.5, "not computed", transform=ax.transAxes, ha="center", va="center", color=GREY)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
-from importlib.metadata import PackageNotFoundError, version
-from math import ceil, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from symflow.compile.numbers import decimal
 from symflow.files import write_temporary
 from symflow.problem.architecture import describe as architecture
 from symflow.problem.architecture import loss_table, network_table
 from symflow.problem.numbers import text
 from symflow.symbolic.losses import SQUARE
+from symflow.versions import versions
 
 if TYPE_CHECKING:
     from symflow.analysis.bounds import BoundSeries
@@ -27,28 +26,6 @@ if TYPE_CHECKING:
     from symflow.problem import Problem
     from symflow.symbolic.derived import Derived
     from symflow.trajectory.trajectory import Event, Trajectory
-
-LIBRARIES = ("sympy", "mpmath", "numpy", "jax", "jaxlib", "gmpy2")
-
-
-def decimal(value: Any, digits: int = 17) -> str:
-    """A number as a decimal string that loses nothing.
-
-    A float64 is written with the fewest digits that give it back. An mpmath number is written with at least as many
-    digits as its mantissa needs to be read back exactly at its own precision, and three more.
-
-    Args:
-        value: An mpmath number, a float64 or an integer.
-        digits: Write at least so many significant digits (zeros at the end are left out).
-    """
-    if not hasattr(value, "_mpf_"):
-        return repr(int(value)) if isinstance(value, int) else repr(float(value))
-    import mpmath
-
-    if not mpmath.isfinite(value):
-        return str(float(value))
-    mantissa = int(value._mpf_[1]).bit_length()
-    return str(mpmath.nstr(value, max(digits, ceil(mantissa * log10(2))) + 3))
 
 
 def exact_decimal(value: Fraction, digits: int) -> str:
@@ -68,11 +45,6 @@ def exact_decimal(value: Fraction, digits: int) -> str:
 
 def _decimals(values: Sequence[Any], digits: int = 17) -> list[str | None]:
     return [None if v is None else decimal(v, digits) for v in values]
-
-
-def _working_digits(trajectory: Trajectory) -> int:
-    """Decimal digits after the point that the trajectory is stored with."""
-    return ceil(trajectory.bits * log10(2))
 
 
 def short(value: Any, digits: int = 4) -> str:
@@ -104,17 +76,6 @@ def describe(problem: Problem) -> str:
     loss = problem.objective.sample_loss
     ending = "" if loss is None or loss.kind == "square" else f", {loss.kind} loss"
     return f"{kind} {architecture(net).removeprefix('fully-connected ')}{ending}"
-
-
-def versions() -> dict[str, str]:
-    """The versions of symflow, Python and the libraries that compute."""
-    import symflow
-
-    found = {"symflow": symflow.__version__, "python": platform.python_version()}
-    for name in LIBRARIES:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
 
 
 def network_report(problem: Problem) -> dict[str, Any]:
@@ -160,7 +121,7 @@ def flow_report(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
         at: The times, under the texts that become the keys of ``theta``.
         seconds: Wall time of the whole computation; the run's own if left out.
     """
-    digits = _working_digits(trajectory)
+    digits = trajectory.dense.stored_digits
     stats = trajectory.stats
     error = trajectory.error_estimate
     return {
@@ -170,9 +131,7 @@ def flow_report(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
         "error_status": "none" if error is None else "estimated",
         "horizon": decimal(trajectory.horizon, digits),
         "dps": trajectory.dps,
-        "steps": stats.steps,
-        "order": stats.order,
-        "bits": stats.bits,
+        **stats.facts(),
         "seconds": round(stats.seconds + stats.check_seconds if seconds is None else seconds, 6),
     }
 
@@ -204,7 +163,7 @@ def deviation_report(dev: Deviation) -> dict[str, Any]:
         "step_size": text(dev.step_size),
         "steps": dev.steps,
         "dps": dev.dps,
-        "events": events_report(dev.flow.events, _working_digits(dev.flow)),
+        "events": events_report(dev.flow.events, dev.flow.dense.stored_digits),
         "error_estimate": None if dev.flow.error_estimate is None else decimal(dev.flow.error_estimate),
     }
 
@@ -307,7 +266,7 @@ def full_report(dev: Deviation, seconds: float) -> dict[str, Any]:
         dev: The finished comparison.
         seconds: Wall time of the whole computation.
     """
-    digits = _working_digits(dev.flow)
+    digits = dev.flow.dense.stored_digits
     stats, error = dev.flow.stats, dev.flow.error_estimate
     stand_alone = dev.problem.network is None
     compared = deviation_report(dev)
@@ -341,9 +300,7 @@ def full_report(dev: Deviation, seconds: float) -> dict[str, Any]:
         "flow": {
             "error_estimate": None if error is None else decimal(error),
             "error_status": "none" if error is None else "estimated",
-            "steps": stats.steps,
-            "order": stats.order,
-            "bits": stats.bits,
+            **stats.facts(),
             "events": compared["events"],
             "theta_end": _decimals(list(dev.flow(dev.times[-1])), digits),
             "distance_travelled": decimal(travelled(dev)),

@@ -71,7 +71,8 @@ def flow_tables(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
         table = _table(f"theta({key})", "parameter", "value", numbers=False)
         for name, value in zip(names, trajectory(time), strict=True):
             sign = "" if value < 0 else " "
-            table.add_row(name, Text(sign + mpmath.nstr(value, trajectory.dps, strip_zeros=False)))
+            number = value if hasattr(value, "_mpf_") else mpmath.mpf(value)  # of a float64, exactly
+            table.add_row(name, Text(sign + mpmath.nstr(number, trajectory.digits, strip_zeros=False)))
         shown.append(table)
     if trajectory.events:
         shown.append(events_table(trajectory.events))
@@ -79,12 +80,7 @@ def flow_tables(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
         shown.append(Text("no events"))
     if seconds is not None:
         stats = trajectory.stats
-        shown.append(
-            Text(
-                f"error estimate {short(trajectory.error_estimate, 2)}, {stats.steps} Taylor steps of order "
-                f"{stats.order}, {seconds:.2f} s"
-            )
-        )
+        shown.append(Text(f"error estimate {short(trajectory.error_estimate, 2)}, {stats.method}, {seconds:.2f} s"))
     return shown
 
 

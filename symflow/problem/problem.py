@@ -15,7 +15,7 @@ from symflow.problem.architecture import architecture, describe, loss_of, loss_t
 from symflow.problem.data import Ends, samples
 from symflow.problem.initialize import initial_theta
 from symflow.problem.numbers import rational_array, text
-from symflow.problem.schema import RunSection, parse, parse_run
+from symflow.problem.schema import InitSection, RunSection, parse, parse_run
 from symflow.symbolic.convolutional import Convolutional
 from symflow.symbolic.losses import SQUARE, Loss, check_targets
 from symflow.symbolic.network import FullyConnected, Network
@@ -43,6 +43,7 @@ class Problem:
         network: The architecture; None for a stand-alone objective.
         x: Inputs, (N, d_0) read-only object array of ``Fraction``; None for a stand-alone objective.
         y: Targets, (N, d_n), likewise.
+        drawn: The scheme, scale and seed that theta0 was drawn with; None where it was given.
 
     Raises:
         ProblemError: On construction, one line: where, the rule, the value received, the remedy.
@@ -57,6 +58,7 @@ class Problem:
     network: Network | None
     x: np.ndarray | None
     y: np.ndarray | None
+    drawn: InitSection | None
 
     def __init__(
         self,
@@ -116,6 +118,24 @@ class Problem:
     def _set(self, **fields: Any) -> None:
         for key, value in fields.items():
             object.__setattr__(self, key, value)
+
+    def replace(self, *, theta0: Any = None, **run: Any) -> Problem:
+        """The same objective (with all that was compiled for it), from another start or with other settings.
+
+        Args:
+            theta0: P numbers; as it is if left out.
+            run: `horizon`, `step_size`, `dps`; likewise.
+
+        Raises:
+            ProblemError: A number that is none, or not P of them.
+        """
+        kept = {"horizon": self.horizon, "step_size": self.step_size, "dps": self.dps}
+        start = self.theta0 if theta0 is None else theta0
+        changed = _stand_alone(self.objective, {"theta0": start} | kept | run, self.name)
+        fields = {"network": self.network, "x": self.x, "y": self.y, "drawn": self.drawn if theta0 is None else None}
+        problem = object.__new__(type(self))
+        problem._set(**(changed | fields))
+        return problem
 
     def __reduce__(self) -> Any:
         """Pickled as its tables: shared caches and read-only views of the program do not travel."""
@@ -185,6 +205,7 @@ def resolve(tables: Mapping[str, Any], source: str, folder: Path) -> dict[str, A
         "x": x,
         "y": y,
         "name": parsed.name,
+        "drawn": None if parsed.init.scheme is None else parsed.init,
         **_run_fields(parsed.run),
     }
 
@@ -200,7 +221,8 @@ def _stand_alone(objective: Any, given: dict[str, Any], name: str | None) -> dic
     count = objective.parameter_count
     if len(theta0) != count:
         raise ProblemError(f"Problem: theta0 must have the {count} parameters of the objective, got {len(theta0)}")
-    fields = {"objective": objective, "theta0": theta0, "network": None, "x": None, "y": None, "name": name}
+    absent = dict.fromkeys(("network", "x", "y", "drawn"))
+    fields = {"objective": objective, "theta0": theta0, "name": name} | absent
     return fields | _run_fields(parse_run(given, "Problem"))
 
 

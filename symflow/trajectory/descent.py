@@ -15,7 +15,8 @@ from gmpy2 import mpz
 from symflow.compile.fixed import FixedArrays
 from symflow.compile.interpret import interpret
 from symflow.compile.numbers import from_fraction, to_mpf
-from symflow.errors import ComputationError, ProblemError, brief, brief_float
+from symflow.compile.unrolled import unrolled
+from symflow.errors import ComputationError, DescentDiverged, ProblemError, brief, brief_float
 from symflow.problem import Problem
 from symflow.problem.numbers import rational
 from symflow.symbolic.field import gradient_flow_field
@@ -25,7 +26,7 @@ from symflow.trajectory.flow import MAX_DPS, integration_form
 GUARD = 12
 """Digits carried beyond those asked for; rounding of K steps costs about log10 K of them."""
 MAX_STEPS = 5_000_000
-"""Most steps of a multiprecision run (about a minute per million on a small network)."""
+"""Most steps of a multiprecision run (about half a minute per million on a small network)."""
 DIVERGED_BITS = 600
 """A parameter above 2^600 counts as divergence."""
 MAX_KEPT = 10_000_000
@@ -109,7 +110,7 @@ def descend(
 
     Raises:
         ProblemError: no step size, or a wrong number.
-        ComputationError: descent diverges.
+        DescentDiverged: a `ComputationError`.
     """
     eta = positive_step(problem, step_size)
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
@@ -182,15 +183,20 @@ def positive_step(problem: Problem, step_size: Any) -> Fraction:
     return value
 
 
-def _diverged(step: int, eta: Fraction) -> ComputationError:
-    return ComputationError(
-        f"gradient descent with step size {brief_float(eta)} diverges (noticed at step {step}); choose a smaller one"
+def diverged(step: int, eta: Fraction) -> DescentDiverged:
+    """The error for a run that leaves all bounds."""
+    return DescentDiverged(
+        f"gradient descent with step size {brief_float(eta)} diverges (noticed at step {step}); choose a smaller one",
+        step=step,
     )
 
 
 @lru_cache(maxsize=32)
-def _float64_stepper(objective: Objective) -> Callable[..., Any]:
-    """(theta0, eta, gaps) -> the iterates after each gap, compiled once per objective."""
+def float64_stepper(objective: Objective) -> Callable[..., Any]:
+    """(theta0, eta, gaps) -> the iterates after each gap, compiled once per objective.
+
+    A fourth argument, `nudge`, moves every iterate by these relative amounts: a run that rounds differently.
+    """
     import jax
     from jax import lax
 
@@ -199,14 +205,23 @@ def _float64_stepper(objective: Objective) -> Callable[..., Any]:
 
     g = to_jax(gradient(objective))
 
-    def run(start: Any, step: Any, gaps: Any) -> Any:
+    def run(start: Any, step: Any, gaps: Any, nudge: Any = None) -> Any:
+        def once(_: Any, theta: Any) -> Any:
+            theta = theta - step * g(theta)
+            return theta if nudge is None else theta * (1 + nudge)
+
         def advance(theta: Any, gap: Any) -> tuple[Any, Any]:
-            theta = lax.fori_loop(0, gap, lambda _, th: th - step * g(th), theta)
+            theta = lax.fori_loop(0, gap, once, theta)
             return theta, theta
 
         return lax.scan(advance, start, gaps)[1]
 
     return jax.jit(run)
+
+
+def padded_gaps(gaps: np.ndarray, count: int) -> np.ndarray:
+    """Gaps with gaps of 0 steps behind them, up to the power of two from `count` on."""
+    return np.pad(gaps, (0, (1 << (count - 1).bit_length()) - len(gaps)))
 
 
 def _descend_float64(objective: Objective, theta0: Sequence[Fraction], eta: Fraction, indices: list[int]) -> np.ndarray:
@@ -218,13 +233,13 @@ def _descend_float64(objective: Objective, theta0: Sequence[Fraction], eta: Frac
         raise ComputationError("theta0 is beyond float64; run descent with digits (dps=...)") from None
     gaps = np.diff(np.array(indices, dtype=np.int64))
     # Gaps of 0 steps up to a power of two: runs of similar length share one compilation.
-    padded = np.pad(gaps, (0, (1 << (len(gaps) - 1).bit_length()) - len(gaps)))
+    padded = padded_gaps(gaps, len(gaps))
     with jax.enable_x64(True):
-        kept = _float64_stepper(objective)(start, np.float64(float(eta)), padded)
+        kept = float64_stepper(objective)(start, np.float64(float(eta)), padded)
     iterates = np.vstack([start[None, :], np.asarray(kept)[: len(gaps)]])
     bad = ~np.isfinite(iterates).all(axis=1)
     if bad.any():
-        raise _diverged(indices[int(np.argmax(bad))], eta)
+        raise diverged(indices[int(np.argmax(bad))], eta)
     return iterates
 
 
@@ -237,25 +252,41 @@ def _descend_fixed(
     progress: Callable[[float], None] | None,
 ) -> list[list[Any]]:
     """The kept iterates in fixed point."""
-    field = gradient_flow_field(objective)
-    arithmetic = FixedArrays(bits)
-    values = {x: arithmetic.lift(a) for x, a in objective.data.items()}
-    theta = np.empty(len(theta0), dtype=object)
-    theta[:] = [from_fraction(q, bits) for q in theta0]
-    numerator, denominator = mpz(eta.numerator), mpz(eta.denominator)
+    theta = [from_fraction(q, bits) for q in theta0]
+    step = _fixed_step(objective, eta, bits)
     limit = mpz(1) << (bits + DIVERGED_BITS)
-    kept = [list(theta)]
+    kept = [theta]
     wanted = set(indices)
     last = indices[-1]
     for k in range(1, last + 1):
-        velocity = interpret(field.program, values | objective.cut(theta), arithmetic)
-        flat = np.concatenate([v.reshape(-1) for v in velocity.values()])
-        theta = theta + (flat * numerator) // denominator
+        theta = step(theta)
         if k in wanted or k % 256 == 0:
             if max(map(abs, theta)) > limit:
-                raise _diverged(k, eta)
+                raise diverged(k, eta)
             if k in wanted:
-                kept.append(list(theta))
+                kept.append(theta)
             if progress is not None:
                 progress(k / last)
     return kept
+
+
+def _fixed_step(objective: Objective, eta: Fraction, bits: int) -> Callable[[list[Any]], list[Any]]:
+    """theta -> theta - eta grad f(theta) in fixed point."""
+    field = gradient_flow_field(objective)
+    arithmetic = FixedArrays(bits)
+    data = {x: arithmetic.lift(a) for x, a in objective.data.items()}
+    numerator, denominator = mpz(eta.numerator), mpz(eta.denominator)
+    evaluate = unrolled(field.program, data, field.state, bits)
+
+    def velocity(theta: list[Any]) -> Sequence[Any]:
+        if evaluate is not None:
+            return evaluate(*theta)
+        flat = np.empty(len(theta), dtype=object)
+        flat[:] = theta
+        found = interpret(field.program, data | objective.cut(flat), arithmetic)
+        return np.concatenate([v.reshape(-1) for v in found.values()]).tolist()
+
+    def step(theta: list[Any]) -> list[Any]:
+        return [t + v * numerator // denominator for t, v in zip(theta, velocity(theta), strict=True)]
+
+    return step

@@ -22,8 +22,9 @@ from symflow.symbolic.field import VectorField, gradient_flow_field
 from symflow.symbolic.moments import moment_form
 from symflow.symbolic.objective import Objective
 from symflow.trajectory.integrate import Limits, Precision, Run, integrate
-from symflow.trajectory.stops import LOSS, Monitor, Stop, Stopped, monitors
-from symflow.trajectory.trajectory import FlowStats, Trajectory
+from symflow.trajectory.segments import FlowStats, TaylorSteps, taylor_steps
+from symflow.trajectory.stops import LOSS, Monitor, Stop, Stopped, listed_stops, monitors
+from symflow.trajectory.trajectory import Trajectory
 
 GUARD = 6
 """Digits by which local truncation errors lie below the requested accuracy, at first."""
@@ -89,14 +90,13 @@ def solve_flow(
     if horizon is None:
         raise ProblemError("run.horizon: a flow needs a final time, got none; give horizon=... or run.horizon")
     field = gradient_flow_field(integration_form(problem.objective))
-    listed = (stop,) if isinstance(stop, Stop) else tuple(stop)
     try:
         trajectory = solve_field(
             field,
             problem.theta0,
             horizon=horizon,
             dps=problem.dps if dps is None else dps,
-            stop=[_own_loss(s, problem.objective) for s in listed],
+            stop=own_stops(stop, problem.objective),
             estimate_error=estimate_error,
             progress=progress,
             max_steps=max_steps,
@@ -109,10 +109,13 @@ def solve_flow(
     return replace(trajectory, objective=problem.objective)
 
 
-def _own_loss(stop: Stop, objective: Objective) -> Stop:
-    """The loss of the problem's own objective is that of its cheaper form."""
-    own = isinstance(stop, Stop) and isinstance(stop.quantity, Derived) and stop.quantity.objective is objective
-    return replace(stop, quantity=LOSS) if own and stop.quantity.kind == "loss" else stop  # type: ignore[union-attr]
+def own_stops(stop: Stop | Sequence[Stop], objective: Objective) -> list[Stop]:
+    """The conditions; the loss of the problem's own objective is that of its cheaper form."""
+
+    def own_loss(q: Any) -> bool:
+        return isinstance(q, Derived) and q.objective is objective and q.kind == "loss"
+
+    return [replace(s, quantity=LOSS) if own_loss(s.quantity) else s for s in listed_stops(stop)]
 
 
 def solve_field(
@@ -135,7 +138,9 @@ def solve_field(
         raise ProblemError(f"horizon must be at most 1e300, got {brief_float(end)}; give an earlier final time")
     if isinstance(dps, bool) or not isinstance(dps, int | np.integer) or not 1 <= dps <= MAX_DPS:
         raise ProblemError(f"dps must be a whole number from 1 to {MAX_DPS}, got {dps!r}")
-    solver = _Solver(field, state, end, int(dps), monitors(stop, field), _limits(max_steps, time_limit), progress)
+    solver = _Solver(
+        field, state, end, int(dps), monitors(stop, field), checked_limits(max_steps, time_limit), progress
+    )
     try:
         return solver.solve(estimate_error)
     except FlowInterrupted:
@@ -145,7 +150,12 @@ def solve_field(
         raise FlowInterrupted(time=None if done is None else done.horizon, trajectory=done) from None
 
 
-def _limits(max_steps: int, time_limit: Any) -> Limits:
+def checked_limits(max_steps: Any, time_limit: Any) -> Limits:
+    """The limits given, the time counted from now.
+
+    Raises:
+        ProblemError: not positive, or no numbers.
+    """
     if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
         raise ProblemError(f"max_steps must be a positive whole number, got {brief(max_steps)}")
     if time_limit is None:
@@ -205,7 +215,8 @@ class _Solver:
     def trajectory(self, run: Run, p: Precision, clock: float) -> Trajectory:
         """A run as a trajectory, without an error estimate."""
         stats = FlowStats(len(run.segments), p.order, p.bits, p.tolerance_digits, time.perf_counter() - clock)
-        result = Trajectory(self.field.objective, run.segments, p.bits, run.clock, self.dps, run.events, None, stats)
+        dense = TaylorSteps(run.segments, p.bits, run.clock)
+        result = Trajectory(self.field.objective, dense, self.dps, run.events, None, stats)
         result = replace(result, conditions=tuple(str(c.stop) for c in self.conditions))
         if run.stopped is None:
             return result
@@ -252,11 +263,14 @@ def _with_estimates(first: Trajectory, second: Trajectory) -> Trajectory:
     """The first run with the error estimates that the second one gives."""
     stopped = first.stopped
     if stopped is not None and second.stopped is not None:
-        with mpmath.workprec(max(first.bits, first.clock) + 20):
-            step = mpmath.ldexp(1, first.segments[-1].tau - first.bits) + mpmath.ldexp(1, -first.clock)
+        steps = taylor_steps(first)
+        with mpmath.workprec(max(steps.bits, steps.clock) + 20):
+            step = mpmath.ldexp(1, steps.segments[-1].tau - steps.bits) + mpmath.ldexp(1, -steps.clock)
             stopped = replace(stopped, error_estimate=2 * abs(stopped.time - second.stopped.time) + step)
+    assert isinstance(first.stats, FlowStats)
     stats = replace(first.stats, check_seconds=second.stats.seconds)
-    return replace(first, error_estimate=_difference(first, second), stopped=stopped, stats=stats)
+    error = _difference(taylor_steps(first), taylor_steps(second), first.stopped is not None)
+    return replace(first, error_estimate=error, stopped=stopped, stats=stats)
 
 
 def _missing(found: Trajectory) -> int:
@@ -264,8 +278,8 @@ def _missing(found: Trajectory) -> int:
     errors = [found.error_estimate]
     if found.stopped is not None:
         errors.append(found.stopped.error_estimate / max(mpmath.mpf(1), found.stopped.time))
-    goal = mpmath.mpf(10) ** -found.dps
-    return 0 if max(errors) <= goal else max(1, ceil(float(mpmath.log10(max(errors))) + found.dps))
+    goal = mpmath.mpf(10) ** -found.digits
+    return 0 if max(errors) <= goal else max(1, ceil(float(mpmath.log10(max(errors))) + found.digits))
 
 
 def _disagreement(first: Trajectory, second: Trajectory) -> FlowStopped | None:
@@ -302,7 +316,7 @@ def _disagreement(first: Trajectory, second: Trajectory) -> FlowStopped | None:
     )
 
 
-def _difference(first: Trajectory, second: Trajectory) -> Any:
+def _difference(first: TaylorSteps, second: TaylorSteps, stopped: bool) -> Any:
     """Twice the largest difference at the ends and middles of all steps, plus one unit in the last place."""
     shift, finer = second.bits - first.bits, max(0, second.clock - first.clock)
     coarser = max(0, first.clock - second.clock)
@@ -310,10 +324,10 @@ def _difference(first: Trajectory, second: Trajectory) -> Any:
     largest = 0
     for segment in first.segments:
         for at in ((segment.start + segment.end) >> 1, segment.end):
-            a = first.state_fixed(at)
-            b = second.state_fixed(min((at << finer) >> coarser, end))
+            a = first.fixed(at)
+            b = second.fixed(min((at << finer) >> coarser, end))
             largest = max(largest, max(abs((x << shift) - y) for x, y in zip(a, b, strict=True)))
-    if first.stopped is not None:  # each at its own crossing
-        a, b = first.state_fixed(first.segments[-1].end), second.state_fixed(end)
+    if stopped:  # each at its own crossing
+        a, b = first.fixed(first.segments[-1].end), second.fixed(end)
         largest = max(largest, max(abs((x << shift) - y) for x, y in zip(a, b, strict=True)))
     return to_mpf(2 * largest + (1 << shift), second.bits)

@@ -32,9 +32,10 @@ from symflow.trajectory.kinks import (
     value_of,
 )
 from symflow.trajectory.roots import Root, Unresolved, excludes_zero, first_zero
+from symflow.trajectory.segments import Segment
 from symflow.trajectory.stops import Monitor, first_crossing, holds_exactly, watched
 from symflow.trajectory.taylor import log2_abs, log2_step, taylor_order
-from symflow.trajectory.trajectory import Event, Segment
+from symflow.trajectory.trajectory import Event
 
 LOG2_10 = log2(10)
 HELD = 16

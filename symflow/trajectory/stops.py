@@ -6,7 +6,7 @@ is known as a polynomial to the working precision; its zeros are isolated like t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -151,11 +151,20 @@ def monitors(stops: Stop | Sequence[Stop], field: VectorField) -> tuple[Monitor,
     Raises:
         ProblemError: something else than a `Stop`, or a quantity that is not one of this objective.
     """
-    listed = (stops,) if isinstance(stops, Stop) else tuple(stops)
+    return tuple(_monitor(stop, field) for stop in listed_stops(stops))
+
+
+def listed_stops(stops: Any) -> tuple[Stop, ...]:
+    """One condition or several.
+
+    Raises:
+        ProblemError: something else than a `Stop`.
+    """
+    listed: tuple[Any, ...] = tuple(stops) if isinstance(stops, Iterable) and not isinstance(stops, str) else (stops,)
     for stop in listed:
         if not isinstance(stop, Stop):
             raise ProblemError(f"stop must be a Stop or a list of them, got {brief(stop)}; see sf.stop_when")
-    return tuple(_monitor(stop, field) for stop in listed)
+    return listed
 
 
 def _monitor(stop: Stop, field: VectorField) -> Monitor:

@@ -1,14 +1,16 @@
-"""Trajectories in files: JSON with every digit, integers in hexadecimal."""
+"""Trajectories in files: JSON with every digit, integers in hexadecimal, float64 arrays as their bytes in base64."""
 
 from __future__ import annotations
 
 import json
 import os
+from base64 import b64decode, b64encode
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from gmpy2 import mpz
 
 from symflow.errors import ProblemError
@@ -19,8 +21,12 @@ from symflow.problem.schema import LossSection, NetworkSection
 from symflow.symbolic.losses import SQUARE
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.training import network_objective
+from symflow.trajectory.float64.methods import SOLVERS
+from symflow.trajectory.float64.record import Float64Stats, RungeKuttaSteps
+from symflow.trajectory.flow import integration_form
+from symflow.trajectory.segments import FlowStats, Segment, TaylorSteps, taylor_steps
 from symflow.trajectory.stops import Stopped
-from symflow.trajectory.trajectory import Event, FlowStats, Segment, Trajectory
+from symflow.trajectory.trajectory import Event, Trajectory
 
 FORMAT = "symflow trajectory 1"
 
@@ -94,11 +100,10 @@ def _to_json(trajectory: Trajectory) -> dict[str, Any]:
         for x, a in trajectory.objective.data.items():
             data[x.name] = [[text(q) for q in row] for row in a.reshape(-1, a.shape[-1]).T]
     data |= {
-        "bits": trajectory.bits,
-        "clock": trajectory.clock,
+        **_dense(trajectory),
         "dps": trajectory.dps,
         "error_estimate": _number(trajectory.error_estimate),
-        "stats": asdict(trajectory.stats),
+        "stats": asdict(trajectory.stats),  # type: ignore[call-overload]
         "conditions": list(trajectory.conditions),
         "stopped": _stopped(trajectory.stopped),
         "incomplete": trajectory.incomplete,
@@ -111,12 +116,46 @@ def _to_json(trajectory: Trajectory) -> dict[str, Any]:
             }
             for e in trajectory.events
         ],
-        "segments": [
-            [_hex(s.start), _hex(s.end), s.tau, [[_hex(c) for c in series] for series in s.coefficients]]
-            for s in trajectory.segments
-        ],
     }
     return data
+
+
+def _dense(trajectory: Trajectory) -> dict[str, Any]:
+    if isinstance(trajectory.dense, RungeKuttaSteps):
+        steps = trajectory.dense
+        return {"solver": steps.solver, "knots": _bytes(steps.knots), "states": _bytes(steps.states)}
+    taylor = taylor_steps(trajectory)
+    segments = [
+        [_hex(s.start), _hex(s.end), s.tau, [[_hex(c) for c in series] for series in s.coefficients]]
+        for s in taylor.segments
+    ]
+    return {"bits": taylor.bits, "clock": taylor.clock, "segments": segments}
+
+
+def _read_dense(data: dict[str, Any], objective: Objective) -> RungeKuttaSteps | TaylorSteps:
+    if "solver" in data:
+        knots, states = _array(data["knots"]), _array(data["states"])
+        fits = knots.ndim == 1 and len(knots) and states.shape == (len(knots), objective.parameter_count)
+        if not fits or data["solver"] not in SOLVERS:
+            raise ValueError("not the steps of a known method on this objective")
+        return RungeKuttaSteps(integration_form(objective), data["solver"], knots, states)
+    segments = tuple(
+        Segment(
+            _integer(start), _integer(end), int(tau), tuple([_integer(c) for c in series] for series in coefficients)
+        )
+        for start, end, tau, coefficients in data["segments"]
+    )
+    return TaylorSteps(segments, int(data["bits"]), int(data["clock"]))
+
+
+def _bytes(array: np.ndarray) -> dict[str, Any]:
+    """A float64 array, its bytes in little-endian order."""
+    return {"shape": list(array.shape), "float64": b64encode(array.astype("<f8").tobytes()).decode()}
+
+
+def _array(stored: dict[str, Any]) -> np.ndarray:
+    """The array, read-only."""
+    return np.frombuffer(b64decode(stored["float64"], validate=True), dtype="<f8").reshape(stored["shape"])
 
 
 def _stopped(stopped: Stopped | None) -> dict[str, Any] | None:
@@ -149,21 +188,15 @@ def _from_json(data: dict[str, Any], objective: Objective) -> Trajectory:
         )
         for e in data["events"]
     )  # fmt: skip
-    segments = tuple(
-        Segment(
-            _integer(start), _integer(end), int(tau), tuple([_integer(c) for c in series] for series in coefficients)
-        )
-        for start, end, tau, coefficients in data["segments"]
-    )
+    dense = _read_dense(data, objective)
+    taylor = isinstance(dense, TaylorSteps)
     return Trajectory(
         objective=objective,
-        segments=segments,
-        bits=int(data["bits"]),
-        clock=int(data["clock"]),
-        dps=int(data["dps"]),
+        dense=dense,
+        dps=int(data["dps"]) if taylor else None,
         events=events,
         error_estimate=_read_number(data["error_estimate"]),
-        stats=FlowStats(**data["stats"]),
+        stats=FlowStats(**data["stats"]) if taylor else Float64Stats(**data["stats"]),
         conditions=tuple(data.get("conditions", ())),
         stopped=_read_stopped(data.get("stopped")),
         incomplete=data.get("incomplete", ""),

@@ -1,24 +1,26 @@
-"""The one trajectory type: callable at any time, dense output, error estimate, events, statistics."""
+"""The one trajectory type: callable at any time, dense output, error estimate, events, statistics, plot."""
 
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from symflow.compile.fixed import FixedSeries
-from symflow.compile.numbers import from_fraction, to_mpf
 from symflow.errors import ProblemError, brief
 from symflow.problem.numbers import rational
 from symflow.symbolic.objective import Objective
 from symflow.trajectory.stops import Stopped
 from symflow.trajectory.times import linear_times, log_times
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FLOAT64_DIGITS = 15
+"""Decimal digits of a float64 that are always right."""
 
 
 @dataclass(frozen=True)
@@ -45,67 +47,89 @@ class Event:
     gate_after: Any
 
 
-@dataclass(frozen=True)
-class Segment:
-    """One Taylor step: state(t) = sum_k c_k s^k with s = (t - start) / 2^tau, all in fixed point.
+class Dense(Protocol):
+    """The dense output of a trajectory: Taylor steps in fixed point (`TaylorSteps`), or Runge-Kutta steps in float64
+    (`RungeKuttaSteps`)."""
 
-    Start and end have the trajectory's `clock` bits after the point, the coefficients its `bits`.
-    """
+    @property
+    def end(self) -> Fraction:
+        """The time up to which it reaches, exactly."""
 
-    start: Any
-    end: Any
-    tau: int
-    coefficients: tuple[list[Any], ...]
+    @property
+    def horizon(self) -> Any:
+        """The same as an mpmath number."""
+
+    @property
+    def stored_digits(self) -> int:
+        """Decimal digits that states are stored with."""
+
+    def __call__(self, time: Fraction) -> np.ndarray:
+        """The state at a time, shape (P,).
+
+        Raises:
+            ValueError: the time lies outside [0, end].
+        """
+
+    def at_end(self) -> np.ndarray:
+        """The state at the end, shape (P,)."""
+
+    def rounded(self, times: Sequence[Fraction]) -> np.ndarray:
+        """The states at S times in float64, shape (S, P); likewise."""
 
 
-@dataclass(frozen=True)
-class FlowStats:
-    """How a trajectory was computed.
+class Stats(Protocol):
+    """How a trajectory was computed: `FlowStats` for the Taylor method, `Float64Stats` in float64."""
 
-    Attributes:
-        steps: Taylor steps.
-        order: order of the method.
-        bits: working precision in bits after the point.
-        local_tolerance_digits: each step's truncation error is below 10^-this.
-        seconds: wall time of this run (without the one for the error estimate).
-        check_seconds: wall time of the second run; 0 without one.
-    """
+    @property
+    def steps(self) -> int:
+        """The steps that were made."""
 
-    steps: int
-    order: int
-    bits: int
-    local_tolerance_digits: int
-    seconds: float
-    check_seconds: float = 0.0
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run."""
+
+    @property
+    def check_seconds(self) -> float:
+        """Wall time of the second run; 0 without one."""
+
+    @property
+    def method(self) -> str:
+        """The method and its steps in words."""
+
+    @property
+    def remark(self) -> str:
+        """What a reader must know of kinks, in a few words; empty where there is nothing."""
+
+    def facts(self) -> dict[str, Any]:
+        """The numbers a report shows besides times."""
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A solution with dense output.
+    """A solution with dense output, of `solve_flow` (any number of digits) or `solve_flow_float64`.
+
+    States are object arrays of mpf, or float64 arrays; times and errors are mpmath numbers in both.
 
     Attributes:
         objective: what flows.
-        segments: the Taylor steps.
-        bits: fixed-point precision of the stored coefficients.
-        clock: fixed-point precision of times; at least `bits`, and more where the flow is fast.
-        dps: the digits that were asked for.
-        events: gate changes in order of time.
+        dense: the state at any time: Taylor steps, or Runge-Kutta steps in float64.
+        dps: the digits that were asked for; None in float64.
+        events: gate changes in order of time; none in float64, where they are not located (`stats.note` says what that
+            means).
         error_estimate: estimated largest absolute error of any component at any time (an mpmath number), from a
-            second run at other order and precision; None if none was made.
-        stats: how it was computed.
+            second run at other order and precision (in float64, at other tolerances); None if none was made.
+        stats: how it was computed, a `FlowStats` or a `Float64Stats`.
         conditions: the stop conditions that were asked for, in words.
         stopped: which of them ended it and when; None where none was met.
         incomplete: why it ends before the horizon asked for, where no condition did that; empty where it does not.
     """
 
     objective: Objective
-    segments: tuple[Segment, ...]
-    bits: int
-    clock: int
-    dps: int
+    dense: Dense
+    dps: int | None
     events: tuple[Event, ...]
     error_estimate: Any
-    stats: FlowStats
+    stats: Stats
     conditions: tuple[str, ...] = ()
     stopped: Stopped | None = None
     incomplete: str = ""
@@ -113,49 +137,32 @@ class Trajectory:
     @property
     def horizon(self) -> Any:
         """The time up to which the trajectory is known, an mpmath number."""
-        return to_mpf(self.segments[-1].end, self.clock)
+        return self.dense.horizon
 
-    @cached_property
-    def _starts(self) -> list[Any]:
-        return [s.start for s in self.segments]
+    @property
+    def end(self) -> Fraction:
+        """The same as an exact rational."""
+        return self.dense.end
 
-    def state_fixed(self, time: Any) -> list[Any]:
-        """The state in fixed point (`bits` bits) at a time in fixed point (`clock` bits).
-
-        Raises:
-            ValueError: the time lies outside [0, horizon].
-        """
-        last = self.segments[-1].end
-        if not 0 <= time <= last:
-            shown = float(to_mpf(time, self.clock))
-            raise ValueError(
-                f"time must lie in [0, {float(self.horizon):.6g}], got {shown:.6g}; solve to a later horizon"
-            )
-        segment = self.segments[max(0, bisect_right(self._starts, time) - 1)]
-        s = (time - segment.start) >> (segment.tau + self.clock - self.bits)
-        arithmetic = FixedSeries(self.bits)
-        return [arithmetic.horner(c, s) for c in segment.coefficients]
+    @property
+    def digits(self) -> int:
+        """Digits worth showing: `dps`, or 15 in float64; `error_estimate` says how many are right."""
+        return FLOAT64_DIGITS if self.dps is None else self.dps
 
     def __call__(self, time: Any) -> np.ndarray:
-        """The state at a time (string, rational, mpmath number, or float meaning its binary value): mpf values.
+        """The state at a time (string, rational, mpmath number, or float meaning its binary value).
 
         Raises:
             ValueError: the time lies outside [0, horizon].
         """
-        fixed = from_fraction(rational(time, "time"), self.clock)
-        return self._numbers(self.state_fixed(fixed))
-
-    def _numbers(self, state: list[Any]) -> np.ndarray:
-        values = np.empty(len(state), dtype=object)
-        values[:] = [to_mpf(v, self.bits) for v in state]
-        return values
+        return self.dense(rational(time, "time"))
 
     def at_end(self) -> np.ndarray:
-        """The state at the horizon: mpf values."""
-        return self._numbers(self.state_fixed(self.segments[-1].end))
+        """The state at the horizon."""
+        return self.dense.at_end()
 
     def weights(self, time: Any) -> list[np.ndarray]:
-        """The parameter arrays at a time, object arrays of mpf."""
+        """The parameter arrays at a time."""
         return self.weights_of(self(time))
 
     def weights_of(self, state: np.ndarray) -> list[np.ndarray]:
@@ -169,7 +176,7 @@ class Trajectory:
         save_trajectory(self, path)
 
     def end_to_end(self, time: Any) -> np.ndarray:
-        """The product W_n ... W_1 at a time, computed with `dps` digits and some guard digits.
+        """The product W_n ... W_1 at a time, computed with `dps` digits and some guard digits, or in float64.
 
         Raises:
             ValueError: the objective is not a network's.
@@ -178,7 +185,7 @@ class Trajectory:
             raise ValueError("only a network has an end-to-end matrix; use the trajectory's values directly")
         import mpmath
 
-        with mpmath.workdps(self.dps + 15):
+        with mpmath.workdps(self.digits + 15):
             product, *rest = self.weights(time)
             for w in rest:
                 product = w.dot(product)
@@ -199,12 +206,21 @@ class Trajectory:
             raise ProblemError(f'spacing must be "linear" or "log", got {brief(spacing)}')
         if spacing == "log" and start is None:
             raise ProblemError("a logarithmic grid needs a positive start, got none; give start=...")
-        end = Fraction(int(self.segments[-1].end), 1 << self.clock)
-        return linear_times(start or 0, end, count) if spacing == "linear" else log_times(start, end, count)
+        return linear_times(start or 0, self.end, count) if spacing == "linear" else log_times(start, self.end, count)
 
     def numpy(self, times: Sequence[Any]) -> np.ndarray:
-        """The state at many times rounded to float64, one row a time."""
-        return np.array([[float(v) for v in self(t)] for t in times], dtype=np.float64)
+        """The state at many times in float64, one row a time.
+
+        Raises:
+            ValueError: a time lies outside [0, horizon].
+        """
+        return self.dense.rounded([rational(t, "time") for t in times])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Plots the parameters (the norm of each layer where they are many) against time, with the events marked."""
+        from symflow.presentation.plots import plot_trajectory
+
+        return plot_trajectory(self, ax)
 
     def __repr__(self) -> str:
         import mpmath
@@ -219,7 +235,12 @@ class Trajectory:
             ended = f", not met: {'; '.join(self.conditions)}" if self.conditions else ""
         if self.incomplete:
             ended += f", incomplete: {self.incomplete}"
-        return (
-            f"<Trajectory to t={float(self.horizon):.6g}, {self.dps} digits, {error}, "
-            f"{len(self.events)} events, {self.stats.steps} steps{ended}>"
-        )
+        numbers = "float64" if self.dps is None else f"{self.dps} digits"
+        events = self.stats.remark or f"{len(self.events)} events"
+        found = f"{numbers}, {error}, {events}, {self.stats.steps} steps{ended}"
+        return f"<Trajectory to t={float(self.horizon):.6g}, {found}>"
+
+
+def outside(time: float, horizon: Any) -> ValueError:
+    """The error for a time outside [0, horizon]."""
+    return ValueError(f"time must lie in [0, {float(horizon):.6g}], got {time:.6g}; solve to a later horizon")

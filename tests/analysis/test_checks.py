@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import symflow as sf
+from symflow.trajectory.segments import taylor_steps
 
 REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
 
@@ -60,8 +61,10 @@ def test_every_check_notices_a_wrong_trajectory() -> None:
     """The last step is bent by 1e-20: no check may still report 30 digits."""
     for problem in (scalar(["1", "-1/2"], ["1/3", "2"], ["1", "0"]), sf.Problem(**SINGLE)):
         trajectory = sf.solve_flow(problem, dps=40)
-        *first, last = trajectory.segments
+        steps = taylor_steps(trajectory)
+        *first, last = steps.segments
         bent: list[list[Any]] = [list(c) for c in last.coefficients]
-        bent[0][1] += (1 << trajectory.bits) // 10**20
-        wrong = replace(trajectory, segments=(*first, replace(last, coefficients=tuple(bent))))
+        bent[0][1] += (1 << steps.bits) // 10**20
+        dense = replace(steps, segments=(*first, replace(last, coefficients=tuple(bent))))
+        wrong = replace(trajectory, dense=dense)
         assert all(c.digits < 30 for c in sf.check_flow(problem, wrong))

@@ -179,6 +179,10 @@ def test_damaged_checkpoints_are_reported_and_not_used(tmp_path: Path) -> None:
     assert found is not None
     np.testing.assert_array_equal(found["theta"], np.arange(100.0))
     assert said == []
+    left = checkpoint.path.with_name(f".{checkpoint.path.name}.abc.tmp")
+    left.write_bytes(content[:50])  # a kill in the middle of a write
+    assert checkpoint.read() is not None
+    assert not left.exists()
     middle = len(content) // 2
     for damaged in (b"", content[:-30], content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]):
         checkpoint.path.write_bytes(damaged)

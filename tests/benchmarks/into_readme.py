@@ -4,7 +4,7 @@
 
 NAME is one of evaluation, first, gradient, derivation, flow, experiment; all of them without one (two hours on two
 cores, most of it heyoka and symflow at 500 digits, and descent at small steps).  `--peer` is passed to the flow
-benchmark.
+benchmark.  The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ COMMANDS = {
     "flow": ["bench_flow.py", "--rounds", "3"],
     "experiment": ["bench_experiment.py"],
 }
+
+STUDIES = ("bounds",)
 
 
 def marked(name: str) -> re.Pattern[str]:
@@ -61,17 +63,27 @@ def output(command: list[str], peer: str | None) -> str:
         return (Path(folder) / "flow.md").read_text(encoding="utf-8")
 
 
+def measured(name: str, peer: str | None) -> str:
+    """The table of a benchmark that is run now, dated."""
+    return f"{output(COMMANDS[name], peer).strip()}\n\n{versions()}\n"
+
+
+def study(name: str) -> str:
+    """The table of a study, without its title and one level lower."""
+    text = (HERE.parent / "studies" / f"{name}.md").read_text(encoding="utf-8")
+    return re.sub(r"^## ", "### ", re.sub(r"\A# .*\n+", "", text), flags=re.MULTILINE)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=[*COMMANDS, []])
+    parser.add_argument("names", nargs="*", choices=[*COMMANDS, *STUDIES, []])
     parser.add_argument("--peer")
     options = parser.parse_args()
     for name in options.names or COMMANDS:
-        table = output(COMMANDS[name], options.peer).strip()
+        block = study(name) if name in STUDIES else measured(name, options.peer)
         text = README.read_text(encoding="utf-8")
         if not marked(name).search(text):
             raise SystemExit(f"README.md has no markers for the benchmark {name}")
-        block = f"{table}\n\n{versions()}\n"
         README.write_text(marked(name).sub(lambda m, b=block: m[1] + b + m[2], text), encoding="utf-8")
         print(f"README.md: {name} written", file=sys.stderr)
 

@@ -59,6 +59,29 @@ def test_pickle(valid: dict[str, Any]) -> None:
         assert not again.x.flags.writeable
 
 
+def test_replace_shares_the_objective(valid: dict[str, Any]) -> None:
+    problem = Problem(**valid)
+    other = problem.replace(theta0=[f"{k}/7" for k in range(9)], step_size="1/3")
+    assert other.objective is problem.objective
+    assert other.theta0[2] == Fraction(2, 7)
+    assert (other.horizon, other.step_size, other.dps) == (10, Fraction(1, 3), 50)
+    tables = problem.to_dict() | {"init": {"theta": [f"{k}/7" for k in range(9)]}}
+    assert same(other, Problem(**tables | {"run": tables["run"] | {"step_size": "1/3"}}))
+    with pytest.raises(ProblemError, match="must have the 9 parameters of the objective, got 2"):
+        problem.replace(theta0=[1, 2])
+    with pytest.raises(ProblemError, match="steps is not a known key"):
+        problem.replace(steps=3)
+
+
+def test_how_the_start_was_drawn(valid: dict[str, Any]) -> None:
+    assert Problem(**valid).drawn is None
+    problem = Problem(**valid | {"init": {"scheme": "xavier", "seed": 4}})
+    assert problem.drawn is not None
+    assert (problem.drawn.scheme, problem.drawn.seed, problem.drawn.scale) == ("xavier", 4, None)
+    assert problem.replace(horizon=3).drawn is problem.drawn
+    assert problem.replace(theta0=[0] * 9).drawn is None
+
+
 def test_arrays_and_floats_from_python() -> None:
     problem = Problem(
         network={"widths": (2, 1), "activation": "linear"},

@@ -125,7 +125,11 @@ def change(tables: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return tables
 
 
-@pytest.mark.parametrize(("path", "value", "phrase"), CASES, ids=lambda part: brief(part).encode("ascii", "replace"))
+@pytest.mark.parametrize(
+    ("path", "value", "phrase"),
+    CASES,
+    ids=lambda part: "absent" if part is ABSENT else brief(part).encode("ascii", "replace"),
+)
 def test_refused(refusal: Refusal, valid: dict[str, Any], path: str, value: Any, phrase: str) -> None:
     assert phrase in refusal(change(valid, path, value))
 

@@ -243,11 +243,13 @@ def test_sigint_on_the_command_line_saves_the_part(long_problem: Path, tmp_path:
     import json
 
     target = tmp_path / "part.json"
-    status, out, err = interrupted(
-        ["flow", str(long_problem), "--save", str(target), "--json", "--horizon", "100000", "--at", "1"], 2.5
-    )
-    assert status == 130
-    (line,) = err.splitlines()
+    command = ["flow", str(long_problem), "--save", str(target), "--json", "--horizon", "100000", "--at", "1"]
+    for seconds in (2.5, 10, 40):  # on a busy machine the flow may not have begun
+        status, out, err = interrupted(command, seconds)
+        assert status == 130
+        (line,) = err.splitlines()
+        if target.exists():
+            break
     assert line.startswith("symflow: interrupted at t = ")
     assert line.endswith(f"; the part computed so far is saved in {target}")
     found = json.loads(out)
@@ -267,9 +269,12 @@ def test_sigint_in_python_gives_the_part(tmp_path: Path) -> None:
     program = (
         "import sys, threading, os, signal, symflow as sf\n"
         "problem = sf.load_problem(sys.argv[1])\n"
-        "threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "calls = []\n"
+        "def begin(done):\n"
+        "    if not calls: threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "    calls.append(done)\n"
         "try:\n"
-        "    sf.solve_flow(problem)\n"
+        "    sf.solve_flow(problem, progress=begin)\n"
         "except KeyboardInterrupt as stop:\n"
         "    stop.trajectory.save(sys.argv[2])\n"
     )

@@ -145,8 +145,9 @@ class Comparison:
         """R18."""
         until = None if self.first_kink == self.count else self.exact_times[self.first_kink]
         theta0 = self.problem.theta0
-        end = Fraction(int(self.flow.segments[-1].end), 1 << self.flow.clock)
-        return leading_order(self.compact, theta0, self.step_size, self.exact_times, until, self.kink, horizon=end)
+        return leading_order(
+            self.compact, theta0, self.step_size, self.exact_times, until, self.kink, horizon=self.flow.end
+        )
 
     # What the certified bounds share --------------------------------------------------------------------------------
 

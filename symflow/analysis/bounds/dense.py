@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from symflow.trajectory.segments import taylor_steps
 from symflow.trajectory.trajectory import Trajectory
 
 CHUNK = 4096
@@ -41,12 +42,17 @@ class DenseFlow:
 
 
 def dense_flow(trajectory: Trajectory) -> DenseFlow:
-    """The trajectory's steps as float64 arrays."""
-    count = max(len(c) for segment in trajectory.segments for c in segment.coefficients)
-    values = np.zeros((count, len(trajectory.segments), len(trajectory.segments[0].coefficients)))
-    unit, tick = 2.0**-trajectory.bits, 2.0**-trajectory.clock
-    for k, segment in enumerate(trajectory.segments):
+    """The trajectory's Taylor steps as float64 arrays.
+
+    Raises:
+        ProblemError: it was computed in float64, with kinks that are not located.
+    """
+    steps = taylor_steps(trajectory)
+    count = max(len(c) for segment in steps.segments for c in segment.coefficients)
+    values = np.zeros((count, len(steps.segments), len(steps.segments[0].coefficients)))
+    unit, tick = 2.0**-steps.bits, 2.0**-steps.clock
+    for k, segment in enumerate(steps.segments):
         for p, series in enumerate(segment.coefficients):
             values[: len(series), k, p] = [float(c) * unit for c in series]
-    starts = np.array([float(s.start) * tick for s in trajectory.segments])
-    return DenseFlow(starts, np.array([2.0**s.tau for s in trajectory.segments]), values)
+    starts = np.array([float(s.start) * tick for s in steps.segments])
+    return DenseFlow(starts, np.array([2.0**s.tau for s in steps.segments]), values)

@@ -41,6 +41,7 @@ class Samples:
     crossings: Crossings
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a bound beyond float64 is infinite
 def sampled_bounds(samples: Samples) -> dict[str, BoundSeries]:
     """R4 in its time-local form and R22, from one set of sampled Hessian spectra.
 

@@ -52,8 +52,15 @@ class Checkpoint:
             write_arrays(self.path, {"key": np.array(self.key), **arrays})
 
     def read(self) -> dict[str, np.ndarray] | None:
-        """What was written last; None where there is nothing, or nothing that can be used, which is said."""
-        if self.path is None or not self.path.exists():
+        """What was written last; None where there is nothing, or nothing that can be used, which is said.
+
+        Removes what a kill in the middle of a write has left behind: one process at a time works in a folder.
+        """
+        if self.path is None or not self.path.parent.is_dir():
+            return None
+        for left in self.path.parent.glob(f".{self.path.name}.*.tmp"):
+            left.unlink(missing_ok=True)
+        if not self.path.exists():
             return None
         try:
             arrays = read_arrays(self.path)

@@ -12,8 +12,8 @@ between them) and 3 rtol with sliding (largest 60); of eight that slide, four do
 `solve_flow` locates kinks and holds sliding gates.
 """
 
-from symflow.trajectory.float64.record import Float64Stats, Float64Trajectory
+from symflow.trajectory.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.trajectory.float64.solve import solve_flow_float64
 from symflow.trajectory.float64.sweep import sweep_flow_float64
 
-__all__ = ["Float64Stats", "Float64Trajectory", "solve_flow_float64", "sweep_flow_float64"]
+__all__ = ["Float64Stats", "RungeKuttaSteps", "solve_flow_float64", "sweep_flow_float64"]

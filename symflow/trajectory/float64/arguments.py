@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,8 @@ def final_time(problem: Problem, horizon: Any, at: np.ndarray | None) -> float:
     return end
 
 
-def checked_tolerances(rtol: Any, atol: Any, solver: Any, max_steps: Any) -> tuple[float, float]:
-    """rtol and atol, with the other numerical arguments checked too."""
+def checked_tolerances(rtol: Any, atol: Any, solver: Any) -> tuple[float, float]:
+    """rtol and atol, with the method checked too."""
 
     def real(x: Any) -> bool:
         return isinstance(x, int | float | np.floating) and not isinstance(x, bool)
@@ -62,17 +63,20 @@ def checked_tolerances(rtol: Any, atol: Any, solver: Any, max_steps: Any) -> tup
         raise ProblemError(f"atol must be a positive number, got {brief(atol)}")
     if not isinstance(solver, str) or solver not in SOLVERS:
         raise ProblemError(f"solver must be one of {', '.join(SOLVERS)}, got {brief(solver)}")
-    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
-        raise ProblemError(f"max_steps must be a positive whole number, got {brief(max_steps)}")
     return float(rtol), float(atol)
 
 
-def start_point(problem: Problem, theta0: Sequence[Any] | None) -> np.ndarray:
-    """The start given or the problem's own, shape (P,)."""
-    given = problem.theta0 if theta0 is None else rational_array(theta0, "theta0", ndim=1)
+def exact_start(problem: Problem, theta0: Sequence[Any] | None) -> tuple[Fraction, ...]:
+    """The start given or the problem's own."""
+    given = problem.theta0 if theta0 is None else tuple(rational_array(theta0, "theta0", ndim=1))
     count = problem.objective.parameter_count
     if len(given) != count:
         raise ProblemError(f"theta0 must have {count} numbers, one a parameter, got {len(given)}")
+    return given
+
+
+def start_point(given: Sequence[Fraction]) -> np.ndarray:
+    """A start in float64, shape (P,)."""
     try:
         return np.array([float(v) for v in given], dtype=np.float64)
     except OverflowError:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from symflow.symbolic.objective import Objective
 from symflow.trajectory.float64.dense import dense_output
 from symflow.trajectory.float64.kinks import CHATTER, KinkCounts
-from symflow.trajectory.float64.steps import StepRun, run_steps, whole_chunks
+from symflow.trajectory.float64.steps import Course, StepRun, run_steps, whole_chunks
+from symflow.trajectory.float64.watch import time_rounding
 
 CHECK = 100
 """By how much the tolerances of the second run, whose difference is the error estimate, are tighter (or looser)."""
@@ -31,34 +32,58 @@ MAX_CROSSED = 64
 
 @dataclass(frozen=True)
 class SecondRun:
-    """An error estimate and the tolerances of the second run it comes from."""
+    """What a second run says.
+
+    Attributes:
+        error: estimated largest error of any component.
+        time_error: estimated error of the time at which it ends, where a condition says so; None where none does.
+        met: the number of the condition that ended the second run, if one did.
+        end: where it ended.
+        rtol: the relative tolerance of the second run.
+        atol: its absolute tolerance.
+    """
 
     error: float
+    time_error: float | None
+    met: int | None
+    end: float
     rtol: float
     atol: float
 
 
+class Unfinished(Exception):
+    """A second run that was ended by the time limit ("time") or by Ctrl-C ("interrupted")."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
 def second_run(
-    objective: Objective,
-    solver: str,
+    course: Course,
     run: StepRun,
-    start: np.ndarray,
     tolerances: tuple[float, float],
     at: np.ndarray | None,
     kinks: KinkCounts,
+    report: Callable[[float], None],
 ) -> SecondRun | None:
-    """Compares with a second run: a tighter one, or a looser one where that would take too many steps."""
+    """Compares with a second run: a tighter one, or a looser one where that would take too many steps.
+
+    Raises:
+        Unfinished: it was ended.
+    """
+    start = run.states[0]
     away = np.where(np.arange(len(start)) % 2 == 0, np.inf, -np.inf)
     nearby = np.where(start == 0, 0.0, np.nextafter(start, away))
     chatters = kinks.reached >= CHATTER
-    points = compared_times(run, kinks, at)
-    first = dense_output(objective, solver, run.knots, run.states, points)
     factor, extra = CHECK_STEPS
-    budget = whole_chunks(factor * (run.accepted + run.rejected) + extra)
+    budget = whole_chunks(factor * (run.accepted + run.rejected) + extra, course.objective)
 
     def second(scale: float) -> StepRun:
-        rtol, atol = (scale * tolerance for tolerance in tolerances)
-        return run_steps(objective, solver, nearby, float(run.knots[-1]), rtol, atol, budget)
+        found = run_steps(course, nearby, (scale * tolerances[0], scale * tolerances[1]), budget, report)
+        if found.stopped in ("time", "interrupted"):
+            raise Unfinished(found.stopped)
+        return found
 
     chosen: tuple[StepRun, float] | None = None
     scale = 1.0
@@ -76,10 +101,23 @@ def second_run(
         if looser.stopped:
             return None
         chosen = looser, scale
-    other = dense_output(objective, solver, chosen[0].knots, chosen[0].states, points)
-    rounding = np.finfo(np.float64).eps * np.abs(first).max()
-    error = 2 * float(np.abs(first - other).max() + rounding)
-    return SecondRun(error, chosen[1] * tolerances[0], chosen[1] * tolerances[1])
+    other, scale = chosen
+    error = _difference(course, run, other, compared_times(run, kinks, at))
+    ends = float(run.knots[-1]), float(other.knots[-1])
+    time_error = None
+    if run.met is not None and course.watch is not None:
+        time_error = 2 * abs(ends[0] - ends[1])
+        if ends[0]:  # at 0 it was decided exactly
+            time_error += 4 * float(np.spacing(ends[0])) + time_rounding(course.watch, run.met, run.states[-1])
+    return SecondRun(error, time_error, other.met, ends[1], scale * tolerances[0], scale * tolerances[1])
+
+
+def _difference(course: Course, run: StepRun, other: StepRun, points: np.ndarray) -> float:
+    """Twice the largest difference at some times and at the end, each at its own, and rounding."""
+    points = points[points <= min(run.knots[-1], other.knots[-1])]
+    first, second = (dense_output(course.objective, course.solver, r.knots, r.states, points) for r in (run, other))
+    difference = max(np.abs(first - second).max(initial=0.0), np.abs(run.states[-1] - other.states[-1]).max())
+    return 2 * float(difference + np.finfo(np.float64).eps * np.abs(run.states).max())
 
 
 def compared_times(run: StepRun, kinks: KinkCounts, at: np.ndarray | None) -> np.ndarray:

@@ -1,36 +1,56 @@
-"""The record of a float64 flow: called like a trajectory."""
+"""What a float64 trajectory is made of: Runge-Kutta steps, and how they were made."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from symflow.symbolic.objective import Objective
-from symflow.trajectory.float64.arguments import to_float
 from symflow.trajectory.float64.dense import dense_output
-from symflow.trajectory.flow import integration_form
-from symflow.trajectory.trajectory import Event
+from symflow.trajectory.trajectory import outside
 
 
 @dataclass(frozen=True)
 class Float64Stats:
-    """What a float64 trajectory cost.
+    """How a trajectory was computed in float64, what it cost, and what that means at kinks.
 
     Attributes:
+        solver: the method.
+        rtol: relative tolerance of a step.
+        atol: absolute tolerance of a step.
         accepted: steps that were accepted.
         rejected: steps that were rejected.
-        evaluations: gradient evaluations.
+        evaluations: gradient evaluations of the run (without those of the second one, of conditions and of kinks).
+        gate_changes: how many gates differ between consecutive step ends, summed over the steps; 0 for smooth flows.
+            They are counted, not located.
+        kink_steps: the most steps that have one and the same gate's kink within reach; a few at a crossing, most steps
+            where the flow slides.
+        note: what that means for the accuracy, one line; empty for smooth flows.
         seconds: wall time of the run, compilation included where the objective is new.
+        check_rtol: relative tolerance of the second run: 100 times tighter (10^4 times and so on where that hardly
+            changes the steps), or looser where tighter runs take too many steps (10 times where the flow slides, else
+            100 times); the error estimate is then that of the looser run, and pessimistic.  None without one.
+        check_atol: its absolute tolerance.
         check_seconds: wall time of the second run and of the comparison; 0 without one.
     """
 
+    solver: str
+    rtol: float
+    atol: float
     accepted: int
     rejected: int
     evaluations: int
+    gate_changes: int
+    kink_steps: int
+    note: str
     seconds: float
+    check_rtol: float | None = None
+    check_atol: float | None = None
     check_seconds: float = 0.0
 
     @property
@@ -38,105 +58,83 @@ class Float64Stats:
         """The accepted steps."""
         return self.accepted
 
+    @property
+    def method(self) -> str:
+        """The method and its steps in words."""
+        return f"{self.accepted} steps of {self.solver} in float64 (rtol {self.rtol:g})"
+
+    @property
+    def remark(self) -> str:
+        """How many gate changes were stepped over; empty where there were none."""
+        return f"{self.gate_changes} gate changes not located" if self.gate_changes else ""
+
+    def facts(self) -> dict[str, Any]:
+        """The numbers a report shows besides times."""
+        tolerances = {"solver": self.solver, "rtol": self.rtol, "atol": self.atol}
+        return {"steps": self.accepted, **tolerances, "gate_changes": self.gate_changes, "note": self.note}
+
 
 @dataclass(frozen=True, eq=False)
-class Float64Trajectory:
-    """A solution in float64 with dense output, called like a `Trajectory`.
+class RungeKuttaSteps:
+    """The dense output of `solve_flow_float64`.
 
     Between two step ends the state is one step of the same method from the earlier one, so that dense output has the
     method's own order (diffrax's interpolant of Dopri8 is about a thousand times less accurate).  Within a step across
     a kink it can be 100 times less accurate than at the step's ends.
 
     Attributes:
-        objective: what flows.
-        times: the times that were asked for, shape (S,); the step ends where none were.
-        values: the states there, shape (S, P).
+        objective: what was integrated: the form of the trajectory's objective that is cheapest to evaluate.
+        solver: the method.
         knots: 0 and the ends of the accepted steps, shape (K,).
         states: the states there, shape (K, P).
-        solver: the method.
-        rtol: relative tolerance of a step.
-        atol: absolute tolerance of a step.
-        error_estimate: estimated largest absolute error of any component at any time: twice the largest difference
-            from a second run at the tolerances `check_rtol` and `check_atol` and from a start one unit in the last
-            place away, at `times`, at ends and inner points of (at most 512) steps, and at 31 or more points of each of
-            (at most 64) steps across kinks; None if none was made.  Rounding of the data is not in it.
-        check_rtol: relative tolerance of the second run: 100 times tighter (10^4 times and so on where that hardly
-            changes the steps), or looser where tighter runs take too many steps (10 times where the flow slides, else
-            100 times); the estimate is then that of the looser run, and pessimistic.
-        check_atol: its absolute tolerance.
-        gate_changes: how many gates differ between consecutive step ends, summed over the steps; 0 for smooth flows.
-            They are counted, not located.
-        kink_steps: the most steps that have one and the same gate's kink within reach; a few at a crossing, most steps
-            where the flow slides.
-        note: what that means for the accuracy, one line; empty for smooth flows.
-        stats: what it cost.
-        events: empty, kinks are not located.
     """
 
     objective: Objective
-    times: np.ndarray
-    values: np.ndarray
+    solver: str
     knots: np.ndarray
     states: np.ndarray
-    solver: str
-    rtol: float
-    atol: float
-    error_estimate: float | None
-    check_rtol: float | None
-    check_atol: float | None
-    gate_changes: int
-    kink_steps: int
-    note: str
-    stats: Float64Stats
-    events: tuple[Event, ...] = ()
 
     @property
-    def horizon(self) -> float:
-        """The time up to which the trajectory is known."""
-        return float(self.knots[-1])
+    def end(self) -> Fraction:
+        """The time up to which it reaches."""
+        return Fraction(float(self.knots[-1]))
 
-    def numpy(self, times: Sequence[Any]) -> np.ndarray:
-        """The state at many times, shape (S, P).
+    @property
+    def horizon(self) -> Any:
+        """The same as an mpmath number."""
+        from mpmath import mpf
 
-        Raises:
-            ValueError: a time lies outside [0, horizon].
-        """
-        at = np.array([to_float(t, "time") for t in times], dtype=np.float64)
-        outside = at[(at < 0) | (at > self.horizon)]
-        if outside.size:
-            raise ValueError(
-                f"time must lie in [0, {self.horizon:.6g}], got {outside[0]:.6g}; solve to a later horizon"
-            )
-        return dense_output(integration_form(self.objective), self.solver, self.knots, self.states, at)
+        return mpf(float(self.knots[-1]))
 
-    def __call__(self, time: Any) -> np.ndarray:
-        """The state at a time (string, rational, mpmath number, or float), shape (P,).
+    @property
+    def stored_digits(self) -> int:
+        """Decimal digits that give a float64 back."""
+        return 17
 
-        Raises:
-            ValueError: the time lies outside [0, horizon].
-        """
-        row: np.ndarray = self.numpy([time])[0]
+    def __call__(self, time: Fraction) -> np.ndarray:
+        """The state at a time, shape (P,)."""
+        row: np.ndarray = self.rounded([time])[0]
         return row
 
-    def weights(self, time: Any) -> list[np.ndarray]:
-        """The parameter arrays at a time."""
-        theta = self(time)
-        return [theta[where].reshape(shape) for where, shape in self.objective.slices()]
+    def at_end(self) -> np.ndarray:
+        """The state at the end, shape (P,)."""
+        return np.array(self.states[-1])
 
-    def end_to_end(self, time: Any) -> np.ndarray:
-        """The product W_n ... W_1 at a time.
+    def rounded(self, times: Sequence[Fraction]) -> np.ndarray:
+        """The states at some times, which are rounded to float64 first, shape (S, P).
 
         Raises:
-            ValueError: the objective is not a network's.
+            ValueError: a time lies outside [0, end].
         """
-        if self.objective.network is None:
-            raise ValueError("only a network has an end-to-end matrix; use the trajectory's values directly")
-        product, *rest = self.weights(time)
-        for w in rest:
-            product = w @ product
-        return product
+        at = np.array([_nearest(t) for t in times], dtype=np.float64)
+        beyond = at[(at < 0) | (at > self.knots[-1])]
+        if beyond.size:
+            raise outside(float(beyond[0]), self.knots[-1])
+        return dense_output(self.objective, self.solver, self.knots, self.states, at)
 
-    def __repr__(self) -> str:
-        error = "no error estimate" if self.error_estimate is None else f"estimated error {self.error_estimate:.1e}"
-        gates = f", {self.gate_changes} gate changes not located" if self.gate_changes else ""
-        return f"<Float64Trajectory to t={self.horizon:.6g}, {error}, {self.stats.accepted} steps{gates}>"
+
+def _nearest(time: Fraction) -> float:
+    try:
+        return float(time)
+    except OverflowError:
+        return inf if time > 0 else -inf

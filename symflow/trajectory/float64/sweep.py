@@ -12,7 +12,7 @@ from symflow.problem import Problem
 from symflow.symbolic.derived import gradient
 from symflow.trajectory.float64.arguments import checked_times, checked_tolerances, start_points
 from symflow.trajectory.float64.methods import compiled, first_steps, in_batches, sweeper, x64
-from symflow.trajectory.flow import integration_form
+from symflow.trajectory.flow import checked_limits, integration_form
 
 
 def sweep_flow_float64(
@@ -50,7 +50,8 @@ def sweep_flow_float64(
         ComputationError: the data are beyond float64.
     """
     at = checked_times(times)
-    rtol, atol = checked_tolerances(rtol, atol, solver, max_steps)
+    rtol, atol = checked_tolerances(rtol, atol, solver)
+    most = checked_limits(max_steps, None).max_steps
     starts = start_points(problem, theta0s)
     if not at.size or at.max() <= 0:
         raise ProblemError("times must hold a positive time; give the times at which the states are wanted")
@@ -64,7 +65,7 @@ def sweep_flow_float64(
         values = np.full((len(starts), len(wanted), starts.shape[1]), np.nan)
         values[:, wanted == 0] = starts[:, None]
         if good.any():
-            sweep = sweeper(objective, solver, max_steps)
+            sweep = sweeper(objective, solver, most)
             steps = first_steps(starts[rows], slopes[rows], positive[-1])
             found = np.asarray(sweep(starts[rows], steps, positive, rtol, atol))
             values[:, wanted > 0] = np.where(good[:, None, None] & np.isfinite(found), found, np.nan)

@@ -1,0 +1,115 @@
+"""Many flows and many runs of descent at once, each with an estimated error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from symflow.errors import FlowStopped
+from symflow.problem import Problem
+from symflow.symbolic.objective import Objective
+from symflow.trajectory.descent import float64_stepper, padded_gaps
+from symflow.trajectory.float64 import sweep_flow_float64
+from symflow.trajectory.float64.arguments import checked_tolerances
+from symflow.trajectory.float64.estimate import CHECK, CHECK_RTOL
+from symflow.trajectory.float64.methods import x64
+
+EPS = float(np.finfo(np.float64).eps)
+MOST_NUMBERS = 20_000_000
+"""Most numbers (160 MB) of the states that run at once."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """States along B paths.
+
+    Attributes:
+        times: S of them; empty for descent.
+        states: shape (B, S, P), NaN where a path did not get to.
+        errors: estimated largest absolute error of any component of each path, shape (B,); NaN without an estimate.
+        stopped: why paths did not get to the end; empty where all did.
+    """
+
+    times: np.ndarray
+    states: np.ndarray
+    errors: np.ndarray
+    stopped: str = ""
+
+
+def flows(
+    problem: Problem, thetas: np.ndarray, times: Sequence[float], rtol: float, atol: float, max_steps: int
+) -> Paths:
+    """Flows from B starts, and second ones at tighter tolerances from starts one unit in the last place away."""
+    rtol, atol = checked_tolerances(rtol, atol, "dopri8")
+    away = np.where(np.arange(thetas.shape[1]) % 2 == 0, np.inf, -np.inf)
+    nearby = np.where(thetas == 0, 0.0, np.nextafter(thetas, away))
+    first, stopped = _flows(problem, thetas, times, rtol, atol, max_steps)
+    tighter = max(rtol / CHECK, CHECK_RTOL)
+    second, _ = _flows(problem, nearby, times, tighter, atol * tighter / rtol, max_steps)
+    errors = 2 * (np.abs(first - second).max(axis=(1, 2)) + EPS * np.abs(first).max(axis=(1, 2)))
+    return Paths(np.array(times), first, errors, stopped)
+
+
+def _flows(
+    problem: Problem, thetas: np.ndarray, times: Sequence[float], rtol: float, atol: float, max_steps: int
+) -> tuple[np.ndarray, str]:
+    stopped = ""
+    parts = []
+    for part in _batches(thetas, len(times)):
+        try:
+            parts.append(sweep_flow_float64(problem, part, times, rtol=rtol, atol=atol, max_steps=max_steps))
+        except FlowStopped as error:
+            parts.append(error.trajectory)
+            stopped = (
+                f"the flow did not get to the end in float64: more than {max_steps} steps, values that are no longer "
+                "finite, or sliding along a kink; take sweep, which says which"
+            )
+    return np.concatenate(parts)[: len(thetas)], stopped
+
+
+def _batches(rows: np.ndarray, times: int) -> list[np.ndarray]:
+    """Batches of one size (the last filled up with its last row), so that they share one compilation."""
+    size = max(1, min(len(rows), MOST_NUMBERS // (times * rows.shape[1])))
+    count = -(-len(rows) // size)
+    filled = np.concatenate([rows, np.repeat(rows[-1:], count * size - len(rows), axis=0)])
+    return np.split(filled, count)
+
+
+@lru_cache(maxsize=8)
+def _stepper(objective: Objective) -> Callable[..., Any]:
+    import jax
+
+    return jax.jit(jax.vmap(float64_stepper(objective), in_axes=(0, 0, 0, None)))
+
+
+def descents(
+    objective: Objective, thetas: np.ndarray, etas: Sequence[Fraction], indices: Sequence[Sequence[int]]
+) -> Paths:
+    """Descent from each start with each step size, (b, e) in the row b E + e, and again with every iterate nudged.
+
+    In the second run all iterates move by one unit in the last place, up and down in turn: as if each step rounded as
+    badly as it can.
+    """
+    most = max(map(len, indices)) - 1
+    gaps = np.stack([padded_gaps(np.diff(np.array(kept, dtype=np.int64)), most) for kept in indices])
+    steps = np.array([float(eta) for eta in etas])
+    count, width = thetas.shape
+    rows = np.arange(count * len(etas))
+    nudge = EPS * np.where(np.arange(width) % 2 == 0, 1.0, -1.0)
+    runs: list[list[np.ndarray]] = [[], []]
+    with x64():
+        run = _stepper(objective)
+        for part in _batches(rows[:, None], width * gaps.shape[1]):
+            b, e = np.divmod(part[:, 0], len(etas))
+            for found, moved in zip(runs, (np.zeros(width), nudge), strict=True):
+                path = np.asarray(run(thetas[b], steps[e], gaps[e], moved))
+                found.append(np.concatenate([thetas[b][:, None], path], axis=1))
+    first, second = (np.concatenate(found)[: len(rows)] for found in runs)
+    with np.errstate(invalid="ignore", over="ignore"):
+        errors = 2 * (np.abs(first - second).max(axis=(1, 2)) + EPS * np.abs(first).max(axis=(1, 2)))
+    return Paths(np.zeros(0), first, errors)

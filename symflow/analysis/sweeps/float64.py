@@ -1,0 +1,250 @@
+"""Sweeps in float64: flow and descent of all starts of an architecture at once, under `jax.vmap`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from symflow.analysis.batches import evaluate_batch
+from symflow.analysis.bounds.kinks import Crossings
+from symflow.analysis.bounds.sampled import Samples, sampled_bounds
+from symflow.analysis.bounds.series import BoundSeries, not_applicable
+from symflow.analysis.deviation import sample_steps
+from symflow.analysis.eigenvalues import extreme_eigenvalues
+from symflow.analysis.observables import gradients, too_large
+from symflow.analysis.sweeps import table
+from symflow.analysis.sweeps.axes import Start, axes_of, check_run, starts
+from symflow.analysis.sweeps.batched import Paths, descents, flows
+from symflow.analysis.sweeps.measure import bound_columns, columns, spectra
+from symflow.analysis.sweeps.sweep import Sweep, about_sweep, coordinates
+from symflow.analysis.sweeps.values import encode
+from symflow.errors import ComputationError, ProblemError, brief
+from symflow.problem import Problem
+from symflow.symbolic.derived import loss
+from symflow.symbolic.objective import Objective
+from symflow.trajectory.descent import diverged
+from symflow.trajectory.float64.kinks import pre_activations
+from symflow.trajectory.flow import integration_form
+from symflow.versions import versions
+
+FORMAT = "symflow float64 sweep 1"
+BOUNDS = ("R4", "R22")
+"""The bounds that need no more than float64."""
+DIVERGED = 1e50
+"""A parameter beyond counts as divergence: curvature would leave float64."""
+KINKS = "R4 and R22 go on past kinks where these are located, which they are not in float64; take sweep"
+
+
+@dataclass(frozen=True)
+class Group:
+    """One architecture: B starts and E step sizes.
+
+    Attributes:
+        objective: what flows, in the form that is cheapest to evaluate.
+        starts: B of them.
+        etas: E step sizes.
+        indices: for each, the sampled steps.
+        flow: theta_b(t) at all sampled times of all step sizes.
+        places: for each step size, where its times are among them.
+        descent: theta_k for each start and step size, (b, e) in the row b E + e; padded at the end.
+    """
+
+    objective: Objective
+    starts: Sequence[Start]
+    etas: Sequence[Fraction]
+    indices: Sequence[list[int]]
+    flow: Paths
+    places: Sequence[np.ndarray]
+    descent: Paths
+
+
+def sweep_float64(
+    base: Problem,
+    *,
+    step_size: Any = None,
+    seed: Any = None,
+    depth: Any = None,
+    width: Any = None,
+    scale: Any = None,
+    scheme: str | None = None,
+    horizon: Any = None,
+    bounds: Sequence[str] = BOUNDS,
+    rtol: float = 1e-10,
+    atol: float = 1e-12,
+    max_steps: int = 100_000,
+    progress: Callable[[float], None] | None = None,
+) -> Sweep:
+    """Compares descent with flow on every problem of a grid, in float64 on one device.
+
+    All starts and step sizes of one architecture (depth, width) run at once under `jax.vmap`, compiled once; the
+    slowest flow sets the time.  The table has the columns of `sf.sweep`, in float64: `dps` and `key` are missing,
+    `seconds` is an even share of the architecture's.  `error_estimate` is *estimated*, as in `sf.deviation`: the flow's
+    from a second run at tolerances 100 times tighter and from a start one unit in the last place away, descent's from a
+    second run in which every iterate is moved by one unit in the last place.  `kink_events` counts gates that differ
+    between consecutive sample times; kinks are not located, so that on networks that have them no bound is evaluated.
+
+    Args:
+        base: data, loss and whatever is not varied.
+        step_size: eta; see `sf.sweep` for this and the other axes.
+        seed: of the initialization.
+        depth: n.
+        width: of all hidden layers.
+        scale: of the initialization.
+        scheme: how theta(0) is drawn.
+        horizon: final time; the base problem's own if left out.
+        bounds: of "R4" and "R22", both *sampled*; () for none.
+        rtol: relative tolerance of a step of the flow.
+        atol: absolute tolerance.
+        max_steps: most steps of each flow; those that take more have the status "stopped: sweep".
+        progress: called with the fraction that is done.
+
+    Raises:
+        ProblemError: a wrong argument.
+        ComputationError: pandas or pyarrow is missing, or data are beyond float64.
+    """
+    table.require_pandas()
+    bounds = (bounds,) if isinstance(bounds, str) else tuple(bounds)
+    unknown = [name for name in bounds if name not in BOUNDS]
+    if unknown:
+        raise ProblemError(f"bounds must be among {', '.join(BOUNDS)} in float64, got {brief(unknown[0])}; take sweep")
+    axes = axes_of(base, step_size=step_size, seed=seed, depth=depth, width=width, scale=scale, scheme=scheme)
+    end, etas = check_run(base, axes, horizon)
+    every = list(starts(base, axes))
+    groups = [list(group) for _, group in groupby(every, key=lambda s: id(s.problem.objective))]
+    rows: list[dict[str, Any]] = []
+    for group in groups:
+        clock = time.perf_counter()
+        found = list(_rows(_run(group, etas, end, rtol, atol, max_steps), bounds))
+        share = (time.perf_counter() - clock) / len(found)
+        listed = ", ".join(f"{name} {version}" for name, version in versions().items())
+        pairs = ((start, eta) for start in group for eta in etas)
+        for (start, eta), row in zip(pairs, found, strict=True):
+            where = coordinates(eta, start.coordinates, start.problem.replace(horizon=end), None)
+            values = {name: encode(value) for name, value in row.items()}
+            rows.append(where | values | {"seconds": encode(round(share, 6)), "versions": listed})
+        if progress is not None:
+            progress(len(rows) / (len(every) * len(etas)))
+    declared = {name: "float" if kind == "decimal" else kind for name, kind in columns(bounds).items()}
+    about = about_sweep(FORMAT, base, axes, etas, end)
+    about["tolerances"] = {"solver": "dopri8", "rtol": rtol, "atol": atol}
+    kinds = table.kinds_of(rows, declared | {"stop_time": "float"})
+    return Sweep(tuple(rows), kinds, about, len(rows), 0)
+
+
+def _run(
+    group: Sequence[Start], etas: Sequence[Fraction], end: Fraction, rtol: float, atol: float, max_steps: int
+) -> Group:
+    """Flows and descents of an architecture."""
+    problem = group[0].problem
+    objective = integration_form(problem.objective)
+    try:
+        thetas = np.array([[float(v) for v in start.problem.theta0] for start in group])
+    except OverflowError:
+        raise ComputationError("theta(0) is beyond float64; take sweep, with digits (dps)") from None
+    indices = [sample_steps(int(end / eta)) for eta in etas]
+    times = [[k * eta for k in kept] for kept, eta in zip(indices, etas, strict=True)]
+    everywhere = sorted({t for own in times for t in own})
+    where = {t: i for i, t in enumerate(everywhere)}
+    places = [np.array([where[t] for t in own]) for own in times]
+    flow = flows(problem, thetas, [float(t) for t in everywhere], rtol, atol, max_steps)
+    return Group(objective, group, etas, indices, flow, places, descents(objective, thetas, etas, indices))
+
+
+def _rows(group: Group, bounds: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What is measured, start by start and step size by step size."""
+    objective, flow = group.objective, group.flow
+    for b in range(len(group.starts)):
+        known = None
+        if np.isfinite(flow.states[b]).all():
+            known = _Along.of(objective, flow.states[b])
+        for e, (eta, kept, place) in enumerate(zip(group.etas, group.indices, group.places, strict=True)):
+            row = b * len(group.etas) + e
+            run = group.descent.states[row, : len(kept)]
+            bad = ~(np.abs(run).max(axis=1) < DIVERGED)
+            if known is None:
+                reached = np.isfinite(flow.states[b]).all(axis=1)
+                yield _stopped("sweep", flow.stopped, float(flow.times[reached].max(initial=0.0)))
+            elif bad.any():
+                yield _stopped("diverged", str(diverged(kept[int(np.argmax(bad))], eta)), None)
+            else:
+                states, errors = flow.states[b, place], (flow.errors[b], group.descent.errors[row])
+                try:
+                    found = _row(objective, states, run, errors, known, place)
+                    for one in _bounds(objective, eta, kept, states, run, bounds):
+                        found |= _as_floats(bound_columns(one, found["final_deviation"]))
+                    yield {"status": "done", "steps": kept[-1]} | found
+                except (ComputationError, np.linalg.LinAlgError) as failed:  # a spectrum that cannot be found
+                    yield _stopped("not computable", str(failed), None)
+
+
+def _stopped(cause: str, reason: str, at: float | None) -> dict[str, Any]:
+    return {"status": f"stopped: {cause}", "reason": reason, "stop_time": at}
+
+
+@dataclass(frozen=True)
+class _Along:
+    """What is known along a flow, shared by its step sizes: spectrum (or None) and gates, at all sample times."""
+
+    low: np.ndarray | None
+    high: np.ndarray | None
+    gates: np.ndarray | None
+
+    @classmethod
+    def of(cls, objective: Objective, states: np.ndarray) -> _Along:
+        spectrum = extreme_eigenvalues(objective, states) if too_large(objective) is None else None
+        gates = evaluate_batch(objective, pre_activations, states) >= 0 if objective.gates else None
+        if spectrum is None:
+            return cls(None, None, gates)
+        return cls(spectrum.min, spectrum.max, gates)
+
+
+def _row(
+    objective: Objective,
+    flow: np.ndarray,
+    run: np.ndarray,
+    errors: tuple[float, float],
+    known: _Along,
+    place: np.ndarray,
+) -> dict[str, Any]:
+    """The columns of `measure_deviation` but for the bounds."""
+    error = float(np.sqrt(flow.shape[1]) * sum(errors))
+    distance = np.linalg.norm(flow - run, axis=1)
+    distance = np.where(distance > error, distance, 0.0) if np.isfinite(error) else distance
+    losses = evaluate_batch(objective, loss, np.stack([flow[0], flow[-1], run[-1]]))
+    low = high = ends = None
+    if known.low is not None and known.high is not None:
+        low, high, ends = known.low[place], known.high[place], extreme_eigenvalues(objective, run[-1:]).max
+    changes = 0 if known.gates is None else int((known.gates[place][1:] != known.gates[place][:-1]).sum())
+    return {
+        "max_deviation": float(distance.max()),
+        "final_deviation": float(distance[-1]),
+        "error_estimate": error if np.isfinite(error) else None,
+        "error_status": "estimated" if np.isfinite(error) else "none: the second run of the flow takes too many steps",
+        **dict(zip(("initial_loss", "final_loss_flow", "final_loss_descent"), map(float, losses), strict=True)),
+        "final_gradient_norm_flow": float(np.linalg.norm(gradients(objective, flow[-1:]))),
+        **spectra(low, high, ends),
+        "kink_events": changes,
+        "slides": None if objective.gates else 0,
+    }
+
+
+def _bounds(
+    objective: Objective, eta: Fraction, kept: list[int], flow: np.ndarray, run: np.ndarray, names: Sequence[str]
+) -> list[BoundSeries]:
+    if not names:
+        return []
+    if objective.gates:
+        return [not_applicable(name, "bound", len(kept), KINKS) for name in names]
+    samples = Samples(objective, float(eta), np.array(kept), flow, run, len(kept), None, Crossings())
+    found = sampled_bounds(samples)
+    return [found[name] for name in names]
+
+
+def _as_floats(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: float(v) if hasattr(v, "_mpf_") else v for name, v in found.items()}

@@ -1,0 +1,140 @@
+"""What a sweep finds out about one problem, unless it is told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from symflow.analysis.bounds import Bound, BoundSeries, known_bounds
+from symflow.analysis.deviation import REMEDIES, deviation
+from symflow.compile.objects import evaluate_mpmath
+from symflow.errors import ProblemError, advising, brief
+from symflow.problem import Problem
+from symflow.symbolic.derived import loss
+from symflow.symbolic.objective import Objective
+from symflow.trajectory.flow import integration_form, solve_flow
+from symflow.trajectory.trajectory import Trajectory
+
+BOUNDS = ("R4", "R22", "R18")
+"""Which bounds a sweep evaluates unless it is told otherwise."""
+BOUND_COLUMNS = {"value": "decimal", "ratio": "float", "status": "text", "reason": "text"}
+COLUMNS = {
+    "steps": "int",
+    "max_deviation": "decimal",
+    "final_deviation": "decimal",
+    "error_estimate": "decimal",
+    "error_status": "text",
+    "initial_loss": "decimal",
+    "final_loss_flow": "decimal",
+    "final_loss_descent": "decimal",
+    "final_gradient_norm_flow": "float",
+    "initial_sharpness": "float",
+    "final_sharpness_flow": "float",
+    "final_sharpness_descent": "float",
+    "initial_min_eigenvalue": "float",
+    "final_min_eigenvalue_flow": "float",
+    "lowest_min_eigenvalue_flow": "float",
+    "kink_events": "int",
+    "slides": "int",
+}
+"""The columns and the kind of their values; four more for each bound."""
+
+
+def bounds_named(names: Sequence[str]) -> list[Bound]:
+    """The bounds of these names.
+
+    Raises:
+        ProblemError: there is none of a name.
+    """
+    if isinstance(names, str):
+        names = [names]
+    known = {bound.name: bound for bound in known_bounds()}
+    for name in names:
+        if name not in known:
+            raise ProblemError(f"bounds must be names among {', '.join(known)}, got {brief(name)}")
+    return [known[name] for name in names]
+
+
+def columns(bounds: Sequence[str]) -> dict[str, str]:
+    """What `measure_deviation` gives: column -> kind."""
+    return COLUMNS | {f"{name}_{part}": kind for name in bounds for part, kind in BOUND_COLUMNS.items()}
+
+
+def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> dict[str, Any]:
+    """How far descent strays from flow, and what the theory says about it, at the end t = K eta <= horizon.
+
+    Sharpness is lambda_max of the Hessian; spectra and the gradient norm are float64, everything else has the
+    problem's digits.  `lowest_min_eigenvalue_flow` is the lowest at the sampled times.  `kink_events` counts the flow's
+    events up to the horizon, `slides` those where it begins to slide.  A bound's `ratio` is its value over the final
+    deviation.
+
+    Args:
+        problem: with horizon and step size.
+        bounds: names of `sf.known_bounds()`.
+
+    Raises:
+        FlowStopped: the flow cannot be solved to the horizon (a `KinkError` for undecided kinks).
+        DescentDiverged: descent does.
+    """
+    chosen = bounds_named(bounds)
+    flow = _flow(problem.objective, problem.theta0, problem.horizon, problem.dps)
+    with np.errstate(over="ignore", invalid="ignore"):  # of descent that is about to diverge
+        dev = deviation(problem, bounds=chosen, flow=flow)
+    objective, digits = integration_form(problem.objective), problem.dps + 15
+    ends = {"initial_loss": flow(0), "final_loss_flow": flow(dev.times[-1]), "final_loss_descent": dev.run.iterates[-1]}
+    losses = {name: evaluate_mpmath(loss(objective), theta, dps=digits) for name, theta in ends.items()}
+    return {
+        "steps": dev.steps,
+        "max_deviation": dev.max,
+        "final_deviation": dev.values[-1],
+        "error_estimate": dev.error_estimate,
+        "error_status": "estimated",
+        **losses,
+        "final_gradient_norm_flow": dev.flow_series.gradient_norm[-1],
+        **spectra(dev.flow_series.min_eigenvalue, dev.flow_series.max_eigenvalue, dev.descent_series.max_eigenvalue),
+        "kink_events": len(flow.events),
+        "slides": sum(event.kind == "sliding" for event in flow.events),
+        **{
+            key: value for series in dev.bounds.values() for key, value in bound_columns(series, dev.values[-1]).items()
+        },
+    }
+
+
+def spectra(low: Any, high: Any, descent_high: Any) -> dict[str, Any]:
+    """The ends of the spectra; nothing where the network is too large for them.
+
+    Args:
+        low: lambda_min along the flow, shape (S,), or None.
+        high: lambda_max along the flow, likewise.
+        descent_high: lambda_max along descent, likewise.
+    """
+    names = [name for name in COLUMNS if "sharpness" in name or "eigenvalue" in name]
+    if low is None:
+        return dict.fromkeys(names)
+    found = (high[0], high[-1], descent_high[-1], low[0], low[-1], low.min())
+    return {name: float(value) for name, value in zip(names, found, strict=True)}
+
+
+def bound_columns(series: BoundSeries, truth: Any) -> dict[str, Any]:
+    """A bound at the end of a run."""
+    value = series.values[-1]
+    ratio = None
+    if value is not None and truth and series.kind != "curvature":
+        ratio = float(value / truth)
+    status, reason = series.status, None
+    if value is None:
+        status, reason = "not applicable", series.reason or "a hypothesis fails"
+    found = {"value": value, "ratio": ratio, "status": status, "reason": reason}
+    return {f"{series.name}_{part}": item for part, item in found.items()}
+
+
+@lru_cache(maxsize=1)
+def _flow(objective: Objective, theta0: tuple[Fraction, ...], horizon: Any, dps: int) -> Trajectory:
+    """The flow, kept: neighbouring tasks differ in the step size alone."""
+    problem = Problem(objective=objective, theta0=theta0, horizon=horizon, dps=dps)
+    with advising(REMEDIES):
+        return solve_flow(problem)

@@ -1,0 +1,247 @@
+"""Sweeps with many digits: any executor, one file a task, nothing lost and nothing computed twice."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from symflow.analysis.sweeps import execute, table
+from symflow.analysis.sweeps.axes import Axes, axes_of, check_run, starts
+from symflow.analysis.sweeps.measure import BOUNDS, bounds_named, columns
+from symflow.analysis.sweeps.task import Measure, Task, describe, describe_measure, file_of, read_result, write_result
+from symflow.analysis.sweeps.values import encode
+from symflow.errors import ProblemError, brief
+from symflow.problem import Problem
+from symflow.problem.numbers import text
+from symflow.versions import versions
+
+if TYPE_CHECKING:
+    import pandas
+
+FORMAT = "symflow sweep 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """The results of a sweep, one row a task.
+
+    Attributes:
+        rows: stored values, in the order of the axes (architecture, seed, scale, step size).
+        kinds: column -> kind of its values: int, bool, float (float64), text, decimal (an mpmath number as text with
+            all its digits), rational (exact, as text).
+        about: what the table says of itself: format, date, versions, base problem, axes, what was measured.
+        computed: how many tasks were computed now.
+        reused: how many were found in the folder.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    kinds: Mapping[str, str]
+    about: Mapping[str, Any]
+    computed: int
+    reused: int
+
+    @cached_property
+    def table(self) -> pandas.DataFrame:
+        """The rows as a pandas table: multiprecision numbers as decimal text, rationals as text, nullable types."""
+        return table.data_frame(self.rows, self.kinds, self.about)
+
+    def floats(self) -> pandas.DataFrame:
+        """The table with all numbers in float64, to plot and to compute with."""
+        return table.floats(self.table)
+
+    @property
+    def failed(self) -> pandas.DataFrame:
+        """The rows without a result: their workers died, or an error that no result is; run the sweep again."""
+        return self.table[self.table["status"].str.startswith("failed")]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the table as Parquet, with `about` and `kinds` as its metadata; whole or not at all.
+
+        Raises:
+            ProblemError: the file cannot be written.
+        """
+        table.save(self.table, path)
+
+    def __repr__(self) -> str:
+        counts = Counter(str(row["status"]) for row in self.rows)
+        listed = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+        return f"<Sweep of {len(self.rows)} tasks: {listed}; {self.computed} computed now, {self.reused} found>"
+
+
+def sweep(
+    base: Problem,
+    *,
+    folder: str | os.PathLike[str],
+    step_size: Any = None,
+    seed: Any = None,
+    depth: Any = None,
+    width: Any = None,
+    scale: Any = None,
+    scheme: str | None = None,
+    horizon: Any = None,
+    dps: int | None = None,
+    bounds: Sequence[str] = BOUNDS,
+    measure: Measure | None = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Sweep:
+    """Compares descent with flow on every problem of a grid, with many digits.
+
+    Each axis takes one value or several, and stays as in the base problem where it is left out.  Each task's result is
+    one file in the folder, written by the worker that computed it and named by the SHA-256 of the exact problem, what
+    is measured and symflow's version: what is there is not computed again, whoever put it there, and what was done
+    before an interruption (of the client, a worker or the machine) is kept.
+
+    Flows that stop and descent that diverges are rows, with `status` "stopped: ..." and the reason.  Tasks that fail
+    otherwise have the status "failed: ..." and no file, so that the next call tries them again.
+
+    Args:
+        base: data, loss and whatever is not varied.
+        folder: where results are kept; made where it is missing.  Workers on other machines must see it, too (where
+            they do not, this process writes what they send).
+        step_size: eta (text, rational, mpmath number, or float meaning its binary value).
+        seed: of the initialization.
+        depth: n >= 1, the number of weight layers.
+        width: of all hidden layers; networks of one layer have none, and are one task whatever the width.
+        scale: of the initialization, as its scheme defines it; theta(0) is multiplied by it where the base problem's
+            is given, not drawn.
+        scheme: "gaussian", "xavier" or "balanced"; the base problem's own if left out.  Needed to vary seed, depth or
+            width where the base problem's theta(0) is given.
+        horizon: final time; the base problem's own if left out.
+        dps: digits; the base problem's own if left out.
+        bounds: names of `sf.known_bounds()` to evaluate at the end of each run.
+        measure: a function of your own, problem -> {column: value}, in place of `measure_deviation`; values are int,
+            float, bool, text, `Fraction`, `Decimal`, mpmath numbers or None.  It must be picklable, and may raise
+            symflow's errors; `problem` carries step size, horizon and dps.
+        executor: any `concurrent.futures.Executor`, such as a Dask client's `get_executor()`; it is left open.  A pool
+            of processes on this machine if left out.
+        workers: how many processes that pool has; one a core if left out.
+        progress: called with the fraction of the tasks that is done.
+
+    Raises:
+        ProblemError: a wrong argument.
+        ComputationError: pandas or pyarrow is missing, or worker processes die before they do anything.
+    """
+    table.require_pandas()
+    workers = _check_executor(executor, workers, measure)
+    if measure is None:
+        bounds_named(bounds)
+    bounds = (bounds,) if isinstance(bounds, str) else tuple(bounds)
+    axes = axes_of(base, step_size=step_size, seed=seed, depth=depth, width=width, scale=scale, scheme=scheme)
+    end, etas = check_run(base, axes, horizon)
+    measured = describe_measure(measure, bounds)
+    tasks = _tasks(base, axes, etas, end, dps, measured)
+    place = _folder(folder)
+    found = {t.key: done for t in tasks if (done := read_result(place, t.key, t.description)) is not None}
+    outcomes: dict[str, execute.Outcome] = dict(found)
+    missing = [t for t in tasks if t.key not in found]
+
+    def told(task: Task, outcome: execute.Outcome) -> None:
+        if isinstance(outcome, execute.Failed):  # perhaps after its file was written
+            outcome = read_result(place, task.key, task.description) or outcome
+        elif not file_of(place, task.key).exists():
+            write_result(place, task.key, task.description, outcome)
+        outcomes[task.key] = outcome
+        if progress is not None:
+            progress(len(outcomes) / len(tasks))
+
+    if progress is not None:
+        progress(len(outcomes) / len(tasks))
+    job = execute.Job(place, measure)
+    if executor is not None:
+        execute.run_with(executor, job, missing, told)
+    else:
+        execute.run_locally(workers, job, missing, told)
+    rows = tuple(_row(task, outcomes[task.key]) for task in tasks)
+    declared = columns(bounds) if measure is None else {}
+    about = about_sweep(FORMAT, base, axes, etas, end) | {"measure": measured}
+    return Sweep(rows, table.kinds_of(rows, declared), about, len(missing), len(found))
+
+
+def about_sweep(kind: str, base: Problem, axes: Axes, etas: Sequence[Fraction], horizon: Fraction) -> dict[str, Any]:
+    """What a table says of itself; plain enough for JSON."""
+    varied = {name: getattr(axes, name) for name in ("seed", "depth", "width", "scale")} | {"step_size": tuple(etas)}
+    return {
+        "format": kind,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "base": base.to_dict(),
+        "axes": {name: [None if v is None else text(Fraction(v)) for v in values] for name, values in varied.items()},
+        "scheme": axes.scheme,
+        "horizon": text(horizon),
+    }
+
+
+def coordinates(eta: Fraction, start: Mapping[str, Any], problem: Problem, dps: int | None) -> dict[str, Any]:
+    """How a row begins."""
+    settings = {"horizon": problem.horizon, "dps": dps, "parameters": len(problem.theta0)}
+    return {name: encode(value) for name, value in ({"step_size": eta} | dict(start) | settings).items()}
+
+
+def _tasks(
+    base: Problem, axes: Axes, etas: Sequence[Fraction], horizon: Fraction, dps: int | None, measured: dict[str, Any]
+) -> list[Task]:
+    """All tasks; equal ones once."""
+    digits = {} if dps is None else {"dps": dps}
+    tasks: dict[str, Task] = {}
+    for start in starts(base, axes):
+        for eta in etas:
+            problem = start.problem.replace(horizon=horizon, step_size=eta, **digits)
+            task = Task(coordinates(eta, start.coordinates, problem, problem.dps), describe(problem, measured))
+            tasks.setdefault(task.key, task)
+    return list(tasks.values())
+
+
+def _row(task: Task, outcome: execute.Outcome) -> dict[str, Any]:
+    if isinstance(outcome, execute.Failed):
+        outcome = {"status": f"failed: {outcome.error}", "reason": outcome.message}
+    return {**task.coordinates, **outcome, "key": task.key}
+
+
+def _check_executor(executor: Any, workers: Any, measure: Any) -> int:
+    """How many workers the local pool has."""
+    if executor is not None:
+        if not isinstance(executor, Executor):
+            raise ProblemError(
+                f"executor must be a concurrent.futures.Executor, got {brief(executor)}; a Dask client gives one by "
+                "client.get_executor()"
+            )
+        if workers is not None:
+            raise ProblemError("workers goes with the local pool, got an executor too; leave one of them out")
+        return 0
+    function = measure.func if isinstance(measure, partial) else measure
+    if getattr(function, "__module__", None) == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+        raise ProblemError(
+            "measure is defined in an interactive session, where worker processes do not find it; put it into a module "
+            "(a .py file), or give an executor that sends functions whole, such as a Dask client's get_executor()"
+        )
+    if workers is None:
+        return execute.usable_cores()
+    if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= 1024:
+        raise ProblemError(f"workers must be a whole number from 1 to 1024, got {brief(workers)}")
+    return workers
+
+
+def _folder(folder: str | os.PathLike[str]) -> Path:
+    """The folder, made where it is missing; absolute, since workers may be elsewhere."""
+    try:
+        place = Path(os.fsdecode(folder)).absolute()
+        place.mkdir(parents=True, exist_ok=True)
+    except TypeError:
+        raise ProblemError(f"folder must be the name of a directory, got {brief(folder)}") from None
+    except (OSError, ValueError) as failed:
+        why = getattr(failed, "strerror", None) or failed
+        raise ProblemError(
+            f"folder must be a directory that can be written to, got {brief(str(folder))} ({why})"
+        ) from None
+    return place

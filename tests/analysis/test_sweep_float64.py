@@ -1,0 +1,163 @@
+"""Sweeps in float64: against closed forms, single runs and many digits."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from sweep_measures import Serial
+
+import symflow as sf
+from symflow.analysis.sweeps.batched import descents
+from symflow.trajectory.flow import integration_form
+
+REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
+
+
+def scalar(activation: str = "linear") -> sf.Problem:
+    return sf.Problem(
+        network={"widths": [1, 1, 1], "activation": activation},
+        data={"x": [[1]], "y": [[1]]},
+        init={"theta": ["1/2", "1/2"]},
+        run={"horizon": "4"},
+    )
+
+
+@pytest.fixture(scope="module")
+def found() -> sf.Sweep:
+    """Step sizes of which the last has descent diverge from the largest start."""
+    return sf.sweep_float64(scalar(), step_size=["1/16", "1/32", "1/2"], scale=["1", "1/2", "8"])
+
+
+def test_closed_form_of_two_scalars(found: sf.Sweep) -> None:
+    """w_1 = w_2 = w: u = w^2 solves u' = 2u(1 - u), and descent is w_{k+1} = w_k + eta w_k (1 - w_k^2)."""
+    table = found.floats()
+    done = table[table.step_size < 0.1]
+    assert len(done) == 6
+    for row in done.itertuples():
+        w = np.empty(row.steps + 1)
+        w[0] = row.scale / 2
+        for k in range(row.steps):
+            w[k + 1] = w[k] + row.step_size * w[k] * (1 - w[k] ** 2)
+        u = 1 / (1 + (1 / w[0] ** 2 - 1) * np.exp(-2 * row.step_size * np.arange(row.steps + 1)))
+        distance = np.sqrt(2) * np.abs(w - np.sqrt(u))
+        assert 0 < row.error_estimate < 1e-9
+        assert row.error_status == "estimated"
+        for value, exact in ((row.max_deviation, distance.max()), (row.final_deviation, distance[-1])):
+            assert abs(value - exact) < row.error_estimate + 1e-15
+        assert row.final_loss_flow == pytest.approx((u[-1] - 1) ** 2 / 2, rel=1e-7)
+        assert row.final_loss_descent == pytest.approx((w[-1] ** 2 - 1) ** 2 / 2, rel=1e-7)
+        assert row.final_sharpness_flow == pytest.approx(3 * u[-1] - 1, abs=1e-9)
+        assert row.lowest_min_eigenvalue_flow == pytest.approx(np.minimum(3 * u - 1, 1 - u).min(), abs=1e-9)
+        for name in ("R4", "R22"):
+            assert getattr(row, f"{name}_status") == "sampled"
+            assert getattr(row, f"{name}_value") >= distance[-1]
+
+
+def test_descent_that_diverges_is_a_row(found: sf.Sweep) -> None:
+    status = {(row.scale, row.step_size): row.status for row in found.table.itertuples()}
+    assert status.pop(("8", "1/2")) == "stopped: diverged"
+    assert set(status.values()) == {"done"}
+    reason = found.table.reason[found.table.status == "stopped: diverged"].iloc[0]
+    assert "step size 0.5 diverges" in reason
+
+
+def test_the_table_is_that_of_many_digits_in_float64(found: sf.Sweep, tmp_path: Path) -> None:
+    """Same columns (R18 has its own flow, and is left to many digits), same values within the estimated errors."""
+    digits = sf.sweep(scalar(), step_size="1/32", scale=["1", "1/2"], dps=30, bounds=["R4", "R22"], folder=tmp_path,
+                      executor=Serial())  # fmt: skip
+    assert list(digits.table.columns) == list(found.table.columns)
+    assert set(found.table.dtypes[["max_deviation", "R4_value", "stop_time"]].astype(str)) == {"Float64"}
+    assert found.table.dps.isna().all()
+    assert found.table.key.isna().all()
+    one = found.floats().set_index(["step_size", "scale"])
+    for row in digits.floats().itertuples():
+        same = one.loc[(row.step_size, row.scale)]
+        for name in ("max_deviation", "final_deviation"):
+            assert abs(same[name] - getattr(row, name)) < same.error_estimate
+        for name in ("R4_value", "R22_value", "initial_loss", "final_loss_flow", "final_sharpness_descent"):
+            assert same[name] == pytest.approx(getattr(row, name), rel=1e-7)
+    found.save(tmp_path / "sweep.parquet")
+    read = pandas.read_parquet(tmp_path / "sweep.parquet")
+    pandas.testing.assert_frame_equal(read, found.table)
+    assert read.attrs["tolerances"]["rtol"] == 1e-10
+
+
+def test_all_runs_of_descent_at_once_are_the_single_ones() -> None:
+    """Runs of different lengths share a batch; the nudged run shows how much rounding matters."""
+    problem = scalar()
+    objective = integration_form(problem.objective)
+    etas, indices = [Fraction(1, 3), Fraction(1, 50)], [[0, 1, 2, 12], list(range(0, 201, 2))]
+    paths = descents(objective, np.array([[0.5, 0.5], [0.3, -0.2]]), etas, indices)
+    for row, (theta0, (eta, kept)) in enumerate(
+        (theta0, run) for theta0 in (["1/2", "1/2"], ["3/10", "-1/5"]) for run in zip(etas, indices, strict=True)
+    ):
+        single = sf.descend(problem.replace(theta0=theta0), step_size=eta, steps=kept[-1], keep=kept)
+        np.testing.assert_allclose(paths.states[row, : len(kept)], single.iterates, rtol=1e-13, atol=1e-14)
+        digits = sf.descend(problem.replace(theta0=theta0), step_size=eta, steps=kept[-1], keep=kept, dps=30)
+        error = np.abs(paths.states[row, : len(kept)] - digits.iterates).max()
+        assert float(error) <= paths.errors[row] < 1e-12
+
+
+@pytest.mark.thorough
+def test_networks_with_kinks(tmp_path: Path) -> None:
+    """Kinks are stepped over, counted, and no bound is evaluated; the estimated error covers what that costs."""
+    base = sf.load_problem(REFERENCE / "relu-2-3-1.json")
+    settings = {"step_size": ["1/10", "1/20"], "scheme": "xavier", "seed": range(3), "horizon": 3}
+    found = sf.sweep_float64(base, **settings)
+    assert set(found.table.status) == {"done"}
+    assert set(found.table.R4_status) == set(found.table.R22_status) == {"not applicable"}
+    assert found.table.R4_reason.str.contains("located").all()
+    assert found.table.slides.isna().all()
+    digits = sf.sweep(base, dps=20, bounds=(), folder=tmp_path, executor=Serial(), **settings)
+    assert (digits.table.kink_events == found.table.kink_events).all()
+    assert found.table.kink_events.max() > 0
+    one, other = found.floats(), digits.floats()
+    assert ((one.max_deviation - other.max_deviation).abs() <= one.error_estimate).all()
+    assert one.error_estimate.max() < 1e-6
+
+
+def test_a_flow_that_does_not_arrive_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third of three starts, of a ReLU network that stays on the side of its kink where it is linear."""
+
+    def partly(problem: sf.Problem, starts: np.ndarray, times: list[float], **settings: Any) -> np.ndarray:
+        w = 1 / np.sqrt(1 + (1 / starts[:, :1] ** 2 - 1) * np.exp(-2 * np.array(times)))
+        states = np.stack([w, w], axis=2)
+        states[2, len(times) // 2 :] = np.nan
+        raise sf.FlowStopped("1 of 3 starts", cause="sweep", trajectory=states)
+
+    monkeypatch.setattr("symflow.analysis.sweeps.batched.sweep_flow_float64", partly)
+    table = sf.sweep_float64(scalar("relu"), step_size="1/8", scale=["1", "1/2", "1/4"], max_steps=99).table
+    assert list(table.status) == ["done", "done", "stopped: sweep"]
+    assert "more than 99 steps" in table.reason[2]
+    assert table.stop_time[2] == 15 / 8  # of the times 0, 1/8, ..., 4 the last before the 17th
+    assert table.max_deviation.isna().tolist() == [False, False, True]
+    for name in ("R4", "R22"):
+        assert table[f"{name}_status"].tolist()[:2] == ["not applicable"] * 2
+        assert "located" in table[f"{name}_reason"][0]
+    assert table.kink_events.tolist()[:2] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"bounds": ["R18"]}, "among R4, R22 in float64, got 'R18'"),
+        ({"rtol": 1}, "rtol must lie in"),
+        ({"max_steps": 0}, "max_steps must be"),
+        ({"seed": 1}, 'scheme="gaussian"'),
+        ({"step_size": 9}, "shorter than one step"),
+    ],
+)
+def test_wrong_input_is_one_line(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(sf.ProblemError, match=message) as caught:
+        sf.sweep_float64(scalar(), **{"step_size": "1/4"} | given)
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_beyond_float64() -> None:
+    with pytest.raises(sf.ComputationError, match="beyond float64"):
+        sf.sweep_float64(scalar(), step_size="1/4", scale="1e400")
