@@ -230,8 +230,8 @@ def network_tables(found: NetworkResult) -> list[Any]:
     last = max(found.runs)
     said = (
         f"At t = {short(found.times[-1])} descent at η0 has moved {short(base.from_start[-1])} and is "
-        f"{short(base.from_flow[-1], 2)} from the flow, whose error is {_known(found)} (estimated, from the two tightest "
-        "tolerances)."
+        f"{short(base.from_flow[-1], 2)} from the flow, whose error is {_known(found)} (estimated, from the two "
+        "tightest tolerances)."
     )
     if last > 1:
         said += (

@@ -17,7 +17,7 @@ from symflow.analysis.experiment.checkpoints import Checkpoint
 from symflow.analysis.experiment.descent import CHUNK_SECONDS, Report
 from symflow.errors import FlowStopped
 from symflow.problem import Problem
-from symflow.trajectory.float64 import solve_flow_float64
+from symflow.trajectory.float64 import Float64Stats, solve_flow_float64
 
 SMOOTH, GATED = "dopri8", "tsit5"
 """The method for smooth losses, and for those with kinks, where a high order does not help."""
@@ -150,5 +150,6 @@ def _chunk(
     wanted = [t - now for t in map(float, times[done:]) if t - now <= reached]
     rows = [flow.numpy([t])[0] for t in wanted]  # one by one: a batch of large networks would fill the memory
     between, stats = sum(t < reached for t in wanted), flow.stats
+    assert isinstance(stats, Float64Stats)
     counts = np.array([stats.evaluations, STAGES[solver] * between, stats.accepted, stats.rejected], dtype=np.int64)
     return now_after, flow.numpy([reached])[0], rows, counts, stats.seconds
