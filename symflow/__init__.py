@@ -70,6 +70,8 @@ _EXPORTS = {
     "user_bound": "symflow.analysis.bounds",
     "max_step_size": "symflow.analysis.advice",
     "tightness": "symflow.analysis.tightness",
+    "experiment": "symflow.analysis.experiment",
+    "load_experiment": "symflow.analysis.experiment",
     "Sweep": "symflow.analysis.sweeps.sweep",
     "sweep": "symflow.analysis.sweeps.sweep",
     "sweep_float64": "symflow.analysis.sweeps.float64",
@@ -98,6 +100,8 @@ if TYPE_CHECKING:
     from symflow.analysis.convergence.time import convergence_time as convergence_time
     from symflow.analysis.deviation import deviation as deviation
     from symflow.analysis.eigenvalues import extreme_eigenvalues as extreme_eigenvalues
+    from symflow.analysis.experiment import experiment as experiment
+    from symflow.analysis.experiment import load_experiment as load_experiment
     from symflow.analysis.sweeps.float64 import sweep_float64 as sweep_float64
     from symflow.analysis.sweeps.sweep import Sweep as Sweep
     from symflow.analysis.sweeps.sweep import sweep as sweep

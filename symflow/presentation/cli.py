@@ -1,4 +1,4 @@
-"""The command line: run, derive, flow, deviation, bounds, advise, sweep.
+"""The command line: run, derive, flow, deviation, bounds, advise, sweep, experiment.
 
 Exit status: 0 done; 1 the computation could not be done; 2 the input is wrong; 130 interrupted.  Errors are one line
 on standard error.  What computes is imported inside the commands, so that `symflow --help` answers at once and
@@ -219,6 +219,66 @@ def advise(
 ) -> Work:
     """`symflow advise`."""
     return lambda: _status(lambda: _advise(problem, epsilon, horizon), as_json)
+
+
+@app.command(
+    short_help="Repeat the paper's experiments on images.",
+    help="Repeat the paper's experiments: descent at several step sizes on images, beside the flow itself.  "
+    "An interrupted experiment goes on where it was when started again with the same options.",
+)
+def experiment(
+    networks: Annotated[
+        list[str] | None,
+        typer.Option("--network", metavar="NAME...", help="linear, relu, conv or conv-max-pool; linear if left out."),
+    ] = None,
+    data: Annotated[
+        str, typer.Option("--data", metavar="NAME", help="digits (scikit-learn's), or mnist with its files.")
+    ] = "digits",
+    mnist_images: Annotated[
+        Path | None, typer.Option("--mnist-images", metavar="FILE", help="MNIST images, an IDX file or its .gz.")
+    ] = None,
+    mnist_labels: Annotated[Path | None, typer.Option("--mnist-labels", metavar="FILE", help="Their labels.")] = None,
+    samples: Annotated[int, typer.Option("--samples", metavar="N", help="How many images.")] = 1000,
+    iterations: Annotated[int, typer.Option("--iterations", metavar="K", help="Steps at the base step size.")] = 10_000,
+    step_size: Annotated[str, typer.Option("--step-size", metavar="ETA", help="The base step size.")] = "1/1000",
+    ratios: Annotated[
+        str, typer.Option("--ratios", metavar="R,R...", help="Further runs at ETA/R with R times as many steps.")
+    ] = "2,5,10,20",
+    tolerances: Annotated[
+        str | None,
+        typer.Option("--tolerances", metavar="TOL,TOL...", help="Relative tolerances of the flow, at least two."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Of the initial weights.")] = 0,
+    dtype: Annotated[str, typer.Option("--dtype", metavar="TYPE", help="Of descent: float32 or float64.")] = "float64",
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where results, pictures and checkpoints go.")
+    ] = Path("symflow-experiment"),
+    as_json: Json = False,
+) -> Work:
+    """`symflow experiment`."""
+    from symflow.presentation.experiment_command import ExperimentOptions, run_experiment
+
+    options = ExperimentOptions(
+        networks=networks or ["linear"],
+        data=data,
+        mnist_images=mnist_images,
+        mnist_labels=mnist_labels,
+        samples=samples,
+        iterations=iterations,
+        step_size=step_size,
+        ratios=ratios,
+        tolerances=tolerances,
+        seed=seed,
+        dtype=dtype,
+        out=out,
+    )
+
+    def work() -> Answer:
+        _check_folder(out)
+        found = run_experiment(options, _progress)
+        return Answer(found.data, lambda: _show(*found.renderables()))
+
+    return lambda: _status(work, as_json)
 
 
 Several = Annotated[list[str] | None, typer.Option(metavar="V...", help="One value or several.")]

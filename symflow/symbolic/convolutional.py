@@ -16,7 +16,7 @@ from itertools import product
 from math import prod
 from typing import Literal, TypeAlias
 
-from symflow.symbolic.network import Forward, Layer, activate, activation_name
+from symflow.symbolic.network import Forward, Layer, activate, activation_name, affine
 from symflow.symbolic.nodes import Axis, Node, Table, add, einsum, gate, gather, hadamard, scale, scatter_add
 from symflow.symbolic.program import shape_of
 
@@ -244,8 +244,8 @@ class Convolutional:
             return read_table(extents, part.kernel, part.stride, part.padding, position + 1)
         return read_table(extents, part.size, part.stride, (0,) * len(part.size), position + 1)
 
-    def forward(self, weights: Sequence[Node], x: Node) -> Forward:
-        """The network as nodes; x has the axes channel, pixel, sample."""
+    def forward(self, weights: Sequence[Node], x: Node, biases: Sequence[Node] = ()) -> Forward:
+        """The network as nodes; x has the axes channel, pixel, sample, and a bias one entry a channel or unit."""
         names: dict[Node, str] = {}
         layers: list[Layer] = []
         remaining = list(weights)
@@ -258,6 +258,7 @@ class Convolutional:
                 continue
             w = remaining.pop(0)
             z = _convolve(w, a, self.table(position)) if isinstance(part, Convolution) else _dense(w, a)
+            z = affine(z, biases, len(layers) + 1)
             layers.append(Layer(w, a, z))
             a = activate(z, self.alpha, self.alpha_bar, position + 1, names) if remaining else z
         return Forward(a, tuple(layers), names)

@@ -10,11 +10,11 @@ from typing import Protocol
 
 import sympy
 
-from symflow.symbolic.nodes import Axis, Node, Size, gate, hadamard, matmul, scale
+from symflow.symbolic.nodes import Axis, Node, Size, add, broadcast, gate, hadamard, matmul, scale
 
 
 class Network(Protocol):
-    """An architecture without biases whose output is positively homogeneous in each layer's weights.
+    """An architecture whose output, without biases, is positively homogeneous in each layer's weights.
 
     Attributes:
         alpha: slope of the activation for z >= 0.
@@ -71,8 +71,14 @@ class Network(Protocol):
         """Fan-in and fan-out of every layer with weights: how many inputs a unit has, how many units an input."""
         ...
 
-    def forward(self, weights: Sequence[Node], x: Node) -> Forward:
-        """The network as nodes, for inputs x with the axes `input_axes` and, last, the samples."""
+    def forward(self, weights: Sequence[Node], x: Node, biases: Sequence[Node] = ()) -> Forward:
+        """The network as nodes, for inputs x with the axes `input_axes` and, last, the samples.
+
+        Args:
+            weights: W_1, ..., W_n.
+            x: the inputs.
+            biases: b_1, ..., b_n, one number a unit or channel, for z_j = W_j a_{j-1} + b_j; none if left out.
+        """
         ...
 
 
@@ -125,6 +131,16 @@ def activate(z: Node, alpha: Fraction, alpha_bar: Fraction, layer: int, names: d
     a = hadamard(d, z)
     names |= {z: f"Z_{{{layer}}}", d: f"D_{{{layer}}}", a: f"A_{{{layer}}}"}
     return a
+
+
+def affine(z: Node, biases: Sequence[Node], layer: int) -> Node:
+    """z with the bias of this layer added to every unit or channel; z itself where there are no biases."""
+    if not biases:
+        return z
+    bias = biases[layer - 1]
+    for position in range(1, len(z.axes)):
+        bias = broadcast(bias, position, z.axes[position])
+    return add([(1, z), (1, bias)])
 
 
 @dataclass(frozen=True)
@@ -196,13 +212,13 @@ class FullyConnected:
         """(d_{j-1}, d_j) for every layer."""
         return tuple((a, b) for b, a in self.shapes)
 
-    def forward(self, weights: Sequence[Node], x: Node) -> Forward:
-        """W_n sigma(W_{n-1} ... sigma(W_1 x))."""
+    def forward(self, weights: Sequence[Node], x: Node, biases: Sequence[Node] = ()) -> Forward:
+        """W_n sigma(W_{n-1} ... sigma(W_1 x)), with z_j = W_j a_{j-1} + b_j where there are biases."""
         names: dict[Node, str] = {}
         layers: list[Layer] = []
         a = x
         for j, w in enumerate(weights, start=1):
-            z = matmul(w, a)
+            z = affine(matmul(w, a), biases, j)
             layers.append(Layer(w, a, z))
             a = z if j == self.depth else activate(z, self.alpha, self.alpha_bar, j, names)
         return Forward(a, tuple(layers), names)

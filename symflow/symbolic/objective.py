@@ -28,9 +28,10 @@ class Objective:
         parameters: the parameter inputs; theta is their entries in this order, each matrix row-major.
         data: exact values (object arrays of `Fraction`) of the data inputs; may be partial when only formulas
             are wanted.
-        network: the network it is the training loss of, if any.
+        network: the homogeneous network it is the training loss of, if any.
         symbols: the SymPy symbols that scalar inputs stand for, where it came from an expression.
         sample_loss: the loss of one sample, where it is a network's training loss.
+        biases: those of the parameters that are biases of a network, which then is not homogeneous.
     """
 
     program: Program
@@ -39,6 +40,14 @@ class Objective:
     network: Network | None = None
     symbols: Mapping[Input, sympy.Symbol] = field(default_factory=dict)
     sample_loss: Loss | None = None
+    biases: tuple[Input, ...] = ()
+
+    @property
+    def no_network(self) -> str:
+        """Why `network` is None, for messages."""
+        if self.biases:
+            return "the network has biases, so that its output is not homogeneous in the weights"
+        return "the objective is no network's training loss"
 
     @property
     def loss(self) -> Node:

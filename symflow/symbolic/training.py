@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import chain
 from math import prod
 
 import numpy as np
@@ -34,13 +35,27 @@ def weight_inputs(network: Network) -> tuple[Input, ...]:
     return tuple(Input(f"W{j}", axes, "parameter", f"W_{{{j}}}") for j, axes in enumerate(network.weight_axes, start=1))
 
 
+def bias_inputs(network: Network) -> tuple[Input, ...]:
+    """The parameter inputs b_1, ..., b_n: one entry a unit or channel."""
+    return tuple(
+        Input(f"b{j}", axes[:1], "parameter", f"b_{{{j}}}") for j, axes in enumerate(network.weight_axes, start=1)
+    )
+
+
 def sample_inputs(network: Network, sample: Axis) -> tuple[Input, Input]:
     """The data inputs X and Y: one column a sample."""
     x = Input("X", (*network.input_axes, sample), "data", "X")
     return x, Input("Y", (*network.output_axes, sample), "data", "Y")
 
 
-def network_objective(network: Network, x: np.ndarray | None, y: np.ndarray | None, loss: Loss = SQUARE) -> Objective:
+def network_objective(
+    network: Network,
+    x: np.ndarray | None,
+    y: np.ndarray | None,
+    loss: Loss = SQUARE,
+    *,
+    biases: bool = False,
+) -> Objective:
     """The training loss f(theta) = (1/N) sum_i l(h(x_i), y_i) of a network.
 
     Args:
@@ -49,6 +64,8 @@ def network_objective(network: Network, x: np.ndarray | None, y: np.ndarray | No
             float means its binary value.
         y: N x d_n targets, likewise.
         loss: the loss of one sample.
+        biases: give every layer a bias, z_j = W_j a_{j-1} + b_j, the parameters being W_1, b_1, W_2, b_2, ...  Such a
+            network is not homogeneous: the objective has no `network`, and no result on homogeneous networks applies.
 
     Raises:
         ValueError: data that are no rational numbers, of another shape, or targets that the loss does not admit.
@@ -61,18 +78,21 @@ def network_objective(network: Network, x: np.ndarray | None, y: np.ndarray | No
         check_targets(loss, y, "y")
     samples: Size = sympy.Symbol("N", integer=True, positive=True) if x is None else len(x)
     weights = weight_inputs(network)
+    added = bias_inputs(network) if biases else ()
+    parameters = tuple(chain.from_iterable(zip(weights, added, strict=True))) if biases else weights
+    homogeneous = None if biases else network
     inputs, targets = sample_inputs(network, Axis("sample", samples))
-    forward = network.forward(weights, inputs)
+    forward = network.forward(weights, inputs, added)
     names: dict[Node, str] = dict(forward.names)
     if loss.kind == "square":
         names[add([(1, forward.prediction), (-1, targets)])] = "R"
     total = loss.total(forward.prediction, targets)
     if x is None:
         inverse = Input("inverse_samples", (), "hyper", r"\tfrac{1}{N}")
-        program = Program((*weights, inputs, targets, inverse), {"f": hadamard(inverse, total)}, names)
-        return Objective(program, weights, {}, network, sample_loss=loss)
-    program = Program((*weights, inputs, targets), {"f": scale(Fraction(1, len(x)), total)}, names)
+        program = Program((*parameters, inputs, targets, inverse), {"f": hadamard(inverse, total)}, names)
+        return Objective(program, parameters, {}, homogeneous, sample_loss=loss, biases=added)
+    program = Program((*parameters, inputs, targets), {"f": scale(Fraction(1, len(x)), total)}, names)
     data = {inputs: x.T.reshape(shape_of(inputs.axes))}
     if y is not None:
         data[targets] = y.T.reshape(shape_of(targets.axes))
-    return Objective(program, weights, data, network, sample_loss=loss)
+    return Objective(program, parameters, data, homogeneous, sample_loss=loss, biases=added)

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/into_readme.py [NAME ...] [--peer FILE]
 
-NAME is one of evaluation, first, gradient, derivation, flow; all of them without one (an hour on two cores, most of it
-heyoka and symflow at 500 digits).  `--peer` is passed to the flow benchmark.  The name of a study (bounds) takes the
-table that `pytest -m thorough` wrote to tests/studies.
+NAME is one of evaluation, first, gradient, derivation, flow, experiment; all of them without one (two hours on two
+cores, most of it heyoka and symflow at 500 digits, and descent at small steps).  `--peer` is passed to the flow
+benchmark.  The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ COMMANDS = {
     "gradient": ["bench_gradient.py"],
     "derivation": ["bench_derivation.py"],
     "flow": ["bench_flow.py", "--rounds", "3"],
+    "experiment": ["bench_experiment.py"],
 }
 
 STUDIES = ("bounds",)

@@ -48,6 +48,8 @@ def missing_forms(objective: Objective) -> str | None:
     if objective.network is None:
         if not objective.gates and is_zero(directional_derivative(objective, 3).program["form"]):
             return None
+        if objective.biases:
+            return f"no closed form bounds the Hessian on a ball: {objective.no_network}"
         return (
             "no closed form bounds the Hessian of this objective on a ball; networks and quadratic functions have one"
         )

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from symflow.errors import ProblemError
 from symflow.presentation.latex.applied import Applied, Function
 from symflow.presentation.latex.block_maps import with_block_maps
 from symflow.presentation.latex.expansion import Expansion
@@ -54,7 +55,13 @@ class Formulas:
 
 
 def formulas(derived: Derived) -> Formulas:
-    """A derived result in LaTeX."""
+    """A derived result in LaTeX.
+
+    Raises:
+        ProblemError: the network has biases, for which the paper's notation has no place.
+    """
+    if derived.objective.biases:
+        raise ProblemError("LaTeX is written for networks without biases, got one with; leave them out (biases=False)")
     derived = with_block_maps(derived)
     names = naming(derived)
     new = readable(derived.program, derived.objective, names.given)

@@ -69,6 +69,8 @@ class Model:
     objective: Objective
 
     def __post_init__(self) -> None:
+        if self.objective.biases:
+            raise ProblemError(f"a statement about homogeneous networks does not apply: {self.objective.no_network}")
         if self.objective.network is None or self.objective.sample_loss is None:
             raise ProblemError("a statement about networks needs a network's training loss, got another objective")
         if "X" not in {x.name for x in self.objective.data_inputs}:

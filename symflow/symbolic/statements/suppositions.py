@@ -42,48 +42,54 @@ def unchecked(reason: str) -> Verdict:
 def _network(setting: Setting) -> Verdict:
     network = setting.objective.network
     if network is None:
-        return fails("the objective is no network's training loss")
+        return fails(setting.objective.no_network)
     return holds(f"a {network.kind} {network.activation} network without biases")
+
+
+def _other(setting: Setting, kind: str) -> Verdict:
+    """The objective is not the training loss of such a network."""
+    objective = setting.objective
+    return fails(objective.no_network if objective.biases else f"the objective is not a {kind} network's training loss")
 
 
 def _linear(setting: Setting) -> Verdict:
     network = setting.objective.network
     if network is None or not network.linear:
-        return fails("the objective is not a fully connected linear network's training loss")
+        return _other(setting, "fully connected linear")
     return holds(f"a linear network of depth {network.depth}")
 
 
 def _fully_connected(setting: Setting) -> Verdict:
     network = setting.objective.network
     if not isinstance(network, FullyConnected):
-        return fails("the objective is not a fully connected network's training loss")
+        return _other(setting, "fully connected")
     return holds(f"a fully connected {network.activation} network")
 
 
 def _convolutional(setting: Setting) -> Verdict:
     if not isinstance(setting.objective.network, Convolutional):
-        return fails("the objective is not a convolutional network's training loss")
+        return _other(setting, "convolutional")
     return holds("a convolutional network")
 
 
 def _depth_three(setting: Setting) -> Verdict:
     network = setting.objective.network
     if network is None:
-        return fails("the objective is no network's training loss")
+        return fails(setting.objective.no_network)
     return holds(f"depth {network.depth}") if network.depth >= 3 else fails(f"depth {network.depth} is less than 3")
 
 
 def _depth_two(setting: Setting) -> Verdict:
     network = setting.objective.network
     if network is None:
-        return fails("the objective is no network's training loss")
+        return fails(setting.objective.no_network)
     return holds(f"depth {network.depth}") if network.depth >= 2 else fails("depth 1 is less than 2")
 
 
 def _one_output(setting: Setting) -> Verdict:
     network = setting.objective.network
     if network is None:
-        return fails("the objective is no network's training loss")
+        return fails(setting.objective.no_network)
     count = prod(int(a.size) for a in network.output_axes)
     return holds("one output") if count == 1 else fails(f"the network has {count} outputs")
 
@@ -277,7 +283,7 @@ def _small(setting: Setting) -> Verdict:
 def _slope_at_zero(setting: Setting) -> Verdict:
     objective = setting.objective
     if _linear(setting).status == "fails":
-        return fails("the objective is not a fully connected linear network's training loss")
+        return _other(setting, "fully connected linear")
     if _data(objective, "X") is None or _data(objective, "Y") is None:
         return unchecked("no data are given")
     return _nonzero_slope(objective)

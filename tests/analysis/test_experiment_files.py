@@ -1,0 +1,197 @@
+"""IDX files, checkpoints, and runs that are interrupted."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import symflow as sf
+from symflow.analysis.experiment import reference
+from symflow.analysis.experiment.checkpoints import Checkpoint, content_key
+from symflow.analysis.experiment.descent import descend_in_chunks
+from symflow.analysis.experiment.idx import read_idx
+from symflow.analysis.experiment.images import mnist
+
+
+def idx(array: np.ndarray, code: int = 8) -> bytes:
+    """An IDX file's content, written from the format's description."""
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, code, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+
+
+IMAGES = np.arange(6 * 4 * 3, dtype=np.uint8).reshape(6, 4, 3)
+LABELS = np.array([3, 1, 4, 1, 5, 9], dtype=np.uint8)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_idx_files_are_read(packed: bool, tmp_path: Path) -> None:
+    pack = gzip.compress if packed else bytes
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    images.write_bytes(pack(idx(IMAGES)))
+    labels.write_bytes(pack(idx(LABELS)))
+    np.testing.assert_array_equal(read_idx(images, 3), IMAGES)
+    found = mnist(images, labels, 5)
+    assert found.extents == (4, 3)
+    np.testing.assert_array_equal(found.labels, LABELS[:5])
+    np.testing.assert_allclose(found.pixels[1], (IMAGES[1].ravel() - 35.5) / np.arange(72).std(), rtol=1e-15)
+
+
+def test_mnist_takes_every_fiftieth_image_where_there_are_enough(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").write_bytes(idx(rng.integers(256, size=(150, 2, 2))))
+    classes = rng.integers(10, size=150)
+    (tmp_path / "labels").write_bytes(idx(classes))
+    np.testing.assert_array_equal(mnist(tmp_path / "images", tmp_path / "labels", 3).labels, classes[[0, 50, 100]])
+    np.testing.assert_array_equal(mnist(tmp_path / "images", tmp_path / "labels", 4).labels, classes[:4])
+
+
+PACKED = gzip.compress(idx(IMAGES))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "two zero bytes"),
+        (b"\x89PNG\r\n\x1a\n", "two zero bytes"),
+        (idx(IMAGES, code=13), "unsigned bytes"),
+        (idx(LABELS), "must have 3 dimensions, as images have, got 1"),
+        (idx(IMAGES)[:9], "ends within its header"),
+        (idx(IMAGES)[:-1], "must have 72 bytes after its header, as that says, got 71"),
+        (idx(IMAGES) + b"\0", "got more"),
+        (struct.pack(">BBBB3I", 0, 0, 8, 3, 2**31, 2**31, 1), "entries"),
+        (struct.pack(">BBBB3I", 0, 0, 8, 3, 0, 1, 1), "entries"),
+        (PACKED[:-12], "readable IDX file"),
+        (PACKED[:20] + b"\xff\xff\xff" + PACKED[23:], "readable IDX file"),
+        (None, "readable IDX file"),
+    ],
+    ids=range(12),
+)
+def test_malformed_idx_files_are_refused_in_one_line(content: bytes | None, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "images"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(sf.ProblemError, match=said) as refused:
+        read_idx(path, 3)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    images.write_bytes(idx(IMAGES))
+    labels.write_bytes(idx(LABELS[:5]))
+    with pytest.raises(sf.ProblemError, match="one label for each of the 6 images"):
+        mnist(images, labels, 2)
+    labels.write_bytes(idx(LABELS + 3))
+    with pytest.raises(sf.ProblemError, match="classes from 0 to 9, got 12"):
+        mnist(images, labels, 2)
+    labels.write_bytes(idx(LABELS))
+    images.write_bytes(idx(0 * IMAGES))
+    with pytest.raises(sf.ProblemError, match="one and the same value"):
+        mnist(images, labels, 2)
+
+
+def counting(steps: list[int]):  # type: ignore[no-untyped-def]
+    """A map without meaning instead of descent, which notes how many steps it makes."""
+
+    def advance(theta: np.ndarray, eta: Fraction, count: int) -> np.ndarray:
+        steps.append(count)
+        for _ in range(count):
+            theta = theta - float(eta) * np.sin(theta)
+        return theta
+
+    return advance
+
+
+def test_interrupted_descent_goes_on_where_it_was(tmp_path: Path) -> None:
+    start, grid = np.linspace(0, 1, 5), np.array([0, 3, 50, 51, 100, 150, 200])
+    whole = descend_in_chunks(
+        counting([]), start, Fraction(1, 7), grid, Checkpoint(None, "x", "k", print), lambda _: None
+    )
+    assert whole.states.shape == (7, 5)
+    expected = start
+    for _ in range(200):
+        expected = expected - np.sin(expected) / 7
+    np.testing.assert_allclose(whole.states[-1], expected, rtol=1e-12)
+    checkpoint, steps = Checkpoint(tmp_path, "x", content_key({"a": 1}), print), []
+    for stop in (0.01, 0.3, 0.6):
+
+        def report(done: float, stop: float = stop) -> None:
+            if done > stop:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            descend_in_chunks(counting(steps), start, Fraction(1, 7), grid, checkpoint, report)
+    found = descend_in_chunks(counting(steps), start, Fraction(1, 7), grid, checkpoint, lambda _: None)
+    np.testing.assert_array_equal(found.states, whole.states)
+    assert sum(steps) == 200  # no step was made twice
+
+
+def test_diverging_descent_is_a_computation_error() -> None:
+    def growing(theta: np.ndarray, eta: Fraction, count: int) -> np.ndarray:
+        return theta * np.float64(1e100) ** count
+
+    nothing = Checkpoint(None, "x", "k", print)
+    with np.errstate(over="ignore"), pytest.raises(sf.ComputationError, match=r"step size 0.5 diverges"):
+        descend_in_chunks(growing, np.ones(2), Fraction(1, 2), np.array([0, 9]), nothing, lambda _: None)
+
+
+def test_interrupted_flow_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "CHUNK_STEPS", 4)
+    problem = sf.Problem(
+        network={"widths": [2, 3, 1], "activation": "linear"},
+        data={"x": [[1, 2], [0, 1], [3, 1]], "y": [[1], [0], [2]]},
+        init={"scheme": "gaussian", "scale": "1"},
+    )
+    times = np.linspace(0, 3, 7)
+    whole = reference.flow_in_chunks(problem, times, 1e-9, Checkpoint(None, "x", "k", print), lambda _: None)
+    exact = np.array(
+        [[float(v) for v in row] for row in map(sf.solve_flow(problem, horizon=3, dps=20), [str(t) for t in times])]
+    )
+    assert np.abs(whole.states - exact).max() < 1e-8
+    assert whole.steps > 8  # so that there were chunks
+    checkpoint = Checkpoint(tmp_path, "x", content_key({"a": 1}), print)
+
+    def report(done: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reference.flow_in_chunks(problem, times, 1e-9, checkpoint, report)
+    first = checkpoint.read()
+    assert first is not None
+    assert 0 < first["now"] < 3
+    found = reference.flow_in_chunks(problem, times, 1e-9, checkpoint, lambda _: None)
+    np.testing.assert_array_equal(found.states, whole.states)
+    assert (found.evaluations, found.steps) == (whole.evaluations, whole.steps)
+
+
+def test_damaged_checkpoints_are_reported_and_not_used(tmp_path: Path) -> None:
+    said: list[str] = []
+    checkpoint = Checkpoint(tmp_path, "linear-eta0", content_key({"a": 1}), said.append)
+    checkpoint.write({"theta": np.arange(100.0)})
+    assert checkpoint.path is not None
+    content = checkpoint.path.read_bytes()
+    found = checkpoint.read()
+    assert found is not None
+    np.testing.assert_array_equal(found["theta"], np.arange(100.0))
+    assert said == []
+    left = checkpoint.path.with_name(f".{checkpoint.path.name}.abc.tmp")
+    left.write_bytes(content[:50])  # a kill in the middle of a write
+    assert checkpoint.read() is not None
+    assert not left.exists()
+    middle = len(content) // 2
+    for damaged in (b"", content[:-30], content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]):
+        checkpoint.path.write_bytes(damaged)
+        assert checkpoint.read() is None
+        assert "linear-eta0 starts again" in said.pop()
+    other = Checkpoint(tmp_path, "linear-eta0", content_key({"a": 2}), said.append)
+    assert other.path is not None
+    assert other.path != checkpoint.path
+    assert other.read() is None
+    other.path.write_bytes(content)  # another configuration's checkpoint under this one's name
+    assert other.read() is None
+    assert "another configuration" in said.pop()
