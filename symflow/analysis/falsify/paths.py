@@ -1,0 +1,97 @@
+r"""Short runs of descent and flow in JAX, traceable: all in one loop, so that the gradient is compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from symflow.analysis.falsify.vocabulary import Needs
+
+FINE, COARSE = 64, 32
+"""Steps of two integrations of the flow by Runge and Kutta's classical method."""
+SAMPLES = 8
+"""How many points of the flow are kept, beside its start."""
+_NODES, _WEIGHTS = (0.0, 0.5, 0.5, 1.0), (1 / 6, 1 / 3, 1 / 3, 1 / 6)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Descent and flow from one point; the start where a path is not needed.
+
+    Attributes:
+        descent: theta_k.
+        flow: theta at `SAMPLES` + 1 times from 0 to k eta, shape (S, P).
+        coarse: theta(k eta) by the coarser integration.
+    """
+
+    descent: Any
+    flow: Any
+    coarse: Any
+
+    @property
+    def tube(self) -> Any:
+        """Points of the tube around the flow."""
+        return jnp.concatenate([self.flow, self.descent[None]])
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What is run for a claim.
+
+    Attributes:
+        needs: of the claim.
+        most_steps: the largest k.
+    """
+
+    needs: Needs
+    most_steps: int
+
+    def __call__(self, slope: Callable[[Any], Any], theta: Any, eta: Any, steps: Any) -> Run:
+        """Descent and flow from theta.
+
+        In substep i a path at y with the last slope k, moving by h, does
+            k <- -g(y + a_i h k),  z <- z + b_i h k,  and at the end of a step  y <- z.
+        With a = (0, 1/2, 1/2, 1), b = (1/6, 1/3, 1/3, 1/6) that is a step of Runge and Kutta, with a = 0, b = 1 in
+        every substep one of descent.
+        """
+        if not (self.needs.descent or self.needs.flow):
+            return Run(theta, theta[None], theta)
+        t = steps * eta
+        count = max(4 * FINE if self.needs.flow else 0, self.most_steps if self.needs.descent else 0)
+        stage = np.arange(count) % 4
+        nodes, weights, ends = (
+            np.stack([np.broadcast_to(one, count), rk, rk], axis=1)
+            for one, rk in (
+                (0.0, np.array(_NODES)[stage]),
+                (1.0, np.array(_WEIGHTS)[stage]),
+                (True, stage == 3),
+            )
+        )
+        until = jnp.stack([steps, jnp.asarray(4 * FINE), jnp.asarray(4 * COARSE)])
+        lengths = jnp.stack([eta, t / FINE, t / COARSE])
+        lanes = slice(0 if self.needs.descent else 1, 3 if self.needs.flow else 1)
+
+        def substep(state: tuple[Any, Any, Any], now: tuple[Any, Any, Any, Any]) -> tuple[Any, Any]:
+            y, k, z = state
+            i, a, b, end = now
+            h = lengths[lanes][:, None]
+            k = -jax.vmap(slope)(y + a[lanes][:, None] * h * k)
+            z = z + b[lanes][:, None] * h * k
+            done = end[lanes][:, None]
+            y = jnp.where(done & (i < until[lanes][:, None]), z, y)
+            return (y, k, jnp.where(done, y, z)), y
+
+        start = jnp.broadcast_to(theta, (lanes.stop - lanes.start, theta.shape[0]))
+        xs = (jnp.arange(count), jnp.asarray(nodes), jnp.asarray(weights), jnp.asarray(ends))
+        (last, _, _), path = lax.scan(substep, (start, jnp.zeros_like(start), start), xs)
+        descent = last[0] if self.needs.descent else theta
+        if not self.needs.flow:
+            return Run(descent, theta[None], theta)
+        kept = path[4 * FINE // SAMPLES - 1 : 4 * FINE : 4 * FINE // SAMPLES, -2]
+        return Run(descent, jnp.concatenate([theta[None], kept]), last[-1])
