@@ -11,7 +11,7 @@ from symflow.analysis.falsify.draws import LABELLED, Points, log_eta_range
 from symflow.analysis.falsify.family import Family, Setup
 from symflow.analysis.falsify.search import Evaluator
 
-ITERATIONS = 40
+ITERATIONS = 60
 RATE = 0.1
 """Length of the first steps of Adam, in units of the variables; it falls to a tenth."""
 
