@@ -70,6 +70,12 @@ _EXPORTS = {
     "user_bound": "symflow.analysis.bounds",
     "max_step_size": "symflow.analysis.advice",
     "tightness": "symflow.analysis.tightness",
+    "falsify": "symflow.analysis.falsify",
+    "Family": "symflow.analysis.falsify",
+    "claim_quantities": "symflow.analysis.falsify",
+    "check_counterexample": "symflow.analysis.falsify",
+    "Refuted": "symflow.analysis.falsify",
+    "NotRefuted": "symflow.analysis.falsify",
     "SymflowError": "symflow.errors",
     "ProblemError": "symflow.errors",
     "ComputationError": "symflow.errors",
@@ -94,6 +100,12 @@ if TYPE_CHECKING:
     from symflow.analysis.convergence.time import convergence_time as convergence_time
     from symflow.analysis.deviation import deviation as deviation
     from symflow.analysis.eigenvalues import extreme_eigenvalues as extreme_eigenvalues
+    from symflow.analysis.falsify import Family as Family
+    from symflow.analysis.falsify import NotRefuted as NotRefuted
+    from symflow.analysis.falsify import Refuted as Refuted
+    from symflow.analysis.falsify import check_counterexample as check_counterexample
+    from symflow.analysis.falsify import claim_quantities as claim_quantities
+    from symflow.analysis.falsify import falsify as falsify
     from symflow.analysis.tightness import tightness as tightness
     from symflow.compile.jax import to_jax as to_jax
     from symflow.compile.objects import evaluate_exact as evaluate_exact

@@ -94,7 +94,9 @@ def enclosures(
         for name, value in fine.items():
             error = 10 * abs(value - rough[name]) + _ulp(value, dps)
             low = value - error
-            found[name] = Enclosure(low if _signed(name, claim) else max(low, mpmath.mpf(0)), value + error, "estimated")
+            found[name] = Enclosure(
+                low if _signed(name, claim) else max(low, mpmath.mpf(0)), value + error, "estimated"
+            )
     if claim.needs.tube:
         assert flow is not None
         radius = float(found_radius(fine)) if claim.needs.descent else 0.0

@@ -170,7 +170,9 @@ def _listed(values: Any, name: str, empty: bool = False) -> Sequence[Any]:
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise ProblemError(f"Family: {name} must be a tuple or list, got {brief(values)}; put it into brackets")
     if not values and not empty:
-        raise ProblemError(f"Family: {name} must not be empty, got {brief(list(values))}; an empty family has no problems")
+        raise ProblemError(
+            f"Family: {name} must not be empty, got {brief(list(values))}; an empty family has no problems"
+        )
     return values
 
 
