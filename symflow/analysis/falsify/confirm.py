@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -129,8 +128,3 @@ def _difference(part: Inequality, boxes: Mapping[str, Any]) -> tuple[Any, Any]:
     if not (mpmath.isfinite(low) and mpmath.isfinite(high)):
         raise ArithmeticError("one of its sides is not bounded")
     return low, high
-
-
-def step_and_horizon(eta: Fraction, steps: int) -> dict[str, Fraction]:
-    """The [run] table of a counterexample."""
-    return {"step_size": eta, "horizon": eta * steps}

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor, log10
+from typing import Any
 
 import numpy as np
 
 from symflow.analysis.falsify.draws import Points
 from symflow.analysis.falsify.family import Setup
+from symflow.analysis.falsify.vocabulary import Needs
 from symflow.problem import Problem
 
 DECIMALS = (0, 1, 2, 3, 4, 6, 9, 12, 16)
@@ -39,13 +41,14 @@ class ExactPoint:
         """The same point with smaller steps up to the same time."""
         return ExactPoint(self.theta, self.x, self.y, self.eta / factor, self.steps * factor)
 
-    def problem(self, setup: Setup, name: str, dps: int) -> Problem:
-        """The problem; its horizon is k step sizes."""
-        run = {"step_size": self.eta, "horizon": self.steps * self.eta, "dps": dps}
+    def problem(self, setup: Setup, needs: Needs, dps: int) -> Problem:
+        """The problem; where time passes its horizon is k step sizes."""
+        run: dict[str, Any] = {"step_size": self.eta, "dps": dps}
+        if needs.moving:
+            run["horizon"] = self.steps * self.eta
         data = {"x": [list(row) for row in self.x], "y": [list(row) for row in self.y]}
-        return Problem(
-            network=setup.network, loss=setup.loss, data=data, init={"theta": list(self.theta)}, run=run, name=name
-        )
+        init = {"theta": list(self.theta)}
+        return Problem(network=setup.network, loss=setup.loss, data=data, init=init, run=run, name="counterexample")
 
 
 def roundings(points: Points, row: int) -> list[ExactPoint]:

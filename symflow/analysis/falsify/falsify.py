@@ -32,10 +32,12 @@ BEST = 16
 """Ascents from the best of them; the others start from fresh points, lest all end in one place."""
 ROUNDS = 3
 """Ascents of a batch for each setup."""
-CANDIDATES = 4
+CANDIDATES = 3
 """Most points that are confirmed after each search."""
-FINER = (1, 16, 256)
-"""How much smaller steps are tried where the constants of the tube enter: the tube becomes thinner."""
+FINER = (64, 16, 4, 1)
+"""How much smaller steps may be where the constants of the tube enter: the tube becomes thinner."""
+MOST_STEPS = 16_384
+"""Most steps of a confirmation."""
 PATIENCE = 48
 """So many setups in a row without the quantities of the claim end the search."""
 KEPT = 12
@@ -235,29 +237,25 @@ class _Search:
         return None
 
     def _candidates(self, setup: Setup, run: Evaluator, points: Points, row: int) -> list[ExactPoint]:
-        """Roundings of a point that violate the claim in float64, or tie: the two shortest, and the longest."""
+        """Roundings of a point that violate the claim in float64, or tie: the shortest and the longest."""
         exact = roundings(points, row)
         margins, ties, _ = run(as_points(exact, points.exact is not None))
         seen = [p for p, m, tie in zip(exact, margins, ties, strict=True) if m > 0 or tie]
-        return list(dict.fromkeys([*seen[:2], *seen[-1:]]))
+        return list(dict.fromkeys([*seen[:1], *seen[-1:]]))
 
     def _check(self, setup: Setup, exact: ExactPoint) -> Check | None:
-        """The claim at an exact point, and with smaller steps where the tube enters; None where it is not refuted."""
-        lowest = rational(self.family.step_sizes[0], "step_sizes")
-        tube = bool(self.claim.needs.tube) and self.claim.needs.descent
-        for factor in FINER if tube else FINER[:1]:
-            point = exact.finer(factor)
-            if (factor > 1 and point.eta < lowest) or self.left() <= 0:
-                return None
-            self.confirmations += 1
-            try:
-                problem = point.problem(setup, "counterexample", self.dps)
-                found = check(self.claim, problem, point.steps, self.dps, min(MOST_CONFIRM, max(2.0, self.left())))
-            except ComputationError:  # a kink, a flow that stops: nothing is said there
-                return None
-            if found.refuted:
-                return found
-        return None
+        """The claim at an exact point, with smaller steps where the tube enters; None where it is not refuted."""
+        if self.claim.needs.tube and self.claim.needs.descent:
+            lowest = rational(self.family.step_sizes[0], "step_sizes")
+            allowed = [f for f in FINER if exact.eta / f >= lowest and exact.steps * f <= MOST_STEPS]
+            exact = exact.finer(allowed[0] if allowed else 1)
+        self.confirmations += 1
+        try:
+            problem = exact.problem(setup, self.claim.needs, self.dps)
+            found = check(self.claim, problem, exact.steps, self.dps, min(MOST_CONFIRM, max(2.0, self.left())))
+        except ComputationError:  # a kink, a flow that stops: nothing is said there
+            return None
+        return found if found.refuted else None
 
 
 def _objective(setup: Setup) -> Objective:

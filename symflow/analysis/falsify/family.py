@@ -70,8 +70,8 @@ class Family:
         data: the largest absolute entry of inputs and targets.
         step_sizes: the smallest and the largest eta.
         times: the smallest and the largest t = k eta.
-        steps: the largest k that is searched; a point found is also tried with k up to 256 times as large, eta being
-            smaller by as much.
+        steps: the largest k that is searched; where the tube of R4 enters, a point found is also tried with k up to
+            64 times as large and eta smaller by as much.
     """
 
     depths: Sequence[int] = (2, 3)
@@ -86,7 +86,7 @@ class Family:
     data: float = 2.0
     step_sizes: tuple[float, float] = (1e-6, 1.0)
     times: tuple[float, float] = (1e-2, 10.0)
-    steps: int = 32
+    steps: int = 256
 
     def __post_init__(self) -> None:
         for x in _listed(self.depths, "depths"):

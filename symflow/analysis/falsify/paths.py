@@ -36,8 +36,9 @@ class Run:
 
     @property
     def tube(self) -> Any:
-        """Points of the tube around the flow."""
-        return jnp.concatenate([self.flow, self.descent[None]])
+        """The flow's points, then others of the tube around it whose radius is the deviation."""
+        away = self.descent - self.flow[-1]
+        return jnp.concatenate([self.flow, self.flow + away, self.flow - away])
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,8 @@ class Searched:
     def __str__(self) -> str:
         ended = ", interrupted" if self.interrupted else ""
         return (
-            f"{self.points} points of {self.setups} shapes, {self.ascents} ascents, {self.confirmations} points at full "
-            f"precision, best margin {self.best_margin:.3g} ({self.best_setup or 'none'}), {self.seconds:.1f} s, seed "
+            f"{self.points} points of {self.setups} shapes, {self.ascents} ascents, {self.confirmations} points at "
+            f"full precision, best margin {self.best_margin:.3g} ({self.best_setup or 'none'}), {self.seconds:.1f} s, seed "
             f"{self.seed}{ended}"
         )
 
@@ -81,7 +81,8 @@ class NotRefuted:
         return rf"$\displaystyle {self.claim.latex()}$ is not refuted: {self.searched}."
 
     def _repr_html_(self) -> str:
-        return f"<p><b>not refuted</b> <code>{escape(str(self.claim))}</code></p><p>searched {escape(str(self.searched))}</p>"
+        claim, searched = escape(str(self.claim)), escape(str(self.searched))
+        return f"<p><b>not refuted</b> <code>{claim}</code></p><p>searched {searched}</p>"
 
 
 @dataclass(frozen=True)

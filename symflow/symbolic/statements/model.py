@@ -58,6 +58,17 @@ def columns_first(x: Node) -> Node:
     return einsum((x,), (tuple(range(rank)),), (rank - 1, *range(rank - 1)))
 
 
+def vectors(x: Node) -> Node:
+    """An array with the samples last as one vector a sample, samples first: norms of images are those of all pixels."""
+    columns = columns_first(x)
+    own = columns.axes[1:]
+    if len(own) == 1:
+        return columns
+    count = prod(shape_of(own))
+    flat = Axis("x".join(a.name for a in own), count)
+    return scatter_add(columns, Table(flat, own, tuple(range(count))), 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """The meaning of letters for the training loss of a network in sample form.
@@ -282,8 +293,8 @@ _LETTERS: Mapping[str, Callable[..., Value]] = {
     "G_out": lambda m, j: _columns(m.gradients[j - 1]),
     "f": lambda m: Value(m.objective.loss),
     "h": lambda m: Value(columns_first(m.forward.prediction), True),
-    "x": lambda m: Value(columns_first(m.inputs["X"]), True),
-    "grad_loss": lambda m: Value(columns_first(m.loss_gradient()), True),
+    "x": lambda m: Value(vectors(m.inputs["X"]), True),
+    "grad_loss": lambda m: Value(vectors(m.loss_gradient()), True),
     "grad_phi": _gradient_of_phi,
     "Sigma_xx": _second_moment,
     "D": _gates,
