@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def ascend(
     """
     low, high = log_eta_range(family, points.steps, moving)
     most = float(family.weights), float(family.data)
-    ends = [(-most[0], most[0]), (-most[1], most[1]), (-most[1], most[1]), (low, high)]
+    ends: list[tuple[Any, Any]] = [(-most[0], most[0]), (-most[1], most[1]), (-most[1], most[1]), (low, high)]
     free = [points.exact is None, True, setup.loss.kind not in LABELLED, True]
     first = [np.zeros_like(a) for a in points.moving]
     second = [np.zeros_like(a) for a in points.moving]

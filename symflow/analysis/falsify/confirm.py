@@ -110,8 +110,8 @@ def check(claim: Claim, problem: Problem, steps: int, dps: int, seconds: float |
         boxes = {name: iv.mpf([e.low, e.high]) for name, e in values.items()}
         low, high = _difference(sized.inequality, boxes)
         held = all(_difference(part, boxes)[1] <= 0 for part in sized.given)
-    except (ArithmeticError, ValueError) as error:
-        raise Undefined(f"the claim has no value at this problem: {error}") from None
+    except (ArithmeticError, ValueError) as reason:
+        raise Undefined(f"the claim has no value at this problem: {reason}") from None
     finally:
         iv.dps = before
     with mpmath.workdps(dps + GUARD[1]):

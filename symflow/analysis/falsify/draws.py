@@ -11,12 +11,15 @@ from math import prod
 import numpy as np
 
 from symflow.analysis.falsify.family import Family, Setup
+from symflow.analysis.falsify.vocabulary import Needs
 from symflow.problem.initialize import balanced
 from symflow.symbolic.network import FullyConnected
 from symflow.symbolic.program import shape_of
 
 BATCH = 64
 """Points that are evaluated together: few enough for batched eigenvalues on two cores."""
+SMALL_STEPS = 64
+"""How many times more steps there may be where the tube of R4 enters, so that it is thin."""
 LABELLED = ("logistic", "exponential", "cross-entropy")
 """Losses whose targets are labels, which ascent leaves alone."""
 
@@ -59,15 +62,17 @@ class Points:
     def take(self, rows: Sequence[int] | np.ndarray) -> Points:
         """Some of the points, in this order."""
         exact = None if self.exact is None else tuple(self.exact[int(i)] for i in rows)
-        arrays = (a[rows] for a in (*self.moving, self.steps))
-        return Points(*arrays, exact=exact)
+        theta, x, y, log_eta, steps = (a[rows] for a in (*self.moving, self.steps))
+        return Points(theta, x, y, log_eta, steps, exact)
 
 
 def joined(parts: Sequence[Points]) -> Points:
     """Several batches as one."""
-    arrays = (np.concatenate(arrays) for arrays in zip(*((*p.moving, p.steps) for p in parts), strict=True))
+    theta, x, y, log_eta, steps = (
+        np.concatenate(arrays) for arrays in zip(*((*p.moving, p.steps) for p in parts), strict=True)
+    )
     exact = None if parts[0].exact is None else tuple(e for p in parts for e in p.exact or ())
-    return Points(*arrays, exact=exact)
+    return Points(theta, x, y, log_eta, steps, exact)
 
 
 def padded(points: Points) -> Points:
@@ -75,14 +80,14 @@ def padded(points: Points) -> Points:
     return points.take(np.minimum(np.arange(BATCH), points.count - 1))
 
 
-def draw(family: Family, setup: Setup, rng: np.random.Generator, *, moving: bool) -> Points:
+def draw(family: Family, setup: Setup, rng: np.random.Generator, needs: Needs) -> Points:
     """A batch at random.
 
     Args:
         family: the ranges.
         setup: the shape.
         rng: the source.
-        moving: whether time passes; if not, there is one step.
+        needs: of the claim; where no time passes, there is one step, and many where the tube enters.
     """
     shapes = [shape_of(axes) for axes in setup.network.weight_axes]
     inputs, outputs = (prod(shape_of(a)) for a in (setup.network.input_axes, setup.network.output_axes))
@@ -95,9 +100,10 @@ def draw(family: Family, setup: Setup, rng: np.random.Generator, *, moving: bool
     x = _data(family, (BATCH, setup.samples, inputs), rng)
     y = _targets(family, setup, outputs, rng)
     steps = np.ones(BATCH, dtype=np.int64)
-    if moving:
-        steps = np.floor(np.exp(rng.uniform(0, np.log(family.steps + 1), BATCH))).astype(np.int64)
-    low, high = log_eta_range(family, steps, moving)
+    if needs.moving:
+        least, most = (family.steps, SMALL_STEPS * family.steps) if needs.tube else (1, family.steps)
+        steps = np.floor(np.exp(rng.uniform(np.log(least), np.log(most + 1), BATCH))).astype(np.int64)
+    low, high = log_eta_range(family, steps, needs.moving)
     return Points(theta, x, y, low + (high - low) * rng.random(BATCH), steps, exact)
 
 

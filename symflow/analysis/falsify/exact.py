@@ -37,10 +37,6 @@ class ExactPoint:
     eta: Fraction
     steps: int
 
-    def finer(self, factor: int) -> ExactPoint:
-        """The same point with smaller steps up to the same time."""
-        return ExactPoint(self.theta, self.x, self.y, self.eta / factor, self.steps * factor)
-
     def problem(self, setup: Setup, needs: Needs, dps: int) -> Problem:
         """The problem; where time passes its horizon is k step sizes."""
         run: dict[str, Any] = {"step_size": self.eta, "dps": dps}

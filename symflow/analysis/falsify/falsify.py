@@ -34,10 +34,6 @@ ROUNDS = 3
 """Ascents of a batch for each setup."""
 CANDIDATES = 3
 """Most points that are confirmed after each search."""
-FINER = (64, 16, 4, 1)
-"""How much smaller steps may be where the constants of the tube enter: the tube becomes thinner."""
-MOST_STEPS = 16_384
-"""Most steps of a confirmation."""
 PATIENCE = 48
 """So many setups in a row without the quantities of the claim end the search."""
 KEPT = 12
@@ -196,10 +192,10 @@ class _Search:
 
     def _round(self, setup: Setup, run: Evaluator) -> Check | None:
         """Random points, those that violate the claim confirmed, then ascent."""
-        moving = self.claim.needs.moving
+        needs = self.claim.needs
         drawn, margins, tied = [], [], []
         for _ in range(BATCHES):
-            points, before = draw(self.family, setup, self.rng, moving=moving), time.perf_counter()
+            points, before = draw(self.family, setup, self.rng, needs), time.perf_counter()
             margin, ties, _ = run(points)
             self.slowest = max(self.slowest, time.perf_counter() - before)
             self.points += BATCH
@@ -213,8 +209,8 @@ class _Search:
         if found is not None or not self.on():
             return found
         best = points.take(np.argsort(-margin, kind="stable")[:BEST])
-        fresh = draw(self.family, setup, self.rng, moving=moving).take(np.arange(BATCH - BEST))
-        after = ascend(run, self.family, setup, joined([best, fresh]), moving=moving, on=self.on)
+        fresh = draw(self.family, setup, self.rng, needs).take(np.arange(BATCH - BEST))
+        after = ascend(run, self.family, setup, joined([best, fresh]), moving=needs.moving, on=self.on)
         self.ascents += BATCH
         return self._confirm(setup, run, after.points, after.margins, after.ties)
 
@@ -244,11 +240,7 @@ class _Search:
         return list(dict.fromkeys([*seen[:1], *seen[-1:]]))
 
     def _check(self, setup: Setup, exact: ExactPoint) -> Check | None:
-        """The claim at an exact point, with smaller steps where the tube enters; None where it is not refuted."""
-        if self.claim.needs.tube and self.claim.needs.descent:
-            lowest = rational(self.family.step_sizes[0], "step_sizes")
-            allowed = [f for f in FINER if exact.eta / f >= lowest and exact.steps * f <= MOST_STEPS]
-            exact = exact.finer(allowed[0] if allowed else 1)
+        """The claim at an exact point; None where it is not refuted."""
         self.confirmations += 1
         try:
             problem = exact.problem(setup, self.claim.needs, self.dps)

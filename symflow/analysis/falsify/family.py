@@ -70,8 +70,7 @@ class Family:
         data: the largest absolute entry of inputs and targets.
         step_sizes: the smallest and the largest eta.
         times: the smallest and the largest t = k eta.
-        steps: the largest k that is searched; where the tube of R4 enters, a point found is also tried with k up to
-            64 times as large and eta smaller by as much.
+        steps: the largest k; where the tube of R4 enters, k is between it and 64 times as large.
     """
 
     depths: Sequence[int] = (2, 3)

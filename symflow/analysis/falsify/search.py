@@ -93,7 +93,7 @@ class _Model:
         data = {self.inputs[name]: a.T.reshape(shape_of(self.inputs[name].axes)) for name, a in (("X", x), ("Y", y))}
         eta = jnp.exp(log_eta)
         run = self.paths(lambda at: self.local.slope(at, data), theta, eta, steps)
-        at = {"start": theta, "descent": run.descent, "flow": run.flow[-1], "coarse": run.coarse}
+        at = {"start": theta, "descent": run.descent, "flow": run.flow[-1], "coarse": run.coarse, "beside": run.beside}
         wanted = [place for place in at if self._looked_at(place)]
         found: dict[str, dict[str, Any]] = {}
         if wanted:
@@ -111,9 +111,9 @@ class _Model:
         return margin, tie
 
     def _looked_at(self, place: str) -> bool:
-        own: Place = "flow" if place == "coarse" else place  # type: ignore[assignment]
-        if place == "coarse" and not self.needs.flow:
+        if place == "beside" or (place == "coarse" and not self.needs.flow):
             return False
+        own: Place = "flow" if place == "coarse" else place  # type: ignore[assignment]
         return bool(self.needs.points[own]) or self.needs.imbalance(own)
 
     def _values(
@@ -134,7 +134,7 @@ class _Model:
             if stem in here:
                 values[name] = here[stem] + (shift * here["H"] if stem in SPECTRAL else 0.0)
         pairs = {
-            "deviation": ("descent", flow),
+            "deviation": ("descent" if flow == "flow" else "beside", flow),
             "displacement": (flow, "start"),
             "displacement_descent": ("descent", "start"),
         }

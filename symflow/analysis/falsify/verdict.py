@@ -50,11 +50,11 @@ class Searched:
 
     def __str__(self) -> str:
         ended = ", interrupted" if self.interrupted else ""
-        return (
-            f"{self.points} points of {self.setups} shapes, {self.ascents} ascents, {self.confirmations} points at "
-            f"full precision, best margin {self.best_margin:.3g} ({self.best_setup or 'none'}), {self.seconds:.1f} s, seed "
-            f"{self.seed}{ended}"
+        counts = (
+            f"{self.points} points of {self.setups} shapes, {self.ascents} ascents, {self.confirmations} exact points"
         )
+        best = f"best margin {self.best_margin:.3g} ({self.best_setup or 'none'})"
+        return f"{counts}, {best}, {self.seconds:.1f} s, seed {self.seed}{ended}"
 
 
 @dataclass(frozen=True)
