@@ -18,7 +18,7 @@ from symflow.symbolic.program import shape_of
 
 BATCH = 64
 """Points that are evaluated together: few enough for batched eigenvalues on two cores."""
-SMALL_STEPS = 64
+SMALL_STEPS = 256
 """How many times more steps there may be where the tube of R4 enters, so that it is thin."""
 LABELLED = ("logistic", "exponential", "cross-entropy")
 """Losses whose targets are labels, which ascent leaves alone."""

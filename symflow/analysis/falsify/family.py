@@ -70,7 +70,7 @@ class Family:
         data: the largest absolute entry of inputs and targets.
         step_sizes: the smallest and the largest eta.
         times: the smallest and the largest t = k eta.
-        steps: the largest k; where the tube of R4 enters, k is between it and 64 times as large.
+        steps: the largest k; where the tube of R4 enters, k is between it and 256 times as large.
     """
 
     depths: Sequence[int] = (2, 3)
