@@ -4,9 +4,9 @@
     sf.falsify(claim, sf.Family(...))         refuted, with a problem file; or not refuted, with what was searched
     sf.check_counterexample(path, claim)      the violation again, from the file alone
 
-`claim` reads the SymPy relation over `vocabulary` (quantities of a point: `points`); `family` and `draws` give points,
-`search` (`local`, `paths`) their violation and its gradient in JAX, `ascent` drives it up; `exact` rounds, `confirm`
-(`enclose`) decides at 50 digits.
+`claim` reads the SymPy relation over `vocabulary` (quantities of a point: `points`); `family`, `draws` and `rewind`
+give points, `search` (`local`, `paths`) their violation and its gradient in JAX, `ascent` drives it up; `exact` rounds,
+`confirm` (`enclose`) decides at 50 digits.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from symflow.analysis.falsify.enclose import sizes
 from symflow.analysis.falsify.exact import ExactPoint, as_points, roundings
 from symflow.analysis.falsify.family import Family, Setup
 from symflow.analysis.falsify.points import missing
+from symflow.analysis.falsify.rewind import rewound
 from symflow.analysis.falsify.search import Evaluator, evaluator
 from symflow.analysis.falsify.verdict import NotRefuted, Refuted, Searched, Verdict
 from symflow.errors import ComputationError, ProblemError, brief
@@ -185,17 +186,17 @@ class _Search:
         run = self.kept[key]
         self.setups.add(setup)
         for _ in range(ROUNDS):
-            found = self._round(setup, run)
+            found = self._round(setup, objective, run)
             if found is not None or not self.on():
                 return found
         return None
 
-    def _round(self, setup: Setup, run: Evaluator) -> Check | None:
+    def _round(self, setup: Setup, objective: Objective, run: Evaluator) -> Check | None:
         """Random points, those that violate the claim confirmed, then ascent."""
         needs = self.claim.needs
         drawn, margins, tied = [], [], []
         for _ in range(BATCHES):
-            points, before = draw(self.family, setup, self.rng, needs), time.perf_counter()
+            points, before = self._draw(setup, objective), time.perf_counter()
             margin, ties, _ = run(points)
             self.slowest = max(self.slowest, time.perf_counter() - before)
             self.points += BATCH
@@ -209,10 +210,17 @@ class _Search:
         if found is not None or not self.on():
             return found
         best = points.take(np.argsort(-margin, kind="stable")[:BEST])
-        fresh = draw(self.family, setup, self.rng, needs).take(np.arange(BATCH - BEST))
+        fresh = self._draw(setup, objective).take(np.arange(BATCH - BEST))
         after = ascend(run, self.family, setup, joined([best, fresh]), moving=needs.moving, on=self.on)
         self.ascents += BATCH
         return self._confirm(setup, run, after.points, after.margins, after.ties)
+
+    def _draw(self, setup: Setup, objective: Objective) -> Points:
+        """A random batch; where the tube enters, three of four come from close to a saddle."""
+        points = draw(self.family, setup, self.rng, self.claim.needs)
+        if not self.claim.needs.tube or setup.balanced or self.rng.random() < 0.25:
+            return points
+        return rewound(objective, self.family, points, self.rng)
 
     def _confirm(
         self, setup: Setup, run: Evaluator, points: Points, margins: np.ndarray, ties: np.ndarray
@@ -233,10 +241,11 @@ class _Search:
         return None
 
     def _candidates(self, setup: Setup, run: Evaluator, points: Points, row: int) -> list[ExactPoint]:
-        """Roundings of a point that violate the claim in float64, or tie: the shortest and the longest."""
+        """Roundings that violate the claim in float64, or tie: the shortest with half the violation, the longest."""
         exact = roundings(points, row)
         margins, ties, _ = run(as_points(exact, points.exact is not None))
-        seen = [p for p, m, tie in zip(exact, margins, ties, strict=True) if m > 0 or tie]
+        enough = margins.max() / 2
+        seen = [p for p, m, tie in zip(exact, margins, ties, strict=True) if (m > 0 and m >= enough) or tie]
         return list(dict.fromkeys([*seen[:1], *seen[-1:]]))
 
     def _check(self, setup: Setup, exact: ExactPoint) -> Check | None:
