@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from symflow.analysis.falsify.claim import Claim
 from symflow.analysis.falsify.draws import Points
 from symflow.analysis.falsify.family import Setup
-from symflow.analysis.falsify.vocabulary import Needs
 from symflow.problem import Problem
 
 DECIMALS = (0, 1, 2, 3, 4, 6, 9, 12, 16)
@@ -37,10 +37,12 @@ class ExactPoint:
     eta: Fraction
     steps: int
 
-    def problem(self, setup: Setup, needs: Needs, dps: int) -> Problem:
+    def problem(self, setup: Setup, claim: Claim, dps: int) -> Problem:
         """The problem; where time passes its horizon is k step sizes."""
-        run: dict[str, Any] = {"step_size": self.eta, "dps": dps}
-        if needs.moving:
+        run: dict[str, Any] = {"dps": dps}
+        if claim.needs.moving or "eta" in claim.names:
+            run["step_size"] = self.eta
+        if claim.needs.moving:
             run["horizon"] = self.steps * self.eta
         data = {"x": [list(row) for row in self.x], "y": [list(row) for row in self.y]}
         init = {"theta": list(self.theta)}

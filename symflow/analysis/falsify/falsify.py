@@ -29,6 +29,8 @@ from symflow.symbolic.training import network_objective
 
 BATCHES = 4
 """Random batches before each ascent."""
+TUBE_BATCHES, TUBE_MARGIN = 16, 0.1
+"""The same where the tube enters, and the least margin worth a confirmation: certified suprema lie above those seen."""
 BEST = 16
 """Ascents from the best of them; the others start from fresh points, lest all end in one place."""
 ROUNDS = 3
@@ -193,9 +195,9 @@ class _Search:
 
     def _round(self, setup: Setup, objective: Objective, run: Evaluator) -> Check | None:
         """Random points, those that violate the claim confirmed, then ascent."""
-        needs = self.claim.needs
         drawn, margins, tied = [], [], []
-        for _ in range(BATCHES):
+        tube = bool(self.claim.needs.tube)
+        for _ in range(TUBE_BATCHES if tube else BATCHES):
             points, before = self._draw(setup, objective), time.perf_counter()
             margin, ties, _ = run(points)
             self.slowest = max(self.slowest, time.perf_counter() - before)
@@ -211,7 +213,7 @@ class _Search:
             return found
         best = points.take(np.argsort(-margin, kind="stable")[:BEST])
         fresh = self._draw(setup, objective).take(np.arange(BATCH - BEST))
-        after = ascend(run, self.family, setup, joined([best, fresh]), moving=needs.moving, on=self.on)
+        after = ascend(run, self.family, setup, joined([best, fresh]), moving=self.claim.needs.moving, on=self.on)
         self.ascents += BATCH
         return self._confirm(setup, run, after.points, after.margins, after.ties)
 
@@ -229,7 +231,8 @@ class _Search:
         order = np.argsort(-margins, kind="stable")
         if margins[order[0]] > self.best:
             self.best, self.best_setup = float(margins[order[0]]), str(setup)
-        rows = [int(i) for i in order if margins[i] > 0][:CANDIDATES]
+        least = TUBE_MARGIN if self.claim.needs.tube else 0.0
+        rows = [int(i) for i in order if margins[i] > least][:CANDIDATES]
         rows += [int(i) for i in order if ties[i] and margins[i] <= 0][: 1 if not rows else 0]
         for row in rows:
             for exact in self._candidates(setup, run, points, row):
@@ -252,7 +255,7 @@ class _Search:
         """The claim at an exact point; None where it is not refuted."""
         self.confirmations += 1
         try:
-            problem = exact.problem(setup, self.claim.needs, self.dps)
+            problem = exact.problem(setup, self.claim, self.dps)
             found = check(self.claim, problem, exact.steps, self.dps, min(MOST_CONFIRM, max(2.0, self.left())))
         except ComputationError:  # a kink, a flow that stops: nothing is said there
             return None
