@@ -75,6 +75,12 @@ _EXPORTS = {
     "Sweep": "symflow.analysis.sweeps.sweep",
     "sweep": "symflow.analysis.sweeps.sweep",
     "sweep_float64": "symflow.analysis.sweeps.float64",
+    "falsify": "symflow.analysis.falsify",
+    "Family": "symflow.analysis.falsify",
+    "claim_quantities": "symflow.analysis.falsify",
+    "check_counterexample": "symflow.analysis.falsify",
+    "Refuted": "symflow.analysis.falsify",
+    "NotRefuted": "symflow.analysis.falsify",
     "SymflowError": "symflow.errors",
     "ProblemError": "symflow.errors",
     "ComputationError": "symflow.errors",
@@ -102,6 +108,12 @@ if TYPE_CHECKING:
     from symflow.analysis.eigenvalues import extreme_eigenvalues as extreme_eigenvalues
     from symflow.analysis.experiment import experiment as experiment
     from symflow.analysis.experiment import load_experiment as load_experiment
+    from symflow.analysis.falsify import Family as Family
+    from symflow.analysis.falsify import NotRefuted as NotRefuted
+    from symflow.analysis.falsify import Refuted as Refuted
+    from symflow.analysis.falsify import check_counterexample as check_counterexample
+    from symflow.analysis.falsify import claim_quantities as claim_quantities
+    from symflow.analysis.falsify import falsify as falsify
     from symflow.analysis.sweeps.float64 import sweep_float64 as sweep_float64
     from symflow.analysis.sweeps.sweep import Sweep as Sweep
     from symflow.analysis.sweeps.sweep import sweep as sweep

@@ -45,6 +45,7 @@ _LETTERS = {
     "eta": r"\eta",
     "epsilon": r"\varepsilon",
     "lambda_min": r"\lambda_{\min}(H)",
+    "lambda_max": r"\lambda_{\max}(H)",
     "slope": r"\max\{|\alpha|,|\bar\alpha|\}",
     "smoothness": "L",
     "pool": "p",

@@ -11,7 +11,7 @@ r"""What the letters of a statement mean for one objective: weights, gradients, 
 | layer_matrix, kappa, pool | \mathcal A_j(w_j), \kappa_j, p | convolutional networks, see `symflow.symbolic.layers` |
 | slope, smoothness | \max\{|\alpha|, |\bar\alpha|\}, L | of the activation; of the loss |
 | eta, epsilon | \eta, \varepsilon | hyper-parameters |
-| lambda_min | \lambda_{\min}(H) | of the Hessian |
+| lambda_min, lambda_max | \lambda_{\min}(H), \lambda_{\max}(H) | of the Hessian |
 """
 
 from __future__ import annotations
@@ -56,6 +56,17 @@ def columns_first(x: Node) -> Node:
     """An array with the samples last, with the samples first."""
     rank = len(x.axes)
     return einsum((x,), (tuple(range(rank)),), (rank - 1, *range(rank - 1)))
+
+
+def vectors(x: Node) -> Node:
+    """An array with the samples last as one vector a sample, samples first: norms of images are those of all pixels."""
+    columns = columns_first(x)
+    own = columns.axes[1:]
+    if len(own) == 1:
+        return columns
+    count = prod(shape_of(own))
+    flat = Axis("x".join(a.name for a in own), count)
+    return scatter_add(columns, Table(flat, own, tuple(range(count))), 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,8 +232,8 @@ def _columns(w: Node) -> Value:
     return Value(einsum((w,), (tuple(range(rank)),), (1, 0, *range(2, rank))), True)
 
 
-def _smallest_eigenvalue(model: Model) -> Value:
-    """-lambda_max(-H), with H joined from its blocks.
+def _joined_hessian(model: Model, sign: int) -> Node:
+    """H or -H, joined from its blocks.
 
     Raises:
         ValueError: a width is a symbol.
@@ -242,11 +253,20 @@ def _smallest_eigenvalue(model: Model) -> Value:
     terms: list[tuple[int, Node]] = []
     blocks = hessian_blocks(dict(zip(model.weights, model.gradients, strict=True)), model.weights)
     for (a, b), block in blocks.items():
-        terms.append((-1, placed(block, a, b, (rows, columns))))
+        terms.append((sign, placed(block, a, b, (rows, columns))))
         if a != b:
             mirrored = placed(block, a, b, (columns, rows))
-            terms.append((-1, einsum((mirrored,), ((0, 1),), (1, 0))))
-    return Value(scale(-1, LargestEigenvalue(add(terms))))
+            terms.append((sign, einsum((mirrored,), ((0, 1),), (1, 0))))
+    return add(terms)
+
+
+def _smallest_eigenvalue(model: Model) -> Value:
+    """-lambda_max(-H)."""
+    return Value(scale(-1, LargestEigenvalue(_joined_hessian(model, -1))))
+
+
+def _largest_eigenvalue(model: Model) -> Value:
+    return Value(LargestEigenvalue(_joined_hessian(model, 1)))
 
 
 def _smoothness(model: Model) -> Value:
@@ -275,8 +295,8 @@ _LETTERS: Mapping[str, Callable[..., Value]] = {
     "G_out": lambda m, j: _columns(m.gradients[j - 1]),
     "f": lambda m: Value(m.objective.loss),
     "h": lambda m: Value(columns_first(m.forward.prediction), True),
-    "x": lambda m: Value(columns_first(m.inputs["X"]), True),
-    "grad_loss": lambda m: Value(columns_first(m.loss_gradient()), True),
+    "x": lambda m: Value(vectors(m.inputs["X"]), True),
+    "grad_loss": lambda m: Value(vectors(m.loss_gradient()), True),
     "grad_phi": _gradient_of_phi,
     "Sigma_xx": _second_moment,
     "D": _gates,
@@ -285,6 +305,7 @@ _LETTERS: Mapping[str, Callable[..., Value]] = {
     "eta": lambda m: Value(ETA),
     "epsilon": lambda m: Value(EPSILON),
     "lambda_min": _smallest_eigenvalue,
+    "lambda_max": _largest_eigenvalue,
     "layer_matrix": lambda m, j: Value(layer_matrix(_convolutional(m), m.forward, j)),
     "kappa": lambda m, j: Value(layer_constant(_convolutional(m), j)),
     "pool": lambda m: Value(pooling_norm(_convolutional(m))),

@@ -1,0 +1,121 @@
+"""Claims: inequalities between SymPy expressions over the documented quantities, read once and checked."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import sympy
+
+from symflow.analysis.falsify.arithmetic import check_expression
+from symflow.analysis.falsify.vocabulary import Needs, claim_quantities, known, needs
+from symflow.errors import ProblemError, brief, shorten
+
+_AT_MOST = (sympy.Le, sympy.Lt)
+_AT_LEAST = (sympy.Ge, sympy.Gt)
+
+
+@dataclass(frozen=True)
+class Inequality:
+    """small <= large.
+
+    Attributes:
+        relation: as it was given.
+        small: its smaller side.
+        large: its larger side.
+    """
+
+    relation: sympy.Rel
+    small: sympy.Expr
+    large: sympy.Expr
+
+    def at(self, sizes: Mapping[str, int]) -> Inequality:
+        """The inequality with the whole numbers n, N, ... put in."""
+        values = {x: sympy.Integer(sizes[str(x)]) for x in self.relation.free_symbols if str(x) in sizes}
+        return Inequality(self.relation, self.small.xreplace(values), self.large.xreplace(values))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An inequality that is said to hold wherever the conditions do.
+
+    Attributes:
+        inequality: the claim.
+        given: the conditions.
+    """
+
+    inequality: Inequality
+    given: tuple[Inequality, ...] = ()
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The quantities it contains."""
+        return frozenset(str(x) for part in (self.inequality, *self.given) for x in part.relation.free_symbols)
+
+    @cached_property
+    def needs(self) -> Needs:
+        """What has to be computed to evaluate it."""
+        return needs(self.names)
+
+    def at(self, sizes: Mapping[str, int]) -> Claim:
+        """The claim with the whole numbers n, N, ... put in."""
+        return Claim(self.inequality.at(sizes), tuple(part.at(sizes) for part in self.given))
+
+    def __str__(self) -> str:
+        conditions = f" wherever {' and '.join(str(part.relation) for part in self.given)}" if self.given else ""
+        return f"{self.inequality.relation}{conditions}"
+
+    def latex(self) -> str:
+        """The claim as LaTeX."""
+        shown = str(sympy.latex(self.inequality.relation))
+        conditions = r",\ ".join(str(sympy.latex(part.relation)) for part in self.given)
+        return rf"{shown} \quad\text{{wherever}}\quad {conditions}" if self.given else shown
+
+
+def read_claim(claim: Any, given: Any = ()) -> Claim:
+    """A claim and its conditions from SymPy relations.
+
+    Raises:
+        ProblemError: text, something else than an inequality, or one with unknown symbols or functions.
+    """
+    if isinstance(claim, Claim):
+        return claim
+    if isinstance(given, sympy.Rel) or not isinstance(given, Sequence) or isinstance(given, str):
+        given = (given,)
+    return Claim(_inequality(claim, "the claim"), tuple(_inequality(x, "a condition") for x in given))
+
+
+def _inequality(relation: Any, what: str) -> Inequality:
+    if isinstance(relation, str):
+        raise ProblemError(
+            f"{what} must be a SymPy inequality such as sympy.Ge(a, b), got {brief(relation)}; text is never evaluated"
+        )
+    if isinstance(relation, sympy.Eq | sympy.Ne):
+        raise ProblemError(
+            f"{what} must be an inequality, got {brief(str(relation))}; state a = b as sympy.Le(sympy.Abs(a - b), 0)"
+        )
+    if isinstance(relation, bool) or relation in (sympy.true, sympy.false):
+        raise ProblemError(
+            f"{what} must contain a quantity of sf.claim_quantities(), got {relation!s}, which SymPy decides by itself"
+        )
+    if not isinstance(relation, (*_AT_MOST, *_AT_LEAST)):
+        raise ProblemError(f"{what} must be a SymPy inequality such as sympy.Ge(a, b), got {brief(relation)}")
+    for symbol in sorted(map(str, relation.free_symbols)):
+        if not known(symbol):
+            raise ProblemError(f"{what} contains the unknown quantity {brief(symbol)}; {_nearest(symbol)}")
+    if not relation.free_symbols:
+        raise ProblemError(f"{what} must contain a quantity of sf.claim_quantities(), got {brief(str(relation))}")
+    check_expression(relation.lhs, what)
+    check_expression(relation.rhs, what)
+    if isinstance(relation, _AT_MOST):
+        return Inequality(relation, relation.lhs, relation.rhs)
+    return Inequality(relation, relation.rhs, relation.lhs)
+
+
+def _nearest(symbol: str) -> str:
+    names = list(claim_quantities())
+    near = difflib.get_close_matches(symbol[:100], names, n=1)
+    return f"did you mean {near[0]}?" if near else f"known are {shorten(', '.join(names), 200)} (sf.claim_quantities())"

@@ -1,0 +1,224 @@
+r"""The quantities of a claim at one exact problem, each between two numbers: 50 digits, or certified on the tube.
+
+Every quantity is computed at two precisions; ten times the difference, and 10^-dps of its size at least, is taken as
+its error (*estimated*).  Suprema over the tube lie between their values at points of it and what `bounds.tube`
+certifies on it (float64 with an allowance for rounding).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from symflow.analysis.bounds.comparison import Comparison
+from symflow.analysis.falsify.claim import Claim
+from symflow.analysis.falsify.points import GATES, IMBALANCE, POINTS, missing, point_program, point_quantity
+from symflow.analysis.falsify.vocabulary import Place
+from symflow.compile.interpret import interpret
+from symflow.compile.objects import mpmath_arithmetic
+from symflow.errors import ComputationError
+from symflow.problem import Problem
+from symflow.symbolic.objective import Objective
+from symflow.trajectory.descent import descend
+from symflow.trajectory.flow import solve_flow
+from symflow.trajectory.trajectory import Trajectory
+
+GUARD = (8, 24)
+"""Digits beyond those asked for, of the two computations."""
+NEAR_KINK = 1e-30
+"""A pre-activation below this is taken for a kink."""
+CELLS = 48
+"""Most intervals in which the tube is covered."""
+
+
+class Undefined(ComputationError):
+    """The claim says nothing at this point: on a kink, a quantity that does not exist, a flow that stops."""
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """low <= the quantity <= high.
+
+    Attributes:
+        low: mpf.
+        high: mpf.
+        how: "exact", "estimated" or "certified on the tube".
+    """
+
+    low: Any
+    high: Any
+    how: str
+
+
+def sizes(objective: Objective, samples: int) -> dict[str, int]:
+    """The whole numbers of a problem."""
+    assert objective.network is not None
+    return {"n": objective.network.depth, "N": samples, "P": objective.parameter_count}
+
+
+def enclosures(
+    claim: Claim, problem: Problem, steps: int, dps: int, seconds: float | None = None
+) -> dict[str, Enclosure]:
+    """Every quantity of a claim at one problem.
+
+    Args:
+        claim: whose quantities.
+        problem: exact.
+        steps: k.
+        dps: digits.
+        seconds: most seconds for each solution of the flow.
+
+    Raises:
+        Undefined: the claim says nothing there.
+        ComputationError: a quantity cannot be computed.
+    """
+    found: dict[str, Enclosure] = {}
+    eta = problem.step_size if problem.step_size is not None else Fraction(1)
+    with mpmath.workdps(dps + GUARD[1]):
+        whole = sizes(problem.objective, len(problem.x) if problem.x is not None else 0)
+        exact = {"k": Fraction(steps), "eta": eta, "t": steps * eta, "T": steps * eta}
+        exact |= {name: Fraction(value) for name, value in whole.items()}
+        for name in claim.names & exact.keys():
+            q = exact[name]
+            value = mpmath.mpf(q.numerator) / q.denominator
+            gap = 0 if value * q.denominator == q.numerator and name in ("k", *whole) else _ulp(value, dps)
+            found[name] = Enclosure(value - gap, value + gap, "exact")
+    rough, _ = _measure(claim, problem, steps, dps + GUARD[0], seconds)
+    fine, flow = _measure(claim, problem, steps, dps + GUARD[1], seconds)
+    with mpmath.workdps(dps + GUARD[1]):
+        for name, value in fine.items():
+            error = 10 * abs(value - rough[name]) + _ulp(value, dps)
+            low = value - error
+            found[name] = Enclosure(
+                low if _signed(name, claim) else max(low, mpmath.mpf(0)), value + error, "estimated"
+            )
+    if claim.needs.tube:
+        assert flow is not None
+        radius = float(found_radius(fine)) if claim.needs.descent else 0.0
+        known = _tube(problem, flow, eta, steps, radius)
+        found |= {name: known[name] for name in claim.needs.tube}
+    return found
+
+
+def found_radius(values: Mapping[str, Any]) -> Any:
+    """The radius of the tube: the deviation, rounded up."""
+    return values["deviation"] * (1 + mpmath.mpf(10) ** -12)
+
+
+def _ulp(value: Any, dps: int) -> Any:
+    return mpmath.mpf(10) ** -dps * max(1, abs(value))
+
+
+def _signed(name: str, claim: Claim) -> bool:
+    found = point_quantity(claim.needs.key(name)[1])
+    return found is not None and found[0].signed
+
+
+def _measure(
+    claim: Claim, problem: Problem, steps: int, dps: int, seconds: float | None
+) -> tuple[dict[str, Any], Trajectory | None]:
+    """Quantities of points and distances at one precision."""
+    needs, objective = claim.needs, problem.objective
+    reason = missing(objective, {name for found in needs.points.values() for name in found})
+    if reason is not None:
+        raise Undefined(f"the claim says nothing about this problem: {reason}")
+    with mpmath.workdps(dps):
+        theta = _vector([mpmath.mpf(v.numerator) / v.denominator for v in problem.theta0])
+        at: dict[Place, np.ndarray] = {"start": theta}
+        flow = None
+        if needs.descent:
+            run = descend(problem, steps=steps, dps=dps, keep=[steps], estimate_error=False)
+            at["descent"] = run.iterates[-1]
+        if needs.flow:
+            assert problem.step_size is not None
+            end = steps * problem.step_size
+            flow = solve_flow(problem, horizon=end, dps=dps, estimate_error=False, time_limit=seconds)
+            at["flow"] = _vector(flow(end))
+        found = {place: _at(claim, objective, point, place) for place, point in at.items()}
+        values: dict[str, Any] = {}
+        for name in claim.names:
+            place, stem = needs.key(name)
+            if stem in found.get(place, {}):
+                values[name] = found[place][stem]
+        pairs: dict[str, tuple[Place, Place]] = {
+            "deviation": ("descent", "flow"),
+            "displacement": ("flow", "start"),
+            "displacement_descent": ("descent", "start"),
+        }
+        wanted = {*needs.run, *(["deviation"] if needs.tube and needs.descent else [])}
+        for name in wanted & pairs.keys():
+            values[name] = _distance(*(at[place] for place in pairs[name]))
+        drifts: dict[str, Place] = {"drift": "flow", "drift_descent": "descent"}
+        for name in wanted & drifts.keys():
+            values[name] = _distance(found[drifts[name]][IMBALANCE], found["start"][IMBALANCE])
+        return values, flow
+
+
+def _vector(values: Any) -> np.ndarray:
+    array = np.empty(len(values), dtype=object)
+    array[:] = list(values)
+    return array
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> Any:
+    return mpmath.sqrt(mpmath.fsum((x - y) ** 2 for x, y in zip(a.flat, b.flat, strict=True)))
+
+
+def _at(claim: Claim, objective: Objective, theta: np.ndarray, place: Place) -> dict[str, Any]:
+    """The quantities at one point; off kinks where they need it."""
+    names = claim.needs.points[place]
+    imbalance = claim.needs.imbalance(place)
+    smooth = any(name in POINTS and POINTS[name].smooth for name in names)
+    program = point_program(objective, names, imbalance=imbalance, gates=smooth)
+    if not program.outputs:
+        return {}
+    arithmetic = mpmath_arithmetic()
+    lift = np.frompyfunc(arithmetic.lift, 1, 1)
+    values = {x: np.asarray(lift(a), dtype=object) for x, a in objective.data.items()} | objective.cut(theta)
+    arrays = interpret(program, values, arithmetic)
+    for name, z in arrays.items():
+        if name.startswith(GATES) and min(abs(v) for v in z.flat) < NEAR_KINK:
+            raise Undefined("a pre-activation is 0: a kink, where the claim says nothing, or a gate without influence")
+    found = {name: np.asarray(arrays[name], dtype=object)[()] for name in names}
+    if imbalance:
+        parts = [a.reshape(-1) for name, a in arrays.items() if name.startswith(IMBALANCE)]
+        found[IMBALANCE] = np.concatenate(parts) if parts else _vector([])
+    return found
+
+
+def _tube(problem: Problem, flow: Trajectory, eta: Fraction, steps: int, radius: float) -> dict[str, Enclosure]:
+    """beta, gamma, m over the tube of a radius, and M along the flow."""
+    indices = tuple(sorted({round(steps * i / CELLS) for i in range(CELLS + 1)}))
+    if len(indices) < CELLS + 1:  # more intervals than steps: times between the steps
+        parts = -(-CELLS // steps)
+        indices, eta = tuple(range(steps * parts + 1)), eta / parts
+    run = Comparison(problem, eta, indices, flow, None, len(indices))
+    if run.no_tube is not None:
+        raise Undefined(f"beta, gamma, m and M are not known for this problem: {run.no_tube}")
+    tube = run.tube
+    wide = tube.constants(np.full(len(indices) - 1, radius))
+    if not wide.covered.all():
+        raise Undefined("the tube may touch a kink; beta, gamma and m need one smooth region")
+    slack = 1e-11
+    size = np.maximum(np.abs(tube.low), np.abs(tube.high))
+    still = tube.constants(np.zeros(len(indices) - 1))
+    lengths = np.diff(run.times)
+    with mpmath.workdps(30):
+        drift = tube.forms(tube.radii)["drift"]
+        least = np.minimum.reduceat(-tube.low - drift - slack * size, tube.first)
+        whole = (float((least * lengths).sum()), float((still.m * lengths).sum()))
+        ends = {
+            "beta": (size.max() * (1 - slack), wide.beta.max()),
+            "gamma": (tube.slope.max() * (1 - slack), wide.gamma.max()),
+            "m": (-tube.low.min() - slack * size.max(), wide.m.max()),
+            "M": (whole[0] - slack * abs(whole[0]), whole[1] + slack * abs(whole[1])),
+        }
+        return {
+            name: Enclosure(mpmath.mpf(float(a)), mpmath.mpf(float(b)), "certified on the tube")
+            for name, (a, b) in ends.items()
+        }

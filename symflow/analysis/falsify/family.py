@@ -1,0 +1,201 @@
+"""Families of problems: which networks, losses, data, initial weights, step sizes and times are searched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+from math import isfinite, prod
+from typing import Any
+
+import numpy as np
+
+from symflow.errors import ProblemError, brief
+from symflow.problem.architecture import describe
+from symflow.symbolic.convolutional import Convolution, Convolutional, Dense, Part, Pool
+from symflow.symbolic.losses import KINDS, Loss
+from symflow.symbolic.network import FullyConnected, Network
+from symflow.symbolic.program import shape_of
+
+ACTIVATIONS = {"linear": Fraction(1), "relu": Fraction(0), "leaky-relu": Fraction(1, 5)}
+"""The slope for z < 0; that for z >= 0 is 1."""
+INITIALIZATIONS = ("gaussian", "sparse", "grid", "balanced")
+NETWORK_KINDS = ("fully-connected", "convolutional")
+ONE_OUTPUT = ("logistic", "exponential")
+"""Losses of a margin."""
+MOST_STEPS = 1024
+MOST_WIDTH = 8
+MOST_SAMPLES = 32
+MOST_DEPTH = 8
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Problems of one shape.
+
+    Attributes:
+        network: the architecture.
+        loss: of one sample.
+        samples: N.
+        balanced: whether theta(0) is exactly balanced.
+    """
+
+    network: Network
+    loss: Loss
+    samples: int
+    balanced: bool = False
+
+    def __str__(self) -> str:
+        start = ", balanced" if self.balanced else ""
+        return f"{describe(self.network)} {self.network.activation}, {self.loss.kind} loss, N = {self.samples}{start}"
+
+
+@dataclass(frozen=True)
+class Family:
+    """The problems among which a counterexample is searched.
+
+    Attributes:
+        depths: n.
+        widths: the smallest and the largest width.
+        samples: the smallest and the largest N.
+        kinds: "fully-connected", "convolutional" (one-dimensional with small kernels, then a dense layer).
+        activations: "linear", "relu", "leaky-relu" (slope 1/5).
+        losses: kinds such as "square", or `Loss` records.
+        networks: these architectures in place of drawn ones; depths, widths, kinds and activations are then unused.
+        initializations: how theta(0) is drawn: "gaussian"; "sparse", with entries and whole layers 0; "grid", small
+            multiples of 1/2; these are where gradient ascent starts from.  "balanced", exactly balanced (fully
+            connected linear networks), is kept while data, step size and time are varied.
+        weights: the largest absolute weight of theta(0).
+        data: the largest absolute entry of inputs and targets.
+        step_sizes: the smallest and the largest eta.
+        times: the smallest and the largest t = k eta.
+        steps: the largest k; where the tube of R4 enters, k is between it and 256 times as large.
+    """
+
+    depths: Sequence[int] = (2, 3)
+    widths: tuple[int, int] = (1, 3)
+    samples: tuple[int, int] = (1, 3)
+    kinds: Sequence[str] = ("fully-connected",)
+    activations: Sequence[str] = ("linear",)
+    losses: Sequence[str | Loss] = ("square",)
+    networks: Sequence[Network] = ()
+    initializations: Sequence[str] = ("gaussian", "sparse", "grid")
+    weights: float = 2.0
+    data: float = 2.0
+    step_sizes: tuple[float, float] = (1e-6, 1.0)
+    times: tuple[float, float] = (1e-2, 10.0)
+    steps: int = 256
+
+    def __post_init__(self) -> None:
+        for x in _listed(self.depths, "depths"):
+            _whole(x, "depths", MOST_DEPTH)
+        _range(self.widths, "widths", lambda x: _whole(x, "widths", MOST_WIDTH))
+        _range(self.samples, "samples", lambda x: _whole(x, "samples", MOST_SAMPLES))
+        _choices(self.kinds, "kinds", NETWORK_KINDS)
+        _choices(self.activations, "activations", tuple(ACTIVATIONS))
+        _choices(self.initializations, "initializations", INITIALIZATIONS)
+        kinds = [x for x in _listed(self.losses, "losses") if not isinstance(x, Loss)]
+        if kinds:
+            _choices(kinds, "losses", tuple(x for x in KINDS if x != "expression"))
+        for x in _listed(self.networks, "networks", empty=True):
+            if not isinstance(x, FullyConnected | Convolutional):
+                raise ProblemError(
+                    f"Family: networks must be records such as sf.FullyConnected((2, 2, 1)), got {brief(x)}"
+                )
+        _positive(self.weights, "weights")
+        _positive(self.data, "data")
+        _range(self.step_sizes, "step_sizes", lambda x: _positive(x, "step_sizes"))
+        _range(self.times, "times", lambda x: _positive(x, "times"))
+        _whole(self.steps, "steps", MOST_STEPS)
+        if next(self.setups(np.random.default_rng(0)), None) is None:
+            raise ProblemError(
+                "Family: no network of the family goes with its losses and initializations (logistic and exponential "
+                'need one output, "balanced" fully connected linear networks); add others'
+            )
+
+    def setups(self, rng: np.random.Generator) -> Iterator[Setup]:
+        """Setups without end: all combinations of the choices in turn, sizes drawn anew each time."""
+        losses = [x if isinstance(x, Loss) else Loss(x) for x in self.losses]  # type: ignore[arg-type]
+        shapes: Sequence[Any] = self.networks or list(product(self.depths, self.kinds, self.activations))
+        starts = sorted({x == "balanced" for x in self.initializations})
+        while True:
+            fitting = False
+            for shape, loss, balanced in product(shapes, losses, starts):
+                network = shape if self.networks else self._network(rng, loss, *shape)
+                linear = isinstance(network, FullyConnected) and network.linear
+                if (loss.kind in ONE_OUTPUT and _outputs(network) > 1) or (balanced and not linear):
+                    continue
+                fitting = True
+                yield Setup(network, loss, _between(rng, self.samples), balanced)
+            if not fitting:
+                return
+
+    def _network(self, rng: np.random.Generator, loss: Loss, depth: int, kind: str, activation: str) -> Network:
+        """An architecture; small ones are as likely as all others together."""
+        low, high = self.widths
+        most = low if rng.random() < 0.3 else high
+        slope = ACTIVATIONS[activation]
+        outputs = 1 if loss.kind in ONE_OUTPUT else _between(rng, (low, most))
+        if loss.kind == "cross-entropy":
+            outputs = max(2, outputs)
+        if kind == "fully-connected":
+            widths = [_between(rng, (low, most)) for _ in range(depth)]
+            return FullyConnected((*widths, outputs), alpha_bar=slope)
+        channels, length = _between(rng, (1, min(2, most))), int(rng.integers(3, 7))
+        size, parts = length, list[Part]()
+        for _ in range(depth - 1):
+            kernel = int(rng.integers(1, min(3, size) + 1))
+            stride = int(rng.integers(1, min(2, kernel) + 1))
+            parts.append(Convolution(_between(rng, (1, min(2, most))), (kernel,), (stride,), (0,)))
+            size = (size - kernel) // stride + 1
+        if size >= 2 and rng.random() < 0.3:
+            parts.append(Pool("average" if rng.random() < 0.5 else "max", (2,), (2,)))
+        return Convolutional((channels, length), (*parts, Dense(outputs)), alpha_bar=slope)
+
+
+def _outputs(network: Network) -> int:
+    return prod(shape_of(network.output_axes))
+
+
+def _between(rng: np.random.Generator, ends: tuple[int, int]) -> int:
+    return int(rng.integers(ends[0], ends[1] + 1))
+
+
+# Checks -------------------------------------------------------------------------------------------------------------
+
+
+def _listed(values: Any, name: str, empty: bool = False) -> Sequence[Any]:
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise ProblemError(f"Family: {name} must be a tuple or list, got {brief(values)}; put it into brackets")
+    if not values and not empty:
+        raise ProblemError(
+            f"Family: {name} must not be empty, got {brief(list(values))}; an empty family has no problems"
+        )
+    return values
+
+
+def _whole(value: Any, name: str, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ProblemError(f"Family: {name} must have whole numbers from 1 to {most}, got {brief(value)}")
+
+
+def _positive(value: Any, name: str) -> None:
+    number = isinstance(value, int | float | Fraction) and not isinstance(value, bool)
+    if not number or not (isfinite(value) and value > 0):
+        raise ProblemError(f"Family: {name} must have positive numbers, got {brief(value)}")
+
+
+def _range(ends: Any, name: str, check: Callable[[Any], None]) -> None:
+    if isinstance(ends, str) or not isinstance(ends, Sequence) or len(ends) != 2:
+        raise ProblemError(f"Family: {name} must be a pair (smallest, largest), got {brief(ends)}")
+    for x in ends:
+        check(x)
+    if ends[0] > ends[1]:
+        raise ProblemError(f"Family: {name} must be a pair (smallest, largest), got {brief(list(ends))}; swap them")
+
+
+def _choices(values: Any, name: str, known: Sequence[str]) -> None:
+    for x in _listed(values, name):
+        if x not in known:
+            raise ProblemError(f"Family: {name} must be among {', '.join(known)}, got {brief(x)}")

@@ -1,0 +1,175 @@
+r"""The violation of a claim in float64 at batches of points, and its gradient: JAX under vmap.
+
+The margin is (small - large - noise)/(|small| + |large|) for the claim small <= large: positive where the claim is
+violated by more than the noise, which is rounding and, where the flow is involved, the difference between two
+integrations of it with different steps.  Conditions count in the same way: the margin is the smaller one of the claim's
+and the least by which a condition holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from symflow.analysis.falsify.arithmetic import evaluate, jax_arithmetic
+from symflow.analysis.falsify.claim import Claim, Inequality
+from symflow.analysis.falsify.draws import Points, padded
+from symflow.analysis.falsify.local import SPECTRAL, Local
+from symflow.analysis.falsify.paths import SAMPLES, Paths, Run
+from symflow.analysis.falsify.points import IMBALANCE
+from symflow.analysis.falsify.vocabulary import Place
+from symflow.symbolic.objective import Objective
+from symflow.symbolic.program import shape_of
+
+ROUNDING = 1e-11
+"""Noise of float64, relative to what is added up."""
+TINY = 1e-300
+EMPTY = 1e-14
+"""Sides as small as this are those of a point where nothing moves."""
+FAST_COMPILATION = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+"""Every setup is compiled, and used for a second or two: half the time to compile is worth slower code."""
+
+
+def _length(x: Any) -> Any:
+    return jnp.sqrt(jnp.sum(x * x) + TINY) - TINY**0.5  # with a slope also at 0
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluator:
+    """A claim for one setup, compiled.
+
+    Attributes:
+        function: (theta, x, y, log_eta, steps) -> ((sum of margins, (margins, ties)), gradients of it); a tie is a
+            point where the violation cannot be told from 0.
+    """
+
+    function: Callable[..., Any]
+
+    def __call__(self, points: Points) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Margins, whether they are ties, and gradients at up to `BATCH` points; -inf where nothing can be said."""
+        full = padded(points)
+        with jax.enable_x64(True):
+            (_, (margin, tie)), slopes = self.function(*full.moving, full.steps)
+        margins = np.asarray(margin)[: points.count]
+        margins = np.where(np.isfinite(margins), margins, -np.inf)
+        ties = np.asarray(tie)[: points.count] & np.isfinite(margins)
+        return margins, ties, [np.nan_to_num(np.asarray(g)[: points.count], posinf=0, neginf=0) for g in slopes]
+
+
+def evaluator(claim: Claim, objective: Objective, most_steps: int) -> Evaluator:
+    """A claim for one setup; it is compiled at the first call.
+
+    Args:
+        claim: with the whole numbers of this setup put in.
+        objective: a training loss of the setup's shape, whatever its data.
+        most_steps: the largest k.
+    """
+    model = _Model(claim, objective, most_steps)
+
+    def total(theta: Any, x: Any, y: Any, log_eta: Any, steps: Any) -> Any:
+        margins, ties = jax.vmap(model.margin)(theta, x, y, log_eta, steps)
+        return jnp.sum(jnp.where(jnp.isfinite(margins), margins, 0.0)), (margins, ties)
+
+    function = jax.value_and_grad(total, argnums=(0, 1, 2, 3), has_aux=True)
+    return Evaluator(jax.jit(function, compiler_options=FAST_COMPILATION))
+
+
+class _Model:
+    """The quantities of one claim as functions of one point, traceable."""
+
+    def __init__(self, claim: Claim, objective: Objective, most_steps: int) -> None:
+        self.claim, self.needs = claim, claim.needs
+        self.local, self.paths = Local(objective, claim.needs), Paths(claim.needs, most_steps)
+        self.inputs = {x.name: x for x in objective.data_inputs}
+
+    def margin(self, theta: Any, x: Any, y: Any, log_eta: Any, steps: Any) -> tuple[Any, Any]:
+        """The margin at one point, and whether it is a tie."""
+        data = {self.inputs[name]: a.T.reshape(shape_of(self.inputs[name].axes)) for name, a in (("X", x), ("Y", y))}
+        eta = jnp.exp(log_eta)
+        run = self.paths(lambda at: self.local.slope(at, data), theta, eta, steps)
+        at = {"start": theta, "descent": run.descent, "flow": run.flow[-1], "coarse": run.coarse, "beside": run.beside}
+        wanted = [place for place in at if self._looked_at(place)]
+        found: dict[str, dict[str, Any]] = {}
+        if wanted:
+            stacked = jax.vmap(lambda point: self.local(point, data))(jnp.stack([at[place] for place in wanted]))
+            found = {place: {name: a[i] for name, a in stacked.items()} for i, place in enumerate(wanted)}
+        clock = {"eta": eta, "t": steps * eta, "T": steps * eta, "k": steps * 1.0}
+        if self.needs.tube:
+            clock |= self._tube(run, clock["t"], data)
+        values = clock | self._values(at, found, "flow", 0.0)
+        other = clock | self._values(at, found, "coarse" if self.needs.flow else "flow", ROUNDING)
+        margin, tie = _compare(self.claim.inequality, values, other)
+        for condition in self.claim.given:
+            held, close = _compare(condition, values, other)
+            margin, tie = jnp.minimum(margin, -held), tie & ((held < 0) | close)
+        return margin, tie
+
+    def _looked_at(self, place: str) -> bool:
+        if place == "beside" or (place == "coarse" and not self.needs.flow):
+            return False
+        own: Place = "flow" if place == "coarse" else place  # type: ignore[assignment]
+        return bool(self.needs.points[own]) or self.needs.imbalance(own)
+
+    def _values(
+        self, at: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]], flow: str, shift: float
+    ) -> dict[str, Any]:
+        """Every quantity of a point or between two, by name.
+
+        Args:
+            at: the points by place.
+            found: what is known there.
+            flow: which integration of the flow.
+            shift: relative rounding error that is added to differences and eigenvalues.
+        """
+        values: dict[str, Any] = {}
+        for name in self.claim.names:
+            place, stem = self.needs.key(name)
+            here = found.get(flow if place == "flow" else place, {})
+            if stem in here:
+                values[name] = here[stem] + (shift * here["H"] if stem in SPECTRAL else 0.0)
+        pairs = {
+            "deviation": ("descent" if flow == "flow" else "beside", flow),
+            "displacement": (flow, "start"),
+            "displacement_descent": ("descent", "start"),
+        }
+        for name in self.needs.run:
+            if name in pairs:
+                now, before = (at[place] for place in pairs[name])
+                size = _length(now) + _length(before)
+            else:
+                end = "descent" if name == "drift_descent" else flow
+                now, before = found[end][IMBALANCE], found["start"][IMBALANCE]
+                size = jnp.sum(at[end] ** 2) + jnp.sum(at["start"] ** 2)
+            values[name] = _length(now - before) + shift * size
+        return values
+
+    def _tube(self, run: Run, t: Any, data: Mapping[Any, Any]) -> dict[str, Any]:
+        """The constants of the tube, from below: what they are at some points of it."""
+        low, high, slope = lax.map(lambda at: self.local.ends(at, data), run.tube)
+        flow = low[: SAMPLES + 1]
+        return {
+            "beta": jnp.max(jnp.maximum(-low, high)),
+            "gamma": jnp.max(slope),
+            "m": jnp.max(-low),
+            "M": -jnp.sum((flow[1:] + flow[:-1]) / 2) * t / SAMPLES,
+        }
+
+
+def _compare(part: Inequality, values: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[Any, Any]:
+    """(small - large - noise)/(|small| + |large|), and whether the noise decides the sign of small - large."""
+    arithmetic = jax_arithmetic()
+    small, large = (jnp.asarray(evaluate(e, values, arithmetic)) for e in (part.small, part.large))
+    again = evaluate(part.small, other, arithmetic) - evaluate(part.large, other, arithmetic)
+    scale = jnp.abs(small) + jnp.abs(large) + TINY
+    violation = small - large
+    noise = ROUNDING * scale + jnp.abs(violation - again)
+    if not (part.small.free_symbols and part.large.free_symbols):
+        scale = lax.stop_gradient(scale)  # else the margin is +-1, and ascent does not know where to go
+    empty = scale < EMPTY  # 0 <= 0 says nothing
+    return jnp.where(empty, -1.0, (violation - noise) / scale), (jnp.abs(violation) <= noise) & ~empty

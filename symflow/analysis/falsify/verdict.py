@@ -1,0 +1,177 @@
+"""What a search for a counterexample ends with: refuted, or not refuted.  Nothing here is ever called proved."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, Literal
+
+import mpmath
+
+from symflow.analysis.falsify.claim import Claim
+from symflow.analysis.falsify.confirm import Check
+from symflow.errors import ProblemError, brief
+from symflow.files import write_atomically
+from symflow.problem import Problem
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What was searched.
+
+    Attributes:
+        setups: how many shapes (network, loss, number of samples) were tried.
+        points: how many problems were evaluated in float64.
+        ascents: from how many of them the violation was driven up by gradient ascent.
+        confirmations: how many points were evaluated at `dps` digits.
+        best_margin: the largest (small - large - noise)/(|small| + |large|) seen in float64; above 0 where float64
+            sees a violation, -inf where no point could be evaluated.
+        best_setup: where that was.
+        skipped: shapes that lack a quantity of the claim, by reason.
+        seconds: wall time.
+        seed: of the draws.
+        interrupted: whether Ctrl-C ended it.
+    """
+
+    setups: int
+    points: int
+    ascents: int
+    confirmations: int
+    best_margin: float
+    best_setup: str
+    skipped: Mapping[str, int]
+    seconds: float
+    seed: int
+    interrupted: bool
+
+    def __str__(self) -> str:
+        ended = ", interrupted" if self.interrupted else ""
+        counts = (
+            f"{self.points} points of {self.setups} shapes, {self.ascents} ascents, {self.confirmations} exact points"
+        )
+        best = f"best margin {self.best_margin:.3g} ({self.best_setup or 'none'})"
+        return f"{counts}, {best}, {self.seconds:.1f} s, seed {self.seed}{ended}"
+
+
+@dataclass(frozen=True)
+class NotRefuted:
+    """No counterexample was found, which proves nothing.
+
+    Attributes:
+        claim: what was to be refuted.
+        searched: where.
+    """
+
+    claim: Claim
+    searched: Searched
+
+    @property
+    def status(self) -> Literal["not refuted"]:
+        """The verdict."""
+        return "not refuted"
+
+    def __repr__(self) -> str:
+        return f"not refuted: {self.claim}\n  searched {self.searched}"
+
+    def _repr_latex_(self) -> str:
+        return rf"$\displaystyle {self.claim.latex()}$ is not refuted: {self.searched}."
+
+    def _repr_html_(self) -> str:
+        claim, searched = escape(str(self.claim)), escape(str(self.searched))
+        return f"<p><b>not refuted</b> <code>{claim}</code></p><p>searched {searched}</p>"
+
+
+@dataclass(frozen=True)
+class Refuted:
+    """A counterexample.
+
+    Attributes:
+        claim: what is refuted.
+        check: the claim at the counterexample: violation, error, every quantity.
+        searched: what was searched before.
+    """
+
+    claim: Claim
+    check: Check
+    searched: Searched
+
+    @property
+    def status(self) -> Literal["refuted"]:
+        """The verdict."""
+        return "refuted"
+
+    @property
+    def problem(self) -> Problem:
+        """The counterexample."""
+        return self.check.problem
+
+    @property
+    def violation(self) -> Any:
+        """By how much the inequality fails, an mpf."""
+        return self.check.violation
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the counterexample as a problem file (.toml or .json), from which `check_counterexample` repeats it.
+
+        Raises:
+            ProblemError: another ending, or a folder that cannot be written.
+        """
+        target = Path(os.fspath(path))
+        tables = self.problem.to_dict()
+        if target.suffix not in (".toml", ".json"):
+            raise ProblemError(f"a problem file must end in .toml or .json, got {brief(target.name)}")
+        note = f"{self.claim}; it fails by {mpmath.nstr(self.violation, 10)}"
+        content = json.dumps(tables, indent=1) if target.suffix == ".json" else problem_toml(tables, note)
+        try:
+            write_atomically(target, content.encode() + b"\n")
+        except OSError as error:
+            raise ProblemError(
+                f"{brief(str(target))} must be a file that can be written: {error.strerror}; choose another folder"
+            ) from None
+
+    def __repr__(self) -> str:
+        c = self.check
+        lines = [
+            f"refuted: {self.claim}",
+            f"  by {self.problem!r}",
+            f"  violation {mpmath.nstr(c.violation, 15)} (error {mpmath.nstr(c.error, 2)}, {c.dps} digits)",
+        ]
+        for name, e in sorted(c.values.items()):
+            shown = mpmath.nstr((e.low + e.high) / 2, 15)
+            if e.how == "certified on the tube":
+                shown = f"between {mpmath.nstr(e.low, 8)} and {mpmath.nstr(e.high, 8)}"
+            lines.append(f"  {name} = {shown} ({e.how})")
+        return "\n".join([*lines, f"  searched {self.searched}"])
+
+    def _repr_latex_(self) -> str:
+        return rf"$\displaystyle {self.claim.latex()}$ is refuted: it fails by ${mpmath.nstr(self.violation, 8)}$."
+
+    def _repr_html_(self) -> str:
+        head, *rest = repr(self).split("\n")
+        return f"<p><b>{escape(head)}</b></p><pre>{escape(chr(10).join(rest))}</pre>"
+
+
+Verdict = Refuted | NotRefuted
+
+
+def problem_toml(tables: Mapping[str, Any], note: str = "") -> str:
+    """The tables of `Problem.to_dict` as TOML; strings, numbers, lists and booleans are written as JSON writes them."""
+    lines = [f"# {line}" for line in note.splitlines()]
+    lines += [f"{key} = {json.dumps(value)}" for key, value in tables.items() if not isinstance(value, Mapping)]
+    for name, table in tables.items():
+        if not isinstance(table, Mapping):
+            continue
+        lines += ["", f"[{name}]"]
+        later: list[str] = []
+        for key, value in table.items():
+            if isinstance(value, list) and value and isinstance(value[0], Mapping):
+                for part in value:
+                    later += ["", f"[[{name}.{key}]]", *(f"{k} = {json.dumps(v)}" for k, v in part.items())]
+            else:
+                lines.append(f"{key} = {json.dumps(value)}")
+        lines += later
+    return "\n".join(lines)

@@ -1,0 +1,133 @@
+r"""What a claim may speak of: quantities at the flow theta(t), at theta_k of descent, at the start, and of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import sympy
+
+from symflow.analysis.falsify.points import LAYERS, POINTS, point_quantity
+
+Place = Literal["flow", "descent", "start"]
+SUFFIXES: dict[str, Place] = {"_descent": "descent", "_0": "start"}
+SIZES = {"n": "depth", "N": "number of samples", "P": "number of parameters", "k": "number of steps of descent"}
+"""Whole numbers."""
+CLOCK = {"t": "time k eta", "T": "final time of the run, which is t", "eta": "step size"}
+TUBE = {
+    "beta": "sup ||H|| over the tube of radius deviation around the flow up to t, as R4 has it",
+    "gamma": "sup ||g|| over that tube",
+    "m": "sup -lambda_min(H) over that tube",
+    "M": "int_0^t -lambda_min(H(theta(s))) ds along the flow",
+}
+"""What is known between two bounds: below from points of the tube, above certified on it."""
+RUN = {
+    "deviation": "||theta_k - theta(t)||, descent from flow at equal time",
+    "displacement": "||theta(t) - theta(0)||",
+    "displacement_descent": "||theta_k - theta(0)||",
+    "drift": "(sum_j ||D_j(theta(t)) - D_j(theta(0))||_F^2)^(1/2), what R10 says is 0",
+    "drift_descent": "the same at theta_k of descent",
+}
+"""Distances between two points of the run."""
+
+
+@dataclass(frozen=True)
+class ClaimQuantity:
+    """A quantity that claims may contain.
+
+    Attributes:
+        symbol: its SymPy symbol.
+        meaning: what it is.
+    """
+
+    symbol: sympy.Symbol
+    meaning: str
+
+
+def claim_quantities() -> Mapping[str, ClaimQuantity]:
+    """The quantities that a claim may contain, by name; those of `bound_quantities` mean the same here.
+
+    Quantities of a point are taken at the flow theta(t), t = k eta; with `_descent` behind the name at theta_k of
+    gradient descent, with `_0` at theta(0).  In a claim that speaks of no time (no t, no descent, no `_0`) they are
+    taken at theta(0), which is every point.  `s_1`, `s_2`, ... (and F, A, kappa) are those of the layers.
+
+        q = {name: quantity.symbol for name, quantity in sf.claim_quantities().items()}
+        sympy.Ge(q["lambda_min"], q["R9(a)"])
+        sympy.Le(q["f_descent"], q["f_0"])
+    """
+    found = {name: q.meaning for name, q in POINTS.items()}
+    found |= {f"{letter}_1": f"{q.meaning}; {letter}_2, ... likewise" for letter, q in LAYERS.items()}
+    for suffix, at in (("_0", "theta(0)"), ("_descent", "theta_k of descent")):
+        found |= {f"{name}{suffix}": f"{q.meaning}, at {at}" for name, q in POINTS.items()}
+    found |= SIZES | CLOCK | RUN | TUBE
+    return {name: ClaimQuantity(sympy.Symbol(name), meaning) for name, meaning in found.items()}
+
+
+def known(name: str) -> bool:
+    """Whether a claim may contain this name."""
+    return name in SIZES or name in CLOCK or name in TUBE or name in RUN or point_quantity(base(name)[0]) is not None
+
+
+def base(name: str) -> tuple[str, Place]:
+    """The quantity of a point and the place where it is taken."""
+    for suffix, place in SUFFIXES.items():
+        stem = name.removesuffix(suffix)
+        if stem != name and point_quantity(stem) is not None:
+            return stem, place
+    return name, "flow"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What has to be computed to evaluate a claim.
+
+    Attributes:
+        points: the quantities at each place.
+        run: the distances.
+        tube: the suprema.
+        moving: whether time passes; if not, everything is taken at theta(0).
+        descent: whether descent is run.
+        flow: whether the flow is solved.
+    """
+
+    points: Mapping[Place, tuple[str, ...]]
+    run: tuple[str, ...]
+    tube: tuple[str, ...]
+    moving: bool
+    descent: bool
+    flow: bool
+
+    def places(self) -> tuple[Place, ...]:
+        """Where quantities are evaluated."""
+        return tuple(place for place, names in self.points.items() if names)
+
+    def imbalance(self, place: Place) -> bool:
+        """Whether D_1, D_2, ... are needed there."""
+        return {
+            "start": "drift" in self.run or "drift_descent" in self.run,
+            "flow": "drift" in self.run,
+            "descent": "drift_descent" in self.run,
+        }[place]
+
+    def key(self, name: str) -> tuple[Place, str]:
+        """Where a quantity of a point is found."""
+        stem, place = base(name)
+        return ("start" if place == "flow" and not self.moving else place), stem
+
+
+def needs(names: Iterable[str]) -> Needs:
+    """What the quantities of these names need."""
+    names = sorted(names)
+    own = [name for name in names if point_quantity(base(name)[0]) is not None]
+    run, tube = tuple(x for x in names if x in RUN), tuple(x for x in names if x in TUBE)
+    moving = bool(run or tube) or any(x in ("t", "T", "k") for x in names) or any(base(x)[1] != "flow" for x in own)
+    found: dict[Place, list[str]] = {"start": [], "flow": [], "descent": []}
+    for name in own:
+        stem, place = base(name)
+        found["start" if place == "flow" and not moving else place].append(stem)
+    local = any(x in ("deviation", "beta", "gamma", "m") for x in names)
+    descent = local or bool(found["descent"]) or any(x.endswith("_descent") for x in run)
+    flow = local or bool(found["flow"] or tube) or any(x in ("displacement", "drift") for x in run)
+    points = {place: tuple(sorted(set(stems))) for place, stems in found.items()}
+    return Needs(points, run, tube, moving, descent, flow)

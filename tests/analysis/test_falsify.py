@@ -1,0 +1,247 @@
+"""The falsifier: false claims are refuted by a file that reproduces it, true ones are not, malformed ones are refused.
+
+Expected values are worked out by hand on scalar networks: for widths 1-1-1-1, x = y = 1 and theta = (0, 0, s),
+f = (1 - w_1 w_2 w_3)^2 / 2 has the Hessian eigenvalues s, -s, 0 and R9(c) is -s exactly.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import mpmath
+import pytest
+import sympy
+from claims_to_refute import FALSE, TRUE, Q
+
+import symflow as sf
+
+STUDY = Path(__file__).parent.parent / "studies" / "falsifier.md"
+CHAIN = sf.Family(networks=(sf.FullyConnected((1, 1, 1, 1)),), samples=(1, 1))
+
+
+def chain(theta: list[str], **run: str) -> sf.Problem:
+    """The scalar network of depth len(theta) with x = y = 1."""
+    return sf.Problem(
+        network={"widths": [1] * (len(theta) + 1), "activation": "linear"},
+        data={"x": [[1]], "y": [[1]]},
+        init={"theta": theta},
+        run=run,
+    )
+
+
+# The checker at one problem -----------------------------------------------------------------------------------------
+
+
+def test_an_attained_bound_is_not_refuted() -> None:
+    found = sf.check_counterexample(chain(["0", "0", "2"]), sympy.Ge(Q["lambda_min"], Q["R9(c)"]))
+    assert not found.refuted
+    assert abs(found.violation) <= found.error < mpmath.mpf(10) ** -47
+    assert abs(found.values["lambda_min"].low + 2) < 1e-40
+
+
+@pytest.mark.parametrize(("digits", "refuted"), [(20, True), (40, True), (60, False)])
+def test_a_violation_counts_where_it_is_above_its_error(digits: int, refuted: bool) -> None:
+    """lambda_min >= (1 - 10^-digits) R9(c) fails by 2 10^-digits there: float64 cannot see it."""
+    claim = sympy.Ge(Q["lambda_min"], Q["R9(c)"] * (1 - sympy.Rational(1, 10**digits)))
+    found = sf.check_counterexample(chain(["0", "0", "2"]), claim)
+    assert found.refuted == refuted
+    with mpmath.workdps(80):
+        assert abs(found.violation - 2 * mpmath.mpf(10) ** -digits) <= found.error
+
+
+def test_quantities_of_descent_by_hand() -> None:
+    """w_1 = 1, w_2 = 0, eta = 1/2: g = (0, -1), so theta_1 = (1, 1/2); D = w_2^2 - w_1^2 drifts from -1 to -3/4."""
+    problem = chain(["1", "0"], step_size="1/2", horizon="1/2")
+    found = sf.check_counterexample(problem, sympy.Le(Q["drift_descent"] + Q["f_descent"], Q["displacement_descent"]))
+    values = {name: float(e.low) for name, e in found.values.items()}
+    assert values == pytest.approx({"drift_descent": 1 / 4, "f_descent": 1 / 8, "displacement_descent": 1 / 2})
+
+
+def test_flow_conserves_balancedness_and_descent_does_not() -> None:
+    problem = chain(["1", "0"], step_size="1/4", horizon="1")
+    assert not sf.check_counterexample(problem, sympy.Le(Q["drift"], 0)).refuted
+    assert sf.check_counterexample(problem, sympy.Le(Q["drift_descent"], 0)).refuted
+
+
+def test_suprema_over_the_tube_enclose_those_of_a_closed_form() -> None:
+    """f = (w - 1)^2 / 2: H = 1, g = w - 1 = -e^-t along the flow from 0, and the tube adds the deviation."""
+    problem = chain(["0"], step_size="1/64", horizon="1")
+    found = sf.check_counterexample(problem, sympy.Le(Q["deviation"], Q["beta"] * Q["gamma"] * Q["m"] + Q["M"]))
+    v = found.values
+    deviation = float(mpmath.exp(-1)) - (63 / 64) ** 64
+    assert float(v["deviation"].low) == pytest.approx(deviation)
+    for name, exact in {"beta": 1.0, "gamma": 1 + deviation, "m": -1.0, "M": -1.0}.items():
+        assert v[name].low <= exact <= v[name].high, name
+        assert v[name].how == "certified on the tube"
+
+
+def test_on_a_kink_nothing_is_said() -> None:
+    problem = sf.Problem(
+        network={"widths": [1, 1, 1], "activation": "relu"},
+        data={"x": [[1]], "y": [[1]]},
+        init={"theta": ["0", "1"]},
+    )
+    with pytest.raises(sf.ComputationError, match="kink"):
+        sf.check_counterexample(problem, sympy.Ge(Q["lambda_min"], 0))
+
+
+def test_conditions_have_to_hold() -> None:
+    claim, problem = sympy.Ge(Q["lambda_min"], 0), chain(["0", "0", "2"])
+    assert sf.check_counterexample(problem, claim, given=sympy.Le(Q["theta"], 3)).refuted
+    assert not sf.check_counterexample(problem, claim, given=sympy.Le(Q["theta"], 1)).refuted
+
+
+# The search ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_false_claim_is_refuted_by_a_file(tmp_path: Path) -> None:
+    claim, family = FALSE["R9(a) with n-2 in place of n-1"]
+    verdict = sf.falsify(claim, family, seconds=60)
+    assert isinstance(verdict, sf.Refuted)
+    for name in ("found.toml", "found.json"):
+        verdict.save(tmp_path / name)
+        again = sf.check_counterexample(tmp_path / name, claim)
+        assert again.refuted
+        with mpmath.workdps(80):
+            assert abs(again.violation - verdict.violation) <= again.error + verdict.check.error
+    problem = sf.load_problem(tmp_path / "found.toml")
+    assert all(v.denominator <= 10**4 for v in problem.theta0)
+
+
+def test_balancedness_along_descent_is_refuted() -> None:
+    claim, family = FALSE["balancedness is conserved by descent"]
+    verdict = sf.falsify(claim, family, seconds=60)
+    assert verdict.status == "refuted"
+
+
+def test_a_tight_true_claim_is_not_refuted() -> None:
+    verdict = sf.falsify(sympy.Ge(Q["lambda_min"], Q["R9(c)"]), CHAIN, seconds=3)
+    assert isinstance(verdict, sf.NotRefuted)
+    s = verdict.searched
+    assert s.points > 0
+    assert s.confirmations > 0
+    assert s.best_margin == pytest.approx(0, abs=1e-9)
+    assert "proved" not in repr(verdict)
+
+
+def test_a_violation_below_float64_is_found_at_a_tight_point() -> None:
+    claim = sympy.Ge(Q["lambda_min"], Q["R9(c)"] * (1 - sympy.Rational(1, 10**20)))
+    verdict = sf.falsify(claim, CHAIN, seconds=20)
+    assert isinstance(verdict, sf.Refuted)
+    assert 0 < verdict.violation < 1e-17
+
+
+def test_progress_and_interruption() -> None:
+    seen: list[float] = []
+
+    def stop(done: float) -> None:
+        seen.append(done)
+        if len(seen) > 2:
+            raise KeyboardInterrupt
+
+    verdict = sf.falsify(sympy.Ge(Q["lambda_min"], Q["R9(c)"]), CHAIN, seconds=100, progress=stop)
+    assert isinstance(verdict, sf.NotRefuted)
+    assert verdict.searched.interrupted
+    assert 0 <= seen[0] <= seen[-1] < 1
+
+
+# The language -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        ("lambda_min >= 0", "never evaluated"),
+        (sympy.Eq(Q["f"], 0), "sympy.Le"),
+        (Q["f"], "must be a SymPy inequality"),
+        (sympy.true, "decides by itself"),
+        (sympy.Ge(sympy.Symbol("lambda_mim"), 0), "did you mean lambda_min"),
+        (sympy.Ge(sympy.gamma(Q["f"]), 0), "may contain only"),
+        (sympy.Ge(Q["f"], sympy.I * Q["g"], evaluate=False), "may contain only"),
+    ],
+)
+def test_malformed_claims(claim: Any, message: str) -> None:
+    with pytest.raises(sf.ProblemError, match=message) as caught:
+        sf.falsify(claim, CHAIN, seconds=1)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"depths": ()}, "depths must not be empty"),
+        ({"depths": 3}, "depths must be a tuple or list"),
+        ({"widths": (3, 1)}, "swap"),
+        ({"activations": ("tanh",)}, "activations must be among"),
+        ({"times": (0, 1)}, "positive"),
+        ({"activations": ("relu",), "initializations": ("balanced",)}, "no network of the family"),
+    ],
+)
+def test_malformed_families(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(sf.ProblemError, match=message):
+        sf.Family(**wrong)
+
+
+def test_a_family_without_the_quantities() -> None:
+    with pytest.raises(sf.ProblemError, match="no problem of the family has the quantities"):
+        sf.falsify(sympy.Ge(Q["grad_phi"], 1), sf.Family(activations=("relu",)), seconds=5)
+
+
+def test_a_horizon_that_is_no_multiple_of_the_step_size() -> None:
+    with pytest.raises(sf.ProblemError, match="multiple"):
+        sf.check_counterexample(chain(["1", "0"], step_size="2/7", horizon="1"), sympy.Le(Q["f_descent"], Q["f"]))
+
+
+# The study ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.thorough
+def test_every_false_claim_is_refuted_in_a_minute() -> None:
+    lines = [
+        "# False claims refuted",
+        "",
+        "`tests/analysis/test_falsify.py`, 60 s each, seed 0, two shared cores, 2026-11-25, symflow 0.1.0, JAX 0.10.2.",
+        "",
+        "| claim | seconds | problem | violation at 50 digits |",
+        "|---|---|---|---|",
+    ]
+    missed = []
+    for name, (claim, family) in FALSE.items():
+        verdict = sf.falsify(claim, family, seconds=60)
+        seconds = f"{verdict.searched.seconds:.1f}"
+        if isinstance(verdict, sf.Refuted):
+            found = f"{verdict.problem!r}"[len("Problem(") : -1]
+            lines.append(f"| {name} | {seconds} | {found} | {mpmath.nstr(verdict.violation, 8)} |")
+        else:
+            missed.append(name)
+            lines.append(f"| {name} | {seconds} | not refuted | |")
+    STUDY.write_text("\n".join(lines) + "\n")
+    assert not missed
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", list(TRUE))
+def test_true_claims_survive(name: str) -> None:
+    claim, family = TRUE[name]
+    assert sf.falsify(claim, family, seconds=20).status == "not refuted"
+
+
+def test_the_r13_bound_of_images_with_two_channels() -> None:
+    """Both channels count: ||x_i|| is the norm of all pixels, not that of the channels as a matrix.
+
+    One pixel of 2 channels twice would not show it; x = I (2 channels, 2 pixels) has norm sqrt 2, as a matrix 1.
+    """
+    problem = sf.Problem(
+        network={
+            "kind": "convolutional",
+            "input": [2, 2],
+            "layers": [{"kind": "convolution", "channels": 1, "kernel": [1]}, {"kind": "dense", "width": 1}],
+            "activation": "linear",
+        },
+        data={"x": [[1, 0, 0, 1]], "y": [[1]]},
+        init={"theta": [Fraction(0)] * 4},
+    )
+    found = sf.check_counterexample(problem, sympy.Ge(Q["errors"], 0))
+    assert float(found.values["errors"].low) == pytest.approx(2**0.5)
