@@ -12,7 +12,7 @@ give points, `search` (`local`, `paths`) their violation and its gradient in JAX
 from __future__ import annotations
 
 from symflow.analysis.falsify.confirm import Check, check_counterexample
-from symflow.analysis.falsify.falsify import falsify
+from symflow.analysis.falsify.falsifier import falsify
 from symflow.analysis.falsify.family import Family
 from symflow.analysis.falsify.verdict import NotRefuted, Refuted, Searched, Verdict
 from symflow.analysis.falsify.vocabulary import ClaimQuantity, claim_quantities
