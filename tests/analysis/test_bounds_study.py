@@ -104,9 +104,15 @@ class Study:
             self.sharpest.setdefault(family, []).append(float(best.ratio))
 
     def check(self) -> None:
+        """What holds of every problem."""
         assert self.wrong == []
         for name in ("R4", "R22"):
             assert self.applies["linear", name] == self.problems["linear"]
+
+    def check_shares(self) -> None:
+        """What holds of most problems."""
+        self.check()
+        for name in ("R4", "R22"):
             assert self.applies["(leaky) ReLU", name] >= 0.4 * self.problems["(leaky) ReLU"]
         assert self.applies["linear", "R22(tube-free)"] >= 0.9 * self.problems["linear"]
         assert statistics.median(self.sharpest["linear"]) <= 50
@@ -140,15 +146,16 @@ class Study:
         return "\n".join(lines) + "\n"
 
 
-def test_no_bound_lies_below_the_truth_on_twenty_problems() -> None:
-    Study(range(20)).check()
+@pytest.mark.parametrize("first", [0, 5, 10, 15])
+def test_no_bound_lies_below_the_truth_on_twenty_problems(first: int) -> None:
+    Study(range(first, first + 5)).check()
 
 
 @pytest.mark.thorough
 def test_no_bound_lies_below_the_truth_on_two_hundred_problems() -> None:
     study = Study(range(200))
     TABLE.write_text(study.markdown(200), encoding="utf-8")
-    study.check()
+    study.check_shares()
 
 
 @pytest.mark.thorough
