@@ -289,13 +289,21 @@ def _implied(surfaces: Surfaces | None, ties: Sequence[TiedGate], sides: Sequenc
 
 
 def _same_flow(objective: Objective, a: Region, b: Region) -> bool:
-    """Whether two regions are one flow: they hold the same gates on their kinks and agree on all others.
+    """Whether two regions are one flow: they hold the same gates on their kinks and agree on all others that act.
 
-    The flow on a stratum is unique whatever gates hold it there (section 6 of the theory).
+    The flow on a stratum is unique whatever gates hold it there (section 6 of the theory); gates that are inert in both
+    have no influence.
     """
     if a.at_zero != b.at_zero:
         return False
-    indifferent = dict.fromkeys(a.at_zero, Fraction(0))
+    both = [region.recurrence.switching for region in (a, b)]
+    inert = (
+        (i, e)
+        for i, pairs in enumerate(zip(*both, strict=True))
+        for e, z in enumerate(zip(*pairs, strict=True))
+        if z == (None, None)
+    )
+    indifferent = dict.fromkeys([*a.at_zero, *inert], Fraction(0))
     first, second = with_values(objective, a.gates, indifferent), with_values(objective, b.gates, indifferent)
     return all(np.array_equal(first[g], second[g]) for g in first)
 
