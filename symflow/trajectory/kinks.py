@@ -315,7 +315,7 @@ def _ties(objective: Objective, cut: Gates, positions: Sequence[Position], point
     if len(positions) < 2:
         return [TiedGate((a,), (1,)) for a in positions]
     recurrence = compile_recurrence(gram_field(objective, tuple(positions)), cut, point.arithmetic)
-    recurrence.expand(point.values, 0, 0)
+    recurrence.expand(point.values[: objective.parameter_count], 0, 0)
     entries = iter(recurrence.monitors)
     gram: dict[tuple[int, int], Any] = {}
     for i in range(len(positions)):
@@ -447,7 +447,7 @@ def _dependents(
             if a[0] != layer or kink_at(objective, a).sample not in samples or not isinstance(switching[a[1]], list):
                 continue
             recurrence = compile_recurrence(gram_field(objective, (tie.first, a)), alive, point.arithmetic)
-            recurrence.expand(point.values, 0, 0)
+            recurrence.expand(point.values[: objective.parameter_count], 0, 0)
             entry = recurrence.monitors[1]
             along = entry[0] if isinstance(entry, list) else entry or 0
             found[a] = slope(objective, a, (along >= 0) == on)

@@ -18,7 +18,10 @@ from plain_flow import Case, expected_error, network_problem, random_case, refer
 
 from symflow.errors import KinkError
 from symflow.problem import Problem
-from symflow.trajectory.flow import solve_flow
+from symflow.symbolic.field import VectorField, gradient_flow_field
+from symflow.symbolic.nodes import Input, add
+from symflow.symbolic.program import Program
+from symflow.trajectory.flow import solve_field, solve_flow
 from symflow.trajectory.trajectory import Trajectory
 
 CAUSES = {"sliding", "repelling", "revival", "tangency", "coincident", "precision"}
@@ -142,6 +145,29 @@ def test_deeper_gates_turn_while_the_one_they_live_by_slides(x: Any, y: Any, the
     end = trajectory.numpy([3])[0]
     coarse, fine = (float(np.abs(case.descend(step, 3) - end).max()) for step in (1e-3, 1e-4))
     assert fine < min(1e-3, coarse / 5)
+
+
+def heavy_ball(problem: Problem) -> VectorField:
+    """theta' = v, v' = -grad f(theta) - v / 5."""
+    flow = gradient_flow_field(problem.objective)
+    velocities = {w.name: Input(f"v_{w.name}", w.axes, "state", f"v_{w.name}") for w in flow.state}
+    outputs: dict[str, Any] = dict(velocities)
+    for name, v in velocities.items():
+        outputs[v.name] = add([(1, flow.program.outputs[name]), (Fraction(-1, 5), v)])
+    inputs = (*flow.program.inputs, *velocities.values())
+    return VectorField(Program(inputs, outputs), (*flow.state, *velocities.values()), problem.objective)
+
+
+def test_several_kinks_at_once_of_a_flow_with_further_state() -> None:
+    """Two equal samples cross together, and give the flow of one."""
+    ends = []
+    for copies in (1, 2):
+        problem = network_problem((1, 1, 1), [[1]] * copies, [[-1]] * copies, ["1/2", 1], 3, (1, 0))
+        trajectory = solve_field(heavy_ball(problem), [*problem.theta0, Fraction(0), Fraction(0)], horizon=3, dps=30)
+        assert [e.kind for e in trajectory.events] == ["crossing"] * copies
+        ends.append(trajectory(3))
+    with mpmath.workdps(40):
+        assert expected_error(*ends) < mpf(10) ** -30
 
 
 def beside(name: str, sample: int, shift: Fraction) -> Problem:
