@@ -129,18 +129,21 @@ def gram_field(objective: Objective, positions: tuple[tuple[int, int], ...]) -> 
 
 
 @lru_cache(maxsize=64)
-def sliding_field(objective: Objective, ties: tuple[TiedGate, ...]) -> VectorField:
+def sliding_field(
+    objective: Objective, ties: tuple[TiedGate, ...], followers: tuple[tuple[int, int], ...] = ()
+) -> VectorField:
     """The flow that holds some (tied) gates on their kinks.
 
     The program's first outputs are the derivatives of the parameter arrays.  Then come two monitors for every tie,
     p - p_off and p_on - p, whose positivity admits sliding: p_off and p_on are the values of p at which the tied gates
-    would all stand on one side.
+    would all stand on one side.  At last one for every follower, a deeper gate that lives only beside the surface of a
+    tie: the sign that its pre-activation would have there, on which p_off and p_on depend.
 
     Raises:
         NotImplementedError: a tie of several gates has another sliding gate upstream of it.
     """
     positions = tuple(a for tie in ties for a in tie.members)
-    adjoints = _Adjoints(objective, positions)
+    adjoints = _Adjoints(objective, (*positions, *followers))
     c = adjoints.gradient()
     normals = [adjoints.normals(tie.first) for tie in ties]
     gram = [[_product(a, b) for b in normals] for a in normals]
@@ -153,6 +156,8 @@ def sliding_field(objective: Objective, ties: tuple[TiedGate, ...]) -> VectorFie
         off, on = _ends(adjoints, tie, list(zip(p, ties, strict=True)))
         outputs[f"above_off_{i}"] = add([(1, p[i]), (-1, off)])
         outputs[f"below_on_{i}"] = add([(1, on), (-1, p[i])])
+    for i, a in enumerate(followers):
+        outputs[f"follower_{i}"] = _beside(adjoints, ties, a)
     extended = _extended(objective, adjoints)
     return VectorField(Program(extended.program.inputs, outputs), objective.parameters, extended)
 
@@ -182,6 +187,18 @@ def _ends(adjoints: _Adjoints, tie: TiedGate, sliding: Sequence[tuple[Node, Tied
             value = gate.alpha if on == (sign > 0) else gate.alpha_bar
             sides[on].append((1, scale(value, weight)))
     return add(sides[False]), add(sides[True])
+
+
+def _beside(adjoints: _Adjoints, ties: Sequence[TiedGate], a: tuple[int, int]) -> Node:
+    """The pre-activation of a follower beside the surface of its tie, up to a positive factor."""
+    terms: list[tuple[int, Node]] = []
+    for tie in ties:
+        first = adjoints.normals(tie.first)
+        for member, sign in zip(tie.members, tie.signs, strict=True):
+            brought = adjoints.coefficient(adjoints.normal[a], member)
+            if not is_zero(brought):  # |z| of a member is a multiple of that of the first: n_k = lambda_k n_a
+                terms.append((sign, hadamard(_product(adjoints.normals(member), first), brought)))
+    return add(terms) if terms else Const(Fraction(0), ())
 
 
 @lru_cache(maxsize=16)

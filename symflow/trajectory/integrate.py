@@ -131,7 +131,7 @@ class _Integrator:
         """The region with the conditions among its monitors, after those of sliding gates."""
         if not self.conditions:
             return region
-        flow = sliding_field(self.base.objective, region.ties) if region.ties else self.base
+        flow = sliding_field(self.base.objective, region.ties, region.followers) if region.ties else self.base
         reading = next((c for c in self.conditions if region.ties and c.reads_slopes), None)
         if reading is not None:
             raise FlowStopped(
@@ -246,10 +246,13 @@ class _Integrator:
                 positive = value_of(objective, region.gates, a) == objective.gates[a[0]].alpha
                 watched.append((a, z[region.resting.get(a, 0) :], positive))
         count = len(watched)
-        for i, monitor in enumerate(region.recurrence.monitors[: 2 * len(region.ties)]):
+        ends = [(tie.first, True) for tie in region.ties for _ in range(2)]
+        beside = [(a, value_of(objective, region.gates, a) == objective.gates[a[0]].alpha) for a in region.followers]
+        for i, (a, positive) in enumerate([*ends, *beside]):
+            monitor = region.recurrence.monitors[i]
             # A monitor that does not move belongs to a gate that rests at one of its slopes.
             if isinstance(monitor, list) and max(map(abs, monitor)) > 4 * self.noise:
-                watched.append((region.ties[i // 2].first, monitor[region.resting_monitors.get(i, 0) :], True))
+                watched.append((a, monitor[region.resting_monitors.get(i, 0) :], positive))
         powers: list[Any] | None = None
         earliest: tuple[Any, Position, Root | Unresolved] | None = None
         near: list[tuple[Position, list[Any]]] = []

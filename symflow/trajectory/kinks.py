@@ -80,7 +80,8 @@ class Region:
             its gate does not matter.
         implied: those of them that rest because gates with dependent normals slide (a unit with zero weights).
         resting: for gates that start on their kink, how many leading coefficients of the pre-activation vanish.
-        resting_monitors: the same for the monitors of sliding gates.
+        resting_monitors: the same for the monitors of sliding gates and of followers.
+        followers: the deeper gates that live only beside the kinks of sliding ones; they take part in how these stand.
     """
 
     gates: Gates
@@ -90,6 +91,7 @@ class Region:
     implied: frozenset[Position] = frozenset()
     resting: Mapping[Position, int] = field(default_factory=dict)
     resting_monitors: Mapping[int, int] = field(default_factory=dict)
+    followers: tuple[Position, ...] = ()
 
     @property
     def sliding(self) -> tuple[Position, ...]:
@@ -289,13 +291,21 @@ def _implied(surfaces: Surfaces | None, ties: Sequence[TiedGate], sides: Sequenc
 
 
 def _same_flow(objective: Objective, a: Region, b: Region) -> bool:
-    """Whether two regions are one flow: they hold the same gates on their kinks and agree on all others.
+    """Whether two regions are one flow: they hold the same gates on their kinks and agree on all others that act.
 
-    The flow on a stratum is unique whatever gates hold it there (section 6 of the theory).
+    The flow on a stratum is unique whatever gates hold it there (section 6 of the theory); gates that are inert in both
+    have no influence.
     """
     if a.at_zero != b.at_zero:
         return False
-    indifferent = dict.fromkeys(a.at_zero, Fraction(0))
+    both = [region.recurrence.switching for region in (a, b)]
+    inert = (
+        (i, e)
+        for i, pairs in enumerate(zip(*both, strict=True))
+        for e, z in enumerate(zip(*pairs, strict=True))
+        if z == (None, None)
+    )
+    indifferent = dict.fromkeys([*a.at_zero, *inert], Fraction(0))
     first, second = with_values(objective, a.gates, indifferent), with_values(objective, b.gates, indifferent)
     return all(np.array_equal(first[g], second[g]) for g in first)
 
@@ -305,7 +315,7 @@ def _ties(objective: Objective, cut: Gates, positions: Sequence[Position], point
     if len(positions) < 2:
         return [TiedGate((a,), (1,)) for a in positions]
     recurrence = compile_recurrence(gram_field(objective, tuple(positions)), cut, point.arithmetic)
-    recurrence.expand(point.values, 0, 0)
+    recurrence.expand(point.values[: objective.parameter_count], 0, 0)
     entries = iter(recurrence.monitors)
     gram: dict[tuple[int, int], Any] = {}
     for i in range(len(positions)):
@@ -358,13 +368,15 @@ def _try(
     for tie, side in zip(ties, sides, strict=True):
         if side != "slide":
             gates = with_values(objective, gates, _dependents(base, gates, tie, side == "on", dependent, point))
+    following: list[Position] = []
     try:
         for tie in slides:
             followers = _followers(base, gates, tie, dependent, point)
             if isinstance(followers, Undecided):
                 return followers
             gates = with_values(objective, gates, followers)
-        flow = sliding_field(objective, slides) if slides else base
+            following += followers
+        flow = sliding_field(objective, slides, tuple(following)) if slides else base
         for _ in range(PROBES):
             recurrence = compile_recurrence(flow, gates, point.arithmetic)
             recurrence.expand(point.values, LOOKAHEAD, point.tau)
@@ -386,6 +398,13 @@ def _try(
                     return None
                 if wanted != value_of(objective, gates, a):
                     corrected[a] = wanted
+            resting_monitors: dict[int, int] = {}
+            for i, a in enumerate(following, start=2 * len(slides)):
+                series = _series(recurrence.monitors[i], point)
+                leading = point.leading(series, 0)
+                resting_monitors[i] = len(series) if leading is None else leading  # None: it does not move
+                if leading is not None and slope(objective, a, series[leading] > 0) != value_of(objective, gates, a):
+                    corrected[a] = slope(objective, a, series[leading] > 0)
             if not corrected:
                 break
             gates = with_values(objective, gates, corrected)
@@ -396,16 +415,22 @@ def _try(
         return None
     except NotImplementedError as error:
         return Undecided("coincident", ties[0].first, str(error))
-    resting_monitors: dict[int, int] = {}
-    for i, monitor in enumerate(recurrence.monitors):
-        series = monitor if isinstance(monitor, list) else [point.arithmetic.lift(monitor or Fraction(0))]
+    for i, monitor in enumerate(recurrence.monitors[: 2 * len(slides)]):
+        series = _series(monitor, point)
         leading = point.leading(series, 0)
         if leading is None and max(map(abs, series)) <= REST:
             leading = len(series)  # at rest: the gate stays exactly at one of its slopes
         if leading is None or (leading < len(series) and series[leading] < 0):
             return None
         resting_monitors[i] = leading
-    return Region(gates, slides, recurrence, frozenset(parked), implied & parked, resting, resting_monitors)
+    return Region(
+        gates, slides, recurrence, frozenset(parked), implied & parked, resting, resting_monitors, tuple(following)
+    )
+
+
+def _series(entry: Entry, point: Point) -> list[Any]:
+    """The Taylor coefficients of a monitor, one of a constant."""
+    return entry if isinstance(entry, list) else [point.arithmetic.lift(entry or Fraction(0))]
 
 
 def _dependents(
@@ -422,7 +447,7 @@ def _dependents(
             if a[0] != layer or kink_at(objective, a).sample not in samples or not isinstance(switching[a[1]], list):
                 continue
             recurrence = compile_recurrence(gram_field(objective, (tie.first, a)), alive, point.arithmetic)
-            recurrence.expand(point.values, 0, 0)
+            recurrence.expand(point.values[: objective.parameter_count], 0, 0)
             entry = recurrence.monitors[1]
             along = entry[0] if isinstance(entry, list) else entry or 0
             found[a] = slope(objective, a, (along >= 0) == on)
@@ -432,13 +457,18 @@ def _dependents(
 def _followers(
     base: VectorField, gates: Gates, tie: TiedGate, dependent: Sequence[Position], point: Point
 ) -> dict[Position, Fraction] | Undecided:
-    """The gates that live only while a sliding tie is on: where they stand then (the tie's b depends on them)."""
+    """The gates that live only beside a sliding tie: where they stand then (the tie's b depends on them)."""
     objective = base.objective
-    on = {a: slope(objective, a, sign > 0) for a, sign in zip(tie.members, tie.signs, strict=True)}
-    followers = _dependents(base, with_values(objective, gates, on), tie, True, dependent, point)
-    for a in followers:
-        if objective.gates[a[0]].alpha_bar != 0:
-            return Undecided("coincident", a, "a leaky gate slides together with the one upstream of it")
+    followers: dict[Position, Fraction] = {}
+    for on in (True, False):
+        aside = {a: slope(objective, a, (sign > 0) == on) for a, sign in zip(tie.members, tie.signs, strict=True)}
+        found = _dependents(base, with_values(objective, gates, aside), tie, on, dependent, point)
+        for a in found:
+            if objective.gates[a[0]].alpha_bar != 0:
+                return Undecided("coincident", a, "a leaky gate slides together with the one upstream of it")
+            if a in followers:
+                return Undecided("coincident", a, "a gate slides together with those upstream of it on both sides")
+        followers |= found
     return followers
 
 
@@ -452,10 +482,7 @@ def sliding_values(objective: Objective, region: Region, point: Point) -> dict[P
     region.recurrence.expand(point.values, LOOKAHEAD, point.tau)
     result: dict[Position, Any] = {}
     for i, tie in enumerate(region.ties):
-        low, high = (
-            m if isinstance(m, list) else [point.arithmetic.lift(m or Fraction(0))]
-            for m in region.recurrence.monitors[2 * i : 2 * i + 2]
-        )
+        low, high = (_series(m, point) for m in region.recurrence.monitors[2 * i : 2 * i + 2])
         # The gate has no weight at the point itself where both vanish: its limit from beyond counts.
         pairs = ((a, b) for a, b in zip(low, high, strict=False) if a + b > point.noise)
         above, below = next(pairs, (1, 1))

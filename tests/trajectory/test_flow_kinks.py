@@ -18,7 +18,10 @@ from plain_flow import Case, expected_error, network_problem, random_case, refer
 
 from symflow.errors import KinkError
 from symflow.problem import Problem
-from symflow.trajectory.flow import solve_flow
+from symflow.symbolic.field import VectorField, gradient_flow_field
+from symflow.symbolic.nodes import Input, add
+from symflow.symbolic.program import Program
+from symflow.trajectory.flow import solve_field, solve_flow
 from symflow.trajectory.trajectory import Trajectory
 
 CAUSES = {"sliding", "repelling", "revival", "tangency", "coincident", "precision"}
@@ -100,6 +103,71 @@ def test_a_layer_of_one_unit_crosses_with_all_that_is_deeper() -> None:
     assert disagreement(case, trajectory) < 1
     assert {e.layer for e in trajectory.events} == {1, 2}
     assert {e.gate_after for e in trajectory.events} == {Fraction(1), Fraction(1, 100)}
+
+
+def test_deeper_gates_that_die_with_a_unit_are_no_second_flow() -> None:
+    """h = v relu(u relu(w)) is pulled down to w = 0, where it rests; by R10 u^2 - w^2 and v^2 - u^2 are conserved."""
+    case = explicit_case((1, 1, 1, 1), (1, 0), [[1]], [[-1]], ["1/10", 1, 1], 3)
+    trajectory = solve_flow(case.problem, dps=30)
+    assert [(e.kind, e.layer) for e in trajectory.events] == [("sliding", 1), ("inert", 2)]
+    with mpmath.workdps(40):
+        rest = [mpf(0), mpmath.sqrt(1 - mpf(1) / 100), mpmath.sqrt(1 - mpf(1) / 100)]
+    assert expected_error(trajectory(3), rest) < mpf(10) ** -30
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "theta"),
+    [
+        (
+            [[1, 0], ["-0.54", "0.95"], ["-0.92", "0.08"], ["-0.57", "-0.14"]],
+            [["-20.3172"], ["-3.8"], ["0.51"], ["1.28"]],
+            ["0.001", "1.1", "-0.56", "0.74", "-0.11", "0.97", "0.73", "-0.4", "-1.01", "0.27"],
+        ),
+        (
+            [[1, 0], ["0.19", "0.48"], ["0.68", "0.02"], ["0.02", "0.51"]],
+            [["-2.5936"], ["-1.2"], ["1.32"], ["-1.48"]],
+            ["0.001", "0.8", "-0.88", "1.47", "-0.15", "0.47", "0.3", "-0.19", "-1.5", "0.53"],
+        ),
+    ],
+)
+def test_deeper_gates_turn_while_the_one_they_live_by_slides(x: Any, y: Any, theta: Any) -> None:
+    """While the gate of sample 0 slides, a weight from its unit to the next layer rises through zero.
+
+    The gate behind it would then be on beside the kink, which makes the kink repel earlier than it would otherwise.
+    """
+    case = explicit_case((2, 2, 2, 1), (1, 0), x, y, theta, 3)
+    cause, trajectory = outcome(case)
+    assert cause == "done"
+    slide, leave = (next(e for e in trajectory.events if e.kind == kind) for kind in ("sliding", "leaving"))
+    assert (slide.sample, slide.layer, slide.unit) == (leave.sample, leave.layer, leave.unit) == (0, 1, 0)
+    before, after = (trajectory.numpy([e.time])[0][4] for e in (slide, leave))
+    assert before < 0 < after
+    end = trajectory.numpy([3])[0]
+    coarse, fine = (float(np.abs(case.descend(step, 3) - end).max()) for step in (1e-3, 1e-4))
+    assert fine < min(1e-3, coarse / 5)
+
+
+def heavy_ball(problem: Problem) -> VectorField:
+    """theta' = v, v' = -grad f(theta) - v / 5."""
+    flow = gradient_flow_field(problem.objective)
+    velocities = {w.name: Input(f"v_{w.name}", w.axes, "state", f"v_{w.name}") for w in flow.state}
+    outputs: dict[str, Any] = dict(velocities)
+    for name, v in velocities.items():
+        outputs[v.name] = add([(1, flow.program.outputs[name]), (Fraction(-1, 5), v)])
+    inputs = (*flow.program.inputs, *velocities.values())
+    return VectorField(Program(inputs, outputs), (*flow.state, *velocities.values()), problem.objective)
+
+
+def test_several_kinks_at_once_of_a_flow_with_further_state() -> None:
+    """Two equal samples cross together, and give the flow of one."""
+    ends = []
+    for copies in (1, 2):
+        problem = network_problem((1, 1, 1), [[1]] * copies, [[-1]] * copies, ["1/2", 1], 3, (1, 0))
+        trajectory = solve_field(heavy_ball(problem), [*problem.theta0, Fraction(0), Fraction(0)], horizon=3, dps=30)
+        assert [e.kind for e in trajectory.events] == ["crossing"] * copies
+        ends.append(trajectory(3))
+    with mpmath.workdps(40):
+        assert expected_error(*ends) < mpf(10) ** -30
 
 
 def beside(name: str, sample: int, shift: Fraction) -> Problem:
