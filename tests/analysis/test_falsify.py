@@ -135,6 +135,15 @@ def test_a_violation_below_float64_is_found_at_a_tight_point() -> None:
     assert 0 < verdict.violation < 1e-17
 
 
+def test_kinks_are_no_candidates() -> None:
+    """Where w_1 = 0 the gate of widths 1-1-1 is on its kink: the claim says nothing there, however it looks."""
+    family = sf.Family(networks=(sf.FullyConnected((1, 1, 1), alpha_bar=0),), samples=(1, 1))
+    verdict = sf.falsify(sympy.Ge(Q["lambda_min"], 0), family, given=sympy.Le(Q["F_1"], 0), seconds=2)
+    assert verdict.status == "not refuted"
+    assert verdict.searched.confirmations == 0
+    assert verdict.searched.best_margin < 0
+
+
 def test_progress_and_interruption() -> None:
     seen: list[float] = []
 
