@@ -217,7 +217,7 @@ def test_a_family_without_the_quantities() -> None:
 
 def test_a_family_whose_step_sizes_give_none_of_its_times() -> None:
     family = sf.Family(step_sizes=(1e-6, 1e-5), times=(100, 200), steps=10)
-    with pytest.raises(sf.ProblemError, match="no step size of .* gives a time of"):
+    with pytest.raises(sf.ProblemError, match=r"no step size of .* gives a time of"):
         sf.falsify(sympy.Le(Q["f_descent"], Q["f_0"]), family, seconds=5)
 
 
