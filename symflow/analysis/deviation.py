@@ -134,7 +134,10 @@ def deviation(
         raise ProblemError("run.horizon: a comparison needs a final time, got none; give horizon=... or run.horizon")
     steps = int(end / eta)
     if steps < 1:
-        raise ProblemError(f"horizon {brief_float(end)} is shorter than one step of size {brief_float(eta)}")
+        raise ProblemError(
+            f"horizon {brief_float(end)} is shorter than one step of size {brief_float(eta)}; take a longer horizon or a "
+            "smaller step size"
+        )
     dps = problem.dps if dps is None else dps
 
     def part(low: float, high: float) -> Callable[[float], None] | None:
