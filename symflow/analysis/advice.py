@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks, known_bounds
+from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks, chosen_bounds, known_bounds
 from symflow.analysis.bounds.dense import dense_flow
 from symflow.analysis.bounds.kinks import MOST_STEPS, gates_at
 from symflow.analysis.bounds.series import Status
@@ -136,6 +136,7 @@ def max_step_size(
         raise ProblemError("run.horizon: advice needs a final time, got none; give horizon=... or run.horizon")
     if end <= 0:
         raise ProblemError(f"horizon must be positive, got {brief_float(end)}; give a positive final time")
+    chosen = [b for b in chosen_bounds(bounds, known_bounds()) if b.kind != "curvature"]
     report = progress or (lambda done: None)
     with advising(REMEDIES):
         flow = solve_flow(problem, horizon=end, dps=DPS)
@@ -143,7 +144,6 @@ def max_step_size(
     search = _Search(problem, flow, end, float(eps))
     tolerated, largest = search.tolerated()
     report(0.3)
-    chosen = [b for b in (known_bounds() if bounds is None else bounds) if b.kind != "curvature"]
     found: list[Guarantee] = []
     for i, bound in enumerate(chosen):
         found.append(search.guarantee(bound, tolerated))

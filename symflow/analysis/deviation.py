@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import mpmath
 import numpy as np
 
-from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, before_kinks
+from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, before_kinks, chosen_bounds
 from symflow.analysis.observables import Observables, observe
 from symflow.compile.interpret import interpret
 from symflow.compile.objects import mpmath_arithmetic
@@ -124,17 +124,21 @@ def deviation(
         progress: called with the fraction that is done.
 
     Raises:
-        ProblemError: missing or wrong numbers, or a run of the wrong shape.
+        ProblemError: missing or wrong numbers, a run of the wrong shape, or what are no bounds.
         KinkError: the flow meets a kink that is no transversal crossing.
         ComputationError: the flow's digits cannot be reached, or descent diverges.
     """
+    chosen = chosen_bounds(bounds, QUICK)
     eta = positive_step(problem, step_size)
     end = problem.horizon if horizon is None else rational(horizon, "horizon")
     if end is None:
         raise ProblemError("run.horizon: a comparison needs a final time, got none; give horizon=... or run.horizon")
     steps = int(end / eta)
     if steps < 1:
-        raise ProblemError(f"horizon {brief_float(end)} is shorter than one step of size {brief_float(eta)}")
+        raise ProblemError(
+            f"horizon {brief_float(end)} is shorter than one step of size {brief_float(eta)}; take a longer "
+            "horizon or a smaller step size"
+        )
     dps = problem.dps if dps is None else dps
 
     def part(low: float, high: float) -> Callable[[float], None] | None:
@@ -180,7 +184,7 @@ def deviation(
         problem, eta, tuple(indices), flow, descent64, first_kink, kink, foreign, brought is not None
     )
     with advising(REMEDIES):
-        found = {bound.name: bound.evaluate(comparison) for bound in (QUICK if bounds is None else bounds)}
+        found = {bound.name: bound.evaluate(comparison) for bound in chosen}
     if progress is not None:
         progress(0.9)
     flow_series, descent_series = observe(objective, flow64), observe(objective, descent64)

@@ -9,7 +9,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from symflow.analysis.bounds import Bound, BoundSeries, known_bounds
+from symflow.analysis.bounds import Bound, BoundSeries, chosen_bounds, known_bounds
 from symflow.analysis.bounds.adversary import Ascent, ascend
 from symflow.analysis.bounds.series import Kind, NotApplicable, Status
 from symflow.analysis.deviation import Deviation, deviation
@@ -142,7 +142,7 @@ def tightness(
         ProblemError: missing or wrong numbers.
         ComputationError: flow or descent cannot be computed.
     """
-    chosen = known_bounds() if bounds is None else tuple(bounds)
+    chosen = chosen_bounds(bounds, known_bounds())
     dev = deviation(
         problem,
         step_size=step_size,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import mpmath
@@ -463,12 +465,27 @@ def test_a_bound_of_your_own_takes_part() -> None:
         (sympy.Symbol("zeta"), {}, "lambda_min"),
         ("eta", {}, "never evaluated"),
         (sympy.Symbol("eta"), {"of": "loss"}, "deviation"),
+        (sympy.gamma(sympy.Symbol("eta")), {}, "functions that NumPy has"),
+        (sympy.Function("f")(sympy.Symbol("eta")), {}, "functions that NumPy has"),
+        (sympy.Integral(sympy.exp(-(sympy.Symbol("t") ** 2)), sympy.Symbol("t")), {}, "functions that NumPy has"),
     ],
 )
 def test_wrong_bounds_are_refused(expression: object, options: dict[str, str], message: str) -> None:
     with pytest.raises(sf.ProblemError, match=message) as caught:
         sf.user_bound("mine", expression, **options)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("use", [sf.deviation, sf.tightness, partial(sf.max_step_size, epsilon="1/100", horizon=1)])
+def test_what_are_no_bounds_is_refused(use: Callable[..., object], relu: Deviation) -> None:
+    eta = sympy.Symbol("eta")
+    for wrong in (["R4"], sf.user_bound("mine", eta), 3):
+        with pytest.raises(sf.ProblemError, match="bounds must be a list"):
+            use(relu.problem, bounds=wrong)
+    with pytest.raises(sf.ProblemError, match="got 'R4' twice"):  # one would hide the other
+        use(relu.problem, bounds=[*sf.known_bounds(), sf.user_bound("R4", eta)])
+    with pytest.raises(sf.ProblemError, match="must be text"):
+        sf.user_bound(3, eta)  # type: ignore[arg-type]
 
 
 def test_quantities_a_problem_lacks_make_a_bound_not_applicable(relu: Deviation) -> None:

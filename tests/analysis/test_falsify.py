@@ -135,6 +135,30 @@ def test_a_violation_below_float64_is_found_at_a_tight_point() -> None:
     assert 0 < verdict.violation < 1e-17
 
 
+def test_a_counterexample_lies_in_the_family() -> None:
+    """Rounded to few digits, a point at the edge of the ranges must not leave them."""
+    most, data, times = Fraction("1.96"), Fraction("0.7"), (Fraction("0.7"), Fraction("9.6"))
+    shape, steps = sf.FullyConnected((1, 1, 2)), (Fraction("0.6"), Fraction("0.96"))
+    family = sf.Family(networks=(shape,), weights=most, data=data, step_sizes=steps, times=times)
+    for seed in range(2):
+        verdict = sf.falsify(sympy.Le(Q["f_descent"], Q["f"]), family, seconds=60, seed=seed)
+        assert isinstance(verdict, sf.Refuted)
+        p = verdict.problem
+        assert max(abs(v) for v in p.theta0) <= most
+        assert max(abs(v) for values in (p.x, p.y) for row in values for v in row) <= data
+        assert steps[0] <= p.step_size <= steps[1]
+        assert times[0] <= p.horizon <= times[1]
+
+
+def test_kinks_are_no_candidates() -> None:
+    """Where w_1 = 0 the gate of widths 1-1-1 is on its kink: the claim says nothing there, however it looks."""
+    family = sf.Family(networks=(sf.FullyConnected((1, 1, 1), alpha_bar=0),), samples=(1, 1))
+    verdict = sf.falsify(sympy.Ge(Q["lambda_min"], 0), family, given=sympy.Le(Q["F_1"], 0), seconds=2)
+    assert verdict.status == "not refuted"
+    assert verdict.searched.confirmations == 0
+    assert verdict.searched.best_margin < 0
+
+
 def test_progress_and_interruption() -> None:
     seen: list[float] = []
 
@@ -189,6 +213,18 @@ def test_malformed_families(wrong: dict[str, Any], message: str) -> None:
 def test_a_family_without_the_quantities() -> None:
     with pytest.raises(sf.ProblemError, match="no problem of the family has the quantities"):
         sf.falsify(sympy.Ge(Q["grad_phi"], 1), sf.Family(activations=("relu",)), seconds=5)
+
+
+def test_a_family_whose_step_sizes_give_none_of_its_times() -> None:
+    family = sf.Family(step_sizes=(1e-6, 1e-5), times=(100, 200), steps=10)
+    with pytest.raises(sf.ProblemError, match=r"no step size of .* gives a time of"):
+        sf.falsify(sympy.Le(Q["f_descent"], Q["f_0"]), family, seconds=5)
+
+
+@pytest.mark.parametrize("dps", ["fifty", -3, True])
+def test_malformed_digits(dps: Any) -> None:
+    with pytest.raises(sf.ProblemError, match="whole number from 30 to 1000"):
+        sf.check_counterexample(chain(["1"]), sympy.Le(Q["w"], Q["s_product"]), dps=dps)
 
 
 def test_a_horizon_that_is_no_multiple_of_the_step_size() -> None:

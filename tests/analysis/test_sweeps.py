@@ -300,7 +300,7 @@ def test_a_file_that_is_not_right_is_computed_anew(tmp_path: Path, spoil: Any) -
 
 
 def test_an_executor_elsewhere_may_not_share_the_folder(tmp_path: Path) -> None:
-    """What its workers send is then written here."""
+    """What its workers send is then written here, also in place of a damaged file."""
 
     class Elsewhere(Serial):
         def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -311,7 +311,10 @@ def test_an_executor_elsewhere_may_not_share_the_folder(tmp_path: Path) -> None:
 
     here = tmp_path / "here"
     sf.sweep(scalar(), step_size="1/4", measure=final_weight, folder=here, executor=Elsewhere())
-    assert len(list(here.glob("*.json"))) == 1
+    (file,) = here.glob("*.json")
+    assert swept(here, scale=None, step_size="1/4", dps=30)[1] == 0
+    file.write_bytes(b"")
+    sf.sweep(scalar(), step_size="1/4", measure=final_weight, folder=here, executor=Elsewhere())
     assert swept(here, scale=None, step_size="1/4", dps=30)[1] == 0
 
 

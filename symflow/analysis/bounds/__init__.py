@@ -11,7 +11,7 @@ which the closed forms of `forms` and `drift` hold; `adversary` shows their slac
 
 from __future__ import annotations
 
-from symflow.analysis.bounds.bound import Bound
+from symflow.analysis.bounds.bound import Bound, chosen_bounds
 from symflow.analysis.bounds.catalogue import QUICK, known_bounds
 from symflow.analysis.bounds.comparison import Comparison, before_kinks
 from symflow.analysis.bounds.custom import bound_quantities, user_bound
@@ -25,6 +25,7 @@ __all__ = [
     "NotApplicable",
     "before_kinks",
     "bound_quantities",
+    "chosen_bounds",
     "known_bounds",
     "not_applicable",
     "user_bound",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import sympy
@@ -139,10 +139,13 @@ def user_bound(
         title: what it says, in a few words.
 
     Raises:
-        ProblemError: a free symbol that is no quantity, text in place of an expression, or another `of`.
+        ProblemError: a free symbol that is no quantity, a function that NumPy has not, text in place of an expression,
+            a name that is none, or another `of`.
     """
     if of not in ("deviation", "curvature"):
         raise ProblemError(f'a bound must be of "deviation" or "curvature", got {brief(of)}')
+    if not isinstance(name, str) or not name:
+        raise ProblemError(f'the name of a bound must be text such as "mine", got {brief(name)}')
     if isinstance(expression, str) or not isinstance(sympy.sympify(expression), sympy.Expr):
         raise ProblemError(f"a bound must be a SymPy expression, got {brief(expression)}; text is never evaluated")
     expression = sympy.sympify(expression)
@@ -154,7 +157,7 @@ def user_bound(
                 f"a bound may contain the quantities {', '.join(known)}, s_1, s_2, ..., got {brief(symbol)}; rename it"
             )
     symbols = {str(s): s for s in expression.free_symbols}
-    function = sympy.lambdify([symbols[s] for s in names], expression, "numpy")
+    function = _function([symbols[s] for s in names], expression)
     kind: Kind = "bound" if of == "deviation" else "curvature"
 
     def compute(run: Comparison) -> BoundSeries:
@@ -173,6 +176,24 @@ def user_bound(
         return BoundSeries(name, kind, "sampled" if end else "not applicable", padded(real[:end], run.count), reason)
 
     return Bound(name, None, kind, title, expression, (), compute)
+
+
+def _function(symbols: list[sympy.Symbol], expression: sympy.Expr) -> Callable[..., Any]:
+    """The expression in NumPy.
+
+    Raises:
+        ProblemError: it contains what NumPy has not.
+    """
+    try:
+        function: Callable[..., Any] = sympy.lambdify(symbols, expression, "numpy")
+        with np.errstate(all="ignore"):
+            np.asarray(function(*np.ones((len(symbols), 2))), dtype=np.complex128)
+    except (NameError, NotImplementedError, AttributeError, TypeError, ValueError):
+        raise ProblemError(
+            f"a bound must be made of functions that NumPy has (powers, exp, log, tanh, Max, ...), got "
+            f"{brief(str(expression))}"
+        ) from None
+    return function
 
 
 def _is_layer(symbol: str) -> bool:

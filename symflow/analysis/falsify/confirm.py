@@ -57,22 +57,34 @@ def check_counterexample(
         problem: a problem or its file; where the claim speaks of time, its horizon must be a multiple of its step size.
         claim: a SymPy inequality over `claim_quantities`.
         given: conditions, likewise.
-        dps: digits.
+        dps: digits, at least 30.
 
     Returns:
         The violation with its error; `refuted` says whether it is above 0 beyond doubt.
 
     Raises:
-        ProblemError: a wrong claim or file, or a problem without step size or horizon where they are needed.
+        ProblemError: a wrong claim, file or number of digits, or a problem without step size or horizon where they are
+            needed.
         ComputationError: the claim says nothing there (a kink, a quantity that the problem has not), or it cannot be
             computed.
     """
+    check_digits(dps)
     if not isinstance(problem, Problem):
         problem = load_problem(problem)
     read = read_claim(claim, given)
     if problem.network is None:
         raise ProblemError(f"a claim is checked on a network's problem, got {brief(problem)}")
     return check(read, problem, _steps(problem, read), dps)
+
+
+def check_digits(dps: Any) -> None:
+    """Refuses what is no number of digits of a confirmation.
+
+    Raises:
+        ProblemError: something else than a whole number from 30 to 1000.
+    """
+    if isinstance(dps, bool) or not isinstance(dps, int) or not 30 <= dps <= 1000:
+        raise ProblemError(f"dps must be a whole number from 30 to 1000, got {brief(dps)}")
 
 
 def _steps(problem: Problem, claim: Claim) -> int:

@@ -6,12 +6,13 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import prod
+from math import ceil, floor, prod
 
 import numpy as np
 
 from symflow.analysis.falsify.family import Family, Setup
 from symflow.analysis.falsify.vocabulary import Needs
+from symflow.errors import ProblemError, brief
 from symflow.problem.initialize import balanced
 from symflow.symbolic.network import FullyConnected
 from symflow.symbolic.program import shape_of
@@ -101,10 +102,27 @@ def draw(family: Family, setup: Setup, rng: np.random.Generator, needs: Needs) -
     y = _targets(family, setup, outputs, rng)
     steps = np.ones(BATCH, dtype=np.int64)
     if needs.moving:
-        least, most = (family.steps, SMALL_STEPS * family.steps) if needs.tube else (1, family.steps)
+        least, most = step_range(family, needs)
         steps = np.floor(np.exp(rng.uniform(np.log(least), np.log(most + 1), BATCH))).astype(np.int64)
     low, high = log_eta_range(family, steps, needs.moving)
     return Points(theta, x, y, low + (high - low) * rng.random(BATCH), steps, exact)
+
+
+def step_range(family: Family, needs: Needs) -> tuple[int, int]:
+    """The smallest and the largest k with which some step size of the family gives a time of it.
+
+    Raises:
+        ProblemError: there is none.
+    """
+    least, most = (family.steps, SMALL_STEPS * family.steps) if needs.tube else (1, family.steps)
+    low = max(least, ceil(Fraction(family.times[0]) / Fraction(family.step_sizes[1])))
+    high = min(most, floor(Fraction(family.times[1]) / Fraction(family.step_sizes[0])))
+    if low > high:
+        raise ProblemError(
+            f"Family: with {least} to {most} steps no step size of {brief(list(family.step_sizes))} gives a time of "
+            f"{brief(list(family.times))}; change step_sizes, times or steps"
+        )
+    return low, high
 
 
 def log_eta_range(family: Family, steps: np.ndarray, moving: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from symflow.analysis.bounds.comparison import Comparison
 from symflow.analysis.falsify.claim import Claim
-from symflow.analysis.falsify.points import GATES, IMBALANCE, POINTS, missing, point_program, point_quantity
+from symflow.analysis.falsify.points import GATES, IMBALANCE, missing, off_kinks, point_program, point_quantity
 from symflow.analysis.falsify.vocabulary import Place
 from symflow.compile.interpret import interpret
 from symflow.compile.objects import mpmath_arithmetic
@@ -173,8 +173,7 @@ def _at(claim: Claim, objective: Objective, theta: np.ndarray, place: Place) -> 
     """The quantities at one point; off kinks where they need it."""
     names = claim.needs.points[place]
     imbalance = claim.needs.imbalance(place)
-    smooth = any(name in POINTS and POINTS[name].smooth for name in names)
-    program = point_program(objective, names, imbalance=imbalance, gates=smooth)
+    program = point_program(objective, names, imbalance=imbalance, gates=off_kinks(names))
     if not program.outputs:
         return {}
     arithmetic = mpmath_arithmetic()

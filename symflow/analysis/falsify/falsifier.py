@@ -12,8 +12,8 @@ import numpy as np
 
 from symflow.analysis.falsify.ascent import ascend
 from symflow.analysis.falsify.claim import Claim, read_claim
-from symflow.analysis.falsify.confirm import DPS, Check, check
-from symflow.analysis.falsify.draws import BATCH, Points, draw, joined
+from symflow.analysis.falsify.confirm import DPS, Check, check, check_digits
+from symflow.analysis.falsify.draws import BATCH, Points, draw, joined, step_range
 from symflow.analysis.falsify.enclose import sizes
 from symflow.analysis.falsify.exact import ExactPoint, as_points, roundings
 from symflow.analysis.falsify.family import Family, Setup
@@ -93,8 +93,9 @@ def falsify(
         raise ProblemError(f"seconds must be a positive number up to 1e7, got {brief(seconds)}")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ProblemError(f"seed must be a whole number from 0 on, got {brief(seed)}")
-    if isinstance(dps, bool) or not isinstance(dps, int) or not 30 <= dps <= 1000:
-        raise ProblemError(f"dps must be a whole number from 30 to 1000, got {brief(dps)}")
+    check_digits(dps)
+    if read.needs.moving:
+        step_range(family, read.needs)  # whether the family has problems for this claim
     search = _Search(read, family, limit, seed, dps, progress)
     found: Check | None = None
     interrupted = False
@@ -245,7 +246,9 @@ class _Search:
 
     def _candidates(self, setup: Setup, run: Evaluator, points: Points, row: int) -> list[ExactPoint]:
         """Roundings that violate the claim in float64, or tie: the shortest with half the violation, the longest."""
-        exact = roundings(points, row)
+        exact = roundings(points, row, self.family, setup, self.claim.needs.moving)
+        if not exact:
+            return []
         margins, ties, _ = run(as_points(exact, points.exact is not None))
         enough = margins.max() / 2
         seen = [p for p, m, tie in zip(exact, margins, ties, strict=True) if (m > 0 and m >= enough) or tie]

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from symflow.analysis.falsify.points import IMBALANCE, point_program
+from symflow.analysis.falsify.points import GATES, IMBALANCE, off_kinks, point_program
 from symflow.analysis.falsify.vocabulary import Needs
 from symflow.compile.interpret import interpret
 from symflow.compile.jax import JaxArithmetic
@@ -19,6 +19,8 @@ from symflow.symbolic.program import Program
 
 SPECTRAL = ("lambda_min", "lambda_max", "H")
 """Taken from Hessian-vector products, which compile much faster than the Hessian's blocks."""
+KINK = "kink"
+"""The smallest absolute pre-activation; known where a quantity needs theta off kinks."""
 
 
 class Local:
@@ -30,7 +32,7 @@ class Local:
         self.spectral = bool(set(names) & set(SPECTRAL))
         self.imbalance = any(needs.imbalance(place) for place in needs.points)
         others = [name for name in names if name not in SPECTRAL]
-        self.program = point_program(objective, others, imbalance=self.imbalance, gates=False)
+        self.program = point_program(objective, others, imbalance=self.imbalance, gates=off_kinks(names))
         self.gradient = gradient(objective).program
         self.product = hessian_vector_product(objective)
 
@@ -38,11 +40,14 @@ class Local:
         return interpret(program, dict(data) | self.objective.cut(theta), self.arithmetic)
 
     def __call__(self, theta: Any, data: Mapping[Any, Any]) -> dict[str, Any]:
-        """The quantities at one point by name, and under `IMBALANCE` all entries of D_1, D_2, ..."""
-        found = self._run(self.program, theta, data) if self.program.outputs else {}
-        arrays = [a.reshape(-1) for name, a in found.items() if name.startswith(IMBALANCE)]
-        found = {name: a for name, a in found.items() if not name.startswith(IMBALANCE)}
+        """The quantities at one point by name; under `IMBALANCE` all entries of D_1, D_2, ..., and `KINK`."""
+        values = self._run(self.program, theta, data) if self.program.outputs else {}
+        found = {name: a for name, a in values.items() if not name.startswith((IMBALANCE, GATES))}
+        gates = [jnp.min(jnp.abs(a)) for name, a in values.items() if name.startswith(GATES)]
+        if gates:
+            found[KINK] = jnp.min(jnp.stack(gates))
         if self.imbalance:
+            arrays = [a.reshape(-1) for name, a in values.items() if name.startswith(IMBALANCE)]
             found[IMBALANCE] = jnp.concatenate(arrays) if arrays else jnp.zeros(1)
         if self.spectral:
             low, high = self._spectrum(theta, data)

@@ -205,6 +205,11 @@ def point_quantity(name: str) -> tuple[PointQuantity, int | None] | None:
     return None
 
 
+def off_kinks(names: Iterable[str]) -> bool:
+    """Whether one of these quantities of a point means something only where theta is on no kink."""
+    return any(name in POINTS and POINTS[name].smooth for name in names)
+
+
 def missing(objective: Objective, names: Iterable[str]) -> str | None:
     """Why a loss does not have all of these quantities; None where it has."""
     model = Model(objective)

@@ -20,9 +20,9 @@ from jax import lax
 from symflow.analysis.falsify.arithmetic import evaluate, jax_arithmetic
 from symflow.analysis.falsify.claim import Claim, Inequality
 from symflow.analysis.falsify.draws import Points, padded
-from symflow.analysis.falsify.local import SPECTRAL, Local
+from symflow.analysis.falsify.local import KINK, SPECTRAL, Local
 from symflow.analysis.falsify.paths import SAMPLES, Paths, Run
-from symflow.analysis.falsify.points import IMBALANCE
+from symflow.analysis.falsify.points import IMBALANCE, off_kinks
 from symflow.analysis.falsify.vocabulary import Place
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import shape_of
@@ -32,6 +32,8 @@ ROUNDING = 1e-11
 TINY = 1e-300
 EMPTY = 1e-14
 """Sides as small as this are those of a point where nothing moves."""
+NEAR_KINK = 1e-12
+"""A smaller pre-activation is not told from 0: a kink, where derivatives say nothing."""
 FAST_COMPILATION = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 """Every setup is compiled, and used for a second or two: half the time to compile is worth slower code."""
 
@@ -108,6 +110,9 @@ class _Model:
         for condition in self.claim.given:
             held, close = _compare(condition, values, other)
             margin, tie = jnp.minimum(margin, -held), tie & ((held < 0) | close)
+        for place, names in self.needs.points.items():
+            if off_kinks(names) and KINK in found[place]:
+                margin = jnp.where(found[place][KINK] > NEAR_KINK, margin, -jnp.inf)
         return margin, tie
 
     def _looked_at(self, place: str) -> bool:

@@ -109,7 +109,10 @@ def check_run(base: Problem, axes: Axes, horizon: Any) -> tuple[Fraction, tuple[
     etas = tuple(positive_step(base, eta) for eta in axes.step_size)
     for eta in etas:
         if eta > end:
-            raise ProblemError(f"horizon {brief_float(end)} is shorter than one step of size {brief_float(eta)}")
+            raise ProblemError(
+                f"horizon {brief_float(end)} is shorter than one step of size {brief_float(eta)}; take a longer "
+                "horizon or a smaller step size"
+            )
         check_steps(int(end / eta))
     return end, etas
 

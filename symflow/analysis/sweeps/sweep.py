@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from symflow.analysis.sweeps import execute, table
 from symflow.analysis.sweeps.axes import Axes, axes_of, check_run, starts
 from symflow.analysis.sweeps.measure import BOUNDS, bounds_named, columns
-from symflow.analysis.sweeps.task import Measure, Task, describe, describe_measure, file_of, read_result, write_result
+from symflow.analysis.sweeps.task import Measure, Task, describe, describe_measure, read_result, write_result
 from symflow.analysis.sweeps.values import encode
 from symflow.errors import ProblemError, brief
 from symflow.problem import Problem
@@ -149,7 +149,7 @@ def sweep(
     def told(task: Task, outcome: execute.Outcome) -> None:
         if isinstance(outcome, execute.Failed):  # perhaps after its file was written
             outcome = read_result(place, task.key, task.description) or outcome
-        elif not file_of(place, task.key).exists():
+        elif read_result(place, task.key, task.description) is None:  # the worker does not see the folder
             write_result(place, task.key, task.description, outcome)
         outcomes[task.key] = outcome
         if progress is not None:
