@@ -45,3 +45,10 @@ def test_import_leaves_heavy_libraries_out(heavy: str) -> None:
     program = f"import sys, symflow; print({heavy!r} in sys.modules)"
     completed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert completed.stdout.strip() == "False"
+
+
+def test_the_module_is_the_command() -> None:
+    run = [sys.executable, "-m", "symflow", "--version"]
+    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout == f"symflow {symflow.__version__}\n"
+    wrong = subprocess.run([*run[:-1], "flow", "no-such-file.toml"], capture_output=True, text=True, check=False)
+    assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)
