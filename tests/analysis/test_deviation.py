@@ -190,7 +190,7 @@ def large_deviation() -> Deviation:
         data={"x": np.eye(10)[:4], "y": np.ones((4, 5))},
         init={"scheme": "gaussian", "scale": "1/10", "seed": 1},
     )
-    return sf.deviation(problem, step_size="1/4", horizon=1, dps=15)
+    return sf.deviation(problem, step_size="1/8", horizon="1/4", dps=15)
 
 
 def test_spectra_of_large_networks_come_from_lanczos_with_their_residual() -> None:
