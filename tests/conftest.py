@@ -16,10 +16,7 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1]
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Tests of one file run in one process, and those of the derivations, which are verified once, all in one."""
-    for item in items:
-        folder = item.path.parent.name
-        group = folder if folder == "derivation" else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+    folder = item.path.parent.name
+    item.add_marker(pytest.mark.xdist_group(folder if folder == "derivation" else item.path.name))
