@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import pytest
 from hypothesis import settings
 
 # No deadline: compilation makes the first example slow. No database: a run depends on the checkout alone.
@@ -14,9 +13,3 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 # What JAX compiled in one process serves the others, and the next run: read when JAX is imported.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests of one file run in one process, and those of the derivations, which are verified once, all in one."""
-    folder = item.path.parent.name
-    item.add_marker(pytest.mark.xdist_group(folder if folder == "derivation" else item.path.name))

@@ -1,13 +1,24 @@
-"""Every derivation holds step by step, and each of its negative controls is refuted."""
+"""Every derivation holds, each negative control is refuted; the book and the table of them are typeset and up to date.
+
+One file, hence one process: all derivations are verified once, for the tests of each and for the book.
+"""
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sympy
 
-from symflow.derivation import Verified
+from derivations import __main__ as command
+from derivations import derivations
+from symflow.derivation import Derivation, Step, SymbolicZero, Verified
+from symflow.presentation.book import book
+from symflow.presentation.derivation_text import describe, readme, run
 
 NAMES = sorted(p.stem for p in (Path(__file__).parent.parent.parent / "derivations").glob("[rc][0-9]*.py"))
 
@@ -19,3 +30,79 @@ def test_derivation(name: str, verified: Callable[[str], Verified]) -> None:
     assert all(o.passed for outcomes in found.outcomes for o in outcomes)
     assert found.refutations
     assert not any(o.passed for o in found.refutations)
+
+
+# The book, the table and the command ----------------------------------------------------------------------------------
+
+FALSE = Step("a", "b", "a false step", (SymbolicZero("", lambda: [sympy.Symbol("x")]),))
+
+
+@pytest.fixture
+def r07() -> Derivation:
+    return derivations()["r07_hessian_linear"]
+
+
+def test_the_table_is_up_to_date() -> None:
+    assert command.README.read_text(encoding="utf-8") == readme(derivations()), "run python -m derivations"
+
+
+def test_every_step_and_control_is_in_the_book_with_the_kind_of_its_check(verified: Callable[[str], Verified]) -> None:
+    found = verified("r07_hessian_linear")
+    text = book([found])
+    assert [int(n) for n in re.findall(r"^\\step\{(\d+)\}", text, re.MULTILINE)] == [1, 2, 3, 4]
+    assert text.count(r"\checked{proved}") == 5
+    assert text.count(r"\checked{identity tested}") == 1
+    assert text.count(r"\item each pair weighted") == text.count(r"\item the factor 2") == 1
+    assert text.count(r"\bibitem") == 1
+    assert "10^{-16}" in text
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_the_book_is_typeset_and_nothing_is_too_wide(verified: Callable[[str], Verified], tmp_path: Path) -> None:
+    source = tmp_path / "book.tex"
+    source.write_text(book([verified(name) for name in derivations()]), encoding="utf-8")
+    command.typeset(source)
+    log = source.with_suffix(".log").read_text(errors="replace")
+    assert [w for w in re.findall(r"Overfull \\hbox \((\d+\.\d+)pt", log) if float(w) > 1] == []
+    assert "undefined" not in log
+    assert source.with_suffix(".pdf").stat().st_size > 50_000
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_an_error_of_latex_is_reported(tmp_path: Path) -> None:
+    source = tmp_path / "book.tex"
+    source.write_text(r"\documentclass{article}\begin{document}\undefined\end{document}")
+    with pytest.raises(RuntimeError, match=r"pdflatex fails on .*Undefined control sequence"):
+        command.typeset(source)
+
+
+def test_the_command_writes_the_book(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    alone = {name: derivations()[name] for name in ("r05_constant_curvature", "r07_hessian_linear")}  # no lemma used
+    monkeypatch.setattr(command, "derivations", lambda: alone)
+    monkeypatch.setattr(command, "README", tmp_path / "README.md")
+    assert command.main(["--out", str(tmp_path / "book")]) == 0
+    assert r"\section{R7. " in (tmp_path / "book" / "book.tex").read_text(encoding="utf-8")
+    assert "proved: steps 1, 2, 4; identity tested: step 3" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_failing_step_ends_the_command_with_status_1_and_its_name(
+    r07: Derivation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = replace(r07, steps=(*r07.steps[:1], FALSE))
+    monkeypatch.setattr(command, "derivations", lambda: {"r07_hessian_linear": broken})
+    assert command.main(["--out", str(tmp_path / "book")]) == 1
+    assert capsys.readouterr().err.startswith("R7, step 2 fails (proved): ")
+    assert not (tmp_path / "book").exists()
+
+
+def test_a_derivation_runs_alone(r07: Derivation, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(r07) == 0
+    assert run(replace(r07, steps=(FALSE,))) == 1
+    captured = capsys.readouterr()
+    assert "step 3, identity tested: exactly 0" in captured.out
+    assert captured.err == "R7, step 1 fails (proved): difference 1 is not 0: x\n"
+
+
+def test_a_description_has_a_line_for_every_check(verified: Callable[[str], Verified]) -> None:
+    found = verified("r07_hessian_linear")
+    assert len(describe(found).splitlines()) == 1 + sum(map(len, found.outcomes)) + len(found.refutations) + 1
