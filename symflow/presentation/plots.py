@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,17 @@ def _style() -> Iterator[None]:
         yield
 
 
+def _drawn(ax: Axes | None, draw: Callable[[Axes], None]) -> Axes:
+    """Draws on the axes given, or on those of a new figure in this module's style."""
+    if ax is not None:
+        draw(ax)
+        return ax
+    with _style():
+        new: Axes = Figure(figsize=(5.6, 3.9), layout="constrained").add_subplot()
+        draw(new)
+    return new
+
+
 def plot_deviation(dev: Deviation, ax: Axes | None = None) -> Axes:
     """Deviation, bounds and leading order against time on a logarithmic scale.
 
@@ -88,13 +99,7 @@ def plot_deviation(dev: Deviation, ax: Axes | None = None) -> Axes:
         dev: What to draw.
         ax: Where; a new figure if left out (reach it as ``ax.figure``).
     """
-    if ax is None:
-        with _style():
-            drawn: Axes = Figure(figsize=(5.6, 3.9), layout="constrained").add_subplot()
-            _draw_deviation(drawn, dev)
-        return drawn
-    _draw_deviation(ax, dev)
-    return ax
+    return _drawn(ax, lambda axes: _draw_deviation(axes, dev))
 
 
 def plot_trajectory(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
@@ -104,13 +109,7 @@ def plot_trajectory(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
         trajectory: What to draw.
         ax: Where; a new figure if left out (reach it as ``ax.figure``).
     """
-    if ax is None:
-        with _style():
-            drawn: Axes = Figure(figsize=(5.6, 3.9), layout="constrained").add_subplot()
-            _draw_trajectory(drawn, trajectory)
-        return drawn
-    _draw_trajectory(ax, trajectory)
-    return ax
+    return _drawn(ax, lambda axes: _draw_trajectory(axes, trajectory))
 
 
 def figure(dev: Deviation) -> Figure:
