@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
+from symflow.compile.quick import at_points
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.objective import Objective
 
 BATCH = 64
 """Points evaluated at once; a fixed number, so that one compilation serves every trajectory of an objective."""
-
-
-@lru_cache(maxsize=48)
-def _compiled(objective: Objective, derive: Callable[[Objective], Derived]) -> Callable[[np.ndarray], Any]:
-    import jax
-
-    from symflow.compile.jax import to_jax
-
-    return jax.jit(jax.vmap(to_jax(derive(objective))))
 
 
 def evaluate_batch(objective: Objective, derive: Callable[[Objective], Derived], points: np.ndarray) -> np.ndarray:
@@ -30,7 +20,7 @@ def evaluate_batch(objective: Objective, derive: Callable[[Objective], Derived],
 
     rows = []
     with jax.enable_x64(True):
-        function = _compiled(objective, derive)
+        function = at_points(objective, derive)
         for start in range(0, len(points), BATCH):
             chunk = points[start : start + BATCH]
             padded = np.concatenate([chunk, np.repeat(chunk[-1:], BATCH - len(chunk), axis=0)])

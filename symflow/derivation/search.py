@@ -9,16 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from symflow.compile.quick import THROWAWAY, jit
 from symflow.derivation.lemmas import Lemma
 from symflow.derivation.outcome import Check, Kind, Outcome
 
 POINTS, STARTS, ASCENTS = 256, 16, 60
 """Random points; how many of the worst are then moved uphill; how many steps of ascent."""
 TOLERANCE = 1e-10
-QUICK_COMPILATION: dict[str, str | bool] = {
-    "xla_backend_optimization_level": "0",
-    "xla_llvm_disable_expensive_passes": True,
-}
 
 
 @dataclass(frozen=True)
@@ -76,8 +73,7 @@ def largest_violation(sides: Callable[[Any], tuple[Any, Any]], dimension: int) -
 
     points = np.random.default_rng(dimension).standard_normal((POINTS // STARTS, STARTS, dimension))
     with jax.enable_x64(True):
-        # The program runs for milliseconds: optimizing it would take longer than running it.
-        climb = jax.jit(jax.vmap(jax.value_and_grad(violation))).lower(points[0]).compile(QUICK_COMPILATION)
+        climb = jit(jax.vmap(jax.value_and_grad(violation)), THROWAWAY)
         found = np.concatenate([climb(batch)[0] for batch in points])
         if np.isnan(found).any():
             return float("nan")

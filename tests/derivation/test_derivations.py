@@ -1,6 +1,7 @@
 """Every derivation holds, each negative control is refuted; the book and the table of them are typeset and up to date.
 
-One file, hence one process: all derivations are verified once, for the tests of each and for the book.
+One file, hence one process: all derivations are verified once, for the tests of each and for the book, inequalities
+on the first of their cases; on all of them in the thorough tier, and by `python -m derivations`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sympy
 
 from derivations import __main__ as command
 from derivations import derivations
-from symflow.derivation import Derivation, Step, SymbolicZero, Verified
+from symflow.derivation import Derivation, Step, SymbolicZero, Verified, verify
 from symflow.presentation.book import book
 from symflow.presentation.derivation_text import describe, readme, run
 
@@ -30,6 +31,12 @@ def test_derivation(name: str, verified: Callable[[str], Verified]) -> None:
     assert all(o.passed for outcomes in found.outcomes for o in outcomes)
     assert found.refutations
     assert not any(o.passed for o in found.refutations)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", NAMES)
+def test_derivation_on_all_cases(name: str) -> None:
+    verify(derivations()[name])
 
 
 # The book, the table and the command ----------------------------------------------------------------------------------

@@ -54,10 +54,10 @@ def disagreement(case: Case, trajectory: Trajectory) -> float:
 
 
 @pytest.mark.parametrize(
-    ("kind", "seeds", "least_done"),
-    [("", 24, 0.9), ("tied", 15, 0.9), ("kink", 15, 0.5), ("zeros", 12, 0.5), ("coarse", 15, 0.5)],
+    ("kind", "least_done"), [("", 0.9), ("tied", 0.85), ("kink", 0.5), ("zeros", 0.5), ("coarse", 0.5)]
 )
-def test_random_problems_agree_or_stop(kind: str, seeds: int, least_done: float) -> None:
+@pytest.mark.parametrize("seeds", [8, pytest.param(40, marks=pytest.mark.thorough)])
+def test_random_problems_agree_or_stop(kind: str, least_done: float, seeds: int) -> None:
     causes: Counter[str] = Counter()
     for seed in range(seeds):
         case = random_case(seed, kind)
@@ -180,8 +180,13 @@ def beside(name: str, sample: int, shift: Fraction) -> Problem:
     return network_problem(problem.network.widths, x, y, problem.theta0, 4, slopes)
 
 
-@pytest.mark.parametrize("name", ["relu-2-3-1", "leaky-2-2-2-1"])
-@pytest.mark.parametrize("digits", [17, 29, 30, 31, 33, 36, None])
+@pytest.mark.parametrize(
+    ("name", "digits"),
+    [
+        *(("relu-2-3-1", digits) for digits in (17, 29, 30, 31, 33, 36, None)),
+        *(("leaky-2-2-2-1", digits) for digits in (30, 33)),
+    ],
+)
 def test_two_crossings_any_distance_apart(name: str, digits: int | None) -> None:
     """At 30 digits: crossings told apart, not told apart, and everything between; the estimate stays honest."""
     problem = beside(name, 1, Fraction(0) if digits is None else Fraction(3, 10**digits))

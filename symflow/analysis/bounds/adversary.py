@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from symflow.compile.quick import jit
 from symflow.symbolic.objective import Objective
 
 STARTS, STEPS = 6, 40
@@ -74,7 +75,7 @@ def _climber(objective: Objective) -> Callable[[Any, Any, Any], Any]:
         found = [jax.vmap(lambda d, f=goal: climb(f, centre, radius, d))(directions).max() for goal in goals]
         return jnp.stack(found)
 
-    return jax.jit(largest)
+    return jit(largest)
 
 
 def ascend(objective: Objective, centre: np.ndarray, radius: float, seed: int = 0) -> Ascent:

@@ -24,6 +24,7 @@ from symflow.analysis.falsify.local import KINK, SPECTRAL, Local
 from symflow.analysis.falsify.paths import SAMPLES, Paths, Run
 from symflow.analysis.falsify.points import IMBALANCE, off_kinks
 from symflow.analysis.falsify.vocabulary import Place
+from symflow.compile.quick import THROWAWAY, jit
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import shape_of
 
@@ -34,8 +35,6 @@ EMPTY = 1e-14
 """Sides as small as this are those of a point where nothing moves."""
 NEAR_KINK = 1e-12
 """A smaller pre-activation is not told from 0: a kink, where derivatives say nothing."""
-FAST_COMPILATION = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-"""Every setup is compiled, and used for a second or two: half the time to compile is worth slower code."""
 
 
 def _length(x: Any) -> Any:
@@ -79,7 +78,7 @@ def evaluator(claim: Claim, objective: Objective, most_steps: int) -> Evaluator:
         return jnp.sum(jnp.where(jnp.isfinite(margins), margins, 0.0)), (margins, ties)
 
     function = jax.value_and_grad(total, argnums=(0, 1, 2, 3), has_aux=True)
-    return Evaluator(jax.jit(function, compiler_options=FAST_COMPILATION))
+    return Evaluator(jit(function, THROWAWAY))
 
 
 class _Model:

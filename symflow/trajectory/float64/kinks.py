@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from symflow.compile.quick import at_points
 from symflow.symbolic.derived import Derived, gradient
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import Program
-from symflow.trajectory.float64.methods import BATCH, compiled, in_batches
+from symflow.trajectory.float64.methods import BATCH, in_batches
 from symflow.trajectory.float64.steps import StepRun
 
 CHATTER = 4
@@ -44,7 +45,7 @@ def count_kinks(objective: Objective, run: StepRun) -> KinkCounts:
     """Compares the gates at consecutive step ends, and after an Euler step from each."""
     if not objective.gates or not run.accepted:
         return KinkCounts(0, 0, np.zeros(0, dtype=int))
-    values, slopes = compiled(objective, pre_activations), compiled(objective, gradient)
+    values, slopes = at_points(objective, pre_activations), at_points(objective, gradient)
     counts, reached = [], np.zeros(1, dtype=int)
     for first in range(0, len(run.states) - 1, BATCH):
         states = run.states[first : first + BATCH + 1]

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from symflow.compile.quick import jit
 from symflow.errors import ComputationError
-from symflow.symbolic.derived import Derived, gradient
+from symflow.symbolic.derived import gradient
 from symflow.symbolic.objective import Objective
 
 SOLVERS = {"dopri8": ("Dopri8", 13), "tsit5": ("Tsit5", 6), "dopri5": ("Dopri5", 6)}
@@ -29,16 +30,6 @@ def x64() -> Iterator[None]:
             yield
     except OverflowError:
         raise ComputationError("the data are beyond float64; solve with digits (solve_flow)") from None
-
-
-@lru_cache(maxsize=48)
-def compiled(objective: Objective, derive: Callable[[Objective], Derived]) -> Callable[..., Any]:
-    """A derived result at many points."""
-    import jax
-
-    from symflow.compile.jax import to_jax
-
-    return jax.jit(jax.vmap(to_jax(derive(objective))))
 
 
 def in_batches(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
@@ -68,7 +59,6 @@ def method_of(objective: Objective, solver: str) -> tuple[Any, Any]:
 def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[..., Any]:
     """(theta, start, end, first step, rtol, atol) -> what `run_steps` unpacks."""
     import diffrax
-    import jax
 
     term, method = method_of(objective, solver)
 
@@ -90,7 +80,7 @@ def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[...,
         full, done = result == diffrax.RESULTS.max_steps_reached, result == diffrax.RESULTS.successful
         return solution.ts, solution.ys, stats["num_accepted_steps"], stats["num_rejected_steps"], full, done
 
-    return jax.jit(run)
+    return jit(run)
 
 
 @lru_cache(maxsize=32)
@@ -104,7 +94,7 @@ def stepper(objective: Objective, solver: str) -> Callable[..., Any]:
         state = method.init(term, 0.0, h, theta, None)
         return method.step(term, 0.0, h, theta, None, state, made_jump=False)[0]
 
-    return jax.jit(jax.vmap(one))
+    return jit(jax.vmap(one))
 
 
 @lru_cache(maxsize=32)

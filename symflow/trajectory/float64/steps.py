@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from symflow.compile.quick import at_points
 from symflow.symbolic.derived import gradient
 from symflow.symbolic.objective import Objective
-from symflow.trajectory.float64.methods import SOLVERS, chunk_runner, compiled, first_steps, in_batches
+from symflow.trajectory.float64.methods import SOLVERS, chunk_runner, first_steps, in_batches
 from symflow.trajectory.float64.watch import Met, Watch, first_met
 from symflow.trajectory.integrate import Limits
 
@@ -105,7 +106,7 @@ def run_steps(
     if watching is not None and watching.start is not None:
         return result("", watching.start)
     try:
-        slope = in_batches(compiled(objective, gradient), start[None])
+        slope = in_batches(at_points(objective, gradient), start[None])
         evaluations += 1
         if not np.isfinite(slope).all():
             return result("start")

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from symflow.compile.quick import at_points
 from symflow.errors import FlowStopped, ProblemError
 from symflow.problem import Problem
 from symflow.symbolic.derived import gradient
 from symflow.trajectory.float64.arguments import checked_times, checked_tolerances, start_points
-from symflow.trajectory.float64.methods import compiled, first_steps, in_batches, sweeper, x64
+from symflow.trajectory.float64.methods import first_steps, in_batches, sweeper, x64
 from symflow.trajectory.flow import checked_limits, integration_form
 
 
@@ -59,7 +60,7 @@ def sweep_flow_float64(
     positive = wanted[wanted > 0]
     objective = integration_form(problem.objective)
     with x64():
-        slopes = in_batches(compiled(objective, gradient), starts)
+        slopes = in_batches(at_points(objective, gradient), starts)
         good = np.isfinite(slopes).all(axis=1)
         rows = np.where(good, np.arange(len(starts)), np.argmax(good))  # others are not run, but keep the shape
         values = np.full((len(starts), len(wanted), starts.shape[1]), np.nan)

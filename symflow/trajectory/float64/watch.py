@@ -16,6 +16,7 @@ import numpy as np
 
 from symflow.compile.interpret import interpret
 from symflow.compile.objects import mpmath_arithmetic
+from symflow.compile.quick import jit
 from symflow.errors import ComputationError, FlowStopped
 from symflow.symbolic.derived import Derived, gradient
 from symflow.symbolic.field import VectorField, gradient_flow_field
@@ -103,7 +104,7 @@ def _measure(objective: Objective, flow: VectorField) -> Callable[[np.ndarray], 
     inputs = flow.objective.program.inputs
     q = to_jax(Derived("stop conditions", flow.objective, Program(inputs, outputs), "vector"))
     g = to_jax(gradient(objective))
-    both = jax.jit(jax.vmap(lambda theta: jnp.stack(jax.jvp(q, (theta,), (-g(theta),)))))
+    both = jit(jax.vmap(lambda theta: jnp.stack(jax.jvp(q, (theta,), (-g(theta),)))))
     return lambda states: in_batches(both, states)
 
 
