@@ -65,6 +65,7 @@ def main() -> int:
         wrong += (verdict.status == "refuted") != (name in FALSE)
         rows.append(row(name, verdict))
         print(rows[-1], flush=True)
+        print(f"{name}: {verdict!r}", file=sys.stderr, flush=True)
         if given.out is not None:
             given.out.write_text(document(rows, given.seconds, given.seed), encoding="utf-8")
     return int(wrong > 0)
