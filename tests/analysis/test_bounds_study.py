@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import mpmath
+import numpy as np
 import pytest
 
 import symflow as sf
@@ -64,13 +65,23 @@ def below_the_truth(table: TightnessTable) -> list[str]:
     ]
     hessian = sf.hessian(dev.problem.objective)
     for row in (0, len(dev.times) // 2, len(dev.times) - 1):
-        with mpmath.workdps(50):
-            matrix = sf.evaluate_mpmath(hessian, list(dev.flow(dev.times[row])), dps=50)
-            lowest = min(mpmath.eigsy(mpmath.matrix(matrix.tolist()), eigvals_only=True))
-        for name, b in dev.bounds.items():
-            if b.kind == "curvature" and b.values[row] is not None and b.values[row] > lowest:
-                wrong.append(name)
+        matrix = sf.evaluate_mpmath(hessian, list(dev.flow(dev.times[row])), dps=50)
+        bounds = {name: b.values[row] for name, b in dev.bounds.items() if b.kind == "curvature"}
+        highest = max((value for value in bounds.values() if value is not None), default=None)
+        if highest is not None and not spectrum_lies_above(matrix, highest):
+            wrong += [n for n, value in bounds.items() if value is not None and not spectrum_lies_above(matrix, value)]
     return wrong
+
+
+def spectrum_lies_above(matrix: np.ndarray, bound: float) -> bool:
+    """Whether H - (bound - 1e-40) I has a Cholesky factor at 50 digits."""
+    with mpmath.workdps(50):
+        shifted = mpmath.matrix(matrix.tolist()) - (mpmath.mpf(bound) - mpmath.mpf("1e-40")) * mpmath.eye(len(matrix))
+        try:
+            mpmath.cholesky(shifted)
+        except ValueError:
+            return False
+    return True
 
 
 class Study:
@@ -183,6 +194,13 @@ def test_the_study_has_teeth() -> None:
     dev = table.deviation
     values = dev.bounds["R22"].values
     assert any(t > v / 2 for v, t in zip(values, dev.values, strict=True))
+
+
+def test_the_spectrum_is_looked_at_closely() -> None:
+    """[[2, 3], [3, 2]] has the eigenvalues -1 and 5."""
+    matrix = np.array([[mpmath.mpf(2), mpmath.mpf(3)], [mpmath.mpf(3), mpmath.mpf(2)]])
+    assert spectrum_lies_above(matrix, -1.0)
+    assert not spectrum_lies_above(matrix, -1 + 1e-15)
 
 
 def test_the_committed_table_names_every_bound() -> None:

@@ -69,8 +69,8 @@ def check_case(case: Case) -> float:
     return float(explicit.value / exact.value) if exact.value > 0 else np.inf
 
 
-def test_twenty_random_cases() -> None:
-    ratios = [check_case(random_case(seed)) for seed in range(20)]
+def test_eight_random_cases() -> None:
+    ratios = [check_case(random_case(seed)) for seed in range(8)]
     assert min(ratios) > 1
 
 

@@ -368,8 +368,9 @@ def test_an_unusable_folder_is_refused_before_computing(
     assert (tmp_path / "file").read_text(encoding="utf-8") == "content"
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError(28, "No space left on device")])
-@pytest.mark.parametrize("existing", [False, True])
+@pytest.mark.parametrize(
+    ("stop", "existing"), [(KeyboardInterrupt, False), (OSError(28, "No space left on device"), True)]
+)
 def test_a_failure_while_writing_leaves_no_partial_file(
     stop: Any,
     existing: bool,

@@ -95,7 +95,7 @@ def errors(trajectory: Trajectory, solution: Callable[[Any], list[Any]], dps: in
         ]
 
 
-SLOW = {("cross-entropy", 1000), ("expression", 1000)}
+SLOW = {(name, 1000) for name in ("cross-entropy", "depth two", "expression", "logistic")}
 MATRIX = [
     pytest.param(name, dps, marks=[pytest.mark.thorough] if (name, dps) in SLOW else [])
     for name in sorted(CASES)

@@ -25,11 +25,12 @@ def decay(horizon: Any, rate: int = 1) -> Problem:
     return network_problem([1, 1], [[rate]], [[0]], [1], horizon)
 
 
+@pytest.mark.parametrize("seeds", [10, pytest.param(60, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("kind", ["linear", "kinks", "short"])
-def test_error_estimate_is_honest_and_sharp(kind: str) -> None:
+def test_error_estimate_is_honest_and_sharp(kind: str, seeds: int) -> None:
     """Never below the true error (from a run with 25 digits more), and within a factor of 100 of it in the median."""
     ratios = []
-    for seed in range(20):
+    for seed in range(seeds):
         case = random_case(seed, "estimate")
         if kind == "linear":
             case = Case(case.widths, (Fraction(1), Fraction(1)), case.x, case.y, case.theta, case.horizon)
@@ -47,7 +48,7 @@ def test_error_estimate_is_honest_and_sharp(kind: str) -> None:
         assert max(errors) <= trajectory.error_estimate <= mpf(10) ** -20
         if max(errors):
             ratios.append(trajectory.error_estimate / max(errors))
-    assert len(ratios) >= 15
+    assert len(ratios) >= 0.7 * seeds
     assert median(ratios) < 100
 
 
