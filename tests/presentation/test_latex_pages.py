@@ -38,9 +38,9 @@ def symbolic_widths(depth: int, relu: bool) -> Objective:
 
 
 DOCUMENTS = {
-    **{f"linear {n}": OBJECTIVES[f"linear moments {n}"] for n in range(1, 7)},
-    **{f"linear {n}, symbolic": symbolic_widths(n, False) for n in range(1, 7)},
-    **{f"relu {n}, symbolic": symbolic_widths(n, True) for n in (2, 3, 4)},
+    **{f"linear {n}": OBJECTIVES[f"linear moments {n}"] for n in (1, 2, 6)},
+    **{f"linear {n}, symbolic": symbolic_widths(n, False) for n in (1, 2, 6)},
+    **{f"relu {n}, symbolic": symbolic_widths(n, True) for n in (2, 4)},
     "relu 3": OBJECTIVES["relu 3"],
     "leaky 4": OBJECTIVES["leaky 4"],
     **{f"expression {n}": OBJECTIVES[e] for n, e in enumerate(EXPRESSIONS)},
