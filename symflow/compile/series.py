@@ -253,15 +253,15 @@ class _Compiler:
         for x, y in terms:
             if x is None or y is None:
                 continue
-            if isinstance(x, Fraction) and isinstance(y, Fraction):
-                constant += x * y
-            elif isinstance(x, list) and isinstance(y, list):
+            if isinstance(x, list) and isinstance(y, list):
                 pairs.append((x, y))
+            elif isinstance(x, list):
+                assert isinstance(y, Fraction)
+                linear.append((y, x))
+            elif isinstance(y, list):
+                linear.append((x, y))
             else:
-                c, series = (x, y) if isinstance(x, Fraction) else (y, x)
-                assert isinstance(c, Fraction)
-                assert isinstance(series, list)
-                linear.append((c, series))
+                constant += x * y
         if not pairs:
             return self.sum(linear, constant)
         linear = _merged(linear)
@@ -330,6 +330,8 @@ class _Compiler:
 
 def _merged(terms: Sequence[tuple[Fraction, list[Any]]]) -> list[tuple[Fraction, list[Any]]]:
     """The terms with those of one series added up, and without those that cancel."""
+    if len({id(series) for _, series in terms}) == len(terms):
+        return [term for term in terms if term[0]]
     weights: dict[int, tuple[Fraction, list[Any]]] = {}
     for c, series in terms:
         weights[id(series)] = (weights.get(id(series), (Fraction(0), series))[0] + c, series)
@@ -341,7 +343,7 @@ def _pairs_key(pairs: Sequence[tuple[list[Any], list[Any]]]) -> tuple[Any, ...]:
 
 
 def _terms_key(terms: Sequence[tuple[Fraction, list[Any]]]) -> tuple[Any, ...]:
-    return tuple(sorted((id(series), c) for c, series in terms))
+    return tuple(sorted((id(series), c.numerator, c.denominator) for c, series in terms))
 
 
 def compile_recurrence(

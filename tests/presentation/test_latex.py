@@ -71,16 +71,17 @@ def random_program(seed: int) -> Derived:
     return Derived("random", Objective(program, ()), program, "vector")
 
 
-def test_random_contractions_are_printed_right() -> None:
+@pytest.mark.parametrize("seeds", [80, pytest.param(1000, marks=pytest.mark.thorough)])
+def test_random_contractions_are_printed_right(seeds: int) -> None:
     read = 0
-    for seed in range(300):
+    for seed in range(seeds):
         derived = random_program(seed)
         try:
             assert disagreement(derived) < 1e-11, f"seed {seed}\n{derived_latex(derived)}"
         except UnknownSize:
             continue
         read += 1
-    assert read > 200
+    assert read > 0.6 * seeds
 
 
 @pytest.mark.parametrize(
