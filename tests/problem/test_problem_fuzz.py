@@ -101,7 +101,7 @@ def check(call: Any) -> None:
         assert "\n" not in repr(problem)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated())
 def test_mutated_tables(tables: Any) -> None:
     check(lambda: Problem.from_mapping(tables, "p.json", Path("nowhere")))
@@ -115,7 +115,7 @@ def test_mutated_files(tmp_path: Path, tables: Any) -> None:
     check(lambda: load_problem(file))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.binary(max_size=40) | st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass")),
     ending=st.sampled_from(["toml", "json"]),

@@ -8,7 +8,7 @@ from plain_network import ACTIVATIONS, Case, cases, taylor
 
 import symflow as sf
 
-EXAMPLES = settings(max_examples=60, derandomize=True)
+EXAMPLES = settings(max_examples=30, derandomize=True)
 FIXED = Case((2, 3, 3, 2), ACTIVATIONS["leaky"], 3, 2)
 
 

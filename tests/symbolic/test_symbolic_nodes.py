@@ -40,7 +40,7 @@ from symflow.symbolic.nodes import (
 )
 from symflow.symbolic.program import Program, substitute
 
-EXAMPLES = settings(max_examples=150, derandomize=True)
+EXAMPLES = settings(max_examples=60, derandomize=True)
 AXES = (Axis("a", 2), Axis("b", 3), Axis("c", 1))
 NUMBERS = (Fraction(0), Fraction(1), Fraction(-1), Fraction(2), Fraction(-3, 2))
 Pair = tuple[Node, np.ndarray]

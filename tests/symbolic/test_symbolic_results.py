@@ -12,7 +12,7 @@ from plain_network import ACTIVATIONS, Case, cases, rationals
 
 import symflow as sf
 
-EXAMPLES = settings(max_examples=50, derandomize=True)
+EXAMPLES = settings(max_examples=30, derandomize=True)
 LINEAR = ("linear", "scaled")
 GATED = ("relu", "leaky", "homogeneous")
 FIXED = Case((2, 3, 3, 2), ACTIVATIONS["linear"], 3, 5)
