@@ -71,7 +71,7 @@ def random_program(seed: int) -> Derived:
     return Derived("random", Objective(program, ()), program, "vector")
 
 
-@pytest.mark.parametrize("seeds", [80, pytest.param(1000, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("seeds", [80, pytest.param(300, marks=pytest.mark.thorough)])
 def test_random_contractions_are_printed_right(seeds: int) -> None:
     read = 0
     for seed in range(seeds):
