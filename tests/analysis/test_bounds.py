@@ -12,6 +12,7 @@ import pytest
 import sympy
 
 import symflow as sf
+from symflow.analysis import deviation
 from symflow.analysis.batches import evaluate_batch
 from symflow.analysis.bounds.adversary import ascend, sampled_ball
 from symflow.analysis.bounds.batched import evaluate_points
@@ -531,3 +532,23 @@ def test_a_flow_that_is_known_is_used_and_checked() -> None:
         sf.deviation(problem, step_size="1/20", horizon=4, dps=20, flow=flow)
     with pytest.raises(sf.ProblemError, match="another objective"):
         sf.deviation(reference("linear-2-2-2-1"), step_size="1/20", horizon=2, dps=20, flow=flow)
+
+
+def test_a_kink_that_descent_crosses_and_recrosses_between_two_samples_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """h = v leaky(w), target 2, eta = 1: (w, v) = (3/2, 2), (-1/2, 1/2), (1/32, -1/32); only the outer two are kept.
+
+    The flow has no event: v w falls from 3 to 2.
+    """
+    monkeypatch.setattr(deviation, "EARLY_STEPS", 0)
+    monkeypatch.setattr(deviation, "SAMPLES", 1)
+    problem = sf.Problem(
+        network={"widths": [1, 1, 1], "activation": "leaky-relu", "slope": "1/2"},
+        data={"x": [[1]], "y": [[2]]},
+        init={"theta": ["3/2", "2"]},
+    )
+    found = sf.deviation(problem, step_size=1, horizon=2, dps=20)
+    assert [float(t) for t in found.times] == [0, 2]
+    assert not found.flow.events
+    for name in ("R4", "R22"):
+        assert found.bounds[name].values[-1] is None
+        assert "not convex" in (found.bounds[name].reason or "")

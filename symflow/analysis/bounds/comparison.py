@@ -103,11 +103,12 @@ class Comparison:
     def past_kinks(self) -> tuple[int, str | None, Crossings]:
         """How many samples R4 and R22 hold for, why no more, and the crossing steps on the way.
 
-        They go on past kinks whose jump is convex; that is checked at every sample, event and crossing step.
+        They go on past kinks whose jump is convex; that is checked at every sample, event and crossing step.  Where no
+        sample lies beyond a kink, the steps between the samples are still looked at.
         """
-        if self.first_kink == self.count:
-            return self.count, None, Crossings()
         network, steps = self.objective.network, self.indices[-1]
+        if self.first_kink == self.count and (not self.objective.gates or self.count == steps + 1):
+            return self.count, None, Crossings()
         if not isinstance(network, FullyConnected) or self.brought or steps > MOST_STEPS or self.descent is None:
             return self.first_kink, self.kink, Crossings()
         path = descend(self.problem, step_size=self.step_size, steps=steps).iterates
