@@ -279,12 +279,12 @@ def test_wrong_options_are_one_line_and_status_2(
     assert not (tmp_path / "out").exists()
 
 
-KILLED = {"samples": 40, "iterations": 400, "step_size": "1/1000", "ratios": (20,), "tolerances": ("1e-4", "1e-6")}
+KILLED = {"samples": 40, "iterations": 200, "step_size": "1/1000", "ratios": (20,), "tolerances": ("1e-4", "1e-6")}
 CALL = (
-    "import symflow as sf; sf.experiment('linear', samples=40, iterations=400, step_size='1/1000', ratios=(20,), "
+    "import symflow as sf; sf.experiment('linear', samples=40, iterations=200, step_size='1/1000', ratios=(20,), "
     "tolerances=('1e-4', '1e-6'), folder={folder!r}, chunk_seconds=0)"
 )
-OPTIONS = ["--samples", "40", "--iterations", "400", "--step-size", "1/1000", "--ratios", "20"]
+OPTIONS = ["--samples", "40", "--iterations", "200", "--step-size", "1/1000", "--ratios", "20"]
 """The same on the command line."""
 
 
@@ -356,7 +356,7 @@ def test_killed_experiments_lose_at_most_a_chunk(
         assert main(command) == 130
     out, err = capsys.readouterr()
     assert (out, err) == ("", "symflow: interrupted\n")
-    assert reached[path] < step_of(path) < 8000
+    assert reached[path] < step_of(path) < 4000
     assert not (folder / "experiment.npz").exists()
     found = sf.experiment("linear", **KILLED, folder=folder).networks["linear"]
     whole = sf.experiment("linear", **KILLED).networks["linear"]

@@ -85,7 +85,13 @@ def test_every_formula_fits_in_inline_and_display_mathematics(tmp_path: Path) ->
 
 
 @needs_latex
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        pytest.param(name, marks=() if name in ("relu 3", "2-D, average", "2-D, max") else pytest.mark.thorough)
+        for name in ARCHITECTURES
+    ],
+)
 def test_all_losses_are_typeset(architecture: str, tmp_path: Path) -> None:
     objectives = {name: symbolic(architecture, name) for name in LOSSES}
     documents = {name: formulas_document(o, name, SETTINGS, BOUNDS) for name, o in objectives.items()}

@@ -67,8 +67,8 @@ def test_hessian_length_depends_on_sizes_only_through_the_order_of_products() ->
 @pytest.mark.parametrize("gated", [False, True])
 @pytest.mark.parametrize("name", LINEAR_LENGTH)
 def test_great_depth_does_not_recurse(name: str, gated: bool) -> None:
-    derived = LINEAR_LENGTH[name](objective(400, gated=gated))
-    assert derived.program.length > 400
+    derived = LINEAR_LENGTH[name](objective(250, gated=gated))
+    assert derived.program.length > 250
 
 
 def test_deep_programs_evaluate() -> None:
