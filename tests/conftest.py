@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from symflow.compile.quick import THROWAWAY
+
 # No deadline: compilation makes the first example slow. No database: a run depends on the checkout alone.
 settings.register_profile("local", max_examples=50, deadline=None, database=None, print_blob=True)
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
@@ -16,12 +18,6 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
-UNOPTIMIZED = (
-    "--xla_cpu_use_fusion_emitters=false",
-    "--xla_backend_optimization_level=0",
-    "--xla_llvm_disable_expensive_passes=true",
-)
-
 
 def pytest_configure(config: pytest.Config) -> None:
     """In the ordinary tier XLA compiles without optimization: its programs are small, and there are many of them.
@@ -29,4 +25,5 @@ def pytest_configure(config: pytest.Config) -> None:
     XLA ends the process at a flag that it does not know, so only versions that know them are given them.
     """
     if config.getoption("markexpr") == "not thorough" and version("jaxlib").startswith(("0.8.", "0.9.", "0.10.")):
-        os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *UNOPTIMIZED]).strip()
+        flags = [f"--{option}={str(value).lower()}" for option, value in THROWAWAY.items()]
+        os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags]).strip()

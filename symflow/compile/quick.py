@@ -8,11 +8,8 @@ at the usual speed, up to a fifth slower at a thousand parameters; `THROWAWAY` c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
-
-from symflow.symbolic.derived import Derived
-from symflow.symbolic.objective import Objective
 
 QUICK: Mapping[str, str | bool] = {"xla_cpu_use_fusion_emitters": False}
 """For code that runs for seconds."""
@@ -31,16 +28,6 @@ def jit(function: Callable[..., Any], options: Mapping[str, str | bool] = QUICK)
     known = {k: v for k, v in options.items() if _known(k, v)}
     compiled: Callable[..., Any] = jax.jit(function, compiler_options=known)
     return compiled
-
-
-@lru_cache(maxsize=64)
-def at_points(objective: Objective, derive: Callable[[Objective], Derived]) -> Callable[..., Any]:
-    """A derived result at many points, in float64: (S, P) -> (S, ...)."""
-    import jax
-
-    from symflow.compile.jax import to_jax
-
-    return jit(jax.vmap(to_jax(derive(objective))))
 
 
 @cache

@@ -39,9 +39,8 @@ def document(rows: list[str], seconds: float, seed: int) -> str:
 
 `tests/benchmarks/bench_falsify.py`, {seconds:g} s for each true claim, seed {seed}. The best margin is the largest
 (small - large - rounding)/(|small| + |large|) seen in float64: negative where nothing came near a violation; points
-above 0 are decided at 50 digits. Margins near 1 come from saturated cross-entropy, where both sides are as small as the
-rounding of softmax minus target (10^-15), and for R10 from what an integration in float64 drifts at kinks. Not refuted
-is not proved.
+above 0 are decided at 50 digits. Float64 sees violations also where both sides are as small as its
+rounding (saturated cross-entropy), or where its integration drifts at kinks (R10). Not refuted is not proved.
 
 {HEAD}
 {chr(10).join(rows)}

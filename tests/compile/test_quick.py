@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import symflow as sf
+from symflow.compile import points as many
 from symflow.compile import quick
 
 
@@ -26,7 +27,7 @@ def test_a_result_at_many_points_is_that_at_each() -> None:
     objective = sf.network_objective(sf.FullyConnected((2, 2, 1)), np.eye(2), np.ones((2, 1)))
     points = np.arange(18.0).reshape(3, 6) / 7
     with jax.enable_x64(True):
-        found = quick.at_points(objective, sf.gradient)(points)
+        found = many.in_batches(many.at_points(objective, sf.gradient), points)
     for row, point in zip(found, points, strict=True):
         exact = sf.evaluate_mpmath(sf.gradient(objective), point, dps=30)
         np.testing.assert_allclose(row, np.array(exact, dtype=float), rtol=1e-13)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from symflow.compile.points import in_batches
 from symflow.symbolic.objective import Objective
-from symflow.trajectory.float64.methods import in_batches, stepper
+from symflow.trajectory.float64.methods import stepper
 
 
 def dense_output(

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symflow.compile.quick import at_points
+from symflow.compile.points import BATCH, at_points, in_batches
 from symflow.symbolic.derived import Derived, gradient
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import Program
-from symflow.trajectory.float64.methods import BATCH, in_batches
 from symflow.trajectory.float64.steps import StepRun
 
 CHATTER = 4

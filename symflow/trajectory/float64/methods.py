@@ -1,4 +1,4 @@
-"""What diffrax and JAX compile for one objective: steps, chunks of steps, sweeps, and functions at many points."""
+"""What diffrax and JAX compile for one objective: steps, chunks of steps, and sweeps."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from symflow.symbolic.objective import Objective
 
 SOLVERS = {"dopri8": ("Dopri8", 13), "tsit5": ("Tsit5", 6), "dopri5": ("Dopri5", 6)}
 """Name -> diffrax's class, and gradient evaluations a step (the last stage is the next step's first)."""
-BATCH = 64
-"""Points of the dense output computed at once."""
 
 
 @contextmanager
@@ -30,18 +28,6 @@ def x64() -> Iterator[None]:
             yield
     except OverflowError:
         raise ComputationError("the data are beyond float64; solve with digits (solve_flow)") from None
-
-
-def in_batches(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
-    """A mapped function at many points, in batches of one size so that it is compiled at most twice."""
-    count = len(arrays[0])
-    size = 1 if count == 1 else BATCH
-    rows = []
-    for start in range(0, count, size):
-        chunks = [a[start : start + size] for a in arrays]
-        padded = [np.concatenate([c, np.repeat(c[-1:], size - len(c), axis=0)]) for c in chunks]
-        rows.append(np.asarray(function(*padded))[: len(chunks[0])])
-    return np.concatenate(rows)
 
 
 @lru_cache(maxsize=32)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symflow.compile.quick import at_points
+from symflow.compile.points import at_points, in_batches
 from symflow.symbolic.derived import gradient
 from symflow.symbolic.objective import Objective
-from symflow.trajectory.float64.methods import SOLVERS, chunk_runner, first_steps, in_batches
+from symflow.trajectory.float64.methods import SOLVERS, chunk_runner, first_steps
 from symflow.trajectory.float64.watch import Met, Watch, first_met
 from symflow.trajectory.integrate import Limits
 

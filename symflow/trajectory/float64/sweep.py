@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from symflow.compile.quick import at_points
+from symflow.compile.points import at_points, in_batches
 from symflow.errors import FlowStopped, ProblemError
 from symflow.problem import Problem
 from symflow.symbolic.derived import gradient
 from symflow.trajectory.float64.arguments import checked_times, checked_tolerances, start_points
-from symflow.trajectory.float64.methods import first_steps, in_batches, sweeper, x64
+from symflow.trajectory.float64.methods import first_steps, sweeper, x64
 from symflow.trajectory.flow import checked_limits, integration_form
 
 

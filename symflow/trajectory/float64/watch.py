@@ -16,13 +16,14 @@ import numpy as np
 
 from symflow.compile.interpret import interpret
 from symflow.compile.objects import mpmath_arithmetic
+from symflow.compile.points import in_batches
 from symflow.compile.quick import jit
 from symflow.errors import ComputationError, FlowStopped
 from symflow.symbolic.derived import Derived, gradient
 from symflow.symbolic.field import VectorField, gradient_flow_field
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import Program
-from symflow.trajectory.float64.methods import in_batches, stepper
+from symflow.trajectory.float64.methods import stepper
 from symflow.trajectory.stops import LOSS, Monitor, holds_exactly, watched
 
 PARTS = 4
