@@ -19,6 +19,9 @@ from symflow.compile.numbers import from_mpf, to_mpf
 from symflow.compile.objects import log_sum_exp, sigmoid, softplus
 from symflow.errors import ComputationError
 
+MAX_EXPONENT = 90_000
+"""Largest argument of exp: e^z then has some 130,000 bits before the point, and its series many times as many."""
+
 Coefficients = list[Any]
 Product = Callable[[Sequence[tuple[Coefficients, Coefficients]]], Iterator[Any]]
 """Takes pairs of series that grow meanwhile and yields the coefficients of the sum of their products (unshifted)."""
@@ -132,7 +135,7 @@ def elementary_value(name: str, exponent: Fraction | None, x: Any, bits: int) ->
     """u(x) of a fixed-point number.
 
     Raises:
-        ComputationError: log or a power outside its domain.
+        ComputationError: log or a power outside its domain, or an exponential beyond `MAX_EXPONENT`.
     """
     from mpmath import mp, workprec
 
@@ -141,6 +144,11 @@ def elementary_value(name: str, exponent: Fraction | None, x: Any, bits: int) ->
         raise ComputationError(
             f"{name if exponent is None else f'the power {exponent}'} of {float(to_mpf(x, bits)):.6g} has no "
             "Taylor series; the flow leaves the domain of the objective, choose a shorter horizon"
+        )
+    if name == "exp" and x > MAX_EXPONENT << bits:
+        raise ComputationError(
+            f"exp({float(to_mpf(x, bits)):.6g}) is too large to compute with (arguments up to {MAX_EXPONENT}); start "
+            "nearer to a minimum, or scale data and weights"
         )
     with workprec(bits + 32):
         number = to_mpf(x, bits)

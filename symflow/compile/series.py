@@ -83,7 +83,7 @@ class _Sum:
 
 
 @dataclass(frozen=True)
-class _Function:
+class Function:
     """u(x) for an elementwise function; `known` are the series its recurrence uses (u(x) itself first)."""
 
     out: list[Any]
@@ -102,7 +102,7 @@ class _LogSumExp:
     shares: list[list[Any]]
 
 
-_Step = _Product | _Sum | _Function | _LogSumExp
+_Step = _Product | _Sum | Function | _LogSumExp
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,11 @@ class Recurrence:
     switching: list[list[Entry]]
     steps: list[_Step]
     arithmetic: SeriesArithmetic
+
+    @property
+    def saturating(self) -> list[Function]:
+        """The exponentials and sigmoids, whose values may be lost below the last place while they still grow."""
+        return [s for s in self.steps if isinstance(s, Function) and s.name in ("exp", "sigmoid")]
 
     def expand(self, values: Sequence[Any], order: int, tau: int) -> None:
         """Computes the state's coefficients up to `order` from its values, in the variable s = t / 2^tau."""
@@ -200,20 +205,20 @@ class _Compiler:
             other: list[Any] = []
             self.functions[partner, None, id(x)] = other
             # The recurrences of sine and cosine use one another's earlier coefficients.
-            self.steps.append(_Function(out, name, None, x, (out, other)))
-            self.steps.append(_Function(other, partner, None, x, (other, out)))
+            self.steps.append(Function(out, name, None, x, (out, other)))
+            self.steps.append(Function(other, partner, None, x, (other, out)))
         elif name == "sigmoid":
             slope: list[Any] = []
-            self.steps.append(_Function(out, name, None, x, (out, slope)))
+            self.steps.append(Function(out, name, None, x, (out, slope)))
             square: list[Any] = []
             self.steps.append(_Product(square, [(out, out)], [], None))
             self.steps.append(_Sum(slope, [(1, out), (-1, square)], 1, None))
         elif name == "softplus":
             share = self.function("sigmoid", None, x)
             assert isinstance(share, list)
-            self.steps.append(_Function(out, name, None, x, (out, share)))
+            self.steps.append(Function(out, name, None, x, (out, share)))
         else:
-            self.steps.append(_Function(out, name, exponent, x, (out,)))
+            self.steps.append(Function(out, name, exponent, x, (out,)))
         return out
 
     def constant(self, q: Fraction) -> list[Any]:

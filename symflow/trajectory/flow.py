@@ -21,23 +21,23 @@ from symflow.symbolic.derived import Derived
 from symflow.symbolic.field import VectorField, gradient_flow_field
 from symflow.symbolic.moments import moment_form
 from symflow.symbolic.objective import Objective
-from symflow.trajectory.integrate import Limits, Precision, Run, integrate
+from symflow.trajectory.identities import balancedness_drift, energy_defect
+from symflow.trajectory.integrate import CHECK_DIGITS, Limits, Precision, Run, integrate
+from symflow.trajectory.scale import log10_of, needed_digits
 from symflow.trajectory.segments import FlowStats, TaylorSteps, taylor_steps
 from symflow.trajectory.stops import LOSS, Monitor, Stop, Stopped, listed_stops, monitors
 from symflow.trajectory.trajectory import Trajectory
 
 GUARD = 6
 """Digits by which local truncation errors lie below the requested accuracy, at first."""
-CHECK_DIGITS = 6
-"""Further digits of the second run, whose difference from the first is the error estimate."""
-LEAST_DIGITS = 16
-"""Digits every run is made with at least: with fewer, ordinary crossings would drown in the noise."""
 MAX_DPS = 10_000
 MAX_HORIZON = 10**300
 """Latest final time: later ones are no float64, and no flow that moves gets there."""
 MAX_SECONDS = 10**9
 ATTEMPTS = 6
 """Most pairs of runs, each with more guard digits than the one before."""
+UNDECIDED, KINK_ATTEMPTS = ("quantity", "tangency", "precision", "repelling"), 3
+"""Causes of a stop that more digits may settle, and how often a kink is tried with more of them."""
 
 
 @lru_cache(maxsize=32)
@@ -223,31 +223,40 @@ class _Solver:
         return replace(result, stopped=Stopped(result.conditions[run.stopped], result.horizon))
 
     def solve(self, estimate_error: bool) -> Trajectory:
-        """Runs in pairs until two of them agree to the digits asked for."""
-        digits = max(self.dps, LEAST_DIGITS)
+        """Runs, in pairs where the error is to be estimated, until what is known of the error meets the digits."""
+        digits = needed_digits(self.field.objective, self.state, self.dps)
         guard = GUARD + min(digits, max((c.stop.digits for c in self.conditions), default=0))
+        spare = max(0, ceil(log10_of(self.end)))  # rounding errors of the field add up over time
         started = time.perf_counter()
         refused: FlowStopped | None = None
+        undecided = 0
         for _ in range(ATTEMPTS):
             self.complete, refused = None, None
+            precision = Precision.for_digits(digits, guard, spare)
             try:
-                first = self.run(Precision.for_digits(digits, guard), 0, 0.45 if estimate_error else 1.0)
-                if not estimate_error:
-                    return first
-                self.complete = first
-                second = self.run(Precision.for_digits(digits, guard + CHECK_DIGITS, extra_order=5), 0.45, 1)
+                found = self.run(precision, 0, 0.45 if estimate_error else 1.0)
+                errors = _identities(found) if self.field.slides else []
+                if estimate_error:
+                    self.complete = found
+                    check = self.run(precision.for_check(), 0.45, 1)
+                    refused = _disagreement(found, check)
+                    if refused is None:
+                        found = _with_estimates(found, check)
+                        errors += _estimates(found, check)
             except FlowStopped as error:
-                if error.cause != "quantity":
-                    raise
                 refused = error
-                guard += max(2 * CHECK_DIGITS, guard // 2)
+                undecided += error.cause in UNDECIDED
+                if error.cause == "rounding":
+                    spare += 2 * CHECK_DIGITS
+                elif error.cause == "quantity" or (error.cause in UNDECIDED and undecided < KINK_ATTEMPTS):
+                    guard += max(2 * CHECK_DIGITS, guard // 2)
+                else:
+                    raise
                 continue
-            refused = _disagreement(first, second)
             if refused is not None:
                 guard += 2 * CHECK_DIGITS
                 continue
-            found = _with_estimates(first, second)
-            missing = _missing(found)
+            missing = _missing(errors, self.dps)
             if missing <= 0:
                 return found
             guard += max(3, missing + 3)
@@ -257,6 +266,24 @@ class _Solver:
             f"{self.dps} digits could not be reached with {guard} guard digits after "
             f"{time.perf_counter() - started:.0f} s; the flow amplifies errors too strongly, try a shorter horizon"
         )
+
+
+def _identities(found: Trajectory) -> list[Any]:
+    """How far the flow is from the identities that hold for it, relative to their size."""
+    drift = balancedness_drift(found)
+    return [energy_defect(found)] + ([] if drift is None else [drift])
+
+
+def _estimates(found: Trajectory, check: Trajectory) -> list[Any]:
+    """The estimated errors: of states, of where a condition ended the flow, and of the times of events."""
+    errors = [found.error_estimate]
+    one = mpmath.mpf(1)
+    with mpmath.workdps(found.digits + 20):
+        if found.stopped is not None:
+            errors.append(found.stopped.error_estimate / max(one, found.stopped.time))
+        for a, b in zip(found.events, check.events, strict=True):
+            errors.append(2 * abs(a.time - b.time) / max(one, a.time))
+    return errors
 
 
 def _with_estimates(first: Trajectory, second: Trajectory) -> Trajectory:
@@ -273,13 +300,11 @@ def _with_estimates(first: Trajectory, second: Trajectory) -> Trajectory:
     return replace(first, error_estimate=error, stopped=stopped, stats=stats)
 
 
-def _missing(found: Trajectory) -> int:
-    """How many digits the estimates lack; at most 0 where they meet what was asked for."""
-    errors = [found.error_estimate]
-    if found.stopped is not None:
-        errors.append(found.stopped.error_estimate / max(mpmath.mpf(1), found.stopped.time))
-    goal = mpmath.mpf(10) ** -found.digits
-    return 0 if max(errors) <= goal else max(1, ceil(float(mpmath.log10(max(errors))) + found.digits))
+def _missing(errors: Sequence[Any], digits: int) -> int:
+    """How many digits the errors lack; at most 0 where they meet what was asked for."""
+    with mpmath.workdps(15):
+        largest = max(errors, default=mpmath.mpf(0))
+        return 0 if largest <= mpmath.mpf(10) ** -digits else max(1, ceil(float(mpmath.log10(largest))) + digits)
 
 
 def _disagreement(first: Trajectory, second: Trajectory) -> FlowStopped | None:

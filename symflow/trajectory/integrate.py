@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import ceil, log2
+from math import ceil, inf, log2
 from typing import Any
 
 from gmpy2 import mpz
@@ -15,10 +15,11 @@ from mpmath import workdps
 from symflow.compile.fixed import FixedSeries
 from symflow.compile.numbers import from_fraction, to_mpf
 from symflow.compile.series import Entry, compile_recurrence
-from symflow.errors import FlowInterrupted, FlowStopped, KinkError, brief_float
+from symflow.errors import ComputationError, FlowInterrupted, FlowStopped, KinkError, brief_float
 from symflow.symbolic.field import VectorField
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.sliding import sliding_field
+from symflow.trajectory.defect import ALLOWED, log2_local_error
 from symflow.trajectory.kinks import (
     Point,
     Position,
@@ -31,6 +32,7 @@ from symflow.trajectory.kinks import (
     sliding_values,
     value_of,
 )
+from symflow.trajectory.resolved import log2_resolved
 from symflow.trajectory.roots import Root, Unresolved, excludes_zero, first_zero
 from symflow.trajectory.segments import Segment
 from symflow.trajectory.stops import Monitor, first_crossing, holds_exactly, watched
@@ -42,6 +44,12 @@ HELD = 16
 """A pre-activation that is held at zero may stray from it by this multiple of the noise."""
 CLOCK_GUARD = 64
 """Bits by which the clock is finer than the fastest time scale at the start (or than the horizon) demands."""
+CHECK_DIGITS, CHECK_ORDER = 6, 5
+"""By how much the digits and the order of the run that checks another one are higher."""
+MOST_GROWTH = 3
+"""log2 of the most by which a step grows where the series sets no limit."""
+CRAWL, CRAWLING = -6, 12
+"""Steps that end 2^CRAWL short of what their series allows, so many in a row, are kept from it by rounding."""
 PROSPECT, HOPELESS = 500, 10
 """Every so many steps it is asked whether the horizon can be reached at all: not if the last step is within a factor of
 2 of the mean of the last half of them, and if more than `HOPELESS` times the most steps were needed at that size."""
@@ -57,18 +65,37 @@ class Precision:
         tolerance_digits: local truncation errors stay below 10^-this.
         noise_digits: what is below 10^-this counts as undecidable at kinks; it follows the tolerance, so that two runs
             of different precision differ where it matters.
+        stride: the longest step where the series sets no limit, as a part of what would be tried.
+        jitter: log2, in units of the last place, of what is added at random to every component after each step.
     """
 
     bits: int
     order: int
     tolerance_digits: int
     noise_digits: int
+    stride: float = 1.0
+    jitter: int | None = None
 
     @classmethod
-    def for_digits(cls, dps: int, guard: int, extra_order: int = 0) -> Precision:
-        """Local tolerance 10^-(dps + guard), four more digits for rounding."""
+    def for_digits(cls, dps: int, guard: int, spare: int = 0) -> Precision:
+        """Local tolerance 10^-(dps + guard), four more digits for rounding and `spare` ones for its accumulation."""
         digits = dps + guard
-        return cls(ceil((digits + 4) * LOG2_10) + 8, taylor_order(digits) + extra_order, digits, digits - 4)
+        return cls(ceil((digits + spare + 4) * LOG2_10) + 8, taylor_order(digits), digits, digits - 4)
+
+    def for_check(self) -> Precision:
+        """A run that takes other steps with more digits, and that moves by what the first run rounds away.
+
+        Whatever is lost below the last place of the first run, and matters later, shows as a difference.
+        """
+        bits = self.bits + ceil(CHECK_DIGITS * LOG2_10)
+        return Precision(
+            bits,
+            self.order + CHECK_ORDER,
+            self.tolerance_digits + CHECK_DIGITS,
+            self.noise_digits + CHECK_DIGITS,
+            stride=0.6,
+            jitter=bits - self.bits,
+        )
 
 
 @dataclass(frozen=True)
@@ -112,6 +139,7 @@ class _Integrator:
         self.arithmetic = FixedSeries(precision.bits)
         self.noise = int(from_fraction(Fraction(1, 10**precision.noise_digits), precision.bits))
         self.values: list[Any] = [self.arithmetic.lift(Fraction(q)) for q in state]
+        self.origin = tuple(self.values)
         self.time: Any = mpz(0)
         self.segments: list[Segment] = []
         self.events: list[Event] = []
@@ -119,6 +147,7 @@ class _Integrator:
         self.clock = precision.bits
         self.sides: list[int] = []
         self.stopped: int | None = None
+        self.crawled = 0
         gates, self.initial_zeros = initial_gates(base, state[: base.objective.parameter_count])
         self.region = self.watch(Region(gates, (), compile_recurrence(base, gates, self.arithmetic)))
 
@@ -306,7 +335,10 @@ class _Integrator:
                 )
             recurrence.expand(self.values, p.order, self.tau)
             series = [*recurrence.state, *(q for q in self.quantities if isinstance(q, list))]
-            estimate = log2_step(series, p.order, unit_tolerance)
+            proposed = log2_step(series, p.order, unit_tolerance)
+            estimate = log2_resolved(
+                recurrence.saturating, p.bits, min(proposed, 0.0), -p.tolerance_digits * LOG2_10, p.order, self.tau
+            )
             if estimate > -30:
                 break
             self.tau += ceil(estimate)
@@ -317,25 +349,93 @@ class _Integrator:
             if beyond != side:  # it has jumped at the kink that was met last
                 self.stopped = i
                 return
-        s = mpz(int(2.0 ** (min(estimate, 0.0) + 60)) << p.bits) >> 60
+        s = mpz(int(min(2.0**estimate, p.stride) * 2.0**60) << p.bits) >> 60
         limit = (horizon - self.time) >> shift
         final = limit <= s
         s = min(s, limit)
+        if final and p.stride < 1 and not self.segments and s > 1:
+            s, final = s >> 1, False
         event = self.first_event(s) if recurrence.switching else None
         if event is not None:
             s, final = event[0], False
         met = self.first_stop(self.powers(s)) if self.conditions else None
         if met is not None:
             s, final, event = (met * s) >> p.bits, False, None
+        coefficients = tuple(list(c) for c in recurrence.state)
+        allowed = estimate
+        accepted, values = self.accept(coefficients, s, unit_tolerance, doubtful=proposed > 0)
+        if accepted < s:
+            s, final, event, self.stopped = accepted, False, None, None
+            estimate = min(estimate, log2_abs(s) - p.bits)
         start, self.time = self.time, horizon if final else self.time + (s << shift)
-        self.segments.append(Segment(start, self.time, self.tau, tuple(list(c) for c in recurrence.state)))
-        self.values = [self.arithmetic.horner(c, s) for c in recurrence.state]
+        self.segments.append(Segment(start, self.time, self.tau, coefficients))
+        self.values = values if p.jitter is None or self.region.at_zero else self.jittered(values, p.jitter)
         self.region = replace(self.region, resting={}, resting_monitors={})
-        self.tau += max(-8, min(8, ceil(estimate))) if estimate != float("inf") else 8
+        self.note_crawling(estimate - allowed if proposed <= 0 else 0.0)
+        self.tau += (
+            max(-8, ceil(estimate)) if estimate < 0 else MOST_GROWTH if proposed == inf else min(8, ceil(proposed))
+        )
         if event is not None:
             if isinstance(event[1], Undecided):
                 raise self.stop(event[1])
             self.settle(event[1], start=False)
+
+    def accept(
+        self, coefficients: Sequence[list[Any]], s: Any, unit_tolerance: float, *, doubtful: bool
+    ) -> tuple[Any, list[Any]]:
+        """The longest step up to s whose defect agrees with the tolerance, and the state at its end.
+
+        Args:
+            coefficients: of the state.
+            s: the step, fixed point.
+            unit_tolerance: log2 of the tolerance in units of the last place.
+            doubtful: look inside the step too: its series does not limit it.
+        """
+        recurrence = self.region.recurrence
+        while True:
+            values: list[Any] = []
+            try:
+                values, error = log2_local_error(recurrence, coefficients, s, self.tau)
+                if doubtful and error <= unit_tolerance + ALLOWED:
+                    error = max(error, log2_local_error(recurrence, coefficients, (s * 98) >> 8, self.tau)[1])
+            except ComputationError:  # the polynomial, not the flow, has left the domain of the field
+                error = inf
+            excess = error - unit_tolerance - ALLOWED
+            if excess <= 0:
+                return s, values
+            shorter = s * int(2.0 ** (60 - max(0.5, min(8.0, excess / (self.precision.order + 1))))) >> 60
+            if shorter == 0:
+                raise self.rounding()
+            s = shorter
+
+    def note_crawling(self, short: float) -> None:
+        """Counts the steps in a row that ended far below what their series allows; log2 of by how much is given.
+
+        Raises:
+            FlowStopped: rounding keeps them short.
+        """
+        self.crawled = self.crawled + 1 if short < CRAWL else 0
+        if self.crawled >= CRAWLING:
+            raise self.rounding()
+
+    def rounding(self) -> FlowStopped:
+        """The typed error for a field that is lost in rounding; the solver takes more digits then."""
+        return FlowStopped(
+            f"rounding errors of the gradient are too large at t = {float(self.now):.10g}",
+            "ask for more digits, or scale data and weights towards 1",
+            cause="rounding",
+            time=self.now,
+        )
+
+    def jittered(self, values: Sequence[Any], shift: int) -> list[Any]:
+        """The values, moved by -2 to 2 units 2^shift: equal ones alike, and those not that started at zero and are."""
+        moved = []
+        for v, first in zip(values, self.origin, strict=True):
+            if v or first:
+                mixed = (int(v & 0xFFFFFFFFFFFF) + len(self.segments)) * 0x9E3779B97F4A7C15
+                v += ((mixed >> 40) % 5 - 2) << shift
+            moved.append(v)
+        return moved
 
     def start(self, horizon: Fraction) -> Any:
         """Settles the gates whose kink theta0 lies on; chooses the first time scale and the clock.
@@ -427,6 +527,8 @@ def integrate(
     except FlowStopped as error:
         error.trajectory = run.result()
         raise
+    except ComputationError as error:
+        raise FlowStopped(str(error), cause="domain", time=run.now, trajectory=run.result()) from error
     except KeyboardInterrupt:
         raise FlowInterrupted(time=run.now, trajectory=run.result()) from None
     if progress is not None:

@@ -18,16 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from symflow.compile.interpret import interpret
 from symflow.compile.objects import EXACT
 from symflow.compile.series import Entry, Recurrence, SeriesArithmetic, compile_recurrence
 from symflow.errors import ComputationError
 from symflow.symbolic.field import VectorField
 from symflow.symbolic.nodes import Gate
 from symflow.symbolic.objective import Objective
-from symflow.symbolic.program import Program
 from symflow.symbolic.sliding import TiedGate, gram_field, sliding_field
 from symflow.trajectory.crowds import Side, Surfaces, propose, read_surfaces
+from symflow.trajectory.scale import pre_activations
 
 MAX_SIMULTANEOUS = 4
 """Most independent gates at their kink at once whose 3^m combinations are tried."""
@@ -148,17 +147,11 @@ def kink_at(objective: Objective, a: Position) -> Kink:
 def initial_gates(base: VectorField, theta0: Sequence[Fraction]) -> tuple[dict[Gate, np.ndarray], list[Position]]:
     """The gates at theta0 in exact arithmetic, and those exactly at their kink there (set to alpha for now)."""
     objective = base.objective
-    gates = objective.gates
-    if not gates:
-        return {}, []
-    program = Program(objective.program.inputs, {str(i): g.z for i, g in enumerate(gates)})
-    flat = np.empty(len(theta0), dtype=object)
-    flat[:] = list(theta0)
-    exact = interpret(program, {**objective.data, **objective.cut(flat)}, EXACT)
     result: dict[Gate, np.ndarray] = {}
     zeros: list[Position] = []
-    for i, g in enumerate(gates):
-        z = exact[str(i)]
+    if not objective.gates:
+        return result, zeros
+    for i, (g, z) in enumerate(zip(objective.gates, pre_activations(objective, theta0), strict=True)):
         result[g] = EXACT.gate(z, g.alpha, g.alpha_bar)
         zeros += [(i, e) for e, v in enumerate(z.reshape(-1)) if v == 0]
     return result, zeros

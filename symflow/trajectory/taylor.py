@@ -47,9 +47,9 @@ def taylor_order(digits: float) -> int:
 def log2_step(coefficients: Sequence[Sequence[Any]], order: int, log2_tolerance: float) -> float:
     """log2 of the largest s at which the last two terms stay below the tolerance.
 
-    s = min over j in {p-1, p} of (eps / max_i |c_i,j|)^(1/j)  (their equation 3-3 with an explicit tolerance).  Where
-    both vanish the nearest lower nonzero order stands in, or one unit in the last place at order p if that allows
-    more; a constant solution allows any step (+inf).
+    s = min over j in {p-1, p} of (eps / max_i |c_i,j|)^(1/j)  (their equation 3-3 with an explicit tolerance); +inf
+    where both vanish, which says nothing: of a constant any step is right, of x' = 1 - x^59 none of length 1.  So this
+    only proposes a step; `defect.py` decides.
 
     Args:
         coefficients: one coefficient list per state entry, fixed point.
@@ -57,10 +57,8 @@ def log2_step(coefficients: Sequence[Sequence[Any]], order: int, log2_tolerance:
         log2_tolerance: log2 of the tolerance in units of the last place.
     """
     best = float("inf")
-    for j in range(order, 0, -1):
+    for j in (order, order - 1):
         largest = max(log2_abs(c[j]) for c in coefficients)
         if largest > float("-inf"):
             best = min(best, (log2_tolerance - largest) / j)
-        if best < float("inf") and j < order:
-            return best if j == order - 1 else max(best, log2_tolerance / order)
     return best

@@ -1,0 +1,45 @@
+"""The defect of a Taylor step: how far its polynomial is from solving the equation, looked at where the step ends.
+
+The step rule extrapolates from the last two coefficients.  Where those vanish (a lacunary series, an exponential below
+the last place) it says nothing, and only the field itself, evaluated afresh, tells whether the polynomial still solves
+the equation: |theta~'(s) - F(theta~(s))| s / (p + 1) is what the step adds to the error, to leading order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from symflow.compile.fixed import FixedSeries
+from symflow.compile.series import Recurrence
+from symflow.trajectory.taylor import log2_abs
+
+ALLOWED = 6
+"""A step is accepted where its local error is at most 2^ALLOWED times the tolerance: the step rule aims at 1."""
+
+
+def log2_local_error(
+    recurrence: Recurrence, coefficients: Sequence[Sequence[Any]], s: Any, tau: int
+) -> tuple[list[Any], float]:
+    """The state at s, and log2 of the local error there in units of the last place.
+
+    Args:
+        recurrence: the field's; its series are those of another point afterwards.
+        coefficients: those of the state, up to order p, in s = t / 2^tau.
+        s: where, fixed point.
+        tau: of the variable.
+    """
+    arithmetic = recurrence.arithmetic
+    assert isinstance(arithmetic, FixedSeries)
+    values = [arithmetic.horner(c, s) for c in coefficients]  # type: ignore[arg-type]
+    recurrence.expand(values, 0, tau)
+    largest: Any = 0
+    for c, entry in zip(coefficients, recurrence.field, strict=True):
+        slope: Any = 0
+        for k in range(len(c) - 1, 0, -1):
+            slope = ((slope * s) >> arithmetic.bits) + k * c[k]
+        rate = entry[0] if isinstance(entry, list) else arithmetic.lift(entry or Fraction(0))
+        largest = max(largest, abs(slope - arithmetic.integrate(rate, 0, tau)))
+    order = len(coefficients[0]) - 1
+    return values, log2_abs(largest * s) - arithmetic.bits - log2_abs(order + 1)
