@@ -47,8 +47,9 @@ class FlowStopped(ComputationError):
     """The flow was not continued to the time asked for.
 
     Attributes:
-        cause: "max-steps", "time-limit", "step-size" (collapsed), "quantity" (a stop condition cannot be decided), or
-            "sweep" (see the message), or that of a `KinkError`.
+        cause: "max-steps", "time-limit", "step-size" (collapsed), "rounding" (the gradient is lost in it), "domain" (of
+            the objective is left), "quantity" (a stop condition cannot be decided), or "sweep" (see the message), or
+            that of a `KinkError`.
         what: what happened, without the remedy; the message is both.
         time: how far it came, an mpmath number.
         trajectory: the part already computed, a `Trajectory` that can be called and saved.
@@ -107,9 +108,18 @@ class KinkError(FlowStopped):
     """
 
     def __init__(
-        self, message: str, *, cause: str, time: Any, sample: int, layer: int, unit: int, trajectory: Any = None
+        self,
+        what: str,
+        remedy: str = "",
+        *,
+        cause: str,
+        time: Any,
+        sample: int,
+        layer: int,
+        unit: int,
+        trajectory: Any = None,
     ) -> None:
-        super().__init__(message, cause=cause, time=time, trajectory=trajectory)
+        super().__init__(what, remedy, cause=cause, time=time, trajectory=trajectory)
         self.sample, self.layer, self.unit = sample, layer, unit
 
 

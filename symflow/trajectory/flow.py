@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
@@ -36,8 +36,8 @@ MAX_HORIZON = 10**300
 MAX_SECONDS = 10**9
 ATTEMPTS = 6
 """Most pairs of runs, each with more guard digits than the one before."""
-UNDECIDED, KINK_ATTEMPTS = ("quantity", "tangency", "precision", "repelling"), 3
-"""Causes of a stop that more digits may settle, and how often a kink is tried with more of them."""
+UNDECIDED, KINK_ATTEMPTS = ("tangency", "precision"), 3
+"""Causes of a stop at a kink that more digits may settle, and with how many of them it is tried."""
 
 
 @lru_cache(maxsize=32)
@@ -228,61 +228,89 @@ class _Solver:
         guard = GUARD + min(digits, max((c.stop.digits for c in self.conditions), default=0))
         spare = max(0, ceil(log10_of(self.end)))  # rounding errors of the field add up over time
         started = time.perf_counter()
-        refused: FlowStopped | None = None
-        undecided = 0
+        refused: list[FlowStopped] = []
         for _ in range(ATTEMPTS):
-            self.complete, refused = None, None
+            self.complete = None
             precision = Precision.for_digits(digits, guard, spare)
             try:
-                found = self.run(precision, 0, 0.45 if estimate_error else 1.0)
-                errors = _identities(found) if self.field.slides else []
-                if estimate_error:
-                    self.complete = found
-                    check = self.run(precision.for_check(), 0.45, 1)
-                    refused = _disagreement(found, check)
-                    if refused is None:
-                        found = _with_estimates(found, check)
-                        errors += _estimates(found, check)
+                found, errors = self.attempt(precision, estimate_error)
             except FlowStopped as error:
-                refused = error
-                undecided += error.cause in UNDECIDED
+                refused.append(error)
+                if not _worth_more_digits(refused):
+                    raise
                 if error.cause == "rounding":
                     spare += 2 * CHECK_DIGITS
-                elif error.cause == "quantity" or (error.cause in UNDECIDED and undecided < KINK_ATTEMPTS):
-                    guard += max(2 * CHECK_DIGITS, guard // 2)
                 else:
-                    raise
+                    guard += max(2 * CHECK_DIGITS, guard // 2)
                 continue
-            if refused is not None:
-                guard += 2 * CHECK_DIGITS
-                continue
-            missing = _missing(errors, self.dps)
+            missing = _missing(errors.values(), self.dps)
             if missing <= 0:
                 return found
+            refused = []
             guard += max(3, missing + 3)
-        if refused is not None:
-            raise refused
+        if refused:
+            raise refused[-1]
         raise ComputationError(
             f"{self.dps} digits could not be reached with {guard} guard digits after "
-            f"{time.perf_counter() - started:.0f} s; the flow amplifies errors too strongly, try a shorter horizon"
+            f"{time.perf_counter() - started:.0f} s ({max(errors, key=errors.__getitem__)} of "
+            f"{mpmath.nstr(max(errors.values()), 2)}); the flow amplifies errors too strongly, try a shorter horizon"
         )
 
+    def attempt(self, precision: Precision, estimate_error: bool) -> tuple[Trajectory, dict[str, Any]]:
+        """A flow and what is known of its errors: its identities and, from a second run, an estimate.
 
-def _identities(found: Trajectory) -> list[Any]:
+        Raises:
+            FlowStopped: it ends early, or two runs do not agree on what happens.
+        """
+        found = self.run(precision, 0, 0.45 if estimate_error else 1.0)
+        errors = _identities(found) if self.field.slides else {}
+        if estimate_error:
+            self.complete = found
+            check = self.run(precision.for_check(), 0.45, 1)
+            disagreement = _disagreement(found, check)
+            if disagreement is not None:
+                raise disagreement
+            found = _with_estimates(found, check)
+            errors |= _estimates(found, check)
+        return found, errors
+
+
+def _worth_more_digits(refused: Sequence[FlowStopped]) -> bool:
+    """Whether more digits may get a flow further that was refused so often for these causes."""
+    last = refused[-1]
+    if isinstance(last, KinkError) and last.cause in UNDECIDED:
+        if len(refused) == KINK_ATTEMPTS:
+            last.advise(f"{KINK_ATTEMPTS} runs with ever more digits did not decide it; {_elsewhere(last.time)}")
+        return len(refused) < KINK_ATTEMPTS
+    if last.cause == "step-size":  # of a flow that blows up, and not of one that noise drives away
+        before = [e.time for e in refused[:-1] if e.cause == "step-size"]
+        return not before or abs(before[-1] - last.time) > last.time / 1000
+    return last.cause in ("quantity", "rounding")
+
+
+def _elsewhere(time: Any) -> str:
+    return "choose a horizon before that time, or another initial point" if time else "choose another initial point"
+
+
+def _identities(found: Trajectory) -> dict[str, Any]:
     """How far the flow is from the identities that hold for it, relative to their size."""
     drift = balancedness_drift(found)
-    return [energy_defect(found)] + ([] if drift is None else [drift])
+    return {"a defect of the energy identity": energy_defect(found)} | (
+        {} if drift is None else {"a drift of balancedness": drift}
+    )
 
 
-def _estimates(found: Trajectory, check: Trajectory) -> list[Any]:
+def _estimates(found: Trajectory, check: Trajectory) -> dict[str, Any]:
     """The estimated errors: of states, of where a condition ended the flow, and of the times of events."""
-    errors = [found.error_estimate]
+    errors = {"an estimated error": found.error_estimate}
     one = mpmath.mpf(1)
     with mpmath.workdps(found.digits + 20):
         if found.stopped is not None:
-            errors.append(found.stopped.error_estimate / max(one, found.stopped.time))
-        for a, b in zip(found.events, check.events, strict=True):
-            errors.append(2 * abs(a.time - b.time) / max(one, a.time))
+            errors["an error of the time"] = found.stopped.error_estimate / max(one, found.stopped.time)
+        pairs = zip(found.events, check.events, strict=True)
+        errors["an error of an event's time"] = max(
+            (2 * abs(a.time - b.time) / max(one, a.time) for a, b in pairs), default=mpmath.mpf(0)
+        )
     return errors
 
 
@@ -300,7 +328,7 @@ def _with_estimates(first: Trajectory, second: Trajectory) -> Trajectory:
     return replace(first, error_estimate=error, stopped=stopped, stats=stats)
 
 
-def _missing(errors: Sequence[Any], digits: int) -> int:
+def _missing(errors: Iterable[Any], digits: int) -> int:
     """How many digits the errors lack; at most 0 where they meet what was asked for."""
     with mpmath.workdps(15):
         largest = max(errors, default=mpmath.mpf(0))
@@ -331,7 +359,8 @@ def _disagreement(first: Trajectory, second: Trajectory) -> FlowStopped | None:
     e = (first if at < len(a) else second).events[at]
     return KinkError(
         f"two runs of different precision disagree on the events from t = {float(e.time):.10g} on (sample "
-        f"{e.sample}, layer {e.layer}, unit {e.unit}); undecided at this precision, ask for more digits",
+        f"{e.sample}, layer {e.layer}, unit {e.unit})",
+        "ask for more digits",
         cause="precision",
         time=e.time,
         sample=e.sample,

@@ -232,10 +232,12 @@ class _Integrator:
         """The typed error for a kink where the flow cannot be decided."""
         time = self.now
         k = kink_at(self.base.objective, undecided.position)
-        remedy = "ask for more digits, or " if undecided.cause in ("tangency", "precision") else ""
+        elsewhere = "choose a horizon before that time, or another initial point"
+        if not time:
+            elsewhere = "choose another initial point"
         return KinkError(
-            f"the flow stops at t = {float(time):.10g} on a kink ({k}): {undecided.explanation} ({undecided.cause}); "
-            f"{remedy}choose a horizon before that time, or another initial point",
+            f"the flow stops at t = {float(time):.10g} on a kink ({k}): {undecided.explanation} ({undecided.cause})",
+            f"{'ask for more digits, or ' if undecided.cause in ('tangency', 'precision') else ''}{elsewhere}",
             cause=undecided.cause,
             time=time,
             sample=k.sample,

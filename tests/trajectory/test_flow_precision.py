@@ -107,7 +107,7 @@ def test_long_horizons() -> None:
     for k in range(2):  # the end of the flow is a least-squares solution
         assert abs(float(sum(r * x[k][i] for i, r in enumerate(residual)))) < 1e-12
     slow = solve_flow(network_problem([1, 1], [["1e-15"]], [[1]], ["1/2"], "7e30"), dps=30)
-    with mpmath.workdps(60):
+    with mpmath.workdps(90):
         exact = mpf(10) ** 15 * (1 - mpmath.exp(-7)) + mpmath.exp(-7) / 2
         assert abs(slow("7e30")[0] - exact) <= slow.error_estimate
 
@@ -211,6 +211,6 @@ def test_taylor_step_size() -> None:
     assert log2_step([[1, 1, 1, 2**10, 2**12]], 4, 20.0) == pytest.approx(min(8 / 4, 10 / 3))
     assert log2_step([[1, 1, 1, 2**14, 2**12]], 4, 20.0) == pytest.approx(min(8 / 4, 6 / 3))
     assert log2_step([[1, 0, 0, 2**14, 0]], 4, 20.0) == pytest.approx(2)  # an odd series
-    assert log2_step([[5, 2**90, 0, 0, 0]], 4, 20.0) == pytest.approx(5)  # a line: one last place at order 4
+    assert log2_step([[5, 2**90, 0, 0, 0]], 4, 20.0) == float("inf")  # a line, or a series with gaps
     assert log2_step([[5, 0, 0, 0, 0]], 4, 20.0) == float("inf")
     assert log2_step([[0, 0, 0, 1, 2], [0, 0, 0, -(2**8), -(2**16)]], 4, 20.0) == pytest.approx(1)
