@@ -30,8 +30,9 @@ class Problem:
     ``Problem(network=..., data=..., init=...)`` takes the tables of a problem file as dictionaries, with arrays where
     the file has lists; ``network`` and ``loss`` may also be the records themselves (``FullyConnected``,
     ``Convolutional``, ``Loss``). ``Problem(objective=..., theta0=...)`` takes any smooth function instead of a network.
-    In both a Python float means its binary value; text, ``Fraction``, ``Decimal``, SymPy numbers and ``mpf`` mean
-    themselves.
+    In both a Python float in an array of data or weights means its binary value, and as a single setting (horizon,
+    step size, slope, scale) its shortest decimal: 0.01 is 1/100. Text, ``Fraction``, ``Decimal``, SymPy numbers and
+    ``mpf`` mean themselves.
 
     Attributes:
         objective: f, symbolic.

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 
 from symflow.errors import ProblemError, brief, shorten
-from symflow.problem.numbers import exact
+from symflow.problem.numbers import setting
 
 MAX_DEPTH = 1_000
 MAX_WIDTH = 10_000
@@ -28,7 +28,7 @@ LOSSES = ("square", "logistic", "exponential", "cross-entropy", "expression")
 
 
 def _number(value: object) -> Fraction | None:
-    return None if value is None else exact(value)
+    return None if value is None else setting(value)
 
 
 def _positive(value: object) -> Fraction | None:

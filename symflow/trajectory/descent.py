@@ -99,8 +99,8 @@ def descend(
 
     Args:
         problem: what to minimize.
-        step_size: eta (string, rational, mpmath number, or float meaning its binary value); the problem's own if left
-            out.
+        step_size: eta (text, a rational or mpmath number, or a float, which means its shortest decimal: 0.01 is 1/100);
+            the problem's own if left out.
         steps: how many steps.
         dps: None for float64 through JAX; otherwise the number of digits.
         every: keep every so many steps (and the last).

@@ -65,8 +65,8 @@ def solve_flow(
 
     Args:
         problem: what to solve.
-        horizon: final time (string, rational, mpmath number, or float meaning its binary value); the problem's own if
-            left out.
+        horizon: final time (text, a rational or mpmath number, or a float, which means its shortest decimal: 0.3 is
+            3/10); the problem's own if left out.
         dps: digits asked for: |error| <= 10^-dps max(1, |value|) in each component; the problem's own if left out.
         stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
             them is met, and its `stopped` says which and when, to `dps` digits; None there means that none was met.

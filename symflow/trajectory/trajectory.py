@@ -150,7 +150,7 @@ class Trajectory:
         return FLOAT64_DIGITS if self.dps is None else self.dps
 
     def __call__(self, time: Any) -> np.ndarray:
-        """The state at a time (string, rational, mpmath number, or float meaning its binary value).
+        """The state at a time (text, a rational or mpmath number, or a float, which means its shortest decimal).
 
         Raises:
             ValueError: the time lies outside [0, horizon].

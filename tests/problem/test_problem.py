@@ -92,7 +92,7 @@ def test_arrays_and_floats_from_python() -> None:
     assert problem.x.tolist() == [[Fraction(0.1), Fraction(0.2)]]
     assert problem.y.tolist() == [[Fraction(1, 3)]]
     assert problem.theta0 == (1, Fraction(-1, 2))
-    assert problem.horizon == Fraction(0.1) != Fraction(1, 10)
+    assert problem.horizon == Fraction(1, 10)  # a setting, not data
     assert problem.step_size == Fraction(1, 10)
 
 

@@ -109,7 +109,7 @@ def sweep(
         base: data, loss and whatever is not varied.
         folder: where results are kept; made where it is missing.  Workers on other machines must see it, too (where
             they do not, this process writes what they send).
-        step_size: eta (text, rational, mpmath number, or float meaning its binary value).
+        step_size: eta (text, a rational or mpmath number, or a float, which means its shortest decimal).
         seed: of the initialization.
         depth: n >= 1, the number of weight layers.
         width: of all hidden layers; networks of one layer have none, and are one task whatever the width.
