@@ -13,7 +13,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from symflow.compile.numbers import to_mpf
+from symflow.compile.numbers import from_fraction, to_mpf
 from symflow.errors import ComputationError, FlowInterrupted, FlowStopped, KinkError, ProblemError, brief, brief_float
 from symflow.problem import Problem
 from symflow.problem.numbers import rational
@@ -215,7 +215,8 @@ class _Solver:
     def trajectory(self, run: Run, p: Precision, clock: float) -> Trajectory:
         """A run as a trajectory, without an error estimate."""
         stats = FlowStats(len(run.segments), p.order, p.bits, p.tolerance_digits, time.perf_counter() - clock)
-        dense = TaylorSteps(run.segments, p.bits, run.clock)
+        reached = run.stopped is None and run.segments[-1].end == from_fraction(self.end, run.clock)
+        dense = TaylorSteps(run.segments, p.bits, run.clock, self.end if reached else None)
         result = Trajectory(self.field.objective, dense, self.dps, run.events, None, stats)
         result = replace(result, conditions=tuple(str(c.stop) for c in self.conditions))
         if run.stopped is None:
