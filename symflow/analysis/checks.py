@@ -15,6 +15,7 @@ from symflow.analysis.balancedness import balancedness
 from symflow.compile.numbers import to_mpf
 from symflow.compile.objects import evaluate_mpmath
 from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
 from symflow.symbolic.derived import loss
 from symflow.symbolic.losses import SQUARE
 from symflow.symbolic.network import FullyConnected
@@ -47,6 +48,7 @@ def check_flow(problem: Problem, trajectory: Trajectory) -> list[Check]:
     Raises:
         ProblemError: the flow was computed in float64.
     """
+    problem = as_problem(problem, "check_flow").for_digits(trajectory.digits)
     with mpmath.workdps(trajectory.digits + 20):
         checks = [_energy(trajectory, problem)]
         checks += _balancedness(trajectory)

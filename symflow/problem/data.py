@@ -17,7 +17,7 @@ import numpy as np
 
 from symflow.errors import ProblemError, brief, shorten
 from symflow.problem.numbers import rational_array
-from symflow.problem.scaling import standardize, whiten
+from symflow.problem.scaling import Scaling
 from symflow.problem.schema import MAX_ENTRIES, MAX_SAMPLES, DataSection
 from symflow.problem.table import Table, read_table, shown
 from symflow.symbolic.losses import Loss
@@ -63,7 +63,9 @@ class Ends:
         return "the two classes of the loss" if self.signs else self.outputs_key
 
 
-def samples(data: DataSection, ends: Ends, dps: int, source: str, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def samples(
+    data: DataSection, ends: Ends, dps: int, source: str, folder: Path
+) -> tuple[np.ndarray, np.ndarray, Scaling | None]:
     """The inputs and targets that a [data] section means.
 
     Order of work: read, select ``samples`` or ``rows`` (counted from 0), standardize the inputs, whiten the inputs.
@@ -80,7 +82,8 @@ def samples(data: DataSection, ends: Ends, dps: int, source: str, folder: Path) 
         folder: What a relative ``data.file`` is relative to.
 
     Returns:
-        x of shape (N, d_0) and y of shape (N, d_n): read-only object arrays of ``Fraction``.
+        x of shape (N, d_0) and y of shape (N, d_n), read-only object arrays of ``Fraction``; and how x was standardized
+        or whitened, None where it is as it was given.
 
     Raises:
         ProblemError: Keys that exclude each other, a file or a column that is missing, a cell that is no number, rows
@@ -93,13 +96,12 @@ def samples(data: DataSection, ends: Ends, dps: int, source: str, folder: Path) 
     if data.samples is not None and data.rows is not None:
         raise ProblemError(f"{where} must have at most one of samples and rows, got both")
     x, y = _inline(data, ends, where) if data.x is not None else _tabled(data, ends, where, folder)
-    if data.standardize:
-        x = standardize(x, dps, where)
-    if data.whiten:
-        x = whiten(x, dps, where)
     for array in (x, y):
         array.flags.writeable = False
-    return x, y
+    if not (data.standardize or data.whiten):
+        return x, y, None
+    scaling = Scaling(x, data.standardize, data.whiten)
+    return scaling.scaled(dps, where), y, scaling
 
 
 def _inline(data: DataSection, ends: Ends, where: str) -> tuple[np.ndarray, np.ndarray]:

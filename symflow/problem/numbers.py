@@ -85,14 +85,14 @@ def whole(value: object, where: str, low: int, high: int | None = None) -> int:
         ProblemError: It is not a whole number, or out of range.
     """
     number = _scalar(value)
-    allowed = "greater than 0" if low == 1 else f"of at least {low}"
+    rule = "a positive whole number" if low == 1 else f"a whole number of at least {low}"
     if high is not None:
-        allowed = f"from {low} to {high}"
+        rule = f"a whole number from {low} to {high}"
     if isinstance(number, int | np.integer) and not isinstance(number, bool):
         found = int(number)
         if low <= found and (high is None or found <= high):
             return found
-    raise ProblemError(f"{where} must be a whole number {allowed}, got {brief(value)}")
+    raise ProblemError(f"{where} must be {rule}, got {brief(value)}")
 
 
 def rational_array(values: object, where: str, ndim: int = 2) -> np.ndarray:

@@ -29,7 +29,7 @@ def load(
     if written is not None:
         (tmp_path / "points.csv").write_text(written, encoding="utf-8")
     ends = Ends.of(FullyConnected(tuple(widths)), SQUARE)
-    return samples(DataSection(**section), ends, 50, "p.toml", tmp_path)
+    return samples(DataSection(**section), ends, 50, "p.toml", tmp_path)[:2]
 
 
 def fractions(*rows: list[str]) -> list[list[Fraction]]:

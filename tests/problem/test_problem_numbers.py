@@ -170,7 +170,7 @@ def test_whole_numbers_of_every_type(value: object) -> None:
     ("value", "low", "high", "said"),
     [
         (True, 1, 5, "steps must be a whole number from 1 to 5, got true"),
-        (0, 1, None, "steps must be a whole number greater than 0, got 0"),
+        (0, 1, None, "steps must be a positive whole number, got 0"),
         (-1, 0, None, "steps must be a whole number of at least 0, got -1"),
         (6, 1, 5, "steps must be a whole number from 1 to 5, got 6"),
         (3.0, 1, 5, "steps must be a whole number from 1 to 5, got 3.0"),

@@ -30,9 +30,9 @@ CASES: list[tuple[Callable[[], Any], str]] = [
     (lambda: sf.FullyConnected(2, 3, 1), "widths must be a list of layer widths"),  # type: ignore[arg-type]
     (lambda: sf.FullyConnected("231"), "widths must be a list of layer widths"),  # type: ignore[arg-type]
     (lambda: sf.FullyConnected((2,)), "at least two entries"),
-    (lambda: sf.FullyConnected((2, 0)), "a width must be a whole number greater than 0, got 0"),
-    (lambda: sf.FullyConnected((2, 1.5)), "a width must be a whole number greater than 0, got 1.5"),  # type: ignore[arg-type]
-    (lambda: sf.FullyConnected((2, True)), "a width must be a whole number greater than 0, got true"),
+    (lambda: sf.FullyConnected((2, 0)), "a width must be a positive whole number, got 0"),
+    (lambda: sf.FullyConnected((2, 1.5)), "a width must be a positive whole number, got 1.5"),  # type: ignore[arg-type]
+    (lambda: sf.FullyConnected((2, True)), "a width must be a positive whole number, got true"),
     (lambda: sf.FullyConnected((2, 1), 1, "x"), "alpha_bar must be a number such as"),  # type: ignore[arg-type]
     (lambda: sf.FullyConnected((2, 1), float("nan")), "alpha must be a finite number"),  # type: ignore[arg-type]
     (lambda: sf.Convolutional((1, 3), (sf.Dense(1),), None), "alpha must be a number such as"),  # type: ignore[arg-type]
