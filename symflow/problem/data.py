@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from symflow.errors import ProblemError, brief, shorten
-from symflow.problem.numbers import rational_array
+from symflow.problem.numbers import NotRational, exact, rational_array, text
 from symflow.problem.scaling import Scaling
 from symflow.problem.schema import MAX_ENTRIES, MAX_SAMPLES, DataSection
 from symflow.problem.table import Table, read_table, shown
@@ -70,9 +70,10 @@ def samples(
 
     Order of work: read, select ``samples`` or ``rows`` (counted from 0), standardize the inputs, whiten the inputs.
     ``labels`` become one-hot targets (for the logistic and the exponential loss -1 and 1, class 1 being 1). A list of
-    labels holds class numbers 0, ..., d_n - 1. The classes of a label
-    column are the distinct texts in the whole column (not only in the selected rows), sorted, as integers if all of
-    them are integers and as text otherwise; there must be d_n of them.
+    labels holds class numbers 0, ..., d_n - 1. The classes of a label column are the distinct labels in the whole
+    column (not only in the selected rows); there must be at most d_n of them (for the losses of a margin: two). A label
+    that is a number is that number however it is written: 1, +1, 01 and 1.0 are one class. The classes are sorted: as
+    numbers where all of them are numbers, as text otherwise (by code points, numbers as p or p/q).
 
     Args:
         data: The section.
@@ -139,7 +140,7 @@ def _tabled(data: DataSection, ends: Ends, where: str, folder: Path) -> tuple[np
         table = read_table(path, shown(path))
     else:
         table = read_table(Path(__file__).with_name("iris.csv"), "iris")
-    columns = shorten(", ".join(table.columns), 400)
+    columns = table.listed
     if data.inputs is None:
         raise ProblemError(f"{where}.inputs is missing; it must be a list of columns of {table.source}: {columns}")
     if (data.targets is None) == (data.labels is None):
@@ -161,16 +162,18 @@ def _tabled(data: DataSection, ends: Ends, where: str, folder: Path) -> tuple[np
         return x, table.numbers(data.targets, rows, f"{where}.targets")
     if not isinstance(data.labels, str):
         raise ProblemError(f"{where}.labels must be the name of a column of {table.source}, got {brief(data.labels)}")
-    written = table.texts(data.labels, f"{where}.labels")
-    classes = _classes(table, written)
-    if len(classes) != ends.classes:
+    labels = _labels(table, data.labels, f"{where}.labels")
+    classes = _classes(labels)
+    allowed = (2,) if ends.signs else range(1, ends.classes + 1)
+    if len(classes) not in allowed:
+        limit = "" if ends.signs else "at most "
         raise ProblemError(
-            f"{where}.labels must name a column of {ends.classes} classes as {ends.classes_key} says, "
+            f"{where}.labels must name a column of {limit}{ends.classes} classes as {ends.classes_key} says, "
             f"got {brief(data.labels)} with {len(classes)} ({shorten(', '.join(classes))})"
         )
-    number = {text: k for k, text in enumerate(classes)}
+    number = {label: k for k, label in enumerate(classes)}
     x = table.numbers(data.inputs, rows, f"{where}.inputs")
-    return x, _encoded([number[written[row]] for row in rows], ends)
+    return x, _encoded([number[labels[row]] for row in rows], ends)
 
 
 def _bound(values: object, where: str) -> None:
@@ -210,15 +213,29 @@ def _class_numbers(labels: object, ends: Ends, where: str) -> np.ndarray:
     return numbers.astype(np.int64)
 
 
-def _classes(table: Table, written: list[str]) -> list[str]:
-    distinct = set(written)
-    if "" in distinct:
+def _labels(table: Table, column: str, where: str) -> list[str]:
+    """The labels of a column; all ways to write a number are one."""
+    written = table.texts(column, where)
+    if "" in written:
         row = written.index("")
         raise ProblemError(f"{table.source}: row {row} (line {table.lines[row]}) must have a label, got an empty cell")
-    short = all(len(label) < 100 for label in distinct)
-    if short and all(label.removeprefix("-").isascii() and label.removeprefix("-").isdigit() for label in distinct):
-        return sorted(distinct, key=int)
-    return sorted(distinct)
+    normal = {label: _normal(label) for label in set(written)}
+    return [normal[label] for label in written]
+
+
+def _normal(label: str) -> str:
+    try:
+        return text(exact(label))
+    except NotRational:
+        return label
+
+
+def _classes(labels: list[str]) -> list[str]:
+    distinct = sorted(set(labels))
+    try:
+        return sorted(distinct, key=exact)
+    except NotRational:
+        return distinct
 
 
 def _encoded(numbers: Sequence[int] | np.ndarray, ends: Ends) -> np.ndarray:

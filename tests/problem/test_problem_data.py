@@ -221,7 +221,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"builtin": "iris", "inputs": IRIS[:2], "y": [[1]]}, "data.y goes with data.x, got data.builtin; use targets"),
     (
         {"builtin": "iris", "inputs": IRIS[:2], "labels": "species"},
-        "data.labels must name a column of 1 classes as network.widths[2] says, "
+        "data.labels must name a column of at most 1 classes as network.widths[2] says, "
         "got 'species' with 3 (setosa, versicolor, virginica)",
     ),
     (
