@@ -113,11 +113,13 @@ def _inline(data: DataSection, ends: Ends, where: str) -> tuple[np.ndarray, np.n
         got = "neither" if data.y is None else "both"
         raise ProblemError(f"{where} must have exactly one of y and labels next to x, got {got}")
     _bound(data.x, f"{where}.x")
-    x = _fits(rational_array(data.x, f"{where}.x"), ends.inputs, f"{where}.x", ends.inputs_key)
+    x = _fits(rational_array(data.x, f"{where}.x", column=ends.inputs == 1), ends.inputs, f"{where}.x", ends.inputs_key)
     key = "y" if data.labels is None else "labels"
     if data.labels is None:
         _bound(data.y, f"{where}.y")
-        y = _fits(rational_array(data.y, f"{where}.y"), ends.outputs, f"{where}.y", ends.outputs_key)
+        y = _fits(
+            rational_array(data.y, f"{where}.y", column=ends.outputs == 1), ends.outputs, f"{where}.y", ends.outputs_key
+        )
     else:
         if isinstance(data.labels, str):
             raise ProblemError(

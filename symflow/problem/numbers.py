@@ -95,7 +95,7 @@ def whole(value: object, where: str, low: int, high: int | None = None) -> int:
     raise ProblemError(f"{where} must be {rule}, got {brief(value)}")
 
 
-def rational_array(values: object, where: str, ndim: int = 2) -> np.ndarray:
+def rational_array(values: object, where: str, ndim: int = 2, *, column: bool = False) -> np.ndarray:
     """An array of exact rationals from nested lists, tuples or an array.
 
     Args:
@@ -103,6 +103,7 @@ def rational_array(values: object, where: str, ndim: int = 2) -> np.ndarray:
             a tuple or something NumPy takes for an array.
         where: What it is, for the error message ("problem.toml: data.x").
         ndim: 1 or 2.
+        column: Whether a flat list of numbers is one column, where two dimensions are wanted (scikit-learn's targets).
 
     Returns:
         A read-only object array of ``Fraction``, of shape (n,) or (rows, columns).
@@ -117,6 +118,8 @@ def rational_array(values: object, where: str, ndim: int = 2) -> np.ndarray:
         raise ProblemError(f"{where} must be {kind}, got {brief(values)}")
     if not len(rows):
         raise ProblemError(f"{where} must not be empty, got {brief(values)}")
+    if ndim == 2 and column and not _is_row(rows[0]):
+        return rational_array(values, where, ndim=1).reshape(-1, 1)
     budget = MAX_ARRAY_BITS
     if ndim == 1:
         result = np.empty(len(rows), dtype=object)
@@ -255,6 +258,11 @@ def _items(values: object) -> Sequence[object] | None:
         return None
     items: list[object] = array.tolist()
     return items
+
+
+def _is_row(value: object) -> bool:
+    """Whether an item is meant as a row: also what is no list, but no single number either."""
+    return _items(value) is not None or not isinstance(value, str | numbers.Number | Decimal | np.generic)
 
 
 def _fill(target: np.ndarray, cells: Sequence[object], where: str, budget: int) -> int:

@@ -30,7 +30,8 @@ class Problem:
 
     ``Problem(network=..., data=..., init=...)`` takes the tables of a problem file as dictionaries, with arrays where
     the file has lists; ``network`` and ``loss`` may also be the records themselves (``FullyConnected``,
-    ``Convolutional``, ``Loss``). ``Problem(objective=..., theta0=...)`` takes any smooth function instead of a network.
+    ``Convolutional``, ``Loss``), and the loss its kind alone ("logistic"). Inputs or targets of one number a sample may
+    be a flat list or array. ``Problem(objective=..., theta0=...)`` takes any smooth function instead of a network.
     In both a Python float in an array of data or weights means its binary value, and as a single setting (horizon,
     step size, slope, scale) its shortest decimal: 0.01 is 1/100. Text, ``Fraction``, ``Decimal``, SymPy numbers and
     ``mpf`` mean themselves.
@@ -70,7 +71,7 @@ class Problem:
         network: Mapping[str, Any] | Network | None = None,
         data: Mapping[str, Any] | None = None,
         init: Mapping[str, Any] | None = None,
-        loss: Mapping[str, Any] | Loss | None = None,
+        loss: Mapping[str, Any] | Loss | str | None = None,
         run: Mapping[str, Any] | None = None,
         name: str | None = None,
         objective: Objective | None = None,
@@ -84,7 +85,7 @@ class Problem:
         if isinstance(loss, Loss):
             loss = loss_table(loss)
         sections = {"network": network, "data": data, "init": init, "loss": loss, "run": run}
-        tables = {key: table for key, table in sections.items() if table is not None}
+        tables: dict[str, Any] = {key: table for key, table in sections.items() if table is not None}
         alone = {"theta0": theta0, "horizon": horizon, "step_size": step_size, "dps": dps}
         given = [key for key, value in alone.items() if value is not None]
         if objective is None:
@@ -92,7 +93,7 @@ class Problem:
                 place = {"theta0": 'init={"theta": ...}'}.get(given[0], f'run={{"{given[0]}": ...}}')
                 raise ProblemError(f"Problem: {given[0]} goes with objective; next to network write {place}")
             if name is not None:
-                tables["name"] = name  # type: ignore[assignment]
+                tables["name"] = name
             self._set(**resolve(tables, "Problem", Path()))
             return
         if tables:

@@ -186,7 +186,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     (INLINE | {"x": [[1, 2], [3, None]]}, "data.x[1][1] must be a number such as"),
     (INLINE | {"x": [[1], [2]]}, "data.x must have 2 numbers a row as network.widths[0] says, got 1"),
     (INLINE | {"y": [[1, 2], [3, 4]]}, "data.y must have 1 numbers a row as network.widths[2] says, got 2"),
-    (INLINE | {"y": [1, 2]}, "data.y[0] must be a list of numbers (one row per sample), got 1"),
+    (INLINE | {"x": [1, 2]}, "data.x[0] must be a list of numbers (one row per sample), got 1"),
     (INLINE | {"y": [[1]]}, "data.y must have as many entries as data.x has rows, got 1 and 2"),
     ({"x": [[1, 2]], "labels": [0, 0]}, "data.labels must have as many entries as data.x has rows, got 2 and 1"),
     ({"x": [[1, 2]], "labels": [1]}, "data.labels[0] must be a class number, an integer from 0 to 0"),
