@@ -17,6 +17,7 @@ from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
 from symflow.errors import ComputationError, ProblemError, advising, brief, brief_float
 from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
 from symflow.problem.numbers import rational
 from symflow.symbolic.network import FullyConnected
 from symflow.trajectory.descent import descend
@@ -126,6 +127,7 @@ def max_step_size(
 
     Source: the question, Elkabetz & Cohen 2021, R4.
     """
+    problem = as_problem(problem, "max_step_size").for_digits(DPS)
     eps = rational(epsilon, "epsilon")
     if eps < LEAST_EPSILON:
         raise ProblemError(

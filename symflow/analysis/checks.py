@@ -11,6 +11,7 @@ from typing import Any
 import mpmath
 
 from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
 from symflow.symbolic.losses import SQUARE
 from symflow.symbolic.network import FullyConnected
 from symflow.trajectory.identities import balancedness_drift, energy_defect
@@ -42,6 +43,7 @@ def check_flow(problem: Problem, trajectory: Trajectory) -> list[Check]:
     Raises:
         ProblemError: the flow was computed in float64.
     """
+    problem = as_problem(problem, "check_flow").for_digits(trajectory.digits)
     with mpmath.workdps(trajectory.digits + 20):
         checks = [_energy(trajectory)]
         checks += _balancedness(trajectory)

@@ -16,11 +16,11 @@ from symflow.compile.interpret import interpret
 from symflow.compile.objects import mpmath_arithmetic
 from symflow.errors import ProblemError, advising, brief, brief_float
 from symflow.problem import Problem
-from symflow.problem.numbers import rational
+from symflow.problem.numbers import rational, whole
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import Program
 from symflow.trajectory.descent import Descent, check_steps, descend, positive_step
-from symflow.trajectory.flow import integration_form, solve_flow
+from symflow.trajectory.flow import MAX_DPS, integration_form, solve_flow
 from symflow.trajectory.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -139,7 +139,8 @@ def deviation(
             f"horizon {brief_float(end)} is shorter than one step of size {brief_float(eta)}; take a longer "
             "horizon or a smaller step size"
         )
-    dps = problem.dps if dps is None else dps
+    dps = problem.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
+    problem = problem.for_digits(dps if flow is None or flow.dps is None else max(dps, flow.dps))
 
     def part(low: float, high: float) -> Callable[[float], None] | None:
         return None if progress is None else lambda done: progress(low + (high - low) * done)

@@ -13,7 +13,7 @@ import sympy
 from symflow.compile.budget import check_dense
 from symflow.compile.interpret import interpret, table_index
 from symflow.errors import ComputationError
-from symflow.problem.numbers import rational
+from symflow.problem.numbers import entry
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.nodes import Input, Table
 
@@ -324,9 +324,7 @@ def _evaluate(
     """Evaluates at numbers of any kind; those of the type `native` are taken as they are."""
 
     def numbers(vector: Sequence[Any], name: str) -> list[Any]:
-        return [
-            v if isinstance(v, native) else arithmetic.lift(rational(v, f"{name}[{i}]")) for i, v in enumerate(vector)
-        ]
+        return [v if isinstance(v, native) else arithmetic.lift(entry(v, f"{name}[{i}]")) for i, v in enumerate(vector)]
 
     check_dense(derived, OBJECT_ENTRIES)
     if len(direction) and not derived.directions:

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from symflow.errors import ProblemError, brief, shorten
-from symflow.problem.numbers import rational_array
-from symflow.problem.scaling import standardize, whiten
+from symflow.problem.numbers import NotRational, exact, rational_array, text
+from symflow.problem.scaling import Scaling
 from symflow.problem.schema import MAX_ENTRIES, MAX_SAMPLES, DataSection
 from symflow.problem.table import Table, read_table, shown
 from symflow.symbolic.losses import Loss
@@ -63,14 +63,17 @@ class Ends:
         return "the two classes of the loss" if self.signs else self.outputs_key
 
 
-def samples(data: DataSection, ends: Ends, dps: int, source: str, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def samples(
+    data: DataSection, ends: Ends, dps: int, source: str, folder: Path
+) -> tuple[np.ndarray, np.ndarray, Scaling | None]:
     """The inputs and targets that a [data] section means.
 
     Order of work: read, select ``samples`` or ``rows`` (counted from 0), standardize the inputs, whiten the inputs.
     ``labels`` become one-hot targets (for the logistic and the exponential loss -1 and 1, class 1 being 1). A list of
-    labels holds class numbers 0, ..., d_n - 1. The classes of a label
-    column are the distinct texts in the whole column (not only in the selected rows), sorted, as integers if all of
-    them are integers and as text otherwise; there must be d_n of them.
+    labels holds class numbers 0, ..., d_n - 1. The classes of a label column are the distinct labels in the whole
+    column (not only in the selected rows); there must be at most d_n of them (for the losses of a margin: two). A label
+    that is a number is that number however it is written: 1, +1, 01 and 1.0 are one class. The classes are sorted: as
+    numbers where all of them are numbers, as text otherwise (by code points, numbers as p or p/q).
 
     Args:
         data: The section.
@@ -80,7 +83,8 @@ def samples(data: DataSection, ends: Ends, dps: int, source: str, folder: Path) 
         folder: What a relative ``data.file`` is relative to.
 
     Returns:
-        x of shape (N, d_0) and y of shape (N, d_n): read-only object arrays of ``Fraction``.
+        x of shape (N, d_0) and y of shape (N, d_n), read-only object arrays of ``Fraction``; and how x was standardized
+        or whitened, None where it is as it was given.
 
     Raises:
         ProblemError: Keys that exclude each other, a file or a column that is missing, a cell that is no number, rows
@@ -93,13 +97,12 @@ def samples(data: DataSection, ends: Ends, dps: int, source: str, folder: Path) 
     if data.samples is not None and data.rows is not None:
         raise ProblemError(f"{where} must have at most one of samples and rows, got both")
     x, y = _inline(data, ends, where) if data.x is not None else _tabled(data, ends, where, folder)
-    if data.standardize:
-        x = standardize(x, dps, where)
-    if data.whiten:
-        x = whiten(x, dps, where)
     for array in (x, y):
         array.flags.writeable = False
-    return x, y
+    if not (data.standardize or data.whiten):
+        return x, y, None
+    scaling = Scaling(x, data.standardize, data.whiten)
+    return scaling.scaled(dps, where), y, scaling
 
 
 def _inline(data: DataSection, ends: Ends, where: str) -> tuple[np.ndarray, np.ndarray]:
@@ -110,11 +113,13 @@ def _inline(data: DataSection, ends: Ends, where: str) -> tuple[np.ndarray, np.n
         got = "neither" if data.y is None else "both"
         raise ProblemError(f"{where} must have exactly one of y and labels next to x, got {got}")
     _bound(data.x, f"{where}.x")
-    x = _fits(rational_array(data.x, f"{where}.x"), ends.inputs, f"{where}.x", ends.inputs_key)
+    x = _fits(rational_array(data.x, f"{where}.x", column=ends.inputs == 1), ends.inputs, f"{where}.x", ends.inputs_key)
     key = "y" if data.labels is None else "labels"
     if data.labels is None:
         _bound(data.y, f"{where}.y")
-        y = _fits(rational_array(data.y, f"{where}.y"), ends.outputs, f"{where}.y", ends.outputs_key)
+        y = _fits(
+            rational_array(data.y, f"{where}.y", column=ends.outputs == 1), ends.outputs, f"{where}.y", ends.outputs_key
+        )
     else:
         if isinstance(data.labels, str):
             raise ProblemError(
@@ -137,7 +142,7 @@ def _tabled(data: DataSection, ends: Ends, where: str, folder: Path) -> tuple[np
         table = read_table(path, shown(path))
     else:
         table = read_table(Path(__file__).with_name("iris.csv"), "iris")
-    columns = shorten(", ".join(table.columns), 400)
+    columns = table.listed
     if data.inputs is None:
         raise ProblemError(f"{where}.inputs is missing; it must be a list of columns of {table.source}: {columns}")
     if (data.targets is None) == (data.labels is None):
@@ -159,16 +164,18 @@ def _tabled(data: DataSection, ends: Ends, where: str, folder: Path) -> tuple[np
         return x, table.numbers(data.targets, rows, f"{where}.targets")
     if not isinstance(data.labels, str):
         raise ProblemError(f"{where}.labels must be the name of a column of {table.source}, got {brief(data.labels)}")
-    written = table.texts(data.labels, f"{where}.labels")
-    classes = _classes(table, written)
-    if len(classes) != ends.classes:
+    labels = _labels(table, data.labels, f"{where}.labels")
+    classes = _classes(labels)
+    allowed = (2,) if ends.signs else range(1, ends.classes + 1)
+    if len(classes) not in allowed:
+        limit = "" if ends.signs else "at most "
         raise ProblemError(
-            f"{where}.labels must name a column of {ends.classes} classes as {ends.classes_key} says, "
+            f"{where}.labels must name a column of {limit}{ends.classes} classes as {ends.classes_key} says, "
             f"got {brief(data.labels)} with {len(classes)} ({shorten(', '.join(classes))})"
         )
-    number = {text: k for k, text in enumerate(classes)}
+    number = {label: k for k, label in enumerate(classes)}
     x = table.numbers(data.inputs, rows, f"{where}.inputs")
-    return x, _encoded([number[written[row]] for row in rows], ends)
+    return x, _encoded([number[labels[row]] for row in rows], ends)
 
 
 def _bound(values: object, where: str) -> None:
@@ -208,15 +215,29 @@ def _class_numbers(labels: object, ends: Ends, where: str) -> np.ndarray:
     return numbers.astype(np.int64)
 
 
-def _classes(table: Table, written: list[str]) -> list[str]:
-    distinct = set(written)
-    if "" in distinct:
+def _labels(table: Table, column: str, where: str) -> list[str]:
+    """The labels of a column; all ways to write a number are one."""
+    written = table.texts(column, where)
+    if "" in written:
         row = written.index("")
         raise ProblemError(f"{table.source}: row {row} (line {table.lines[row]}) must have a label, got an empty cell")
-    short = all(len(label) < 100 for label in distinct)
-    if short and all(label.removeprefix("-").isascii() and label.removeprefix("-").isdigit() for label in distinct):
-        return sorted(distinct, key=int)
-    return sorted(distinct)
+    normal = {label: _normal(label) for label in set(written)}
+    return [normal[label] for label in written]
+
+
+def _normal(label: str) -> str:
+    try:
+        return text(exact(label))
+    except NotRational:
+        return label
+
+
+def _classes(labels: list[str]) -> list[str]:
+    distinct = sorted(set(labels))
+    try:
+        return sorted(distinct, key=exact)
+    except NotRational:
+        return distinct
 
 
 def _encoded(numbers: Sequence[int] | np.ndarray, ends: Ends) -> np.ndarray:

@@ -6,7 +6,7 @@ import math
 import numbers
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -36,11 +36,11 @@ class NotRational(ValueError):
 
 
 def rational(value: object, where: str) -> Fraction:
-    """The rational number that ``value`` means, exactly.
+    """The rational number that a single setting means: a step size, a horizon, a time, a momentum, a tolerance.
 
     Text is an integer, a ratio of integers or a decimal with an optional exponent; it is never evaluated. A Python
-    or NumPy float means its binary value; integers, ``Fraction``, ``Decimal``, SymPy's ``Integer``, ``Rational``
-    and ``Float`` and mpmath's ``mpf`` mean themselves.
+    or NumPy float means its shortest decimal, as ``repr`` prints it: 0.01 is 1/100. Integers, ``Fraction``,
+    ``Decimal``, SymPy's ``Integer``, ``Rational`` and ``Float`` and mpmath's ``mpf`` mean themselves.
 
     Args:
         value: The number.
@@ -52,13 +52,50 @@ def rational(value: object, where: str) -> Fraction:
     Raises:
         ProblemError: The value is no number, a bool, not finite, irrational or too large.
     """
+    return _named(setting, value, where)
+
+
+def entry(value: object, where: str) -> Fraction:
+    """The rational number that an entry of an array of data or weights means: as ``rational``, but a float means its
+    binary value, which is what computations in float64 take it for.
+
+    Raises:
+        ProblemError: See ``rational``.
+    """
+    return _named(exact, value, where)
+
+
+def _named(read: Callable[[object], Fraction], value: object, where: str) -> Fraction:
     try:
-        return exact(value)
+        return read(value)
     except NotRational as refused:
         raise ProblemError(f"{where} must be {refused}, got {brief(value)}") from None
 
 
-def rational_array(values: object, where: str, ndim: int = 2) -> np.ndarray:
+def whole(value: object, where: str, low: int, high: int | None = None) -> int:
+    """A whole number within a range, as a Python ``int``; NumPy's integers are whole numbers too, bools are not.
+
+    Args:
+        value: The number.
+        where: What it is, for the error message ("max_steps").
+        low: The smallest that is admitted.
+        high: The largest; None where there is no limit.
+
+    Raises:
+        ProblemError: It is not a whole number, or out of range.
+    """
+    number = _scalar(value)
+    rule = "a positive whole number" if low == 1 else f"a whole number of at least {low}"
+    if high is not None:
+        rule = f"a whole number from {low} to {high}"
+    if isinstance(number, int | np.integer) and not isinstance(number, bool):
+        found = int(number)
+        if low <= found and (high is None or found <= high):
+            return found
+    raise ProblemError(f"{where} must be {rule}, got {brief(value)}")
+
+
+def rational_array(values: object, where: str, ndim: int = 2, *, column: bool = False) -> np.ndarray:
     """An array of exact rationals from nested lists, tuples or an array.
 
     Args:
@@ -66,6 +103,7 @@ def rational_array(values: object, where: str, ndim: int = 2) -> np.ndarray:
             a tuple or something NumPy takes for an array.
         where: What it is, for the error message ("problem.toml: data.x").
         ndim: 1 or 2.
+        column: Whether a flat list of numbers is one column, where two dimensions are wanted (scikit-learn's targets).
 
     Returns:
         A read-only object array of ``Fraction``, of shape (n,) or (rows, columns).
@@ -80,6 +118,8 @@ def rational_array(values: object, where: str, ndim: int = 2) -> np.ndarray:
         raise ProblemError(f"{where} must be {kind}, got {brief(values)}")
     if not len(rows):
         raise ProblemError(f"{where} must not be empty, got {brief(values)}")
+    if ndim == 2 and column and not _is_row(rows[0]):
+        return rational_array(values, where, ndim=1).reshape(-1, 1)
     budget = MAX_ARRAY_BITS
     if ndim == 1:
         result = np.empty(len(rows), dtype=object)
@@ -111,12 +151,26 @@ def text(value: Fraction) -> str:
     return numerator if value.denominator == 1 else f"{numerator}/{Decimal(value.denominator)}"
 
 
-def exact(value: object) -> Fraction:
-    """The rational number that ``value`` means; see ``rational``.
+def setting(value: object) -> Fraction:
+    """The rational number that a single setting means; see ``rational``.
 
     Raises:
         NotRational: With the end of the sentence "... must be".
     """
+    value = _scalar(value)
+    if isinstance(value, float | np.floating) and np.isfinite(value):
+        # of every precision the fewest digits that give the float back
+        return _from_text(float.__repr__(value) if isinstance(value, float) else np.format_float_scientific(value))
+    return exact(value)
+
+
+def exact(value: object) -> Fraction:
+    """The rational number that an entry of an array means; see ``entry``.
+
+    Raises:
+        NotRational: With the end of the sentence "... must be".
+    """
+    value = _scalar(value)
     if isinstance(value, str):
         return _from_text(value)
     if isinstance(value, Decimal):
@@ -137,6 +191,16 @@ def exact(value: object) -> Fraction:
     if sympy is not None and isinstance(value, sympy.Basic):
         raise NotRational("a rational number (an irrational one as text with the digits wanted)")
     raise NotRational(_EXAMPLES)
+
+
+def _scalar(value: object) -> object:
+    """The number in an array without dimensions (NumPy's, JAX's); anything else as it is."""
+    if isinstance(value, np.generic) or getattr(value, "ndim", None) != 0 or not hasattr(value, "__array__"):
+        return value
+    try:
+        return np.asanyarray(value)[()]  # not asarray, which forgets the mask of a masked array
+    except TypeError:  # a value that JAX only traces
+        raise NotRational(_EXAMPLES) from None
 
 
 def _from_text(written: str) -> Fraction:
@@ -194,6 +258,11 @@ def _items(values: object) -> Sequence[object] | None:
         return None
     items: list[object] = array.tolist()
     return items
+
+
+def _is_row(value: object) -> bool:
+    """Whether an item is meant as a row: also what is no list, but no single number either."""
+    return _items(value) is not None or not isinstance(value, str | numbers.Number | Decimal | np.generic)
 
 
 def _fill(target: np.ndarray, cells: Sequence[object], where: str, budget: int) -> int:

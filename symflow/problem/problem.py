@@ -15,6 +15,7 @@ from symflow.problem.architecture import architecture, describe, loss_of, loss_t
 from symflow.problem.data import Ends, samples
 from symflow.problem.initialize import initial_theta
 from symflow.problem.numbers import rational_array, text
+from symflow.problem.scaling import Scaling
 from symflow.problem.schema import InitSection, RunSection, parse, parse_run
 from symflow.symbolic.convolutional import Convolutional
 from symflow.symbolic.losses import SQUARE, Loss, check_targets
@@ -29,9 +30,11 @@ class Problem:
 
     ``Problem(network=..., data=..., init=...)`` takes the tables of a problem file as dictionaries, with arrays where
     the file has lists; ``network`` and ``loss`` may also be the records themselves (``FullyConnected``,
-    ``Convolutional``, ``Loss``). ``Problem(objective=..., theta0=...)`` takes any smooth function instead of a network.
-    In both a Python float means its binary value; text, ``Fraction``, ``Decimal``, SymPy numbers and ``mpf`` mean
-    themselves.
+    ``Convolutional``, ``Loss``), and the loss its kind alone ("logistic"). Inputs or targets of one number a sample may
+    be a flat list or array. ``Problem(objective=..., theta0=...)`` takes any smooth function instead of a network.
+    In both a Python float in an array of data or weights means its binary value, and as a single setting (horizon,
+    step size, slope, scale) its shortest decimal: 0.01 is 1/100. Text, ``Fraction``, ``Decimal``, SymPy numbers and
+    ``mpf`` mean themselves.
 
     Attributes:
         objective: f, symbolic.
@@ -44,6 +47,7 @@ class Problem:
         x: Inputs, (N, d_0) read-only object array of ``Fraction``; None for a stand-alone objective.
         y: Targets, (N, d_n), likewise.
         drawn: The scheme, scale and seed that theta0 was drawn with; None where it was given.
+        scaling: How x was standardized or whitened, for ``dps`` digits; None where it is as it was given.
 
     Raises:
         ProblemError: On construction, one line: where, the rule, the value received, the remedy.
@@ -59,6 +63,7 @@ class Problem:
     x: np.ndarray | None
     y: np.ndarray | None
     drawn: InitSection | None
+    scaling: Scaling | None
 
     def __init__(
         self,
@@ -66,7 +71,7 @@ class Problem:
         network: Mapping[str, Any] | Network | None = None,
         data: Mapping[str, Any] | None = None,
         init: Mapping[str, Any] | None = None,
-        loss: Mapping[str, Any] | Loss | None = None,
+        loss: Mapping[str, Any] | Loss | str | None = None,
         run: Mapping[str, Any] | None = None,
         name: str | None = None,
         objective: Objective | None = None,
@@ -80,7 +85,7 @@ class Problem:
         if isinstance(loss, Loss):
             loss = loss_table(loss)
         sections = {"network": network, "data": data, "init": init, "loss": loss, "run": run}
-        tables = {key: table for key, table in sections.items() if table is not None}
+        tables: dict[str, Any] = {key: table for key, table in sections.items() if table is not None}
         alone = {"theta0": theta0, "horizon": horizon, "step_size": step_size, "dps": dps}
         given = [key for key, value in alone.items() if value is not None]
         if objective is None:
@@ -88,7 +93,7 @@ class Problem:
                 place = {"theta0": 'init={"theta": ...}'}.get(given[0], f'run={{"{given[0]}": ...}}')
                 raise ProblemError(f"Problem: {given[0]} goes with objective; next to network write {place}")
             if name is not None:
-                tables["name"] = name  # type: ignore[assignment]
+                tables["name"] = name
             self._set(**resolve(tables, "Problem", Path()))
             return
         if tables:
@@ -122,6 +127,9 @@ class Problem:
     def replace(self, *, theta0: Any = None, **run: Any) -> Problem:
         """The same objective (with all that was compiled for it), from another start or with other settings.
 
+        Where the inputs were standardized or whitened, other ``dps`` make another objective, whose inputs are right to
+        those digits.
+
         Args:
             theta0: P numbers; as it is if left out.
             run: `horizon`, `step_size`, `dps`; likewise.
@@ -132,10 +140,29 @@ class Problem:
         kept = {"horizon": self.horizon, "step_size": self.step_size, "dps": self.dps}
         start = self.theta0 if theta0 is None else theta0
         changed = _stand_alone(self.objective, {"theta0": start} | kept | run, self.name)
-        fields = {"network": self.network, "x": self.x, "y": self.y, "drawn": self.drawn if theta0 is None else None}
+        drawn = self.drawn if theta0 is None else None
+        fields = {"network": self.network, "x": self.x, "y": self.y, "scaling": self.scaling, "drawn": drawn}
         problem = object.__new__(type(self))
-        problem._set(**(changed | fields))
+        problem._set(**(changed | fields | self._rescaled(changed["dps"])))
         return problem
+
+    def _rescaled(self, dps: int) -> dict[str, Any]:
+        """The attributes that depend on the digits of the inputs, for other digits; none where nothing changes."""
+        if self.scaling is None or self.network is None or dps == self.dps:
+            return {}
+        x = self.scaling.scaled(dps, "Problem: data")
+        return {"x": x, "objective": network_objective(self.network, x, self.y, self.objective.sample_loss or SQUARE)}
+
+    def for_digits(self, dps: int) -> Problem:
+        """The problem for a run with so many digits.
+
+        That is the problem itself, unless its inputs were standardized or whitened for fewer digits: what is computed
+        from them cannot be right to more digits than they are.
+
+        Args:
+            dps: Decimal digits of the run.
+        """
+        return self if self.scaling is None or dps <= self.dps else self.replace(dps=dps)
 
     def __reduce__(self) -> Any:
         """Pickled as its tables: shared caches and read-only views of the program do not travel."""
@@ -160,8 +187,9 @@ class Problem:
     def to_dict(self) -> dict[str, Any]:
         """The problem in the shape of a problem file, every number an exact rational text.
 
-        Data stand in place and theta(0) is given, so ``Problem(**problem.to_dict())`` and a JSON file of it are the
-        same problem, without any other file or random draw.
+        Data stand in place (before they are standardized or whitened, where they are) and theta(0) is given, so
+        ``Problem(**problem.to_dict())`` and a JSON file of it are the same problem, without any other file or random
+        draw.
 
         Raises:
             ProblemError: The problem is a stand-alone objective, for which there is no file.
@@ -175,10 +203,20 @@ class Problem:
         return tables | {
             "network": network_table(self.network),
             "loss": loss_table(self.objective.sample_loss or SQUARE),
-            "data": {key: [[text(v) for v in row] for row in getattr(self, key)] for key in ("x", "y")},
+            "data": self._data_table(),
             "init": {"theta": [text(value) for value in self.theta0]},
             "run": run | {"dps": self.dps},
         }
+
+    def _data_table(self) -> dict[str, Any]:
+        x = self.x if self.scaling is None else self.scaling.inputs
+        assert x is not None
+        assert self.y is not None
+        table: dict[str, Any] = {key: [[text(v) for v in row] for row in a] for key, a in (("x", x), ("y", self.y))}
+        for key in ("standardize", "whiten"):
+            if getattr(self.scaling, key, False):
+                table[key] = True
+        return table
 
 
 def _rebuild(tables: dict[str, Any]) -> Problem:
@@ -195,7 +233,7 @@ def resolve(tables: Mapping[str, Any], source: str, folder: Path) -> dict[str, A
     network = architecture(parsed.network, source)
     loss = loss_of(parsed.loss, source)
     ends = Ends.of(network, loss)
-    x, y = samples(parsed.data, ends, parsed.run.dps, source, folder)
+    x, y, scaling = samples(parsed.data, ends, parsed.run.dps, source, folder)
     where = "data.targets" if parsed.data.targets is not None else "data.y"
     check_targets(loss, y, f"{source}: {where}")
     return {
@@ -204,6 +242,7 @@ def resolve(tables: Mapping[str, Any], source: str, folder: Path) -> dict[str, A
         "network": network,
         "x": x,
         "y": y,
+        "scaling": scaling,
         "name": parsed.name,
         "drawn": None if parsed.init.scheme is None else parsed.init,
         **_run_fields(parsed.run),
@@ -221,7 +260,7 @@ def _stand_alone(objective: Any, given: dict[str, Any], name: str | None) -> dic
     count = objective.parameter_count
     if len(theta0) != count:
         raise ProblemError(f"Problem: theta0 must have the {count} parameters of the objective, got {len(theta0)}")
-    absent = dict.fromkeys(("network", "x", "y", "drawn"))
+    absent = dict.fromkeys(("network", "x", "y", "drawn", "scaling"))
     fields = {"objective": objective, "theta0": theta0, "name": name} | absent
     return fields | _run_fields(parse_run(given, "Problem"))
 

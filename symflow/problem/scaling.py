@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -14,6 +15,35 @@ MAX_WHITENED = 64
 GUARD_DIGITS = 20
 """Digits beyond ``dps`` to which the square root is kept."""
 _MAX_BITS = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """How inputs are standardized, whitened or both: what square roots are needed for, and so a number of digits.
+
+    Attributes:
+        inputs: The inputs as they were given, (N, d_0) read-only object array of ``Fraction``.
+        standardize: Whether they are standardized.
+        whiten: Whether they are whitened, after that.
+    """
+
+    inputs: np.ndarray
+    standardize: bool
+    whiten: bool
+
+    def scaled(self, dps: int, where: str) -> np.ndarray:
+        """The inputs as they are used, right to more than ``dps`` digits; a read-only array.
+
+        Raises:
+            ProblemError: See `standardize` and `whiten`.
+        """
+        x = self.inputs
+        if self.standardize:
+            x = standardize(x, dps, where)
+        if self.whiten:
+            x = whiten(x, dps, where)
+        x.flags.writeable = False
+        return x
 
 
 def standardize(x: np.ndarray, dps: int, where: str) -> np.ndarray:

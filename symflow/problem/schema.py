@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 
 from symflow.errors import ProblemError, brief, shorten
-from symflow.problem.numbers import exact
+from symflow.problem.numbers import setting
 
 MAX_DEPTH = 1_000
 MAX_WIDTH = 10_000
@@ -28,7 +28,7 @@ LOSSES = ("square", "logistic", "exponential", "cross-entropy", "expression")
 
 
 def _number(value: object) -> Fraction | None:
-    return None if value is None else exact(value)
+    return None if value is None else setting(value)
 
 
 def _positive(value: object) -> Fraction | None:
@@ -52,6 +52,11 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple | list):
         return [int(item) if isinstance(item, np.integer) else item for item in value]
     return int(value) if isinstance(value, np.integer) else value
+
+
+def _table_of_loss(value: object) -> object:
+    """A kind alone stands for the table that says no more."""
+    return {"kind": value} if isinstance(value, str) else value
 
 
 def _extents(value: object) -> object:
@@ -151,8 +156,8 @@ class LossSection(Section):
 class DataSection(Section):
     """[data]: N samples, one a row; given in place (x and y or labels) or as columns of a table."""
 
-    x: Any = Field(default=None, description="a list of rows")
-    y: Any = Field(default=None, description="a list of rows")
+    x: Any = Field(default=None, description="a list of rows, or of numbers for one input")
+    y: Any = Field(default=None, description="a list of rows, or of numbers for one output")
     labels: Any = Field(default=None, description="a list of integers, or with a table the name of a column")
     file: Text | None = Field(default=None, description="the path of a CSV file")
     builtin: Literal["iris"] | None = Field(default=None, description='"iris"')
@@ -198,7 +203,9 @@ class ProblemFile(Section):
         default=None, description="text of at most 200 characters"
     )
     network: NetworkSection = Field(description="a table [network]")
-    loss: LossSection = Field(default_factory=lambda: LossSection(), description="a table [loss]")
+    loss: Annotated[LossSection, BeforeValidator(_table_of_loss)] = Field(
+        default_factory=lambda: LossSection(), description="a table [loss], or its kind"
+    )
     data: DataSection = Field(description="a table [data]")
     init: InitSection = Field(description="a table [init]")
     run: RunSection = Field(default_factory=lambda: RunSection(), description="a table [run]")

@@ -16,6 +16,7 @@ from symflow.problem.schema import MAX_SAMPLES
 
 MAX_BYTES = 50_000_000
 """Largest file that is read."""
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Table:
 
     Attributes:
         source: The file's name, for error messages.
-        columns: Their names.
+        columns: Their names; empty for columns that have none and cannot be asked for.
         cells: One tuple of texts a row.
         lines: The line of the file each row ends on, counted from 1.
     """
@@ -34,16 +35,20 @@ class Table:
     cells: tuple[tuple[str, ...], ...]
     lines: tuple[int, ...]
 
+    @property
+    def listed(self) -> str:
+        """The names of the columns that have one, for error messages."""
+        return shorten(", ".join(name for name in self.columns if name), 400)
+
     def index(self, column: str, where: str) -> int:
         """The position of a column.
 
         Raises:
             ProblemError: There is none of this name; the message lists those there are.
         """
-        if column not in self.columns:
+        if not column or column not in self.columns:
             raise ProblemError(
-                f"{where} must name a column of {self.source}, got {brief(column)}; "
-                f"its columns are {shorten(', '.join(self.columns), 400)}"
+                f"{where} must name a column of {self.source}, got {brief(column)}; its columns are {self.listed}"
             )
         return self.columns.index(column)
 
@@ -119,8 +124,11 @@ def decode(content: bytes, source: str) -> str:
 def read_table(path: Path, source: str) -> Table:
     """A comma-separated file: comment lines that start with ``#``, the header row, one row per sample.
 
+    Columns without a name and lines without an entry, which spreadsheets leave at the right and below, are admitted.
+
     Raises:
-        ProblemError: Not readable, no header, a repeated column name, no rows, or a row with more or fewer cells.
+        ProblemError: Not readable, no header, other separators, a repeated column name, no rows, or a row with more or
+            fewer cells.
     """
     written = decode(read_bytes(path, source), source)
     start = skipped = 0
@@ -138,13 +146,9 @@ def read_table(path: Path, source: str) -> Table:
             if not any(stripped):
                 continue
             if columns is None:
-                columns = stripped
-                name, count = Counter(columns).most_common(1)[0]
-                if count > 1:
-                    raise ProblemError(
-                        f"{source}: line {line} must name every column once, got {brief(name)} {count} times"
-                    )
+                columns = _header(stripped, source, line)
                 continue
+            stripped = _fitted(stripped, columns)
             if len(stripped) != len(columns):
                 raise ProblemError(
                     f"{source}: row {len(cells)} (line {line}) must have {len(columns)} cells like the header, "
@@ -163,3 +167,26 @@ def read_table(path: Path, source: str) -> Table:
     if not cells:
         raise ProblemError(f"{source}: must have at least one row below the header, got none")
     return Table(source, columns, tuple(cells), tuple(lines))
+
+
+def _header(cells: tuple[str, ...], source: str, line: int) -> tuple[str, ...]:
+    """The names of the columns."""
+    names = [name for name in cells if name]
+    other = next((word for mark, word in _SEPARATORS.items() if mark in names[0]), None)
+    if len(names) == 1 and other is not None:
+        raise ProblemError(
+            f"{source}: line {line} must name columns separated by commas, got {brief(names[0])} with {other}; save "
+            "the table as comma-separated text, with decimal points"
+        )
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise ProblemError(f"{source}: line {line} must name every column once, got {brief(name)} {count} times")
+    return cells
+
+
+def _fitted(cells: tuple[str, ...], columns: tuple[str, ...]) -> tuple[str, ...]:
+    """A row with as many cells as the header, where only empty cells and unnamed columns make the difference."""
+    beyond, missing = cells[len(columns) :], columns[len(cells) :]
+    if any(beyond) or any(missing):
+        return cells
+    return cells[: len(columns)] + ("",) * len(missing)

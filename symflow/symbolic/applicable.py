@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Literal
 
-from symflow.errors import ProblemError, brief
 from symflow.symbolic.citations import Citation, cite
 from symflow.symbolic.statements.hypotheses import Setting, overall
 from symflow.symbolic.statements.suppositions import HYPOTHESES
@@ -110,8 +109,9 @@ def applicable(problem: Problem) -> Applicability:
     Returns:
         One row a result, in the order R1, R2, ...
     """
-    if not hasattr(problem, "theta0"):
-        raise ProblemError(f"applicable takes a problem (objective and initial weights), got {brief(problem)}")
+    from symflow.problem.arguments import as_problem
+
+    problem = as_problem(problem, "applicable")
     setting = Setting(problem.objective, problem.theta0, problem.dps)
     return Applicability(tuple(_row(result, setting) for result in HYPOTHESES))
 

@@ -16,7 +16,7 @@ from itertools import product
 from math import prod
 from typing import Literal, TypeAlias
 
-from symflow.symbolic.network import Forward, Layer, activate, activation_name, affine
+from symflow.symbolic.network import Forward, Layer, activate, activation_name, affine, set_slopes
 from symflow.symbolic.nodes import Axis, Node, Table, add, einsum, gate, gather, hadamard, scale, scatter_add
 from symflow.symbolic.program import shape_of
 
@@ -114,8 +114,7 @@ class Convolutional:
     def __post_init__(self) -> None:
         object.__setattr__(self, "input", tuple(self.input))
         object.__setattr__(self, "parts", tuple(self.parts))
-        object.__setattr__(self, "alpha", Fraction(self.alpha))
-        object.__setattr__(self, "alpha_bar", Fraction(self.alpha_bar))
+        set_slopes(self)
         if len(self.input) not in (2, 3) or min(self.input) < 1:
             raise ValueError(
                 "input must be [channels, length] or [channels, height, width], positive integers, "

@@ -85,7 +85,7 @@ class ModifiedEquation:
         """The vector field at one step size, for `sf.solve_field`.
 
         Args:
-            step_size: eta, a rational number or its text.
+            step_size: eta (text, a rational number, or a float, which means its shortest decimal).
         """
         from symflow.problem.numbers import rational
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -10,6 +10,7 @@ from typing import Protocol
 
 import sympy
 
+from symflow.errors import ProblemError, brief
 from symflow.symbolic.nodes import Axis, Node, Size, add, broadcast, gate, hadamard, matmul, scale
 
 
@@ -143,6 +144,26 @@ def affine(z: Node, biases: Sequence[Node], layer: int) -> Node:
     return add([(1, z), (1, bias)])
 
 
+def set_slopes(network: Network) -> None:
+    """Makes the slopes of a network exact rationals; each is a single setting, so that a float 0.1 is 1/10.
+
+    Raises:
+        ProblemError: a slope that is no rational number.
+    """
+    from symflow.problem.numbers import rational
+
+    for name in ("alpha", "alpha_bar"):
+        object.__setattr__(network, name, rational(getattr(network, name), name))
+
+
+def _width(value: object) -> Size:
+    if isinstance(value, sympy.Expr) and not value.is_Number:
+        return value
+    from symflow.problem.numbers import whole
+
+    return whole(int(value) if isinstance(value, sympy.Integer) else value, "a width", 1)
+
+
 @dataclass(frozen=True)
 class FullyConnected:
     """h(x) = W_n sigma(W_{n-1} ... sigma(W_1 x)) with sigma(z) = alpha z for z >= 0 and alpha_bar z for z < 0.
@@ -151,6 +172,9 @@ class FullyConnected:
         widths: d_0, ..., d_n (integers, or SymPy symbols when only formulas are wanted).
         alpha: slope of the activation for z >= 0.
         alpha_bar: slope for z < 0; equal slopes give a linear network.
+
+    Raises:
+        ProblemError: no list of at least two positive widths, or a slope that is no rational number.
     """
 
     widths: tuple[Size, ...]
@@ -158,14 +182,13 @@ class FullyConnected:
     alpha_bar: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
+        given: object = self.widths
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise ProblemError(f"widths must be a list of layer widths such as (2, 3, 1), got {brief(given)}; give one")
+        object.__setattr__(self, "widths", tuple(map(_width, given)))
         if len(self.widths) < 2:
-            raise ValueError(f"a network needs at least two widths (input and output), got {list(self.widths)}")
-        for width in self.widths:
-            if not (isinstance(width, sympy.Expr) or (isinstance(width, int) and width > 0)):
-                raise ValueError(f"a width is a positive integer or a SymPy symbol, got {width!r}")
-        object.__setattr__(self, "widths", tuple(self.widths))
-        object.__setattr__(self, "alpha", Fraction(self.alpha))
-        object.__setattr__(self, "alpha_bar", Fraction(self.alpha_bar))
+            raise ProblemError(f"widths must have at least two entries (input and output), got {list(self.widths)}")
+        set_slopes(self)
 
     @property
     def depth(self) -> int:

@@ -21,12 +21,13 @@ def _rows(values: object, name: str, axes: tuple[Axis, ...], samples: int | None
     """Data as exact rationals, one row a sample."""
     from symflow.problem.numbers import rational_array
 
-    array = rational_array(values, name)
+    width = prod(shape_of(axes)) if all(isinstance(a.size, int) for a in axes) else None
+    array = rational_array(values, name, column=width == 1)
     rows, columns = array.shape
     if samples is not None and rows != samples:
-        raise ValueError(f"{name} must have one row for each of the {samples} samples, got {rows} rows")
-    if all(isinstance(a.size, int) for a in axes) and columns != prod(shape_of(axes)):
-        raise ValueError(f"{name} must have rows of {prod(shape_of(axes))} numbers, as the network says, got {columns}")
+        raise ProblemError(f"{name} must have one row for each of the {samples} samples, got {rows} rows")
+    if width is not None and columns != width:
+        raise ProblemError(f"{name} must have rows of {width} numbers, as the network says, got {columns}")
     return array
 
 
@@ -60,8 +61,8 @@ def network_objective(
 
     Args:
         network: the architecture.
-        x: N x d_0 inputs, one row a sample (images row-major, channel by channel); None leaves the data symbolic.  A
-            float means its binary value.
+        x: N x d_0 inputs, one row a sample (images row-major, channel by channel), or N numbers where d_0 = 1; None
+            leaves the data symbolic.  A float means its binary value.
         y: N x d_n targets, likewise.
         loss: the loss of one sample.
         biases: give every layer a bias, z_j = W_j a_{j-1} + b_j, the parameters being W_1, b_1, W_2, b_2, ...  Such a

@@ -18,7 +18,8 @@ from symflow.compile.numbers import from_fraction, to_mpf
 from symflow.compile.unrolled import unrolled
 from symflow.errors import ComputationError, DescentDiverged, ProblemError, brief, brief_float
 from symflow.problem import Problem
-from symflow.problem.numbers import rational
+from symflow.problem.arguments import as_problem
+from symflow.problem.numbers import rational, whole
 from symflow.symbolic.field import gradient_flow_field
 from symflow.symbolic.objective import Objective
 from symflow.trajectory.flow import MAX_DPS, integration_form
@@ -99,8 +100,8 @@ def descend(
 
     Args:
         problem: what to minimize.
-        step_size: eta (string, rational, mpmath number, or float meaning its binary value); the problem's own if left
-            out.
+        step_size: eta (text, a rational or mpmath number, or a float, which means its shortest decimal: 0.01 is 1/100);
+            the problem's own if left out.
         steps: how many steps.
         dps: None for float64 through JAX; otherwise the number of digits.
         every: keep every so many steps (and the last).
@@ -112,16 +113,15 @@ def descend(
         ProblemError: no step size, or a wrong number.
         DescentDiverged: a `ComputationError`.
     """
+    problem = as_problem(problem, "descend")
     eta = positive_step(problem, step_size)
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ProblemError(f"steps must be a positive whole number, got {steps!r}")
-    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-        raise ProblemError(f"every must be a positive whole number, got {brief(every)}")
+    steps, every = whole(steps, "steps", 1), whole(every, "every", 1)
     kept = range(0, steps, every) if keep is None else _kept(keep, steps)
     if dps is not None and (isinstance(dps, bool) or not isinstance(dps, int | np.integer) or not 1 <= dps <= MAX_DPS):
         raise ProblemError(f"dps must be None (float64) or a whole number from 1 to {MAX_DPS}, got {dps!r}")
     if dps is not None:
         check_steps(steps, ", or float64 (dps=None)")
+        problem = problem.for_digits(int(dps))
     if len(kept) > MAX_KEPT:
         raise ProblemError(f"at most {MAX_KEPT} iterates can be kept, got {len(kept)}; choose a larger every")
     indices = sorted({0, steps, *kept})
@@ -166,8 +166,8 @@ def _kept(keep: Sequence[int], steps: int) -> list[int]:
         raise ProblemError(f"keep must be a list of steps, got {brief(keep)}")
     wanted = []
     for k in keep:
-        whole = isinstance(k, int | np.integer) and not isinstance(k, bool)
-        if not whole or not 0 <= k <= steps:
+        integer = isinstance(k, int | np.integer) and not isinstance(k, bool)
+        if not integer or not 0 <= k <= steps:
             raise ProblemError(f"keep must hold whole numbers from 0 to the number of steps, {steps}, got {brief(k)}")
         wanted.append(int(k))
     return wanted

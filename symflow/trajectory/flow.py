@@ -11,12 +11,12 @@ from math import ceil
 from typing import Any
 
 import mpmath
-import numpy as np
 
-from symflow.compile.numbers import to_mpf
+from symflow.compile.numbers import from_fraction, to_mpf
 from symflow.errors import ComputationError, FlowInterrupted, FlowStopped, KinkError, ProblemError, brief, brief_float
 from symflow.problem import Problem
-from symflow.problem.numbers import rational
+from symflow.problem.arguments import as_problem
+from symflow.problem.numbers import rational, whole
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.field import VectorField, gradient_flow_field
 from symflow.symbolic.moments import moment_form
@@ -65,8 +65,8 @@ def solve_flow(
 
     Args:
         problem: what to solve.
-        horizon: final time (string, rational, mpmath number, or float meaning its binary value); the problem's own if
-            left out.
+        horizon: final time (text, a rational or mpmath number, or a float, which means its shortest decimal: 0.3 is
+            3/10); the problem's own if left out.
         dps: digits asked for: |error| <= 10^-dps max(1, |value|) in each component; the problem's own if left out.
         stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
             them is met, and its `stopped` says which and when, to `dps` digits; None there means that none was met.
@@ -85,18 +85,21 @@ def solve_flow(
         FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; likewise.
         ComputationError: the digits cannot be reached.
     """
+    problem = as_problem(problem, "solve_flow")
     if horizon is None:
         horizon = problem.horizon
     if horizon is None:
         raise ProblemError("run.horizon: a flow needs a final time, got none; give horizon=... or run.horizon")
+    dps = problem.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
+    given, problem = problem.objective, problem.for_digits(dps)
     field = gradient_flow_field(integration_form(problem.objective))
     try:
         trajectory = solve_field(
             field,
             problem.theta0,
             horizon=horizon,
-            dps=problem.dps if dps is None else dps,
-            stop=own_stops(stop, problem.objective),
+            dps=dps,
+            stop=own_stops(stop, given, problem.objective),
             estimate_error=estimate_error,
             progress=progress,
             max_steps=max_steps,
@@ -109,13 +112,21 @@ def solve_flow(
     return replace(trajectory, objective=problem.objective)
 
 
-def own_stops(stop: Stop | Sequence[Stop], objective: Objective) -> list[Stop]:
-    """The conditions; the loss of the problem's own objective is that of its cheaper form."""
+def own_stops(stop: Stop | Sequence[Stop], given: Objective, flowing: Objective) -> list[Stop]:
+    """The conditions as conditions on what flows.
 
-    def own_loss(q: Any) -> bool:
-        return isinstance(q, Derived) and q.objective is objective and q.kind == "loss"
+    Args:
+        stop: the conditions.
+        given: the problem's objective: its loss is that of the cheaper form that is integrated.
+        flowing: the same objective with its data to the digits of the run.
+    """
 
-    return [replace(s, quantity=LOSS) if own_loss(s.quantity) else s for s in listed_stops(stop)]
+    def own(s: Stop) -> Stop:
+        if not isinstance(s.quantity, Derived) or s.quantity.objective is not given:
+            return s
+        return replace(s, quantity=LOSS if s.quantity.kind == "loss" else replace(s.quantity, objective=flowing))
+
+    return [own(s) for s in listed_stops(stop)]
 
 
 def solve_field(
@@ -136,11 +147,8 @@ def solve_field(
         raise ProblemError(f"horizon must be positive, got {brief_float(end)}; give a positive final time")
     if end > MAX_HORIZON:
         raise ProblemError(f"horizon must be at most 1e300, got {brief_float(end)}; give an earlier final time")
-    if isinstance(dps, bool) or not isinstance(dps, int | np.integer) or not 1 <= dps <= MAX_DPS:
-        raise ProblemError(f"dps must be a whole number from 1 to {MAX_DPS}, got {dps!r}")
-    solver = _Solver(
-        field, state, end, int(dps), monitors(stop, field), checked_limits(max_steps, time_limit), progress
-    )
+    dps = whole(dps, "dps", 1, MAX_DPS)
+    solver = _Solver(field, state, end, dps, monitors(stop, field), checked_limits(max_steps, time_limit), progress)
     try:
         return solver.solve(estimate_error)
     except FlowInterrupted:
@@ -156,8 +164,7 @@ def checked_limits(max_steps: Any, time_limit: Any) -> Limits:
     Raises:
         ProblemError: not positive, or no numbers.
     """
-    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
-        raise ProblemError(f"max_steps must be a positive whole number, got {brief(max_steps)}")
+    max_steps = whole(max_steps, "max_steps", 1)
     if time_limit is None:
         return Limits(max_steps)
     seconds = rational(time_limit, "time_limit")
@@ -215,7 +222,8 @@ class _Solver:
     def trajectory(self, run: Run, p: Precision, clock: float) -> Trajectory:
         """A run as a trajectory, without an error estimate."""
         stats = FlowStats(len(run.segments), p.order, p.bits, p.tolerance_digits, time.perf_counter() - clock)
-        dense = TaylorSteps(run.segments, p.bits, run.clock)
+        reached = run.stopped is None and run.segments[-1].end == from_fraction(self.end, run.clock)
+        dense = TaylorSteps(run.segments, p.bits, run.clock, self.end if reached else None)
         result = Trajectory(self.field.objective, dense, self.dps, run.events, None, stats)
         result = replace(result, conditions=tuple(str(c.stop) for c in self.conditions))
         if run.stopped is None:

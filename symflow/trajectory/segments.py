@@ -11,6 +11,7 @@ from math import ceil, log10
 from typing import Any
 
 import numpy as np
+from gmpy2 import mpz
 
 from symflow.compile.fixed import FixedSeries
 from symflow.compile.numbers import from_fraction, to_mpf
@@ -39,16 +40,18 @@ class TaylorSteps:
         segments: the steps.
         bits: fixed-point precision of the stored coefficients.
         clock: fixed-point precision of times; at least `bits`, and more where the flow is fast.
+        asked: the final time asked for, exactly, where the steps reach it; the clock rounds it.
     """
 
     segments: tuple[Segment, ...]
     bits: int
     clock: int
+    asked: Fraction | None = None
 
     @property
     def end(self) -> Fraction:
         """The time up to which it reaches."""
-        return Fraction(int(self.segments[-1].end), 1 << self.clock)
+        return Fraction(int(self.segments[-1].end), 1 << self.clock) if self.asked is None else self.asked
 
     @property
     def horizon(self) -> Any:
@@ -65,21 +68,32 @@ class TaylorSteps:
         return [s.start for s in self.segments]
 
     def fixed(self, time: Any) -> list[Any]:
-        """The state in fixed point (`bits` bits) at a time in fixed point (`clock` bits).
-
-        Raises:
-            ValueError: the time lies outside [0, end].
-        """
-        if not 0 <= time <= self.segments[-1].end:
-            raise outside(float(to_mpf(time, self.clock)), self.horizon)
+        """The state in fixed point (`bits` bits) at a time in fixed point (`clock` bits)."""
         segment = self.segments[max(0, bisect_right(self._starts, time) - 1)]
         s = (time - segment.start) >> (segment.tau + self.clock - self.bits)
         arithmetic = FixedSeries(self.bits)
         return [arithmetic.horner(c, s) for c in segment.coefficients]
 
     def __call__(self, time: Fraction) -> np.ndarray:
-        """The state at a time, mpf values."""
-        return self._numbers(self.fixed(from_fraction(time, self.clock)))
+        """The state at a time, mpf values.
+
+        Raises:
+            ProblemError: the time lies outside [0, end], by more than the rounding of a number of 53 bits or more.
+        """
+        at = from_fraction(time, self.clock)
+        if time < 0 or at > self.segments[-1].end + self._leeway:
+            raise outside(time, self.end)
+        return self._numbers(self.fixed(at))
+
+    @property
+    def _leeway(self) -> Any:
+        """How far beyond the end a time may lie: what rounding an end such as 7/10 to a float or an mpf moves it by.
+
+        The last polynomial is as accurate there as at the end, since the leeway is a small part of its radius, which
+        is more than 2^-30 of its unit 2^tau.
+        """
+        last = self.segments[-1]
+        return min(last.end >> 50, mpz(1) << max(0, last.tau + self.clock - 40))
 
     def at_end(self) -> np.ndarray:
         """The state at the end, mpf values."""

@@ -129,7 +129,8 @@ def _dense(trajectory: Trajectory) -> dict[str, Any]:
         [_hex(s.start), _hex(s.end), s.tau, [[_hex(c) for c in series] for series in s.coefficients]]
         for s in taylor.segments
     ]
-    return {"bits": taylor.bits, "clock": taylor.clock, "segments": segments}
+    asked = None if taylor.asked is None else text(taylor.asked)
+    return {"bits": taylor.bits, "clock": taylor.clock, "asked": asked, "segments": segments}
 
 
 def _read_dense(data: dict[str, Any], objective: Objective) -> RungeKuttaSteps | TaylorSteps:
@@ -145,7 +146,10 @@ def _read_dense(data: dict[str, Any], objective: Objective) -> RungeKuttaSteps |
         )
         for start, end, tau, coefficients in data["segments"]
     )
-    return TaylorSteps(segments, int(data["bits"]), int(data["clock"]))
+    asked = data.get("asked")  # files of 0.1.0 do not say
+    return TaylorSteps(
+        segments, int(data["bits"]), int(data["clock"]), None if asked is None else rational(asked, "asked")
+    )
 
 
 def _bytes(array: np.ndarray) -> dict[str, Any]:

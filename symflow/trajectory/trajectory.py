@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -67,7 +67,7 @@ class Dense(Protocol):
         """The state at a time, shape (P,).
 
         Raises:
-            ValueError: the time lies outside [0, end].
+            ProblemError: the time lies outside [0, end].
         """
 
     def at_end(self) -> np.ndarray:
@@ -150,11 +150,16 @@ class Trajectory:
         return FLOAT64_DIGITS if self.dps is None else self.dps
 
     def __call__(self, time: Any) -> np.ndarray:
-        """The state at a time (string, rational, mpmath number, or float meaning its binary value).
+        """The state at a time (text, a rational or mpmath number, or a float, which means its shortest decimal).
+
+        A time beyond the horizon by no more than the rounding of a float is taken too, so that every number that
+        stands for the horizon will do.
 
         Raises:
-            ValueError: the time lies outside [0, horizon].
+            ProblemError: not one number (`numpy` takes many times), or it lies outside [0, horizon].
         """
+        if isinstance(time, list | tuple) or getattr(time, "ndim", None):
+            raise ProblemError(f"time must be one number, got {brief(time)}; trajectory.numpy(times) takes many")
         return self.dense(rational(time, "time"))
 
     def at_end(self) -> np.ndarray:
@@ -208,13 +213,18 @@ class Trajectory:
             raise ProblemError("a logarithmic grid needs a positive start, got none; give start=...")
         return linear_times(start or 0, self.end, count) if spacing == "linear" else log_times(start, self.end, count)
 
-    def numpy(self, times: Sequence[Any]) -> np.ndarray:
-        """The state at many times in float64, one row a time.
+    def numpy(self, times: Any) -> np.ndarray:
+        """The states at some times in float64, shape (S, P); at one time, as text or a number, shape (P,).
 
         Raises:
-            ValueError: a time lies outside [0, horizon].
+            ProblemError: no numbers, or a time that lies outside [0, horizon].
         """
-        return self.dense.rounded([rational(t, "time") for t in times])
+        if isinstance(times, str) or not isinstance(times, Iterable) or getattr(times, "ndim", 1) == 0:
+            return self.dense.rounded([rational(times, "time")])[0]
+        listed = [rational(t, f"times[{i}]") for i, t in enumerate(times)]
+        if not listed:
+            raise ProblemError(f"times must be at least one, got {brief(times)}; give some")
+        return self.dense.rounded(listed)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Plots the parameters (the norm of each layer where they are many) against time, with the events marked."""
@@ -241,6 +251,14 @@ class Trajectory:
         return f"<Trajectory to t={float(self.horizon):.6g}, {found}>"
 
 
-def outside(time: float, horizon: Any) -> ValueError:
-    """The error for a time outside [0, horizon]."""
-    return ValueError(f"time must lie in [0, {float(horizon):.6g}], got {time:.6g}; solve to a later horizon")
+def outside(time: Fraction, end: Fraction) -> ProblemError:
+    """The error for a time outside [0, end], with as many digits as tell the two apart."""
+    import mpmath
+
+    for digits in (6, 17, 30, 60, 1000):
+        with mpmath.workdps(digits + 10):
+            numbers = [mpmath.nstr(mpmath.mpf(t.numerator) / t.denominator, digits) for t in (end, time)]
+        shown = [number.removesuffix(".0").replace(".0e", "e") for number in numbers]
+        if shown[0] != shown[1]:
+            break
+    return ProblemError(f"time must lie in [0, {shown[0]}], got {shown[1]}; solve to a later horizon")

@@ -172,7 +172,7 @@ def test_axes_make_the_problems_they_say() -> None:
 
 def test_a_given_start_is_multiplied_by_the_scale() -> None:
     made = problems(scalar(), scale=["1/3", 0.1, "1/3"])
-    assert [s.problem.theta0[0] for s in made] == [Fraction(1, 6), Fraction(0.1) / 2]  # a float is its binary value
+    assert [s.problem.theta0[0] for s in made] == [Fraction(1, 6), Fraction(1, 20)]  # a float is its shortest decimal
     assert made[0].coordinates["seed"] is None
 
 

@@ -19,6 +19,7 @@ from symflow.errors import ProblemError
 from symflow.problem import Problem, load_problem
 from symflow.symbolic.network import FullyConnected
 from symflow.symbolic.objective import expression_objective
+from symflow.symbolic.training import network_objective
 
 
 def same(a: Problem, b: Problem) -> bool:
@@ -92,7 +93,7 @@ def test_arrays_and_floats_from_python() -> None:
     assert problem.x.tolist() == [[Fraction(0.1), Fraction(0.2)]]
     assert problem.y.tolist() == [[Fraction(1, 3)]]
     assert problem.theta0 == (1, Fraction(-1, 2))
-    assert problem.horizon == Fraction(0.1) != Fraction(1, 10)
+    assert problem.horizon == Fraction(1, 10)  # a setting, not data
     assert problem.step_size == Fraction(1, 10)
 
 
@@ -223,3 +224,43 @@ def test_refused(arguments: dict[str, Any], phrase: str) -> None:
 def test_import_is_light() -> None:
     code = "import sys, symflow.problem; print({'jax', 'matplotlib', 'scipy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize("y", [[1, "-1/4"], np.array([1.0, -0.25]), ("1", Decimal("-0.25")), [[1], ["-1/4"]]])
+def test_targets_of_one_number_a_sample_may_be_flat(y: Any) -> None:
+    """scikit-learn's and pandas' targets have shape (N,)."""
+    network = {"widths": [1, 1], "activation": "linear"}
+    for x in ([2, 3], np.array([[2], [3]])):
+        problem = Problem(network=network, data={"x": x, "y": y}, init={"theta": [1]})
+        assert problem.x.tolist() == [[2], [3]]
+        assert problem.y.tolist() == [[1], [Fraction(-1, 4)]]
+    objective = network_objective(FullyConnected((1, 1)), [2, 3], y)  # type: ignore[arg-type]
+    assert [a.tolist() for a in objective.data.values()] == [[[2, 3]], [[1, Fraction(-1, 4)]]]
+
+
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        ([1, 2], "data.y[0] must be a list of numbers (one row per sample), got 1"),
+        ("12", "data.y must be a list of rows, each a list of numbers, got '12'"),
+    ],
+)
+def test_flat_targets_do_not_fit_several_outputs(valid: dict[str, Any], refusal: Any, y: Any, said: str) -> None:
+    tables = valid | {"network": {"widths": [2, 2], "activation": "linear"}, "init": {"theta": [1] * 4}}
+    assert said in refusal(tables | {"data": valid["data"] | {"y": y}})
+
+
+def test_a_loss_may_be_its_kind_alone(valid: dict[str, Any], refusal: Any, tmp_path: Path) -> None:
+    data = {"x": [[1, 2], [3, 4]], "y": [1, -1]}
+    by_kind = Problem(**valid | {"loss": "logistic", "data": data})
+    assert same(by_kind, Problem(**valid | {"loss": {"kind": "logistic"}, "data": data}))
+    (tmp_path / "p.toml").write_text(
+        'loss = "logistic"\n[network]\nwidths = [2, 1]\nactivation = "linear"\n'
+        "[data]\nx = [[1, 2], [3, 4]]\ny = [1, -1]\n[init]\ntheta = [1, 2]\n"
+    )
+    loss = load_problem(tmp_path / "p.toml").objective.sample_loss
+    assert loss is not None
+    assert loss.kind == "logistic"
+    assert 'loss.kind must be one of "square", "logistic"' in refusal(valid | {"loss": "logistik"})
+    assert '(did you mean "logistic"?)' in refusal(valid | {"loss": "logistik"})
+    assert "loss must be a table [loss], or its kind, got 3" in refusal(valid | {"loss": 3})

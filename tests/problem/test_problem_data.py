@@ -29,7 +29,7 @@ def load(
     if written is not None:
         (tmp_path / "points.csv").write_text(written, encoding="utf-8")
     ends = Ends.of(FullyConnected(tuple(widths)), SQUARE)
-    return samples(DataSection(**section), ends, 50, "p.toml", tmp_path)
+    return samples(DataSection(**section), ends, 50, "p.toml", tmp_path)[:2]
 
 
 def fractions(*rows: list[str]) -> list[list[Fraction]]:
@@ -186,7 +186,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     (INLINE | {"x": [[1, 2], [3, None]]}, "data.x[1][1] must be a number such as"),
     (INLINE | {"x": [[1], [2]]}, "data.x must have 2 numbers a row as network.widths[0] says, got 1"),
     (INLINE | {"y": [[1, 2], [3, 4]]}, "data.y must have 1 numbers a row as network.widths[2] says, got 2"),
-    (INLINE | {"y": [1, 2]}, "data.y[0] must be a list of numbers (one row per sample), got 1"),
+    (INLINE | {"x": [1, 2]}, "data.x[0] must be a list of numbers (one row per sample), got 1"),
     (INLINE | {"y": [[1]]}, "data.y must have as many entries as data.x has rows, got 1 and 2"),
     ({"x": [[1, 2]], "labels": [0, 0]}, "data.labels must have as many entries as data.x has rows, got 2 and 1"),
     ({"x": [[1, 2]], "labels": [1]}, "data.labels[0] must be a class number, an integer from 0 to 0"),
@@ -221,7 +221,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"builtin": "iris", "inputs": IRIS[:2], "y": [[1]]}, "data.y goes with data.x, got data.builtin; use targets"),
     (
         {"builtin": "iris", "inputs": IRIS[:2], "labels": "species"},
-        "data.labels must name a column of 1 classes as network.widths[2] says, "
+        "data.labels must name a column of at most 1 classes as network.widths[2] says, "
         "got 'species' with 3 (setosa, versicolor, virginica)",
     ),
     (

@@ -5,6 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import gmpy2
+import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symflow.errors import ProblemError
-from symflow.problem.numbers import rational, rational_array, text
+from symflow.problem.numbers import entry, rational, rational_array, text, whole
 
 
 @pytest.mark.parametrize(
@@ -29,12 +30,12 @@ from symflow.problem.numbers import rational, rational_array, text
         ("-1.25E+2", Fraction(-125)),
         ("1e0010", Fraction(10**10)),
         (3, Fraction(3)),
-        (0.1, Fraction(3602879701896397, 2**55)),
+        (0.1, Fraction(1, 10)),
         (Fraction(1, 3), Fraction(1, 3)),
         (Decimal("0.1"), Fraction(1, 10)),
         (Decimal("1E+3"), Fraction(1000)),
-        (np.float64(0.1), Fraction(0.1)),
-        (np.float32(0.1), Fraction(13421773, 2**27)),
+        (np.float64(0.1), Fraction(1, 10)),
+        (np.float32(0.1), Fraction(1, 10)),
         (np.float16(0.5), Fraction(1, 2)),
         (np.longdouble(0.25), Fraction(1, 4)),
         (np.int8(-3), Fraction(-3)),
@@ -138,8 +139,49 @@ def test_decimals_mean_themselves(value: Decimal) -> None:
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_floats_mean_their_binary_value(value: float) -> None:
-    assert rational(value, "here") == Fraction(value)
+def test_a_float_means_its_shortest_decimal_as_a_setting_and_its_binary_value_as_an_entry(value: float) -> None:
+    assert rational(value, "here") == Fraction(repr(value))
+    assert entry(value, "here") == Fraction(value)
+    assert rational_array([value], "here", ndim=1)[0] == Fraction(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0.1, np.float64(0.1), np.float32(0.1), np.float16(0.1), np.longdouble("0.1"), np.array(0.1), jnp.asarray(0.1)],
+    ids=lambda value: type(value).__name__,
+)
+def test_settings_of_every_float_type_are_read_as_they_are_printed(value: object) -> None:
+    assert rational(value, "here") == Fraction(1, 10)
+    assert entry(value, "here") != Fraction(1, 10)
+
+
+@pytest.mark.parametrize("value", [mpmath.mpf(0.1), sympy.Float(0.1)])
+def test_multiprecision_numbers_mean_themselves(value: object) -> None:
+    assert rational(value, "here") == Fraction(0.1)
+
+
+@pytest.mark.parametrize("value", [3, np.int8(3), np.uint64(3), np.array(3), jnp.asarray(3)])
+def test_whole_numbers_of_every_type(value: object) -> None:
+    found = whole(value, "steps", 1, 5)
+    assert (found, type(found)) == (3, int)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "said"),
+    [
+        (True, 1, 5, "steps must be a whole number from 1 to 5, got true"),
+        (0, 1, None, "steps must be a positive whole number, got 0"),
+        (-1, 0, None, "steps must be a whole number of at least 0, got -1"),
+        (6, 1, 5, "steps must be a whole number from 1 to 5, got 6"),
+        (3.0, 1, 5, "steps must be a whole number from 1 to 5, got 3.0"),
+        ("3", 1, 5, "steps must be a whole number from 1 to 5, got '3'"),
+        (None, 1, 5, "steps must be a whole number from 1 to 5, got nothing"),
+    ],
+)
+def test_whole_numbers_refused(value: object, low: int, high: int | None, said: str) -> None:
+    with pytest.raises(ProblemError) as caught:
+        whole(value, "steps", low, high)
+    assert str(caught.value) == said
 
 
 @given(st.text(max_size=30))

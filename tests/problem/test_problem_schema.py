@@ -62,7 +62,7 @@ CASES: list[tuple[str, Any, str]] = [
     ("network.\ud800", 1, "network must be valid Unicode text, got '\\ud800'"),
     ("network." + "k" * 10**6, 1, "is not a known key"),
     # loss
-    ("loss", "square", "loss must be a table [loss], got 'square'"),
+    ("loss", ["square"], "loss must be a table [loss], or its kind, got ['square']"),
     ("loss.kind", "logistic", "data.y[1] must be -1 or 1 for the logistic loss, got -1/4"),
     ("loss.kind", "exponential", "data.y[1] must be -1 or 1 for the exponential loss, got -1/4"),
     ("loss.kind", "cross-entropy", "data.y[1] must be a one-hot row (or probabilities that sum to 1)"),

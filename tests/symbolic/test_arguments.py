@@ -42,7 +42,7 @@ CASES: list[tuple[Callable[[], Any], str]] = [
     (lambda: sf.to_jax("abc"), "to_jax takes a derived result"),  # type: ignore[arg-type]
     (lambda: sf.hessian(logarithmic()), "pass problem.objective"),  # type: ignore[arg-type]
     (lambda: sf.curvature_bounds(logarithmic()), "pass problem.objective"),  # type: ignore[arg-type]
-    (lambda: sf.applicable(plain()), "applicable takes a problem"),  # type: ignore[arg-type]
+    (lambda: sf.applicable(plain()), "applicable needs a problem"),  # type: ignore[arg-type]
     (lambda: sf.directional_derivative(plain(), 1.5), "is a whole number, got 1.5"),  # type: ignore[arg-type]
     (lambda: sf.evaluate_mpmath(sf.loss(logarithmic().objective), [1, -1, 1, 1]), "log of -1.0 is not a real number"),
 ]

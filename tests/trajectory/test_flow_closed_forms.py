@@ -221,9 +221,10 @@ def test_times_mean_what_their_types_say() -> None:
     fifth_half = trajectory("5/2")[0]
     assert abs(fifth_half - mpmath.exp(mpf(-5) / 2)) < mpf(10) ** -DPS
     assert [trajectory(t)[0] for t in (2.5, Fraction(5, 2), mpf(5) / 2, np.float64(2.5))] == [fifth_half] * 4
-    assert abs(trajectory(0.1)[0] - mpmath.exp(-mpf(0.1))) < mpf(10) ** -DPS  # the binary value of 0.1
     assert abs(trajectory("0.1")[0] - mpmath.exp(-mpf(1) / 10)) < mpf(10) ** -DPS
-    assert trajectory(0.1)[0] != trajectory("0.1")[0]
+    assert trajectory(0.1)[0] == trajectory("0.1")[0]  # a float is its shortest decimal
+    assert trajectory(mpf(0.1))[0] != trajectory("0.1")[0]  # an mpmath number is itself
+    assert abs(trajectory(mpf(0.1))[0] - mpmath.exp(-mpf(0.1))) < mpf(10) ** -DPS
     assert trajectory(trajectory.horizon)[0] == trajectory(3)[0]
     np.testing.assert_allclose(trajectory.numpy([0, "1/3", 1.5])[:, 0], np.exp([0, -1 / 3, -1.5]), rtol=1e-15)
     for outside in (-1, "3.0001"):

@@ -12,6 +12,7 @@ import numpy as np
 
 from symflow.errors import ProblemError, brief, brief_float
 from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
 from symflow.problem.numbers import rational
 from symflow.symbolic.losses import SQUARE
 from symflow.symbolic.moments import exact_product
@@ -150,7 +151,7 @@ def minimum_loss(problem: Problem) -> Fraction:
 
 def _moments(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Sigma_xx and Lambda_yx of a problem whose network and loss are those of R15."""
-    network = problem.network
+    network = as_problem(problem, "R15").network
     if not isinstance(network, FullyConnected) or problem.x is None or problem.y is None:
         raise ProblemError(
             "R15 needs a fully connected network's problem, got another one; give network, data and init"

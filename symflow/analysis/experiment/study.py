@@ -67,7 +67,7 @@ def experiment(
         data: "digits" (scikit-learn's), or the two IDX files of MNIST, images and labels.
         samples: how many images; the first ones of the digits, every 50th of MNIST.
         iterations: steps at eta_0.
-        step_size: eta_0 (string, rational, or float meaning its binary value).
+        step_size: eta_0 (text, a rational number, or a float, which means its shortest decimal).
         ratios: the r.
         seed: of the initial weights.
         dtype: "float64" or "float32", of descent.  Flow, losses and distances are float64.

@@ -74,6 +74,7 @@ def check_counterexample(
     read = read_claim(claim, given)
     if problem.network is None:
         raise ProblemError(f"a claim is checked on a network's problem, got {brief(problem)}")
+    problem = problem.for_digits(dps + GUARD[1])
     return check(read, problem, _steps(problem, read), dps)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from symflow.errors import ProblemError, brief, brief_float
 from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
 from symflow.problem.initialize import DEFAULT_SCALE, initial_theta
 from symflow.problem.numbers import rational
 from symflow.problem.schema import MAX_DEPTH, MAX_WIDTH, InitSection
@@ -65,8 +66,7 @@ def axes_of(
     Raises:
         ProblemError: a value of the wrong kind or out of range, or an axis that the base problem does not have.
     """
-    if not isinstance(base, Problem):
-        raise ProblemError(f"base must be a Problem, got {brief(base)}; load one with sf.load_problem")
+    base = as_problem(base, "a sweep")
     if base.network is None:
         raise ProblemError("base must be a network's problem, got a stand-alone objective; a sweep varies networks")
     if scheme is not None and scheme not in DEFAULT_SCALE:

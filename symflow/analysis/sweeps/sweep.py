@@ -21,6 +21,7 @@ from symflow.analysis.sweeps.task import Measure, Task, describe, describe_measu
 from symflow.analysis.sweeps.values import encode
 from symflow.errors import ProblemError, brief
 from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
 from symflow.problem.numbers import text
 from symflow.versions import versions
 
@@ -109,7 +110,7 @@ def sweep(
         base: data, loss and whatever is not varied.
         folder: where results are kept; made where it is missing.  Workers on other machines must see it, too (where
             they do not, this process writes what they send).
-        step_size: eta (text, rational, mpmath number, or float meaning its binary value).
+        step_size: eta (text, a rational or mpmath number, or a float, which means its shortest decimal).
         seed: of the initialization.
         depth: n >= 1, the number of weight layers.
         width: of all hidden layers; networks of one layer have none, and are one task whatever the width.
@@ -137,10 +138,12 @@ def sweep(
     if measure is None:
         bounds_named(bounds)
     bounds = (bounds,) if isinstance(bounds, str) else tuple(bounds)
+    if dps is not None:
+        base = as_problem(base, "a sweep").replace(dps=dps)
     axes = axes_of(base, step_size=step_size, seed=seed, depth=depth, width=width, scale=scale, scheme=scheme)
     end, etas = check_run(base, axes, horizon)
     measured = describe_measure(measure, bounds)
-    tasks = _tasks(base, axes, etas, end, dps, measured)
+    tasks = _tasks(base, axes, etas, end, measured)
     place = _folder(folder)
     found = {t.key: done for t in tasks if (done := read_result(place, t.key, t.description)) is not None}
     outcomes: dict[str, execute.Outcome] = dict(found)
@@ -189,14 +192,13 @@ def coordinates(eta: Fraction, start: Mapping[str, Any], problem: Problem, dps: 
 
 
 def _tasks(
-    base: Problem, axes: Axes, etas: Sequence[Fraction], horizon: Fraction, dps: int | None, measured: dict[str, Any]
+    base: Problem, axes: Axes, etas: Sequence[Fraction], horizon: Fraction, measured: dict[str, Any]
 ) -> list[Task]:
     """All tasks; equal ones once."""
-    digits = {} if dps is None else {"dps": dps}
     tasks: dict[str, Task] = {}
     for start in starts(base, axes):
         for eta in etas:
-            problem = start.problem.replace(horizon=horizon, step_size=eta, **digits)
+            problem = start.problem.replace(horizon=horizon, step_size=eta)
             task = Task(coordinates(eta, start.coordinates, problem, problem.dps), describe(problem, measured))
             tasks.setdefault(task.key, task)
     return list(tasks.values())

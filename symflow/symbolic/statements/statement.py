@@ -186,13 +186,13 @@ class Instance:
 
         from symflow.compile.interpret import interpret
         from symflow.compile.objects import EXACT, mpmath_arithmetic
-        from symflow.problem.numbers import rational
+        from symflow.problem.numbers import entry
 
         with mpmath.workdps(dps or 15):
             arithmetic = EXACT if dps is None else mpmath_arithmetic()
 
             def numbers(values: Any, where: str) -> Any:
-                exact = [rational(v, where) for v in values]
+                exact = [entry(v, where) for v in values]
                 lifted = np.empty(len(exact), dtype=object)
                 lifted[:] = [arithmetic.lift(v) for v in exact]
                 return lifted

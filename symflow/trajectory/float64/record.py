@@ -124,13 +124,13 @@ class RungeKuttaSteps:
         """The states at some times, which are rounded to float64 first, shape (S, P).
 
         Raises:
-            ValueError: a time lies outside [0, end].
+            ProblemError: a time lies outside [0, end], by more than the rounding of sums and products of floats.
         """
         at = np.array([_nearest(t) for t in times], dtype=np.float64)
-        beyond = at[(at < 0) | (at > self.knots[-1])]
-        if beyond.size:
-            raise outside(float(beyond[0]), self.knots[-1])
-        return dense_output(self.objective, self.solver, self.knots, self.states, at)
+        beyond = (at < 0) | (at > self.knots[-1] * (1 + 2.0**-50))
+        if beyond.any():
+            raise outside(times[int(beyond.argmax())], self.end)
+        return dense_output(self.objective, self.solver, self.knots, self.states, np.minimum(at, self.knots[-1]))
 
 
 def _nearest(time: Fraction) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 
 from symflow.errors import FlowInterrupted, FlowStopped
 from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
 from symflow.symbolic.field import gradient_flow_field
 from symflow.symbolic.objective import Objective
 from symflow.trajectory.float64.arguments import (
@@ -86,6 +87,7 @@ def solve_flow_float64(
         FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; likewise.
         ComputationError: the start or the data are beyond float64.
     """
+    problem = as_problem(problem, "solve_flow_float64")
     at = None if times is None else checked_times(times)
     end = final_time(problem, horizon, at)
     rtol, atol = checked_tolerances(rtol, atol, solver)
@@ -93,7 +95,7 @@ def solve_flow_float64(
     given = exact_start(problem, theta0)
     start = start_point(given)
     objective = integration_form(problem.objective)
-    conditions = monitors(own_stops(stop, problem.objective), gradient_flow_field(objective))
+    conditions = monitors(own_stops(stop, problem.objective, problem.objective), gradient_flow_field(objective))
     report = progress or (lambda done: None)
     shown = tuple(str(c.stop) for c in conditions)
     clock = time.perf_counter()

@@ -10,6 +10,7 @@ import numpy as np
 from symflow.compile.points import at_points, in_batches
 from symflow.errors import FlowStopped, ProblemError
 from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
 from symflow.symbolic.derived import gradient
 from symflow.trajectory.float64.arguments import checked_times, checked_tolerances, start_points
 from symflow.trajectory.float64.methods import first_steps, sweeper, x64
@@ -50,6 +51,7 @@ def sweep_flow_float64(
             where a start did not get to.
         ComputationError: the data are beyond float64.
     """
+    problem = as_problem(problem, "sweep_flow_float64")
     at = checked_times(times)
     rtol, atol = checked_tolerances(rtol, atol, solver)
     most = checked_limits(max_steps, None).max_steps
