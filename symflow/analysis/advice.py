@@ -17,6 +17,7 @@ from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
 from symflow.errors import ComputationError, ProblemError, advising, brief, brief_float
 from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
 from symflow.problem.numbers import rational
 from symflow.symbolic.network import FullyConnected
 from symflow.trajectory.descent import descend
@@ -126,6 +127,7 @@ def max_step_size(
 
     Source: the question, Elkabetz & Cohen 2021, R4.
     """
+    problem = as_problem(problem, "max_step_size")
     eps = rational(epsilon, "epsilon")
     if eps < LEAST_EPSILON:
         raise ProblemError(
@@ -280,5 +282,6 @@ class _Search:
 
 def _rounded(eta: Fraction) -> Fraction:
     """A step size to three significant digits, downwards."""
-    scale = Fraction(10) ** (2 - math.floor(math.log10(eta)))
+    digits = math.log10(eta.numerator) - math.log10(eta.denominator)  # both may be beyond float64
+    scale = Fraction(10) ** (2 - math.floor(digits))
     return Fraction(math.floor(eta * scale)) / scale

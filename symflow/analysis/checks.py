@@ -11,10 +11,12 @@ from typing import Any
 
 import mpmath
 
+from symflow.analysis.arguments import as_flow_of
 from symflow.analysis.balancedness import balancedness
 from symflow.compile.numbers import to_mpf
 from symflow.compile.objects import evaluate_mpmath
 from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
 from symflow.symbolic.derived import loss
 from symflow.symbolic.losses import SQUARE
 from symflow.symbolic.network import FullyConnected
@@ -45,8 +47,10 @@ def check_flow(problem: Problem, trajectory: Trajectory) -> list[Check]:
         trajectory: its flow, of `solve_flow`.
 
     Raises:
-        ProblemError: the flow was computed in float64.
+        ProblemError: it is the flow of another problem, or was computed in float64.
     """
+    problem = as_problem(problem, "check_flow")
+    trajectory = as_flow_of(problem, trajectory)
     with mpmath.workdps(trajectory.digits + 20):
         checks = [_energy(trajectory, problem)]
         checks += _balancedness(trajectory)

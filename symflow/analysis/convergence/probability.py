@@ -18,8 +18,9 @@ from typing import Any
 import mpmath
 import numpy as np
 
+from symflow.analysis.arguments import checked_digits
 from symflow.analysis.convergence.exact import ExactSolution
-from symflow.analysis.convergence.start import checked_digits, checked_norms, mpf, positive
+from symflow.analysis.convergence.start import checked_norms, mpf, positive
 from symflow.analysis.convergence.time import GUARD, explicit_quantities
 from symflow.errors import ProblemError, brief, brief_float
 from symflow.problem.numbers import rational

@@ -29,8 +29,9 @@ from typing import Any, Literal, get_args
 
 import mpmath
 
+from symflow.analysis.arguments import checked_digits
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, half_angle, hitting_angle, time_to
-from symflow.analysis.convergence.start import BalancedStart, checked_digits, checked_start, mpf, positive
+from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf, positive
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.symbolic.citations import Citation, cite
 
@@ -202,7 +203,8 @@ def working_digits(start: BalancedStart, goal: Fraction, dps: int) -> int:
     """Digits in which E keeps `dps` of its own: E >= goal is a difference of numbers of size max(w(0), lambda)^2."""
     with mpmath.workdps(15):
         size = max(mpf(start.target_norm), mpf(start.w0)) ** 2
-        lost = max(0, ceil(mpmath.log10(size / mpf(goal))), ceil(mpmath.log10(1 / (1 - abs(mpf(start.alignment))))))
+        gap = mpf(1 - abs(start.alignment))  # exact before it is rounded: the alignment may be 1 - 10^-20
+        lost = max(0, ceil(mpmath.log10(size / mpf(goal))), ceil(-mpmath.log10(gap)))
     return dps + GUARD + lost
 
 
