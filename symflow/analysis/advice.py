@@ -282,5 +282,6 @@ class _Search:
 
 def _rounded(eta: Fraction) -> Fraction:
     """A step size to three significant digits, downwards."""
-    scale = Fraction(10) ** (2 - math.floor(math.log10(eta)))
+    digits = math.log10(eta.numerator) - math.log10(eta.denominator)  # both may be beyond float64
+    scale = Fraction(10) ** (2 - math.floor(digits))
     return Fraction(math.floor(eta * scale)) / scale

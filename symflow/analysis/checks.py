@@ -10,6 +10,7 @@ from typing import Any
 
 import mpmath
 
+from symflow.analysis.arguments import as_flow_of
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 from symflow.symbolic.losses import SQUARE
@@ -41,9 +42,12 @@ def check_flow(problem: Problem, trajectory: Trajectory) -> list[Check]:
         trajectory: its flow, of `solve_flow`.
 
     Raises:
-        ProblemError: the flow was computed in float64.
+        ProblemError: it is the flow of another problem, or was computed in float64.
     """
-    problem = as_problem(problem, "check_flow").for_digits(trajectory.digits)
+    problem = as_problem(problem, "check_flow")
+    if isinstance(trajectory, Trajectory):
+        problem = problem.for_digits(trajectory.digits)
+    trajectory = as_flow_of(problem, trajectory)
     with mpmath.workdps(trajectory.digits + 20):
         checks = [_energy(trajectory)]
         checks += _balancedness(trajectory)

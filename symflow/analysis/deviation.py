@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import mpmath
 import numpy as np
 
+from symflow.analysis.arguments import as_flow_of, check_start
 from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, before_kinks, chosen_bounds
 from symflow.analysis.observables import Observables, observe
 from symflow.compile.interpret import interpret
 from symflow.compile.objects import mpmath_arithmetic
 from symflow.errors import ProblemError, advising, brief, brief_float
 from symflow.problem import Problem
+from symflow.problem.arguments import as_problem, same_objective
 from symflow.problem.numbers import rational, whole
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import Program
@@ -128,6 +130,7 @@ def deviation(
         KinkError: the flow meets a kink that is no transversal crossing.
         ComputationError: the flow's digits cannot be reached, or descent diverges.
     """
+    problem = as_problem(problem, "deviation")
     chosen = chosen_bounds(bounds, QUICK)
     eta = positive_step(problem, step_size)
     end = problem.horizon if horizon is None else rational(horizon, "horizon")
@@ -140,7 +143,7 @@ def deviation(
             "horizon or a smaller step size"
         )
     dps = problem.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
-    problem = problem.for_digits(dps if flow is None or flow.dps is None else max(dps, flow.dps))
+    problem = problem.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
 
     def part(low: float, high: float) -> Callable[[float], None] | None:
         return None if progress is None else lambda done: progress(low + (high - low) * done)
@@ -159,7 +162,7 @@ def deviation(
         with advising(REMEDIES):
             flow = solve_flow(problem, horizon=times[-1], dps=dps, progress=part(0, 0.4))
     else:
-        _check_flow(flow, problem, times[-1], dps)
+        flow = _known_flow(flow, problem, times[-1], dps)
     rounding: tuple[Any, ...] | None = None
     if brought is None:
         descent = descend(problem, step_size=eta, steps=steps, dps=dps, keep=indices, progress=part(0.4, 0.7))
@@ -168,9 +171,9 @@ def deviation(
         descent = brought
     rows = {k: row for row, k in enumerate(descent.indices)}
     iterates = descent.iterates[[rows[k] for k in indices]]
-    states = np.array([flow(t) for t in times], dtype=object)
-    scale = mpmath.sqrt(len(problem.theta0))
-    error = scale * (flow.error_estimate + (descent.error_estimate or 0))
+    states = np.array([flow(min(t, flow.end)) for t in times], dtype=object)
+    with mpmath.workdps(dps + 15):
+        error = mpmath.sqrt(len(problem.theta0)) * (flow.error_estimate + (descent.error_estimate or 0))
     values = tuple(v if v > error else mpmath.mpf(0) for v in _distances(iterates, states, dps))
     flow64, descent64 = states.astype(np.float64), iterates.astype(np.float64)
     objective = integration_form(problem.objective)
@@ -212,39 +215,55 @@ def deviation(
     )
 
 
-def _check_flow(flow: Trajectory, problem: Problem, horizon: Fraction, dps: int) -> None:
-    if flow.objective is not problem.objective:
-        raise ProblemError("flow must be the problem's own, got that of another objective; solve it with sf.solve_flow")
-    if flow.dps is None or flow.end < horizon or flow.dps < dps:
-        digits = "float64 and kinks not located" if flow.dps is None else str(flow.dps)
+def _known_flow(flow: object, problem: Problem, horizon: Fraction, dps: int) -> Trajectory:
+    """The flow that was brought.
+
+    Raises:
+        ProblemError: it is another problem's, too short, or has too few digits.
+    """
+    remedy = "solve it with sf.solve_flow, this horizon and dps"
+    known = as_flow_of(problem, flow, remedy)
+    # Times are rounded to the clock of the flow: an end within its digits is the end.
+    if known.dps is None or known.end < horizon * (1 - Fraction(1, 10**known.dps)) or known.dps < dps:
+        digits = "float64 and kinks not located" if known.dps is None else str(known.dps)
         raise ProblemError(
-            f"flow must reach t = {brief_float(horizon)} with {dps} digits, got t = {brief_float(flow.end)} with "
-            f"{digits}; solve it with sf.solve_flow, this horizon and dps"
+            f"flow must reach t = {brief_float(horizon)} with {dps} digits, got t = {brief_float(known.end)} with "
+            f"{digits}; {remedy}"
         )
-    if flow.error_estimate is None:
+    if known.error_estimate is None:
         raise ProblemError("flow must have an error estimate, got none; solve it with estimate_error=True")
+    return known
 
 
-def _as_descent(problem: Problem, eta: Fraction, run: Descent | np.ndarray) -> Descent:
+def _as_descent(problem: Problem, eta: Fraction, run: object) -> Descent:
+    """The run that was brought.
+
+    Raises:
+        ProblemError: it is no run of this problem.
+    """
     if isinstance(run, Descent):
         if run.step_size != eta:
             raise ProblemError(f"the run has step size {run.step_size}, got step_size {eta}; use the run's own")
-        if run.iterates.shape[1] != problem.objective.parameter_count:
+        if not same_objective(run.objective, problem.objective):
             raise ProblemError(
-                f"the run has {run.iterates.shape[1]} parameters, the problem {problem.objective.parameter_count}"
+                "a run must be the problem's own, got that of another objective (network, loss or data differ); make "
+                "it with sf.descend"
             )
+        check_start(problem, run.iterates[0])
         return run
     try:
-        if np.iscomplexobj(run):
+        array = np.asarray(run)
+        if np.iscomplexobj(array):
             raise TypeError
-        iterates = np.asarray(run, dtype=np.float64)
-    except (TypeError, ValueError):
+        iterates = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
         raise ProblemError(f"a run must be an array of real numbers, got {brief(run)}") from None
     if not np.isfinite(iterates).all():
         raise ProblemError("a run must have finite iterates, got NaN or infinity; cut it before it diverges")
     expected = problem.objective.parameter_count
     if iterates.ndim != 2 or iterates.shape[1] != expected or len(iterates) < 2:
         raise ProblemError(f"a run must have shape (K + 1, {expected}) with K >= 1, got {iterates.shape}")
+    check_start(problem, iterates[0])
     return Descent(problem.objective, eta, tuple(range(len(iterates))), iterates, None, None)
 
 

@@ -11,9 +11,11 @@ import numpy as np
 
 from symflow.analysis.bounds import Bound, BoundSeries, chosen_bounds, known_bounds
 from symflow.analysis.bounds.adversary import Ascent, ascend
-from symflow.analysis.bounds.series import Kind, NotApplicable, Status
+from symflow.analysis.bounds.series import Kind, NotApplicable, Status, exact_mpf
 from symflow.analysis.deviation import Deviation, deviation
+from symflow.errors import ProblemError, brief
 from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
 from symflow.trajectory.trajectory import Trajectory
 
 MOST_PARAMETERS = 64
@@ -142,6 +144,7 @@ def tightness(
         ProblemError: missing or wrong numbers.
         ComputationError: flow or descent cannot be computed.
     """
+    problem = as_problem(problem, "tightness")
     chosen = chosen_bounds(bounds, known_bounds())
     dev = deviation(
         problem,
@@ -156,8 +159,15 @@ def tightness(
 
 
 def tightness_of(dev: Deviation, *, slack: bool = True) -> TightnessTable:
-    """The table of a comparison that was made."""
-    rows = tuple(_row(dev, series) for series in dev.bounds.values())
+    """The table of a comparison that was made.
+
+    Raises:
+        ProblemError: it is none.
+    """
+    if not isinstance(dev, Deviation):
+        raise ProblemError(f"tightness_of needs a comparison of sf.deviation, got {brief(dev)}")
+    with mpmath.workdps(max(dev.dps, 15)):
+        rows = tuple(_row(dev, series) for series in dev.bounds.values())
     return TightnessTable(dev, rows, _slack(dev, rows) if slack else ())
 
 
@@ -165,7 +175,7 @@ def _row(dev: Deviation, series: BoundSeries) -> Tightness:
     truth: Sequence[Any] = dev.values
     if series.kind == "curvature":
         low = dev.flow_series.min_eigenvalue
-        truth = [None] * len(dev.times) if low is None else [mpmath.mpf(float(v)) for v in low]
+        truth = [None] * len(dev.times) if low is None else [exact_mpf(v) for v in low]
     applies = [i for i, v in enumerate(series.values) if v is not None]
     absent = series.not_applicable
     if not applies or (series.kind != "curvature" and applies[-1] == 0):

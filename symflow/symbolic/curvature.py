@@ -149,6 +149,7 @@ def ball_bounds(objective: Objective, radius: Fraction | int | str) -> dict[str,
 
     Source: the roles of the constants, Elkabetz & Cohen 2021, R4; the closed forms are ours.
     """
+    require_objective(objective)
     from symflow.problem.numbers import rational
     from symflow.symbolic.statements import statement
 

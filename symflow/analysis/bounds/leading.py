@@ -13,6 +13,9 @@ from symflow.symbolic.objective import Objective
 from symflow.trajectory.flow import solve_field
 from symflow.trajectory.trajectory import Trajectory
 
+GUARD = 15
+"""Digits of the norms beyond those of the flow."""
+
 
 @lru_cache(maxsize=4)
 def _errors(objective: Objective, theta0: tuple[Fraction, ...], horizon: Fraction, dps: int) -> Trajectory:
@@ -51,10 +54,11 @@ def leading_order(
     count = objective.parameter_count
     end = inside[-1] if until is not None or horizon is None else horizon
     trajectory = _errors(objective, tuple(theta0), end, dps)
-    eta = mpmath.mpf(step_size.numerator) / step_size.denominator
     values: list[Any] = []
-    for t in inside:
-        e = trajectory(t)[count:]
-        values.append(eta * mpmath.sqrt(mpmath.fsum(v * v for v in e)))
+    with mpmath.workdps(dps + GUARD):
+        eta = mpmath.mpf(step_size.numerator) / step_size.denominator
+        for t in inside:
+            e = trajectory(min(t, trajectory.end))[count:]
+            values.append(eta * mpmath.sqrt(mpmath.fsum(v * v for v in e)))
     values += [None] * (len(times) - len(inside))
     return BoundSeries("R18", "leading order", "estimated", tuple(values), reason if until is not None else None)

@@ -60,9 +60,15 @@ def not_applicable(name: str, kind: Kind, count: int, reason: str) -> BoundSerie
     return BoundSeries(name, kind, "not applicable", (None,) * count, reason)
 
 
+def exact_mpf(value: float) -> Any:
+    """A float64 as an mpmath number, exactly, whatever the working precision is."""
+    from mpmath import mp
+    from mpmath.libmp import from_float
+
+    return mp.make_mpf(from_float(float(value)))
+
+
 def padded(values: Sequence[float] | np.ndarray, count: int) -> tuple[Any, ...]:
     """float64 values as mpmath numbers, and None up to `count`."""
-    import mpmath
-
-    numbers: list[Any] = [mpmath.mpf(float(v)) if np.isfinite(v) else mpmath.inf for v in values]
+    numbers: list[Any] = [exact_mpf(v) for v in values]
     return tuple(numbers + [None] * (count - len(numbers)))

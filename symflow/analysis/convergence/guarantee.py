@@ -64,6 +64,9 @@ QUADRATURE = 1e-8
 """Largest relative error of the quadratures."""
 MARGIN = Fraction(1, 10**6)
 """How far, relatively, the step size stays below its supremum: far more than the error of the quadratures."""
+MOST_DIGITS = 1000
+"""Most digits of the growth of errors, and so about of the number of steps; no run makes as many."""
+QUADRATURE_REMEDY = "give a larger accuracy, or a start that is closer to the target"
 STEP_DIGITS = 6
 """Significant digits that the step size is rounded down to."""
 NODES = 16
@@ -149,6 +152,10 @@ class DescentGuarantee:
 
     def latex(self) -> str:
         """The constants with their values and the claim, for a display; numbers are rounded to six digits."""
+        with mpmath.workdps(DPS):
+            return self._latex()
+
+    def _latex(self) -> str:
         n = self.start.depth
         q = {name: number(value) for name, (_, value) in self.quantities.items()}
         goal = number(mpf(self.accuracy))
@@ -263,6 +270,7 @@ def _guarantee(start: BalancedStart, goal: Fraction, basin: Fraction, method: Me
         drift = mpmath.sqrt(2 * excess) * (pieces["T_1"][1] + tail) + kappa * time
         growth = (n - 1) * reach ** (n - 2) * drift
         integral = time * mpmath.exp(growth)
+    _check_growth(growth, 'take method="quadrature"' if method == "closed-form" else QUADRATURE_REMEDY)
     limit = _largest_step(radius / (beta * gamma), m_end, integral)
     largest = limit * (1 - mpf(MARGIN))
     trapping, reason = None, None
@@ -312,6 +320,16 @@ def _guarantee(start: BalancedStart, goal: Fraction, basin: Fraction, method: Me
     )
 
 
+def _check_growth(growth: Any, remedy: str) -> None:
+    """Refuses M(T) with which k* would have more than `MOST_DIGITS` digits."""
+    digits = growth / mpmath.log(10)
+    if not digits < MOST_DIGITS:
+        raise ComputationError(
+            f"errors grow by e^M, M = {mpmath.nstr(mpmath.mpf(growth), 3)}, along the flow, so that R16 gives more "
+            f"than 10^{mpmath.nstr(mpmath.floor(digits), 3)} steps (at most 10^{MOST_DIGITS}); {remedy}"
+        )
+
+
 def trapping_constants(depth: int, target_norm: Any, basin: Any, radius: Any) -> tuple[Any, Any, Any]:
     """r, mu and L of the module's docstring, for E_B = basin < lambda^2/18 and a tube of this radius."""
     n, lam, offset = depth, target_norm, mpmath.sqrt(2 * basin)
@@ -333,6 +351,7 @@ def _along_the_flow(solution: ExactSolution, level: Any, radius: Any) -> tuple[A
     with mpmath.workdps(DPS):
         for level in range(LEVELS):
             total, growth, log_integral = _sums(solution, end, radius, 2**level)
+            _check_growth(growth, QUADRATURE_REMEDY)
             if before is not None:
                 error = max(abs(log_integral - before), abs(float(total / time) - 1), 1e-12)
                 if error <= QUADRATURE:

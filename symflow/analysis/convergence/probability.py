@@ -19,10 +19,11 @@ import mpmath
 import numpy as np
 
 from symflow.analysis.convergence.exact import ExactSolution
-from symflow.analysis.convergence.start import checked_digits, checked_norms, mpf, positive
+from symflow.analysis.convergence.start import checked_norms, mpf, positive
 from symflow.analysis.convergence.time import GUARD, explicit_quantities
 from symflow.errors import ProblemError, brief, brief_float
-from symflow.problem.numbers import rational
+from symflow.problem.numbers import rational, whole
+from symflow.trajectory.flow import MAX_DPS
 
 MAX_ANGLE = 1_000_000
 """Largest |artanh nu(0)|: the probability of a larger one is below 10^-400000."""
@@ -52,7 +53,7 @@ def convergence_probability(
     """
     n, lam, norm = checked_norms(depth, target_norm, w0)
     d, goal, limit = _dimension(dimension), positive(accuracy, "accuracy"), positive(time, "time")
-    with mpmath.workdps(checked_digits(dps) + GUARD):
+    with mpmath.workdps(whole(dps, "dps", 1, MAX_DPS) + GUARD):
         threshold = mpf(limit)
 
         def in_time(angle: Any) -> bool:
@@ -89,7 +90,7 @@ def convergence_quantile(
     q = rational(probability, "probability")
     if not 0 < q < 1:
         raise ProblemError(f"probability must be between 0 and 1, both excluded, got {brief_float(q)}; give e.g. 0.9")
-    with mpmath.workdps(checked_digits(dps) + GUARD + 10):
+    with mpmath.workdps(whole(dps, "dps", 1, MAX_DPS) + GUARD + 10):
         wanted = mpf(q)
         angle = _first(lambda a: tail(d, -a) >= wanted, -MAX_ANGLE, MAX_ANGLE)  # P(nu >= tanh(-a)) grows with a
         if angle is None:

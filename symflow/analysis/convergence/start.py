@@ -17,7 +17,6 @@ from symflow.problem.numbers import rational
 from symflow.symbolic.losses import SQUARE
 from symflow.symbolic.moments import exact_product
 from symflow.symbolic.network import FullyConnected
-from symflow.trajectory.flow import MAX_DPS
 
 MAX_DEPTH = 1000
 """Deepest network; the exact solution has about n/2 terms."""
@@ -78,13 +77,6 @@ def positive(value: Any, name: str) -> Fraction:
     return number
 
 
-def checked_digits(dps: Any) -> int:
-    """Decimal digits of a result."""
-    if isinstance(dps, bool) or not isinstance(dps, int) or not 1 <= dps <= MAX_DPS:
-        raise ProblemError(f"dps must be a whole number from 1 to {MAX_DPS}, got {brief(dps)}")
-    return dps
-
-
 def mpf(value: Fraction) -> Any:
     """A rational at the working precision."""
     return mpmath.mpf(value.numerator) / value.denominator
@@ -106,6 +98,7 @@ def balanced_start(problem: Problem) -> BalancedStart:
     Raises:
         ProblemError: the first hypothesis that fails, with what it is instead.
     """
+    problem = as_problem(problem, "balanced_start")
     sigma, target = _moments(problem)
     deviation = max(abs(q - (i == j)) for (i, j), q in np.ndenumerate(sigma))
     if deviation > Fraction(1, 10**problem.dps):
@@ -144,7 +137,7 @@ def balanced_start(problem: Problem) -> BalancedStart:
 
 def minimum_loss(problem: Problem) -> Fraction:
     """f* = (mean ||y||^2 - ||Lambda_yx||^2) / 2, exactly; see `balanced_start` for what the problem must be."""
-    _, target = _moments(problem)
+    _, target = _moments(as_problem(problem, "minimum_loss"))
     assert problem.y is not None
     return (_dot(problem.y, problem.y) / len(problem.y) - _dot(target, target)) / 2
 

@@ -30,9 +30,11 @@ from typing import Any, Literal, get_args
 import mpmath
 
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, half_angle, hitting_angle, time_to
-from symflow.analysis.convergence.start import BalancedStart, checked_digits, checked_start, mpf, positive
+from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf, positive
 from symflow.errors import ComputationError, ProblemError, brief
+from symflow.problem.numbers import whole
 from symflow.symbolic.citations import Citation, cite
+from symflow.trajectory.flow import MAX_DPS
 
 Method = Literal["explicit", "quadrature"]
 GUARD = 10
@@ -161,7 +163,7 @@ def convergence_time(
     start, goal = checked_start(depth, target_norm, w0, alignment), positive(accuracy, "accuracy")
     if method not in get_args(Method):
         raise ProblemError(f'method must be "explicit" or "quadrature", got {brief(method)}')
-    checked_digits(dps)
+    whole(dps, "dps", 1, MAX_DPS)
     evaluate = explicit_quantities if method == "explicit" else _true_quantities
     quantities, error = _twice(start, goal, dps, evaluate)
     return ConvergenceTime(
@@ -202,7 +204,8 @@ def working_digits(start: BalancedStart, goal: Fraction, dps: int) -> int:
     """Digits in which E keeps `dps` of its own: E >= goal is a difference of numbers of size max(w(0), lambda)^2."""
     with mpmath.workdps(15):
         size = max(mpf(start.target_norm), mpf(start.w0)) ** 2
-        lost = max(0, ceil(mpmath.log10(size / mpf(goal))), ceil(mpmath.log10(1 / (1 - abs(mpf(start.alignment))))))
+        gap = mpf(1 - abs(start.alignment))  # exact before it is rounded: the alignment may be 1 - 10^-20
+        lost = max(0, ceil(mpmath.log10(size / mpf(goal))), ceil(-mpmath.log10(gap)))
     return dps + GUARD + lost
 
 
