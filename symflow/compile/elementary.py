@@ -16,7 +16,7 @@ from typing import Any
 from gmpy2 import mpz
 
 from symflow.compile.numbers import from_mpf, to_mpf
-from symflow.compile.objects import log_sum_exp, sigmoid, softplus
+from symflow.compile.objects import log_sum_exp, real_log, sigmoid, softplus
 from symflow.errors import ComputationError
 
 MAX_EXPONENT = 90_000
@@ -169,6 +169,6 @@ def elementary(name: str) -> Callable[[Any], Any]:
     """A function of the table on mpmath numbers."""
     from mpmath import mp
 
-    own: dict[str, Callable[[Any], Any]] = {"softplus": softplus, "sigmoid": sigmoid}
+    own: dict[str, Callable[[Any], Any]] = {"log": real_log, "softplus": softplus, "sigmoid": sigmoid}
     found: Callable[[Any], Any] = own.get(name) or getattr(mp, name)
     return found

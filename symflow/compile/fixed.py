@@ -18,7 +18,7 @@ from gmpy2 import mpz
 
 from symflow.compile.elementary import elementary, fixed_log_sum_exp, function_series, log_sum_exp_series
 from symflow.compile.numbers import from_fraction, from_mpf, to_mpf
-from symflow.compile.objects import along_axis, gathered, scattered
+from symflow.compile.objects import along_axis, gathered, real_power, scattered
 from symflow.symbolic.nodes import Table
 
 Coefficients = list[Any]
@@ -184,12 +184,12 @@ class FixedArrays:
         return array
 
     def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
-        from mpmath import mpf, workprec
+        from mpmath import workprec
 
         def one(v: Any) -> mpz:
             with workprec(self.bits + 32):
                 number = to_mpf(v, self.bits)
-                value = elementary(name)(number) if exponent is None else _power(number, exponent, mpf)
+                value = elementary(name)(number) if exponent is None else real_power(number, exponent)
                 return from_mpf(value, self.bits)
 
         return np.asarray(np.frompyfunc(one, 1, 1)(x), dtype=object)
@@ -216,7 +216,3 @@ class FixedArrays:
         raise TypeError("powers of matrices have no fixed-point form; use mpmath or JAX")
 
     largest_eigenvalue = spectral_norm
-
-
-def _power(x: Any, exponent: Fraction, mpf: Any) -> Any:
-    return x**exponent.numerator if exponent.denominator == 1 else x ** (mpf(exponent.numerator) / exponent.denominator)

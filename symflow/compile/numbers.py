@@ -8,6 +8,11 @@ from typing import Any
 
 from gmpy2 import mpz
 
+from symflow.errors import ComputationError
+
+MOST_BITS = 1 << 28
+"""Of a fixed-point number (32 megabytes); e^(e^50) would have 10^21 of them."""
+
 
 def from_fraction(q: Fraction, bits: int) -> mpz:
     """q 2^bits rounded to the nearest integer."""
@@ -24,9 +29,19 @@ def to_mpf(value: Any, bits: int) -> Any:
 
 
 def from_mpf(value: Any, bits: int) -> mpz:
-    """An mpmath number rounded to fixed point."""
-    sign, mantissa, exponent, _ = value._mpf_
+    """An mpmath number rounded to fixed point.
+
+    Raises:
+        ComputationError: it is not finite, or too large for memory.
+    """
+    sign, mantissa, exponent, size = value._mpf_
     shift = exponent + bits
+    if shift + size > MOST_BITS or (exponent and not mantissa):
+        raise ComputationError(
+            "a value beyond 10^(8e7) arises, too large to compute with; take smaller weights, data or step sizes"
+        )
+    if shift + size < 0:  # also where the shift is no machine word
+        return mpz(0)
     m = mpz(mantissa)
     m = m << shift if shift >= 0 else ((m >> (-shift - 1)) + 1) >> 1
     return -m if sign else m

@@ -206,10 +206,10 @@ def mpmath_arithmetic() -> ObjectArithmetic:
         select=lambda z, a, b: lift(a if z >= 0 else b),
         functions={
             "exp": mpmath.exp,
-            "log": _log,
+            "log": real_log,
             "sin": mpmath.sin,
             "cos": mpmath.cos,
-            "power": lambda x, e: _power(x, e, lift),
+            "power": real_power,
             "softplus": softplus,
             "sigmoid": sigmoid,
             "logsumexp": log_sum_exp,
@@ -221,7 +221,12 @@ def mpmath_arithmetic() -> ObjectArithmetic:
     )
 
 
-def _log(x: Any) -> Any:
+def real_log(x: Any) -> Any:
+    """log(x) of an mpmath number.
+
+    Raises:
+        ComputationError: x <= 0.
+    """
     import mpmath
 
     if x <= 0:
@@ -229,14 +234,21 @@ def _log(x: Any) -> Any:
     return mpmath.log(x)
 
 
-def _power(x: Any, exponent: Fraction, lift: Callable[[Fraction], Any]) -> Any:
+def real_power(x: Any, exponent: Fraction) -> Any:
+    """x^exponent of an mpmath number.
+
+    Raises:
+        ComputationError: a negative power of 0, or a fractional one of a negative number.
+    """
     import mpmath
 
     if (x == 0 and exponent < 0) or (x < 0 and exponent.denominator != 1):
         raise ComputationError(
             f"the power {exponent} of {mpmath.nstr(x, 6)} is not a real number; theta is outside the loss's domain"
         )
-    return x**exponent.numerator if exponent.denominator == 1 else x ** lift(exponent)
+    if exponent.denominator == 1:
+        return x**exponent.numerator
+    return x ** (mpmath.mpf(exponent.numerator) / exponent.denominator)
 
 
 def softplus(x: Any) -> Any:

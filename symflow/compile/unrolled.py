@@ -42,25 +42,39 @@ class Scalar:
         parts = [self.terms[i : i + LONGEST_SUM] for i in range(0, len(self.terms), LONGEST_SUM)]
         return Scalar(*(f"({' + '.join(part)})" for part in parts)).text
 
-    def __add__(self, other: Any) -> Scalar:
-        return self if _is_zero(other) else Scalar(*self.terms, *_terms(other))
+    def __add__(self, other: Any) -> Any:
+        terms = _terms(other)
+        return NotImplemented if terms is None else Scalar(*self.terms, *terms)
 
-    def __radd__(self, other: Any) -> Scalar:
-        return self if _is_zero(other) else Scalar(*_terms(other), *self.terms)
+    def __radd__(self, other: Any) -> Any:
+        terms = _terms(other)
+        return NotImplemented if terms is None else Scalar(*terms, *self.terms)
 
     def __mul__(self, other: Any) -> Any:
-        return 0 if _is_zero(other) else Scalar(f"{self.text}*{_text(other)}")
+        terms = _terms(other)
+        if terms is None:
+            return NotImplemented
+        return Scalar(f"{_factor(self.terms)}*{_factor(terms)}") if terms else 0
 
     def __rmul__(self, other: Any) -> Any:
-        return 0 if _is_zero(other) else Scalar(f"{_text(other)}*{self.text}")
+        terms = _terms(other)
+        if terms is None:
+            return NotImplemented
+        return Scalar(f"{_factor(terms)}*{_factor(self.terms)}") if terms else 0
 
 
-def _is_zero(value: Any) -> bool:
-    return not isinstance(value, Scalar) and value == 0
+def _terms(value: Any) -> tuple[str, ...] | None:
+    """The terms of a sum, none for 0; None for an array, whose entries NumPy then takes one by one."""
+    if isinstance(value, Scalar):
+        return value.terms
+    if isinstance(value, np.ndarray):  # without axes, too: NumPy hands out their entry in sums, but not in others
+        return None
+    return (str(value),) if value else ()
 
 
-def _terms(value: Any) -> tuple[str, ...]:
-    return value.terms if isinstance(value, Scalar) else (str(value),)
+def _factor(terms: tuple[str, ...]) -> str:
+    """A sum as a factor of a product."""
+    return terms[0] if len(terms) == 1 else f"({Scalar(*terms).text})"
 
 
 def _text(value: Any) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
+import sympy
 
 import symflow as sf
 from symflow.compile import unrolled as module
 from symflow.compile.fixed import FixedArrays
 from symflow.compile.interpret import interpret
 from symflow.compile.unrolled import unrolled
+from symflow.errors import ComputationError, DescentDiverged
 from symflow.symbolic.field import gradient_flow_field, leading_order_field
 
 BITS = 150
@@ -109,3 +112,93 @@ def test_zero_inputs_cost_nothing() -> None:
         assert evaluate is not None
         sizes.append(len(evaluate.__code__.co_code))
     assert sizes[1] < 1.5 * sizes[0]
+
+
+# Objectives of one's own --------------------------------------------------------------------------------------------
+
+A, B, C, D = sympy.symbols("a b c d", real=True)
+THIRD = sympy.Rational(1, 3)
+
+
+def tanh(z: sympy.Expr) -> sympy.Expr:
+    return 1 - 2 / (sympy.exp(2 * z) + 1)
+
+
+EXPRESSIONS: dict[str, sympy.Expr] = {
+    "scaled squares": (A * B - 1) ** 2 / 10 + (A - 2 * B) ** 2 / 10,
+    "common factor": ((A * B - 1) ** 2 + (A - 2 * B) ** 2) / 10,
+    "weight decay": (A * B - 1) ** 2 / 2 + (A**2 + B**2) / 20,
+    "matrix completion": ((A * C - 1) ** 2 + (B * D - 2) ** 2 + (A * D - THIRD) ** 2) / 6,
+    "matrix sensing": sum((k * A * C + (k - 2) * B * D - k**2) ** 2 for k in range(1, 5)) / 8,
+    "tanh": (A * tanh(B) - THIRD) ** 2 / 2 + (A * tanh(2 * B + C) - 1) ** 2 / 2,
+    "log loss": sum(sympy.log(1 + sympy.exp(-k * A * B)) for k in (1, -2, 3)) / 3,
+    "means of squares": ((A - 1) ** 2 / 3 + (B + 2) ** 2 / 3) / 2 + (A * B) ** 2 / 4,
+    "root": sympy.sqrt(1 + A**2 + B**2) + A * B / 7,
+    "powers": (1 + A**2) ** sympy.Rational(-3, 2) * B**3 + A**4 / 4,
+    "waves": sympy.sin(A * B) + sympy.cos(A) ** 2 + sympy.sin(B) / 3,
+    "logarithm": A * sympy.log(2 + A**2 + B**2) - B,
+    "rational": A / (1 + B**2) + B / (2 + A**2),
+    "exponentials": sympy.exp(A - B) + sympy.exp(-A) / 7 + B**2,
+    "one parameter": (A - 1) ** 2 / 6 + A**4 / 12,
+    "constant slope": 2 * A - B / 3,
+    "negative coefficients": -A * B / 3 - (A - B) ** 2 / 10 - 5,
+}
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_gradients_of_expressions_are_those_of_sympy_to_the_last_bits(name: str) -> None:
+    """SymPy differentiates and evaluates to 70 digits; 150 bits are 45, and a few roundings are allowed."""
+    expression = EXPRESSIONS[name]
+    variables = sorted(expression.free_symbols, key=str)
+    field = gradient_flow_field(sf.expression_objective(expression, variables))
+    evaluate = unrolled(field.program, {}, field.state, BITS)
+    assert evaluate is not None
+    for point in (["1/2", "-3/4", "5/8", "1/4"], ["-3/4", "1/2", "-1/8", "9/8"]):
+        at = {v: sympy.Rational(q) for v, q in zip(variables, point, strict=False)}
+        found = evaluate(*(int(q * 2**BITS) for q in at.values()))
+        with mpmath.workdps(70):
+            for v, value in zip(variables, found, strict=True):
+                slope = mpmath.mpf(sympy.N(sympy.diff(expression, v).subs(at), 70))
+                assert abs(mpmath.mpf(int(value)) / 2**BITS + slope) < 100 * mpmath.mpf(2) ** -BITS
+
+
+def test_descent_deviation_and_tightness_of_an_expression() -> None:
+    """The very objective whose generated source held the text of an object; ten steps by SymPy's rationals."""
+    expression = EXPRESSIONS["scaled squares"]
+    objective = sf.expression_objective(expression, (A, B))
+    problem = sf.Problem(objective=objective, theta0=["1/2", "1/3"], horizon=1, step_size="1/10", dps=25)
+    theta = [sympy.Rational(1, 2), sympy.Rational(1, 3)]
+    slopes = [sympy.diff(expression, v) for v in (A, B)]
+    for _ in range(3):
+        at = dict(zip((A, B), theta, strict=True))
+        theta = [v - g.subs(at) / 10 for v, g in zip(theta, slopes, strict=True)]
+    run = sf.descend(problem, steps=3, dps=40)
+    with mpmath.workdps(60):
+        for found, exact in zip(run.iterates[-1], theta, strict=True):
+            assert abs(found - mpmath.mpf(int(exact.p)) / int(exact.q)) < mpmath.mpf(10) ** -40
+    assert 0 < sf.deviation(problem).max < 1
+    assert "R4" in str(sf.tightness(problem))
+
+
+@pytest.mark.parametrize(
+    ("expression", "start", "message"),
+    [
+        (sympy.sqrt(A), "-1/2", "the power -1/2 of -0.5 is not a real number"),
+        (1 / A, "0", "the power -2 of 0"),
+        (A * sympy.log(A), "-1", "log of -1.0 is not a real number"),
+        (sympy.exp(sympy.exp(A)), "50", "too large to compute with"),
+        (sympy.exp(A), "2000", "diverges"),
+    ],
+)
+def test_descent_outside_the_domain_is_a_typed_error(expression: sympy.Expr, start: str, message: str) -> None:
+    problem = sf.Problem(objective=sf.expression_objective(expression, (A,)), theta0=[start], step_size="1/10")
+    with pytest.raises((ComputationError, DescentDiverged), match=message) as caught:
+        sf.descend(problem, steps=3, dps=20)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_underflows_is_zero() -> None:
+    problem = sf.Problem(
+        objective=sf.expression_objective(sympy.exp(-sympy.exp(A)), (A,)), theta0=["50"], step_size="1/10"
+    )
+    assert sf.descend(problem, steps=2, dps=20).iterates[-1][0] == 50
