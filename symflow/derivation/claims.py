@@ -114,10 +114,10 @@ def blank_objective(case: Case) -> Objective:
 
 def _dimension(case: Case) -> int:
     found = blank_objective(case)
-    return found.parameter_count + sum(entries(x.axes) for x in _moving(found, case))
+    return found.parameter_count + sum(entries(x.axes) for x in moving(found, case))
 
 
-def _moving(objective: Objective, case: Case) -> list[Input]:
+def moving(objective: Objective, case: Case) -> list[Input]:
     """The data that the search moves: X, and Y where it is not a label."""
     return [x for x in objective.data_inputs if x.name == "X" or case.loss.kind == "square"]
 
@@ -130,7 +130,7 @@ def _sides(statement: Statement, label: str, case: Case, z: Any) -> tuple[Any, A
     objective, count = instance.objective, instance.objective.parameter_count
     bound: dict[Input, Any] = {x: jnp.asarray(a.astype(float)) for x, a in objective.data.items()}
     bound |= objective.cut(z[:count])
-    for x in _moving(objective, case):
+    for x in moving(objective, case):
         bound[x] = z[count : count + entries(x.axes)].reshape(shape_of(x.axes))
         count += entries(x.axes)
     left, right = (jax_value(instance, label, side, bound) for side in ("left", "right"))
