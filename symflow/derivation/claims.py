@@ -106,9 +106,13 @@ def claim_inequality(
 
 
 def blank_objective(case: Case) -> Objective:
-    """The training loss whose data are still to be bound: X is 0, Y alternates 1 and -1."""
+    """The training loss whose data are still to be bound: X is 0, Y alternates 1 and -1, or goes through the classes."""
     inputs, outputs = (prod(shape_of(axes)) for axes in (case.network.input_axes, case.network.output_axes))
-    labels = np.array([[Fraction((-1) ** i)] * outputs for i in range(SAMPLES)], dtype=object)
+    if case.loss.kind == "cross-entropy":
+        rows = [[Fraction(int(c == i % outputs)) for c in range(outputs)] for i in range(SAMPLES)]
+    else:
+        rows = [[Fraction((-1) ** i)] * outputs for i in range(SAMPLES)]
+    labels = np.array(rows, dtype=object)
     return network_objective(case.network, np.full((SAMPLES, inputs), Fraction(0)), labels, case.loss)
 
 
