@@ -15,42 +15,41 @@ from functools import partial
 import sympy
 
 from symflow.derivation import Control, Derivation, Step, SymbolicZero
+from symflow.derivation.words import inner, matrices, transposed
 from symflow.presentation.derivation_text import run
 
 T = sympy.Symbol("t", real=True)
 
 
 def gradient() -> Iterator[sympy.Expr]:
-    """The gradient of 1/(2N) ||W X - Y||_F^2 at 2 x 2 matrices, N = 2."""
-    w, x, y = (sympy.Matrix(2, 2, sympy.symbols(f"{letter}1:5")) for letter in "wxy")
-    residual = w * x - y
-    loss = (residual.T * residual).trace() / 4
-    stated = w * (x * x.T / 2) - y * x.T / 2
-    for entry, slope in zip(w, stated, strict=True):
-        yield loss.diff(entry) - slope
+    """The derivative of 1/(2N) ||W X - Y||_F^2 along W + t A is <W Sigma - Lambda, A>."""
+    t, samples = sympy.symbols("t N", positive=True)
+    w, a, x, y = matrices("W A X Y")
+    residual = (w + t * a) * x - y
+    loss = inner(residual, residual) / (2 * samples)
+    yield loss.diff(t).subs(t, 0) - inner((w * x * transposed(x) - y * transposed(x)) / samples, a)
 
 
-def any_size(sign: int = -1) -> Iterator[sympy.Expr]:
-    """W' + W Sigma - Lambda for matrices of any size: E = e^{-Sigma t}, E' = -E Sigma, I' = E, I Sigma = 1 - E."""
+def any_size(sign: int = -1, factor: sympy.Expr = sympy.Integer(1)) -> Iterator[sympy.Expr]:
+    """W' + W Sigma - Lambda for matrices of any size: E = e^{-Sigma t}, E' = -E Sigma, I' = E, I Sigma = 1 - E.
+
+    `sign` is that of the exponent, -1; `factor` that of Lambda, 1.
+    """
     start, target, sigma, e = sympy.symbols("W_0 Lambda Sigma E", commutative=False)
     integral_times_sigma = 1 - e
-    velocity = sign * start * e * sigma + target * e
-    yield sympy.expand(velocity + start * e * sigma + target * integral_times_sigma - target)
+    velocity = sign * start * e * sigma + factor * target * e
+    yield sympy.expand(velocity + start * e * sigma + factor * target * integral_times_sigma - target)
 
 
-def two_by_two(shift: int = 1) -> Iterator[sympy.Expr]:
-    """The solution for every symmetric 2 x 2 matrix Sigma = Q diag(p, q) Q^T, p, q > 0, and one with q = 0."""
-    p, q, phi = sympy.symbols("p q phi", positive=True)
-    c, s = sympy.cos(phi), sympy.sin(phi)
-    frame = sympy.Matrix([[c, -s], [s, c]])
-    start, target = (sympy.Matrix(1, 2, sympy.symbols(f"{letter}1:3")) for letter in "wl")
-    for second, grown in ((q, (1 - sympy.exp(-q * T)) / q), (sympy.Integer(0), T)):
-        sigma = frame * sympy.diag(p, second) * frame.T
-        decay = frame * sympy.diag(sympy.exp(-p * T), sympy.exp(-second * T)) * frame.T
-        integral = frame * sympy.diag((1 - sympy.exp(-p * T)) / p, grown) * frame.T
-        w = start * decay + shift * target * integral
-        yield from w.diff(T) + w * sigma - target
-        yield from w.subs(T, 0) - start
+def eigenvalues() -> Iterator[sympy.Expr]:
+    """d/dt e^{-st} and s times the integral of e^{-sr}, for every eigenvalue s of Sigma: s > 0, and s = 0."""
+    r, positive = sympy.Symbol("r"), sympy.Symbol("s", positive=True)
+    for s in (positive, sympy.Integer(0)):
+        yield sympy.exp(-s * T).diff(T) + s * sympy.exp(-s * T)
+        integral = sympy.integrate(sympy.exp(-s * r), (r, 0, T))
+        yield s * integral - (1 - sympy.exp(-s * T))
+        yield integral.diff(T) - sympy.exp(-s * T)
+        yield integral.subs(T, 0)
 
 
 def equilibrium() -> Iterator[sympy.Expr]:
@@ -69,7 +68,7 @@ DERIVATION = Derivation(
             r"W'",
             r"-(W\Sigma-\Lambda)",
             r"The gradient of $\frac1{2N}\|WX-Y\|_F^2$.",
-            (SymbolicZero(r"all $2\times2$ matrices $W$, $X$, $Y$", gradient),),
+            (SymbolicZero("matrices of any size", gradient),),
         ),
         Step(
             r"W(t)",
@@ -78,7 +77,7 @@ DERIVATION = Derivation(
             r"I-e^{-\Sigma t}$, also where $\Sigma$ is singular.  Linear equations have one solution.",
             (
                 SymbolicZero("matrices of any size", any_size),
-                SymbolicZero(r"every symmetric $2\times2$ matrix $\Sigma$, invertible or of rank one", two_by_two),
+                SymbolicZero(r"every eigenvalue $s \ge 0$ of $\Sigma$: what was substituted", eigenvalues),
             ),
         ),
         Step(
@@ -91,7 +90,10 @@ DERIVATION = Derivation(
     conclusion=r"\[ W(t) = W(0)e^{-\Sigma t}+\Lambda\int_0^te^{-\Sigma s}\,ds. \]",
     controls=(
         Control(r"$e^{+\Sigma t}$", SymbolicZero("", partial(any_size, sign=1))),
-        Control(r"$-\Lambda$ in place of $\Lambda$", SymbolicZero("", partial(two_by_two, shift=-1))),
+        Control(
+            r"$1.01\,\Lambda$ in place of $\Lambda$",
+            SymbolicZero("", partial(any_size, factor=sympy.Rational(101, 100))),
+        ),
     ),
 )
 

@@ -33,12 +33,15 @@ def product() -> Iterator[sympy.Expr]:
     yield rate(w[0] ** 2 - w[1] ** 2)
 
 
-def balanced(sign: int, rate: int = 2) -> Iterator[sympy.Expr]:
-    """c = 0: u' = sign 2 u (lambda - u) for w_1 = sign w_2, solved by a logistic function; the rate is 2."""
-    u0 = sympy.Symbol("u_0", real=True, nonzero=True)
-    u = LAM / (1 + (LAM / u0 - 1) * sympy.exp(-sign * rate * LAM * T))
-    yield u.diff(T) - sign * 2 * u * (LAM - u)
-    yield u.subs(T, 0) - u0
+def balanced(sign: int, rate: sympy.Expr = sympy.Integer(2)) -> Iterator[sympy.Expr]:
+    """c = 0: u' = sign 2 u (lambda - u) for w_1 = sign w_2, solved by a logistic function; the rate is 2.
+
+    E = e^{-sign rate lambda t} has E' = -sign rate lambda E.
+    """
+    u0, e = sympy.Symbol("u_0", real=True, nonzero=True), sympy.Symbol("E", positive=True)
+    u = LAM / (1 + (LAM / u0 - 1) * e)
+    yield sympy.cancel(u.diff(e) * (-sign * rate * LAM * e) - sign * 2 * u * (LAM - u))
+    yield sympy.cancel(u.subs(e, 1) - u0)
 
 
 def substitution() -> Iterator[sympy.Expr]:
@@ -118,7 +121,10 @@ DERIVATION = Derivation(
   c > 0:\quad u &= \frac c4\Bigl(q-\frac1q\Bigr), \quad q = \frac{q_+-q_-Ke^{-\kappa t}}{1-Ke^{-\kappa t}}.
 \end{align*}""",
     controls=(
-        Control(r"the rate $\lambda$ in place of $2\lambda$", SymbolicZero("", partial(balanced, 1, rate=1))),
+        Control(
+            r"the rate $1.99\,\lambda$ in place of $2\lambda$",
+            SymbolicZero("", partial(balanced, 1, rate=sympy.Rational(199, 100))),
+        ),
         Control(r"$e^{+\kappa t}$", SymbolicZero("", partial(general, swap=True))),
     ),
 )

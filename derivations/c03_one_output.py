@@ -23,13 +23,13 @@ T, A = sympy.symbols("t a", real=True)
 LAM, W0, X = sympy.symbols("lambda w_0 x", positive=True)
 
 
-def alignment(speed: int = 1) -> Iterator[sympy.Expr]:
+def alignment(speed: sympy.Expr = sympy.Integer(1)) -> Iterator[sympy.Expr]:
     """nu = tanh(speed lambda t + a) and nu' = lambda (1 - nu^2); the speed is 1."""
     nu = sympy.tanh(speed * LAM * T + A)
     yield nu.diff(T) - LAM * (1 - nu**2)
 
 
-def norm(factor: int = 2) -> Iterator[sympy.Expr]:
+def norm(factor: sympy.Expr = sympy.Integer(2)) -> Iterator[sympy.Expr]:
     """w and w' = 2 w (lambda nu - w), rational in x = e^theta and y = e^a, x' = lambda x; `factor` is 2."""
     y, time = sympy.symbols("y t", positive=True)
 
@@ -46,9 +46,15 @@ def norm(factor: int = 2) -> Iterator[sympy.Expr]:
 
 
 def limit() -> Iterator[sympy.Expr]:
-    """w -> lambda: with x = e^{2 lambda t}, cosh^2 and sinh 2 theta grow like e^{2a} x/4 and e^{2a} x/2."""
-    growing = sympy.exp(2 * A) * X / 4
-    yield sympy.limit(growing / (sympy.log(X) / (2 * LAM) + sympy.exp(2 * A) * X / 2 / (2 * LAM)), X, sympy.oo) - LAM
+    """w -> lambda: with x = e^{2 lambda t}, y = e^{2a} > 0 and any constant, both parts of the fraction over x.
+
+    cosh^2 theta = (y x + 2 + 1/(y x))/4, sinh 2 theta = (y x - 1/(y x))/2 and t = log(x)/(2 lambda).
+    """
+    y, constant = sympy.Symbol("y", positive=True), sympy.Symbol("C", real=True)
+    upper = (y * X + 2 + 1 / (y * X)) / 4
+    lower = constant + sympy.log(X) / (2 * LAM) + (y * X - 1 / (y * X)) / (4 * LAM)
+    yield sympy.limit(sympy.expand(upper / X), X, sympy.oo) - y / 4
+    yield sympy.limit(sympy.expand(lower / X), X, sympy.oo) - y / 4 / LAM
 
 
 DERIVATION = Derivation(
@@ -74,15 +80,20 @@ DERIVATION = Derivation(
         Step(
             r"\lim_{t\to\infty}w",
             r"\lambda",
-            r"$\cosh^2\theta \sim \frac14e^{2\theta}$ and $\sinh2\theta \sim \frac12e^{2\theta}$.",
+            r"$\cosh^2\theta/e^{2\theta} \to \frac14$ and $\sinh2\theta/e^{2\theta} \to \frac12$; the quotient of the "
+            r"limits.",
             (SymbolicZero(r"all $\lambda$, $a$; $x = e^{2\lambda t}$", limit),),
         ),
     ),
     conclusion=r"\[ \nu = \tanh\theta, \qquad "
     r"w = \frac{\cosh^2\theta}{\cosh^2a/w(0)+t+[\sinh2\theta-\sinh2a]/(2\lambda)}, \qquad \theta = \lambda t+a. \]",
     controls=(
-        Control(r"$4\lambda$ in place of $2\lambda$", SymbolicZero("", partial(norm, factor=4))),
-        Control(r"$\theta = 2\lambda t+a$", SymbolicZero("", partial(alignment, speed=2))),
+        Control(
+            r"$2.02\,\lambda$ in place of $2\lambda$", SymbolicZero("", partial(norm, factor=sympy.Rational(202, 100)))
+        ),
+        Control(
+            r"$\theta = 1.01\,\lambda t+a$", SymbolicZero("", partial(alignment, speed=sympy.Rational(101, 100)))
+        ),
     ),
 )
 

@@ -41,6 +41,13 @@ def descent(sign: int = -1) -> IdentityTest:
     )
 
 
+def one_more_step() -> Iterator[sympy.Expr]:
+    """P theta_0 - eta H P theta_0 = (1 - eta H) P theta_0 with P = (1 - eta H)^k: the step from k to k + 1."""
+    h, p, start = sympy.symbols("H P theta_0", commutative=False)
+    eta = sympy.Symbol("eta")
+    yield sympy.expand(p * start - eta * h * p * start - (1 - eta * h) * p * start)
+
+
 def recursion() -> Iterator[sympy.Expr]:
     """theta_{k+1} = (1 - eta h) theta_k and theta' = -h theta, h an eigenvalue of H."""
     eta, h, t, k, start = sympy.symbols("eta h t k theta_0", positive=True)
@@ -55,7 +62,12 @@ DERIVATION = Derivation(
     title="Descent and flow on quadratics",
     hypotheses=(r"$f = \frac12\theta^\top H\theta$, $H$ symmetric, equal starts $\theta_0$",),
     steps=(
-        Step(r"\theta_k", r"(I-\eta H)^k\theta_0", r"$g = H\theta$.", (descent(),)),
+        Step(
+            r"\theta_k",
+            r"(I-\eta H)^k\theta_0",
+            r"$g = H\theta$, by induction on $k$.",
+            (SymbolicZero("matrices of any size, the induction step for every $k$", one_more_step), descent()),
+        ),
         Step(
             r"\langle v,\theta_k\rangle,\ \langle v,\theta(t)\rangle",
             r"(1-\eta h)^k\langle v,\theta_0\rangle,\ e^{-ht}\langle v,\theta_0\rangle",

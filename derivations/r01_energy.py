@@ -21,6 +21,7 @@ from symflow.derivation.claims import Case, claim_identity
 from symflow.derivation.lemmas import CAUCHY_SCHWARZ, TRIANGLE
 from symflow.derivation.networks import WIDTHS
 from symflow.derivation.quadratics import flow, integral
+from symflow.derivation.words import inner, matrices
 from symflow.presentation.derivation_text import run
 from symflow.symbolic.statements import Claim, Statement
 from symflow.symbolic.statements.terms import Derivative, G, Letter, Number, Power, Range, frobenius, j, total
@@ -35,6 +36,19 @@ def any_function() -> Iterator[sympy.Expr]:
     slope = [f(*x).diff(a).subs(at_curve).doit() for a in x]
     rate = f(*theta).diff(t).doit().subs({c.diff(t): -s for c, s in zip(theta, slope, strict=True)})
     yield rate + sum(s**2 for s in slope)
+
+
+def along_the_flow() -> Iterator[sympy.Expr]:
+    """<g, theta'> + ||g||^2 with theta' = -g."""
+    (g,) = matrices("g")
+    yield inner(g, -g) + inner(g, g)
+
+
+def integrated() -> Iterator[sympy.Expr]:
+    """The integral over [0, t] of -F', where F(s) = f(theta(s)), for any F; -F' = ||g||^2 by step 1."""
+    s, t = sympy.symbols("s t")
+    f = sympy.Function("F")
+    yield sympy.integrate(-f(s).diff(s), (s, 0, t)) - (f(0) - f(t))
 
 
 def closed_form() -> Iterator[sympy.Expr]:
@@ -82,13 +96,24 @@ DERIVATION = Derivation(
             r"\tfrac{d}{dt} f(\theta(t))",
             r"\langle g, \theta'\rangle = -\|g(\theta(t))\|^2",
             "Chain rule, and the equation of the flow.",
-            (SymbolicZero("every $f$ of three variables", any_function), energy(sympy.Integer(1))),
+            (
+                SymbolicZero(r"any number of variables: $\langle g,\theta'\rangle$ at $\theta' = -g$", along_the_flow),
+                SymbolicZero("the chain rule too, every $f$ of three variables", any_function, "checked exactly"),
+                energy(sympy.Integer(1)),
+            ),
         ),
         Step(
             r"\int_0^t \|g(\theta(s))\|^2\,ds",
             r"f(\theta(0)) - f(\theta(t))",
-            "Integrate step 1.",
-            (SymbolicZero(r"$f = \frac12(a\theta_1^2 + b\theta_2^2)$, all $a, b > 0$, in closed form", closed_form),),
+            "Integrate step 1 (fundamental theorem of calculus).",
+            (
+                SymbolicZero(r"every $f$ and every flow, as $F(s) = f(\theta(s))$", integrated),
+                SymbolicZero(
+                    r"for $f = \frac12(a\theta_1^2 + b\theta_2^2)$, all $a, b > 0$, in closed form",
+                    closed_form,
+                    "checked exactly",
+                ),
+            ),
         ),
         Step(
             r"\int_0^t \|\theta'(s)\|\,ds = \int_0^t 1\cdot\|g(\theta(s))\|\,ds",
@@ -113,7 +138,7 @@ DERIVATION = Derivation(
 \]
 and if $f \ge 0$, gradient flow exists for all $t \ge 0$.""",
     controls=(
-        Control(r"the rate $-\frac12\|g\|^2$", energy(sympy.Rational(1, 2))),
+        Control(r"the rate $-0.99\,\|g\|^2$", energy(sympy.Rational(99, 100))),
         Control(r"the path bounded by $\sqrt{0.99\,t\,(f(\theta(0)) - f(\theta(t)))}$", path_bound(factor=0.99)),
     ),
 )

@@ -72,8 +72,10 @@ def induction() -> Iterator[sympy.Expr]:
 
 
 def all_layers() -> Iterator[sympy.Expr]:
-    """d/dt (1 + t)^n h at t = 0, n a symbol."""
-    t, h, depth = sympy.Symbol("t"), sympy.Symbol("h"), sympy.Symbol("n", integer=True, positive=True)
+    """All layers scaled: one more turns (1 + t)^n h into (1 + t)^{n+1} W D h; and d/dt (1 + t)^n h at t = 0."""
+    t, depth = sympy.Symbol("t"), sympy.Symbol("n", integer=True, positive=True)
+    w, d, h = sympy.symbols("W D h", commutative=False)
+    yield sympy.powsimp((1 + t) * (1 + t) ** depth) * w * d * h - (1 + t) ** (depth + 1) * w * d * h
     yield ((1 + t) ** depth * h).diff(t).subs(t, 0) - depth * h
 
 
@@ -113,15 +115,15 @@ DERIVATION = Derivation(
             r"induction: a factor of $h_n$ is one of $W_{n+1}D_nh_n$.",
             (
                 SymbolicZero("matrices and gates of any sizes, the induction step for every $n$", induction),
-                SymbolicZero(r"matrices and gates of any sizes, directly for $n = 1,\dots,6$", one_layer),
+                SymbolicZero(r"directly for $n = 1,\dots,6$, any sizes and gates", one_layer, "checked exactly"),
                 *tested(STATEMENT, "layer"),
             ),
         ),
         Step(
             r"\langle\theta, \nabla_\theta h\rangle = \tfrac{d}{dt}(1+t)^n h\big|_{t=0}",
             r"n\,h",
-            "Scale all layers at once.",
-            (SymbolicZero("every $n$", all_layers), *tested(STATEMENT, "all")),
+            "Scale all layers at once; by induction $h$ becomes $(1+t)^nh$.",
+            (SymbolicZero("matrices and gates of any sizes, every $n$", all_layers), *tested(STATEMENT, "all")),
         ),
     ),
     conclusion=displayed(STATEMENT),

@@ -38,12 +38,12 @@ def falling() -> Iterator[sympy.Expr]:
     yield ((EPSILON - RHO) / T).diff(T) + (EPSILON - RHO) / T**2
 
 
-def contraction(constant: int) -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
+def contraction(constant: sympy.Expr) -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
     """(epsilon - rho x) - constant epsilon (1 - x) with epsilon = rho + gap and x = e^{-mu t}; the constant is 1."""
     yield (RHO + GAP - RHO * X) - constant * (RHO + GAP) * (1 - X), (RHO, GAP, X)
 
 
-def contracting(constant: int) -> NonnegativeCoefficients:
+def contracting(constant: sympy.Expr) -> NonnegativeCoefficients:
     """The condition for all time."""
     scope = r"$(\varepsilon-\rho x) - \varepsilon(1-x)$ in $\rho$, $\varepsilon-\rho$ and $x = e^{-\mu t}$"
     return NonnegativeCoefficients(scope, partial(contraction, constant))
@@ -73,7 +73,7 @@ DERIVATION = Derivation(
             r"\frac{\varepsilon\mu}{\beta\gamma}",
             r"With $x = e^{-\mu t} \in (0,1)$: $(\varepsilon-\rho x)-\varepsilon(1-x) = (\varepsilon-\rho)x > 0$. The "
             r"right side does not depend on $T$; equality is admitted since the left side is larger.",
-            (contracting(1),),
+            (contracting(sympy.Integer(1)),),
             ">",
         ),
     ),
@@ -86,9 +86,11 @@ DERIVATION = Derivation(
 in the last case for every $T$ for which the hypotheses hold.""",
     controls=(
         Control(
-            r"the integral for $m > 0$ is $(e^{mt}-1)$", SymbolicZero("", partial(weights, M, sympy.exp(M * T) - 1))
+            r"the integral for $m > 0$ is $e^{mt}/m$", SymbolicZero("", partial(weights, M, sympy.exp(M * T) / M))
         ),
-        Control(r"$\eta \le 2\varepsilon\mu/(\beta\gamma)$ for all time", contracting(2)),
+        Control(
+            r"$\eta \le 1.01\,\varepsilon\mu/(\beta\gamma)$ for all time", contracting(sympy.Rational(101, 100))
+        ),
     ),
 )
 

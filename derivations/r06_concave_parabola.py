@@ -33,7 +33,7 @@ def deviation() -> Iterator[sympy.Expr]:
     yield tau - (M * T / X * (X - sympy.log(1 + X))).subs(T, K * ETA).subs(ETA, X / M)
 
 
-def symflow_agrees(factor: int) -> Iterator[tuple[Any, Any]]:
+def symflow_agrees(factor: float) -> Iterator[tuple[Any, Any]]:
     """theta_k by iterating symflow's gradient exactly, and the closed form for the deviation; the factor is 1."""
     theta = sympy.Symbol("theta")
     for m, eta, start, steps in (("3/2", "1/10", "7/5", 20), ("1/3", "2", "-2/7", 9)):
@@ -78,6 +78,20 @@ def increasing(constant: sympy.Expr) -> NonnegativeCoefficients:
     """Both differences increase."""
     scope = "numerators and denominators of both derivatives, as polynomials in $x$"
     return NonnegativeCoefficients(scope, partial(slopes, constant))
+
+
+def below_for_every_step() -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
+    """L (2 + c x) - m^2 eta t with x = eta m and c L = m t + rest, rest >= 0: m^2 eta t/(2 + c x) < L."""
+    c, rest, bent = sympy.symbols("c rest bent", positive=True)  # bent = m t
+    yield (L * (2 + c * M * ETA) - M * ETA * bent).subs(L, (bent + rest) / c) * c, (c, M, ETA, bent, rest)
+
+
+def threshold() -> Iterator[sympy.Expr]:
+    """a e^{mt} (1 - e^{-tau}) = epsilon at tau = L; its derivative in tau is a e^{mt - tau} > 0."""
+    epsilon, tau = sympy.symbols("epsilon tau", positive=True)
+    distance = A * sympy.exp(M * T) * (1 - sympy.exp(-tau))
+    yield distance.subs(tau, -sympy.log(1 - epsilon * sympy.exp(-M * T) / A)) - epsilon
+    yield distance.diff(tau) - A * sympy.exp(M * T - tau)
 
 
 def solved() -> Iterator[sympy.Expr]:
@@ -131,7 +145,11 @@ DERIVATION = Derivation(
             r"\eta \le \frac{2L}{m^2t-\frac43mL} \ \text{ or } \ mt \le \tfrac43L",
             r"$m^2\eta t/(2+cx)$ increases in $\eta$ and equals $L$ at $\eta = 2L/(m^2t-cmL)$ if $mt > cL$; if "
             r"$mt \le cL$ it is below $L$ for every $\eta$. Upper bound with $c = 1$, lower bound with $c = \frac43$.",
-            (SymbolicZero(r"every $m$, $t$, $L$, $\eta$", solved),),
+            (
+                SymbolicZero(r"every $m$, $t$, $\varepsilon$, $\theta_0$: the equivalence", threshold),
+                SymbolicZero(r"every $m$, $t$, $L$, $\eta$", solved),
+                NonnegativeCoefficients(r"$mt \le cL$, every $c$ and $\eta$", below_for_every_step),
+            ),
             r"\le",
         ),
         Step(
@@ -150,8 +168,8 @@ DERIVATION = Derivation(
 so $\eta \le 2L/(m^2t-mL)$ is sufficient for a deviation of at most $\varepsilon$ at time $t$, and
 $\eta \le 2L/(m^2t-\frac43mL)$ is necessary if $mt > \frac43L$.""",
     controls=(
-        Control(r"$\frac54$ in place of $\frac43$ in the lower bound", increasing(sympy.Rational(5, 4))),
-        Control(r"$2\tau$ in place of $\tau$", FiftyDigits("", partial(symflow_agrees, 2))),
+        Control(r"$1.32$ in place of $\frac43$ in the lower bound", increasing(sympy.Rational(132, 100))),
+        Control(r"$1.01\,\tau$ in place of $\tau$", FiftyDigits("", partial(symflow_agrees, 1.01))),
     ),
 )
 

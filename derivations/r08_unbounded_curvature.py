@@ -22,17 +22,22 @@ import sympy
 import symflow as sf
 from symflow.derivation import Control, Derivation, Draw, FiftyDigits, IdentityTest, Inequality, Step, SymbolicZero
 from symflow.derivation.claims import Case, claim_inequality
-from symflow.derivation.lemmas import CAUCHY_SCHWARZ, SUBMULTIPLICATIVITY
-from symflow.derivation.networks import chain, data, flat, inner, objective
+from symflow.derivation.lemmas import CAUCHY_SCHWARZ, SUBMULTIPLICATIVITY, TRIANGLE
+from symflow.derivation.networks import chain, data, flat, objective, product_of_entries
+from symflow.derivation.words import inner, matrices, trace, transposed
 from symflow.presentation.derivation_text import run
 from symflow.symbolic.losses import Loss
-from symflow.symbolic.statements import statement
+from symflow.symbolic.statements import Claim, Statement, statement
+from symflow.symbolic.statements.identities import SAMPLE
+from symflow.symbolic.statements.terms import SampleMean, grad_phi, norm
 
 FAMILIES = [((2, 3, 2, 2), 1, 2), ((2, 3, 2, 2), 1, 3), ((2, 2, 3, 2, 3), 2, 4), ((3, 2, 2, 1, 2, 2), 2, 3)]
 """Widths of networks of depth 3 to 5, and the two layers a < b that are zero."""
 
 
-def two_zero_layers(family: tuple[tuple[int, ...], int, int], draw: Draw, factor: int = 2) -> Iterator[Fraction]:
+def two_zero_layers(
+    family: tuple[tuple[int, ...], int, int], draw: Draw, factor: Fraction = Fraction(2)
+) -> Iterator[Fraction]:
     """symflow's Hessian form minus factor Tr(grad phi(0)^T W_{n:b+1} D_b W_{b-1:a+1} D_a W_{a-1:1}); factor 2."""
     widths, a, b = family
     w, d, (x, y) = draw.matrices(widths), draw.matrices(widths), data(draw, widths)
@@ -40,10 +45,10 @@ def two_zero_layers(family: tuple[tuple[int, ...], int, int], draw: Draw, factor
     slope = -y.dot(x.T) * Fraction(1, x.shape[1])
     product = chain(w, n, b + 1).dot(d[b - 1]).dot(chain(w, b - 1, a + 1)).dot(d[a - 1]).dot(chain(w, a - 1, 1))
     derived = sf.evaluate_exact(sf.hessian_form(objective(widths, x, y)), flat(w), flat(d))
-    yield derived - factor * inner(slope, product)
+    yield derived - factor * product_of_entries(slope, product)
 
 
-def one_pair(factor: int) -> IdentityTest:
+def one_pair(factor: Fraction) -> IdentityTest:
     """The Hessian form where two layers are zero."""
     scope = r"square loss, four networks of depth $3$ to $5$ with two zero layers, the others arbitrary"
     return IdentityTest(scope, FAMILIES, lambda f: 2 * len(f[0]) + 2, partial(two_zero_layers, factor=factor))
@@ -57,11 +62,11 @@ def bilinear(size: int, z: Any) -> tuple[Any, Any]:
 
 
 def attained() -> Iterator[sympy.Expr]:
-    """2 Tr(P B Y A) = -(v'P u)(q'Y r) for A = -r v'/sqrt 2, B = u q'/sqrt 2, any matrices P and Y."""
-    p, y = (sympy.Matrix(2, 2, sympy.symbols(f"{letter}1:5")) for letter in "py")
-    u, v, q, r = (sympy.Matrix(sympy.symbols(f"{letter}1:3")) for letter in "uvqr")
-    root = sympy.sqrt(2)
-    yield 2 * (p * (u * q.T / root) * y * (-r * v.T / root)).trace() + (v.T * p * u)[0] * (q.T * y * r)[0]
+    """2 Tr(P B Y A) = -(v'P u)(q'Y r) for A = -r v'/sqrt 2, B = u q'/sqrt 2; ||Delta||^2 = 1 for unit vectors."""
+    p, y, u, v, q, r = matrices("P Y u v q r")
+    a, b = -r * transposed(v) / sympy.sqrt(2), u * transposed(q) / sympy.sqrt(2)
+    yield trace(2 * p * b * y * a) + inner(v, p * u) * inner(q, y * r)
+    yield inner(a, a) + inner(b, b) - (inner(r, r) * inner(v, v) + inner(u, u) * inner(q, q)) / 2
 
 
 def family_point(family: tuple[tuple[int, ...], int, int], s: int) -> tuple[sf.Objective, list[Any], Any]:
@@ -82,7 +87,7 @@ def family_point(family: tuple[tuple[int, ...], int, int], s: int) -> tuple[sf.O
     return objective(widths, x, y), theta, sigma[0]
 
 
-def smallest_eigenvalue(factor: int) -> Iterator[tuple[Any, Any]]:
+def smallest_eigenvalue(factor: float) -> Iterator[tuple[Any, Any]]:
     """lambda_min of symflow's Hessian on the family, and -factor s ||grad phi(0)||; the factor is 1."""
     for family, s in zip(FAMILIES, (1, 7, 100, 3), strict=True):
         loss, theta, slope = family_point(family, s)
@@ -90,7 +95,7 @@ def smallest_eigenvalue(factor: int) -> Iterator[tuple[Any, Any]]:
         yield min(mpmath.eigsy(mpmath.matrix(hessian.tolist()), eigvals_only=True)), -factor * s * slope
 
 
-def exact_value(factor: int = 1) -> FiftyDigits:
+def exact_value(factor: float = 1) -> FiftyDigits:
     """The family at four networks."""
     return FiftyDigits(r"four networks of depth $3$ to $5$, $s = 1, 7, 100, 3$", partial(smallest_eigenvalue, factor))
 
@@ -106,9 +111,17 @@ LOGISTIC = [Case("logistic 2-2-1", sf.FullyConnected((2, 2, 1)), Loss("logistic"
 
 
 def logistic_slope() -> Iterator[sympy.Expr]:
-    """d/dp log(1 + e^{-yp}) = -y/(1 + e^{yp}), so that its modulus is below |y| = 1."""
-    p, y = sympy.symbols("p y", real=True)
+    """d/dp log(1 + e^{-yp}) = -y/(1 + e^{yp}); its modulus is 1/(1 + e^z) = 1 - e^z/(1 + e^z) < 1 for |y| = 1."""
+    p, y, z = sympy.symbols("p y z", real=True)
     yield sympy.log(1 + sympy.exp(-y * p)).diff(p) + y / (1 + sympy.exp(y * p))
+    yield 1 - 1 / (1 + sympy.exp(z)) - sympy.exp(z) / (1 + sympy.exp(z))
+
+
+def slope_of_phi() -> Inequality:
+    """||grad phi|| <= (1/N) sum ||x_i|| for the logistic loss."""
+    claim = Claim("", norm(grad_phi), "<=", SampleMean(norm(SAMPLE)))
+    stated = Statement("R8", "the gradient of phi for the logistic loss", (claim,), ())
+    return claim_inequality(stated, "", "logistic loss, widths 2, 2, 1", LOGISTIC, (TRIANGLE,))
 
 
 DERIVATION = Derivation(
@@ -121,7 +134,7 @@ DERIVATION = Derivation(
             r"2\operatorname{Tr}\bigl(\nabla\varphi(0)^\top W_{n:b+1}\Delta_bW_{b-1:a+1}\Delta_aW_{a-1:1}\bigr)",
             r"R7 with two zero layers $a < b$: $W_{n:1} = 0$; every term of $A$ contains one of them, so $A = 0$; only "
             r"the pair $(a,b)$ of the second sum contains none.",
-            (one_pair(2),),
+            (one_pair(Fraction(2)),),
         ),
         Step(
             r"|H[\Delta,\Delta]|",
@@ -147,7 +160,7 @@ DERIVATION = Derivation(
             r"Let $v$, $u$ and $q$, $r$ be top singular vectors, $v^\top Pu = \|P\|$, $q^\top Yr = \|Y\|$. Then "
             r"$2\operatorname{Tr}(P\Delta_bY\Delta_a) = -(v^\top Pu)(q^\top Yr)$; so "
             r"$\lambda_{\min}(H) = -\|P\|\|Y\|$.",
-            (SymbolicZero(r"all $2\times2$ matrices $P$, $Y$ and all vectors", attained),),
+            (SymbolicZero("matrices $P$, $Y$ of any sizes and all vectors", attained),),
         ),
         Step(
             r"\lambda_{\min}(H) = -\|P\|\,\|Y\|",
@@ -166,10 +179,11 @@ DERIVATION = Derivation(
         Step(
             r"n = 2,\ \text{logistic loss}: \quad \lambda_{\min}(H)",
             r"-\|\nabla\varphi\| \ge -\tfrac1N\sum_i\|x_i\|",
-            r"R9(b) with an empty product, and $|\ell'| = 1/(1+e^{y\hat y}) < 1$. So for $n = 2$ the infimum "
-            r"may be finite.",
+            r"R9(b) with an empty product; $\nabla\varphi = \frac1N\sum_i\ell_i'x_i^\top$ and "
+            r"$|\ell'| = 1/(1+e^{y\hat y}) < 1$. So for $n = 2$ the infimum may be finite.",
             (
-                SymbolicZero("the derivative of the logistic loss", logistic_slope),
+                SymbolicZero(r"$\ell'$ of the logistic loss and $1-|\ell'|$", logistic_slope, "checked exactly"),
+                slope_of_phi(),
                 claim_inequality(statement("R9"), "(b)", "logistic loss, widths 2, 2, 1", LOGISTIC, (CAUCHY_SCHWARZ,)),
             ),
             r"\ge",
@@ -181,8 +195,8 @@ DERIVATION = Derivation(
 on the family $\lambda_{\min} = -s\|\nabla\varphi(0)\|$, so that R9(c) is an equality there. For $n = 2$ the infimum is
 $-\infty$ for the square loss and finite for the logistic loss.""",
     controls=(
-        Control("the factor 2 of the remaining pair is 1", one_pair(1)),
-        Control(r"$\lambda_{\min} = -2s\|\nabla\varphi(0)\|$ on the family", exact_value(2)),
+        Control("the factor 2 of the remaining pair is 1.98", one_pair(Fraction(198, 100))),
+        Control(r"$\lambda_{\min} = -1.01\,s\|\nabla\varphi(0)\|$ on the family", exact_value(1.01)),
     ),
 )
 

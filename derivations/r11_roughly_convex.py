@@ -126,28 +126,32 @@ def key_lemma(shift: int, widths: tuple[int, ...], z: Any) -> tuple[Any, Any]:
     return jnp.prod(jnp.stack(factors)), square_norm(end_to_end(w))
 
 
-def next_layer(size: int, z: Any) -> tuple[Any, Any]:
-    """(||V||^2, ||W||^2 + ||V^T V - W W^T||)."""
+def next_layer(size: int, z: Any, factor: float = 1.0) -> tuple[Any, Any]:
+    """(||V||^2, ||W||^2 + factor ||V^T V - W W^T||); the factor is 1."""
     w, v = z.reshape(2, size, size)
-    return square_norm(v), square_norm(w) + jnp.max(jnp.abs(jnp.linalg.eigvalsh(v.T @ v - w @ w.T)))
+    return square_norm(v), square_norm(w) + factor * jnp.max(jnp.abs(jnp.linalg.eigvalsh(v.T @ v - w @ w.T)))
 
 
-def layer_norms(constant: float, widths: tuple[int, ...], z: Any) -> tuple[Any, Any]:
-    """(max_j s_j^2, w^{2/n} + constant (n-1) max_j ||D_j||)."""
+def layer_norms(widths: tuple[int, ...], z: Any) -> tuple[Any, Any]:
+    """(max_j s_j^2, w^{2/n} + (3/2)(n-1) max_j ||D_j||)."""
     w = weights(widths, z)
     depth, growth = len(w), square_norm(end_to_end(w))
     largest = jnp.max(jnp.stack([jnp.max(jnp.abs(jnp.linalg.eigvalsh(d))) for d in differences(w)]))
     tops = jnp.max(jnp.stack([square_norm(m) for m in w]))
-    return tops, jnp.maximum(growth, 1e-200) ** (1 / depth) + constant * (depth - 1) * largest
+    return tops, jnp.maximum(growth, 1e-200) ** (1 / depth) + 1.5 * (depth - 1) * largest
 
 
 def shrinking(last: int = 1) -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
-    """prod_{k=1}^n (x - (k-1) d) - (x - (n-last) d)^n for x = (n-1) d + y, n = 1, ..., 6; `last` is 1."""
-    d, y = sympy.symbols("d y", nonnegative=True)
-    for depth in range(1, 7):
-        x = (depth - 1) * d + y
-        product = sympy.prod([x - (k - 1) * d for k in range(1, depth + 1)])
-        yield product - (x - (depth - last) * d) ** depth, (d, y)
+    """(x - (k-1) d) - (x - (n-last) d) for x = (n-1) d + y and every k <= n = k + rest; `last` is 1.
+
+    And the smaller factor itself: every factor of the product is at least it, and it is at least 0.
+    """
+    d, y, k, rest = sympy.symbols("d y k rest", nonnegative=True)
+    depth = k + rest
+    x = (depth - 1) * d + y
+    smaller = x - (depth - last) * d
+    yield (x - (k - 1) * d) - smaller, (d, y, rest)
+    yield smaller, (d, y, rest)
 
 
 def nearer_end() -> Iterator[sympy.Expr]:
@@ -255,8 +259,8 @@ DERIVATION = Derivation(
         Step(
             r"s_1^2,\ s_n^2",
             r"w^{2/n}+(n-1)d",
-            r"$a_i \le d$ in step 4, and $\prod_k(x-(k-1)d) \ge (x-(n-1)d)^n$ for $x \ge (n-1)d$.",
-            (NonnegativeCoefficients(r"the difference, for $x = (n-1)d+y$ and $n = 1,\dots,6$", shrinking),),
+            r"$a_i \le d$ in step 4, and $\prod_k(x-(k-1)d) \ge (x-(n-1)d)^n$ for $x \ge (n-1)d$, factor by factor.",
+            (NonnegativeCoefficients(r"the factors, for $x = (n-1)d+y$, every $k \le n$", shrinking),),
             r"\le",
         ),
         Step(
@@ -265,9 +269,9 @@ DERIVATION = Derivation(
             r"$s_{j+1}^2 = \lambda_{\max}(W_jW_j^\top+D_j) \le s_j^2+d$ and its mirror: from the nearer end there are "
             r"$\min\{j-1,n-j\} \le (n-1)/2$ steps.",
             (
-                SymbolicZero("every $j$, $n$", nearer_end),
+                SymbolicZero("every $j$, $n$: the number of steps", nearer_end, "checked exactly"),
                 Inequality("matrices of size 2 and 3", (WEYL,), [2, 3], lambda size: 2 * size**2, next_layer),
-                Inequality(LEMMA_SCOPE, (WEYL,), SHAPES, count, partial(layer_norms, 1.5)),
+                Inequality(LEMMA_SCOPE, (WEYL,), SHAPES, count, layer_norms),
             ),
             r"\le",
         ),
@@ -291,8 +295,8 @@ DERIVATION = Derivation(
     conclusion=f"\\[\n{STATEMENT.latex()}\n\\]",
     controls=(
         Control(
-            r"$\frac12$ in place of $\frac32$ in step 7",
-            Inequality("", (), SHAPES, count, partial(layer_norms, 0.5)),
+            r"$s_{j+1}^2 \le s_j^2+0.99\,\|D_j\|$",
+            Inequality("", (), [2], lambda size: 2 * size**2, partial(next_layer, factor=0.99)),
         ),
         Control(r"no $\varepsilon$ in the bound of step 8", curvature(sympy.Integer(0))),
         Control(
@@ -305,8 +309,8 @@ DERIVATION = Derivation(
         ),
         Control(r"$(x-(n-2)d)^n$ in step 6", NonnegativeCoefficients("", partial(shrinking, 2))),
         Control(
-            r"$\frac12\varepsilon^2$ in step 9",
-            Inequality("", (), [3, 5], lambda size: size, partial(spread, factor=0.5)),
+            r"$0.99\,\varepsilon^2$ in step 9",
+            Inequality("", (), [3, 5], lambda size: size, partial(spread, factor=0.99)),
         ),
     ),
 )

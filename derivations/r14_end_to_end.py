@@ -24,6 +24,7 @@ import symflow as sf
 from symflow.derivation import Control, Derivation, Draw, IdentityTest, Step, SymbolicZero
 from symflow.derivation.claims import Case, altered, claim_identity, drawn_objective
 from symflow.derivation.networks import WIDTHS, chain, flat
+from symflow.derivation.words import matrices, transposed
 from symflow.presentation.derivation_text import run
 from symflow.symbolic.statements import Claim, Statement, statement
 from symflow.symbolic.statements.terms import Chain, Derivative, Power, Range, Term, grad_phi, j, n, total
@@ -110,6 +111,12 @@ NETWORKS = [Case(str(widths), sf.FullyConnected(widths)) for widths in WIDTHS.va
 def matrix_product(*factors: sympy.Expr) -> sympy.Expr:
     """The product of matrices of any sizes."""
     return sympy.Mul(*factors)
+
+
+def one_more_power() -> Iterator[sympy.Expr]:
+    """W (W^T W)^{m+1} W^T = (W W^T) (W (W^T W)^m W^T), M = (W^T W)^m: the step from m to m + 1; m = 0 is W W^T."""
+    w, m = matrices("W M")
+    yield w * (transposed(w) * w) * m * transposed(w) - (w * transposed(w)) * (w * m * transposed(w))
 
 
 def telescoping(swapped: bool = False) -> Iterator[sympy.Expr]:
@@ -211,7 +218,8 @@ DERIVATION = Derivation(
             r"(W_{j+2}^\top W_{j+2})^{m+1}, \quad W_j^\top (W_jW_j^\top)^m\,W_j = (W_{j-1}W_{j-1}^\top)^{m+1}",
             r"$W(W^\top W)^mW^\top = (WW^\top)^{m+1}$ and its mirror, then balance.",
             (
-                SymbolicZero(r"matrices of any sizes, $m \le 6$", telescoping),
+                SymbolicZero("matrices of any sizes, the induction step for every $m$", one_more_power),
+                SymbolicZero(r"directly for $m \le 6$", telescoping, "checked exactly"),
                 IdentityTest(
                     "the weights with which the next steps are tested are balanced",
                     list(CASES.values())[1:],

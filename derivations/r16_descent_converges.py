@@ -18,8 +18,9 @@ from typing import Any
 
 import sympy
 
-from symflow.derivation import Control, Derivation, Inequality, Lemma, Step, SymbolicZero
+from symflow.derivation import Control, Derivation, Inequality, Lemma, NonnegativeCoefficients, Step, SymbolicZero
 from symflow.derivation.lemmas import CAUCHY_SCHWARZ, SUBMULTIPLICATIVITY
+from symflow.derivation.words import inner, matrices
 from symflow.presentation.derivation_text import run
 
 N, S, KAPPA, ACC, E, F, LAM, OFF, LAYER = sympy.symbols("n s kappa epsilon E F lambda b ell", positive=True)
@@ -41,15 +42,49 @@ def radius() -> Iterator[sympy.Expr]:
     yield sympy.sqrt(2 * (ACC / 4)) + sympy.sqrt(ACC / 2) - sympy.sqrt(2 * ACC)
 
 
+def larger_layers() -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
+    """A term of (s + d)^n - s^n, C(n, k) s^{n-k} d^k with k >= 1, grows with s: one more factor s + rest for s.
+
+    By induction on the exponent p: (s + rest)^{p+1} - s^{p+1} = (s + rest) x + rest s^p with x = (s + rest)^p - s^p.
+    """
+    s, rest, x, power = sympy.symbols("s rest x power", nonnegative=True)
+    yield (s + rest) * (power + x) - s * power, (s, rest, x, power)
+
+
+def triangle() -> Iterator[sympy.Expr]:
+    """2 E = ||e||^2, e = W - Lambda, for E = (w^2 - 2 lambda nu w + lambda^2)/2; e at descent is e at flow plus W~ - W."""
+    w, target, moved = matrices("w l v")
+    yield inner(w, w) - 2 * inner(w, target) + inner(target, target) - inner(w - target, w - target)
+    yield (moved - target) - ((w - target) + (moved - w))
+
+
 def beyond() -> Iterator[sympy.Expr]:
-    """I' = 1 + m I with I(0) = I_0 has the solution e^(m eta) I_0 + (e^(m eta) - 1)/m."""
-    value = sympy.exp(RATE * ETA) * I0 + (sympy.exp(RATE * ETA) - 1) / RATE
-    yield value.diff(ETA) - 1 - RATE * value
-    yield value.subs(ETA, 0) - I0
+    """(e^{-m_T s} I)' = e^{-m_T s} (1 - (m_T - m) I) if I' = 1 + m I; the integral of the first term; and the sum."""
+    s = sympy.Symbol("s", positive=True)
+    m, value = sympy.Function("m")(s), sympy.Function("I")(s)
+    slope = (sympy.exp(-RATE * s) * value).diff(s).subs(value.diff(s), 1 + m * value)
+    yield slope - sympy.exp(-RATE * s) * (1 - (RATE - m) * value)
+    integral = sympy.integrate(sympy.exp(-RATE * s), (s, 0, ETA))
+    stated = sympy.exp(RATE * ETA) * I0 + (sympy.exp(RATE * ETA) - 1) / RATE
+    yield sympy.exp(RATE * ETA) * (I0 + integral) - stated
 
 
 def path(sign: int = -1) -> Iterator[sympy.Expr]:
-    """The root falls by at least (E - F)/(2 sqrt E); r = 2 sqrt(2 E_B/mu) for the stated r and mu (`sign` is -1)."""
+    """The descent lemma, the fall of the root, the length of the path and the rate; `sign` is -1, that of q in r.
+
+    With G = ||g||, tau <= 1/L and phi(tau) = E at theta - tau g: phi(tau) <= E - tau G^2 + tau^2 L G^2/2, by Taylor's
+    theorem with phi'(0) = -G^2, phi'' <= L G^2; it is E - tau G^2/2 - tau (1 - L tau) G^2/2.  The root falls by at least
+    (E - F)/(2 sqrt E).  A fall E - F = tau G^2/2 with G >= sqrt(2 mu E) is at least one of the root by
+    tau G sqrt(2 mu)/4.  So the path is at most 4 sqrt(E_B)/sqrt(2 mu), which is r.  q < 1 means 18 E_B < lambda^2.
+    """
+    tau, size, smooth, mu, rest = sympy.symbols("tau G L mu rest", positive=True)
+    yield (-tau * size**2 + tau**2 * smooth * size**2 / 2) + tau * size**2 / 2 + tau * (1 - smooth * tau) * size**2 / 2
+    bound = tau * size**2 / 2 / (2 * sympy.sqrt(E))
+    larger = sympy.sqrt(2 * mu * E) + rest  # G
+    yield bound.subs(size, larger) - tau * larger * (sympy.sqrt(2 * mu) + rest / sympy.sqrt(E)) / 4
+    yield E - tau * (2 * mu * E) / 2 - (1 - tau * mu) * E
+    yield 4 / sympy.sqrt(2 * mu) * sympy.sqrt(E) - 2 * sympy.sqrt(2 * E) / sympy.sqrt(mu)
+    yield (LAM - OFF) ** 2 - (2 * OFF) ** 2 - (LAM - 3 * OFF) * (LAM + OFF)
     yield (
         sympy.sqrt(E)
         - sympy.sqrt(F)
@@ -62,12 +97,12 @@ def path(sign: int = -1) -> Iterator[sympy.Expr]:
     yield sympy.together(2 * OFF * inverse_root_mu - r)
 
 
-def moved(n: int, z: Any, power: float = 0.5) -> tuple[Any, Any]:
-    """prod (s + eps_j) <= (s + eps/n^power)^n; the power is 1/2."""
+def moved(n: int, z: Any, factor: float = 1.0) -> tuple[Any, Any]:
+    """prod (s + eps_j) <= (s + factor eps/sqrt n)^n; the factor is 1."""
     import jax.numpy as jnp
 
     s, parts = jnp.abs(z[0]), jnp.abs(z[1:])
-    return jnp.prod(s + parts), (s + jnp.linalg.norm(parts) / n**power) ** n
+    return jnp.prod(s + parts), (s + factor * jnp.linalg.norm(parts) / sqrt(n)) ** n
 
 
 def all_but(x: Any, i: int, j: int) -> Any:
@@ -85,13 +120,13 @@ def first_derivative(n: int, z: Any) -> tuple[Any, Any]:
     return sum(all_but(x, j, j) ** 2 for j in range(n)), n * (jnp.linalg.norm(x) / sqrt(n)) ** (2 * n - 2)
 
 
-def second_derivative(n: int, z: Any, less: int = 1) -> tuple[Any, Any]:
-    """sum_{j != k} prod_{i != j,k} x_i v_j v_k <= (n-1) R^(n-2) ||v||^2; `less` is 1."""
+def second_derivative(n: int, z: Any, factor: float = 1.0) -> tuple[Any, Any]:
+    """sum_{j != k} prod_{i != j,k} x_i v_j v_k <= factor (n-1) R^(n-2) ||v||^2; the factor is 1."""
     import jax.numpy as jnp
 
     x, v = jnp.abs(z[:n]), z[n:]
     form = sum(all_but(x, j, k) * v[j] * v[k] for j in range(n) for k in range(n) if j != k)
-    return jnp.abs(form), (n - less) * (jnp.linalg.norm(x) / sqrt(n)) ** (n - 2) * jnp.dot(v, v)
+    return jnp.abs(form), factor * (n - 1) * (jnp.linalg.norm(x) / sqrt(n)) ** (n - 2) * jnp.dot(v, v)
 
 
 def layers(n: int, z: Any) -> list[Any]:
@@ -141,9 +176,15 @@ DERIVATION = Derivation(
         Step(
             r"\sqrt{2E_{k^*}} \le \sqrt{2E(k^*\eta)}+\kappa",
             r"\sqrt{E_B/2}+\sqrt{E_B/2} = \sqrt{2E_B}",
-            r"$\kappa = (\bar s+\epsilon/\sqrt n)^n-\bar s^n = \sqrt{E_B/2}$ is what $\epsilon = \sqrt n[(\bar s^n+"
-            r"\sqrt{E_B/2})^{1/n}-\bar s]$ is made for; descent is in the tube at $k^* = \lceil T/\eta\rceil$ by R4.",
-            (SymbolicZero(r"every $n$, $\bar s$, $\kappa$", radius),),
+            r"$\sqrt{2E} = \|W-\Lambda\|$, so the triangle inequality and step 1, where $(s+\epsilon/\sqrt n)^n-s^n$ "
+            r"grows with $s \le \bar s$. $\kappa = (\bar s+\epsilon/\sqrt n)^n-\bar s^n = \sqrt{E_B/2}$ is what "
+            r"$\epsilon = \sqrt n[(\bar s^n+\sqrt{E_B/2})^{1/n}-\bar s]$ is made for; $E(k^*\eta) \le E_B/4$; descent is "
+            r"in the tube at $k^* = \lceil T/\eta\rceil$ by R4.",
+            (
+                SymbolicZero(r"rows $W$, $\Lambda$ of any size: $2E$ and the sum of the two differences", triangle),
+                NonnegativeCoefficients(r"every power of $s$ grows, by induction on the power", larger_layers),
+                SymbolicZero(r"every $n$, $\bar s$, $\kappa$: $\epsilon$, and the sum of the halves", radius),
+            ),
             r"\le",
         ),
         Step(
@@ -165,9 +206,10 @@ DERIVATION = Derivation(
         Step(
             r"\int_0^{T+\eta}e^{M(T+\eta)-M(s)}ds",
             r"e^{m_T\eta}\int_0^Te^{M(T)-M(s)}ds+\frac{e^{m_T\eta}-1}{m_T}",
-            r"$I' = 1+mI$ with $m \le m_T$ on $[T,T+\eta]$. It grows with its end, so R4 asks for the last one only; "
+            r"$I' = 1+mI$, $I \ge 0$, with $m \le m_T$ on $[T,T+\eta]$, so $(e^{-m_Ts}I)' \le e^{-m_Ts}$; integrate. "
+            r"It grows with its end, so R4 asks for the last one only; "
             r"$\eta^*$ solves $\eta\beta\gamma\cdot(\text{right side}) = \epsilon$.",
-            (SymbolicZero(r"every $m_T$, $\eta$, $I$", beyond),),
+            (SymbolicZero(r"every $m(t)$, $m_T$, $\eta$, $I$", beyond),),
             r"\le",
         ),
         Step(
@@ -189,11 +231,17 @@ DERIVATION = Derivation(
             r"$\frac\tau2\|g\|^2$, so $\sqrt E$ falls by at least $\frac\tau4\|g\|\sqrt{2\mu}$. As long as $E > 0$ the "
             r"path is shorter than $r$: neither $B$ nor $E \le E_B$ can be left first. A whole step gives $E_{k+1} \le "
             r"E_k-\frac\eta2\|g_k\|^2 \le (1-\eta\mu)E_k$.",
-            (SymbolicZero(r"every $E \ge F > 0$; every $\lambda$, $b = \sqrt{2E_B}$, $\ell = s_B+\epsilon$", path),),
+            (
+                SymbolicZero(
+                    r"every $\tau \le 1/L$, $\|g\|$, $\mu$ and $E \ge F > 0$; every $\lambda$, $b = \sqrt{2E_B}$, "
+                    r"$\ell = s_B+\epsilon$",
+                    path,
+                ),
+            ),
             r"\le",
         ),
     ),
-    conclusion=r"""With $\eta < \eta^*$, $f(\theta_k)-f^* \le E_B$ at $k = k^* = \lceil T/\eta\rceil$. If also $E_B <
+    conclusion=r"""With $\eta < \eta^*$ of step 5 and $\mu$, $L$ of steps 6 and 7, $f(\theta_k)-f^* \le E_B$ at $k = k^* = \lceil T/\eta\rceil$. If also $E_B <
 \lambda^2/18$ and $\eta \le 1/L$,
 \[
   E_{k+1} \le (1-\eta\mu)\,E_k \quad\text{for all } k \ge k^*,
@@ -202,21 +250,21 @@ so $f(\theta_k)-f^* \le \bar\epsilon$ for all $k \ge k^*+\log_+(E_B/\bar\epsilon
 independent of $\bar\epsilon$.""",
     controls=(
         Control(
-            r"the product moves by $(s+\epsilon/n)^n-s^n$",
-            Inequality("", (MEANS,), DEPTHS, lambda n: n + 1, partial(moved, power=1.0)),
+            r"the product moves by $(s+0.99\,\epsilon/\sqrt n)^n-s^n$",
+            Inequality("", (MEANS,), DEPTHS, lambda n: n + 1, partial(moved, factor=0.99)),
         ),
         Control(
-            r"$(n-\frac32)R^{n-2}$ for the second derivative",
-            Inequality("", (BANACH,), DEPTHS, lambda n: 2 * n, partial(second_derivative, less=1.5)),
+            r"$0.99\,(n-1)R^{n-2}$ for the second derivative",
+            Inequality("", (BANACH,), DEPTHS, lambda n: 2 * n, partial(second_derivative, factor=0.99)),
         ),
         Control(
-            r"$\|g\|^2 \ge 2n\,(w/\|W_1\|)^2\,2E$",
+            r"$\|g\|^2 \ge 1.01\,(w/\|W_1\|)^2\,2E$",
             Inequality(
                 "",
                 (SUBMULTIPLICATIVITY,),
                 DEPTHS,
                 lambda n: 4 * n,
-                lambda n, z: lojasiewicz(n, z, factor=2.0 * n),
+                partial(lojasiewicz, factor=1.01),
             ),
         ),
         Control(r"$r = q(s_B+\epsilon)/(1+q)$", SymbolicZero("", partial(path, sign=1))),

@@ -106,18 +106,22 @@ def claim_inequality(
 
 
 def blank_objective(case: Case) -> Objective:
-    """The training loss whose data are still to be bound: X is 0, Y alternates 1 and -1."""
+    """The training loss whose data are still to be bound: X is 0, Y alternates 1 and -1, or goes through the classes."""
     inputs, outputs = (prod(shape_of(axes)) for axes in (case.network.input_axes, case.network.output_axes))
-    labels = np.array([[Fraction((-1) ** i)] * outputs for i in range(SAMPLES)], dtype=object)
+    if case.loss.kind == "cross-entropy":
+        rows = [[Fraction(int(c == i % outputs)) for c in range(outputs)] for i in range(SAMPLES)]
+    else:
+        rows = [[Fraction((-1) ** i)] * outputs for i in range(SAMPLES)]
+    labels = np.array(rows, dtype=object)
     return network_objective(case.network, np.full((SAMPLES, inputs), Fraction(0)), labels, case.loss)
 
 
 def _dimension(case: Case) -> int:
     found = blank_objective(case)
-    return found.parameter_count + sum(entries(x.axes) for x in _moving(found, case))
+    return found.parameter_count + sum(entries(x.axes) for x in moving(found, case))
 
 
-def _moving(objective: Objective, case: Case) -> list[Input]:
+def moving(objective: Objective, case: Case) -> list[Input]:
     """The data that the search moves: X, and Y where it is not a label."""
     return [x for x in objective.data_inputs if x.name == "X" or case.loss.kind == "square"]
 
@@ -130,7 +134,7 @@ def _sides(statement: Statement, label: str, case: Case, z: Any) -> tuple[Any, A
     objective, count = instance.objective, instance.objective.parameter_count
     bound: dict[Input, Any] = {x: jnp.asarray(a.astype(float)) for x, a in objective.data.items()}
     bound |= objective.cut(z[:count])
-    for x in _moving(objective, case):
+    for x in moving(objective, case):
         bound[x] = z[count : count + entries(x.axes)].reshape(shape_of(x.axes))
         count += entries(x.axes)
     left, right = (jax_value(instance, label, side, bound) for side in ("left", "right"))

@@ -80,6 +80,6 @@ class IdentityTest:
         return Outcome(
             True,
             f"exactly 0 at {self.points} random integer points, cases: {len(self.cases)}; a false identity "
-            f"passes a case with probability at most 1e{self.log_bound} (degree at most {degree}, {2 * RANGE + 1} "
-            f"values a coordinate)",
+            f"passes a case with probability at most 1e{self.log_bound} (degree at most {degree}, coordinates up to "
+            f"{RANGE:.0e} in modulus)",
         )

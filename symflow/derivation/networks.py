@@ -38,7 +38,7 @@ def flat(matrices: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.asarray(m).reshape(-1) for m in matrices])
 
 
-def inner(a: np.ndarray, b: np.ndarray) -> Fraction:
+def product_of_entries(a: np.ndarray, b: np.ndarray) -> Fraction:
     """The sum of the products of entries."""
     return Fraction(sum((a * b).reshape(-1), Fraction(0)))
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Literal, TypeAlias
 
 import sympy
 
-from symflow.derivation.outcome import Kind, Outcome
+from symflow.derivation.outcome import Outcome
+
+Reach: TypeAlias = Literal["proved", "checked exactly"]
+"""Whether an exact check is as strong as its step, or about the case or ingredient that its scope names."""
+SHORT = 40
+"""Differences of at most so many characters are shown."""
 
 
 def vanishes(expression: sympy.Expr | sympy.MatrixBase) -> bool:
@@ -24,6 +29,17 @@ def vanishes(expression: sympy.Expr | sympy.MatrixBase) -> bool:
     return bool(expanded.is_commutative and sympy.simplify(expanded) == 0)
 
 
+def _refuted(number: int, difference: sympy.Expr) -> Outcome:
+    """The outcome for a difference that is not 0; it is shown whole or not at all."""
+    found = sympy.expand(difference)
+    text = str(found)
+    if len(text) > SHORT:
+        return Outcome(False, f"difference {number} is not 0")
+    return Outcome(
+        False, f"difference {number} is {text}, not 0", f"difference {number} is ${sympy.latex(found)}$, not 0"
+    )
+
+
 @dataclass(frozen=True)
 class SymbolicZero:
     """Expressions that are 0 identically in their symbols.
@@ -31,11 +47,12 @@ class SymbolicZero:
     Attributes:
         scope: what the symbols stand for, LaTeX text.
         expressions: makes the differences of the two sides.
+        kind: "checked exactly" where this is less than the step.
     """
 
     scope: str
     expressions: Callable[[], Iterable[sympy.Expr]]
-    kind: ClassVar[Kind] = "proved"
+    kind: Reach = "proved"
 
     def run(self) -> Outcome:
         """Rewrites every expression; fails at the first that SymPy does not reduce to 0."""
@@ -43,7 +60,7 @@ class SymbolicZero:
         for expression in self.expressions():
             count += 1
             if not vanishes(expression):
-                return Outcome(False, f"difference {count} is not 0: {str(expression)[:80]}")
+                return _refuted(count, expression)
         return Outcome(count > 0, f"differences reduced to 0: {count}")
 
 
@@ -54,11 +71,12 @@ class NonnegativeCoefficients:
     Attributes:
         scope: what they are, LaTeX text.
         polynomials: makes pairs of a polynomial and its variables.
+        kind: "checked exactly" where this is less than the step.
     """
 
     scope: str
     polynomials: Callable[[], Iterable[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]]
-    kind: ClassVar[Kind] = "proved"
+    kind: Reach = "proved"
 
     def run(self) -> Outcome:
         """Expands every polynomial and looks at its coefficients."""
