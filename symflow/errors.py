@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -10,13 +11,15 @@ from typing import Any
 
 BRIEF = 60
 """Longest text of a received value in an error message."""
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Categories of characters that act and are not shown."""
 
 
 class SymflowError(Exception):
     """Base of every error symflow raises on purpose; its message is one line."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(" ".join(str(message).split()))
+        super().__init__(printable(" ".join(str(message).split())))
 
 
 class ProblemError(SymflowError, ValueError):
@@ -121,6 +124,19 @@ class KinkError(FlowStopped):
     ) -> None:
         super().__init__(what, remedy, cause=cause, time=time, trajectory=trajectory)
         self.sample, self.layer, self.unit = sample, layer, unit
+
+
+def printable(text: str) -> str:
+    """The text with everything escaped that would act on a terminal or break a file instead of being shown.
+
+    Those are control characters (escape sequences), formatting characters (text direction, zero width), lone
+    surrogates and separators of lines other than the line feed.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c.encode("unicode_escape").decode() if c != "\n" and unicodedata.category(c) in _UNSEEN else c for c in text
+    )
 
 
 def shorten(text: str, limit: int = BRIEF) -> str:

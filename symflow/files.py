@@ -1,11 +1,45 @@
-"""Files that appear whole or not at all: written under a temporary name beside their target, then renamed."""
+"""Files that appear whole or not at all: written under a temporary name next to their target, then renamed."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+LONGEST_PREFIX = 200
+"""Most bytes of a target's name in its temporary name: with what is added, no longer than names may be."""
+
+
+def temporary_prefix(target: Path) -> str:
+    """How the temporary names of a file begin."""
+    return f".{os.fsencode(target.name)[:LONGEST_PREFIX].decode(errors='ignore')}."
+
+
+def check_writable(target: Path) -> None:
+    """Finds out, before anything is computed, whether a file can be written; leaves nothing behind.
+
+    Raises:
+        OSError: It cannot: no such directory, no permission, a directory in its place, a name too long, a full disk.
+        ValueError: A null character in its name.
+    """
+    with suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.stat(target).st_mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a directory", os.fspath(target))
+    if _special(target):
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(target))
+        return
+    with tempfile.TemporaryFile(dir=target.resolve().parent):
+        pass
+
+
+def _special(target: Path) -> bool:
+    """Whether it is a device or a pipe: written into, and never replaced."""
+    return target.exists() and not target.is_file()
 
 
 def write_temporary(target: Path, content: bytes, created: Callable[[Path], None] = lambda _: None) -> Path:
@@ -16,7 +50,7 @@ def write_temporary(target: Path, content: bytes, created: Callable[[Path], None
         content: its content.
         created: told the temporary name as soon as the file exists, so that it can be removed after an interruption.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=temporary_prefix(target), suffix=".tmp", dir=target.parent)
     created(Path(name))
     with os.fdopen(handle, "wb") as file:
         file.write(content)
@@ -33,7 +67,12 @@ def _umask() -> int:
 
 
 def write_atomically(target: Path, content: bytes) -> None:
-    """Writes a file that replaces its target at once."""
+    """Writes a file that replaces its target at once (what a link points to, where it is one)."""
+    if _special(target):
+        with target.open("wb") as file:
+            file.write(content)
+        return
+    target = target.resolve()
     names: list[Path] = []
     try:
         os.replace(write_temporary(target, content, names.append), target)

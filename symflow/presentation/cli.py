@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -81,9 +81,13 @@ Work = Callable[[], int]
 """What is left to do when the arguments are read: computes, prints, and gives the exit status."""
 
 
+class _OutputLost(Exception):
+    """Standard output cannot be written; the cause says why."""
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"symflow {__version__}")
+        _say(f"symflow {__version__}")
         raise typer.Exit(DONE)
 
 
@@ -334,33 +338,98 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    for stream in (sys.stdout, sys.stderr):  # a terminal without Greek letters, a file name that is no text
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    _provide_streams()
     arguments = _spread(list(sys.argv[1:] if argv is None else argv))
-    command, as_json = typer.main.get_command(app), "--json" in arguments
-    with _interruptible():
-        try:
-            # typer only reads the arguments; the command it returns runs outside of it, which has its own exceptions
-            read = command.main(args=arguments, prog_name="symflow", standalone_mode=False)
-            status = read() if callable(read) else read
-            if read == INTERRUPTED:
-                raise KeyboardInterrupt
+    try:
+        with _interruptible(), _without_windows():
+            status = _command(arguments, "--json" in arguments)
+        with _writing():
             sys.stdout.flush()
-        except KeyboardInterrupt as error:
-            return _fail(error, "interrupted", INTERRUPTED, as_json)
-        except BrokenPipeError:
-            return _leave_quietly()
-        except Exception as error:
-            if _interrupted.is_set():  # what an import makes of an interruption
-                return _fail(KeyboardInterrupt(), "interrupted", INTERRUPTED, as_json)
-            if not hasattr(error, "format_message"):
-                raise
-            # typer's own errors: unknown option, missing argument, wrong type
-            what = (error.format_message() or "an argument is missing").rstrip(".")
-            said = f"{what}; symflow --help shows what there is"
-            return _fail(ProblemError(said), said, WRONG, as_json)
+        return status
+    except BrokenPipeError:  # the reader of standard output has gone (`symflow ... | head`)
+        _drop_output()
+        return FAILED
+    except _OutputLost as lost:
+        _drop_output()
+        return _complain(f"standard output cannot be written ({lost}); make room or send it elsewhere", FAILED)
+
+
+def _command(arguments: list[str], as_json: bool) -> int:
+    """Reads the arguments and runs the command."""
+    command = typer.main.get_command(app)
+    try:
+        # typer only reads the arguments; the command it returns runs outside of it, which has its own exceptions
+        with _writing():  # the help
+            read = command.main(args=arguments, prog_name="symflow", standalone_mode=False)
+        status = read() if callable(read) else read
+        if read == INTERRUPTED:
+            raise KeyboardInterrupt
+    except (BrokenPipeError, _OutputLost):
+        raise
+    except KeyboardInterrupt as error:
+        return _fail(error, "interrupted", INTERRUPTED, as_json)
+    except Exception as error:
+        if _interrupted.is_set():  # what an import makes of an interruption
+            return _fail(KeyboardInterrupt(), "interrupted", INTERRUPTED, as_json)
+        if not hasattr(error, "format_message"):
+            raise
+        # typer's own errors: unknown option, missing argument, wrong type
+        what = (error.format_message() or "an argument is missing").rstrip(".")
+        said = f"{what}; symflow --help shows what there is"
+        return _fail(ProblemError(said), said, WRONG, as_json)
     return status if isinstance(status, int) else DONE
+
+
+def _provide_streams() -> None:
+    """Standard streams that can be written to: for what is closed the null device, for letters that lack an escape."""
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the shell (>&-), or pythonw
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
+        elif name != "stdin" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _without_windows() -> Iterator[None]:
+    """Pictures go to files: matplotlib is not asked for a backend that this environment may lack."""
+    before = os.environ.get("MPLBACKEND")
+    os.environ["MPLBACKEND"] = "agg"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["MPLBACKEND"]
+        else:
+            os.environ["MPLBACKEND"] = before
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """What fails in the block fails because of standard output.
+
+    Raises:
+        BrokenPipeError: nobody reads it.
+        _OutputLost: it cannot be written for another reason.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as failed:
+        raise _OutputLost(failed.strerror or str(failed)) from failed
+
+
+def _say(text: str) -> None:
+    """Text on standard output, at once."""
+    with _writing():
+        print(text, flush=True)
+
+
+def _drop_output() -> None:
+    """Sends what is left for standard output nowhere, so that Python does not try it again at its end."""
+    with suppress(OSError, ValueError):  # a stream without a file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _spread(arguments: list[str]) -> list[str]:
@@ -393,7 +462,7 @@ def _status(work: Callable[[], Answer], as_json: bool) -> int:
             answer.show()
         return _complain(answer.said, answer.status) if answer.said else answer.status
     except BrokenPipeError:
-        return _leave_quietly()
+        raise
     except KeyboardInterrupt as stopped:
         error: BaseException = stopped
         status, said = INTERRUPTED, "interrupted"
@@ -406,7 +475,7 @@ def _status(work: Callable[[], Answer], as_json: bool) -> int:
         error, status = failed, FAILED
         said = f"{where}cannot be read or written: {failed.strerror or failed}; check the path and the space left"
     except MemoryError as failed:
-        error, status, said = failed, FAILED, "the memory does not suffice; try a smaller problem or fewer digits"
+        error, status, said = failed, FAILED, "out of memory; try a smaller problem or fewer digits"
     except OverflowError as failed:
         error, status = failed, FAILED
         said = f"a number leaves the range of float64 ({failed}); try a shorter horizon, a smaller step or smaller data"
@@ -416,21 +485,17 @@ def _status(work: Callable[[], Answer], as_json: bool) -> int:
 def _fail(error: BaseException, said: str, status: int, as_json: bool) -> int:
     """One line on standard error, and one JSON object on standard output where that was asked for."""
     if as_json:
-        print(json.dumps(stopped_report(error, said, {}), indent=1, allow_nan=False), flush=True)
+        _say(json.dumps(stopped_report(error, said, {}), indent=1, allow_nan=False))
     return _complain(said, status)
 
 
 def _complain(said: str, status: int) -> int:
     """One line on standard error."""
+    from symflow.presentation.progress import say
+
     line = " ".join(said.split())
-    print("symflow: " + (line if len(line) <= LONGEST_LINE else shorten(line, LONGEST_LINE)), file=sys.stderr)
+    say(line if len(line) <= LONGEST_LINE else shorten(line, LONGEST_LINE))
     return status
-
-
-def _leave_quietly() -> int:
-    """The reader of standard output has gone (`symflow ... | head`)."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return FAILED
 
 
 @contextmanager
@@ -486,7 +551,7 @@ def _progress(label: str) -> Iterator[Callable[[float], None]]:
 def _print_json(data: dict[str, Any]) -> None:
     from symflow.presentation.report import to_json
 
-    print(to_json(data), flush=True)
+    _say(to_json(data))
 
 
 def _load(path: Path) -> Problem:
@@ -513,8 +578,8 @@ def _derive(path: Path) -> Answer:
     def show() -> None:
         for name, found in formulas.items():
             cited = "" if found["citation"] is None else f" -- {found['citation']}"
-            print(f"% {name.replace('_', ' ')}: {found['operations']} operations{cited}")
-            print(f"{found['latex']}\n")
+            _say(f"% {name.replace('_', ' ')}: {found['operations']} operations{cited}")
+            _say(f"{found['latex']}\n")
 
     return Answer(
         lambda: {"name": problem.name, "network": network_report(problem), "formulas": formulas},
@@ -660,12 +725,13 @@ def _show_run(dev: Deviation, report: dict[str, Any], folder: Path) -> None:
 
 def _show(*things: Any) -> None:
     """Prints renderables; text as it is, without markup."""
-    from rich.console import Console
-    from rich.text import Text
+    from symflow.presentation.table import console
 
-    console = Console(highlight=False)
-    for thing in things:
-        console.print(Text(thing) if isinstance(thing, str) else thing)
+    with _writing():
+        screen = console()
+        for thing in things:
+            screen.print(thing)
+        sys.stdout.flush()
 
 
 def _folders(problems: Sequence[Problem], out: Path) -> list[Path]:
@@ -675,7 +741,8 @@ def _folders(problems: Sequence[Problem], out: Path) -> list[Path]:
     taken: set[str] = set()
     folders = []
     for problem in problems:
-        base = re.sub(r"[^\w.-]+", "-", problem.name or "").strip("-.")[:80] or "problem"
+        base = re.sub(r"[^\w.-]+", "-", problem.name or "").strip("-.")[:80].encode()[:200].decode(errors="ignore")
+        base = base or "problem"
         candidates = [base, *(f"{base}-{k}" for k in range(2, len(problems) + 1))]
         name = next(n for n in candidates if n.lower() not in taken)
         taken.add(name.lower())  # file systems that ignore case

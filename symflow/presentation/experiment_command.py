@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symflow.errors import ComputationError, ProblemError
+from symflow.presentation.progress import say
 
 if TYPE_CHECKING:
     from symflow.analysis.experiment import Experiment, NetworkResult
@@ -92,7 +92,7 @@ def run_experiment(options: ExperimentOptions, progress: Progress) -> Experiment
         dtype=options.dtype,
         folder=options.out,
         progress=progress,
-        say=lambda line: print(f"symflow: {line}", file=sys.stderr),
+        say=say,
     )
     seconds = time.perf_counter() - started
     return ExperimentAnswer(found, seconds, [options.out / RESULT, *_pictures(found, options.out)])

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symflow.errors import FlowInterrupted, FlowStopped, KinkError, ProblemError, advising, brief
+from symflow.files import check_writable
 
 if TYPE_CHECKING:
     from symflow.analysis.checks import Check
@@ -238,17 +237,12 @@ def _check_file(path: Path | None) -> None:
     if path is None:
         return
     try:
-        reason = "it is a directory" if path.is_dir() else None
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as failed:
-        reason = failed.strerror or str(failed)
-    except ValueError as failed:  # a null character
-        reason = str(failed)
-    if reason is not None:
+        check_writable(path)
+    except (OSError, ValueError) as failed:  # ValueError: a null character
+        reason = failed.strerror if isinstance(failed, OSError) and failed.strerror else str(failed)
         raise ProblemError(
             f"--save must be a file that can be written, got {brief(os.fspath(path))} ({reason}); choose another"
-        )
+        ) from None
 
 
 def _stops(options: FlowOptions) -> list[Stop]:
@@ -287,7 +281,7 @@ def _limits(options: FlowOptions) -> dict[str, Any]:
 
 def _times(options: FlowOptions) -> tuple[dict[str, Fraction], Fraction | None]:
     """When theta is wanted, under the texts that were written (grid points: as decimals), and the final time."""
-    from symflow.problem.numbers import rational
+    from symflow.problem.numbers import ending_decimal, rational, text
 
     def at_least_zero(value: str, option: str) -> Fraction:
         number = rational(value, option)
@@ -302,7 +296,7 @@ def _times(options: FlowOptions) -> tuple[dict[str, Fraction], Fraction | None]:
         from symflow.trajectory.times import grid_times
 
         for grid in options.grids:
-            points = {_decimal(t): t for t in grid_times(grid, "--times")}
+            points = {ending_decimal(t) or text(t): t for t in grid_times(grid, "--times")}
             written |= dict.fromkeys(points, "--times")
             times |= points
     if end is not None:
@@ -310,17 +304,3 @@ def _times(options: FlowOptions) -> tuple[dict[str, Fraction], Fraction | None]:
         if late is not None:
             raise ProblemError(f"{written[late]} must not lie beyond --horizon {options.horizon}, got {brief(late)}")
     return times, end
-
-
-def _decimal(value: Fraction) -> str:
-    """A time as a decimal where that ends, as p/q otherwise."""
-    from symflow.problem.numbers import text
-
-    twos = (value.denominator & -value.denominator).bit_length() - 1
-    rest, fives = value.denominator >> twos, 0
-    while rest % 5 == 0:
-        rest, fives = rest // 5, fives + 1
-    places = max(twos, fives)
-    if rest != 1 or places > 300:
-        return text(value)
-    return format(Decimal(value.numerator * 10**places // value.denominator).scaleb(-places), "f")

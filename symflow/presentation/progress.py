@@ -1,12 +1,14 @@
-"""A progress bar on standard error for work that takes longer than a person likes to wait in silence."""
+"""Standard error: lines, and a progress bar for work that takes longer than a person likes to wait in silence."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
+
+from symflow.errors import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -26,7 +28,7 @@ def progress(label: str, *, patience: float = PATIENCE) -> Iterator[Callable[[fl
         label: What is being done.
         patience: Seconds before the bar appears.
     """
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield lambda done: None
         return
     started = time.monotonic()
@@ -38,7 +40,7 @@ def progress(label: str, *, patience: float = PATIENCE) -> Iterator[Callable[[fl
             if time.monotonic() - started < patience:
                 return
             bar = _bar()
-            bar.add_task(label, total=1.0)
+            bar.add_task(printable(label), total=1.0)
             bar.start()
         bar.update(bar.task_ids[0], completed=min(1.0, max(0.0, done)))
 
@@ -49,9 +51,15 @@ def progress(label: str, *, patience: float = PATIENCE) -> Iterator[Callable[[fl
             bar.stop()
 
 
+def say(line: str) -> None:
+    """One line on standard error, nothing in it obeyed by the terminal; where it cannot be written it is lost."""
+    with suppress(OSError):
+        print(f"symflow: {printable(line)}", file=sys.stderr, flush=True)
+
+
 def _bar() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from symflow.compile.numbers import decimal
 from symflow.files import write_temporary
 from symflow.problem.architecture import describe as architecture
 from symflow.problem.architecture import loss_table, network_table
-from symflow.problem.numbers import text
+from symflow.problem.numbers import ending_decimal, text
 from symflow.symbolic.losses import SQUARE
 from symflow.versions import versions
 
@@ -32,13 +31,9 @@ def exact_decimal(value: Fraction, digits: int) -> str:
     """A rational as a decimal string: exactly where that ends, otherwise to so many digits."""
     import mpmath
 
-    rest = value.denominator
-    for prime in (2, 5):
-        while rest % prime == 0:
-            rest //= prime
-    if rest == 1 and value.denominator.bit_length() < 3 * digits:
-        with localcontext(Context(prec=max(1, 4 * digits + len(str(abs(value.numerator)))))):
-            return f"{Decimal(value.numerator) / value.denominator:f}"
+    found = ending_decimal(value)
+    if found is not None:
+        return found
     with mpmath.workdps(digits + 5):
         return str(mpmath.nstr(mpmath.mpf(value.numerator) / value.denominator, digits))
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.console import Console, ConsoleOptions
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from symflow.errors import printable
 from symflow.presentation.report import brief_time, comparison, describe, sharpness, short, travelled
 
 if TYPE_CHECKING:
@@ -53,8 +56,31 @@ def parameter_names(objective: Objective) -> list[str]:
     return names
 
 
+class _Shown:
+    """A renderable with everything escaped that would act on a terminal; its styles are applied later."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = Text(thing) if isinstance(thing, str) else thing
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for text, style, control in console.render(self.thing, options):
+            yield Segment(printable(text), style, control)
+
+
+class _Screen(Console):
+    """Standard output; text of problems and files is shown and never obeyed, neither as markup nor as escapes."""
+
+    def print(self, *things: Any, **options: Any) -> None:
+        super().print(*map(_Shown, things), **options)
+
+
+def console() -> Console:
+    """What tables and lines are printed on."""
+    return _Screen(highlight=False, markup=False, emoji=False)
+
+
 def _table(title: str, *columns: str, numbers: bool = True) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
     for i, column in enumerate(columns):
         right = numbers and i > 0
         table.add_column(column, justify="right" if right else "left", overflow="fold")
@@ -136,7 +162,7 @@ def _reasons(dev: Deviation) -> list[Text]:
 def run_table(dev: Deviation) -> Table:
     """The verdict on one problem, a quantity a row."""
     table = Table.grid(padding=(0, 2))
-    table.title, table.title_justify, table.title_style = dev.problem.name or "problem", "left", "bold"
+    table.title, table.title_justify, table.title_style = Text(dev.problem.name or "problem"), "left", "bold"
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for quantity, value in run_rows(dev):

@@ -21,6 +21,8 @@ MAX_DIGITS = 20_000
 """Most digits of a numerator or denominator (results kept to the largest ``dps``, 10 000, must fit)."""
 MAX_EXPONENT = 10_000
 """Largest decimal exponent written with ``e``."""
+MAX_DECIMALS = 1_000
+"""Most places of a decimal that is written out where a fraction would do."""
 MAX_ARRAY_BITS = 4_000_000_000
 """Most bits (half a gigabyte) of all numerators and denominators of one array together."""
 
@@ -149,6 +151,21 @@ def text(value: Fraction) -> str:
     # str(int) refuses more than 4300 digits; Decimal holds an integer exactly and prints all of them
     numerator = str(Decimal(value.numerator))
     return numerator if value.denominator == 1 else f"{numerator}/{Decimal(value.denominator)}"
+
+
+def ending_decimal(value: Fraction) -> str | None:
+    """The number as a decimal, exactly; None where its decimals do not end within `MAX_DECIMALS`."""
+    twos = (value.denominator & -value.denominator).bit_length() - 1
+    rest, fives = value.denominator >> twos, 0
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    places = max(twos, fives)
+    if rest != 1 or places > MAX_DECIMALS:
+        return None
+    # digit by digit: a Decimal that is scaled is rounded to the digits of its context
+    digits = str(Decimal(abs(value.numerator) * 10**places // value.denominator)).rjust(places + 1, "0")
+    point = len(digits) - places
+    return f"{'-' if value < 0 else ''}{digits[:point]}{'.' if places else ''}{digits[point:]}"
 
 
 def setting(value: object) -> Fraction:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from gmpy2 import mpz
 
-from symflow.errors import ProblemError
+from symflow.errors import ComputationError, ProblemError
 from symflow.files import write_atomically
 from symflow.problem.architecture import architecture, loss_of, loss_table, network_table
 from symflow.problem.numbers import rational, rational_array, text
 from symflow.problem.schema import LossSection, NetworkSection
+from symflow.problem.table import shown
 from symflow.symbolic.losses import SQUARE
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.training import network_objective
@@ -35,8 +36,18 @@ def save_trajectory(trajectory: Trajectory, path: str | os.PathLike[str]) -> Non
     """Writes a trajectory with all its digits; the file appears whole or not at all.
 
     The network and the data are stored with it; of a stand-alone objective only the trajectory.
+
+    Raises:
+        ComputationError: the file cannot be written.
     """
-    write_atomically(Path(path), json.dumps(_to_json(trajectory)).encode())
+    content = json.dumps(_to_json(trajectory)).encode()
+    try:
+        write_atomically(Path(path), content)
+    except (OSError, ValueError) as failed:  # ValueError: a null character in the name
+        reason = failed.strerror if isinstance(failed, OSError) and failed.strerror else str(failed)
+        raise ComputationError(
+            f"{shown(Path(path))}: the trajectory cannot be written ({reason}); choose another file or make room"
+        ) from failed
 
 
 def load_trajectory(path: str | os.PathLike[str], objective: Objective | None = None) -> Trajectory:
@@ -49,17 +60,20 @@ def load_trajectory(path: str | os.PathLike[str], objective: Objective | None = 
     Raises:
         ProblemError: no such file, not a trajectory, or a missing objective.
     """
+    source = shown(Path(path))
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise ProblemError(f"{path}: not a saved trajectory; a file written by trajectory.save is needed")
-        return _from_json(data, objective or _objective(data, path))
+            raise ProblemError(f"{source}: not a saved trajectory; a file written by trajectory.save is needed")
+        return _from_json(data, objective or _objective(data, source))
     except OSError as error:
-        raise ProblemError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ProblemError(f"{source}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         if isinstance(error, ProblemError):
             raise
-        raise ProblemError(f"{path}: the saved trajectory is damaged ({type(error).__name__}); save it again") from None
+        raise ProblemError(
+            f"{source}: the saved trajectory is damaged ({type(error).__name__}); save it again"
+        ) from None
 
 
 def _hex(value: Any) -> str:
@@ -175,13 +189,13 @@ def _read_stopped(data: dict[str, Any] | None) -> Stopped | None:
     return Stopped(data["condition"], _read_number(data["time"]), _read_number(data["error_estimate"]))
 
 
-def _objective(data: dict[str, Any], path: str | os.PathLike[str]) -> Objective:
+def _objective(data: dict[str, Any], source: str) -> Objective:
     described = data["network"]
     if described is None:
-        raise ProblemError(f"{path}: the trajectory is of a stand-alone objective; give objective=...")
+        raise ProblemError(f"{source}: the trajectory is of a stand-alone objective; give objective=...")
     x, y = (rational_array(data[name], ndim=2, where=name) for name in ("X", "Y"))
-    network = architecture(NetworkSection.model_validate(described), str(path))
-    return network_objective(network, x, y, loss_of(LossSection.model_validate(data["loss"]), str(path)))
+    network = architecture(NetworkSection.model_validate(described), source)
+    return network_objective(network, x, y, loss_of(LossSection.model_validate(data["loss"]), source))
 
 
 def _from_json(data: dict[str, Any], objective: Objective) -> Trajectory:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from symflow.analysis.experiment.archive import read_arrays, write_arrays
+from symflow.files import temporary_prefix
 
 Say = Callable[[str], None]
 
@@ -58,7 +59,7 @@ class Checkpoint:
         """
         if self.path is None or not self.path.parent.is_dir():
             return None
-        for left in self.path.parent.glob(f".{self.path.name}.*.tmp"):
+        for left in self.path.parent.glob(f"{temporary_prefix(self.path)}*.tmp"):
             left.unlink(missing_ok=True)
         if not self.path.exists():
             return None
