@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import io
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+
+from symflow.errors import ComputationError, printable
+
+try:
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+except ValueError as refused:  # a backend in MPLBACKEND that is not there stops matplotlib itself
+    raise ComputationError(
+        f"matplotlib does not start ({refused}); unset the environment variable MPLBACKEND or set it to agg"
+    ) from None
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,9 +96,51 @@ def _drawn(ax: Axes | None, draw: Callable[[Axes], None]) -> Axes:
         draw(ax)
         return ax
     with _style():
-        new: Axes = Figure(figsize=(5.6, 3.9), layout="constrained").add_subplot()
+        new: Axes = _new_figure().add_subplot()
         draw(new)
     return new
+
+
+_opened: list[weakref.ref[Figure]] = []
+"""The figures of `_new_figure` that pyplot may still hold, oldest first."""
+
+
+def _new_figure() -> Figure:
+    """A figure of pyplot, which notebooks show below the cell and ``plt.show()`` in a window.
+
+    pyplot holds its figures until they are closed, and warns when they are many: then the oldest of ours is closed.
+    A closed figure can still be changed and saved.  Where pyplot has no backend, it is a figure without pyplot.
+    """
+    look: dict[str, Any] = {"figsize": (5.6, 3.9), "layout": "constrained"}
+    try:
+        from matplotlib import pyplot as plt
+
+        most = matplotlib.rcParams["figure.max_open_warning"]
+        _opened[:] = [ref for ref in _opened if (old := ref()) is not None and plt.fignum_exists(old.number)]
+        while 0 < most <= len(plt.get_fignums()) and _opened:
+            plt.close(_opened.pop(0)())
+        figure: Figure = plt.figure(**look)
+    except Exception:  # of a window system that is not there, each in its own way: the picture can still be saved
+        return Figure(**look)
+    _opened.append(weakref.ref(figure))
+    return figure
+
+
+def label(text: str) -> str:
+    """A name that somebody chose, as matplotlib draws it: mathematics where mathtext reads it, else plain text.
+
+    Args:
+        text: Any text; what stands between dollar signs is meant as mathematics.
+    """
+    from matplotlib.mathtext import MathTextParser
+
+    shown = printable(" ".join(text.split()))
+    try:
+        MathTextParser("path").parse(shown)
+    except ValueError:
+        shown = shown.replace("$", r"\$")
+    # matplotlib leaves out of legends what begins with an underscore
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def plot_deviation(dev: Deviation, ax: Axes | None = None) -> Axes:
@@ -97,7 +148,7 @@ def plot_deviation(dev: Deviation, ax: Axes | None = None) -> Axes:
 
     Args:
         dev: What to draw.
-        ax: Where; a new figure if left out (reach it as ``ax.figure``).
+        ax: Where; a new figure of pyplot if left out (reach it as ``ax.figure``).
     """
     return _drawn(ax, lambda axes: _draw_deviation(axes, dev))
 
@@ -107,7 +158,7 @@ def plot_trajectory(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
 
     Args:
         trajectory: What to draw.
-        ax: Where; a new figure if left out (reach it as ``ax.figure``).
+        ax: Where; a new figure of pyplot if left out (reach it as ``ax.figure``).
     """
     return _drawn(ax, lambda axes: _draw_trajectory(axes, trajectory))
 
@@ -189,8 +240,8 @@ def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None
     ranked = [*(n for n in LOOK if n in above), *(n for n in above if n not in LOOK)]
     for name in ranked:
         if np.isfinite(bound := _floats(dev.bounds[name].values)).any():
-            colour, dashes, label = LOOK.get(name, (GREEN, (0, (1.5, 1.5)), f"bound {name}"))
-            curves.append((bound, {"color": colour, "linestyle": dashes, "linewidth": 1.3, "label": label}))
+            colour, dashes, said = LOOK.get(name, (GREEN, (0, (1.5, 1.5)), label(f"bound {name}")))
+            curves.append((bound, {"color": colour, "linestyle": dashes, "linewidth": 1.3, "label": said}))
     low, high = _range([y for y, _ in curves])
     ceiling = (np.nanmax(values) if np.isfinite(values).any() else high) * 10.0**DECADES_ABOVE
     ax.set_yscale("log")
@@ -270,10 +321,10 @@ def _curves(trajectory: Trajectory, states: np.ndarray) -> tuple[list[str], np.n
     objective = trajectory.objective
     states = states[:, : objective.parameter_count]  # without velocities and the like
     if objective.parameter_count <= MOST_CURVES:
-        return [n.replace("$", r"\$") for n in parameter_names(objective)], states
+        return [label(n) for n in parameter_names(objective)], states
     if len(objective.parameters) <= MOST_CURVES:
         norms = [np.linalg.norm(states[:, where], axis=1) for where, _ in objective.slices()]
-        return [rf"$\|${w.name}$\|$" for w in objective.parameters], np.stack(norms, axis=1)
+        return [rf"$\|${label(w.name)}$\|$" for w in objective.parameters], np.stack(norms, axis=1)
     return [r"$\|\theta\|$"], np.linalg.norm(states, axis=1)[:, None]
 
 
