@@ -1,6 +1,7 @@
 """Verifies every derivation and writes the book: python -m derivations --out book.
 
-Only the folder of the book is written; python -m derivations --readme writes the table of derivations/README.md instead.
+Only the folder of the book is written; python -m derivations --readme writes the table of derivations/README.md
+instead.
 """
 
 from __future__ import annotations

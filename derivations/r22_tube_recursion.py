@@ -1,13 +1,14 @@
 r"""R22, R4 and R5 on a tube: the recursions of the certified bounds, from constants that hold everywhere in the tube.
 
-With m >= -lambda_min(H), beta >= ||H||, P >= ||H g|| on the tube during the steps of one interval, n steps of descent make
+With m >= -lambda_min(H), beta >= ||H||, P >= ||H g|| on the tube during the steps of one interval, n steps of descent
+make of a bound b on the deviation
 
-    b <- q^n b + K (q^n - 1)/(q - 1),    q = e^{m eta},    K = max(1, e^{m eta}) eta^2 P (1 + (x/3) e^x)/2,  x = eta beta,
+    b <- q^n b + K (q^n - 1)/(q - 1),    q = e^{m eta},    K = max(1, q) eta^2 P (1 + (x/3) e^x)/2,    x = eta beta,
 
-of a bound b on the deviation, and as long as b stays below the radius of the tube, descent stays in it.  Checked against
-the code that computes it (`symflow.analysis.bounds.certified`).
+and as long as b stays below the radius of the tube, descent stays in it.  Checked against the code that computes
+it (`symflow.analysis.bounds.certified`).
 
-Run: python -m derivations.r22_on_the_tube
+Run: python -m derivations.r22_tube_recursion
 """
 
 from __future__ import annotations
@@ -25,19 +26,29 @@ import sympy
 from symflow.analysis.bounds import certified
 from symflow.analysis.bounds.certified import Steps
 from symflow.analysis.bounds.tube import Constants
-from symflow.derivation import Control, Derivation, Inequality, NonnegativeCoefficients, SameInFloat64, Step, SymbolicZero
+from symflow.derivation import (
+    Control,
+    Derivation,
+    Inequality,
+    NonnegativeCoefficients,
+    SameInFloat64,
+    Step,
+    SymbolicZero,
+)
 from symflow.derivation.lemmas import GROENWALL, RAYLEIGH, SUBMULTIPLICATIVITY, TRIANGLE, Lemma
 from symflow.derivation.quadratics import descent, flow
 from symflow.derivation.words import matrices
 from symflow.presentation.derivation_text import run
 
+THIRD = sympy.Rational(1, 3)
 STEPS = 4
 """Steps of descent in the instances."""
 INTERVALS = 12
 """Intervals of the run on which the package's recursions are compared with the formulas."""
 FUNDAMENTAL = Lemma(
     "fundamental theorem (R3)",
-    r"$\|\theta(t)-\tilde\theta(t)\| \le e^{M(t)-M(a)}\|\theta(a)-\tilde\theta(a)\|+\int_a^te^{M(t)-M(s)}D(s)\,ds$, $D$ the "
+    r"$\|\theta(t)-\tilde\theta(t)\| \le e^{M(t)-M(a)}\|\theta(a)-\tilde\theta(a)\|+\int_a^te^{M(t)-M(s)}D(s)\,ds$, "
+    r"$D$ the "
     r"defect of $\tilde\theta$, $M' = m \ge -\lambda_{\min}(H)$ on the segment from $\theta(t)$ to $\tilde\theta(t)$.",
 )
 
@@ -77,7 +88,7 @@ def comparison() -> Iterator[sympy.Expr]:
     yield sympy.integrate(sympy.expand(v), (s, 0, eta)) - largest * (sympy.exp(x) - 1 - x) / beta**2
 
 
-def coefficients(third: sympy.Expr = sympy.Rational(1, 3)) -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
+def coefficients(third: sympy.Expr = THIRD) -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
     """(1 + third x e^x)/2 less (e^x - 1 - x)/x^2, the coefficient of x^k, k = 1 + r, times 6 (k+2)!; third is 1/3.
 
     It is third/(2 (k-1)!) - 1/(k+2)!, and (k+2)!/(k-1)! = k (k+1) (k+2).  The one of x^0 is 1/2 - 1/2!.
@@ -202,15 +213,18 @@ DERIVATION = Derivation(
     hypotheses=(
         r"$\theta' = -g(\theta)$ and $\theta_{k+1} = \theta_k-\eta g(\theta_k)$ from the same start; "
         r"$\tilde\theta(s) = \theta_k-s\,g(\theta_k)$ within a step",
-        r"time is cut into intervals of whole steps; in each one $m \ge -\lambda_{\min}(H)$, $\Lambda \ge \lambda_{\max}(H)$, "
-        r"$\beta \ge \|H\|$, $\gamma \ge \|g\|$, $P \ge \|Hg\|$ on $B_\varepsilon(\theta(t))$ for all its times $t$ (the cover "
+        r"time is cut into intervals of whole steps; in each one $m \ge -\lambda_{\min}(H)$, $\Lambda \ge "
+        r"\lambda_{\max}(H)$, "
+        r"$\beta \ge \|H\|$, $\gamma \ge \|g\|$, $P \ge \|Hg\|$ on $B_\varepsilon(\theta(t))$ for all its times $t$ "
+        r"(the cover "
         r"of the tube), and $P_0 \ge \|Hg\|$ on the flow itself",
     ),
     steps=(
         Step(
             r"D'(s), \quad D(s) = \|g(\tilde\theta(s))-g(\theta_k)\|",
             r"\|H(\tilde\theta)\,g(\theta_k)\| \le P+\beta D(s)",
-            r"$H(\tilde\theta)g(\theta_k) = H(\tilde\theta)g(\tilde\theta)-H(\tilde\theta)(g(\tilde\theta)-g(\theta_k))$, as long "
+            r"$H(\tilde\theta)g(\theta_k) = "
+            r"H(\tilde\theta)g(\tilde\theta)-H(\tilde\theta)(g(\tilde\theta)-g(\theta_k))$, as long "
             r"as $\tilde\theta$ is in the tube ($D$ is Lipschitz; almost everywhere).",
             (SymbolicZero("the equation, matrices of any size", product, "checked exactly"), defect_rate(1.0)),
             r"\le",
@@ -236,7 +250,8 @@ DERIVATION = Derivation(
         Step(
             r"b_n",
             r"q^nb_0+K\frac{q^n-1}{q-1}, \quad q = e^{m\eta}, \quad b_{k+1} = qb_k+K",
-            r"$n$ steps with the constants of one interval, by induction. $b_{n+1}-b_n = q^n(b_1-b_0)$, so the largest value "
+            r"$n$ steps with the constants of one interval, by induction. $b_{n+1}-b_n = q^n(b_1-b_0)$, so the "
+            r"largest value "
             r"in an interval is at one of its ends.",
             (
                 SymbolicZero("every $q$, $K$, $b_0$ and $n$", several_steps),
@@ -246,7 +261,8 @@ DERIVATION = Derivation(
         Step(
             r"v(s) = e^{ms}b+\int_0^se^{m(s-r)}D(r)\,dr",
             r"\max\{v(0),v(\eta)\} \qquad (0 \le s \le \eta)",
-            r"With the $D$ of Gr\"onwall, which grows: $v' = mv+D$, so where $v' = 0$ inside, $v'' = D' > 0$ and there is no "
+            r"With the $D$ of Gr\"onwall, which grows: $v' = mv+D$, so where $v' = 0$ inside, $v'' = D' > 0$ and "
+            r"there is no "
             r"maximum. For R4 the integral $I$ has $I' = 1+mI$ and $I'' = mI'$: $I'$ keeps its sign.",
             (SymbolicZero("every $m$ and $D$: the derivatives", inside, "checked exactly"),),
             r"\le",
@@ -254,8 +270,10 @@ DERIVATION = Derivation(
         Step(
             r"b < \varepsilon \text{ at all ends of intervals}",
             r"\|\tilde\theta-\theta\| < \varepsilon \text{ at all times}",
-            r"Otherwise let $t^*$ be the first time with $\|\tilde\theta-\theta\| = \varepsilon$. Up to $t^*$ the constants hold on "
-            r"the segments, so steps 1 to 5 give $\|\tilde\theta(t^*)-\theta(t^*)\| \le \max b < \varepsilon$. At the end of an "
+            r"Otherwise let $t^*$ be the first time with $\|\tilde\theta-\theta\| = \varepsilon$. Up to $t^*$ the "
+            r"constants hold on "
+            r"the segments, so steps 1 to 5 give $\|\tilde\theta(t^*)-\theta(t^*)\| \le \max b < \varepsilon$. At the "
+            r"end of an "
             r"interval $b$ has to be below the radii on both sides of it.",
             (on_quadratics(),),
             r"\Rightarrow",
@@ -264,7 +282,8 @@ DERIVATION = Derivation(
             r"\|I-\eta H\|",
             r"1+\max\{\eta m,\ \eta\Lambda-2\}, \quad\text{so}\quad b_{k+1} = (1+\max\{\eta m,\eta\Lambda-2\})\,b_k+"
             r"\tfrac{\eta^2}2P_0",
-            r"$|1-\eta\lambda|$ is largest at an extreme eigenvalue; then the tube-free bound, whose segments from $\theta_k$ to "
+            r"$|1-\eta\lambda|$ is largest at an extreme eigenvalue; then the tube-free bound, whose segments from "
+            r"$\theta_k$ to "
             r"$\theta(k\eta)$ lie in the tube as in step 6.",
             (
                 Inequality(
@@ -282,9 +301,11 @@ DERIVATION = Derivation(
 \begin{align*}
   b &\leftarrow q^nb+K\,\frac{q^n-1}{q-1}, & q &= e^{m\eta}, & K &= \max\{1,e^{m\eta}\}\,\frac{\eta^2P}2
     \Bigl(1+\frac{\eta\beta}3e^{\eta\beta}\Bigr), \\
-  \text{or}\quad b &\leftarrow q^nb+K\,\frac{q^n-1}{q-1}, & q &= 1+\max\{\eta m,\eta\Lambda-2\}, & K &= \frac{\eta^2}2P_0,
+  \text{or}\quad b &\leftarrow q^nb+K\,\frac{q^n-1}{q-1}, & q &= 1+\max\{\eta m,\eta\Lambda-2\}, &
+    K &= \frac{\eta^2}2P_0,
 \end{align*}
-or $b = \eta\beta\gamma\int_0^te^{M(t)-M(s)}ds$ with the largest $\beta$, $\gamma$ up to $t$ (R4) or on the whole tube (R4, R5):
+or $b = \eta\beta\gamma\int_0^te^{M(t)-M(s)}ds$ with the largest $\beta$, $\gamma$ up to $t$ (R4) or on the whole tube
+(R4, R5):
 if $b < \varepsilon$ throughout, $\|\theta_k-\theta(k\eta)\| \le b$ for all $k$.""",
     controls=(
         Control(r"$0.99\,\beta D$ in step 1", defect_rate(0.99)),
