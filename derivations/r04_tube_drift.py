@@ -24,10 +24,11 @@ from symflow.analysis.bounds.drift import THIRD, drift_statement
 from symflow.compile.interpret import interpret
 from symflow.compile.jax import JaxArithmetic
 from symflow.derivation import Control, Derivation, Inequality, NonnegativeCoefficients, Step, SymbolicZero
-from symflow.derivation.claims import SAMPLES, Case, altered, displayed, jax_value
+from symflow.derivation.claims import SAMPLES, Case, altered, jax_value
 from symflow.derivation.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, RAYLEIGH, SUBMULTIPLICATIVITY
 from symflow.derivation.words import inner, matrices, trace, transposed
 from symflow.presentation.derivation_text import run
+from symflow.presentation.latex.statements import term_latex
 from symflow.symbolic.losses import Loss
 from symflow.symbolic.statements.model import EPSILON
 from symflow.symbolic.statements.statement import Statement
@@ -251,8 +252,19 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion="\n".join(displayed(STATEMENT.only(claim.label)) for claim in STATEMENT.claims),
-    remarks="Linear networks, then networks with gates. This bound is of this work.",
+    conclusion=rf"""For $\theta' \in B_\varepsilon(\theta)$, of linear networks and of networks with gates,
+\begin{{align*}}
+  \|H(\theta')-H(\theta)\| &\le {term_latex(STATEMENT.claim("linear").right)}, \\
+  \|H(\theta')-H(\theta)\| &\le {term_latex(STATEMENT.claim("gated").right)},
+\end{{align*}}
+with $B$, $d$, $\dot d_j$, $\ddot d_{{jj'}}$, $M$ and $\widetilde M$ of the closed forms, $D$, $C$ and $B_3$ of steps 2 and
+3 for $c = a^{{n-1}}$, $a = \max\{{|\alpha|,|\bar\alpha|\}}$, and
+\[
+  \widetilde C^2 = \sum_j\prod_{{l\ne j}}s_l^2, \quad
+  \widetilde B = \widetilde B_d = a^{{2n-2}}L\frac1N\sum_i\|x_i\|^2, \quad
+  E_0 = a^{{n-1}}\frac1N\sum_i\|x_i\|\,\|\nabla\ell_i\|.
+\]""",
+    remarks="This bound is of this work.",
     controls=(
         Control(r"$0.98\,L_3$", NonnegativeCoefficients("", partial(constants, sympy.Rational(98, 100) ** 2))),
         Control(r"$\nabla^2\varphi'[A'-A,A'-A]$ in step 3", SymbolicZero("", partial(bent, sign=-1))),

@@ -54,9 +54,10 @@ def _section(verified: Verified) -> str:
 
 
 def _fitting(conclusion: str) -> str:
-    """A conclusion that is one display is made smaller where it is wider than the page."""
-    display = re.fullmatch(r"\\\[((?:(?!\\\]).)*)\\\]", conclusion.strip(), re.DOTALL)
-    return rf"\statement{{{display[1].strip()}}}" if display else conclusion
+    """A conclusion whose displays are made smaller where they are wider than the page."""
+    return re.sub(
+        r"\\\[((?:(?!\\\]).)*)\\\]", lambda m: rf"\statement{{{m[1].strip()}}}", conclusion.strip(), flags=re.DOTALL
+    )
 
 
 def _step(number: int, step: Step, outcomes: Sequence[Outcome]) -> str:
@@ -132,9 +133,10 @@ _PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \renewcommand{\l@section}{\@dottedtocline{1}{0em}{2em}}
 \makeatother
 \newsavebox{\onelinebox}
-% smaller where it does not fit
+% smaller where it does not fit, and smaller again
 \newcommand{\statement}[1]{\sbox{\onelinebox}{$\displaystyle #1$}%
-\ifdim\wd\onelinebox<\linewidth\[#1\]\else{\small\[#1\]}\fi}
+\ifdim\wd\onelinebox<\linewidth\[#1\]\else\sbox{\onelinebox}{\small$\displaystyle #1$}%
+\ifdim\wd\onelinebox<\linewidth{\small\[#1\]}\else{\footnotesize\[#1\]}\fi\fi}
 % left, relation, right: on one line where it fits
 \newcommand{\formula}[3]{\sbox{\onelinebox}{$\displaystyle #1 #2 #3$}%
 \ifdim\wd\onelinebox<0.97\linewidth\[#1 #2 #3\]\else
