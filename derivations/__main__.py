@@ -1,4 +1,8 @@
-"""Verifies every derivation and writes the book: python -m derivations --out book."""
+"""Verifies every derivation and writes the book: python -m derivations --out book.
+
+Only the folder of the book is written; python -m derivations --readme writes the table of derivations/README.md
+instead.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ import argparse
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from derivations import derivations
-from symflow.derivation import Derivation, DerivationError, Verified, verify
+from symflow.derivation import Derivation, Verified, verify
+from symflow.errors import ComputationError, ProblemError
 from symflow.presentation.book import book
 from symflow.presentation.derivation_text import readme
 from symflow.presentation.progress import progress
@@ -29,6 +35,37 @@ def verify_all(found: Mapping[str, Derivation]) -> list[Verified]:
             verify(d, lambda done, number=number: report((number + done) / len(found)))
             for number, d in enumerate(found.values())
         ]
+
+
+def prepare(folder: Path) -> None:
+    """Makes the folder of the book and sees to it that the book can be written there, before all else.
+
+    Raises:
+        ProblemError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        for name in ("book.tex", "book.pdf"):  # of an earlier run
+            if (folder / name).exists():
+                (folder / name).open("ab").close()
+    except OSError as error:
+        raise ProblemError(
+            f"--out must name a folder that can be written, got {folder}: {error.strerror}; name another one"
+        ) from error
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file.
+
+    Raises:
+        ComputationError: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ComputationError(f"{path} cannot be written: {error.strerror}; make room or change its rights") from error
 
 
 def typeset(source: Path) -> None:
@@ -51,18 +88,21 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m derivations", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("book"), help="folder of book.tex and book.pdf")
-    out = parser.parse_args(arguments).out
-    found = derivations()
+    parser.add_argument("--readme", action="store_true", help="write the table of derivations/README.md only")
+    options = parser.parse_args(arguments)
+    found, out = derivations(), options.out
     try:
+        if options.readme:
+            write(README, readme(found))
+            return 0
+        prepare(out)
         verified = verify_all(found)
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "book.tex").write_text(book(verified), encoding="utf-8")
-        README.write_text(readme(found), encoding="utf-8")
+        write(out / "book.tex", book(verified))
         if shutil.which("pdflatex"):
             typeset(out / "book.tex")
-    except (DerivationError, RuntimeError) as error:
+    except (ProblemError, ComputationError, RuntimeError) as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, ProblemError) else 1
     checks = sum(len(outcomes) for v in verified for outcomes in v.outcomes)
     print(f"{len(verified)} results, {checks} checks, {sum(v.seconds for v in verified):.0f} s: {out / 'book.tex'}")
     return 0

@@ -30,7 +30,7 @@ def gradient() -> Iterator[sympy.Expr]:
     yield loss.diff(t).subs(t, 0) - inner((w * x * transposed(x) - y * transposed(x)) / samples, a)
 
 
-def any_size(sign: int = -1, factor: sympy.Expr = sympy.Integer(1)) -> Iterator[sympy.Expr]:
+def any_size(sign: int = -1, factor: sympy.Expr = sympy.S.One) -> Iterator[sympy.Expr]:
     """W' + W Sigma - Lambda for matrices of any size: E = e^{-Sigma t}, E' = -E Sigma, I' = E, I Sigma = 1 - E.
 
     `sign` is that of the exponent, -1; `factor` that of Lambda, 1.

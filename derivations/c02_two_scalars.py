@@ -17,6 +17,7 @@ from symflow.derivation import Control, Derivation, Step, SymbolicZero
 from symflow.presentation.derivation_text import run
 
 T, LAM = sympy.symbols("t lambda", real=True)
+TWO = sympy.Integer(2)
 
 
 def product() -> Iterator[sympy.Expr]:
@@ -33,7 +34,7 @@ def product() -> Iterator[sympy.Expr]:
     yield rate(w[0] ** 2 - w[1] ** 2)
 
 
-def balanced(sign: int, rate: sympy.Expr = sympy.Integer(2)) -> Iterator[sympy.Expr]:
+def balanced(sign: int, rate: sympy.Expr = TWO) -> Iterator[sympy.Expr]:
     """c = 0: u' = sign 2 u (lambda - u) for w_1 = sign w_2, solved by a logistic function; the rate is 2.
 
     E = e^{-sign rate lambda t} has E' = -sign rate lambda E.

@@ -20,16 +20,17 @@ from symflow.derivation import Control, Derivation, Step, SymbolicZero
 from symflow.presentation.derivation_text import run
 
 T, A = sympy.symbols("t a", real=True)
+TWO = sympy.Integer(2)
 LAM, W0, X = sympy.symbols("lambda w_0 x", positive=True)
 
 
-def alignment(speed: sympy.Expr = sympy.Integer(1)) -> Iterator[sympy.Expr]:
+def alignment(speed: sympy.Expr = sympy.S.One) -> Iterator[sympy.Expr]:
     """nu = tanh(speed lambda t + a) and nu' = lambda (1 - nu^2); the speed is 1."""
     nu = sympy.tanh(speed * LAM * T + A)
     yield nu.diff(T) - LAM * (1 - nu**2)
 
 
-def norm(factor: sympy.Expr = sympy.Integer(2)) -> Iterator[sympy.Expr]:
+def norm(factor: sympy.Expr = TWO) -> Iterator[sympy.Expr]:
     """w and w' = 2 w (lambda nu - w), rational in x = e^theta and y = e^a, x' = lambda x; `factor` is 2."""
     y, time = sympy.symbols("y t", positive=True)
 
@@ -91,9 +92,7 @@ DERIVATION = Derivation(
         Control(
             r"$2.02\,\lambda$ in place of $2\lambda$", SymbolicZero("", partial(norm, factor=sympy.Rational(202, 100)))
         ),
-        Control(
-            r"$\theta = 1.01\,\lambda t+a$", SymbolicZero("", partial(alignment, speed=sympy.Rational(101, 100)))
-        ),
+        Control(r"$\theta = 1.01\,\lambda t+a$", SymbolicZero("", partial(alignment, speed=sympy.Rational(101, 100)))),
     ),
 )
 

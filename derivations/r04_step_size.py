@@ -46,7 +46,8 @@ def interpolation() -> Iterator[sympy.Expr]:
 
 
 def along() -> Iterator[sympy.Expr]:
-    """theta~' + g(theta~) for theta~' = -g_k; H theta~' = -H g_k; the integral of phi', phi a coordinate of g(theta~)."""
+    """theta~' + g(theta~) for theta~' = -g_k; H theta~' = -H g_k; the integral of phi', phi a coordinate of "
+    "g(theta~)."""
     h, g, here = matrices("H g q")
     yield (-g + here) - (here - g)
     yield h * (-g) + h * g

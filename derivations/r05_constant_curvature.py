@@ -85,12 +85,8 @@ DERIVATION = Derivation(
 \]
 in the last case for every $T$ for which the hypotheses hold.""",
     controls=(
-        Control(
-            r"the integral for $m > 0$ is $e^{mt}/m$", SymbolicZero("", partial(weights, M, sympy.exp(M * T) / M))
-        ),
-        Control(
-            r"$\eta \le 1.01\,\varepsilon\mu/(\beta\gamma)$ for all time", contracting(sympy.Rational(101, 100))
-        ),
+        Control(r"the integral for $m > 0$ is $e^{mt}/m$", SymbolicZero("", partial(weights, M, sympy.exp(M * T) / M))),
+        Control(r"$\eta \le 1.01\,\varepsilon\mu/(\beta\gamma)$ for all time", contracting(sympy.Rational(101, 100))),
     ),
 )
 

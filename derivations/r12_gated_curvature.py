@@ -77,7 +77,7 @@ def induction() -> Iterator[sympy.Expr]:
     yield gates * d * (upper * first * lower) - gates * d * upper * first * lower
 
 
-def expansion(factor: sympy.Expr = sympy.Integer(1)) -> Iterator[sympy.Expr]:
+def expansion(factor: sympy.Expr = sympy.S.One) -> Iterator[sympy.Expr]:
     """Coefficients of t and t^2 in h along W + t Delta with fixed gates, n = 1, ..., 6; the factor is 1."""
     t = sympy.Symbol("t")
     for depth in WIDTHS:
@@ -250,9 +250,7 @@ DERIVATION = Derivation(
     conclusion=f"\\[\n{STATEMENT.latex()}\n\\]",
     controls=(
         Control("the factor 2 of the exact form is 1.98", exact(altered(STATEMENT, "exact", halved))),
-        Control(
-            "1.01 times the sum over pairs", SymbolicZero("", partial(expansion, factor=sympy.Rational(101, 100)))
-        ),
+        Control("1.01 times the sum over pairs", SymbolicZero("", partial(expansion, factor=sympy.Rational(101, 100)))),
         Control(
             "0.99 of (e)",
             spectrum(altered(STATEMENT, "(e)", lambda right: Number(sympy.Rational(99, 100)) * right), "(e)"),

@@ -144,7 +144,7 @@ def induction() -> Iterator[sympy.Expr]:
     yield curve.coeff(t, 2) - (b * p * e + a * p * s)
 
 
-def multilinear(factor: sympy.Expr = sympy.Integer(1)) -> Iterator[sympy.Expr]:
+def multilinear(factor: sympy.Expr = sympy.S.One) -> Iterator[sympy.Expr]:
     """The coefficient of t^2 when A_j(w_j + t v_j) = A_j + t B_j; P_j: pooling and gates before layer j, n = 1..6."""
     t = sympy.Symbol("t")
     for depth in range(1, 7):

@@ -51,7 +51,7 @@ def plane() -> Iterator[sympy.Expr]:
     yield (velocity[0] - dw * NU) / W - LAM * W ** (1 - 2 / N) * (1 - NU**2)
 
 
-def linear_equation(factor: sympy.Expr = sympy.Integer(1)) -> Iterator[sympy.Expr]:
+def linear_equation(factor: sympy.Expr = sympy.S.One) -> Iterator[sympy.Expr]:
     """With u = 1/w and dtheta = lambda w^p dt: nu = tanh theta, u' = -n tanh(theta) u + n/lambda, and its solution.
 
     `factor` is that of the integral in the stated solution, 1.

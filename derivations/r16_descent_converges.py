@@ -52,7 +52,8 @@ def larger_layers() -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
 
 
 def triangle() -> Iterator[sympy.Expr]:
-    """2 E = ||e||^2, e = W - Lambda, for E = (w^2 - 2 lambda nu w + lambda^2)/2; e at descent is e at flow plus W~ - W."""
+    """2 E = ||e||^2, e = W - Lambda, for E = (w^2 - 2 lambda nu w + lambda^2)/2; e at descent is e at flow plus W~ - "
+    "W."""
     w, target, moved = matrices("w l v")
     yield inner(w, w) - 2 * inner(w, target) + inner(target, target) - inner(w - target, w - target)
     yield (moved - target) - ((w - target) + (moved - w))
@@ -73,8 +74,8 @@ def path(sign: int = -1) -> Iterator[sympy.Expr]:
     """The descent lemma, the fall of the root, the length of the path and the rate; `sign` is -1, that of q in r.
 
     With G = ||g||, tau <= 1/L and phi(tau) = E at theta - tau g: phi(tau) <= E - tau G^2 + tau^2 L G^2/2, by Taylor's
-    theorem with phi'(0) = -G^2, phi'' <= L G^2; it is E - tau G^2/2 - tau (1 - L tau) G^2/2.  The root falls by at least
-    (E - F)/(2 sqrt E).  A fall E - F = tau G^2/2 with G >= sqrt(2 mu E) is at least one of the root by
+    theorem with phi'(0) = -G^2, phi'' <= L G^2; it is E - tau G^2/2 - tau (1 - L tau) G^2/2.  The root falls by at
+    least (E - F)/(2 sqrt E).  A fall E - F = tau G^2/2 with G >= sqrt(2 mu E) is at least one of the root by
     tau G sqrt(2 mu)/4.  So the path is at most 4 sqrt(E_B)/sqrt(2 mu), which is r.  q < 1 means 18 E_B < lambda^2.
     """
     tau, size, smooth, mu, rest = sympy.symbols("tau G L mu rest", positive=True)
@@ -178,7 +179,8 @@ DERIVATION = Derivation(
             r"\sqrt{E_B/2}+\sqrt{E_B/2} = \sqrt{2E_B}",
             r"$\sqrt{2E} = \|W-\Lambda\|$, so the triangle inequality and step 1, where $(s+\epsilon/\sqrt n)^n-s^n$ "
             r"grows with $s \le \bar s$. $\kappa = (\bar s+\epsilon/\sqrt n)^n-\bar s^n = \sqrt{E_B/2}$ is what "
-            r"$\epsilon = \sqrt n[(\bar s^n+\sqrt{E_B/2})^{1/n}-\bar s]$ is made for; $E(k^*\eta) \le E_B/4$; descent is "
+            r"$\epsilon = \sqrt n[(\bar s^n+\sqrt{E_B/2})^{1/n}-\bar s]$ is made for; $E(k^*\eta) \le E_B/4$; descent "
+            r"is "
             r"in the tube at $k^* = \lceil T/\eta\rceil$ by R4.",
             (
                 SymbolicZero(r"rows $W$, $\Lambda$ of any size: $2E$ and the sum of the two differences", triangle),
@@ -241,7 +243,8 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=r"""With $\eta < \eta^*$ of step 5 and $\mu$, $L$ of steps 6 and 7, $f(\theta_k)-f^* \le E_B$ at $k = k^* = \lceil T/\eta\rceil$. If also $E_B <
+    conclusion=r"""With $\eta < \eta^*$ of step 5 and $\mu$, $L$ of steps 6 and 7, $f(\theta_k)-f^* \le E_B$
+at $k = k^* = \lceil T/\eta\rceil$. If also $E_B <
 \lambda^2/18$ and $\eta \le 1/L$,
 \[
   E_{k+1} \le (1-\eta\mu)\,E_k \quad\text{for all } k \ge k^*,

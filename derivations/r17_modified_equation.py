@@ -90,7 +90,9 @@ def flow_by_trees(terms: Sequence[Series]) -> list[dict[Tree, Fraction]]:
 
 def order_conditions(terms: Sequence[Series]) -> Iterator[sympy.Expr]:
     """The coefficient of every tree in that of eta^{k+1} of the flow, k = 1, ..., 4; that of the Euler step is 0."""
-    yield from (sympy.Rational(c.numerator, c.denominator) for found in flow_by_trees(terms)[1:] for c in found.values())
+    yield from (
+        sympy.Rational(c.numerator, c.denominator) for found in flow_by_trees(terms)[1:] for c in found.values()
+    )
 
 
 def first_defect() -> Iterator[sympy.Expr]:

@@ -48,7 +48,8 @@ def defect() -> Iterator[sympy.Expr]:
 
 
 def taylor() -> Iterator[sympy.Expr]:
-    """(h - r) p'' = d/dr [(h - r) p' + p], integrated from 0 to h, for every coordinate p; and the integral of h - r."""
+    """(h - r) p'' = d/dr [(h - r) p' + p], integrated from 0 to h, for every coordinate p; and the integral of h - "
+    "r."""
     r, h, p = *sympy.symbols("r h"), sympy.Function("p")
     primitive = (h - r) * p(r).diff(r) + p(r)
     yield primitive.diff(r) - (h - r) * p(r).diff(r, 2)

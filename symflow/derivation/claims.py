@@ -106,7 +106,8 @@ def claim_inequality(
 
 
 def blank_objective(case: Case) -> Objective:
-    """The training loss whose data are still to be bound: X is 0, Y alternates 1 and -1, or goes through the classes."""
+    """The training loss whose data are still to be bound: X is 0, Y alternates 1 and -1, or goes through the "
+    "classes."""
     inputs, outputs = (prod(shape_of(axes)) for axes in (case.network.input_axes, case.network.output_axes))
     if case.loss.kind == "cross-entropy":
         rows = [[Fraction(int(c == i % outputs)) for c in range(outputs)] for i in range(SAMPLES)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -14,6 +15,8 @@ Reach: TypeAlias = Literal["proved", "checked exactly"]
 """Whether an exact check is as strong as its step, or about the case or ingredient that its scope names."""
 SHORT = 40
 """Differences of at most so many characters are shown."""
+_NAME = re.compile(r"[A-Za-z]+(_?[A-Za-z0-9]+)?")
+"""Names of symbols that print as what they mean."""
 
 
 def vanishes(expression: sympy.Expr | sympy.MatrixBase) -> bool:
@@ -29,11 +32,11 @@ def vanishes(expression: sympy.Expr | sympy.MatrixBase) -> bool:
     return bool(expanded.is_commutative and sympy.simplify(expanded) == 0)
 
 
-def _refuted(number: int, difference: sympy.Expr) -> Outcome:
+def _refuted(number: int, difference: sympy.Expr | sympy.MatrixBase) -> Outcome:
     """The outcome for a difference that is not 0; it is shown whole or not at all."""
     found = sympy.expand(difference)
     text = str(found)
-    if len(text) > SHORT:
+    if len(text) > SHORT or not all(map(_NAME.fullmatch, (s.name for s in found.free_symbols))):
         return Outcome(False, f"difference {number} is not 0")
     return Outcome(
         False, f"difference {number} is {text}, not 0", f"difference {number} is ${sympy.latex(found)}$, not 0"

@@ -9,6 +9,7 @@ any size are identities between polynomials in these symbols.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 
 import sympy
 
@@ -67,7 +68,7 @@ def _scalars(letters: list[sympy.Symbol], symmetric: Collection[sympy.Symbol]) -
         return
     rotated = letters[rows[0] :] + letters[: rows[0]]
     cuts = [at - rows[0] for at in rows] + [len(letters)]
-    for start, end in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, end in pairwise(cuts):
         yield _canonical(rotated[start:end], symmetric)
 
 

@@ -54,9 +54,10 @@ def _section(verified: Verified) -> str:
 
 
 def _fitting(conclusion: str) -> str:
-    """A conclusion that is one display is made smaller where it is wider than the page."""
-    display = re.fullmatch(r"\\\[((?:(?!\\\]).)*)\\\]", conclusion.strip(), re.DOTALL)
-    return rf"\statement{{{display[1].strip()}}}" if display else conclusion
+    """A conclusion whose displays are made smaller where they are wider than the page."""
+    return re.sub(
+        r"\\\[((?:(?!\\\]).)*)\\\]", lambda m: rf"\statement{{{m[1].strip()}}}", conclusion.strip(), flags=re.DOTALL
+    )
 
 
 def _step(number: int, step: Step, outcomes: Sequence[Outcome]) -> str:
@@ -69,11 +70,11 @@ def _check(check: Check, outcome: Outcome) -> str:
     kind = escape(check.kind)
     if isinstance(check, Inequality):
         kind = f"by {', '.join(lemma.name for lemma in check.lemmas)}; sampled"
-    return rf"\checked{{{kind}}}{{{check.scope}}}{{{_plain(outcome.detail)}}}"
+    return rf"\checked{{{kind}}}{{{check.scope}}}{{{outcome.latex or _plain(outcome.detail)}}}"
 
 
 def _control(control: Control, outcome: Outcome) -> str:
-    return rf"\item {control.change} \refuted{{{_plain(outcome.detail)}}}"
+    return rf"\item {control.change} \refuted{{{outcome.latex or _plain(outcome.detail)}}}"
 
 
 def _plain(text: str) -> str:
@@ -132,9 +133,10 @@ _PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \renewcommand{\l@section}{\@dottedtocline{1}{0em}{2em}}
 \makeatother
 \newsavebox{\onelinebox}
-% smaller where it does not fit
+% smaller where it does not fit, and smaller again
 \newcommand{\statement}[1]{\sbox{\onelinebox}{$\displaystyle #1$}%
-\ifdim\wd\onelinebox<\linewidth\[#1\]\else{\small\[#1\]}\fi}
+\ifdim\wd\onelinebox<\linewidth\[#1\]\else\sbox{\onelinebox}{\small$\displaystyle #1$}%
+\ifdim\wd\onelinebox<\linewidth{\small\[#1\]}\else{\footnotesize\[#1\]}\fi\fi}
 % left, relation, right: on one line where it fits
 \newcommand{\formula}[3]{\sbox{\onelinebox}{$\displaystyle #1 #2 #3$}%
 \ifdim\wd\onelinebox<0.97\linewidth\[#1 #2 #3\]\else
@@ -171,16 +173,19 @@ _KINDS = r"""\section{How the steps are checked}
 Every step was executed when this document was made. What a passed check means:
 \begin{description}
 \item[proved] every difference of two sides is rewritten to 0 by exact symbolic computation, or the sign of a polynomial
-is read off its coefficients, for all values of its symbols. Symbols that do not commute stand for matrices of any size;
-what is proved for every depth is an induction whose step is such an identity. Where the symbols stand for matrices of
-one size, the line says so.
+is read off its coefficients, for all that the step speaks of: symbols that do not commute stand for matrices of any
+size, and what is proved for every depth or number of steps is an induction whose step is such an identity. With the
+theorem of calculus that the step names, where it names one, this is the step.
+\item[checked exactly] the same computation for what the line says, which is less than the step: a case, a size, or an
+ingredient of its argument.
 \item[identity tested] both sides are polynomials that agree exactly at random points with integer coordinates. By
 Schwartz and Zippel a polynomial of degree at most $d$ that is not 0 vanishes at $k$ independent points, with
 coordinates uniform in a set $S$, with probability at most $(d/|S|)^k$.
 \item[evaluated to 50 digits] both sides agree to 50 digits at sample points.
+\item[evaluated in float64] what the code of the package computes and the formula of the step agree at sample points.
 \item[by a lemma; sampled] an inequality that follows from the named lemma, whose hypotheses are checked where they are
 not evident. In addition a counterexample was looked for: at random points, then by gradient ascent on the violation
 from the worst of them.
 \end{description}
-A \emph{negative control} is the statement with one constant, index or hypothesis changed; the same checks must refute
-it."""
+A \emph{negative control} is the statement changed slightly: a constant by one percent, one index, sign or exponent, or
+one hypothesis dropped; the same checks must refute it."""

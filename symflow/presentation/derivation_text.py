@@ -63,12 +63,14 @@ _README = """\
 # Derivations
 
 One file for each result: hypotheses, numbered steps, conclusion, and a check of every step that is really executed;
-`symflow/derivation` says what the kinds of checks mean. A negative control is a slightly wrong statement that the same
-checks refute.
+`symflow/derivation` says what the kinds of checks mean: a step is *proved* where an exact check is as strong as the
+step, and *checked exactly* where it is about a case or an ingredient that the book names. A negative control is a
+slightly wrong statement that the same checks refute.
 
 ```bash
 python -m derivations.r07_hessian_linear   # one result
-python -m derivations --out book           # all; book/book.tex and, with pdflatex, book/book.pdf; and this table
+python -m derivations --out book           # all; book/book.tex and, with pdflatex, book/book.pdf
+python -m derivations --readme             # this table
 ```
 
 | result | file | steps by the kind of their checks | controls |

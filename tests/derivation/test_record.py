@@ -21,6 +21,7 @@ from symflow.derivation import (
     IdentityTest,
     Inequality,
     NonnegativeCoefficients,
+    SameInFloat64,
     Step,
     SymbolicZero,
     verify,
@@ -65,6 +66,11 @@ TRUE_AND_FALSE: dict[str, tuple[Check, Check]] = {
         FiftyDigits("", lambda: [(mpmath.mpf(2) ** 0.5, mpmath.sqrt(2))]),
         FiftyDigits("", lambda: [(mpmath.mpf(1), 1 + mpmath.mpf(10) ** -49)]),
     ),
+    "float64": (
+        SameInFloat64("", lambda: [(0.1 + 0.2, 0.3)]),
+        SameInFloat64("", lambda: [(0.1 + 0.2, 0.3 * (1 + 1e-8))]),
+    ),
+    "no pair": (SameInFloat64("", lambda: [(1.0, 1.0)]), SameInFloat64("", lambda: [])),
     # Independent random vectors are far from parallel: only the ascent finds what the factor 0.999 violates.
     "inequality": (cauchy_schwarz(1.0), cauchy_schwarz(0.999)),
     "hypothesis": (
@@ -79,6 +85,22 @@ def test_a_check_passes_on_the_true_and_fails_on_the_almost_true(name: str) -> N
     true, false = (check.run() for check in TRUE_AND_FALSE[name])
     assert true.passed
     assert not false.passed
+
+
+def test_a_difference_is_shown_whole_or_not_at_all() -> None:
+    """Never cut off in the middle, and as LaTeX where its names print as what they mean."""
+    short, long = zero(X**2 - Y / 2).run(), zero(sum(X**k * Y for k in range(20))).run()
+    assert (short.detail, short.latex) == (
+        "difference 1 is x**2 - y/2, not 0",
+        r"difference 1 is $x^{2} - \frac{y}{2}$, not 0",
+    )
+    assert (long.detail, long.latex) == ("difference 1 is not 0", "")
+    assert zero(sympy.Symbol("theta(t)")).run().detail == "difference 1 is not 0"
+
+
+def test_what_is_less_than_the_step_says_so() -> None:
+    assert zero(X - X).kind == "proved"
+    assert replace(zero(X - X), kind="checked exactly").kind == "checked exactly"
 
 
 def test_the_bound_of_an_identity_test_is_that_of_schwartz_and_zippel() -> None:

@@ -1,5 +1,6 @@
 """Statements with symbolic depth: their instances are exactly what they say, at every depth; printing; refusals."""
 
+import re
 from fractions import Fraction
 from itertools import combinations
 
@@ -189,6 +190,33 @@ def test_latex_keeps_the_depth_symbolic_or_puts_a_number() -> None:
     assert r"-2 \|\nabla\varphi\|_F \max_{|J|=1}" in sf.statement("R9(a)").latex(3)
     assert r"\bigl(W_{n:1} W_{n:1}^\top\bigr)^{(n-j)/n}" in sf.statement("R14").latex()
     assert r"W_{3:j+1}" in sf.statement("R7").latex(3)
+
+
+@pytest.mark.parametrize(
+    ("result", "letters"),
+    [("R9", ["M", r"\widetilde M", r"\widehat M"]), ("R12", ["M", "M^{(i)}"]), ("R13", ["M", r"\widetilde M"])],
+)
+def test_entries_of_symmetric_matrices_are_given_for_j_below_j_prime(result: str, letters: list[str]) -> None:
+    """M_jj' has its formula for j < j' only: W_{j'-1:j+1} is another matrix for j > j'."""
+    lines = sf.statement(result).latex().splitlines()
+    for m in letters:
+        (line,) = [x for x in lines if f"{m}_{{jj'}} = {m}_{{j'j}} = " in x]
+        assert line.removesuffix(r" \\").endswith(rf"\quad (j < j'),\quad {m}_{{jj}} = 0")
+
+
+def test_every_bound_of_several_has_the_name_by_which_it_is_known() -> None:
+    for result, labels in (("R12", ["exact", "R12", "(c)", "(e)"]), ("R13", [r"($\kappa$)", "R13"])):
+        text = sf.statement(result).latex()
+        assert re.findall(r"^\\text\{(.*)\}\\quad", text, re.MULTILINE) == labels
+    assert r"\text{linear, $\beta$}\quad " in sf.statement("R4").latex()
+
+
+def test_what_the_letters_mean_is_said_once() -> None:
+    for result in sf.statements():
+        text = sf.statement(result).latex()
+        assert text.replace(r"\phantom{\text{where }}", "").count(r"\text{where }") <= 1
+    assert r"f(\theta) = \varphi(W_{n:1})" in sf.statement("R9").latex()
+    assert r"\nabla\ell_i = \nabla_{\hat y}\,\ell(h_\theta(x_i),y_i)" in sf.statement("R12").latex()
 
 
 @pytest.mark.parametrize("result", sf.statements())

@@ -53,6 +53,8 @@ _LETTERS = {
 _RELATIONS = {"=": "=", ">=": r"\ge", "<=": r"\le"}
 _OPERATIONS = {"sum": r"\sum", "product": r"\prod", "max": r"\max", "min": r"\min"}
 _NOTES = {
+    "grad_phi": r"f(\theta) = \varphi(W_{n:1})",
+    "grad_loss": r"\nabla\ell_i = \nabla_{\hat y}\,\ell(h_\theta(x_i),y_i)",
     "kappa": r"\|\mathcal A_j(w)\| \le \kappa_j \|w\|_F \text{ for all } w",
     "pool": r"p \ge \text{product of the norms of all poolings}",
     "smoothness": r"L \ge \|\nabla^2\ell\|",
@@ -65,15 +67,18 @@ def statement_latex(statement: Statement, depth: int | None = None) -> str:
     r"""The claims of a statement and the letters they define, as an ``aligned`` environment."""
     printer = _Printer(depth)
     several = len(statement.claims) > 1
-    lines = [printer.claim(claim, several) for claim in statement.claims]
-    lines += [rf"& \text{{where }} {text}" for text in printer.definitions(statement.claims)]
+    labels = [_label(claim.label or statement.result) if several else "" for claim in statement.claims]
+    lines = [printer.claim(claim, label) for claim, label in zip(statement.claims, labels, strict=True)]
+    first, *others = printer.definitions(statement.claims) or [""]
+    lines += [rf"& \text{{where }} {first}"] if first else []
+    lines += [rf"& \phantom{{\text{{where }}}} {text}" for text in others]
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
 def claim_latex(claim: Claim, depth: int | None = None) -> str:
     """One claim on one line, its definitions after it."""
     printer = _Printer(depth)
-    parts = [printer.claim(claim, False).replace("&", ""), *printer.definitions((claim,))]
+    parts = [printer.claim(claim).replace("&", ""), *printer.definitions((claim,))]
     return r",\quad ".join(parts)
 
 
@@ -88,9 +93,9 @@ class _Printer:
     def __init__(self, depth: int | None) -> None:
         self.values = {} if depth is None else {n: sympy.Integer(depth)}
 
-    def claim(self, claim: Claim, labelled: bool) -> str:
-        label = rf"\text{{{_label(claim.label)}}}\quad " if labelled and claim.label else ""
-        text = f"{label}{self.text(claim.left)} &{_RELATIONS[claim.relation]} {self.text(claim.right)}"
+    def claim(self, claim: Claim, label: str = "") -> str:
+        shown = rf"\text{{{label}}}\quad " if label else ""
+        text = f"{shown}{self.text(claim.left)} &{_RELATIONS[claim.relation]} {self.text(claim.right)}"
         if claim.over is None:
             return text
         return rf"{text}, \quad {self.index(claim.over.index)} = {self.run(claim.over)}"
@@ -106,14 +111,18 @@ class _Printer:
                 if isinstance(x, Named):
                     found.setdefault(x.latex, f"{self.named(x)} = {self.text(x.definition)}")
                 elif isinstance(x, LargestEigenvalue):
-                    matrix = x.entry
-                    symmetric = rf"{matrix.latex}_{{j'j}} = {self.named(matrix)},\ {matrix.latex}_{{jj}} = 0"
-                    found[matrix.latex] = f"{self.named(matrix)} = {self.text(matrix.definition)},\\ {symmetric}"
+                    found[x.entry.latex] = self.symmetric_matrix(x.entry)
                 elif isinstance(x, Letter) and x.name in _NOTES:
                     found.setdefault(x.name, _NOTES[x.name])
                 elif isinstance(x, Chain) and x.gated:
                     found.setdefault("W^{(i)}", _GATED_CHAIN.replace("i,n", f"i,{self.index(n)}"))
         return list(found.values())
+
+    def symmetric_matrix(self, entry: Named) -> str:
+        """The entries for j < j', which their formula is for, those below the diagonal and those on it."""
+        mirrored = rf"{entry.latex}_{{j'j}}"
+        above = rf"{self.named(entry)} = {mirrored} = {self.text(entry.definition)} \quad (j < j')"
+        return rf"{above},\quad {entry.latex}_{{jj}} = 0"
 
     def index(self, index: Index) -> str:
         return _ordered(sympy.sympify(index).xreplace(self.values)).replace(" ", "")
@@ -258,8 +267,11 @@ def _exponent(exponent: sympy.Expr) -> str:
     return f"({top})/{denominator}" if isinstance(numerator, sympy.Add) else f"{top}/{denominator}"
 
 
+_LABELS = {"(kappa)": r"($\kappa$)", "beta": r"$\beta$", "gamma": r"$\gamma$", "m": "$m$"}
+
+
 def _label(label: str) -> str:
-    return label.replace("(kappa)", r"($\kappa$)")
+    return ", ".join(_LABELS.get(part, part) for part in label.split(", "))
 
 
 def _below(term: Term) -> Iterator[Term]:

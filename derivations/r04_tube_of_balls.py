@@ -1,11 +1,11 @@
 r"""R4 and R22, constants on a tube: balls that cover the flow, and what holds on each of them.
 
-Time is cut into cells [a, b].  By R1 the flow stays within r of its position c in the middle of a cell, so that the tube
-of radius epsilon around that piece of it lies in the ball of radius R = r + epsilon around c, where the spectrum of H at c
-and the closed forms (beta, gamma, m, drift of H) bound everything.  Checked against the code that computes it
+Time is cut into cells [a, b].  By R1 the flow stays within r of its position c in the middle of a cell, so that the
+tube of radius epsilon around that piece of it lies in the ball of radius R = r + epsilon around c, where the spectrum
+of H at c and the closed forms (beta, gamma, m, drift of H) bound everything.  Checked against the code that computes it
 (`symflow.analysis.bounds.tube` and `regions`).
 
-Run: python -m derivations.r04_cover
+Run: python -m derivations.r04_tube_of_balls
 """
 
 from __future__ import annotations
@@ -24,7 +24,15 @@ from symflow.analysis.bounds.forms import BallForms
 from symflow.analysis.bounds.kinks import gates_at
 from symflow.analysis.bounds.regions import decide
 from symflow.analysis.bounds.tube import Tube
-from symflow.derivation import Control, Derivation, Inequality, NonnegativeCoefficients, SameInFloat64, Step, SymbolicZero
+from symflow.derivation import (
+    Control,
+    Derivation,
+    Inequality,
+    NonnegativeCoefficients,
+    SameInFloat64,
+    Step,
+    SymbolicZero,
+)
 from symflow.derivation.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, SUBMULTIPLICATIVITY, TRIANGLE, WEYL
 from symflow.derivation.quadratics import flow
 from symflow.derivation.words import matrices
@@ -94,7 +102,7 @@ def eigenvalue(factor: float, size: int, z: Any) -> tuple[Any, Any]:
     return shift - jnp.linalg.eigvalsh(h + k)[0], shift + factor * spectral(k) - values[0]
 
 
-def decomposed(factor: sympy.Expr = sympy.Integer(1)) -> Iterator[sympy.Expr]:
+def decomposed(factor: sympy.Expr = sympy.S.One) -> Iterator[sympy.Expr]:
     """H' g' - H g = (H' - H) g + factor H' (g' - g); the factor is 1."""
     h, later, g, moved = matrices("H K g q")
     yield later * moved - h * g - (later - h) * g - factor * later * (moved - g)
@@ -185,7 +193,7 @@ def unit_bound(factor: float) -> Inequality:
     )
 
 
-def preactivation(factor: sympy.Expr = sympy.Integer(1)) -> Iterator[sympy.Expr]:
+def preactivation(factor: sympy.Expr = sympy.S.One) -> Iterator[sympy.Expr]:
     """w' a' - w a = w (a' - a) + factor (w' - w) a'; the factor is 1."""
     w, later, a, moved = matrices("W V a q")
     yield later * moved - w * a - w * (moved - a) - factor * (later - w) * moved
@@ -213,14 +221,16 @@ DERIVATION = Derivation(
     hypotheses=(
         r"$c = \theta(s)$ is the position of the flow in the middle $s$ of the cell $[a,b]$ of time; "
         r"$f(t)$ is short for $f(\theta(t))$",
-        r"$R = r+\varepsilon$, $q \in B_R(c)$; $m$, $\beta$, $\gamma$ and the drift of $H$ are those of the sections before "
+        r"$R = r+\varepsilon$, $q \in B_R(c)$; $m$, $\beta$, $\gamma$ and the drift of $H$ are those of the sections "
+        r"before "
         r"on this ball; for what uses the drift, it lies in one smooth region",
     ),
     steps=(
         Step(
             r"\|\theta(t)-c\|",
             r"r = \max\bigl\{\sqrt{(s-a)(f(a)-f(s))},\ \sqrt{(b-s)(f(s)-f(b))}\bigr\} \qquad (a \le t \le b)",
-            r"R1 from $t$ to $s$, or from $s$ to $t$: the distance is at most $\sqrt{|s-t|\,|f(t)-f(s)|}$, and both factors "
+            r"R1 from $t$ to $s$, or from $s$ to $t$: the distance is at most $\sqrt{|s-t|\,|f(t)-f(s)|}$, and both "
+            r"factors "
             r"grow away from $s$.",
             (NESTED, way_bound()),
             r"\le",
@@ -243,8 +253,9 @@ DERIVATION = Derivation(
         ),
         Step(
             r"-\lambda_{\min}(H(q))",
-            r"\min\{m,\ \mathrm{drift}-\lambda_{\min}(H(c))\}, \quad \lambda_{\max}(H(q)) \le \lambda_{\max}(H(c))"
-            r"+\mathrm{drift}, \quad \|H(q)\| \le \min\{\beta,\ \|H(c)\|+\mathrm{drift}\}",
+            r"\begin{aligned}[t] & \min\{m,\ \mathrm{drift}-\lambda_{\min}(H(c))\}, \\ & "
+            r"\lambda_{\max}(H(q)) \le \lambda_{\max}(H(c))+\mathrm{drift}, \quad "
+            r"\|H(q)\| \le \min\{\beta,\ \|H(c)\|+\mathrm{drift}\}\end{aligned}",
             r"Weyl with $\|H(q)-H(c)\| \le \mathrm{drift}$; $m$ and $\beta$ hold on the ball by themselves.",
             (
                 Inequality(
@@ -273,7 +284,8 @@ DERIVATION = Derivation(
                 SymbolicZero("the equation, matrices of any size", decomposed, "checked exactly"),
                 push_bound(1.0),
                 SameInFloat64(
-                    f"the package's numbers on {BALLS} random balls, in one smooth region or not: steps 3 to 5", on_balls
+                    f"the package's numbers on {BALLS} random balls, in one smooth region or not: steps 3 to "
+                    f"5", on_balls
                 ),
             ),
             r"\le",
@@ -281,7 +293,8 @@ DERIVATION = Derivation(
         Step(
             r"|z'_u-z_u|",
             r"\|w_u\|\,\rho+R\,(\|a\|+\rho), \quad \rho \ge \|a'-a\|",
-            r"$z'_u-z_u = w_u(a'-a)+(w'_u-w_u)a'$ for a unit $u$ with weights $w_u$ and the activations $a$ of the layer "
+            r"$z'_u-z_u = w_u(a'-a)+(w'_u-w_u)a'$ for a unit $u$ with weights $w_u$ and the activations $a$ of the "
+            r"layer "
             r"before. A gate whose $|z_u|$ is larger keeps its value on the ball; layer by layer $\rho$ is the norm of "
             r"$\max\{|\alpha|,|\bar\alpha|\}$ times these bounds, $0$ for a unit that stays off with slope 0.",
             (
@@ -303,7 +316,8 @@ DERIVATION = Derivation(
   \|Hg\| &\le \min\{\bar\beta\bar\gamma,\ \|H(c)g(c)\|+\mathrm{drift}\,\|g(c)\|+\bar\beta^2R\}.
 \end{align*}
 Where the ball may contain a kink, the closed forms $m$, $\beta$, $\gamma$ and $\beta\gamma$ alone.""",
-    remarks="Rounding is not treated here: the code enlarges every radius and every value, as its documentation says.",
+    remarks="This cover is of this work. "
+    "Rounding is not treated here: the code enlarges every radius and every value, as its documentation says.",
     controls=(
         Control(r"0.99 of the length of the cell in step 1", way_bound(0.99)),
         Control(

@@ -3,7 +3,7 @@ r"""R4, constants: closed forms for beta, gamma and m on the ball B_eps(theta) o
 They hold at every point of the ball that is on no kink, whatever its gates: with products of norms in place of norms of
 products, because gates stand between the layers, and with the growth d_I(eps) of r04_tube_constants.
 
-Run: python -m derivations.r04_gated_constants
+Run: python -m derivations.r04_tube_constants_gated
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def lipschitz(hypothesis: bool = True) -> Polynomials:
     yield ((p + q) * x + (r + s) * y) / 2 + ((q - p) * x + (s - r) * y) / 2, variables
 
 
-def one_more_layer(factor: sympy.Expr = sympy.Integer(1)) -> Iterator[sympy.Expr]:
+def one_more_layer(factor: sympy.Expr = sympy.S.One) -> Iterator[sympy.Expr]:
     """(s + e) (P' - P) + factor e P = (s + e) P' - s P; the factor is 1.
 
     P = s_1 ... s_l and P' = (s_1 + e_1) ... (s_l + e_l); times a^l ||x|| the first is a bound on W' (a' - a) + E a.
@@ -144,7 +144,8 @@ DERIVATION = Derivation(
         ),
     ),
     conclusion=displayed(GATED),
-    remarks="No gate is supposed to keep its value on the ball. On a kink the same bounds hold for every choice of its "
+    remarks="These constants are of this work. "
+    "No gate is supposed to keep its value on the ball. On a kink the same bounds hold for every choice of its "
     "gates.",
     controls=(
         Control(r"$a = |\alpha|$ only, with nothing known of $\bar\alpha$", NonnegativeCoefficients(

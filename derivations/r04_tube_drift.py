@@ -1,9 +1,9 @@
 r"""R4, constants: how far the Hessian moves on a ball, ||H(theta') - H(theta)|| <= drift(eps).
 
-With it, what the spectrum at one point says holds on the ball around it, up to the drift: bounds that are signed, unlike
-those of R9.  Proved here is the statement that the certified bounds evaluate (`symflow.analysis.bounds.drift`).
+With it, what the spectrum at one point says holds on the ball around it, up to the drift: bounds that are signed,
+unlike those of R9.  Proved here is the statement that the certified bounds evaluate (`symflow.analysis.bounds.drift`).
 
-Run: python -m derivations.r04_drift
+Run: python -m derivations.r04_tube_drift
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from symflow.analysis.bounds.drift import THIRD, drift_statement
 from symflow.compile.interpret import interpret
 from symflow.compile.jax import JaxArithmetic
 from symflow.derivation import Control, Derivation, Inequality, NonnegativeCoefficients, Step, SymbolicZero
-from symflow.derivation.claims import SAMPLES, Case, altered, displayed, jax_value
+from symflow.derivation.claims import SAMPLES, Case, altered, jax_value
 from symflow.derivation.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, RAYLEIGH, SUBMULTIPLICATIVITY
 from symflow.derivation.words import inner, matrices, trace, transposed
 from symflow.presentation.derivation_text import run
+from symflow.presentation.latex.statements import term_latex
 from symflow.symbolic.losses import Loss
 from symflow.symbolic.statements.model import EPSILON
 from symflow.symbolic.statements.statement import Statement
@@ -53,8 +54,8 @@ STATEMENT = drift_statement(cast(sympy.Rational, sympy.Symbol("L_3")))
 def third_derivative() -> Iterator[sympy.Expr]:
     """d/dz s (1 - s), s the sigmoid; its bound with w = 1 - 2s; and the third derivative of the cross-entropy.
 
-    Cross-entropy with any number of classes: F(q, r) = sum_a e^{z_a + q u_a + r v_a} has the derivatives F M_ik, M_ik the
-    mean of u^i v^k under the predicted probabilities, and log F has the third derivative E (u - Eu)(v - Ev)^2.
+    Cross-entropy with any number of classes: F(q, r) = sum_a e^{z_a + q u_a + r v_a} has the derivatives F M_ik, M_ik
+    the mean of u^i v^k under the predicted probabilities; log F has the third derivative E (u - Eu)(v - Ev)^2.
     """
     z, w, q, r = sympy.symbols("z w q r", real=True)
     s = 1 / (1 + sympy.exp(-z))
@@ -72,7 +73,7 @@ def third_derivative() -> Iterator[sympy.Expr]:
     yield sympy.expand(found) - sympy.Add(*(c * (means[i, k] if i + k else 1) for (i, k), c in central))
 
 
-def constants(slack: sympy.Expr = sympy.Integer(1)) -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
+def constants(slack: sympy.Expr = sympy.S.One) -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
     """slack L_3^2 less the square of the supremum, for the constants that symflow uses; `slack` is 1."""
     none = (sympy.Symbol("x"),)
     yield sympy.Rational(THIRD["square"]), none
@@ -177,15 +178,18 @@ DERIVATION = Derivation(
     hypotheses=(
         r"$\theta' \in B_\varepsilon(\theta)$; for networks with gates, no gate changes between $\theta$ and $\theta'$",
         r"$\|\nabla^2\ell\| \le L$ and $|\nabla^3\ell[u,v,v]| \le L_3\|u\|\,\|v\|^2$",
-        r"$d$, $\dot d_j$, $\ddot d_{jj'}$: the growth of the products of all layers, all but $j$, all but $j$ and $j'$ "
+        r"$d$, $\dot d_j$, $\ddot d_{jj'}$: the growth of the products of all layers, all but $j$, all but $j$ and "
+        r"$j'$ "
         r"(the lemma and its corollary in the sections before)",
     ),
     steps=(
         Step(
             r"|\nabla^3\ell[u,v,v]|",
             r"L_3\|u\|\,\|v\|^2, \quad L_3 = 0,\ \tfrac7{72},\ \tfrac57",
-            r"Square, logistic, cross-entropy. Logistic: $|s(1-s)(1-2s)| \le \frac1{6\sqrt3} < \frac7{72}$. Cross-entropy: "
-            r"$\mathbb E(u-\mathbb Eu)(v-\mathbb Ev)^2 \le (\max u-\min u)\operatorname{Var}v \le \sqrt2\|u\|\cdot\frac12"
+            r"Square, logistic, cross-entropy. Logistic: $|s(1-s)(1-2s)| \le \frac1{6\sqrt3} < \frac7{72}$. "
+            r"Cross-entropy: "
+            r"$\mathbb E(u-\mathbb Eu)(v-\mathbb Ev)^2 \le (\max u-\min u)\operatorname{Var}v \le "
+            r"\sqrt2\|u\|\cdot\frac12"
             r"\|v\|^2$ and $\frac1{\sqrt2} < \frac57$.",
             (
                 SymbolicZero("the derivatives, any number of classes; $\\frac1{6\\sqrt3}$", third_derivative),
@@ -197,7 +201,8 @@ DERIVATION = Derivation(
             r"\|A'-A\|_F",
             r"D\,\|\Delta\|, \quad D^2 = \sum_j\dot d_j^2, \qquad \|A\|_F \le C\|\Delta\|, \quad "
             r"C^2 = \sum_j\|W_{n:j+1}\|^2\|W_{j-1:1}\|^2",
-            r"$A = \sum_jW_{n:j+1}\Delta_jW_{j-1:1}$. The term of $j$ moves by products that contain some $E_l$, $l \ne j$: "
+            r"$A = \sum_jW_{n:j+1}\Delta_jW_{j-1:1}$. The term of $j$ moves by products that contain some $E_l$, $l "
+            r"\ne j$: "
             r"at most $\dot d_j\|\Delta_j\|_F$. Cauchy--Schwarz over $j$.",
             (
                 Inequality(
@@ -223,7 +228,8 @@ DERIVATION = Derivation(
             r"2\Bigl|\sum_{j<j'}\langle\nabla\varphi',C'_{jj'}\rangle-\langle\nabla\varphi,C_{jj'}\rangle\Bigr|",
             r"\bigl(B\,d\,\lambda_{\max}(M)+\|\nabla\varphi\|\,\lambda_{\max}(\ddot d)\bigr)\|\Delta\|^2",
             r"The difference is $\langle\nabla\varphi'-\nabla\varphi,C'\rangle+\langle\nabla\varphi,C'-C\rangle$ with "
-            r"$\|\nabla\varphi'-\nabla\varphi\|_F \le B\,d$; in the nuclear norm $\|C'_{jj'}\|_* \le M_{jj'}u_ju_{j'}$ and "
+            r"$\|\nabla\varphi'-\nabla\varphi\|_F \le B\,d$; in the nuclear norm $\|C'_{jj'}\|_* \le "
+            r"M_{jj'}u_ju_{j'}$ and "
             r"$\|C'_{jj'}-C_{jj'}\|_* \le \ddot d_{jj'}u_ju_{j'}$ by the corollary; Rayleigh quotient.",
             (SymbolicZero("the equation, matrices of any sizes", paired, "checked exactly"),),
             r"\le",
@@ -239,19 +245,30 @@ DERIVATION = Derivation(
             r"\|H(\theta')-H(\theta)\|",
             r"\widetilde B\,D\,(2\widetilde C+D)+B_3\,d\,\widetilde C^2+\widetilde B\,d\,\lambda_{\max}(\widetilde M)+"
             r"E_0\,\lambda_{\max}(\ddot d)",
-            r"Networks with gates: sample by sample in the exact form of R12 with the gates of $\theta$, where products of "
+            r"Networks with gates: sample by sample in the exact form of R12 with the gates of $\theta$, where "
+            r"products of "
             r"norms take the place of norms of products.",
             (drift([GATED]),),
             r"\le",
         ),
     ),
-    conclusion=displayed(STATEMENT),
+    conclusion=rf"""For $\theta' \in B_\varepsilon(\theta)$, of linear networks and of networks with gates,
+\begin{{align*}}
+  \|H(\theta')-H(\theta)\| &\le {term_latex(STATEMENT.claim("linear").right)}, \\
+  \|H(\theta')-H(\theta)\| &\le {term_latex(STATEMENT.claim("gated").right)},
+\end{{align*}}
+with $B$, $d$, $\dot d_j$, $\ddot d_{{jj'}}$, $M$ and $\widetilde M$ of the closed forms, $D$, $C$ and $B_3$ of steps 2 and
+3 for $c = a^{{n-1}}$, $a = \max\{{|\alpha|,|\bar\alpha|\}}$, and
+\[
+  \widetilde C^2 = \sum_j\prod_{{l\ne j}}s_l^2, \quad
+  \widetilde B = \widetilde B_d = a^{{2n-2}}L\frac1N\sum_i\|x_i\|^2, \quad
+  E_0 = a^{{n-1}}\frac1N\sum_i\|x_i\|\,\|\nabla\ell_i\|.
+\]""",
+    remarks="This bound is of this work.",
     controls=(
         Control(r"$0.98\,L_3$", NonnegativeCoefficients("", partial(constants, sympy.Rational(98, 100) ** 2))),
         Control(r"$\nabla^2\varphi'[A'-A,A'-A]$ in step 3", SymbolicZero("", partial(bent, sign=-1))),
-        Control(
-            r"step 5 without $\|\nabla\varphi\|\,\lambda_{\max}(\ddot d)$", drift([SCALARS], without_last_term)
-        ),
+        Control(r"step 5 without $\|\nabla\varphi\|\,\lambda_{\max}(\ddot d)$", drift([SCALARS], without_last_term)),
     ),
 )
 
