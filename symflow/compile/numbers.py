@@ -8,6 +8,11 @@ from typing import Any
 
 from gmpy2 import mpz
 
+from symflow.errors import ComputationError
+
+MAX_BITS = 1 << 24
+"""Longest fixed-point number, about 5 million digits: what exceeds it explodes, and would exhaust memory next."""
+
 
 def from_fraction(q: Fraction, bits: int) -> mpz:
     """q 2^bits rounded to the nearest integer."""
@@ -24,12 +29,29 @@ def to_mpf(value: Any, bits: int) -> Any:
 
 
 def from_mpf(value: Any, bits: int) -> mpz:
-    """An mpmath number rounded to fixed point."""
-    sign, mantissa, exponent, _ = value._mpf_
+    """An mpmath number rounded to fixed point.
+
+    Raises:
+        ComputationError: it is complex, infinite, no number, or longer than `MAX_BITS`.
+    """
+    if not hasattr(value, "_mpf_"):
+        raise _refused("real", value)
+    sign, mantissa, exponent, length = value._mpf_
     shift = exponent + bits
     m = mpz(mantissa)
+    if (not m and exponent) or shift + length > MAX_BITS:
+        raise _refused(f"finite and have at most {MAX_BITS} bits in fixed point", value)
     m = m << shift if shift >= 0 else ((m >> (-shift - 1)) + 1) >> 1
     return -m if sign else m
+
+
+def _refused(rule: str, value: Any) -> ComputationError:
+    from mpmath import nstr
+
+    return ComputationError(
+        f"every value must be {rule}, got {nstr(value, 5)}; start elsewhere, or choose a shorter horizon or a smaller "
+        "step size"
+    )
 
 
 def decimal(value: Any, digits: int = 17) -> str:
