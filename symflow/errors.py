@@ -182,6 +182,7 @@ def brief(value: object) -> str:
 def brief_float(value: Fraction) -> str:
     """Three significant digits of a fraction of any size."""
     try:
-        return f"{float(value):.3g}"
+        found = float(value)
     except OverflowError:
         return "1e308 or beyond"
+    return f"{found:.3g}" if found or not value else "0 to within 1e-323"

@@ -10,8 +10,8 @@ from gmpy2 import mpz
 
 from symflow.errors import ComputationError
 
-MOST_BITS = 1 << 28
-"""Of a fixed-point number (32 megabytes); e^(e^50) would have 10^21 of them."""
+MAX_BITS = 1 << 24
+"""Longest fixed-point number, about 5 million digits: what exceeds it explodes, and would exhaust memory next."""
 
 
 def from_fraction(q: Fraction, bits: int) -> mpz:
@@ -32,19 +32,28 @@ def from_mpf(value: Any, bits: int) -> mpz:
     """An mpmath number rounded to fixed point.
 
     Raises:
-        ComputationError: it is not finite, or too large for memory.
+        ComputationError: it is complex, infinite, no number, or longer than `MAX_BITS`.
     """
-    sign, mantissa, exponent, size = value._mpf_
+    if not hasattr(value, "_mpf_"):
+        raise _refused("real", value)
+    sign, mantissa, exponent, length = value._mpf_
     shift = exponent + bits
-    if shift + size > MOST_BITS or (exponent and not mantissa):
-        raise ComputationError(
-            "a value beyond 10^(8e7) arises, too large to compute with; take smaller weights, data or step sizes"
-        )
-    if shift + size < 0:  # also where the shift is no machine word
-        return mpz(0)
     m = mpz(mantissa)
+    if (not m and exponent) or shift + length > MAX_BITS:
+        raise _refused(f"finite and have at most {MAX_BITS} bits in fixed point", value)
+    if shift + length < 0:  # also where the shift is no machine word
+        return mpz(0)
     m = m << shift if shift >= 0 else ((m >> (-shift - 1)) + 1) >> 1
     return -m if sign else m
+
+
+def _refused(rule: str, value: Any) -> ComputationError:
+    from mpmath import nstr
+
+    return ComputationError(
+        f"every value must be {rule}, got {nstr(value, 5)}; start elsewhere, or choose a shorter horizon or a smaller "
+        "step size"
+    )
 
 
 def decimal(value: Any, digits: int = 17) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import ceil, log2
+from math import ceil, log2, log10
 from typing import Any
 
+import mpmath
 import numpy as np
 from gmpy2 import mpz
 
@@ -22,15 +23,26 @@ from symflow.problem.arguments import as_problem
 from symflow.problem.numbers import rational, whole
 from symflow.symbolic.field import gradient_flow_field
 from symflow.symbolic.objective import Objective
+from symflow.trajectory.float64.arguments import check_underflow
 from symflow.trajectory.flow import MAX_DPS, integration_form
 
 GUARD = 12
-"""Digits carried beyond those asked for; rounding of K steps costs about log10 K of them."""
+"""Digits carried beyond those asked for and those that `working_digits` finds necessary, at first."""
+CHECK_BITS = 34
+"""Further bits of the second run, whose difference from the first is the error estimate."""
+SHAKES = 16
+"""How often the second run is moved by what the first one may have lost since the last time."""
+MOVES = (1, -2, 3, -1, 2, -3)
+"""By how many times what is lost the components are moved in turn."""
+ATTEMPTS = 6
+"""Most pairs of runs, each with more guard digits than the one before."""
 MAX_STEPS = 5_000_000
 """Most steps of a multiprecision run (about half a minute per million on a small network)."""
 DIVERGED_BITS = 600
-"""A parameter above 2^600 counts as divergence."""
+"""A parameter above 2^600 counts as divergence, or above 2 to as many bits as are carried: tiny data want more."""
 MAX_KEPT = 10_000_000
+UNRELATED = 1e-3
+"""A relative difference beyond says nothing of how many digits are missing."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +56,7 @@ class Descent:
         iterates: theta_k for these k, one row each: float64, or an object array of mpf.
         dps: digits of a multiprecision run, None for float64.
         error_estimate: estimated largest absolute error of a kept component (mpf), from a second run with more
-            digits; None for float64 or without one.
+            digits that is moved now and then by what the first one rounds; None for float64 or without one.
     """
 
     objective: Objective
@@ -103,15 +115,20 @@ def descend(
         step_size: eta (text, a rational or mpmath number, or a float, which means its shortest decimal: 0.01 is 1/100);
             the problem's own if left out.
         steps: how many steps.
-        dps: None for float64 through JAX; otherwise the number of digits.
+        dps: None for float64 through JAX; otherwise the number of digits: |error| <= 10^-dps max(1, |value|) in each
+            component of each kept iterate.  More are carried where weights or data are tiny, where steps times step
+            size is large, and where descent amplifies rounding.
         every: keep every so many steps (and the last).
         keep: exactly which steps to keep, from 0 to `steps`, instead of `every`; 0 and the last are added.
-        estimate_error: for a multiprecision run, make a second one with ten more digits.
+        estimate_error: for a multiprecision run, make a second one with ten more digits, which is moved by a few units
+            in the first one's last place now and then; more guard digits are taken until the two agree to `dps`.
         progress: called with the fraction of the steps that is done (multiprecision runs).
 
     Raises:
         ProblemError: no step size, or a wrong number.
         DescentDiverged: a `ComputationError`.
+        ComputationError: the digits cannot be reached, the gradient is not finite on the way, or weights or data do not
+            fit into float64.
     """
     problem = as_problem(problem, "descend")
     eta = positive_step(problem, step_size)
@@ -129,21 +146,80 @@ def descend(
     if dps is None:
         iterates = _descend_float64(objective, problem.theta0, eta, indices)
         return Descent(problem.objective, eta, tuple(indices), iterates, None, None)
-    bits = ceil((dps + GUARD + log2(steps + 1) / 3.3) * log2(10))
-    half = None if progress is None else (lambda done: progress(done / 2 if estimate_error else done))
-    fixed = _descend_fixed(objective, problem.theta0, eta, indices, bits, half)
-    error = None
-    if estimate_error:
-        extra = 34
-        rest = None if progress is None else (lambda done: progress(0.5 + done / 2))
-        check = _descend_fixed(objective, problem.theta0, eta, indices, bits + extra, rest)
-        pairs = ((a, b) for x, y in zip(fixed, check, strict=True) for a, b in zip(x, y, strict=True))
-        difference = max(abs((a << extra) - b) for a, b in pairs)
-        error = to_mpf(2 * difference + (1 << extra), bits + extra)
+    fixed, bits, error = _settled(objective, problem.theta0, eta, indices, dps, estimate_error, progress)
     iterates = np.empty((len(fixed), len(fixed[0])), dtype=object)
     for row, values in enumerate(fixed):
         iterates[row, :] = [to_mpf(v, bits) for v in values]
     return Descent(problem.objective, eta, tuple(indices), iterates, dps, error)
+
+
+def _settled(
+    objective: Objective,
+    theta0: Sequence[Fraction],
+    eta: Fraction,
+    indices: list[int],
+    dps: int,
+    estimate_error: bool,
+    progress: Callable[[float], None] | None,
+) -> tuple[list[list[Any]], int, Any]:
+    """The kept iterates in fixed point, their bits and the error estimate: pairs of runs until two of them agree.
+
+    Raises:
+        ComputationError: see `descend`.
+    """
+    digits, last = working_digits(objective, theta0, eta * indices[-1], dps), indices[-1]
+    first = None if progress is None else (lambda done: progress(done / 2 if estimate_error else done))
+    second = None if progress is None else (lambda done: progress(0.5 + done / 2))
+    for _ in range(ATTEMPTS):
+        bits = ceil((digits + log10(last + 1)) * log2(10))
+        fixed = _descend_fixed(objective, theta0, eta, indices, bits, first)
+        if not estimate_error:
+            return fixed, bits, None
+        missing = digits
+        try:
+            check = _descend_fixed(objective, theta0, eta, indices, bits + CHECK_BITS, second, CHECK_BITS)
+        except DescentDiverged:  # what lies below the first run's last place decides
+            pass
+        else:
+            error, relative = _compared(fixed, check, bits)
+            if relative <= mpmath.mpf(10) ** -dps:
+                return fixed, bits, error
+            if relative < UNRELATED:
+                missing = dps + ceil(float(mpmath.log10(relative))) + GUARD
+        digits += missing
+    raise ComputationError(
+        f"{dps} digits of {last} steps of descent could not be reached with {digits - missing} working digits; it "
+        "amplifies rounding too strongly, choose fewer steps or a smaller step size"
+    )
+
+
+def working_digits(objective: Objective, theta0: Sequence[Fraction], time: Fraction, dps: int) -> int:
+    """Digits after the point with which descent starts.
+
+    Fixed point rounds absolutely.  A start or a sample of size s keeps `dps` digits of its own with log10 1/s more, and
+    what every velocity loses lasts for steps times step size.
+    """
+    numbers = [v for v in theta0 if v] + [v for array in objective.data.values() for v in array.flat if v]
+    smallest = min((_exponent(v) for v in numbers), default=0)
+    return dps + GUARD + max(0, -smallest) + max(0, _exponent(time))
+
+
+def _exponent(value: Fraction) -> int:
+    """log10 |value|, to one, of a number of any size but 0."""
+    return round((value.numerator.bit_length() - value.denominator.bit_length()) * log10(2))
+
+
+def _compared(fixed: list[list[Any]], check: list[list[Any]], bits: int) -> tuple[Any, Any]:
+    """Twice the largest difference of two runs, and the same over max(1, |value|); each with one unit of rounding."""
+    one = mpz(1) << (bits + CHECK_BITS)
+    largest, relative = mpz(0), mpz(0)
+    for x, y in zip(fixed, check, strict=True):
+        for a, b in zip(x, y, strict=True):
+            difference = abs((a << CHECK_BITS) - b)
+            largest = max(largest, difference)
+            relative = max(relative, difference if abs(b) <= one else difference * one // abs(b))
+    unit = mpz(1) << CHECK_BITS
+    return to_mpf(2 * largest + unit, bits + CHECK_BITS), to_mpf(2 * relative + unit, bits + CHECK_BITS)
 
 
 def check_steps(steps: int, otherwise: str = "") -> None:
@@ -231,11 +307,26 @@ def _descend_float64(objective: Objective, theta0: Sequence[Fraction], eta: Frac
         start = np.array([float(v) for v in theta0], dtype=np.float64)
     except OverflowError:
         raise ComputationError("theta0 is beyond float64; run descent with digits (dps=...)") from None
+    try:
+        step = np.float64(float(eta))
+    except OverflowError:
+        step = np.float64(np.inf)
+    if not 0 < step < np.inf:
+        raise ComputationError(
+            f"step_size must be within float64, got {brief_float(eta)}; run descent with digits (dps=...)"
+        )
     gaps = np.diff(np.array(indices, dtype=np.int64))
     # Gaps of 0 steps up to a power of two: runs of similar length share one compilation.
     padded = padded_gaps(gaps, len(gaps))
-    with jax.enable_x64(True):
-        kept = float64_stepper(objective)(start, np.float64(float(eta)), padded)
+    try:
+        check_underflow(objective, theta0, float(step) * indices[-1])
+        with jax.enable_x64(True):
+            kept = float64_stepper(objective)(start, step, padded)
+    except OverflowError:
+        raise ComputationError(
+            "the data and the objective's constants must be within float64, got larger ones; run descent with digits "
+            "(dps=...)"
+        ) from None
     iterates = np.vstack([start[None, :], np.asarray(kept)[: len(gaps)]])
     bad = ~np.isfinite(iterates).all(axis=1)
     if bad.any():
@@ -250,23 +341,47 @@ def _descend_fixed(
     indices: list[int],
     bits: int,
     progress: Callable[[float], None] | None,
+    shaken: int | None = None,
 ) -> list[list[Any]]:
-    """The kept iterates in fixed point."""
+    """The kept iterates in fixed point.
+
+    Args:
+        objective: what is minimized.
+        theta0: the start.
+        eta: the step size.
+        indices: which iterates to keep.
+        bits: after the point.
+        progress: called with the fraction that is done.
+        shaken: move the iterates now and then by a few times what velocities with so many bits less lose between two
+            such times, nonzero components alone, so that exact zeros and the kinks of the start stay.
+
+    Raises:
+        DescentDiverged: an iterate leaves all bounds.
+        ComputationError: the gradient is not finite.
+    """
     theta = [from_fraction(q, bits) for q in theta0]
     step = _fixed_step(objective, eta, bits)
-    limit = mpz(1) << (bits + DIVERGED_BITS)
+    limit = mpz(1) << (bits + max(DIVERGED_BITS, bits))
     kept = [theta]
     wanted = set(indices)
     last = indices[-1]
+    between = -(-last // SHAKES)
+    lost = 0 if shaken is None else max(1, ceil(eta * between)) << shaken
     for k in range(1, last + 1):
-        theta = step(theta)
-        if k in wanted or k % 256 == 0:
-            if max(map(abs, theta)) > limit:
-                raise diverged(k, eta)
-            if k in wanted:
-                kept.append(theta)
-            if progress is not None:
-                progress(k / last)
+        try:
+            theta = step(theta)
+        except ZeroDivisionError:
+            raise ComputationError(
+                f"the gradient divides by zero at step {k}; choose a smaller step size or another start"
+            ) from None
+        if max(theta) > limit or min(theta) < -limit:
+            raise diverged(k, eta)
+        if lost and k % between == 1 % between:
+            theta = [v + MOVES[(i + k // between) % len(MOVES)] * lost if v else v for i, v in enumerate(theta)]
+        if k in wanted:
+            kept.append(theta)
+        if progress is not None and (k in wanted or k % 256 == 0):
+            progress(k / last)
     return kept
 
 

@@ -24,7 +24,7 @@ LEAST_DIGITS = 16
 """Significant digits of the smallest number given, at least; with fewer, ordinary kinks would be lost in the noise."""
 TINY = 8
 """A number below 10^-TINY is known to a relative accuracy; larger ones to an absolute one, like those of size 1."""
-MAX_DIGITS = 20_000
+MAX_DIGITS = 15_000
 """Most digits that small numbers may ask for."""
 
 

@@ -186,7 +186,7 @@ def test_descent_deviation_and_tightness_of_an_expression() -> None:
         (sympy.sqrt(A), "-1/2", "the power -1/2 of -0.5 is not a real number"),
         (1 / A, "0", "the power -2 of 0"),
         (A * sympy.log(A), "-1", "log of -1.0 is not a real number"),
-        (sympy.exp(sympy.exp(A)), "50", "too large to compute with"),
+        (sympy.exp(sympy.exp(A)), "50", "bits in fixed point"),
         (sympy.exp(A), "2000", "diverges"),
     ],
 )

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from symflow.compile.points import at_points, in_batches
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
 from symflow.problem import Problem
 from symflow.problem.numbers import rational, rational_array
+from symflow.symbolic.derived import gradient
+from symflow.symbolic.objective import Objective
 from symflow.trajectory.float64.methods import SOLVERS
 
 MIN_RTOL, MAX_RTOL = 1e-13, 1e-3
 """Relative tolerances such that a run at 100 times tighter or looser ones still means something in float64."""
+
+NORMAL = Fraction(float(np.finfo(np.float64).tiny))
+"""Compiled code takes smaller numbers for 0."""
+SMALL = Fraction(1, 10**20)
+"""Products of numbers that are not smaller hardly fall below `NORMAL`: where there are none, nothing is compared."""
 
 
 def to_float(value: Any, where: str) -> float:
@@ -97,3 +106,46 @@ def start_points(problem: Problem, theta0s: Any) -> np.ndarray:
     if not np.isfinite(starts).all():
         raise ProblemError("theta0s must be finite numbers, got some that are not")
     return starts
+
+
+@lru_cache(maxsize=32)
+def _smallest_datum(objective: Objective) -> Fraction:
+    """The smallest nonzero |entry| of the data, 1 without one."""
+    return min((abs(v) for array in objective.data.values() for v in array.flat if v), default=Fraction(1))
+
+
+def check_underflow(objective: Objective, start: Sequence[Fraction], time: float) -> None:
+    """Refuses a problem that float64 takes for another one, because numbers or the first gradient underflow to 0.
+
+    Args:
+        objective: what is minimized.
+        start: theta(0), exact.
+        time: how long; a gradient that moves nothing by then may underflow.
+
+    Raises:
+        ComputationError: it does.
+    """
+    import jax
+
+    from symflow.compile.objects import evaluate_mpmath
+
+    smallest = min(_smallest_datum(objective), min((abs(v) for v in start if v), default=Fraction(1)))
+    remedy = "solve with digits (solve_flow, descend with dps=...)"
+    if smallest < NORMAL:
+        raise ComputationError(
+            f"numbers other than 0 must be at least {float(NORMAL):.3g} in float64, got {brief_float(smallest)} among "
+            f"theta0 and the data or their moments; {remedy}"
+        )
+    if smallest >= SMALL:
+        return
+    exact = evaluate_mpmath(gradient(objective), list(start), dps=30)
+    with jax.enable_x64(True):
+        point = np.array([[float(v) for v in start]])
+        found = in_batches(at_points(objective, gradient), point)[0]
+    for i, (slope, rounded, value) in enumerate(zip(exact, found, start, strict=True)):
+        moves = abs(slope) * time > 1e-17 * abs(float(value))
+        if 0 < abs(slope) < 1e-290 and moves and abs(slope - float(rounded)) > 1e-3 * abs(slope):
+            raise ComputationError(
+                f"the gradient must not underflow in float64, got {float(rounded):.3g} for its component {i} at the "
+                f"start, where it is not 0; {remedy}"
+            )
