@@ -15,6 +15,7 @@ from gmpy2 import mpz
 from symflow.compile.fixed import FixedArrays
 from symflow.compile.interpret import interpret
 from symflow.compile.numbers import from_fraction, to_mpf
+from symflow.compile.runtime import own_modes
 from symflow.compile.unrolled import unrolled
 from symflow.errors import ComputationError, DescentDiverged, ProblemError, brief, brief_float
 from symflow.problem import Problem
@@ -225,8 +226,6 @@ def padded_gaps(gaps: np.ndarray, count: int) -> np.ndarray:
 
 
 def _descend_float64(objective: Objective, theta0: Sequence[Fraction], eta: Fraction, indices: list[int]) -> np.ndarray:
-    import jax
-
     try:
         start = np.array([float(v) for v in theta0], dtype=np.float64)
     except OverflowError:
@@ -234,7 +233,7 @@ def _descend_float64(objective: Objective, theta0: Sequence[Fraction], eta: Frac
     gaps = np.diff(np.array(indices, dtype=np.int64))
     # Gaps of 0 steps up to a power of two: runs of similar length share one compilation.
     padded = padded_gaps(gaps, len(gaps))
-    with jax.enable_x64(True):
+    with own_modes():
         kept = float64_stepper(objective)(start, np.float64(float(eta)), padded)
     iterates = np.vstack([start[None, :], np.asarray(kept)[: len(gaps)]])
     bad = ~np.isfinite(iterates).all(axis=1)
