@@ -34,6 +34,10 @@ class BudgetError(ComputationError):
     """An expansion, a dense matrix or a derivative is larger than the budget allows; the message states its size."""
 
 
+class ForkedProcess(ComputationError):
+    """The process was forked while JAX was running, so that JAX would hang in it."""
+
+
 class DescentDiverged(ComputationError):
     """Gradient descent diverges.
 

@@ -7,13 +7,12 @@ from collections.abc import Callable
 import numpy as np
 
 from symflow.compile.points import at_points, in_batches
+from symflow.compile.runtime import own_modes
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.objective import Objective
 
 
 def evaluate_batch(objective: Objective, derive: Callable[[Objective], Derived], points: np.ndarray) -> np.ndarray:
     """A derived result (`loss`, `gradient`, `hessian`) at S points, in float64 through JAX; the first axis is S."""
-    import jax
-
-    with jax.enable_x64(True):
+    with own_modes():
         return in_batches(at_points(objective, derive), points)

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from symflow.analysis.batches import evaluate_batch
-from symflow.errors import ComputationError
+from symflow.compile.runtime import own_modes
+from symflow.errors import ComputationError, ProblemError, brief
 from symflow.symbolic.derived import hessian, hessian_vector_product
 from symflow.symbolic.objective import Objective
 
@@ -53,31 +54,57 @@ def extreme_eigenvalues(
         method: "dense" or "lanczos"; chosen by P (dense up to `MAX_DENSE_PARAMETERS`) if left out.
 
     Raises:
-        ValueError: points of another shape, or Lanczos asked for with fewer than `MIN_LANCZOS_PARAMETERS` parameters.
+        ProblemError: points of another shape or not finite, or Lanczos asked for with fewer than
+            `MIN_LANCZOS_PARAMETERS` parameters.
         BudgetError: dense asked for with too many parameters.
-        ComputationError: Lanczos does not converge.
+        ComputationError: the Hessian is not finite at a point, or Lanczos does not converge.
     """
-    points = np.asarray(points, dtype=np.float64)
+    try:
+        points = np.asarray(points, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as refused:
+        raise ProblemError(f"points must be an array of real numbers, got {brief(points)} ({refused})") from None
     single = points.ndim == 1
     batch = points[None] if single else points
     count = objective.parameter_count
     if batch.ndim != 2 or batch.shape[1] != count:
-        raise ValueError(f"points must have shape (P,) or (S, P) with P = {count}, got {points.shape}")
+        raise ProblemError(f"points must have shape (P,) or (S, P) with P = {count}, got {points.shape}")
     if method not in (None, "dense", "lanczos"):
-        raise ValueError(f"method must be 'dense' or 'lanczos', got {method!r}")
-    if not len(batch) or not np.isfinite(batch).all():
-        raise ValueError("points must be finite and at least one; leave out those that are not")
+        raise ProblemError(f"method must be 'dense' or 'lanczos', got {method!r}")
+    if not len(batch):
+        raise ProblemError("points must be at least one, got none; give theta of shape (P,) or (S, P)")
+    finite = np.isfinite(batch).all(axis=1)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        raise ProblemError(f"points must be finite, got {brief(batch[first].tolist())} as point {first}; leave it out")
     chosen = method or ("dense" if count <= MAX_DENSE_PARAMETERS else "lanczos")
     if chosen == "dense":
-        spectrum = np.linalg.eigvalsh(evaluate_batch(objective, hessian, batch))
+        matrices = evaluate_batch(objective, hessian, batch)
+        _check_finite(np.isfinite(matrices).all(axis=(1, 2)))  # LAPACK's answer may be 0 where an entry is no number
+        spectrum = np.linalg.eigvalsh(matrices)
         low, high, residual = spectrum[:, 0], spectrum[:, -1], np.zeros(len(batch))
     elif count < MIN_LANCZOS_PARAMETERS:
-        raise ValueError(f"Lanczos needs at least {MIN_LANCZOS_PARAMETERS} parameters, got {count}; use method='dense'")
+        raise ProblemError(
+            f"Lanczos needs at least {MIN_LANCZOS_PARAMETERS} parameters, got {count}; use method='dense'"
+        )
     else:
-        low, high, residual = _lanczos(objective, batch)
+        with own_modes():
+            low, high, residual = _lanczos(objective, batch)
     if single:
         low, high, residual = low[0], high[0], residual[0]
     return ExtremeEigenvalues(low, high, residual, chosen)
+
+
+def _check_finite(finite: np.ndarray, first: int = 0) -> None:
+    """Refuses points at which the Hessian leaves float64.
+
+    Raises:
+        ComputationError: at the first of them.
+    """
+    if not finite.all():
+        raise ComputationError(
+            f"the Hessian at point {first + int(np.argmin(finite))} is not finite in float64; take points with smaller "
+            "weights, smaller data, or digits: sf.evaluate_mpmath(sf.hessian(objective), theta)"
+        )
 
 
 @lru_cache(maxsize=16)
@@ -95,14 +122,18 @@ def _lanczos(objective: Objective, points: np.ndarray) -> tuple[np.ndarray, np.n
     low, high, residual = (np.zeros(len(points)) for _ in range(3))
     product = _product(objective)
 
-    def apply(theta: Any, v: Any) -> np.ndarray:
-        return np.asarray(product(theta, np.ascontiguousarray(v.reshape(-1), dtype=np.float64)))
+    def apply(theta: Any, size: float, v: Any) -> np.ndarray:
+        found = np.asarray(product(theta, np.ascontiguousarray(v.reshape(-1), dtype=np.float64)))
+        _check_finite(np.isfinite(found).all(keepdims=True), i)
+        return found / size
 
     start = np.random.default_rng(0).normal(size=count)
     for i, theta in enumerate(points):
-        if not apply(theta, start).any():  # H = 0, as at theta = 0 of deep networks: Lanczos has nothing to start with
+        size = float(np.abs(apply(theta, 1.0, start)).max())
+        if not size:  # H = 0, as at theta = 0 of deep networks: Lanczos has nothing to start with
             continue
-        operator = LinearOperator((count, count), matvec=partial(apply, theta), dtype=np.float64)
+        scaled = partial(apply, theta, size)  # ARPACK squares what it is given
+        operator = LinearOperator((count, count), matvec=scaled, dtype=np.float64)
         try:
             values, vectors = eigsh(operator, k=2, which="BE", v0=start, tol=RESIDUAL, ncv=min(count, 24))
         except (ArpackNoConvergence, ArpackError) as error:
@@ -110,9 +141,9 @@ def _lanczos(objective: Objective, points: np.ndarray) -> tuple[np.ndarray, np.n
                 f"Lanczos did not converge at point {i} to a relative residual of {RESIDUAL:g}: {error}; use "
                 "method='dense'"
             ) from None
-        low[i], high[i] = values
+        low[i], high[i] = size * values
         pairs = zip(values, vectors.T, strict=True)
-        residual[i] = max(float(np.linalg.norm(apply(theta, v) - value * v)) for value, v in pairs)
+        residual[i] = size * max(float(np.linalg.norm(scaled(v) - value * v)) for value, v in pairs)
         # A little noise: a start that is exactly an old eigenvector could miss one that it is orthogonal to.
         start = vectors.sum(axis=1) + 1e-3 * np.random.default_rng(i + 1).normal(size=count)
     return low, high, residual

@@ -1,13 +1,13 @@
-"""Programs as JAX functions in float64: they work under jit, vmap and grad."""
+"""Programs as JAX functions in float64: they work under jit, vmap and grad, and wherever a `jax.jit` function does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from fractions import Fraction
-from functools import reduce
+from functools import cache, reduce
 from itertools import chain, repeat
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +16,18 @@ import numpy as np
 from symflow.compile.budget import check_dense
 from symflow.compile.choice import fastest
 from symflow.compile.interpret import interpret, readers, table_index
+from symflow.compile.runtime import check_runtime
 from symflow.compile.selection import selections
 from symflow.errors import ProblemError, brief
+from symflow.problem.numbers import rational
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.nodes import Input, Table
 from symflow.symbolic.objective import Objective
+
+try:
+    from jax.extend.core import get_opaque_trace_state
+except ImportError:  # JAX before 0.9
+    from jax.core import get_opaque_trace_state
 
 
 class JaxArithmetic:
@@ -142,6 +149,10 @@ def _take(x: Any, index: np.ndarray, axis: int) -> jax.Array:
 
 
 UNCHANGED = nullcontext()
+with jax.core.eval_context():
+    TOP_LEVEL = get_opaque_trace_state()
+"""JAX's state where nothing is traced."""
+Data = Literal["constants", "arguments"]
 
 
 def bound_data(objective: Objective, dtype: Any) -> dict[Input, np.ndarray]:
@@ -178,7 +189,7 @@ def _floating(dtype: Any) -> np.dtype:
         ProblemError: another type.
     """
     try:
-        found = np.dtype(dtype)
+        found = np.dtype(dtype).newbyteorder("=")
     except TypeError:
         found = np.dtype(object)
     if not jnp.issubdtype(found, jnp.floating):
@@ -187,15 +198,18 @@ def _floating(dtype: Any) -> np.dtype:
 
 
 def to_jax(
-    derived: Derived | Objective, *, data: Literal["constants", "arguments"] = "constants", dtype: Any = np.float64
+    derived: Derived | Objective, *, data: Data = "constants", dtype: Any = np.float64
 ) -> Callable[..., jax.Array]:
     """Compiles a derived result into a JAX function of theta (and a direction, where it has one).
 
     The function takes theta of shape (P,), then the direction of shape (P,) if the result is a form in a direction,
     then, with ``data="arguments"``, a dict from the names of the data inputs to arrays.  It returns a scalar, (P,) or
-    (P, P) array of `dtype`, and works under `jax.jit`, `jax.vmap` and `jax.grad`.  Called directly it computes in
-    float64 whatever the global setting; under a transformation JAX's x64 mode must be on, and float32 is refused
-    rather than silently used.
+    (P, P) array of `dtype`.  It is used as a function of `jax.jit` is: under `jax.jit`, `jax.vmap` and `jax.grad`, on
+    any device or sharding, under `jax.disable_jit` and the other modes of JAX, and it can be pickled.  Called directly
+    it computes in float64 whatever the global setting; under a transformation JAX's x64 mode must be on, and float32
+    is refused rather than silently used.
+
+    Arrays must have the dtype itself, in either byte order; lists of numbers are converted.
 
     Args:
         derived: a result of `gradient`, `hessian`, ...; an objective stands for its loss.
@@ -205,8 +219,9 @@ def to_jax(
     Raises:
         ProblemError: something else than a result, or arguments outside their range.
         BudgetError: a dense matrix of too many entries.
-        TypeError: when called with an array of another dtype.
+        TypeError: when called with an array of another dtype, or with something that is no array of numbers.
         ValueError: when called with an array of another shape, or when data are needed that the objective has not.
+        ComputationError: when called where JAX cannot start.
     """
     if isinstance(derived, Objective):
         from symflow.symbolic.derived import loss
@@ -214,82 +229,165 @@ def to_jax(
         derived = loss(derived)
     if not isinstance(derived, Derived):
         raise ProblemError(f"to_jax takes a derived result or an objective, got {brief(derived)}")
-    result: Derived = derived
-    check_dense(result)
-    if data not in ("constants", "arguments"):
+    check_dense(derived)
+    if data not in get_args(Data):
         raise ProblemError(f'data must be "constants" or "arguments", got {brief(data)}')
-    dtype = _floating(dtype)
-    arithmetic = JaxArithmetic(dtype)
-    objective = result.objective
-    known = bound_data(objective, dtype) if data == "constants" else {}
-    program, constants = fastest(result, known, dtype)
-    places = objective.cut(np.arange(objective.parameter_count))
-    program, selected = selections(program, places)
-    by_name = {x.name: x for x in objective.data_inputs}
-    count = objective.parameter_count
-    single = dtype != np.float64
+    return JaxFunction(derived, data, _floating(dtype))
 
-    def check(name: str, value: Any, shape: tuple[int, ...], remedy: str) -> Any:
-        if not hasattr(value, "dtype"):
-            value = np.asarray(value, dtype=dtype)
-        if value.dtype != dtype:
-            mode = " and, under jit, vmap or grad, turn on JAX's 64-bit mode (with jax.enable_x64(True): ...)"
-            raise TypeError(
-                f"{name} must be {dtype.name}, got {np.dtype(value.dtype).name}; pass {dtype.name} arrays"
-                + (mode if dtype == np.float64 else "")
-            )
-        if value.shape != shape:
-            raise ValueError(f"{name} must have shape {shape}, got {tuple(value.shape)}; {remedy}")
-        return value
 
-    def run(*flat: Any, **arrays: Any) -> Any:
-        values: dict[Input, Any] = dict(constants)
-        values |= {by_name[name]: jnp.asarray(a, dtype) for name, a in arrays.items()}
-        values |= objective.cut(flat[0]) | {x: _take(flat[0], where, 0) for x, where in selected.items()}
-        if result.directions:
-            values |= _unflatten(objective, result.directions, flat[1])
-        return _assemble(result, interpret(program, values, arithmetic))
+class JaxFunction:
+    """A derived result as a function of arrays; see `to_jax`."""
 
-    traced = jax.jit(run)
-    executables: dict[tuple[tuple[int, ...], ...], Callable[..., jax.Array]] = {}
-    vectors = 1 + bool(result.directions)
-    expected = vectors + (data == "arguments")
-    names = ("theta", "direction")[:vectors]
-    vector, remedy = (count,), "use vmap for batches"
+    def __init__(self, derived: Derived, data: Data, dtype: np.dtype) -> None:
+        self.derived, self.data, self.dtype = derived, data, dtype
+        objective = derived.objective
+        known = bound_data(objective, dtype) if data == "constants" else {}
+        program, constants = fastest(derived, known, dtype)
+        program, selected = selections(program, objective.cut(np.arange(objective.parameter_count)))
+        arithmetic = JaxArithmetic(dtype)
+        self._by_name = {x.name: x for x in objective.data_inputs}
+        self._names = ("theta", "direction")[: 1 + bool(derived.directions)]
+        self._vector = (objective.parameter_count,)
+        self._expected = len(self._names) + (data == "arguments")
+        self._single = dtype != np.float64
+        self.__name__ = derived.kind.replace(" ", "_").replace("-", "_")
+        self.__doc__ = f"{derived.kind} in {dtype.name}; see symflow.to_jax."
 
-    def function(*args: Any) -> jax.Array:
-        if len(args) != expected:
-            raise TypeError(f"this {result.kind} takes {expected} arguments, got {len(args)}")
-        flat = [
-            v if getattr(v, "shape", None) == vector and v.dtype == dtype else check(n, v, vector, remedy)
-            for n, v in zip(names, args, strict=False)
-        ]
-        arrays = checked_data(args[vectors]) if data == "arguments" else {}
-        # Entering JAX's context costs a third of a small call, so it is entered only where it changes something.
-        with UNCHANGED if single or jax.config.jax_enable_x64 else jax.enable_x64(True):  # type: ignore[attr-defined]
-            for v in (*flat, *arrays.values()):
+        def run(*flat: Any, **arrays: Any) -> Any:
+            check_runtime()  # this is traced before anything is compiled, so that it is asked once
+            flat = tuple(jnp.asarray(v, dtype) for v in flat)  # of NumPy where nothing is traced (jax.disable_jit)
+            values: dict[Input, Any] = dict(constants)
+            values |= {self._by_name[name]: jnp.asarray(a, dtype) for name, a in arrays.items()}
+            values |= objective.cut(flat[0]) | {x: _take(flat[0], where, 0) for x, where in selected.items()}
+            if derived.directions:
+                values |= _unflatten(objective, derived.directions, flat[1])
+            return jnp.asarray(_assemble(derived, interpret(program, values, arithmetic)))
+
+        run.__name__ = run.__qualname__ = self.__name__  # as JAX's messages and profiles call it
+        self._compiled = jax.jit(run)
+
+    def __call__(self, *args: Any) -> jax.Array:
+        if len(args) != self._expected:
+            raise TypeError(f"this {self.derived.kind} takes {self._expected} arguments, got {len(args)}")
+        flat, traced = [], False
+        for name, v in zip(self._names, args, strict=False):
+            if not _concrete(type(v)):
                 if isinstance(v, jax.core.Tracer):
-                    return traced(*flat, **arrays)
-            shapes = tuple([a.shape for a in arrays.values()])
-            if shapes not in executables:
-                # An executable runs at once also inside someone's jit; traced there, plain arrays would get that jit's
-                # x64 mode, that is float32.
-                executables[shapes] = traced.lower(*flat, **arrays).compile()
-            return executables[shapes](*flat, **arrays)
+                    traced = True
+                else:
+                    v = _array(name, v, self.dtype)
+            if v.dtype != self.dtype:
+                v = _native(name, v, self.dtype)
+            if v.shape != self._vector:
+                raise _wrong_shape(name, v, self._vector, "use vmap for batches")
+            flat.append(v)
+        arrays: dict[str, Any] = {}
+        if self.data == "arguments":
+            arrays = self._data(args[-1])
+            traced = traced or any(isinstance(v, jax.core.Tracer) for v in arrays.values())
+        # Entering JAX's contexts costs a third of a small call, so they are entered only where they change something.
+        with UNCHANGED if self._single or jax.config.jax_enable_x64 else jax.enable_x64(True):  # type: ignore[attr-defined]
+            if traced or get_opaque_trace_state() == TOP_LEVEL:
+                return self._compiled(*flat, **arrays)
+            # Arrays that are known inside someone's jit are computed with at once; traced there, they would get that
+            # jit's x64 mode, that is float32.
+            with jax.core.eval_context():
+                return self._compiled(*flat, **arrays)
 
-    def checked_data(given: Mapping[str, Any]) -> dict[str, Any]:
-        arrays = {}
+    def _data(self, given: Any) -> dict[str, Any]:
+        if not isinstance(given, Mapping):
+            raise TypeError(
+                f"data must be a dict from the names {', '.join(self._by_name)} to arrays, got {brief(given)}"
+            )
+        arrays: dict[str, Any] = {}
         sizes: dict[Any, int] = {}
         for name, value in given.items():
-            if name not in by_name:
-                raise ValueError(f"unknown data {name!r}; this objective takes {', '.join(by_name)}")
+            if name not in self._by_name:
+                raise ValueError(f"unknown data {brief(name)}; this objective takes {', '.join(self._by_name)}")
+            v = value if isinstance(value, jax.Array) else _array(name, value, self.dtype)
+            if v.dtype != self.dtype:
+                v = _native(name, v, self.dtype)
+            axes = self._by_name[name].axes
             shape = tuple(
                 a.size if isinstance(a.size, int) else sizes.setdefault(a.size, n)
-                for a, n in zip(by_name[name].axes, chain(np.shape(value), repeat(0)), strict=False)
+                for a, n in zip(axes, chain(v.shape, repeat(0)), strict=False)
             )
-            arrays[name] = check(name, value, shape, "data have one column a sample; use vmap for batches")
+            if v.shape != shape:
+                raise _wrong_shape(name, v, shape, "data have one column a sample; use vmap for batches")
+            arrays[name] = v
         return arrays
 
-    function.__name__ = result.kind.replace(" ", "_").replace("-", "_")
-    function.__doc__ = f"{result.kind} in {dtype.name}; see symflow.to_jax."
-    return function
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Compiled code belongs to this process; another one compiles for itself.
+        return JaxFunction, (self.derived, self.data, self.dtype)
+
+    def __repr__(self) -> str:
+        return f"<{self.derived.kind} of {self._vector[0]} parameters in {self.dtype.name}, compiled by JAX>"
+
+
+@cache
+def _concrete(kind: type) -> bool:
+    """Whether JAX takes instances of a type as they are: NumPy's arrays (no subclasses) and its own (untraced) ones."""
+    return kind is np.ndarray or issubclass(kind, jax.Array)
+
+
+def _array(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
+    """A NumPy array from something else: an array of another library keeps its dtype, numbers in lists become `dtype`.
+
+    Raises:
+        TypeError: it cannot be read, is no array, or has missing entries.
+        ProblemError: an entry of a list is no number.
+    """
+    try:
+        array = np.asanyarray(value)
+    except Exception as failed:  # whatever the other library raises
+        raise _no_array(name, value, dtype, str(failed).partition("\n")[0]) from None
+    if np.ma.is_masked(array):
+        raise TypeError(f"{name} must be an array without missing entries, got a masked one; fill them")
+    array = np.asarray(array)
+    if hasattr(value, "dtype") or (array.ndim and not isinstance(value, list | tuple)):
+        if array.ndim == 0 and array.dtype == object:  # NumPy did not see an array in it
+            raise _no_array(name, value, dtype)
+        return array
+    if array.dtype.kind in "iuf":
+        return array.astype(dtype)
+    if array.dtype.kind not in "OU":
+        return array
+    numbers = np.empty(array.shape, dtype)
+    for index in np.ndindex(array.shape):
+        where = name + "".join(f"[{i}]" for i in index)
+        try:
+            numbers[index] = float(rational(array[index], where))
+        except OverflowError:
+            raise ValueError(f"{where} must be a number within float64, got one beyond; scale the problem") from None
+        except ProblemError:
+            if index:
+                raise
+            raise _no_array(name, value, dtype) from None
+    return numbers
+
+
+def _no_array(name: str, value: Any, dtype: np.dtype, reason: str = "") -> TypeError:
+    reason = f", which NumPy cannot read ({reason})" if reason else ""
+    return TypeError(f"{name} must be an array of {dtype.name}, got {brief(value)}{reason}; pass a NumPy or JAX array")
+
+
+def _native(name: str, value: Any, dtype: np.dtype) -> Any:
+    """An array of `dtype` in the other byte order, in this machine's.
+
+    Raises:
+        TypeError: the array is of another type.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.newbyteorder("=") == dtype:
+        return value.astype(dtype)
+    found = getattr(value.dtype, "name", str(value.dtype))
+    if not getattr(value.dtype, "isnative", True):
+        found = f"{'big' if value.dtype.str[0] == '>' else 'little'}-endian {found}"
+    mode = " and, under jit, vmap or grad, turn on JAX's 64-bit mode (with jax.enable_x64(True): ...)"
+    raise TypeError(
+        f"{name} must be {dtype.name}, got {found}; pass {dtype.name} arrays" + (mode if dtype == np.float64 else "")
+    )
+
+
+def _wrong_shape(name: str, value: Any, shape: tuple[int, ...], remedy: str) -> ValueError:
+    return ValueError(f"{name} must have shape {shape}, got {tuple(value.shape)}; {remedy}")

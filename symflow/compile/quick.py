@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from symflow.compile.runtime import own_modes
+
 QUICK: Mapping[str, str | bool] = {"xla_cpu_use_fusion_emitters": False}
 """For code that runs for seconds."""
 THROWAWAY: Mapping[str, str | bool] = {
@@ -35,8 +37,9 @@ def _known(option: str, value: str | bool) -> bool:
     """Whether XLA takes an option: they are no stable interface."""
     import jax
 
-    try:
-        jax.jit(lambda x: x).lower(0.0).compile({option: value})
-    except RuntimeError:
-        return False
+    with own_modes():
+        try:
+            jax.jit(lambda x: x).lower(0.0).compile({option: value})
+        except RuntimeError:
+            return False
     return True

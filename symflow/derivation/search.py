@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from symflow.compile.quick import THROWAWAY, jit
+from symflow.compile.runtime import own_modes
 from symflow.derivation.lemmas import Lemma
 from symflow.derivation.outcome import Check, Kind, Outcome
 
@@ -72,7 +73,7 @@ def largest_violation(sides: Callable[[Any], tuple[Any, Any]], dimension: int) -
         return (smaller - larger) / (jnp.abs(smaller) + jnp.abs(larger) + 1e-300)
 
     points = np.random.default_rng(dimension).standard_normal((POINTS // STARTS, STARTS, dimension))
-    with jax.enable_x64(True):
+    with own_modes():
         climb = jit(jax.vmap(jax.value_and_grad(violation)), THROWAWAY)
         found = np.concatenate([climb(batch)[0] for batch in points])
         if np.isnan(found).any():

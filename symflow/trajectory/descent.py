@@ -16,6 +16,7 @@ from gmpy2 import mpz
 from symflow.compile.fixed import FixedArrays
 from symflow.compile.interpret import interpret
 from symflow.compile.numbers import from_fraction, to_mpf
+from symflow.compile.runtime import own_modes
 from symflow.compile.unrolled import unrolled
 from symflow.errors import ComputationError, DescentDiverged, ProblemError, brief, brief_float
 from symflow.problem import Problem
@@ -301,8 +302,6 @@ def padded_gaps(gaps: np.ndarray, count: int) -> np.ndarray:
 
 
 def _descend_float64(objective: Objective, theta0: Sequence[Fraction], eta: Fraction, indices: list[int]) -> np.ndarray:
-    import jax
-
     try:
         start = np.array([float(v) for v in theta0], dtype=np.float64)
     except OverflowError:
@@ -320,7 +319,7 @@ def _descend_float64(objective: Objective, theta0: Sequence[Fraction], eta: Frac
     padded = padded_gaps(gaps, len(gaps))
     try:
         check_underflow(objective, theta0, float(step) * indices[-1])
-        with jax.enable_x64(True):
+        with own_modes():
             kept = float64_stepper(objective)(start, step, padded)
     except OverflowError:
         raise ComputationError(

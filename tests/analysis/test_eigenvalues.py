@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Literal
 
 import jax
 import numpy as np
@@ -57,3 +58,41 @@ def test_wrong_points_and_methods_are_refused() -> None:
         sf.extreme_eigenvalues(objective, np.zeros(4))
     with pytest.raises(ValueError, match="Lanczos needs at least 32 parameters, got 15"):
         sf.extreme_eigenvalues(objective, np.zeros(15), method="lanczos")
+    with pytest.raises(sf.ProblemError, match="points must be finite, got a list of 15 items as point 1; leave it out"):
+        sf.extreme_eigenvalues(objective, np.stack([np.ones(15), np.full(15, np.nan)]))
+    with pytest.raises(sf.ProblemError, match="points must be at least one, got none"):
+        sf.extreme_eigenvalues(objective, np.zeros((0, 15)))
+    with pytest.raises(sf.ProblemError, match="points must be an array of real numbers"):
+        sf.extreme_eigenvalues(objective, [1j] * 15)
+
+
+X = sympy.symbols("x1:41")
+GROWTH = sf.expression_objective(sum(sympy.exp(v) for v in X), X)
+STRETCHED = sf.expression_objective(sum(10**200 * (k - 20) * v**2 / 2 for k, v in enumerate(X)), X)
+
+
+@pytest.mark.parametrize("method", ["dense", "lanczos"])
+def test_a_hessian_beyond_float64_is_an_error_that_names_the_point(method: Literal["dense", "lanczos"]) -> None:
+    """e^800 is no float64; at the other points the spectrum is {1}."""
+    points = np.zeros((3, 40))
+    points[1, 3] = 800
+    with pytest.raises(sf.ComputationError, match="the Hessian at point 1 is not finite in float64") as caught:
+        sf.extreme_eigenvalues(GROWTH, points, method=method)
+    assert "\n" not in str(caught.value)
+    found = sf.extreme_eigenvalues(GROWTH, points[[0, 2]], method=method)
+    np.testing.assert_allclose([found.min, found.max], 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("expression", [sympy.sqrt(X[0]), 1 / X[0]])
+def test_outside_the_domain_there_is_no_spectrum(expression: sympy.Expr) -> None:
+    """LAPACK answers 0 and -0 for a matrix that is no number."""
+    objective = sf.expression_objective(expression, X[:1])
+    with pytest.raises(sf.ComputationError, match="not finite"):
+        sf.extreme_eigenvalues(objective, np.array([-1.0 if expression.is_Pow and expression.exp > 0 else 0.0]))
+
+
+@pytest.mark.parametrize("method", ["dense", "lanczos"])
+def test_entries_whose_squares_overflow_are_no_obstacle(method: Literal["dense", "lanczos"]) -> None:
+    found = sf.extreme_eigenvalues(STRETCHED, np.zeros(40), method=method)
+    np.testing.assert_allclose([found.min, found.max], [-20e200, 19e200], rtol=1e-9)
+    assert found.residual < 1e-8 * 20e200

@@ -12,7 +12,8 @@ import pytest
 from sweep_measures import Serial
 
 import symflow as sf
-from symflow.analysis.sweeps.batched import descents
+from symflow.analysis.sweeps.batched import Paths, descents
+from symflow.analysis.sweeps.float64 import Group, _rows
 from symflow.trajectory.flow import integration_form
 
 REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
@@ -161,3 +162,14 @@ def test_wrong_input_is_one_line(given: dict[str, Any], message: str) -> None:
 def test_numbers_beyond_float64() -> None:
     with pytest.raises(sf.ComputationError, match="beyond float64"):
         sf.sweep_float64(scalar(), step_size="1/4", scale="1e400")
+
+
+def test_a_spectrum_beyond_float64_is_a_row() -> None:
+    """w = (10^160, 10^-160) does not move, since w_1 w_2 = 1 = y, but w_1^2 = 10^320 is no float64."""
+    still = np.tile([1e160, 1e-160], (1, 3, 1))
+    path = Paths(np.array([0.0, 0.5, 1.0]), still, np.zeros(1))
+    objective = scalar().objective
+    group = Group(objective, [None], [Fraction(1, 2)], [[0, 1, 2]], path, [np.arange(3)], path)  # type: ignore[list-item]
+    (row,) = _rows(group, ())
+    assert row["status"] == "stopped: not computable"
+    assert "the Hessian at point 0 is not finite" in row["reason"]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from symflow.compile.quick import jit
+from symflow.compile.runtime import own_modes
 from symflow.symbolic.objective import Objective
 
 STARTS, STEPS = 6, 40
@@ -87,13 +88,11 @@ def ascend(objective: Objective, centre: np.ndarray, radius: float, seed: int = 
         radius: R >= 0.
         seed: of the random starts.
     """
-    import jax
-
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(STARTS, len(centre)))
     directions /= np.linalg.norm(directions, axis=1)[:, None]
     directions = np.concatenate([np.zeros((1, len(centre))), directions])
-    with jax.enable_x64(True):
+    with own_modes():
         found = np.asarray(_climber(objective)(np.asarray(centre, dtype=np.float64), float(radius), directions))
     return Ascent(*(float(v) for v in found))
 

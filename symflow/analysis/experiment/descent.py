@@ -17,6 +17,7 @@ import numpy as np
 
 from symflow.analysis.experiment.checkpoints import Checkpoint
 from symflow.compile.jax import to_jax
+from symflow.compile.runtime import own_modes
 from symflow.errors import ComputationError
 from symflow.problem import Problem
 from symflow.symbolic.derived import gradient
@@ -56,7 +57,7 @@ def stepper(problem: Problem, dtype: np.dtype) -> Advance:
     compiled = jax.jit(run)
 
     def advance(theta: np.ndarray, eta: Fraction, steps: int) -> np.ndarray:
-        with jax.enable_x64(dtype == np.float64):
+        with own_modes(x64=bool(dtype == np.float64)):
             return np.asarray(compiled(theta, dtype.type(float(eta)), np.int32(steps)))
 
     return advance

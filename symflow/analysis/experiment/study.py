@@ -22,6 +22,7 @@ from symflow.analysis.experiment.reference import estimated_error, flow_in_chunk
 from symflow.analysis.experiment.results import DescentRun, Experiment, Flow, NetworkResult, Tolerance
 from symflow.analysis.experiment.settings import RATIOS, Settings, checked_settings
 from symflow.compile.jax import to_jax
+from symflow.compile.runtime import check_runtime, own_modes
 from symflow.errors import ProblemError, brief
 from symflow.problem import Problem
 from symflow.problem.architecture import describe
@@ -116,6 +117,7 @@ def device() -> str:
     """JAX's default device."""
     import jax
 
+    check_runtime()
     used = jax.devices()[0]
     return f"{used.platform} ({used.device_kind})"
 
@@ -232,7 +234,8 @@ class _Runner:
     def _losses(self, states: np.ndarray) -> np.ndarray:
         """The training loss of float64 states, one by one: a batch of large networks would fill the memory."""
         f = to_jax(self.problem.objective)
-        return np.array([float(f(theta)) for theta in states])
+        with own_modes():
+            return np.array([float(f(theta)) for theta in states])
 
 
 def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:

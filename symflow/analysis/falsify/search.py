@@ -25,6 +25,7 @@ from symflow.analysis.falsify.paths import SAMPLES, Paths, Run
 from symflow.analysis.falsify.points import IMBALANCE, off_kinks
 from symflow.analysis.falsify.vocabulary import Place
 from symflow.compile.quick import THROWAWAY, jit
+from symflow.compile.runtime import own_modes
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.program import shape_of
 
@@ -55,7 +56,7 @@ class Evaluator:
     def __call__(self, points: Points) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
         """Margins, whether they are ties, and gradients at up to `BATCH` points; -inf where nothing can be said."""
         full = padded(points)
-        with jax.enable_x64(True):
+        with own_modes():
             (_, (margin, tie)), slopes = self.function(*full.moving, full.steps)
         margins = np.asarray(margin)[: points.count]
         margins = np.where(np.isfinite(margins), margins, -np.inf)

@@ -160,14 +160,19 @@ def _rows(group: Group, bounds: Sequence[str]) -> Iterator[dict[str, Any]]:
     """What is measured, start by start and step size by step size."""
     objective, flow = group.objective, group.flow
     for b in range(len(group.starts)):
-        known = None
+        known, unknown = None, ""
         if np.isfinite(flow.states[b]).all():
-            known = _Along.of(objective, flow.states[b])
+            try:
+                known = _Along.of(objective, flow.states[b])
+            except (ComputationError, np.linalg.LinAlgError) as failed:  # a spectrum beyond float64
+                unknown = str(failed)
         for e, (eta, kept, place) in enumerate(zip(group.etas, group.indices, group.places, strict=True)):
             row = b * len(group.etas) + e
             run = group.descent.states[row, : len(kept)]
             bad = ~(np.abs(run).max(axis=1) < DIVERGED)
-            if known is None:
+            if unknown:
+                yield _stopped("not computable", unknown, None)
+            elif known is None:
                 reached = np.isfinite(flow.states[b]).all(axis=1)
                 yield _stopped("sweep", flow.stopped, float(flow.times[reached].max(initial=0.0)))
             elif bad.any():

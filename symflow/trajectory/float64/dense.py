@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from symflow.compile.points import in_batches
+from symflow.compile.runtime import own_modes
 from symflow.symbolic.objective import Objective
 from symflow.trajectory.float64.methods import stepper
 
@@ -13,13 +14,11 @@ def dense_output(
     objective: Objective, solver: str, knots: np.ndarray, states: np.ndarray, times: np.ndarray
 ) -> np.ndarray:
     """The states at times within the knots: one step of the method from the last knot before."""
-    import jax
-
     before = np.searchsorted(knots, times, side="right") - 1
     values: np.ndarray = states[before]
     between = knots[before] < times
     if between.any():
-        with jax.enable_x64(True):
+        with own_modes():
             sizes = times[between] - knots[before[between]]
             values[between] = in_batches(stepper(objective, solver), values[between], sizes)
     return values

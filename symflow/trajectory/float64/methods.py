@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from symflow.compile.quick import jit
+from symflow.compile.runtime import own_modes
 from symflow.errors import ComputationError
 from symflow.symbolic.derived import gradient
 from symflow.symbolic.objective import Objective
@@ -21,10 +22,8 @@ SOLVERS = {"dopri8": ("Dopri8", 13), "tsit5": ("Tsit5", 6), "dopri5": ("Dopri5",
 @contextmanager
 def x64() -> Iterator[None]:
     """JAX's 64-bit mode within the block; numbers beyond float64 become the library's error."""
-    import jax
-
     try:
-        with jax.enable_x64(True):
+        with own_modes():
             yield
     except OverflowError:
         raise ComputationError("the data are beyond float64; solve with digits (solve_flow)") from None

@@ -1,0 +1,102 @@
+"""JAX where symflow enters it: whether it can run in this process, and the modes of symflow's own computations.
+
+Nothing here is imported from JAX before it is needed: commands and sweeps that need no JAX do not load it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from symflow.errors import ComputationError, ForkedProcess, brief
+
+SPAWN = 'concurrent.futures.ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))'
+"""A pool whose processes are fresh ones."""
+
+
+class _Ancestry:
+    """How this process came about.
+
+    Attributes:
+        forked: whether it was forked from one in which JAX was running.
+    """
+
+    forked = False
+
+
+def jax_runs() -> bool:
+    """Whether JAX has started its threads in this process, or in one that it was forked from."""
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    return bridge is not None and bool(bridge.backends_are_initialized())
+
+
+def _after_fork() -> None:
+    _Ancestry.forked = _Ancestry.forked or jax_runs()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def check_runtime() -> None:
+    """Refuses to enter JAX where it would hang or where it cannot start.
+
+    Raises:
+        ForkedProcess: the process was forked while JAX was running, whose threads and locks a fork does not copy.
+        ComputationError: JAX does not start, as on a machine without the devices that JAX_PLATFORMS asks for.
+    """
+    if _Ancestry.forked:
+        raise ForkedProcess(
+            "JAX cannot be used in a process that was forked while JAX was running; start the workers afresh, with "
+            f"{SPAWN}"
+        )
+    _start_jax()
+
+
+@cache
+def _start_jax() -> None:
+    import jax
+
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as failed:  # the latter, without a word, for CUDA without a plugin
+        asked = jax.config.jax_platforms  # type: ignore[attr-defined]
+        reason = str(failed).splitlines()[0].partition(" (set JAX_PLATFORMS")[0] if str(failed) else "no such device"
+        raise ComputationError(
+            f"JAX cannot start with JAX_PLATFORMS={brief(asked)} ({reason}); unset JAX_PLATFORMS, set it to cpu, or "
+            "install what JAX needs for that platform"
+        ) from None
+
+
+@contextmanager
+def own_modes(x64: bool = True) -> Iterator[None]:
+    """JAX as symflow's own computations need it, whatever the caller has set.
+
+    Searches, flows and descents meet values that are not finite and deal with them, take NumPy arrays, and are
+    compiled as a whole: JAX's modes for debugging and for strictness are meant for the caller's own functions.  Inside
+    a transformation of the caller's they run at once, on their own values.
+
+    Args:
+        x64: whether numbers are 64 bits long.
+
+    Raises:
+        ComputationError: JAX cannot be used in this process.
+    """
+    check_runtime()
+    import jax
+
+    with (
+        jax.core.eval_context(),
+        jax.enable_x64(x64),
+        jax.disable_jit(False),
+        jax.debug_nans(False),
+        jax.debug_infs(False),
+        jax.check_tracer_leaks(False),
+        jax.numpy_dtype_promotion("standard"),
+        jax.numpy_rank_promotion("allow"),
+        jax.transfer_guard("allow"),
+    ):
+        yield
