@@ -195,8 +195,8 @@ def test_what_float64_cannot_hold_is_refused(problem: sf.Problem, step_size: str
 @pytest.mark.parametrize(
     ("expression", "start", "message"),
     [
-        ("sqrt(a)", "1/2", "every value must be real"),
-        ("1/a", "0", "the gradient divides by zero at step 1"),
+        ("sqrt(a)", "1/2", "the power -1/2 of .* is not a real number"),
+        ("1/a", "0", "the power -2 of 0.0 is not a real number"),
         ("exp(-a)", "-1e9", "every value must be finite and have at most 16777216 bits"),
     ],
 )
