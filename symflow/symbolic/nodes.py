@@ -581,13 +581,13 @@ def apply(function: str, x: Node) -> Node:
 
 
 def power(x: Node, exponent: Fraction | int) -> Node:
-    """The elementwise power x^exponent for a rational exponent; small natural ones become products."""
+    """The elementwise power x^exponent for a rational exponent; natural ones become products."""
     exponent = Fraction(exponent)
     if exponent == 0:
         return Const(Fraction(1), x.axes)
     if exponent == 1:
         return x
-    if exponent.denominator == 1 and 1 < exponent <= 64:
+    if exponent.denominator == 1 and exponent > 1:
         half = power(x, exponent.numerator // 2)
         square = hadamard(half, half)
         return hadamard(square, x) if exponent.numerator % 2 else square

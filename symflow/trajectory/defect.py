@@ -43,3 +43,22 @@ def log2_local_error(
         largest = max(largest, abs(slope - arithmetic.integrate(rate, 0, tau)))
     order = len(coefficients[0]) - 1
     return values, log2_abs(largest * s) - arithmetic.bits - log2_abs(order + 1)
+
+
+def watched_series(recurrence: Recurrence) -> list[list[Any]]:
+    """What is watched for zeros: the pre-activations and monitors of a recurrence, each series once."""
+    entries = [*recurrence.monitors, *(e for gate in recurrence.switching for e in gate)]
+    return list({id(e): e for e in entries if isinstance(e, list)}.values())
+
+
+def log2_strayed(watched: Sequence[list[Any]], before: Sequence[Sequence[Any]], s: Any, bits: int) -> float:
+    """log2 of how far series that are watched are from their values at s, in units of the last place.
+
+    Args:
+        watched: the series, expanded at s by now.
+        before: the same ones at the step's start.
+        s: where, fixed point.
+        bits: of the fixed point.
+    """
+    horner = FixedSeries(bits).horner
+    return log2_abs(max((abs(horner(list(c), s) - e[0]) for c, e in zip(before, watched, strict=True)), default=0))

@@ -19,7 +19,7 @@ from symflow.errors import ComputationError, FlowInterrupted, FlowStopped, KinkE
 from symflow.symbolic.field import VectorField
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.sliding import sliding_field
-from symflow.trajectory.defect import ALLOWED, log2_local_error
+from symflow.trajectory.defect import ALLOWED, log2_local_error, log2_strayed, watched_series
 from symflow.trajectory.kinks import (
     Point,
     Position,
@@ -387,25 +387,33 @@ class _Integrator:
     ) -> tuple[Any, list[Any]]:
         """The longest step up to s whose defect agrees with the tolerance, and the state at its end.
 
+        What is watched for zeros is known to the noise there: its series may have gaps where those of the state do not.
+
         Args:
             coefficients: of the state.
             s: the step, fixed point.
             unit_tolerance: log2 of the tolerance in units of the last place.
             doubtful: look inside the step too: its series does not limit it.
         """
-        recurrence = self.region.recurrence
+        recurrence, bits, largest = self.region.recurrence, self.precision.bits, unit_tolerance + ALLOWED
+        watched = watched_series(recurrence)
+        before = [list(series) for series in watched]
+
+        def excess(s: Any) -> tuple[list[Any], float]:
+            values, error = log2_local_error(recurrence, coefficients, s, self.tau)
+            return values, max(error - largest, log2_strayed(watched, before, s, bits) - log2_abs(self.noise))
+
         while True:
             values: list[Any] = []
             try:
-                values, error = log2_local_error(recurrence, coefficients, s, self.tau)
-                if doubtful and error <= unit_tolerance + ALLOWED:
-                    error = max(error, log2_local_error(recurrence, coefficients, (s * 98) >> 8, self.tau)[1])
+                values, beyond = excess(s)
+                if doubtful and beyond <= 0:
+                    beyond = excess((s * 98) >> 8)[1]
             except ComputationError:  # the polynomial, not the flow, has left the domain of the field
-                error = inf
-            excess = error - unit_tolerance - ALLOWED
-            if excess <= 0:
+                beyond = inf
+            if beyond <= 0:
                 return s, values
-            shorter = s * int(2.0 ** (60 - max(0.5, min(8.0, excess / (self.precision.order + 1))))) >> 60
+            shorter = s * int(2.0 ** (60 - max(0.5, min(8.0, beyond / (self.precision.order + 1))))) >> 60
             if shorter == 0:
                 raise self.rounding()
             s = shorter

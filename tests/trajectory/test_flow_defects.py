@@ -79,6 +79,13 @@ def test_a_condition_behind_a_saturated_loss() -> None:
         assert abs(flow.stopped.time - (1520 + mpmath.exp(20))) < mpf(10) ** -15 * flow.stopped.time
 
 
+def test_a_condition_on_a_quantity_whose_series_has_gaps() -> None:
+    """theta = t reaches theta^90 = 1/10, though the coefficients of theta^90 vanish up to the 89th."""
+    flow = sf.solve_flow(own(-a, ["0"], 5, 15), stop=sf.stop_when(a**90, "1/10"))
+    with mpmath.workdps(40):
+        assert abs(flow.stopped.time - mpf("0.1") ** (mpf(1) / 90)) < mpf(10) ** -15
+
+
 @pytest.mark.parametrize("dps", [15, 45, 50])
 def test_a_series_with_gaps(dps: int) -> None:
     """theta' = 1 - 60 theta^59: the coefficients 2 to 59 vanish.  The time is the integral of 1 / theta'."""
