@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from symflow.analysis.bounds.certified import MARCHES, _series, growth, self_con
 from symflow.analysis.bounds.forms import ball_forms, missing_forms
 from symflow.analysis.bounds.kinks import Crossings, gates_at
 from symflow.analysis.bounds.regions import decide
-from symflow.analysis.bounds.sampled import Samples, sampled_bounds
+from symflow.analysis.bounds.sampled import sampled_bounds
 from symflow.analysis.deviation import Deviation
 
 REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
@@ -331,12 +332,9 @@ def test_sampled_bounds_go_on_past_convex_kinks_and_slides() -> None:
 def test_r22_without_the_costs_of_crossings_is_refuted() -> None:
     """The negative control: descent chatters along the slide, its defect there keeps R22 above the truth."""
     dev = sf.deviation(reference("slide-leaky-2-2-2-1"), step_size="1/100", dps=20)
-    run = dev.comparison
-    count, reason, crossings = run.past_kinks
-    assert run.descent is not None
-    free = Crossings(crossings.steps, 0 * crossings.costs)
-    samples = Samples(run.compact, 0.01, np.array(run.indices), run.points, run.descent, count, reason, free)
-    found = sampled_bounds(samples)["R22"]
+    samples = dev.comparison.samples
+    free = Crossings(samples.crossings.steps, 0 * samples.crossings.costs)
+    found = sampled_bounds(replace(samples, crossings=free))["R22"]
     assert sum(t > v for t, v in zip(dev.values, found.values, strict=True)) > 10
 
 

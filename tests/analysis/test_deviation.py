@@ -168,10 +168,11 @@ def test_a_run_of_your_own(linear: dict[Fraction, Deviation]) -> None:
     assert abs(own.values[-1] - dev.values[-1]) < 1e-13
     assert own.bounds["R22"].status == "sampled"
     noisy = run.iterates + 1e-3 * np.random.default_rng(0).normal(size=run.iterates.shape)
+    noisy[0] = run.iterates[0]
     other = sf.deviation(dev.problem, step_size="1/50", horizon=3, dps=30, run=noisy)
     assert {b.status for b in other.bounds.values()} == {"not applicable"}
-    elsewhere = sf.deviation(dev.problem, step_size="1/50", horizon=3, dps=30, run=run.iterates + 0.1)
-    assert {b.status for b in elsewhere.bounds.values()} == {"not applicable"}
+    with pytest.raises(sf.ProblemError, match="a run must start at the problem's theta0"):
+        sf.deviation(dev.problem, step_size="1/50", horizon=3, dps=30, run=run.iterates + 0.1)
     thin = sf.descend(dev.problem, step_size="1/50", steps=dev.steps, every=10, dps=20)
     assert (
         sf.deviation(dev.problem, step_size="1/50", horizon=3, dps=20, run=thin).bounds["R22"].status

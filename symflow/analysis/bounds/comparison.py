@@ -26,12 +26,12 @@ from symflow.analysis.bounds.leading import leading_order
 from symflow.analysis.bounds.sampled import Samples, sampled_bounds
 from symflow.analysis.bounds.series import BoundSeries
 from symflow.analysis.bounds.tube import Tube, cover
+from symflow.analysis.bounds.walk import Walk, walk
 from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
 from symflow.problem import Problem
 from symflow.problem.numbers import rational
 from symflow.symbolic.network import FullyConnected
 from symflow.symbolic.objective import Objective
-from symflow.trajectory.descent import descend
 from symflow.trajectory.flow import integration_form
 from symflow.trajectory.trajectory import Trajectory
 
@@ -111,7 +111,9 @@ class Comparison:
             return self.count, None, Crossings()
         if not isinstance(network, FullyConnected) or self.brought or steps > MOST_STEPS or self.descent is None:
             return self.first_kink, self.kink, Crossings()
-        path = descend(self.problem, step_size=self.step_size, steps=steps).iterates
+        path = self.walk.states
+        if path is None:
+            return self.first_kink, self.kink, Crossings()
         crossings = crossing_steps(self.objective, self.compact, path, float(self.step_size))
         bad: list[tuple[int, str]] = []  # how many samples are in order, and what ends that
         if len(crossings.steps):
@@ -134,13 +136,34 @@ class Comparison:
         return (*min(bad), crossings) if bad else (self.count, None, crossings)
 
     @cached_property
-    def sampled(self) -> dict[str, BoundSeries]:
-        """R4 and R22, sampled along flow and descent."""
+    def walk(self) -> Walk:
+        """Every step of descent between the kept iterates."""
+        assert self.descent is not None
+        return walk(self.compact, self.descent, self.indices, float(self.step_size))
+
+    @cached_property
+    def samples(self) -> Samples:
+        """What R4 and R22 are evaluated on."""
         assert self.descent is not None
         smooth, reason, crossings = self.past_kinks
-        eta = float(self.step_size)
-        indices = np.array(self.indices)
-        return sampled_bounds(Samples(self.compact, eta, indices, self.points, self.descent, smooth, reason, crossings))
+        return Samples(
+            self.compact,
+            float(self.step_size),
+            np.array(self.indices),
+            self.dense,
+            self.descent,
+            self.walk,
+            smooth,
+            reason,
+            crossings,
+            exact=not self.brought,
+            start=float(np.linalg.norm(self.descent[0] - self.points[0])) if self.brought else 0.0,
+        )
+
+    @cached_property
+    def sampled(self) -> dict[str, BoundSeries]:
+        """R4 and R22, sampled along flow and descent."""
+        return sampled_bounds(self.samples)
 
     def leading(self) -> BoundSeries:
         """R18."""

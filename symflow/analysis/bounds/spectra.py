@@ -1,0 +1,87 @@
+"""The ends of the Hessian's spectrum at many points, with what rounding may have moved them by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from symflow.analysis.bounds.rounded import rounded_matrices, rounded_program, spectral_error
+from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS, extreme_eigenvalues
+from symflow.symbolic.derived import hessian, hessian_vector_product
+from symflow.symbolic.objective import Objective
+
+ENTRIES = 1_000_000
+"""Most entries of the Hessians that are held at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spectra:
+    """Bounds on the spectrum of H at S points; NaN where H is beyond float64.
+
+    Attributes:
+        low: at most lambda_min(H).
+        high: at least lambda_max(H).
+        push: where a vector was given for each point, at least ||H v||.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    push: np.ndarray | None = None
+
+    @property
+    def norm(self) -> np.ndarray:
+        """At least ||H||."""
+        return np.asarray(np.maximum(np.abs(self.low), np.abs(self.high)))
+
+
+def spectra(objective: Objective, points: np.ndarray, vectors: np.ndarray | None = None) -> Spectra:
+    """The ends of the spectra of H at S points, rounding included; from Lanczos, not certified, where P is large.
+
+    Args:
+        objective: f.
+        points: shape (S, P).
+        vectors: v at each point for ||H v||, likewise (P up to `MAX_DENSE_PARAMETERS`).
+    """
+    size = objective.parameter_count
+    if size > MAX_DENSE_PARAMETERS:
+        found = extreme_eigenvalues(objective, points)
+        ones = np.full((len(points), size), size**-0.5)
+        rows = np.concatenate([_product_error(objective, points[i : i + 16], ones[i : i + 16])
+                               for i in range(0, len(points), 16)])  # fmt: skip
+        error = found.residual + size**0.5 * rows
+        return Spectra(found.min - error, found.max + error)
+    parts: list[tuple[np.ndarray, ...]] = []
+    step = max(1, ENTRIES // size**2)
+    for first in range(0, len(points), step):
+        some = points[first : first + step]
+        matrices = rounded_matrices(objective, hessian(objective), some)
+        fine = np.isfinite(matrices.value).all(axis=(1, 2))
+        values = np.full((len(some), size), np.nan)
+        if fine.any():
+            values[fine] = np.linalg.eigvalsh(matrices.value[fine])
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = spectral_error(matrices)
+            push = np.zeros(len(some))
+            if vectors is not None:
+                v = vectors[first : first + step]
+                length = np.linalg.norm(v, axis=1)
+                push = np.linalg.norm(np.einsum("cij,cj->ci", matrices.value, v), axis=1) + error * length
+        parts.append((values[:, 0] - error, values[:, -1] + error, push))
+    low, high, push = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Spectra(low, high, None if vectors is None else push)
+
+
+def _product_error(objective: Objective, points: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """The largest error of an entry of H v at each point.
+
+    With v = (1, ..., 1)/sqrt(P) it is at least 1/sqrt(P) of the largest row sum of the errors of H, which bounds what
+    they move its eigenvalues by.
+    """
+    derived = hessian_vector_product(objective)
+    extra = {
+        v: vectors[:, where].reshape(len(vectors), *shape)
+        for v, (where, shape) in zip(derived.directions, objective.slices(), strict=True)
+    }
+    found = rounded_program(objective, derived.program, points, extra)
+    return np.asarray(np.max([x.error.reshape(len(x.error), -1).max(axis=1) for x in found.values()], axis=0))
