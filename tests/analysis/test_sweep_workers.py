@@ -10,17 +10,20 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 import pytest
 from sweep_measures import Serial, deadly, once_deadly, slow
 
 import symflow as sf
 from symflow.analysis.sweeps.execute import usable_cores
+from symflow.compile import runtime
 
 STEPS = [f"1/{k}" for k in range(4, 14)]
 
@@ -188,12 +191,44 @@ def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
 
 
 def test_an_executor_that_is_closed(tmp_path: Path) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
     with pytest.raises(sf.ComputationError, match="takes no tasks"):
         sf.sweep(base(), step_size=STEPS, folder=tmp_path, executor=executor)
+
+
+class Early(Serial):
+    """A pool whose workers were forked before."""
+
+    _mp_context = multiprocessing.get_context("fork")
+    _processes = (1,)
+
+
+def test_a_pool_that_would_fork_a_running_jax_is_refused(tmp_path: Path) -> None:
+    """At once, and with the remedy; pools that start afresh, and those whose workers are there, are taken."""
+    sf.extreme_eigenvalues(base().objective, np.ones(2))  # JAX is running
+    settings: dict[str, Any] = {"step_size": STEPS[:1], "folder": tmp_path}
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(1, mp_context=fork) as pool:
+        with pytest.raises(sf.ComputationError, match=r'start method fork; give .*get_context\("spawn"\)') as caught:
+            sf.sweep(base(), executor=pool, **settings)
+        assert "\n" not in str(caught.value)
+        assert not list(tmp_path.iterdir())
+        sf.sweep(base(), executor=Early(), **settings)
+        assert sf.sweep(base(), executor=pool, **settings).reused == 1  # nothing is left to do
+    with ThreadPoolExecutor(1) as threads:
+        found = sf.sweep(base(), executor=threads, step_size=STEPS[1:2], folder=tmp_path)
+    assert list(found.table.status) == ["done"]
+
+
+def test_a_worker_that_was_forked_from_a_running_jax_leaves_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a worker says so; that is nothing about the problem, so that another one tries it again."""
+    monkeypatch.setattr(runtime._Ancestry, "forked", True)
+    found = sf.sweep(base(), executor=Serial(), step_size=STEPS[:1], folder=tmp_path)
+    assert list(found.table.status) == ["failed: ForkedProcess"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_cores() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from symflow.analysis.sweeps.task import Measure, Task, compute
 from symflow.analysis.sweeps.workers import prepare
+from symflow.compile.runtime import SPAWN, jax_runs
 from symflow.errors import ComputationError
 
 POOLS = 2
@@ -61,9 +62,32 @@ def run_with(executor: Executor, job: Job, tasks: Sequence[Task], told: Told) ->
         job: what they share.
         tasks: what to run.
         told: told each outcome as it comes.
+
+    Raises:
+        ComputationError: it would fork while JAX is running.
     """
+    if tasks:
+        _check_fork(executor)
     for task in _collect(executor, job, tasks, told):
         told(task, Failed("BrokenExecutor", "the executor broke before the task was done; run the sweep again"))
+
+
+def _check_fork(executor: Executor) -> None:
+    """Refuses a pool that is about to fork a process in which JAX is running: its workers would wait for ever.
+
+    Workers that were forked before JAX began are none of those.  What this does not see is found out in the worker
+    (`runtime.check_runtime`).
+
+    Raises:
+        ComputationError: with the pool to take instead.
+    """
+    context = getattr(executor, "_mp_context", None) or getattr(executor, "_context", None)  # Python's pool, loky's
+    method = getattr(context, "get_start_method", lambda: None)()
+    if method == "fork" and jax_runs() and not getattr(executor, "_processes", None):
+        raise ComputationError(
+            "executor must not fork this process, in which JAX is running (its workers would wait for ever), got a "
+            f"{type(executor).__name__} with the start method fork; give {SPAWN}, or leave executor out"
+        )
 
 
 def run_locally(workers: int, job: Job, tasks: Sequence[Task], told: Told) -> None:

@@ -125,13 +125,15 @@ def sweep(
             float, bool, text, `Fraction`, `Decimal`, mpmath numbers or None.  It must be picklable, and may raise
             symflow's errors; `problem` carries step size, horizon and dps.
         executor: any `concurrent.futures.Executor`, such as a Dask client's `get_executor()`; it is left open.  A pool
-            of processes on this machine if left out.
+            of processes must start them afresh ("spawn" or "forkserver"), not fork them while JAX is running.  A pool
+            on this machine if left out.
         workers: how many processes that pool has; one a core if left out.
         progress: called with the fraction of the tasks that is done.
 
     Raises:
         ProblemError: a wrong argument.
-        ComputationError: pandas or pyarrow is missing, or worker processes die before they do anything.
+        ComputationError: pandas or pyarrow is missing, worker processes die before they do anything, or the executor
+            would fork this process while JAX is running.
     """
     table.require_pandas()
     workers = _check_executor(executor, workers, measure)
