@@ -143,12 +143,12 @@ def deviation(
             "horizon or a smaller step size"
         )
     dps = problem.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
-    problem = problem.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
+    given, problem = problem, problem.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
 
     def part(low: float, high: float) -> Callable[[float], None] | None:
         return None if progress is None else lambda done: progress(low + (high - low) * done)
 
-    brought = None if run is None else _as_descent(problem, eta, run)
+    brought = None if run is None else _as_descent(given, eta, run)
     if brought is not None:
         steps = min(steps, brought.indices[-1])
         indices = [k for k in brought.indices if k <= steps]
@@ -244,7 +244,7 @@ def _as_descent(problem: Problem, eta: Fraction, run: object) -> Descent:
     if isinstance(run, Descent):
         if run.step_size != eta:
             raise ProblemError(f"the run has step size {run.step_size}, got step_size {eta}; use the run's own")
-        if not same_objective(run.objective, problem.objective):
+        if not same_objective(run.objective, problem.for_digits(run.dps or 0).objective):
             raise ProblemError(
                 "a run must be the problem's own, got that of another objective (network, loss or data differ); make "
                 "it with sf.descend"

@@ -113,3 +113,21 @@ def test_a_stop_at_a_quantity_of_the_problem_is_one_of_the_flow_at_more_digits()
         for quantity in (sf.loss(problem.objective), "loss"):
             found = sf.solve_flow(problem, dps=100, stop=sf.stop_when(quantity, 1))
             assert abs(found.stopped.time - time) < mpf(10) ** -100
+
+
+def test_a_flow_or_run_of_other_digits_is_the_problem_s_own(tmp_path: Path) -> None:
+    problem = line(20)
+    flow = sf.solve_flow(problem, dps=60)
+    flow.save(tmp_path / "flow.json")
+    for known in (flow, sf.load_trajectory(tmp_path / "flow.json"), sf.solve_flow(line(60))):
+        assert sf.deviation(problem, flow=known, bounds=[]).flow.dps == 60
+    for run in (
+        sf.descend(problem, steps=10),
+        sf.descend(problem, steps=10, dps=60),
+        sf.descend(line(60), steps=10, dps=60),
+    ):
+        for dps in (20, 60):
+            found = sf.deviation(problem, run=run, dps=dps, bounds=[])
+            assert abs(found.values[-1] - sf.deviation(problem, bounds=[]).values[-1]) < 1e-15
+    with pytest.raises(sf.ProblemError, match="another objective"):
+        sf.deviation(problem, flow=sf.solve_flow(line(20, standardize=False)), bounds=[])
