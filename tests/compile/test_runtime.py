@@ -212,7 +212,6 @@ class Memory:
         [mpmath.mpf(v) for v in THETA],
         ["1/2", "-0.25", "2"],
     ],
-    ids=repr,
 )
 def test_arrays_that_are_exactly_float64_are_taken(theta: Any) -> None:
     assert float(LOSS(theta)) == exact_loss(THETA)
@@ -240,7 +239,6 @@ def test_arrays_that_are_exactly_float64_are_taken(theta: Any) -> None:
         (["1/2", "x", "2"], sf.ProblemError, r"theta\[1\] must be a number .* got 'x'"),
         ([10**400, 1, 1], ValueError, r"theta\[0\] must be a number within float64"),
     ],
-    ids=repr,
 )
 def test_others_are_refused_in_one_line(theta: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message) as caught:
