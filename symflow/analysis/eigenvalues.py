@@ -12,7 +12,7 @@ import numpy as np
 from symflow.analysis.batches import evaluate_batch
 from symflow.errors import ComputationError
 from symflow.symbolic.derived import hessian, hessian_vector_product
-from symflow.symbolic.objective import Objective
+from symflow.symbolic.objective import Objective, require_objective
 
 MAX_DENSE_PARAMETERS = 256
 """Up to this many parameters the spectrum comes from the dense Hessian."""
@@ -57,6 +57,7 @@ def extreme_eigenvalues(
         BudgetError: dense asked for with too many parameters.
         ComputationError: Lanczos does not converge.
     """
+    require_objective(objective)
     points = np.asarray(points, dtype=np.float64)
     single = points.ndim == 1
     batch = points[None] if single else points
