@@ -13,7 +13,7 @@ from symflow.analysis.batches import evaluate_batch
 from symflow.compile.runtime import own_modes
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.symbolic.derived import hessian, hessian_vector_product
-from symflow.symbolic.objective import Objective
+from symflow.symbolic.objective import Objective, require_objective
 
 MAX_DENSE_PARAMETERS = 256
 """Up to this many parameters the spectrum comes from the dense Hessian."""
@@ -59,6 +59,7 @@ def extreme_eigenvalues(
         BudgetError: dense asked for with too many parameters.
         ComputationError: the Hessian is not finite at a point, or Lanczos does not converge.
     """
+    require_objective(objective)
     try:
         points = np.asarray(points, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as refused:

@@ -12,7 +12,7 @@ import sympy
 
 from symflow.compile.budget import check_dense
 from symflow.compile.interpret import interpret, table_index
-from symflow.errors import ComputationError
+from symflow.errors import ComputationError, ProblemError, brief
 from symflow.problem.numbers import entry
 from symflow.symbolic.derived import Derived
 from symflow.symbolic.nodes import Input, Table
@@ -334,6 +334,9 @@ def _evaluate(
     derived: Derived, theta: Sequence[Any], direction: Sequence[Any], arithmetic: ObjectArithmetic, native: type
 ) -> Any:
     """Evaluates at numbers of any kind; those of the type `native` are taken as they are."""
+
+    if not isinstance(derived, Derived):
+        raise ProblemError(f"a derived result such as sf.loss(objective) is needed, got {brief(derived)}")
 
     def numbers(vector: Sequence[Any], name: str) -> list[Any]:
         return [v if isinstance(v, native) else arithmetic.lift(entry(v, f"{name}[{i}]")) for i, v in enumerate(vector)]

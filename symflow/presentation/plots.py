@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symflow.errors import ComputationError, printable
+from symflow.errors import ComputationError, ProblemError, brief, printable
 
 try:
     import matplotlib
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 except ValueError as refused:  # a backend in MPLBACKEND that is not there stops matplotlib itself
@@ -22,8 +23,6 @@ except ValueError as refused:  # a backend in MPLBACKEND that is not there stops
     ) from None
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from symflow.analysis.deviation import Deviation
     from symflow.trajectory.trajectory import Event, Trajectory
 
@@ -93,6 +92,8 @@ def _style() -> Iterator[None]:
 def _drawn(ax: Axes | None, draw: Callable[[Axes], None]) -> Axes:
     """Draws on the axes given, or on those of a new figure in this module's style."""
     if ax is not None:
+        if not isinstance(ax, Axes):
+            raise ProblemError(f"ax must be axes of matplotlib, got {brief(ax)}; leave it out for a new figure")
         draw(ax)
         return ax
     with _style():

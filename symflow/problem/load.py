@@ -6,12 +6,11 @@ import json
 import os
 import tomllib
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import Any
 
 from symflow.errors import ProblemError, brief, shorten
 from symflow.problem.problem import Problem
-from symflow.problem.table import decode, read_bytes, shown
+from symflow.problem.table import decode, named_file, read_bytes, shown
 
 
 def load_problem(path: str | os.PathLike[str]) -> Problem:
@@ -27,10 +26,7 @@ def load_problem(path: str | os.PathLike[str]) -> Problem:
     Raises:
         ProblemError: One line: the file, the key or the line, what is wrong and what would be right.
     """
-    try:
-        file = Path(os.fsdecode(path))
-    except TypeError:
-        raise ProblemError(f"load_problem: path must be the name of a file, got {brief(path)}") from None
+    file = named_file(path, "load_problem")
     source = shown(file)
     if file.suffix.lower() not in (".toml", ".json"):
         if file.is_dir():

@@ -70,8 +70,8 @@ Positive = Annotated[Fraction | None, PlainValidator(_positive)]
 Slope = Annotated[Fraction | None, PlainValidator(_slope)]
 
 
-Width = Annotated[int, Field(strict=True, ge=1, le=MAX_WIDTH)]
-Padding = Annotated[int, Field(strict=True, ge=0, le=MAX_WIDTH)]
+Width = Annotated[int, BeforeValidator(_plain), Field(strict=True, ge=1, le=MAX_WIDTH)]
+Padding = Annotated[int, BeforeValidator(_plain), Field(strict=True, ge=0, le=MAX_WIDTH)]
 Widths = Annotated[list[Width], BeforeValidator(_plain), Field(strict=True, min_length=2, max_length=MAX_DEPTH + 1)]
 Row = Annotated[int, Field(strict=True, ge=0, lt=MAX_SAMPLES)]
 Rows = Annotated[list[Row], BeforeValidator(_plain), Field(strict=True, min_length=1, max_length=MAX_SAMPLES)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,18 @@ class Table:
                     raise ProblemError(f"{self.source}: the numbers exceed {MAX_ARRAY_BITS} bits; give fewer digits")
                 array[i, j] = number
         return array
+
+
+def named_file(path: object, caller: str) -> Path:
+    """The path that was given, as text or a path.
+
+    Raises:
+        ProblemError: It is neither.
+    """
+    try:
+        return Path(os.fsdecode(path))  # type: ignore[arg-type]
+    except TypeError:
+        raise ProblemError(f"{caller}: path must be the name of a file, got {brief(path)}") from None
 
 
 def shown(path: Path) -> str:

@@ -8,7 +8,7 @@ s the step at 0: its ties are kinks like all others, and at a tie the first entr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -16,9 +16,32 @@ from itertools import product
 from math import prod
 from typing import Literal, TypeAlias
 
+from symflow.errors import ProblemError, brief
 from symflow.symbolic.network import Forward, Layer, activate, activation_name, affine, set_slopes
 from symflow.symbolic.nodes import Axis, Node, Table, add, einsum, gate, gather, hadamard, scale, scatter_add
 from symflow.symbolic.program import shape_of
+
+
+def _set_whole(part: object, **least: int) -> None:
+    """Makes fields plain integers.
+
+    Raises:
+        ProblemError: one that is not a whole number, or below the least.
+    """
+    from symflow.problem.numbers import whole
+
+    for name, low in least.items():
+        object.__setattr__(part, name, whole(getattr(part, name), name, low))
+
+
+def _set_extents(part: object, **least: int) -> None:
+    """The same for fields with one integer for each dimension; an integer alone stands for one dimension."""
+    from symflow.problem.numbers import whole
+
+    for name, low in least.items():
+        given = getattr(part, name)
+        listed = given if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+        object.__setattr__(part, name, tuple(whole(extent, name, low) for extent in listed))
 
 
 @dataclass(frozen=True)
@@ -37,6 +60,10 @@ class Convolution:
     stride: tuple[int, ...]
     padding: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        _set_whole(self, channels=1)
+        _set_extents(self, kernel=1, stride=1, padding=0)
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -46,12 +73,20 @@ class Pool:
     size: tuple[int, ...]
     stride: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        if self.kind not in ("average", "max"):
+            raise ProblemError(f'the kind of a pool must be "average" or "max", got {brief(self.kind)}')
+        _set_extents(self, size=1, stride=1)
+
 
 @dataclass(frozen=True)
 class Dense:
     """All inputs to `width` outputs."""
 
     width: int
+
+    def __post_init__(self) -> None:
+        _set_whole(self, width=1)
 
 
 Part: TypeAlias = Convolution | Pool | Dense
@@ -112,7 +147,10 @@ class Convolutional:
     alpha_bar: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "input", tuple(self.input))
+        _set_extents(self, input=1)
+        given: object = self.parts
+        if not isinstance(given, Iterable) or not all(isinstance(part, Part) for part in given):
+            raise ProblemError(f"parts must be a list of sf.Convolution, sf.Pool and sf.Dense, got {brief(given)}")
         object.__setattr__(self, "parts", tuple(self.parts))
         set_slopes(self)
         if len(self.input) not in (2, 3) or min(self.input) < 1:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
-from symflow.errors import BudgetError, ProblemError, brief
+from symflow.errors import BudgetError
 from symflow.symbolic.blocks import hessian_blocks
 from symflow.symbolic.citations import Citation, cite
 from symflow.symbolic.differentiate import jvp, transpose
 from symflow.symbolic.nodes import Const, Input, Node, scale
-from symflow.symbolic.objective import Objective
+from symflow.symbolic.objective import Objective, require_objective
 from symflow.symbolic.program import Program
 
 if TYPE_CHECKING:
@@ -88,13 +88,6 @@ class Derived:
         return f"<{self.kind} of {count}, {self.program.length} operations>"
 
 
-def require_objective(objective: object) -> None:
-    """Refuses what is no objective, with the likely remedy."""
-    if not isinstance(objective, Objective):
-        hint = "pass problem.objective" if hasattr(objective, "objective") else "see sf.network_objective"
-        raise ProblemError(f"an objective is needed, got {brief(objective)}; {hint}")
-
-
 def loss(objective: Objective) -> Derived:
     """The function f itself."""
     require_objective(objective)
@@ -150,14 +143,13 @@ def directional_derivative(objective: Objective, order: int) -> Derived:
     """The k-th derivative of t -> f(theta + t D) at t = 0.
 
     Raises:
-        ValueError: order is negative.
+        ProblemError: no objective, or an order that is not a whole number of at least 0.
         BudgetError: the formula has more than `MAX_OPERATIONS` operations.
     """
     require_objective(objective)
-    if isinstance(order, bool) or not isinstance(order, int):
-        raise ValueError(f"the order of a derivative is a whole number, got {order!r}")
-    if order < 0:
-        raise ValueError(f"the order of a derivative is at least 0, got {order}")
+    from symflow.problem.numbers import whole
+
+    order = whole(order, "the order of a derivative", 0)
     directions = parameter_directions(objective)
     tangents: Mapping[Node, Node] = dict(zip(objective.parameters, directions, strict=True))
     node, names = objective.loss, dict(objective.program.names)

@@ -17,13 +17,13 @@ from fractions import Fraction
 from itertools import groupby
 from typing import Any, TypeAlias
 
-from symflow.errors import BudgetError, ProblemError, brief
+from symflow.errors import BudgetError
 from symflow.symbolic.citations import Citation, cite
 from symflow.symbolic.derived import MAX_OPERATIONS, Derived, gradient_nodes
 from symflow.symbolic.differentiate import jvp
 from symflow.symbolic.field import VectorField
 from symflow.symbolic.nodes import Input, Node, add
-from symflow.symbolic.objective import Objective
+from symflow.symbolic.objective import Objective, require_objective
 from symflow.symbolic.program import Program, topological, transform
 
 Tree: TypeAlias = tuple["Tree", ...]
@@ -124,8 +124,10 @@ def modified_equation(objective: Objective, order: int) -> ModifiedEquation:
 
     Source: Barrett & Dherin 2021 (order 1), Hairer, Lubich & Wanner 2006 (R17).
     """
-    if isinstance(order, bool) or not isinstance(order, int) or not 0 <= order < len(TERMS):
-        raise ProblemError(f"order must be a whole number from 0 to {len(TERMS) - 1}, got {brief(order)}")
+    from symflow.problem.numbers import whole
+
+    require_objective(objective)
+    order = whole(order, "order", 0, len(TERMS) - 1)
     differentials = Differentials(objective)
     return ModifiedEquation(objective, tuple(_term(objective, differentials, i) for i in range(order + 1)))
 

@@ -14,7 +14,7 @@ from math import lcm
 import numpy as np
 
 from symflow.symbolic.nodes import Add, Einsum, Input, Node, add, einsum, inner, matmul, scale, split_scale
-from symflow.symbolic.objective import Objective
+from symflow.symbolic.objective import Objective, require_objective
 from symflow.symbolic.program import Program, shape_of
 
 
@@ -114,6 +114,7 @@ def moment_form(objective: Objective) -> Objective | None:
     Args:
         objective: with both data arrays bound.
     """
+    require_objective(objective)
     found = read_quadratic(objective)
     if found is None or found.x not in objective.data or found.targets not in objective.data:
         return None

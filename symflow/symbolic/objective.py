@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sympy
 
+from symflow.errors import ProblemError, brief
 from symflow.symbolic.expressions import expression_node
 from symflow.symbolic.nodes import Gate, Input, Node
 from symflow.symbolic.program import Program, entries, shape_of
@@ -97,6 +98,13 @@ class Objective:
         return loss(self)._repr_latex_()
 
 
+def require_objective(objective: object) -> None:
+    """Refuses what is no objective, with the likely remedy."""
+    if not isinstance(objective, Objective):
+        hint = "pass problem.objective" if hasattr(objective, "objective") else "see sf.network_objective"
+        raise ProblemError(f"an objective is needed, got {brief(objective)}; {hint}")
+
+
 def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbol]) -> Objective:
     """An objective from a SymPy expression in scalar variables, theta in their order.
 
@@ -104,20 +112,26 @@ def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbo
     value).
 
     Raises:
-        ValueError: text in place of an expression, a free symbol that is not a variable, a function outside this
-            list, or two variables of one name.
+        ProblemError: text in place of an expression, variables that are not symbols of different names, or a free
+            symbol that is not a variable.
+        ValueError: a function outside this list.
     """
-    if isinstance(expression, str):
-        raise ValueError(
-            f"the expression must be a SymPy expression, got the text {expression!r}; text is never evaluated"
+    given: object = variables
+    if not isinstance(given, Iterable) or not all(isinstance(v, sympy.Symbol) for v in given):
+        raise ProblemError(f"the variables must be a list of SymPy symbols, got {brief(given)}; give (x, y)")
+    if isinstance(expression, str) or not isinstance(sympy.sympify(expression), sympy.Expr):
+        raise ProblemError(
+            f"the expression must be a SymPy expression, got {brief(expression)}; text is never evaluated"
         )
     expression = sympy.sympify(expression)
     if len({str(v) for v in variables}) != len(variables):
-        raise ValueError(f"the variables must have different names, got {', '.join(map(str, variables))}")
+        raise ProblemError(f"the variables must have different names, got {', '.join(map(str, variables))}")
     unknown = expression.free_symbols - set(variables)
     if unknown:
         listed = ", ".join(sorted(map(str, unknown)))
-        raise ValueError(f"the expression may contain only the given variables; got {listed}; substitute values first")
+        raise ProblemError(
+            f"the expression may contain only the given variables, got {listed}; substitute values first"
+        )
     parameters = {v: Input(str(v), (), "parameter", sympy.latex(v)) for v in variables}
     node = expression_node(expression, parameters)
     program = Program(tuple(parameters.values()), {"f": node})

@@ -71,6 +71,8 @@ def network_objective(
     Raises:
         ValueError: data that are no rational numbers, of another shape, or targets that the loss does not admit.
     """
+    if not hasattr(network, "weight_axes"):
+        raise ProblemError(f"a network such as sf.FullyConnected((2, 3, 1)) is needed, got {brief(network)}")
     if not isinstance(loss, Loss):
         raise ProblemError(f'loss must be a Loss such as sf.Loss("logistic"), got {brief(loss)}')
     x = None if x is None else _rows(x, "x", network.input_axes, None)

@@ -81,7 +81,7 @@ class Descent:
         k, rest = divmod(rational(time, "time") / self.step_size, 1)
         where = {index: row for row, index in enumerate(self.indices)}
         if int(k) not in where or (rest and int(k) + 1 not in where):
-            raise ValueError(f"the iterates around step {float(k + rest):.6g} were not kept; descend with every=1")
+            raise ProblemError(f"the iterates around step {float(k + rest):.6g} were not kept; descend with every=1")
         here = self.iterates[where[int(k)]]
         if not rest:
             return here

@@ -7,7 +7,6 @@ import os
 from base64 import b64decode, b64encode
 from dataclasses import asdict
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from symflow.files import write_atomically
 from symflow.problem.architecture import architecture, loss_of, loss_table, network_table
 from symflow.problem.numbers import rational, rational_array, text
 from symflow.problem.schema import LossSection, NetworkSection
-from symflow.problem.table import shown
+from symflow.problem.table import named_file, shown
 from symflow.symbolic.losses import SQUARE
 from symflow.symbolic.objective import Objective
 from symflow.symbolic.training import network_objective
@@ -40,13 +39,14 @@ def save_trajectory(trajectory: Trajectory, path: str | os.PathLike[str]) -> Non
     Raises:
         ComputationError: the file cannot be written.
     """
+    target = named_file(path, "save")
     content = json.dumps(_to_json(trajectory)).encode()
     try:
-        write_atomically(Path(path), content)
+        write_atomically(target, content)
     except (OSError, ValueError) as failed:  # ValueError: a null character in the name
         reason = failed.strerror if isinstance(failed, OSError) and failed.strerror else str(failed)
         raise ComputationError(
-            f"{shown(Path(path))}: the trajectory cannot be written ({reason}); choose another file or make room"
+            f"{shown(target)}: the trajectory cannot be written ({reason}); choose another file or make room"
         ) from failed
 
 
@@ -60,9 +60,10 @@ def load_trajectory(path: str | os.PathLike[str], objective: Objective | None = 
     Raises:
         ProblemError: no such file, not a trajectory, or a missing objective.
     """
-    source = shown(Path(path))
+    file = named_file(path, "load_trajectory")
+    source = shown(file)
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ProblemError(f"{source}: not a saved trajectory; a file written by trajectory.save is needed")
         return _from_json(data, objective or _objective(data, source))

@@ -7,6 +7,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from symflow.errors import ProblemError, brief
 from symflow.problem.numbers import rational
 
@@ -22,7 +24,7 @@ def linear_times(start: Any, end: Any, count: int) -> tuple[Fraction, ...]:
     Raises:
         ProblemError: not 0 <= start < end, or fewer than 2 or more than 100 000 times.
     """
-    a, b = _ends(start, end, count, positive=False)
+    a, b, count = _ends(start, end, count, positive=False)
     return tuple(a + k * (b - a) / (count - 1) for k in range(count))
 
 
@@ -37,7 +39,7 @@ def log_times(start: Any, end: Any, count: int) -> tuple[Fraction, ...]:
     """
     import mpmath
 
-    a, b = _ends(start, end, count, positive=True)
+    a, b, count = _ends(start, end, count, positive=True)
     with mpmath.workdps(LOG_DIGITS + 20):
         low = mpmath.log(mpmath.mpf(a.numerator) / a.denominator)
         step = (mpmath.log(mpmath.mpf(b.numerator) / b.denominator) - low) / (count - 1)
@@ -65,11 +67,11 @@ def grid_times(written: str, where: str) -> tuple[Fraction, ...]:
     return make(rational(numbers[0], where), rational(numbers[1], where), count)
 
 
-def _ends(start: Any, end: Any, count: int, *, positive: bool) -> tuple[Fraction, Fraction]:
-    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MAX_TIMES:
+def _ends(start: Any, end: Any, count: int, *, positive: bool) -> tuple[Fraction, Fraction, int]:
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 2 <= count <= MAX_TIMES:
         raise ProblemError(f"a grid must have 2 to {MAX_TIMES} times, got {brief(count)}")
     a, b = rational(start, "the start of a grid"), rational(end, "the end of a grid")
     if not (0 < a < b if positive else 0 <= a < b):
         kind, least = ("logarithmic", "> 0") if positive else ("linear", ">= 0")
         raise ProblemError(f"a {kind} grid must run from a start {least} to a later end, got {brief(a)}, {brief(b)}")
-    return a, b
+    return a, b, int(count)

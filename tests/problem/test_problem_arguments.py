@@ -1,13 +1,16 @@
 """Objects of a wrong kind are refused with the way to a right one; objectives are compared by content."""
 
 import json
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sympy
 
+import symflow as sf
 from symflow.errors import ProblemError
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem, same_objective
@@ -39,6 +42,32 @@ def test_other_objects_are_refused_with_the_way_to_a_problem(value: object, got:
     assert line.startswith("solve_flow needs a problem (objective and initial weights), got ")
     assert got in line
     assert line.endswith(remedy)
+
+
+OBJECTIVE = expression_objective(A * B, (A, B))
+CALLS: list[Callable[[Any], Any]] = [
+    sf.solve_flow,
+    sf.solve_flow_float64,
+    sf.deviation,
+    sf.tightness,
+    sf.applicable,
+    sf.balanced_start,
+    sf.minimum_loss,
+    sf.sweep_float64,
+    lambda p: sf.descend(p, steps=3),
+    lambda p: sf.max_step_size(p, "1/100"),
+    lambda p: sf.check_flow(p, None),  # type: ignore[arg-type]
+    lambda p: sf.sweep_flow_float64(p, np.ones((1, 2)), [1]),
+    lambda p: sf.sweep(p, step_size="1/10", folder="not made"),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_every_function_that_takes_a_problem_says_so(call: Callable[[Any], Any]) -> None:
+    for value in (OBJECTIVE, "p.toml", None):
+        with pytest.raises(ProblemError, match=r"needs a problem \(objective and initial weights\), got ") as caught:
+            call(value)
+        assert "\n" not in str(caught.value)
 
 
 def test_objectives_are_compared_by_content(valid: dict[str, Any]) -> None:

@@ -43,7 +43,22 @@ CASES: list[tuple[Callable[[], Any], str]] = [
     (lambda: sf.hessian(logarithmic()), "pass problem.objective"),  # type: ignore[arg-type]
     (lambda: sf.curvature_bounds(logarithmic()), "pass problem.objective"),  # type: ignore[arg-type]
     (lambda: sf.applicable(plain()), "applicable needs a problem"),  # type: ignore[arg-type]
-    (lambda: sf.directional_derivative(plain(), 1.5), "is a whole number, got 1.5"),  # type: ignore[arg-type]
+    (lambda: sf.moment_form(logarithmic()), "pass problem.objective"),  # type: ignore[arg-type]
+    (lambda: sf.modified_equation(logarithmic(), 1), "pass problem.objective"),  # type: ignore[arg-type]
+    (lambda: sf.extreme_eigenvalues(logarithmic(), np.ones(4)), "pass problem.objective"),  # type: ignore[arg-type]
+    (lambda: sf.evaluate_exact(plain(), [1, 1]), "a derived result such as sf.loss(objective) is needed"),  # type: ignore[arg-type]
+    (lambda: sf.evaluate_mpmath(logarithmic(), [1]), "a derived result such as sf.loss(objective) is needed"),  # type: ignore[arg-type]
+    (lambda: sf.network_objective([2, 3, 1], None, None), "a network such as sf.FullyConnected((2, 3, 1)) is needed"),  # type: ignore[arg-type]
+    (lambda: sf.expression_objective("x", [sympy.Symbol("x")]), "must be a SymPy expression, got 'x'"),  # type: ignore[arg-type]
+    (lambda: sf.expression_objective(sympy.Symbol("x"), "x"), "the variables must be a list of SymPy symbols, got 'x'"),  # type: ignore[arg-type]
+    (lambda: sf.expression_objective(sympy.Symbol("x"), sympy.Symbol("x")), "must be a list of SymPy symbols"),  # type: ignore[arg-type]
+    (lambda: sf.Convolutional((1, 4), (3,)), "parts must be a list of sf.Convolution"),  # type: ignore[arg-type]
+    (lambda: sf.Convolution(2, 2.5, 1, 0), "kernel must be a positive whole number, got 2.5"),  # type: ignore[arg-type]
+    (lambda: sf.Convolution(0, 2, 1, 0), "channels must be a positive whole number, got 0"),  # type: ignore[arg-type]
+    (lambda: sf.Pool("mean", 2, 2), 'the kind of a pool must be "average" or "max", got \'mean\''),  # type: ignore[arg-type]
+    (lambda: sf.load_trajectory(None), "load_trajectory: path must be the name of a file, got nothing"),  # type: ignore[arg-type]
+    (lambda: sf.linear_times(0, 1, 2.0), "a grid must have 2 to 100000 times, got 2.0"),  # type: ignore[arg-type]
+    (lambda: sf.directional_derivative(plain(), 1.5), "must be a whole number of at least 0, got 1.5"),  # type: ignore[arg-type]
     (lambda: sf.evaluate_mpmath(sf.loss(logarithmic().objective), [1, -1, 1, 1]), "log of -1.0 is not a real number"),
 ]
 
@@ -54,6 +69,23 @@ def test_refused_in_one_line(call: Callable[[], Any], phrase: str) -> None:
         call()
     assert phrase in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    parts = (sf.Convolution(np.int64(2), 2, np.int8(1), 0), sf.Pool("max", np.array([2]), 2), sf.Dense(np.int32(1)))  # type: ignore[arg-type]
+    same = (sf.Convolution(2, (2,), (1,), (0,)), sf.Pool("max", (2,), (2,)), sf.Dense(1))
+    assert parts == same
+    assert sf.Convolutional(np.array([1, 5]), parts) == sf.Convolutional((1, 5), same)  # type: ignore[arg-type]
+    assert sf.linear_times(0, 1, np.int64(3))[1] == sympy.Rational(1, 2)  # type: ignore[arg-type]
+    assert sf.modified_equation(plain(), np.int64(1)).order == 1  # type: ignore[arg-type]
+    layers = [
+        {"kind": "convolution", "channels": np.int64(2), "kernel": np.int64(2)},
+        {"kind": "dense", "width": np.int8(1)},
+    ]
+    tables = {"kind": "convolutional", "activation": "linear", "input": np.array([1, 4]), "layers": layers}
+    problem = sf.Problem(network=tables, data={"x": [[1, 2, 3, 4]], "y": [1]}, init={"scheme": "xavier"})
+    assert len(problem.theta0) == 2 * 2 + 2 * 3
+    assert len(sf.descend(problem, step_size=0.01, steps=np.int64(3), every=np.int8(2)).indices) == 3  # type: ignore[arg-type]
 
 
 def test_slopes_of_zero_are_a_network_too() -> None:
