@@ -144,11 +144,12 @@ def on_the_ball(change: Callable[[Statement], Statement], case: Case, z: Any) ->
     def loss(point: Any) -> Any:
         return interpret(objective.program, {**data, **objective.cut(point)}, _Recorded(at.gates))["f"]
 
-    bend = jax.hessian(loss)
+    bend = jax.vmap(jax.hessian(loss))
     stated = change(drift_statement(THIRD[case.loss.kind])).instantiate(objective)
     bound = {**data, **objective.cut(theta), EPSILON: jnp.linalg.norm(step)}
     label = "linear" if case.network.linear else "gated"
-    return largest(bend(theta + step) - bend(theta)), jax_value(stated, label, "right", bound)
+    here, there = bend(jnp.stack([theta, theta + step]))
+    return largest(there - here), jax_value(stated, label, "right", bound)
 
 
 def without_last_term(stated: Statement) -> Statement:
@@ -257,8 +258,8 @@ DERIVATION = Derivation(
   \|H(\theta')-H(\theta)\| &\le {term_latex(STATEMENT.claim("linear").right)}, \\
   \|H(\theta')-H(\theta)\| &\le {term_latex(STATEMENT.claim("gated").right)},
 \end{{align*}}
-with $B$, $d$, $\dot d_j$, $\ddot d_{{jj'}}$, $M$ and $\widetilde M$ of the closed forms, $D$, $C$ and $B_3$ of steps 2 and
-3 for $c = a^{{n-1}}$, $a = \max\{{|\alpha|,|\bar\alpha|\}}$, and
+with $B$, $d$, $\dot d_j$, $\ddot d_{{jj'}}$, $M$ and $\widetilde M$ of the closed forms, $D$, $C$ and $B_3$ of steps 2
+and 3 for $c = a^{{n-1}}$, $a = \max\{{|\alpha|,|\bar\alpha|\}}$, and
 \[
   \widetilde C^2 = \sum_j\prod_{{l\ne j}}s_l^2, \quad
   \widetilde B = \widetilde B_d = a^{{2n-2}}L\frac1N\sum_i\|x_i\|^2, \quad

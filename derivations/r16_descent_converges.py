@@ -16,6 +16,7 @@ from functools import partial
 from math import sqrt
 from typing import Any
 
+import numpy as np
 import sympy
 
 from symflow.derivation import Control, Derivation, Inequality, Lemma, NonnegativeCoefficients, Step, SymbolicZero
@@ -106,11 +107,12 @@ def moved(n: int, z: Any, factor: float = 1.0) -> tuple[Any, Any]:
     return jnp.prod(s + parts), (s + factor * jnp.linalg.norm(parts) / sqrt(n)) ** n
 
 
-def all_but(x: Any, i: int, j: int) -> Any:
-    """The product of the entries but two (or one)."""
+def all_but(x: Any) -> Any:
+    """The matrix of the products of all entries but i and j; on the diagonal, of all but i."""
     import jax.numpy as jnp
 
-    return jnp.prod(jnp.asarray([v for k, v in enumerate(x) if k not in (i, j)] or [1.0]))
+    left_out = np.eye(len(x), dtype=bool)
+    return jnp.prod(jnp.where(left_out[:, None] | left_out, 1.0, x), axis=-1)
 
 
 def first_derivative(n: int, z: Any) -> tuple[Any, Any]:
@@ -118,7 +120,7 @@ def first_derivative(n: int, z: Any) -> tuple[Any, Any]:
     import jax.numpy as jnp
 
     x = jnp.abs(z)
-    return sum(all_but(x, j, j) ** 2 for j in range(n)), n * (jnp.linalg.norm(x) / sqrt(n)) ** (2 * n - 2)
+    return jnp.sum(jnp.diag(all_but(x)) ** 2), n * (jnp.linalg.norm(x) / sqrt(n)) ** (2 * n - 2)
 
 
 def second_derivative(n: int, z: Any, factor: float = 1.0) -> tuple[Any, Any]:
@@ -126,7 +128,7 @@ def second_derivative(n: int, z: Any, factor: float = 1.0) -> tuple[Any, Any]:
     import jax.numpy as jnp
 
     x, v = jnp.abs(z[:n]), z[n:]
-    form = sum(all_but(x, j, k) * v[j] * v[k] for j in range(n) for k in range(n) if j != k)
+    form = v @ (all_but(x) * (1 - np.eye(n))) @ v
     return jnp.abs(form), factor * (n - 1) * (jnp.linalg.norm(x) / sqrt(n)) ** (n - 2) * jnp.dot(v, v)
 
 

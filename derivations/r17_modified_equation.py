@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from math import factorial, prod
 
@@ -50,12 +50,14 @@ def altered(tree: Tree, coefficient: Fraction) -> tuple[Series, ...]:
 # Trees --------------------------------------------------------------------------------------------------------------
 
 
-def grafted(sigma: Tree, tau: Tree) -> Iterator[Tree]:
-    """The trees with sigma attached to one vertex of tau."""
-    yield tuple(sorted((*tau, sigma)))
+@cache
+def grafted(sigma: Tree, tau: Tree) -> tuple[Tree, ...]:
+    """The trees with sigma attached to one vertex of tau, the root first."""
+    found = [tuple(sorted((*tau, sigma)))]
     for position, branch in enumerate(tau):
-        for longer in grafted(sigma, branch):
-            yield tuple(sorted((*tau[:position], longer, *tau[position + 1 :])))
+        rest = (*tau[:position], *tau[position + 1 :])
+        found += [tuple(sorted((*rest, longer))) for longer in grafted(sigma, branch)]
+    return tuple(found)
 
 
 def along(field: Series, series: Series) -> dict[Tree, Fraction]:
@@ -212,7 +214,7 @@ def grafting(objective: Objective, first_only: bool = False) -> Iterator[Vector]
     for size in (1, 2, 3, 4):
         for tau in all_trees(size):
             for sigma in [s for other in range(1, 6 - size) for s in all_trees(other)]:
-                trees = list(grafted(sigma, tau))[: 1 if first_only else None]
+                trees = grafted(sigma, tau)[: 1 if first_only else None]
                 stated = combined(objective, [(Fraction(1), found(tree)) for tree in trees])
                 exact = moved(objective, found(tau), found(sigma))
                 yield combined(objective, [(Fraction(1), exact), (Fraction(-1), stated)])

@@ -12,7 +12,7 @@ Run: python -m derivations.r18_leading_order
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from itertools import product
 from math import factorial, prod
@@ -26,7 +26,8 @@ from symflow.derivation import Control, Derivation, Inequality, Step, SymbolicZe
 from symflow.derivation.lemmas import MEAN_VALUE, TRIANGLE, Lemma
 from symflow.presentation.derivation_text import run
 
-Vector = list[sympy.Expr]
+Tree = tuple[str, tuple[Any, ...]]
+Vector = dict[Tree, sympy.Expr]
 HALF, THIRD, TWELFTH = sympy.Rational(1, 2), sympy.Rational(1, 3), sympy.Rational(1, 12)
 PERCENT_MORE = sympy.Rational(101, 100)
 
@@ -37,73 +38,72 @@ DISCRETE_GROENWALL = Lemma(
 
 
 class Expansion:
-    """Descent beside flow for an unknown f of a few variables.
+    """Descent next to flow in every dimension: vectors are combinations of trees.
 
-    The partial derivatives of f along theta(t) are symbols, and d/dt of every symbol is known, so Taylor coefficients
-    in eta are polynomials in the symbols.
+    A vertex "f" with k branches is the derivative of f of order k + 1 at theta(t), applied to them: g, H u, T[u, v];
+    the leaves "e" and "d" are e and e_2.  d/dt of every vertex is known, so Taylor coefficients in eta are such
+    combinations; those that vanish tree by tree vanish for every f.
     """
 
-    def __init__(self, variables: int, half: sympy.Expr = HALF, twelfth: sympy.Expr = TWELFTH) -> None:
-        self.variables = range(variables)
-        self.e, self.e2 = ([sympy.Symbol(f"{name}_{a}") for a in self.variables] for name in ("e", "d"))
-        self.g = [self.partial((a,)) for a in self.variables]
-        self._places: dict[sympy.Symbol, tuple[int, ...]] = {}
-        for order in range(1, 6):
-            for place in product(self.variables, repeat=order):
-                self._places[self.partial(place)] = tuple(sorted(place))
-        hg = self.applied(self.g)
-        self.e_slope = self.sum((-1, self.applied(self.e)), (-half, hg))
-        self.e2_slope = self.sum(
-            (-1, self.applied(self.e2)),
-            (-HALF, self.applied(self.e, self.e)),
-            (-HALF, self.applied(self.g, self.e)),
-            (-HALF, self.applied(self.applied(self.e))),
-            (-THIRD, self.applied(hg)),
-            (-twelfth, self.applied(self.g, self.g)),
+    def __init__(self, half: sympy.Expr = HALF, twelfth: sympy.Expr = TWELFTH) -> None:
+        self.e, self.e2, self.g = ({(name, ()): sympy.Integer(1)} for name in "edf")
+        hg = applied(self.g)
+        self.e_slope = combination((-1, applied(self.e)), (-half, hg))
+        self.e2_slope = combination(
+            (-1, applied(self.e2)),
+            (-HALF, applied(self.e, self.e)),
+            (-HALF, applied(self.g, self.e)),
+            (-HALF, applied(applied(self.e))),
+            (-THIRD, applied(hg)),
+            (-twelfth, applied(self.g, self.g)),
         )
-
-    @staticmethod
-    def partial(place: Sequence[int]) -> sympy.Symbol:
-        """A partial derivative of f at theta(t)."""
-        return sympy.Symbol("f_" + "".join(map(str, sorted(place))))
-
-    def applied(self, *vectors: Vector) -> Vector:
-        """H u, T[u, v], ... at theta(t)."""
-        return [
-            sympy.Add(*(
-                self.partial((a, *places)) * prod((v[p] for v, p in zip(vectors, places, strict=True)), start=1)
-                for places in product(self.variables, repeat=len(vectors))
-            ))
-            for a in self.variables
-        ]  # fmt: skip
-
-    def sum(self, *terms: tuple[Any, Vector]) -> Vector:
-        """A linear combination."""
-        return [sympy.expand(sympy.Add(*(c * v[a] for c, v in terms))) for a in self.variables]
 
     def rate(self, vector: Vector) -> Vector:
         """d/dt along the flow, with the stated equations for e and e_2."""
-        slopes = dict(zip(self.e + self.e2, self.e_slope + self.e2_slope, strict=True))
-        for symbol, place in self._places.items():
-            slopes[symbol] = -sympy.Add(*(self.partial((*place, b)) * self.g[b] for b in self.variables))
-        return [sympy.expand(sympy.Add(*(x.diff(s) * slopes[s] for s in x.free_symbols))) for x in vector]
+        return combination(*((c, self._rate(tree)) for tree, c in vector.items()))
 
-    def defects(self) -> Iterator[sympy.Expr]:
+    def _rate(self, tree: Tree) -> Vector:
+        name, branches = tree
+        if name != "f":
+            return self.e_slope if name == "e" else self.e2_slope
+        whole = [{branch: sympy.Integer(1)} for branch in branches]
+        moved = [(1, applied(*whole[:i], self._rate(b), *whole[i + 1 :])) for i, b in enumerate(branches)]
+        return combination((-1, applied(*whole, self.g)), *moved)
+
+    def defects(self) -> Iterator[Vector]:
         """Coefficients of eta, eta^2, eta^3 in z(t+eta) - z(t) + eta g(z(t)), z = theta + eta e + eta^2 e_2.
 
         The first one is theta' + g = 0, the definition of the flow, so `rate` starts from theta' = -g.
         """
-        flow, e, e2 = [-x for x in self.g], self.e_slope, self.e2_slope
+        flow = combination((-1, self.g))
         flow_2 = self.rate(flow)
-        yield from self.sum((1, flow), (1, self.g))
-        yield from self.sum((HALF, flow_2), (1, e), (1, self.applied(self.e)))
-        yield from self.sum(
+        yield combination((1, flow), (1, self.g))
+        yield combination((HALF, flow_2), (1, self.e_slope), (1, applied(self.e)))
+        yield combination(
             (sympy.Rational(1, factorial(3)), self.rate(flow_2)),
-            (HALF, self.rate(e)),
-            (1, e2),
-            (1, self.applied(self.e2)),
-            (HALF, self.applied(self.e, self.e)),
+            (HALF, self.rate(self.e_slope)),
+            (1, self.e2_slope),
+            (1, applied(self.e2)),
+            (HALF, applied(self.e, self.e)),
         )
+
+
+def applied(*vectors: Vector) -> Vector:
+    """H u, T[u, v], ... at theta(t)."""
+    found: Vector = {}
+    for chosen in product(*(v.items() for v in vectors)):
+        tree = ("f", tuple(sorted(branch for branch, _ in chosen)))
+        found[tree] = found.get(tree, 0) + prod((c for _, c in chosen), start=sympy.Integer(1))
+    return found
+
+
+def combination(*terms: tuple[Any, Vector]) -> Vector:
+    """A linear combination."""
+    found: Vector = {}
+    for factor, vector in terms:
+        for tree, c in vector.items():
+            found[tree] = found.get(tree, 0) + factor * c
+    return found
 
 
 def on_quadratics(third: sympy.Expr) -> Iterator[sympy.Expr]:
@@ -117,9 +117,10 @@ def on_quadratics(third: sympy.Expr) -> Iterator[sympy.Expr]:
     yield e2.diff(t) + h * e2 + HALF * h**2 * e + third * h**3 * flow
 
 
-def defects(variables: int, half: sympy.Expr = HALF, twelfth: sympy.Expr = TWELFTH) -> Iterator[sympy.Expr]:
-    """`Expansion.defects`."""
-    yield from Expansion(variables, half, twelfth).defects()
+def defects(half: sympy.Expr = HALF, twelfth: sympy.Expr = TWELFTH) -> Iterator[sympy.Expr]:
+    """The coefficients of the trees in `Expansion.defects`."""
+    for vector in Expansion(half, twelfth).defects():
+        yield from vector.values()
 
 
 def accumulated(grown: bool, size: int, z: Any) -> tuple[Any, Any]:
@@ -191,11 +192,7 @@ DERIVATION = Derivation(
             r"Taylor's theorem in $\eta$ for the ansatz $z = \theta + \eta e + \eta^2e_2$.  The three coefficients "
             r"vanish for the stated $\dot e$ and $\dot e_2$, because $\ddot\theta = Hg$, $\dddot\theta = -T[g,g]-H^2g$ "
             r"and $\ddot e = T[g,e]+H^2e+\frac12T[g,g]+H^2g$.",
-            (
-                SymbolicZero("any $f$ of one variable", partial(defects, 1), "checked exactly"),
-                SymbolicZero("any $f$ of two variables", partial(defects, 2), "checked exactly"),
-                SymbolicZero("any $f$ of three variables", partial(defects, 3), "checked exactly"),
-            ),
+            (SymbolicZero("every $f$, every dimension: derivative by derivative of $f$", defects),),
         ),
         Step(
             r"\|\theta_k - z(k\eta)\|",
@@ -226,12 +223,10 @@ DERIVATION = Derivation(
   \dot e_2 &= -He_2 - \tfrac12T[e,e] - \tfrac12(T[g,e]+H^2e) - \tfrac13H^2g - \tfrac1{12}T[g,g].
 \end{align*}""",
     controls=(
-        Control(
-            r"$\frac{1.01}2Hg$ in place of $\frac12Hg$", SymbolicZero("", partial(defects, 2, PERCENT_MORE * HALF))
-        ),
+        Control(r"$\frac{1.01}2Hg$ in place of $\frac12Hg$", SymbolicZero("", partial(defects, PERCENT_MORE * HALF))),
         Control(
             r"$\frac{1.01}{12}T[g,g]$ in place of $\frac1{12}T[g,g]$",
-            SymbolicZero("", partial(defects, 2, HALF, PERCENT_MORE * TWELFTH)),
+            SymbolicZero("", partial(defects, HALF, PERCENT_MORE * TWELFTH)),
         ),
         Control(
             r"$\frac{1.01}3H^2g$ in place of $\frac13H^2g$, on quadratics",
@@ -240,8 +235,7 @@ DERIVATION = Derivation(
         Control(r"the defects accumulate without growth: $k$ in place of $(e^{ka}-1)/a$", remainder(grown=False)),
         Control("the shift at a kink has the other sign", SymbolicZero("", partial(kink, -sympy.Integer(1)))),
     ),
-    remarks=r"The defect is computed for an unknown $f$ of up to three variables; the formulas contain no coordinates. "
-    r"With R17: $\dot e = -He + F_1$ and $\dot e_2 = -He_2 - \frac12T[e,e] + F_1'e + F_2$.",
+    remarks=r"With R17: $\dot e = -He + F_1$ and $\dot e_2 = -He_2 - \frac12T[e,e] + F_1'e + F_2$.",
 )
 
 if __name__ == "__main__":

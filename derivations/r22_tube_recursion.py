@@ -142,13 +142,13 @@ def instance(half: float, size: int, z: Any) -> tuple[Any, Any]:
     start, eta = z[size : 2 * size], 0.02 + 0.2 * jnp.tanh(z[-2]) ** 2
     m, beta = -jnp.min(h), jnp.max(jnp.abs(h))
     epsilon = 0.3 * jnp.tanh(z[-1]) ** 2 + 1e-3
+    x, q = eta * beta, jnp.exp(m * eta)
+    at = jnp.abs(flow(h, start, eta * jnp.arange(STEPS + 1)[:, None]))
+    largest = jnp.linalg.norm(h**2 * jnp.maximum(at[:-1], at[1:]), axis=1) + beta**2 * epsilon
+    added = jnp.maximum(1.0, q) * half * eta**2 * largest * (1 + x / 3 * jnp.exp(x))
     b, below = jnp.asarray(0.0), jnp.asarray(True)
     for k in range(STEPS):
-        ends = jnp.maximum(jnp.abs(flow(h, start, k * eta)), jnp.abs(flow(h, start, (k + 1) * eta)))
-        largest = jnp.linalg.norm(h**2 * ends) + beta**2 * epsilon
-        x = eta * beta
-        added = jnp.maximum(1.0, jnp.exp(m * eta)) * half * eta**2 * largest * (1 + x / 3 * jnp.exp(x))
-        b = jnp.exp(m * eta) * b + added
+        b = q * b + added[k]
         below = below & (b < epsilon)
     distance = jnp.linalg.norm(descent(h, start, eta, STEPS) - flow(h, start, STEPS * eta))
     return jnp.where(below, distance, 0.0), b
