@@ -24,6 +24,8 @@ NORMAL = Fraction(float(np.finfo(np.float64).tiny))
 """Compiled code takes smaller numbers for 0."""
 SMALL = Fraction(1, 10**20)
 """Products of numbers that are not smaller hardly fall below `NORMAL`: where there are none, nothing is compared."""
+TINY = 1e-6
+"""A start's numbers below want their own absolute tolerance: two runs at usual ones may lose them both."""
 
 
 def to_float(value: Any, where: str) -> float:
@@ -73,6 +75,12 @@ def checked_tolerances(rtol: Any, atol: Any, solver: Any) -> tuple[float, float]
     if not isinstance(solver, str) or solver not in SOLVERS:
         raise ProblemError(f"solver must be one of {', '.join(SOLVERS)}, got {brief(solver)}")
     return float(rtol), float(atol)
+
+
+def small_atol(start: np.ndarray, rtol: float, atol: float) -> float:
+    """The absolute tolerance that a start with tiny numbers needs; `atol` where there are none."""
+    smallest = float(np.abs(start[start != 0]).min(initial=1.0))
+    return min(atol, rtol * smallest) if smallest < TINY else atol
 
 
 def exact_start(problem: Problem, theta0: Sequence[Any] | None) -> tuple[Fraction, ...]:

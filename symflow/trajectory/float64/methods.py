@@ -42,12 +42,12 @@ def method_of(objective: Objective, solver: str) -> tuple[Any, Any]:
 
 @lru_cache(maxsize=64)
 def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[..., Any]:
-    """(theta, start, end, first step, rtol, atol) -> what `run_steps` unpacks."""
+    """(theta, start, end, first step, rtol, atol, longest step) -> what `run_steps` unpacks."""
     import diffrax
 
     term, method = method_of(objective, solver)
 
-    def run(theta: Any, start: Any, end: Any, step: Any, rtol: Any, atol: Any) -> tuple[Any, ...]:
+    def run(theta: Any, start: Any, end: Any, step: Any, rtol: Any, atol: Any, longest: Any) -> tuple[Any, ...]:
         solution = diffrax.diffeqsolve(
             term,
             method,
@@ -56,7 +56,7 @@ def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[...,
             dt0=step,
             y0=theta,
             saveat=diffrax.SaveAt(steps=True),
-            stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
+            stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol, dtmax=longest),
             max_steps=steps,
             adjoint=diffrax.ForwardMode(),
             throw=False,
@@ -84,7 +84,7 @@ def stepper(objective: Objective, solver: str) -> Callable[..., Any]:
 
 @lru_cache(maxsize=32)
 def sweeper(objective: Objective, solver: str, max_steps: int) -> Callable[..., Any]:
-    """(starts, first steps, times, rtol, atol) -> states (B, S, P), not finite where a start did not get to."""
+    """(starts, first steps, times, rtol, their atol) -> states (B, S, P), not finite where a start did not get to."""
     import diffrax
     import jax
 
@@ -106,7 +106,7 @@ def sweeper(objective: Objective, solver: str, max_steps: int) -> Callable[..., 
             throw=False,
         ).ys
 
-    return jax.jit(jax.vmap(one, in_axes=(0, 0, None, None, None)))
+    return jax.jit(jax.vmap(one, in_axes=(0, 0, None, None, 0)))
 
 
 def first_steps(starts: np.ndarray, slopes: np.ndarray, end: float) -> np.ndarray:
@@ -118,4 +118,4 @@ def first_steps(starts: np.ndarray, slopes: np.ndarray, end: float) -> np.ndarra
     usual = (theta > 0) & (slope > 0)
     with np.errstate(over="ignore"):
         steps = np.where(usual, 0.01 * theta / np.where(usual, slope, 1.0), 1e-6 * end)
-    return np.asarray(np.clip(steps, 1e-12 * end, end))
+    return np.asarray(np.clip(steps, 1e-300 * end, end))

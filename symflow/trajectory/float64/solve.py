@@ -16,10 +16,12 @@ from symflow.problem.arguments import as_problem
 from symflow.symbolic.field import gradient_flow_field
 from symflow.symbolic.objective import Objective
 from symflow.trajectory.float64.arguments import (
+    check_underflow,
     checked_times,
     checked_tolerances,
     exact_start,
     final_time,
+    small_atol,
     start_point,
 )
 from symflow.trajectory.float64.estimate import SecondRun, Unfinished, second_run
@@ -33,7 +35,13 @@ from symflow.trajectory.stops import Stop, Stopped, monitors
 from symflow.trajectory.trajectory import Trajectory
 
 NO_KINKS = KinkCounts(0, 0, np.zeros(0, dtype=int))
-CAUSES = {"start": "step-size", "steps": "max-steps", "collapse": "step-size", "time": "time-limit"}
+CAUSES = {
+    "start": "step-size",
+    "steps": "max-steps",
+    "collapse": "step-size",
+    "unseen": "step-size",
+    "time": "time-limit",
+}
 """Why a run stopped, as a `FlowStopped` names it."""
 
 
@@ -55,7 +63,8 @@ def solve_flow_float64(
     """Solves gradient flow theta' = -grad f(theta), theta(0) = theta0, on [0, horizon] in float64.
 
     A Runge-Kutta method of diffrax with the step size chosen so that the root mean square of
-    error_i / (atol + rtol |theta_i|) is below 1 in each step; the moment form where there is one.  Compiled once per
+    error_i / (atol + rtol |theta_i|) is below 1 in each step; the moment form where there is one.  Steps that would
+    jump over what an exponential or a sigmoid does out of sight are cut.  Compiled once per
     objective and method; JAX's global x64 setting is left alone.  Kinks are not located: see `stats.note` of the
     result.  All step ends are kept, that is 8 P bytes a step.
 
@@ -65,7 +74,8 @@ def solve_flow_float64(
             own, if left out.
         times: where the state will be wanted (`trajectory.numpy(times)`): the error estimate looks there too.
         rtol: relative tolerance of a step, from 1e-13 to 1e-3.
-        atol: absolute tolerance of a step.
+        atol: absolute tolerance of a step; rtol times the smallest |theta0_i| > 0 where that is below 1e-6 (a start of
+            1e-40 is lost otherwise), if it is smaller.
         solver: "dopri8" (order 8), "tsit5" or "dopri5" (order 5).
         stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
             them is met on its dense output, and `stopped` says which and when, with the estimated error of that time.
@@ -95,6 +105,7 @@ def solve_flow_float64(
     given = exact_start(problem, theta0)
     start = start_point(given)
     objective = integration_form(problem.objective)
+    atol = small_atol(start, rtol, atol)
     conditions = monitors(own_stops(stop, problem.objective, problem.objective), gradient_flow_field(objective))
     report = progress or (lambda done: None)
     shown = tuple(str(c.stop) for c in conditions)
@@ -120,6 +131,7 @@ def solve_flow_float64(
     known = recorded(StepRun(np.zeros(1), start[None], 0, 0, 0, "interrupted"), NO_KINKS, 0.0)
     try:
         with x64():
+            check_underflow(objective, given, end)
             course = Course(objective, solver, end, limits, watch(objective, conditions, given) if conditions else None)
             share = 0.45 if estimate_error else 1.0
             run = run_steps(course, start, (rtol, atol), limits.max_steps, lambda done: report(share * done))
@@ -266,6 +278,7 @@ def _ended(cause: str, trajectory: Trajectory, course: Course) -> FlowStopped | 
         "start": "the gradient at theta0 is not finite in float64",
         "steps": f"{course.limits.max_steps} steps led only to {at}",
         "time": f"the time limit of {course.limits.seconds:g} s was reached at {at}",
+        "unseen": f"a function of the objective changes too fast for steps of float64 at t = {float(horizon):.10g}",
         "collapse": f"the step size collapsed at t = {float(horizon):.10g}, the values blow up or are no longer finite",
     }[cause]
     partial = replace(trajectory, incomplete=what)

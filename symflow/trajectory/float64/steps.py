@@ -11,7 +11,8 @@ import numpy as np
 from symflow.compile.points import at_points, in_batches
 from symflow.symbolic.derived import gradient
 from symflow.symbolic.objective import Objective
-from symflow.trajectory.float64.methods import SOLVERS, chunk_runner, first_steps
+from symflow.trajectory.float64.methods import SOLVERS, chunk_runner, first_steps, stepper
+from symflow.trajectory.float64.ranges import first_cut
 from symflow.trajectory.float64.watch import Met, Watch, first_met
 from symflow.trajectory.integrate import Limits
 
@@ -20,6 +21,8 @@ CHUNK, LEAST_CHUNK = 1000, 50
 looked at there."""
 CHUNK_WORK = 2e9
 """Floating-point operations after which compiled code should return (a second, about)."""
+STRIDE, LONGER = 64.0, 8.0
+"""After a step was cut, runs go to at most so many of their longest steps, which then may be so many times longer."""
 SHRINK = 0.01
 """After a chunk of rejected steps alone, each of which shrinks the next one, by how much the first is shrunk."""
 
@@ -51,9 +54,9 @@ class StepRun:
         knots: 0 and the ends of the accepted steps; where a condition was met, that time in place of the last one.
         states: the states there.
         accepted: steps that were accepted, up to the last knot.
-        rejected: steps that were rejected.
+        rejected: steps that were rejected, or cut because they go by something unseen.
         evaluations: gradient evaluations, those of steps beyond a condition included.
-        stopped: why it ended early: "start", "steps", "collapse", "time" or "interrupted"; else "".
+        stopped: why it ended early: "start", "steps", "collapse", "unseen", "time" or "interrupted"; else "".
         met: the number of the condition that ended it, if one did.
     """
 
@@ -111,7 +114,7 @@ def run_steps(
         if not np.isfinite(slope).all():
             return result("start")
         now, theta = np.float64(0), start  # of the type that it has later, so that nothing is compiled anew
-        step, chunk = first_steps(start[None], slope, end)[0], chunk_size(objective)
+        step, chunk, longest = first_steps(start[None], slope, end)[0], chunk_size(objective), np.inf
         while True:
             steps = min(chunk, max_steps - accepted - rejected)
             if steps == 0:
@@ -119,30 +122,59 @@ def run_steps(
             if time.perf_counter() >= course.limits.deadline:
                 return result("time")
             advance = chunk_runner(objective, solver, steps)
-            ts, ys, kept, refused, full, done = advance(theta, now, end, step, *tolerances)
+            until = min(end, now + STRIDE * longest)
+            ts, ys, kept, refused, full, done = advance(
+                theta, now, until, min(step, longest), *tolerances, np.float64(longest)
+            )
             new = int(kept)
-            times, points = np.asarray(ts)[:new], np.asarray(ys)[:new]
-            accepted, rejected = accepted + new, rejected + int(refused)
             evaluations += SOLVERS[solver][1] * (new + int(refused)) + 1
+            times, points, longest, cuts = _seen(
+                course, now, theta, np.asarray(ts)[:new], np.asarray(ys)[:new], longest
+            )
+            new = len(times)
+            accepted, rejected = accepted + new, rejected + int(refused) + cuts
             if watching is not None and new:
                 met = first_met(watching, objective, solver, np.append(now, times), np.vstack([theta[None], points]))
                 if met is not None:
                     pieces.append(_until(met, now, times, points))
                     return result("", met.number)
             pieces.append((times, points))
-            if bool(done):
+            if bool(done) and not cuts and until == end:
                 return result("")
-            barren = 0 if new else barren + steps
-            if not bool(full) or barren >= CHUNK:  # rejected down to the resolution of time
+            if not now + longest > now:
+                return result("unseen")
+            barren = 0 if new or cuts else barren + steps
+            if not (bool(full) or bool(done)) or barren >= CHUNK:  # rejected down to the resolution of time
                 return result("collapse")
             if new:
                 step = np.diff(times, prepend=now)[-1]
                 now, theta = times[-1], points[-1]
-            else:
+            elif not cuts:
                 step = SHRINK * step
             report(float(now) / end)
     except KeyboardInterrupt:
         return result("interrupted")
+
+
+def _seen(
+    course: Course, now: float, theta: np.ndarray, times: np.ndarray, points: np.ndarray, longest: float
+) -> tuple[np.ndarray, np.ndarray, float, int]:
+    """Step ends and states up to where a step goes by something unseen, the longest step from there, and 1 for a cut.
+
+    What may be kept of that step is one step of the method.
+    """
+    if not len(times):
+        return times, points, longest, 0
+    knots, states = np.append(now, times), np.vstack([theta[None], points])
+    cut = first_cut(course.objective, knots, states)
+    if cut is None:
+        return times, points, longest * LONGER, 0
+    times, points = times[: cut.step], points[: cut.step]
+    if knots[cut.step] + cut.size > knots[cut.step]:
+        after = in_batches(stepper(course.objective, course.solver), states[cut.step][None], np.array([cut.size]))
+        if np.isfinite(after).all():
+            times, points = np.append(times, knots[cut.step] + cut.size), np.vstack([points, after])
+    return times, points, cut.next, 1
 
 
 def _until(met: Met, now: float, times: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
