@@ -137,8 +137,8 @@ def table(found: list[Score]) -> str:
         "# Flows of random problems with numbers from 1e-30 to 1e4",
         "",
         f"{len(found)} problems of `tests/trajectory/test_random_scales.py`, at 15, 20 or 50 digits, at most "
-        f"{TIME_LIMIT} s each ({STIFF_TIME_LIMIT} s where T sup‖H‖ > {ORDINARY:.0e}), {date.today()}, symflow {sf.__version__}, gmpy2 {version('gmpy2')}, SciPy "
-        f"{scipy.__version__}, mpmath {mpmath.__version__}.",
+        f"{TIME_LIMIT} s each ({STIFF_TIME_LIMIT} s where T sup‖H‖ > {ORDINARY:.0e}), {date.today()}, symflow "
+        f"{sf.__version__}, gmpy2 {version('gmpy2')}, SciPy {scipy.__version__}, mpmath {mpmath.__version__}.",
         "",
         "| outcome | problems |",
         "|---|---|",
