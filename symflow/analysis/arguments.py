@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -42,7 +42,7 @@ def as_flow_of(problem: Problem, flow: object, remedy: str = "solve it with sf.s
     return flow
 
 
-def check_start(problem: Problem, start: Sequence[Any]) -> None:
+def check_start(problem: Problem, start: Iterable[Any]) -> None:
     """Refuses a run that starts elsewhere, beyond what single precision loses.
 
     Args:
@@ -61,9 +61,9 @@ def check_start(problem: Problem, start: Sequence[Any]) -> None:
         )
 
 
-def _farthest(wanted: Sequence[Fraction], got: Sequence[Any], absolute: Fraction, relative: Fraction) -> str | None:
+def _farthest(wanted: Sequence[Fraction], got: Iterable[Any], absolute: Fraction, relative: Fraction) -> str | None:
     """The first weight of two that differ, in words; None where all are the same."""
-    for i, (a, value) in enumerate(zip(wanted, np.asarray(got, dtype=object), strict=True)):
+    for i, (a, value) in enumerate(zip(wanted, got, strict=True)):
         b = Fraction(value) if isinstance(value, float) else rational(value, f"theta[{i}]")
         if abs(a - b) > absolute + relative * abs(a):
             return f"theta[{i}] = {brief_float(b)} in place of {brief_float(a)}"

@@ -235,7 +235,7 @@ def _known_flow(flow: object, problem: Problem, horizon: Fraction, dps: int) -> 
     return known
 
 
-def _as_descent(problem: Problem, eta: Fraction, run: object) -> Descent:
+def _as_descent(problem: Problem, eta: Fraction, run: Any) -> Descent:
     """The run that was brought.
 
     Raises:

@@ -30,7 +30,7 @@ class BatchArithmetic:
     def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
         inputs, out = subscripts.split("->")
         text = ",".join(f"...{letters}" for letters in inputs.split(",")) + f"->...{out}"
-        return np.einsum(text, *arrays)
+        return np.asarray(np.einsum(text, *arrays, optimize=len(arrays) > 2))
 
     def broadcast(self, array: np.ndarray, positions: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
         moved = np.expand_dims(array, tuple(p + 1 for p in positions))

@@ -80,24 +80,26 @@ def _with_inside(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def time_local(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     """R4 with beta and gamma over the tube up to t."""
-    return _r4(c, steps, np.maximum.accumulate(c.beta) * np.maximum.accumulate(c.gamma))
+    return _r4(c, steps, _times(np.maximum.accumulate(c.beta), np.maximum.accumulate(c.gamma)))
 
 
 def whole_tube(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     """R4 with beta and gamma over the whole tube."""
-    return _r4(c, steps, np.full(len(c.m), c.beta.max() * c.gamma.max()))
+    return _r4(c, steps, _times(np.full(len(c.m), c.beta.max()), np.full(len(c.m), c.gamma.max())))
 
 
 def _r4(c: Constants, steps: Steps, product: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """eta beta gamma int e^{M(t) - M(s)} ds, with beta gamma as it is in the interval."""
     h = np.diff(steps.times)
-    integral, inside = _with_inside(_recursion(_exp(c.m * h), growth(c.m, h)))
-    return _times(steps.step_size * product, integral), _times(steps.step_size * product, inside)
+    integral, inside = _with_inside(_recursion(_exp(_times(c.m, h)), growth(c.m, h)))
+    scaled = _times(steps.step_size, product)
+    return _times(scaled, integral), _times(scaled, inside)
 
 
 def constant_rate(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     """R5 with m over the whole tube."""
-    return _with_inside(_times(steps.step_size * c.beta.max() * c.gamma.max(), growth(c.m.max(), steps.times[1:])))
+    product = _times(steps.step_size * c.beta.max(), np.full(len(c.m), c.gamma.max()))
+    return _with_inside(_times(product, growth(c.m.max(), steps.times[1:])))
 
 
 def true_push(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
@@ -111,23 +113,25 @@ def true_push(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(over="ignore", invalid="ignore"):
         short = 0.5 * (1 + x / 3 * np.exp(x))  # at least (e^x - 1 - x)/x^2 for x >= 0
         one = eta**2 * np.maximum(1.0, _exp(c.m * eta)) * short * c.push
-    with np.errstate(over="ignore"):
-        return _with_inside(_recursion(_exp(c.m * eta * n), one * _series(np.expm1(c.m * eta), n)))
+        return _with_inside(_recursion(_exp(c.m * eta * n), _times(one, _series(np.expm1(c.m * eta), n))))
 
 
 def without_tube(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     """R22 tube-free: the local error of a step on the flow, carried on by ||I - eta H|| on the segments."""
     eta, n = steps.step_size, steps.counts
     excess = np.maximum(eta * c.m, eta * c.top - 2)  # ||I - eta H|| - 1
-    with np.errstate(over="ignore"):
-        factors = np.exp(n * np.log1p(excess))
-        return _with_inside(_recursion(factors, 0.5 * eta**2 * steps.still.push * _series(excess, n)))
+    # Rounding may take 1 + excess, which is a norm, a little below 0.
+    excess = np.maximum(excess, -1.0)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        factors = np.nan_to_num(np.exp(n * np.log1p(excess)), nan=np.inf, posinf=np.inf)
+        return _with_inside(_recursion(factors, _times(0.5 * eta**2 * steps.still.push, _series(excess, n))))
 
 
 def _series(excess: np.ndarray, count: np.ndarray) -> np.ndarray:
     """1 + q + ... + q^(count - 1), q = 1 + excess."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         found = np.expm1(count * np.log1p(excess)) / np.where(excess == 0, 1.0, excess)
+        found = np.where(np.isnan(found), np.inf, found)
     return np.asarray(np.where(excess == 0, count, found))
 
 

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from symflow.analysis.bounds.batched import evaluate_points
 from symflow.analysis.bounds.bound import Bound
 from symflow.analysis.bounds.comparison import Comparison
+from symflow.analysis.bounds.rounded import rounded_program
 from symflow.analysis.bounds.series import BoundSeries, not_applicable, padded
 from symflow.symbolic.convolutional import Convolutional
 from symflow.symbolic.network import Network
@@ -20,8 +20,6 @@ from symflow.symbolic.statements.hypotheses import Hypothesis, Setting
 from symflow.symbolic.statements.model import EPSILON
 from symflow.symbolic.statements.suppositions import SMOOTH_REGION
 
-ROUNDING = 1e-12
-"""Relative allowance for float64 rounding, of the bound and of the size of the weights."""
 RESULTS = ("R9", "R11", "R12", "R13")
 WITH_GATES = {("R12", "(e)")}
 """Bounds that depend on the gates, not on the slopes alone: they speak of one smooth piece."""
@@ -51,10 +49,8 @@ def _compute(run: Comparison, result: str, label: str, name: str, hypotheses: tu
         label = _family(objective.network)
     points = run.points
     extra = {EPSILON: np.array([max(np.sqrt(float(np.sum(points[0, w] ** 2))) for w, _ in objective.slices())])}
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = evaluate_points(objective, _program(objective, result, label), points, extra)["right"]
-    values = np.broadcast_to(found, (run.count,))
-    values = values - ROUNDING * (np.abs(values) + np.linalg.norm(points, axis=1) ** 2)
+    found = rounded_program(objective, _program(objective, result, label), points, extra)["right"]
+    values = np.broadcast_to(found.value - found.error, (run.count,))
     series = BoundSeries(name, "curvature", "sampled", padded(values, run.count), None)
     return _off_kinks(series, run) if (result, label) in WITH_GATES else series
 

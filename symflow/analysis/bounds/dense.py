@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +43,31 @@ class DenseFlow:
         return np.concatenate(rows)
 
 
+@dataclass(frozen=True, eq=False)
+class HermiteFlow:
+    """A flow between times at which it is known: the cubic with its values and slopes at both.
+
+    Attributes:
+        times: increasing, shape (S,).
+        states: theta there, shape (S, P).
+        slopes: theta' = -g there, likewise.
+    """
+
+    times: np.ndarray
+    states: np.ndarray
+    slopes: np.ndarray
+
+    def __call__(self, times: np.ndarray) -> np.ndarray:
+        """theta at many times, shape (., P)."""
+        k = np.clip(np.searchsorted(self.times, times, side="right") - 1, 0, max(0, len(self.times) - 2))
+        following = np.minimum(k + 1, len(self.times) - 1)
+        h = np.maximum(self.times[following] - self.times[k], 1e-300)[:, None]
+        s = (times - self.times[k])[:, None] / h
+        a, b = self.states[k], self.states[following]
+        left, right = h * self.slopes[k] - (b - a), h * self.slopes[following] - (b - a)
+        return np.asarray(a + s * (b - a) + s * (1 - s) * ((1 - s) * left - s * right))
+
+
 def dense_flow(trajectory: Trajectory) -> DenseFlow:
     """The trajectory's Taylor steps as float64 arrays.
 
@@ -50,9 +77,17 @@ def dense_flow(trajectory: Trajectory) -> DenseFlow:
     steps = taylor_steps(trajectory)
     count = max(len(c) for segment in steps.segments for c in segment.coefficients)
     values = np.zeros((count, len(steps.segments), len(steps.segments[0].coefficients)))
-    unit, tick = 2.0**-steps.bits, 2.0**-steps.clock
     for k, segment in enumerate(steps.segments):
         for p, series in enumerate(segment.coefficients):
-            values[: len(series), k, p] = [float(c) * unit for c in series]
-    starts = np.array([float(s.start) * tick for s in steps.segments])
-    return DenseFlow(starts, np.array([2.0**s.tau for s in steps.segments]), values)
+            values[: len(series), k, p] = [to_float(c, steps.bits) for c in series]
+    starts = np.array([to_float(s.start, steps.clock) for s in steps.segments])
+    return DenseFlow(starts, np.ldexp(1.0, [s.tau for s in steps.segments]), values)
+
+
+def to_float(value: Any, bits: int) -> float:
+    """A number in fixed point, value 2^-bits, as float64; infinite beyond it, whatever the number of digits is."""
+    spare = max(0, int(value).bit_length() - 64)
+    try:
+        return math.ldexp(float(int(value) >> spare), spare - bits)
+    except OverflowError:
+        return math.copysign(math.inf, value)

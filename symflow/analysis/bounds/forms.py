@@ -8,10 +8,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from symflow.analysis.bounds.batched import BatchArithmetic, evaluate_points
+from symflow.analysis.bounds.batched import BatchArithmetic
 from symflow.analysis.bounds.drift import THIRD, drift_statement
+from symflow.analysis.bounds.rounded import rounded_program
 from symflow.compile.interpret import interpret
-from symflow.symbolic.curvature import ball_bounds
+from symflow.errors import ProblemError
 from symflow.symbolic.derived import directional_derivative
 from symflow.symbolic.network import FullyConnected
 from symflow.symbolic.nodes import Input, Node, is_zero
@@ -64,7 +65,9 @@ def missing_forms(objective: Objective) -> str | None:
 @lru_cache(maxsize=16)
 def _split(objective: Objective) -> tuple[Program, Program, Mapping[str, Input]]:
     """The program of all forms, cut where eps enters: what comes before, what comes after, the inputs between."""
-    ball_bounds(objective, 1)  # its checks
+    missing = missing_forms(objective)
+    if missing is not None:
+        raise ProblemError(missing)
     assert objective.network is not None
     assert objective.sample_loss is not None
     family = "linear" if objective.network.linear else "gated"
@@ -101,5 +104,6 @@ def ball_forms(objective: Objective, centres: np.ndarray) -> BallForms:
 
         return BallForms(Program((EPSILON,), {"drift": zero(())}), {}, len(centres))
     before, after, inputs = _split(objective)
-    values = evaluate_points(objective, before, centres)
-    return BallForms(after, {inputs[name]: v for name, v in values.items()}, len(centres))
+    # The forms grow with each of these, which are norms, products of norms and numbers: their largest values count.
+    values = rounded_program(objective, before, centres)
+    return BallForms(after, {inputs[name]: v.value + v.error for name, v in values.items()}, len(centres))

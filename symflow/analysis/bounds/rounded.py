@@ -1,8 +1,8 @@
 r"""Programs in float64 at many points, each value with a bound on its error: running error analysis.
 
 A value v stands for every number within `error` of it.  Rounding of one operation is at most u = 2^-53 of its result (a
-sum of n terms: n u of the sum of their sizes; elementary functions: `ULPS` units), errors of arguments are carried on by
-the derivative's largest size.  So cancellation shows: p - y of a saturated softmax has the error of p, not of p - y.
+sum of n terms: n u of the sum of their sizes; elementary functions: `ULPS`), errors of arguments are carried on by the
+derivative's largest size.  So cancellation shows: p - y of a saturated softmax has the error of p, not of p - y.
 Inputs have the error of rounding them to float64.  What is beyond float64 has an infinite error.
 """
 

@@ -14,11 +14,10 @@ with the spectrum of H(c), g = g(c) and the closed forms of `forms` (drift, beta
 
 and across kinks the closed forms alone.
 
-Rounding: everything is computed in float64, from sums, products and spectra of modest size.  `RELATIVE` allows for
-it, thousands of times what such computations lose: every radius is enlarged by RELATIVE (1 + ||theta||), which covers
-the rounding of the centre and the cancellation in the gradient (that of ell at the predictions moves by more than its
-rounding), and every value by RELATIVE of the size of what was added up.  The flow itself is taken as computed; its own
-estimated error is part of the radius.
+Rounding: losses, gradients, spectra and what the closed forms are made of are computed in float64 with bounds on their
+own errors (`rounded`), which count; the few sums and products of positive numbers that follow are enlarged by RELATIVE,
+thousands of times what they lose, and every radius by RELATIVE ||theta||, for the rounding of the centre.  The flow
+itself is taken as computed; its own estimated error is part of the radius.
 """
 
 from __future__ import annotations
@@ -29,18 +28,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from symflow.analysis.batches import evaluate_batch
-from symflow.analysis.bounds.batched import evaluate_points
 from symflow.analysis.bounds.forms import BallForms, ball_forms
 from symflow.analysis.bounds.regions import decide
-from symflow.symbolic.derived import gradient, hessian
+from symflow.analysis.bounds.rounded import rounded_program, rounded_vectors
+from symflow.analysis.bounds.spectra import spectra
+from symflow.symbolic.derived import gradient
 from symflow.symbolic.objective import Objective
 
 RELATIVE = 1e-12
 """Allowance for float64 rounding, relative to the size of what is added up."""
 CELLS = 1024
 """About how many cells the flow's way is cut into; every interval has one at least."""
-MEMORY = 4_000_000
-"""Most entries of the Hessians that are held at once."""
 MOST_CELLS = 64
 """Most cells of one interval."""
 
@@ -178,43 +176,22 @@ def cover(
     half = 0.5 * (lengths / counts)[owner]
     middles = times[owner] + half * (2 * inner + 1)
     centres = flow(middles)
-    slopes = evaluate_batch(compact, gradient, centres)
-    low, high, push = _spectra(compact, centres, slopes)
-    slope = np.linalg.norm(slopes, axis=1) * (1 + RELATIVE)
+    slopes = rounded_vectors(compact, gradient(compact), centres)
+    lost = np.linalg.norm(slopes.error, axis=1)
+    found = spectra(compact, centres, slopes.value)
+    assert found.push is not None
+    slope = (np.linalg.norm(slopes.value, axis=1) + lost) * (1 + RELATIVE)
+    push = (found.push + found.norm * lost) * (1 + RELATIVE)
     forms = ball_forms(objective, centres)
-    least = error + RELATIVE * (1 + np.linalg.norm(centres, axis=1))
-    sizes = np.linalg.norm(centres, axis=1)
-    zero = float(evaluate_points(objective, objective.program, np.zeros((1, centres.shape[1])))["f"][0])
-    scale = abs(zero) + float((slope * sizes + np.maximum(np.abs(low), np.abs(high)) * sizes**2).max())
-    radii = _way_radii(objective, flow, middles, half, scale) + least
-    return Tube(objective, first, owner, middles, centres, radii, low, high, slope, push, forms)
-
-
-def _spectra(compact: Objective, centres: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, ...]:
-    """lambda_min less rounding, lambda_max and ||H g|| with it, at every centre."""
-    found: list[tuple[np.ndarray, ...]] = []
-    chunk = max(1, MEMORY // centres.shape[1] ** 2)
-    for first in range(0, len(centres), chunk):
-        matrices = evaluate_batch(compact, hessian, centres[first : first + chunk])
-        g = slopes[first : first + chunk]
-        spectra = np.linalg.eigvalsh(matrices)
-        rounding = RELATIVE * np.abs(spectra).max(axis=1)
-        push = np.linalg.norm(np.einsum("cij,cj->ci", matrices, g), axis=1)
-        found.append((spectra[:, 0] - rounding, spectra[:, -1] + rounding, push + rounding * np.linalg.norm(g, axis=1)))
-    low, high, push = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return low, high, push
+    radii = _way_radii(objective, flow, middles, half) + error + RELATIVE * np.linalg.norm(centres, axis=1)
+    return Tube(objective, first, owner, middles, centres, radii, found.low, found.high, slope, push, forms)
 
 
 def _way_radii(
-    objective: Objective,
-    flow: Callable[[np.ndarray], np.ndarray],
-    middles: np.ndarray,
-    half: np.ndarray,
-    scale: float,
+    objective: Objective, flow: Callable[[np.ndarray], np.ndarray], middles: np.ndarray, half: np.ndarray
 ) -> np.ndarray:
-    """How far the flow goes from the centre of each cell within it, by R1; `scale` is the size of what f is made of."""
+    """How far the flow goes from the centre of each cell within it, by R1."""
     ends = [middles - half, middles, middles + half]
-    program = objective.program
-    before, at, after = (evaluate_points(objective, program, flow(np.maximum(t, 0)))["f"] for t in ends)
-    loss = np.maximum(np.maximum(before - at, at - after), 0) + RELATIVE * scale
-    return np.asarray(np.sqrt(half * loss) * (1 + RELATIVE))
+    before, at, after = (rounded_program(objective, objective.program, flow(np.maximum(t, 0)))["f"] for t in ends)
+    loss = np.maximum(before.value - at.value + before.error, at.value - after.value + after.error) + at.error
+    return np.asarray(np.sqrt(half * np.maximum(loss, 0)) * (1 + RELATIVE))

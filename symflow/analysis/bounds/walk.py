@@ -19,7 +19,7 @@ from symflow.symbolic.derived import gradient
 from symflow.symbolic.objective import Objective
 
 STRAIGHT = 0.05
-"""A piece of a step is resolved where its middle is at most so far from the mean of its ends, relative to the defect."""
+"""A piece of a step is resolved where its middle is at most so far from its ends' mean, relative to the defect."""
 LEAST = 2.0**-40
 """Defects that are smaller, relative to the gradient, are not looked at more closely: that is near rounding."""
 LEVELS = 6
@@ -125,9 +125,7 @@ def walk(objective: Objective, kept: np.ndarray, indices: Sequence[int], eta: fl
     return Walk(states, mean, peak, slope, rising, apart, end, reason)
 
 
-def _defects(
-    objective: Objective, here: np.ndarray, g: np.ndarray, there: np.ndarray
-) -> tuple[_Defects, np.ndarray]:
+def _defects(objective: Objective, here: np.ndarray, g: np.ndarray, there: np.ndarray) -> tuple[_Defects, np.ndarray]:
     """The defects of one step from each of S points to its end, and the gradient there."""
     following = gradients(objective, there)
     half, whole = gradients(objective, 0.5 * (here + there)) - g, following - g
@@ -141,7 +139,9 @@ def _defects(
     return _Defects(mean, peak, rising, known), following
 
 
-def _closely(objective: Objective, here: np.ndarray, g: np.ndarray, there: np.ndarray) -> tuple[float, float, bool, bool]:
+def _closely(
+    objective: Objective, here: np.ndarray, g: np.ndarray, there: np.ndarray
+) -> tuple[float, float, bool, bool]:
     """Mean and peak of one step's defect, whether it rises, whether the mean is known; from more and more points."""
     mean = peak = np.inf
     rising = known = False

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from symflow.analysis.batches import evaluate_batch
+from symflow.analysis.bounds.dense import HermiteFlow
 from symflow.analysis.bounds.kinks import Crossings
 from symflow.analysis.bounds.sampled import Samples, sampled_bounds
 from symflow.analysis.bounds.series import BoundSeries, not_applicable
+from symflow.analysis.bounds.walk import walk
 from symflow.analysis.deviation import sample_steps
 from symflow.analysis.eigenvalues import extreme_eigenvalues
 from symflow.analysis.observables import gradients, too_large
@@ -246,7 +248,10 @@ def _bounds(
         return []
     if objective.gates:
         return [not_applicable(name, "bound", len(kept), KINKS) for name in names]
-    samples = Samples(objective, float(eta), np.array(kept), flow, run, len(kept), None, Crossings())
+    size, times = float(eta), np.array(kept) * float(eta)
+    between = HermiteFlow(times, flow, -gradients(objective, flow))
+    steps = walk(objective, run, kept, size)
+    samples = Samples(objective, size, np.array(kept), between, run, steps, len(kept), None, Crossings())
     found = sampled_bounds(samples)
     return [found[name] for name in names]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from fractions import Fraction
 from functools import reduce
 from itertools import combinations
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import sympy
 
@@ -35,6 +35,7 @@ from symflow.symbolic.statements.terms import (
     Range,
     SampleMean,
     SecondDerivative,
+    Subsets,
     Sum,
     Term,
     Trace,
@@ -87,11 +88,31 @@ def places(domain: Domain, place: Place) -> Iterator[Place]:
             yield from ({**place, domain.index: members} for members in sets)
 
 
+def free_symbols(part: object) -> set[sympy.Basic]:
+    """The indices that a term, or a part of one, depends on."""
+    if isinstance(part, sympy.Basic):
+        return set(part.free_symbols)
+    if isinstance(part, tuple):
+        return set().union(*map(free_symbols, part))
+    if is_dataclass(part) and not isinstance(part, type):
+        return set().union(*(free_symbols(getattr(part, field.name)) for field in fields(part)))
+    return set()
+
+
 @dataclass(frozen=True)
 class Lowering:
-    """Turns terms into nodes for one objective."""
+    """Turns terms into nodes for one objective.
+
+    Attributes:
+        model: what the letters mean.
+        known: the values of named terms and of symmetric polynomials that were met, by the term (kept, so that its
+            identity is its own) and what its indices are.
+        free: the indices that occur in those terms, likewise.
+    """
 
     model: Model
+    known: dict[tuple[int, tuple[Any, ...]], tuple[Term, Any]] = field(default_factory=dict)
+    free: dict[int, tuple[Term, tuple[Any, ...]]] = field(default_factory=dict)
 
     def __call__(self, term: Term, place: Place) -> Value:
         """The value of a term where the indices have the values `place`.
@@ -109,7 +130,11 @@ class Lowering:
             layers = [index_value(x, place) for x in term.indices if x not in (i, c)]
             return model.letter(term.name, tuple(layers))
         if isinstance(term, Named):
-            return self(term.definition, place)
+            key = self._key(term.definition, place)
+            found = self.known.get(key)
+            if found is None:
+                found = self.known[key] = (term.definition, self(term.definition, place))
+            return found[1]
         if isinstance(term, Chain):
             return self._chain(term, place)
         if isinstance(term, Sum):
@@ -174,6 +199,11 @@ class Lowering:
         return values.raised(self(term.x, place), power)
 
     def _over(self, term: Over, place: Place) -> Value:
+        domain, body = term.domain, term.body
+        if term.operation == "sum" and isinstance(domain, Subsets) and isinstance(body, Over):
+            inner = body.domain
+            if body.operation == "product" and isinstance(inner, Members) and inner.of == domain.index:
+                return self._symmetric(domain, inner.index, body.body, place)
         found = [self(term.body, inner) for inner in places(term.domain, place)]
         if term.operation == "product":
             return reduce(values.times, found, values.number(1))
@@ -185,6 +215,34 @@ class Lowering:
         sign = 1 if term.operation == "max" else -1
         largest = maximum([scale(sign, v.node) for v in common])
         return Value(scale(sign, largest), common[0].batched)
+
+    def _key(self, term: Term, place: Place, *more: Any) -> tuple[int, tuple[Any, ...]]:
+        """What the value of a term depends on: the term itself and the values of the indices that occur in it."""
+        free = self.free.get(id(term))
+        if free is None:
+            free = self.free[id(term)] = (term, tuple(sorted(free_symbols(term), key=str)))
+        return id(term), (*more, *((x, place[x]) for x in free[1] if x in place))
+
+    def _symmetric(self, domain: Subsets, layer: sympy.Symbol, factor: Term, place: Place) -> Value:
+        """The sum over all sets of `size` layers of the product of their factors: an elementary symmetric polynomial.
+
+        Layer by layer E_k <- E_k + x E_{k-1}: about n^2/2 operations for all sizes in place of one product a set.
+        """
+        size = index_value(domain.size, place)
+        left_out = {place[x] for x in domain.excluding}
+        kept = tuple(other for other in range(1, index_value(n, place) + 1) if other not in left_out)
+        if not 0 <= size <= len(kept):
+            return values.ZERO
+        key = self._key(factor, {x: value for x, value in place.items() if x != layer}, kept)
+        found = self.known.get(key)
+        if found is None:
+            sums = [values.number(1)]
+            for other in kept:
+                x = self(factor, {**place, layer: other})
+                longer = [values.plus([a, values.times(b, x)]) for a, b in zip(sums[1:], sums, strict=False)]
+                sums = [sums[0], *longer, values.times(sums[-1], x)]
+            found = self.known[key] = (factor, sums)
+        return found[1][size]
 
     def _layer_eigenvalue(self, term: LargestEigenvalue, place: Place) -> Value:
         depth = self.model.depth

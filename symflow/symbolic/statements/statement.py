@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import sympy
@@ -134,6 +135,11 @@ class Instance:
     statement: Statement
     model: Model
 
+    @cached_property
+    def lowering(self) -> Lowering:
+        """Its terms as nodes; what claims share is lowered once."""
+        return Lowering(self.model)
+
     @property
     def objective(self) -> Objective:
         """The loss that the statement is about."""
@@ -148,7 +154,7 @@ class Instance:
         claim = self.statement.claim(label)
         start: Place = {n: self.model.depth}
         found = [start] if claim.over is None else list(places(claim.over, start))
-        lower = Lowering(self.model)
+        lower = self.lowering
         return tuple(lower(claim.left if side == "left" else claim.right, place).node for place in found)
 
     def program(self, label: str, side: Side) -> Program:
