@@ -78,7 +78,7 @@ def test_plots_without_axes_are_pyplot_s_figures(trajectory: sf.Trajectory, dev:
 def test_many_plots_neither_warn_nor_pile_up(trajectory: sf.Trajectory) -> None:
     theirs = plt.figure()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", RuntimeWarning)
         made = [trajectory.plot() for _ in range(matplotlib.rcParams["figure.max_open_warning"] + 5)]
     assert len(plt.get_fignums()) <= matplotlib.rcParams["figure.max_open_warning"]
     assert plt.fignum_exists(theirs.number)  # type: ignore[attr-defined]
@@ -152,7 +152,7 @@ def test_names_of_parameters_are_drawn_as_they_are() -> None:
     )
     ax = sf.solve_flow(start, dps=15).plot()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         plots.render(ax.figure, "png")
     assert texts(ax) == [" _a", r"\$b", r"\beta_{", r"c\x1b"]
 
