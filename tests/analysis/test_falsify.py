@@ -6,6 +6,7 @@ f = (1 - w_1 w_2 w_3)^2 / 2 has the Hessian eigenvalues s, -s, 0 and R9(c) is -s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from importlib.metadata import version
@@ -18,6 +19,9 @@ import sympy
 from claims_to_refute import FALSE, TRUE, Q
 
 import symflow as sf
+from symflow.analysis.falsify import enclose, shorten
+from symflow.analysis.falsify.exact import ExactPoint, Ranges, decimals
+from symflow.analysis.falsify.shorten import Judge, shortened
 
 STUDY = Path(__file__).parent.parent / "studies" / "falsifier.md"
 CHAIN = sf.Family(networks=(sf.FullyConnected((1, 1, 1, 1)),), samples=(1, 1))
@@ -95,6 +99,67 @@ def test_conditions_have_to_hold() -> None:
     assert not sf.check_counterexample(problem, claim, given=sympy.Le(Q["theta"], 1)).refuted
 
 
+LAYERED = ("s", "F", "A", "kappa")
+
+
+def test_every_quantity_that_a_claim_may_contain_is_a_key() -> None:
+    quantities = sf.claim_quantities()
+    plain = {name: quantity.symbol for name, quantity in quantities.items()}
+    for name in (
+        f"{letter}_{layer}{end}" for letter in LAYERED for layer in (1, 2, 8) for end in ("", "_0", "_descent")
+    ):
+        assert plain[name] == sympy.Symbol(name)
+        assert "layer" in quantities[name].meaning
+    assert "theta(0)" in quantities["s_1_0"].meaning
+    assert "descent" in quantities["F_2_descent"].meaning
+    assert quantities["s_12_0"].symbol == sympy.Symbol("s_12_0")  # deeper than any family
+    for name in ("s_0", "q_1_0", "lambda_mim"):
+        with pytest.raises(KeyError):
+            quantities[name]
+    problem = chain(["1", "0"], step_size="1/2", horizon="1/2")  # theta_1 = (1, 1/2), as above
+    found = sf.check_counterexample(problem, sympy.Le(Q["s_1_0"] + Q["F_2_descent"], Q["A_1_descent"]))
+    assert found.refuted
+    assert float(found.violation) == 0.5
+
+
+# Confirmation and wrong flows ---------------------------------------------------------------------------------------
+
+
+def test_an_exponential_that_underflows_refutes_nothing() -> None:
+    """e^-1000 is below every digit: a flow that takes the loss for a straight line runs to theta = 1/2, f = 500.
+
+    The sample 1/10 pulls theta from -1/4 to 0, where the sample -4000 stops it.
+    """
+    problem = sf.Problem(
+        network={"widths": [1, 1], "activation": "linear"},
+        loss={"kind": "logistic"},
+        data={"x": [["1/10"], ["-4000"]], "y": [[1], [1]]},
+        init={"theta": ["-1/4"]},
+        run={"horizon": "12", "step_size": "12"},
+    )
+    found = sf.check_counterexample(problem, sympy.Le(Q["f"], Q["f_0"]), dps=30)
+    assert not found.refuted
+    assert -0.01 < found.violation < 0
+
+
+@pytest.mark.parametrize(("wrong", "place"), [("solve_flow", "flow"), ("descend", "descent")])
+def test_paths_that_depend_on_their_digits_refute_nothing(
+    wrong: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path whose rougher computation is off in its 20th digit is none; w_2 of descent is 1/2 after the step."""
+    right = getattr(enclose, wrong)
+
+    def moved(problem: sf.Problem, **settings: Any) -> Any:
+        nearby = problem.replace(theta0=["1", "1e-20"]) if settings["dps"] < 60 else problem
+        return right(nearby, **settings)
+
+    monkeypatch.setattr(enclose, wrong, moved)
+    problem = chain(["1", "0"], step_size="1/2", horizon="1/2")
+    with pytest.raises(sf.ComputationError, match=f"two computations of the {place} differ by") as caught:
+        sf.check_counterexample(problem, sympy.Le(Q["f"] + Q["f_descent"], 0))
+    assert "\n" not in str(caught.value)
+
+
 # The search ---------------------------------------------------------------------------------------------------------
 
 
@@ -110,6 +175,59 @@ def test_a_false_claim_is_refuted_by_a_file(tmp_path: Path) -> None:
             assert abs(again.violation - verdict.violation) <= again.error + verdict.check.error
     problem = sf.load_problem(tmp_path / "found.toml")
     assert all(v.denominator <= 10**4 for v in problem.theta0)
+
+
+def numbers(problem: sf.Problem) -> list[Fraction]:
+    rows = [*problem.x, *problem.y]
+    return [*problem.theta0, *(v for row in rows for v in row), *([problem.step_size] if problem.step_size else [])]
+
+
+@pytest.mark.parametrize(
+    "claim", ["R9(a) with n-2 in place of n-1", "the loss of descent is at most that of flow at equal time"]
+)
+def test_every_number_of_a_counterexample_is_short(claim: str) -> None:
+    """No number can lose a digit: with any of them rounded to fewer decimals the claim is not refuted there."""
+    relation, family = FALSE[claim]
+    verdict = sf.falsify(relation, family, seconds=60)
+    assert isinstance(verdict, sf.Refuted)
+    problem = verdict.problem
+    assert max(v.denominator for v in numbers(problem)) <= 100
+    assert verdict.check.refuted
+    tables = problem.to_dict()
+    for i, v in enumerate(problem.theta0):
+        for places in range(decimals(v)):
+            theta = [*problem.theta0]
+            theta[i] = Fraction(round(v * 10**places), 10**places)
+            shorter = sf.Problem(**tables | {"init": {"theta": theta}})
+            assert not sf.check_counterexample(shorter, relation).refuted
+
+
+def test_a_point_of_many_digits_is_shortened_number_by_number() -> None:
+    """x y theta and the step size of long decimals; the claim fails wherever theta x > 1/4 and eta < 1/2."""
+
+    def fails(point: ExactPoint) -> bool:
+        return point.theta[0] * point.x[0][0] > Fraction(1, 4) and point.eta < Fraction(1, 2)
+
+    def confirmed(point: ExactPoint) -> Any:
+        return point if fails(point) else None  # stands for the check
+
+    long = ExactPoint(
+        (Fraction("0.5123456789"),),
+        ((Fraction("-1.3924915223266461"),),),
+        ((Fraction("0.98765"),),),
+        Fraction("0.0314159"),
+        7,
+    )
+    long = replace(long, x=((-long.x[0][0],),))
+    ranges = Ranges(Fraction(2), Fraction(2), Fraction(2), (Fraction("0.03"), Fraction(1)))
+    for seen in (lambda points: [p for p in points if fails(p)], lambda points: points):  # float64 may see too much
+        found: Any = shortened(long, long, [], ranges, Judge(seen, confirmed))  # type: ignore[arg-type]
+        assert fails(found)
+        assert sum(decimals(v) for v in (*found.theta, found.x[0][0], found.y[0][0])) <= 1
+        assert found.eta == Fraction("0.03")
+        kept: Any = shortened(long, long, [], replace(ranges, theta=None), Judge(seen, confirmed))  # type: ignore[arg-type]
+        assert kept.theta == long.theta
+        assert kept.x == ((Fraction(1),),)
 
 
 def test_balancedness_along_descent_is_refuted() -> None:
@@ -135,8 +253,9 @@ def test_a_violation_below_float64_is_found_at_a_tight_point() -> None:
     assert 0 < verdict.violation < 1e-17
 
 
-def test_a_counterexample_lies_in_the_family() -> None:
+def test_a_counterexample_lies_in_the_family(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounded to few digits, a point at the edge of the ranges must not leave them."""
+    monkeypatch.setattr(shorten, "SECONDS", 2.0)
     most, data, times = Fraction("1.96"), Fraction("0.7"), (Fraction("0.7"), Fraction("9.6"))
     shape, steps = sf.FullyConnected((1, 1, 2)), (Fraction("0.6"), Fraction("0.96"))
     family = sf.Family(networks=(shape,), weights=most, data=data, step_sizes=steps, times=times)

@@ -1,8 +1,10 @@
 r"""The quantities of a claim at one exact problem, each between two numbers: 50 digits, or certified on the tube.
 
 Every quantity is computed at two precisions; ten times the difference, and 10^-dps of its size at least, is taken as
-its error (*estimated*).  Suprema over the tube lie between their values at points of it and what `bounds.tube`
-certifies on it (float64 with an allowance for rounding).
+its error (*estimated*).  That is an estimate only where both computations follow the same path: flows obey the energy
+identity and conserve balancedness to their digits (`solve_flow` returns no others), the errors of the finer ones are
+estimated by runs of their own, and both must end at the same place to `dps` digits.  Suprema over the tube lie between
+their values at points of it and what `bounds.tube` certifies on it (float64 with an allowance for rounding).
 """
 
 from __future__ import annotations
@@ -88,9 +90,10 @@ def enclosures(
             value = mpmath.mpf(q.numerator) / q.denominator
             gap = 0 if value * q.denominator == q.numerator and name in ("k", *whole) else _ulp(value, dps)
             found[name] = Enclosure(value - gap, value + gap, "exact")
-    rough, _ = _measure(claim, problem, steps, dps + GUARD[0], seconds)
-    fine, flow = _measure(claim, problem, steps, dps + GUARD[1], seconds)
+    fine, ends, flow = _measure(claim, problem, steps, dps + GUARD[1], seconds, estimate_error=True)
+    rough, others, _ = _measure(claim, problem, steps, dps + GUARD[0], seconds, estimate_error=False)
     with mpmath.workdps(dps + GUARD[1]):
+        _check_agreement(ends, others, dps)
         for name, value in fine.items():
             error = 10 * abs(value - rough[name]) + _ulp(value, dps)
             low = value - error
@@ -103,6 +106,21 @@ def enclosures(
         known = _tube(problem, flow, eta, steps, radius)
         found |= {name: known[name] for name in claim.needs.tube}
     return found
+
+
+def _check_agreement(fine: Mapping[Place, np.ndarray], rough: Mapping[Place, np.ndarray], dps: int) -> None:
+    """Refuses paths whose end depends on the digits they were computed with.
+
+    Raises:
+        ComputationError: they do; a violation would be that of the computation.
+    """
+    for place, state in fine.items():
+        apart = max(abs(a - b) / max(mpmath.mpf(1), abs(a)) for a, b in zip(state, rough[place], strict=True))
+        if apart > mpmath.mpf(10) ** -dps:
+            raise ComputationError(
+                f"the claim cannot be checked: two computations of the {place} differ by {mpmath.nstr(apart, 2)} where "
+                f"{dps} digits were asked for; take a shorter horizon or more digits (dps)"
+            )
 
 
 def found_radius(values: Mapping[str, Any]) -> Any:
@@ -120,9 +138,9 @@ def _signed(name: str, claim: Claim) -> bool:
 
 
 def _measure(
-    claim: Claim, problem: Problem, steps: int, dps: int, seconds: float | None
-) -> tuple[dict[str, Any], Trajectory | None]:
-    """Quantities of points and distances at one precision."""
+    claim: Claim, problem: Problem, steps: int, dps: int, seconds: float | None, *, estimate_error: bool
+) -> tuple[dict[str, Any], dict[Place, np.ndarray], Trajectory | None]:
+    """Quantities of points and distances at one precision, the points, and the flow."""
     needs, objective = claim.needs, problem.objective
     reason = missing(objective, {name for found in needs.points.values() for name in found})
     if reason is not None:
@@ -132,12 +150,12 @@ def _measure(
         at: dict[Place, np.ndarray] = {"start": theta}
         flow = None
         if needs.descent:
-            run = descend(problem, steps=steps, dps=dps, keep=[steps], estimate_error=False)
-            at["descent"] = run.iterates[-1]
+            run = descend(problem, steps=steps, dps=dps, keep=[steps], estimate_error=estimate_error)
+            at["descent"] = _vector(run.iterates[-1])
         if needs.flow:
             assert problem.step_size is not None
             end = steps * problem.step_size
-            flow = solve_flow(problem, horizon=end, dps=dps, estimate_error=False, time_limit=seconds)
+            flow = solve_flow(problem, horizon=end, dps=dps, estimate_error=estimate_error, time_limit=seconds)
             at["flow"] = _vector(flow(end))
         found = {place: _at(claim, objective, point, place) for place, point in at.items()}
         values: dict[str, Any] = {}
@@ -156,7 +174,7 @@ def _measure(
         drifts: dict[str, Place] = {"drift": "flow", "drift_descent": "descent"}
         for name in wanted & drifts.keys():
             values[name] = _distance(found[drifts[name]][IMBALANCE], found["start"][IMBALANCE])
-        return values, flow
+        return values, at, flow
 
 
 def _vector(values: Any) -> np.ndarray:

@@ -49,28 +49,59 @@ class ExactPoint:
         return Problem(network=setup.network, loss=setup.loss, data=data, init=init, run=run, name="counterexample")
 
 
-def roundings(points: Points, row: int, family: Family, setup: Setup, moving: bool) -> list[ExactPoint]:
+@dataclass(frozen=True)
+class Ranges:
+    """Where the numbers of an exact point may lie.
+
+    Attributes:
+        theta: the largest |weight|; None where theta is to stay as it is.
+        x: the largest |input|.
+        y: the largest |target|; None for labels, which are whole numbers.
+        eta: the smallest and the largest step size.
+    """
+
+    theta: Fraction | None
+    x: Fraction
+    y: Fraction | None
+    eta: tuple[Fraction, Fraction]
+
+    @classmethod
+    def of(cls, family: Family, setup: Setup, steps: int, *, moving: bool) -> Ranges:
+        """Those of a family.
+
+        Args:
+            family: the ranges.
+            setup: the shape.
+            steps: k.
+            moving: whether time passes.
+        """
+        low, high = (Fraction(e) for e in family.step_sizes)
+        if moving:
+            low, high = max(low, Fraction(family.times[0]) / steps), min(high, Fraction(family.times[1]) / steps)
+        data = Fraction(family.data)
+        targets = None if setup.loss.kind in LABELLED else data
+        return cls(None if setup.balanced else Fraction(family.weights), data, targets, (low, high))
+
+
+def roundings(points: Points, row: int, ranges: Ranges) -> list[ExactPoint]:
     """One point, rounded to more and more digits but never out of the family; repetitions are left out.
 
     Args:
         points: in float64.
         row: which of them.
-        family: the ranges.
-        setup: the shape.
-        moving: whether time passes.
+        ranges: of the family.
     """
-    weights, data = Fraction(family.weights), Fraction(family.data)
-    targets = None if setup.loss.kind in LABELLED else data
-    steps, eta = int(points.steps[row]), float(np.exp(points.log_eta[row]))
-    low, high = (Fraction(e) for e in family.step_sizes)
-    if moving:
-        low, high = max(low, Fraction(family.times[0]) / steps), min(high, Fraction(family.times[1]) / steps)
+    steps, eta = int(points.steps[row]), Fraction(float(np.exp(points.log_eta[row])))
+
+    def line(values: np.ndarray, places: int, most: Fraction | None) -> tuple[Fraction, ...]:
+        return tuple(rounded(Fraction(float(v)), places, most) for v in values)
+
     found: list[ExactPoint] = []
-    for decimals in DECIMALS:
-        theta = points.exact[row] if points.exact is not None else _rounded(points.theta[row], decimals, weights)
-        x = tuple(_rounded(line, decimals, data) for line in points.x[row])
-        y = tuple(_rounded(line, decimals, targets) for line in points.y[row])
-        step_size = _significant(eta, decimals + 1, low, high)
+    for places in DECIMALS:
+        theta = points.exact[row] if points.exact is not None else line(points.theta[row], places, ranges.theta)
+        x = tuple(line(values, places, ranges.x) for values in points.x[row])
+        y = tuple(line(values, places, ranges.y) for values in points.y[row])
+        step_size = significant(eta, places + 1, *ranges.eta)
         if step_size is not None:
             found.append(ExactPoint(theta, x, y, step_size, steps))
     return list(dict.fromkeys(found))
@@ -88,18 +119,32 @@ def as_points(exact: Sequence[ExactPoint], kept: bool) -> Points:
     )
 
 
-def _rounded(values: np.ndarray, decimals: int, most: Fraction | None) -> tuple[Fraction, ...]:
-    """Rounded to so many decimals, the absolute values at most `most`."""
-    unit = 10**decimals
-    found = (Fraction(round(Fraction(float(v)) * unit), unit) for v in values)
+def rounded(value: Fraction, places: int, most: Fraction | None) -> Fraction:
+    """Rounded to so many decimals, the absolute value at most `most`."""
+    unit = 10**places
+    found = Fraction(round(value * unit), unit)
     if most is None:
-        return tuple(found)
+        return found
     end = Fraction(floor(most * unit), unit)
-    return tuple(min(max(v, -end), end) for v in found)
+    return min(max(found, -end), end)
 
 
-def _significant(value: float, digits: int, low: Fraction, high: Fraction) -> Fraction | None:
+def significant(value: Fraction, digits: int, low: Fraction, high: Fraction) -> Fraction | None:
     """Rounded to so many significant digits, from low to high; None where there is no such number."""
     unit = Fraction(10) ** (digits - 1 - floor(log10(value)))
-    nearest = min(max(round(Fraction(value) * unit), ceil(low * unit)), floor(high * unit))
+    nearest = min(max(round(value * unit), ceil(low * unit)), floor(high * unit))
     return nearest / unit if low <= nearest / unit else None
+
+
+def decimals(value: Fraction) -> int:
+    """How many decimals a decimal number has."""
+    places = 0
+    while (value * 10**places).denominator > 1:
+        places += 1
+    return places
+
+
+def significant_digits(value: Fraction) -> int:
+    """How many digits a decimal number has from its first to its last one that is not 0."""
+    whole = int(abs(value) * 10 ** decimals(value))
+    return len(str(whole).rstrip("0"))

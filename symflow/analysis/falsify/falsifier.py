@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -15,11 +15,12 @@ from symflow.analysis.falsify.claim import Claim, read_claim
 from symflow.analysis.falsify.confirm import DPS, Check, check, check_digits
 from symflow.analysis.falsify.draws import BATCH, Points, draw, joined, step_range
 from symflow.analysis.falsify.enclose import sizes
-from symflow.analysis.falsify.exact import ExactPoint, as_points, roundings
+from symflow.analysis.falsify.exact import ExactPoint, Ranges, as_points, roundings
 from symflow.analysis.falsify.family import Family, Setup
 from symflow.analysis.falsify.points import missing
 from symflow.analysis.falsify.rewind import rewound
 from symflow.analysis.falsify.search import Evaluator, evaluator
+from symflow.analysis.falsify.shorten import Judge, shortened
 from symflow.analysis.falsify.verdict import NotRefuted, Refuted, Searched, Verdict
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.problem.numbers import rational
@@ -65,14 +66,16 @@ def falsify(
 
     Problems are drawn at random; from the best of them, and from others, the violation is driven up by gradient ascent
     (float64, JAX); points that violate the claim are rounded to few digits and evaluated in exact rationals and with
-    `dps` digits.  Refuted means that the violation there is above its error and that every condition holds.  A strict
-    inequality is treated as its closure: equality refutes nothing.
+    `dps` digits; every number of a counterexample is then made as short as the violation bears.  Refuted means that the
+    violation there is above its error and that every condition holds.  A strict inequality is treated as its closure:
+    equality refutes nothing.
 
     Args:
         claim: a SymPy inequality over the quantities of `claim_quantities`.
         family: where to search; small fully connected linear networks with the square loss if left out.
         given: one or several conditions: the claim is to hold wherever they do.
-        seconds: how long to search; a compilation or confirmation that has begun is finished.
+        seconds: how long to search; a compilation or confirmation that has begun is finished, and a counterexample is
+            shortened for at most 10 seconds more.
         seed: of the draws; how far the search gets depends on the time.
         dps: digits of the confirmation, at least 30.
         progress: called with the fraction of the time that has passed.
@@ -236,23 +239,39 @@ class _Search:
         rows = [int(i) for i in order if margins[i] > least][:CANDIDATES]
         rows += [int(i) for i in order if ties[i] and margins[i] <= 0][: 1 if not rows else 0]
         for row in rows:
-            for exact in self._candidates(setup, run, points, row):
+            ranges = Ranges.of(self.family, setup, int(points.steps[row]), moving=self.claim.needs.moving)
+            candidates = roundings(points, row, ranges)
+            for exact in self._candidates(run, candidates, setup.balanced):
                 found = self._check(setup, exact)
                 if found is not None:
-                    return found
+                    others = [] if self.claim.needs.tube else candidates  # whose confirmations would take long
+                    return shortened(exact, found, others, ranges, self._judge(setup, run, exact))
                 if self.left() <= 0:
                     return None
         return None
 
-    def _candidates(self, setup: Setup, run: Evaluator, points: Points, row: int) -> list[ExactPoint]:
+    def _candidates(self, run: Evaluator, exact: list[ExactPoint], kept: bool) -> list[ExactPoint]:
         """Roundings that violate the claim in float64, or tie: the shortest with half the violation, the longest."""
-        exact = roundings(points, row, self.family, setup, self.claim.needs.moving)
         if not exact:
             return []
-        margins, ties, _ = run(as_points(exact, points.exact is not None))
+        margins, ties, _ = run(as_points(exact, kept))
         enough = margins.max() / 2
         seen = [p for p, m, tie in zip(exact, margins, ties, strict=True) if (m > 0 and m >= enough) or tie]
         return list(dict.fromkeys([*seen[:1], *seen[-1:]]))
+
+    def _judge(self, setup: Setup, run: Evaluator, point: ExactPoint) -> Judge:
+        """What tells whether points near a counterexample are others."""
+        # Suprema over the tube are confirmed slowly, and certified somewhat above what float64 sees: the margin there
+        # must not become smaller.
+        least = run(as_points([point], setup.balanced))[0][0] if self.claim.needs.tube else 0.0
+
+        def seen(exact: Sequence[ExactPoint]) -> list[ExactPoint]:
+            if not exact:
+                return []
+            margins, ties, _ = run(as_points(exact, setup.balanced))
+            return [p for p, m, tie in zip(exact, margins, ties, strict=True) if m > least or tie]
+
+        return Judge(seen, lambda exact: self._check(setup, exact))
 
     def _check(self, setup: Setup, exact: ExactPoint) -> Check | None:
         """The claim at an exact point; None where it is not refuted."""

@@ -8,10 +8,12 @@ from typing import Literal
 
 import sympy
 
+from symflow.analysis.falsify.family import MOST_DEPTH
 from symflow.analysis.falsify.points import LAYERS, POINTS, point_quantity
 
 Place = Literal["flow", "descent", "start"]
 SUFFIXES: dict[str, Place] = {"_descent": "descent", "_0": "start"}
+AT: dict[Place, str] = {"flow": "", "descent": ", at theta_k of descent", "start": ", at theta(0)"}
 SIZES = {"n": "depth", "N": "number of samples", "P": "number of parameters", "k": "number of steps of descent"}
 """Whole numbers."""
 CLOCK = {"t": "time k eta", "T": "final time of the run, which is t", "eta": "step size"}
@@ -50,18 +52,35 @@ def claim_quantities() -> Mapping[str, ClaimQuantity]:
 
     Quantities of a point are taken at the flow theta(t), t = k eta; with `_descent` behind the name at theta_k of
     gradient descent, with `_0` at theta(0).  In a claim that speaks of no time (no t, no descent, no `_0`) they are
-    taken at theta(0), which is every point.  `s_1`, `s_2`, ... (and F, A, kappa) are those of the layers.
+    taken at theta(0), which is every point.  `s_1`, `s_2`, ... (and F, A, kappa) are those of the layers, of which the
+    first eight are listed; deeper ones are there when they are asked for.
 
         q = {name: quantity.symbol for name, quantity in sf.claim_quantities().items()}
         sympy.Ge(q["lambda_min"], q["R9(a)"])
         sympy.Le(q["f_descent"], q["f_0"])
     """
-    found = {name: q.meaning for name, q in POINTS.items()}
-    found |= {f"{letter}_1": f"{q.meaning}; {letter}_2, ... likewise" for letter, q in LAYERS.items()}
-    for suffix, at in (("_0", "theta(0)"), ("_descent", "theta_k of descent")):
-        found |= {f"{name}{suffix}": f"{q.meaning}, at {at}" for name, q in POINTS.items()}
-    found |= SIZES | CLOCK | RUN | TUBE
-    return {name: ClaimQuantity(sympy.Symbol(name), meaning) for name, meaning in found.items()}
+    layers = [f"{letter}_{layer}" for letter in LAYERS for layer in range(1, MOST_DEPTH + 1)]
+    points = [f"{name}{suffix}" for suffix in ("", *SUFFIXES) for name in (*POINTS, *layers)]
+    found = {name: _point_meaning(name) for name in points} | SIZES | CLOCK | RUN | TUBE
+    return _Quantities({name: ClaimQuantity(sympy.Symbol(name), meaning) for name, meaning in found.items()})
+
+
+class _Quantities(dict[str, ClaimQuantity]):
+    """The quantities by name; those of layers beyond the listed ones, too."""
+
+    def __missing__(self, name: str) -> ClaimQuantity:
+        if not known(name):
+            raise KeyError(name)
+        return ClaimQuantity(sympy.Symbol(name), _point_meaning(name))
+
+
+def _point_meaning(name: str) -> str:
+    stem, place = base(name)
+    found = point_quantity(stem)
+    assert found is not None
+    quantity, layer = found
+    of_layer = "" if layer is None else f", layer {layer}"
+    return f"{quantity.meaning}{of_layer}{AT[place]}"
 
 
 def known(name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from symflow.compile.points import at_points, in_batches
+from symflow.compile.runtime import own_modes
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
 from symflow.problem import Problem
 from symflow.problem.numbers import rational, rational_array
@@ -133,8 +134,6 @@ def check_underflow(objective: Objective, start: Sequence[Fraction], time: float
     Raises:
         ComputationError: it does.
     """
-    import jax
-
     from symflow.compile.objects import evaluate_mpmath
 
     smallest = min(_smallest_datum(objective), min((abs(v) for v in start if v), default=Fraction(1)))
@@ -147,7 +146,7 @@ def check_underflow(objective: Objective, start: Sequence[Fraction], time: float
     if smallest >= SMALL:
         return
     exact = evaluate_mpmath(gradient(objective), list(start), dps=30)
-    with jax.enable_x64(True):
+    with own_modes():
         point = np.array([[float(v) for v in start]])
         found = in_batches(at_points(objective, gradient), point)[0]
     for i, (slope, rounded, value) in enumerate(zip(exact, found, start, strict=True)):
