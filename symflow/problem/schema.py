@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic_core import PydanticKnownError
 
 from symflow.errors import ProblemError, brief, shorten
 from symflow.problem.numbers import setting
@@ -59,10 +60,18 @@ def _table_of_loss(value: object) -> object:
     return {"kind": value} if isinstance(value, str) else value
 
 
+def _listed(value: object) -> object:
+    """A list; nothing else is made into one (pydantic before 2.9 has no strict lists)."""
+    plain = _plain(value)
+    if not isinstance(plain, list):
+        raise PydanticKnownError("list_type")
+    return plain
+
+
 def _extents(value: object) -> object:
     """One integer stands for a list of one."""
     plain = _plain(value)
-    return [plain] if isinstance(plain, int) and not isinstance(plain, bool) else plain
+    return _listed([plain] if isinstance(plain, int) and not isinstance(plain, bool) else plain)
 
 
 Number = Annotated[Fraction | None, PlainValidator(_number)]
@@ -70,16 +79,16 @@ Positive = Annotated[Fraction | None, PlainValidator(_positive)]
 Slope = Annotated[Fraction | None, PlainValidator(_slope)]
 
 
-Width = Annotated[int, BeforeValidator(_plain), Field(strict=True, ge=1, le=MAX_WIDTH)]
-Padding = Annotated[int, BeforeValidator(_plain), Field(strict=True, ge=0, le=MAX_WIDTH)]
-Widths = Annotated[list[Width], BeforeValidator(_plain), Field(strict=True, min_length=2, max_length=MAX_DEPTH + 1)]
+Width = Annotated[int, Field(strict=True, ge=1, le=MAX_WIDTH), BeforeValidator(_plain)]
+Padding = Annotated[int, Field(strict=True, ge=0, le=MAX_WIDTH), BeforeValidator(_plain)]
+Widths = Annotated[list[Width], Field(min_length=2, max_length=MAX_DEPTH + 1), BeforeValidator(_listed)]
 Row = Annotated[int, Field(strict=True, ge=0, lt=MAX_SAMPLES)]
-Rows = Annotated[list[Row], BeforeValidator(_plain), Field(strict=True, min_length=1, max_length=MAX_SAMPLES)]
-Samples = Annotated[int, BeforeValidator(_plain), Field(strict=True, ge=1, le=MAX_SAMPLES)]
-Seed = Annotated[int, BeforeValidator(_plain), Field(strict=True, ge=0, lt=2**63)]
-Digits = Annotated[int, BeforeValidator(_plain), Field(strict=True, ge=MIN_DPS, le=MAX_DPS)]
+Rows = Annotated[list[Row], Field(min_length=1, max_length=MAX_SAMPLES), BeforeValidator(_listed)]
+Samples = Annotated[int, Field(strict=True, ge=1, le=MAX_SAMPLES), BeforeValidator(_plain)]
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63), BeforeValidator(_plain)]
+Digits = Annotated[int, Field(strict=True, ge=MIN_DPS, le=MAX_DPS), BeforeValidator(_plain)]
 Text = Annotated[str, Field(strict=True)]
-Names = Annotated[list[Text], BeforeValidator(_plain), Field(strict=True, min_length=1)]
+Names = Annotated[list[Text], Field(min_length=1), BeforeValidator(_listed)]
 Flag = Annotated[bool, Field(strict=True)]
 
 
@@ -93,9 +102,9 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
-Extents = Annotated[list[Width], BeforeValidator(_extents), Field(strict=True, min_length=1, max_length=2)]
-Paddings = Annotated[list[Padding], BeforeValidator(_extents), Field(strict=True, min_length=1, max_length=2)]
-Input = Annotated[list[Width], BeforeValidator(_plain), Field(strict=True, min_length=2, max_length=3)]
+Extents = Annotated[list[Width], Field(min_length=1, max_length=2), BeforeValidator(_extents)]
+Paddings = Annotated[list[Padding], Field(min_length=1, max_length=2), BeforeValidator(_extents)]
+Input = Annotated[list[Width], Field(min_length=2, max_length=3), BeforeValidator(_listed)]
 _EXTENT: dict[str, Any] = {"item": f"an integer from 1 to {MAX_WIDTH}"}
 
 
