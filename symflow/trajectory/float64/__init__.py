@@ -10,6 +10,10 @@ at rtol = 1e-8 and 5e-10 at 1e-10, where the smooth linear flow has 4e-11 and 1e
 the median error is 0.007 rtol where no gate changes (largest 1), 4 rtol with crossings (largest 200 at step ends, 1700
 between them) and 3 rtol with sliding (largest 60); of eight that slide, four do not arrive within 30 000 steps at 1e-4.
 `solve_flow` locates kinks and holds sliding gates.
+
+Error control sees the field at the stages of a step alone; `ranges.py` cuts steps that would jump over what an
+exponential, a sigmoid, a share, a logarithm, a negative or fractional power, a sine or a cosine does between them.
+What a unit does that wakes and dies within one step goes unnoticed.
 """
 
 from symflow.trajectory.float64.record import Float64Stats, RungeKuttaSteps

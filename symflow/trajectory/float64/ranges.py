@@ -10,7 +10,7 @@ The path of a step is taken to lie in the hull of the control points of its Herm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache, reduce
@@ -32,6 +32,8 @@ SIGHT = 25.0
 """e^-25 = 1e-11: a function whose argument stays within this distance of its transition is seen by error control."""
 LEAST, FULL = -745.0, 40.0
 """Below, e^z is 0 in float64; above, 1 - sigmoid(z) is rounded away: no step is cut there."""
+BLOCK = 32
+"""So many consecutive steps are looked at together, at first."""
 WIDER = 0.1
 """By what part of its size the hull of a path is widened on each side."""
 FINEST = 2.0**-50
@@ -256,15 +258,33 @@ def first_cut(objective: Objective, knots: np.ndarray, states: np.ndarray) -> Cu
     """
     if not any(map(_is_blind, objective.program.nodes)):
         return None
-    sizes, moves = np.diff(knots), -in_batches(at_points(objective, gradient), states)
-    path = Path.of(states[:-1], states[1:], moves[:-1], moves[1:], sizes)
-    for step in np.flatnonzero(_unseen_steps(objective, path)):
-        one = path.part(slice(step, step + 1))
-        kept = _visible(objective, one, 0.0)
-        if kept < 1:
-            following = _visible(objective, one, kept) - kept
-            return Cut(int(step), kept * float(sizes[step]), following * float(sizes[step]))
+    sizes = np.diff(knots)
+    for first in _blocks(objective, states):
+        ends = states[first : first + BLOCK + 1]
+        moves = -in_batches(at_points(objective, gradient), ends)
+        path = Path.of(ends[:-1], ends[1:], moves[:-1], moves[1:], sizes[first : first + BLOCK])
+        for step in np.flatnonzero(_unseen_steps(objective, path)):
+            one = path.part(slice(step, step + 1))
+            kept = _visible(objective, one, 0.0)
+            if kept < 1:
+                following, size = _visible(objective, one, kept) - kept, float(sizes[first + step])
+                return Cut(first + int(step), kept * size, following * size)
     return None
+
+
+def _blocks(objective: Objective, states: np.ndarray) -> Iterator[int]:
+    """The first steps of the blocks of steps that have to be looked at one by one.
+
+    A block's box has the steps next to it too, by which a path that turns within a step shows.
+    """
+    firsts = range(0, len(states) - 1, BLOCK)
+    if len(firsts) == 1:
+        yield 0
+        return
+    windows = [states[max(0, first - 1) : first + BLOCK + 2] for first in firsts]
+    low, high = np.stack([w.min(axis=0) for w in windows]), np.stack([w.max(axis=0) for w in windows])
+    more = WIDER * (high - low)
+    yield from (firsts[i] for i in np.flatnonzero(_unseen_boxes(objective, low - more, high + more)))
 
 
 def unseen_rows(objective: Objective, times: np.ndarray, states: np.ndarray) -> np.ndarray:
@@ -291,13 +311,15 @@ def unseen_rows(objective: Objective, times: np.ndarray, states: np.ndarray) -> 
 
 
 def _unseen_steps(objective: Objective, path: Path) -> np.ndarray:
-    """Which of the paths hide something, seen as a whole; so many at once as fit into memory."""
+    """Which of the paths hide something, seen as a whole."""
+    return _unseen_boxes(objective, *path.hull(0.0, 1.0))
+
+
+def _unseen_boxes(objective: Objective, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Which of the boxes, shape (S, P), hide something; so many at once as fit into memory."""
     rows = max(1, CELLS // max(entries(x.axes) for x in objective.program.nodes))
-    found = []
-    for first in range(0, len(path.start), rows):
-        part = path.part(slice(first, first + rows))
-        found.append(_unseen(_arguments(objective, *part.hull(0.0, 1.0)), len(part.start)))
-    return np.concatenate(found)
+    parts = [slice(first, first + rows) for first in range(0, len(low), rows)]
+    return np.concatenate([_unseen(_arguments(objective, low[p], high[p]), len(low[p])) for p in parts])
 
 
 @dataclass(frozen=True)

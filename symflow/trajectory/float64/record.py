@@ -22,9 +22,9 @@ class Float64Stats:
     Attributes:
         solver: the method.
         rtol: relative tolerance of a step.
-        atol: absolute tolerance of a step.
+        atol: absolute tolerance of a step, that which tiny numbers of the start need where they need a smaller one.
         accepted: steps that were accepted.
-        rejected: steps that were rejected.
+        rejected: steps that were rejected, or cut because they would jump over something unseen.
         evaluations: gradient evaluations of the run (without those of the second one, of conditions and of kinks).
         gate_changes: how many gates differ between consecutive step ends, summed over the steps; 0 for smooth flows.
             They are counted, not located.
