@@ -26,6 +26,7 @@ from symflow.symbolic.field import gradient_flow_field
 from symflow.symbolic.objective import Objective
 from symflow.trajectory.float64.arguments import check_underflow
 from symflow.trajectory.flow import MAX_DPS, integration_form
+from symflow.trajectory.scale import log10_of, needed_digits
 
 GUARD = 12
 """Digits carried beyond those asked for and those that `working_digits` finds necessary, at first."""
@@ -195,19 +196,8 @@ def _settled(
 
 
 def working_digits(objective: Objective, theta0: Sequence[Fraction], time: Fraction, dps: int) -> int:
-    """Digits after the point with which descent starts.
-
-    Fixed point rounds absolutely.  A start or a sample of size s keeps `dps` digits of its own with log10 1/s more, and
-    what every velocity loses lasts for steps times step size.
-    """
-    numbers = [v for v in theta0 if v] + [v for array in objective.data.values() for v in array.flat if v]
-    smallest = min((_exponent(v) for v in numbers), default=0)
-    return dps + GUARD + max(0, -smallest) + max(0, _exponent(time))
-
-
-def _exponent(value: Fraction) -> int:
-    """log10 |value|, to one, of a number of any size but 0."""
-    return round((value.numerator.bit_length() - value.denominator.bit_length()) * log10(2))
+    """Digits after the point with which descent starts: what every velocity loses lasts for steps times step size."""
+    return needed_digits(objective, theta0, dps) + GUARD + max(0, ceil(log10_of(time)))
 
 
 def _compared(fixed: list[list[Any]], check: list[list[Any]], bits: int) -> tuple[Any, Any]:
@@ -367,12 +357,7 @@ def _descend_fixed(
     between = -(-last // SHAKES)
     lost = 0 if shaken is None else max(1, ceil(eta * between)) << shaken
     for k in range(1, last + 1):
-        try:
-            theta = step(theta)
-        except ZeroDivisionError:
-            raise ComputationError(
-                f"the gradient divides by zero at step {k}; choose a smaller step size or another start"
-            ) from None
+        theta = step(theta)
         if max(theta) > limit or min(theta) < -limit:
             raise diverged(k, eta)
         if lost and k % between == 1 % between:
