@@ -276,3 +276,28 @@ def test_forty_moderate_cases() -> None:
         "",
     ]
     TABLE.write_text("\n".join(lines), encoding="utf-8")
+
+
+@pytest.mark.parametrize("alignment", ["0.99999999999999999999", "-0.99999999999999999999", "-0.999999"])
+@pytest.mark.parametrize("method", ["explicit", "closed-form"])
+def test_alignments_next_to_one_give_numbers_or_one_line(alignment: str, method: str) -> None:
+    start = {"depth": 3, "target_norm": 1, "w0": "1/10", "alignment": alignment, "accuracy": "1e-3"}
+    if method == "explicit":
+        assert mpmath.isfinite(sf.convergence_time(**start).value)
+        return
+    if not alignment.startswith("-"):
+        assert sf.descent_guarantee(**start, method="closed-form").steps > 0
+        return
+    with pytest.raises(sf.ComputationError, match=r"10\^1000") as caught:
+        sf.descent_guarantee(**start, method="closed-form")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_time_of_an_alignment_next_to_one() -> None:
+    """Depth 2, w(0) = lambda/10: with nu = 1 it is w' = 2 w (lambda - w), a logistic curve; E = (w - lambda)^2 / 2."""
+    found = sf.convergence_time(
+        depth=2, target_norm=1, w0="1/10", alignment=1 - Fraction(1, 10**30), accuracy="1e-3", method="quadrature"
+    )
+    goal = 1 - mpmath.sqrt(mpmath.mpf(2) / 1000)
+    exact = mpmath.log(9 * goal / (1 - goal)) / 2
+    assert abs(found.value - exact) < 1e-13

@@ -10,7 +10,7 @@ from typing import Any
 import sympy
 
 from symflow.analysis.bounds.comparison import Comparison
-from symflow.analysis.bounds.series import BoundSeries, Kind, not_applicable
+from symflow.analysis.bounds.series import BoundSeries, Kind, not_applicable, without_nan
 from symflow.errors import ProblemError, brief
 from symflow.symbolic.citations import Citation, cite
 from symflow.symbolic.statements import Statement
@@ -54,7 +54,15 @@ class Bound:
         return f"$\\displaystyle {self.latex()}$"
 
     def evaluate(self, run: Comparison) -> BoundSeries:
-        """The bound along a run: values, or `not_applicable` says which hypothesis fails and from where on."""
+        """The bound along a run: values, or `not_applicable` says which hypothesis fails and from where on.
+
+        Raises:
+            ProblemError: what was given is no `Comparison`.
+        """
+        if not isinstance(run, Comparison):
+            raise ProblemError(
+                f"a bound is evaluated on a comparison, got {brief(run)}; give deviation(...).comparison"
+            )
         if self.kind != "curvature" and run.foreign is not None:
             return not_applicable(self.name, self.kind, run.count, run.foreign)
         if self.needs_descent and run.descent is None:
@@ -64,7 +72,7 @@ class Bound:
             verdict = hypothesis.check(setting)
             if verdict.status == "fails":
                 return not_applicable(self.name, self.kind, run.count, verdict.reason)
-        return self.compute(run)
+        return without_nan(self.compute(run))
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.title}>"

@@ -146,9 +146,15 @@ def user_bound(
         raise ProblemError(f'a bound must be of "deviation" or "curvature", got {brief(of)}')
     if not isinstance(name, str) or not name:
         raise ProblemError(f'the name of a bound must be text such as "mine", got {brief(name)}')
-    if isinstance(expression, str) or not isinstance(sympy.sympify(expression), sympy.Expr):
-        raise ProblemError(f"a bound must be a SymPy expression, got {brief(expression)}; text is never evaluated")
-    expression = sympy.sympify(expression)
+    given = expression
+    try:
+        if isinstance(expression, str):
+            raise TypeError
+        expression = sympy.sympify(expression)
+    except (TypeError, sympy.SympifyError):
+        expression = None
+    if not isinstance(expression, sympy.Expr):
+        raise ProblemError(f"a bound must be a SymPy expression, got {brief(given)}; text is never evaluated")
     known = bound_quantities()
     names = sorted(str(s) for s in expression.free_symbols)
     for symbol in names:

@@ -90,4 +90,4 @@ def to_float(value: Any, bits: int) -> float:
     try:
         return math.ldexp(float(int(value) >> spare), spare - bits)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf

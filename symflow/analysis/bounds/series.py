@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -58,6 +58,17 @@ class BoundSeries:
 def not_applicable(name: str, kind: Kind, count: int, reason: str) -> BoundSeries:
     """A bound whose hypotheses do not hold."""
     return BoundSeries(name, kind, "not applicable", (None,) * count, reason)
+
+
+def without_nan(series: BoundSeries) -> BoundSeries:
+    """The series up to its first value that is no number, such as infinity less infinity beyond float64."""
+    since = next((i for i, v in enumerate(series.values) if v is not None and v != v), None)  # NaN differs from itself
+    if since is None:
+        return series
+    reason = "what it is made of is beyond float64; take smaller data or weights, or a shorter horizon"
+    values = (*series.values[:since], *[None] * (len(series.values) - since))
+    status = series.status if since else "not applicable"
+    return replace(series, status=status, values=values, reason=reason)
 
 
 def exact_mpf(value: float) -> Any:

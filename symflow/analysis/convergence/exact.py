@@ -149,8 +149,14 @@ def panels(solution: ExactSolution, end: Any, finer: int = 1) -> list[Any]:
     return points
 
 
-def time_to(solution: ExactSolution, end: Any, finer: int = 1) -> Any:
-    """t(theta) = int_a^theta dt, composite Gauss-Legendre at the working precision."""
+def time_to(solution: ExactSolution, end: Any, finer: int = 1, digits: int | None = None) -> Any:
+    """t(theta) = int_a^theta dt, composite Gauss-Legendre at the working precision, or with fewer digits.
+
+    Only `hitting_angle` needs the digits that E loses where it is small: the integrand is made of positive terms.
+    """
+    if digits is not None and digits < mpmath.mp.dps:
+        with mpmath.workdps(digits):
+            return time_to(solution, end, finer)
     if end <= solution.angle0:
         return mpmath.mpf(0)
     if solution.depth == 2:

@@ -53,7 +53,7 @@ import numpy as np
 
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, hitting_angle, panels, time_to
 from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf, positive
-from symflow.analysis.convergence.time import explicit_quantities, number, power_text, working_digits
+from symflow.analysis.convergence.time import GUARD, explicit_quantities, number, power_text, working_digits
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
 from symflow.symbolic.citations import Citation, cite
 
@@ -346,7 +346,7 @@ def _along_the_flow(solution: ExactSolution, level: Any, radius: Any) -> tuple[A
     end = hitting_angle(solution, level)
     if end <= solution.angle0:
         return mpmath.mpf(0), mpmath.mpf(0), mpmath.mpf(0), 0.0
-    time = time_to(solution, end)
+    time = time_to(solution, end, digits=DPS + GUARD)
     before = None
     with mpmath.workdps(DPS):
         for level in range(LEVELS):

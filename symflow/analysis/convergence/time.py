@@ -179,14 +179,14 @@ def convergence_time(
 
 
 def _twice(
-    start: BalancedStart, goal: Fraction, dps: int, evaluate: Callable[[ExactSolution, Any, int], Any]
+    start: BalancedStart, goal: Fraction, dps: int, evaluate: Callable[[ExactSolution, Any, int, int], Any]
 ) -> tuple[Mapping[str, tuple[str, Any]], Any]:
     """The quantities, and twice the difference of T from an evaluation with half the panels and fewer digits."""
     digits = working_digits(start, goal, dps)
     before: Any = None
     for level in range(LEVELS):
         with mpmath.workdps(digits + CHECK_DIGITS * level):
-            quantities = evaluate(exact_solution(start), mpf(goal), 2**level)
+            quantities = evaluate(exact_solution(start), mpf(goal), 2**level, dps + GUARD + CHECK_DIGITS * level)
         with mpmath.workdps(digits):
             value = quantities["T"][1]
             size = max(mpmath.mpf(1), value)
@@ -209,7 +209,7 @@ def working_digits(start: BalancedStart, goal: Fraction, dps: int) -> int:
     return dps + GUARD + lost
 
 
-def explicit_quantities(solution: ExactSolution, accuracy: Any, _: int = 1) -> Mapping[str, tuple[str, Any]]:
+def explicit_quantities(solution: ExactSolution, accuracy: Any, *_: int) -> Mapping[str, tuple[str, Any]]:
     """T of the module's docstring and what enters it, at the working precision."""
     n, lam, a = solution.depth, solution.target_norm, solution.angle0
     p = mpmath.mpf(n - 2) / n
@@ -245,13 +245,13 @@ def sech_integral(n: int) -> Any:
     return mpmath.sqrt(mpmath.pi) * mpmath.gamma(mpmath.mpf(n - 2) / 2) / mpmath.gamma(mpmath.mpf(n - 1) / 2)
 
 
-def _true_quantities(solution: ExactSolution, accuracy: Any, finer: int) -> Mapping[str, tuple[str, Any]]:
+def _true_quantities(solution: ExactSolution, accuracy: Any, finer: int, digits: int) -> Mapping[str, tuple[str, Any]]:
     end = hitting_angle(solution, accuracy)
     return {
         "a": ("artanh nu(0)", solution.angle0),
         r"\theta_*": ("angle at which E = accuracy, the start's where E(0) is smaller", end),
         "E(0)": ("excess loss at the start", solution.excess(solution.angle0)),
-        "T": ("first time with E <= accuracy", time_to(solution, end, finer)),
+        "T": ("first time with E <= accuracy", time_to(solution, end, finer, digits)),
     }
 
 
