@@ -34,8 +34,8 @@ class BudgetError(ComputationError):
     """An expansion, a dense matrix or a derivative is larger than the budget allows; the message states its size."""
 
 
-class ForkedProcess(ComputationError):
-    """The process was forked while JAX was running, so that JAX would hang in it."""
+class JaxUnavailable(ComputationError):
+    """JAX cannot be used in this process: it does not start there, or would hang since the process was forked."""
 
 
 class DescentDiverged(ComputationError):

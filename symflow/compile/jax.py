@@ -9,14 +9,12 @@ from functools import cache, reduce
 from itertools import chain, repeat
 from typing import Any, Literal, get_args
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from symflow.compile.budget import check_dense
 from symflow.compile.choice import fastest
 from symflow.compile.interpret import interpret, readers, table_index
-from symflow.compile.runtime import check_runtime
+from symflow.compile.runtime import check_runtime, unreadable
 from symflow.compile.selection import selections
 from symflow.errors import ProblemError, brief
 from symflow.problem.numbers import rational
@@ -24,6 +22,11 @@ from symflow.symbolic.derived import Derived
 from symflow.symbolic.nodes import Input, Table
 from symflow.symbolic.objective import Objective
 
+try:
+    import jax
+    import jax.numpy as jnp
+except ValueError as refused:
+    raise unreadable(refused) from None
 try:
     from jax.extend.core import get_opaque_trace_state
 except ImportError:  # JAX before 0.9

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-from symflow.errors import ComputationError, ForkedProcess, brief
+from symflow.errors import JaxUnavailable, brief
 
 SPAWN = 'concurrent.futures.ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))'
 """A pool whose processes are fresh ones."""
@@ -45,27 +45,34 @@ def check_runtime() -> None:
     """Refuses to enter JAX where it would hang or where it cannot start.
 
     Raises:
-        ForkedProcess: the process was forked while JAX was running, whose threads and locks a fork does not copy.
-        ComputationError: JAX does not start, as on a machine without the devices that JAX_PLATFORMS asks for.
+        JaxUnavailable: the process was forked while JAX was running, whose threads and locks a fork does not copy; or
+            JAX does not start, as on a machine without the devices that JAX_PLATFORMS asks for.
     """
     if _Ancestry.forked:
-        raise ForkedProcess(
+        raise JaxUnavailable(
             "JAX cannot be used in a process that was forked while JAX was running; start the workers afresh, with "
             f"{SPAWN}"
         )
     _start_jax()
 
 
+def unreadable(refused: ValueError) -> JaxUnavailable:
+    """What an environment variable means that keeps JAX from being imported."""
+    return JaxUnavailable(f"JAX cannot be imported ({refused}); correct or unset that variable of the environment")
+
+
 @cache
 def _start_jax() -> None:
-    import jax
-
+    try:
+        import jax
+    except ValueError as refused:
+        raise unreadable(refused) from None
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as failed:  # the latter, without a word, for CUDA without a plugin
         asked = jax.config.jax_platforms  # type: ignore[attr-defined]
-        reason = str(failed).splitlines()[0].partition(" (set JAX_PLATFORMS")[0] if str(failed) else "no such device"
-        raise ComputationError(
+        reason = str(failed).partition(" (set JAX_PLATFORMS")[0].partition("\n")[0].rstrip(".") or "no such device"
+        raise JaxUnavailable(
             f"JAX cannot start with JAX_PLATFORMS={brief(asked)} ({reason}); unset JAX_PLATFORMS, set it to cpu, or "
             "install what JAX needs for that platform"
         ) from None
@@ -83,7 +90,7 @@ def own_modes(x64: bool = True) -> Iterator[None]:
         x64: whether numbers are 64 bits long.
 
     Raises:
-        ComputationError: JAX cannot be used in this process.
+        JaxUnavailable: in this process it cannot be used.
     """
     check_runtime()
     import jax

@@ -227,7 +227,15 @@ def test_a_worker_that_was_forked_from_a_running_jax_leaves_no_result(
     """Such a worker says so; that is nothing about the problem, so that another one tries it again."""
     monkeypatch.setattr(runtime._Ancestry, "forked", True)
     found = sf.sweep(base(), executor=Serial(), step_size=STEPS[:1], folder=tmp_path)
-    assert list(found.table.status) == ["failed: ForkedProcess"]
+    assert list(found.table.status) == ["failed: JaxUnavailable"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_workers_in_which_jax_cannot_start_end_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong with the environment is nothing about the problem: it is told once, and nothing is kept."""
+    monkeypatch.setenv("JAX_PLATFORMS", "nonsense")
+    with pytest.raises(sf.ComputationError, match="JAX cannot start with JAX_PLATFORMS='nonsense'"):
+        sf.sweep(base(), step_size=STEPS[:1], folder=tmp_path, workers=1)
     assert not list(tmp_path.iterdir())
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from symflow.analysis.sweeps.task import Measure, Task, compute
 from symflow.analysis.sweeps.workers import prepare
 from symflow.compile.runtime import SPAWN, jax_runs
-from symflow.errors import ComputationError
+from symflow.errors import ComputationError, JaxUnavailable
 
 POOLS = 2
 """So many pools of all workers are tried before tasks run one by one, so that the one that kills its worker shows."""
@@ -97,20 +97,26 @@ def run_locally(workers: int, job: Job, tasks: Sequence[Task], told: Told) -> No
     two to workers of their own.
 
     Raises:
-        ComputationError: workers cannot start.
+        ComputationError: workers cannot start, or JAX cannot start in them.
     """
+
+    def told_of(task: Task, outcome: Outcome) -> None:
+        if isinstance(outcome, Failed) and outcome.error == JaxUnavailable.__name__:  # in the others, too
+            raise ComputationError(outcome.message)
+        told(task, outcome)
+
     missing = list(tasks)
     for _ in range(POOLS):
         if missing:
             with local_pool(min(workers, len(missing))) as pool:
-                missing = _collect(pool, job, missing, told)
+                missing = _collect(pool, job, missing, told_of)
             if missing:
                 _check_start()
     while missing:
         with local_pool(1) as pool:
             while missing:
                 task = missing.pop(0)
-                if _collect(pool, job, [task], told):
+                if _collect(pool, job, [task], told_of):
                     message = "the worker died three times, the last time with this task alone; memory may be short"
                     told(task, Failed("BrokenProcessPool", message))
                     break

@@ -19,7 +19,7 @@ import numpy as np
 
 import symflow
 from symflow.analysis.sweeps.values import encode
-from symflow.errors import ComputationError, DescentDiverged, FlowStopped, ForkedProcess, ProblemError, brief
+from symflow.errors import ComputationError, DescentDiverged, FlowStopped, JaxUnavailable, ProblemError, brief
 from symflow.files import write_atomically
 from symflow.problem import Problem
 from symflow.versions import versions
@@ -156,7 +156,7 @@ def _measured(description: str, measure: Measure | None) -> dict[str, Any]:
         status, reason, stop_time = f"stopped: {stopped.cause}", str(stopped), encode(stopped.time)
     except DescentDiverged as diverged:
         status, reason = "stopped: diverged", str(diverged)
-    except ForkedProcess:  # which says something about the worker
+    except JaxUnavailable:  # which says something about the worker
         raise
     except (ComputationError, np.linalg.LinAlgError) as failed:  # the latter: a spectrum beyond float64
         status, reason = "stopped: not computable", str(failed)
