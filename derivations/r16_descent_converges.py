@@ -195,15 +195,16 @@ DERIVATION = Derivation(
             r"\sum_j\prod_{i\ne j}x_i^2",
             r"nR^{2n-2}, \qquad R = \|x\|/\sqrt n",
             r"First derivative of $\prod x_i$, a symmetric form of norm $n^{-n/2}$. With layer norms $x$: "
-            r"$\|g\| \le \|\nabla\phi\|\sqrt n R^{n-1}$, and $R \le s+\epsilon/\sqrt n$ in the tube: $\gamma$ holds.",
+            r"$\|g\| \le \|\nabla\varphi\|\sqrt n R^{n-1}$, and $R \le s+\epsilon/\sqrt n$ in the tube: $\gamma$ "
+            r"holds.",
             (Inequality(r"$n = 2,3,5$", (BANACH,), DEPTHS, lambda n: n, first_derivative),),
             r"\le",
         ),
         Step(
             r"\sum_{j\ne k}v_jv_k\prod_{i\ne j,k}x_i",
             r"(n-1)R^{n-2}\|v\|^2",
-            r"Second derivative. By R7, $\|H\| \le nR^{2n-2}+\|\nabla\phi\|(n-1)R^{n-2}$ and $\lambda_{\min}(H) \ge "
-            r"-\|\nabla\phi\|(n-1)R^{n-2}$: $\beta$, $m$ and $L$ hold.",
+            r"Second derivative. By R7, $\|H\| \le nR^{2n-2}+\|\nabla\varphi\|(n-1)R^{n-2}$ and $\lambda_{\min}(H) \ge "
+            r"-\|\nabla\varphi\|(n-1)R^{n-2}$: $\beta$, $m$ and $L$ hold.",
             (Inequality(r"$n = 2,3,5$", (BANACH,), DEPTHS, lambda n: 2 * n, second_derivative),),
             r"\le",
         ),
@@ -217,10 +218,11 @@ DERIVATION = Derivation(
             r"\le",
         ),
         Step(
-            r"\|g\|^2 \ge \|W_{n:2}\|^2\,\|\nabla\phi\|^2",
+            r"\|g\|^2 \ge \|W_{n:2}\|^2\,\|\nabla\varphi\|^2",
             r"\Bigl(\frac{w}{\|W_1\|}\Bigr)^2\,2E \ge 2\mu E, \qquad \mu = \Bigl(\frac{\lambda-\sqrt{2E_B}}"
             r"{s_B+\epsilon+r}\Bigr)^2",
-            r"The gradient of $W_1$ is $W_{n:2}^\top\nabla\phi$, of rank one; $w \ge \lambda-\sqrt{2E_B}$ where $E \le "
+            r"The gradient of $W_1$ is $W_{n:2}^\top\nabla\varphi$, of rank one; $w \ge \lambda-\sqrt{2E_B}$ where $E "
+            r"\le "
             r"E_B$, and $\|W_1\| \le s_B+\epsilon+r$ in the ball $B$ of radius $\epsilon+r$ around $\theta(k^*\eta)$, "
             r"$s_B = (\lambda+\sqrt{E_B/2})^{1/n}$.",
             (Inequality(r"$n = 2,3,5$, widths 2", (SUBMULTIPLICATIVITY,), DEPTHS, lambda n: 4 * n, lojasiewicz),),
