@@ -33,7 +33,8 @@ class ExtremeEigenvalues:
         max: lambda_max(H), shape (S,).
         residual: the larger of ||H v - lambda v|| over both unit vectors, shape (S,).  Some eigenvalue of H lies within
             it of the value given; that this is the extreme one is what Lanczos converges to from a random start, but
-            it is not certified.  0 for dense spectra, whose error is rounding.
+            it is not certified.  0 for dense spectra, whose error is rounding; infinite where the Hessian is not finite
+            in float64, so that its eigenvalues are not known (NaN).
         method: "dense" or "lanczos".
     """
 
@@ -41,6 +42,20 @@ class ExtremeEigenvalues:
     max: np.ndarray
     residual: np.ndarray
     method: Literal["dense", "lanczos"]
+
+    def known(self) -> ExtremeEigenvalues:
+        """These values, all of them known.
+
+        Raises:
+            ComputationError: the Hessian is not finite at a point.
+        """
+        finite = np.isfinite(np.atleast_1d(self.residual))
+        if not finite.all():
+            raise ComputationError(
+                f"the Hessian at point {int(np.argmin(finite))} is not finite in float64; take points with smaller "
+                "weights, smaller data, or digits: sf.evaluate_mpmath(sf.hessian(objective), theta)"
+            )
+        return self
 
 
 def extreme_eigenvalues(
@@ -57,7 +72,7 @@ def extreme_eigenvalues(
         ProblemError: points of another shape or not finite, or Lanczos asked for with fewer than
             `MIN_LANCZOS_PARAMETERS` parameters.
         BudgetError: dense asked for with too many parameters.
-        ComputationError: the Hessian is not finite at a point, or Lanczos does not converge.
+        ComputationError: Lanczos does not converge.
     """
     require_objective(objective)
     try:
@@ -80,9 +95,10 @@ def extreme_eigenvalues(
     chosen = method or ("dense" if count <= MAX_DENSE_PARAMETERS else "lanczos")
     if chosen == "dense":
         matrices = evaluate_batch(objective, hessian, batch)
-        _check_finite(np.isfinite(matrices).all(axis=(1, 2)))  # LAPACK's answer may be 0 where an entry is no number
-        spectrum = np.linalg.eigvalsh(matrices)
-        low, high, residual = spectrum[:, 0], spectrum[:, -1], np.zeros(len(batch))
+        finite = np.isfinite(matrices).all(axis=(1, 2))
+        spectrum = np.full(batch.shape, np.nan)  # LAPACK's answer may be 0 where an entry is no number
+        spectrum[finite] = np.linalg.eigvalsh(matrices[finite])
+        low, high, residual = spectrum[:, 0], spectrum[:, -1], np.where(finite, 0.0, np.inf)
     elif count < MIN_LANCZOS_PARAMETERS:
         raise ProblemError(
             f"Lanczos needs at least {MIN_LANCZOS_PARAMETERS} parameters, got {count}; use method='dense'"
@@ -95,17 +111,8 @@ def extreme_eigenvalues(
     return ExtremeEigenvalues(low, high, residual, chosen)
 
 
-def _check_finite(finite: np.ndarray, first: int = 0) -> None:
-    """Refuses points at which the Hessian leaves float64.
-
-    Raises:
-        ComputationError: at the first of them.
-    """
-    if not finite.all():
-        raise ComputationError(
-            f"the Hessian at point {first + int(np.argmin(finite))} is not finite in float64; take points with smaller "
-            "weights, smaller data, or digits: sf.evaluate_mpmath(sf.hessian(objective), theta)"
-        )
+class _NotFinite(Exception):
+    """A product with the Hessian is not finite."""
 
 
 @lru_cache(maxsize=16)
@@ -125,18 +132,26 @@ def _lanczos(objective: Objective, points: np.ndarray) -> tuple[np.ndarray, np.n
 
     def apply(theta: Any, size: float, v: Any) -> np.ndarray:
         found = np.asarray(product(theta, np.ascontiguousarray(v.reshape(-1), dtype=np.float64)))
-        _check_finite(np.isfinite(found).all(keepdims=True), i)
+        if not np.isfinite(found).all():
+            raise _NotFinite
         return found / size
 
     start = np.random.default_rng(0).normal(size=count)
     for i, theta in enumerate(points):
-        size = float(np.abs(apply(theta, 1.0, start)).max())
+        try:
+            size = float(np.abs(apply(theta, 1.0, start)).max())
+        except _NotFinite:
+            low[i], high[i], residual[i] = np.nan, np.nan, np.inf
+            continue
         if not size:  # H = 0, as at theta = 0 of deep networks: Lanczos has nothing to start with
             continue
         scaled = partial(apply, theta, size)  # ARPACK squares what it is given
         operator = LinearOperator((count, count), matvec=scaled, dtype=np.float64)
         try:
             values, vectors = eigsh(operator, k=2, which="BE", v0=start, tol=RESIDUAL, ncv=min(count, 24))
+        except _NotFinite:
+            low[i], high[i], residual[i] = np.nan, np.nan, np.inf
+            continue
         except (ArpackNoConvergence, ArpackError) as error:
             raise ComputationError(
                 f"Lanczos did not converge at point {i} to a relative residual of {RESIDUAL:g}: {error}; use "

@@ -65,7 +65,7 @@ def gradients(objective: Objective, points: np.ndarray) -> np.ndarray:
 def observe(objective: Objective, points: np.ndarray) -> Observables:
     """Evaluates the observables at S points, an array of shape (S, P)."""
     reason = too_large(objective)
-    spectrum = extreme_eigenvalues(objective, points) if reason is None else None
+    spectrum = extreme_eigenvalues(objective, points).known() if reason is None else None
     end_to_end = singular = balancedness = None
     network = objective.network
     if network is not None:

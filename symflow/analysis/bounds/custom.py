@@ -40,7 +40,7 @@ class Quantity:
 def _spectrum(run: Comparison, end: str) -> np.ndarray | None:
     if too_large(run.objective):
         return None
-    found = extreme_eigenvalues(run.compact, run.points)
+    found = extreme_eigenvalues(run.compact, run.points).known()
     if end == "norm":
         return np.maximum(np.abs(found.min), np.abs(found.max))
     return found.min if end == "min" else found.max

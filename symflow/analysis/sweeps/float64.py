@@ -204,7 +204,7 @@ class _Along:
 
     @classmethod
     def of(cls, objective: Objective, states: np.ndarray) -> _Along:
-        spectrum = extreme_eigenvalues(objective, states) if too_large(objective) is None else None
+        spectrum = extreme_eigenvalues(objective, states).known() if too_large(objective) is None else None
         gates = evaluate_batch(objective, pre_activations, states) >= 0 if objective.gates else None
         if spectrum is None:
             return cls(None, None, gates)
@@ -226,7 +226,7 @@ def _row(
     losses = evaluate_batch(objective, loss, np.stack([flow[0], flow[-1], run[-1]]))
     low = high = ends = None
     if known.low is not None and known.high is not None:
-        low, high, ends = known.low[place], known.high[place], extreme_eigenvalues(objective, run[-1:]).max
+        low, high, ends = known.low[place], known.high[place], extreme_eigenvalues(objective, run[-1:]).known().max
     changes = 0 if known.gates is None else int((known.gates[place][1:] != known.gates[place][:-1]).sum())
     return {
         "max_deviation": float(distance.max()),
