@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from symflow.errors import ProblemError, brief, brief_float
 from symflow.problem import Problem
 from symflow.problem.arguments import same_objective
