@@ -101,7 +101,7 @@ def test_no_bound_lies_below_the_truth_on_three_hundred_problems_of_all_sizes() 
 def test_the_last_block_before_a_concave_kink_has_its_own_defects(monkeypatch: pytest.MonkeyPatch) -> None:
     """The defect grows by four orders of magnitude within that block; its first step said nothing about the others."""
     monkeypatch.setattr(compared, "EARLY_STEPS", 4)
-    monkeypatch.setattr(compared, "SAMPLES", 8)
+    monkeypatch.setattr(compared, "SAMPLES", 2)
     problem = sf.Problem(
         network={"widths": [2, 1, 1], "activation": "relu"},
         data={"x": [["1", "0"], ["1", "1"]], "y": [["2"], ["1"]]},
@@ -113,7 +113,7 @@ def test_the_last_block_before_a_concave_kink_has_its_own_defects(monkeypatch: p
     assert "not convex" in absent.reason
     last = absent.since - 1
     assert dev.times[last] == 10
-    assert dev.times[last - 1] == mpmath.mpf("7.5")
+    assert dev.times[last - 1] < 1
     assert dev.values[last] > 1e-3
     assert below(dev) == []
 

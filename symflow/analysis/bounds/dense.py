@@ -21,7 +21,7 @@ class DenseFlow:
 
     Attributes:
         starts: of the steps, shape (K,).
-        scales: 2^tau, shape (K,): state(t) = sum_i c_i ((t - start) / scale)^i.
+        scales: their lengths, shape (K,): state(t) = sum_i c_i ((t - start) / scale)^i.
         coefficients: c_i, shape (order + 1, K, P).
     """
 
@@ -77,11 +77,16 @@ def dense_flow(trajectory: Trajectory) -> DenseFlow:
     steps = taylor_steps(trajectory)
     count = max(len(c) for segment in steps.segments for c in segment.coefficients)
     values = np.zeros((count, len(steps.segments), len(steps.segments[0].coefficients)))
-    for k, segment in enumerate(steps.segments):
-        for p, series in enumerate(segment.coefficients):
-            values[: len(series), k, p] = [to_float(c, steps.bits) for c in series]
     starts = np.array([to_float(s.start, steps.clock) for s in steps.segments])
-    return DenseFlow(starts, np.ldexp(1.0, [s.tau for s in steps.segments]), values)
+    lengths = np.array([to_float(s.end - s.start, steps.clock) for s in steps.segments])
+    for k, segment in enumerate(steps.segments):
+        # In units of the step's own length: in those of 2^tau, which may be much longer, coefficients may overflow.
+        mantissa, exponent = math.frexp(lengths[k])
+        exponent -= segment.tau
+        for p, series in enumerate(segment.coefficients):
+            row = [to_float(c, steps.bits - exponent * i) * mantissa**i for i, c in enumerate(series)]
+            values[: len(series), k, p] = row
+    return DenseFlow(starts, np.where(lengths > 0, lengths, 1.0), values)
 
 
 def to_float(value: Any, bits: int) -> float:
