@@ -144,8 +144,8 @@ def _dense(trajectory: Trajectory) -> dict[str, Any]:
         [_hex(s.start), _hex(s.end), s.tau, [[_hex(c) for c in series] for series in s.coefficients]]
         for s in taylor.segments
     ]
-    asked = None if taylor.asked is None else text(taylor.asked)
-    return {"bits": taylor.bits, "clock": taylor.clock, "asked": asked, "segments": segments}
+    asked = {} if taylor.asked is None else {"asked": text(taylor.asked)}  # files of 0.1.0 do not say
+    return {"bits": taylor.bits, "clock": taylor.clock, **asked, "segments": segments}
 
 
 def _read_dense(data: dict[str, Any], objective: Objective) -> RungeKuttaSteps | TaylorSteps:
@@ -161,7 +161,7 @@ def _read_dense(data: dict[str, Any], objective: Objective) -> RungeKuttaSteps |
         )
         for start, end, tau, coefficients in data["segments"]
     )
-    asked = data.get("asked")  # files of 0.1.0 do not say
+    asked = data.get("asked")
     return TaylorSteps(
         segments, int(data["bits"]), int(data["clock"]), None if asked is None else rational(asked, "asked")
     )

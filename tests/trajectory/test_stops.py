@@ -364,7 +364,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
         (lambda p: sf.stop_at_gradient_norm(0), "no gradient norm but a positive one, got 0"),
         (lambda p: sf.stop_when("W1_11", 1), "got the text 'W1_11'; text is never evaluated"),
         (lambda p: sf.stop_when(sympy.Symbol("W1_11"), 1, "up"), 'direction must be "falls", "rises" or "crosses"'),
-        (lambda p: sf.stop_when(sympy.Symbol("q"), 1), "only the given variables; got q"),
+        (lambda p: sf.stop_when(sympy.Symbol("q"), 1), "only the given variables, got q"),
         (lambda p: sf.stop_when(3, 1), "scalar SymPy expression, got 3"),
         (lambda p: sf.stop_when(lambda w: w[7], 1), "it fails with IndexError"),
         (lambda p: sf.stop_when(lambda w: w[0], 1), "scalar SymPy expression, got"),
