@@ -168,6 +168,46 @@ def test_curvature_bounds_at_forty_digits_whatever_the_size_of_the_data(size: st
         assert seen >= 12
 
 
+NETWORKS = {
+    "relu": {"widths": [2, 2, 1], "activation": "relu"},
+    "linear": {"widths": [2, 3, 2, 1], "activation": "linear"},
+    "convolutional": {
+        "kind": "convolutional",
+        "input": [1, 4],
+        "activation": "leaky-relu",
+        "slope": "1/5",
+        "layers": [
+            {"kind": "convolution", "channels": 2, "kernel": 2},
+            {"kind": "average-pool", "size": 3, "stride": 1},
+            {"kind": "dense", "width": 1},
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("size", [pytest.param("1e-4", marks=pytest.mark.thorough), "1e4"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_curvature_bounds_of_random_networks_at_forty_digits(name: str, size: str) -> None:
+    """R9, R11 to R13 against lambda_min at 40 digits, on random data of this size, square and logistic loss."""
+    rng = np.random.default_rng([len(name), len(size)])
+    inputs = 4 if name == "convolutional" else 2
+    for kind in ("square", "logistic"):
+        scale = Fraction(size)
+        x = [[scale * int(v) / 10 for v in row] for row in rng.integers(-20, 20, (3, inputs))]
+        y = [[1], [-1], [1]] if kind == "logistic" else [[scale * int(v)] for v in rng.integers(-3, 4, 3)]
+        data = {"x": x, "y": y}
+        probe = sf.Problem(
+            network=NETWORKS[name], data=data, loss={"kind": kind}, init={"scheme": "gaussian", "seed": 1}
+        )
+        problem = probe.replace(theta0=[Fraction(int(v), 10) for v in rng.integers(-9, 10, len(probe.theta0))])
+        eta = Fraction(1, 1000) / max(1, scale**2)
+        dev = sf.deviation(problem, step_size=eta, horizon=eta, dps=40, bounds=CURVATURE)
+        lowest = smallest_eigenvalue(problem, list(dev.flow(0)))
+        found = {key: series.values[0] for key, series in dev.bounds.items() if series.values[0] is not None}
+        assert found
+        assert all(value <= lowest for value in found.values()), (kind, lowest, found)
+
+
 def test_rounding_is_bounded_and_not_by_much() -> None:
     """Gradients and Hessians of all losses at 50 digits: within the bound, which is no more than 1e4 off."""
     for seed in range(4):
