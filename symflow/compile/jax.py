@@ -331,7 +331,8 @@ class JaxFunction:
 @cache
 def _concrete(kind: type) -> bool:
     """Whether JAX takes instances of a type as they are: NumPy's arrays (no subclasses) and its own (untraced) ones."""
-    return kind is np.ndarray or issubclass(kind, jax.Array)
+    # Before JAX 0.9 a tracer's type counts as a subclass of jax.Array.
+    return kind is np.ndarray or (issubclass(kind, jax.Array) and not issubclass(kind, jax.core.Tracer))
 
 
 def _array(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
