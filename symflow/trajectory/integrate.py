@@ -351,7 +351,8 @@ class _Integrator:
             if beyond != side:  # it has jumped at the kink that was met last
                 self.stopped = i
                 return
-        s = mpz(int(min(2.0**estimate, p.stride) * 2.0**60) << p.bits) >> 60
+        free = proposed > 0  # the series does not limit the step
+        s = mpz(int((min(2.0**estimate, p.stride) if free else 2.0**estimate) * 2.0**60) << p.bits) >> 60
         limit = (horizon - self.time) >> shift
         final = limit <= s
         s = min(s, limit)
@@ -365,7 +366,7 @@ class _Integrator:
             s, final, event = (met * s) >> p.bits, False, None
         coefficients = tuple(list(c) for c in recurrence.state)
         allowed = estimate
-        accepted, values = self.accept(coefficients, s, unit_tolerance, doubtful=proposed > 0)
+        accepted, values = self.accept(coefficients, s, unit_tolerance, doubtful=free)
         if accepted < s:
             s, final, event, self.stopped = accepted, False, None, None
             estimate = min(estimate, log2_abs(s) - p.bits)
