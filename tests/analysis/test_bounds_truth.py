@@ -19,6 +19,7 @@ from symflow.analysis import deviation as compared
 from symflow.analysis.bounds.dense import HermiteFlow, to_float
 from symflow.analysis.bounds.rounded import rounded_matrices, rounded_vectors
 from symflow.analysis.bounds.spectra import spectra
+from symflow.trajectory.flow import MAX_HORIZON
 
 LOSSES = ("square", "logistic", "exponential", "cross-entropy")
 ACTIVATIONS = ("linear", "relu", "leaky-relu")
@@ -77,6 +78,8 @@ def hunt(seeds: range, bounds: list[sf.Bound]) -> int:
     seen = 0
     for seed in seeds:
         problem, eta, steps = case(seed)
+        if eta * steps > MAX_HORIZON:  # tiny data, beyond what a flow may be asked for
+            continue
         try:
             flow = sf.solve_flow(problem, horizon=eta * steps, dps=50, time_limit=20)
             dev = sf.deviation(problem, step_size=eta, horizon=eta * steps, dps=50, flow=flow, bounds=bounds)
