@@ -274,7 +274,7 @@ class JaxFunction:
             raise TypeError(f"this {self.derived.kind} takes {self._expected} arguments, got {len(args)}")
         flat, traced = [], False
         for name, v in zip(self._names, args, strict=False):
-            if not _concrete(type(v)):  # type: ignore[arg-type]  # mypy: a type is no Hashable
+            if not _concrete(type(v)):  # type: ignore[arg-type]  # mypy does not see that types are hashable
                 if isinstance(v, jax.core.Tracer):
                     traced = True
                 else:

@@ -20,7 +20,7 @@ ALLOWED = 6
 
 
 def log2_local_error(
-    recurrence: Recurrence, coefficients: Sequence[Sequence[Any]], s: Any, tau: int
+    recurrence: Recurrence, coefficients: Sequence[list[Any]], s: Any, tau: int
 ) -> tuple[list[Any], float]:
     """The state at s, and log2 of the local error there in units of the last place.
 
@@ -32,7 +32,7 @@ def log2_local_error(
     """
     arithmetic = recurrence.arithmetic
     assert isinstance(arithmetic, FixedSeries)
-    values = [arithmetic.horner(c, s) for c in coefficients]  # type: ignore[arg-type]
+    values = [arithmetic.horner(c, s) for c in coefficients]
     recurrence.expand(values, 0, tau)
     largest: Any = 0
     for c, entry in zip(coefficients, recurrence.field, strict=True):
@@ -51,7 +51,7 @@ def watched_series(recurrence: Recurrence) -> list[list[Any]]:
     return list({id(e): e for e in entries if isinstance(e, list)}.values())
 
 
-def log2_strayed(watched: Sequence[list[Any]], before: Sequence[Sequence[Any]], s: Any, bits: int) -> float:
+def log2_strayed(watched: Sequence[list[Any]], before: Sequence[list[Any]], s: Any, bits: int) -> float:
     """log2 of how far series that are watched are from their values at s, in units of the last place.
 
     Args:
@@ -61,4 +61,4 @@ def log2_strayed(watched: Sequence[list[Any]], before: Sequence[Sequence[Any]], 
         bits: of the fixed point.
     """
     horner = FixedSeries(bits).horner
-    return log2_abs(max((abs(horner(list(c), s) - e[0]) for c, e in zip(before, watched, strict=True)), default=0))
+    return log2_abs(max((abs(horner(c, s) - e[0]) for c, e in zip(before, watched, strict=True)), default=0))
