@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 
-from symflow.derivation import Derivation
+from symflow.proofs import Derivation
 
 
 def derivations() -> dict[str, Derivation]:

@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from derivations import derivations
-from symflow.derivation import Derivation, Verified, verify
 from symflow.errors import ComputationError, ProblemError
-from symflow.presentation.book import book
-from symflow.presentation.derivation_text import readme
-from symflow.presentation.progress import progress
+from symflow.latex.book import book
+from symflow.proofs import Derivation, Verified, verify
+from symflow.report.derivations import readme
+from symflow.report.progress import progress
 
 README = Path(__file__).parent / "README.md"
 

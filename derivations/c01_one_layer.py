@@ -14,9 +14,9 @@ from functools import partial
 
 import sympy
 
-from symflow.derivation import Control, Derivation, Step, SymbolicZero
-from symflow.derivation.words import inner, matrices, transposed
-from symflow.presentation.derivation_text import run
+from symflow.proofs import Control, Derivation, Step, SymbolicZero
+from symflow.proofs.words import inner, matrices, transposed
+from symflow.report.derivations import run
 
 T = sympy.Symbol("t", real=True)
 

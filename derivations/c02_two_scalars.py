@@ -13,8 +13,8 @@ from functools import partial
 
 import sympy
 
-from symflow.derivation import Control, Derivation, Step, SymbolicZero
-from symflow.presentation.derivation_text import run
+from symflow.proofs import Control, Derivation, Step, SymbolicZero
+from symflow.report.derivations import run
 
 T, LAM = sympy.symbols("t lambda", real=True)
 TWO = sympy.Integer(2)

@@ -14,8 +14,8 @@ import numpy as np
 import sympy
 
 import symflow as sf
-from symflow.derivation import Control, Derivation, Draw, IdentityTest, Step, SymbolicZero
-from symflow.presentation.derivation_text import run
+from symflow.proofs import Control, Derivation, Draw, IdentityTest, Step, SymbolicZero
+from symflow.report.derivations import run
 
 STEPS = 3
 

@@ -16,15 +16,15 @@ import jax.numpy as jnp
 import sympy
 
 import symflow as sf
-from symflow.derivation import Control, Derivation, IdentityTest, Inequality, Step, SymbolicZero
-from symflow.derivation.claims import Case, claim_identity
-from symflow.derivation.lemmas import CAUCHY_SCHWARZ, TRIANGLE
-from symflow.derivation.networks import WIDTHS
-from symflow.derivation.quadratics import flow, integral
-from symflow.derivation.words import inner, matrices
-from symflow.presentation.derivation_text import run
-from symflow.symbolic.statements import Claim, Statement
-from symflow.symbolic.statements.terms import Derivative, G, Letter, Number, Power, Range, frobenius, j, total
+from symflow.proofs import Control, Derivation, IdentityTest, Inequality, Step, SymbolicZero
+from symflow.proofs.claims import Case, claim_identity
+from symflow.proofs.lemmas import CAUCHY_SCHWARZ, TRIANGLE
+from symflow.proofs.networks import WIDTHS
+from symflow.proofs.quadratics import flow, integral
+from symflow.proofs.words import inner, matrices
+from symflow.report.derivations import run
+from symflow.theory.statements import Claim, Statement
+from symflow.theory.terms import Derivative, G, Letter, Number, Power, Range, frobenius, j, total
 
 
 def any_function() -> Iterator[sympy.Expr]:

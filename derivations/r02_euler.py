@@ -14,12 +14,12 @@ from math import prod
 import sympy
 
 import symflow as sf
-from symflow.derivation import Control, Derivation, IdentityTest, Step, SymbolicZero
-from symflow.derivation.claims import Case, altered, claim_identity, displayed
-from symflow.derivation.networks import WIDTHS
-from symflow.presentation.derivation_text import run
-from symflow.symbolic.statements import Statement, statement
-from symflow.symbolic.statements.terms import n
+from symflow.proofs import Control, Derivation, IdentityTest, Step, SymbolicZero
+from symflow.proofs.claims import Case, altered, claim_identity, displayed
+from symflow.proofs.networks import WIDTHS
+from symflow.report.derivations import run
+from symflow.theory.statements import Statement, statement
+from symflow.theory.terms import n
 
 STATEMENT = statement("R2")
 NETWORKS = [Case(str(w), sf.FullyConnected(w)) for w in WIDTHS.values()]

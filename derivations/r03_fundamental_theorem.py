@@ -18,11 +18,11 @@ from typing import Any
 import jax.numpy as jnp
 import sympy
 
-from symflow.derivation import Control, Derivation, Inequality, Step, SymbolicZero
-from symflow.derivation.lemmas import GROENWALL, MEAN_VALUE, RAYLEIGH
-from symflow.derivation.quadratics import integral
-from symflow.derivation.words import inner, matrices, transposed
-from symflow.presentation.derivation_text import run
+from symflow.proofs import Control, Derivation, Inequality, Step, SymbolicZero
+from symflow.proofs.lemmas import GROENWALL, MEAN_VALUE, RAYLEIGH
+from symflow.proofs.quadratics import integral
+from symflow.proofs.words import inner, matrices, transposed
+from symflow.report.derivations import run
 
 T, KAPPA = sympy.Symbol("t", real=True), sympy.Symbol("kappa", positive=True)
 

@@ -21,11 +21,11 @@ import jax
 import jax.numpy as jnp
 import sympy
 
-from symflow.derivation import Control, Derivation, Inequality, NonnegativeCoefficients, Step, SymbolicZero
-from symflow.derivation.lemmas import GROENWALL, MEAN_VALUE, SUBMULTIPLICATIVITY, TRIANGLE
-from symflow.derivation.quadratics import descent, flow, integral
-from symflow.derivation.words import matrices
-from symflow.presentation.derivation_text import run
+from symflow.proofs import Control, Derivation, Inequality, NonnegativeCoefficients, Step, SymbolicZero
+from symflow.proofs.lemmas import GROENWALL, MEAN_VALUE, SUBMULTIPLICATIVITY, TRIANGLE
+from symflow.proofs.quadratics import descent, flow, integral
+from symflow.proofs.words import matrices
+from symflow.report.derivations import run
 
 Version = Literal["local", "global", "start", "stable"]
 GRID = 12

@@ -24,17 +24,17 @@ import jax.numpy as jnp
 import sympy
 
 import symflow as sf
-from symflow.compile.interpret import interpret
-from symflow.compile.jax import JaxArithmetic
-from symflow.derivation import Control, Derivation, Inequality, Lemma, Step, SymbolicZero
-from symflow.derivation.claims import SAMPLES, Case, blank_objective, displayed, jax_value, moving
-from symflow.derivation.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, SUBMULTIPLICATIVITY
-from symflow.presentation.derivation_text import run
-from symflow.symbolic.nodes import Input
-from symflow.symbolic.objective import Objective
-from symflow.symbolic.program import entries, shape_of
-from symflow.symbolic.statements import statement
-from symflow.symbolic.statements.model import EPSILON
+from symflow.evaluate.interpret import interpret
+from symflow.evaluate.jax import JaxArithmetic
+from symflow.networks.objective import Objective
+from symflow.programs.nodes import Input
+from symflow.programs.program import entries, shape_of
+from symflow.proofs import Control, Derivation, Inequality, Lemma, Step, SymbolicZero
+from symflow.proofs.claims import SAMPLES, Case, blank_objective, displayed, jax_value, moving
+from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, SUBMULTIPLICATIVITY
+from symflow.report.derivations import run
+from symflow.theory.model import EPSILON
+from symflow.theory.statements import statement
 
 STATEMENT = statement("R4")
 LINEAR = replace(STATEMENT, claims=tuple(c for c in STATEMENT.claims if c.label.startswith("linear")))

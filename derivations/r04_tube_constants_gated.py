@@ -17,12 +17,11 @@ import sympy
 
 import symflow as sf
 from derivations.r04_tube_constants import ball
-from symflow.derivation import Control, Derivation, NonnegativeCoefficients, Step, SymbolicZero
-from symflow.derivation.claims import Case, displayed
-from symflow.presentation.derivation_text import run
-from symflow.symbolic.losses import Loss
-from symflow.symbolic.statements import statement
-from symflow.symbolic.statements.suppositions import SMOOTHNESS
+from symflow.networks.losses import SMOOTHNESS, Loss
+from symflow.proofs import Control, Derivation, NonnegativeCoefficients, Step, SymbolicZero
+from symflow.proofs.claims import Case, displayed
+from symflow.report.derivations import run
+from symflow.theory.statements import statement
 
 STATEMENT = statement("R4")
 GATED = replace(STATEMENT, claims=tuple(c for c in STATEMENT.claims if c.label.startswith("gated")))

@@ -1,7 +1,7 @@
 r"""R4, constants: how far the Hessian moves on a ball, ||H(theta') - H(theta)|| <= drift(eps).
 
 With it, what the spectrum at one point says holds on the ball around it, up to the drift: bounds that are signed,
-unlike those of R9.  Proved here is the statement that the certified bounds evaluate (`symflow.analysis.bounds.drift`).
+unlike those of R9.  Proved here is the statement that the certified bounds evaluate (`symflow.theory.hessian_drift`).
 
 Run: python -m derivations.r04_tube_drift
 """
@@ -20,19 +20,19 @@ import sympy
 
 import symflow as sf
 from derivations.r04_tube_constants import dimension, drawn, growth
-from symflow.analysis.bounds.drift import THIRD, drift_statement
-from symflow.compile.interpret import interpret
-from symflow.compile.jax import JaxArithmetic
-from symflow.derivation import Control, Derivation, Inequality, NonnegativeCoefficients, Step, SymbolicZero
-from symflow.derivation.claims import SAMPLES, Case, altered, jax_value
-from symflow.derivation.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, RAYLEIGH, SUBMULTIPLICATIVITY
-from symflow.derivation.words import inner, matrices, trace, transposed
-from symflow.presentation.derivation_text import run
-from symflow.presentation.latex.statements import term_latex
-from symflow.symbolic.losses import Loss
-from symflow.symbolic.statements.model import EPSILON
-from symflow.symbolic.statements.statement import Statement
-from symflow.symbolic.statements.terms import Sum, Term
+from symflow.evaluate.interpret import interpret
+from symflow.evaluate.jax import JaxArithmetic
+from symflow.latex.statements import term_latex
+from symflow.networks.losses import Loss
+from symflow.proofs import Control, Derivation, Inequality, NonnegativeCoefficients, Step, SymbolicZero
+from symflow.proofs.claims import SAMPLES, Case, altered, jax_value
+from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, RAYLEIGH, SUBMULTIPLICATIVITY
+from symflow.proofs.words import inner, matrices, trace, transposed
+from symflow.report.derivations import run
+from symflow.theory.hessian_drift import THIRD, drift_statement
+from symflow.theory.model import EPSILON
+from symflow.theory.statement import Statement
+from symflow.theory.terms import Sum, Term
 
 LINEAR = [
     Case("square loss, linear 1-2-1-1", sf.FullyConnected((1, 2, 1, 1))),

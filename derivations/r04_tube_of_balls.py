@@ -20,11 +20,11 @@ import numpy as np
 import sympy
 
 import symflow as sf
-from symflow.analysis.bounds.forms import BallForms
+from symflow.analysis.bounds.ball_forms import BallForms
 from symflow.analysis.bounds.kinks import gates_at
-from symflow.analysis.bounds.regions import decide
+from symflow.analysis.bounds.smooth_regions import decide
 from symflow.analysis.bounds.tube import Tube
-from symflow.derivation import (
+from symflow.proofs import (
     Control,
     Derivation,
     Inequality,
@@ -33,10 +33,10 @@ from symflow.derivation import (
     Step,
     SymbolicZero,
 )
-from symflow.derivation.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, SUBMULTIPLICATIVITY, TRIANGLE, WEYL
-from symflow.derivation.quadratics import flow
-from symflow.derivation.words import matrices
-from symflow.presentation.derivation_text import run
+from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, SUBMULTIPLICATIVITY, TRIANGLE, WEYL
+from symflow.proofs.quadratics import flow
+from symflow.proofs.words import matrices
+from symflow.report.derivations import run
 
 BALLS = 40
 """Random balls on which the package's numbers are compared with the formulas."""

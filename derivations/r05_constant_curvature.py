@@ -14,8 +14,8 @@ from functools import partial
 
 import sympy
 
-from symflow.derivation import Control, Derivation, NonnegativeCoefficients, Step, SymbolicZero
-from symflow.presentation.derivation_text import run
+from symflow.proofs import Control, Derivation, NonnegativeCoefficients, Step, SymbolicZero
+from symflow.report.derivations import run
 
 T, S, M, EPSILON, RHO, GAP, X = sympy.symbols("t s m epsilon rho gap x", positive=True)
 

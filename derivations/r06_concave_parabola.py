@@ -19,8 +19,8 @@ import mpmath
 import sympy
 
 import symflow as sf
-from symflow.derivation import Control, Derivation, FiftyDigits, NonnegativeCoefficients, Step, SymbolicZero
-from symflow.presentation.derivation_text import run
+from symflow.proofs import Control, Derivation, FiftyDigits, NonnegativeCoefficients, Step, SymbolicZero
+from symflow.report.derivations import run
 
 X, M, ETA, K, A, T, L, Y = sympy.symbols("x m eta k a t L y", positive=True)
 

@@ -18,13 +18,13 @@ from math import prod
 import sympy
 
 import symflow as sf
-from symflow.derivation import Control, Derivation, IdentityTest, Step, SymbolicZero
-from symflow.derivation.claims import Case, altered, claim_identity, displayed
-from symflow.derivation.networks import WIDTHS
-from symflow.derivation.words import inner, matrices, transposed
-from symflow.presentation.derivation_text import run
-from symflow.symbolic.statements import Statement, statement
-from symflow.symbolic.statements.terms import Chain, Delta, Pairs, Sum, Term, Trace, grad_phi, j, k, n, total
+from symflow.proofs import Control, Derivation, IdentityTest, Step, SymbolicZero
+from symflow.proofs.claims import Case, altered, claim_identity, displayed
+from symflow.proofs.networks import WIDTHS
+from symflow.proofs.words import inner, matrices, transposed
+from symflow.report.derivations import run
+from symflow.theory.statements import Statement, statement
+from symflow.theory.terms import Chain, Delta, Pairs, Sum, Term, Trace, grad_phi, j, k, n, total
 
 DEPTHS = tuple(WIDTHS)
 

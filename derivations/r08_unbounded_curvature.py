@@ -20,16 +20,16 @@ import numpy as np
 import sympy
 
 import symflow as sf
-from symflow.derivation import Control, Derivation, Draw, FiftyDigits, IdentityTest, Inequality, Step, SymbolicZero
-from symflow.derivation.claims import Case, claim_inequality
-from symflow.derivation.lemmas import CAUCHY_SCHWARZ, SUBMULTIPLICATIVITY, TRIANGLE
-from symflow.derivation.networks import chain, data, flat, objective, product_of_entries
-from symflow.derivation.words import inner, matrices, trace, transposed
-from symflow.presentation.derivation_text import run
-from symflow.symbolic.losses import Loss
-from symflow.symbolic.statements import Claim, Statement, statement
-from symflow.symbolic.statements.identities import SAMPLE
-from symflow.symbolic.statements.terms import SampleMean, grad_phi, norm
+from symflow.networks.losses import Loss
+from symflow.proofs import Control, Derivation, Draw, FiftyDigits, IdentityTest, Inequality, Step, SymbolicZero
+from symflow.proofs.claims import Case, claim_inequality
+from symflow.proofs.lemmas import CAUCHY_SCHWARZ, SUBMULTIPLICATIVITY, TRIANGLE
+from symflow.proofs.networks import chain, data, flat, objective, product_of_entries
+from symflow.proofs.words import inner, matrices, trace, transposed
+from symflow.report.derivations import run
+from symflow.theory.identities import SAMPLE
+from symflow.theory.statements import Claim, Statement, statement
+from symflow.theory.terms import SampleMean, grad_phi, norm
 
 FAMILIES = [((2, 3, 2, 2), 1, 2), ((2, 3, 2, 2), 1, 3), ((2, 2, 3, 2, 3), 2, 4), ((3, 2, 2, 1, 2, 2), 2, 3)]
 """Widths of networks of depth 3 to 5, and the two layers a < b that are zero."""

@@ -17,14 +17,14 @@ import jax.numpy as jnp
 import sympy
 
 import symflow as sf
-from symflow.derivation import Control, Derivation, Inequality, Step, SymbolicZero
-from symflow.derivation.claims import Case, altered, claim_inequality, displayed
-from symflow.derivation.lemmas import CAUCHY_SCHWARZ, MONOTONE_EIGENVALUE, RAYLEIGH, SUBMULTIPLICATIVITY, WEYL
-from symflow.derivation.words import inner, matrices, trace, transposed
-from symflow.presentation.derivation_text import run
-from symflow.symbolic.losses import Loss
-from symflow.symbolic.statements import Claim, Statement, statement
-from symflow.symbolic.statements.terms import (
+from symflow.networks.losses import Loss
+from symflow.proofs import Control, Derivation, Inequality, Step, SymbolicZero
+from symflow.proofs.claims import Case, altered, claim_inequality, displayed
+from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MONOTONE_EIGENVALUE, RAYLEIGH, SUBMULTIPLICATIVITY, WEYL
+from symflow.proofs.words import inner, matrices, trace, transposed
+from symflow.report.derivations import run
+from symflow.theory.statements import Claim, Statement, statement
+from symflow.theory.terms import (
     Chain,
     Delta,
     Number,

@@ -17,13 +17,13 @@ from functools import partial
 import sympy
 
 import symflow as sf
-from symflow.derivation import Control, Derivation, IdentityTest, Step, SymbolicZero
-from symflow.derivation.claims import Case, altered, claim_identity
-from symflow.derivation.networks import WIDTHS
-from symflow.derivation.words import inner, matrices, transposed
-from symflow.presentation.derivation_text import run
-from symflow.symbolic.statements import Claim, Statement, statement
-from symflow.symbolic.statements.terms import Chain, Derivative, G, Number, Range, W, grad_phi, j, n
+from symflow.proofs import Control, Derivation, IdentityTest, Step, SymbolicZero
+from symflow.proofs.claims import Case, altered, claim_identity
+from symflow.proofs.networks import WIDTHS
+from symflow.proofs.words import inner, matrices, transposed
+from symflow.report.derivations import run
+from symflow.theory.statements import Claim, Statement, statement
+from symflow.theory.terms import Chain, Derivative, G, Number, Range, W, grad_phi, j, n
 
 STATEMENT = statement("R10")
 DEPTHS = [depth for depth in WIDTHS if depth >= 2]

@@ -22,12 +22,12 @@ import jax.numpy as jnp
 import sympy
 
 import symflow as sf
-from symflow.derivation import Control, Derivation, Inequality, Lemma, NonnegativeCoefficients, Step, SymbolicZero
-from symflow.derivation.claims import Case, claim_inequality
-from symflow.derivation.lemmas import CAUCHY_SCHWARZ, RAYLEIGH, SUBMULTIPLICATIVITY, WEYL
-from symflow.presentation.derivation_text import run
-from symflow.symbolic.statements import Claim, Statement, statement
-from symflow.symbolic.statements.terms import (
+from symflow.proofs import Control, Derivation, Inequality, Lemma, NonnegativeCoefficients, Step, SymbolicZero
+from symflow.proofs.claims import Case, claim_inequality
+from symflow.proofs.lemmas import CAUCHY_SCHWARZ, RAYLEIGH, SUBMULTIPLICATIVITY, WEYL
+from symflow.report.derivations import run
+from symflow.theory.statements import Claim, Statement, statement
+from symflow.theory.terms import (
     LAMBDA_MIN,
     Chain,
     Letter,

@@ -19,15 +19,15 @@ import jax.numpy as jnp
 import sympy
 
 import symflow as sf
-from symflow.derivation import Control, Derivation, IdentityTest, Inequality, Step, SymbolicZero
-from symflow.derivation.claims import Case, altered, claim_identity, claim_inequality
-from symflow.derivation.lemmas import CAUCHY_SCHWARZ, MONOTONE_EIGENVALUE, RAYLEIGH, SUBMULTIPLICATIVITY, WEYL
-from symflow.derivation.networks import WIDTHS
-from symflow.derivation.words import inner, matrices
-from symflow.presentation.derivation_text import run
-from symflow.symbolic.losses import Loss
-from symflow.symbolic.statements import Claim, Statement, statement
-from symflow.symbolic.statements.terms import Letter, Number, Product, SampleMean, Sum, Term, n
+from symflow.networks.losses import Loss
+from symflow.proofs import Control, Derivation, IdentityTest, Inequality, Step, SymbolicZero
+from symflow.proofs.claims import Case, altered, claim_identity, claim_inequality
+from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MONOTONE_EIGENVALUE, RAYLEIGH, SUBMULTIPLICATIVITY, WEYL
+from symflow.proofs.networks import WIDTHS
+from symflow.proofs.words import inner, matrices
+from symflow.report.derivations import run
+from symflow.theory.statements import Claim, Statement, statement
+from symflow.theory.terms import Letter, Number, Product, SampleMean, Sum, Term, n
 
 STATEMENT = statement("R12")
 SLOPES = [(1, 0), ("3/2", "-4/7")]

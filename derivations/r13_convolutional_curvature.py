@@ -21,15 +21,15 @@ import numpy as np
 import sympy
 
 import symflow as sf
-from symflow.derivation import Control, Derivation, Draw, IdentityTest, Inequality, Step, SymbolicZero
-from symflow.derivation.claims import Case, altered, claim_inequality
-from symflow.derivation.lemmas import CAUCHY_SCHWARZ, MONOTONE_EIGENVALUE, RAYLEIGH, SUBMULTIPLICATIVITY, WEYL
-from symflow.derivation.words import matrices
-from symflow.presentation.derivation_text import run
-from symflow.symbolic.layers import overlap
-from symflow.symbolic.statements import Claim, Statement, statement
-from symflow.symbolic.statements.identities import GRAD_LOSS, SAMPLE
-from symflow.symbolic.statements.terms import (
+from symflow.networks.layer_matrices import overlap
+from symflow.proofs import Control, Derivation, Draw, IdentityTest, Inequality, Step, SymbolicZero
+from symflow.proofs.claims import Case, altered, claim_inequality
+from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MONOTONE_EIGENVALUE, RAYLEIGH, SUBMULTIPLICATIVITY, WEYL
+from symflow.proofs.words import matrices
+from symflow.report.derivations import run
+from symflow.theory.identities import GRAD_LOSS, SAMPLE
+from symflow.theory.statements import Claim, Statement, statement
+from symflow.theory.terms import (
     LargestEigenvalue,
     Letter,
     Named,

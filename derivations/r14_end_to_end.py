@@ -21,13 +21,13 @@ import numpy as np
 import sympy
 
 import symflow as sf
-from symflow.derivation import Control, Derivation, Draw, IdentityTest, Step, SymbolicZero
-from symflow.derivation.claims import Case, altered, claim_identity, drawn_objective
-from symflow.derivation.networks import WIDTHS, chain, flat
-from symflow.derivation.words import matrices, transposed
-from symflow.presentation.derivation_text import run
-from symflow.symbolic.statements import Claim, Statement, statement
-from symflow.symbolic.statements.terms import Chain, Derivative, Power, Range, Term, grad_phi, j, n, total
+from symflow.proofs import Control, Derivation, Draw, IdentityTest, Step, SymbolicZero
+from symflow.proofs.claims import Case, altered, claim_identity, drawn_objective
+from symflow.proofs.networks import WIDTHS, chain, flat
+from symflow.proofs.words import matrices, transposed
+from symflow.report.derivations import run
+from symflow.theory.statements import Claim, Statement, statement
+from symflow.theory.terms import Chain, Derivative, Power, Range, Term, grad_phi, j, n, total
 
 CASES = {
     1: (2, 3),

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import sympy
 
-from symflow.derivation import Control, Derivation, Inequality, Lemma, Step, SymbolicZero
-from symflow.presentation.derivation_text import run
+from symflow.proofs import Control, Derivation, Inequality, Lemma, Step, SymbolicZero
+from symflow.report.derivations import run
 
 N, W, LAM, U0 = sympy.symbols("n w lambda u_0", positive=True)
 NU, THETA, A, X = sympy.symbols("nu theta a x", real=True)

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import sympy
 
-from symflow.derivation import Control, Derivation, Inequality, Lemma, NonnegativeCoefficients, Step, SymbolicZero
-from symflow.derivation.lemmas import CAUCHY_SCHWARZ, SUBMULTIPLICATIVITY
-from symflow.derivation.words import inner, matrices
-from symflow.presentation.derivation_text import run
+from symflow.proofs import Control, Derivation, Inequality, Lemma, NonnegativeCoefficients, Step, SymbolicZero
+from symflow.proofs.lemmas import CAUCHY_SCHWARZ, SUBMULTIPLICATIVITY
+from symflow.proofs.words import inner, matrices
+from symflow.report.derivations import run
 
 N, S, KAPPA, ACC, E, F, LAM, OFF, LAYER = sympy.symbols("n s kappa epsilon E F lambda b ell", positive=True)
 RATE, ETA, I0 = sympy.symbols("m eta I", positive=True)

@@ -23,17 +23,17 @@ from math import factorial, prod
 import sympy
 
 import symflow as sf
-from symflow.compile.interpret import interpret
-from symflow.compile.objects import EXACT
-from symflow.derivation import Control, Derivation, Draw, IdentityTest, Step, SymbolicZero
-from symflow.derivation.claims import Case, drawn_objective
-from symflow.presentation.derivation_text import run
-from symflow.symbolic.derived import parameter_directions
-from symflow.symbolic.differentiate import jvp, transpose
-from symflow.symbolic.modified import HG, TERMS, TGG, Differentials, G, Tree, equation_latex
-from symflow.symbolic.nodes import Const, Input, Node, add, einsum
-from symflow.symbolic.objective import Objective
-from symflow.symbolic.program import Program
+from symflow.derivatives.derived import parameter_directions
+from symflow.dynamics.modified import HG, TERMS, TGG, Differentials, G, Tree, equation_latex
+from symflow.evaluate.interpret import interpret
+from symflow.evaluate.object_arrays import EXACT
+from symflow.networks.objective import Objective
+from symflow.programs.differentiate import jvp, transpose
+from symflow.programs.nodes import Const, Input, Node, add, einsum
+from symflow.programs.program import Program
+from symflow.proofs import Control, Derivation, Draw, IdentityTest, Step, SymbolicZero
+from symflow.proofs.claims import Case, drawn_objective
+from symflow.report.derivations import run
 
 Series = Mapping[Tree, Fraction]
 SIXTH = sympy.Rational(1, 6)

@@ -22,9 +22,9 @@ import jax
 import jax.numpy as jnp
 import sympy
 
-from symflow.derivation import Control, Derivation, Inequality, Step, SymbolicZero
-from symflow.derivation.lemmas import MEAN_VALUE, TRIANGLE, Lemma
-from symflow.presentation.derivation_text import run
+from symflow.proofs import Control, Derivation, Inequality, Step, SymbolicZero
+from symflow.proofs.lemmas import MEAN_VALUE, TRIANGLE, Lemma
+from symflow.report.derivations import run
 
 Tree = tuple[str, tuple[Any, ...]]
 Vector = dict[Tree, sympy.Expr]

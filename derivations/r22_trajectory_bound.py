@@ -22,10 +22,10 @@ from typing import Any
 import jax.numpy as jnp
 import sympy
 
-from symflow.derivation import Control, Derivation, Inequality, NonnegativeCoefficients, Step, SymbolicZero
-from symflow.derivation.lemmas import CAUCHY_SCHWARZ, GROENWALL, MEAN_VALUE, SUBMULTIPLICATIVITY, TRIANGLE, Lemma
-from symflow.derivation.quadratics import NODES, WEIGHTS, descent, flow
-from symflow.presentation.derivation_text import run
+from symflow.proofs import Control, Derivation, Inequality, NonnegativeCoefficients, Step, SymbolicZero
+from symflow.proofs.lemmas import CAUCHY_SCHWARZ, GROENWALL, MEAN_VALUE, SUBMULTIPLICATIVITY, TRIANGLE, Lemma
+from symflow.proofs.quadratics import NODES, WEIGHTS, descent, flow
+from symflow.report.derivations import run
 
 STEPS = 5
 """Steps of descent in the instances."""

@@ -26,7 +26,7 @@ import sympy
 from symflow.analysis.bounds import certified
 from symflow.analysis.bounds.certified import Steps
 from symflow.analysis.bounds.tube import Constants
-from symflow.derivation import (
+from symflow.proofs import (
     Control,
     Derivation,
     Inequality,
@@ -35,10 +35,10 @@ from symflow.derivation import (
     Step,
     SymbolicZero,
 )
-from symflow.derivation.lemmas import GROENWALL, RAYLEIGH, SUBMULTIPLICATIVITY, TRIANGLE, Lemma
-from symflow.derivation.quadratics import descent, flow
-from symflow.derivation.words import matrices
-from symflow.presentation.derivation_text import run
+from symflow.proofs.lemmas import GROENWALL, RAYLEIGH, SUBMULTIPLICATIVITY, TRIANGLE, Lemma
+from symflow.proofs.quadratics import descent, flow
+from symflow.proofs.words import matrices
+from symflow.report.derivations import run
 
 THIRD = sympy.Rational(1, 3)
 STEPS = 4

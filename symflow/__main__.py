@@ -2,7 +2,7 @@
 
 import sys
 
-from symflow.presentation.cli import main
+from symflow.cli.app import main
 
 if __name__ == "__main__":
     sys.exit(main())

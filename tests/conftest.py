@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from symflow.compile.quick import THROWAWAY
+from symflow.evaluate.jit_options import THROWAWAY
 
 # No deadline: compilation makes the first example slow. No database: a run depends on the checkout alone.
 settings.register_profile("local", max_examples=50, deadline=None, database=None, print_blob=True)

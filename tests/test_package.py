@@ -29,7 +29,7 @@ def test_type_marker_is_in_the_package() -> None:
 
 def test_console_script_is_declared() -> None:
     (script,) = importlib.metadata.entry_points(group="console_scripts", name="symflow")
-    assert script.value == "symflow.presentation.cli:main"
+    assert script.value == "symflow.cli.app:main"
 
 
 @pytest.mark.parametrize(("name", "part"), [("run", "symflow run"), ("test", "pytest")])

@@ -11,18 +11,18 @@ from typing import Any, Literal
 import numpy as np
 
 from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks, chosen_bounds, known_bounds
-from symflow.analysis.bounds.dense import dense_flow
 from symflow.analysis.bounds.kinks import MOST_STEPS, gates_at
 from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
 from symflow.errors import ComputationError, ProblemError, advising, brief, brief_float
+from symflow.networks.network import FullyConnected
+from symflow.numbers.rational import rational
+from symflow.paths.descent import descend
+from symflow.paths.flow import solve_flow
+from symflow.paths.sampling import dense_flow
+from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
-from symflow.problem.numbers import rational
-from symflow.symbolic.network import FullyConnected
-from symflow.trajectory.descent import descend
-from symflow.trajectory.flow import solve_flow
-from symflow.trajectory.trajectory import Trajectory
 
 LEAST_EPSILON = Fraction(1, 10**10)
 """Smaller distances are not told from rounding: descent is run in float64."""

@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from symflow.errors import ProblemError, brief, brief_float
+from symflow.numbers.rational import rational
+from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import same_objective
-from symflow.problem.numbers import rational
-from symflow.trajectory.trajectory import Trajectory
 
 START = Fraction(1, 10**6)
 """How far, relative to the largest weight, a run's start may lie from theta0: single precision and no more."""

@@ -13,17 +13,18 @@ import numpy as np
 from symflow.analysis.arguments import as_flow_of, check_start
 from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, before_kinks, chosen_bounds
 from symflow.analysis.observables import Observables, observe
-from symflow.compile.interpret import interpret
-from symflow.compile.objects import mpmath_arithmetic
+from symflow.displays import show
 from symflow.errors import ProblemError, advising, brief, brief_float
+from symflow.evaluate.interpret import interpret
+from symflow.evaluate.object_arrays import mpmath_arithmetic
+from symflow.networks.objective import Objective
+from symflow.numbers.rational import rational, whole
+from symflow.paths.descent import Descent, check_steps, descend, positive_step
+from symflow.paths.flow import MAX_DPS, integration_form, solve_flow
+from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem, same_objective
-from symflow.problem.numbers import rational, whole
-from symflow.symbolic.objective import Objective
-from symflow.symbolic.program import Program
-from symflow.trajectory.descent import Descent, check_steps, descend, positive_step
-from symflow.trajectory.flow import MAX_DPS, integration_form, solve_flow
-from symflow.trajectory.trajectory import Trajectory
+from symflow.programs.program import Program
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,9 +84,7 @@ class Deviation:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Plots deviation, bounds and leading order against time on a logarithmic scale."""
-        from symflow.presentation.plots import plot_deviation
-
-        return plot_deviation(self, ax)
+        return show(self, "plot", ax)
 
     def __repr__(self) -> str:
         return (

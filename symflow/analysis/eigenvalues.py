@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from symflow.analysis.batches import evaluate_batch
-from symflow.compile.runtime import own_modes
+from symflow.derivatives.derived import hessian, hessian_vector_product
 from symflow.errors import ComputationError, ProblemError, brief
-from symflow.symbolic.derived import hessian, hessian_vector_product
-from symflow.symbolic.objective import Objective, require_objective
+from symflow.evaluate.derived_batches import evaluate_batch
+from symflow.evaluate.jax_runtime import own_modes
+from symflow.networks.objective import Objective, require_objective
 
 MAX_DENSE_PARAMETERS = 256
 """Up to this many parameters the spectrum comes from the dense Hessian."""
@@ -117,7 +117,7 @@ class _NotFinite(Exception):
 
 @lru_cache(maxsize=16)
 def _product(objective: Objective) -> Callable[[np.ndarray, np.ndarray], Any]:
-    from symflow.compile.jax import to_jax
+    from symflow.evaluate.jax import to_jax
 
     return to_jax(hessian_vector_product(objective))
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symflow.analysis.batches import evaluate_batch
 from symflow.analysis.eigenvalues import extreme_eigenvalues
-from symflow.symbolic.derived import gradient, loss
-from symflow.symbolic.objective import Objective
-from symflow.trajectory.identities import balancedness as imbalance
+from symflow.derivatives.derived import gradient, loss
+from symflow.evaluate.derived_batches import evaluate_batch
+from symflow.networks.objective import Objective
+from symflow.paths.identities import balancedness as imbalance
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import mpmath
 import numpy as np
 
 from symflow.analysis.bounds import Bound, BoundSeries, chosen_bounds, known_bounds
-from symflow.analysis.bounds.adversary import Ascent, ascend
+from symflow.analysis.bounds.ball_ascent import Ascent, ascend
 from symflow.analysis.bounds.series import Kind, NotApplicable, Status, exact_mpf
 from symflow.analysis.deviation import Deviation, deviation
 from symflow.errors import ProblemError, brief
+from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
-from symflow.trajectory.trajectory import Trajectory
 
 MOST_PARAMETERS = 64
 """The suprema on balls are looked for up to this many parameters."""

@@ -7,13 +7,13 @@ from math import prod
 from typing import Any
 
 from symflow.errors import ProblemError
+from symflow.networks.convolutional import Convolution, Convolutional, Dense, Part, Pool
+from symflow.networks.losses import PREDICTION, SQUARE, TARGET, Loss, expression_loss
+from symflow.networks.network import FullyConnected, Network
+from symflow.numbers.rational import text
 from symflow.problem.expression import parse_expression
-from symflow.problem.numbers import text
 from symflow.problem.schema import MAX_PARAMETERS, LayerSection, LossSection, NetworkSection
-from symflow.symbolic.convolutional import Convolution, Convolutional, Dense, Part, Pool
-from symflow.symbolic.losses import PREDICTION, SQUARE, TARGET, Loss, expression_loss
-from symflow.symbolic.network import FullyConnected, Network
-from symflow.symbolic.program import shape_of
+from symflow.programs.program import shape_of
 
 
 def architecture(section: NetworkSection, source: str) -> Network:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from symflow.errors import ProblemError, brief
+from symflow.networks.objective import Objective
 from symflow.problem.problem import Problem
-from symflow.symbolic.objective import Objective
 
 
 def as_problem(value: object, caller: str) -> Problem:

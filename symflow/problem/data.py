@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from symflow.errors import ProblemError, brief, shorten
-from symflow.problem.numbers import NotRational, exact, rational_array, text
+from symflow.networks.losses import Loss
+from symflow.networks.network import Network
+from symflow.numbers.rational import NotRational, exact, rational_array, text
 from symflow.problem.scaling import Scaling
 from symflow.problem.schema import MAX_ENTRIES, MAX_SAMPLES, DataSection
 from symflow.problem.table import Table, read_table, shown
-from symflow.symbolic.losses import Loss
-from symflow.symbolic.network import Network
-from symflow.symbolic.program import shape_of
+from symflow.programs.program import shape_of
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ from itertools import pairwise
 import numpy as np
 
 from symflow.errors import ProblemError
-from symflow.problem.numbers import rational_array
+from symflow.networks.network import FullyConnected, Network
+from symflow.numbers.rational import rational_array
 from symflow.problem.schema import InitSection
-from symflow.symbolic.network import FullyConnected, Network
-from symflow.symbolic.program import shape_of
+from symflow.programs.program import shape_of
 
 DECIMALS = 15
 """Decimals to which the draws of ``gaussian`` and ``xavier`` are rounded (before ``scale`` multiplies them)."""

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 
 from symflow.errors import ProblemError, brief
+from symflow.networks.convolutional import Convolutional
+from symflow.networks.losses import SQUARE, Loss, check_targets
+from symflow.networks.network import FullyConnected, Network
+from symflow.networks.objective import Objective
+from symflow.networks.training_loss import network_objective
+from symflow.numbers.rational import rational_array, text
 from symflow.problem.architecture import architecture, describe, loss_of, loss_table, network_table
 from symflow.problem.data import Ends, samples
 from symflow.problem.initialize import initial_theta
-from symflow.problem.numbers import rational_array, text
 from symflow.problem.scaling import Scaling
 from symflow.problem.schema import InitSection, RunSection, parse, parse_run
-from symflow.symbolic.convolutional import Convolutional
-from symflow.symbolic.losses import SQUARE, Loss, check_targets
-from symflow.symbolic.network import FullyConnected, Network
-from symflow.symbolic.objective import Objective
-from symflow.symbolic.training import network_objective
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)

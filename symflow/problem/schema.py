@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from pydantic_core import PydanticKnownError
 
 from symflow.errors import ProblemError, brief, shorten
-from symflow.problem.numbers import setting
+from symflow.numbers.rational import setting
 
 MAX_DEPTH = 1_000
 MAX_WIDTH = 10_000
@@ -153,7 +153,7 @@ class NetworkSection(Section):
 
 
 class LossSection(Section):
-    """[loss]: the loss of one sample; ``square`` is |h(x) - y|^2 / 2 (see ``symflow.symbolic.losses``)."""
+    """[loss]: the loss of one sample; ``square`` is |h(x) - y|^2 / 2 (see ``symflow.networks.losses``)."""
 
     kind: Literal["square", "logistic", "exponential", "cross-entropy", "expression"] = Field(
         default="square", description=_choice(LOSSES)

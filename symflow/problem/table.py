@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from symflow.errors import ProblemError, brief, shorten
-from symflow.problem.numbers import MAX_ARRAY_BITS, NotRational, exact
+from symflow.numbers.rational import MAX_ARRAY_BITS, NotRational, exact
 from symflow.problem.schema import MAX_SAMPLES
 
 MAX_BYTES = 50_000_000

@@ -14,16 +14,16 @@ import sympy
 
 import symflow as sf
 from symflow.analysis import deviation
-from symflow.analysis.batches import evaluate_batch
-from symflow.analysis.bounds.adversary import ascend, sampled_ball
-from symflow.analysis.bounds.batched import evaluate_points
+from symflow.analysis.bounds.ball_ascent import ascend, sampled_ball
+from symflow.analysis.bounds.ball_forms import ball_forms, missing_forms
 from symflow.analysis.bounds.catalogue import QUICK
 from symflow.analysis.bounds.certified import MARCHES, _series, growth, self_consistent
-from symflow.analysis.bounds.forms import ball_forms, missing_forms
 from symflow.analysis.bounds.kinks import Crossings, gates_at
-from symflow.analysis.bounds.regions import decide
 from symflow.analysis.bounds.sampled import sampled_bounds
+from symflow.analysis.bounds.smooth_regions import decide
 from symflow.analysis.deviation import Deviation
+from symflow.evaluate.derived_batches import evaluate_batch
+from symflow.evaluate.numpy_batches import evaluate_points
 
 REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
 CERTIFIED = [rule.name for rule in MARCHES]

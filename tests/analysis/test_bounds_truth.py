@@ -16,10 +16,10 @@ import pytest
 
 import symflow as sf
 from symflow.analysis import deviation as compared
-from symflow.analysis.bounds.dense import HermiteFlow, to_float
-from symflow.analysis.bounds.rounded import rounded_matrices, rounded_vectors
 from symflow.analysis.bounds.spectra import spectra
-from symflow.trajectory.flow import MAX_HORIZON
+from symflow.evaluate.running_error import rounded_matrices, rounded_vectors
+from symflow.paths.flow import MAX_HORIZON
+from symflow.paths.sampling import HermiteFlow, to_float
 
 LOSSES = ("square", "logistic", "exponential", "cross-entropy")
 ACTIVATIONS = ("linear", "relu", "leaky-relu")
@@ -354,7 +354,7 @@ def test_closed_forms_on_balls_against_sums_over_all_sets_of_layers() -> None:
     from itertools import combinations
     from math import comb, prod, sqrt
 
-    from symflow.symbolic.curvature import ball_bounds
+    from symflow.theory.curvature import ball_bounds
 
     weights = [Fraction(11, 10), Fraction(-2, 3), Fraction(3, 2), Fraction(4, 5), Fraction(-6, 5)]
     sizes, eps, count = [abs(float(w)) for w in weights], 0.25, len(weights)
@@ -379,7 +379,7 @@ def test_closed_forms_on_balls_against_sums_over_all_sets_of_layers() -> None:
 
 
 def test_closed_forms_of_deep_networks_are_no_longer_than_a_polynomial_in_the_depth() -> None:
-    from symflow.analysis.bounds.forms import ball_forms
+    from symflow.analysis.bounds.ball_forms import ball_forms
 
     def length(depth: int) -> int:
         problem = sf.Problem(

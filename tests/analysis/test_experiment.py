@@ -19,14 +19,14 @@ from rich.console import Console
 from sklearn.datasets import load_digits
 
 import symflow as sf
-from symflow.analysis.experiment import Experiment, study
-from symflow.analysis.experiment.descent import descend_in_chunks
-from symflow.analysis.experiment.images import digits
-from symflow.analysis.experiment.networks import architecture, network_problem
-from symflow.analysis.experiment.reference import FlowRun, estimated_error
-from symflow.analysis.experiment.settings import checked_settings
-from symflow.presentation.cli import main
-from symflow.presentation.experiment_command import network_tables
+from symflow.analysis.experiments import Experiment, study
+from symflow.analysis.experiments.descent import descend_in_chunks
+from symflow.analysis.experiments.images import digits
+from symflow.analysis.experiments.networks import architecture, network_problem
+from symflow.analysis.experiments.reference import FlowRun, estimated_error
+from symflow.analysis.experiments.settings import checked_settings
+from symflow.cli.app import main
+from symflow.cli.commands.experiment import network_tables
 
 SMALL = {"samples": 40, "iterations": 60, "step_size": "1/100", "ratios": (2, 20), "tolerances": ("1e-4", "1e-6")}
 

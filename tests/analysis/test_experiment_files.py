@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import symflow as sf
-from symflow.analysis.experiment import reference
-from symflow.analysis.experiment.checkpoints import Checkpoint, content_key
-from symflow.analysis.experiment.descent import descend_in_chunks
-from symflow.analysis.experiment.idx import read_idx
-from symflow.analysis.experiment.images import mnist
+from symflow.analysis.experiments import reference
+from symflow.analysis.experiments.checkpoints import Checkpoint, content_key
+from symflow.analysis.experiments.descent import descend_in_chunks
+from symflow.analysis.experiments.idx import read_idx
+from symflow.analysis.experiments.images import mnist
 
 
 def idx(array: np.ndarray, code: int = 8) -> bytes:

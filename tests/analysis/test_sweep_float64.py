@@ -14,7 +14,7 @@ from sweep_measures import Serial
 import symflow as sf
 from symflow.analysis.sweeps.batched import Paths, descents
 from symflow.analysis.sweeps.float64 import Group, _rows
-from symflow.trajectory.flow import integration_form
+from symflow.paths.flow import integration_form
 
 REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
 

@@ -23,7 +23,7 @@ from sweep_measures import Serial, deadly, once_deadly, slow
 
 import symflow as sf
 from symflow.analysis.sweeps.execute import usable_cores
-from symflow.compile import runtime
+from symflow.evaluate import jax_runtime as runtime
 
 STEPS = [f"1/{k}" for k in range(4, 14)]
 

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import symflow as sf
-from symflow.analysis.experiment import NetworkResult
-from symflow.presentation.experiment_command import network_summary
-from symflow.presentation.experiment_plots import experiment_figure
-from symflow.presentation.plots import render
+from symflow.analysis.experiments import NetworkResult
+from symflow.cli.commands.experiment import network_summary
+from symflow.plots.experiments import experiment_figure
+from symflow.plots.paths import render
 
 
 def rows(found: NetworkResult) -> Iterator[tuple[str, ...]]:

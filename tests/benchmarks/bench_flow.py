@@ -40,8 +40,8 @@ from typing import Any
 
 import mpmath
 
+from symflow.paths.flow import solve_flow
 from symflow.problem import Problem
-from symflow.trajectory.flow import solve_flow
 
 REFERENCE = Path(__file__).parents[1] / "problem" / "reference" / "linear-2-2-2-1.json"
 REQUIRED_RATIO = 10

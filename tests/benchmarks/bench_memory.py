@@ -52,7 +52,7 @@ def peak() -> float:
 
 def measure(kind: str, horizon: str, dps: int) -> None:
     """Solves and prints one line: steps, seconds, megabytes before and at the peak."""
-    from symflow.trajectory.flow import solve_flow
+    from symflow.paths.flow import solve_flow
 
     given = problem(kind, horizon, dps)
     before, started = peak(), time.perf_counter()

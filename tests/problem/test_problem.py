@@ -16,10 +16,10 @@ import pytest
 import sympy
 
 from symflow.errors import ProblemError
+from symflow.networks.network import FullyConnected
+from symflow.networks.objective import expression_objective
+from symflow.networks.training_loss import network_objective
 from symflow.problem import Problem, load_problem
-from symflow.symbolic.network import FullyConnected
-from symflow.symbolic.objective import expression_objective
-from symflow.symbolic.training import network_objective
 
 
 def same(a: Problem, b: Problem) -> bool:

@@ -12,9 +12,9 @@ import sympy
 
 import symflow as sf
 from symflow.errors import ProblemError
+from symflow.networks.objective import expression_objective
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem, same_objective
-from symflow.symbolic.objective import expression_objective
 
 A, B = sympy.symbols("a b")
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from symflow.networks.losses import SQUARE
+from symflow.networks.network import FullyConnected
 from symflow.problem import Problem
 from symflow.problem.data import Ends, samples
 from symflow.problem.data import __file__ as data_file
 from symflow.problem.scaling import standardize, whiten
 from symflow.problem.schema import DataSection
 from symflow.problem.table import read_table
-from symflow.symbolic.losses import SQUARE
-from symflow.symbolic.network import FullyConnected
 
 Refusal = Callable[..., str]
 IRIS = ["sepal_length", "sepal_width", "petal_length", "petal_width"]

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from symflow.networks.network import FullyConnected
 from symflow.problem.initialize import balanced, gaussian, glorot, initial_theta, orthogonal
 from symflow.problem.schema import InitSection
-from symflow.symbolic.network import FullyConnected
 
 Refusal = Callable[..., str]
 

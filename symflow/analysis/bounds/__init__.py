@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from symflow.analysis.bounds.bound import Bound, chosen_bounds
 from symflow.analysis.bounds.catalogue import QUICK, known_bounds
-from symflow.analysis.bounds.comparison import Comparison, before_kinks
-from symflow.analysis.bounds.custom import bound_quantities, user_bound
+from symflow.analysis.bounds.context import Comparison, before_kinks
 from symflow.analysis.bounds.series import BoundSeries, NotApplicable, not_applicable
+from symflow.analysis.bounds.user_bound import bound_quantities, user_bound
 
 __all__ = [
     "QUICK",

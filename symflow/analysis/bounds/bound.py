@@ -9,12 +9,12 @@ from typing import Any
 
 import sympy
 
-from symflow.analysis.bounds.comparison import Comparison
+from symflow.analysis.bounds.context import Comparison
 from symflow.analysis.bounds.series import BoundSeries, Kind, not_applicable, without_nan
 from symflow.errors import ProblemError, brief
-from symflow.symbolic.citations import Citation, cite
-from symflow.symbolic.statements import Statement
-from symflow.symbolic.statements.hypotheses import Hypothesis, Setting
+from symflow.theory.citations import Citation, cite
+from symflow.theory.hypotheses import Hypothesis, Setting
+from symflow.theory.statements import Statement
 
 
 @dataclass(frozen=True, eq=False)

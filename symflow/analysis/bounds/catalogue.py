@@ -8,10 +8,10 @@ import sympy
 
 from symflow.analysis.bounds.bound import Bound
 from symflow.analysis.bounds.certified import MARCHES, Marching, certified_series, self_consistent
-from symflow.analysis.bounds.comparison import Comparison
+from symflow.analysis.bounds.context import Comparison
 from symflow.analysis.bounds.curvature import curvature_catalogue
 from symflow.analysis.bounds.series import BoundSeries, not_applicable
-from symflow.symbolic.statements.suppositions import HYPOTHESES
+from symflow.theory.hypothesis_checks import HYPOTHESES
 
 _eta, _t, _s, _m = sympy.symbols("eta t s m", real=True)
 _i, _k, _l = sympy.symbols("i k l", integer=True)

@@ -8,17 +8,17 @@ from functools import lru_cache
 import numpy as np
 
 from symflow.analysis.bounds.bound import Bound
-from symflow.analysis.bounds.comparison import Comparison
-from symflow.analysis.bounds.rounded import rounded_program
+from symflow.analysis.bounds.context import Comparison
 from symflow.analysis.bounds.series import BoundSeries, not_applicable, padded
-from symflow.symbolic.convolutional import Convolutional
-from symflow.symbolic.network import Network
-from symflow.symbolic.objective import Objective
-from symflow.symbolic.program import Program
-from symflow.symbolic.statements import statement
-from symflow.symbolic.statements.hypotheses import Hypothesis, Setting
-from symflow.symbolic.statements.model import EPSILON
-from symflow.symbolic.statements.suppositions import SMOOTH_REGION
+from symflow.evaluate.running_error import rounded_program
+from symflow.networks.convolutional import Convolutional
+from symflow.networks.network import Network
+from symflow.networks.objective import Objective
+from symflow.programs.program import Program
+from symflow.theory.hypotheses import Hypothesis, Setting
+from symflow.theory.hypothesis_checks import SMOOTH_REGION
+from symflow.theory.model import EPSILON
+from symflow.theory.statements import statement
 
 RESULTS = ("R9", "R11", "R12", "R13")
 WITH_GATES = {("R12", "(e)")}

@@ -15,12 +15,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from symflow.analysis.bounds.batched import evaluate_points
 from symflow.analysis.observables import gradients
-from symflow.symbolic.network import FullyConnected
-from symflow.symbolic.objective import Objective
-from symflow.symbolic.program import Program
-from symflow.symbolic.statements.model import Model
+from symflow.evaluate.numpy_batches import evaluate_points
+from symflow.networks.network import FullyConnected
+from symflow.networks.objective import Objective
+from symflow.programs.program import Program
+from symflow.theory.model import Model
 
 INSIDE = (0.25, 0.5, 0.75, 1.0)
 """Where in a step the gates and the defect are looked at."""

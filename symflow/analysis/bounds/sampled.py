@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from symflow.analysis.bounds.descent_walk import Walk
 from symflow.analysis.bounds.kinks import Crossings, gates_at
 from symflow.analysis.bounds.series import BoundSeries, not_applicable, padded
 from symflow.analysis.bounds.spectra import spectra
-from symflow.analysis.bounds.walk import Walk
 from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
 from symflow.analysis.observables import gradients, too_large
-from symflow.symbolic.network import FullyConnected
-from symflow.symbolic.objective import Objective
+from symflow.networks.network import FullyConnected
+from symflow.networks.objective import Objective
 
 SLACK = 0.01
 """How much of the exponent int m the second differences of m may leave open without further samples."""

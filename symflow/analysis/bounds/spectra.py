@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symflow.analysis.bounds.rounded import rounded_matrices, rounded_program, spectral_error
 from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS, extreme_eigenvalues
-from symflow.symbolic.derived import hessian, hessian_vector_product
-from symflow.symbolic.objective import Objective
+from symflow.derivatives.derived import hessian, hessian_vector_product
+from symflow.evaluate.running_error import rounded_matrices, rounded_program, spectral_error
+from symflow.networks.objective import Objective
 
 ENTRIES = 1_000_000
 """Most entries of the Hessians that are held at once."""

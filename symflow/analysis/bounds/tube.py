@@ -27,13 +27,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symflow.analysis.batches import evaluate_batch
-from symflow.analysis.bounds.forms import BallForms, ball_forms
-from symflow.analysis.bounds.regions import decide
-from symflow.analysis.bounds.rounded import rounded_program, rounded_vectors
+from symflow.analysis.bounds.ball_forms import BallForms, ball_forms
+from symflow.analysis.bounds.smooth_regions import decide
 from symflow.analysis.bounds.spectra import spectra
-from symflow.symbolic.derived import gradient
-from symflow.symbolic.objective import Objective
+from symflow.derivatives.derived import gradient
+from symflow.evaluate.derived_batches import evaluate_batch
+from symflow.evaluate.running_error import rounded_program, rounded_vectors
+from symflow.networks.objective import Objective
 
 RELATIVE = 1e-12
 """Allowance for float64 rounding, relative to the size of what is added up."""

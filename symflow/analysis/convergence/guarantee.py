@@ -55,7 +55,7 @@ from symflow.analysis.convergence.exact import ExactSolution, exact_solution, hi
 from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf, positive
 from symflow.analysis.convergence.time import GUARD, explicit_quantities, number, power_text, working_digits
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
-from symflow.symbolic.citations import Citation, cite
+from symflow.theory.citations import Citation, cite
 
 Method = Literal["quadrature", "closed-form"]
 DPS = 20

@@ -22,8 +22,8 @@ from symflow.analysis.convergence.exact import ExactSolution
 from symflow.analysis.convergence.start import checked_norms, mpf, positive
 from symflow.analysis.convergence.time import GUARD, explicit_quantities
 from symflow.errors import ProblemError, brief, brief_float
-from symflow.problem.numbers import rational, whole
-from symflow.trajectory.flow import MAX_DPS
+from symflow.numbers.rational import rational, whole
+from symflow.paths.flow import MAX_DPS
 
 MAX_ANGLE = 1_000_000
 """Largest |artanh nu(0)|: the probability of a larger one is below 10^-400000."""

@@ -11,12 +11,12 @@ import mpmath
 import numpy as np
 
 from symflow.errors import ProblemError, brief, brief_float
+from symflow.networks.losses import SQUARE
+from symflow.networks.moments import exact_product
+from symflow.networks.network import FullyConnected
+from symflow.numbers.rational import rational
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
-from symflow.problem.numbers import rational
-from symflow.symbolic.losses import SQUARE
-from symflow.symbolic.moments import exact_product
-from symflow.symbolic.network import FullyConnected
 
 MAX_DEPTH = 1000
 """Deepest network; the exact solution has about n/2 terms."""

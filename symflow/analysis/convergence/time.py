@@ -32,9 +32,9 @@ import mpmath
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, half_angle, hitting_angle, time_to
 from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf, positive
 from symflow.errors import ComputationError, ProblemError, brief
-from symflow.problem.numbers import whole
-from symflow.symbolic.citations import Citation, cite
-from symflow.trajectory.flow import MAX_DPS
+from symflow.numbers.rational import whole
+from symflow.paths.flow import MAX_DPS
+from symflow.theory.citations import Citation, cite
 
 Method = Literal["explicit", "quadrature"]
 GUARD = 10

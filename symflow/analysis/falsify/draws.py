@@ -13,9 +13,9 @@ import numpy as np
 from symflow.analysis.falsify.family import Family, Setup
 from symflow.analysis.falsify.vocabulary import Needs
 from symflow.errors import ProblemError, brief
+from symflow.networks.network import FullyConnected
 from symflow.problem.initialize import balanced
-from symflow.symbolic.network import FullyConnected
-from symflow.symbolic.program import shape_of
+from symflow.programs.program import shape_of
 
 BATCH = 64
 """Points that are evaluated together: few enough for batched eigenvalues on two cores."""

@@ -17,18 +17,18 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from symflow.analysis.bounds.comparison import Comparison
+from symflow.analysis.bounds.context import Comparison
 from symflow.analysis.falsify.claim import Claim
 from symflow.analysis.falsify.points import GATES, IMBALANCE, missing, off_kinks, point_program, point_quantity
 from symflow.analysis.falsify.vocabulary import Place
-from symflow.compile.interpret import interpret
-from symflow.compile.objects import mpmath_arithmetic
 from symflow.errors import ComputationError
+from symflow.evaluate.interpret import interpret
+from symflow.evaluate.object_arrays import mpmath_arithmetic
+from symflow.networks.objective import Objective
+from symflow.paths.descent import descend
+from symflow.paths.flow import solve_flow
+from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
-from symflow.symbolic.objective import Objective
-from symflow.trajectory.descent import descend
-from symflow.trajectory.flow import solve_flow
-from symflow.trajectory.trajectory import Trajectory
 
 GUARD = (8, 24)
 """Digits beyond those asked for, of the two computations."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from symflow.analysis.falsify.ascent import ascend
+from symflow.analysis.falsify.backward_starts import rewound
 from symflow.analysis.falsify.claim import Claim, read_claim
 from symflow.analysis.falsify.confirm import DPS, Check, check, check_digits
 from symflow.analysis.falsify.draws import BATCH, Points, draw, joined, step_range
@@ -18,15 +19,14 @@ from symflow.analysis.falsify.enclose import sizes
 from symflow.analysis.falsify.exact import ExactPoint, Ranges, as_points, roundings
 from symflow.analysis.falsify.family import Family, Setup
 from symflow.analysis.falsify.points import missing
-from symflow.analysis.falsify.rewind import rewound
 from symflow.analysis.falsify.search import Evaluator, evaluator
 from symflow.analysis.falsify.shorten import Judge, shortened
 from symflow.analysis.falsify.verdict import NotRefuted, Refuted, Searched, Verdict
 from symflow.errors import ComputationError, ProblemError, brief
-from symflow.problem.numbers import rational
-from symflow.symbolic.objective import Objective
-from symflow.symbolic.program import shape_of
-from symflow.symbolic.training import network_objective
+from symflow.networks.objective import Objective
+from symflow.networks.training_loss import network_objective
+from symflow.numbers.rational import rational
+from symflow.programs.program import shape_of
 
 BATCHES = 4
 """Random batches before each ascent."""

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from symflow.errors import ProblemError, brief
+from symflow.networks.convolutional import Convolution, Convolutional, Dense, Part, Pool
+from symflow.networks.losses import KINDS, Loss
+from symflow.networks.network import FullyConnected, Network
 from symflow.problem.architecture import describe
-from symflow.symbolic.convolutional import Convolution, Convolutional, Dense, Part, Pool
-from symflow.symbolic.losses import KINDS, Loss
-from symflow.symbolic.network import FullyConnected, Network
-from symflow.symbolic.program import shape_of
+from symflow.programs.program import shape_of
 
 ACTIVATIONS = {"linear": Fraction(1), "relu": Fraction(0), "leaky-relu": Fraction(1, 5)}
 """The slope for z < 0; that for z >= 0 is 1."""

@@ -10,18 +10,18 @@ from math import prod
 import sympy
 
 from symflow.errors import ProblemError
-from symflow.symbolic.convolutional import Convolutional
-from symflow.symbolic.curvature import LADDERS
-from symflow.symbolic.nodes import Axis, Const, Node, Table, add, inner, maximum, power, scale, scatter_add
-from symflow.symbolic.objective import Objective
-from symflow.symbolic.program import Program, shape_of
-from symflow.symbolic.statements import statement
-from symflow.symbolic.statements.hypotheses import Hypothesis, Setting
-from symflow.symbolic.statements.identities import GRAD_LOSS, SAMPLE
-from symflow.symbolic.statements.lowering import Lowering
-from symflow.symbolic.statements.model import Model
-from symflow.symbolic.statements.suppositions import FULLY_CONNECTED, LINEAR, NETWORK, SMOOTH_REGION
-from symflow.symbolic.statements.terms import (
+from symflow.networks.convolutional import Convolutional
+from symflow.networks.objective import Objective
+from symflow.programs.nodes import Axis, Const, Node, Table, add, inner, maximum, power, scale, scatter_add
+from symflow.programs.program import Program, shape_of
+from symflow.theory.curvature import LADDERS
+from symflow.theory.hypotheses import Hypothesis, Setting
+from symflow.theory.hypothesis_checks import FULLY_CONNECTED, LINEAR, NETWORK, SMOOTH_REGION
+from symflow.theory.identities import GRAD_LOSS, SAMPLE
+from symflow.theory.lowering import Lowering
+from symflow.theory.model import Model
+from symflow.theory.statements import statement
+from symflow.theory.terms import (
     LAMBDA_MIN,
     Chain,
     G,
@@ -47,8 +47,8 @@ from symflow.symbolic.statements.terms import (
     product,
     total,
 )
-from symflow.symbolic.statements.terms import maximum as largest
-from symflow.symbolic.statements.values import Value, spectral_norm
+from symflow.theory.terms import maximum as largest
+from symflow.theory.values import Value, spectral_norm
 
 _TWO, _HALF = sympy.Integer(2), sympy.Rational(1, 2)
 IMBALANCE = "D["

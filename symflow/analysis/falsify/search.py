@@ -20,14 +20,14 @@ from jax import lax
 from symflow.analysis.falsify.arithmetic import evaluate, jax_arithmetic
 from symflow.analysis.falsify.claim import Claim, Inequality
 from symflow.analysis.falsify.draws import Points, padded
-from symflow.analysis.falsify.local import KINK, SPECTRAL, Local
 from symflow.analysis.falsify.paths import SAMPLES, Paths, Run
+from symflow.analysis.falsify.point_jax import KINK, SPECTRAL, Local
 from symflow.analysis.falsify.points import IMBALANCE, off_kinks
 from symflow.analysis.falsify.vocabulary import Place
-from symflow.compile.quick import THROWAWAY, jit
-from symflow.compile.runtime import own_modes
-from symflow.symbolic.objective import Objective
-from symflow.symbolic.program import shape_of
+from symflow.evaluate.jax_runtime import own_modes
+from symflow.evaluate.jit_options import THROWAWAY, jit
+from symflow.networks.objective import Objective
+from symflow.programs.program import shape_of
 
 ROUNDING = 1e-11
 """Noise of float64, relative to what is added up."""

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from symflow.errors import ProblemError, brief, brief_float
+from symflow.networks.network import FullyConnected
+from symflow.numbers.rational import rational
+from symflow.paths.descent import check_steps, positive_step
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 from symflow.problem.initialize import DEFAULT_SCALE, initial_theta
-from symflow.problem.numbers import rational
 from symflow.problem.schema import MAX_DEPTH, MAX_WIDTH, InitSection
-from symflow.symbolic.network import FullyConnected
-from symflow.trajectory.descent import check_steps, positive_step
 
 MAX_TASKS = 100_000
 """Most tasks of one sweep."""

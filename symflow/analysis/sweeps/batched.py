@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from symflow.errors import FlowStopped
+from symflow.networks.objective import Objective
+from symflow.paths.descent import float64_stepper, padded_gaps
+from symflow.paths.float64 import sweep_flow_float64
+from symflow.paths.float64.arguments import checked_tolerances
+from symflow.paths.float64.estimate import CHECK, CHECK_RTOL
+from symflow.paths.float64.methods import x64
 from symflow.problem import Problem
-from symflow.symbolic.objective import Objective
-from symflow.trajectory.descent import float64_stepper, padded_gaps
-from symflow.trajectory.float64 import sweep_flow_float64
-from symflow.trajectory.float64.arguments import checked_tolerances
-from symflow.trajectory.float64.estimate import CHECK, CHECK_RTOL
-from symflow.trajectory.float64.methods import x64
 
 EPS = float(np.finfo(np.float64).eps)
 MOST_NUMBERS = 20_000_000

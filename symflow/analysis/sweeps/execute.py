@@ -13,8 +13,8 @@ from typing import Any
 
 from symflow.analysis.sweeps.task import Measure, Task, compute
 from symflow.analysis.sweeps.workers import prepare
-from symflow.compile.runtime import SPAWN, jax_runs
 from symflow.errors import ComputationError, JaxUnavailable
+from symflow.evaluate.jax_runtime import SPAWN, jax_runs
 
 POOLS = 2
 """So many pools of all workers are tried before tasks run one by one, so that the one that kills its worker shows."""

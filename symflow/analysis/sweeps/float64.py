@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from symflow.analysis.batches import evaluate_batch
-from symflow.analysis.bounds.dense import HermiteFlow
+from symflow.analysis.bounds.descent_walk import walk
 from symflow.analysis.bounds.kinks import Crossings
 from symflow.analysis.bounds.sampled import Samples, sampled_bounds
 from symflow.analysis.bounds.series import BoundSeries, not_applicable
-from symflow.analysis.bounds.walk import walk
 from symflow.analysis.deviation import sample_steps
 from symflow.analysis.eigenvalues import extreme_eigenvalues
 from symflow.analysis.observables import gradients, too_large
@@ -26,13 +24,15 @@ from symflow.analysis.sweeps.batched import Paths, descents, flows
 from symflow.analysis.sweeps.measure import bound_columns, columns, spectra
 from symflow.analysis.sweeps.sweep import Sweep, about_sweep, coordinates
 from symflow.analysis.sweeps.values import encode
+from symflow.derivatives.derived import loss
 from symflow.errors import ComputationError, ProblemError, brief
+from symflow.evaluate.derived_batches import evaluate_batch
+from symflow.networks.objective import Objective
+from symflow.paths.descent import diverged
+from symflow.paths.float64.kinks import pre_activations
+from symflow.paths.flow import integration_form
+from symflow.paths.sampling import HermiteFlow
 from symflow.problem import Problem
-from symflow.symbolic.derived import loss
-from symflow.symbolic.objective import Objective
-from symflow.trajectory.descent import diverged
-from symflow.trajectory.float64.kinks import pre_activations
-from symflow.trajectory.flow import integration_form
 from symflow.versions import versions
 
 FORMAT = "symflow float64 sweep 1"

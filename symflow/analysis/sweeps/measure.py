@@ -11,13 +11,13 @@ import numpy as np
 
 from symflow.analysis.bounds import Bound, BoundSeries, known_bounds
 from symflow.analysis.deviation import REMEDIES, deviation
-from symflow.compile.objects import evaluate_mpmath
+from symflow.derivatives.derived import loss
 from symflow.errors import ProblemError, advising, brief
+from symflow.evaluate.object_arrays import evaluate_mpmath
+from symflow.networks.objective import Objective
+from symflow.paths.flow import integration_form, solve_flow
+from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
-from symflow.symbolic.derived import loss
-from symflow.symbolic.objective import Objective
-from symflow.trajectory.flow import integration_form, solve_flow
-from symflow.trajectory.trajectory import Trajectory
 
 BOUNDS = ("R4", "R22", "R18")
 """Which bounds a sweep evaluates unless it is told otherwise."""

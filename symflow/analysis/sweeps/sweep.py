@@ -20,9 +20,9 @@ from symflow.analysis.sweeps.measure import BOUNDS, bounds_named, columns
 from symflow.analysis.sweeps.task import Measure, Task, describe, describe_measure, read_result, write_result
 from symflow.analysis.sweeps.values import encode
 from symflow.errors import ProblemError, brief
+from symflow.numbers.rational import text
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
-from symflow.problem.numbers import text
 from symflow.versions import versions
 
 if TYPE_CHECKING:

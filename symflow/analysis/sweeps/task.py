@@ -17,12 +17,11 @@ from typing import Any
 
 import numpy as np
 
-import symflow
 from symflow.analysis.sweeps.values import encode
 from symflow.errors import ComputationError, DescentDiverged, FlowStopped, JaxUnavailable, ProblemError, brief
 from symflow.files import write_atomically
 from symflow.problem import Problem
-from symflow.versions import versions
+from symflow.versions import __version__, versions
 
 FORMAT = "symflow sweep task 1"
 Measure = Callable[[Problem], Mapping[str, Any]]
@@ -59,7 +58,7 @@ def canonical(data: Any) -> str:
 def describe(problem: Problem, measure: Mapping[str, Any]) -> str:
     """The description of a task; the problem's name is no part of it."""
     tables = {key: table for key, table in problem.to_dict().items() if key != "name"}
-    return canonical({"format": FORMAT, "symflow": symflow.__version__, "problem": tables, "measure": measure})
+    return canonical({"format": FORMAT, "symflow": __version__, "problem": tables, "measure": measure})
 
 
 def describe_measure(measure: Measure | None, bounds: Sequence[str]) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from symflow.compile.numbers import decimal
 from symflow.errors import brief
-from symflow.problem.numbers import text
+from symflow.numbers.fixed_point import decimal
+from symflow.numbers.rational import text
 
 KINDS = ("int", "bool", "float", "text", "decimal", "rational")
 """decimal: an mpmath number, as text with all its digits; rational: exact, as text p/q; float: a float64."""

@@ -1,0 +1,110 @@
+r"""Lower estimates of the suprema on a ball by gradient ascent: what a certified bound cannot go below.
+
+Projected gradient ascent in JAX on -lambda_min(H(q)), ||H(q)|| and ||g(q)|| over ||q - theta|| <= R, from the centre,
+from the ends of steepest ascent and from random points of the sphere.  A certified constant lies between what is found
+here and the supremum's own value above it; their ratio is the slack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from symflow.evaluate.jax_runtime import own_modes
+from symflow.evaluate.jit_options import jit
+from symflow.networks.objective import Objective
+
+STARTS, STEPS = 6, 40
+"""Random starts, and steps of ascent from each."""
+NAMES = ("m", "beta", "gamma")
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """The largest values found on a ball.
+
+    Attributes:
+        m: of -lambda_min(H).
+        beta: of ||H||.
+        gamma: of ||g||.
+    """
+
+    m: float
+    beta: float
+    gamma: float
+
+
+@lru_cache(maxsize=8)
+def _climber(objective: Objective) -> Callable[[Any, Any, Any], Any]:
+    """(centre, radius, directions (S, P)) -> the largest values, shape (3,)."""
+    import jax
+    import jax.numpy as jnp
+
+    from symflow.derivatives.derived import gradient, hessian
+    from symflow.evaluate.jax import to_jax
+
+    matrix, slope = to_jax(hessian(objective)), to_jax(gradient(objective))
+
+    def spectrum(q: Any) -> Any:
+        return jnp.linalg.eigvalsh(matrix(q))
+
+    goals: tuple[Callable[[Any], Any], ...] = (
+        lambda q: -spectrum(q)[0],
+        lambda q: jnp.max(jnp.abs(spectrum(q)[jnp.array([0, -1])])),
+        lambda q: jnp.sqrt(jnp.sum(slope(q) ** 2) + 1e-300),
+    )
+
+    def climb(goal: Callable[[Any], Any], centre: Any, radius: Any, direction: Any) -> Any:
+        def step(k: Any, state: Any) -> Any:
+            u, best = state
+            value, up = jax.value_and_grad(lambda v: goal(centre + radius * v))(u)
+            best = jnp.where(jnp.isnan(value), best, jnp.maximum(best, value))
+            up = jnp.nan_to_num(up)
+            size = jnp.sqrt(jnp.sum(up**2)) + 1e-300
+            moved = u + (1.0 / (1.0 + 0.1 * k)) * up / size
+            return moved / jnp.maximum(1.0, jnp.sqrt(jnp.sum(moved**2))), best
+
+        u, best = jax.lax.fori_loop(0, STEPS, step, (direction, -jnp.inf))
+        last = goal(centre + radius * u)
+        return jnp.where(jnp.isnan(last), best, jnp.maximum(best, last))
+
+    def largest(centre: Any, radius: Any, directions: Any) -> Any:
+        found = [jax.vmap(lambda d, f=goal: climb(f, centre, radius, d))(directions).max() for goal in goals]
+        return jnp.stack(found)
+
+    return jit(largest)
+
+
+def ascend(objective: Objective, centre: np.ndarray, radius: float, seed: int = 0) -> Ascent:
+    """The largest -lambda_min(H), ||H|| and ||g|| that gradient ascent finds on the ball of a radius around a point.
+
+    Args:
+        objective: f.
+        centre: theta, shape (P,), float64.
+        radius: R >= 0.
+        seed: of the random starts.
+    """
+    rng = np.random.default_rng(seed)
+    directions = rng.normal(size=(STARTS, len(centre)))
+    directions /= np.linalg.norm(directions, axis=1)[:, None]
+    directions = np.concatenate([np.zeros((1, len(centre))), directions])
+    with own_modes():
+        found = np.asarray(_climber(objective)(np.asarray(centre, dtype=np.float64), float(radius), directions))
+    return Ascent(*(float(v) for v in found))
+
+
+def sampled_ball(objective: Objective, centre: np.ndarray, radius: float, count: int, seed: int = 0) -> Ascent:
+    """The same from random points of the ball alone, without ascent: what the ascent has to beat."""
+    from symflow.derivatives.derived import gradient, hessian
+    from symflow.evaluate.derived_batches import evaluate_batch
+
+    rng = np.random.default_rng(seed)
+    v = rng.normal(size=(count, len(centre)))
+    v *= (radius * rng.uniform(size=count) ** (1 / len(centre)) / np.linalg.norm(v, axis=1))[:, None]
+    spectra = np.linalg.eigvalsh(evaluate_batch(objective, hessian, centre + v))
+    slopes = np.linalg.norm(evaluate_batch(objective, gradient, centre + v), axis=1)
+    return Ascent(float(-spectra.min()), float(np.abs(spectra).max()), float(slopes.max()))

@@ -1,0 +1,211 @@
+"""What bounds are evaluated on: descent beside flow, with what several bounds need computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+from symflow.analysis.bounds.ball_forms import missing_forms
+from symflow.analysis.bounds.certified import Steps, intervals
+from symflow.analysis.bounds.descent_walk import Walk, walk
+from symflow.analysis.bounds.kinks import (
+    MOST_STEPS,
+    Crossings,
+    Place,
+    concave_reason,
+    crossing_steps,
+    first_concave,
+    first_concave_event,
+    several_reason,
+)
+from symflow.analysis.bounds.leading_order import leading_order
+from symflow.analysis.bounds.sampled import Samples, sampled_bounds
+from symflow.analysis.bounds.series import BoundSeries
+from symflow.analysis.bounds.tube import Tube, cover
+from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
+from symflow.networks.network import FullyConnected
+from symflow.networks.objective import Objective
+from symflow.numbers.rational import rational
+from symflow.paths.flow import integration_form
+from symflow.paths.sampling import DenseFlow, dense_flow
+from symflow.paths.trajectory import Trajectory
+from symflow.problem import Problem
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Descent beside flow at the kept steps.
+
+    Attributes:
+        problem: what was run.
+        step_size: eta.
+        indices: the kept steps k, from 0.
+        flow: the flow, at least up to the last of them.
+        descent: theta_k for them, float64; None where no run is at hand, for bounds that need the flow alone.
+        first_kink: how many of the samples lie, flow and descent, before any kink, judged in multiprecision.
+        kink: why the others do not; None where all do.
+        foreign: why the run is not gradient descent from the flow's start; None where it is.
+        brought: whether the run is the user's, so that steps between the kept ones are not at hand.
+    """
+
+    problem: Problem
+    step_size: Fraction
+    indices: tuple[int, ...]
+    flow: Trajectory
+    descent: np.ndarray | None
+    first_kink: int
+    kink: str | None = None
+    foreign: str | None = None
+    brought: bool = False
+
+    @property
+    def objective(self) -> Objective:
+        """f over samples, where it is a network's loss."""
+        return self.problem.objective
+
+    @property
+    def compact(self) -> Objective:
+        """f in the form that is cheapest to evaluate."""
+        return integration_form(self.problem.objective)
+
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return len(self.indices)
+
+    @cached_property
+    def exact_times(self) -> tuple[Fraction, ...]:
+        """k eta."""
+        return tuple(k * self.step_size for k in self.indices)
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """k eta in float64."""
+        return np.array([float(t) for t in self.exact_times])
+
+    @cached_property
+    def dense(self) -> DenseFlow:
+        """The flow in float64."""
+        return dense_flow(self.flow)
+
+    @cached_property
+    def points(self) -> np.ndarray:
+        """theta(k eta), float64, shape (S, P)."""
+        return self.dense(self.times)
+
+    # What the sampled bounds share ----------------------------------------------------------------------------------
+
+    @cached_property
+    def past_kinks(self) -> tuple[int, str | None, Crossings]:
+        """How many samples R4 and R22 hold for, why no more, and the crossing steps on the way.
+
+        They go on past kinks whose jump is convex; that is checked at every sample, event and crossing step.  Where no
+        sample lies beyond a kink, the steps between the samples are still looked at.
+        """
+        network, steps = self.objective.network, self.indices[-1]
+        if self.first_kink == self.count and (not self.objective.gates or self.count == steps + 1):
+            return self.count, None, Crossings()
+        if not isinstance(network, FullyConnected) or self.brought or steps > MOST_STEPS or self.descent is None:
+            return self.first_kink, self.kink, Crossings()
+        path = self.walk.states
+        if path is None:
+            return self.first_kink, self.kink, Crossings()
+        crossings = crossing_steps(self.objective, self.compact, path, float(self.step_size))
+        bad: list[tuple[int, str]] = []  # how many samples are in order, and what ends that
+        if len(crossings.steps):
+            found = first_concave(self.objective, path[crossings.steps], path[crossings.steps + 1])
+            if found is not None:
+                step = int(crossings.steps[found[0]])
+                end = int(np.searchsorted(self.indices, step, side="right"))
+                bad.append((end, concave_reason(step * float(self.step_size), found[1])))
+        found = first_concave(self.objective, self.points, self.descent)
+        if found is not None:
+            bad.append((found[0], concave_reason(float(self.times[found[0]]), found[1])))
+        if self.flow.events:
+            moments = np.minimum([float(e.time) for e in self.flow.events], float(self.flow.horizon))
+            places = [(Place(e.sample, e.layer, e.unit), e.kind) for e in self.flow.events]
+            event = first_concave_event(self.objective, self.dense(moments), places)
+            if event is not None:
+                time = float(moments[event[0]])
+                why = concave_reason(time, places[event[0]][0]) if event[1] else several_reason(time)
+                bad.append((int(np.searchsorted(self.times, time)), why))
+        return (*min(bad), crossings) if bad else (self.count, None, crossings)
+
+    @cached_property
+    def walk(self) -> Walk:
+        """Every step of descent between the kept iterates."""
+        assert self.descent is not None
+        return walk(self.compact, self.descent, self.indices, float(self.step_size))
+
+    @cached_property
+    def samples(self) -> Samples:
+        """What R4 and R22 are evaluated on."""
+        assert self.descent is not None
+        smooth, reason, crossings = self.past_kinks
+        return Samples(
+            self.compact,
+            float(self.step_size),
+            np.array(self.indices),
+            self.dense,
+            self.descent,
+            self.walk,
+            smooth,
+            reason,
+            crossings,
+            exact=not self.brought,
+            start=float(np.linalg.norm(self.descent[0] - self.points[0])) if self.brought else 0.0,
+        )
+
+    @cached_property
+    def sampled(self) -> dict[str, BoundSeries]:
+        """R4 and R22, sampled along flow and descent."""
+        return sampled_bounds(self.samples)
+
+    def leading(self) -> BoundSeries:
+        """R18."""
+        until = None if self.first_kink == self.count else self.exact_times[self.first_kink]
+        theta0 = self.problem.theta0
+        return leading_order(
+            self.compact, theta0, self.step_size, self.exact_times, until, self.kink, horizon=self.flow.end
+        )
+
+    # What the certified bounds share --------------------------------------------------------------------------------
+
+    @cached_property
+    def no_tube(self) -> str | None:
+        """Why no tube is covered; None where one is."""
+        count = self.objective.parameter_count
+        if count > MAX_DENSE_PARAMETERS:
+            return (
+                f"P = {count} parameters are too many for the dense spectra along the tube (at most "
+                f"{MAX_DENSE_PARAMETERS})"
+            )
+        return missing_forms(self.objective)
+
+    @cached_property
+    def tube(self) -> Tube:
+        """The cover of the flow."""
+        error = 0.0 if self.flow.error_estimate is None else float(self.flow.error_estimate)
+        size = float(np.sqrt(self.objective.parameter_count))
+        return cover(self.objective, self.compact, self.dense, self.times, error * size)
+
+    @cached_property
+    def steps(self) -> Steps:
+        """The intervals between the kept steps."""
+        return intervals(float(self.step_size), self.indices, self.times, self.tube)
+
+
+def before_kinks(flow: Trajectory, times: Sequence[Fraction]) -> tuple[int, str | None]:
+    """How many of the times lie before the flow's first event, and why the others do not count."""
+    if not flow.events:
+        return len(times), None
+    first = flow.events[0]
+    count = sum(t < rational(first.time, "event time") for t in times)
+    return count, (
+        f"the flow meets a kink at t = {float(first.time):.6g} ({first.kind}: sample {first.sample}, layer "
+        f"{first.layer}, unit {first.unit}); the bound needs one smooth region"
+    )

@@ -1,0 +1,206 @@
+"""Bounds of your own: SymPy expressions over documented quantities, evaluated at the samples of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import sympy
+
+from symflow.analysis.bounds.bound import Bound
+from symflow.analysis.bounds.context import Comparison
+from symflow.analysis.bounds.series import BoundSeries, Kind, not_applicable, padded
+from symflow.analysis.eigenvalues import extreme_eigenvalues
+from symflow.analysis.observables import gradients, too_large
+from symflow.derivatives.derived import loss
+from symflow.errors import ProblemError, brief
+from symflow.evaluate.derived_batches import evaluate_batch
+from symflow.evaluate.numpy_batches import evaluate_points
+from symflow.programs.program import Program
+from symflow.theory.model import Model
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity that expressions may contain.
+
+    Attributes:
+        symbol: its SymPy symbol; `s_1`, `s_2`, ... stand for the layers.
+        meaning: what it is.
+        evaluate: its values at the samples; None where the run has no such quantity.
+    """
+
+    symbol: sympy.Symbol
+    meaning: str
+    evaluate: Callable[[Comparison], np.ndarray | None]
+
+
+def _spectrum(run: Comparison, end: str) -> np.ndarray | None:
+    if too_large(run.objective):
+        return None
+    found = extreme_eigenvalues(run.compact, run.points).known()
+    if end == "norm":
+        return np.maximum(np.abs(found.min), np.abs(found.max))
+    return found.min if end == "min" else found.max
+
+
+def _exponent(run: Comparison) -> np.ndarray | None:
+    low = _spectrum(run, "min")
+    if low is None:
+        return None
+    steps = -np.minimum(low[1:], low[:-1]) * np.diff(run.times)
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def _slope_of_phi(run: Comparison, frobenius: bool) -> np.ndarray | None:
+    network = run.objective.network
+    if network is None or not network.linear:
+        return None
+    program = Program(run.objective.program.inputs, {"slope": Model(run.objective).letter("grad_phi", ()).node})
+    matrices = evaluate_points(run.objective, program, run.points)["slope"]
+    return np.asarray(np.linalg.norm(matrices, "fro" if frobenius else 2, axis=(1, 2)))
+
+
+def _end_to_end(run: Comparison) -> np.ndarray | None:
+    network = run.objective.network
+    if network is None or not network.linear:
+        return None
+    product: np.ndarray | None = None
+    for where, shape in run.objective.slices():
+        w = run.points[:, where].reshape(-1, *shape)
+        product = w if product is None else w @ product
+    assert product is not None
+    return np.asarray(np.linalg.norm(product, 2, axis=(1, 2)))
+
+
+def _lengths(vectors: np.ndarray) -> np.ndarray:
+    return np.asarray(np.linalg.norm(vectors, axis=1))
+
+
+def _layer(run: Comparison, layer: int) -> np.ndarray | None:
+    if run.objective.network is None or layer > len(run.objective.parameters):
+        return None
+    where, shape = list(run.objective.slices())[layer - 1]
+    w = run.points[:, where].reshape(len(run.points), shape[0], -1)
+    return np.asarray(np.linalg.norm(w, 2, axis=(1, 2)))
+
+
+def _constant(value: Callable[[Comparison], float]) -> Callable[[Comparison], np.ndarray]:
+    return lambda run: np.full(run.count, value(run))
+
+
+_KNOWN: tuple[tuple[str, str, Callable[[Comparison], np.ndarray | None]], ...] = (
+    ("t", "time k eta", lambda run: run.times),
+    ("T", "final time of the run", _constant(lambda run: float(run.times[-1]))),
+    ("eta", "step size", _constant(lambda run: float(run.step_size))),
+    ("f", "loss at theta(t)", lambda run: evaluate_batch(run.compact, loss, run.points)),
+    ("g", "||g||, norm of the gradient at theta(t)", lambda run: _lengths(gradients(run.compact, run.points))),
+    ("lambda_min", "smallest Hessian eigenvalue at theta(t)", lambda run: _spectrum(run, "min")),
+    ("lambda_max", "largest Hessian eigenvalue at theta(t)", lambda run: _spectrum(run, "max")),
+    ("H", "||H||, spectral norm of the Hessian at theta(t)", lambda run: _spectrum(run, "norm")),
+    ("M", "int_0^t m with m = -lambda_min, the larger of both ends of every interval", _exponent),
+    ("grad_phi", "||grad phi(W_n:1)||, linear networks", lambda run: _slope_of_phi(run, False)),
+    ("grad_phi_F", "its Frobenius norm", lambda run: _slope_of_phi(run, True)),
+    ("w", "||W_n:1||, linear networks", _end_to_end),
+    ("theta", "||theta(t)||", lambda run: _lengths(run.points)),
+    ("n", "depth", _constant(lambda run: float(len(run.objective.parameters)))),
+)  # fmt: skip
+
+
+def bound_quantities() -> Mapping[str, Quantity]:
+    """The quantities that a bound of your own may contain, by name; and s_1, s_2, ..., the norms ||W_j|| of the layers.
+
+    All are taken at the flow theta(t), in float64.
+    """
+    return {name: Quantity(sympy.Symbol(name), meaning, f) for name, meaning, f in _KNOWN}
+
+
+def user_bound(
+    name: str,
+    expression: sympy.Expr,
+    *,
+    of: Literal["deviation", "curvature"] = "deviation",
+    title: str = "a bound of your own",
+) -> Bound:
+    """A bound of your own: deviation(t) <= expression, or lambda_min(H(theta(t))) >= expression.
+
+        eta, g, M = sympy.symbols("eta g M")
+        mine = sf.user_bound("mine", eta * g * sympy.exp(M))
+        sf.deviation(problem, bounds=[*sf.known_bounds(), mine])
+
+    It is evaluated at the samples, and its status is "sampled".
+
+    Args:
+        name: of the bound, unlike those of the known ones.
+        expression: a SymPy expression over the symbols of `bound_quantities` and s_1, ..., s_n.
+        of: what it bounds: the deviation from above, or the smallest Hessian eigenvalue along the flow from below.
+        title: what it says, in a few words.
+
+    Raises:
+        ProblemError: a free symbol that is no quantity, a function that NumPy has not, text in place of an expression,
+            a name that is none, or another `of`.
+    """
+    if of not in ("deviation", "curvature"):
+        raise ProblemError(f'a bound must be of "deviation" or "curvature", got {brief(of)}')
+    if not isinstance(name, str) or not name:
+        raise ProblemError(f'the name of a bound must be text such as "mine", got {brief(name)}')
+    given = expression
+    try:
+        if isinstance(expression, str):
+            raise TypeError
+        expression = sympy.sympify(expression)
+    except (TypeError, sympy.SympifyError):
+        expression = None
+    if not isinstance(expression, sympy.Expr):
+        raise ProblemError(f"a bound must be a SymPy expression, got {brief(given)}; text is never evaluated")
+    known = bound_quantities()
+    names = sorted(str(s) for s in expression.free_symbols)
+    for symbol in names:
+        if symbol not in known and not _is_layer(symbol):
+            raise ProblemError(
+                f"a bound may contain the quantities {', '.join(known)}, s_1, s_2, ..., got {brief(symbol)}; rename it"
+            )
+    symbols = {str(s): s for s in expression.free_symbols}
+    function = _function([symbols[s] for s in names], expression)
+    kind: Kind = "bound" if of == "deviation" else "curvature"
+
+    def compute(run: Comparison) -> BoundSeries:
+        values = []
+        for symbol in names:
+            found = _layer(run, int(symbol[2:])) if _is_layer(symbol) else known[symbol].evaluate(run)
+            if found is None:
+                return not_applicable(name, kind, run.count, f"the problem has no quantity {symbol}")
+            values.append(found)
+        with np.errstate(all="ignore"):
+            result = np.broadcast_to(np.asarray(function(*values), dtype=np.complex128), (run.count,))
+        real = np.where(np.abs(result.imag) > 0, np.nan, result.real)
+        bad = np.flatnonzero(np.isnan(real))
+        end = int(bad[0]) if len(bad) else run.count
+        reason = f"the expression has no real value at t = {run.times[end]:.6g}" if len(bad) else None
+        return BoundSeries(name, kind, "sampled" if end else "not applicable", padded(real[:end], run.count), reason)
+
+    return Bound(name, None, kind, title, expression, (), compute)
+
+
+def _function(symbols: list[sympy.Symbol], expression: sympy.Expr) -> Callable[..., Any]:
+    """The expression in NumPy.
+
+    Raises:
+        ProblemError: it contains what NumPy has not.
+    """
+    try:
+        function: Callable[..., Any] = sympy.lambdify(symbols, expression, "numpy")
+        with np.errstate(all="ignore"):
+            np.asarray(function(*np.ones((len(symbols), 2))), dtype=np.complex128)
+    except (NameError, NotImplementedError, AttributeError, TypeError, ValueError):
+        raise ProblemError(
+            f"a bound must be made of functions that NumPy has (powers, exp, log, tanh, Max, ...), got "
+            f"{brief(str(expression))}"
+        ) from None
+    return function
+
+
+def _is_layer(symbol: str) -> bool:
+    return symbol.startswith("s_") and symbol[2:].isdigit() and int(symbol[2:]) > 0

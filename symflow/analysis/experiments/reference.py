@@ -1,0 +1,155 @@
+"""The flow itself, which descent is compared with: diffrax at several tolerances, in chunks that a kill can interrupt.
+
+The reference is the run at the tightest tolerance.  Its error at a time is estimated by its largest difference so far
+from the run at the next looser one, which is the error of that run as far as the tightest is right, and so a
+pessimistic estimate where tolerances help.  Where gates change (ReLU, max pooling) they help less: each change leaves
+an error of the order of the tolerance that the flow then carries on.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from symflow.analysis.experiments.checkpoints import Checkpoint
+from symflow.analysis.experiments.descent import CHUNK_SECONDS, Report
+from symflow.errors import FlowStopped
+from symflow.paths.float64 import Float64Stats, solve_flow_float64
+from symflow.problem import Problem
+
+SMOOTH, GATED = "dopri8", "tsit5"
+"""The method for smooth losses, and for those with kinks, where a high order does not help."""
+STAGES = {"dopri8": 13, "tsit5": 6}
+"""Gradient evaluations of one step."""
+CHUNK_STEPS = 200
+"""Most steps of diffrax between two returns."""
+MAX_STEPS = 1_000_000
+ABSOLUTE = 1e-2
+"""The absolute tolerance is this times the relative one."""
+
+
+@dataclass(frozen=True, eq=False)
+class FlowRun:
+    """The flow at one tolerance.
+
+    Attributes:
+        rtol: relative tolerance of a step; the absolute one is rtol / 100.
+        evaluations: gradient evaluations of the integration.
+        reading: further ones, to read the states at the grid's times (one step of the method from the last step end).
+        steps: accepted steps.
+        rejected: rejected steps.
+        seconds: wall time.
+        states: (S, P) on the grid, float64.
+    """
+
+    rtol: float
+    evaluations: int
+    reading: int
+    steps: int
+    rejected: int
+    seconds: float
+    states: np.ndarray
+
+
+def method(problem: Problem) -> str:
+    """The method that suits a problem."""
+    return GATED if problem.objective.gates else SMOOTH
+
+
+def flow_in_chunks(
+    problem: Problem,
+    times: np.ndarray,
+    rtol: float,
+    checkpoint: Checkpoint,
+    report: Report,
+    chunk_seconds: float = CHUNK_SECONDS,
+) -> FlowRun:
+    """theta' = -grad f(theta) from theta_0 at one tolerance, kept at the times; goes on from a checkpoint.
+
+    Every chunk of 200 steps begins anew at the state where the last one ended, whether or not a kill came between.
+
+    Args:
+        problem: its objective flows, from its theta0.
+        times: S increasing times, beginning with 0.
+        rtol: relative tolerance of a step.
+        checkpoint: where the state is kept.
+        report: told the fraction of the time that is done.
+        chunk_seconds: least wall time between two checkpoints.
+
+    Raises:
+        ComputationError: the flow leaves float64, or takes too many steps.
+    """
+    now, theta = 0.0, np.array([float(v) for v in problem.theta0])
+    kept, counts, seconds = [theta], np.zeros(4, dtype=np.int64), 0.0
+    found = checkpoint.read()
+    if found is not None:
+        now, theta, kept = float(found["now"]), found["theta"], list(found["states"])
+        counts, seconds = found["counts"], float(found["seconds"])
+    written = time.perf_counter()
+
+    def save() -> None:
+        checkpoint.write({"now": now, "theta": theta, "states": np.stack(kept), "counts": counts, "seconds": seconds})
+
+    try:
+        while len(kept) < len(times):
+            now, theta, rows, new, spent = _chunk(problem, times, len(kept), now, theta, rtol)
+            kept, counts, seconds = [*kept, *rows], counts + new, seconds + spent
+            if counts[2] + counts[3] > MAX_STEPS:
+                raise FlowStopped(f"{MAX_STEPS} steps at rtol {rtol:g} led only to t = {now:.6g}", "loosen it")
+            report(now / float(times[-1]))
+            if time.perf_counter() - written >= chunk_seconds:
+                save()
+                written = time.perf_counter()
+    except KeyboardInterrupt:
+        save()
+        raise
+    if found is None or len(found["states"]) < len(times):
+        save()
+    evaluations, reading, steps, rejected = (int(n) for n in counts)
+    return FlowRun(rtol, evaluations, reading, steps, rejected, seconds, np.stack(kept))
+
+
+def estimated_error(tight: FlowRun, loose: FlowRun) -> np.ndarray:
+    """The estimated error of the tighter of two runs at the grid's times, shape (S,).
+
+    Runs that took the same steps differ by nothing, whatever their error: before the first difference that one is
+    taken, and where there is none at all the error is not known, which is NaN.
+    """
+    apart = np.maximum.accumulate(np.linalg.norm(tight.states - loose.states, axis=1))
+    seen = apart[apart > 0]
+    error = np.where(apart > 0, apart, seen[0] if seen.size else np.nan)
+    error[0] = 0.0
+    return error
+
+
+def _chunk(
+    problem: Problem, times: np.ndarray, done: int, now: float, theta: np.ndarray, rtol: float
+) -> tuple[float, np.ndarray, list[np.ndarray], np.ndarray, float]:
+    """At most `CHUNK_STEPS` steps from a state: time and state reached, the states at grid times, counts, seconds."""
+    solver, whole = method(problem), float(times[-1]) - now
+    try:
+        flow = solve_flow_float64(
+            problem,
+            horizon=whole,
+            rtol=rtol,
+            atol=ABSOLUTE * rtol,
+            solver=solver,
+            max_steps=CHUNK_STEPS,
+            theta0=theta,  # type: ignore[arg-type]
+            estimate_error=False,
+        )
+        reached, now_after = whole, float(times[-1])
+    except FlowStopped as stopped:
+        if stopped.cause != "max-steps" or not float(stopped.trajectory.horizon):
+            raise
+        flow = stopped.trajectory
+        reached = float(flow.horizon)
+        now_after = now + reached
+    wanted = [t - now for t in map(float, times[done:]) if t - now <= reached]
+    rows = [flow.numpy([t])[0] for t in wanted]  # one by one: a batch of large networks would fill the memory
+    between, stats = sum(t < reached for t in wanted), flow.stats
+    assert isinstance(stats, Float64Stats)
+    counts = np.array([stats.evaluations, STAGES[solver] * between, stats.accepted, stats.rejected], dtype=np.int64)
+    return now_after, flow.numpy([reached])[0], rows, counts, stats.seconds

@@ -1,0 +1,149 @@
+"""Self-checks of a flow: identities that every gradient flow obeys, and closed forms where one exists.
+
+Each gives the number of digits to which it holds; none of them uses the integrator's own error estimate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+
+from symflow.analysis.arguments import as_flow_of
+from symflow.networks.losses import SQUARE
+from symflow.networks.network import FullyConnected
+from symflow.paths.identities import balancedness_drift, energy_defect
+from symflow.paths.trajectory import Trajectory
+from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
+
+
+@dataclass(frozen=True)
+class Check:
+    """One identity.
+
+    Attributes:
+        name: what was compared.
+        result: its result id.
+        digits: to how many digits both sides agree, relative to the larger of 1 and their size.
+    """
+
+    name: str
+    result: str
+    digits: float
+
+
+def check_flow(problem: Problem, trajectory: Trajectory) -> list[Check]:
+    """Checks a flow against R1, R10 and the closed forms of section 7 that apply.
+
+    Args:
+        problem: what was solved.
+        trajectory: its flow, of `solve_flow`.
+
+    Raises:
+        ProblemError: it is the flow of another problem, or was computed in float64.
+    """
+    problem = as_problem(problem, "check_flow")
+    if isinstance(trajectory, Trajectory):
+        problem = problem.for_digits(trajectory.digits)
+    trajectory = as_flow_of(problem, trajectory)
+    with mpmath.workdps(trajectory.digits + 20):
+        checks = [_energy(trajectory)]
+        checks += _balancedness(trajectory)
+        checks += _closed_forms(problem, trajectory)
+    return checks
+
+
+def _digits(difference: Any, size: Any, limit: int) -> float:
+    """-log10 of a difference relative to max(1, size), at most what the working precision can tell."""
+    relative = abs(difference) / max(mpmath.mpf(1), abs(size))
+    return float(limit) if relative == 0 else min(float(limit), float(-mpmath.log10(relative)))
+
+
+def _energy(trajectory: Trajectory) -> Check:
+    return Check("energy identity", "R1", _digits(energy_defect(trajectory), 1, trajectory.digits + 15))
+
+
+def _balancedness(trajectory: Trajectory) -> list[Check]:
+    """R10: D_j for linear networks, its diagonal (per unit or channel) for the others, is the same at both ends."""
+    network, drift = trajectory.objective.network, balancedness_drift(trajectory)
+    if network is None or drift is None:
+        return []
+    name = "balancedness D_j" if network.linear else "diagonal of balancedness D_j"
+    return [Check(name, "R10", _digits(drift, 1, trajectory.digits + 15))]
+
+
+def _closed_forms(problem: Problem, trajectory: Trajectory) -> list[Check]:
+    """The exact solutions of section 7 that apply to this problem."""
+    network = problem.network
+    if not isinstance(network, FullyConnected) or not network.linear or network.alpha != 1:
+        return []
+    if problem.objective.sample_loss != SQUARE:
+        return []
+    limit = trajectory.digits + 15
+    time = trajectory.horizon
+    state = trajectory.at_end()
+    if network.depth == 1:
+        exact = _single_layer(problem, time)
+        difference = max(abs(a - b) for a, b in zip(state, exact, strict=True))
+        return [Check("matrix exponential", "closed form, n = 1", _digits(difference, max(map(abs, exact)), limit))]
+    if network.widths == (1, 1, 1):
+        u = state[0] * state[1]
+        exact_u = _scalar_depth_two(problem, time)
+        if exact_u is not None:
+            return [Check("scalar depth 2", "closed form, d = 1, n = 2", _digits(u - exact_u, exact_u, limit))]
+    return []
+
+
+def _moments(problem: Problem) -> tuple[Any, Any]:
+    """Sigma_xx and Lambda_yx as mpmath matrices."""
+
+    def matrix(rows: Any) -> Any:
+        return mpmath.matrix([[mpmath.mpf(q.numerator) / q.denominator for q in row] for row in rows])
+
+    x, y = matrix(problem.x), matrix(problem.y)
+    return x.T * x / x.rows, y.T * x / x.rows
+
+
+def _single_layer(problem: Problem, time: Any) -> list[Any]:
+    """W(t) = W_* + (W(0) - W_*) exp(-Sigma t); in moment form without inverse: through the augmented exponential."""
+    sigma, target = _moments(problem)
+    rows, columns = target.rows, target.cols
+    w = mpmath.matrix(rows, columns)
+    for i, q in enumerate(problem.theta0):
+        w[i // columns, i % columns] = mpmath.mpf(q.numerator) / q.denominator
+    # [W, I] moves by the generator [[-Sigma, 0], [Lambda, 0]]: W' = -W Sigma + Lambda.
+    size = columns + rows
+    generator = mpmath.zeros(size, size)
+    generator[:columns, :columns] = -sigma
+    generator[columns:, :columns] = target
+    flow = mpmath.expm(generator * time, method="taylor")
+    result = w * flow[:columns, :columns] + flow[columns:, :columns]
+    return [result[i, j] for i in range(rows) for j in range(columns)]
+
+
+def _scalar_depth_two(problem: Problem, time: Any) -> Any:
+    """u = w_1 w_2 of f = (sigma/2)(u - lambda)^2: time runs sigma times as fast."""
+    sigma, target = (m[0, 0] for m in _moments(problem))
+    if sigma == 0:
+        return None
+    w1, w2 = (mpmath.mpf(q.numerator) / q.denominator for q in problem.theta0)
+    goal, t = target / sigma, sigma * time
+    u0, c = w1 * w2, abs(w1**2 - w2**2)
+    if c == 0:
+        if u0 == 0:
+            return u0
+        rate = 2 * goal if u0 > 0 else -2 * goal
+        # u' = 2|u|(goal - u): logistic in u, growing or decaying with the sign of u.
+        if goal == 0:
+            return u0 / (1 + 2 * abs(u0) * t)
+        decay = mpmath.exp(-rate * t)
+        return goal * u0 / (u0 + (goal - u0) * decay)
+    kappa = mpmath.sqrt(4 * goal**2 + c**2)
+    plus, minus = (2 * goal + kappa) / c, (2 * goal - kappa) / c
+    q0 = (2 * u0 + mpmath.sqrt(c**2 + 4 * u0**2)) / c
+    k = (q0 - plus) / (q0 - minus)
+    decay = mpmath.exp(-kappa * t)
+    q = (plus - minus * k * decay) / (1 - k * decay)
+    return c / 4 * (q - 1 / q)

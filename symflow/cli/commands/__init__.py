@@ -1,0 +1,1 @@
+"""One file a command: its computation, its JSON, what it shows."""

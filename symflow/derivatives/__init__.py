@@ -1,0 +1,1 @@
+"""What is derived from an objective: gradient, Hessian in its forms, gradient flow."""

@@ -1,0 +1,183 @@
+"""What symflow derives from an objective: loss, gradient, Hessian in its forms, gradient flow.
+
+Each result is a small frozen record around a program; it prints as LaTeX, expands into SymPy scalars within a budget,
+shows its source as runnable code, and says where it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal
+
+from symflow.displays import show
+from symflow.errors import BudgetError
+from symflow.networks.objective import Objective, require_objective
+from symflow.programs.blocks import hessian_blocks
+from symflow.programs.differentiate import jvp, transpose
+from symflow.programs.nodes import Const, Input, Node, scale
+from symflow.programs.program import Program
+
+if TYPE_CHECKING:
+    import sympy
+
+MAX_OPERATIONS = 20_000
+"""Longest program of a higher directional derivative."""
+
+Shape = Literal["scalar", "vector", "matrix"]
+
+
+@dataclass(frozen=True, eq=False)
+class Derived:
+    """A derived formula.
+
+    Attributes:
+        kind: what it is ("gradient", "hessian", ...).
+        objective: what it was derived from.
+        program: computes it; for a vector one output per parameter array, for a matrix one per block (j <= k).
+        shape: "scalar", "vector" (entries in the order of theta) or "matrix" (P x P, symmetric).
+        directions: direction inputs, one per parameter array, where the result is a form in a direction.
+        result: the id of the result it states, if one.
+    """
+
+    kind: str
+    objective: Objective
+    program: Program
+    shape: Shape
+    directions: tuple[Input, ...] = ()
+    result: str | None = None
+
+    def latex(self) -> str:
+        """The formula as LaTeX: lines `symbol = expression`, in an aligned environment."""
+        return str(show(self, "latex"))
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+    def explicit(self, budget: int = 100_000) -> sympy.Matrix | sympy.Expr:
+        """The result in SymPy scalars, data inserted as exact rationals.
+
+        Args:
+            budget: the largest number of scalar operations the expanded expressions may have.
+
+        Raises:
+            BudgetError: the expansion would be larger; the error names its size.
+        """
+        return show(self, "explicit", budget)
+
+    def source(self) -> str:
+        """The straight-line program as runnable Python source over NumPy-like arrays."""
+        return str(show(self, "source"))
+
+    @property
+    def citation(self) -> Any:
+        """Where the result comes from: a `Citation`, or None."""
+        return show(self, "citation")
+
+    def __repr__(self) -> str:
+        sizes = [a.size for w in self.objective.parameters for a in w.axes]
+        known = all(isinstance(size, int) for size in sizes)
+        count = f"P={self.objective.parameter_count} parameters" if known else "symbolic widths"
+        return f"<{self.kind} of {count}, {self.program.length} operations>"
+
+
+def loss(objective: Objective) -> Derived:
+    """The function f itself."""
+    require_objective(objective)
+    return Derived("loss", objective, objective.program, "scalar")
+
+
+def parameter_directions(objective: Objective, letter: str = "Delta", latex: str = r"\Delta") -> tuple[Input, ...]:
+    """One direction input per parameter array."""
+    return tuple(
+        Input(f"{letter}_{w.name}", w.axes, "direction", f"{latex}_{{{_index(w)}}}") for w in objective.parameters
+    )
+
+
+def _index(w: Input) -> str:
+    return w.name[1:] if w.name[:1] == "W" and w.name[1:].isdigit() else w.latex
+
+
+def gradient_nodes(objective: Objective) -> tuple[dict[Input, Node], dict[Node, str]]:
+    """The gradient with respect to every parameter array, and LaTeX names of the adjoints on the way."""
+    require_objective(objective)
+    directions = parameter_directions(objective)
+    loss_node = objective.loss
+    dot = jvp([loss_node], dict(zip(objective.parameters, directions, strict=True)))
+    adjoint = transpose(dot[loss_node], directions, Const(Fraction(1), ()))
+    names = dict(objective.program.names)
+    for x, name in objective.program.names.items():
+        bar = adjoint.get(dot.get(x, x))
+        if bar is not None and not isinstance(bar, Input) and bar not in names:
+            names[bar] = rf"\bar{{{name[0]}}}{name[1:]}" if len(name) > 1 else rf"\bar{{{name}}}"
+    return {w: adjoint[d] for w, d in zip(objective.parameters, directions, strict=True)}, names
+
+
+def gradient(objective: Objective) -> Derived:
+    """The gradient g = grad f, one array per parameter array; a program of O(depth)."""
+    g, names = gradient_nodes(objective)
+    outputs = {f"g_{w.name}": g[w] for w in objective.parameters}
+    return Derived("gradient", objective, Program(objective.program.inputs, outputs, names), "vector")
+
+
+def gradient_flow(objective: Objective) -> Derived:
+    """The vector field of gradient flow, theta' = -grad f(theta)."""
+    g, names = gradient_nodes(objective)
+    outputs = {f"d{w.name}": scale(-1, g[w]) for w in objective.parameters}
+    return Derived("gradient flow", objective, Program(objective.program.inputs, outputs, names), "vector", (), "R1")
+
+
+def hessian_form(objective: Objective) -> Derived:
+    """The quadratic form H[D, D] = d^2/dt^2 f(theta + t D) at t = 0; a program of O(depth) (R7 for linear networks)."""
+    return directional_derivative(objective, 2)
+
+
+def directional_derivative(objective: Objective, order: int) -> Derived:
+    """The k-th derivative of t -> f(theta + t D) at t = 0.
+
+    Raises:
+        ProblemError: no objective, or an order that is not a whole number of at least 0.
+        BudgetError: the formula has more than `MAX_OPERATIONS` operations.
+    """
+    require_objective(objective)
+    from symflow.numbers.rational import whole
+
+    order = whole(order, "the order of a derivative", 0)
+    directions = parameter_directions(objective)
+    tangents: Mapping[Node, Node] = dict(zip(objective.parameters, directions, strict=True))
+    node, names = objective.loss, dict(objective.program.names)
+    for k in range(1, order + 1):
+        dot = jvp([node], tangents)
+        if len(dot) > MAX_OPERATIONS:
+            raise BudgetError(
+                f"the directional derivative of order {k} (of {order}) has {len(dot)} operations, over the budget of "
+                f"{MAX_OPERATIONS}; ask for a lower order or a shallower network"
+            )
+        for x in list(names):
+            if x in dot and not isinstance(dot[x], (Const, Input)) and dot[x] not in names:
+                names[dot[x]] = rf"\dot{{{names[x][0]}}}{names[x][1:]}" if names[x][0] != "\\" else f"({names[x]})'"
+        node = dot[node]
+    program = Program((*objective.program.inputs, *directions), {"form": node}, names)
+    kind = "hessian form" if order == 2 else f"directional derivative of order {order}"
+    linear = objective.network is not None and objective.network.linear
+    return Derived(kind, objective, program, "scalar", directions, "R7" if order == 2 and linear else None)
+
+
+def hessian_vector_product(objective: Objective) -> Derived:
+    """The product H D of the Hessian with a direction; a program of O(depth)."""
+    g, names = gradient_nodes(objective)
+    directions = parameter_directions(objective)
+    dot = jvp(g.values(), dict(zip(objective.parameters, directions, strict=True)))
+    outputs = {f"h_{w.name}": dot[g[w]] for w in objective.parameters}
+    program = Program((*objective.program.inputs, *directions), outputs, names)
+    return Derived("hessian-vector product", objective, program, "vector", directions)
+
+
+def hessian(objective: Objective) -> Derived:
+    """The Hessian matrix, P x P, from its blocks d^2 f / dW_j dW_k (j <= k); a program of O(depth^2)."""
+    g, names = gradient_nodes(objective)
+    blocks = hessian_blocks(g, objective.parameters)
+    ws = objective.parameters
+    outputs = {f"H_{ws[j].name}_{ws[k].name}": node for (j, k), node in blocks.items()}
+    return Derived("hessian", objective, Program(objective.program.inputs, outputs, names), "matrix")

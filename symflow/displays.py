@@ -1,0 +1,35 @@
+"""How a record is shown: the method stands in its class, the function that does it in a room above.
+
+`record.latex()` calls `show(self, "latex")`.  `symflow/__init__` fills the table, so that a class of formulas need not
+import a printer, and what prints is loaded when something is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+_DISPLAYS: dict[tuple[str, str], str] = {}
+
+
+def register(displays: Mapping[tuple[str, str], str]) -> None:
+    """Adds displays.
+
+    Args:
+        displays: (name of the class, name of the display) -> "module:function".  The function takes the record first.
+    """
+    _DISPLAYS.update(displays)
+
+
+def show(record: object, display: str, *arguments: Any) -> Any:
+    """The display of a record by the function that is registered for its class or the nearest base of it.
+
+    Raises:
+        KeyError: none is registered.
+    """
+    for base in type(record).__mro__:
+        if (target := _DISPLAYS.get((base.__name__, display))) is not None:
+            module, name = target.split(":")
+            return getattr(import_module(module), name)(record, *arguments)
+    raise KeyError(f"no display {display!r} of {type(record).__name__}")

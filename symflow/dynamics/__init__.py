@@ -1,0 +1,1 @@
+"""Vector fields: gradient flow, flow held on kinks, modified equations of descent."""

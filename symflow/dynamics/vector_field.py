@@ -1,0 +1,50 @@
+"""Vector fields: what integrators take.  Gradient flow today; flows with an extended state work the same way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from symflow.derivatives.derived import gradient_nodes
+from symflow.networks.objective import Objective
+from symflow.programs.differentiate import jvp
+from symflow.programs.nodes import Input, Node, add, scale
+from symflow.programs.program import Program
+
+
+@dataclass(frozen=True, eq=False)
+class VectorField:
+    """An autonomous field: state' = program(state, data).
+
+    Attributes:
+        program: one output per state input, in order.
+        state: the state inputs.
+        objective: supplies the data and, through its gates, the kinks.
+        slides: whether it is gradient flow itself, so that it can be held on kinks.
+    """
+
+    program: Program
+    state: tuple[Input, ...]
+    objective: Objective
+    slides: bool = False
+
+
+def gradient_flow_field(objective: Objective) -> VectorField:
+    """theta' = -grad f(theta)."""
+    g, _ = gradient_nodes(objective)
+    outputs = {w.name: scale(-1, g[w]) for w in objective.parameters}
+    return VectorField(Program(objective.program.inputs, outputs), objective.parameters, objective, slides=True)
+
+
+def leading_order_field(objective: Objective) -> VectorField:
+    """R18: theta' = -g, e' = -H e - (1/2) H g = -H (e + g/2); descent strays from flow by eta e(t) + O(eta^2)."""
+    g, _ = gradient_nodes(objective)
+    errors = tuple(Input(f"e_{w.name}", w.axes, "state", f"e_{{{w.name}}}") for w in objective.parameters)
+    along: dict[Node, Node] = {
+        w: add([(1, e), (Fraction(1, 2), g[w])]) for w, e in zip(objective.parameters, errors, strict=True)
+    }
+    dot = jvp(g.values(), along)
+    outputs = {w.name: scale(-1, g[w]) for w in objective.parameters}
+    outputs |= {e.name: scale(-1, dot[g[w]]) for w, e in zip(objective.parameters, errors, strict=True)}
+    program = Program((*objective.program.inputs, *errors), outputs)
+    return VectorField(program, (*objective.parameters, *errors), objective)

@@ -1,0 +1,1 @@
+"""Interpreters of programs: exact rationals, mpmath, JAX, NumPy, power series, SymPy scalars, source text."""

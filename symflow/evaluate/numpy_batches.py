@@ -1,0 +1,107 @@
+"""Programs at many points at once in float64 with NumPy: nothing is compiled, so that small studies start at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from symflow.evaluate.interpret import interpret, table_index
+from symflow.networks.objective import Objective
+from symflow.programs.nodes import Input, Table
+from symflow.programs.program import Program
+
+
+class BatchArithmetic:
+    """float64 arrays whose first axis is the batch; of size 1 where a value is the same at every point."""
+
+    def constant(self, value: Fraction, shape: tuple[int, ...]) -> np.ndarray:
+        return np.full((1, *shape), float(value))
+
+    def identity(self, size: int) -> np.ndarray:
+        return np.eye(size)[None]
+
+    def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(sum(x if c == 1 else x * float(c) for c, x in zip(coefficients, arrays, strict=True)))
+
+    def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        inputs, out = subscripts.split("->")
+        text = ",".join(f"...{letters}" for letters in inputs.split(",")) + f"->...{out}"
+        return np.asarray(np.einsum(text, *arrays, optimize=len(arrays) > 2))
+
+    def broadcast(self, array: np.ndarray, positions: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
+        moved = np.expand_dims(array, tuple(p + 1 for p in positions))
+        return np.broadcast_to(moved, (len(array), *shape))
+
+    def gate(self, z: np.ndarray, alpha: Fraction, alpha_bar: Fraction) -> np.ndarray:
+        return np.where(z >= 0, float(alpha), float(alpha_bar))
+
+    def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
+        if name == "power":
+            assert exponent is not None
+            return np.asarray(x ** (exponent.numerator if exponent.denominator == 1 else float(exponent)))
+        if name not in FUNCTIONS:
+            raise TypeError(f"the function {name!r} is not available in batches; use JAX")
+        return FUNCTIONS[name](x)
+
+    def gather(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
+        index = table_index(table)
+        taken = np.take(x, np.maximum(index, 0), axis=position + 1)
+        kept = (index >= 0).reshape(*([1] * (position + 1)), *index.shape, *([1] * (x.ndim - position - 2)))
+        return np.where(kept, taken, 0.0)
+
+    def scatter_add(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
+        index, rank = table_index(table), len(table.targets)
+        flat = np.moveaxis(x.reshape(*x.shape[: position + 1], -1, *x.shape[position + 1 + rank :]), position + 1, 0)
+        assert isinstance(table.source.size, int)
+        result = np.zeros((table.source.size, *flat.shape[1:]))
+        read = index.ravel() >= 0
+        np.add.at(result, index.ravel()[read], flat[read])
+        return np.moveaxis(result, 0, position + 1)
+
+    def log_sum_exp(self, x: np.ndarray, position: int) -> np.ndarray:
+        return np.asarray(np.logaddexp.reduce(x, axis=position + 1))
+
+    def stack(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack(np.broadcast_arrays(*arrays), axis=-1)
+
+    def maximum(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return reduce(np.maximum, arrays)
+
+    def spectral_norm(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(np.linalg.norm(x, 2, axis=(-2, -1)))
+
+    def largest_eigenvalue(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(np.linalg.eigvalsh(x)[..., -1])
+
+    def matrix_power(self, x: np.ndarray, exponent: Fraction) -> np.ndarray:
+        values, vectors = np.linalg.eigh(x)
+        return (vectors * (np.maximum(values, 0) ** float(exponent))[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+
+
+FUNCTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "exp": np.exp,
+    "log": np.log,
+    "sin": np.sin,
+    "cos": np.cos,
+    "softplus": lambda x: np.logaddexp(0.0, x),
+    "sigmoid": lambda x: np.exp(-np.logaddexp(0.0, -x)),
+}
+
+
+def bound_inputs(objective: Objective, points: np.ndarray) -> dict[Input, np.ndarray]:
+    """The data of an objective, and its parameters at S points (shape (S, P)), as batches."""
+    values: dict[Input, np.ndarray] = {x: np.asarray(a, dtype=np.float64)[None] for x, a in objective.data.items()}
+    for w, (where, shape) in zip(objective.parameters, objective.slices(), strict=True):
+        values[w] = points[:, where].reshape(len(points), *shape)
+    return values
+
+
+def evaluate_points(
+    objective: Objective, program: Program, points: np.ndarray, extra: Mapping[Input, Any] | None = None
+) -> dict[str, np.ndarray]:
+    """The outputs of a program at S points, each with a first axis of size S (or 1 where it is the same for all)."""
+    return interpret(program, bound_inputs(objective, points) | dict(extra or {}), BatchArithmetic())

@@ -1,0 +1,376 @@
+"""Arithmetic over NumPy object arrays: exact rationals, mpmath numbers, SymPy expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import sympy
+
+from symflow.derivatives.derived import Derived
+from symflow.errors import ComputationError, ProblemError, brief
+from symflow.evaluate.budget import check_dense
+from symflow.evaluate.interpret import interpret, table_index
+from symflow.numbers.rational import entry
+from symflow.programs.nodes import Input, Table
+
+OBJECT_ENTRIES = 4_000_000
+"""Most entries of a dense matrix of Python numbers (about 100 bytes each)."""
+
+
+@dataclass(frozen=True)
+class ObjectArithmetic:
+    """Arrays of Python numbers of one kind.
+
+    Attributes:
+        lift: turns a rational into a number of this kind.
+        select: (z, alpha, alpha_bar) -> the gate's value.
+        functions: elementwise functions by name; "power" takes (x, exponent), "logsumexp" a list of numbers,
+            "maximum" numbers, "spectral_norm" and "largest_eigenvalue" a matrix, "matrix_power" one and an exponent.
+    """
+
+    lift: Callable[[Fraction], Any]
+    select: Callable[[Any, Fraction, Fraction], Any]
+    functions: Mapping[str, Callable[..., Any]]
+
+    def constant(self, value: Fraction, shape: tuple[int, ...]) -> np.ndarray:
+        array = np.empty(shape, dtype=object)
+        array[...] = self.lift(value)
+        return array
+
+    def identity(self, size: int) -> np.ndarray:
+        array = self.constant(Fraction(0), (size, size))
+        for i in range(size):
+            array[i, i] = self.lift(Fraction(1))
+        return array
+
+    def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
+        total: Any = None
+        for c, x in zip(coefficients, arrays, strict=True):
+            term = x if c == 1 else (-x if c == -1 else x * self.lift(c))
+            total = term if total is None else total + term
+        return np.asarray(total, dtype=object)
+
+    def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(np.einsum(subscripts, *arrays), dtype=object)
+
+    def broadcast(self, array: np.ndarray, positions: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
+        return np.broadcast_to(np.expand_dims(array, tuple(positions)), shape)
+
+    def gate(self, z: np.ndarray, alpha: Fraction, alpha_bar: Fraction) -> np.ndarray:
+        return self._map(lambda v: self.select(v, alpha, alpha_bar), z)
+
+    def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
+        f = self._function(name)
+        return self._map(f if exponent is None else lambda v: f(v, exponent), x)
+
+    def _function(self, name: str) -> Callable[..., Any]:
+        if name not in self.functions:
+            raise TypeError(f"the function {name!r} is not available in this arithmetic; use mpmath or JAX")
+        return self.functions[name]
+
+    def gather(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
+        return gathered(x, table, position, self.lift(Fraction(0)))
+
+    def scatter_add(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
+        return scattered(x, table, position, self.lift(Fraction(0)))
+
+    def log_sum_exp(self, x: np.ndarray, position: int) -> np.ndarray:
+        f = self._function("logsumexp")
+        return along_axis(lambda v: f(list(v)), x, position)
+
+    def stack(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack(arrays, axis=-1)
+
+    def maximum(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        f = self._function("maximum")
+        return along_axis(lambda v: f(*v), np.stack(arrays, axis=-1), -1)
+
+    def spectral_norm(self, x: np.ndarray) -> np.ndarray:
+        return self._matrices("spectral_norm", x)
+
+    def largest_eigenvalue(self, x: np.ndarray) -> np.ndarray:
+        return self._matrices("largest_eigenvalue", x)
+
+    def matrix_power(self, x: np.ndarray, exponent: Fraction) -> np.ndarray:
+        return np.asarray(self._function("matrix_power")(x, exponent), dtype=object)
+
+    def _matrices(self, name: str, x: np.ndarray) -> np.ndarray:
+        f = self._function(name)
+        result = np.empty(x.shape[:-2], dtype=object)
+        for index in np.ndindex(result.shape):
+            result[index] = f(x[index])
+        return result
+
+    @staticmethod
+    def _map(f: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
+        array = np.empty(x.shape, dtype=object)
+        for index in np.ndindex(x.shape):
+            array[index] = f(x[index])
+        return array
+
+
+def along_axis(f: Callable[[Any], Any], x: np.ndarray, position: int) -> np.ndarray:
+    """f of every line along one axis, which it replaces by one number."""
+    moved = np.moveaxis(x, position, -1)
+    result = np.empty(moved.shape[:-1], dtype=object)
+    for index in np.ndindex(result.shape):
+        result[index] = f(moved[index])
+    return result
+
+
+def gathered(x: np.ndarray, table: Table, position: int, zero: Any) -> np.ndarray:
+    """`Gather` on an object array."""
+    index = table_index(table)
+    result = np.take(x, np.maximum(index, 0), axis=position)
+    if (index < 0).any():
+        shape = [1] * position + list(index.shape) + [1] * (x.ndim - position - 1)
+        result = np.where((index >= 0).reshape(shape), result, zero)
+    return np.asarray(result, dtype=object)
+
+
+def scattered(x: np.ndarray, table: Table, position: int, zero: Any) -> np.ndarray:
+    """`ScatterAdd` on an object array."""
+    index = table_index(table).reshape(-1)
+    shape = (*x.shape[:position], index.size, *x.shape[position + len(table.targets) :])
+    moved = np.moveaxis(x.reshape(shape), position, 0)
+    result = np.full((int(table.source.size), *moved.shape[1:]), zero, dtype=object)
+    for target, source in enumerate(index):
+        if source >= 0:
+            result[source] = result[source] + moved[target]
+    return np.moveaxis(result, 0, position)
+
+
+def _rational_power(x: Fraction, exponent: Fraction) -> Fraction:
+    if exponent.denominator != 1:
+        raise TypeError(f"x^({exponent}) is irrational in general; use mpmath or JAX")
+    if x == 0 and exponent < 0:
+        raise ComputationError(f"the power {exponent} of 0 does not exist; theta is outside the loss's domain")
+    return x**exponent.numerator
+
+
+def exact_matrix_power(matrix: np.ndarray, exponent: Fraction) -> np.ndarray:
+    """A^exponent = sum_i l_i^exponent prod_{k != i} (A - l_k) / (l_i - l_k), l_i the distinct eigenvalues of A.
+
+    Raises:
+        TypeError: an eigenvalue, or its power, is irrational or negative.
+    """
+    import flint
+
+    size = len(matrix)
+    a = flint.fmpq_mat(size, size, [flint.fmpq(v.numerator, v.denominator) for v in matrix.flat])
+    found = a.charpoly().roots()
+    if sum(multiplicity for _, multiplicity in found) < size:
+        raise TypeError("a matrix power with irrational eigenvalues; use mpmath or JAX")
+    roots = [Fraction(int(root.p), int(root.q)) for root, _ in found]
+    identity = EXACT.identity(size)
+    power = EXACT.constant(Fraction(0), (size, size))
+    for i, root in enumerate(roots):
+        term = identity * _exact_root(root, exponent)
+        for k, other in enumerate(roots):
+            if k != i:
+                term = term.dot(matrix - other * identity) / (root - other)
+        power = power + term
+    return power
+
+
+def _exact_root(x: Fraction, exponent: Fraction) -> Fraction:
+    """x^exponent where it is rational."""
+    if x >= 0:
+        top, exact = sympy.integer_nthroot(x.numerator, exponent.denominator)
+        bottom, whole = sympy.integer_nthroot(x.denominator, exponent.denominator)
+        if exact and whole:
+            return Fraction(int(top), int(bottom)) ** exponent.numerator
+    raise TypeError(f"({x})^({exponent}) is irrational or not real; use mpmath or JAX")
+
+
+EXACT = ObjectArithmetic(
+    lift=lambda q: q,
+    select=lambda z, a, b: a if z >= 0 else b,
+    functions={"power": _rational_power, "maximum": max, "matrix_power": exact_matrix_power},
+)
+
+
+def mpmath_arithmetic() -> ObjectArithmetic:
+    """mpmath numbers at the precision of the enclosing `mpmath.workdps` block."""
+    import mpmath
+
+    def lift(q: Fraction) -> Any:
+        return mpmath.mpf(q.numerator) / q.denominator
+
+    return ObjectArithmetic(
+        lift=lift,
+        select=lambda z, a, b: lift(a if z >= 0 else b),
+        functions={
+            "exp": mpmath.exp,
+            "log": real_log,
+            "sin": mpmath.sin,
+            "cos": mpmath.cos,
+            "power": real_power,
+            "softplus": softplus,
+            "sigmoid": sigmoid,
+            "logsumexp": log_sum_exp,
+            "maximum": max,
+            "spectral_norm": spectral_norm,
+            "largest_eigenvalue": largest_eigenvalue,
+            "matrix_power": matrix_power,
+        },
+    )
+
+
+def real_log(x: Any) -> Any:
+    """log(x) of an mpmath number.
+
+    Raises:
+        ComputationError: x <= 0.
+    """
+    import mpmath
+
+    if x <= 0:
+        raise ComputationError(f"log of {mpmath.nstr(x, 6)} is not a real number; theta is outside the loss's domain")
+    return mpmath.log(x)
+
+
+def real_power(x: Any, exponent: Fraction) -> Any:
+    """x^exponent of an mpmath number.
+
+    Raises:
+        ComputationError: a negative power of 0, or a fractional one of a negative number.
+    """
+    import mpmath
+
+    if (x == 0 and exponent < 0) or (x < 0 and exponent.denominator != 1):
+        raise ComputationError(
+            f"the power {exponent} of {mpmath.nstr(x, 6)} is not a real number; theta is outside the loss's domain"
+        )
+    if exponent.denominator == 1:
+        return x**exponent.numerator
+    return x ** (mpmath.mpf(exponent.numerator) / exponent.denominator)
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + e^x) of an mpmath number, without overflow or cancellation."""
+    import mpmath
+
+    return mpmath.log1p(mpmath.exp(x)) if x <= 0 else x + mpmath.log1p(mpmath.exp(-x))
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + e^-x) of an mpmath number."""
+    import mpmath
+
+    return 1 / (1 + mpmath.exp(-x)) if x >= 0 else mpmath.exp(x) / (1 + mpmath.exp(x))
+
+
+def log_sum_exp(values: Sequence[Any]) -> Any:
+    """log(sum(exp(v))) of mpmath numbers, shifted by the largest."""
+    import mpmath
+
+    largest = max(values)
+    return largest + mpmath.log(mpmath.fsum(mpmath.exp(v - largest) for v in values))
+
+
+def spectral_norm(matrix: np.ndarray) -> Any:
+    """The largest singular value of a matrix of mpmath numbers."""
+    import mpmath
+
+    return max(mpmath.svd_r(mpmath.matrix(matrix.tolist()), compute_uv=False)) if matrix.size else mpmath.mpf(0)
+
+
+def largest_eigenvalue(matrix: np.ndarray) -> Any:
+    """The largest eigenvalue of a symmetric matrix of mpmath numbers."""
+    import mpmath
+
+    return max(mpmath.eigsy(mpmath.matrix(matrix.tolist()), eigvals_only=True))
+
+
+def matrix_power(matrix: np.ndarray, exponent: Fraction) -> np.ndarray:
+    """A power of a symmetric positive semidefinite matrix of mpmath numbers; eigenvalues below 0 count as 0."""
+    import mpmath
+
+    values, vectors = mpmath.eigsy(mpmath.matrix(matrix.tolist()))
+    e = mpmath.mpf(exponent.numerator) / exponent.denominator
+    powers = mpmath.diag([max(v, mpmath.mpf(0)) ** e for v in values])
+    return np.array((vectors * powers * vectors.T).tolist(), dtype=object)
+
+
+def split(derived: Derived, vector: Sequence[Any], inputs: Sequence[Input]) -> dict[Input, np.ndarray]:
+    """Cuts a flat vector of P numbers into one array per input (layer 1 first, row-major).
+
+    Raises:
+        ValueError: the vector has not P entries.
+    """
+    flat = np.empty(len(vector), dtype=object)
+    flat[:] = list(vector)
+    expected = derived.objective.parameter_count
+    if len(flat) != expected:
+        raise ValueError(f"theta and directions have P = {expected} entries, got {len(flat)}")
+    return {w: flat[where].reshape(shape) for w, (where, shape) in zip(inputs, derived.objective.slices(), strict=True)}
+
+
+def assemble(derived: Derived, outputs: Mapping[str, np.ndarray]) -> Any:
+    """Joins the outputs of a derived result: a number, a vector of P entries, or a P x P matrix."""
+    arrays = list(outputs.values())
+    if derived.shape == "scalar":
+        return arrays[0][()]
+    if derived.shape == "vector":
+        return np.concatenate([a.reshape(-1) for a in arrays])
+    wheres = [where for where, _ in derived.objective.slices()]
+    size = derived.objective.parameter_count
+    matrix = np.empty((size, size), dtype=object)
+    pairs = [(j, k) for k in range(len(wheres)) for j in range(k + 1)]
+    for (j, k), block in zip(pairs, arrays, strict=True):
+        rows, columns = wheres[j], wheres[k]
+        flat = block.reshape(rows.stop - rows.start, columns.stop - columns.start)
+        matrix[rows, columns] = flat
+        matrix[columns, rows] = flat.T
+    return matrix
+
+
+def _evaluate(
+    derived: Derived, theta: Sequence[Any], direction: Sequence[Any], arithmetic: ObjectArithmetic, native: type
+) -> Any:
+    """Evaluates at numbers of any kind; those of the type `native` are taken as they are."""
+
+    if not isinstance(derived, Derived):
+        raise ProblemError(f"a derived result such as sf.loss(objective) is needed, got {brief(derived)}")
+
+    def numbers(vector: Sequence[Any], name: str) -> list[Any]:
+        return [v if isinstance(v, native) else arithmetic.lift(entry(v, f"{name}[{i}]")) for i, v in enumerate(vector)]
+
+    check_dense(derived, OBJECT_ENTRIES)
+    if len(direction) and not derived.directions:
+        raise ValueError(f"this {derived.kind} takes no direction, got one of {len(direction)} entries")
+    lift = np.frompyfunc(arithmetic.lift, 1, 1)
+    values = {x: np.asarray(lift(a), dtype=object) for x, a in derived.objective.data.items()}
+    values |= split(derived, numbers(theta, "theta"), derived.objective.parameters)
+    if derived.directions:
+        values |= split(derived, numbers(direction, "direction"), derived.directions)
+    return assemble(derived, interpret(derived.program, values, arithmetic))
+
+
+def evaluate_exact(derived: Derived, theta: Sequence[Any], direction: Sequence[Any] = ()) -> Any:
+    """The value in exact rationals: a `Fraction`, or an object array of them.
+
+    Raises:
+        TypeError: the program has an irrational function.
+        BudgetError: a dense matrix of too many entries.
+        ValueError: an entry that is no rational number, a vector that has not P entries, or missing data.
+    """
+    return _evaluate(derived, theta, direction, EXACT, Fraction)
+
+
+def evaluate_mpmath(derived: Derived, theta: Sequence[Any], direction: Sequence[Any] = (), dps: int = 50) -> Any:
+    """The value in mpmath numbers, computed with `dps` digits (the caller's precision is left alone).
+
+    Raises:
+        ValueError: an entry that is neither an mpf nor a rational number, a vector that has not P entries, or
+            missing data.
+    """
+    import mpmath
+
+    with mpmath.workdps(dps):
+        return _evaluate(derived, theta, direction, mpmath_arithmetic(), mpmath.mpf)

@@ -1,0 +1,29 @@
+"""Products of truncated power series, the newest coefficient at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import mul
+from typing import Any
+
+Coefficients = list[Any]
+"""Coefficients c_0, ..., c_k of one truncated series, in fixed point."""
+Pairs = Sequence[tuple[Coefficients, Coefficients]]
+"""Factors a, b in a sum of products a b of series; both may be the same list."""
+Scaled = Sequence[tuple[Any, Coefficients]]
+"""Factors c, x in a sum of products c x of a number and a series."""
+
+
+def newest_coefficient(pairs: Pairs) -> Any:
+    """Coefficient n of sum a b for series known up to n: sum over the pairs and over i + j = n of a_i b_j."""
+    total: Any = 0
+    for a, b in pairs:
+        if a is b:
+            n = len(a)
+            half = n >> 1
+            total += 2 * sum(map(mul, a[:half], reversed(a)))
+            if n & 1:
+                total += a[half] * a[half]
+        else:
+            total += sum(map(mul, a, reversed(b)))
+    return total

@@ -1,0 +1,212 @@
+r"""Programs in float64 at many points, each value with a bound on its error: running error analysis.
+
+A value v stands for every number within `error` of it.  Rounding of one operation is at most u = 2^-53 of its result (a
+sum of n terms: n u of the sum of their sizes; elementary functions: `ULPS`), errors of arguments are carried on by the
+derivative's largest size.  So cancellation shows: p - y of a saturated softmax has the error of p, not of p - y.
+Inputs have the error of rounding them to float64.  What is beyond float64 has an infinite error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from symflow.derivatives.derived import Derived
+from symflow.evaluate.interpret import interpret
+from symflow.evaluate.numpy_batches import BatchArithmetic, bound_inputs
+from symflow.networks.objective import Objective
+from symflow.programs.nodes import Input, Table
+from symflow.programs.program import Program
+
+UNIT = 2.0**-53
+"""Rounding of one operation, relative."""
+ULPS = 8 * UNIT
+"""Rounding of an elementary function, relative: NumPy's are good to 4 units in the last place."""
+TINY = 2.0**-1022
+"""Rounding where results underflow, absolute."""
+VALUES = BatchArithmetic()
+
+
+@dataclass(frozen=True, eq=False)
+class Rounded:
+    """An array whose first axis is the batch, and at most how far its entries are from the true ones."""
+
+    value: np.ndarray
+    error: np.ndarray
+
+    @property
+    def size(self) -> np.ndarray:
+        """At least the absolute values of the true entries."""
+        return np.asarray(np.abs(self.value) + self.error)
+
+
+def rounded_input(value: np.ndarray) -> Rounded:
+    """Numbers that were rounded to float64."""
+    return Rounded(value, UNIT * np.abs(value) + TINY)
+
+
+class RoundedArithmetic:
+    """Arrays with bounds on their errors; what statements need beyond gradients and Hessians included."""
+
+    def constant(self, value: Fraction, shape: tuple[int, ...]) -> Rounded:
+        v = VALUES.constant(value, shape)
+        return Rounded(v, np.where(v == value, 0.0, UNIT * np.abs(v)))
+
+    def identity(self, size: int) -> Rounded:
+        v = VALUES.identity(size)
+        return Rounded(v, np.zeros_like(v))
+
+    def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[Rounded]) -> Rounded:
+        value = VALUES.combine(coefficients, [x.value for x in arrays])
+        weights = [abs(c) for c in coefficients]
+        carried = VALUES.combine(weights, [x.error for x in arrays])
+        sizes = VALUES.combine(weights, [np.abs(x.value) for x in arrays])
+        return Rounded(value, carried + (len(arrays) + 2) * UNIT * (sizes + carried) + TINY)
+
+    def einsum(self, subscripts: str, arrays: Sequence[Rounded]) -> Rounded:
+        values, sizes = [x.value for x in arrays], [np.abs(x.value) for x in arrays]
+        value = VALUES.einsum(subscripts, values)
+        plain = VALUES.einsum(subscripts, sizes)
+        grown = VALUES.einsum(subscripts, [x.size for x in arrays])
+        terms = _contracted(subscripts, values) + len(arrays) + 2
+        # `grown` - `plain` is what the errors of the arguments do, up to the rounding of both.
+        return Rounded(value, np.maximum(grown - plain, 0.0) + 4 * terms * UNIT * grown + terms * TINY)
+
+    def broadcast(self, array: Rounded, positions: Sequence[int], shape: tuple[int, ...]) -> Rounded:
+        return self._both(lambda a: VALUES.broadcast(a, positions, shape), array)
+
+    def gate(self, z: Rounded, alpha: Fraction, alpha_bar: Fraction) -> Rounded:
+        value = VALUES.gate(z.value, alpha, alpha_bar)
+        return Rounded(value, UNIT * np.abs(value))
+
+    def function(self, name: str, x: Rounded, exponent: Fraction | None) -> Rounded:
+        value = VALUES.function(name, x.value, exponent)
+        low, high = x.value - x.error, x.value + x.error
+        if name in MONOTONE:
+            # The function is monotone, so that what it does to the ends bounds what it does between them.
+            ends = [VALUES.function(name, end, exponent) for end in (low, high)]
+            error = np.maximum(np.abs(ends[0] - value), np.abs(ends[1] - value))
+            error = error + ULPS * np.maximum(np.abs(ends[0]), np.abs(ends[1]))
+        elif name in ("sin", "cos"):
+            error = np.minimum(x.error, 2.0) + ULPS
+        elif name == "log":
+            error = np.where(low > 0, np.abs(np.log1p(x.error / np.where(low > 0, low, 1.0))), np.inf)
+            error = error + ULPS * np.maximum(np.abs(value), 1.0)
+        else:
+            assert exponent is not None
+            ends = [VALUES.function(name, end, exponent) for end in (low, high)]
+            error = np.maximum(np.abs(ends[0] - value), np.abs(ends[1] - value))
+            across = (low < 0) & (high > 0)
+            if exponent < 0:
+                error = np.where(across, np.inf, error)
+            else:  # at 0 a power is smallest
+                error = np.where(across, np.maximum(error, np.abs(value)), error)
+            root = exponent.denominator != 1
+            beyond = np.where(low < 0, VALUES.function(name, np.abs(high), exponent), 0.0) if root else 0.0
+            error = np.fmax(error, beyond) + ULPS * (abs(float(exponent)) + 1) * np.abs(value)
+        return Rounded(value, error + TINY)
+
+    def gather(self, x: Rounded, table: Table, position: int) -> Rounded:
+        return self._both(lambda a: VALUES.gather(a, table, position), x)
+
+    def scatter_add(self, x: Rounded, table: Table, position: int) -> Rounded:
+        value, carried, sizes = (VALUES.scatter_add(a, table, position) for a in (x.value, x.error, np.abs(x.value)))
+        return Rounded(value, carried + (len(table.index) + 1) * UNIT * (sizes + carried) + TINY)
+
+    def log_sum_exp(self, x: Rounded, position: int) -> Rounded:
+        value = VALUES.log_sum_exp(x.value, position)
+        terms = x.value.shape[position + 1]
+        largest = np.abs(x.value).max(axis=position + 1)
+        return Rounded(value, x.error.max(axis=position + 1) + ULPS * terms * (np.abs(value) + largest + 1.0))
+
+    def stack(self, arrays: Sequence[Rounded]) -> Rounded:
+        return Rounded(VALUES.stack([x.value for x in arrays]), VALUES.stack([x.error for x in arrays]))
+
+    def maximum(self, arrays: Sequence[Rounded]) -> Rounded:
+        value = VALUES.maximum([x.value for x in arrays])
+        return Rounded(value, np.broadcast_to(VALUES.maximum([x.error for x in arrays]), value.shape))
+
+    def spectral_norm(self, x: Rounded) -> Rounded:
+        value = VALUES.spectral_norm(x.value)
+        length = np.sqrt(np.sum(x.value**2, axis=(-2, -1)))
+        moved = np.sqrt(np.sum(x.error**2, axis=(-2, -1)))
+        return Rounded(value, moved + LINEAR_ALGEBRA * (sum(x.value.shape[-2:]) + 2) * UNIT * (length + moved) + TINY)
+
+    def largest_eigenvalue(self, x: Rounded) -> Rounded:
+        value = VALUES.largest_eigenvalue(x.value)
+        return Rounded(value, spectral_error(x))
+
+    def matrix_power(self, x: Rounded, exponent: Fraction) -> Rounded:
+        raise TypeError("no bound on the rounding of a power of a matrix is known")
+
+    @staticmethod
+    def _both(f: Callable[[np.ndarray], np.ndarray], x: Rounded) -> Rounded:
+        return Rounded(f(x.value), f(x.error))
+
+
+MONOTONE = ("exp", "softplus", "sigmoid")
+LINEAR_ALGEBRA = 16
+"""LAPACK's eigenvalues and singular values: at most so many times (size + 2) u of the matrix's Frobenius norm."""
+
+
+def spectral_error(x: Rounded) -> np.ndarray:
+    """At most how far the eigenvalues that NumPy finds of symmetric matrices are from the true ones (Weyl)."""
+    length = np.sqrt(np.sum(x.value**2, axis=(-2, -1)))
+    moved = np.sqrt(np.sum(x.error**2, axis=(-2, -1)))
+    return np.asarray(moved + LINEAR_ALGEBRA * (x.value.shape[-1] + 2) * UNIT * (length + moved) + TINY)
+
+
+def rounded_program(
+    objective: Objective, program: Program, points: np.ndarray, extra: Mapping[Input, np.ndarray] | None = None
+) -> dict[str, Rounded]:
+    """The outputs of a program at S points (which were rounded to float64), each with a bound on its error."""
+    inputs = {x: rounded_input(a) for x, a in bound_inputs(objective, points).items()}
+    given = {x: rounded_input(np.atleast_1d(a)) for x, a in (extra or {}).items()}
+    with np.errstate(all="ignore"):
+        found = interpret(program, inputs | given, RoundedArithmetic())
+    return {name: Rounded(v.value, np.nan_to_num(v.error, nan=np.inf)) for name, v in found.items()}
+
+
+def rounded_vectors(objective: Objective, derived: Derived, points: np.ndarray) -> Rounded:
+    """A derived vector such as the gradient at S points, shape (S, P)."""
+    parts = list(rounded_program(objective, derived.program, points).values())
+
+    def joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+        rows = [np.broadcast_to(a, (len(points), *a.shape[1:])).reshape(len(points), -1) for a in arrays]
+        return np.concatenate(rows, axis=1)
+
+    return Rounded(joined([x.value for x in parts]), joined([x.error for x in parts]))
+
+
+def rounded_matrices(objective: Objective, derived: Derived, points: np.ndarray) -> Rounded:
+    """The Hessian at S points, shape (S, P, P)."""
+    blocks = list(rounded_program(objective, derived.program, points).values())
+    wheres = [where for where, _ in objective.slices()]
+    pairs = [(j, k) for k in range(len(wheres)) for j in range(k + 1)]
+    size = objective.parameter_count
+
+    def joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+        matrix = np.empty((len(points), size, size))
+        for (j, k), block in zip(pairs, arrays, strict=True):
+            rows, columns = wheres[j], wheres[k]
+            flat = block.reshape(len(block), rows.stop - rows.start, columns.stop - columns.start)
+            matrix[:, rows, columns] = flat
+            matrix[:, columns, rows] = np.swapaxes(flat, 1, 2)
+        return matrix
+
+    return Rounded(joined([x.value for x in blocks]), joined([x.error for x in blocks]))
+
+
+def _contracted(subscripts: str, arrays: Sequence[np.ndarray]) -> int:
+    """How many products an einsum adds up for one entry."""
+    inputs, out = subscripts.split("->")
+    sizes: dict[str, int] = {}
+    for letters, array in zip(inputs.split(","), arrays, strict=True):
+        sizes |= dict(zip(letters, array.shape[1:], strict=True))
+    count = 1
+    for letter, size in sizes.items():
+        count *= 1 if letter in out else size
+    return count

@@ -1,0 +1,191 @@
+r"""Verified derivations as one LaTeX document: contents, notation, a section for each result, lemmas, bibliography.
+
+The document needs a minimal TeX installation (amsmath, amssymb, geometry, hyperref) and two runs of pdflatex.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from symflow.latex.escape import escape
+from symflow.proofs.lemmas import Lemma
+from symflow.proofs.outcome import Check, Outcome
+from symflow.proofs.record import Control, Step, Verified
+from symflow.proofs.search import Inequality
+from symflow.theory.citations import (
+    ARORA,
+    BARRETT_DHERIN,
+    DU,
+    ELKABETZ_COHEN,
+    GEOMETRIC,
+    HAIRER,
+    OURS,
+    Citation,
+)
+
+SOURCES = {
+    "ACH18": ARORA, "BD21": BARRETT_DHERIN, "DHL18": DU, "EC21": ELKABETZ_COHEN, "HLW06": GEOMETRIC, "HNW93": HAIRER
+}  # fmt: skip
+
+
+def book(verified: Sequence[Verified]) -> str:
+    """LaTeX source: every result with its hypotheses, statement, proof in checked steps and negative controls."""
+    parts = [_PREAMBLE, r"\begin{document}", _TITLE, r"\tableofcontents", _NOTATION, _KINDS]
+    parts += [_section(v) for v in verified]
+    parts += [_lemmas(verified), _bibliography(verified), "\\end{document}\n"]
+    return "\n\n".join(parts)
+
+
+def _section(verified: Verified) -> str:
+    d = verified.derivation
+    parts = [rf"\section{{{d.result}. {d.title}}}", rf"\source{{{_cited(d.source)}}}", r"\part{Hypotheses}"]
+    hypotheses = ";\n".join(rf"\item {hypothesis.removesuffix('.')}" for hypothesis in d.hypotheses)
+    parts.append("\n".join([r"\begin{itemize}", f"{hypotheses}.", r"\end{itemize}"]))
+    parts += [r"\part{Statement}" + "\n" + _fitting(d.conclusion), r"\part{Proof}"]
+    for number, (step, outcomes) in enumerate(zip(d.steps, verified.outcomes, strict=True), start=1):
+        parts.append(_step(number, step, outcomes))
+    if d.remarks:
+        parts.append(r"\part{Remarks}" + "\n" + d.remarks)
+    parts.append(r"\part{Negative controls}" + "\nThe same checks refute:")
+    items = [_control(c, o) for c, o in zip(d.controls, verified.refutations, strict=True)]
+    parts.append("\n".join([r"\begin{itemize}", *items, r"\end{itemize}"]))
+    return "\n".join(parts)
+
+
+def _fitting(conclusion: str) -> str:
+    """A conclusion whose displays are made smaller where they are wider than the page."""
+    return re.sub(
+        r"\\\[((?:(?!\\\]).)*)\\\]", lambda m: rf"\statement{{{m[1].strip()}}}", conclusion.strip(), flags=re.DOTALL
+    )
+
+
+def _step(number: int, step: Step, outcomes: Sequence[Outcome]) -> str:
+    lines = [rf"\step{{{number}}} {step.reason}", rf"\formula{{{step.left}}}{{{step.relation}}}{{{step.right}}}"]
+    lines += [_check(check, outcome) for check, outcome in zip(step.checks, outcomes, strict=True)]
+    return "\n".join(lines)
+
+
+def _check(check: Check, outcome: Outcome) -> str:
+    kind = escape(check.kind)
+    if isinstance(check, Inequality):
+        kind = f"by {', '.join(lemma.name for lemma in check.lemmas)}; sampled"
+    return rf"\checked{{{kind}}}{{{check.scope}}}{{{outcome.latex or _plain(outcome.detail)}}}"
+
+
+def _control(control: Control, outcome: Outcome) -> str:
+    return rf"\item {control.change} \refuted{{{outcome.latex or _plain(outcome.detail)}}}"
+
+
+def _plain(text: str) -> str:
+    """Plain text as LaTeX, with powers of ten."""
+    return re.sub(r"\b(\d)e([+-]?)0*(\d+)", lambda m: _power(*m.groups()), escape(text))
+
+
+def _power(digit: str, sign: str, exponent: str) -> str:
+    sign = "-" if sign == "-" else ""
+    return f"$10^{{{sign}{exponent}}}$" if digit == "1" else rf"${digit}\cdot10^{{{sign}{exponent}}}$"
+
+
+def _cited(citation: Citation) -> str:
+    text = citation.source
+    for key, source in SOURCES.items():
+        text = text.replace(source, f"CITE{key}")
+    text = text.replace(OURS, "this work")
+    return re.sub(r"CITE(\w+)", lambda m: rf"\cite{{{m[1]}}}", escape(text))
+
+
+def _lemmas(verified: Sequence[Verified]) -> str:
+    used: dict[str, Lemma] = {}
+    for v in verified:
+        for step in v.derivation.steps:
+            for check in step.checks:
+                if isinstance(check, Inequality):
+                    used |= {lemma.name: lemma for lemma in check.lemmas}
+    items = [rf"\item[{lemma.name}.] {lemma.statement}" for lemma in used.values()]
+    return "\n".join([r"\section{Lemmas}", r"\begin{description}", *items, r"\end{description}"]) if items else ""
+
+
+def _bibliography(verified: Sequence[Verified]) -> str:
+    cited = " ".join(v.derivation.source.source for v in verified)
+    items = [rf"\bibitem{{{key}}} {escape(text)}." for key, text in SOURCES.items() if text in cited]
+    listed = "\n".join(items).replace("Norsett", r"N\o{}rsett")
+    return "\\begin{thebibliography}{9}\n" + listed + "\n\\end{thebibliography}" if items else ""
+
+
+_PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
+\usepackage[margin=2.5cm]{geometry}
+\usepackage{amsmath,amssymb}
+\usepackage[hidelinks]{hyperref}
+\allowdisplaybreaks
+\setlength{\parindent}{0pt}
+\setlength{\parskip}{0.5ex plus 0.5ex}
+\emergencystretch=3em
+\setcounter{secnumdepth}{0}
+\renewcommand{\part}[1]{\par\medskip\textbf{#1.}}
+\newcommand{\source}[1]{\emph{Source:} #1.}
+\newcommand{\step}[1]{\par\medskip\textbf{#1.}}
+\newcommand{\checked}[3]{\par{\leftskip=2em\rightskip=0pt plus 4em\footnotesize\textit{#1}: #2 (#3).\par}}
+\newcommand{\refuted}[1]{{\footnotesize (#1).}}
+% lists and contents without air between their lines
+\makeatletter
+\renewcommand{\@listi}{\leftmargin\leftmargini\topsep=2pt\parsep=0pt\itemsep=2pt}
+\renewcommand{\l@section}{\@dottedtocline{1}{0em}{2em}}
+\makeatother
+\newsavebox{\onelinebox}
+% smaller where it does not fit, and smaller again
+\newcommand{\statement}[1]{\sbox{\onelinebox}{$\displaystyle #1$}%
+\ifdim\wd\onelinebox<\linewidth\[#1\]\else\sbox{\onelinebox}{\small$\displaystyle #1$}%
+\ifdim\wd\onelinebox<\linewidth{\small\[#1\]}\else{\footnotesize\[#1\]}\fi\fi}
+% left, relation, right: on one line where it fits
+\newcommand{\formula}[3]{\sbox{\onelinebox}{$\displaystyle #1 #2 #3$}%
+\ifdim\wd\onelinebox<0.97\linewidth\[#1 #2 #3\]\else
+\[\begin{aligned}&#1\\&\quad{}#2 #3\end{aligned}\]\fi}"""
+
+_TITLE = r"""\title{Gradient descent and gradient flow on homogeneous networks:\\
+the results, derived and machine-checked}
+\author{symflow}
+\date{}
+\maketitle"""
+
+_NOTATION = r"""\section{Notation}
+\begin{itemize}
+\item $\theta \in \mathbb R^P$: all weights, layer 1 first, each matrix row-major.
+$W_j \in \mathbb R^{d_j\times d_{j-1}}$, $j = 1,\dots,n$; depth $n \ge 1$; $s_j = \|W_j\|$.
+\item $W_{j':j} = W_{j'}\cdots W_j$ for $j \le j'$, the identity otherwise; empty products are 1. $W_{n:1}$ is the
+end-to-end matrix.
+\item Homogeneous activation $\sigma(z) = \alpha z$ for $z \ge 0$ and $\bar\alpha z$ for $z < 0$. Linear:
+$\alpha = \bar\alpha = 1$; ReLU: $\alpha = 1$, $\bar\alpha = 0$; leaky: $\alpha = 1$, $0 < \bar\alpha < 1$.
+\item $h_\theta(x) = W_n\sigma(W_{n-1}\cdots\sigma(W_1x))$ without biases;
+$f(\theta) = \frac1N\sum_i\ell(h_\theta(x_i),y_i)$. Square loss $\frac12\|\hat y-y\|^2$; logistic
+$\log(1+e^{-y\hat y})$ and exponential $e^{-y\hat y}$ with $y = \pm1$; cross-entropy after softmax.
+\item Linear networks: $f(\theta) = \varphi(W_{n:1})$. Square loss: $\nabla\varphi(W) = W\Sigma_{xx}-\Lambda_{yx}$,
+$\Sigma_{xx} = \frac1NXX^\top$, $\Lambda_{yx} = \frac1NYX^\top$. Whitened: $\Sigma_{xx} = I$.
+\item $D_{i,j}$: the diagonal matrix of $\sigma'$ at sample $i$, layer $j$. Where no gate changes, $h$ is multilinear
+in the layers.
+\item $\|\cdot\|$ is the spectral norm of matrices and the Euclidean norm of vectors, $\|\cdot\|_F$ the Frobenius norm;
+$g = \nabla f$, $H = \nabla^2f$, $H[\Delta,\Delta] = \langle\Delta,H\Delta\rangle$.
+\item Gradient descent $\theta_{k+1} = \theta_k-\eta g(\theta_k)$; gradient flow $\theta' = -g(\theta)$; the deviation
+is $\|\theta_k-\theta(k\eta)\|$. $B_\varepsilon(\theta)$ is the open ball.
+\end{itemize}"""
+
+_KINDS = r"""\section{How the steps are checked}
+Every step was executed when this document was made. What a passed check means:
+\begin{description}
+\item[proved] every difference of two sides is rewritten to 0 by exact symbolic computation, or the sign of a polynomial
+is read off its coefficients, for all that the step speaks of: symbols that do not commute stand for matrices of any
+size, and what is proved for every depth or number of steps is an induction whose step is such an identity. With the
+theorem of calculus that the step names, where it names one, this is the step.
+\item[checked exactly] the same computation for what the line says, which is less than the step: a case, a size, or an
+ingredient of its argument.
+\item[identity tested] both sides are polynomials that agree exactly at random points with integer coordinates. By
+Schwartz and Zippel a polynomial of degree at most $d$ that is not 0 vanishes at $k$ independent points, with
+coordinates uniform in a set $S$, with probability at most $(d/|S|)^k$.
+\item[evaluated to 50 digits] both sides agree to 50 digits at sample points.
+\item[evaluated in float64] what the code of the package computes and the formula of the step agree at sample points.
+\item[by a lemma; sampled] an inequality that follows from the named lemma, whose hypotheses are checked where they are
+not evident. In addition a counterexample was looked for: at random points, then by gradient ascent on the violation
+from the worst of them.
+\end{description}
+A \emph{negative control} is the statement changed slightly: a constant by one percent, one index, sign or exponent, or
+one hypothesis dropped; the same checks must refute it."""

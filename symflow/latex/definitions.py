@@ -1,0 +1,141 @@
+r"""Networks and losses as definitions.
+
+A convolutional network is written layer by layer for one input x, an array of channels and pixels:
+
+    a_1 = sigma(W_1 P_1(x)),  a_2 = max_2(a_1),  h_theta(x) = W_2 vec(a_2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import sympy
+
+from symflow.latex.fragments import rational_latex
+from symflow.latex.glossary import WEIGHTS, where
+from symflow.latex.operator_node import Operator
+from symflow.latex.windows import VEC, convolution, largest, mean
+from symflow.networks.convolutional import Convolution, Convolutional, Part, Pool
+from symflow.networks.losses import PREDICTION, TARGET, Loss
+from symflow.networks.network import FullyConnected, Network
+from symflow.programs.program import shape_of
+
+PATCH = (
+    r"\mathcal{P}_{j}(a)_{ck,q} := a_{c,\,sq+k-p} \text{ for stride } s \text{ and padding } p, \text{ zero outside}"
+)
+
+
+def network_latex(network: Network) -> str:
+    r"""The network h_theta, its sizes and its activation, as an ``aligned`` environment.
+
+    Raises:
+        TypeError: an architecture without notation.
+    """
+    if isinstance(network, FullyConnected):
+        lines = _fully_connected(network)
+    elif isinstance(network, Convolutional):
+        lines = _convolutional(network)
+    else:
+        raise TypeError(f"the LaTeX printer does not know networks of kind {network.kind}")
+    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+
+
+def _fully_connected(network: FullyConnected) -> list[str]:
+    """h_theta(x) = W_n sigma(W_{n-1} ... sigma(W_1 x)) with W_j of shape d_j x d_{j-1}."""
+    n = network.depth
+    if network.linear:
+        slope = Fraction(network.alpha) ** (n - 1)
+        product = "".join(f"W_{{{j}}}" for j in range(n, 0, -1)) if n <= 6 else f"W_{{{n}}}\\cdots W_{{1}}"
+        chain = f" = W_{{{n}:1}}\\,x" if n > 1 else ""
+        factor = "" if slope == 1 else rational_latex(slope) + r"\,"
+        lines = [rf"h_\theta(x) &= {factor}{product}\,x{'' if factor else chain}"]
+    else:
+        layers = list(range(n, 0, -1))
+        if n <= 5:
+            body = r"\,\sigma(".join(f"W_{{{j}}}" for j in layers) + r"\,x" + ")" * (n - 1)
+        else:
+            body = rf"W_{{{n}}}\,\sigma(W_{{{n - 1}}}\cdots\sigma(W_{{1}}\,x)\cdots)"
+        lines = [rf"h_\theta(x) &= {body}"]
+    sizes = [d if isinstance(d, int) else sympy.latex(d) for d in network.widths]
+    lines.append(rf"W_j &\in \mathbb{{R}}^{{d_j\times d_{{j-1}}}}, \quad j = 1,\dots,{n}")
+    if any(isinstance(d, int) for d in network.widths):
+        shown = [sizes[at : at + 12] for at in range(0, len(sizes), 12)]
+        widths = ", \\\\\n&\\qquad ".join(", ".join(map(str, part)) for part in shown)
+        lines.append(rf"(d_0,\dots,d_{{{n}}}) &= ({widths})")
+    return lines if network.linear else [*lines, _activation(network)]
+
+
+def _activation(network: Network) -> str:
+    alpha, alpha_bar = (rational_latex(Fraction(a)) for a in (network.alpha, network.alpha_bar))
+    positive, negative = ("" if a == "1" else a for a in (alpha, alpha_bar))
+    below = "0" if negative == "0" else rf"{negative}\,z"
+    return rf"\sigma(z) &= \begin{{cases}} {positive}\,z, & z \ge 0, \\ {below}, & z < 0 \end{{cases}}"
+
+
+def _convolutional(network: Convolutional) -> list[str]:
+    """One line a layer, with shapes (outputs, and weights); then what the operators mean."""
+    lines: list[str] = []
+    notes: dict[str, None] = {}
+    weights = 0
+    before = "x"
+    for j, (part, shape) in enumerate(zip(network.parts, network.shapes_between, strict=False), 1):
+        operator = _operator(part, shape.extents, j)
+        notes.update(dict.fromkeys(operator.notes if operator else ()))
+        body = operator([before]) if operator else before
+        sizes = ""
+        if not isinstance(part, Pool):
+            weights += 1
+            body = f"W_{{{weights}}} {body}"
+            sizes = rf", \quad W_{{{weights}}} \in {_space(shape_of(network.weight_axes[weights - 1]))}"
+            if weights < network.depth:
+                body = _activated(network, body)
+        after = network.shapes_between[j]
+        before = f"a_{{{j}}}" if j < len(network.parts) else r"h_\theta(x)"
+        lines.append(rf"{before} &= {body} \in {_space((after.channels, *after.extents))}{sizes}")
+    if not network.linear and network.alpha != network.alpha_bar:
+        lines.append(_activation(network))
+    general = [PATCH] if any(isinstance(part, Convolution) for part in network.parts) else []
+    return lines + where([rf"x \in {_space(network.input)}", *general, *notes, WEIGHTS])
+
+
+def _operator(part: Part, extents: tuple[int, ...], j: int) -> Operator | None:
+    """What a layer does to its input before its weights do."""
+    if isinstance(part, Convolution):
+        return convolution(part, j).direct
+    if isinstance(part, Pool):
+        return mean(part, j).direct if part.kind == "average" else largest(part, j)
+    return VEC.direct if extents else None
+
+
+def _space(shape: Sequence[int]) -> str:
+    sizes = r"\times ".join(map(str, shape))
+    return rf"\mathbb{{R}}^{{{sizes}}}"
+
+
+def _activated(network: Convolutional, body: str) -> str:
+    if network.alpha != network.alpha_bar:
+        return rf"\sigma({body})"
+    return body if network.alpha == 1 else rf"{rational_latex(network.alpha)}\,{body}"
+
+
+def loss_latex(loss: Loss) -> str:
+    r"""The training loss f and the loss of one sample, as an ``aligned`` environment."""
+    lines = [
+        r"f(\theta) &= \frac1N\sum_{i=1}^N \ell(h_\theta(x_i), y_i), "
+        r"\qquad X = (x_1,\dots,x_N), \quad Y = (y_1,\dots,y_N)",
+        rf"\ell(\hat y, y) &= {_sample_loss(loss)}",
+    ]
+    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+
+
+def _sample_loss(loss: Loss) -> str:
+    if loss.expression is not None:
+        entries = {PREDICTION: sympy.Symbol(r"\hat y_c"), TARGET: sympy.Symbol("y_c")}
+        return rf"\sum_c \Bigl({sympy.latex(loss.expression.xreplace(entries))}\Bigr)"
+    return {
+        "square": r"\tfrac12\|\hat y - y\|^2",
+        "logistic": r"\log(1 + e^{-y\hat y}), \quad y = \pm 1",
+        "exponential": r"e^{-y\hat y}, \quad y = \pm 1",
+        "cross-entropy": r"\log\sum_c e^{\hat y_c} - \langle y, \hat y\rangle, \quad y_c \ge 0, \quad \sum_c y_c = 1",
+    }[loss.kind]

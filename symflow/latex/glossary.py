@@ -1,0 +1,44 @@
+"""Notes at the end of formulas, which explain the symbols that are neither a paper's nor defined by a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from symflow.latex.fragments import rational_latex
+from symflow.latex.operator_node import Applied
+from symflow.networks.convolutional import Convolutional
+from symflow.networks.network import Network
+from symflow.programs.nodes import Gate, Map, Node
+
+WEIGHTS = r"W_{j}\colon \text{rows are outputs, columns are inputs (channel, then place)}"
+SHAPES = (r"X, Y, Z_{j}, A_{j}\colon \text{rows are channels, columns are pixels of samples}", WEIGHTS)
+SIGMOID = r"\varsigma(z) := 1/(1 + e^{-z})"
+_NAMES = {"softplus": (r"\log", r"e^{\cdot}"), "sigmoid": (), "power": ()}
+
+
+def notes(nodes: Iterable[Node], network: Network | None) -> list[str]:
+    """The notes for formulas with these nodes."""
+    nodes = tuple(nodes)
+    found: dict[str, None] = dict.fromkeys(SHAPES if isinstance(network, Convolutional) else ())
+    for x in nodes:
+        if isinstance(x, Applied):
+            found.update(dict.fromkeys(x.operator.notes))
+        elif isinstance(x, Gate):
+            found.setdefault(
+                rf"\sigma'(z) := {rational_latex(x.alpha)} \text{{ for }} z \ge 0, \quad "
+                rf"{rational_latex(x.alpha_bar)} \text{{ for }} z < 0"
+            )
+        elif isinstance(x, Map) and x.function == "sigmoid":
+            found.setdefault(SIGMOID + (r" \text{ entry by entry}" if x.axes else ""))
+    maps = [x.function for x in nodes if isinstance(x, Map) and x.axes]
+    functions = dict.fromkeys(name for f in maps for name in _NAMES.get(f, (rf"\{f}",)))
+    if functions:
+        found.setdefault(rf"{', '.join(functions)}\colon \text{{entry by entry}}")
+    return list(found)
+
+
+def where(notes: Sequence[str]) -> list[str]:
+    """Notes as lines of an ``align``."""
+    margins = [r"\text{where }", *[r"\phantom{\text{where }}"] * (len(notes) - 1)]
+    # \mathopen{} suppresses the space that TeX puts before an operator name.
+    return [rf"&{margin}\mathopen{{}} {note}" for margin, note in zip(margins, notes, strict=False)]

@@ -1,0 +1,281 @@
+r"""Statements with symbolic depth as LaTeX, in the notation of the papers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sympy
+
+from symflow.theory.statement import Claim, Statement
+from symflow.theory.terms import (
+    Chain,
+    Derivative,
+    Domain,
+    Increment,
+    Index,
+    LargestEigenvalue,
+    Letter,
+    Members,
+    Named,
+    Norm,
+    Number,
+    Over,
+    Pairs,
+    Power,
+    Product,
+    Range,
+    SampleMean,
+    SecondDerivative,
+    Subsets,
+    Sum,
+    Term,
+    Trace,
+    Transpose,
+    children,
+    i,
+    n,
+)
+
+_LETTERS = {
+    "Delta": r"\Delta",
+    "grad_phi": r"\nabla\varphi",
+    "grad_loss": r"\nabla\ell",
+    "Sigma_xx": r"\Sigma_{xx}",
+    "kappa": r"\kappa",
+    "eta": r"\eta",
+    "epsilon": r"\varepsilon",
+    "lambda_min": r"\lambda_{\min}(H)",
+    "lambda_max": r"\lambda_{\max}(H)",
+    "slope": r"\max\{|\alpha|,|\bar\alpha|\}",
+    "smoothness": "L",
+    "pool": "p",
+}
+_RELATIONS = {"=": "=", ">=": r"\ge", "<=": r"\le"}
+_OPERATIONS = {"sum": r"\sum", "product": r"\prod", "max": r"\max", "min": r"\min"}
+_NOTES = {
+    "grad_phi": r"f(\theta) = \varphi(W_{n:1})",
+    "grad_loss": r"\nabla\ell_i = \nabla_{\hat y}\,\ell(h_\theta(x_i),y_i)",
+    "kappa": r"\|\mathcal A_j(w)\| \le \kappa_j \|w\|_F \text{ for all } w",
+    "pool": r"p \ge \text{product of the norms of all poolings}",
+    "smoothness": r"L \ge \|\nabla^2\ell\|",
+}
+_GATED_CHAIN = r"W^{(i)}_{j':j} = D_{i,j'} W_{j'} \cdots D_{i,j} W_{j},\ D_{i,n} = I"
+_BALL = r"\theta' \in B_\varepsilon(\theta)"
+
+
+def statement_latex(statement: Statement, depth: int | None = None) -> str:
+    r"""The claims of a statement and the letters they define, as an ``aligned`` environment."""
+    printer = _Printer(depth)
+    several = len(statement.claims) > 1
+    labels = [_label(claim.label or statement.result) if several else "" for claim in statement.claims]
+    lines = [printer.claim(claim, label) for claim, label in zip(statement.claims, labels, strict=True)]
+    first, *others = printer.definitions(statement.claims) or [""]
+    lines += [rf"& \text{{where }} {first}"] if first else []
+    lines += [rf"& \phantom{{\text{{where }}}} {text}" for text in others]
+    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+
+
+def claim_latex(claim: Claim, depth: int | None = None) -> str:
+    """One claim on one line, its definitions after it."""
+    printer = _Printer(depth)
+    parts = [printer.claim(claim).replace("&", ""), *printer.definitions((claim,))]
+    return r",\quad ".join(parts)
+
+
+def term_latex(term: Term, depth: int | None = None) -> str:
+    """A term."""
+    return _Printer(depth).text(term)
+
+
+class _Printer:
+    """Prints terms; with a depth, n is a number."""
+
+    def __init__(self, depth: int | None) -> None:
+        self.values = {} if depth is None else {n: sympy.Integer(depth)}
+
+    def claim(self, claim: Claim, label: str = "") -> str:
+        shown = rf"\text{{{label}}}\quad " if label else ""
+        text = f"{shown}{self.text(claim.left)} &{_RELATIONS[claim.relation]} {self.text(claim.right)}"
+        if claim.over is None:
+            return text
+        return rf"{text}, \quad {self.index(claim.over.index)} = {self.run(claim.over)}"
+
+    def run(self, domain: Range) -> str:
+        return rf"{self.index(domain.low)},\dots,{self.index(domain.high)}"
+
+    def definitions(self, claims: tuple[Claim, ...]) -> list[str]:
+        """The letters that the claims define, each once."""
+        found: dict[str, str] = {}
+        for claim in claims:
+            for x in _below(Product((claim.left, claim.right))):
+                if isinstance(x, Named):
+                    found.setdefault(x.latex, f"{self.named(x)} = {self.text(x.definition)}")
+                elif isinstance(x, LargestEigenvalue):
+                    found[x.entry.latex] = self.symmetric_matrix(x.entry)
+                elif isinstance(x, Letter) and x.name in _NOTES:
+                    found.setdefault(x.name, _NOTES[x.name])
+                elif isinstance(x, Chain) and x.gated:
+                    found.setdefault("W^{(i)}", _GATED_CHAIN.replace("i,n", f"i,{self.index(n)}"))
+        return list(found.values())
+
+    def symmetric_matrix(self, entry: Named) -> str:
+        """The entries for j < j', which their formula is for, those below the diagonal and those on it."""
+        mirrored = rf"{entry.latex}_{{j'j}}"
+        above = rf"{self.named(entry)} = {mirrored} = {self.text(entry.definition)} \quad (j < j')"
+        return rf"{above},\quad {entry.latex}_{{jj}} = 0"
+
+    def index(self, index: Index) -> str:
+        return _ordered(sympy.sympify(index).xreplace(self.values)).replace(" ", "")
+
+    def subscript(self, indices: tuple[Index, ...]) -> str:
+        if not indices:
+            return ""
+        texts = [self.index(x) for x in indices]
+        plain = i not in indices and all(isinstance(x, sympy.Symbol) for x in indices)
+        return f"_{{{('' if plain else ',').join(texts)}}}"
+
+    def named(self, term: Named) -> str:
+        return term.latex + self.subscript(term.indices)
+
+    def text(self, term: Term) -> str:
+        """A term where no brackets are needed around it."""
+        if isinstance(term, Number):
+            return _ordered(term.value.xreplace(self.values).doit())
+        if isinstance(term, Letter):
+            return self.letter(term)
+        if isinstance(term, Named):
+            return self.named(term)
+        if isinstance(term, Chain):
+            upper = f"^{{({self.index(i)})}}" if term.gated else ""
+            return f"W{upper}_{{{self.index(term.top)}:{self.index(term.bottom)}}}"
+        if isinstance(term, Sum):
+            first, *rest = (self.text(x) for x in term.terms)
+            return first + "".join(f" - {t[1:].lstrip()}" if t.startswith("-") else f" + {t}" for t in rest)
+        if isinstance(term, Product):
+            return self.product(term)
+        if isinstance(term, Transpose):
+            return f"{self.base(term.x)}^\\top"
+        if isinstance(term, Trace):
+            return rf"\operatorname{{Tr}}\Bigl({self.text(term.x)}\Bigr)"
+        if isinstance(term, Power):
+            return self.power(term)
+        if isinstance(term, Norm):
+            return rf"\|{self.text(term.x)}\|" + ("_F" if term.frobenius else "")
+        if isinstance(term, Over):
+            return f"{_OPERATIONS[term.operation]}{self.domain(term)} {self.factor(term.body)}"
+        if isinstance(term, SampleMean):
+            return rf"\frac1N\sum_{{i=1}}^N {self.factor(term.body)}"
+        if isinstance(term, LargestEigenvalue):
+            return rf"\lambda_{{\max}}({term.entry.latex})"
+        if isinstance(term, SecondDerivative):
+            letter = r"\nabla^2\varphi" if term.of == "phi" else r"\nabla^2\ell_i"
+            return f"{letter}[{self.text(term.x)},{self.text(term.x)}]"
+        if isinstance(term, Derivative):
+            return self.derivative(term)
+        if isinstance(term, Increment):
+            x = self.base(term.x)
+            return rf"{x}\big|_{{\theta-\eta g}} - {x}\big|_{{\theta}}"
+        raise TypeError(f"unknown term {type(term).__name__}")
+
+    def letter(self, term: Letter) -> str:
+        name, indices = term.name, term.indices
+        if name in ("W_in", "W_out", "G_in", "G_out"):
+            layer, unit = (self.index(x) for x in indices)
+            return (
+                f"({name[0]}_{{{layer}}})_{{{unit}:}}"
+                if name.endswith("in")
+                else f"({name[0]}_{{{layer}}})_{{:{unit}}}"
+            )
+        if name == "layer_matrix":
+            return rf"\mathcal A_{{{self.index(indices[0])}}}(W_{{{self.index(indices[0])}}})"
+        if name.startswith("sup "):
+            return rf"\sup_{{{_BALL}}} {name[4:]}"
+        return _LETTERS.get(name, name) + self.subscript(indices)
+
+    def product(self, term: Product) -> str:
+        sign, texts = "", []
+        for x in term.factors:
+            if isinstance(x, Number) and x.value.xreplace(self.values) == -1:
+                sign = "" if sign else "-"
+            elif not (isinstance(x, Number) and x.value.xreplace(self.values) == 1):
+                texts.append(self.factor(x, last=x is term.factors[-1]))
+        return sign + (r" \, ".join(texts) if any("sum" in t for t in texts[:-1]) else r" ".join(texts) or "1")
+
+    def factor(self, term: Term, last: bool = True) -> str:
+        """A term as a factor of a product, or the body of a sum."""
+        if isinstance(term, Product) and isinstance(term.factors[0], Number):
+            return rf"\bigl({self.text(term)}\bigr)"
+        number = isinstance(term, Number) and isinstance(term.value.xreplace(self.values), sympy.Add | sympy.Mul)
+        if isinstance(term, Sum | Increment) or number:
+            return rf"\bigl({self.text(term)}\bigr)" if not number else f"({self.text(term)})"
+        if isinstance(term, SampleMean | Over) and not last:
+            return rf"\Bigl({self.text(term)}\Bigr)"
+        return self.text(term)
+
+    def base(self, term: Term) -> str:
+        """A term that carries an exponent."""
+        plain = (Letter, Named, Chain, Norm)
+        return self.text(term) if isinstance(term, plain) else rf"\bigl({self.text(term)}\bigr)"
+
+    def power(self, term: Power) -> str:
+        exponent = term.exponent.xreplace(self.values)
+        if exponent == sympy.Rational(1, 2):
+            return rf"\sqrt{{{self.text(term.x)}}}"
+        return self.base(term.x) if exponent == 1 else f"{self.base(term.x)}^{{{_exponent(exponent)}}}"
+
+    def domain(self, term: Over) -> str:
+        domain: Domain = term.domain
+        if isinstance(domain, Pairs):
+            return f"_{{{self.index(domain.lower)}<{self.index(domain.upper)}}}"
+        if isinstance(domain, Members):
+            return rf"_{{{self.index(domain.index)} \in {domain.of}}}"
+        left_out = ",".join(self.index(x) for x in domain.excluding)
+        if isinstance(domain, Subsets):
+            without = rf",\ {left_out} \notin {domain.index}" if left_out else ""
+            return rf"_{{|{domain.index}|={self.index(domain.size)}{without}}}"
+        name = self.index(domain.index)
+        if left_out:
+            return rf"_{{{name} \ne {left_out}}}"
+        if term.operation in ("max", "min"):
+            return f"_{{{name}}}"
+        return f"_{{{name}={self.index(domain.low)}}}^{{{self.index(domain.high)}}}"
+
+    def derivative(self, term: Derivative) -> str:
+        x = self.text(term.x)
+        if term.along == "flow":
+            return rf"\frac{{d}}{{dt}} {self.base(term.x)}"
+        if term.along == "direction":
+            return r"H[\Delta,\Delta]" if term.order == 2 else rf"\nabla^{{{term.order}}} {x}[\Delta^{{{term.order}}}]"
+        if term.layer is None:
+            return rf"\langle \theta, \nabla_\theta {x} \rangle"
+        layer = self.index(term.layer)
+        return rf"\bigl\langle W_{{{layer}}}, \tfrac{{\partial {x}}}{{\partial W_{{{layer}}}}} \bigr\rangle"
+
+
+def _ordered(value: sympy.Expr) -> str:
+    """A number or an index, what is subtracted last: n - j, j' - 1."""
+    terms = sorted(sympy.Add.make_args(value), key=lambda t: (t.could_extract_minus_sign(), bool(t.is_number), str(t)))
+    first, *rest = (str(sympy.latex(t)) for t in terms)
+    return first + "".join(f" - {t[1:].lstrip()}" if t.startswith("-") else f" + {t}" for t in rest)
+
+
+def _exponent(exponent: sympy.Expr) -> str:
+    numerator, denominator = exponent.as_numer_denom()
+    top = _ordered(numerator).replace(" ", "")
+    if denominator == 1:
+        return top
+    return f"({top})/{denominator}" if isinstance(numerator, sympy.Add) else f"{top}/{denominator}"
+
+
+_LABELS = {"(kappa)": r"($\kappa$)", "beta": r"$\beta$", "gamma": r"$\gamma$", "m": "$m$"}
+
+
+def _label(label: str) -> str:
+    return ", ".join(_LABELS.get(part, part) for part in label.split(", "))
+
+
+def _below(term: Term) -> Iterator[Term]:
+    """A term and all below it, each before those of its definition."""
+    yield term
+    for x in children(term):
+        yield from _below(x)

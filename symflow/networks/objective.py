@@ -1,0 +1,144 @@
+"""An objective: a scalar program, which of its inputs are the parameters, and the data bound to the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import sympy
+
+from symflow.displays import show
+from symflow.errors import ProblemError, brief
+from symflow.programs.from_sympy import expression_node
+from symflow.programs.nodes import Gate, Input, Node
+from symflow.programs.program import Program, entries, shape_of
+
+if TYPE_CHECKING:
+    from symflow.networks.losses import Loss
+    from symflow.networks.network import Network
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """A function f(theta) to be minimized.
+
+    Attributes:
+        program: its single output "f" is a scalar.
+        parameters: the parameter inputs; theta is their entries in this order, each matrix row-major.
+        data: exact values (object arrays of `Fraction`) of the data inputs; may be partial when only formulas
+            are wanted.
+        network: the homogeneous network it is the training loss of, if any.
+        symbols: the SymPy symbols that scalar inputs stand for, where it came from an expression.
+        sample_loss: the loss of one sample, where it is a network's training loss.
+        biases: those of the parameters that are biases of a network, which then is not homogeneous.
+    """
+
+    program: Program
+    parameters: tuple[Input, ...]
+    data: Mapping[Input, np.ndarray] = field(default_factory=dict)
+    network: Network | None = None
+    symbols: Mapping[Input, sympy.Symbol] = field(default_factory=dict)
+    sample_loss: Loss | None = None
+    biases: tuple[Input, ...] = ()
+
+    @property
+    def no_network(self) -> str:
+        """Why `network` is None, for messages."""
+        if self.biases:
+            return "the network has biases, so that its output is not homogeneous in the weights"
+        return "the objective is no network's training loss"
+
+    @property
+    def loss(self) -> Node:
+        """The node of f."""
+        return self.program["f"]
+
+    @property
+    def data_inputs(self) -> tuple[Input, ...]:
+        """The inputs that are not parameters."""
+        return tuple(x for x in self.program.inputs if x not in self.parameters)
+
+    @property
+    def parameter_count(self) -> int:
+        """P, the number of parameters."""
+        return sum(entries(w.axes) for w in self.parameters)
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """The gates of the program, upstream first; empty when f is smooth."""
+        return tuple(x for x in self.program.nodes if isinstance(x, Gate))
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of every parameter array."""
+        return tuple(shape_of(w.axes) for w in self.parameters)
+
+    def slices(self) -> Iterator[tuple[slice, tuple[int, ...]]]:
+        """Where each parameter array lies in theta, and its shape."""
+        start = 0
+        for shape in self.shapes:
+            size = int(np.prod(shape, dtype=int))
+            yield slice(start, start + size), shape
+            start += size
+
+    def parameter_names(self) -> list[str]:
+        """A name for each entry of theta, such as W1[0,2]."""
+        names = []
+        for w, shape in zip(self.parameters, self.shapes, strict=True):
+            names += [f"{w.name}[{','.join(map(str, index))}]" if index else w.name for index in np.ndindex(*shape)]
+        return names
+
+    def cut(self, theta: Any) -> dict[Input, Any]:
+        """Cuts a flat array of P entries into one array per parameter (layer 1 first, row-major)."""
+        return {w: theta[where].reshape(s) for w, (where, s) in zip(self.parameters, self._places, strict=True)}
+
+    @cached_property
+    def _places(self) -> tuple[tuple[slice, tuple[int, ...]], ...]:
+        """What `slices` yields, kept: descent cuts theta at every step."""
+        return tuple(self.slices())
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {show(self, 'latex')}$"
+
+
+def require_objective(objective: object) -> None:
+    """Refuses what is no objective, with the likely remedy."""
+    if not isinstance(objective, Objective):
+        hint = "pass problem.objective" if hasattr(objective, "objective") else "see sf.network_objective"
+        raise ProblemError(f"an objective is needed, got {brief(objective)}; {hint}")
+
+
+def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbol]) -> Objective:
+    """An objective from a SymPy expression in scalar variables, theta in their order.
+
+    Supported: sums, products, rational powers, exp, log, sin, cos and rational numbers (floats mean their binary
+    value).
+
+    Raises:
+        ProblemError: text in place of an expression, variables that are not symbols of different names, or a free
+            symbol that is not a variable.
+        ValueError: a function outside this list.
+    """
+    given: object = variables
+    if not isinstance(given, Iterable) or not all(isinstance(v, sympy.Symbol) for v in given):
+        raise ProblemError(f"the variables must be a list of SymPy symbols, got {brief(given)}; give (x, y)")
+    if isinstance(expression, str) or not isinstance(sympy.sympify(expression), sympy.Expr):
+        raise ProblemError(
+            f"the expression must be a SymPy expression, got {brief(expression)}; text is never evaluated"
+        )
+    expression = sympy.sympify(expression)
+    if len({str(v) for v in variables}) != len(variables):
+        raise ProblemError(f"the variables must have different names, got {', '.join(map(str, variables))}")
+    unknown = expression.free_symbols - set(variables)
+    if unknown:
+        listed = ", ".join(sorted(map(str, unknown)))
+        raise ProblemError(
+            f"the expression may contain only the given variables, got {listed}; substitute values first"
+        )
+    parameters = {v: Input(str(v), (), "parameter", sympy.latex(v)) for v in variables}
+    node = expression_node(expression, parameters)
+    program = Program(tuple(parameters.values()), {"f": node})
+    return Objective(program, tuple(parameters.values()), symbols={w: v for v, w in parameters.items()})

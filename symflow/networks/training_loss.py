@@ -1,0 +1,101 @@
+"""The training loss of a network as a program (sample form)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import chain
+from math import prod
+
+import numpy as np
+import sympy
+
+from symflow.errors import ProblemError, brief
+from symflow.networks.losses import SQUARE, Loss, check_targets
+from symflow.networks.network import Network
+from symflow.networks.objective import Objective
+from symflow.programs.nodes import Axis, Input, Node, Size, add, hadamard, scale
+from symflow.programs.program import Program, shape_of
+
+
+def _rows(values: object, name: str, axes: tuple[Axis, ...], samples: int | None) -> np.ndarray:
+    """Data as exact rationals, one row a sample."""
+    from symflow.numbers.rational import rational_array
+
+    width = prod(shape_of(axes)) if all(isinstance(a.size, int) for a in axes) else None
+    array = rational_array(values, name, column=width == 1)
+    rows, columns = array.shape
+    if samples is not None and rows != samples:
+        raise ProblemError(f"{name} must have one row for each of the {samples} samples, got {rows} rows")
+    if width is not None and columns != width:
+        raise ProblemError(f"{name} must have rows of {width} numbers, as the network says, got {columns}")
+    return array
+
+
+def weight_inputs(network: Network) -> tuple[Input, ...]:
+    """The parameter inputs W_1, ..., W_n."""
+    return tuple(Input(f"W{j}", axes, "parameter", f"W_{{{j}}}") for j, axes in enumerate(network.weight_axes, start=1))
+
+
+def bias_inputs(network: Network) -> tuple[Input, ...]:
+    """The parameter inputs b_1, ..., b_n: one entry a unit or channel."""
+    return tuple(
+        Input(f"b{j}", axes[:1], "parameter", f"b_{{{j}}}") for j, axes in enumerate(network.weight_axes, start=1)
+    )
+
+
+def sample_inputs(network: Network, sample: Axis) -> tuple[Input, Input]:
+    """The data inputs X and Y: one column a sample."""
+    x = Input("X", (*network.input_axes, sample), "data", "X")
+    return x, Input("Y", (*network.output_axes, sample), "data", "Y")
+
+
+def network_objective(
+    network: Network,
+    x: np.ndarray | None,
+    y: np.ndarray | None,
+    loss: Loss = SQUARE,
+    *,
+    biases: bool = False,
+) -> Objective:
+    """The training loss f(theta) = (1/N) sum_i l(h(x_i), y_i) of a network.
+
+    Args:
+        network: the architecture.
+        x: N x d_0 inputs, one row a sample (images row-major, channel by channel), or N numbers where d_0 = 1; None
+            leaves the data symbolic.  A float means its binary value.
+        y: N x d_n targets, likewise.
+        loss: the loss of one sample.
+        biases: give every layer a bias, z_j = W_j a_{j-1} + b_j, the parameters being W_1, b_1, W_2, b_2, ...  Such a
+            network is not homogeneous: the objective has no `network`, and no result on homogeneous networks applies.
+
+    Raises:
+        ValueError: data that are no rational numbers, of another shape, or targets that the loss does not admit.
+    """
+    if not hasattr(network, "weight_axes"):
+        raise ProblemError(f"a network such as sf.FullyConnected((2, 3, 1)) is needed, got {brief(network)}")
+    if not isinstance(loss, Loss):
+        raise ProblemError(f'loss must be a Loss such as sf.Loss("logistic"), got {brief(loss)}')
+    x = None if x is None else _rows(x, "x", network.input_axes, None)
+    y = None if y is None else _rows(y, "y", network.output_axes, None if x is None else len(x))
+    if y is not None:
+        check_targets(loss, y, "y")
+    samples: Size = sympy.Symbol("N", integer=True, positive=True) if x is None else len(x)
+    weights = weight_inputs(network)
+    added = bias_inputs(network) if biases else ()
+    parameters = tuple(chain.from_iterable(zip(weights, added, strict=True))) if biases else weights
+    homogeneous = None if biases else network
+    inputs, targets = sample_inputs(network, Axis("sample", samples))
+    forward = network.forward(weights, inputs, added)
+    names: dict[Node, str] = dict(forward.names)
+    if loss.kind == "square":
+        names[add([(1, forward.prediction), (-1, targets)])] = "R"
+    total = loss.total(forward.prediction, targets)
+    if x is None:
+        inverse = Input("inverse_samples", (), "hyper", r"\tfrac{1}{N}")
+        program = Program((*parameters, inputs, targets, inverse), {"f": hadamard(inverse, total)}, names)
+        return Objective(program, parameters, {}, homogeneous, sample_loss=loss, biases=added)
+    program = Program((*parameters, inputs, targets), {"f": scale(Fraction(1, len(x)), total)}, names)
+    data = {inputs: x.T.reshape(shape_of(inputs.axes))}
+    if y is not None:
+        data[targets] = y.T.reshape(shape_of(targets.axes))
+    return Objective(program, parameters, data, homogeneous, sample_loss=loss, biases=added)

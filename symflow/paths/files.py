@@ -1,0 +1,222 @@
+"""Trajectories in files: JSON with every digit, integers in hexadecimal, float64 arrays as their bytes in base64."""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import b64decode, b64encode
+from dataclasses import asdict
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from gmpy2 import mpz
+
+from symflow.errors import ComputationError, ProblemError
+from symflow.files import write_atomically
+from symflow.networks.losses import SQUARE
+from symflow.networks.objective import Objective
+from symflow.networks.training_loss import network_objective
+from symflow.numbers.rational import rational, rational_array, text
+from symflow.paths.float64.methods import SOLVERS
+from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
+from symflow.paths.flow import integration_form
+from symflow.paths.stop_conditions import Stopped
+from symflow.paths.taylor.dense import FlowStats, Segment, TaylorSteps, taylor_steps
+from symflow.paths.trajectory import Event, Trajectory
+from symflow.problem.architecture import architecture, loss_of, loss_table, network_table
+from symflow.problem.schema import LossSection, NetworkSection
+from symflow.problem.table import named_file, shown
+
+FORMAT = "symflow trajectory 1"
+
+
+def save_trajectory(trajectory: Trajectory, path: str | os.PathLike[str]) -> None:
+    """Writes a trajectory with all its digits; the file appears whole or not at all.
+
+    The network and the data are stored with it; of a stand-alone objective only the trajectory.
+
+    Raises:
+        ComputationError: the file cannot be written.
+    """
+    target = named_file(path, "save")
+    content = json.dumps(_to_json(trajectory)).encode()
+    try:
+        write_atomically(target, content)
+    except (OSError, ValueError) as failed:  # ValueError: a null character in the name
+        reason = failed.strerror if isinstance(failed, OSError) and failed.strerror else str(failed)
+        raise ComputationError(
+            f"{shown(target)}: the trajectory cannot be written ({reason}); choose another file or make room"
+        ) from failed
+
+
+def load_trajectory(path: str | os.PathLike[str], objective: Objective | None = None) -> Trajectory:
+    """Reads what `save_trajectory` wrote.
+
+    Args:
+        path: the file.
+        objective: what flowed, needed for a stand-alone objective only.
+
+    Raises:
+        ProblemError: no such file, not a trajectory, or a missing objective.
+    """
+    file = named_file(path, "load_trajectory")
+    source = shown(file)
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise ProblemError(f"{source}: not a saved trajectory; a file written by trajectory.save is needed")
+        return _from_json(data, objective or _objective(data, source))
+    except OSError as error:
+        raise ProblemError(f"{source}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError) as error:
+        if isinstance(error, ProblemError):
+            raise
+        raise ProblemError(
+            f"{source}: the saved trajectory is damaged ({type(error).__name__}); save it again"
+        ) from None
+
+
+def _hex(value: Any) -> str:
+    return format(mpz(value), "x")
+
+
+def _integer(value: str) -> mpz:
+    return mpz(value, 16)
+
+
+def _number(value: Any) -> Any:
+    """A `Fraction` as text, an mpf as its exact mantissa and exponent."""
+    if value is None:
+        return None
+    if isinstance(value, Fraction):
+        return text(value)
+    sign, mantissa, exponent, _ = value._mpf_
+    return {"mantissa": ("-" if sign else "") + _hex(mantissa), "exponent": int(exponent)}
+
+
+def _read_number(value: Any) -> Any:
+    from mpmath import mp
+    from mpmath.libmp import from_man_exp
+
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return rational(value, "gate")
+    return mp.make_mpf(from_man_exp(_integer(value["mantissa"]), int(value["exponent"])))
+
+
+def _to_json(trajectory: Trajectory) -> dict[str, Any]:
+    network = trajectory.objective.network
+    data: dict[str, Any] = {"format": FORMAT, "network": None}
+    if network is not None:
+        data["network"] = network_table(network)
+        data["loss"] = loss_table(trajectory.objective.sample_loss or SQUARE)
+        for x, a in trajectory.objective.data.items():
+            data[x.name] = [[text(q) for q in row] for row in a.reshape(-1, a.shape[-1]).T]
+    data |= {
+        **_dense(trajectory),
+        "dps": trajectory.dps,
+        "error_estimate": _number(trajectory.error_estimate),
+        "stats": asdict(trajectory.stats),  # type: ignore[call-overload]
+        "conditions": list(trajectory.conditions),
+        "stopped": _stopped(trajectory.stopped),
+        "incomplete": trajectory.incomplete,
+        "events": [
+            {
+                **{"kind": e.kind, "sample": e.sample, "layer": e.layer, "unit": e.unit},
+                "time": _number(e.time),
+                "gate_before": _number(e.gate_before),
+                "gate_after": _number(e.gate_after),
+            }
+            for e in trajectory.events
+        ],
+    }
+    return data
+
+
+def _dense(trajectory: Trajectory) -> dict[str, Any]:
+    if isinstance(trajectory.dense, RungeKuttaSteps):
+        steps = trajectory.dense
+        return {"solver": steps.solver, "knots": _bytes(steps.knots), "states": _bytes(steps.states)}
+    taylor = taylor_steps(trajectory)
+    segments = [
+        [_hex(s.start), _hex(s.end), s.tau, [[_hex(c) for c in series] for series in s.coefficients]]
+        for s in taylor.segments
+    ]
+    asked = {} if taylor.asked is None else {"asked": text(taylor.asked)}  # files of 0.1.0 do not say
+    return {"bits": taylor.bits, "clock": taylor.clock, **asked, "segments": segments}
+
+
+def _read_dense(data: dict[str, Any], objective: Objective) -> RungeKuttaSteps | TaylorSteps:
+    if "solver" in data:
+        knots, states = _array(data["knots"]), _array(data["states"])
+        fits = knots.ndim == 1 and len(knots) and states.shape == (len(knots), objective.parameter_count)
+        if not fits or data["solver"] not in SOLVERS:
+            raise ValueError("not the steps of a known method on this objective")
+        return RungeKuttaSteps(integration_form(objective), data["solver"], knots, states)
+    segments = tuple(
+        Segment(
+            _integer(start), _integer(end), int(tau), tuple([_integer(c) for c in series] for series in coefficients)
+        )
+        for start, end, tau, coefficients in data["segments"]
+    )
+    asked = data.get("asked")
+    return TaylorSteps(
+        segments, int(data["bits"]), int(data["clock"]), None if asked is None else rational(asked, "asked")
+    )
+
+
+def _bytes(array: np.ndarray) -> dict[str, Any]:
+    """A float64 array, its bytes in little-endian order."""
+    return {"shape": list(array.shape), "float64": b64encode(array.astype("<f8").tobytes()).decode()}
+
+
+def _array(stored: dict[str, Any]) -> np.ndarray:
+    """The array, read-only."""
+    return np.frombuffer(b64decode(stored["float64"], validate=True), dtype="<f8").reshape(stored["shape"])
+
+
+def _stopped(stopped: Stopped | None) -> dict[str, Any] | None:
+    if stopped is None:
+        return None
+    numbers = {"time": _number(stopped.time), "error_estimate": _number(stopped.error_estimate)}
+    return {"condition": stopped.condition} | numbers
+
+
+def _read_stopped(data: dict[str, Any] | None) -> Stopped | None:
+    if data is None:
+        return None
+    return Stopped(data["condition"], _read_number(data["time"]), _read_number(data["error_estimate"]))
+
+
+def _objective(data: dict[str, Any], source: str) -> Objective:
+    described = data["network"]
+    if described is None:
+        raise ProblemError(f"{source}: the trajectory is of a stand-alone objective; give objective=...")
+    x, y = (rational_array(data[name], ndim=2, where=name) for name in ("X", "Y"))
+    network = architecture(NetworkSection.model_validate(described), source)
+    return network_objective(network, x, y, loss_of(LossSection.model_validate(data["loss"]), source))
+
+
+def _from_json(data: dict[str, Any], objective: Objective) -> Trajectory:
+    events = tuple(
+        Event(
+            _read_number(e["time"]), e["kind"], e["sample"], e["layer"], e["unit"],
+            _read_number(e["gate_before"]), _read_number(e["gate_after"]),
+        )
+        for e in data["events"]
+    )  # fmt: skip
+    dense = _read_dense(data, objective)
+    taylor = isinstance(dense, TaylorSteps)
+    return Trajectory(
+        objective=objective,
+        dense=dense,
+        dps=int(data["dps"]) if taylor else None,
+        events=events,
+        error_estimate=_read_number(data["error_estimate"]),
+        stats=FlowStats(**data["stats"]) if taylor else Float64Stats(**data["stats"]),
+        conditions=tuple(data.get("conditions", ())),
+        stopped=_read_stopped(data.get("stopped")),
+        incomplete=data.get("incomplete", ""),
+    )

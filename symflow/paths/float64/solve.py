@@ -1,0 +1,285 @@
+"""One gradient flow in float64."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from symflow.dynamics.vector_field import gradient_flow_field
+from symflow.errors import FlowInterrupted, FlowStopped
+from symflow.networks.objective import Objective
+from symflow.paths.float64.arguments import (
+    check_underflow,
+    checked_times,
+    checked_tolerances,
+    exact_start,
+    final_time,
+    small_atol,
+    start_point,
+)
+from symflow.paths.float64.estimate import SecondRun, Unfinished, second_run
+from symflow.paths.float64.kinks import CHATTER, KinkCounts, count_kinks, kink_note
+from symflow.paths.float64.methods import x64
+from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
+from symflow.paths.float64.steps import Course, StepRun, run_steps
+from symflow.paths.float64.watch import watch
+from symflow.paths.flow import checked_limits, integration_form, own_stops
+from symflow.paths.stop_conditions import Stop, Stopped, monitors
+from symflow.paths.trajectory import Trajectory
+from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
+
+NO_KINKS = KinkCounts(0, 0, np.zeros(0, dtype=int))
+CAUSES = {
+    "start": "step-size",
+    "steps": "max-steps",
+    "collapse": "step-size",
+    "unseen": "step-size",
+    "time": "time-limit",
+}
+"""Why a run stopped, as a `FlowStopped` names it."""
+
+
+def solve_flow_float64(
+    problem: Problem,
+    *,
+    horizon: Any = None,
+    times: Sequence[Any] | None = None,
+    rtol: float = 1e-10,
+    atol: float = 1e-12,
+    solver: str = "dopri8",
+    stop: Stop | Sequence[Stop] = (),
+    theta0: Sequence[Any] | None = None,
+    estimate_error: bool = True,
+    progress: Callable[[float], None] | None = None,
+    max_steps: int = 100_000,
+    time_limit: Any = None,
+) -> Trajectory:
+    """Solves gradient flow theta' = -grad f(theta), theta(0) = theta0, on [0, horizon] in float64.
+
+    A Runge-Kutta method of diffrax with the step size chosen so that the root mean square of
+    error_i / (atol + rtol |theta_i|) is below 1 in each step; the moment form where there is one.  Steps that would
+    jump over what an exponential or a sigmoid does out of sight are cut.  Compiled once per
+    objective and method; JAX's global x64 setting is left alone.  Kinks are not located: see `stats.note` of the
+    result.  All step ends are kept, that is 8 P bytes a step.
+
+    Args:
+        problem: what to solve.
+        horizon: final time (string, rational, mpmath number, or float); the last of `times`, or else the problem's
+            own, if left out.
+        times: where the state will be wanted (`trajectory.numpy(times)`): the error estimate looks there too.
+        rtol: relative tolerance of a step, from 1e-13 to 1e-3.
+        atol: absolute tolerance of a step; rtol times the smallest |theta0_i| > 0 where that is below 1e-6 (a start of
+            1e-40 is lost otherwise), if it is smaller.
+        solver: "dopri8" (order 8), "tsit5" or "dopri5" (order 5).
+        stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
+            them is met on its dense output, and `stopped` says which and when, with the estimated error of that time.
+            Looked for between four points a step, so that a quantity that turns twice between two of them is missed.
+        theta0: another start than the problem's, P numbers.
+        estimate_error: make a second run for `error_estimate`: twice the largest difference from a run at the
+            tolerances `stats.check_rtol` and `stats.check_atol` and from a start one unit in the last place away, at
+            `times`, at ends and inner points of (at most 512) steps, and at 31 or more points of each of (at most 64)
+            steps across kinks.  Rounding of the data is not in it.
+        progress: called with the fraction of the horizon that is done.
+        max_steps: most steps of one run, accepted or rejected.
+        time_limit: most seconds of wall time, the second run included; looked at between chunks of steps, of about a
+            second each.
+
+    Raises:
+        ProblemError: no horizon, or a wrong argument.
+        FlowStopped: a limit, values that are no longer finite (then steps collapse), or a condition that cannot be
+            decided; `trajectory` holds what was computed (the whole of it where the limit was met by the second run).
+        FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; likewise.
+        ComputationError: the start or the data are beyond float64.
+    """
+    problem = as_problem(problem, "solve_flow_float64")
+    at = None if times is None else checked_times(times)
+    end = final_time(problem, horizon, at)
+    rtol, atol = checked_tolerances(rtol, atol, solver)
+    limits = checked_limits(max_steps, time_limit)
+    given = exact_start(problem, theta0)
+    start = start_point(given)
+    objective = integration_form(problem.objective)
+    atol = small_atol(start, rtol, atol)
+    conditions = monitors(own_stops(stop, problem.objective, problem.objective), gradient_flow_field(objective))
+    report = progress or (lambda done: None)
+    shown = tuple(str(c.stop) for c in conditions)
+    clock = time.perf_counter()
+
+    def recorded(run: StepRun, kinks: KinkCounts, seconds: float) -> Trajectory:
+        stats = Float64Stats(
+            solver=solver,
+            rtol=rtol,
+            atol=atol,
+            accepted=run.accepted,
+            rejected=run.rejected,
+            evaluations=run.evaluations,
+            gate_changes=kinks.changes,
+            kink_steps=kinks.reached,
+            note=_note(objective, run, kinks, rtol),
+            seconds=seconds,
+        )
+        dense = RungeKuttaSteps(objective, solver, _frozen(run.knots), _frozen(run.states))
+        stopped = None if run.met is None else Stopped(shown[run.met], dense.horizon)
+        return Trajectory(problem.objective, dense, None, (), None, stats, shown, stopped)
+
+    known = recorded(StepRun(np.zeros(1), start[None], 0, 0, 0, "interrupted"), NO_KINKS, 0.0)
+    try:
+        with x64():
+            check_underflow(objective, given, end)
+            course = Course(objective, solver, end, limits, watch(objective, conditions, given) if conditions else None)
+            share = 0.45 if estimate_error else 1.0
+            run = run_steps(course, start, (rtol, atol), limits.max_steps, lambda done: report(share * done))
+            seconds = time.perf_counter() - clock
+            run, kinks = _with_kinks(objective, run)
+            known = recorded(run, kinks, seconds)
+            if run.stopped:
+                raise _ended(run.stopped, known, course)
+            _check_meaning(course, kinks, known)
+            if estimate_error:
+                known = _estimated(known, course, run, at, kinks, lambda done: report(0.45 + 0.55 * done))
+        report(1.0)
+    except FlowInterrupted:
+        raise
+    except KeyboardInterrupt:
+        cut = known if known.end else replace(known, incomplete="interrupted")
+        raise FlowInterrupted(time=known.horizon, trajectory=cut) from None
+    except FlowStopped as error:
+        if error.trajectory is None:  # a condition that cannot be decided at the start
+            error.trajectory = replace(known, incomplete=error.what)
+        raise
+    return known
+
+
+def _with_kinks(objective: Objective, run: StepRun) -> tuple[StepRun, KinkCounts]:
+    """What a run tells of kinks; nothing where it was interrupted, which is to have effect at once."""
+    if run.stopped != "interrupted":
+        try:
+            return run, count_kinks(objective, run)
+        except KeyboardInterrupt:
+            pass
+    return replace(run, stopped="interrupted"), NO_KINKS
+
+
+def _note(objective: Objective, run: StepRun, kinks: KinkCounts, rtol: float) -> str:
+    if not objective.gates:
+        return ""
+    return "interrupted before kinks were looked for" if run.stopped == "interrupted" else kink_note(kinks, rtol)
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
+def _estimated(
+    trajectory: Trajectory,
+    course: Course,
+    run: StepRun,
+    at: np.ndarray | None,
+    kinks: KinkCounts,
+    report: Callable[[float], None],
+) -> Trajectory:
+    """The trajectory with the error estimates of a second run.
+
+    Raises:
+        FlowStopped: no time is left, or the two runs are not ended by the same condition.
+        FlowInterrupted: Ctrl-C.
+    """
+    stats, clock = trajectory.stats, time.perf_counter()
+    assert isinstance(stats, Float64Stats)
+    try:
+        check = second_run(course, run, (stats.rtol, stats.atol), at, kinks, report)
+    except Unfinished as unfinished:
+        if unfinished.cause == "interrupted":
+            raise FlowInterrupted(time=trajectory.horizon, trajectory=trajectory) from None
+        raise FlowStopped(
+            f"the time limit of {course.limits.seconds:g} s was reached while a second run estimated the error; the "
+            f"trajectory to t = {float(trajectory.horizon):.6g} is known without an estimate",
+            "allow more time (time_limit) or leave the estimate out (estimate_error=False)",
+            cause="time-limit",
+            time=trajectory.horizon,
+            trajectory=trajectory,
+        ) from None
+    seconds = time.perf_counter() - clock
+    if check is None:
+        return replace(trajectory, stats=replace(stats, check_seconds=seconds))
+    if check.met != run.met:
+        raise _disagreement(trajectory, check)
+    stopped = trajectory.stopped
+    if stopped is not None and check.time_error is not None:
+        stopped = replace(stopped, error_estimate=mpmath.mpf(check.time_error))
+    stats = replace(stats, check_rtol=check.rtol, check_atol=check.atol, check_seconds=seconds)
+    return replace(trajectory, error_estimate=mpmath.mpf(check.error), stopped=stopped, stats=stats)
+
+
+def _disagreement(trajectory: Trajectory, check: SecondRun) -> FlowStopped:
+    """The typed error for a condition that only one of two runs meets."""
+    met = None if trajectory.stopped is None else trajectory.stopped.condition
+    names = [
+        "none" if c is None else f"the {c}"
+        for c in (met, None if check.met is None else trajectory.conditions[check.met])
+    ]
+    return FlowStopped(
+        f"two runs at different tolerances end at t = {float(trajectory.horizon):.10g} and t = {check.end:.10g} by "
+        f"different conditions ({' and '.join(names)})",
+        "ask for tighter tolerances, take solve_flow, or choose another value",
+        cause="quantity",
+        time=trajectory.horizon,
+        trajectory=trajectory,
+    )
+
+
+def _check_meaning(course: Course, kinks: KinkCounts, trajectory: Trajectory) -> None:
+    """Refuses a condition on gradients where steps zigzag across a kink: they are those of one side or the other.
+
+    Raises:
+        FlowStopped: there is one.
+    """
+    condition = None if course.watch is None else course.watch.needs_slopes
+    if condition is None or kinks.reached < CHATTER:
+        return
+    what = (
+        f"one gate's kink was within reach of {kinks.reached} steps, so the flow probably slides along it, and the "
+        f"condition that the {condition.stop} has no meaning in float64, whose steps zigzag across the kink"
+    )
+    raise FlowStopped(
+        what,
+        "take solve_flow, or a quantity without derivatives",
+        cause="sliding",
+        time=trajectory.horizon,
+        trajectory=replace(trajectory, stopped=None, incomplete=what),
+    )
+
+
+def _ended(cause: str, trajectory: Trajectory, course: Course) -> FlowStopped | FlowInterrupted:
+    """The typed error for a run that did not get to the end."""
+    stats, horizon = trajectory.stats, trajectory.horizon
+    assert isinstance(stats, Float64Stats)
+    if cause == "interrupted":
+        return FlowInterrupted(time=horizon, trajectory=replace(trajectory, incomplete="interrupted"))
+    at = f"t = {float(horizon):.6g} of {course.end:.6g}"
+    if stats.kink_steps >= CHATTER:
+        remedy = (
+            f"one gate's kink was within reach of {stats.kink_steps} steps, so the flow probably slides along it: take "
+            "solve_flow, which holds it there, or looser tolerances (the steps are as many as 1 / tolerance)"
+        )
+    else:
+        remedy = {
+            "steps": "allow more steps (max_steps), looser tolerances or a shorter horizon",
+            "time": "allow more time (time_limit), looser tolerances or a shorter horizon",
+        }.get(cause, "choose a shorter horizon, another start or smaller data")
+    what = {
+        "start": "the gradient at theta0 is not finite in float64",
+        "steps": f"{course.limits.max_steps} steps led only to {at}",
+        "time": f"the time limit of {course.limits.seconds:g} s was reached at {at}",
+        "unseen": f"a function of the objective changes too fast for steps of float64 at t = {float(horizon):.10g}",
+        "collapse": f"the step size collapsed at t = {float(horizon):.10g}, the values blow up or are no longer finite",
+    }[cause]
+    partial = replace(trajectory, incomplete=what)
+    return FlowStopped(what, remedy, cause=CAUSES[cause], time=horizon, trajectory=partial)

@@ -1,0 +1,98 @@
+"""A trajectory in float64 at many times at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symflow.paths.taylor.dense import taylor_steps
+from symflow.paths.trajectory import Trajectory
+
+CHUNK = 4096
+"""Times that are evaluated together."""
+
+
+@dataclass(frozen=True, eq=False)
+class DenseFlow:
+    """The Taylor steps of a trajectory, rounded to float64.
+
+    Attributes:
+        starts: of the steps, shape (K,).
+        scales: their lengths, shape (K,): state(t) = sum_i c_i ((t - start) / scale)^i.
+        coefficients: c_i, shape (order + 1, K, P).
+    """
+
+    starts: np.ndarray
+    scales: np.ndarray
+    coefficients: np.ndarray
+
+    def __call__(self, times: np.ndarray) -> np.ndarray:
+        """theta at S times, shape (S, P), to float64 rounding."""
+        rows = []
+        for first in range(0, len(times), CHUNK):
+            t = times[first : first + CHUNK]
+            k = np.maximum(np.searchsorted(self.starts, t, side="right") - 1, 0)
+            s = ((t - self.starts[k]) / self.scales[k])[:, None]
+            value = self.coefficients[-1][k]
+            for c in self.coefficients[-2::-1]:
+                value = value * s + c[k]
+            rows.append(value)
+        return np.concatenate(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class HermiteFlow:
+    """A flow between times at which it is known: the cubic with its values and slopes at both.
+
+    Attributes:
+        times: increasing, shape (S,).
+        states: theta there, shape (S, P).
+        slopes: theta' = -g there, likewise.
+    """
+
+    times: np.ndarray
+    states: np.ndarray
+    slopes: np.ndarray
+
+    def __call__(self, times: np.ndarray) -> np.ndarray:
+        """theta at many times, shape (., P)."""
+        k = np.clip(np.searchsorted(self.times, times, side="right") - 1, 0, max(0, len(self.times) - 2))
+        following = np.minimum(k + 1, len(self.times) - 1)
+        h = np.maximum(self.times[following] - self.times[k], 1e-300)[:, None]
+        s = (times - self.times[k])[:, None] / h
+        a, b = self.states[k], self.states[following]
+        left, right = h * self.slopes[k] - (b - a), h * self.slopes[following] - (b - a)
+        return np.asarray(a + s * (b - a) + s * (1 - s) * ((1 - s) * left - s * right))
+
+
+def dense_flow(trajectory: Trajectory) -> DenseFlow:
+    """The trajectory's Taylor steps as float64 arrays.
+
+    Raises:
+        ProblemError: it was computed in float64, with kinks that are not located.
+    """
+    steps = taylor_steps(trajectory)
+    count = max(len(c) for segment in steps.segments for c in segment.coefficients)
+    values = np.zeros((count, len(steps.segments), len(steps.segments[0].coefficients)))
+    starts = np.array([to_float(s.start, steps.clock) for s in steps.segments])
+    lengths = np.array([to_float(s.end - s.start, steps.clock) for s in steps.segments])
+    for k, segment in enumerate(steps.segments):
+        # In units of the step's own length: in those of 2^tau, which may be much longer, coefficients may overflow.
+        mantissa, exponent = math.frexp(lengths[k])
+        exponent -= segment.tau
+        for p, series in enumerate(segment.coefficients):
+            row = [to_float(c, steps.bits - exponent * i) * mantissa**i for i, c in enumerate(series)]
+            values[: len(series), k, p] = row
+    return DenseFlow(starts, np.where(lengths > 0, lengths, 1.0), values)
+
+
+def to_float(value: Any, bits: int) -> float:
+    """A number in fixed point, value 2^-bits, as float64; infinite beyond it, whatever the number of digits is."""
+    spare = max(0, int(value).bit_length() - 64)
+    try:
+        return math.ldexp(float(int(value) >> spare), spare - bits)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

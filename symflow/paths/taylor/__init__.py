@@ -1,0 +1,1 @@
+"""The Taylor integrator of gradient flow: steps, dense output, kinks."""

@@ -1,0 +1,64 @@
+"""The defect of a Taylor step: how far its polynomial is from solving the equation, looked at where the step ends.
+
+The step rule extrapolates from the last two coefficients.  Where those vanish (a lacunary series, an exponential below
+the last place) it says nothing, and only the field itself, evaluated afresh, tells whether the polynomial still solves
+the equation: |theta~'(s) - F(theta~(s))| s / (p + 1) is what the step adds to the error, to leading order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.series import Recurrence
+from symflow.paths.taylor.step_size import log2_abs
+
+ALLOWED = 6
+"""A step is accepted where its local error is at most 2^ALLOWED times the tolerance: the step rule aims at 1."""
+
+
+def log2_local_error(
+    recurrence: Recurrence, coefficients: Sequence[list[Any]], s: Any, tau: int
+) -> tuple[list[Any], float]:
+    """The state at s, and log2 of the local error there in units of the last place.
+
+    Args:
+        recurrence: the field's; its series are those of another point afterwards.
+        coefficients: those of the state, up to order p, in s = t / 2^tau.
+        s: where, fixed point.
+        tau: of the variable.
+    """
+    arithmetic = recurrence.arithmetic
+    assert isinstance(arithmetic, FixedSeries)
+    values = [arithmetic.horner(c, s) for c in coefficients]
+    recurrence.expand(values, 0, tau)
+    largest: Any = 0
+    for c, entry in zip(coefficients, recurrence.field, strict=True):
+        slope: Any = 0
+        for k in range(len(c) - 1, 0, -1):
+            slope = ((slope * s) >> arithmetic.bits) + k * c[k]
+        rate = entry[0] if isinstance(entry, list) else arithmetic.lift(entry or Fraction(0))
+        largest = max(largest, abs(slope - arithmetic.integrate(rate, 0, tau)))
+    order = len(coefficients[0]) - 1
+    return values, log2_abs(largest * s) - arithmetic.bits - log2_abs(order + 1)
+
+
+def watched_series(recurrence: Recurrence) -> list[list[Any]]:
+    """What is watched for zeros: the pre-activations and monitors of a recurrence, each series once."""
+    entries = [*recurrence.monitors, *(e for gate in recurrence.switching for e in gate)]
+    return list({id(e): e for e in entries if isinstance(e, list)}.values())
+
+
+def log2_strayed(watched: Sequence[list[Any]], before: Sequence[list[Any]], s: Any, bits: int) -> float:
+    """log2 of how far series that are watched are from their values at s, in units of the last place.
+
+    Args:
+        watched: the series, expanded at s by now.
+        before: the same ones at the step's start.
+        s: where, fixed point.
+        bits: of the fixed point.
+    """
+    horner = FixedSeries(bits).horner
+    return log2_abs(max((abs(horner(c, s) - e[0]) for c, e in zip(before, watched, strict=True)), default=0))

@@ -1,0 +1,84 @@
+"""Exponentials that a Taylor step must not lose: what their truncated series can hide is bounded by Cauchy's estimate.
+
+In fixed point e^z is 0 where z < -bits log 2, and so are all coefficients of its series, however fast z grows: the
+series then look like those of a simpler field.  From the series of z itself a bound is known.  On |s| <= r
+
+    |e^{z(s)}| <= B(r) = e^{z_0 + D(r)},   D(r) = sum_{k>=1} |z_k| r^k,
+
+so the terms beyond order p are at most about B(rho h) rho^-p for |s| <= h and any rho > 1.  A sigmoid is at most
+B/(1 - B) away from 0 or 1, with -|z_0| for z_0, and at most 1/sin(max(D, pi/2)) where D < pi, which keeps it from its
+poles at odd multiples of i pi.  Softplus and log-sum-exp have sigmoids and exponentials as their derivatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log
+from typing import Any
+
+import numpy as np
+
+from symflow.evaluate.series import Function
+
+RADII = np.array([1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 16.0, 64.0])
+"""The rho that are tried."""
+TERMS = 128
+"""Coefficients of z that are read; what follows is small at the radii that matter."""
+SLACK = 0.5
+"""A function that is not lost may hide eps^SLACK, since the bound is crude there: of what is larger than eps and is
+seen at the step's end, the defect tells."""
+LOST = 16
+"""A function whose distance from its limit is below 2^LOST units of the last place has no digits left to speak of."""
+SHORTEST = -60
+"""log2 of the shortest step that is considered, in units of the present one."""
+
+
+def log2_resolved(
+    functions: Sequence[Function], bits: int, log2_start: float, log2_tolerance: float, order: int, tau: int
+) -> float:
+    """log2 of the largest step h <= 2^log2_start in which no exponential or sigmoid hides more than it may.
+
+    Args:
+        functions: the exponentials and sigmoids of the recurrence, expanded.
+        bits: of the fixed point.
+        log2_start: the step to begin with.
+        log2_tolerance: log2 eps of the local tolerance.
+        order: p.
+        tau: series are in s = t / 2^tau.
+    """
+    if not functions:
+        return log2_start
+    first = np.array([_number(f.x[0], bits) for f in functions])
+    sizes = np.array([[abs(_number(c, bits)) for c in f.x[1 : TERMS + 1]] for f in functions])
+    sigmoids = np.array([f.name == "sigmoid" for f in functions])
+    first = np.where(sigmoids, -np.abs(first), first)
+    lost = first < (LOST - bits) * log(2)
+    step = log2_start
+    while step > SHORTEST:
+        allowed, duration = log2_tolerance * log(2), (step + tau) * log(2)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            spread = sizes @ np.power.outer(2.0**step * RADII, np.arange(1, sizes.shape[1] + 1)).T
+            hidden = _log_bound(first[:, None], spread, sigmoids[:, None]) - order * np.log(RADII)
+            hidden = np.where(np.isnan(hidden), np.inf, hidden)
+        excess = np.where(lost, first + spread[:, 0] - allowed, hidden.min(axis=1) - SLACK * allowed)
+        if (excess + duration <= 0).all():
+            break
+        step -= 1
+    return step
+
+
+def _log_bound(first: np.ndarray, spread: np.ndarray, sigmoids: np.ndarray) -> np.ndarray:
+    """log B of exponentials; of sigmoids the log of the bound of their distance from the nearer limit."""
+    exponent = first + spread
+    saturated = exponent - np.log(-np.expm1(np.minimum(exponent, -log(2))))
+    near = np.where(spread < np.pi, -np.log(np.sin(np.clip(spread, np.pi / 2, np.pi))), np.inf)
+    return np.where(sigmoids, np.where(exponent < -log(2), saturated, near), exponent)
+
+
+def _number(value: Any, bits: int) -> float:
+    """A fixed-point number in floating point; infinite beyond its range."""
+    spare = max(0, bits - 800)
+    try:
+        return float(value >> spare) * 2.0 ** (spare - bits)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")

@@ -1,0 +1,261 @@
+"""The one trajectory type: callable at any time, dense output, error estimate, events, statistics, plot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from symflow.displays import show
+from symflow.errors import ProblemError, brief
+from symflow.networks.objective import Objective
+from symflow.numbers.rational import rational
+from symflow.paths.stop_conditions import Stopped
+from symflow.paths.times import linear_times, log_times
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FLOAT64_DIGITS = 15
+"""Decimal digits of a float64 that are always right."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change of a gate along a trajectory.
+
+    Attributes:
+        time: when, with all digits.
+        kind: "crossing"; "sliding" where the gate begins to be held on its kink and "leaving" where that ends;
+            "revival" and "inert" where a deeper gate begins and ceases to act.
+        sample: counted from 0.
+        layer: counted from 1.
+        unit: counted from 0.
+        gate_before: sigma' before the event; None where the gate was inert or sliding.
+        gate_after: sigma' after it; an mpf where it slides, None where it is inert.
+    """
+
+    time: Any
+    kind: str
+    sample: int
+    layer: int
+    unit: int
+    gate_before: Any
+    gate_after: Any
+
+
+class Dense(Protocol):
+    """The dense output of a trajectory: Taylor steps in fixed point (`TaylorSteps`), or Runge-Kutta steps in float64
+    (`RungeKuttaSteps`)."""
+
+    @property
+    def end(self) -> Fraction:
+        """The time up to which it reaches, exactly."""
+
+    @property
+    def horizon(self) -> Any:
+        """The same as an mpmath number."""
+
+    @property
+    def stored_digits(self) -> int:
+        """Decimal digits that states are stored with."""
+
+    def __call__(self, time: Fraction) -> np.ndarray:
+        """The state at a time, shape (P,).
+
+        Raises:
+            ProblemError: the time lies outside [0, end].
+        """
+
+    def at_end(self) -> np.ndarray:
+        """The state at the end, shape (P,)."""
+
+    def rounded(self, times: Sequence[Fraction]) -> np.ndarray:
+        """The states at S times in float64, shape (S, P); likewise."""
+
+
+class Stats(Protocol):
+    """How a trajectory was computed: `FlowStats` for the Taylor method, `Float64Stats` in float64."""
+
+    @property
+    def steps(self) -> int:
+        """The steps that were made."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run."""
+
+    @property
+    def check_seconds(self) -> float:
+        """Wall time of the second run; 0 without one."""
+
+    @property
+    def method(self) -> str:
+        """The method and its steps in words."""
+
+    @property
+    def remark(self) -> str:
+        """What a reader must know of kinks, in a few words; empty where there is nothing."""
+
+    def facts(self) -> dict[str, Any]:
+        """The numbers a report shows besides times."""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A solution with dense output, of `solve_flow` (any number of digits) or `solve_flow_float64`.
+
+    States are object arrays of mpf, or float64 arrays; times and errors are mpmath numbers in both.
+
+    Attributes:
+        objective: what flows.
+        dense: the state at any time: Taylor steps, or Runge-Kutta steps in float64.
+        dps: the digits that were asked for; None in float64.
+        events: gate changes in order of time; none in float64, where they are not located (`stats.note` says what that
+            means).
+        error_estimate: estimated largest absolute error of any component at any time (an mpmath number), from a
+            second run at other order and precision (in float64, at other tolerances); None if none was made.
+        stats: how it was computed, a `FlowStats` or a `Float64Stats`.
+        conditions: the stop conditions that were asked for, in words.
+        stopped: which of them ended it and when; None where none was met.
+        incomplete: why it ends before the horizon asked for, where no condition did that; empty where it does not.
+    """
+
+    objective: Objective
+    dense: Dense
+    dps: int | None
+    events: tuple[Event, ...]
+    error_estimate: Any
+    stats: Stats
+    conditions: tuple[str, ...] = ()
+    stopped: Stopped | None = None
+    incomplete: str = ""
+
+    @property
+    def horizon(self) -> Any:
+        """The time up to which the trajectory is known, an mpmath number."""
+        return self.dense.horizon
+
+    @property
+    def end(self) -> Fraction:
+        """The same as an exact rational."""
+        return self.dense.end
+
+    @property
+    def digits(self) -> int:
+        """Digits worth showing: `dps`, or 15 in float64; `error_estimate` says how many are right."""
+        return FLOAT64_DIGITS if self.dps is None else self.dps
+
+    def __call__(self, time: Any) -> np.ndarray:
+        """The state at a time (text, a rational or mpmath number, or a float, which means its shortest decimal).
+
+        A time beyond the horizon by no more than the rounding of a float is taken too, so that every number that
+        stands for the horizon will do.
+
+        Raises:
+            ProblemError: not one number (`numpy` takes many times), or it lies outside [0, horizon].
+        """
+        if isinstance(time, list | tuple) or getattr(time, "ndim", None):
+            raise ProblemError(f"time must be one number, got {brief(time)}; trajectory.numpy(times) takes many")
+        return self.dense(rational(time, "time"))
+
+    def at_end(self) -> np.ndarray:
+        """The state at the horizon."""
+        return self.dense.at_end()
+
+    def weights(self, time: Any) -> list[np.ndarray]:
+        """The parameter arrays at a time."""
+        return self.weights_of(self(time))
+
+    def weights_of(self, state: np.ndarray) -> list[np.ndarray]:
+        """Cuts a state into the parameter arrays."""
+        return [state[where].reshape(shape) for where, shape in self.objective.slices()]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the trajectory with all its digits; `symflow.load_trajectory` reads it back."""
+        show(self, "save", path)
+
+    def end_to_end(self, time: Any) -> np.ndarray:
+        """The product W_n ... W_1 at a time, computed with `dps` digits and some guard digits, or in float64.
+
+        Raises:
+            ValueError: the objective is not a network's.
+        """
+        if self.objective.network is None:
+            raise ValueError("only a network has an end-to-end matrix; use the trajectory's values directly")
+        import mpmath
+
+        with mpmath.workdps(self.digits + 15):
+            product, *rest = self.weights(time)
+            for w in rest:
+                product = w.dot(product)
+        return product
+
+    def grid(self, count: int, spacing: Literal["linear", "log"] = "linear", start: Any = None) -> tuple[Fraction, ...]:
+        """Times from `start` to the horizon, exact rationals to call the trajectory with.
+
+        Args:
+            count: how many.
+            spacing: "linear" (start left out: 0), or "log" (start needed); see `linear_times` and `log_times`.
+            start: the first of them.
+
+        Raises:
+            ProblemError: another spacing, no start of a logarithmic grid, or a grid that is none.
+        """
+        if spacing not in ("linear", "log"):
+            raise ProblemError(f'spacing must be "linear" or "log", got {brief(spacing)}')
+        if spacing == "log" and start is None:
+            raise ProblemError("a logarithmic grid needs a positive start, got none; give start=...")
+        return linear_times(start or 0, self.end, count) if spacing == "linear" else log_times(start, self.end, count)
+
+    def numpy(self, times: Any) -> np.ndarray:
+        """The states at some times in float64, shape (S, P); at one time, as text or a number, shape (P,).
+
+        Raises:
+            ProblemError: no numbers, or a time that lies outside [0, horizon].
+        """
+        if isinstance(times, str) or not isinstance(times, Iterable) or getattr(times, "ndim", 1) == 0:
+            return self.dense.rounded([rational(times, "time")])[0]
+        listed = [rational(t, f"times[{i}]") for i, t in enumerate(times)]
+        if not listed:
+            raise ProblemError(f"times must be at least one, got {brief(times)}; give some")
+        return self.dense.rounded(listed)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Plots the parameters (the norm of each layer where they are many) against time, with the events marked."""
+        return show(self, "plot", ax)
+
+    def __repr__(self) -> str:
+        import mpmath
+
+        if self.error_estimate is None:
+            error = "no error estimate"
+        else:  # may lie far below the smallest float
+            error = f"estimated error {mpmath.nstr(self.error_estimate, 2, min_fixed=1, max_fixed=1)}"
+        if self.stopped is not None:
+            ended = f", stopped where the {self.stopped.condition}"
+        else:
+            ended = f", not met: {'; '.join(self.conditions)}" if self.conditions else ""
+        if self.incomplete:
+            ended += f", incomplete: {self.incomplete}"
+        numbers = "float64" if self.dps is None else f"{self.dps} digits"
+        events = self.stats.remark or f"{len(self.events)} events"
+        found = f"{numbers}, {error}, {events}, {self.stats.steps} steps{ended}"
+        return f"<Trajectory to t={float(self.horizon):.6g}, {found}>"
+
+
+def outside(time: Fraction, end: Fraction) -> ProblemError:
+    """The error for a time outside [0, end], with as many digits as tell the two apart."""
+    import mpmath
+
+    for digits in (6, 17, 30, 60, 1000):
+        with mpmath.workdps(digits + 10):
+            numbers = [mpmath.nstr(mpmath.mpf(t.numerator) / t.denominator, digits) for t in (end, time)]
+        shown = [number.removesuffix(".0").replace(".0e", "e") for number in numbers]
+        if shown[0] != shown[1]:
+            break
+    return ProblemError(f"time must lie in [0, {shown[0]}], got {shown[1]}; solve to a later horizon")

@@ -1,1 +1,0 @@
-"""What people read: LaTeX, plots, tables, reports and the command line."""

@@ -1,0 +1,1 @@
+"""Formulas as short programs over arrays: nodes, programs, and the one differentiator."""

@@ -1,0 +1,90 @@
+"""Inequalities: a named lemma, its hypotheses checked, and an adversarial search for a counterexample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from symflow.evaluate.jax_runtime import own_modes
+from symflow.evaluate.jit_options import THROWAWAY, jit
+from symflow.proofs.lemmas import Lemma
+from symflow.proofs.outcome import Check, Kind, Outcome
+
+POINTS, STARTS, ASCENTS = 256, 16, 60
+"""Random points; how many of the worst are then moved uphill; how many steps of ascent."""
+TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True)
+class Inequality:
+    r"""smaller <= larger, by lemmas, and attacked.
+
+    The search maximizes the relative violation (smaller - larger) / (|smaller| + |larger|) in float64 through JAX:
+    random standard normal points, then gradient ascent with shrinking steps from the worst of them.
+
+    Attributes:
+        scope: what the cases are, LaTeX text.
+        lemmas: what the inequality follows from.
+        cases: sizes for which it is attacked.
+        dimension: the number of coordinates of a case.
+        sides: (case, z) -> (smaller, larger), JAX numbers, for a vector z of that many coordinates; any z must give
+            an admissible instance.
+        hypotheses: checks of what the lemmas suppose.
+    """
+
+    scope: str
+    lemmas: tuple[Lemma, ...]
+    cases: Sequence[Any]
+    dimension: Callable[[Any], int]
+    sides: Callable[[Any, Any], tuple[Any, Any]]
+    hypotheses: tuple[Check, ...] = ()
+    kind: ClassVar[Kind] = "by lemma; sampled"
+
+    def run(self) -> Outcome:
+        """Checks the hypotheses of the lemmas, then searches every case."""
+        for hypothesis in self.hypotheses:
+            found = hypothesis.run()
+            if not found.passed:
+                return Outcome(False, f"a hypothesis fails: {found.detail}")
+        worst = -1.0
+        for case in self.cases:
+            violation = largest_violation(partial(self.sides, case), self.dimension(case))
+            if not violation <= TOLERANCE:
+                return Outcome(False, f"violated by {violation:.2g} of its size in the case {case}")
+            worst = max(worst, violation)
+        return Outcome(
+            True,
+            f"no violation at {POINTS} random points and {STARTS}×{ASCENTS} steps of ascent, cases: "
+            f"{len(self.cases)}; relative slack {f'≥ {-worst:.0e}' if worst < 0 else '0'}",
+        )
+
+
+def largest_violation(sides: Callable[[Any], tuple[Any, Any]], dimension: int) -> float:
+    """The largest relative violation that the search finds, at least -1; nan where a value is not finite."""
+    import jax
+    import jax.numpy as jnp
+
+    def violation(z: Any) -> Any:
+        smaller, larger = sides(z)
+        return (smaller - larger) / (jnp.abs(smaller) + jnp.abs(larger) + 1e-300)
+
+    points = np.random.default_rng(dimension).standard_normal((POINTS // STARTS, STARTS, dimension))
+    with own_modes():
+        climb = jit(jax.vmap(jax.value_and_grad(violation)), THROWAWAY)
+        found = np.concatenate([climb(batch)[0] for batch in points])
+        if np.isnan(found).any():
+            return float("nan")
+        z = points.reshape(-1, dimension)[np.argsort(-found)[:STARTS]]
+        best = found.max()
+        for k in range(ASCENTS):
+            values, slopes = (np.asarray(x) for x in climb(z))
+            best = max(best, np.nan_to_num(values, nan=-1.0).max())
+            lengths = np.linalg.norm(slopes, axis=1, keepdims=True)
+            usable = np.isfinite(lengths) & (lengths > 0)
+            directions = np.divide(slopes, lengths, out=np.zeros_like(slopes), where=usable)
+            z = z + 0.3 * 0.93**k * (1 + np.linalg.norm(z, axis=1, keepdims=True)) * directions
+        return float(best)

@@ -1,0 +1,1 @@
+"""What symflow found, as text, JSON and files."""

@@ -1,1 +1,0 @@
-"""Formulas as short programs over arrays: nodes, programs, derivatives, networks and their losses."""

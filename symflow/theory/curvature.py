@@ -1,0 +1,179 @@
+r"""Lower bounds on the smallest Hessian eigenvalue of one network: R9, R12 and R13 as programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from symflow.derivatives.derived import Derived, require_objective
+from symflow.errors import ProblemError, brief
+from symflow.networks.objective import Objective
+from symflow.programs.nodes import Const
+from symflow.programs.program import substitute
+from symflow.theory.citations import Citation, cite
+from symflow.theory.hypotheses import Hypothesis, Setting, Status, Verdict, overall
+from symflow.theory.hypothesis_checks import SMOOTH_REGION
+from symflow.theory.model import EPSILON
+from symflow.theory.statement import Claim, Statement
+
+LADDERS = ("R9", "R12", "R13")
+"""The results that bound the curvature at a point."""
+
+
+@dataclass(frozen=True, eq=False)
+class CurvatureBound(Derived):
+    """A bound of the curvature (or of another constant of R4), a scalar program of theta.
+
+    It is what `Derived` is, so `sf.to_jax` and `sf.evaluate_mpmath` take it.
+
+    Attributes:
+        name: of the bound, such as "R9(a)".
+        statement: the general result, with this claim only.
+    """
+
+    name: str = ""
+    statement: Statement | None = None
+
+    @property
+    def claim(self) -> Claim:
+        """The inequality with symbolic depth."""
+        assert self.statement is not None
+        return self.statement.claims[0]
+
+    @property
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        """What the bound supposes."""
+        assert self.statement is not None
+        return (*self.statement.hypotheses, *self.claim.hypotheses)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Which hypotheses hold for the objective, whatever theta is; that theta is on no kink stays unchecked."""
+        return tuple(hypothesis.check(Setting(self.objective)) for hypothesis in self.hypotheses)
+
+    @property
+    def status(self) -> Status:
+        """The weakest of the verdicts: "holds", "declared" (the convexity of the loss) or "unchecked"."""
+        return overall(self.verdicts)
+
+    @property
+    def citation(self) -> Citation:
+        """Where the bound comes from."""
+        assert self.result is not None
+        return cite(self.result)
+
+    def latex(self) -> str:
+        """The bound in the paper's notation, at this depth."""
+        assert self.statement is not None
+        assert self.objective.network is not None
+        return self.statement.latex(self.objective.network.depth)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.kind}, {self.status}>"
+
+
+def curvature_bounds(objective: Objective) -> dict[str, CurvatureBound]:
+    r"""Every known lower bound on the smallest Hessian eigenvalue of a network's training loss.
+
+    Linear networks: "R9(a)" <= ... <= "R9(e)"; fully connected ones: "R12" <= "R12(c)" <= "R12(e)"; convolutional ones:
+    "R13(kappa)" <= "R13".  With gates they hold where theta is on no kink (there H is that of the smooth piece).
+
+        bound = sf.to_jax(sf.curvature_bounds(objective)["R9(e)"])
+        bound(theta)  # a number <= lambda_min(H(theta))
+
+    For thousands of points use ``jax.lax.map(bound, points, batch_size=64)``: with two CPU cores a vmap over all of
+    them may stop for ever (several batched LAPACK calls of XLA wait for each other; seen with jaxlib 0.10).
+
+    Args:
+        objective: a network's training loss over samples; its data may be symbolic for formulas.
+
+    Returns:
+        The bounds by name, each a scalar program of theta.
+
+    Raises:
+        ProblemError: the objective is no network's training loss over samples, or its loss is not known to be convex.
+
+    Source: Elkabetz & Cohen 2021 (R9(a), R12, R13; their sharper forms are ours).
+    """
+    require_objective(objective)
+    from symflow.theory.statements import statement
+
+    setting = Setting(objective)
+    found: dict[str, CurvatureBound] = {}
+    reasons: list[str] = []
+    for result in LADDERS:
+        general = statement(result)
+        verdicts = [hypothesis.check(setting) for hypothesis in general.hypotheses]
+        structural = [v for h, v in zip(general.hypotheses, verdicts, strict=True) if h is not SMOOTH_REGION]
+        missing = [v.reason for v in structural if v.status in ("fails", "unchecked")]
+        if missing:
+            reasons.append(f"{result}: {missing[0]}")
+            continue
+        instance = general.instantiate(objective)
+        for claim in general.claims:
+            if claim.relation != ">=":
+                continue
+            program = instance.program(claim.label, "right")
+            name = result + claim.label
+            found[name] = CurvatureBound(
+                "lower bound on the smallest Hessian eigenvalue",
+                objective,
+                program,
+                "scalar",
+                (),
+                result,
+                name,
+                general.only(claim.label),
+            )
+    if not found:
+        raise ProblemError(f"no curvature bound is applicable; {'; '.join(reasons)}")
+    return found
+
+
+def ball_bounds(objective: Objective, radius: Fraction | int | str) -> dict[str, CurvatureBound]:
+    r"""Closed-form constants of the step-size condition R4 on the ball of radius eps around theta.
+
+    For ||q - theta|| <= eps (with gates: at every such q on no kink): "m" >= -lambda_min(H(q)), "beta" >= ||H(q)||,
+    "gamma" >= ||g(q)||.  The proofs stand in `symflow.theory.ball_constants`.
+
+    Args:
+        objective: the training loss of a fully connected network over samples.
+        radius: eps >= 0, a rational number or its text; 0 gives the bounds at theta.
+
+    Returns:
+        The constants by name, each a scalar program of theta; "m" only where the loss is known to be convex.
+
+    Raises:
+        ProblemError: a negative radius, another objective, or a loss without a known bound on its second
+            derivative.
+
+    Source: the roles of the constants, Elkabetz & Cohen 2021, R4; the closed forms are ours.
+    """
+    require_objective(objective)
+    from symflow.numbers.rational import rational
+    from symflow.theory.statements import statement
+
+    general = statement("R4")
+    network = objective.network
+    family = "linear" if network is not None and network.linear else "gated"
+    instance = general.instantiate(objective)
+    size = rational(radius, "radius")
+    if size < 0:
+        raise ProblemError(
+            f"radius must not be negative, got {brief(radius)}; give the radius of the ball around theta"
+        )
+    value = Const(size, ())
+    found: dict[str, CurvatureBound] = {}
+    for claim in general.claims:
+        kind, name = claim.label.split(", ")
+        supposed = (*general.hypotheses, *claim.hypotheses)
+        missing = [v.reason for h in supposed if (v := h.check(Setting(objective))).status in ("fails", "unchecked")]
+        if kind != family or (name == "m" and missing):
+            continue
+        if missing:
+            raise ProblemError(f"no bound on a ball is applicable; {missing[0]}")
+        program = substitute(instance.program(claim.label, "right"), {EPSILON: value})
+        found[name] = CurvatureBound(
+            "bound on a ball", objective, program, "scalar", (), "R4", name, general.only(claim.label)
+        )
+    return found

@@ -1,0 +1,66 @@
+"""What a statement supposes, as records; where a supposition can be checked on a problem, the record says how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+from symflow.networks.objective import Objective
+
+Status = Literal["holds", "declared", "unchecked", "fails"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What hypotheses are checked on.
+
+    Attributes:
+        objective: the loss.
+        theta0: the initial parameters, exact; None where only the objective is known.
+        dps: the decimal digits that prepared data (whitening) are good to.
+    """
+
+    objective: Objective
+    theta0: Sequence[Fraction] | None = None
+    dps: int = 15
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a hypothesis holds, and why one knows.
+
+    status: "holds" (checked), "declared" (the user says so), "unchecked", or "fails".
+    """
+
+    status: Status
+    reason: str
+
+
+Check: TypeAlias = Callable[[Setting], Verdict]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One supposition of a result.
+
+    Attributes:
+        text: the supposition in words.
+        latex: the supposition as LaTeX text (with dollar signs around mathematics).
+        test: checks it on a setting; None where no finite computation does.
+    """
+
+    text: str
+    latex: str
+    test: Check | None = None
+
+    def check(self, setting: Setting) -> Verdict:
+        """Whether the supposition holds; "unchecked" where nothing was checked."""
+        return Verdict("unchecked", self.text) if self.test is None else self.test(setting)
+
+
+def overall(verdicts: Sequence[Verdict]) -> Status:
+    """The weakest status: fails, unchecked, declared, holds."""
+    order: tuple[Status, ...] = ("fails", "unchecked", "declared", "holds")
+    return next(status for status in order if status == "holds" or any(v.status == status for v in verdicts))

@@ -1,0 +1,395 @@
+"""The hypotheses that results share, each with its check.  Checks compute exactly, in rationals, where they can."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from math import prod
+
+import numpy as np
+import sympy
+
+from symflow.errors import ComputationError
+from symflow.networks.convolutional import Convolutional
+from symflow.networks.losses import PREDICTION, SMOOTHNESS, TARGET
+from symflow.networks.moments import exact_product
+from symflow.networks.network import FullyConnected
+from symflow.networks.objective import Objective
+from symflow.programs.nodes import Gate, Input, Map, is_zero
+from symflow.programs.program import Program
+from symflow.theory.hypotheses import Hypothesis, Setting, Verdict
+
+
+def holds(reason: str) -> Verdict:
+    """A hypothesis that was checked."""
+    return Verdict("holds", reason)
+
+
+def fails(reason: str) -> Verdict:
+    """A hypothesis that was refuted."""
+    return Verdict("fails", reason)
+
+
+def unchecked(reason: str) -> Verdict:
+    """A hypothesis that nobody has checked."""
+    return Verdict("unchecked", reason)
+
+
+# The network --------------------------------------------------------------------------------------------------------
+
+
+def _network(setting: Setting) -> Verdict:
+    network = setting.objective.network
+    if network is None:
+        return fails(setting.objective.no_network)
+    return holds(f"a {network.kind} {network.activation} network without biases")
+
+
+def _other(setting: Setting, kind: str) -> Verdict:
+    """The objective is not the training loss of such a network."""
+    objective = setting.objective
+    return fails(objective.no_network if objective.biases else f"the objective is not a {kind} network's training loss")
+
+
+def _linear(setting: Setting) -> Verdict:
+    network = setting.objective.network
+    if network is None or not network.linear:
+        return _other(setting, "fully connected linear")
+    return holds(f"a linear network of depth {network.depth}")
+
+
+def _fully_connected(setting: Setting) -> Verdict:
+    network = setting.objective.network
+    if not isinstance(network, FullyConnected):
+        return _other(setting, "fully connected")
+    return holds(f"a fully connected {network.activation} network")
+
+
+def _convolutional(setting: Setting) -> Verdict:
+    if not isinstance(setting.objective.network, Convolutional):
+        return _other(setting, "convolutional")
+    return holds("a convolutional network")
+
+
+def _depth_three(setting: Setting) -> Verdict:
+    network = setting.objective.network
+    if network is None:
+        return fails(setting.objective.no_network)
+    return holds(f"depth {network.depth}") if network.depth >= 3 else fails(f"depth {network.depth} is less than 3")
+
+
+def _depth_two(setting: Setting) -> Verdict:
+    network = setting.objective.network
+    if network is None:
+        return fails(setting.objective.no_network)
+    return holds(f"depth {network.depth}") if network.depth >= 2 else fails("depth 1 is less than 2")
+
+
+def _one_output(setting: Setting) -> Verdict:
+    network = setting.objective.network
+    if network is None:
+        return fails(setting.objective.no_network)
+    count = prod(int(a.size) for a in network.output_axes)
+    return holds("one output") if count == 1 else fails(f"the network has {count} outputs")
+
+
+def _unit_slope(setting: Setting) -> Verdict:
+    network = setting.objective.network
+    if network is None or network.alpha != 1:
+        return fails("the slope of the activation is not 1")
+    return holds("the activation is z -> z")
+
+
+NETWORK = Hypothesis("a homogeneous network", "a homogeneous network without biases", _network)
+LINEAR = Hypothesis("a deep linear network", r"$f(\theta) = \varphi(W_{n:1})$", _linear)
+FULLY_CONNECTED = Hypothesis("a fully connected network", "a fully connected homogeneous network", _fully_connected)
+CONVOLUTIONAL = Hypothesis("a convolutional network", "a convolutional homogeneous network", _convolutional)
+DEPTH_TWO = Hypothesis("depth at least 2", r"$n \ge 2$", _depth_two)
+DEPTH_THREE = Hypothesis("depth at least 3", r"$n \ge 3$", _depth_three)
+ONE_OUTPUT = Hypothesis("one output", r"$d_n = 1$", _one_output)
+UNIT_SLOPE = Hypothesis("the activation z -> z", r"$\sigma(z) = z$", _unit_slope)
+
+
+# The loss -----------------------------------------------------------------------------------------------------------
+
+
+def _convex(setting: Setting) -> Verdict:
+    loss = setting.objective.sample_loss
+    if loss is None:
+        return unchecked("nothing is known about the convexity of the objective's loss")
+    if loss.convexity == "proved":
+        return holds(f"the {loss.kind} loss is convex")
+    if loss.convexity == "declared":
+        return Verdict("declared", "the loss was declared convex")
+    return unchecked("the loss is not known to be convex; declare it with expression_loss(..., convex=True)")
+
+
+def _square(setting: Setting) -> Verdict:
+    loss = setting.objective.sample_loss
+    if loss is None:
+        return fails("the objective is no network's training loss")
+    written = loss.expression is not None and sympy.expand(loss.expression - (PREDICTION - TARGET) ** 2 / 2) == 0
+    return holds("the square loss") if loss.kind == "square" or written else fails("the loss is not the square loss")
+
+
+def _nonnegative(setting: Setting) -> Verdict:
+    loss = setting.objective.sample_loss
+    if loss is None or loss.kind == "expression":
+        return unchecked("the objective is not known to be >= 0, so that existence for all time is not known")
+    return holds(f"the {loss.kind} loss is >= 0")
+
+
+def _smooth(setting: Setting) -> Verdict:
+    if setting.objective.gates:
+        return fails("the loss has kinks, so its gradient is not Lipschitz; the identity holds between kinks")
+    return _without_poles(setting)
+
+
+def _smooth_along(setting: Setting) -> Verdict:
+    if setting.objective.gates:
+        return unchecked("the loss has kinks: whether the trajectories and what is between them meet one is unchecked")
+    return _without_poles(setting)
+
+
+def _without_poles(setting: Setting) -> Verdict:
+    """Whether a loss without gates is smooth everywhere: logarithms and roots are so where their arguments allow."""
+    for x in setting.objective.program.nodes:
+        if isinstance(x, Map) and (
+            x.function == "log" or (x.exponent is not None and (x.exponent < 0 or x.exponent.denominator != 1))
+        ):
+            return unchecked(f"the loss has a {x.function}, which is smooth only where its argument is positive")
+    return holds("the loss is smooth: no gates")
+
+
+def _smooth_region(setting: Setting) -> Verdict:
+    objective = setting.objective
+    if not objective.gates:
+        return _without_poles(setting)
+    if setting.theta0 is None:
+        return unchecked("no initial weights are given at which to look for kinks")
+    if any(x not in objective.data for x in objective.data_inputs if x.name == "X"):
+        return unchecked("no data are given")
+    gates = objective.gates
+    found = values(objective, {str(p): g.z for p, g in enumerate(gates)}, setting.theta0)
+    for p, g in enumerate(gates):
+        zeros = np.argwhere(found[str(p)] == 0)
+        if len(zeros):
+            return unchecked(
+                f"at theta(0) a pre-activation is 0 ({_place(g, zeros[0])}): a kink, or a gate without influence"
+            )
+    return holds("theta(0) is on no kink: no pre-activation is 0")
+
+
+def _place(g: Gate, index: np.ndarray) -> str:
+    *units, sample = (int(v) for v in index)
+    return f"sample {sample}, layer {g.layer}, unit {units[0] if len(units) == 1 else tuple(units)}"
+
+
+def _bounded_curvature(setting: Setting) -> Verdict:
+    loss = setting.objective.sample_loss
+    if loss is None or loss.kind not in SMOOTHNESS:
+        return unchecked("no bound on the second derivative of the loss is known")
+    return holds(f"||hess l|| <= {SMOOTHNESS[loss.kind]} for the {loss.kind} loss")
+
+
+SMOOTH_LOSS = Hypothesis("a loss of bounded second derivative", r"$\|\nabla^2\ell\| \le L$", _bounded_curvature)
+CONVEX = Hypothesis("a convex loss", r"$\ell$ convex in the prediction", _convex)
+SQUARE_LOSS = Hypothesis("the square loss", r"$\ell(\hat y, y) = \tfrac12\|\hat y - y\|^2$", _square)
+NONNEGATIVE = Hypothesis("a loss >= 0", r"$f \ge 0$", _nonnegative)
+LIPSCHITZ_GRADIENT = Hypothesis("a locally Lipschitz gradient", r"$\nabla f$ locally Lipschitz", _smooth)
+SMOOTH_ALONG = Hypothesis(
+    "a smooth loss on what is between the trajectories", r"$f \in C^2$ on the segments or the tube", _smooth_along
+)
+SMOOTH_REGION = Hypothesis("weights on no kink", r"$\theta$ in a smooth region", _smooth_region)
+
+
+# Data and initial weights -------------------------------------------------------------------------------------------
+
+
+def values(objective: Objective, outputs: Mapping[str, object], theta: Sequence[Fraction]) -> dict[str, np.ndarray]:
+    """Exact values of nodes at theta.
+
+    Raises:
+        TypeError: a function that is not rational.
+    """
+    from symflow.evaluate.interpret import interpret
+    from symflow.evaluate.object_arrays import EXACT
+
+    flat = np.empty(len(theta), dtype=object)
+    flat[:] = list(theta)
+    bound: dict[Input, np.ndarray] = {**objective.data, **objective.cut(flat)}
+    return interpret(Program(objective.program.inputs, outputs), bound, EXACT)  # type: ignore[arg-type]
+
+
+def _data(objective: Objective, name: str) -> np.ndarray | None:
+    """An exact data array (features x samples), or None where it is not bound."""
+    found = next((a for x, a in objective.data.items() if x.name == name), None)
+    return None if found is None else found.reshape(-1, found.shape[-1])
+
+
+def _scientific(x: Fraction) -> str:
+    import mpmath
+
+    return str(mpmath.nstr(mpmath.mpf(x.numerator) / x.denominator, 2))
+
+
+def _whitened(setting: Setting) -> Verdict:
+    x = _data(setting.objective, "X")
+    if x is None:
+        return unchecked("no data are given")
+    second = exact_product(x, x.T) / Fraction(x.shape[1])
+    deviation = max(abs(v - int(a == b)) for (a, b), v in np.ndenumerate(second))
+    if deviation == 0:
+        return holds("Sigma_xx = I exactly")
+    if deviation <= Fraction(1, 10 ** max(1, setting.dps - 5)):
+        return holds(f"Sigma_xx = I to working precision: entries within {_scientific(deviation)}")
+    return fails(f"the data are not whitened: an entry of Sigma_xx - I is {_scientific(deviation)}")
+
+
+def balancedness(objective: Objective, theta: Sequence[Fraction]) -> list[np.ndarray]:
+    """D_j = W_{j+1}^T W_{j+1} - W_j W_j^T, exact."""
+    flat = np.empty(len(theta), dtype=object)
+    flat[:] = list(theta)
+    weights = list(objective.cut(flat).values())
+    return [exact_product(up.T, up) - exact_product(w, w.T) for w, up in pairwise(weights)]
+
+
+def _balanced(setting: Setting) -> Verdict:
+    if setting.theta0 is None:
+        return unchecked("no initial weights are given")
+    if _linear(setting).status == "fails":
+        return fails("balancedness is a property of fully connected linear networks")
+    largest = [max(abs(v) for v in d.flat) for d in balancedness(setting.objective, setting.theta0)]
+    worst = max(range(len(largest)), key=largest.__getitem__, default=0)
+    if not largest or largest[worst] == 0:
+        return holds("theta(0) is balanced exactly: D_j = 0")
+    return fails(f"theta(0) is not balanced: an entry of D_{worst + 1} is {_scientific(largest[worst])}")
+
+
+def _small(setting: Setting) -> Verdict:
+    if setting.theta0 is None:
+        return unchecked("no initial weights are given")
+    flat = np.empty(len(setting.theta0), dtype=object)
+    flat[:] = list(setting.theta0)
+    squares = max((sum(v * v for v in w.flat) for w in setting.objective.cut(flat).values()), default=Fraction(0))
+    return holds(f"epsilon = max_j ||W_j(0)||_F = {float(squares) ** 0.5:.4g}")
+
+
+def _slope_at_zero(setting: Setting) -> Verdict:
+    objective = setting.objective
+    if _linear(setting).status == "fails":
+        return _other(setting, "fully connected linear")
+    if _data(objective, "X") is None or _data(objective, "Y") is None:
+        return unchecked("no data are given")
+    return _nonzero_slope(objective)
+
+
+def _nonzero_slope(objective: Objective) -> Verdict:
+    """Whether the gradient of phi at the zero matrix is not 0, in 50 digits."""
+    import mpmath
+
+    from symflow.evaluate.interpret import interpret
+    from symflow.evaluate.object_arrays import mpmath_arithmetic
+    from symflow.theory.model import Model
+
+    node = Model(objective).letter("grad_phi", ()).node
+    if is_zero(node):
+        return fails("the gradient of phi at 0 vanishes")
+    with mpmath.workdps(50):
+        arithmetic = mpmath_arithmetic()
+        lift = np.frompyfunc(arithmetic.lift, 1, 1)
+        bound = {x: np.asarray(lift(a), dtype=object) for x, a in objective.data.items()}
+        bound |= {w: np.full(shape, mpmath.mpf(0), dtype=object) for w, shape in _shapes(objective)}
+        try:
+            slope = interpret(Program(objective.program.inputs, {"slope": node}), bound, arithmetic)["slope"]
+        except (ArithmeticError, ComputationError):
+            return unchecked("phi has no gradient at 0, or none that could be evaluated")
+        size = mpmath.sqrt(mpmath.fsum(v * v for v in slope.flat))
+        if size > mpmath.mpf(10) ** -30:
+            return holds(f"the gradient of phi at 0 has Frobenius norm {mpmath.nstr(size, 3)}")
+    return fails("the gradient of phi at 0 vanishes")
+
+
+def _shapes(objective: Objective) -> list[tuple[Input, tuple[int, ...]]]:
+    return list(zip(objective.parameters, objective.shapes, strict=True))
+
+
+def _aligned(setting: Setting) -> Verdict:
+    """w > 0, lambda > 0, nu != -1 for the end-to-end row and Lambda_yx, exact."""
+    objective = setting.objective
+    if _linear(setting).status == "fails" or _one_output(setting).status == "fails":
+        return fails("the end-to-end matrix is not a row")
+    x, y = _data(objective, "X"), _data(objective, "Y")
+    if setting.theta0 is None or x is None or y is None:
+        return unchecked("no initial weights or no data are given")
+    flat = np.empty(len(setting.theta0), dtype=object)
+    flat[:] = list(setting.theta0)
+    row: np.ndarray | None = None
+    for w in objective.cut(flat).values():
+        row = w if row is None else exact_product(w, row)
+    assert row is not None
+    target = exact_product(y, x.T) / Fraction(x.shape[1])
+    w, size, product = (sum(a * b for a, b in zip(p.flat, q.flat, strict=True)) for p, q in
+                        ((row, row), (target, target), (row, target)))  # fmt: skip
+    if w == 0 or size == 0:
+        return fails("the end-to-end matrix or Lambda_yx is 0")
+    if product < 0 and product * product == w * size:
+        return fails("the end-to-end matrix points exactly away from Lambda_yx: nu(0) = -1")
+    if product > 0 and product * product == w * size:
+        return fails("the end-to-end matrix points exactly along Lambda_yx: nu(0) = 1, where artanh nu(0) is infinite")
+    return holds(f"w(0) > 0, lambda > 0, nu(0) = {float(product) / (float(w) * float(size)) ** 0.5:.3g} > -1")
+
+
+def _concave_parabola(setting: Setting) -> Verdict:
+    """f = -(m/2) theta^2, m > 0."""
+    from symflow.derivatives.derived import directional_derivative, gradient, hessian, loss
+    from symflow.evaluate.object_arrays import evaluate_exact
+
+    objective = setting.objective
+    if objective.network is not None or objective.parameter_count != 1:
+        return fails("f is not -(m/2) theta^2 of one parameter")
+    if not is_zero(directional_derivative(objective, 3).program["form"]):
+        return fails("f is not -(m/2) theta^2: its third derivative is not 0")
+    at_zero = [Fraction(0)]
+    f, g = evaluate_exact(loss(objective), at_zero), evaluate_exact(gradient(objective), at_zero)[0]
+    h = evaluate_exact(hessian(objective), at_zero)[0, 0]
+    if f == 0 and g == 0 and h < 0:
+        return holds(f"f = -(m/2) theta^2 with m = {-h}")
+    return fails("f is not -(m/2) theta^2 with m > 0")
+
+
+WHITENED = Hypothesis("whitened data", r"$\Sigma_{xx} = I$", _whitened)
+BALANCED = Hypothesis("balanced initial weights", r"$W_{j+1}^\top W_{j+1} = W_j W_j^\top$ at $t = 0$", _balanced)
+SMALL_START = Hypothesis("initial weights of norm at most epsilon", r"$\|W_j(0)\|_F \le \varepsilon$", _small)
+SLOPE_AT_ZERO = Hypothesis("grad phi(0) is not 0", r"$\nabla\varphi(0) \ne 0$", _slope_at_zero)
+ALIGNED = Hypothesis("w(0) > 0, lambda > 0, nu(0) > -1", r"$w(0) > 0$, $\lambda > 0$, $\nu(0) > -1$", _aligned)
+CONCAVE_PARABOLA = Hypothesis("f = -(m/2) theta^2", r"$f(\theta) = -\tfrac m2\theta^2$, $m > 0$", _concave_parabola)
+
+ON_THE_FLOW = Hypothesis(
+    "theta = theta(t) on gradient flow",
+    r"$\theta = \theta(t)$ on gradient flow",
+)
+
+HYPOTHESES: Mapping[str, tuple[Hypothesis, ...]] = {
+    "R1": (LIPSCHITZ_GRADIENT, NONNEGATIVE),
+    "R2": (NETWORK,),
+    "R3": (SMOOTH_ALONG,),
+    "R4": (SMOOTH_ALONG,),
+    "R5": (SMOOTH_ALONG,),
+    "R6": (CONCAVE_PARABOLA,),
+    "R7": (LINEAR,),
+    "R8": (LINEAR, DEPTH_THREE, SLOPE_AT_ZERO),
+    "R9": (LINEAR, CONVEX),
+    "R10": (NETWORK,),
+    "R11": (NETWORK, CONVEX, SMALL_START, SMOOTH_REGION),
+    "R12": (FULLY_CONNECTED, CONVEX, SMOOTH_REGION),
+    "R13": (CONVOLUTIONAL, CONVEX, SMOOTH_REGION),
+    "R14": (LINEAR, BALANCED),
+    "R15": (LINEAR, UNIT_SLOPE, DEPTH_TWO, ONE_OUTPUT, SQUARE_LOSS, WHITENED, BALANCED, ALIGNED),
+    "R16": (LINEAR, UNIT_SLOPE, DEPTH_TWO, ONE_OUTPUT, SQUARE_LOSS, WHITENED, BALANCED, ALIGNED),
+    "R17": (SMOOTH_ALONG,),
+    "R18": (SMOOTH_ALONG,),
+    "R22": (SMOOTH_ALONG,),
+}
+"""What each result supposes."""

@@ -1,0 +1,228 @@
+"""Statements, their claims, and what a statement says about one network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import sympy
+
+from symflow.displays import show
+from symflow.errors import ProblemError
+from symflow.networks.network import FullyConnected, Network
+from symflow.networks.objective import Objective
+from symflow.networks.training_loss import network_objective
+from symflow.programs.nodes import Input, Node, Size
+from symflow.programs.program import Program, topological
+from symflow.theory.citations import Citation, cite
+from symflow.theory.hypotheses import Hypothesis
+from symflow.theory.lowering import Lowering, Place, places
+from symflow.theory.model import Model
+from symflow.theory.terms import Range, Term, n
+
+Side = Literal["left", "right"]
+Where: TypeAlias = int | Sequence[Size] | Network | Objective
+
+
+@dataclass(frozen=True)
+class Claim:
+    """left = right or left >= right, for every value of the index in `over`.
+
+    Attributes:
+        label: tells the claims of one statement apart, such as "(a)".
+        left: a term.
+        relation: "=", ">=" or "<=".
+        right: a term.
+        over: where a free index of the claim runs, if there is one.
+        hypotheses: what the claim supposes beyond its statement.
+    """
+
+    label: str
+    left: Term
+    relation: Literal["=", ">=", "<="]
+    right: Term
+    over: Range | None = None
+    hypotheses: tuple[Hypothesis, ...] = ()
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A result for networks of every depth n.
+
+    Attributes:
+        result: its id, such as "R9".
+        title: what it says, in a few words.
+        claims: its formulas; each tree is printed by `latex` and turned into a program by `instantiate`.
+        hypotheses: what all claims suppose.
+    """
+
+    result: str
+    title: str
+    claims: tuple[Claim, ...]
+    hypotheses: tuple[Hypothesis, ...]
+
+    @property
+    def citation(self) -> Citation:
+        """Where the result comes from."""
+        return self.source
+
+    @property
+    def source(self) -> Citation:
+        """Where the result comes from."""
+        return cite(self.result)
+
+    def claim(self, label: str) -> Claim:
+        """The claim of a label.
+
+        Raises:
+            ProblemError: no such claim.
+        """
+        for claim in self.claims:
+            if claim.label == label:
+                return claim
+        known = ", ".join(repr(x.label) for x in self.claims)
+        raise ProblemError(f"{self.result} has no claim {label!r}; known are {known}")
+
+    def only(self, label: str) -> Statement:
+        """The statement with one of its claims.
+
+        Raises:
+            ProblemError: no such claim.
+        """
+        return replace(self, claims=(self.claim(label),))
+
+    def instantiate(self, where: Where) -> Instance:
+        r"""The statement for one network: the trees as programs over typed nodes.
+
+        Args:
+            where: a network's training loss; or a network, or the widths d_0, ..., d_n of a linear one (integers or
+                SymPy symbols), or its depth n (symbolic widths), with data left symbolic and the square loss.
+
+        Raises:
+            ProblemError: an objective that is no network's training loss over samples.
+        """
+        return Instance(self, Model(_objective(where)))
+
+    def latex(self, depth: int | None = None) -> str:
+        r"""The statement as an ``aligned`` environment, with n symbolic or a number."""
+        return str(show(self, "latex", depth))
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+    def _repr_markdown_(self) -> str:
+        suppose = "; ".join(hypothesis.latex for hypothesis in self.hypotheses)
+        return (
+            f"**{self.result}** ({self.title}). Suppose {suppose}. Then\n\n$${self.latex()}$$\n\n[{self.source.source}]"
+        )
+
+    def __str__(self) -> str:
+        return str(self.source)
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """A statement about one network.
+
+    Attributes:
+        statement: the general result.
+        model: what its letters mean.
+    """
+
+    statement: Statement
+    model: Model
+
+    @cached_property
+    def lowering(self) -> Lowering:
+        """Its terms as nodes; what claims share is lowered once."""
+        return Lowering(self.model)
+
+    @property
+    def objective(self) -> Objective:
+        """The loss that the statement is about."""
+        return self.model.objective
+
+    def nodes(self, label: str, side: Side) -> tuple[Node, ...]:
+        """One side of a claim, for every value of its free index.
+
+        Raises:
+            ProblemError: a quantity that the network or the loss does not have.
+        """
+        claim = self.statement.claim(label)
+        start: Place = {n: self.model.depth}
+        found = [start] if claim.over is None else list(places(claim.over, start))
+        lower = self.lowering
+        return tuple(lower(claim.left if side == "left" else claim.right, place).node for place in found)
+
+    def program(self, label: str, side: Side) -> Program:
+        """One side of a claim as a program: outputs "right", or "right[1]", "right[2]", ... with a free index."""
+        nodes = self.nodes(label, side)
+        claim = self.statement.claim(label)
+        names = [side] if claim.over is None else [f"{side}[{p}]" for p in range(1, len(nodes) + 1)]
+        inputs = self.objective.program.inputs
+        used = [x for x in topological(nodes) if isinstance(x, Input) and x not in inputs]
+        return Program((*inputs, *used), dict(zip(names, nodes, strict=True)))
+
+    def evaluate(
+        self,
+        label: str,
+        theta: Sequence[Any],
+        direction: Sequence[Any] = (),
+        *,
+        dps: int | None = None,
+        hyper: Mapping[str, Any] | None = None,
+    ) -> tuple[list[Any], list[Any]]:
+        """Both sides of a claim, one array for each value of its free index.
+
+        Args:
+            label: of the claim.
+            theta: the P weights, rational.
+            direction: the P entries of Delta, where it occurs.
+            dps: digits; None computes in exact rationals.
+            hyper: values of eta and epsilon, where they occur.
+
+        Raises:
+            TypeError: an irrational function in exact arithmetic.
+        """
+        import mpmath
+        import numpy as np
+
+        from symflow.evaluate.interpret import interpret
+        from symflow.evaluate.object_arrays import EXACT, mpmath_arithmetic
+        from symflow.numbers.rational import entry
+
+        with mpmath.workdps(dps or 15):
+            arithmetic = EXACT if dps is None else mpmath_arithmetic()
+
+            def numbers(values: Any, where: str) -> Any:
+                exact = [entry(v, where) for v in values]
+                lifted = np.empty(len(exact), dtype=object)
+                lifted[:] = [arithmetic.lift(v) for v in exact]
+                return lifted
+
+            lift = np.frompyfunc(arithmetic.lift, 1, 1)
+            bound: dict[Input, Any] = {x: np.asarray(lift(a), dtype=object) for x, a in self.objective.data.items()}
+            bound |= self.objective.cut(numbers(theta, "theta"))
+            if len(direction):
+                cut = self.objective.cut(numbers(direction, "direction"))
+                bound |= dict(zip(self.model.directions, cut.values(), strict=True))
+            sides: list[list[Any]] = []
+            for side in ("left", "right"):
+                program = self.program(label, side)
+                extra = {
+                    x: numbers([(hyper or {})[x.name]], x.name).reshape(()) for x in program.inputs
+                    if x.role == "hyper" and x.name in (hyper or {})
+                }  # fmt: skip
+                sides.append(list(interpret(program, bound | extra, arithmetic).values()))
+            return sides[0], sides[1]
+
+
+def _objective(where: Where) -> Objective:
+    if isinstance(where, Objective):
+        return where
+    if isinstance(where, int):
+        where = tuple(sympy.Symbol(f"d_{j}", integer=True, positive=True) for j in range(where + 1))
+    network: Network = FullyConnected(tuple(where)) if isinstance(where, Sequence) else where
+    return network_objective(network, None, None)

@@ -1,1 +1,0 @@
-"""Trajectories of gradient flow and gradient descent: the Taylor integrator, kinks and descent."""
