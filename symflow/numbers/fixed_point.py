@@ -1,9 +1,8 @@
-"""Fixed-point numbers: v is stored as the big integer round(v 2^bits); numbers of any kind as decimal text."""
+"""Fixed-point numbers: v is stored as the big integer round(v 2^bits)."""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil, log10
 from typing import Any
 
 from gmpy2 import mpz
@@ -54,23 +53,3 @@ def _refused(rule: str, value: Any) -> ComputationError:
         f"every value must be {rule}, got {nstr(value, 5)}; start elsewhere, or choose a shorter horizon or a smaller "
         "step size"
     )
-
-
-def decimal(value: Any, digits: int = 17) -> str:
-    """A number as a decimal string that loses nothing.
-
-    A float64 is written with the fewest digits that give it back. An mpmath number is written with at least as many
-    digits as its mantissa needs to be read back exactly at its own precision, and three more.
-
-    Args:
-        value: An mpmath number, a float64 or an integer.
-        digits: Write at least so many significant digits (zeros at the end are left out).
-    """
-    if not hasattr(value, "_mpf_"):
-        return repr(int(value)) if isinstance(value, int) else repr(float(value))
-    import mpmath
-
-    if not mpmath.isfinite(value):
-        return str(float(value))
-    mantissa = int(value._mpf_[1]).bit_length()
-    return str(mpmath.nstr(value, max(digits, ceil(mantissa * log10(2))) + 3))
