@@ -13,6 +13,7 @@ from typing import Any
 
 from symflow.cli.streams import say
 from symflow.errors import ProblemError, SymflowError, shorten
+from symflow.numbers.types import JsonObject
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 LONGEST_LINE = 1000
@@ -33,7 +34,7 @@ class Answer:
         said: the line for standard error of an answer that is only a part.
     """
 
-    data: Callable[[], dict[str, Any]]
+    data: Callable[[], JsonObject]
     show: Callable[[], None]
     status: int = DONE
     said: str = ""
@@ -99,7 +100,7 @@ def complain(said: str, status: int) -> int:
     return status
 
 
-def _print_json(data: dict[str, Any]) -> None:
+def _print_json(data: JsonObject) -> None:
     from symflow.report.report import to_json
 
     say(to_json(data))

@@ -11,6 +11,7 @@ from symflow.analysis.verdict import comparison, sharpness, travelled, verdict
 from symflow.networks.losses import SQUARE
 from symflow.numbers.decimal import decimal, exact_decimal
 from symflow.numbers.rational import text
+from symflow.numbers.types import JsonObject, Mpf
 from symflow.problem.architecture import describe as architecture
 from symflow.problem.architecture import loss_table, network_table
 from symflow.versions import versions
@@ -24,17 +25,17 @@ if TYPE_CHECKING:
     from symflow.problem import Problem
 
 
-def to_json(data: Mapping[str, Any]) -> str:
+def to_json(data: Mapping[str, object]) -> str:
     """The one way symflow writes JSON: ASCII, strict (no NaN), one space of indentation."""
     return json.dumps(data, indent=1, allow_nan=False)
 
 
-def optional_decimal(value: Any) -> str | None:
+def optional_decimal(value: Mpf | None) -> str | None:
     """A number as text, None as itself."""
     return None if value is None else decimal(value)
 
 
-def _decimals(values: Sequence[Any], digits: int = 17) -> list[str | None]:
+def _decimals(values: Sequence[Mpf | None], digits: int = 17) -> list[str | None]:
     return [None if v is None else decimal(v, digits) for v in values]
 
 
@@ -53,9 +54,9 @@ def describe(problem: Problem) -> str:
     return f"{kind} {architecture(net).removeprefix('fully-connected ')}{ending}"
 
 
-def network_report(problem: Problem) -> dict[str, Any]:
+def network_report(problem: Problem) -> JsonObject:
     """Architecture and sizes."""
-    found: dict[str, Any] = {"parameters": len(problem.theta0)}
+    found: JsonObject = {"parameters": len(problem.theta0)}
     if problem.network is not None:
         net = problem.network
         found |= network_table(net) | {"depth": net.depth, "alpha": text(net.alpha), "alpha_bar": text(net.alpha_bar)}
@@ -65,14 +66,14 @@ def network_report(problem: Problem) -> dict[str, Any]:
     return found
 
 
-def _gate(value: Any, digits: int) -> str | None:
+def _gate(value: Mpf | Fraction | None, digits: int) -> str | None:
     """A gate's value: exact where it stands on a slope, decimal where it slides, none where it is inert."""
     if value is None:
         return None
     return text(value) if isinstance(value, Fraction) else decimal(value, digits)
 
 
-def events_report(events: Sequence[Event], digits: int) -> list[dict[str, Any]]:
+def events_report(events: Sequence[Event], digits: int) -> list[JsonObject]:
     """Gate changes: samples and units counted from 0, layers from 1."""
     return [
         {
@@ -88,7 +89,7 @@ def events_report(events: Sequence[Event], digits: int) -> list[dict[str, Any]]:
     ]
 
 
-def flow_report(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: float | None = None) -> dict[str, Any]:
+def flow_report(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: float | None = None) -> JsonObject:
     """A flow at some times.
 
     Args:
@@ -111,7 +112,7 @@ def flow_report(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
     }
 
 
-def formula_report(derived: Derived) -> dict[str, Any]:
+def formula_report(derived: Derived) -> JsonObject:
     """A derived formula: LaTeX, length, runnable source, citation."""
     return {
         "latex": derived.latex(),
@@ -121,7 +122,7 @@ def formula_report(derived: Derived) -> dict[str, Any]:
     }
 
 
-def deviation_report(dev: Deviation) -> dict[str, Any]:
+def deviation_report(dev: Deviation) -> JsonObject:
     """The deviation of descent from flow and its bounds, as ``symflow deviation --json`` prints it."""
     digits = dev.dps + 15  # what distances are computed with
     rounding = None if dev.rounding is None else _decimals(dev.rounding, digits)
@@ -151,12 +152,12 @@ def _quantities(bound: BoundSeries) -> dict[str, dict[str, str]]:
     return {symbol: {"meaning": meaning, "value": value} for symbol, (meaning, value) in bound.quantities.items()}
 
 
-def _series(series: Observables) -> dict[str, Any]:
+def _series(series: Observables) -> JsonObject:
     names = (
         "loss", "gradient_norm", "min_eigenvalue", "max_eigenvalue", "eigenvalue_residual", "singular_values",
         "end_to_end", "balancedness",
     )  # fmt: skip
-    found: dict[str, Any] = {name: _nested(getattr(series, name)) for name in names}
+    found: JsonObject = {name: _nested(getattr(series, name)) for name in names}
     if series.reason is not None:
         found["reason"] = series.reason
     return found
@@ -171,7 +172,7 @@ def _nested(values: Any) -> Any:
     return [_nested(v) for v in values] if isinstance(values, list) else decimal(values)
 
 
-def full_report(dev: Deviation, seconds: float) -> dict[str, Any]:
+def full_report(dev: Deviation, seconds: float) -> JsonObject:
     """``report.json`` of ``symflow run``: the same inputs and versions give the same report, except for ``seconds``.
 
     Args:

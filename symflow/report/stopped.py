@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
 from symflow.errors import FlowInterrupted, FlowStopped, KinkError
+from symflow.numbers.types import JsonObject
 
 
-def stopped_report(error: BaseException, said: str, times: Mapping[str, Fraction]) -> dict[str, Any]:
+def stopped_report(error: BaseException, said: str, times: Mapping[str, Fraction]) -> JsonObject:
     """The JSON object of a failure, with what was computed before a flow stopped.
 
     Args:
@@ -18,8 +18,8 @@ def stopped_report(error: BaseException, said: str, times: Mapping[str, Fraction
         times: when theta was asked for, under the texts that were written.
     """
     kind = "KeyboardInterrupt" if isinstance(error, KeyboardInterrupt) else type(error).__name__
-    found: dict[str, Any] = {"type": kind, "message": said}
-    data: dict[str, Any] = {"error": found}
+    found: JsonObject = {"type": kind, "message": said}
+    data: JsonObject = {"error": found}
     if isinstance(error, FlowStopped):
         found["cause"] = error.cause
     if isinstance(error, KinkError):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, ConsoleOptions
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +15,7 @@ from rich.text import Text
 from symflow.analysis.verdict import comparison, sharpness, travelled
 from symflow.errors import printable
 from symflow.numbers.decimal import brief_time, short
+from symflow.numbers.types import Mpf
 from symflow.report.report import describe
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ SHOWN_TIMES = 9
 """Rows of a deviation table."""
 
 
-def _gate(value: Any) -> str:
+def _gate(value: Mpf | Fraction | None) -> str:
     """A gate's value: a slope, where it stands while sliding, or inert."""
     if value is None:
         return "inert"
@@ -51,7 +52,7 @@ def _kinds(events: Sequence[Event]) -> str:
 class _Shown:
     """A renderable with everything escaped that would act on a terminal; its styles are applied later."""
 
-    def __init__(self, thing: Any) -> None:
+    def __init__(self, thing: RenderableType) -> None:
         self.thing = Text(thing) if isinstance(thing, str) else thing
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:

@@ -12,6 +12,7 @@ from symflow.cli.options import Horizon, Json, ProblemFile, load, number
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
 from symflow.errors import ProblemError
+from symflow.numbers.types import JsonObject
 
 if TYPE_CHECKING:
     from symflow.analysis.advice import Guarantee, StepAdvice
@@ -37,7 +38,7 @@ def advise(
     return Answer(lambda: advice_report(advice) | {"seconds": round(seconds, 6)}, lambda: show(*advice_tables(advice)))
 
 
-def advice_report(advice: StepAdvice) -> dict[str, Any]:
+def advice_report(advice: StepAdvice) -> JsonObject:
     """The JSON object."""
     from symflow.numbers.rational import text
     from symflow.report.report import optional_decimal
@@ -57,7 +58,7 @@ def advice_report(advice: StepAdvice) -> dict[str, Any]:
     }
 
 
-def _guarantee_report(guarantee: Guarantee) -> dict[str, Any]:
+def _guarantee_report(guarantee: Guarantee) -> JsonObject:
     from symflow.numbers.rational import text
     from symflow.report.report import optional_decimal
 

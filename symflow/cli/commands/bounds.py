@@ -12,6 +12,7 @@ from symflow.cli.exit_status import Answer
 from symflow.cli.options import Digits, Horizon, Json, ProblemFile, StepSize, check_folder, load_run, write_results
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
+from symflow.numbers.types import JsonObject
 
 if TYPE_CHECKING:
     from symflow.analysis.tightness import Slack, Tightness, TightnessTable
@@ -45,7 +46,7 @@ def bounds(
     return Answer(lambda: found, lambda: show(*bounds_tables(table), *said))
 
 
-def _write(table: TightnessTable, found: dict[str, Any], out: Path) -> list[Path]:
+def _write(table: TightnessTable, found: JsonObject, out: Path) -> list[Path]:
     from symflow.plots import paths as plots
     from symflow.report.report import to_json
 
@@ -58,7 +59,7 @@ def _write(table: TightnessTable, found: dict[str, Any], out: Path) -> list[Path
     return write_results(out, contents)
 
 
-def bounds_report(table: TightnessTable, seconds: float) -> dict[str, Any]:
+def bounds_report(table: TightnessTable, seconds: float) -> JsonObject:
     """The JSON object."""
     from symflow.report.report import deviation_report
 
@@ -74,7 +75,7 @@ def bounds_report(table: TightnessTable, seconds: float) -> dict[str, Any]:
     }
 
 
-def _row_report(row: Tightness) -> dict[str, Any]:
+def _row_report(row: Tightness) -> JsonObject:
     from symflow.report.report import optional_decimal
 
     absent = row.not_applicable
@@ -91,7 +92,7 @@ def _row_report(row: Tightness) -> dict[str, Any]:
     }
 
 
-def _slack_report(slack: Slack) -> dict[str, Any]:
+def _slack_report(slack: Slack) -> JsonObject:
     from symflow.numbers.decimal import decimal
 
     return {

@@ -15,6 +15,7 @@ from symflow.cli.options import Json, check_folder, write_results
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
 from symflow.errors import ProblemError
+from symflow.numbers.types import JsonObject
 from symflow.report.progress import say
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def experiment(
     return Answer(lambda: experiment_report(found, written, seconds), lambda: show(*_tables(found, written)))
 
 
-def experiment_report(found: Experiment, written: Sequence[Path], seconds: float) -> dict[str, Any]:
+def experiment_report(found: Experiment, written: Sequence[Path], seconds: float) -> JsonObject:
     """The JSON object; the runs' own seconds are in the results."""
     kept = {key: value for key, value in found.metadata().items() if key not in ("keys", "networks")}
     networks = {name: network_summary(result) for name, result in found.networks.items()}
@@ -125,7 +126,7 @@ def _data(name: str, images: Path | None, labels: Path | None) -> str | tuple[Pa
     return images, labels
 
 
-def network_summary(found: NetworkResult) -> dict[str, Any]:
+def network_summary(found: NetworkResult) -> JsonObject:
     """The numbers of the tables, for JSON."""
     evaluations = max(run.iterations for run in found.runs.values())
     return {

@@ -18,6 +18,7 @@ from symflow.cli.signals import progress
 from symflow.cli.streams import show
 from symflow.errors import FlowInterrupted, FlowStopped, ProblemError, advising, brief
 from symflow.files import check_writable
+from symflow.numbers.types import JsonObject
 
 if TYPE_CHECKING:
     from symflow.analysis.flow_checks import Check
@@ -110,7 +111,7 @@ class Found:
     seconds: float
     saved: Path | None
 
-    def data(self, checks: Sequence[Check] | None = None) -> dict[str, Any]:
+    def data(self, checks: Sequence[Check] | None = None) -> JsonObject:
         """The JSON object."""
         from symflow.report.report import flow_report
 
@@ -156,12 +157,12 @@ def _stopped(error: FlowStopped | FlowInterrupted, times: Mapping[str, Fraction]
     return Answer(lambda: stopped_report(error, said, times) | kept, lambda: None, status, said)
 
 
-def stop_report(trajectory: Trajectory) -> dict[str, Any]:
+def stop_report(trajectory: Trajectory) -> JsonObject:
     """The stop conditions of a flow: all of them, and the one that ended it with its time."""
     from symflow.numbers.decimal import decimal
     from symflow.report.report import optional_decimal
 
-    found: dict[str, Any] = {"conditions": list(trajectory.conditions), "stopped": None}
+    found: JsonObject = {"conditions": list(trajectory.conditions), "stopped": None}
     stopped = trajectory.stopped
     if stopped is not None:
         found["stopped"] = {
@@ -217,9 +218,9 @@ def _stops(loss: str | None, gradient_norm: str | None) -> list[Stop]:
     return stops
 
 
-def _limits(max_steps: int | None, time_limit: str | None) -> dict[str, Any]:
+def _limits(max_steps: int | None, time_limit: str | None) -> JsonObject:
     """The limits that were given, as `solve_flow` takes them."""
-    limits: dict[str, Any] = {}
+    limits: JsonObject = {}
     if max_steps is not None:
         if max_steps < 1:
             raise ProblemError(f"--max-steps must be a positive whole number, got {max_steps}")

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from symflow.cli.exit_status import Answer
 from symflow.cli.options import Json, check_folder, check_settings, load, write_results
 from symflow.cli.signals import check_interrupted, progress
 from symflow.cli.streams import show
+from symflow.numbers.types import JsonObject
 
 if TYPE_CHECKING:
     from symflow.analysis.deviation import Deviation
@@ -52,7 +53,7 @@ def run(
     return Answer(lambda: {"problems": reports}, lambda: None)
 
 
-def _run_one(problem: Problem, folder: Path) -> tuple[dict[str, Any], Deviation]:
+def _run_one(problem: Problem, folder: Path) -> tuple[JsonObject, Deviation]:
     """Solves one problem and writes its files, all or none."""
     from symflow.analysis.deviation import deviation
     from symflow.plots import paths as plots
@@ -75,7 +76,7 @@ def _run_one(problem: Problem, folder: Path) -> tuple[dict[str, Any], Deviation]
     return report | {"files": [str(path) for path in written]}, dev
 
 
-def _show(dev: Deviation, report: dict[str, Any], folder: Path) -> None:
+def _show(dev: Deviation, report: JsonObject, folder: Path) -> None:
     from symflow.report.terminal import run_table
 
     show(run_table(dev), "", report["verdict"], f"wrote {', '.join(FILES)} to {folder}", "")

@@ -16,6 +16,7 @@ from symflow.cli.options import Digits, Horizon, Json, ProblemFile, check_folder
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
 from symflow.errors import ProblemError, brief
+from symflow.numbers.types import JsonObject
 
 if TYPE_CHECKING:
     from symflow.analysis.sweeps.sweep import Sweep
@@ -58,7 +59,7 @@ def sweep(
     from symflow.analysis.sweeps.sweep import sweep as run_sweep
 
     check_folder(out)
-    axes: dict[str, Any] = {
+    axes: JsonObject = {
         "step_size": step_size or None,
         "seed": whole_numbers(seed or (), "--seed"),
         "depth": whole_numbers(depth or (), "--depth"),
@@ -100,7 +101,7 @@ def _missing(found: Sweep) -> str:
     )
 
 
-def sweep_report(found: Sweep) -> dict[str, Any]:
+def sweep_report(found: Sweep) -> JsonObject:
     """The JSON object."""
     from symflow.analysis.sweeps.values import decode
     from symflow.numbers.decimal import decimal
