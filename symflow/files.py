@@ -43,7 +43,7 @@ def _special(target: Path) -> bool:
 
 
 def write_temporary(target: Path, content: bytes, created: Callable[[Path], None] = lambda _: None) -> Path:
-    """Writes a file beside the target, with the permissions an ordinary file would have.
+    """Writes a file next to the target, with the permissions an ordinary file would have.
 
     Args:
         target: what it is to be renamed to.

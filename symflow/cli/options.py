@@ -74,7 +74,7 @@ def check_folder(folder: Path) -> None:
         there = next(f for f in (folder, *folder.absolute().parents) if f.exists() or f.is_symlink())
         reason = None
         if not there.is_dir():
-            reason = f"{there} is no directory"
+            reason = f"{there} is not a directory"
         else:
             with tempfile.TemporaryFile(dir=there):
                 pass

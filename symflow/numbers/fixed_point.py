@@ -40,7 +40,7 @@ def from_mpf(value: Any, bits: int) -> mpz:
     m = mpz(mantissa)
     if (not m and exponent) or shift + length > MAX_BITS:
         raise _refused(f"finite and have at most {MAX_BITS} bits in fixed point", value)
-    if shift + length < 0:  # also where the shift is no machine word
+    if shift + length < 0:  # also where the shift exceeds a machine word
         return mpz(0)
     m = m << shift if shift >= 0 else ((m >> (-shift - 1)) + 1) >> 1
     return -m if sign else m
