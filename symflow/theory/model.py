@@ -9,7 +9,7 @@ r"""What the letters of a statement mean for one objective: weights, gradients, 
 | Sigma_xx | \Sigma_{xx} | second moment of the inputs |
 | D | D_{i,j} | the diagonal of sigma' at sample i, layer j; D_{i,n} = I |
 | layer_matrix, kappa, pool | \mathcal A_j(w_j), \kappa_j, p | convolutional networks, see `networks.layer_matrices` |
-| slope, smoothness | \max\{|\alpha|, |\bar\alpha|\}, L | of the activation; of the loss |
+| slope, smoothness, third | \max\{|\alpha|, |\bar\alpha|\}, L, L_3 | of the activation; of the loss |
 | eta, epsilon | \eta, \varepsilon | hyper-parameters |
 | lambda_min, lambda_max | \lambda_{\min}(H), \lambda_{\max}(H) | of the Hessian |
 """
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
+from typing import Any
 
 from symflow.derivatives.derived import gradient_nodes, parameter_directions
 from symflow.errors import ProblemError
@@ -48,6 +49,9 @@ from symflow.programs.nodes import (
 from symflow.programs.program import shape_of, transform
 from symflow.theory.values import Value, number, times
 
+THIRD = {"square": Fraction(0), "logistic": Fraction(7, 72), "cross-entropy": Fraction(5, 7)}
+"""L_3 >= sup |ell'''[u, v, v]| / (||u|| ||v||^2).  Logistic: |s(1-s)(1-2s)| <= 1/(6 sqrt 3) < 7/72.  Cross-entropy: it
+is E[(u - Eu)(v - Ev)^2] <= (max u - min u) Var v <= sqrt 2 ||u|| ||v||^2 / 2, and sqrt 2 / 2 < 5/7."""
 ETA = Input("eta", (), "hyper", r"\eta")
 EPSILON = Input("epsilon", (), "hyper", r"\varepsilon")
 
@@ -269,14 +273,17 @@ def _largest_eigenvalue(model: Model) -> Value:
     return Value(LargestEigenvalue(_joined_hessian(model, 1)))
 
 
-def _smoothness(model: Model) -> Value:
-    loss = model.objective.sample_loss
-    if loss is None or loss.kind not in SMOOTHNESS:
+def _bound_on_loss(known: Mapping[str, Any], derivative: str) -> Callable[[Model], Value]:
+    def value(model: Model) -> Value:
+        loss = model.objective.sample_loss
         kind = None if loss is None else loss.kind
-        raise ProblemError(
-            f"a bound on the second derivative is known for {', '.join(SMOOTHNESS)}, got the loss {kind}"
-        )
-    return number(SMOOTHNESS[loss.kind])
+        if kind is None or kind not in known:
+            raise ProblemError(
+                f"a bound on the {derivative} derivative is known for {', '.join(known)}, got the loss {kind}"
+            )
+        return number(Fraction(known[kind]))
+
+    return value
 
 
 def _convolutional(model: Model) -> Convolutional:
@@ -301,7 +308,8 @@ _LETTERS: Mapping[str, Callable[..., Value]] = {
     "Sigma_xx": _second_moment,
     "D": _gates,
     "slope": lambda m: number(max(abs(m.network.alpha), abs(m.network.alpha_bar))),
-    "smoothness": _smoothness,
+    "smoothness": _bound_on_loss(SMOOTHNESS, "second"),
+    "third": _bound_on_loss(THIRD, "third"),
     "eta": lambda m: Value(ETA),
     "epsilon": lambda m: Value(EPSILON),
     "lambda_min": _smallest_eigenvalue,

@@ -17,16 +17,16 @@ from symflow.analysis import deviation
 from symflow.analysis.bounds.ball_ascent import ascend, sampled_ball
 from symflow.analysis.bounds.ball_forms import ball_forms, missing_forms
 from symflow.analysis.bounds.catalogue import QUICK
-from symflow.analysis.bounds.certified import MARCHES, self_consistent
 from symflow.analysis.bounds.kinks import Crossings, gates_at
 from symflow.analysis.bounds.sampled import sampled_bounds
 from symflow.analysis.bounds.smooth_regions import decide
+from symflow.analysis.bounds.tube_bounds import TUBE_BOUNDS, find_radii
 from symflow.analysis.deviation import Deviation
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.evaluate.numpy_batches import evaluate_points
 
 REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
-CERTIFIED = [rule.name for rule in MARCHES]
+CERTIFIED = [rule.name for rule in TUBE_BOUNDS]
 
 
 def reference(name: str) -> sf.Problem:
@@ -187,12 +187,12 @@ def test_the_cells_cover_the_flow_between_the_samples(linear: Deviation) -> None
 def test_constants_hold_everywhere_on_the_tube(linear: Deviation, name: str) -> None:
     """Random points of the tube at random times, between the samples too; without the drift they would be refuted."""
     run = linear.comparison
-    rule = next(r for r in MARCHES if r.name == name)
-    found = self_consistent(run.tube, run.steps, rule)
+    rule = next(r for r in TUBE_BOUNDS if r.name == name)
+    found = find_radii(run.tube, run.steps, rule)
     assert found.reason is None
     rng = np.random.default_rng(0)
     refuted = 0
-    still = run.steps.still
+    still = run.steps.on_flow
     for _ in range(40):
         i = int(rng.integers(len(found.radii)))
         t = rng.uniform(run.times[i], run.times[i + 1])
@@ -201,7 +201,7 @@ def test_constants_hold_everywhere_on_the_tube(linear: Deviation, name: str) -> 
         slopes = evaluate_batch(run.compact, sf.gradient, points)
         c = found.constants
         assert -spectra.min() <= c.m[i]
-        assert spectra.max() <= c.top[i]
+        assert spectra.max() <= c.max_eigenvalue[i]
         assert np.abs(spectra).max() <= c.beta[i]
         assert np.linalg.norm(slopes, axis=1).max() <= c.gamma[i]
         refuted += -spectra.min() > still.m[i]
@@ -210,7 +210,7 @@ def test_constants_hold_everywhere_on_the_tube(linear: Deviation, name: str) -> 
 
 
 @pytest.mark.parametrize("name", CERTIFIED)
-def test_certified_bounds_hold_and_are_self_consistent(linear: Deviation, relu: Deviation, name: str) -> None:
+def test_certified_bounds_hold_and_are_find_radii(linear: Deviation, relu: Deviation, name: str) -> None:
     for dev in (linear, relu):
         series = dev.bounds[name]
         assert series.status == "certified on a box"
@@ -260,7 +260,7 @@ def test_r22_without_growth_falls_below_the_truth() -> None:
     problem = sf.Problem(objective=sf.expression_objective(-(x**2), [x]), theta0=["1"])
     dev = sf.deviation(problem, step_size="1/50", horizon=3, dps=30, bounds=sf.known_bounds())
     steps = dev.comparison.steps
-    alone = np.cumsum(0.5 * steps.step_size**2 * steps.still.push * steps.counts)
+    alone = np.cumsum(0.5 * steps.step_size**2 * steps.on_flow.hessian_gradient * steps.counts)
     assert sum(float(v) > b for v, b in zip(dev.values[1:], alone, strict=True)) > 50
     assert violations(dev, "R22(tube-free)") == 0
     assert violations(dev, "R22(tube-free)", 0.9) > 0  # and the bound itself is within ten percent

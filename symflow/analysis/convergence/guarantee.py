@@ -55,8 +55,11 @@ from symflow.analysis.convergence.exact import ExactSolution, exact_solution, hi
 from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf, positive
 from symflow.analysis.convergence.time import GUARD, explicit_quantities, number, power_text, working_digits
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
-from symflow.theory.citations import Citation, cite
-from symflow.theory.r03_fundamental_theorem import MULTIPRECISION, cell, constant_rate, fold
+from symflow.theory import r16_descent_converges as r16
+from symflow.theory.functions import MPMATH
+from symflow.theory.r03_fundamental_theorem import cell, constant_rate, fold
+from symflow.theory.registry import cite
+from symflow.theory.result import Citation
 
 Method = Literal["quadrature", "closed-form"]
 DPS = 20
@@ -253,13 +256,13 @@ def _guarantee(start: BalancedStart, goal: Fraction, basin: Fraction, method: Me
     lam = solution.target_norm
     s_max = mpmath.root(max(solution.w0, lam), n)
     kappa = mpmath.sqrt(level / 2)
-    radius = mpmath.sqrt(n) * (mpmath.root(s_max**n + kappa, n) - s_max)
+    radius = r16.radius(n, s_max, kappa, MPMATH)
     reach = s_max + radius
     excess = solution.excess(solution.angle0)
     gradient = mpmath.sqrt(2 * excess) + kappa
-    gamma = mpmath.sqrt(n) * gradient * reach ** (n - 1)
-    beta = n * reach ** (2 * n - 2) + (n - 1) * gradient * reach ** (n - 2)
-    m_end = (n - 1) * 2 * kappa * reach ** (n - 2)
+    gamma = r16.gamma(n, gradient, reach, MPMATH)
+    beta = r16.beta(n, gradient, reach)
+    m_end = r16.curvature(n, 2 * kappa, reach)
     error: float | None = None
     if method == "quadrature":
         time, growth, integral, error = _along_the_flow(solution, level / 4, radius)
@@ -268,8 +271,8 @@ def _guarantee(start: BalancedStart, goal: Fraction, basin: Fraction, method: Me
         time = pieces["T"][1]
         # E <= E(0) up to T_1, then sqrt(E) falls at the rate (lambda/2)^(2-2/n).
         tail = (2 / lam) ** (2 - mpmath.mpf(2) / n)
-        drift = mpmath.sqrt(2 * excess) * (pieces["T_1"][1] + tail) + kappa * time
-        growth = (n - 1) * reach ** (n - 2) * drift
+        gradients = mpmath.sqrt(2 * excess) * (pieces["T_1"][1] + tail) + kappa * time
+        growth = r16.curvature(n, gradients, reach)
         integral = time * mpmath.exp(growth)
     _check_growth(growth, 'take method="quadrature"' if method == "closed-form" else QUADRATURE_REMEDY)
     limit = _largest_step(radius / (beta * gamma), m_end, integral)
@@ -334,12 +337,12 @@ def _check_growth(growth: Any, remedy: str) -> None:
 def trapping_constants(depth: int, target_norm: Any, basin: Any, radius: Any) -> tuple[Any, Any, Any]:
     """r, mu and L of the module's docstring, for E_B = basin < lambda^2/18 and a tube of this radius."""
     n, lam, offset = depth, target_norm, mpmath.sqrt(2 * basin)
-    q = 2 * offset / (lam - offset)
+    q = r16.contraction(lam, offset)
     layer = mpmath.root(lam + offset / 2, n) + radius
     r = q * layer / (1 - q)
-    mu = ((lam - offset) / (layer + r)) ** 2
+    mu = r16.lojasiewicz(lam, offset, layer + r)
     reach = layer - radius + (radius + r) / mpmath.sqrt(n)
-    return r, mu, n * reach ** (2 * n - 2) + (n - 1) * offset * reach ** (n - 2)
+    return r, mu, r16.beta(n, offset, reach)
 
 
 def _along_the_flow(solution: ExactSolution, level: Any, radius: Any) -> tuple[Any, Any, Any, float]:
@@ -389,8 +392,8 @@ def _rates(solution: ExactSolution, angle: Any, n: int, inner: float, radius: fl
     w = float(solution.norm(angle))
     slope = float(solution.time_slope(angle))
     s = w ** (1 / n)
-    gradient = float(mpmath.sqrt(2 * solution.excess(angle))) + (s + inner) ** n - w
-    return slope, slope * (n - 1) * gradient * (s + radius) ** (n - 2)
+    gradient = float(mpmath.sqrt(2 * solution.excess(angle))) + r16.moved_product(n, s, inner)
+    return slope, slope * r16.curvature(n, gradient, s + radius)
 
 
 @lru_cache(maxsize=1)
@@ -412,7 +415,7 @@ def _largest_step(budget: Any, rate: Any, integral: Any) -> Any:
     """The root of eta (e^(rate eta) integral + (e^(rate eta) - 1)/rate) = budget, by bisection; the left side grows."""
 
     def used(eta: Any) -> Any:
-        growth, longer = constant_rate(rate, eta, MULTIPRECISION)
+        growth, longer = constant_rate(rate, eta, MPMATH)
         return eta * cell(integral, growth, 1, longer)
 
     high = mpmath.sqrt(budget)

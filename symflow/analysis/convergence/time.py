@@ -34,7 +34,10 @@ from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.numbers.rational import whole
 from symflow.paths.flow import MAX_DPS
-from symflow.theory.citations import Citation, cite
+from symflow.theory.functions import MPMATH
+from symflow.theory.r15_convergence_time import decay_time, kernel_bound, rise_time, sech_integral
+from symflow.theory.registry import cite
+from symflow.theory.result import Citation
 
 Method = Literal["explicit", "quadrature"]
 GUARD = 10
@@ -215,22 +218,20 @@ def explicit_quantities(solution: ExactSolution, accuracy: Any, *_: int) -> Mapp
     p = mpmath.mpf(n - 2) / n
     angle, excess = half_angle(solution), solution.excess(a)
     plus, minus = max(a, 0), max(-a, 0)
-    bump = mpmath.sqrt(n) + 1 / (3 * mpmath.sqrt(n))
+    bump = kernel_bound(n, MPMATH)
     quantities: dict[str, tuple[str, Any]] = {"a": ("artanh nu(0)", a)}
     if n == 2:
         rise = (angle - a) / lam
     else:
-        full = sech_integral(n)
+        full = sech_integral(n, MPMATH)
         shape = full * mpmath.cosh(a) ** (n - 2) if a < 0 else full / 2
-        rise = solution.w0**-p * shape / lam
-        rise += (n * minus / lam) ** p * shape / lam
-        rise += lam ** (-p - 1) * (angle - plus + p * bump * mpmath.log(2))
+        rise = rise_time(n, p, lam, solution.w0, minus, shape, angle - plus, bump, MPMATH)
         quantities |= {
             "S_n": ("integral of sech^(n-2) over the line", full),
             "C": ("bound on the integral of (c_0 sech theta)^(n-2)", shape),
             "I_n": ("bound on n int_0^theta (cosh s / cosh theta)^n ds", bump),
         }
-    decay = 2**p * lam ** (-1 - p) * max(0, mpmath.log(excess / accuracy))
+    decay = decay_time(p, lam, max(0, mpmath.log(excess / accuracy)))
     return quantities | {
         r"\theta_1": ("angle from which on w >= lambda/2", angle),
         "E(0)": ("excess loss at the start", excess),
@@ -238,11 +239,6 @@ def explicit_quantities(solution: ExactSolution, accuracy: Any, *_: int) -> Mapp
         "T_2": ("time of exponential decay", decay),
         "T": ("time by which E <= accuracy for good", rise + decay),
     }
-
-
-def sech_integral(n: int) -> Any:
-    """S_n = int_{-oo}^{oo} sech^(n-2) = sqrt(pi) Gamma((n-2)/2) / Gamma((n-1)/2), n >= 3."""
-    return mpmath.sqrt(mpmath.pi) * mpmath.gamma(mpmath.mpf(n - 2) / 2) / mpmath.gamma(mpmath.mpf(n - 1) / 2)
 
 
 def _true_quantities(solution: ExactSolution, accuracy: Any, finer: int, digits: int) -> Mapping[str, tuple[str, Any]]:
