@@ -35,11 +35,13 @@ def display(statement: Statement) -> str:
     return rf"\statement{{{statement_latex(statement)}}}"
 
 
-FITTING = r"""\newsavebox{\onelinebox}
+FITTING = r"""\usepackage{graphicx}
+\newsavebox{\onelinebox}
 % smaller where it does not fit, and smaller again
 \newcommand{\statement}[1]{\sbox{\onelinebox}{$\displaystyle #1$}%
 \ifdim\wd\onelinebox<\linewidth\[#1\]\else\sbox{\onelinebox}{\small$\displaystyle #1$}%
-\ifdim\wd\onelinebox<\linewidth{\small\[#1\]}\else{\footnotesize\[#1\]}\fi\fi}"""
+\ifdim\wd\onelinebox<\linewidth{\small\[#1\]}\else\sbox{\onelinebox}{\footnotesize$\displaystyle #1$}%
+\ifdim\wd\onelinebox<\linewidth{\footnotesize\[#1\]}\else\[\resizebox{0.99\linewidth}{!}{\usebox{\onelinebox}}\]\fi\fi\fi}"""
 """The definition of the LaTeX command that sets a display in a size that fits."""
 
 

@@ -260,10 +260,14 @@ class _Printer:
 
 
 class _Formulas(LatexPrinter):
-    """SymPy's printer, with what is subtracted last in sums and integral signs as in `Over`."""
+    """SymPy's printer; in sums, what is subtracted is last.  A symbol whose name is LaTeX prints as its name."""
+
+    def _print_Symbol(self, expr: sympy.Symbol, style: str = "plain") -> str:
+        written = any(sign in expr.name for sign in "\\([{|^")
+        return expr.name if written else str(super()._print_Symbol(expr, style))
 
     def _print_Add(self, expr: sympy.Expr, order: Any = None) -> str:
-        terms = sorted(expr.args, key=lambda t: t.could_extract_minus_sign())
+        terms = sorted(expr.args, key=lambda t: (str(t).startswith("O("), t.could_extract_minus_sign()))
         texts = [str(self._print(t)) for t in terms]
         return texts[0] + "".join(f" - {t[1:].lstrip()}" if t.startswith("-") else f" + {t}" for t in texts[1:])
 

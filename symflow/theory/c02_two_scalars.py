@@ -66,12 +66,12 @@ TWO_SCALARS = Result(
         Claim("equal", _U, "=", Formula(balanced(_u0, _lam, 2 * _lam, _t, SYMBOLS))),
         Claim("opposite", _U, "=", Formula(balanced(_u0, _lam, -2 * _lam, _t, SYMBOLS))),
         Claim("otherwise", _U, "=", Formula(product(_c, _q))),
-        Claim("q", Formula(_q), "=", Formula(quotient(_plus, _minus, _first, sympy.exp(-_kappa * _t)))),
+        Claim("quotient", Formula(_q), "=", Formula(quotient(_plus, _minus, _first, sympy.exp(-_kappa * _t)))),
         Claim("at the start", Formula(_first), "=", Formula(start(_u0, _c, SYMBOLS))),
         *(
             Claim(label, Formula(left), "=", Formula(right))
             for label, left, right in zip(
-                ("kappa", "q_+", "q_-"), (_kappa, _plus, _minus), roots(_lam, _c, SYMBOLS), strict=True
+                ("rate", "upper root", "lower root"), (_kappa, _plus, _minus), roots(_lam, _c, SYMBOLS), strict=True
             )
         ),
     ),

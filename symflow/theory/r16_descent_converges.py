@@ -59,9 +59,8 @@ _kappa, _E, _EB, _st, _b, _sB, _r, _q, _R, _mu, _eta = sympy.symbols(
 )
 
 
-def _equals(name: sympy.Symbol | str, right: Any) -> Claim:
-    left = sympy.Symbol(name) if isinstance(name, str) else name
-    return Claim(str(left), Formula(left), "=", Formula(right))
+def _equals(label: str, left: str, right: Any) -> Claim:
+    return Claim(label, Formula(sympy.Symbol(left)), "=", Formula(right))
 
 
 DESCENT_CONVERGES = Result(
@@ -72,16 +71,17 @@ DESCENT_CONVERGES = Result(
     ELKABETZ_COHEN,
     SETTING,
     (
-        _equals(_eps, radius(_n, _s, _kappa, SYMBOLS)),
-        _equals("gamma", gamma(_n, _G, _s + _eps, SYMBOLS)),
-        _equals("beta", beta(_n, _G, _s + _eps)),
+        _equals("radius", "epsilon", radius(_n, _s, _kappa, SYMBOLS)),
+        _equals("gradient", "gamma", gamma(_n, _G, _s + _eps, SYMBOLS)),
+        _equals("Hessian", "beta", beta(_n, _G, _s + _eps)),
         _equals(
+            "curvature",
             "m(t)",
             curvature(_n, sympy.sqrt(2 * _E) + moved_product(_n, _st, _eps / sympy.sqrt(_n)), _st + _eps),
         ),
-        _equals(_q, contraction(_lam, _b)),
-        _equals(_mu, lojasiewicz(_lam, _b, _sB + _eps + _r)),
-        _equals("L", beta(_n, _b, _R)),
+        _equals("contraction", "q", contraction(_lam, _b)),
+        _equals("steepness", "mu", lojasiewicz(_lam, _b, _sB + _eps + _r)),
+        _equals("smoothness", "L", beta(_n, _b, _R)),
         Claim("trapping", Formula(sympy.Symbol("E_{k+1}")), "<=", Formula((1 - _eta * _mu) * sympy.Symbol("E_k"))),
     ),
     (
