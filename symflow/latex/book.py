@@ -14,6 +14,7 @@ from symflow.proofs.lemmas import Lemma
 from symflow.proofs.outcome import Check, Outcome
 from symflow.proofs.record import Control, Derivation, Step, Verified
 from symflow.proofs.search import Inequality
+from symflow.theory.notation import NOTATION
 
 
 def book(verified: Sequence[Verified]) -> str:
@@ -135,26 +136,7 @@ the results, derived and machine-checked}
 \date{}
 \maketitle"""
 
-_NOTATION = r"""\section{Notation}
-\begin{itemize}
-\item $\theta \in \mathbb R^P$: all weights, layer 1 first, each matrix row-major.
-$W_j \in \mathbb R^{d_j\times d_{j-1}}$, $j = 1,\dots,n$; depth $n \ge 1$; $s_j = \|W_j\|$.
-\item $W_{j':j} = W_{j'}\cdots W_j$ for $j \le j'$, the identity otherwise; empty products are 1. $W_{n:1}$ is the
-end-to-end matrix.
-\item Homogeneous activation $\sigma(z) = \alpha z$ for $z \ge 0$ and $\bar\alpha z$ for $z < 0$. Linear:
-$\alpha = \bar\alpha = 1$; ReLU: $\alpha = 1$, $\bar\alpha = 0$; leaky: $\alpha = 1$, $0 < \bar\alpha < 1$.
-\item $h_\theta(x) = W_n\sigma(W_{n-1}\cdots\sigma(W_1x))$ without biases;
-$f(\theta) = \frac1N\sum_i\ell(h_\theta(x_i),y_i)$. Square loss $\frac12\|\hat y-y\|^2$; logistic
-$\log(1+e^{-y\hat y})$ and exponential $e^{-y\hat y}$ with $y = \pm1$; cross-entropy after softmax.
-\item Linear networks: $f(\theta) = \varphi(W_{n:1})$. Square loss: $\nabla\varphi(W) = W\Sigma_{xx}-\Lambda_{yx}$,
-$\Sigma_{xx} = \frac1NXX^\top$, $\Lambda_{yx} = \frac1NYX^\top$. Whitened: $\Sigma_{xx} = I$.
-\item $D_{i,j}$: the diagonal matrix of $\sigma'$ at sample $i$, layer $j$. Where no gate changes, $h$ is multilinear
-in the layers.
-\item $\|\cdot\|$ is the spectral norm of matrices and the Euclidean norm of vectors, $\|\cdot\|_F$ the Frobenius norm;
-$g = \nabla f$, $H = \nabla^2f$, $H[\Delta,\Delta] = \langle\Delta,H\Delta\rangle$.
-\item Gradient descent $\theta_{k+1} = \theta_k-\eta g(\theta_k)$; gradient flow $\theta' = -g(\theta)$; the deviation
-is $\|\theta_k-\theta(k\eta)\|$. $B_\varepsilon(\theta)$ is the open ball.
-\end{itemize}"""
+_NOTATION = "\n".join([r"\section{Notation}", r"\begin{itemize}", *(rf"\item {x}" for x in NOTATION), r"\end{itemize}"])
 
 _KINDS = r"""\section{How the steps are checked}
 Every step was executed when this document was made. What a passed check means:

@@ -11,6 +11,7 @@ import sympy
 
 import symflow as sf
 from derivations import derivations
+from symflow.report.theory import pages
 from symflow.theory import r05_constant_curvature as r05
 from symflow.theory import r06_concave_parabola as r06
 from symflow.theory import r15_convergence_time as r15
@@ -132,3 +133,10 @@ def test_two_scalars_solve_their_equation() -> None:
         for u0, c in ((mpmath.mpf("0.3"), mpmath.mpf("0.8")), (mpmath.mpf("-0.2"), mpmath.mpf(0)), (mpmath.mpf(2), 0)):
             before, u, after = (two_scalars(u0, c, mpmath.mpf(1), mpmath.mpf(1) + k * h, MPMATH) for k in (-1, 0, 1))
             assert abs((after - before) / (2 * h) - mpmath.sqrt(c**2 + 4 * u**2) * (1 - u)) < mpmath.mpf(10) ** -20
+
+
+def test_the_pages_of_the_theory_are_up_to_date() -> None:
+    folder = Path(__file__).parent.parent.parent / "docs" / "theory"
+    for name, text in pages().items():
+        assert (folder / name).read_text(encoding="utf-8") == text, "run python -m symflow.report.theory"
+    assert all(f"## {r.id} {r.slug}\n" in pages()["results.md"] for r in RESULTS.values())

@@ -286,7 +286,7 @@ def _implied(surfaces: Surfaces | None, ties: Sequence[TiedGate], sides: Sequenc
 def _same_flow(objective: Objective, a: Region, b: Region) -> bool:
     """Whether two regions are one flow: they hold the same gates on their kinks and agree on all others that act.
 
-    The flow on a stratum is unique whatever gates hold it there (section 6 of the theory); gates that are inert in both
+    The flow on a stratum is unique whatever gates hold it there (docs/theory/kinks.md); gates that are inert in both
     have no influence.
     """
     if a.at_zero != b.at_zero:

@@ -3,7 +3,7 @@
 Where several surfaces z_a = 0 of one layer meet and all are attracting from at least one side (p_off < p_on), gradient
 flow goes on with the minimal-norm element of the subdifferential, theta' = -(c + sum_a p_a n_a) with p from
 
-    minimize ||c + sum_a p_a n_a||  over  p_off,a <= p_a <= p_on,a          (section 6 of the theory).
+    minimize ||c + sum_a p_a n_a||  over  p_off,a <= p_a <= p_on,a          (docs/theory/kinks.md).
 
 Gates whose surface the flow stays on may be more than their normals are independent: the normals of a unit with zero
 weights span d dimensions only, whatever the number of samples.  A vertex of the solutions then has as many gates
