@@ -54,10 +54,10 @@ _ONE, _PAIR = balls._growth(j), Named(r"\ddot d", (j, k), balls._growth(j, k).de
 _BEND = Named("D", (), Power(total(Range(j), Power(_ONE, _TWO)), _HALF))
 
 
-def drift_statement(third: Fraction) -> Statement:
+def drift_statement(third: Fraction | sympy.Expr) -> Statement:
     """The bound on the drift of H for losses with |ell'''| <= third, as claims "linear" and "gated"."""
     cubes = SampleMean(Power(norm(SAMPLE), sympy.Integer(3)))
-    bent = Named("B_3", (), Number(sympy.Rational(third)) * _SLOPE ** (3 * n - 3) * cubes)
+    bent = Named("B_3", (), Number(sympy.sympify(third)) * _SLOPE ** (3 * n - 3) * cubes)
     chains = Named("C", (), Power(total(Range(j), Power(norm(Chain(n, j + 1)) * norm(Chain(j - 1, 1)), _TWO)), _HALF))
     norms = Named(
         r"\widetilde C", (), Power(total(Range(j), Power(product(Range(l, excluding=(j,)), s(l)), _TWO)), _HALF)
