@@ -28,7 +28,7 @@ def _set_whole(part: object, **least: int) -> None:
     Raises:
         ProblemError: one that is not a whole number, or below the least.
     """
-    from symflow.numbers.rational import whole
+    from symflow.numbers.arguments import whole
 
     for name, low in least.items():
         object.__setattr__(part, name, whole(getattr(part, name), name, low))
@@ -36,7 +36,7 @@ def _set_whole(part: object, **least: int) -> None:
 
 def _set_extents(part: object, **least: int) -> None:
     """The same for fields with one integer for each dimension; an integer alone stands for one dimension."""
-    from symflow.numbers.rational import whole
+    from symflow.numbers.arguments import whole
 
     for name, low in least.items():
         given = getattr(part, name)

@@ -159,7 +159,7 @@ def set_slopes(network: Network) -> None:
 def _width(value: object) -> Size:
     if isinstance(value, sympy.Expr) and not value.is_Number:
         return value
-    from symflow.numbers.rational import whole
+    from symflow.numbers.arguments import whole
 
     return whole(int(value) if isinstance(value, sympy.Integer) else value, "a width", 1)
 
