@@ -1,7 +1,7 @@
 """How a record is shown: the method stands in its class, the function that does it in a room above.
 
 `record.latex()` calls `show(self, "latex")`.  `symflow/__init__` fills the table, so that a class of formulas need not
-import a printer, and what prints is loaded when something is printed.
+import a printer, and what prints is loaded only when something is printed.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def _special(target: Path) -> bool:
 
 
 def write_temporary(target: Path, content: bytes, created: Callable[[Path], None] = lambda _: None) -> Path:
-    """Writes a file beside the target, with the permissions an ordinary file would have.
+    """Writes a file next to the target, with the permissions an ordinary file would have.
 
     Args:
         target: what it is to be renamed to.
@@ -80,3 +80,60 @@ def write_atomically(target: Path, content: bytes) -> None:
         for name in names:
             name.unlink(missing_ok=True)
         raise
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:
+    """Writes a set of files so that none of them is ever half-written.
+
+    All go to temporary files in the same folder first and are renamed when every one is complete. An interruption
+    before that leaves the folder as it was; one during the renames is answered when all are done.
+
+    Args:
+        folder: Made if it does not exist.
+        contents: File name -> content.
+
+    Raises:
+        OSError: The folder cannot be made or written to; nothing is left behind.
+    """
+    made = _missing_folders(folder)
+    waiting: dict[Path, Path] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            _write_waiting(folder / name, content, waiting)
+        _rename_all(waiting)
+    except BaseException:
+        for temporary in waiting.values():
+            temporary.unlink(missing_ok=True)
+        for empty in made:
+            with suppress(OSError):
+                empty.rmdir()
+        raise
+    return [folder / name for name in contents]
+
+
+def _missing_folders(folder: Path) -> list[Path]:
+    """The folders that making this one would make, deepest first."""
+    return [f for f in (folder, *folder.parents) if not f.exists()]
+
+
+def _write_waiting(target: Path, content: bytes, waiting: dict[Path, Path]) -> None:
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a directory where a file is to be written")
+
+    def remember(name: Path) -> None:
+        waiting[target] = name
+
+    write_temporary(target, content, remember)
+
+
+def _rename_all(waiting: dict[Path, Path]) -> None:
+    interrupted: KeyboardInterrupt | None = None
+    for target, temporary in waiting.items():
+        while temporary.exists():
+            try:
+                os.replace(temporary, target)
+            except KeyboardInterrupt as error:  # answered below, when the set is complete
+                interrupted = error
+    if interrupted is not None:
+        raise interrupted

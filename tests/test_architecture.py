@@ -13,7 +13,7 @@ import symflow as sf
 PACKAGE = Path(sf.__file__).parent
 
 ROOMS = (
-    ("displays", "errors", "files", "versions"),
+    ("caching", "displays", "errors", "files", "versions"),
     ("numbers",),
     ("programs",),
     ("networks",),

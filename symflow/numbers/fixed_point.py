@@ -1,9 +1,8 @@
-"""Fixed-point numbers: v is stored as the big integer round(v 2^bits); numbers of any kind as decimal text."""
+"""Fixed-point numbers: v is stored as the big integer round(v 2^bits)."""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil, log10
 from typing import Any
 
 from gmpy2 import mpz
@@ -41,7 +40,7 @@ def from_mpf(value: Any, bits: int) -> mpz:
     m = mpz(mantissa)
     if (not m and exponent) or shift + length > MAX_BITS:
         raise _refused(f"finite and have at most {MAX_BITS} bits in fixed point", value)
-    if shift + length < 0:  # also where the shift is no machine word
+    if shift + length < 0:  # also where the shift exceeds a machine word
         return mpz(0)
     m = m << shift if shift >= 0 else ((m >> (-shift - 1)) + 1) >> 1
     return -m if sign else m
@@ -54,23 +53,3 @@ def _refused(rule: str, value: Any) -> ComputationError:
         f"every value must be {rule}, got {nstr(value, 5)}; start elsewhere, or choose a shorter horizon or a smaller "
         "step size"
     )
-
-
-def decimal(value: Any, digits: int = 17) -> str:
-    """A number as a decimal string that loses nothing.
-
-    A float64 is written with the fewest digits that give it back. An mpmath number is written with at least as many
-    digits as its mantissa needs to be read back exactly at its own precision, and three more.
-
-    Args:
-        value: An mpmath number, a float64 or an integer.
-        digits: Write at least so many significant digits (zeros at the end are left out).
-    """
-    if not hasattr(value, "_mpf_"):
-        return repr(int(value)) if isinstance(value, int) else repr(float(value))
-    import mpmath
-
-    if not mpmath.isfinite(value):
-        return str(float(value))
-    mantissa = int(value._mpf_[1]).bit_length()
-    return str(mpmath.nstr(value, max(digits, ceil(mantissa * log10(2))) + 3))

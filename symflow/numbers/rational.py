@@ -52,7 +52,7 @@ def rational(value: object, where: str) -> Fraction:
         A ``Fraction`` whose numerator and denominator have at most 20 000 digits.
 
     Raises:
-        ProblemError: The value is no number, a bool, not finite, irrational or too large.
+        ProblemError: the value is not a number, a bool, not finite, irrational or too large.
     """
     return _named(setting, value, where)
 
@@ -89,7 +89,7 @@ def rational_array(values: object, where: str, ndim: int = 2, *, column: bool = 
 
     Raises:
         ProblemError: Not a list, empty, rows of different lengths (the first one that differs is named), an entry
-            that is no rational (named by its indices), or more than half a gigabyte of digits.
+            that is not rational (named by its indices), or more than half a gigabyte of digits.
     """
     rows = _items(values)
     if rows is None:
@@ -255,7 +255,7 @@ def _items(values: object) -> Sequence[object] | None:
 
 
 def _is_row(value: object) -> bool:
-    """Whether an item is meant as a row: also what is no list, but no single number either."""
+    """Whether an item is meant as a row: anything but a single number."""
     return _items(value) is not None or not isinstance(value, str | numbers.Number | Decimal | np.generic)
 
 

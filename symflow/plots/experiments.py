@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from symflow.plots.paths import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, STYLE, VERMILION
+from symflow.plots.paths import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, STYLE, VERMILION, Dash, Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from symflow.analysis.experiments import NetworkResult
 
 COLOURS = (VERMILION, ORANGE, GREEN, BLUE, PURPLE)
-DASHES: tuple[Any, ...] = ("solid", (0, (6, 2)), (0, (4, 1.5, 1, 1.5)), (0, (2, 1.5)), (0, (1, 1.2)))
+DASHES: tuple[Dash, ...] = ("solid", (0, (6, 2)), (0, (4, 1.5, 1, 1.5)), (0, (2, 1.5)), (0, (1, 1.2)))
 TITLES = {
     "linear": "Fully connected, linear activation",
     "relu": "Fully connected, ReLU activation",
@@ -56,7 +56,7 @@ def _label(ratio: int) -> str:
     return r"$\eta_0$" if ratio == 1 else rf"$\eta_0/{ratio}$"
 
 
-def _looks(found: NetworkResult) -> list[tuple[int, dict[str, Any]]]:
+def _looks(found: NetworkResult) -> list[tuple[int, Look]]:
     """A colour and a dash for every run."""
     return [
         (ratio, {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)]})
@@ -106,7 +106,7 @@ def _draw_cost(ax: Axes, found: NetworkResult) -> None:
     ax.plot([r.iterations for r in runs], [r.from_flow.max() for r in runs], color=GREY, linewidth=0.8, zorder=1)
     for run, (ratio, look) in zip(runs, _looks(found), strict=True):
         ax.plot(run.iterations, run.from_flow.max(), "o", color=look["color"])
-        place: dict[str, Any] = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": 9}
+        place: Look = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": 9}
         ax.annotate(_label(ratio), (run.iterations, run.from_flow.max()), **place)
     loose = found.flow.tolerances[:-1]
     ax.plot(

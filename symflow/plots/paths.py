@@ -1,4 +1,4 @@
-"""Pictures: of a trajectory; of a deviation, what the bounds say, loss and sharpness beside it."""
+"""Pictures: of a trajectory; of a deviation, what the bounds say, next to loss and sharpness."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import io
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from symflow.errors import ComputationError, ProblemError, brief, printable
+from symflow.numbers.types import Mpf
 
 try:
     import matplotlib
@@ -23,13 +24,20 @@ except ValueError as refused:  # a backend in MPLBACKEND that is not there stops
     ) from None
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.lines import Line2D
+
     from symflow.analysis.deviation import Deviation
     from symflow.paths.trajectory import Event, Trajectory
+
+Look: TypeAlias = dict[str, Any]
+"""Keyword arguments of matplotlib."""
+Dash: TypeAlias = str | tuple[int, tuple[float, ...]]
 
 # Okabe and Ito's colours, told apart by colour-blind people; the dashes tell the lines apart in black and white.
 BLACK, GREY = "#000000", "#8a8a8a"
 ORANGE, GREEN, BLUE, VERMILION, PURPLE = "#E69F00", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
-LOOK: dict[str, tuple[str, Any, str]] = {  # in the order of drawing and of the legend
+LOOK: dict[str, tuple[str, Dash, str]] = {  # in the order of drawing and of the legend
     "R18": (ORANGE, (0, (4, 2)), r"leading order $\eta\,\|e(t)\|$ (R18)"),
     "R22": (BLUE, (0, (7, 2)), "bound R22"),
     "R4": (VERMILION, (0, (7, 2, 1.5, 2)), "bound R4"),
@@ -112,7 +120,7 @@ def _new_figure() -> Figure:
     pyplot holds its figures until they are closed, and warns when they are many: then the oldest of ours is closed.
     A closed figure can still be changed and saved.  Where pyplot has no backend, it is a figure without pyplot.
     """
-    look: dict[str, Any] = {"figsize": (5.6, 3.9), "layout": "constrained"}
+    look: Look = {"figsize": (5.6, 3.9), "layout": "constrained"}
     try:
         from matplotlib import pyplot as plt
 
@@ -131,7 +139,7 @@ def label(text: str) -> str:
     """A name that somebody chose, as matplotlib draws it: mathematics where mathtext reads it, else plain text.
 
     Args:
-        text: Any text; what stands between dollar signs is meant as mathematics.
+        text: any text; what stands between dollar signs is meant as mathematics.
     """
     from matplotlib.mathtext import MathTextParser
 
@@ -165,7 +173,7 @@ def plot_trajectory(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
 
 
 def figure(dev: Deviation) -> Figure:
-    """The picture of `symflow run`: the deviation, and beside it loss and sharpness.
+    """The picture of `symflow run`: the deviation, next to it loss and sharpness.
 
     Where float64 rounding lies far below everything else it gets a strip of its own, below a break of the axis.
     """
@@ -207,13 +215,13 @@ def render(fig: Figure, kind: str, dpi: int = 200) -> bytes:
         dpi: Resolution of a PNG.
     """
     buffer = io.BytesIO()
-    metadata: dict[str, Any] = {"Date": None, "Creator": "symflow"} if kind == "svg" else {"Software": "symflow"}
+    metadata: Look = {"Date": None, "Creator": "symflow"} if kind == "svg" else {"Software": "symflow"}
     with _style():
         fig.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
     return buffer.getvalue()
 
 
-def _floats(values: Sequence[Any]) -> np.ndarray:
+def _floats(values: Sequence[Mpf]) -> np.ndarray:
     """Values for a logarithmic axis: what is missing, zero or infinite is left out of the line."""
     numbers = np.array([np.nan if v is None else float(v) for v in values])
     numbers[~(np.isfinite(numbers) & (numbers > 0))] = np.nan
@@ -234,7 +242,7 @@ def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None
     """Everything that is a distance; rounding that lies far below goes to the strip, or into words without one."""
     times = np.array([float(t) for t in dev.times])
     values = _floats(dev.values)
-    curves: list[tuple[np.ndarray, dict[str, Any]]] = [
+    curves: list[tuple[np.ndarray, Look]] = [
         (values, {"color": BLACK, "linewidth": 2.2, "label": r"deviation $\|\theta_k-\theta(k\eta)\|$"})
     ]
     above = [n for n, bound in dev.bounds.items() if bound.kind != "curvature"]
@@ -250,7 +258,7 @@ def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None
     lines = [line for y, look in curves for line in ax.plot(times, y, **look)]
     handles = list(lines)
     if dev.rounding is not None and np.isfinite(rounding := _floats(dev.rounding)).any():
-        dotted: dict[str, Any] = {"color": GREY, "linestyle": (0, (1, 1.4)), "linewidth": 1.1}
+        dotted: Look = {"color": GREY, "linestyle": (0, (1, 1.4)), "linewidth": 1.1}
         if not _far_below(dev):
             handles += ax.plot(times, rounding, label="float64 rounding", **dotted)
             low = min(low, float(np.nanmin(rounding)))
@@ -266,7 +274,7 @@ def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None
     ax.set_xlim(0, times[-1])
     (ax if strip is None else strip).set_xlabel(r"time $t=k\eta$")
     ax.set_ylabel("distance")
-    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0)}
+    place: Look = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0)}
     ax.legend(handles=handles, ncols=2, handlelength=2.6, columnspacing=1.6, **place)
 
 
@@ -292,7 +300,7 @@ def _break_axis(ax: Axes, strip: Axes, rounding: np.ndarray) -> None:
     strip.minorticks_off()
     ax.spines["bottom"].set_visible(False)
     ax.tick_params(bottom=False, labelbottom=False)
-    mark: dict[str, Any] = {"marker": [(-1, -0.5), (1, 0.5)], "markersize": 8, "linestyle": "none", "color": BLACK}
+    mark: Look = {"marker": [(-1, -0.5), (1, 0.5)], "markersize": 8, "linestyle": "none", "color": BLACK}
     ax.plot([0], [0], transform=ax.transAxes, mew=0.7, clip_on=False, label="_break", **mark)
     strip.plot([0], [1], transform=strip.transAxes, mew=0.7, clip_on=False, label="_break", **mark)
 
@@ -303,7 +311,7 @@ def _draw_trajectory(ax: Axes, trajectory: Trajectory) -> None:
     dashes = ("solid", (0, (4, 2)), (0, (1, 1.4)))
     lines = []
     for i, (name, y) in enumerate(zip(names, values.T, strict=True)):
-        look: dict[str, Any] = {
+        look: Look = {
             "color": COLOURS[i % len(COLOURS)],
             "linestyle": dashes[i // len(COLOURS) % len(dashes)],
         }
@@ -327,7 +335,7 @@ def _curves(trajectory: Trajectory, states: np.ndarray) -> tuple[list[str], np.n
     return [r"$\|\theta\|$"], np.linalg.norm(states, axis=1)[:, None]
 
 
-def _mark_events(ax: Axes, events: Sequence[Event]) -> list[Any]:
+def _mark_events(ax: Axes, events: Sequence[Event]) -> list[Line2D]:
     """Thin vertical lines at the kink events; the first of them for the legend."""
     handles = []
     for i, e in enumerate(events):
@@ -362,7 +370,7 @@ def _draw_sharpness(ax: Axes, dev: Deviation) -> None:
     ax.axhline(0, color=BLACK, linewidth=0.5, zorder=0.5)
     lines = ax.plot(times, flow.max_eigenvalue, color=BLUE, linewidth=1.8, label=r"$\lambda_{\max}$")
     lines += ax.plot(times, flow.min_eigenvalue, color=PURPLE, linewidth=1.8, label=r"$\lambda_{\min}$")
-    dashed: dict[str, Any] = {"color": ORANGE, "linestyle": (0, (4, 2)), "linewidth": 1.2}
+    dashed: Look = {"color": ORANGE, "linestyle": (0, (4, 2)), "linewidth": 1.2}
     ax.plot(times, descent.max_eigenvalue, label="_descent", **dashed)
     if descent.min_eigenvalue is not None:
         ax.plot(times, descent.min_eigenvalue, label="_descent", **dashed)
@@ -375,7 +383,7 @@ def _draw_sharpness(ax: Axes, dev: Deviation) -> None:
     _legend_above(ax, lines)
 
 
-def _legend_above(ax: Axes, handles: Sequence[Any]) -> None:
+def _legend_above(ax: Axes, handles: Sequence[Artist]) -> None:
     ax.legend(
         handles=handles,
         loc="lower right",

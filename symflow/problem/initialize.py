@@ -43,7 +43,7 @@ def initial_theta(init: InitSection, network: Network, source: str) -> tuple[Fra
         source: Where the section is from, the start of every error message.
 
     Raises:
-        ProblemError: Not P weights, one that is no number, or a network that the scheme ``balanced`` does not fit.
+        ProblemError: not P weights, one that is not a number, or a network without a `balanced` start.
     """
     shapes = [shape_of(axes) for axes in network.weight_axes]
     count = sum(map(math.prod, shapes))

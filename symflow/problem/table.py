@@ -45,7 +45,7 @@ class Table:
         """The position of a column.
 
         Raises:
-            ProblemError: There is none of this name; the message lists those there are.
+            ProblemError: an unknown name; the message lists the known ones.
         """
         if not column or column not in self.columns:
             raise ProblemError(
@@ -62,7 +62,7 @@ class Table:
         """Some rows of some columns as an array of ``Fraction``, shape (rows, columns).
 
         Raises:
-            ProblemError: A column is missing or a cell is no number (file, row, line and column are named).
+            ProblemError: a column is missing or a cell is not a number (file, row, line and column are named).
         """
         positions = [self.index(column, f"{where}[{k}]") for k, column in enumerate(columns)]
         array = np.empty((len(rows), len(positions)), dtype=object)

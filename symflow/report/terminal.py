@@ -7,13 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, ConsoleOptions
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from symflow.analysis.verdict import comparison, sharpness, travelled
 from symflow.errors import printable
-from symflow.report.report import brief_time, comparison, describe, sharpness, short, travelled
+from symflow.numbers.decimal import brief_time, short
+from symflow.numbers.types import Mpf
+from symflow.report.report import describe
 
 if TYPE_CHECKING:
     from symflow.analysis.deviation import Deviation
@@ -26,7 +29,7 @@ SHOWN_TIMES = 9
 """Rows of a deviation table."""
 
 
-def _gate(value: Any) -> str:
+def _gate(value: Mpf | Fraction | None) -> str:
     """A gate's value: a slope, where it stands while sliding, or inert."""
     if value is None:
         return "inert"
@@ -49,7 +52,7 @@ def _kinds(events: Sequence[Event]) -> str:
 class _Shown:
     """A renderable with everything escaped that would act on a terminal; its styles are applied later."""
 
-    def __init__(self, thing: Any) -> None:
+    def __init__(self, thing: RenderableType) -> None:
         self.thing = Text(thing) if isinstance(thing, str) else thing
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
@@ -69,7 +72,7 @@ def console() -> Console:
     return _Screen(highlight=False, markup=False, emoji=False)
 
 
-def _table(title: str, *columns: str, numbers: bool = True) -> Table:
+def new_table(title: str, *columns: str, numbers: bool = True) -> Table:
     table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
     for i, column in enumerate(columns):
         right = numbers and i > 0
@@ -84,7 +87,7 @@ def flow_tables(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
     names = trajectory.objective.parameter_names()
     shown: list[Table | Text] = []
     for key, time in at.items():
-        table = _table(f"theta({key})", "parameter", "value", numbers=False)
+        table = new_table(f"theta({key})", "parameter", "value", numbers=False)
         for name, value in zip(names, trajectory(time), strict=True):
             sign = "" if value < 0 else " "
             number = value if hasattr(value, "_mpf_") else mpmath.mpf(value)  # of a float64, exactly
@@ -102,7 +105,7 @@ def flow_tables(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
 
 def checks_table(checks: Sequence[Check]) -> Table:
     """Identities and closed forms, and to how many digits they hold."""
-    table = _table("checks", "identity", "source", "digits", numbers=False)
+    table = new_table("checks", "identity", "source", "digits", numbers=False)
     for c in checks:
         table.add_row(c.name, c.result, f"{c.digits:.1f}")
     return table
@@ -112,7 +115,7 @@ def events_table(events: Sequence[Event]) -> Table:
     """Gate changes in order of time."""
     import mpmath
 
-    table = _table("events", "time", "kind", "sample", "layer", "unit", "gate")
+    table = new_table("events", "time", "kind", "sample", "layer", "unit", "gate")
     for e in events[:SHOWN_EVENTS]:
         before = "sliding" if e.kind == "leaving" else _gate(e.gate_before)
         gate = f"{before} to {_gate(e.gate_after)}"
@@ -128,7 +131,7 @@ def deviation_tables(dev: Deviation) -> list[Table | Text]:
     count = len(dev.times)
     rows = sorted({round(i * (count - 1) / (SHOWN_TIMES - 1)) for i in range(SHOWN_TIMES)})
     title = f"{describe(dev.problem)}, step size {dev.step_size}, {dev.steps} steps"
-    table = _table(title, "time", "deviation", *[f"{name} {_kind(dev, name)}" for name in names], "of it rounding")
+    table = new_table(title, "time", "deviation", *[f"{name} {_kind(dev, name)}" for name in names], "of it rounding")
     for i in rows:
         values = [dev.bounds[name].values[i] for name in names]
         rounding = None if dev.rounding is None else dev.rounding[i]

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "analysis"))
 
 from claims_to_refute import FALSE, TRUE
-from into_readme import versions
+from into_docs import versions
 
 import symflow as sf
 

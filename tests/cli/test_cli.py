@@ -13,11 +13,14 @@ from typing import Any
 
 import mpmath
 import pytest
+import typer
 
 import symflow as sf
+from symflow import files
 from symflow.cli import app as cli
+from symflow.cli import exit_status, signals
+from symflow.cli.commands import flow, run
 from symflow.errors import KinkError
-from symflow.report import report
 
 LINEAR = """
 [network]
@@ -207,7 +210,7 @@ def test_interruption_is_status_130_and_no_traceback(
 def test_an_interruption_that_a_callback_swallowed_is_noticed(
     linear: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    original = cli._load
+    original = flow.load
 
     def load_and_swallow(path: Path) -> Any:
         import signal
@@ -218,7 +221,7 @@ def test_an_interruption_that_a_callback_swallowed_is_noticed(
             return original(path)
         raise AssertionError("the signal was not delivered")
 
-    monkeypatch.setattr(cli, "_load", load_and_swallow)
+    monkeypatch.setattr(flow, "load", load_and_swallow)
     assert cli.main(["flow", str(linear)]) == 130
     (line,) = lines(capsys.readouterr().err)
     assert re.fullmatch(r"symflow: interrupted at t = 0\.\d+", line)
@@ -269,7 +272,7 @@ def test_flow_events_and_human_output(capsys: pytest.CaptureFixture[str], tmp_pa
 
 
 def test_times_after_at_are_spread() -> None:
-    spread = cli._spread
+    spread = cli.spread
     assert spread(["flow", "p.toml", "--at", "1", "2", "5/2", "--json"]) == [
         "flow", "p.toml", "--at", "1", "--at", "2", "--at", "5/2", "--json",
     ]  # fmt: skip
@@ -312,19 +315,19 @@ def test_deviation_json(linear: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_run_writes_the_whole_set(linear: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "out"
     assert cli.main(["run", str(linear), "--out", str(out)]) == 0
-    assert sorted(f.name for f in out.iterdir()) == sorted(cli.FILES)
+    assert sorted(f.name for f in out.iterdir()) == sorted(run.FILES)
     shown = capsys.readouterr().out
     assert "R22 bound" in shown
     assert "η·λ_max" in shown
     assert (out / "deviation.png").read_bytes().startswith(b"\x89PNG")
     assert b"</svg>" in (out / "deviation.svg").read_bytes()
     assert "\\end{document}" in (out / "formulas.tex").read_text(encoding="utf-8")
-    first = {name: (out / name).read_bytes() for name in cli.FILES}
+    first = {name: (out / name).read_bytes() for name in run.FILES}
 
     assert cli.main(["run", str(linear), "--out", str(out), "--json"]) == 0
     (found,) = as_json(capsys)["problems"]
-    assert found["files"] == [str(out / name) for name in cli.FILES]
-    again = {name: (out / name).read_bytes() for name in cli.FILES}
+    assert found["files"] == [str(out / name) for name in run.FILES]
+    again = {name: (out / name).read_bytes() for name in run.FILES}
     reports = [json.loads(files.pop("report.json")) for files in (first, again)]
     assert all(r.pop("seconds")["total"] > 0 for r in reports)
     assert reports[0] == reports[1]
@@ -336,8 +339,8 @@ def test_several_problems_get_a_folder_each(linear: Path, tmp_path: Path, monkey
     twin.write_text('name = "../Tiny"\n' + LINEAR, encoding="utf-8")
     problems = [sf.load_problem(p) for p in (linear, twin, twin)]
     out = tmp_path / "out"
-    assert cli._folders(problems, out) == [out / "tiny", out / "Tiny-2", out / "Tiny-3"]
-    assert cli._folders(problems[:1], out) == [out]
+    assert run.folders(problems, out) == [out / "tiny", out / "Tiny-2", out / "Tiny-3"]
+    assert run.folders(problems[:1], out) == [out]
 
 
 def test_without_a_problem_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,13 +350,13 @@ def test_without_a_problem_the_examples_run(tmp_path: Path, monkeypatch: pytest.
         seen.append((repr(problem), folder.name))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_run_one", stop)
+    monkeypatch.setattr(run, "_run_one", stop)
     assert cli.main(["run", "--out", str(tmp_path / "out")]) == 130
     ((shown, folder),) = seen
     assert folder == "iris-linear"
     assert "N=150" in shown
     assert not (tmp_path / "out").exists()
-    relu = sf.load_problem(Path(cli.__file__).with_name("examples") / "iris-relu.toml")
+    relu = sf.load_problem(run.EXAMPLES / "iris-relu.toml")
     assert len(relu.x if relu.x is not None else ()) == 12
 
 
@@ -361,7 +364,7 @@ def test_without_a_problem_the_examples_run(tmp_path: Path, monkeypatch: pytest.
 def test_an_unusable_folder_is_refused_before_computing(
     out: str, linear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "_compare", lambda *a, **k: pytest.fail("computed before looking at --out"))
+    monkeypatch.setattr(run, "_run_one", lambda *a, **k: pytest.fail("computed before looking at --out"))
     (tmp_path / "file").write_text("content", encoding="utf-8")
     assert cli.main(["run", str(linear), "--out", str(tmp_path / out)]) == 2
     (line,) = lines(capsys.readouterr().err)
@@ -384,17 +387,17 @@ def test_a_failure_while_writing_leaves_no_partial_file(
     if existing:
         out.mkdir(parents=True)
         (out / "report.json").write_text("older", encoding="utf-8")
-    write, written = report.write_temporary, []
+    write, written = files.write_temporary, []
 
     def fail_at_the_last(target: Path, content: bytes, created: Any) -> None:
-        write(target, content if target.name != cli.FILES[-1] else content[:10], created)
+        write(target, content if target.name != run.FILES[-1] else content[:10], created)
         written.append(target.name)
-        if target.name == cli.FILES[-1]:
+        if target.name == run.FILES[-1]:
             raise stop
 
-    monkeypatch.setattr(report, "write_temporary", fail_at_the_last)
+    monkeypatch.setattr(files, "write_temporary", fail_at_the_last)
     status = cli.main(["run", str(linear), "--out", str(out)])
-    assert written == list(cli.FILES)
+    assert written == list(run.FILES)
     assert status == (130 if stop is KeyboardInterrupt else 1)
     (line,) = lines(capsys.readouterr().err)
     assert ("interrupted" in line) or ("No space left" in line)
@@ -589,11 +592,18 @@ def test_a_flow_without_a_final_time_is_told_the_options(decay: Path, capsys: py
     assert "give --horizon, --at or run.horizon" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("where", ["_load", "_compare", "_print_json"])
+@pytest.mark.parametrize(
+    ("room", "where"), [(run, "load"), (run, "_run_one"), (exit_status, "_print_json")], ids=["load", "run", "print"]
+)
 def test_an_interrupted_run_prints_one_object(
-    where: str, linear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    room: Any,
+    where: str,
+    linear: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    original, calls = getattr(cli, where), []
+    original, calls = getattr(room, where), []
 
     def interrupted(*args: Any, **settings: Any) -> Any:
         calls.append(where)
@@ -601,9 +611,9 @@ def test_an_interrupted_run_prints_one_object(
             raise KeyboardInterrupt
         return original(*args, **settings)
 
-    monkeypatch.setattr(cli, where, interrupted)
+    monkeypatch.setattr(room, where, interrupted)
     if where == "_print_json":
-        monkeypatch.setattr(cli, "_run_one", lambda *a: ({"name": "tiny"}, None))
+        monkeypatch.setattr(run, "_run_one", lambda *a: ({"name": "tiny"}, None))
     assert cli.main(["run", str(linear), "--out", str(tmp_path / "out"), "--json"]) == 130
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {"error": {"type": "KeyboardInterrupt", "message": "interrupted"}}
@@ -617,7 +627,7 @@ def test_an_interruption_while_arguments_are_read(
     def interrupted(*args: Any, **settings: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "FlowOptions", interrupted)
+    monkeypatch.setattr(typer.main, "get_command", interrupted)
     assert cli.main(["flow", str(linear), "--json"]) == 130
     captured = capsys.readouterr()
     assert json.loads(captured.out)["error"]["type"] == "KeyboardInterrupt"
@@ -628,10 +638,10 @@ def test_an_import_that_an_interruption_breaks_is_an_interruption(
     linear: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(path: Path) -> None:
-        cli._interrupted.set()
+        signals._interrupted.set()
         raise ImportError("cannot load module more than once per process")
 
-    monkeypatch.setattr(cli, "_load", broken)
+    monkeypatch.setattr(flow, "load", broken)
     assert cli.main(["flow", str(linear), "--json"]) == 130
     captured = capsys.readouterr()
     assert json.loads(captured.out)["error"]["message"] == "interrupted"

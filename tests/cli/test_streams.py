@@ -17,8 +17,9 @@ from test_cli import LINEAR
 
 import symflow as sf
 from symflow.cli import app as cli
+from symflow.cli.commands import run
 from symflow.errors import SymflowError, printable
-from symflow.report import report
+from symflow.numbers.decimal import exact_decimal
 from symflow.report.terminal import console, run_table
 
 NASTY = "\x1b]0;title\x07\x1b[31mred\x9b2J\u202e\u200b\r[bold]x[/nothing] $\\alpha_{$ <b> \u4e2d"
@@ -178,7 +179,7 @@ def test_a_name_is_shown_and_not_obeyed(tmp_path: Path) -> None:
     first, second = sorted((tmp_path / "o").iterdir())
     assert re.fullmatch(r"[\w.-]+", first.name)
     assert second.name == f"{first.name}-2"
-    assert sorted(p.name for p in first.iterdir()) == sorted(cli.FILES)
+    assert sorted(p.name for p in first.iterdir()) == sorted(run.FILES)
     assert json.loads((first / "report.json").read_text())["name"] == sf.load_problem(path).name
     tex = (first / "formulas.tex").read_text()
     assert not set(tex) & set("\x1b\x07\x9b\r\u202e\u200b")
@@ -203,7 +204,7 @@ def test_long_names_in_every_alphabet_make_folders(tmp_path: Path) -> None:
     paths = [
         named(tmp_path / f"{i}.toml", name) for i, name in enumerate(["\U0002000b" * 150, "é" * 200, "...", "a/../b"])
     ]
-    folders = cli._folders([sf.load_problem(path) for path in paths], tmp_path / "o")
+    folders = run.folders([sf.load_problem(path) for path in paths], tmp_path / "o")
     assert len({folder.name for folder in folders}) == 4
     for folder in folders:
         folder.mkdir(parents=True)
@@ -233,18 +234,21 @@ ENVIRONMENTS: list[dict[str, str]] = [
 DRAWN = """
 from pathlib import Path
 from symflow.cli import app as cli
+from symflow.cli.exit_status import Answer, command
+from symflow.cli.streams import show
 
-def work():
+@cli.app.command()
+@command
+def drawn(as_json: bool = False) -> Answer:
     from matplotlib.figure import Figure
     from symflow.plots.paths import render
-    from symflow.report.terminal import _table
+    from symflow.report.terminal import new_table
     Path("drawn.png").write_bytes(render(Figure(), "png"))
-    table = _table("η·λ_max", "time", "deviation")
+    table = new_table("η·λ_max", "time", "deviation")
     table.add_row("1", "2 × 3")
-    return cli.Answer(dict, lambda: cli._show(table, "≤"))
+    return Answer(dict, lambda: show(table, "≤"))
 
-cli._derive = lambda path: work()
-raise SystemExit(cli.main(["derive", "tiny.toml"]))
+raise SystemExit(cli.main(["drawn"]))
 """
 
 
@@ -282,4 +286,4 @@ def test_the_keys_of_theta_are_the_exact_times(problem: Path, capsys: pytest.Cap
     ],
 )  # fmt: skip
 def test_decimals_that_end_are_exact(value: str, written: str) -> None:
-    assert report.exact_decimal(Fraction(value), 20) == written
+    assert exact_decimal(Fraction(value), 20) == written

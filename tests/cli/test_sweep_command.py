@@ -14,8 +14,8 @@ from typing import Any
 import pandas
 import pytest
 
-from symflow.cli.app import _spread, main
-from symflow.cli.commands.sweep import _wholes
+from symflow.cli.app import main, spread
+from symflow.cli.commands.sweep import whole_numbers
 
 RUN = ["--step-size", "1/4", "1/8", "--scale", "1/2", "1", "--horizon", "2", "--dps", "20"]
 
@@ -109,13 +109,13 @@ def test_wrong_input_is_one_line_and_status_2(
 
 def test_several_values_after_an_option() -> None:
     written = ["sweep", "p.toml", "--seed", "0:3", "7", "--scale=1", "2", "--dps", "20", "--step-size", "1/4"]
-    assert _spread(written) == [
+    assert spread(written) == [
         "sweep", "p.toml", "--seed", "0:3", "--seed", "7", "--scale=1", "--scale", "2", "--dps", "20", "--step-size",
         "1/4",
     ]  # fmt: skip
-    assert _spread(["bounds", "p.toml", "--step-size", "1", "2"])[-2:] == ["1", "2"]  # there it takes one
-    assert _wholes(["0:3", "7"], "--seed") == [0, 1, 2, 7]
-    assert _wholes([], "--seed") is None
+    assert spread(["bounds", "p.toml", "--step-size", "1", "2"])[-2:] == ["1", "2"]  # there it takes one
+    assert whole_numbers(["0:3", "7"], "--seed") == [0, 1, 2, 7]
+    assert whole_numbers([], "--seed") is None
 
 
 @pytest.mark.thorough

@@ -21,12 +21,16 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import symflow as sf
-from symflow.cli import app as cli
+from symflow import files
+from symflow.analysis.verdict import comparison, verdict
+from symflow.cli.commands import run
+from symflow.numbers.decimal import decimal, exact_decimal, short
 from symflow.plots import paths as plots
 from symflow.report import progress, report
 from symflow.report import terminal as table
+from symflow.report.document import document
 
-EXAMPLES = Path(cli.__file__).with_name("examples")
+EXAMPLES = run.EXAMPLES
 
 
 def shorter(example: str, **run: Any) -> sf.Problem:
@@ -54,24 +58,24 @@ def relu() -> Any:
 def test_decimal_gives_the_number_back(bits: int) -> None:
     with mpmath.workprec(bits):
         values = [mpmath.mpf(1) / 3, -(mpmath.mpf(10) ** 40) / 7, mpmath.mpf(2) ** -300, mpmath.mpf(0)]
-        assert [mpmath.mpf(report.decimal(v, mpmath.mp.dps + 1)) for v in values] == values
+        assert [mpmath.mpf(decimal(v, mpmath.mp.dps + 1)) for v in values] == values
 
 
 def test_decimal_writes_all_digits_of_short_mantissas() -> None:
-    text = report.decimal(mpmath.ldexp(1, -200), 50)
+    text = decimal(mpmath.ldexp(1, -200), 50)
     assert abs(Fraction(text) / Fraction(1, 2**200) - 1) < Fraction(1, 10**52)
-    assert report.decimal(0.1) == "0.1"
-    assert report.decimal(np.float64(1e-300)) == "1e-300"
-    assert report.decimal(mpmath.inf) == "inf"
-    assert report.decimal(7) == "7"
+    assert decimal(0.1) == "0.1"
+    assert decimal(np.float64(1e-300)) == "1e-300"
+    assert decimal(mpmath.inf) == "inf"
+    assert decimal(7) == "7"
 
 
 def test_exact_decimal() -> None:
-    assert report.exact_decimal(Fraction(3, 8), 20) == "0.375"
-    assert report.exact_decimal(Fraction(40), 20) == "40"
-    assert report.exact_decimal(Fraction(1, 3), 20) == "0.33333333333333333333"
+    assert exact_decimal(Fraction(3, 8), 20) == "0.375"
+    assert exact_decimal(Fraction(40), 20) == "40"
+    assert exact_decimal(Fraction(1, 3), 20) == "0.33333333333333333333"
     awkward = Fraction(1, 2**400)
-    assert abs(Fraction(report.exact_decimal(awkward, 30)) / awkward - 1) < Fraction(1, 10**29)
+    assert abs(Fraction(exact_decimal(awkward, 30)) / awkward - 1) < Fraction(1, 10**29)
 
 
 # ---- the report ---------------------------------------------------------------------------------------------------
@@ -116,18 +120,18 @@ def test_report_says_why_bounds_end(relu: Any) -> None:
     assert compared["bounds"]["R4"] is None
     assert compared["reasons"]["R4"] == "of a reason"
     assert compared["status"]["R4"] == "not applicable"
-    assert "R4" not in report.verdict(without)
+    assert "R4" not in verdict(without)
     assert "not applicable: of a reason" in dict(table.run_rows(without))["R4 bound"]
-    assert "not applicable: of a reason" in report.document(without)
+    assert "not applicable: of a reason" in document(without)
 
 
 def test_verdict_is_what_the_series_say(linear: Any) -> None:
-    found = report.comparison(linear, "R22")
+    found = comparison(linear, "R22")
     assert found["until_end"]
     assert found["ratio"] == linear.bounds["R22"].values[-1] / linear.values[-1]
     worst = max(abs(v / d - 1) for v, d in zip(linear.bounds["R18"].values[1:], linear.values[1:], strict=True))
-    assert report.comparison(linear, "R18")["worst"] == worst
-    said = report.verdict(linear)
+    assert comparison(linear, "R18")["worst"] == worst
+    said = verdict(linear)
     assert f"at most {mpmath.nstr(linear.max, 3)} " in said
     assert f"predicts it within {mpmath.nstr(100 * worst, 2)} %" in said
     assert f"R22, is {mpmath.nstr(found['ratio'], 3)} times the truth at the end" in said
@@ -137,7 +141,7 @@ def test_formulas_compile(relu: Any, linear: Any, tmp_path: Path) -> None:
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed")
     for name, dev in (("relu", relu), ("linear", linear)):
-        (tmp_path / f"{name}.tex").write_text(report.document(dev), encoding="utf-8")
+        (tmp_path / f"{name}.tex").write_text(document(dev), encoding="utf-8")
         command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
         assert done.returncode == 0, done.stdout[-2000:]
@@ -158,12 +162,12 @@ def test_files_appear_together_or_not_at_all(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(os, "replace", interrupted_once)
     with pytest.raises(KeyboardInterrupt):  # answered when all are renamed
-        report.write_files(tmp_path, {"a": b"1", "b": b"2"})
+        files.write_files(tmp_path, {"a": b"1", "b": b"2"})
     assert seen == ["a", "a", "b"]
     assert {f.name: f.read_bytes() for f in tmp_path.iterdir()} == {"a": b"1", "b": b"2"}
     (tmp_path / "c").mkdir()
     with pytest.raises(IsADirectoryError):
-        report.write_files(tmp_path, {"a": b"new", "c": b"new"})
+        files.write_files(tmp_path, {"a": b"new", "c": b"new"})
     assert sorted(f.name for f in tmp_path.iterdir()) == ["a", "b", "c"]
     assert (tmp_path / "a").read_bytes() == b"1"
 
@@ -281,7 +285,7 @@ def test_run_table_has_every_row(relu: Any, linear: Any) -> None:
 def test_deviation_table_shows_first_and_last_time(linear: Any) -> None:
     rows = printed(*table.deviation_tables(linear)).splitlines()
     assert rows[2].split()[:2] == ["0", "0.0"]
-    assert rows[-1].split()[:2] == ["5", report.short(linear.values[-1])]
+    assert rows[-1].split()[:2] == ["5", short(linear.values[-1])]
 
 
 def test_parameters_have_names(linear: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from symflow.errors import brief
-from symflow.numbers.fixed_point import decimal
+from symflow.numbers.decimal import decimal
 from symflow.numbers.rational import text
 
 KINDS = ("int", "bool", "float", "text", "decimal", "rational")

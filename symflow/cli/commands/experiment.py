@@ -1,118 +1,103 @@
-"""`symflow experiment`: what it runs, prints as JSON, shows and writes."""
+"""`symflow experiment`: the experiments of the paper, on images."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
+import typer
 
-from symflow.errors import ComputationError, ProblemError
+from symflow.cli.exit_status import Answer
+from symflow.cli.options import Json, check_folder, write_results
+from symflow.cli.signals import progress
+from symflow.cli.streams import show
+from symflow.errors import ProblemError
+from symflow.numbers.types import JsonObject
 from symflow.report.progress import say
 
 if TYPE_CHECKING:
     from symflow.analysis.experiments import Experiment, NetworkResult
 
-Progress = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 
-
-@dataclass(frozen=True)
-class ExperimentOptions:
-    """The command's options as they were written; lists may be separated by commas."""
-
-    networks: Sequence[str]
-    data: str
-    mnist_images: Path | None
-    mnist_labels: Path | None
-    samples: int
-    iterations: int
-    step_size: str
-    ratios: str
-    tolerances: str | None
-    seed: int
-    dtype: str
-    out: Path
-
-
-@dataclass(frozen=True)
-class ExperimentAnswer:
-    """What `symflow experiment` found.
-
-    Attributes:
-        found: the results.
-        seconds: wall time of this call; the runs' own seconds are in the results.
-        written: the files.
-    """
-
-    found: Experiment
-    seconds: float
-    written: Sequence[Path]
-
-    def data(self) -> dict[str, Any]:
-        """The JSON object."""
-        networks = {name: network_summary(result) for name, result in self.found.networks.items()}
-        kept = {key: value for key, value in self.found.metadata().items() if key not in ("keys", "networks")}
-        files = [str(path) for path in self.written]
-        return kept | {"networks": networks, "files": files, "seconds": round(self.seconds, 6)}
-
-    def renderables(self) -> list[Any]:
-        """What a person is shown."""
-        shown: list[Any] = []
-        for result in self.found.networks.values():
-            shown += network_tables(result)
-        shown.append(f"computed on {self.found.device}, descent in {self.found.settings.dtype}")
-        shown.append(f"wrote {', '.join(map(str, self.written))}")
-        return shown
-
-
-def run_experiment(options: ExperimentOptions, progress: Progress) -> ExperimentAnswer:
-    """Runs what is not done yet, and draws everything.
-
-    Raises:
-        ProblemError: the input is wrong.
-        ComputationError: it cannot be computed, or the files cannot be written.
-    """
-    from symflow.analysis.experiments import experiment
+def experiment(
+    networks: Annotated[
+        list[str] | None,
+        typer.Option("--network", metavar="NAME...", help="linear, relu, conv or conv-max-pool; linear if left out."),
+    ] = None,
+    data: Annotated[
+        str, typer.Option("--data", metavar="NAME", help="digits (scikit-learn's), or mnist with its files.")
+    ] = "digits",
+    mnist_images: Annotated[
+        Path | None, typer.Option("--mnist-images", metavar="FILE", help="MNIST images, an IDX file or its .gz.")
+    ] = None,
+    mnist_labels: Annotated[Path | None, typer.Option("--mnist-labels", metavar="FILE", help="Their labels.")] = None,
+    samples: Annotated[int, typer.Option("--samples", metavar="N", help="How many images.")] = 1000,
+    iterations: Annotated[int, typer.Option("--iterations", metavar="K", help="Steps at the base step size.")] = 10_000,
+    step_size: Annotated[str, typer.Option("--step-size", metavar="ETA", help="The base step size.")] = "1/1000",
+    ratios: Annotated[
+        str, typer.Option("--ratios", metavar="R,R...", help="Further runs at ETA/R with R times as many steps.")
+    ] = "2,5,10,20",
+    tolerances: Annotated[
+        str | None,
+        typer.Option("--tolerances", metavar="TOL,TOL...", help="Relative tolerances of the flow, at least two."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Of the initial weights.")] = 0,
+    dtype: Annotated[str, typer.Option("--dtype", metavar="TYPE", help="Of descent: float32 or float64.")] = "float64",
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where results, pictures and checkpoints go.")
+    ] = Path("symflow-experiment"),
+    as_json: Json = False,
+) -> Answer:
+    """`symflow experiment`."""
+    from symflow.analysis.experiments import experiment as run_experiment
     from symflow.analysis.experiments.study import RESULT
 
+    check_folder(out)
     started = time.perf_counter()
-    found = experiment(
-        _separated(options.networks),
-        data=_data(options),
-        samples=options.samples,
-        iterations=options.iterations,
-        step_size=options.step_size,
-        ratios=[_whole(r) for r in _separated([options.ratios])],
-        tolerances=None if options.tolerances is None else _separated([options.tolerances]),
-        seed=options.seed,
-        dtype=options.dtype,
-        folder=options.out,
+    found = run_experiment(
+        _separated(networks or ["linear"]),
+        data=_data(data, mnist_images, mnist_labels),
+        samples=samples,
+        iterations=iterations,
+        step_size=step_size,
+        ratios=[_whole(r) for r in _separated([ratios])],
+        tolerances=None if tolerances is None else _separated([tolerances]),
+        seed=seed,
+        dtype=dtype,
+        folder=out,
         progress=progress,
         say=say,
     )
     seconds = time.perf_counter() - started
-    return ExperimentAnswer(found, seconds, [options.out / RESULT, *_pictures(found, options.out)])
+    written = [out / RESULT, *_pictures(found, out)]
+    return Answer(lambda: experiment_report(found, written, seconds), lambda: show(*_tables(found, written)))
+
+
+def experiment_report(found: Experiment, written: Sequence[Path], seconds: float) -> JsonObject:
+    """The JSON object; the runs' own seconds are in the results."""
+    kept = {key: value for key, value in found.metadata().items() if key not in ("keys", "networks")}
+    networks = {name: network_summary(result) for name, result in found.networks.items()}
+    return kept | {"networks": networks, "files": [str(path) for path in written], "seconds": round(seconds, 6)}
+
+
+def _tables(found: Experiment, written: Sequence[Path]) -> list[Any]:
+    shown = [table for result in found.networks.values() for table in network_tables(result)]
+    shown.append(f"computed on {found.device}, descent in {found.settings.dtype}")
+    return [*shown, f"wrote {', '.join(map(str, written))}"]
 
 
 def _pictures(found: Experiment, out: Path) -> list[Path]:
     from symflow.plots.experiments import experiment_figure
     from symflow.plots.paths import render
-    from symflow.report.report import write_files
 
     contents: dict[str, bytes] = {}
     for name, result in found.networks.items():
         picture = experiment_figure(result, f"{found.settings.samples} {data_name(found)}")
         contents |= {f"{name}.{kind}": render(picture, kind) for kind in ("svg", "png")}
-    try:
-        return write_files(out, contents)
-    except OSError as failed:
-        raise ComputationError(
-            f"--out: {out} cannot be written: {failed.strerror or failed}; choose another directory or make room"
-        ) from failed
+    return write_results(out, contents)
 
 
 def data_name(found: Experiment) -> str:
@@ -130,19 +115,18 @@ def _whole(written: str) -> int:
     return int(written)
 
 
-def _data(options: ExperimentOptions) -> str | tuple[Path, Path]:
-    files = (options.mnist_images, options.mnist_labels)
-    if files == (None, None):
-        if options.data == "mnist":
+def _data(name: str, images: Path | None, labels: Path | None) -> str | tuple[Path, Path]:
+    if images is None and labels is None:
+        if name == "mnist":
             raise ProblemError("--data mnist needs its two IDX files; give --mnist-images and --mnist-labels")
-        return options.data
-    if files[0] is None or files[1] is None:
-        missing = "--mnist-labels" if files[1] is None else "--mnist-images"
+        return name
+    if images is None or labels is None:
+        missing = "--mnist-labels" if labels is None else "--mnist-images"
         raise ProblemError(f"--mnist-images and --mnist-labels go together; give {missing} too")
-    return files[0], files[1]
+    return images, labels
 
 
-def network_summary(found: NetworkResult) -> dict[str, Any]:
+def network_summary(found: NetworkResult) -> JsonObject:
     """The numbers of the tables, for JSON."""
     evaluations = max(run.iterations for run in found.runs.values())
     return {
@@ -164,7 +148,7 @@ def network_summary(found: NetworkResult) -> dict[str, Any]:
         "flow": {
             "solver": found.flow.solver,
             "final_loss": float(found.flow.loss[-1]),
-            "error_estimate": None if np.isnan(error := float(found.flow.error[-1])) else error,
+            "error_estimate": None if isnan(error := float(found.flow.error[-1])) else error,
             "tolerances": [
                 {
                     "rtol": t.rtol,
@@ -185,7 +169,7 @@ def network_summary(found: NetworkResult) -> dict[str, Any]:
 
 def network_rows(found: NetworkResult) -> list[tuple[str, str, str, str, str, str]]:
     """Name, step size or tolerance, evaluations, distance from the flow at its largest and at the end, final loss."""
-    from symflow.report.report import short
+    from symflow.numbers.decimal import short
 
     rows = []
     for run in found.runs.values():
@@ -205,10 +189,10 @@ def network_rows(found: NetworkResult) -> list[tuple[str, str, str, str, str, st
 
 def _known(found: NetworkResult) -> str:
     """The estimated error of the reference."""
-    from symflow.report.report import short
+    from symflow.numbers.decimal import short
 
     error = float(found.flow.error[-1])
-    return "unknown" if np.isnan(error) else short(error, 2)
+    return "unknown" if isnan(error) else short(error, 2)
 
 
 HEADS = ("run", "gradients", "max distance", "at the end", "loss", "seconds")
@@ -219,11 +203,11 @@ def network_tables(found: NetworkResult) -> list[Any]:
     """What is shown of one network."""
     from rich.text import Text
 
-    from symflow.report.report import short
-    from symflow.report.terminal import _table
+    from symflow.numbers.decimal import short
+    from symflow.report.terminal import new_table
 
     title = f"{found.name}: {found.description}, {found.parameters} parameters; distances from the flow"
-    table = _table(title, *HEADS)
+    table = new_table(title, *HEADS)
     for row in network_rows(found):
         table.add_row(*row)
     base = found.runs[1]

@@ -1,18 +1,24 @@
-"""`symflow flow`: options, the computation, and what is shown, printed as JSON and saved of it, also when it stops."""
+"""`symflow flow`: gradient flow to any number of digits; a flow that stops early is an answer too."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from symflow.errors import FlowInterrupted, FlowStopped, KinkError, ProblemError, advising, brief
+import typer
+
+from symflow.cli.exit_status import FAILED, INTERRUPTED, Answer
+from symflow.cli.options import Digits, Horizon, Json, ProblemFile, load, number
+from symflow.cli.signals import progress
+from symflow.cli.streams import show
+from symflow.errors import FlowInterrupted, FlowStopped, ProblemError, advising, brief
 from symflow.files import check_writable
+from symflow.numbers.types import JsonObject
 
 if TYPE_CHECKING:
     from symflow.analysis.flow_checks import Check
@@ -27,98 +33,108 @@ REMEDIES = {
 }
 """What this command can set, in place of the Python arguments."""
 
-Progress = Callable[[str], AbstractContextManager[Callable[[float], None]]]
+
+def flow(
+    problem: ProblemFile,
+    dps: Digits = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option("--at", metavar="T...", help="Times to print theta at; the horizon if left out."),
+    ] = None,
+    times: Annotated[
+        list[str] | None,
+        typer.Option("--times", metavar="GRID", help="A grid of times: linear:0:10:11 or log:1e-3:10:9."),
+    ] = None,
+    horizon: Horizon = None,
+    stop_loss: Annotated[
+        str | None, typer.Option("--stop-loss", metavar="V", help="End where the loss falls to V.")
+    ] = None,
+    stop_gradient_norm: Annotated[
+        str | None,
+        typer.Option("--stop-gradient-norm", metavar="V", help="End where the norm of the gradient falls to V."),
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option("--max-steps", metavar="K", help="Most Taylor steps; 100000 if left out.")
+    ] = None,
+    time_limit: Annotated[
+        str | None, typer.Option("--time-limit", metavar="S", help="Most seconds of wall time.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check the flow against identities and closed forms, with their digits.")
+    ] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="FILE", help="Save the trajectory (or the part reached), all digits, as JSON."),
+    ] = None,
+    as_json: Json = False,
+) -> Answer:
+    """`symflow flow`."""
+    wanted, end = _times(at or (), times or (), horizon)
+    _check_file(save)
+    stops, limits = _stops(stop_loss, stop_gradient_norm), _limits(max_steps, time_limit)
+    given = load(problem)
+    end = _final_time(given, wanted, stops) if end is None else end
+    if not wanted:
+        from symflow.numbers.rational import text
+
+        wanted = {text(end): end}
+    from symflow.paths.flow import solve_flow
+
+    started = time.perf_counter()
+    try:
+        with progress("gradient flow") as report, advising(REMEDIES):
+            trajectory = solve_flow(given, horizon=end, dps=dps, stop=stops, progress=report, **limits)
+    except (FlowStopped, FlowInterrupted) as error:
+        return _stopped(error, wanted, save)
+    found = Found(trajectory, wanted, time.perf_counter() - started, _save(trajectory, save))
+    if check:
+        from symflow.analysis.flow_checks import check_flow
+
+        checks = check_flow(given, trajectory)
+        return Answer(lambda: found.data(checks), lambda: show(*found.tables(checks)))
+    return Answer(found.data, lambda: show(*found.tables()))
 
 
 @dataclass(frozen=True)
-class FlowOptions:
-    """The options of `symflow flow`, as they were written.
+class Found:
+    """A flow that was solved.
 
     Attributes:
-        dps: digits; the problem's own if None.
-        at: single times.
-        grids: grids of times, `linear:START:END:COUNT` or `log:START:END:COUNT`.
-        horizon: final time.
-        stop_loss: ends the flow where the loss falls to it.
-        stop_gradient_norm: ends the flow where the norm of the gradient falls to it.
-        max_steps: most Taylor steps.
-        time_limit: most seconds.
-        check: check identities.
-        save: where to write the trajectory.
-    """
-
-    dps: int | None = None
-    at: Sequence[str] = ()
-    grids: Sequence[str] = ()
-    horizon: str | None = None
-    stop_loss: str | None = None
-    stop_gradient_norm: str | None = None
-    max_steps: int | None = None
-    time_limit: str | None = None
-    check: bool = False
-    save: Path | None = None
-
-
-@dataclass(frozen=True)
-class FlowAnswer:
-    """What the command found, complete or not.
-
-    Attributes:
-        trajectory: the flow; None where it stopped before there was any.
+        trajectory: the flow.
         times: when theta was asked for, under the texts that were written.
         seconds: wall time.
-        checks: identities and to how many digits they hold, where asked for.
         saved: the file that was written, if one was asked for.
-        error: why it stopped early, if it did.
     """
 
-    trajectory: Trajectory | None
+    trajectory: Trajectory
     times: Mapping[str, Fraction]
     seconds: float
-    checks: Sequence[Check] | None = None
-    saved: Path | None = None
-    error: FlowStopped | FlowInterrupted | None = None
+    saved: Path | None
 
-    @property
-    def said(self) -> str:
-        """The line for standard error; empty where all is done."""
-        if self.error is None:
-            return ""
-        said = str(self.error)
-        if isinstance(self.error, FlowInterrupted) and self.error.time is not None:
-            said += f" at t = {float(self.error.time):.6g}"
-        return said if self.saved is None else f"{said}; the part computed so far is saved in {self.saved}"
-
-    def data(self) -> dict[str, Any]:
+    def data(self, checks: Sequence[Check] | None = None) -> JsonObject:
         """The JSON object."""
-        if self.error is not None:
-            found = stopped_report(self.error, self.said, self.times)
-        else:
-            from symflow.report.report import flow_report
+        from symflow.report.report import flow_report
 
-            assert self.trajectory is not None
-            found = flow_report(self.trajectory, self._reached(), self.seconds) | stop_report(self.trajectory)
-        if self.checks is not None:
-            found["checks"] = [{"name": c.name, "result": c.result, "digits": round(c.digits, 1)} for c in self.checks]
+        found = flow_report(self.trajectory, self._reached(), self.seconds) | stop_report(self.trajectory)
+        if checks is not None:
+            found["checks"] = [{"name": c.name, "result": c.result, "digits": round(c.digits, 1)} for c in checks]
         if self.saved is not None:
             found["saved"] = str(self.saved)
         return found
 
-    def renderables(self) -> list[Any]:
+    def tables(self, checks: Sequence[Check] | None = None) -> list[Any]:
         """What a person is shown."""
         from symflow.report.terminal import checks_table, flow_tables
 
-        assert self.trajectory is not None
         line = _stop_line(self.trajectory)
         shown: list[Any] = [*flow_tables(self.trajectory, self._reached(), self.seconds), *([line] if line else [])]
-        return shown + ([] if self.checks is None else [checks_table(self.checks)])
+        return shown + ([] if checks is None else [checks_table(checks)])
 
     def _reached(self) -> dict[str, Fraction]:
         """The times up to the end, and the end itself where a condition set it."""
         import mpmath
 
         trajectory = self.trajectory
-        assert trajectory is not None
         if trajectory.stopped is None:
             return dict(self.times)
         end = trajectory.end
@@ -126,98 +142,41 @@ class FlowAnswer:
         return with_end | {mpmath.nstr(trajectory.horizon, trajectory.digits).removesuffix(".0"): end}
 
 
-def run_flow(load: Callable[[], Problem], options: FlowOptions, progress: Progress) -> FlowAnswer:
-    """Solves the flow of a problem as the options say.
+def _stopped(error: FlowStopped | FlowInterrupted, times: Mapping[str, Fraction], save: Path | None) -> Answer:
+    """The answer of a flow that stopped or was interrupted; what was computed is saved all the same."""
+    from symflow.report.stopped import stopped_report
 
-    A flow that stops or is interrupted is an answer too, with its `error`; what was computed is saved all the same.
-
-    Raises:
-        ProblemError: the input is wrong.
-        ComputationError: the digits cannot be reached.
-        OSError: the trajectory could not be written.
-    """
-    times, end = _times(options)
-    _check_file(options.save)
-    stops, limits = _stops(options), _limits(options)
-    problem = load()
-    if end is None:
-        latest = max(times.values(), default=Fraction(0))
-        own = problem.horizon if stops or not latest else None  # a condition may be met after the last time
-        if own is None and not times:
-            raise ProblemError("run.horizon: a flow needs a final time, got none; give --horizon, --at or run.horizon")
-        end = max(latest, own or Fraction(0)) or Fraction(1)  # 1 where only the time 0 was asked for
-    if not times:
-        from symflow.numbers.rational import text
-
-        times = {text(end): end}
-    from symflow.paths.flow import solve_flow
-
-    started = time.perf_counter()
-    try:
-        with progress("gradient flow") as report, advising(REMEDIES):
-            trajectory = solve_flow(
-                problem,
-                horizon=end,
-                dps=options.dps,
-                stop=stops,
-                progress=report,
-                **limits,
-            )
-    except (FlowStopped, FlowInterrupted) as error:
-        partial: Trajectory | None = error.trajectory
-        saved = None if partial is None else _save(partial, options.save)
-        return FlowAnswer(partial, times, time.perf_counter() - started, saved=saved, error=error)
-    seconds = time.perf_counter() - started
-    saved = _save(trajectory, options.save)
-    checks: list[Check] | None = None
-    if options.check:
-        from symflow.analysis.flow_checks import check_flow
-
-        checks = check_flow(problem, trajectory)
-    return FlowAnswer(trajectory, times, seconds, checks, saved)
+    saved = None if error.trajectory is None else _save(error.trajectory, save)
+    said = str(error)
+    if isinstance(error, FlowInterrupted) and error.time is not None:
+        said += f" at t = {float(error.time):.6g}"
+    if saved is not None:
+        said += f"; the part computed so far is saved in {saved}"
+    kept = {} if saved is None else {"saved": str(saved)}
+    status = INTERRUPTED if isinstance(error, FlowInterrupted) else FAILED
+    return Answer(lambda: stopped_report(error, said, times) | kept, lambda: None, status, said)
 
 
-def stop_report(trajectory: Trajectory) -> dict[str, Any]:
+def stop_report(trajectory: Trajectory) -> JsonObject:
     """The stop conditions of a flow: all of them, and the one that ended it with its time."""
-    from symflow.report.report import decimal
+    from symflow.numbers.decimal import decimal
+    from symflow.report.report import optional_decimal
 
-    found: dict[str, Any] = {"conditions": list(trajectory.conditions), "stopped": None}
+    found: JsonObject = {"conditions": list(trajectory.conditions), "stopped": None}
     stopped = trajectory.stopped
     if stopped is not None:
-        error = stopped.error_estimate
         found["stopped"] = {
             "condition": stopped.condition,
             "time": decimal(stopped.time, trajectory.digits),
-            "time_error_estimate": None if error is None else decimal(error),
+            "time_error_estimate": optional_decimal(stopped.error_estimate),
         }
     return found
-
-
-def stopped_report(error: BaseException, said: str, times: Mapping[str, Fraction]) -> dict[str, Any]:
-    """The JSON object of a failure, with what was known when a flow stopped."""
-    kind = "KeyboardInterrupt" if isinstance(error, KeyboardInterrupt) else type(error).__name__
-    found: dict[str, Any] = {"type": kind, "message": said}
-    data: dict[str, Any] = {"error": found}
-    if isinstance(error, FlowStopped):
-        found["cause"] = error.cause
-    if isinstance(error, KinkError):
-        found |= {"sample": error.sample, "layer": error.layer, "unit": error.unit}
-    if isinstance(error, FlowStopped | FlowInterrupted):
-        from symflow.report.report import decimal, flow_report
-
-        found["time"] = None if error.time is None else decimal(error.time)
-        trajectory: Trajectory | None = error.trajectory
-        if trajectory is None:
-            return data | {"computed_until": "0", "theta": {}, "events": []}
-        known = {key: t for key, t in times.items() if t <= trajectory.end}
-        data |= {"computed_until": decimal(trajectory.horizon)} | flow_report(trajectory, known)
-    return data
 
 
 def _stop_line(trajectory: Trajectory) -> str:
     import mpmath
 
-    from symflow.report.report import short
+    from symflow.numbers.decimal import short
 
     if trajectory.stopped is None:
         return f"no condition was met: {'; '.join(trajectory.conditions)}" if trajectory.conditions else ""
@@ -245,62 +204,66 @@ def _check_file(path: Path | None) -> None:
         ) from None
 
 
-def _stops(options: FlowOptions) -> list[Stop]:
-    if options.stop_loss is None and options.stop_gradient_norm is None:
-        return []
-    from symflow.numbers.rational import rational
+def _stops(loss: str | None, gradient_norm: str | None) -> list[Stop]:
     from symflow.paths.stop_conditions import stop_at_gradient_norm, stop_at_loss
 
     stops = []
-    if options.stop_loss is not None:
-        stops.append(stop_at_loss(rational(options.stop_loss, "--stop-loss")))
-    if options.stop_gradient_norm is not None:
-        norm = rational(options.stop_gradient_norm, "--stop-gradient-norm")
-        if norm <= 0:
-            raise ProblemError(f"--stop-gradient-norm must be positive, got {brief(options.stop_gradient_norm)}")
+    if loss is not None:
+        stops.append(stop_at_loss(number(loss, "--stop-loss")))
+    if gradient_norm is not None:
+        norm = number(gradient_norm, "--stop-gradient-norm")
+        if norm is None or norm <= 0:
+            raise ProblemError(f"--stop-gradient-norm must be positive, got {brief(gradient_norm)}")
         stops.append(stop_at_gradient_norm(norm))
     return stops
 
 
-def _limits(options: FlowOptions) -> dict[str, Any]:
+def _limits(max_steps: int | None, time_limit: str | None) -> JsonObject:
     """The limits that were given, as `solve_flow` takes them."""
-    limits: dict[str, Any] = {}
-    if options.max_steps is not None:
-        if options.max_steps < 1:
-            raise ProblemError(f"--max-steps must be a positive whole number, got {options.max_steps}")
-        limits["max_steps"] = options.max_steps
-    if options.time_limit is not None:
-        from symflow.numbers.rational import rational
-
-        seconds = rational(options.time_limit, "--time-limit")
-        if seconds <= 0:
-            raise ProblemError(f"--time-limit must be a positive number of seconds, got {brief(options.time_limit)}")
+    limits: JsonObject = {}
+    if max_steps is not None:
+        if max_steps < 1:
+            raise ProblemError(f"--max-steps must be a positive whole number, got {max_steps}")
+        limits["max_steps"] = max_steps
+    if time_limit is not None:
+        seconds = number(time_limit, "--time-limit")
+        if seconds is None or seconds <= 0:
+            raise ProblemError(f"--time-limit must be a positive number of seconds, got {brief(time_limit)}")
         limits["time_limit"] = seconds
     return limits
 
 
-def _times(options: FlowOptions) -> tuple[dict[str, Fraction], Fraction | None]:
+def _final_time(problem: Problem, times: Mapping[str, Fraction], stops: Sequence[Stop]) -> Fraction:
+    """The final time where no option gives it."""
+    latest = max(times.values(), default=Fraction(0))
+    own = problem.horizon if stops or not latest else None  # a condition may be met after the last time
+    if own is None and not times:
+        raise ProblemError("run.horizon: a flow needs a final time, got none; give --horizon, --at or run.horizon")
+    return max(latest, own or Fraction(0)) or Fraction(1)  # 1 where only the time 0 was asked for
+
+
+def _times(at: Sequence[str], grids: Sequence[str], horizon: str | None) -> tuple[dict[str, Fraction], Fraction | None]:
     """When theta is wanted, under the texts that were written (grid points: as decimals), and the final time."""
     from symflow.numbers.rational import ending_decimal, rational, text
 
     def at_least_zero(value: str, option: str) -> Fraction:
-        number = rational(value, option)
-        if number < 0:
+        given = rational(value, option)
+        if given < 0:
             raise ProblemError(f"{option} must be a time of at least 0, got {brief(value)}")
-        return number
+        return given
 
-    times = {value: at_least_zero(value, "--at") for value in options.at}
-    end = None if options.horizon is None else at_least_zero(options.horizon, "--horizon")
+    times = {value: at_least_zero(value, "--at") for value in at}
+    end = None if horizon is None else at_least_zero(horizon, "--horizon")
     written = dict.fromkeys(times, "--at")
-    if options.grids:
+    if grids:
         from symflow.paths.times import grid_times
 
-        for grid in options.grids:
+        for grid in grids:
             points = {ending_decimal(t) or text(t): t for t in grid_times(grid, "--times")}
             written |= dict.fromkeys(points, "--times")
             times |= points
     if end is not None:
         late = next((key for key, t in times.items() if t > end), None)
         if late is not None:
-            raise ProblemError(f"{written[late]} must not lie beyond --horizon {options.horizon}, got {brief(late)}")
+            raise ProblemError(f"{written[late]} must not lie beyond --horizon {horizon}, got {brief(late)}")
     return times, end

@@ -1,23 +1,26 @@
-"""`symflow sweep`: what it computes, prints as JSON and shows."""
+"""`symflow sweep`: descent compared with flow on a grid of problems."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from symflow.cli.exit_status import DONE, FAILED, Answer
+from symflow.cli.options import Digits, Horizon, Json, ProblemFile, check_folder, load
+from symflow.cli.signals import progress
+from symflow.cli.streams import show
 from symflow.errors import ProblemError, brief
+from symflow.numbers.types import JsonObject
 
 if TYPE_CHECKING:
     from symflow.analysis.sweeps.sweep import Sweep
-    from symflow.problem import Problem
 
-Progress = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 AXES = ("--step-size", "--seed", "--depth", "--width", "--scale")
 """Options of the command that take several values."""
 TABLE = "sweep.parquet"
@@ -26,120 +29,112 @@ SHOWN = 40
 _WHOLE = re.compile(r"\d{1,18}")
 _RANGE = re.compile(r"(\d{1,18}):(\d{1,18})")
 
-
-@dataclass(frozen=True)
-class SweepOptions:
-    """The arguments of the command, as they were written."""
-
-    step_size: Sequence[str]
-    seed: Sequence[str]
-    depth: Sequence[str]
-    width: Sequence[str]
-    scale: Sequence[str]
-    scheme: str | None
-    horizon: str | None
-    dps: int | None
-    out: Path
-    float64: bool
-    workers: int | None
+Values = Annotated[list[str] | None, typer.Option(metavar="V...", help="One value or several.")]
+IntegerRanges = Annotated[
+    list[str] | None, typer.Option(metavar="K...", help="Whole numbers, or ranges such as 0:20 for 0, ..., 19.")
+]
 
 
-@dataclass(frozen=True)
-class SweepAnswer:
-    """What `symflow sweep` found.
-
-    Attributes:
-        sweep: the rows.
-        file: the table.
-        seconds: wall time.
-    """
-
-    sweep: Sweep
-    file: Path
-    seconds: float
-
-    @property
-    def said(self) -> str:
-        """The line for standard error where tasks have no result; empty where all have."""
-        failed = [row for row in self.sweep.rows if str(row["status"]).startswith("failed")]
-        if not failed:
-            return ""
-        return (
-            f"{len(failed)} of {len(self.sweep.rows)} tasks have no result ({failed[0]['status']}: "
-            f"{failed[0]['reason']}); the others are kept, run the command again for these"
-        )
-
-    def data(self) -> dict[str, Any]:
-        """The JSON object."""
-        from symflow.analysis.sweeps.values import decode
-        from symflow.numbers.fixed_point import decimal
-
-        def plain(value: Any) -> Any:
-            found = decode(value)
-            return decimal(found) if isinstance(found, float) else found
-
-        return {
-            "tasks": len(self.sweep.rows),
-            "statuses": dict(Counter(row["status"] for row in self.sweep.rows)),
-            "computed": self.sweep.computed,
-            "reused": self.sweep.reused,
-            "rows": [{name: plain(row.get(name)) for name in self.sweep.kinds} for row in self.sweep.rows],
-            "file": str(self.file),
-            "seconds": round(self.seconds, 6),
-        }
-
-    def renderables(self) -> list[Any]:
-        """What a person is shown."""
-        from symflow.analysis.sweeps.values import decode
-        from symflow.report.report import short
-        from symflow.report.terminal import _table
-
-        varied = [n for n in ("step_size", "seed", "widths", "scale") if len({str(r[n]) for r in self.sweep.rows}) > 1]
-        found = _table("", *(name.replace("_", " ") for name in varied), "max deviation", "at the end", "status")
-        for row in self.sweep.rows[:SHOWN]:
-            numbers = [decode(row.get(name)) for name in ("max_deviation", "final_deviation")]
-            where = ["-" if row[name] is None else str(decode(row[name])) for name in varied]
-            found.add_row(*where, *map(short, numbers), str(row["status"]))
-        rest = len(self.sweep.rows) - SHOWN
-        more = [f"... and {rest} more rows"] if rest > 0 else []
-        return [found, *more, repr(self.sweep).strip("<>"), f"wrote {self.file}"]
-
-
-def run_sweep(load: Callable[[], Problem], options: SweepOptions, progress: Progress) -> SweepAnswer:
-    """Computes what is missing of a sweep and writes its table.
-
-    Raises:
-        ProblemError: the input is wrong.
-        ComputationError: it cannot be computed.
-    """
+def sweep(
+    problem: ProblemFile,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where tasks and sweep.parquet are kept.")],
+    step_size: Values = None,
+    seed: IntegerRanges = None,
+    depth: IntegerRanges = None,
+    width: IntegerRanges = None,
+    scale: Values = None,
+    scheme: Annotated[
+        str | None, typer.Option("--scheme", metavar="NAME", help="How to draw theta(0): gaussian, xavier, balanced.")
+    ] = None,
+    horizon: Horizon = None,
+    dps: Digits = None,
+    float64: Annotated[
+        bool, typer.Option("--float64", help="In float64, all at once, instead of many digits.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option("--workers", metavar="K", help="Processes; one a core.")] = None,
+    as_json: Json = False,
+) -> Answer:
+    """`symflow sweep`."""
     from symflow.analysis.sweeps.float64 import sweep_float64
-    from symflow.analysis.sweeps.sweep import sweep
+    from symflow.analysis.sweeps.sweep import sweep as run_sweep
 
-    axes: dict[str, Any] = {
-        "step_size": list(options.step_size) or None,
-        "seed": _wholes(options.seed, "--seed"),
-        "depth": _wholes(options.depth, "--depth"),
-        "width": _wholes(options.width, "--width"),
-        "scale": list(options.scale) or None,
-        "scheme": options.scheme,
-        "horizon": options.horizon,
+    check_folder(out)
+    axes: JsonObject = {
+        "step_size": step_size or None,
+        "seed": whole_numbers(seed or (), "--seed"),
+        "depth": whole_numbers(depth or (), "--depth"),
+        "width": whole_numbers(width or (), "--width"),
+        "scale": scale or None,
+        "scheme": scheme,
+        "horizon": horizon,
     }
-    if options.float64 and (options.dps is not None or options.workers is not None):
+    if float64 and (dps is not None or workers is not None):
         raise ProblemError("--float64 goes without --dps and --workers: it has its own digits and one device")
-    base = load()
+    base = load(problem)
     started = time.perf_counter()
     with progress("sweep") as report:
-        if options.float64:
+        if float64:
             found = sweep_float64(base, **axes, progress=report)
-            options.out.mkdir(parents=True, exist_ok=True)
+            out.mkdir(parents=True, exist_ok=True)
         else:
-            found = sweep(base, **axes, dps=options.dps, workers=options.workers, folder=options.out, progress=report)
-    file = options.out / TABLE
+            found = run_sweep(base, **axes, dps=dps, workers=workers, folder=out, progress=report)
+    file = out / TABLE
     found.save(file)
-    return SweepAnswer(found, file, time.perf_counter() - started)
+    seconds = round(time.perf_counter() - started, 6)
+    said = _missing(found)
+    return Answer(
+        lambda: sweep_report(found) | {"file": str(file), "seconds": seconds},
+        lambda: show(*_tables(found), f"wrote {file}"),
+        FAILED if said else DONE,
+        said,
+    )
 
 
-def _wholes(written: Sequence[str], option: str) -> list[int] | None:
+def _missing(found: Sweep) -> str:
+    """The line for standard error where tasks have no result; empty where all have."""
+    failed = [row for row in found.rows if str(row["status"]).startswith("failed")]
+    if not failed:
+        return ""
+    return (
+        f"{len(failed)} of {len(found.rows)} tasks have no result ({failed[0]['status']}: "
+        f"{failed[0]['reason']}); the others are kept, run the command again for these"
+    )
+
+
+def sweep_report(found: Sweep) -> JsonObject:
+    """The JSON object."""
+    from symflow.analysis.sweeps.values import decode
+    from symflow.numbers.decimal import decimal
+
+    def plain(value: Any) -> Any:
+        decoded = decode(value)
+        return decimal(decoded) if isinstance(decoded, float) else decoded
+
+    return {
+        "tasks": len(found.rows),
+        "statuses": dict(Counter(row["status"] for row in found.rows)),
+        "computed": found.computed,
+        "reused": found.reused,
+        "rows": [{name: plain(row.get(name)) for name in found.kinds} for row in found.rows],
+    }
+
+
+def _tables(found: Sweep) -> list[Any]:
+    from symflow.analysis.sweeps.values import decode
+    from symflow.numbers.decimal import short
+    from symflow.report.terminal import new_table
+
+    varied = [n for n in ("step_size", "seed", "widths", "scale") if len({str(r[n]) for r in found.rows}) > 1]
+    rows = new_table("", *(name.replace("_", " ") for name in varied), "max deviation", "at the end", "status")
+    for row in found.rows[:SHOWN]:
+        numbers = [decode(row.get(name)) for name in ("max_deviation", "final_deviation")]
+        where = ["-" if row[name] is None else str(decode(row[name])) for name in varied]
+        rows.add_row(*where, *map(short, numbers), str(row["status"]))
+    rest = len(found.rows) - SHOWN
+    return [rows, *([f"... and {rest} more rows"] if rest > 0 else []), repr(found).strip("<>")]
+
+
+def whole_numbers(written: Sequence[str], option: str) -> list[int] | None:
     """Whole numbers, such as 3, and ranges, such as 0:20 for 0, ..., 19."""
     found: list[int] = []
     for word in written:

@@ -1,6 +1,6 @@
-"""Runs benchmarks and writes their tables into the README, between their markers.
+"""Runs benchmarks and writes their tables into docs/, between their markers.
 
-    python tests/benchmarks/into_readme.py [NAME ...] [--peer FILE]
+    python tests/benchmarks/into_docs.py [NAME ...] [--peer FILE]
 
 NAME is one of evaluation, first, gradient, derivation, flow, experiment; all of them without one (two hours on two
 cores, most of it heyoka and symflow at 500 digits, and descent at small steps).  `--peer` is passed to the flow
@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-README = HERE.parent.parent / "README.md"
+DOCS = HERE.parent.parent / "docs"
 CASES = "LISTED"
 COMMANDS = {
     "evaluation": ["bench_hessian.py", "evaluation", CASES],
@@ -81,11 +81,12 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.names or COMMANDS:
         block = study(name) if name in STUDIES else measured(name, options.peer)
-        text = README.read_text(encoding="utf-8")
+        page = DOCS / ("experiments.md" if name == "experiment" else "benchmarks.md")
+        text = page.read_text(encoding="utf-8")
         if not marked(name).search(text):
-            raise SystemExit(f"README.md has no markers for the benchmark {name}")
-        README.write_text(marked(name).sub(lambda m, b=block: m[1] + b + m[2], text), encoding="utf-8")
-        print(f"README.md: {name} written", file=sys.stderr)
+            raise SystemExit(f"{page.name} has no markers for the benchmark {name}")
+        page.write_text(marked(name).sub(lambda m, b=block: m[1] + b + m[2], text), encoding="utf-8")
+        print(f"{page.name}: {name} written", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,34 @@
+"""`symflow deviation`: how far descent strays from flow, and what bounds that."""
+
+from __future__ import annotations
+
+import time
+
+from symflow.cli.exit_status import Answer
+from symflow.cli.options import Digits, Horizon, Json, ProblemFile, StepSize, load_run
+from symflow.cli.signals import progress
+from symflow.cli.streams import show
+
+
+def deviation(
+    problem: ProblemFile,
+    step_size: StepSize = None,
+    horizon: Horizon = None,
+    dps: Digits = None,
+    as_json: Json = False,
+) -> Answer:
+    """`symflow deviation`."""
+    from symflow.analysis.deviation import deviation as compare
+    from symflow.analysis.verdict import verdict
+    from symflow.report.report import deviation_report
+    from symflow.report.terminal import deviation_tables
+
+    given, settings = load_run(problem, step_size, horizon)
+    started = time.perf_counter()
+    with progress(given.name or "deviation") as report:
+        dev = compare(given, **settings, dps=dps, progress=report)
+    seconds = time.perf_counter() - started
+    return Answer(
+        lambda: deviation_report(dev) | {"seconds": round(seconds, 6)},
+        lambda: show(*deviation_tables(dev), verdict(dev)),
+    )

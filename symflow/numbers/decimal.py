@@ -1,0 +1,56 @@
+"""Numbers as decimal text: with all their digits for files, or with a few for people."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil, log10
+from typing import Any
+
+from symflow.numbers.rational import ending_decimal
+
+
+def decimal(value: Any, digits: int = 17) -> str:
+    """A number as a decimal string that loses nothing.
+
+    A float64 is written with the fewest digits that give it back. An mpmath number is written with at least as many
+    digits as its mantissa needs to be read back exactly at its own precision, and three more.
+
+    Args:
+        value: An mpmath number, a float64 or an integer.
+        digits: Write at least so many significant digits (zeros at the end are left out).
+    """
+    if not hasattr(value, "_mpf_"):
+        return repr(int(value)) if isinstance(value, int) else repr(float(value))
+    import mpmath
+
+    if not mpmath.isfinite(value):
+        return str(float(value))
+    mantissa = int(value._mpf_[1]).bit_length()
+    return str(mpmath.nstr(value, max(digits, ceil(mantissa * log10(2))) + 3))
+
+
+def exact_decimal(value: Fraction, digits: int) -> str:
+    """A rational as a decimal string: exactly where that ends, otherwise to so many digits."""
+    import mpmath
+
+    found = ending_decimal(value)
+    if found is not None:
+        return found
+    with mpmath.workdps(digits + 5):
+        return str(mpmath.nstr(mpmath.mpf(value.numerator) / value.denominator, digits))
+
+
+def short(value: Any, digits: int = 4) -> str:
+    """A few significant digits of a number; "-" for None."""
+    if value is None:
+        return "-"
+    import mpmath
+
+    return str(mpmath.nstr(mpmath.mpf(value), digits, strip_zeros=False, min_fixed=-3, max_fixed=7)).rstrip(".")
+
+
+def brief_time(value: Any) -> str:
+    """Six significant digits of a time, such as 40, 5.62 or 1.25e-7."""
+    import mpmath
+
+    return str(mpmath.nstr(value, 6)).removesuffix(".0")

@@ -1,0 +1,50 @@
+"""`formulas.tex`: a problem's equations and bounds, with what was found, as a LaTeX document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mpmath import nstr
+
+from symflow.analysis.verdict import comparison
+from symflow.latex.formula_document import formulas_document
+from symflow.numbers.decimal import brief_time, short
+from symflow.numbers.rational import text
+from symflow.report.report import describe
+
+if TYPE_CHECKING:
+    from symflow.analysis.deviation import Deviation
+
+
+def document(dev: Deviation) -> str:
+    """``formulas.tex``: the problem's equations and bounds, with what was found."""
+    problem = dev.problem
+    settings = [("", "network", describe(problem)), ("P", "parameters", str(len(problem.theta0)))]
+    if problem.x is not None:
+        settings.append(("N", "samples", str(len(problem.x))))
+    settings += [
+        (r"\eta", "step size", text(dev.step_size)),
+        ("K", "steps", str(dev.steps)),
+        (r"K\eta", "horizon", brief_time(dev.times[-1])),
+        ("", f"largest deviation at {len(dev.times)} sampled times", nstr(dev.max, 6)),
+    ]
+    if dev.flow.error_estimate is not None:
+        settings.append(("", "error of the flow, estimated", nstr(dev.flow.error_estimate, 2)))
+    if dev.flow.objective.gates:
+        settings.append(("", "kinks met by the flow", str(len(dev.flow.events))))
+    return formulas_document(
+        problem.objective, problem.name or "problem", settings, [(name, _bound_rows(dev, name)) for name in dev.bounds]
+    )
+
+
+def _bound_rows(dev: Deviation, name: str) -> list[tuple[str, str, str]]:
+    bound, found = dev.bounds[name], comparison(dev, name)
+    rows = [(symbol, meaning, value) for symbol, (meaning, value) in bound.quantities.items()]
+    if found["value"] is None:
+        return [*rows, ("", bound.kind, f"not applicable: {bound.reason}")]
+    ratio = "" if found["ratio"] is None else f", {short(found['ratio'])} times the deviation"
+    value = f"{short(found['value'])} at t = {brief_time(found['time'])}{ratio}; {bound.status}"
+    rows.append(("", f"{bound.kind}, last value", value))
+    if not found["until_end"]:
+        rows.append(("", "afterwards", f"not applicable: {bound.reason}"))
+    return rows
