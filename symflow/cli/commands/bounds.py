@@ -30,7 +30,7 @@ def bounds(
     ] = None,
     as_json: Json = False,
 ) -> Answer:
-    """`symflow bounds`."""
+    """Every bound next to the truth. The answer: its value, their ratio, or why it does not apply."""
     from symflow.analysis.tightness import tightness
 
     given, settings = load_run(problem, step_size, horizon)

@@ -51,7 +51,9 @@ def experiment(
     ] = Path("symflow-experiment"),
     as_json: Json = False,
 ) -> Answer:
-    """`symflow experiment`."""
+    """Repeat the paper's experiments on images. Descent at several step sizes is compared with the flow itself. An
+    interrupted experiment continues when it is started again with the same options.
+    """
     from symflow.analysis.experiments import experiment as run_experiment
     from symflow.analysis.experiments.study import RESULT
 

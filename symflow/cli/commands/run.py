@@ -36,7 +36,7 @@ def run(
     ] = Path("symflow-out"),
     as_json: Json = False,
 ) -> Answer:
-    """`symflow run`."""
+    """Write report, LaTeX and pictures. The main job: flow, descent, deviation and bounds of each problem."""
     paths = problems or sorted(EXAMPLES.glob("*.toml"))
     given = [load(path) for path in paths]
     for path, problem in zip(paths, given, strict=True):
