@@ -40,9 +40,9 @@ register(
         ("ModifiedEquation", "citation"): "symflow.theory.citations:cited",
         ("Objective", "latex"): "symflow.latex:objective_latex",
         ("Statement", "latex"): "symflow.latex.statements:statement_latex",
-        ("Trajectory", "plot"): "symflow.plots.paths:plot_trajectory",
+        ("Trajectory", "plot"): "symflow.plots.trajectory:plot_trajectory",
         ("Trajectory", "save"): "symflow.paths.files:save_trajectory",
-        ("Deviation", "plot"): "symflow.plots.paths:plot_deviation",
+        ("Deviation", "plot"): "symflow.plots.deviation:plot_deviation",
     }
 )
 

@@ -93,7 +93,7 @@ def _tables(found: Experiment, written: Sequence[Path]) -> list[Any]:
 
 def _pictures(found: Experiment, out: Path) -> list[Path]:
     from symflow.plots.experiments import experiment_figure
-    from symflow.plots.paths import render
+    from symflow.plots.style import render
 
     contents: dict[str, bytes] = {}
     for name, result in found.networks.items():
