@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from symflow.programs.rules.arithmetic import Arithmetic
 MULTILINEAR = (Const, Identity, Add, Einsum, Gather, ScatterAdd)
 
 
-class NumpyArithmetic:
+class NumpyArithmetic(Arithmetic):
     """The multilinear operations over NumPy arrays of one dtype."""
 
     def __init__(self, dtype: Any) -> None:
@@ -57,7 +57,7 @@ class NumpyArithmetic:
 
 def evaluate(program: Program, values: Mapping[Input, np.ndarray], dtype: np.dtype) -> dict[str, np.ndarray]:
     """The outputs of a program of `MULTILINEAR` operations."""
-    return interpret(program, values, cast(Arithmetic, NumpyArithmetic(dtype)))
+    return interpret(program, values, NumpyArithmetic(dtype))
 
 
 def partial_evaluation(

@@ -21,6 +21,7 @@ from symflow.evaluate.products import Coefficients, Pairs, Scaled, newest_coeffi
 from symflow.evaluate.series_steps import Following, Function
 from symflow.numbers.fixed_point import from_fraction, from_mpf, to_mpf
 from symflow.programs.nodes import Table
+from symflow.programs.rules.arithmetic import Arithmetic
 from symflow.programs.rules.elementwise import elementwise
 
 LEAST_ORDER = 100
@@ -122,7 +123,7 @@ def common_denominator(coefficients: Sequence[Fraction]) -> tuple[int, list[int]
 
 
 @dataclass(frozen=True)
-class FixedArrays:
+class FixedArrays(Arithmetic):
     """Whole-array arithmetic for `interpret`, over object arrays of fixed-point integers."""
 
     bits: int
@@ -188,11 +189,3 @@ class FixedArrays:
 
     def maximum(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         return along_axis(max, np.stack(arrays, axis=-1), -1)
-
-    def spectral_norm(self, x: np.ndarray) -> np.ndarray:
-        raise TypeError("norms of matrices have no fixed-point form; use mpmath or JAX")
-
-    def matrix_power(self, x: np.ndarray, exponent: Fraction) -> np.ndarray:
-        raise TypeError("powers of matrices have no fixed-point form; use mpmath or JAX")
-
-    largest_eigenvalue = spectral_norm

@@ -20,6 +20,7 @@ from symflow.evaluate.numpy_batches import BatchArithmetic, bound_inputs
 from symflow.networks.objective import Objective
 from symflow.programs.nodes import Input, Table
 from symflow.programs.program import Program
+from symflow.programs.rules.arithmetic import Arithmetic
 from symflow.programs.rules.elementwise import Interval, elementwise
 
 UNIT = 2.0**-53
@@ -49,7 +50,7 @@ def rounded_input(value: np.ndarray) -> Rounded:
     return Rounded(value, UNIT * np.abs(value) + TINY)
 
 
-class RoundedArithmetic:
+class RoundedArithmetic(Arithmetic):
     """Arrays with bounds on their errors; what statements need beyond gradients and Hessians included."""
 
     def constant(self, value: Fraction, shape: tuple[int, ...]) -> Rounded:
@@ -120,9 +121,6 @@ class RoundedArithmetic:
     def largest_eigenvalue(self, x: Rounded) -> Rounded:
         value = VALUES.largest_eigenvalue(x.value)
         return Rounded(value, spectral_error(x))
-
-    def matrix_power(self, x: Rounded, exponent: Fraction) -> Rounded:
-        raise TypeError("no bound on the rounding of a power of a matrix is known")
 
     @staticmethod
     def _both(f: Callable[[np.ndarray], np.ndarray], x: Rounded) -> Rounded:

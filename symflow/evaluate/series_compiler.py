@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import lcm, prod
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from symflow.evaluate.series_steps import Entry, Function, LogSumExp, Product, SeriesArithmetic, Step, Sum
 from symflow.programs.nodes import Input, Map, Node, Table, split_scale
 from symflow.programs.program import topological
+from symflow.programs.rules.arithmetic import Arithmetic
 from symflow.programs.rules.elementwise import elementwise
 
 _ARGUMENT = Input("argument", (), "state", "x")
@@ -25,7 +26,7 @@ def entry_array(values: Sequence[Entry], shape: tuple[int, ...]) -> np.ndarray:
     return array.reshape(shape)
 
 
-class SeriesCompiler:
+class SeriesCompiler(Arithmetic):
     """Builds the steps: an arithmetic over arrays of `Entry`.
 
     Equal operations on the same series are one step, so that what cancels by symmetry (equal samples, equal patches of
@@ -219,15 +220,6 @@ class SeriesCompiler:
 
     def stack(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         return np.stack(arrays, axis=-1)
-
-    def _without(self, *_: Any) -> NoReturn:
-        raise TypeError("maxima, norms, eigenvalues and powers of matrices have no recurrence; use mpmath or JAX")
-
-    gate: Callable[..., np.ndarray] = _without
-    maximum: Callable[..., np.ndarray] = _without
-    spectral_norm: Callable[..., np.ndarray] = _without
-    largest_eigenvalue: Callable[..., np.ndarray] = _without
-    matrix_power: Callable[..., np.ndarray] = _without
 
 
 def _merged(terms: Sequence[tuple[Fraction, list[Any]]]) -> list[tuple[Fraction, list[Any]]]:
