@@ -13,7 +13,7 @@ import sympy
 
 from symflow.errors import ProblemError, brief
 from symflow.networks.activations import Activation, as_activation
-from symflow.numbers.rational import whole
+from symflow.numbers.arguments import whole
 from symflow.programs.nodes import Axis, Node, Size, add, broadcast, matmul
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
-from math import isfinite, prod
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from symflow.networks.convolutional import Convolution, Convolutional, Dense, Po
 from symflow.networks.layers import Layer
 from symflow.networks.losses import LOSSES, Loss, as_loss
 from symflow.networks.network import FullyConnected, Network
+from symflow.numbers.arguments import positive, whole
 from symflow.problem.architecture import describe
 from symflow.programs.program import shape_of
 
@@ -88,9 +89,9 @@ class Family:
 
     def __post_init__(self) -> None:
         for x in _listed(self.depths, "depths"):
-            _whole(x, "depths", MOST_DEPTH)
-        _range(self.widths, "widths", lambda x: _whole(x, "widths", MOST_WIDTH))
-        _range(self.samples, "samples", lambda x: _whole(x, "samples", MOST_SAMPLES))
+            whole(x, "Family: depths", 1, MOST_DEPTH)
+        _range(self.widths, "widths", lambda x: whole(x, "Family: widths", 1, MOST_WIDTH))
+        _range(self.samples, "samples", lambda x: whole(x, "Family: samples", 1, MOST_SAMPLES))
         _choices(self.kinds, "kinds", NETWORK_KINDS)
         _choices(self.activations, "activations", tuple(ACTIVATIONS))
         _choices(self.initializations, "initializations", INITIALIZATIONS)
@@ -102,11 +103,11 @@ class Family:
                 raise ProblemError(
                     f"Family: networks must be records such as sf.FullyConnected((2, 2, 1)), got {brief(x)}"
                 )
-        _positive(self.weights, "weights")
-        _positive(self.data, "data")
-        _range(self.step_sizes, "step_sizes", lambda x: _positive(x, "step_sizes"))
-        _range(self.times, "times", lambda x: _positive(x, "times"))
-        _whole(self.steps, "steps", MOST_STEPS)
+        positive(self.weights, "Family: weights")
+        positive(self.data, "Family: data")
+        _range(self.step_sizes, "step_sizes", lambda x: positive(x, "Family: step_sizes"))
+        _range(self.times, "times", lambda x: positive(x, "Family: times"))
+        whole(self.steps, "Family: steps", 1, MOST_STEPS)
         if next(self.setups(np.random.default_rng(0)), None) is None:
             raise ProblemError(
                 "Family: no network of the family goes with its losses and initializations (logistic and exponential "
@@ -174,18 +175,7 @@ def _listed(values: Any, name: str, empty: bool = False) -> Sequence[Any]:
     return values
 
 
-def _whole(value: Any, name: str, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ProblemError(f"Family: {name} must have whole numbers from 1 to {most}, got {brief(value)}")
-
-
-def _positive(value: Any, name: str) -> None:
-    number = isinstance(value, int | float | Fraction) and not isinstance(value, bool)
-    if not number or not (isfinite(value) and value > 0):
-        raise ProblemError(f"Family: {name} must have positive numbers, got {brief(value)}")
-
-
-def _range(ends: Any, name: str, check: Callable[[Any], None]) -> None:
+def _range(ends: Any, name: str, check: Callable[[Any], object]) -> None:
     if isinstance(ends, str) or not isinstance(ends, Sequence) or len(ends) != 2:
         raise ProblemError(f"Family: {name} must be a pair (smallest, largest), got {brief(ends)}")
     for x in ends:

@@ -10,7 +10,7 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from symflow.numbers.rational import whole
+from symflow.numbers.arguments import whole
 from symflow.programs.nodes import Axis, Node, Table
 
 
