@@ -13,7 +13,7 @@ formulas of a fully connected network hold with these operators inside.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -21,7 +21,7 @@ from symflow.latex.operator_node import Operator
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.layers import Layer
 from symflow.programs.differentiate import jvp, transpose
-from symflow.programs.nodes import Add, Einsum, Gate, Gather, Input, Node, Table, scale, split_scale
+from symflow.programs.nodes import Add, Axis, Einsum, Gate, Gather, Input, Node, Table, scale, split_scale
 from symflow.programs.program import topological
 
 
@@ -86,20 +86,25 @@ def chosen(part: Layer, j: int) -> Linear:
 
 def patches(network: Convolutional) -> dict[Table, Linear]:
     """The operator P_j of every convolution, by its table."""
-    return _linear_windows(network, weighted=True)
+    return {table: window_operator(part, j) for j, part, table in _windowed(network) if part.weighted}
 
 
-def averages(network: Convolutional) -> dict[Table, Linear]:
-    """The operator avg_j of every average pool, by its table."""
-    return _linear_windows(network, weighted=False)
+def averages(network: Convolutional) -> dict[Table, tuple[Linear, Fraction]]:
+    """The operator avg_j of every linear pool, by its table, and the multiple of it that is the sum over a window."""
+    found = {}
+    for j, part, table in _windowed(network):
+        if not part.weighted and part.smooth:
+            pooled = Input("pooled", (Axis("c", 1), table.source, Axis("sample", 1)), "state", "")
+            found[table] = window_operator(part, j), 1 / split_scale(part.apply(pooled, None, table, j))[0]
+    return found
 
 
-def _linear_windows(network: Convolutional, weighted: bool) -> dict[Table, Linear]:
-    """The linear operators on windows of the layers with or without weights, by their tables."""
-    tables = (
-        (p, network.table(p)) for p, part in enumerate(network.parts) if part.weighted == weighted and part.smooth
-    )
-    return {table: window_operator(network.parts[p], p + 1) for p, table in tables if table is not None}
+def _windowed(network: Convolutional) -> Iterator[tuple[int, Layer, Table]]:
+    """The layers that read windows, with their numbers and tables."""
+    for position, part in enumerate(network.parts):
+        table = network.table(position)
+        if table is not None:
+            yield position + 1, part, table
 
 
 @dataclass(frozen=True)
