@@ -140,13 +140,13 @@ def test_another_order_is_refused(order: object) -> None:
 
 def test_its_field_is_that_of_the_moments() -> None:
     """One evaluation of the field costs the same for any number of samples; it is the same function, exactly."""
-    x = [[Fraction(k * k, 7) - k, Fraction(3, k + 1)] for k in range(30)]
+    x = [[k, 3 - k * k] for k in range(5)]
     objective = sf.network_objective(sf.FullyConnected((2, 2, 1)), x, [[a - b] for a, b in x])
-    theta = np.array([Fraction(k * k - 5, k + 2) for k in range(6)], dtype=object)
-    equation, eta = sf.modified_equation(objective, 2), Fraction(1, 9)
+    theta = np.array([Fraction(k * k - 5) for k in range(6)], dtype=object)
+    equation, eta = sf.modified_equation(objective, 1), Fraction(1, 9)
     field = equation.field(eta)
     assert field.given is objective
-    assert all(30 not in a.shape for a in field.objective.data.values())
+    assert all(5 not in a.shape for a in field.objective.data.values())
     found = interpret(field.program, {**field.objective.data, **objective.cut(theta)}, EXACT)
     terms = [sf.evaluate_exact(term, theta) for term in equation.terms]  # over samples
     assert (
