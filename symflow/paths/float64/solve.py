@@ -28,7 +28,7 @@ from symflow.paths.float64.methods import x64
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.float64.steps import Course, StepRun, run_steps
 from symflow.paths.float64.watch import watch
-from symflow.paths.flow import checked_limits, integration_form, own_stops
+from symflow.paths.flow import checked_limits, own_stops
 from symflow.paths.stop_conditions import Stop, Stopped, monitors
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
@@ -104,7 +104,7 @@ def solve_flow_float64(
     limits = checked_limits(max_steps, time_limit)
     given = exact_start(problem, theta0)
     start = start_point(given)
-    objective = integration_form(problem.objective)
+    objective = problem.compact
     atol = small_atol(start, rtol, atol)
     conditions = monitors(own_stops(stop, problem.objective, problem.objective), gradient_flow_field(objective))
     report = progress or (lambda done: None)
