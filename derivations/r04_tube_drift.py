@@ -24,13 +24,13 @@ import symflow as sf
 from derivations.r04_tube_constants import dimension, drawn, growth
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.jax import JaxArithmetic
-from symflow.networks.losses import Loss
+from symflow.networks.losses import LOSSES, Loss
 from symflow.proofs import Control, Derivation, Inequality, NonnegativeCoefficients, Step, SymbolicZero
 from symflow.proofs.claims import SAMPLES, Case, altered, jax_value
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, RAYLEIGH, SUBMULTIPLICATIVITY
 from symflow.proofs.words import inner, matrices, trace, transposed
 from symflow.report.derivations import run
-from symflow.theory.model import EPSILON, THIRD
+from symflow.theory.model import EPSILON
 from symflow.theory.r04_ball_constants import CONSTANTS
 from symflow.theory.r04_step_size import STEP_SIZE
 from symflow.theory.statement import Statement
@@ -77,9 +77,9 @@ def third_derivative() -> Iterator[sympy.Expr]:
 def constants(slack: sympy.Expr = sympy.S.One) -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
     """slack L_3^2 less the square of the supremum, for the constants that symflow uses; `slack` is 1."""
     none = (sympy.Symbol("x"),)
-    yield sympy.Rational(THIRD["square"]), none
-    yield slack * THIRD["logistic"] ** 2 - sympy.Rational(1, 108), none  # (1/(6 sqrt 3))^2
-    yield slack * THIRD["cross-entropy"] ** 2 - sympy.Rational(1, 2), none  # (sqrt 2 ||u|| ||v||^2/2)^2
+    yield sympy.Rational(LOSSES["square"].third), none
+    yield slack * LOSSES["logistic"].third ** 2 - sympy.Rational(1, 108), none  # (1/(6 sqrt 3))^2
+    yield slack * LOSSES["cross-entropy"].third ** 2 - sympy.Rational(1, 2), none  # (sqrt 2 ||u|| ||v||^2/2)^2
 
 
 # The parts of the form of R7 ------------------------------------------------------------------------------------------

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Literal
 
 from symflow.derivatives.derived import gradient_nodes, parameter_directions
 from symflow.errors import ProblemError
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.layer_matrices import layer_constant, layer_matrix, pooling_norm
-from symflow.networks.losses import SMOOTHNESS
+from symflow.networks.losses import LOSSES
 from symflow.networks.network import Forward, FullyConnected, Network
 from symflow.networks.objective import Objective
 from symflow.programs.blocks import hessian_blocks
@@ -49,9 +49,6 @@ from symflow.programs.nodes import (
 from symflow.programs.program import shape_of, transform
 from symflow.theory.values import Value, number, times
 
-THIRD = {"square": Fraction(0), "logistic": Fraction(7, 72), "cross-entropy": Fraction(5, 7)}
-"""L_3 >= sup |ell'''[u, v, v]| / (||u|| ||v||^2).  Logistic: |s(1-s)(1-2s)| <= 1/(6 sqrt 3) < 7/72.  Cross-entropy: it
-is E[(u - Eu)(v - Ev)^2] <= (max u - min u) Var v <= sqrt 2 ||u|| ||v||^2 / 2, and sqrt 2 / 2 < 5/7."""
 ETA = Input("eta", (), "hyper", r"\eta")
 EPSILON = Input("epsilon", (), "hyper", r"\varepsilon")
 
@@ -273,15 +270,17 @@ def _largest_eigenvalue(model: Model) -> Value:
     return Value(LargestEigenvalue(_joined_hessian(model, 1)))
 
 
-def _bound_on_loss(known: Mapping[str, Any], derivative: str) -> Callable[[Model], Value]:
+def _bound_on_loss(name: Literal["smoothness", "third"], derivative: str) -> Callable[[Model], Value]:
     def value(model: Model) -> Value:
         loss = model.objective.sample_loss
-        kind = None if loss is None else loss.kind
-        if kind is None or kind not in known:
+        found = None if loss is None else getattr(loss.known, name)
+        if found is None:
+            known = ", ".join(kind for kind, properties in LOSSES.items() if getattr(properties, name) is not None)
             raise ProblemError(
-                f"a bound on the {derivative} derivative is known for {', '.join(known)}, got the loss {kind}"
+                f"a bound on the {derivative} derivative is known for {known}, got the loss "
+                f"{None if loss is None else loss.kind}"
             )
-        return number(Fraction(known[kind]))
+        return number(found)
 
     return value
 
@@ -308,8 +307,8 @@ _LETTERS: Mapping[str, Callable[..., Value]] = {
     "Sigma_xx": _second_moment,
     "D": _gates,
     "slope": lambda m: number(max(abs(m.network.alpha), abs(m.network.alpha_bar))),
-    "smoothness": _bound_on_loss(SMOOTHNESS, "second"),
-    "third": _bound_on_loss(THIRD, "third"),
+    "smoothness": _bound_on_loss("smoothness", "second"),
+    "third": _bound_on_loss("third", "third"),
     "eta": lambda m: Value(ETA),
     "epsilon": lambda m: Value(EPSILON),
     "lambda_min": _smallest_eigenvalue,

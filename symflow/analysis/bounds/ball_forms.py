@@ -19,7 +19,7 @@ from symflow.programs.nodes import Input, Node, is_zero
 from symflow.programs.program import Program, transform
 from symflow.theory.hypotheses import Setting
 from symflow.theory.hypothesis_checks import CONVEX
-from symflow.theory.model import EPSILON, THIRD
+from symflow.theory.model import EPSILON
 from symflow.theory.r04_ball_constants import CONSTANTS
 
 
@@ -55,8 +55,9 @@ def missing_forms(objective: Objective) -> str | None:
         )
     if not isinstance(objective.network, FullyConnected):
         return f"no closed form bounds the Hessian of a {objective.network.kind} network on a ball"
-    kind = None if objective.sample_loss is None else objective.sample_loss.kind
-    if kind not in THIRD:
+    loss = objective.sample_loss
+    if loss is None or loss.known.smoothness is None or loss.known.third is None:
+        kind = None if loss is None else loss.kind
         return f"no bound on the second and third derivatives of the {kind} loss is known"
     return None
 
@@ -68,7 +69,6 @@ def _split(objective: Objective) -> tuple[Program, Program, Mapping[str, Input]]
     if missing is not None:
         raise ProblemError(missing)
     assert objective.network is not None
-    assert objective.sample_loss is not None
     family = "linear" if objective.network.linear else "gated"
     known = CONSTANTS.instantiate(objective)
     convex = CONVEX.check(Setting(objective)).status == "holds"

@@ -52,9 +52,10 @@ import mpmath
 import numpy as np
 
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, hitting_angle, panels, time_to
-from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf, positive
+from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf
 from symflow.analysis.convergence.time import GUARD, explicit_quantities, number, power_text, working_digits
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
+from symflow.numbers.arguments import positive
 from symflow.theory import r16_descent_converges as r16
 from symflow.theory.functions import MPMATH
 from symflow.theory.r03_fundamental_theorem import cell, constant_rate, fold
