@@ -2,7 +2,7 @@ r"""Statements with symbolic depth as LaTeX, in the notation of the papers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import sympy
@@ -68,12 +68,17 @@ _GATED_CHAIN = r"W^{(i)}_{j':j} = D_{i,j'} W_{j'} \cdots D_{i,j} W_{j},\ D_{i,n}
 _BALL = r"\theta' \in B_\varepsilon(\theta)"
 
 
-def statement_latex(statement: Statement, depth: int | None = None) -> str:
+def statement_latex(statement: Statement, depth: int | None = None, values: Mapping[str, str] | None = None) -> str:
     r"""The claims of a statement and the letters they define, as an ``aligned`` environment."""
     printer = _Printer(depth)
     several = len(statement.claims) > 1
     labels = [_label(claim.label or statement.result) if several else "" for claim in statement.claims]
     lines = [printer.claim(claim, label) for claim, label in zip(statement.claims, labels, strict=True)]
+    if values:
+        lines = [
+            f"{line} = {values[claim.label]}" if claim.label in values else line
+            for line, claim in zip(lines, statement.claims, strict=True)
+        ]
     first, *others = printer.definitions(statement.claims) or [""]
     lines += [rf"& \text{{where }} {first}"] if first else []
     lines += [rf"& \phantom{{\text{{where }}}} {text}" for text in others]
@@ -178,7 +183,7 @@ class _Printer:
         if isinstance(term, Derivative):
             return self.derivative(term)
         if isinstance(term, Formula):
-            return formula_latex(term.expression)
+            return formula_latex(term.expression.xreplace(self.values))
         if isinstance(term, Increment):
             x = self.base(term.x)
             return rf"{x}\big|_{{\theta-\eta g}} - {x}\big|_{{\theta}}"

@@ -25,7 +25,7 @@ from symflow.theory.hypothesis_checks import (
 )
 from symflow.theory.result import ELKABETZ_COHEN, OURS, Result
 from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.terms import Formula, n
 
 
 def inverse_norm(n: Any, target: Any, w0: Any, start: Any, cosh: Any, integral: Any) -> Any:
@@ -68,10 +68,10 @@ def decay_time(p: Any, target: Any, log: Any) -> Any:
     return 2**p * target ** (-1 - p) * log
 
 
-_n, _lam, _w0, _c0 = sympy.symbols("n lambda w(0) c_0", positive=True)
+_lam, _w0, _c0 = sympy.symbols("lambda w(0) c_0", positive=True)
 _w, _nu, _p, _C, _I = sympy.symbols("w nu p C I_n", positive=True)
 _theta, _s, _a = sympy.symbols("theta s a", real=True)
-_mean = sympy.Integral((sympy.cosh(_s) / sympy.cosh(_theta)) ** _n, (_s, _a, _theta))
+_mean = sympy.Integral((sympy.cosh(_s) / sympy.cosh(_theta)) ** n, (_s, _a, _theta))
 _first, _plus, _minus = sympy.symbols("theta_1 a_+ a_-", positive=True)
 _late = sympy.Symbol(r"\log_+\tfrac{E(0)}{\bar\epsilon}", positive=True)
 SETTING = (LINEAR, UNIT_SLOPE, DEPTH_TWO, ONE_OUTPUT, SQUARE_LOSS, WHITENED, BALANCED, ALIGNED)
@@ -89,18 +89,20 @@ CONVERGENCE_TIME = Result(
             "exact",
             Formula(1 / _w),
             "=",
-            Formula(inverse_norm(_n, _lam, _w0, sympy.cosh(_a), sympy.cosh(_theta), _mean)),
+            Formula(inverse_norm(n, _lam, _w0, sympy.cosh(_a), sympy.cosh(_theta), _mean)),
         ),
-        Claim("angle", Formula(_first), "=", Formula(half_angle(_n, _lam, _w0, _c0, SYMBOLS))),
+        Claim("angle", Formula(_first), "=", Formula(half_angle(n, _lam, _w0, _c0, SYMBOLS))),
         Claim(
             "rise",
             Formula(sympy.Symbol("T_1")),
             "=",
-            Formula(rise_time(_n, _p, _lam, _w0, _minus, _C, _first - _plus, _I, SYMBOLS)),
+            Formula(rise_time(n, _p, _lam, _w0, _minus, _C, _first - _plus, _I, SYMBOLS)),
         ),
         Claim("decay", Formula(sympy.Symbol("T_2")), "=", Formula(decay_time(_p, _lam, _late))),
-        Claim("constants", Formula(_I), "=", Formula(kernel_bound(_n, SYMBOLS))),
-        Claim("integral", Formula(sympy.Symbol("S_n")), "=", Formula(sech_integral(_n, SYMBOLS))),
+        Claim("rise at depth 2", Formula(sympy.Symbol("T_1")), "=", Formula((_first - _a) / _lam)),
+        Claim("time", Formula(sympy.Symbol("T")), "=", Formula(sympy.Symbol("T_1") + sympy.Symbol("T_2"))),
+        Claim("constants", Formula(_I), "=", Formula(kernel_bound(n, SYMBOLS))),
+        Claim("integral", Formula(sympy.Symbol("S_n")), "=", Formula(sech_integral(n, SYMBOLS))),
     ),
     (
         Hypothesis(
@@ -111,8 +113,6 @@ CONVERGENCE_TIME = Result(
             r"$C = S_nc_0^{n-2}$ if $\nu(0) < 0$, else $S_n/2$",
         ),
     ),
-    remark=r"$E(t) \le \bar\epsilon$ for all $t \ge T_1+T_2$; the time to an angle is $\frac1\lambda\int_a^\theta "
-    r"w^{-p}$. For "
-    r"$n = 2$, $\lambda T_1 = \theta_1-a$.",
+    remark=r"$E(t) \le \bar\epsilon$ for all $t \ge T$; the time to an angle is $\frac1\lambda\int_a^\theta w^{-p}$.",
     derivations=("r15_convergence_time",),
 )

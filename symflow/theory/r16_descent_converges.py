@@ -15,7 +15,7 @@ from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.r15_convergence_time import SETTING
 from symflow.theory.result import ELKABETZ_COHEN, Result
 from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.terms import Formula, n
 
 
 def radius(n: Any, s_max: Any, kappa: Any, functions: Any) -> Any:
@@ -53,7 +53,7 @@ def lojasiewicz(target: Any, offset: Any, layer: Any) -> Any:
     return ((target - offset) / layer) ** 2
 
 
-_n, _lam, _w0, _eps, _s, _G = sympy.symbols(r"n lambda w(0) epsilon \bar{s} \bar{G}", positive=True)
+_lam, _eps, _s, _G = sympy.symbols(r"lambda epsilon \bar{s} \bar{G}", positive=True)
 _kappa, _E, _EB, _st, _b, _sB, _r, _q, _R, _mu, _eta = sympy.symbols(
     r"kappa E(t) E_B s b s_B r q R mu eta", positive=True
 )
@@ -71,17 +71,17 @@ DESCENT_CONVERGES = Result(
     ELKABETZ_COHEN,
     SETTING,
     (
-        _equals("radius", "epsilon", radius(_n, _s, _kappa, SYMBOLS)),
-        _equals("gradient", "gamma", gamma(_n, _G, _s + _eps, SYMBOLS)),
-        _equals("Hessian", "beta", beta(_n, _G, _s + _eps)),
+        _equals("radius", "epsilon", radius(n, _s, _kappa, SYMBOLS)),
+        _equals("gradient", "gamma", gamma(n, _G, _s + _eps, SYMBOLS)),
+        _equals("Hessian", "beta", beta(n, _G, _s + _eps)),
         _equals(
             "curvature",
             "m(t)",
-            curvature(_n, sympy.sqrt(2 * _E) + moved_product(_n, _st, _eps / sympy.sqrt(_n)), _st + _eps),
+            curvature(n, sympy.sqrt(2 * _E) + moved_product(n, _st, _eps / sympy.sqrt(n)), _st + _eps),
         ),
         _equals("contraction", "q", contraction(_lam, _b)),
         _equals("steepness", "mu", lojasiewicz(_lam, _b, _sB + _eps + _r)),
-        _equals("smoothness", "L", beta(_n, _b, _R)),
+        _equals("smoothness", "L", beta(n, _b, _R)),
         Claim("trapping", Formula(sympy.Symbol("E_{k+1}")), "<=", Formula((1 - _eta * _mu) * sympy.Symbol("E_k"))),
     ),
     (

@@ -2,63 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, TypeVar
 
+import symflow.theory
 from symflow.errors import ProblemError
-from symflow.theory.c01_one_layer import ONE_LAYER
-from symflow.theory.c02_two_scalars import TWO_SCALARS
-from symflow.theory.c03_one_output import ONE_OUTPUT
-from symflow.theory.c04_descent_on_quadratics import DESCENT_ON_QUADRATICS
-from symflow.theory.r01_energy import ENERGY
-from symflow.theory.r02_euler import EULER
-from symflow.theory.r03_fundamental_theorem import FUNDAMENTAL_THEOREM
-from symflow.theory.r04_step_size import STEP_SIZE
-from symflow.theory.r05_constant_curvature import CONSTANT_CURVATURE
-from symflow.theory.r06_concave_parabola import CONCAVE_PARABOLA
-from symflow.theory.r07_hessian_linear import HESSIAN_LINEAR
-from symflow.theory.r08_unbounded_curvature import UNBOUNDED_CURVATURE
-from symflow.theory.r09_curvature_linear import CURVATURE_LINEAR
-from symflow.theory.r10_balancedness import BALANCEDNESS
-from symflow.theory.r11_roughly_convex import ROUGHLY_CONVEX
-from symflow.theory.r12_curvature_gated import CURVATURE_GATED
-from symflow.theory.r13_curvature_convolutional import CURVATURE_CONVOLUTIONAL
-from symflow.theory.r14_end_to_end import END_TO_END
-from symflow.theory.r15_convergence_time import CONVERGENCE_TIME
-from symflow.theory.r16_descent_converges import DESCENT_CONVERGES
-from symflow.theory.r17_modified_equation import MODIFIED_EQUATION
-from symflow.theory.r18_leading_order import LEADING_ORDER
-from symflow.theory.r22_trajectory_wise import TRAJECTORY_WISE
 from symflow.theory.result import Citation, Result
 from symflow.theory.statement import Statement
 
-RESULTS: dict[str, Result] = {
-    result.id: result
-    for result in (
-        ENERGY,
-        EULER,
-        FUNDAMENTAL_THEOREM,
-        STEP_SIZE,
-        CONSTANT_CURVATURE,
-        CONCAVE_PARABOLA,
-        HESSIAN_LINEAR,
-        UNBOUNDED_CURVATURE,
-        CURVATURE_LINEAR,
-        BALANCEDNESS,
-        ROUGHLY_CONVEX,
-        CURVATURE_GATED,
-        CURVATURE_CONVOLUTIONAL,
-        END_TO_END,
-        CONVERGENCE_TIME,
-        DESCENT_CONVERGES,
-        MODIFIED_EQUATION,
-        LEADING_ORDER,
-        TRAJECTORY_WISE,
-        ONE_LAYER,
-        TWO_SCALARS,
-        ONE_OUTPUT,
-        DESCENT_ON_QUADRATICS,
-    )
-}
+
+def _results() -> Iterator[Result]:
+    """The result of each file r01_..., r02_..., c01_... of this room: what it holds under that id."""
+    names = (m.name for m in iter_modules(symflow.theory.__path__) if re.match(r"[rc]\d\d_", m.name))
+    for name in sorted(names, key=lambda name: (name[0] != "r", name)):
+        found = vars(import_module(f"symflow.theory.{name}")).values()
+        id = f"{name[0].upper()}{int(name[1:3])}"
+        yield from {r for r in found if isinstance(r, Result) and r.id == id}
+
+
+RESULTS = {result.id: result for result in _results()}
 """By id: the results in their order, then the closed forms."""
 _IDS = {result.slug: result.id for result in RESULTS.values()}
 Entry = TypeVar("Entry")

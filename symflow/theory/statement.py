@@ -104,9 +104,14 @@ class Statement:
         """
         return Instance(self, Model(_objective(where)))
 
-    def latex(self, depth: int | None = None) -> str:
-        r"""The statement as an ``aligned`` environment, with n symbolic or a number."""
-        return str(show(self, "latex", depth))
+    def latex(self, depth: int | None = None, values: Mapping[str, str] | None = None) -> str:
+        r"""The statement as an ``aligned`` environment.
+
+        Args:
+            depth: n; symbolic if left out.
+            values: by the label of a claim, LaTeX of the value of both sides, which is shown after them.
+        """
+        return str(show(self, "latex", depth, values))
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"

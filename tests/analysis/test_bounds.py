@@ -297,7 +297,7 @@ def test_ascent_lies_between_sampling_and_the_certificate(linear: Deviation) -> 
     eps = np.full(len(tube.first), 0.05)
     balls = tube.balls(eps)
     for cell in (0, len(tube.middles) // 2):
-        centre, radius = tube.centres[cell], float(balls.radius[cell])
+        centre, radius = tube.centres[cell], float(tube.ball_radii(eps)[cell])
         found = ascend(linear.comparison.compact, centre, radius)
         chance = sampled_ball(linear.comparison.compact, centre, radius, 200)
         for name in ("m", "beta", "gamma"):

@@ -51,15 +51,16 @@ from typing import Any, Literal, get_args
 import mpmath
 import numpy as np
 
+from symflow.analysis.convergence.display import number, with_values
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, hitting_angle, panels, time_to
 from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf
-from symflow.analysis.convergence.time import GUARD, explicit_quantities, number, power_text, working_digits
+from symflow.analysis.convergence.time import GUARD, explicit_quantities, working_digits
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
 from symflow.numbers.arguments import positive
 from symflow.theory import r16_descent_converges as r16
 from symflow.theory.functions import MPMATH
 from symflow.theory.r03_fundamental_theorem import cell, constant_rate, fold
-from symflow.theory.registry import cite
+from symflow.theory.r16_descent_converges import DESCENT_CONVERGES
 from symflow.theory.result import Citation
 
 Method = Literal["quadrature", "closed-form"]
@@ -153,43 +154,26 @@ class DescentGuarantee:
     @property
     def citation(self) -> Citation:
         """Where the result comes from."""
-        return cite("R16")
+        return DESCENT_CONVERGES.citation
 
     def latex(self) -> str:
         """The constants with their values and the claim, for a display; numbers are rounded to six digits."""
         with mpmath.workdps(DPS):
-            return self._latex()
-
-    def _latex(self) -> str:
-        n = self.start.depth
-        q = {name: number(value) for name, (_, value) in self.quantities.items()}
-        goal = number(mpf(self.accuracy))
-        basin = number(mpf(self.basin))
-        eta = number(mpf(self.step_size))
-        root = power_text(Fraction(1, n))
-        s_max, gradient, big = q[r"\bar s"], q[r"\bar G"], r"(\bar s + \epsilon)"
-        is_ = "=" if self.method == "quadrature" else r"\leq"
-        s_power = {2: "", 3: big}.get(n, rf"{big}^{{{n - 2}}}")
-        gamma_power = big if n == 2 else rf"{big}^{{{n - 1}}}"
-        lines = [
-            rf"\bar s &= \max\{{w(0), \lambda\}}^{{{root}}} = {s_max}, \quad \epsilon = \sqrt{{{n}}}\,[(\bar s^{{{n}}} "
-            rf"+ \sqrt{{\epsilon_B/2}})^{{{root}}} - \bar s] = {number(self.radius)}, \quad \epsilon_B = {basin}",
-            rf"\bar G &= \sqrt{{2E(0)}} + \sqrt{{\epsilon_B/2}} = {gradient}, \quad \gamma = \sqrt{{{n}}}\,"
-            rf"\bar G\,{gamma_power} = {number(self.gamma)}",
-            rf"\beta &= {n}{big}^{{{2 * n - 2}}} + {'' if n == 2 else n - 1}\bar G\,{s_power} = {number(self.beta)}",
-            rf"T &= {number(self.flow_time)}, \quad M(T) {is_}  {number(self.growth)}, \quad "
-            rf"\int_0^T e^{{M(T)-M(s)}}\,ds {is_}  {q['I']}",
-            rf"\eta &= {eta} < \eta^* = {number(self.step_limit)}, \quad k^* = {number(mpmath.mpf(self.steps), 9)}",
-        ]
-        if self.trapping is not None:
-            t = self.trapping
-            lines.append(
-                rf"\mu &= {number(t.pl_constant)}, \quad L = {number(t.smoothness)} \leq 1/\eta, \quad "
-                rf"E_{{k+1}} \leq (1 - \eta\mu) E_k"
-            )
-        which = "k = k^*" if self.trapping is None else r"k \geq k^*"
-        lines.append(rf"f(\theta_k) - f^* &\leq {goal} \quad \text{{for }} {which}")
-        return "\\begin{aligned}\n" + ", \\\\\n".join(lines) + "\n\\end{aligned}"
+            values = {"radius": self.radius, "gradient": self.gamma, "Hessian": self.beta}
+            shown = (r"\bar s", r"\kappa", r"\bar G", "E(0)", "T", "M(T)", "I")
+            given = [("E_B", mpf(self.basin)), *((symbol, self.quantities[symbol][1]) for symbol in shown)]
+            steps, related = number(mpmath.mpf(self.steps), 9), "=" if self.method == "quadrature" else r"\geq"
+            lines = [
+                rf"I {related} \int_0^T e^{{M(T)-M(s)}}\,ds",
+                rf"\eta = {number(mpf(self.step_size))} < \eta^* = {number(self.step_limit)}, \quad k^* = {steps}",
+            ]
+            which = "k = k^*"
+            if self.trapping is not None:
+                values |= {"steepness": self.trapping.pl_constant, "smoothness": self.trapping.smoothness}
+                lines.append(r"E_{k+1} \leq (1 - \eta\mu) E_k, \quad \eta \leq 1/L")
+                which = r"k \geq k^*"
+            lines.append(rf"f(\theta_k) - f^* \leq {number(mpf(self.accuracy))} \quad \text{{for }} {which}")
+            return with_values(DESCENT_CONVERGES, self.start.depth, values, given, lines)
 
     def _repr_latex_(self) -> str:
         return "$\\displaystyle " + self.latex() + "$"
