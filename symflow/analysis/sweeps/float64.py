@@ -30,7 +30,6 @@ from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.networks.objective import Objective
 from symflow.paths.descent import diverged
 from symflow.paths.float64.kinks import pre_activations
-from symflow.paths.flow import integration_form
 from symflow.paths.sampling import HermiteFlow
 from symflow.problem import Problem
 from symflow.versions import versions
@@ -144,7 +143,7 @@ def _run(
 ) -> Group:
     """Flows and descents of an architecture."""
     problem = group[0].problem
-    objective = integration_form(problem.objective)
+    objective = problem.compact
     try:
         thetas = np.array([[float(v) for v in start.problem.theta0] for start in group])
     except OverflowError:

@@ -15,7 +15,7 @@ from symflow.derivatives.derived import loss
 from symflow.errors import ProblemError, advising, brief
 from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.networks.objective import Objective
-from symflow.paths.flow import integration_form, solve_flow
+from symflow.paths.flow import solve_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 
@@ -84,7 +84,7 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> dict[
     flow = _flow(problem.objective, problem.theta0, problem.horizon, problem.dps)
     with np.errstate(over="ignore", invalid="ignore"):  # of descent that is about to diverge
         dev = deviation(problem, bounds=chosen, flow=flow)
-    objective, digits = integration_form(problem.objective), problem.dps + 15
+    objective, digits = problem.compact, problem.dps + 15
     ends = {"initial_loss": flow(0), "final_loss_flow": flow(dev.times[-1]), "final_loss_descent": dev.run.iterates[-1]}
     losses = {name: evaluate_mpmath(loss(objective), theta, dps=digits) for name, theta in ends.items()}
     return {

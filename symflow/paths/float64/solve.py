@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import mpmath
 import numpy as np
 
 from symflow.dynamics.vector_field import gradient_flow_field
-from symflow.errors import FlowInterrupted, FlowStopped
+from symflow.errors import FlowInterrupted, FlowStopped, StopCause
 from symflow.networks.objective import Objective
 from symflow.paths.float64.arguments import (
     check_underflow,
@@ -28,14 +28,14 @@ from symflow.paths.float64.methods import x64
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.float64.steps import Course, StepRun, run_steps
 from symflow.paths.float64.watch import watch
-from symflow.paths.flow import checked_limits, integration_form, own_stops
+from symflow.paths.flow import checked_limits, own_stops
 from symflow.paths.stop_conditions import Stop, Stopped, monitors
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
 NO_KINKS = KinkCounts(0, 0, np.zeros(0, dtype=int))
-CAUSES = {
+CAUSES: Mapping[str, StopCause] = {
     "start": "step-size",
     "steps": "max-steps",
     "collapse": "step-size",
@@ -104,7 +104,7 @@ def solve_flow_float64(
     limits = checked_limits(max_steps, time_limit)
     given = exact_start(problem, theta0)
     start = start_point(given)
-    objective = integration_form(problem.objective)
+    objective = problem.compact
     atol = small_atol(start, rtol, atol)
     conditions = monitors(own_stops(stop, problem.objective, problem.objective), gradient_flow_field(objective))
     report = progress or (lambda done: None)

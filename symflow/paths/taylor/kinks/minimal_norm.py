@@ -1,12 +1,12 @@
-"""Many kinks at once: which gates go on, off or slide, from the box problem of the minimal-norm subgradient.
+"""Many kinks at once: which gates are on, off or slide then, from the box problem of the minimal-norm subgradient.
 
 Where several surfaces z_a = 0 of one layer meet and all are attracting from at least one side (p_off < p_on), gradient
-flow goes on with the minimal-norm element of the subdifferential, theta' = -(c + sum_a p_a n_a) with p from
+flow continues with the minimal-norm element of the subdifferential, theta' = -(c + sum_a p_a n_a) with p from
 
-    minimize ||c + sum_a p_a n_a||  over  p_off,a <= p_a <= p_on,a          (section 6 of the theory).
+    minimize ||c + sum_a p_a n_a||  over  p_off,a <= p_a <= p_on,a          (theory, section 6).
 
-Gates whose surface the flow stays on may be more than their normals are independent: the normals of a unit with zero
-weights span d dimensions only, whatever the number of samples.  A vertex of the solutions then has as many gates
+More gates may be held on their surface than have independent normals: the normals of a unit with zero weights span d
+dimensions only, whatever the number of samples.  A vertex of the solutions then has as many gates
 strictly between their slopes as there are independent normals; those slide, the others are *implied*: they rest on
 their kinks because the first ones do.  The solution is found in floating point; the caller verifies it.
 """
@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from symflow.dynamics.sliding import TiedGate, surface_field
 from symflow.evaluate.series import Entry, compile_recurrence
-from symflow.networks.objective import Objective
+from symflow.paths.taylor.kinks.region import Corner
 
 TOLERANCE = 1e-9
 """Relative size below which a rate or a distance from a bound counts as zero."""
@@ -59,30 +59,17 @@ class Surfaces:
         return tuple(i for i in range(units.shape[1]) if i not in slides and not outside[i])
 
 
-def read_surfaces(objective: Objective, gates: Any, ties: Sequence[TiedGate], point: Any) -> Surfaces | None:
-    """The surfaces of some ties at a point; None where they belong to several layers, or are beyond float64.
-
-    Args:
-        objective: what flows.
-        gates: all gate values, those of the ties cut to 0.
-        ties: the gates at their kink.
-        point: the `Point` where they meet.
-    """
+def read_surfaces(corner: Corner) -> Surfaces | None:
+    """The surfaces of the ties that meet; None where they belong to several layers, or are beyond float64."""
+    ties, point = corner.ties, corner.point
     if len({a[0] for tie in ties for a in tie.members}) > 1:
         return None
-    field = surface_field(objective, tuple(ties))
-    recurrence = compile_recurrence(field, gates, point.arithmetic)
+    recurrence = compile_recurrence(surface_field(corner.objective, ties), corner.cut, point.arithmetic)
     recurrence.expand(point.values, 0, 0)
+    one = 1 << point.arithmetic.bits
 
     def numbers(entries: Sequence[Entry]) -> np.ndarray:
-        bits = point.arithmetic.bits
-
-        def one(entry: Entry) -> float:
-            if isinstance(entry, list):
-                return float(Fraction(int(entry[0]), 1 << bits))
-            return float(entry or 0)
-
-        return np.array([one(e) for e in entries])
+        return np.array([float(Fraction(int(e[0]), one)) if isinstance(e, list) else float(e or 0) for e in entries])
 
     try:
         count = len(recurrence.field)
