@@ -17,7 +17,7 @@ import sympy
 
 import symflow as sf
 from derivations.r04_tube_constants import ball
-from symflow.networks.losses import SMOOTHNESS, Loss
+from symflow.networks.losses import LOSSES, Loss
 from symflow.proofs import Control, Derivation, NonnegativeCoefficients, Step, SymbolicZero
 from symflow.proofs.claims import Case, displayed
 from symflow.report.derivations import run
@@ -72,10 +72,10 @@ def smoothness() -> Iterator[sympy.Expr]:
     - (hi + lo)^2 <= 2 ||v||^2, so that it is at most ||v||^2/2.
     """
     s, mean, second, low, high = sympy.symbols("s mu E_2 lo hi")
-    yield SMOOTHNESS["square"] - sympy.Integer(1)
-    yield SMOOTHNESS["logistic"] - sympy.Rational(1, 4)
+    yield LOSSES["square"].smoothness - sympy.Integer(1)
+    yield LOSSES["logistic"].smoothness - sympy.Rational(1, 4)
     yield sympy.Rational(1, 4) - s * (1 - s) - (1 - 2 * s) ** 2 / 4
-    yield SMOOTHNESS["cross-entropy"] - sympy.Rational(1, 2)
+    yield LOSSES["cross-entropy"].smoothness - sympy.Rational(1, 2)
     spread = high * mean - high * low - second + low * mean  # E (hi - v)(v - lo)
     yield (second - mean**2) - ((high - mean) * (mean - low) - spread)
     yield (high - mean) * (mean - low) - (((high - low) / 2) ** 2 - (mean - (high + low) / 2) ** 2)

@@ -23,13 +23,13 @@ from derivations.r04_tube_constants import dimension, drawn, growth
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.jax import JaxArithmetic
 from symflow.latex.statements import term_latex
-from symflow.networks.losses import Loss
+from symflow.networks.losses import LOSSES, Loss
 from symflow.proofs import Control, Derivation, Inequality, NonnegativeCoefficients, Step, SymbolicZero
 from symflow.proofs.claims import SAMPLES, Case, altered, jax_value
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, RAYLEIGH, SUBMULTIPLICATIVITY
 from symflow.proofs.words import inner, matrices, trace, transposed
 from symflow.report.derivations import run
-from symflow.theory.hessian_drift import THIRD, drift_statement
+from symflow.theory.hessian_drift import drift_statement
 from symflow.theory.model import EPSILON
 from symflow.theory.statement import Statement
 from symflow.theory.terms import Sum, Term
@@ -76,9 +76,9 @@ def third_derivative() -> Iterator[sympy.Expr]:
 def constants(slack: sympy.Expr = sympy.S.One) -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
     """slack L_3^2 less the square of the supremum, for the constants that symflow uses; `slack` is 1."""
     none = (sympy.Symbol("x"),)
-    yield sympy.Rational(THIRD["square"]), none
-    yield slack * THIRD["logistic"] ** 2 - sympy.Rational(1, 108), none  # (1/(6 sqrt 3))^2
-    yield slack * THIRD["cross-entropy"] ** 2 - sympy.Rational(1, 2), none  # (sqrt 2 ||u|| ||v||^2/2)^2
+    yield sympy.Rational(LOSSES["square"].third), none
+    yield slack * LOSSES["logistic"].third ** 2 - sympy.Rational(1, 108), none  # (1/(6 sqrt 3))^2
+    yield slack * LOSSES["cross-entropy"].third ** 2 - sympy.Rational(1, 2), none  # (sqrt 2 ||u|| ||v||^2/2)^2
 
 
 # The parts of the form of R7 ------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def on_the_ball(change: Callable[[Statement], Statement], case: Case, z: Any) ->
         return interpret(objective.program, {**data, **objective.cut(point)}, _Recorded(at.gates))["f"]
 
     bend = jax.vmap(jax.hessian(loss))
-    stated = change(drift_statement(THIRD[case.loss.kind])).instantiate(objective)
+    stated = change(drift_statement(case.loss.known.third)).instantiate(objective)
     bound = {**data, **objective.cut(theta), EPSILON: jnp.linalg.norm(step)}
     label = "linear" if case.network.linear else "gated"
     here, there = bend(jnp.stack([theta, theta + step]))

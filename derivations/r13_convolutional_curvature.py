@@ -21,7 +21,7 @@ import numpy as np
 import sympy
 
 import symflow as sf
-from symflow.networks.layer_matrices import overlap
+from symflow.networks.layers.layer import overlap
 from symflow.proofs import Control, Derivation, Draw, IdentityTest, Inequality, Step, SymbolicZero
 from symflow.proofs.claims import Case, altered, claim_inequality
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MONOTONE_EIGENVALUE, RAYLEIGH, SUBMULTIPLICATIVITY, WEYL

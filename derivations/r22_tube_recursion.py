@@ -193,7 +193,7 @@ def stepwise() -> Iterator[tuple[float, float]]:
         eta, beta, gamma = steps.step_size, c.beta, c.gamma
         tube, free, weights, so_far = 0.0, 0.0, 0.0, 0
         marches = (certified.true_push, certified.without_tube, certified.time_local, certified.whole_tube)
-        found = [march(c, steps)[0] for march in (*marches, certified.constant_rate)]
+        found = [march(c, steps)[0] for march in (*marches, certified.constant_m)]
         for i, count in enumerate(steps.counts):
             q, x = exp(c.m[i] * eta), eta * beta[i]
             for _ in range(count):

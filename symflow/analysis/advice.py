@@ -14,8 +14,9 @@ from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks
 from symflow.analysis.bounds.kinks import MOST_STEPS, gates_at
 from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
-from symflow.errors import ComputationError, ProblemError, advising, brief, brief_float
+from symflow.errors import ComputationError, ProblemError, advising, brief
 from symflow.networks.network import FullyConnected
+from symflow.numbers.arguments import positive
 from symflow.numbers.rational import rational
 from symflow.paths.descent import descend
 from symflow.paths.flow import solve_flow
@@ -133,11 +134,10 @@ def max_step_size(
         raise ProblemError(
             f"epsilon must be at least 1e-10, as descent is run in float64, got {brief(epsilon)}; give a larger one"
         )
-    end = problem.horizon if horizon is None else rational(horizon, "horizon")
-    if end is None:
+    given = problem.horizon if horizon is None else horizon
+    if given is None:
         raise ProblemError("run.horizon: advice needs a final time, got none; give horizon=... or run.horizon")
-    if end <= 0:
-        raise ProblemError(f"horizon must be positive, got {brief_float(end)}; give a positive final time")
+    end = positive(given, "horizon")
     chosen = [b for b in chosen_bounds(bounds, known_bounds()) if b.kind != "curvature"]
     report = progress or (lambda done: None)
     with advising(REMEDIES):

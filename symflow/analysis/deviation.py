@@ -18,7 +18,8 @@ from symflow.errors import ProblemError, advising, brief, brief_float
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import mpmath_arithmetic
 from symflow.networks.objective import Objective
-from symflow.numbers.rational import rational, whole
+from symflow.numbers.arguments import whole
+from symflow.numbers.rational import rational
 from symflow.paths.descent import Descent, check_steps, descend, positive_step
 from symflow.paths.flow import MAX_DPS, integration_form, solve_flow
 from symflow.paths.trajectory import Trajectory

@@ -141,7 +141,7 @@ def directional_derivative(objective: Objective, order: int) -> Derived:
         BudgetError: the formula has more than `MAX_OPERATIONS` operations.
     """
     require_objective(objective)
-    from symflow.numbers.rational import whole
+    from symflow.numbers.arguments import whole
 
     order = whole(order, "the order of a derivative", 0)
     directions = parameter_directions(objective)

@@ -125,7 +125,7 @@ def modified_equation(objective: Objective, order: int) -> ModifiedEquation:
 
     Source: Barrett & Dherin 2021 (order 1), Hairer, Lubich & Wanner 2006 (R17).
     """
-    from symflow.numbers.rational import whole
+    from symflow.numbers.arguments import whole
 
     require_objective(objective)
     order = whole(order, "order", 0, len(TERMS) - 1)

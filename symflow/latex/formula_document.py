@@ -119,7 +119,7 @@ def _flow_text(objective: Objective, moments: bool) -> str:
         return text
     columns = "" if isinstance(network, Convolutional) else "\nColumns are samples."
     named = _LINEAR if network.linear else _LAYERS if network.smooth else _LAYERS + _GATES
-    last = _RESIDUALS if (objective.sample_loss or SQUARE).kind == "square" else _PREDICTIONS
+    last = _RESIDUALS if (objective.sample_loss or SQUARE).known.residual else _PREDICTIONS
     return text + columns + named + last + _BARS
 
 

@@ -74,29 +74,6 @@ def _named(read: Callable[[object], Fraction], value: object, where: str) -> Fra
         raise ProblemError(f"{where} must be {refused}, got {brief(value)}") from None
 
 
-def whole(value: object, where: str, low: int, high: int | None = None) -> int:
-    """A whole number within a range, as a Python ``int``; NumPy's integers are whole numbers too, bools are not.
-
-    Args:
-        value: The number.
-        where: What it is, for the error message ("max_steps").
-        low: The smallest that is admitted.
-        high: The largest; None where there is no limit.
-
-    Raises:
-        ProblemError: It is not a whole number, or out of range.
-    """
-    number = _scalar(value)
-    rule = "a positive whole number" if low == 1 else f"a whole number of at least {low}"
-    if high is not None:
-        rule = f"a whole number from {low} to {high}"
-    if isinstance(number, int | np.integer) and not isinstance(number, bool):
-        found = int(number)
-        if low <= found and (high is None or found <= high):
-            return found
-    raise ProblemError(f"{where} must be {rule}, got {brief(value)}")
-
-
 def rational_array(values: object, where: str, ndim: int = 2, *, column: bool = False) -> np.ndarray:
     """An array of exact rationals from nested lists, tuples or an array.
 
@@ -174,7 +151,7 @@ def setting(value: object) -> Fraction:
     Raises:
         NotRational: With the end of the sentence "... must be".
     """
-    value = _scalar(value)
+    value = without_axes(value)
     if isinstance(value, float | np.floating) and np.isfinite(value):
         # of every precision the fewest digits that give the float back
         return _from_text(float.__repr__(value) if isinstance(value, float) else np.format_float_scientific(value))
@@ -187,7 +164,7 @@ def exact(value: object) -> Fraction:
     Raises:
         NotRational: With the end of the sentence "... must be".
     """
-    value = _scalar(value)
+    value = without_axes(value)
     if isinstance(value, str):
         return _from_text(value)
     if isinstance(value, Decimal):
@@ -210,7 +187,7 @@ def exact(value: object) -> Fraction:
     raise NotRational(_EXAMPLES)
 
 
-def _scalar(value: object) -> object:
+def without_axes(value: object) -> object:
     """The number in an array without dimensions (NumPy's, JAX's); anything else as it is."""
     if isinstance(value, np.generic) or getattr(value, "ndim", None) != 0 or not hasattr(value, "__array__"):
         return value

@@ -20,8 +20,9 @@ from symflow.evaluate.interpret import interpret
 from symflow.evaluate.jax_runtime import own_modes
 from symflow.evaluate.scalar_code import unrolled
 from symflow.networks.objective import Objective
+from symflow.numbers.arguments import positive, whole
 from symflow.numbers.fixed_point import from_fraction, to_mpf
-from symflow.numbers.rational import rational, whole
+from symflow.numbers.rational import rational
 from symflow.paths.float64.arguments import check_underflow
 from symflow.paths.flow import MAX_DPS, integration_form
 from symflow.paths.scale import log10_of, needed_digits
@@ -136,11 +137,10 @@ def descend(
     eta = positive_step(problem, step_size)
     steps, every = whole(steps, "steps", 1), whole(every, "every", 1)
     kept = range(0, steps, every) if keep is None else _kept(keep, steps)
-    if dps is not None and (isinstance(dps, bool) or not isinstance(dps, int | np.integer) or not 1 <= dps <= MAX_DPS):
-        raise ProblemError(f"dps must be None (float64) or a whole number from 1 to {MAX_DPS}, got {dps!r}")
     if dps is not None:
+        dps = whole(dps, "dps", 1, MAX_DPS, otherwise="None (float64)")
         check_steps(steps, ", or float64 (dps=None)")
-        problem = problem.for_digits(int(dps))
+        problem = problem.for_digits(dps)
     if len(kept) > MAX_KEPT:
         raise ProblemError(f"at most {MAX_KEPT} iterates can be kept, got {len(kept)}; choose a larger every")
     indices = sorted({0, steps, *kept})
@@ -242,12 +242,10 @@ def _kept(keep: Sequence[int], steps: int) -> list[int]:
 
 def positive_step(problem: Problem, step_size: Any) -> Fraction:
     """The step size given or the problem's own, as a positive rational."""
-    value = problem.step_size if step_size is None else rational(step_size, "step_size")
-    if value is None:
+    given = problem.step_size if step_size is None else step_size
+    if given is None:
         raise ProblemError("run.step_size: descent needs a step size, got none; give step_size=... or run.step_size")
-    if value <= 0:
-        raise ProblemError(f"step_size must be positive, got {brief_float(value)}")
-    return value
+    return positive(given, "step_size")
 
 
 def diverged(step: int, eta: Fraction) -> DescentDiverged:

@@ -17,8 +17,9 @@ from symflow.dynamics.vector_field import VectorField, gradient_flow_field
 from symflow.errors import ComputationError, FlowInterrupted, FlowStopped, KinkError, ProblemError, brief, brief_float
 from symflow.networks.moments import moment_form
 from symflow.networks.objective import Objective
+from symflow.numbers.arguments import positive, whole
 from symflow.numbers.fixed_point import from_fraction, to_mpf
-from symflow.numbers.rational import rational, whole
+from symflow.numbers.rational import rational
 from symflow.paths.identities import balancedness_drift, energy_defect
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.stop_conditions import LOSS, Monitor, Stop, Stopped, listed_stops, monitors
@@ -143,9 +144,7 @@ def solve_field(
     time_limit: Any = None,
 ) -> Trajectory:
     """Solves state' = F(state) for any vector field; see `solve_flow`."""
-    end = rational(horizon, "horizon")
-    if end <= 0:
-        raise ProblemError(f"horizon must be positive, got {brief_float(end)}; give a positive final time")
+    end = positive(horizon, "horizon")
     if end > MAX_HORIZON:
         raise ProblemError(f"horizon must be at most 1e300, got {brief_float(end)}; give an earlier final time")
     dps = whole(dps, "dps", 1, MAX_DPS)

@@ -172,7 +172,7 @@ def _monitor(stop: Stop, field: VectorField) -> Monitor:
     data: dict[Input, np.ndarray] = {}
     if q == LOSS:
         loss = objective.sample_loss
-        if loss is not None and loss.kind != "expression" and stop.value <= 0:
+        if loss is not None and loss.known.nonnegative and stop.value <= 0:
             raise ProblemError(
                 f"the value of a stop at the loss must be positive, got {brief(stop.value)}; the {loss.kind} loss does "
                 "not fall to zero in finite time"

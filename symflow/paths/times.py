@@ -7,9 +7,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from symflow.errors import ProblemError, brief
+from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
 
 MAX_TIMES = 100_000
@@ -68,10 +67,9 @@ def grid_times(written: str, where: str) -> tuple[Fraction, ...]:
 
 
 def _ends(start: Any, end: Any, count: int, *, positive: bool) -> tuple[Fraction, Fraction, int]:
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 2 <= count <= MAX_TIMES:
-        raise ProblemError(f"a grid must have 2 to {MAX_TIMES} times, got {brief(count)}")
+    count = whole(count, "the number of times of a grid", 2, MAX_TIMES)
     a, b = rational(start, "the start of a grid"), rational(end, "the end of a grid")
     if not (0 < a < b if positive else 0 <= a < b):
         kind, least = ("logarithmic", "> 0") if positive else ("linear", ">= 0")
         raise ProblemError(f"a {kind} grid must run from a start {least} to a later end, got {brief(a)}, {brief(b)}")
-    return a, b, int(count)
+    return a, b, count

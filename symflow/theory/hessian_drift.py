@@ -19,7 +19,7 @@ same steps with products of norms in place of norms of products prove it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from fractions import Fraction
 
 import sympy
 
@@ -47,14 +47,6 @@ from symflow.theory.terms import (
     total,
 )
 
-THIRD: Mapping[str, sympy.Rational] = {
-    "square": sympy.Rational(0),
-    "logistic": sympy.Rational(7, 72),
-    "cross-entropy": sympy.Rational(5, 7),
-}
-"""L_3 >= sup |ell'''[u, v, v]| / (||u|| ||v||^2).  Logistic: |s(1-s)(1-2s)| <= 1/(6 sqrt 3) < 7/72.  Cross-entropy: it
-is E[(u - Eu)(v - Ev)^2] <= (max u - min u) Var v <= sqrt 2 ||u|| ||v||^2 / 2, and sqrt 2 / 2 < 5/7."""
-
 _HALF, _TWO = sympy.Rational(1, 2), sympy.Integer(2)
 _SLOPE = Letter("slope")
 _ALL = balls._growth()
@@ -62,10 +54,10 @@ _ONE, _PAIR = balls._growth(j), Named(r"\ddot d", (j, k), balls._growth(j, k).de
 _BEND = Named("D", (), Power(total(Range(j), Power(_ONE, _TWO)), _HALF))
 
 
-def drift_statement(third: sympy.Rational) -> Statement:
+def drift_statement(third: Fraction | sympy.Expr) -> Statement:
     """The bound on the drift of H for losses with |ell'''| <= third, as claims "linear" and "gated"."""
     cubes = SampleMean(Power(norm(SAMPLE), sympy.Integer(3)))
-    bent = Named("B_3", (), Number(third) * _SLOPE ** (3 * n - 3) * cubes)
+    bent = Named("B_3", (), Number(sympy.sympify(third)) * _SLOPE ** (3 * n - 3) * cubes)
     chains = Named("C", (), Power(total(Range(j), Power(norm(Chain(n, j + 1)) * norm(Chain(j - 1, 1)), _TWO)), _HALF))
     norms = Named(
         r"\widetilde C", (), Power(total(Range(j), Power(product(Range(l, excluding=(j,)), s(l)), _TWO)), _HALF)

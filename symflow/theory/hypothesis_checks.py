@@ -12,7 +12,7 @@ import sympy
 
 from symflow.errors import ComputationError
 from symflow.networks.convolutional import Convolutional
-from symflow.networks.losses import PREDICTION, SMOOTHNESS, TARGET
+from symflow.networks.losses import PREDICTION, SQUARE, TARGET
 from symflow.networks.moments import exact_product
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
@@ -130,12 +130,12 @@ def _square(setting: Setting) -> Verdict:
     if loss is None:
         return fails("the objective is no network's training loss")
     written = loss.expression is not None and sympy.expand(loss.expression - (PREDICTION - TARGET) ** 2 / 2) == 0
-    return holds("the square loss") if loss.kind == "square" or written else fails("the loss is not the square loss")
+    return holds("the square loss") if loss == SQUARE or written else fails("the loss is not the square loss")
 
 
 def _nonnegative(setting: Setting) -> Verdict:
     loss = setting.objective.sample_loss
-    if loss is None or loss.kind == "expression":
+    if loss is None or not loss.known.nonnegative:
         return unchecked("the objective is not known to be >= 0, so that existence for all time is not known")
     return holds(f"the {loss.kind} loss is >= 0")
 
@@ -188,9 +188,9 @@ def _place(g: Gate, index: np.ndarray) -> str:
 
 def _bounded_curvature(setting: Setting) -> Verdict:
     loss = setting.objective.sample_loss
-    if loss is None or loss.kind not in SMOOTHNESS:
+    if loss is None or loss.known.smoothness is None:
         return unchecked("no bound on the second derivative of the loss is known")
-    return holds(f"||hess l|| <= {SMOOTHNESS[loss.kind]} for the {loss.kind} loss")
+    return holds(f"||hess l|| <= {loss.known.smoothness} for the {loss.kind} loss")
 
 
 SMOOTH_LOSS = Hypothesis("a loss of bounded second derivative", r"$\|\nabla^2\ell\| \le L$", _bounded_curvature)

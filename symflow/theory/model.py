@@ -26,7 +26,7 @@ from symflow.derivatives.derived import gradient_nodes, parameter_directions
 from symflow.errors import ProblemError
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.layer_matrices import layer_constant, layer_matrix, pooling_norm
-from symflow.networks.losses import SMOOTHNESS
+from symflow.networks.losses import LOSSES
 from symflow.networks.network import Forward, FullyConnected, Network
 from symflow.networks.objective import Objective
 from symflow.programs.blocks import hessian_blocks
@@ -271,12 +271,13 @@ def _largest_eigenvalue(model: Model) -> Value:
 
 def _smoothness(model: Model) -> Value:
     loss = model.objective.sample_loss
-    if loss is None or loss.kind not in SMOOTHNESS:
-        kind = None if loss is None else loss.kind
+    found = None if loss is None else loss.known.smoothness
+    if found is None:
+        known = ", ".join(name for name, kind in LOSSES.items() if kind.smoothness is not None)
         raise ProblemError(
-            f"a bound on the second derivative is known for {', '.join(SMOOTHNESS)}, got the loss {kind}"
+            f"a bound on the second derivative is known for {known}, got the loss {None if loss is None else loss.kind}"
         )
-    return number(SMOOTHNESS[loss.kind])
+    return number(found)
 
 
 def _convolutional(model: Model) -> Convolutional:

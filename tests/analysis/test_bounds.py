@@ -18,7 +18,7 @@ from symflow.analysis import deviation
 from symflow.analysis.bounds.ball_ascent import ascend, sampled_ball
 from symflow.analysis.bounds.ball_forms import ball_forms, missing_forms
 from symflow.analysis.bounds.catalogue import QUICK
-from symflow.analysis.bounds.certified import MARCHES, _series, growth, self_consistent
+from symflow.analysis.bounds.certified import MARCHES, self_consistent
 from symflow.analysis.bounds.kinks import Crossings, gates_at
 from symflow.analysis.bounds.sampled import sampled_bounds
 from symflow.analysis.bounds.smooth_regions import decide
@@ -266,16 +266,6 @@ def test_the_bracket_of_r6_holds_the_certified_bounds() -> None:
         exact = mpmath.exp(4) - (1 + mpmath.mpf(2) / 1000) ** 2000
     assert exact <= dev.bounds["R22(tube-free)"].values[-1] <= exact * mpmath.mpf("1.02")
     assert exact <= dev.bounds["R22(tube)"].values[-1]
-
-
-def test_growth_and_series_to_rounding() -> None:
-    for rate in (-30.0, -1.0, -1e-9, -1e-13, 0.0, 1e-15, 1e-8, 2.0):
-        with mpmath.workdps(40):
-            exact = mpmath.expm1(mpmath.mpf(rate) * mpmath.mpf("0.7")) / rate if rate else mpmath.mpf("0.7")
-        assert abs(float(growth(rate, 0.7)) / float(exact) - 1) < 1e-12
-        count, excess = 37, rate / 100
-        exact_sum = float(mpmath.fsum((1 + mpmath.mpf(excess)) ** k for k in range(count)))
-        assert abs(float(_series(np.array([excess]), np.array([count]))[0]) / exact_sum - 1) < 1e-12
 
 
 def test_a_step_size_too_large_for_any_tube_says_so() -> None:
@@ -547,3 +537,33 @@ def test_a_kink_that_descent_crosses_and_recrosses_between_two_samples_is_seen(m
     for name in ("R4", "R22"):
         assert found.bounds[name].values[-1] is None
         assert "not convex" in (found.bounds[name].reason or "")
+
+
+BEFORE = {
+    "linear": {
+        "R4": (0.00014555307978591302, 0.002216884245717797),
+        "R22": (6.728464950786243e-05, 0.00045207212165739995),
+        "R4(tube)": (0.00014562812552903053, 0.002242129052049888),
+        "R4(global)": (0.00015315492321895708, 0.002370576837922211),
+        "R5": (0.0001536410366939671, 0.0025012997295145822),
+        "R22(tube)": (6.778277699269716e-05, 0.00046234020784728804),
+        "R22(tube-free)": (6.735605028503956e-05, 0.00045582949121000186),
+    },
+    "relu": {
+        "R4": (3.8509166524588844e-05, 0.0013256401107801764),
+        "R22": (1.661662286203134e-05, 0.000402108072671103),
+        "R4(tube)": (3.854104906761868e-05, 0.0013232756915813433),
+        "R4(global)": (3.891751514023758e-05, 0.00133752469262626),
+        "R5": (3.892962194730635e-05, 0.0013746782975471192),
+        "R22(tube)": (1.6673536044667443e-05, 0.00040498995183511736),
+        "R22(tube-free)": (1.6621918711912642e-05, 0.0004030329531035992),
+    },
+}
+"""The tenth value and the last one, as they were when every bound had its own recursion."""
+
+
+@pytest.mark.parametrize("name", BEFORE["linear"])
+def test_bounds_are_what_they_were_before_r3_was_one_function(linear: Deviation, relu: Deviation, name: str) -> None:
+    for problem, dev in (("linear", linear), ("relu", relu)):
+        values = [float(v) for v in dev.bounds[name].values if v is not None]
+        assert (values[10], values[-1]) == pytest.approx(BEFORE[problem][name], rel=1e-13)

@@ -30,7 +30,8 @@ def logarithmic() -> sf.Problem:
 CASES: list[tuple[Callable[[], Any], str]] = [
     (lambda: sf.Loss("hinge"), "the kind must be one of square, logistic"),  # type: ignore[arg-type]
     (lambda: sf.Loss("expression"), "goes with an expression"),
-    (lambda: sf.network_objective(sf.FullyConnected((1, 1)), [[1]], [[1]], "logistic"), "loss must be a Loss"),  # type: ignore[arg-type]
+    (lambda: sf.network_objective(sf.FullyConnected((1, 1)), [[1]], [[1]], 3), "loss must be a name such as"),  # type: ignore[arg-type]
+    (lambda: sf.network_objective(sf.FullyConnected((1, 1)), [[1]], [[1]], "hinge"), "the kind must be one of square"),
     (lambda: sf.ball_bounds(plain(), "-1/2"), "radius must not be negative, got '-1/2'"),
     (lambda: sf.ball_bounds(plain(), float("nan")), "radius must be a finite number"),  # type: ignore[arg-type]
     (lambda: sf.extreme_eigenvalues(plain(), np.ones(2), method="foo"), "method must be 'dense' or 'lanczos'"),  # type: ignore[arg-type]
@@ -57,7 +58,10 @@ CASES: list[tuple[Callable[[], Any], str]] = [
     (lambda: sf.Convolution(0, 2, 1, 0), "channels must be a positive whole number, got 0"),  # type: ignore[arg-type]
     (lambda: sf.Pool("mean", 2, 2), 'the kind of a pool must be "average" or "max", got \'mean\''),  # type: ignore[arg-type]
     (lambda: sf.load_trajectory(None), "load_trajectory: path must be the name of a file, got nothing"),  # type: ignore[arg-type]
-    (lambda: sf.linear_times(0, 1, 2.0), "a grid must have 2 to 100000 times, got 2.0"),  # type: ignore[arg-type]
+    (
+        lambda: sf.linear_times(0, 1, 2.0),
+        "times of a grid must be a whole number from 2 to 100000, got 2.0",
+    ),  # type: ignore[arg-type]
     (lambda: sf.directional_derivative(plain(), 1.5), "must be a whole number of at least 0, got 1.5"),  # type: ignore[arg-type]
     (lambda: sf.evaluate_mpmath(sf.loss(logarithmic().objective), [1, -1, 1, 1]), "log of -1.0 is not a real number"),
 ]

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symflow.errors import ProblemError
-from symflow.numbers.rational import entry, rational, rational_array, text, whole
+from symflow.numbers.arguments import whole
+from symflow.numbers.rational import entry, rational, rational_array, text
 
 
 @pytest.mark.parametrize(

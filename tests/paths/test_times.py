@@ -49,14 +49,20 @@ def test_the_grid_of_a_trajectory_ends_exactly_at_its_end() -> None:
         (lambda: sf.linear_times(1, 1, 3), "a linear grid must run from a start >= 0 to a later end, got 1, 1"),
         (lambda: sf.linear_times(-1, 1, 3), "a linear grid must run from a start >= 0"),
         (lambda: sf.log_times(0, 1, 3), "a logarithmic grid must run from a start > 0 to a later end, got 0, 1"),
-        (lambda: sf.linear_times(0, 1, 1), "a grid must have 2 to 100000 times, got 1"),
-        (lambda: sf.linear_times(0, 1, 2.0), "a grid must have 2 to 100000 times"),
+        (
+            lambda: sf.linear_times(0, 1, 1),
+            "times of a grid must be a whole number from 2 to 100000, got 1",
+        ),
+        (lambda: sf.linear_times(0, 1, 2.0), "times of a grid must be a whole number from 2 to 100000"),
         (lambda: sf.log_times(1, 1 + Fraction(1, 10**18), 1000), "cannot be told apart to 20 digits"),
         (lambda: grid_times("0:10:11", "--times"), "--times must be linear:START:END:COUNT or log:START:END:COUNT"),
         (lambda: grid_times("linear:0:10", "--times"), "--times must be linear"),
         (lambda: grid_times("log:1:10:-3", "--times"), "--times must be linear"),
         (lambda: grid_times("log:1:ten:3", "--times"), "--times must be a number"),
-        (lambda: grid_times("log:1:10:99999999999999", "--times"), "a grid must have 2 to 100000 times"),
+        (
+            lambda: grid_times("log:1:10:99999999999999", "--times"),
+            "times of a grid must be a whole number from 2 to 100000",
+        ),
     ],
 )
 def test_wrong_grids(call: Any, message: str) -> None:

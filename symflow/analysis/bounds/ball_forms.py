@@ -17,7 +17,7 @@ from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
 from symflow.programs.nodes import Input, Node, is_zero
 from symflow.programs.program import Program, transform
-from symflow.theory.hessian_drift import THIRD, drift_statement
+from symflow.theory.hessian_drift import drift_statement
 from symflow.theory.hypotheses import Setting
 from symflow.theory.hypothesis_checks import CONVEX
 from symflow.theory.model import EPSILON
@@ -56,8 +56,9 @@ def missing_forms(objective: Objective) -> str | None:
         )
     if not isinstance(objective.network, FullyConnected):
         return f"no closed form bounds the Hessian of a {objective.network.kind} network on a ball"
-    kind = None if objective.sample_loss is None else objective.sample_loss.kind
-    if kind not in THIRD:
+    loss = objective.sample_loss
+    if loss is None or loss.known.smoothness is None or loss.known.third is None:
+        kind = None if loss is None else loss.kind
         return f"no bound on the second and third derivatives of the {kind} loss is known"
     return None
 
@@ -70,8 +71,10 @@ def _split(objective: Objective) -> tuple[Program, Program, Mapping[str, Input]]
         raise ProblemError(missing)
     assert objective.network is not None
     assert objective.sample_loss is not None
+    third = objective.sample_loss.known.third
+    assert third is not None
     family = "linear" if objective.network.linear else "gated"
-    drift = drift_statement(THIRD[objective.sample_loss.kind]).instantiate(objective)
+    drift = drift_statement(third).instantiate(objective)
     outputs: dict[str, Node] = {"drift": drift.nodes(family, "right")[0]}
     known = statement("R4").instantiate(objective)
     convex = CONVEX.check(Setting(objective)).status == "holds"

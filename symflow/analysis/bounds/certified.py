@@ -24,6 +24,7 @@ import numpy as np
 
 from symflow.analysis.bounds.series import BoundSeries, padded
 from symflow.analysis.bounds.tube import Constants, Tube
+from symflow.theory.r03_fundamental_theorem import constant_rate, equal_cells, fold
 
 March = Callable[[Constants, "Steps"], tuple[np.ndarray, np.ndarray]]
 """The bound after each interval, and the largest value that it takes inside."""
@@ -54,23 +55,12 @@ class Steps:
     still: Constants
 
 
-def growth(rate: np.ndarray | float, time: np.ndarray | float) -> np.ndarray:
-    """(e^{rate time} - 1) / rate, which is `time` at rate 0."""
-    x = np.asarray(rate, dtype=float) * time
-    small = np.abs(x) < 1e-12
+def _bounds(growth: np.ndarray, integral: np.ndarray) -> np.ndarray:
+    """R3 with the defect 1 from no initial error, after every interval; what is not known is infinite."""
+    columns = (growth.tolist(), [1.0] * len(growth), integral.tolist())
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(np.where(small, time * (1 + np.abs(x)), np.expm1(x) * time / np.where(small, 1.0, x)))
-
-
-def _recursion(factors: np.ndarray, added: np.ndarray) -> np.ndarray:
-    """b_0 = 0, b_{i+1} = factors_i b_i + added_i; after every interval."""
-    values, b = np.zeros(len(added)), 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        for i in range(len(added)):
-            b = factors[i] * b + added[i] if b else added[i]
-            b *= 1 + ROUNDING
-            values[i] = b if np.isfinite(b) else np.inf
-    return values
+        values = np.fromiter(fold(zip(*columns, strict=True), allowance=ROUNDING), float, len(growth))
+    return np.where(np.isfinite(values), values, np.inf)
 
 
 def _with_inside(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -91,15 +81,15 @@ def whole_tube(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
 def _r4(c: Constants, steps: Steps, product: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """eta beta gamma int e^{M(t) - M(s)} ds, with beta gamma as it is in the interval."""
     h = np.diff(steps.times)
-    integral, inside = _with_inside(_recursion(_exp(_times(c.m, h)), growth(c.m, h)))
+    integral, inside = _with_inside(_bounds(*constant_rate(c.m, h)))
     scaled = _times(steps.step_size, product)
     return _times(scaled, integral), _times(scaled, inside)
 
 
-def constant_rate(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
+def constant_m(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     """R5 with m over the whole tube."""
     product = _times(steps.step_size * c.beta.max(), np.full(len(c.m), c.gamma.max()))
-    return _with_inside(_times(product, growth(c.m.max(), steps.times[1:])))
+    return _with_inside(_times(product, constant_rate(c.m.max(), steps.times[1:])[1]))
 
 
 def true_push(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
@@ -112,8 +102,10 @@ def true_push(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     x = eta * c.beta
     with np.errstate(over="ignore", invalid="ignore"):
         short = 0.5 * (1 + x / 3 * np.exp(x))  # at least (e^x - 1 - x)/x^2 for x >= 0
-        one = eta**2 * np.maximum(1.0, _exp(c.m * eta)) * short * c.push
-        return _with_inside(_recursion(_exp(c.m * eta * n), _times(one, _series(np.expm1(c.m * eta), n))))
+        one = eta**2 * np.maximum(1.0, np.exp(c.m * eta)) * short * c.push
+        factors, _ = constant_rate(c.m, eta * n)
+        _, count = equal_cells(np.expm1(c.m * eta), n)
+        return _with_inside(_bounds(factors, _times(one, count)))
 
 
 def without_tube(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
@@ -122,22 +114,8 @@ def without_tube(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     excess = np.maximum(eta * c.m, eta * c.top - 2)  # ||I - eta H|| - 1
     # Rounding may take 1 + excess, which is a norm, a little below 0.
     excess = np.maximum(excess, -1.0)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        factors = np.nan_to_num(np.exp(n * np.log1p(excess)), nan=np.inf, posinf=np.inf)
-        return _with_inside(_recursion(factors, _times(0.5 * eta**2 * steps.still.push, _series(excess, n))))
-
-
-def _series(excess: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """1 + q + ... + q^(count - 1), q = 1 + excess."""
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        found = np.expm1(count * np.log1p(excess)) / np.where(excess == 0, 1.0, excess)
-        found = np.where(np.isnan(found), np.inf, found)
-    return np.asarray(np.where(excess == 0, count, found))
-
-
-def _exp(x: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        return np.asarray(np.exp(x))
+    factors, count = equal_cells(excess, n)
+    return _with_inside(_bounds(factors, _times(0.5 * eta**2 * steps.still.push, count)))
 
 
 def _times(a: np.ndarray | float, b: np.ndarray) -> np.ndarray:
@@ -164,7 +142,7 @@ class Marching:
 MARCHES = (
     Marching("R4(tube)", time_local, True),
     Marching("R4(global)", whole_tube, False),
-    Marching("R5", constant_rate, False),
+    Marching("R5", constant_m, False),
     Marching("R22(tube)", true_push, True),
     Marching("R22(tube-free)", without_tube, True),
 )

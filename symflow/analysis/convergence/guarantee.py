@@ -52,10 +52,12 @@ import mpmath
 import numpy as np
 
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, hitting_angle, panels, time_to
-from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf, positive
+from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf
 from symflow.analysis.convergence.time import GUARD, explicit_quantities, number, power_text, working_digits
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
+from symflow.numbers.arguments import positive
 from symflow.theory.citations import Citation, cite
+from symflow.theory.r03_fundamental_theorem import MULTIPRECISION, cell, constant_rate, fold
 
 Method = Literal["quadrature", "closed-form"]
 DPS = 20
@@ -369,19 +371,18 @@ def _sums(solution: ExactSolution, end: Any, radius: Any, finer: int) -> tuple[f
     nodes, weights, integrate = _collocation()
     points = panels(solution, end, finer)
     time, growth = 0.0, 0.0
-    logs: list[np.ndarray] = []
+    cells: list[tuple[Any, Any, Any]] = []
     inner = float(radius) / n**0.5
     for left, right in pairwise(points):
         half, middle = float(right - left) / 2, (right + left) / 2
         values = [_rates(solution, middle + half * x, n, inner, float(radius)) for x in nodes]
         dt, m = (half * np.array(column) for column in zip(*values, strict=True))
-        local = growth + integrate @ m
-        logs.append(np.log(weights * dt) - local)
+        grows = mpmath.exp(float(weights @ m))
+        cells.append((grows, 1, grows * float(weights * dt @ np.exp(-integrate @ m))))
         time += float(weights @ dt)
         growth += float(weights @ m)
-    flat = np.concatenate(logs)
-    top = flat.max()
-    return time, growth, growth + top + float(np.log(np.exp(flat - top).sum()))
+    *_, integral = fold(cells, mpmath.mpf(0))
+    return time, growth, float(mpmath.log(integral))
 
 
 def _rates(solution: ExactSolution, angle: Any, n: int, inner: float, radius: float) -> tuple[float, float]:
@@ -412,7 +413,8 @@ def _largest_step(budget: Any, rate: Any, integral: Any) -> Any:
     """The root of eta (e^(rate eta) integral + (e^(rate eta) - 1)/rate) = budget, by bisection; the left side grows."""
 
     def used(eta: Any) -> Any:
-        return eta * (mpmath.exp(rate * eta) * integral + mpmath.expm1(rate * eta) / rate)
+        growth, longer = constant_rate(rate, eta, MULTIPRECISION)
+        return eta * cell(integral, growth, 1, longer)
 
     high = mpmath.sqrt(budget)
     if integral > 0:

@@ -19,10 +19,11 @@ import mpmath
 import numpy as np
 
 from symflow.analysis.convergence.exact import ExactSolution
-from symflow.analysis.convergence.start import checked_norms, mpf, positive
+from symflow.analysis.convergence.start import checked_norms, mpf
 from symflow.analysis.convergence.time import GUARD, explicit_quantities
 from symflow.errors import ProblemError, brief, brief_float
-from symflow.numbers.rational import rational, whole
+from symflow.numbers.arguments import positive, whole
+from symflow.numbers.rational import rational
 from symflow.paths.flow import MAX_DPS
 
 MAX_ANGLE = 1_000_000

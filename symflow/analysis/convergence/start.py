@@ -10,10 +10,11 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from symflow.errors import ProblemError, brief, brief_float
+from symflow.errors import ProblemError, brief_float
 from symflow.networks.losses import SQUARE
 from symflow.networks.moments import exact_product
 from symflow.networks.network import FullyConnected
+from symflow.numbers.arguments import positive, whole
 from symflow.numbers.rational import rational
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
@@ -64,17 +65,8 @@ def checked_start(depth: Any, target_norm: Any, w0: Any, alignment: Any) -> Bala
 
 def checked_norms(depth: Any, target_norm: Any, w0: Any) -> tuple[int, Fraction, Fraction]:
     """Depth and norms of a start, whatever its direction."""
-    if isinstance(depth, bool) or not isinstance(depth, int | np.integer) or not 2 <= depth <= MAX_DEPTH:
-        raise ProblemError(f"depth must be a whole number from 2 to {MAX_DEPTH}, got {brief(depth)}")
-    return int(depth), positive(target_norm, "target_norm"), positive(w0, "w0")
-
-
-def positive(value: Any, name: str) -> Fraction:
-    """A positive rational."""
-    number = rational(value, name)
-    if number <= 0:
-        raise ProblemError(f"{name} must be positive, got {brief_float(number)}; give a number above 0")
-    return number
+    depth = whole(depth, "depth", 2, MAX_DEPTH)
+    return depth, positive(target_norm, "target_norm"), positive(w0, "w0")
 
 
 def mpf(value: Fraction) -> Any:

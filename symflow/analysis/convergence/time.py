@@ -30,9 +30,9 @@ from typing import Any, Literal, get_args
 import mpmath
 
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, half_angle, hitting_angle, time_to
-from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf, positive
+from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf
 from symflow.errors import ComputationError, ProblemError, brief
-from symflow.numbers.rational import whole
+from symflow.numbers.arguments import positive, whole
 from symflow.paths.flow import MAX_DPS
 from symflow.theory.citations import Citation, cite
 

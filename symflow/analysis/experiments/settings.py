@@ -11,6 +11,7 @@ import numpy as np
 
 from symflow.analysis.experiments.networks import NETWORKS
 from symflow.errors import ProblemError, brief
+from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
 
 RATIOS = (2, 5, 10, 20)
@@ -91,27 +92,20 @@ def checked_settings(
         raise ProblemError(f"step_size must be a positive number, got {brief(step_size)}")
     if dtype not in ("float32", "float64"):
         raise ProblemError(f"dtype must be float32 or float64, got {brief(dtype)}")
-    chosen = sorted({_whole(r, "ratio", 2) for r in ratios})
+    chosen = sorted({whole(r, "ratio", 2, MOST["ratio"]) for r in ratios})
     rtols = None if tolerances is None else tuple(sorted({_tolerance(t) for t in tolerances}, reverse=True))
     if rtols is not None and len(rtols) < 2:
         raise ProblemError(f"tolerances must be at least two different ones, got {len(rtols)}; the error needs both")
     return Settings(
         networks=tuple(dict.fromkeys(names)),
-        samples=_whole(samples, "samples", 1),
-        iterations=_whole(iterations, "iterations", 1),
+        samples=whole(samples, "samples", 1, MOST["samples"]),
+        iterations=whole(iterations, "iterations", 1, MOST["iterations"]),
         step_size=eta,
         ratios=tuple(chosen),
-        seed=_whole(seed, "seed", 0),
+        seed=whole(seed, "seed", 0, MOST["seed"]),
         dtype=dtype,
         tolerances=rtols,
     )
-
-
-def _whole(value: Any, name: str, least: int) -> int:
-    """A whole number within its limits."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= MOST[name]:
-        raise ProblemError(f"{name} must be a whole number from {least} to {MOST[name]}, got {brief(value)}")
-    return int(value)
 
 
 def _tolerance(value: Any) -> float:

@@ -13,9 +13,11 @@ from symflow.analysis.falsify.arithmetic import evaluate, interval_arithmetic
 from symflow.analysis.falsify.claim import Claim, Inequality, read_claim
 from symflow.analysis.falsify.enclose import GUARD, Enclosure, Undefined, enclosures
 from symflow.errors import ProblemError, brief
+from symflow.numbers.arguments import whole
 from symflow.problem import Problem, load_problem
 
-DPS = 50
+DPS, DIGITS = 50, (30, 1000)
+"""Digits of a confirmation unless it is told otherwise, and the fewest and the most."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def check_counterexample(
         ComputationError: the claim says nothing there (a kink, a quantity that the problem has not), or it cannot be
             computed.
     """
-    check_digits(dps)
+    dps = whole(dps, "dps", *DIGITS)
     if not isinstance(problem, Problem):
         problem = load_problem(problem)
     read = read_claim(claim, given)
@@ -76,16 +78,6 @@ def check_counterexample(
         raise ProblemError(f"a claim is checked on a network's problem, got {brief(problem)}")
     problem = problem.for_digits(dps + GUARD[1])
     return check(read, problem, _steps(problem, read), dps)
-
-
-def check_digits(dps: Any) -> None:
-    """Refuses what is no number of digits of a confirmation.
-
-    Raises:
-        ProblemError: something else than a whole number from 30 to 1000.
-    """
-    if isinstance(dps, bool) or not isinstance(dps, int) or not 30 <= dps <= 1000:
-        raise ProblemError(f"dps must be a whole number from 30 to 1000, got {brief(dps)}")
 
 
 def _steps(problem: Problem, claim: Claim) -> int:

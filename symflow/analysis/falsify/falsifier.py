@@ -13,7 +13,7 @@ import numpy as np
 from symflow.analysis.falsify.ascent import ascend
 from symflow.analysis.falsify.backward_starts import rewound
 from symflow.analysis.falsify.claim import Claim, read_claim
-from symflow.analysis.falsify.confirm import DPS, Check, check, check_digits
+from symflow.analysis.falsify.confirm import DIGITS, DPS, Check, check
 from symflow.analysis.falsify.draws import BATCH, Points, draw, joined, step_range
 from symflow.analysis.falsify.enclose import sizes
 from symflow.analysis.falsify.exact import ExactPoint, Ranges, as_points, roundings
@@ -25,6 +25,7 @@ from symflow.analysis.falsify.verdict import NotRefuted, Refuted, Searched, Verd
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.networks.objective import Objective
 from symflow.networks.training_loss import network_objective
+from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
 from symflow.programs.program import shape_of
 
@@ -96,7 +97,7 @@ def falsify(
         raise ProblemError(f"seconds must be a positive number up to 1e7, got {brief(seconds)}")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ProblemError(f"seed must be a whole number from 0 on, got {brief(seed)}")
-    check_digits(dps)
+    dps = whole(dps, "dps", *DIGITS)
     if read.needs.moving:
         step_range(family, read.needs)  # whether the family has problems for this claim
     search = _Search(read, family, limit, seed, dps, progress)

@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
-from math import isfinite, prod
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from symflow.errors import ProblemError, brief
-from symflow.networks.convolutional import Convolution, Convolutional, Dense, Part, Pool
-from symflow.networks.losses import KINDS, Loss
+from symflow.networks.convolutional import Convolution, Convolutional, Dense, Pool
+from symflow.networks.layers import Layer
+from symflow.networks.losses import LOSSES, Loss, as_loss
 from symflow.networks.network import FullyConnected, Network
+from symflow.numbers.arguments import positive, whole
 from symflow.problem.architecture import describe
 from symflow.programs.program import shape_of
 
@@ -22,8 +24,6 @@ ACTIVATIONS = {"linear": Fraction(1), "relu": Fraction(0), "leaky-relu": Fractio
 """The slope for z < 0; that for z >= 0 is 1."""
 INITIALIZATIONS = ("gaussian", "sparse", "grid", "balanced")
 NETWORK_KINDS = ("fully-connected", "convolutional")
-ONE_OUTPUT = ("logistic", "exponential")
-"""Losses of a margin."""
 MOST_STEPS = 1024
 MOST_WIDTH = 8
 MOST_SAMPLES = 32
@@ -89,25 +89,25 @@ class Family:
 
     def __post_init__(self) -> None:
         for x in _listed(self.depths, "depths"):
-            _whole(x, "depths", MOST_DEPTH)
-        _range(self.widths, "widths", lambda x: _whole(x, "widths", MOST_WIDTH))
-        _range(self.samples, "samples", lambda x: _whole(x, "samples", MOST_SAMPLES))
+            whole(x, "Family: depths", 1, MOST_DEPTH)
+        _range(self.widths, "widths", lambda x: whole(x, "Family: widths", 1, MOST_WIDTH))
+        _range(self.samples, "samples", lambda x: whole(x, "Family: samples", 1, MOST_SAMPLES))
         _choices(self.kinds, "kinds", NETWORK_KINDS)
         _choices(self.activations, "activations", tuple(ACTIVATIONS))
         _choices(self.initializations, "initializations", INITIALIZATIONS)
         kinds = [x for x in _listed(self.losses, "losses") if not isinstance(x, Loss)]
         if kinds:
-            _choices(kinds, "losses", tuple(x for x in KINDS if x != "expression"))
+            _choices(kinds, "losses", tuple(name for name, kind in LOSSES.items() if not kind.takes_expression))
         for x in _listed(self.networks, "networks", empty=True):
             if not isinstance(x, FullyConnected | Convolutional):
                 raise ProblemError(
                     f"Family: networks must be records such as sf.FullyConnected((2, 2, 1)), got {brief(x)}"
                 )
-        _positive(self.weights, "weights")
-        _positive(self.data, "data")
-        _range(self.step_sizes, "step_sizes", lambda x: _positive(x, "step_sizes"))
-        _range(self.times, "times", lambda x: _positive(x, "times"))
-        _whole(self.steps, "steps", MOST_STEPS)
+        positive(self.weights, "Family: weights")
+        positive(self.data, "Family: data")
+        _range(self.step_sizes, "step_sizes", lambda x: positive(x, "Family: step_sizes"))
+        _range(self.times, "times", lambda x: positive(x, "Family: times"))
+        whole(self.steps, "Family: steps", 1, MOST_STEPS)
         if next(self.setups(np.random.default_rng(0)), None) is None:
             raise ProblemError(
                 "Family: no network of the family goes with its losses and initializations (logistic and exponential "
@@ -116,7 +116,7 @@ class Family:
 
     def setups(self, rng: np.random.Generator) -> Iterator[Setup]:
         """Setups without end: all combinations of the choices in turn, sizes drawn anew each time."""
-        losses = [x if isinstance(x, Loss) else Loss(x) for x in self.losses]  # type: ignore[arg-type]
+        losses = [as_loss(x) for x in self.losses]
         shapes: Sequence[Any] = self.networks or list(product(self.depths, self.kinds, self.activations))
         starts = sorted({x == "balanced" for x in self.initializations})
         while True:
@@ -124,7 +124,7 @@ class Family:
             for shape, loss, balanced in product(shapes, losses, starts):
                 network = shape if self.networks else self._network(rng, loss, *shape)
                 linear = isinstance(network, FullyConnected) and network.linear
-                if (loss.kind in ONE_OUTPUT and _outputs(network) > 1) or (balanced and not linear):
+                if (loss.known.labels == "signs" and _outputs(network) > 1) or (balanced and not linear):
                     continue
                 fitting = True
                 yield Setup(network, loss, _between(rng, self.samples), balanced)
@@ -136,14 +136,14 @@ class Family:
         low, high = self.widths
         most = low if rng.random() < 0.3 else high
         slope = ACTIVATIONS[activation]
-        outputs = 1 if loss.kind in ONE_OUTPUT else _between(rng, (low, most))
-        if loss.kind == "cross-entropy":
+        outputs = 1 if loss.known.labels == "signs" else _between(rng, (low, most))
+        if loss.known.labels == "one-hot":
             outputs = max(2, outputs)
         if kind == "fully-connected":
             widths = [_between(rng, (low, most)) for _ in range(depth)]
             return FullyConnected((*widths, outputs), alpha_bar=slope)
         channels, length = _between(rng, (1, min(2, most))), int(rng.integers(3, 7))
-        size, parts = length, list[Part]()
+        size, parts = length, list[Layer]()
         for _ in range(depth - 1):
             kernel = int(rng.integers(1, min(3, size) + 1))
             stride = int(rng.integers(1, min(2, kernel) + 1))
@@ -175,18 +175,7 @@ def _listed(values: Any, name: str, empty: bool = False) -> Sequence[Any]:
     return values
 
 
-def _whole(value: Any, name: str, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ProblemError(f"Family: {name} must have whole numbers from 1 to {most}, got {brief(value)}")
-
-
-def _positive(value: Any, name: str) -> None:
-    number = isinstance(value, int | float | Fraction) and not isinstance(value, bool)
-    if not number or not (isfinite(value) and value > 0):
-        raise ProblemError(f"Family: {name} must have positive numbers, got {brief(value)}")
-
-
-def _range(ends: Any, name: str, check: Callable[[Any], None]) -> None:
+def _range(ends: Any, name: str, check: Callable[[Any], object]) -> None:
     if isinstance(ends, str) or not isinstance(ends, Sequence) or len(ends) != 2:
         raise ProblemError(f"Family: {name} must be a pair (smallest, largest), got {brief(ends)}")
     for x in ends:

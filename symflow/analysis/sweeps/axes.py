@@ -12,6 +12,7 @@ import numpy as np
 
 from symflow.errors import ProblemError, brief, brief_float
 from symflow.networks.network import FullyConnected
+from symflow.numbers.arguments import positive, whole
 from symflow.numbers.rational import rational
 from symflow.paths.descent import check_steps, positive_step
 from symflow.problem import Problem
@@ -75,10 +76,10 @@ def axes_of(
         scheme = base.drawn.scheme
     axes = Axes(
         _listed(step_size, "step_size", lambda v, where: positive_step(base, rational(v, where))),
-        _listed(seed, "seed", lambda v, where: _whole(v, where, 0, 2**63 - 1)),
-        _listed(depth, "depth", lambda v, where: _whole(v, where, 1, MAX_DEPTH)),
-        _listed(width, "width", lambda v, where: _whole(v, where, 1, MAX_WIDTH)),
-        _listed(scale, "scale", _positive),
+        _listed(seed, "seed", lambda v, where: whole(v, where, 0, 2**63 - 1)),
+        _listed(depth, "depth", lambda v, where: whole(v, where, 1, MAX_DEPTH)),
+        _listed(width, "width", lambda v, where: whole(v, where, 1, MAX_WIDTH)),
+        _listed(scale, "scale", positive),
         scheme,
     )
     for name in ("seed", "depth", "width"):
@@ -103,7 +104,7 @@ def check_run(base: Problem, axes: Axes, horizon: Any) -> tuple[Fraction, tuple[
     Raises:
         ProblemError: one is missing, or a step is longer than the horizon.
     """
-    end = base.horizon if horizon is None else _positive(horizon, "horizon")
+    end = base.horizon if horizon is None else positive(horizon, "horizon")
     if end is None:
         raise ProblemError("run.horizon: a sweep needs a final time, got none; give horizon=... or run.horizon")
     etas = tuple(positive_step(base, eta) for eta in axes.step_size)
@@ -201,17 +202,3 @@ def _listed(values: Any, name: str, read: Any) -> tuple[Any, ...]:
     if not read_values:
         raise ProblemError(f"{name} must have at least one value, got none; leave it out for the base problem's own")
     return read_values
-
-
-def _whole(value: Any, where: str, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
-        most = "2^63 - 1" if high == 2**63 - 1 else high
-        raise ProblemError(f"{where} must be a whole number from {low} to {most}, got {brief(value)}")
-    return int(value)
-
-
-def _positive(value: Any, where: str) -> Fraction:
-    number = rational(value, where)
-    if number <= 0:
-        raise ProblemError(f"{where} must be a positive number, got {brief(value)}")
-    return number

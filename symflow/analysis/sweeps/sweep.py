@@ -20,6 +20,7 @@ from symflow.analysis.sweeps.measure import BOUNDS, bounds_named, columns
 from symflow.analysis.sweeps.task import Measure, Task, describe, describe_measure, read_result, write_result
 from symflow.analysis.sweeps.values import encode
 from symflow.errors import ProblemError, brief
+from symflow.numbers.arguments import whole
 from symflow.numbers.rational import text
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
@@ -229,11 +230,7 @@ def _check_executor(executor: Any, workers: Any, measure: Any) -> int:
             "measure is defined in an interactive session, where worker processes do not find it; put it into a module "
             "(a .py file), or give an executor that sends functions whole, such as a Dask client's get_executor()"
         )
-    if workers is None:
-        return execute.usable_cores()
-    if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= 1024:
-        raise ProblemError(f"workers must be a whole number from 1 to 1024, got {brief(workers)}")
-    return workers
+    return execute.usable_cores() if workers is None else whole(workers, "workers", 1, 1024)
 
 
 def _folder(folder: str | os.PathLike[str]) -> Path:

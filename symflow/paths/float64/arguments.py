@@ -14,6 +14,7 @@ from symflow.errors import ComputationError, ProblemError, brief, brief_float
 from symflow.evaluate.jax_batches import at_points, in_batches
 from symflow.evaluate.jax_runtime import own_modes
 from symflow.networks.objective import Objective
+from symflow.numbers.arguments import positive
 from symflow.numbers.rational import rational, rational_array
 from symflow.paths.float64.methods import SOLVERS
 from symflow.problem import Problem
@@ -51,11 +52,7 @@ def final_time(problem: Problem, horizon: Any, at: np.ndarray | None) -> float:
         horizon = problem.horizon if at is None else float(at.max())
     if horizon is None:
         raise ProblemError("run.horizon: a flow needs a final time, got none; give horizon=... or run.horizon")
-    end = to_float(horizon, "horizon")
-    if end <= 0:
-        raise ProblemError(
-            f"horizon must be positive, got {brief_float(rational(horizon, 'horizon'))}; give a positive final time"
-        )
+    end = to_float(positive(horizon, "horizon"), "horizon")
     if at is not None and at.max() > end:
         raise ProblemError(f"times must lie in [0, {end:.6g}], got {at.max():.6g}; give a later horizon")
     return end
