@@ -21,7 +21,7 @@ from symflow.networks.objective import Objective
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
 from symflow.paths.descent import Descent, check_steps, descend, positive_step
-from symflow.paths.flow import MAX_DPS, integration_form, solve_flow
+from symflow.paths.flow import MAX_DPS, solve_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem, same_objective
@@ -176,7 +176,7 @@ def deviation(
         error = mpmath.sqrt(len(problem.theta0)) * (flow.error_estimate + (descent.error_estimate or 0))
     values = tuple(v if v > error else mpmath.mpf(0) for v in _distances(iterates, states, dps))
     flow64, descent64 = states.astype(np.float64), iterates.astype(np.float64)
-    objective = integration_form(problem.objective)
+    objective = problem.compact
     first_kink, kink = _first_kink(objective, times, flow, states, iterates, dps)
     foreign = None
     if brought is not None and not _is_descent(problem, objective, brought, eta):

@@ -17,11 +17,15 @@ from fractions import Fraction
 from itertools import groupby
 from typing import Any, ClassVar, TypeAlias
 
+from symflow.caching import kept
 from symflow.derivatives.derived import MAX_OPERATIONS, Derived, gradient_nodes
 from symflow.displays import show
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import BudgetError
+from symflow.networks.moments import compact
 from symflow.networks.objective import Objective, require_objective
+from symflow.numbers.arguments import whole
+from symflow.numbers.rational import rational
 from symflow.programs.differentiate import jvp
 from symflow.programs.nodes import Input, Node, add
 from symflow.programs.program import Program, topological, transform
@@ -88,14 +92,13 @@ class ModifiedEquation:
         Args:
             step_size: eta (text, a rational number, or a float, which means its shortest decimal).
         """
-        from symflow.numbers.rational import rational
-
-        eta = rational(step_size, "step_size")
+        eta, form = rational(step_size, "step_size"), compact(self.objective)
+        terms = _terms_of(form, self.order)
         outputs = {
-            w.name: add([(eta**i, term.program[f"F_{w.name}"]) for i, term in enumerate(self.terms)])
-            for w in self.objective.parameters
+            w.name: add([(eta**i, term.program[f"F_{w.name}"]) for i, term in enumerate(terms)])
+            for w in form.parameters
         }
-        return VectorField(Program(self.objective.program.inputs, outputs), self.objective.parameters, self.objective)
+        return VectorField(Program(form.program.inputs, outputs), form.parameters, form, given=self.objective)
 
     def latex(self) -> str:
         """The equation in derivatives of f, as an ``aligned`` environment: a line or more for each power of eta."""
@@ -125,12 +128,15 @@ def modified_equation(objective: Objective, order: int) -> ModifiedEquation:
 
     Source: Barrett & Dherin 2021 (order 1), Hairer, Lubich & Wanner 2006 (R17).
     """
-    from symflow.numbers.arguments import whole
-
     require_objective(objective)
-    order = whole(order, "order", 0, len(TERMS) - 1)
+    return ModifiedEquation(objective, _terms_of(objective, whole(order, "order", 0, len(TERMS) - 1)))
+
+
+@kept
+def _terms_of(objective: Objective, order: int) -> tuple[Derived, ...]:
+    """F_0, ..., F_order."""
     differentials = Differentials(objective)
-    return ModifiedEquation(objective, tuple(_term(objective, differentials, i) for i in range(order + 1)))
+    return tuple(_term(objective, differentials, i) for i in range(order + 1))
 
 
 def _term(objective: Objective, found: Differentials, i: int) -> Derived:

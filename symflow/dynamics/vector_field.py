@@ -19,21 +19,29 @@ class VectorField:
     Attributes:
         program: one output per state input, in order.
         state: the state inputs.
-        objective: supplies the data and, through its gates, the kinks.
+        objective: supplies the data and, through its gates, the kinks: the form that is cheapest to evaluate.
         slides: whether it is gradient flow itself, so that it can be held on kinks.
+        given: the same objective as the user gave it, which trajectories name; `objective` if None.
     """
 
     program: Program
     state: tuple[Input, ...]
     objective: Objective
     slides: bool = False
+    given: Objective | None = None
 
 
-def gradient_flow_field(objective: Objective) -> VectorField:
-    """theta' = -grad f(theta)."""
+def gradient_flow_field(objective: Objective, given: Objective | None = None) -> VectorField:
+    """theta' = -grad f(theta).
+
+    Args:
+        objective: f, best in its compact form.
+        given: f as the user gave it, where that is another form.
+    """
     g, _ = gradient_nodes(objective)
     outputs = {w.name: scale(-1, g[w]) for w in objective.parameters}
-    return VectorField(Program(objective.program.inputs, outputs), objective.parameters, objective, slides=True)
+    program = Program(objective.program.inputs, outputs)
+    return VectorField(program, objective.parameters, objective, slides=True, given=given)
 
 
 def leading_order_field(objective: Objective) -> VectorField:

@@ -13,6 +13,7 @@ from math import lcm
 
 import numpy as np
 
+from symflow.caching import kept
 from symflow.networks.objective import Objective, require_objective
 from symflow.programs.nodes import Add, Einsum, Input, Node, add, einsum, inner, matmul, scale, split_scale
 from symflow.programs.program import Program, shape_of
@@ -138,6 +139,12 @@ def moment_form(objective: Objective) -> Objective | None:
     return Objective(
         Program(inputs, {"f": loss}), objective.parameters, data, objective.network, sample_loss=objective.sample_loss
     )
+
+
+@kept
+def compact(objective: Objective) -> Objective:
+    """The equivalent form of an objective that is cheapest to evaluate: moments instead of samples where they apply."""
+    return (moment_form(objective) if objective.data else None) or objective
 
 
 def _product(weights: list[Input]) -> Node:

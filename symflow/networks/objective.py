@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sympy
 
+from symflow.caching import Keeper
 from symflow.displays import show
 from symflow.errors import ProblemError, brief
 from symflow.programs.from_sympy import expression_node
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Objective:
+class Objective(Keeper):
     """A function f(theta) to be minimized.
 
     Attributes:

@@ -24,7 +24,7 @@ from symflow.numbers.arguments import positive, whole
 from symflow.numbers.fixed_point import from_fraction, to_mpf
 from symflow.numbers.rational import rational
 from symflow.paths.float64.arguments import check_underflow
-from symflow.paths.flow import MAX_DPS, integration_form
+from symflow.paths.flow import MAX_DPS
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
@@ -144,7 +144,7 @@ def descend(
     if len(kept) > MAX_KEPT:
         raise ProblemError(f"at most {MAX_KEPT} iterates can be kept, got {len(kept)}; choose a larger every")
     indices = sorted({0, steps, *kept})
-    objective = integration_form(problem.objective)
+    objective = problem.compact
     if dps is None:
         iterates = _descend_float64(objective, problem.theta0, eta, indices)
         return Descent(problem.objective, eta, tuple(indices), iterates, None, None)

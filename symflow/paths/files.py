@@ -15,12 +15,12 @@ from gmpy2 import mpz
 from symflow.errors import ComputationError, ProblemError
 from symflow.files import write_atomically
 from symflow.networks.losses import SQUARE
+from symflow.networks.moments import compact
 from symflow.networks.objective import Objective
 from symflow.networks.training_loss import network_objective
 from symflow.numbers.rational import rational, rational_array, text
 from symflow.paths.float64.methods import SOLVERS
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
-from symflow.paths.flow import integration_form
 from symflow.paths.stop_conditions import Stopped
 from symflow.paths.taylor.dense import FlowStats, Segment, TaylorSteps, taylor_steps
 from symflow.paths.trajectory import Event, Trajectory
@@ -154,7 +154,7 @@ def _read_dense(data: dict[str, Any], objective: Objective) -> RungeKuttaSteps |
         fits = knots.ndim == 1 and len(knots) and states.shape == (len(knots), objective.parameter_count)
         if not fits or data["solver"] not in SOLVERS:
             raise ValueError("not the steps of a known method on this objective")
-        return RungeKuttaSteps(integration_form(objective), data["solver"], knots, states)
+        return RungeKuttaSteps(compact(objective), data["solver"], knots, states)
     segments = tuple(
         Segment(
             _integer(start), _integer(end), int(tau), tuple([_integer(c) for c in series] for series in coefficients)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import lru_cache
 from math import ceil
 from typing import Any
 
@@ -15,7 +14,6 @@ import mpmath
 from symflow.derivatives.derived import Derived
 from symflow.dynamics.vector_field import VectorField, gradient_flow_field
 from symflow.errors import ComputationError, FlowInterrupted, FlowStopped, KinkError, ProblemError, brief, brief_float
-from symflow.networks.moments import moment_form
 from symflow.networks.objective import Objective
 from symflow.numbers.arguments import positive, whole
 from symflow.numbers.fixed_point import from_fraction, to_mpf
@@ -40,13 +38,6 @@ ATTEMPTS = 6
 """Most pairs of runs, each with more guard digits than the one before."""
 UNDECIDED, KINK_ATTEMPTS = ("tangency", "precision"), 3
 """Causes of a stop at a kink that more digits may settle, and with how many of them it is tried."""
-
-
-@lru_cache(maxsize=32)
-def integration_form(objective: Objective) -> Objective:
-    """The equivalent objective that is cheapest to integrate: moments instead of samples where that applies."""
-    reduced = moment_form(objective) if objective.data else None
-    return objective if reduced is None else reduced
 
 
 def solve_flow(
@@ -94,24 +85,17 @@ def solve_flow(
         raise ProblemError("run.horizon: a flow needs a final time, got none; give horizon=... or run.horizon")
     dps = problem.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
     given, problem = problem.objective, problem.for_digits(dps)
-    field = gradient_flow_field(integration_form(problem.objective))
-    try:
-        trajectory = solve_field(
-            field,
-            problem.theta0,
-            horizon=horizon,
-            dps=dps,
-            stop=own_stops(stop, given, problem.objective),
-            estimate_error=estimate_error,
-            progress=progress,
-            max_steps=max_steps,
-            time_limit=time_limit,
-        )
-    except (FlowStopped, FlowInterrupted) as error:
-        if error.trajectory is not None:
-            error.trajectory = replace(error.trajectory, objective=problem.objective)
-        raise
-    return replace(trajectory, objective=problem.objective)
+    return solve_field(
+        gradient_flow_field(problem.compact, problem.objective),
+        problem.theta0,
+        horizon=horizon,
+        dps=dps,
+        stop=own_stops(stop, given, problem.objective),
+        estimate_error=estimate_error,
+        progress=progress,
+        max_steps=max_steps,
+        time_limit=time_limit,
+    )
 
 
 def own_stops(stop: Stop | Sequence[Stop], given: Objective, flowing: Objective) -> list[Stop]:
@@ -224,7 +208,7 @@ class _Solver:
         stats = FlowStats(len(run.segments), p.order, p.bits, p.tolerance_digits, time.perf_counter() - clock)
         reached = run.stopped is None and run.segments[-1].end == from_fraction(self.end, run.clock)
         dense = TaylorSteps(run.segments, p.bits, run.clock, self.end if reached else None)
-        result = Trajectory(self.field.objective, dense, self.dps, run.events, None, stats)
+        result = Trajectory(self.field.given or self.field.objective, dense, self.dps, run.events, None, stats)
         result = replace(result, conditions=tuple(str(c.stop) for c in self.conditions))
         if run.stopped is None:
             return result

@@ -14,6 +14,7 @@ from gmpy2 import mpz
 from symflow.derivatives.derived import loss
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.object_arrays import evaluate_mpmath
+from symflow.networks.moments import compact
 from symflow.numbers.fixed_point import to_mpf
 from symflow.paths.taylor.dense import Segment, TaylorSteps, taylor_steps
 from symflow.paths.trajectory import Trajectory
@@ -48,7 +49,7 @@ def energy_defect(trajectory: Trajectory) -> Any:
     Args:
         trajectory: of gradient flow by the Taylor method.
     """
-    f = loss(trajectory.objective)
+    f = loss(compact(trajectory.objective))
     dps = trajectory.digits + 20
     with mpmath.workdps(dps):
         start, end = (evaluate_mpmath(f, list(state), dps=dps) for state in (trajectory(0), trajectory.at_end()))

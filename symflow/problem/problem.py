@@ -13,6 +13,7 @@ import numpy as np
 from symflow.errors import ProblemError, brief
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.losses import SQUARE, Loss
+from symflow.networks.moments import compact
 from symflow.networks.network import FullyConnected, Network
 from symflow.networks.objective import Objective
 from symflow.networks.training_loss import network_objective
@@ -123,6 +124,11 @@ class Problem:
     def _set(self, **fields: Any) -> None:
         for key, value in fields.items():
             object.__setattr__(self, key, value)
+
+    @property
+    def compact(self) -> Objective:
+        """The equivalent form of the objective that is cheapest to evaluate; found once, and kept by the objective."""
+        return compact(self.objective)
 
     def replace(self, *, theta0: Any = None, **run: Any) -> Problem:
         """The same objective (with all that was compiled for it), from another start or with other settings.

@@ -15,7 +15,6 @@ from sweep_measures import Serial
 import symflow as sf
 from symflow.analysis.sweeps.batched import Paths, descents
 from symflow.analysis.sweeps.float64 import Group, _rows
-from symflow.paths.flow import integration_form
 
 
 def scalar(activation: str = "linear") -> sf.Problem:
@@ -90,7 +89,7 @@ def test_the_table_is_that_of_many_digits_in_float64(found: sf.Sweep, tmp_path: 
 def test_all_runs_of_descent_at_once_are_the_single_ones() -> None:
     """Runs of different lengths share a batch; the nudged run shows how much rounding matters."""
     problem = scalar()
-    objective = integration_form(problem.objective)
+    objective = problem.compact
     etas, indices = [Fraction(1, 3), Fraction(1, 50)], [[0, 1, 2, 12], list(range(0, 201, 2))]
     paths = descents(objective, np.array([[0.5, 0.5], [0.3, -0.2]]), etas, indices)
     for row, (theta0, (eta, kept)) in enumerate(

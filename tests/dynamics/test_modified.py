@@ -136,3 +136,21 @@ def test_what_is_shown() -> None:
 def test_another_order_is_refused(order: object) -> None:
     with pytest.raises(sf.ProblemError, match="order must be a whole number from 0 to 4"):
         sf.modified_equation(network(), order)
+
+
+def test_its_field_is_that_of_the_moments() -> None:
+    """One evaluation of the field costs the same for any number of samples; it is the same function, exactly."""
+    x = [[k, 3 - k * k] for k in range(5)]
+    objective = sf.network_objective(sf.FullyConnected((2, 2, 1)), x, [[a - b] for a, b in x])
+    theta = np.array([Fraction(k * k - 5) for k in range(6)], dtype=object)
+    equation, eta = sf.modified_equation(objective, 1), Fraction(1, 9)
+    field = equation.field(eta)
+    assert field.given is objective
+    assert all(5 not in a.shape for a in field.objective.data.values())
+    found = interpret(field.program, {**field.objective.data, **objective.cut(theta)}, EXACT)
+    terms = [sf.evaluate_exact(term, theta) for term in equation.terms]  # over samples
+    assert (
+        np.concatenate([v.reshape(-1) for v in found.values()]) == sum(eta**i * t for i, t in enumerate(terms))
+    ).all()
+    solved = sf.solve_field(field, theta / 20, horizon="1/10", dps=15)
+    assert solved.objective is objective

@@ -30,7 +30,6 @@ from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
 from symflow.numbers.rational import rational
-from symflow.paths.flow import integration_form
 from symflow.paths.sampling import DenseFlow, dense_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
@@ -70,7 +69,7 @@ class Comparison:
     @property
     def compact(self) -> Objective:
         """f in the form that is cheapest to evaluate."""
-        return integration_form(self.problem.objective)
+        return self.problem.compact
 
     @property
     def count(self) -> int:

@@ -23,7 +23,7 @@ TUBE = {
     "m": "sup -lambda_min(H) over that tube",
     "M": "int_0^t -lambda_min(H(theta(s))) ds along the flow",
 }
-"""What is known between two bounds: below from points of the tube, above certified on it."""
+"""Suprema over the tube, each enclosed: sampled from below, certified from above."""
 RUN = {
     "deviation": "||theta_k - theta(t)||, descent from flow at equal time",
     "displacement": "||theta(t) - theta(0)||",

@@ -15,7 +15,8 @@ from symflow.derivatives.derived import loss
 from symflow.errors import ProblemError, advising, brief
 from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.networks.objective import Objective
-from symflow.paths.flow import integration_form, solve_flow
+from symflow.numbers.types import JsonObject
+from symflow.paths.flow import solve_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 
@@ -64,7 +65,7 @@ def columns(bounds: Sequence[str]) -> dict[str, str]:
     return COLUMNS | {f"{name}_{part}": kind for name in bounds for part, kind in BOUND_COLUMNS.items()}
 
 
-def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> dict[str, Any]:
+def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> JsonObject:
     """How far descent strays from flow, and what the theory says about it, at the end t = K eta <= horizon.
 
     Sharpness is lambda_max of the Hessian; spectra and the gradient norm are float64, everything else has the
@@ -84,7 +85,7 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> dict[
     flow = _flow(problem.objective, problem.theta0, problem.horizon, problem.dps)
     with np.errstate(over="ignore", invalid="ignore"):  # of descent that is about to diverge
         dev = deviation(problem, bounds=chosen, flow=flow)
-    objective, digits = integration_form(problem.objective), problem.dps + 15
+    objective, digits = problem.compact, problem.dps + 15
     ends = {"initial_loss": flow(0), "final_loss_flow": flow(dev.times[-1]), "final_loss_descent": dev.run.iterates[-1]}
     losses = {name: evaluate_mpmath(loss(objective), theta, dps=digits) for name, theta in ends.items()}
     return {
@@ -104,13 +105,13 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> dict[
     }
 
 
-def spectra(low: Any, high: Any, descent_high: Any) -> dict[str, Any]:
+def spectra(low: Any, high: Any, descent_high: Any) -> JsonObject:
     """The ends of the spectra; nothing where the network is too large for them.
 
     Args:
         low: lambda_min along the flow, shape (S,), or None.
-        high: lambda_max along the flow, likewise.
-        descent_high: lambda_max along descent, likewise.
+        high: lambda_max along the flow; None where it is unknown.
+        descent_high: lambda_max along descent; None where it is unknown.
     """
     names = [name for name in COLUMNS if "sharpness" in name or "eigenvalue" in name]
     if low is None:
@@ -119,7 +120,7 @@ def spectra(low: Any, high: Any, descent_high: Any) -> dict[str, Any]:
     return {name: float(value) for name, value in zip(names, found, strict=True)}
 
 
-def bound_columns(series: BoundSeries, truth: Any) -> dict[str, Any]:
+def bound_columns(series: BoundSeries, truth: Any) -> JsonObject:
     """A bound at the end of a run."""
     value = series.values[-1]
     ratio = None

@@ -205,14 +205,15 @@ def _check_file(path: Path | None) -> None:
 
 
 def _stops(loss: str | None, gradient_norm: str | None) -> list[Stop]:
+    from symflow.numbers.rational import rational
     from symflow.paths.stop_conditions import stop_at_gradient_norm, stop_at_loss
 
     stops = []
     if loss is not None:
-        stops.append(stop_at_loss(number(loss, "--stop-loss")))
+        stops.append(stop_at_loss(rational(loss, "--stop-loss")))
     if gradient_norm is not None:
-        norm = number(gradient_norm, "--stop-gradient-norm")
-        if norm is None or norm <= 0:
+        norm = rational(gradient_norm, "--stop-gradient-norm")
+        if norm <= 0:
             raise ProblemError(f"--stop-gradient-norm must be positive, got {brief(gradient_norm)}")
         stops.append(stop_at_gradient_norm(norm))
     return stops

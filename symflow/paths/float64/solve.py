@@ -29,7 +29,7 @@ from symflow.paths.float64.methods import x64
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.float64.steps import Course, StepRun, run_steps
 from symflow.paths.float64.watch import Watch, watch
-from symflow.paths.flow import checked_limits, integration_form, own_stops
+from symflow.paths.flow import checked_limits, own_stops
 from symflow.paths.stop_conditions import Stop, Stopped, monitors
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
@@ -141,7 +141,7 @@ class _Flow:
 
     def __init__(self, problem: Problem, solver: str, tolerances: tuple[float, float], stops: Sequence[Stop]) -> None:
         self.given, self.solver, self.tolerances = problem.objective, solver, tolerances
-        self.objective = integration_form(problem.objective)
+        self.objective = problem.compact
         self.conditions = monitors(stops, gradient_flow_field(self.objective))
         self.clock = time.perf_counter()
 

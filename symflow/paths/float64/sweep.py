@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from symflow.derivatives.derived import gradient
 from symflow.errors import FlowStopped, ProblemError
 from symflow.evaluate.jax_batches import at_points, in_batches
+from symflow.numbers.types import Number
 from symflow.paths.float64.arguments import (
     SMALL,
     check_underflow,
@@ -23,15 +24,15 @@ from symflow.paths.float64.dense import dense_output
 from symflow.paths.float64.methods import first_steps, sweeper, x64
 from symflow.paths.float64.ranges import unseen_rows
 from symflow.paths.float64.steps import Course, run_steps
-from symflow.paths.flow import checked_limits, integration_form
+from symflow.paths.flow import checked_limits
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
 
 def sweep_flow_float64(
     problem: Problem,
-    theta0s: Any,
-    times: Sequence[Any],
+    theta0s: ArrayLike,
+    times: Sequence[Number],
     *,
     rtol: float = 1e-10,
     atol: float = 1e-12,
@@ -73,7 +74,7 @@ def sweep_flow_float64(
         raise ProblemError("times must hold a positive time; give the times at which the states are wanted")
     wanted, back = np.unique(at, return_inverse=True)
     positive = wanted[wanted > 0]
-    objective = integration_form(problem.objective)
+    objective = problem.compact
     atols = np.array([small_atol(row, rtol, atol) for row in starts])
     with x64():
         small = ((starts != 0) & (np.abs(starts) < float(SMALL))).any(axis=1)

@@ -87,8 +87,7 @@ def watch(objective: Objective, conditions: Sequence[Monitor], start: Sequence[F
     measure = _measure(objective, flow)
     first = measure(np.array([[float(v) for v in start]]))[0, 0]
     sides = np.array([_side(c, float(q), objective, start) for c, q in zip(conditions, first, strict=True)])
-    wanted = {"falls": -1, "rises": 1, "crosses": 0}
-    holds = (i for i, c in enumerate(conditions) if sides[i] in (0, wanted[c.stop.direction]))
+    holds = (i for i, c in enumerate(conditions) if sides[i] in (0, c.stop.satisfied))
     values = np.array([float(c.stop.value) for c in conditions])
     squared = [c.node is None for c in conditions]  # the norm of the gradient
     sizes = np.abs(first) + np.where(squared, values**2, np.abs(values))

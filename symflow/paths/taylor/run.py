@@ -126,7 +126,7 @@ class _Integrator:
     def settle(self, zeros: list[Position], *, start: bool) -> None:
         """Continues from a point where some pre-activations vanish, and records what changes."""
         before, objective = self.region, self.base.objective
-        point = Point(self.values, self.arithmetic, self.precision.noise, self.tau)
+        point = Point(self.values, self.arithmetic, self.precision.noise, self.tau, self.precision.jitter or 0)
         outcome = settle(self.base, before.gates, zeros, point)
         if isinstance(outcome, Undecided):
             raise kink_error(objective, outcome, self.now)
