@@ -363,7 +363,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     ("make", "message"),
     [
         (lambda p: sf.stop_at_loss("soon"), "the value of a stop must be a number"),
-        (lambda p: sf.stop_at_gradient_norm(0), "no gradient norm but a positive one, got 0"),
+        (lambda p: sf.stop_at_gradient_norm(0), "a gradient norm at which a flow stops must be positive, got 0"),
         (lambda p: sf.stop_when("W1_11", 1), "got the text 'W1_11'; text is never evaluated"),
         (lambda p: sf.stop_when(sympy.Symbol("W1_11"), 1, "up"), 'direction must be "falls", "rises" or "crosses"'),
         (lambda p: sf.stop_when(sympy.Symbol("q"), 1), "only the given variables, got q"),

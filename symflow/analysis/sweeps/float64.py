@@ -32,7 +32,7 @@ from symflow.paths.descent import diverged
 from symflow.paths.float64.kinks import pre_activations
 from symflow.paths.sampling import HermiteFlow
 from symflow.problem import Problem
-from symflow.versions import versions
+from symflow.versions import versions_text
 
 FORMAT = "symflow float64 sweep 1"
 BOUNDS = ("R4", "R22")
@@ -123,12 +123,11 @@ def sweep_float64(
         clock = time.perf_counter()
         found = list(_rows(_run(group, etas, end, rtol, atol, max_steps), bounds))
         share = (time.perf_counter() - clock) / len(found)
-        listed = ", ".join(f"{name} {version}" for name, version in versions().items())
         pairs = ((start, eta) for start in group for eta in etas)
         for (start, eta), row in zip(pairs, found, strict=True):
             where = coordinates(eta, start.coordinates, start.problem.replace(horizon=end), None)
             values = {name: encode(value) for name, value in row.items()}
-            rows.append(where | values | {"seconds": encode(round(share, 6)), "versions": listed})
+            rows.append(where | values | {"seconds": encode(round(share, 6)), "versions": versions_text()})
         if progress is not None:
             progress(len(rows) / (len(every) * len(etas)))
     declared = {name: "float" if kind == "decimal" else kind for name, kind in columns(bounds).items()}

@@ -22,7 +22,7 @@ from symflow.errors import ComputationError, DescentDiverged, FlowStopped, JaxUn
 from symflow.files import write_atomically
 from symflow.numbers.types import JsonObject
 from symflow.problem import Problem
-from symflow.versions import __version__, versions
+from symflow.versions import __version__, versions, versions_text
 
 FORMAT = "symflow sweep task 1"
 Measure = Callable[[Problem], Mapping[str, Any]]
@@ -164,9 +164,8 @@ def _measured(description: str, measure: Measure | None) -> JsonObject:
     if taken:
         raise ProblemError(f"measure must not use the names {', '.join(OWN_COLUMNS)}, got {sorted(taken)[0]}")
     seconds = encode(round(time.perf_counter() - started, 6))
-    listed = ", ".join(f"{name} {version}" for name, version in versions().items())
     own = {"status": status, "reason": reason, "stop_time": stop_time}
-    return own | values | {"seconds": seconds, "versions": listed}
+    return own | values | {"seconds": seconds, "versions": versions_text()}
 
 
 def _problem(tables: JsonObject) -> Problem:

@@ -72,9 +72,7 @@ def second_run(
     Raises:
         Unfinished: it was ended.
     """
-    start = run.states[0]
-    away = np.where(np.arange(len(start)) % 2 == 0, np.inf, -np.inf)
-    nearby = np.where(start == 0, 0.0, np.nextafter(start, away))
+    nearby = one_unit_away(run.states[0])
     chatters = kinks.reached >= CHATTER
     factor, extra = CHECK_STEPS
     budget = whole_chunks(factor * (run.accepted + run.rejected) + extra, course.objective)
@@ -110,6 +108,12 @@ def second_run(
         if ends[0]:  # at 0 it was decided exactly
             time_error += 4 * float(np.spacing(ends[0])) + time_rounding(course.watch, run.met, run.states[-1])
     return SecondRun(error, time_error, other.met, ends[1], scale * tolerances[0], scale * tolerances[1])
+
+
+def one_unit_away(starts: np.ndarray) -> np.ndarray:
+    """Starts whose components are one unit in the last place away, up and down in turn; zeros are kept."""
+    away = np.where(np.arange(starts.shape[-1]) % 2 == 0, np.inf, -np.inf)
+    return np.where(starts == 0, 0.0, np.nextafter(starts, away))
 
 
 def _difference(course: Course, run: StepRun, other: StepRun, points: np.ndarray) -> float:
