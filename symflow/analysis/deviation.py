@@ -14,7 +14,7 @@ from symflow.analysis.arguments import as_flow_of, check_start
 from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, before_kinks, chosen_bounds
 from symflow.analysis.observables import Observables, observe
 from symflow.displays import show
-from symflow.errors import ProblemError, advising, brief, brief_float
+from symflow.errors import ProblemError, brief, brief_float, with_remedies
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import mpmath_arithmetic
 from symflow.networks.objective import Objective
@@ -159,7 +159,7 @@ def deviation(
         float64 = descend(problem, step_size=eta, steps=steps, keep=indices)
     times = [k * eta for k in indices]
     if flow is None:
-        with advising(REMEDIES):
+        with with_remedies(REMEDIES):
             flow = solve_flow(problem, horizon=times[-1], dps=dps, progress=part(0, 0.4))
     else:
         flow = _known_flow(flow, problem, times[-1], dps)
@@ -187,7 +187,7 @@ def deviation(
     comparison = Comparison(
         problem, eta, tuple(indices), flow, descent64, first_kink, kink, foreign, brought is not None
     )
-    with advising(REMEDIES):
+    with with_remedies(REMEDIES):
         found = {bound.name: bound.evaluate(comparison) for bound in chosen}
     if progress is not None:
         progress(0.9)

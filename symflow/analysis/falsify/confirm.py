@@ -18,7 +18,7 @@ from symflow.numbers.types import Mpf
 from symflow.problem import Problem, load_problem
 
 DPS, DIGITS = 50, (30, 1000)
-"""Digits of a confirmation unless it is told otherwise, and the fewest and the most."""
+"""Digits of a confirmation by default, and the fewest and the most."""
 
 
 @dataclass(frozen=True)

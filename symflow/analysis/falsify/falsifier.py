@@ -34,13 +34,13 @@ BATCHES = 4
 TUBE_BATCHES, TUBE_MARGIN = 16, 0.1
 """The same where the tube enters, and the least margin worth a confirmation: certified suprema lie above those seen."""
 BEST = 16
-"""Ascents from the best of them; the others start from fresh points, lest all end in one place."""
+"""Ascents from the best of them; the others start from new points, so that not all end at one maximum."""
 ROUNDS = 3
 """Ascents of a batch for each setup."""
 CANDIDATES = 3
 """Most points that are confirmed after each search."""
 PATIENCE = 48
-"""So many setups in a row without the quantities of the claim end the search."""
+"""How many setups in a row without the quantities of the claim end the search."""
 KEPT = 12
 """Setups whose compiled claim is kept."""
 MOST_CONFIRM = 20.0

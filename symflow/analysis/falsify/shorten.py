@@ -17,7 +17,7 @@ SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Judge:
-    """What says whether the claim fails at exact points.
+    """Decides whether the claim fails at exact points.
 
     Attributes:
         seen: those at which float64 sees it fail, or cannot tell.

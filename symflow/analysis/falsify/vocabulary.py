@@ -50,7 +50,7 @@ class ClaimQuantity:
 def claim_quantities() -> Mapping[str, ClaimQuantity]:
     """The quantities that a claim may contain, by name; those of `bound_quantities` mean the same here.
 
-    Quantities of a point are taken at the flow theta(t), t = k eta; with `_descent` behind the name at theta_k of
+    Quantities of a point are taken at the flow theta(t), t = k eta; with `_descent` after the name at theta_k of
     gradient descent, with `_0` at theta(0).  In a claim that speaks of no time (no t, no descent, no `_0`) they are
     taken at theta(0), which is every point.  `s_1`, `s_2`, ... (and F, A, kappa) are those of the layers, of which the
     first eight are listed; deeper ones are there when they are asked for.

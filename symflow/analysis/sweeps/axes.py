@@ -1,4 +1,4 @@
-"""What a sweep varies, and the problems that come of it."""
+"""What a sweep varies, and the problems that result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep finds out about one problem, unless it is told otherwise."""
+"""What a sweep measures on one problem by default."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from symflow.analysis.bounds import Bound, BoundSeries, known_bounds
 from symflow.analysis.deviation import REMEDIES, deviation
 from symflow.derivatives.derived import loss
-from symflow.errors import ProblemError, advising, brief
+from symflow.errors import ProblemError, brief, with_remedies
 from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JsonObject
@@ -21,7 +21,7 @@ from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 
 BOUNDS = ("R4", "R22", "R18")
-"""Which bounds a sweep evaluates unless it is told otherwise."""
+"""The bounds that a sweep evaluates by default."""
 BOUND_COLUMNS = {"value": "decimal", "ratio": "float", "status": "text", "reason": "text"}
 COLUMNS = {
     "steps": "int",
@@ -137,5 +137,5 @@ def bound_columns(series: BoundSeries, truth: Any) -> JsonObject:
 def _flow(objective: Objective, theta0: tuple[Fraction, ...], horizon: Any, dps: int) -> Trajectory:
     """The flow, kept: neighbouring tasks differ in the step size alone."""
     problem = Problem(objective=objective, theta0=theta0, horizon=horizon, dps=dps)
-    with advising(REMEDIES):
+    with with_remedies(REMEDIES):
         return solve_flow(problem)

@@ -16,7 +16,7 @@ from symflow.cli.exit_status import FAILED, INTERRUPTED, Answer
 from symflow.cli.options import Digits, Horizon, Json, ProblemFile, load, number
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
-from symflow.errors import FlowInterrupted, FlowStopped, ProblemError, advising, brief
+from symflow.errors import FlowInterrupted, FlowStopped, ProblemError, brief, with_remedies
 from symflow.files import check_writable
 from symflow.numbers.types import JsonObject
 
@@ -82,7 +82,7 @@ def flow(
 
     started = time.perf_counter()
     try:
-        with progress("gradient flow") as report, advising(REMEDIES):
+        with progress("gradient flow") as report, with_remedies(REMEDIES):
             trajectory = solve_flow(given, horizon=end, dps=dps, stop=stops, progress=report, **limits)
     except (FlowStopped, FlowInterrupted) as error:
         return _stopped(error, wanted, save)

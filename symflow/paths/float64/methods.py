@@ -22,7 +22,7 @@ SOLVERS = {"dopri8": ("Dopri8", 13), "tsit5": ("Tsit5", 6), "dopri5": ("Dopri5",
 
 @contextmanager
 def x64() -> Iterator[None]:
-    """JAX's 64-bit mode within the block; numbers beyond float64 become the library's error."""
+    """JAX's 64-bit mode within the block; numbers that overflow float64 raise symflow's error."""
     try:
         with own_modes():
             yield

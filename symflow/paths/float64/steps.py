@@ -22,9 +22,9 @@ looked at there."""
 CHUNK_WORK = 2e9
 """Floating-point operations after which compiled code should return (a second, about)."""
 STRIDE, LONGER = 64.0, 8.0
-"""After a step was cut, runs go to at most so many of their longest steps, which then may be so many times longer."""
+"""After a cut, a chunk covers at most STRIDE of the longest steps allowed; then these may be LONGER times as long."""
 SHRINK = 0.01
-"""After a chunk of rejected steps alone, each of which shrinks the next one, by how much the first is shrunk."""
+"""The factor for the first step after a chunk in which every step was rejected."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def chunk_size(objective: Objective) -> int:
 
 
 def whole_chunks(steps: int, objective: Objective) -> int:
-    """At least so many steps, in whole chunks, so that nothing is compiled for a remainder."""
+    """The number of steps rounded up to whole chunks, so that nothing is compiled for a remainder."""
     chunk = chunk_size(objective)
     return -(-steps // chunk) * chunk
 
