@@ -1,4 +1,4 @@
-"""Gradient descent on deep linear networks converges, and stays converged: R16 (`symflow.theory.r16_descent_converges`).
+"""Gradient descent on deep linear networks converges, and continues to (R16, `symflow.theory.r16_descent_converges`).
 
 The step size and the number of steps come from T, M(T) and the integral of e^(M(T)-M(s)), by quadrature along the exact
 solution of R15 or from its explicit time.
@@ -182,7 +182,7 @@ def descent_guarantee(
     """A step size and a number of steps after which gradient descent has E = f - f* <= accuracy (R16).
 
     The setting is that of `convergence_time`; descent starts at theta(0), which is exactly balanced.  The constants and
-    the proof are in `symflow.analysis.convergence.guarantee`.  `balanced_start` reads the numbers off a problem:
+    the proof are in `symflow.theory.r16_descent_converges`.  `balanced_start` reads the numbers off a problem:
     `descent_guarantee(**vars(balanced_start(problem)), accuracy="1e-3")`.
 
     Args:
