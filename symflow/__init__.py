@@ -22,20 +22,13 @@ The interface is the list in `__init__.pyi`; every name is imported when it is f
 
 from __future__ import annotations
 
-import re
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 
 from symflow.displays import register
 from symflow.versions import __version__ as __version__
 
-_EXPORTS = {
-    name: module
-    for module, name in re.findall(
-        r"^from (\S+) import (\w+) as", Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"), re.MULTILINE
-    )
-}
+with open(__file__.removesuffix("py") + "pyi", encoding="utf-8") as _interface:  # "from MODULE import NAME as NAME"
+    _EXPORTS = {words[3]: words[1] for words in map(str.split, _interface) if words[:1] == ["from"]}
 __all__ = sorted(_EXPORTS)
 
 register(
@@ -43,18 +36,19 @@ register(
         ("Derived", "latex"): "symflow.latex:derived_latex",
         ("Derived", "explicit"): "symflow.evaluate.sympy_scalars:explicit",
         ("Derived", "source"): "symflow.evaluate.source:python_source",
-        ("Derived", "citation"): "symflow.theory.citations:cited",
-        ("ModifiedEquation", "citation"): "symflow.theory.citations:cited",
+        ("Derived", "citation"): "symflow.theory.registry:cited",
+        ("ModifiedEquation", "citation"): "symflow.theory.registry:cited",
         ("Objective", "latex"): "symflow.latex:objective_latex",
+        ("Statement", "citation"): "symflow.theory.registry:cited",
         ("Statement", "latex"): "symflow.latex.statements:statement_latex",
-        ("Trajectory", "plot"): "symflow.plots.paths:plot_trajectory",
+        ("Trajectory", "plot"): "symflow.plots.trajectory:plot_trajectory",
         ("Trajectory", "save"): "symflow.paths.files:save_trajectory",
-        ("Deviation", "plot"): "symflow.plots.paths:plot_deviation",
+        ("Deviation", "plot"): "symflow.plots.deviation:plot_deviation",
     }
 )
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _EXPORTS:
         raise AttributeError(f"module 'symflow' has no attribute {name!r}")
     value = getattr(import_module(_EXPORTS[name]), name)

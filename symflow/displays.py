@@ -6,9 +6,12 @@ import a printer, and what prints is loaded only when something is printed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+
+TYPE_CHECKING = False  # not from typing, whose import would take half the time of `import symflow`
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 _DISPLAYS: dict[tuple[str, str], str] = {}
 

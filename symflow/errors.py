@@ -7,12 +7,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 BRIEF = 60
 """Longest text of a received value in an error message."""
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Categories of characters that act and are not shown."""
+
+
+KinkCause = Literal["sliding", "repelling", "tangency", "coincident", "precision"]
+"""Why a flow stops on a kink: it would have to slide, and the field does not; it can continue in more than one way; a
+pre-activation vanishes together with its derivatives; no continuation of several gates is consistent, or none could be
+tried; or rounding decides."""
+StopCause = Literal[
+    KinkCause, "max-steps", "time-limit", "step-size", "rounding", "domain", "quantity", "sweep", "unknown"
+]
+"""Why a flow ends early: on a kink, at a limit of steps or of time, because the step size collapses, because rounding
+errors of the gradient are too large, because the domain of the objective is left, because a stop condition cannot be
+decided, because starts of a sweep failed (see the message), or for a reason that was not given."""
 
 
 class SymflowError(Exception):
@@ -54,16 +66,14 @@ class FlowStopped(ComputationError):
     """The flow was not continued to the time asked for.
 
     Attributes:
-        cause: "max-steps", "time-limit", "step-size" (collapsed), "rounding" (the gradient is lost in it), "domain" (of
-            the objective is left), "quantity" (a stop condition cannot be decided), or "sweep" (see the message), or
-            that of a `KinkError`.
+        cause: one of the texts of `StopCause`.
         what: what happened, without the remedy; the message is both.
         time: how far it came, an mpmath number.
         trajectory: the part already computed, a `Trajectory` that can be called and saved.
     """
 
     def __init__(
-        self, what: str, remedy: str = "", *, cause: str = "", time: Any = None, trajectory: Any = None
+        self, what: str, remedy: str = "", *, cause: StopCause = "unknown", time: Any = None, trajectory: Any = None
     ) -> None:
         super().__init__(f"{what}; {remedy}" if remedy else what)
         self.what = " ".join(what.split())
@@ -106,7 +116,7 @@ class KinkError(FlowStopped):
     """A kink where the flow is not a transversal crossing, or where it cannot be decided.
 
     Attributes:
-        cause: "sliding", "repelling", "revival", "tangency", "coincident" or "precision".
+        cause: one of the texts of `KinkCause`.
         time: when, an mpmath number.
         sample: which sample, counted from 0.
         layer: which layer, counted from 1.
@@ -119,7 +129,7 @@ class KinkError(FlowStopped):
         what: str,
         remedy: str = "",
         *,
-        cause: str,
+        cause: KinkCause,
         time: Any,
         sample: int,
         layer: int,

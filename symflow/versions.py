@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Iterable
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
-
 __version__ = "0.1.0"
 LIBRARIES = ("sympy", "mpmath", "numpy", "jax", "jaxlib", "gmpy2")
 
 
-def versions(libraries: Iterable[str] = LIBRARIES) -> dict[str, str]:
+def versions(libraries: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
     """The versions of symflow, Python and the libraries that compute."""
+    import platform
+    from contextlib import suppress
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"symflow": __version__, "python": platform.python_version()}
     for name in libraries:
         with suppress(PackageNotFoundError):

@@ -32,6 +32,7 @@ from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem, same_objective
 from symflow.programs.program import Program
+from symflow.theory.registry import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +57,7 @@ class Deviation:
         indices: the sampled steps k.
         times: k eta (mpf).
         values: the deviation of descent from flow at these times (mpf), descent computed with `dps` digits (or the
-            run the caller brought); 0 where it is below `error_estimate` and cannot be told from it.
+            run the caller gave); 0 where it is below `error_estimate` and cannot be told from it.
         error_estimate: estimated error of the values, from those of flow and descent (mpf).
         flow: the flow's trajectory.
         run: the descent run.
@@ -95,8 +96,8 @@ class Deviation:
     @cached_property
     def rounding(self) -> tuple[Mpf, ...] | None:
         """The part of a float64 run's distance that is rounding, ||theta_k(float64) - theta_k||, from a run of its own;
-        None for a run the caller brought, and where descent diverges in float64."""
-        if self.comparison.brought:
+        None for a run the caller gave, and where descent diverges in float64."""
+        if self.comparison.user_run:
             return None
         problem, sampled = self.problem, self.indices
         try:
@@ -168,12 +169,12 @@ def deviation(
     steps = _steps(given, horizon, eta)
     dps = given.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
     problem = given.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
-    brought = None if run is None else _as_descent(given, eta, run, method)
-    method = checked_method(method) if brought is None else brought.method
+    user_run = None if run is None else _as_descent(given, eta, run, method)
+    method = checked_method(method) if user_run is None else user_run.method
     flowing = _order_zero(problem, method)
-    if brought is not None:
-        steps = min(steps, brought.indices[-1])
-        indices, descent = [k for k in brought.indices if k <= steps], brought
+    if user_run is not None:
+        steps = min(steps, user_run.indices[-1])
+        indices, descent = [k for k in user_run.indices if k <= steps], user_run
     else:
         check_steps(steps)
         indices = sample_steps(steps)
@@ -203,12 +204,12 @@ def deviation(
         descent=iterates.astype(np.float64),
         first_kink=first_kink,
         kink=kink,
-        foreign=_not_descent(problem, descent, eta, brought is not None),
-        brought=brought is not None,
+        not_descent_because=_not_descent(problem, descent, eta, user_run is not None),
+        user_run=user_run is not None,
         path=descent.steps.path,
     )
     with advising(REMEDIES):
-        found = {bound.name: bound.evaluate(comparison) for bound in chosen}
+        found = Table({bound.name: bound.evaluate(comparison) for bound in chosen})
     told(0.9)
     result = Deviation(
         problem=problem,
@@ -261,20 +262,20 @@ def _order_zero(problem: Problem, method: Method) -> Problem:
     return Problem(objective=problem.objective.scaled(method.flow_rate), theta0=problem.theta0, dps=problem.dps)
 
 
-def _not_descent(problem: Problem, run: Trajectory, eta: Fraction, brought: bool) -> str | None:
+def _not_descent(problem: Problem, run: Trajectory, eta: Fraction, user_run: bool) -> str | None:
     """Why what is proved of gradient descent does not apply to the run; None where it does."""
     if not isinstance(run.method, GradientDescent):
         return f"the bound is one on gradient descent, and the run is one of {run.method.name}"
-    if brought and not _is_descent(problem, problem.compact, run, eta):
+    if user_run and not _is_descent(problem, problem.compact, run, eta):
         return (
-            "the run that was brought is not gradient descent from the flow's initial point with this step size, or "
+            "the given run is not gradient descent from the flow's initial point with this step size, or "
             "too few consecutive steps were kept to tell"
         )
     return None
 
 
 def _known_flow(flow: object, problem: Problem, horizon: Fraction, dps: int) -> Trajectory:
-    """The flow that was brought.
+    """The given flow.
 
     Raises:
         ProblemError: it is another problem's, too short, or has too few digits.
@@ -294,7 +295,7 @@ def _known_flow(flow: object, problem: Problem, horizon: Fraction, dps: int) -> 
 
 
 def _as_descent(problem: Problem, eta: Fraction, run: Any, method: Method | None) -> Trajectory:
-    """The run that was brought.
+    """The given run.
 
     Raises:
         ProblemError: it is no run of this problem.
@@ -327,7 +328,7 @@ def _as_descent(problem: Problem, eta: Fraction, run: Any, method: Method | None
         raise ProblemError(f"a run must have shape (K + 1, {expected}) with K >= 1, got {iterates.shape}")
     check_start(problem, iterates[0])
     steps = Iterates(checked_method(method), eta, tuple(range(len(iterates))), iterates)
-    stats = DescentStats(len(iterates) - 1, "a run that was brought", None, 0.0)
+    stats = DescentStats(len(iterates) - 1, "a run of your own", None, 0.0)
     return Trajectory(problem.objective, steps, None, (), None, stats)
 
 

@@ -1,6 +1,6 @@
 """The command line: run, derive, flow, deviation, bounds, advise, sweep, experiment.
 
-A command is one file in `commands`: its options, what it computes, its JSON, what it shows.  Errors are one line on
+A command is one file in `commands`: its options, computation, JSON, tables and help.  Errors are one line on
 standard error; `exit_status` says what the status means.  What computes is imported inside the commands, so that
 `symflow --help` answers at once and commands that need no JAX do not load it.
 """
@@ -56,36 +56,8 @@ def options(
     """Options before the command."""
 
 
-app.command(
-    short_help="Write report, LaTeX and pictures.",
-    help="Write report, LaTeX and pictures.  The main job: flow, descent, deviation and bounds of each problem.",
-)(command(run))
-app.command(
-    short_help="Print the equations as LaTeX.",
-    help="Print a problem's equations as LaTeX: loss, gradient, gradient flow, Hessian.",
-)(command(derive))
-app.command(help="Solve gradient flow to any number of digits.")(command(flow))
-app.command(
-    short_help="Compare descent with flow.", help="Compare descent with flow: how far it strays, and what bounds that."
-)(command(deviation))
-app.command(
-    short_help="Every bound next to the truth.",
-    help="Every bound next to the truth: its value, their ratio, or why it does not apply.",
-)(command(bounds))
-app.command(
-    short_help="Step sizes that keep descent near flow.",
-    help="The largest step size that keeps descent within EPS of flow: what each bound guarantees, and what works.",
-)(command(advise))
-app.command(
-    short_help="Repeat the paper's experiments on images.",
-    help="Repeat the paper's experiments: descent at several step sizes on images, compared with the flow itself.  "
-    "An interrupted experiment continues when it is started again with the same options.",
-)(command(experiment))
-app.command(
-    short_help="Compare descent with flow on a grid of problems.",
-    help="Compare descent with flow for several step sizes, seeds, depths, widths and scales of initialization.  Each "
-    "task is one file in DIR; what is there is not computed again.",
-)(command(sweep))
+for answer in (run, derive, flow, deviation, bounds, advise, experiment, sweep):
+    app.command()(command(answer))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ gates.  The flow that keeps every z_a at zero is
     theta' = -(c + sum_a p_a n_a),   K p = -<n_a, c>,   K_ab = <n_a, n_b>,
 
 and it is gradient flow for the gate g_a that satisfies p_a = g_a b_a, b_a the coefficient that back-propagation brings
-to the gate.  It may slide while g_a stays between the two slopes (section 6 of the theory; Filippov 1988).
+to the gate.  It may slide while g_a stays between the two slopes (docs/theory/kinks.md; Filippov 1988).
 
 Several pre-activations that vanish on the same surface (parallel samples, say) are held as one *tied* gate: n_k =
 lambda_k n_a, and their gates move together between the two sides of the surface.
@@ -131,16 +131,13 @@ def gram_field(objective: Objective, positions: tuple[tuple[int, int], ...]) -> 
 @lru_cache(maxsize=64)
 def sliding_field(
     objective: Objective, ties: tuple[TiedGate, ...], followers: tuple[tuple[int, int], ...] = ()
-) -> VectorField:
-    """The flow that holds some (tied) gates on their kinks.
+) -> VectorField | None:
+    """The flow that holds some (tied) gates on their kinks; None where a tie of several gates has another one upstream.
 
     The program's first outputs are the derivatives of the parameter arrays.  Then come two monitors for every tie,
     p - p_off and p_on - p, whose positivity admits sliding: p_off and p_on are the values of p at which the tied gates
-    would all stand on one side.  At last one for every follower, a deeper gate that lives only beside the surface of a
-    tie: the sign that its pre-activation would have there, on which p_off and p_on depend.
-
-    Raises:
-        NotImplementedError: a tie of several gates has another sliding gate upstream of it.
+    would all be on one side.  At last one for every follower, a deeper gate that acts only off the surface of a tie:
+    the sign that its pre-activation would have there, on which p_off and p_on depend.
     """
     positions = tuple(a for tie in ties for a in tie.members)
     adjoints = _Adjoints(objective, (*positions, *followers))
@@ -150,23 +147,25 @@ def sliding_field(
     p = _solve(gram, [scale(-1, _product(n, c)) for n in normals])
     outputs: dict[str, Node] = {}
     for position, w in enumerate(objective.parameters):
-        pushed = [(-1, _times(q, n[position])) for q, n in zip(p, normals, strict=True)]
-        outputs[w.name] = add([(-1, c[position]), *pushed])
+        held = [(-1, _times(q, n[position])) for q, n in zip(p, normals, strict=True)]
+        outputs[w.name] = add([(-1, c[position]), *held])
     for i, tie in enumerate(ties):
-        off, on = _ends(adjoints, tie, list(zip(p, ties, strict=True)))
+        ends = _ends(adjoints, tie, list(zip(p, ties, strict=True)))
+        if ends is None:
+            return None
+        off, on = ends
         outputs[f"above_off_{i}"] = add([(1, p[i]), (-1, off)])
         outputs[f"below_on_{i}"] = add([(1, on), (-1, p[i])])
     for i, a in enumerate(followers):
-        outputs[f"follower_{i}"] = _beside(adjoints, ties, a)
+        outputs[f"follower_{i}"] = _next_to(adjoints, ties, a)
     extended = _extended(objective, adjoints)
     return VectorField(Program(extended.program.inputs, outputs), objective.parameters, extended)
 
 
-def _ends(adjoints: _Adjoints, tie: TiedGate, sliding: Sequence[tuple[Node, TiedGate]]) -> tuple[Node, Node]:
-    """p_off and p_on: the values of p at which all gates of a tie would stand on one side of their surface.
+def _ends(adjoints: _Adjoints, tie: TiedGate, sliding: Sequence[tuple[Node, TiedGate]]) -> tuple[Node, Node] | None:
+    """p_off and p_on: the values of p at which all gates of a tie would be on one side of their surface.
 
-    Raises:
-        NotImplementedError: a tie of several gates has another sliding gate upstream of it.
+    None where a sliding tie of several gates is downstream of this one.
     """
     first = adjoints.normals(tie.first)
     inverse = power(_product(first, first), -1)
@@ -178,7 +177,7 @@ def _ends(adjoints: _Adjoints, tie: TiedGate, sliding: Sequence[tuple[Node, Tied
             if is_zero(brought):
                 continue
             if len(other.members) > 1:
-                raise NotImplementedError("a tie of several gates downstream of another sliding gate")
+                return None
             arriving.append((1, hadamard(q, brought)))
         share = hadamard(_product(adjoints.normals(member), first), inverse)
         weight = hadamard(share, add(arriving))
@@ -189,8 +188,8 @@ def _ends(adjoints: _Adjoints, tie: TiedGate, sliding: Sequence[tuple[Node, Tied
     return add(sides[False]), add(sides[True])
 
 
-def _beside(adjoints: _Adjoints, ties: Sequence[TiedGate], a: tuple[int, int]) -> Node:
-    """The pre-activation of a follower beside the surface of its tie, up to a positive factor."""
+def _next_to(adjoints: _Adjoints, ties: Sequence[TiedGate], a: tuple[int, int]) -> Node:
+    """The pre-activation of a follower next to the surface of its tie, up to a positive factor."""
     terms: list[tuple[int, Node]] = []
     for tie in ties:
         first = adjoints.normals(tie.first)
@@ -212,7 +211,9 @@ def surface_field(objective: Objective, ties: tuple[TiedGate, ...]) -> VectorFie
     for i, tie in enumerate(ties):
         for w, normal in zip(objective.parameters, adjoints.normals(tie.first), strict=True):
             outputs[f"n_{i}_{w.name}"] = normal
-        outputs[f"off_{i}"], outputs[f"on_{i}"] = _ends(adjoints, tie, ())
+        ends = _ends(adjoints, tie, ())
+        assert ends is not None  # none is sliding
+        outputs[f"off_{i}"], outputs[f"on_{i}"] = ends
     extended = _extended(objective, adjoints)
     return VectorField(Program(extended.program.inputs, outputs), objective.parameters, extended)
 

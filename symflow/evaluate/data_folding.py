@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from symflow.evaluate.interpret import Arithmetic, interpret, readers, table_index
+from symflow.evaluate.interpret import interpret
 from symflow.programs.nodes import Add, Const, Einsum, Gather, Identity, Input, Node, ScatterAdd, Table
 from symflow.programs.program import Program, substitute
+from symflow.programs.rules.arithmetic import Arithmetic
 
 MULTILINEAR = (Const, Identity, Add, Einsum, Gather, ScatterAdd)
 
 
-class NumpyArithmetic:
+class NumpyArithmetic(Arithmetic):
     """The multilinear operations over NumPy arrays of one dtype."""
 
     def __init__(self, dtype: Any) -> None:
@@ -42,11 +43,11 @@ class NumpyArithmetic:
         return np.broadcast_to(np.expand_dims(array, tuple(positions)), shape)
 
     def gather(self, x: Any, table: Table, position: int) -> np.ndarray:
-        return self._take(x, table_index(table), position)
+        return self._take(x, table.positions, position)
 
     def scatter_add(self, x: Any, table: Table, position: int) -> np.ndarray:
         flat = x.reshape(*x.shape[:position], -1, *x.shape[position + len(table.targets) :])
-        return self._take(flat, readers(table), position).sum(axis=position + 1)
+        return self._take(flat, table.readers, position).sum(axis=position + 1)
 
     def _take(self, x: Any, index: np.ndarray, axis: int) -> np.ndarray:
         """The entries of x at `index` along an axis; -1 reads a zero."""
@@ -56,7 +57,7 @@ class NumpyArithmetic:
 
 def evaluate(program: Program, values: Mapping[Input, np.ndarray], dtype: np.dtype) -> dict[str, np.ndarray]:
     """The outputs of a program of `MULTILINEAR` operations."""
-    return interpret(program, values, cast(Arithmetic, NumpyArithmetic(dtype)))
+    return interpret(program, values, NumpyArithmetic(dtype))
 
 
 def partial_evaluation(

@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 from gmpy2 import mpz
 
-from symflow.evaluate.elementary_series import elementary, fixed_log_sum_exp, function_series, log_sum_exp_series
-from symflow.evaluate.object_arrays import along_axis, gathered, real_power, scattered
+from symflow.evaluate.elementary_series import fixed_log_sum_exp, function_series, log_sum_exp_series
+from symflow.evaluate.object_arrays import along_axis, gathered, scattered
 from symflow.evaluate.products import Coefficients, Pairs, Scaled, newest_coefficient
+from symflow.evaluate.series_steps import Following, Function
 from symflow.numbers.fixed_point import from_fraction, from_mpf, to_mpf
 from symflow.programs.nodes import Table
+from symflow.programs.rules.arithmetic import Arithmetic
+from symflow.programs.rules.elementwise import elementwise
 
 LEAST_ORDER = 100
 LEAST_SIZE = 95_000
@@ -104,11 +107,9 @@ class FixedExpansion:
         products, bits = self.product(pairs), self._arithmetic.bits
         return lambda: (next(products) + sum(c * x[-1] for c, x in scaled)) >> bits
 
-    def function(
-        self, name: str, exponent: Fraction | None, x: Coefficients, known: tuple[Coefficients, ...]
-    ) -> Callable[[], Any]:
+    def function(self, step: Function) -> Following:
         """The next coefficient of u(x) at each call."""
-        return function_series(name, exponent, x, known[-1], self._arithmetic.bits, self.product).__next__
+        return function_series(step, self._arithmetic.bits, self.product).__next__
 
     def log_sum_exp(self, xs: Sequence[Coefficients], shares: Sequence[Coefficients]) -> Callable[[], Any]:
         """The next coefficient of log(sum_i e^{x_i}) at each call."""
@@ -122,7 +123,7 @@ def common_denominator(coefficients: Sequence[Fraction]) -> tuple[int, list[int]
 
 
 @dataclass(frozen=True)
-class FixedArrays:
+class FixedArrays(Arithmetic):
     """Whole-array arithmetic for `interpret`, over object arrays of fixed-point integers."""
 
     bits: int
@@ -165,11 +166,12 @@ class FixedArrays:
     def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
         from mpmath import workprec
 
+        u = elementwise(name, exponent).known("mpmath", "fixed point")
+
         def one(v: Any) -> mpz:
             with workprec(self.bits + 32):
                 number = to_mpf(v, self.bits)
-                value = elementary(name)(number) if exponent is None else real_power(number, exponent)
-                return from_mpf(value, self.bits)
+                return from_mpf(u(number), self.bits)
 
         return np.asarray(np.frompyfunc(one, 1, 1)(x), dtype=object)
 
@@ -187,11 +189,3 @@ class FixedArrays:
 
     def maximum(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         return along_axis(max, np.stack(arrays, axis=-1), -1)
-
-    def spectral_norm(self, x: np.ndarray) -> np.ndarray:
-        raise TypeError("norms of matrices have no fixed-point form; use mpmath or JAX")
-
-    def matrix_power(self, x: np.ndarray, exponent: Fraction) -> np.ndarray:
-        raise TypeError("powers of matrices have no fixed-point form; use mpmath or JAX")
-
-    largest_eigenvalue = spectral_norm

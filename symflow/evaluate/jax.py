@@ -15,12 +15,13 @@ from symflow.derivatives.derived import Derived
 from symflow.errors import ProblemError, brief
 from symflow.evaluate.budget import check_dense
 from symflow.evaluate.cheapest_hessian import fastest
-from symflow.evaluate.interpret import interpret, readers, table_index
+from symflow.evaluate.interpret import interpret
 from symflow.evaluate.jax_runtime import check_runtime, unreadable
 from symflow.evaluate.theta_gathers import selections
 from symflow.networks.objective import Objective
 from symflow.numbers.rational import rational
 from symflow.programs.nodes import Input, Table
+from symflow.programs.rules.elementwise import elementwise
 
 try:
     import jax
@@ -65,23 +66,21 @@ class JaxArithmetic:
         return jnp.where(z >= 0, one, jnp.asarray(float(alpha_bar), self.dtype))
 
     def function(self, name: str, x: Any, exponent: Fraction | None) -> jax.Array:
-        if name == "power":
-            assert exponent is not None
-            return x**exponent.numerator if exponent.denominator == 1 else x ** float(exponent)
-        return FUNCTIONS[name](x)
+        found: jax.Array = elementwise(name, exponent).known("jax", "JAX")(jax, x)
+        return found
 
     def gather(self, x: Any, table: Table, position: int) -> jax.Array:
-        return _take(x, table_index(table), position)
+        return _take(x, table.positions, position)
 
     def scatter_add(self, x: Any, table: Table, position: int) -> jax.Array:
         flat = x.reshape(*x.shape[:position], -1, *x.shape[position + len(table.targets) :])
-        if (start := _neighbours(table_index(table))) is not None:
+        if (start := _neighbours(table.positions)) is not None:
             after = int(table.source.size) - start - flat.shape[position]
             padding = [(start, after, 0) if a == position else (0, 0, 0) for a in range(flat.ndim)]
             return jax.lax.pad(flat, np.zeros((), x.dtype), padding)
         # Every source position reads the targets that read it: sums of gathers, which run many times faster on a CPU
         # than XLA's scatter.
-        return reduce(jnp.add, [_take(flat, column, position) for column in readers(table).T])
+        return reduce(jnp.add, [_take(flat, column, position) for column in table.readers.T])
 
     def log_sum_exp(self, x: Any, position: int) -> jax.Array:
         return jax.nn.logsumexp(x, axis=position)
@@ -101,16 +100,6 @@ class JaxArithmetic:
     def matrix_power(self, x: Any, exponent: Fraction) -> jax.Array:
         values, vectors = jnp.linalg.eigh(x)
         return (vectors * jnp.maximum(values, 0) ** float(exponent)) @ vectors.T
-
-
-FUNCTIONS: Mapping[str, Callable[[Any], jax.Array]] = {
-    "exp": jnp.exp,
-    "log": jnp.log,
-    "sin": jnp.sin,
-    "cos": jnp.cos,
-    "softplus": jax.nn.softplus,
-    "sigmoid": jax.nn.sigmoid,
-}
 
 
 SHORT = 16

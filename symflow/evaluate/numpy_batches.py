@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from symflow.evaluate.interpret import interpret, table_index
+from symflow.evaluate.interpret import interpret
 from symflow.networks.objective import Objective
 from symflow.programs.nodes import Input, Table
 from symflow.programs.program import Program
+from symflow.programs.rules.elementwise import elementwise
 
 
 class BatchArithmetic:
@@ -40,21 +41,16 @@ class BatchArithmetic:
         return np.where(z >= 0, float(alpha), float(alpha_bar))
 
     def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
-        if name == "power":
-            assert exponent is not None
-            return np.asarray(x ** (exponent.numerator if exponent.denominator == 1 else float(exponent)))
-        if name not in FUNCTIONS:
-            raise TypeError(f"the function {name!r} is not available in batches; use JAX")
-        return FUNCTIONS[name](x)
+        return np.asarray(elementwise(name, exponent).known("numpy", "batches")(x))
 
     def gather(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
-        index = table_index(table)
+        index = table.positions
         taken = np.take(x, np.maximum(index, 0), axis=position + 1)
         kept = (index >= 0).reshape(*([1] * (position + 1)), *index.shape, *([1] * (x.ndim - position - 2)))
         return np.where(kept, taken, 0.0)
 
     def scatter_add(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
-        index, rank = table_index(table), len(table.targets)
+        index, rank = table.positions, len(table.targets)
         flat = np.moveaxis(x.reshape(*x.shape[: position + 1], -1, *x.shape[position + 1 + rank :]), position + 1, 0)
         assert isinstance(table.source.size, int)
         result = np.zeros((table.source.size, *flat.shape[1:]))
@@ -80,16 +76,6 @@ class BatchArithmetic:
     def matrix_power(self, x: np.ndarray, exponent: Fraction) -> np.ndarray:
         values, vectors = np.linalg.eigh(x)
         return (vectors * (np.maximum(values, 0) ** float(exponent))[..., None, :]) @ np.swapaxes(vectors, -1, -2)
-
-
-FUNCTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    "exp": np.exp,
-    "log": np.log,
-    "sin": np.sin,
-    "cos": np.cos,
-    "softplus": lambda x: np.logaddexp(0.0, x),
-    "sigmoid": lambda x: np.exp(-np.logaddexp(0.0, -x)),
-}
 
 
 def bound_inputs(objective: Objective, points: np.ndarray) -> dict[Input, np.ndarray]:

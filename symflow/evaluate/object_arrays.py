@@ -11,11 +11,12 @@ import numpy as np
 import sympy
 
 from symflow.derivatives.derived import Derived
-from symflow.errors import ComputationError, ProblemError, brief
+from symflow.errors import ProblemError, brief
 from symflow.evaluate.budget import check_dense
-from symflow.evaluate.interpret import interpret, table_index
+from symflow.evaluate.interpret import interpret
 from symflow.numbers.rational import entry
 from symflow.programs.nodes import Input, Table
+from symflow.programs.rules.elementwise import elementwise
 
 OBJECT_ENTRIES = 4_000_000
 """Most entries of a dense matrix of Python numbers (about 100 bytes each)."""
@@ -28,12 +29,14 @@ class ObjectArithmetic:
     Attributes:
         lift: turns a rational into a number of this kind.
         select: (z, alpha, alpha_bar) -> the gate's value.
-        functions: elementwise functions by name; "power" takes (x, exponent), "logsumexp" a list of numbers,
-            "maximum" numbers, "spectral_norm" and "largest_eigenvalue" a matrix, "matrix_power" one and an exponent.
+        entry: which entry of the record of an elementwise function computes it on these numbers.
+        functions: "logsumexp" of a list of numbers, "maximum" of numbers, "spectral_norm" and "largest_eigenvalue" of a
+            matrix, "matrix_power" of one and an exponent.
     """
 
     lift: Callable[[Fraction], Any]
     select: Callable[[Any, Fraction, Fraction], Any]
+    entry: str
     functions: Mapping[str, Callable[..., Any]]
 
     def constant(self, value: Fraction, shape: tuple[int, ...]) -> np.ndarray:
@@ -64,8 +67,7 @@ class ObjectArithmetic:
         return self._map(lambda v: self.select(v, alpha, alpha_bar), z)
 
     def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
-        f = self._function(name)
-        return self._map(f if exponent is None else lambda v: f(v, exponent), x)
+        return self._map(elementwise(name, exponent).known(self.entry, "this arithmetic"), x)
 
     def _function(self, name: str) -> Callable[..., Any]:
         if name not in self.functions:
@@ -124,7 +126,7 @@ def along_axis(f: Callable[[Any], Any], x: np.ndarray, position: int) -> np.ndar
 
 def gathered(x: np.ndarray, table: Table, position: int, zero: Any) -> np.ndarray:
     """`Gather` on an object array."""
-    index = table_index(table)
+    index = table.positions
     result = np.take(x, np.maximum(index, 0), axis=position)
     if (index < 0).any():
         shape = [1] * position + list(index.shape) + [1] * (x.ndim - position - 1)
@@ -134,7 +136,7 @@ def gathered(x: np.ndarray, table: Table, position: int, zero: Any) -> np.ndarra
 
 def scattered(x: np.ndarray, table: Table, position: int, zero: Any) -> np.ndarray:
     """`ScatterAdd` on an object array."""
-    index = table_index(table).reshape(-1)
+    index = table.positions.reshape(-1)
     shape = (*x.shape[:position], index.size, *x.shape[position + len(table.targets) :])
     moved = np.moveaxis(x.reshape(shape), position, 0)
     result = np.full((int(table.source.size), *moved.shape[1:]), zero, dtype=object)
@@ -142,14 +144,6 @@ def scattered(x: np.ndarray, table: Table, position: int, zero: Any) -> np.ndarr
         if source >= 0:
             result[source] = result[source] + moved[target]
     return np.moveaxis(result, 0, position)
-
-
-def _rational_power(x: Fraction, exponent: Fraction) -> Fraction:
-    if exponent.denominator != 1:
-        raise TypeError(f"x^({exponent}) is irrational in general; use mpmath or JAX")
-    if x == 0 and exponent < 0:
-        raise ComputationError(f"the power {exponent} of 0 does not exist; theta is outside the loss's domain")
-    return x**exponent.numerator
 
 
 def exact_matrix_power(matrix: np.ndarray, exponent: Fraction) -> np.ndarray:
@@ -190,7 +184,8 @@ def _exact_root(x: Fraction, exponent: Fraction) -> Fraction:
 EXACT = ObjectArithmetic(
     lift=lambda q: q,
     select=lambda z, a, b: a if z >= 0 else b,
-    functions={"power": _rational_power, "maximum": max, "matrix_power": exact_matrix_power},
+    entry="exact",
+    functions={"maximum": max, "matrix_power": exact_matrix_power},
 )
 
 
@@ -204,14 +199,8 @@ def mpmath_arithmetic() -> ObjectArithmetic:
     return ObjectArithmetic(
         lift=lift,
         select=lambda z, a, b: lift(a if z >= 0 else b),
+        entry="mpmath",
         functions={
-            "exp": mpmath.exp,
-            "log": real_log,
-            "sin": mpmath.sin,
-            "cos": mpmath.cos,
-            "power": real_power,
-            "softplus": softplus,
-            "sigmoid": sigmoid,
             "logsumexp": log_sum_exp,
             "maximum": max,
             "spectral_norm": spectral_norm,
@@ -219,50 +208,6 @@ def mpmath_arithmetic() -> ObjectArithmetic:
             "matrix_power": matrix_power,
         },
     )
-
-
-def real_log(x: Any) -> Any:
-    """log(x) of an mpmath number.
-
-    Raises:
-        ComputationError: x <= 0.
-    """
-    import mpmath
-
-    if x <= 0:
-        raise ComputationError(f"log of {mpmath.nstr(x, 6)} is not a real number; theta is outside the loss's domain")
-    return mpmath.log(x)
-
-
-def real_power(x: Any, exponent: Fraction) -> Any:
-    """x^exponent of an mpmath number.
-
-    Raises:
-        ComputationError: a negative power of 0, or a fractional one of a negative number.
-    """
-    import mpmath
-
-    if (x == 0 and exponent < 0) or (x < 0 and exponent.denominator != 1):
-        raise ComputationError(
-            f"the power {exponent} of {mpmath.nstr(x, 6)} is not a real number; theta is outside the loss's domain"
-        )
-    if exponent.denominator == 1:
-        return x**exponent.numerator
-    return x ** (mpmath.mpf(exponent.numerator) / exponent.denominator)
-
-
-def softplus(x: Any) -> Any:
-    """log(1 + e^x) of an mpmath number, without overflow or cancellation."""
-    import mpmath
-
-    return mpmath.log1p(mpmath.exp(x)) if x <= 0 else x + mpmath.log1p(mpmath.exp(-x))
-
-
-def sigmoid(x: Any) -> Any:
-    """1 / (1 + e^-x) of an mpmath number."""
-    import mpmath
-
-    return 1 / (1 + mpmath.exp(-x)) if x >= 0 else mpmath.exp(x) / (1 + mpmath.exp(x))
 
 
 def log_sum_exp(values: Sequence[Any]) -> Any:

@@ -20,6 +20,8 @@ from symflow.evaluate.numpy_batches import BatchArithmetic, bound_inputs
 from symflow.networks.objective import Objective
 from symflow.programs.nodes import Input, Table
 from symflow.programs.program import Program
+from symflow.programs.rules.arithmetic import Arithmetic
+from symflow.programs.rules.elementwise import Interval, elementwise
 
 UNIT = 2.0**-53
 """Rounding of one operation, relative."""
@@ -48,7 +50,7 @@ def rounded_input(value: np.ndarray) -> Rounded:
     return Rounded(value, UNIT * np.abs(value) + TINY)
 
 
-class RoundedArithmetic:
+class RoundedArithmetic(Arithmetic):
     """Arrays with bounds on their errors; what statements need beyond gradients and Hessians included."""
 
     def constant(self, value: Fraction, shape: tuple[int, ...]) -> Rounded:
@@ -83,31 +85,12 @@ class RoundedArithmetic:
         return Rounded(value, UNIT * np.abs(value))
 
     def function(self, name: str, x: Rounded, exponent: Fraction | None) -> Rounded:
-        value = VALUES.function(name, x.value, exponent)
-        low, high = x.value - x.error, x.value + x.error
-        if name in MONOTONE:
-            # The function is monotone, so that what it does to the ends bounds what it does between them.
-            ends = [VALUES.function(name, end, exponent) for end in (low, high)]
-            error = np.maximum(np.abs(ends[0] - value), np.abs(ends[1] - value))
-            error = error + ULPS * np.maximum(np.abs(ends[0]), np.abs(ends[1]))
-        elif name in ("sin", "cos"):
-            error = np.minimum(x.error, 2.0) + ULPS
-        elif name == "log":
-            error = np.where(low > 0, np.abs(np.log1p(x.error / np.where(low > 0, low, 1.0))), np.inf)
-            error = error + ULPS * np.maximum(np.abs(value), 1.0)
-        else:
-            assert exponent is not None
-            ends = [VALUES.function(name, end, exponent) for end in (low, high)]
-            error = np.maximum(np.abs(ends[0] - value), np.abs(ends[1] - value))
-            across = (low < 0) & (high > 0)
-            if exponent < 0:
-                error = np.where(across, np.inf, error)
-            else:  # at 0 a power is smallest
-                error = np.where(across, np.maximum(error, np.abs(value)), error)
-            root = exponent.denominator != 1
-            beyond = np.where(low < 0, VALUES.function(name, np.abs(high), exponent), 0.0) if root else 0.0
-            error = np.fmax(error, beyond) + ULPS * (abs(float(exponent)) + 1) * np.abs(value)
-        return Rounded(value, error + TINY)
+        def at(v: np.ndarray) -> np.ndarray:
+            return VALUES.function(name, v, exponent)
+
+        value = at(x.value)
+        error = elementwise(name, exponent).known("error", "running error analysis")
+        return Rounded(value, error(Interval(value, x.value, x.error, ULPS, at)) + TINY)
 
     def gather(self, x: Rounded, table: Table, position: int) -> Rounded:
         return self._both(lambda a: VALUES.gather(a, table, position), x)
@@ -139,15 +122,11 @@ class RoundedArithmetic:
         value = VALUES.largest_eigenvalue(x.value)
         return Rounded(value, spectral_error(x))
 
-    def matrix_power(self, x: Rounded, exponent: Fraction) -> Rounded:
-        raise TypeError("no bound on the rounding of a power of a matrix is known")
-
     @staticmethod
     def _both(f: Callable[[np.ndarray], np.ndarray], x: Rounded) -> Rounded:
         return Rounded(f(x.value), f(x.error))
 
 
-MONOTONE = ("exp", "softplus", "sigmoid")
 LINEAR_ALGEBRA = 16
 """LAPACK's eigenvalues and singular values: at most so many times (size + 2) u of the matrix's Frobenius norm."""
 

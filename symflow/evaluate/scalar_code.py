@@ -20,6 +20,7 @@ from symflow.evaluate.object_arrays import along_axis, gathered, scattered
 from symflow.numbers.fixed_point import from_fraction
 from symflow.programs.nodes import Input, Table
 from symflow.programs.program import Program, operation_count, shape_of
+from symflow.programs.rules.arithmetic import Arithmetic
 
 MOST_OPERATIONS = 20_000
 """Larger programs are evaluated as arrays: writing and compiling them would take longer than it saves."""
@@ -82,7 +83,7 @@ def _text(value: Any) -> str:
 
 
 @dataclass
-class Unroller:
+class Unroller(Arithmetic):
     """The arithmetic that writes the function; an entry is an integer or a `Scalar` that is one name."""
 
     numbers: FixedArrays
@@ -174,14 +175,6 @@ class Unroller:
 
     def maximum(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         return along_axis(lambda vs: self.assign(f"max({_listed(vs)})"), self.stack(arrays), -1)
-
-    def spectral_norm(self, x: np.ndarray) -> np.ndarray:
-        return self.numbers.spectral_norm(x)
-
-    def matrix_power(self, x: np.ndarray, exponent: Fraction) -> np.ndarray:
-        return self.numbers.matrix_power(x, exponent)
-
-    largest_eigenvalue = spectral_norm
 
 
 def _listed(values: Sequence[Any]) -> str:

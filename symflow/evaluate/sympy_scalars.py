@@ -12,45 +12,15 @@ from symflow.derivatives.derived import Derived
 from symflow.errors import BudgetError
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import ObjectArithmetic, assemble
-from symflow.programs.nodes import (
-    Add,
-    Einsum,
-    Gate,
-    Gather,
-    Input,
-    LargestEigenvalue,
-    LogSumExp,
-    Map,
-    Maximum,
-    Node,
-    ScatterAdd,
-    SpectralNorm,
-    Stack,
-)
-from symflow.programs.program import contraction_size, entries
+from symflow.programs.nodes import Input, Node
+from symflow.programs.program import entries
 
 
 def expanded_size(derived: Derived) -> int:
     """How many scalar operations all entries of the result have when written out, counted from the sizes alone."""
     per_entry: dict[Node, int] = {}
     for x in derived.program.nodes:
-        if isinstance(x, Einsum):
-            products = contraction_size(x) // max(1, entries(x.axes))
-            per_entry[x] = products * (1 + sum(per_entry[a] for a in x.args))
-        elif isinstance(x, Add):
-            per_entry[x] = sum(1 + per_entry[a] for _, a in x.terms)
-        elif isinstance(x, (Gate, Map)):
-            per_entry[x] = 1 + sum(per_entry[a] for a in x.arguments)
-        elif isinstance(x, Gather):
-            per_entry[x] = per_entry[x.x]
-        elif isinstance(x, Stack):
-            per_entry[x] = max(per_entry[a] for a in x.args)
-        elif isinstance(x, Maximum):
-            per_entry[x] = len(x.args) + sum(per_entry[a] for a in x.args)
-        elif isinstance(x, ScatterAdd | LogSumExp | SpectralNorm | LargestEigenvalue):
-            per_entry[x] = -(-entries(x.x.axes) // max(1, entries(x.axes))) * (1 + per_entry[x.x])
-        else:
-            per_entry[x] = 0
+        per_entry[x] = x.written_size([per_entry[a] for a in x.arguments])
     return sum(per_entry[x] * entries(x.axes) for x in derived.program.outputs.values())
 
 
@@ -74,14 +44,8 @@ def _select(z: Any, alpha: Fraction, alpha_bar: Fraction) -> sympy.Expr:
 SYMPY = ObjectArithmetic(
     lift=_rational,
     select=_select,
+    entry="sympy",
     functions={
-        "exp": sympy.exp,
-        "log": sympy.log,
-        "sin": sympy.sin,
-        "cos": sympy.cos,
-        "power": lambda x, e: x ** _rational(e),
-        "softplus": lambda x: sympy.log(1 + sympy.exp(x)),
-        "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
         "logsumexp": lambda values: sympy.log(sympy.Add(*(sympy.exp(v) for v in values))),
         "maximum": sympy.Max,
     },

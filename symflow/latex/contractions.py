@@ -24,10 +24,9 @@ from symflow.programs.nodes import (
     Labels,
     Map,
     Node,
-    _contract_identities,
-    _drop_ones,
 )
 from symflow.programs.program import topological
+from symflow.programs.rules.einsum import contract_identities, drop_ones
 
 Factor: TypeAlias = tuple[Node, Labels]
 
@@ -82,13 +81,13 @@ def canonical(factors: Iterable[Factor], out: Labels, axes: Sequence[Axis]) -> C
 
 def _simplified(factors: list[Factor], out: Labels, axes: Sequence[Axis]) -> list[Factor]:
     """Factors without needless identities and ones, in which every label of `out` occurs."""
-    factors = _contract_identities(factors, out)
+    factors = contract_identities(factors, out)
     # An identity that is left is a diagonal or has labels that no other factor has: unless both are axes of the
     # result it is a column of ones, delta_jj = sum_i delta_ij = 1.
     for at, (x, used) in enumerate(factors):
         if isinstance(x, Identity) and (used[0] == used[1] or not set(used) <= set(out)):
             factors[at] = _ones(x.axes[0], next((i for i in used if i in out), used[0]))
-    factors = _drop_ones(factors, out)
+    factors = drop_ones(factors, out)
     present = {i for _, used in factors for i in used}
     factors += [_ones(a, i) for i, a in zip(out, axes, strict=True) if i not in present]
     # Ones that are summed alone are a trace: sum_i 1 = Tr I.

@@ -8,16 +8,16 @@ A convolutional network is written layer by layer for one input x, an array of c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 import sympy
 
 from symflow.latex.fragments import rational_latex
 from symflow.latex.glossary import WEIGHTS, where
 from symflow.latex.operator_node import Operator
-from symflow.latex.windows import VEC, convolution, largest, mean
-from symflow.networks.convolutional import Convolution, Convolutional, Part, Pool
-from symflow.networks.losses import PREDICTION, TARGET, Loss
+from symflow.latex.windows import VEC, window_operator
+from symflow.networks.convolutional import Convolution, Convolutional
+from symflow.networks.layers import Layer
+from symflow.networks.losses import Loss
 from symflow.networks.network import FullyConnected, Network
 from symflow.programs.program import shape_of
 
@@ -45,7 +45,7 @@ def _fully_connected(network: FullyConnected) -> list[str]:
     """h_theta(x) = W_n sigma(W_{n-1} ... sigma(W_1 x)) with W_j of shape d_j x d_{j-1}."""
     n = network.depth
     if network.linear:
-        slope = Fraction(network.alpha) ** (n - 1)
+        slope = network.alpha ** (n - 1)
         product = "".join(f"W_{{{j}}}" for j in range(n, 0, -1)) if n <= 6 else f"W_{{{n}}}\\cdots W_{{1}}"
         chain = f" = W_{{{n}:1}}\\,x" if n > 1 else ""
         factor = "" if slope == 1 else rational_latex(slope) + r"\,"
@@ -67,10 +67,7 @@ def _fully_connected(network: FullyConnected) -> list[str]:
 
 
 def _activation(network: Network) -> str:
-    alpha, alpha_bar = (rational_latex(Fraction(a)) for a in (network.alpha, network.alpha_bar))
-    positive, negative = ("" if a == "1" else a for a in (alpha, alpha_bar))
-    below = "0" if negative == "0" else rf"{negative}\,z"
-    return rf"\sigma(z) &= \begin{{cases}} {positive}\,z, & z \ge 0, \\ {below}, & z < 0 \end{{cases}}"
+    return rf"\sigma(z) &= {network.sigma.latex}"
 
 
 def _convolutional(network: Convolutional) -> list[str]:
@@ -84,7 +81,7 @@ def _convolutional(network: Convolutional) -> list[str]:
         notes.update(dict.fromkeys(operator.notes if operator else ()))
         body = operator([before]) if operator else before
         sizes = ""
-        if not isinstance(part, Pool):
+        if part.weighted:
             weights += 1
             body = f"W_{{{weights}}} {body}"
             sizes = rf", \quad W_{{{weights}}} \in {_space(shape_of(network.weight_axes[weights - 1]))}"
@@ -93,19 +90,17 @@ def _convolutional(network: Convolutional) -> list[str]:
         after = network.shapes_between[j]
         before = f"a_{{{j}}}" if j < len(network.parts) else r"h_\theta(x)"
         lines.append(rf"{before} &= {body} \in {_space((after.channels, *after.extents))}{sizes}")
-    if not network.linear and network.alpha != network.alpha_bar:
+    if _bends(network):
         lines.append(_activation(network))
     general = [PATCH] if any(isinstance(part, Convolution) for part in network.parts) else []
     return lines + where([rf"x \in {_space(network.input)}", *general, *notes, WEIGHTS])
 
 
-def _operator(part: Part, extents: tuple[int, ...], j: int) -> Operator | None:
+def _operator(part: Layer, extents: tuple[int, ...], j: int) -> Operator | None:
     """What a layer does to its input before its weights do."""
-    if isinstance(part, Convolution):
-        return convolution(part, j).direct
-    if isinstance(part, Pool):
-        return mean(part, j).direct if part.kind == "average" else largest(part, j)
-    return VEC.direct if extents else None
+    if part.windows is None:
+        return VEC.direct if extents else None
+    return window_operator(part, j).direct
 
 
 def _space(shape: Sequence[int]) -> str:
@@ -114,9 +109,14 @@ def _space(shape: Sequence[int]) -> str:
 
 
 def _activated(network: Convolutional, body: str) -> str:
-    if network.alpha != network.alpha_bar:
+    if _bends(network):
         return rf"\sigma({body})"
     return body if network.alpha == 1 else rf"{rational_latex(network.alpha)}\,{body}"
+
+
+def _bends(network: Convolutional) -> bool:
+    """Whether the activation is more than a factor."""
+    return not network.sigma.smooth or network.sigma.slopes is None
 
 
 def loss_latex(loss: Loss) -> str:
@@ -124,18 +124,6 @@ def loss_latex(loss: Loss) -> str:
     lines = [
         r"f(\theta) &= \frac1N\sum_{i=1}^N \ell(h_\theta(x_i), y_i), "
         r"\qquad X = (x_1,\dots,x_N), \quad Y = (y_1,\dots,y_N)",
-        rf"\ell(\hat y, y) &= {_sample_loss(loss)}",
+        rf"\ell(\hat y, y) &= {loss.known.latex(loss.expression)}",
     ]
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
-
-
-def _sample_loss(loss: Loss) -> str:
-    if loss.expression is not None:
-        entries = {PREDICTION: sympy.Symbol(r"\hat y_c"), TARGET: sympy.Symbol("y_c")}
-        return rf"\sum_c \Bigl({sympy.latex(loss.expression.xreplace(entries))}\Bigr)"
-    return {
-        "square": r"\tfrac12\|\hat y - y\|^2",
-        "logistic": r"\log(1 + e^{-y\hat y}), \quad y = \pm 1",
-        "exponential": r"e^{-y\hat y}, \quad y = \pm 1",
-        "cross-entropy": r"\log\sum_c e^{\hat y_c} - \langle y, \hat y\rangle, \quad y_c \ge 0, \quad \sum_c y_c = 1",
-    }[loss.kind]

@@ -12,8 +12,6 @@ from symflow.programs.nodes import Gate, Map, Node
 
 WEIGHTS = r"W_{j}\colon \text{rows are outputs, columns are inputs (channel, then place)}"
 SHAPES = (r"X, Y, Z_{j}, A_{j}\colon \text{rows are channels, columns are pixels of samples}", WEIGHTS)
-SIGMOID = r"\varsigma(z) := 1/(1 + e^{-z})"
-_NAMES = {"softplus": (r"\log", r"e^{\cdot}"), "sigmoid": (), "power": ()}
 
 
 def notes(nodes: Iterable[Node], network: Network | None) -> list[str]:
@@ -28,10 +26,10 @@ def notes(nodes: Iterable[Node], network: Network | None) -> list[str]:
                 rf"\sigma'(z) := {rational_latex(x.alpha)} \text{{ for }} z \ge 0, \quad "
                 rf"{rational_latex(x.alpha_bar)} \text{{ for }} z < 0"
             )
-        elif isinstance(x, Map) and x.function == "sigmoid":
-            found.setdefault(SIGMOID + (r" \text{ entry by entry}" if x.axes else ""))
-    maps = [x.function for x in nodes if isinstance(x, Map) and x.axes]
-    functions = dict.fromkeys(name for f in maps for name in _NAMES.get(f, (rf"\{f}",)))
+        elif isinstance(x, Map) and x.record.note is not None:
+            found.setdefault(x.record.note + (r" \text{ entry by entry}" if x.axes else ""))
+    maps = [x.record for x in nodes if isinstance(x, Map) and x.axes]
+    functions = dict.fromkeys(symbol for record in maps for symbol in record.noted)
     if functions:
         found.setdefault(rf"{', '.join(functions)}\colon \text{{entry by entry}}")
     return list(found)

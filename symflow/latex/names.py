@@ -10,7 +10,6 @@ from fractions import Fraction
 from symflow.derivatives.derived import Derived, parameter_directions
 from symflow.latex.fragments import dotted
 from symflow.latex.moments import PhiGradient, phi_gradient
-from symflow.networks.convolutional import Convolutional
 from symflow.networks.objective import Objective
 from symflow.programs.differentiate import jvp, transpose
 from symflow.programs.nodes import Add, Const, Einsum, Input, Node, matmul, scale, split_scale
@@ -149,7 +148,7 @@ def _layers(objective: Objective) -> int:
     """The number of the last layer, pools included."""
     network = objective.network
     assert network is not None
-    return len(network.parts) if isinstance(network, Convolutional) else network.depth
+    return network.layer_count
 
 
 def is_operation(x: Node) -> bool:

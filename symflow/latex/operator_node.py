@@ -39,9 +39,8 @@ class Applied(Node):
     args: tuple[Node, ...]
     axes: tuple[Axis, ...]
 
-    @property
-    def arguments(self) -> tuple[Node, ...]:
-        return self.args
+    def shape(self) -> tuple[Axis, ...]:
+        return self.axes
 
 
 Function: TypeAlias = Gate | Map | Applied

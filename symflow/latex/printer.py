@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -16,6 +15,7 @@ from symflow.latex.names import Naming
 from symflow.latex.operator_node import Applied, Function
 from symflow.latex.products import Products
 from symflow.programs.nodes import Const, Gate, Identity, Input, Node
+from symflow.programs.rules.elementwise import Printed
 
 
 class Printer:
@@ -145,21 +145,8 @@ class Printer:
             return x.operator([inner, *others])
         if isinstance(x, Gate):
             return rf"\sigma'({inner})"
-        if x.function == "power":
-            if x.exponent == Fraction(1, 2) and re.fullmatch(r"\\\|[^|]*\\\|_F\^2", inner):
-                return inner.removesuffix("^2")
-            simple = re.fullmatch(r"(\\?[A-Za-z]+|\\[a-z]+\{[A-Za-z]\})(_\{[^{}]*\})?", inner)
-            elementwise = r"\odot " if x.axes else ""
-            return f"{inner if simple else f'({inner})'}^{{{elementwise}{x.exponent}}}"
         raised = "^" not in inner and printed_width(inner) <= 12
-        power = f"e^{{{inner}}}" if raised and (not x.axes or x.function == "softplus") else rf"\exp({inner})"
-        if x.function == "exp":
-            return power
-        if x.function == "softplus":
-            return rf"\log(1 + {power})"
-        if x.function == "sigmoid":
-            return rf"\varsigma({inner})"
-        return rf"\{x.function}({inner})"
+        return x.record.printed(Printed(inner, raised, bool(x.axes)))
 
 
 def _positive_first(terms: list[Term]) -> list[Term]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import prod
 from typing import TypeAlias
 
 from symflow.latex.axis_groups import Groups, by_sample, fused, fused_product, grouped, matching
@@ -40,7 +39,7 @@ from symflow.programs.nodes import (
     softmax,
     split_scale,
 )
-from symflow.programs.program import Program, rebuild, shape_of, topological
+from symflow.programs.program import Program, rebuild, topological
 
 LSE = Operator(r"\operatorname{lse}(", (r"\operatorname{lse}(Z)_{s} := \log \textstyle\sum_{c} e^{Z_{cs}}",))
 SOFTMAX = Operator(
@@ -66,14 +65,14 @@ class Rules:
     Attributes:
         fuse: whether arrays are read as matrices.
         windows: P_j by table.
-        means: avg_j by table.
+        means: avg_j by table, and the multiple of it that is the sum over a window.
         images: which nodes max pooling and selections compute.
         softmaxes: which nodes are a softmax, and the log-sum-exp it belongs to.
     """
 
     fuse: bool
     windows: Mapping[Table, Linear]
-    means: Mapping[Table, Linear]
+    means: Mapping[Table, tuple[Linear, Fraction]]
     images: Mapping[Node, Image]
     softmaxes: Mapping[Node, LogSumExp]
 
@@ -137,7 +136,7 @@ class Rules:
             operator = pair.direct if isinstance(x, Gather) else pair.adjoint
             return (x.x,), lambda new: applied(operator, new[0], axes)
         if x.table in self.means and isinstance(x, ScatterAdd) and isinstance(x.x, Einsum) and len(x.x.args) == 1:
-            mean, size = self.means[x.table], _window_size(x.table)
+            mean, size = self.means[x.table]
             return x.x.args, lambda new: scale(size, applied(mean.adjoint, new[0], axes))
         raise TypeError(f"the LaTeX printer does not know this {type(x).__name__} of axis {x.table.source.name}")
 
@@ -145,7 +144,7 @@ class Rules:
         """A product of matrices, or the mean of windows."""
         (first, *others) = x.args
         if isinstance(first, Gather) and not others and first.table in self.means and len(x.out) < len(x.labels[0]):
-            mean, size = self.means[first.table], _window_size(first.table)
+            mean, size = self.means[first.table]
             return (first.x,), lambda new: scale(size, applied(mean.direct, new[0], self._axes(x.axes)))
         groups, result = matching(x)
 
@@ -178,10 +177,6 @@ def _stack(x: Stack) -> Rule:
 
         return entries, matrix
     return x.args, lambda new: Applied(COLUMN if len(x.axes) == 1 else COLUMN_BY_SAMPLE, tuple(new), x.axes)
-
-
-def _window_size(table: Table) -> int:
-    return prod(shape_of(table.targets[:-1]))
 
 
 def applied(operator: Operator, x: Node, axes: tuple[Axis, ...]) -> Node:

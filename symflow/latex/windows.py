@@ -13,14 +13,15 @@ formulas of a fully connected network hold with these operators inside.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from symflow.latex.operator_node import Operator
-from symflow.networks.convolutional import Convolution, Convolutional, Pool, read_table
+from symflow.networks.convolutional import Convolutional
+from symflow.networks.layers import Layer
 from symflow.programs.differentiate import jvp, transpose
-from symflow.programs.nodes import Add, Einsum, Gate, Gather, Input, Node, Table, scale, split_scale
+from symflow.programs.nodes import Add, Axis, Einsum, Gate, Gather, Input, Node, Table, scale, split_scale
 from symflow.programs.program import topological
 
 
@@ -54,54 +55,56 @@ def _window(size: Sequence[int], stride: Sequence[int], padding: Sequence[int] =
     return r"\times ".join(map(str, size)) + rf", \text{{ stride }} {short(stride)}{padded}"
 
 
-def convolution(part: Convolution, j: int) -> Linear:
-    """P_j."""
-    symbol = rf"\mathcal{{P}}_{{{j}}}"
-    window = _window(part.kernel, part.stride, part.padding)
-    return linear(symbol, rf"{symbol}\colon \text{{patches, kernel }} {window}")
+def window_operator(part: Layer, j: int) -> Linear:
+    """What layer j does to the windows that it reads: P_j, avg_j, max_j (of which only the operator itself is used).
+
+    Raises:
+        TypeError: a layer without notation.
+    """
+    if part.notation is None or part.windows is None:
+        raise TypeError(f"the LaTeX printer has no notation for a {part.name}; give its record `notation`")
+    symbol, meaning = part.notation
+    symbol = rf"{symbol}_{{{j}}}"
+    note = rf"{symbol}\colon \text{{{meaning} }} {_window(*part.windows)}"
+    if part.smooth:
+        return linear(symbol, note)
+    direct = Operator(f"{symbol}(", (note,))
+    return Linear(direct, direct)
 
 
-def mean(part: Pool, j: int) -> Linear:
-    """avg_j."""
-    symbol = rf"\operatorname{{avg}}_{{{j}}}"
-    return linear(symbol, rf"{symbol}\colon \text{{means over windows of size }} {_window(part.size, part.stride)}")
-
-
-def largest(part: Pool, j: int) -> Operator:
-    """max_j."""
-    symbol = rf"\operatorname{{max}}_{{{j}}}"
-    note = rf"{symbol}\colon \text{{largest entries of windows of size }} {_window(part.size, part.stride)}"
-    return Operator(f"{symbol}(", (note,))
-
-
-def chosen(part: Pool, j: int) -> Linear:
+def chosen(part: Layer, j: int) -> Linear:
     """S_j[A], a linear map once A is given."""
     symbol = rf"\mathcal{{S}}_{{{j}}}"
     meaning = (
         rf"{symbol}[A](B)\colon \text{{entries of }} B \text{{ where }} \operatorname{{max}}_{{{j}}}(A) "
         r"\text{ is attained (one of them at a tie)}"
     )
-    notes = (*largest(part, j).notes, meaning)
+    notes = (*window_operator(part, j).direct.notes, meaning)
     direct = Operator(f"{symbol}[", notes, separator="](", linear=True)
     return Linear(direct, Operator(f"{symbol}^{{*}}[", (*notes, ADJOINT), separator="](", linear=True))
 
 
 def patches(network: Convolutional) -> dict[Table, Linear]:
     """The operator P_j of every convolution, by its table."""
-    return {
-        read_table(shape.extents, part.kernel, part.stride, part.padding, j): convolution(part, j)
-        for j, (part, shape) in enumerate(zip(network.parts, network.shapes_between, strict=False), 1)
-        if isinstance(part, Convolution)
-    }
+    return {table: window_operator(part, j) for j, part, table in _windowed(network) if part.weighted}
 
 
-def averages(network: Convolutional) -> dict[Table, Linear]:
-    """The operator avg_j of every average pool, by its table."""
-    return {
-        read_table(shape.extents, part.size, part.stride, (0,) * len(part.size), j): mean(part, j)
-        for j, (part, shape) in enumerate(zip(network.parts, network.shapes_between, strict=False), 1)
-        if isinstance(part, Pool) and part.kind == "average"
-    }
+def averages(network: Convolutional) -> dict[Table, tuple[Linear, Fraction]]:
+    """The operator avg_j of every linear pool, by its table, and the multiple of it that is the sum over a window."""
+    found = {}
+    for j, part, table in _windowed(network):
+        if not part.weighted and part.smooth:
+            pooled = Input("pooled", (Axis("c", 1), table.source, Axis("sample", 1)), "state", "")
+            found[table] = window_operator(part, j), 1 / split_scale(part.apply(pooled, None, table, j))[0]
+    return found
+
+
+def _windowed(network: Convolutional) -> Iterator[tuple[int, Layer, Table]]:
+    """The layers that read windows, with their numbers and tables."""
+    for position, part in enumerate(network.parts):
+        table = network.table(position)
+        if table is not None:
+            yield position + 1, part, table
 
 
 @dataclass(frozen=True)
@@ -173,13 +176,13 @@ def selections(network: Convolutional, prediction: Node) -> list[Selection]:
     result = []
     nodes = topological([prediction])
     for j, part in enumerate(network.parts, 1):
-        if not (isinstance(part, Pool) and part.kind == "max"):
+        if part.smooth:
             continue
         read = next((x for x in nodes if isinstance(x, Gather) and x.table.source.name == f"p{j - 1}"), None)
         if read is None:  # slopes 0: nothing reaches the pool
             continue
         output = next(x for x in nodes if len(x.axes) == 3 and x.axes[1].name == f"p{j}")
-        result.append(Selection(largest(part, j), chosen(part, j), read, _factor(read, output), output))
+        result.append(Selection(window_operator(part, j).direct, chosen(part, j), read, _factor(read, output), output))
     return result
 
 

@@ -6,22 +6,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Protocol
+from math import prod
+from typing import Any, Protocol
 
 import sympy
 
 from symflow.errors import ProblemError, brief
-from symflow.programs.nodes import Axis, Node, Size, add, broadcast, gate, hadamard, matmul, scale
+from symflow.networks.activations import Activation, as_activation
+from symflow.numbers.arguments import whole
+from symflow.programs.nodes import Axis, Node, Size, add, broadcast, matmul
 
 
 class Network(Protocol):
     """An architecture whose output, without biases, is positively homogeneous in each layer's weights.
 
     Attributes:
-        alpha: slope of the activation for z >= 0.
+        sigma: the activation.
+        alpha: slope of a homogeneous activation for z >= 0.
         alpha_bar: slope for z < 0.
     """
 
+    @property
+    def sigma(self) -> Activation: ...
     @property
     def alpha(self) -> Fraction: ...
     @property
@@ -38,13 +44,18 @@ class Network(Protocol):
         ...
 
     @property
+    def layer_count(self) -> int:
+        """The number of layers, with or without weights."""
+        ...
+
+    @property
     def linear(self) -> bool:
         """Whether h(x) = c W_n ... W_1 x with the weight matrices themselves."""
         ...
 
     @property
     def smooth(self) -> bool:
-        """Whether h is a polynomial in the weights: no gates."""
+        """Whether h is smooth in the weights: no gates."""
         ...
 
     @property
@@ -84,7 +95,7 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True)
-class Layer:
+class WeightedLayer:
     """One layer with weights, inside `Forward`.
 
     Attributes:
@@ -109,29 +120,8 @@ class Forward:
     """
 
     prediction: Node
-    layers: tuple[Layer, ...]
+    layers: tuple[WeightedLayer, ...]
     names: dict[Node, str]
-
-
-def activation_name(alpha: Fraction, alpha_bar: Fraction) -> str:
-    """The name of an activation in problem files."""
-    if alpha == alpha_bar == 1:
-        return "linear"
-    if alpha == 1 and alpha_bar == 0:
-        return "relu"
-    if alpha == 1 and 0 < alpha_bar < 1:
-        return "leaky-relu"
-    return "homogeneous"
-
-
-def activate(z: Node, alpha: Fraction, alpha_bar: Fraction, layer: int, names: dict[Node, str]) -> Node:
-    """sigma(z), with Z, D and A of this layer named where the activation bends."""
-    if alpha == alpha_bar:
-        return scale(alpha, z)
-    d = gate(z, alpha, alpha_bar, layer)
-    a = hadamard(d, z)
-    names |= {z: f"Z_{{{layer}}}", d: f"D_{{{layer}}}", a: f"A_{{{layer}}}"}
-    return a
 
 
 def affine(z: Node, biases: Sequence[Node], layer: int) -> Node:
@@ -144,51 +134,81 @@ def affine(z: Node, biases: Sequence[Node], layer: int) -> Node:
     return add([(1, z), (1, bias)])
 
 
-def set_slopes(network: Network) -> None:
-    """Makes the slopes of a network exact rationals; each is a single setting, so that a float 0.1 is 1/10.
-
-    Raises:
-        ProblemError: a slope that is no rational number.
-    """
-    from symflow.numbers.rational import rational
-
-    for name in ("alpha", "alpha_bar"):
-        object.__setattr__(network, name, rational(getattr(network, name), name))
-
-
 def _width(value: object) -> Size:
     if isinstance(value, sympy.Expr) and not value.is_Number:
         return value
-    from symflow.numbers.arguments import whole
-
     return whole(int(value) if isinstance(value, sympy.Integer) else value, "a width", 1)
 
 
-@dataclass(frozen=True)
-class FullyConnected:
-    """h(x) = W_n sigma(W_{n-1} ... sigma(W_1 x)) with sigma(z) = alpha z for z >= 0 and alpha_bar z for z < 0.
+class Activated:
+    """What networks with one activation have in common: `sigma`, and its slopes where it is homogeneous."""
+
+    sigma: Activation
+
+    def _activate(self, activation: Any, alpha: Any, alpha_bar: Any) -> None:
+        object.__setattr__(self, "sigma", as_activation(activation, alpha, alpha_bar))
+
+    @property
+    def activation(self) -> str:
+        """The name of the activation in problem files."""
+        return self.sigma.name
+
+    @property
+    def alpha(self) -> Fraction:
+        """Slope of a homogeneous activation for z >= 0."""
+        return self._slopes[0]
+
+    @property
+    def alpha_bar(self) -> Fraction:
+        """Slope of a homogeneous activation for z < 0."""
+        return self._slopes[1]
+
+    @property
+    def _slopes(self) -> tuple[Fraction, Fraction]:
+        if self.sigma.slopes is None:
+            raise ProblemError(
+                f"slopes belong to homogeneous activations, got {self.sigma.name}; use its record, sigma"
+            )
+        return self.sigma.slopes
+
+    @property
+    def parameter_count(self) -> int:
+        """P, the number of weights."""
+        return sum(map(prod, self.shapes))
+
+    @property
+    def shapes(self) -> Sequence[tuple[int, ...]]:
+        """The shape of every weight array."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, init=False)
+class FullyConnected(Activated):
+    """h(x) = W_n sigma(W_{n-1} ... sigma(W_1 x)).
+
+    ``FullyConnected((2, 3, 1), activation="relu")``; the activation is a name, a pair such as ("leaky-relu", "1/5"), a
+    record, or the slopes `alpha` and `alpha_bar` of sigma(z) = alpha z for z >= 0 and alpha_bar z for z < 0.  Left out,
+    it is linear.
 
     Attributes:
         widths: d_0, ..., d_n (integers, or SymPy symbols when only formulas are wanted).
-        alpha: slope of the activation for z >= 0.
-        alpha_bar: slope for z < 0; equal slopes give a linear network.
+        sigma: the activation, as a record.
 
     Raises:
-        ProblemError: no list of at least two positive widths, or a slope that is no rational number.
+        ProblemError: no list of at least two positive widths, or an activation that is not known.
     """
 
     widths: tuple[Size, ...]
-    alpha: Fraction = Fraction(1)
-    alpha_bar: Fraction = Fraction(1)
+    sigma: Activation
 
-    def __post_init__(self) -> None:
-        given: object = self.widths
+    def __init__(self, widths: Iterable[Size], alpha: Any = 1, alpha_bar: Any = 1, *, activation: Any = None) -> None:
+        given: object = widths
         if isinstance(given, str) or not isinstance(given, Iterable):
             raise ProblemError(f"widths must be a list of layer widths such as (2, 3, 1), got {brief(given)}; give one")
         object.__setattr__(self, "widths", tuple(map(_width, given)))
         if len(self.widths) < 2:
             raise ProblemError(f"widths must have at least two entries (input and output), got {list(self.widths)}")
-        set_slopes(self)
+        self._activate(activation, alpha, alpha_bar)
 
     @property
     def depth(self) -> int:
@@ -196,19 +216,19 @@ class FullyConnected:
         return len(self.widths) - 1
 
     @property
-    def linear(self) -> bool:
-        """Whether the activation is linear."""
-        return self.alpha == self.alpha_bar
+    def layer_count(self) -> int:
+        """The number of layers n."""
+        return self.depth
 
     @property
-    def activation(self) -> str:
-        """The name of the activation in problem files."""
-        return activation_name(self.alpha, self.alpha_bar)
+    def linear(self) -> bool:
+        """Whether the activation is linear."""
+        return self.sigma.smooth and self.sigma.slopes is not None
 
     @property
     def smooth(self) -> bool:
-        """Whether h is a polynomial in the weights."""
-        return self.linear
+        """Whether h is smooth in the weights: no gates."""
+        return self.sigma.smooth
 
     @property
     def kind(self) -> str:
@@ -238,12 +258,12 @@ class FullyConnected:
     def forward(self, weights: Sequence[Node], x: Node, biases: Sequence[Node] = ()) -> Forward:
         """W_n sigma(W_{n-1} ... sigma(W_1 x)), with z_j = W_j a_{j-1} + b_j where there are biases."""
         names: dict[Node, str] = {}
-        layers: list[Layer] = []
+        layers: list[WeightedLayer] = []
         a = x
         for j, w in enumerate(weights, start=1):
             z = affine(matmul(w, a), biases, j)
-            layers.append(Layer(w, a, z))
-            a = z if j == self.depth else activate(z, self.alpha, self.alpha_bar, j, names)
+            layers.append(WeightedLayer(w, a, z))
+            a = z if j == self.depth else self.sigma.apply(z, j, names)
         return Forward(a, tuple(layers), names)
 
     @cached_property
@@ -261,8 +281,3 @@ class FullyConnected:
         if not all(isinstance(d, int) for d in self.widths):
             raise ValueError(f"the widths {self.widths} are symbolic; give integers for shapes")
         return [(int(b), int(a)) for a, b in zip(self.widths, self.widths[1:], strict=False)]
-
-    @property
-    def parameter_count(self) -> int:
-        """P, the number of weights."""
-        return sum(a * b for a, b in self.shapes)

@@ -36,6 +36,7 @@ class Objective(Keeper):
         symbols: the SymPy symbols that scalar inputs stand for, where it came from an expression.
         sample_loss: the loss of one sample, where it is a network's training loss.
         biases: those of the parameters that are biases of a network, which then is not homogeneous.
+        no_network: why `network` is None, for messages.
     """
 
     program: Program
@@ -45,13 +46,7 @@ class Objective(Keeper):
     symbols: Mapping[Input, sympy.Symbol] = field(default_factory=dict)
     sample_loss: Loss | None = None
     biases: tuple[Input, ...] = ()
-
-    @property
-    def no_network(self) -> str:
-        """Why `network` is None, for messages."""
-        if self.biases:
-            return "the network has biases, so that its output is not homogeneous in the weights"
-        return "the objective is no network's training loss"
+    no_network: str = "the objective is no network's training loss"
 
     @property
     def loss(self) -> Node:

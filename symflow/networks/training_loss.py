@@ -5,12 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import chain
 from math import prod
+from typing import Any
 
 import numpy as np
 import sympy
 
 from symflow.errors import ProblemError, brief
-from symflow.networks.losses import SQUARE, Loss, check_targets
+from symflow.networks.losses import SQUARE, Loss, as_loss
 from symflow.networks.network import Network
 from symflow.networks.objective import Objective
 from symflow.programs.nodes import Axis, Input, Node, Size, add, hadamard, scale
@@ -53,7 +54,7 @@ def network_objective(
     network: Network,
     x: np.ndarray | None,
     y: np.ndarray | None,
-    loss: Loss = SQUARE,
+    loss: Loss | str = SQUARE,
     *,
     biases: bool = False,
 ) -> Objective:
@@ -64,38 +65,50 @@ def network_objective(
         x: N x d_0 inputs, one row a sample (images row-major, channel by channel), or N numbers where d_0 = 1; None
             leaves the data symbolic.  A float means its binary value.
         y: N x d_n targets, likewise.
-        loss: the loss of one sample.
-        biases: give every layer a bias, z_j = W_j a_{j-1} + b_j, the parameters being W_1, b_1, W_2, b_2, ...  Such a
-            network is not homogeneous: the objective has no `network`, and no result on homogeneous networks applies.
+        loss: the loss of one sample, or its name such as "logistic".
+        biases: give every layer a bias, z_j = W_j a_{j-1} + b_j, the parameters being W_1, b_1, W_2, b_2, ...
+
+    A network with biases, or with an activation that is not homogeneous, is not homogeneous in its weights: the
+    objective then has no `network`, and no result on homogeneous networks applies.
 
     Raises:
         ValueError: data that are no rational numbers, of another shape, or targets that the loss does not admit.
     """
     if not hasattr(network, "weight_axes"):
         raise ProblemError(f"a network such as sf.FullyConnected((2, 3, 1)) is needed, got {brief(network)}")
-    if not isinstance(loss, Loss):
-        raise ProblemError(f'loss must be a Loss such as sf.Loss("logistic"), got {brief(loss)}')
+    loss = as_loss(loss)
     x = None if x is None else _rows(x, "x", network.input_axes, None)
     y = None if y is None else _rows(y, "y", network.output_axes, None if x is None else len(x))
     if y is not None:
-        check_targets(loss, y, "y")
+        loss.known.check_targets(y, "y")
     samples: Size = sympy.Symbol("N", integer=True, positive=True) if x is None else len(x)
     weights = weight_inputs(network)
     added = bias_inputs(network) if biases else ()
     parameters = tuple(chain.from_iterable(zip(weights, added, strict=True))) if biases else weights
-    homogeneous = None if biases else network
+    reason = _not_homogeneous(network, biases)
+    about: dict[str, Any] = {"sample_loss": loss, "biases": added}
+    about |= {"network": network} if reason is None else {"no_network": reason}
     inputs, targets = sample_inputs(network, Axis("sample", samples))
     forward = network.forward(weights, inputs, added)
     names: dict[Node, str] = dict(forward.names)
-    if loss.kind == "square":
+    if loss.known.residual:
         names[add([(1, forward.prediction), (-1, targets)])] = "R"
     total = loss.total(forward.prediction, targets)
     if x is None:
         inverse = Input("inverse_samples", (), "hyper", r"\tfrac{1}{N}")
         program = Program((*parameters, inputs, targets, inverse), {"f": hadamard(inverse, total)}, names)
-        return Objective(program, parameters, {}, homogeneous, sample_loss=loss, biases=added)
+        return Objective(program, parameters, **about)
     program = Program((*parameters, inputs, targets), {"f": scale(Fraction(1, len(x)), total)}, names)
     data = {inputs: x.T.reshape(shape_of(inputs.axes))}
     if y is not None:
         data[targets] = y.T.reshape(shape_of(targets.axes))
-    return Objective(program, parameters, data, homogeneous, sample_loss=loss, biases=added)
+    return Objective(program, parameters, data, **about)
+
+
+def _not_homogeneous(network: Network, biases: bool) -> str | None:
+    """Why a network's output is not positively homogeneous in each layer's weights; None where it is."""
+    if biases:
+        return "the network has biases, so that its output is not homogeneous in the weights"
+    if network.sigma.slopes is None:
+        return f"the activation {network.activation} is not homogeneous, nor is the network's output in its weights"
+    return None

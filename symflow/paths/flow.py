@@ -25,7 +25,8 @@ from symflow.paths.identities import balancedness_drift, energy_defect
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.stop_conditions import LOSS, Monitor, Stop, Stopped, listed_stops, monitors
 from symflow.paths.taylor.dense import FlowStats, TaylorSteps, taylor_steps
-from symflow.paths.taylor.run import CHECK_DIGITS, Limits, Precision, Run, integrate
+from symflow.paths.taylor.limits import CHECK_DIGITS, Limits, Precision
+from symflow.paths.taylor.run import Run, integrate
 from symflow.paths.trajectory import How, PathError, Trajectory, estimate_wanted
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem

@@ -21,10 +21,8 @@ from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ProblemError, brief
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import EXACT
-from symflow.evaluate.series import Entry
 from symflow.networks.objective import Objective, expression_objective
 from symflow.numbers.rational import rational
-from symflow.paths.taylor.roots import Root, Unresolved, first_zero
 from symflow.programs.nodes import Const, Einsum, Gate, Input, Node, add, inner
 from symflow.programs.program import Program, shape_of, substitute, topological
 
@@ -174,7 +172,7 @@ def _monitor(stop: Stop, field: VectorField) -> Monitor:
     data: dict[Input, np.ndarray] = {}
     if q == LOSS:
         loss = objective.sample_loss
-        if loss is not None and loss.kind != "expression" and stop.value <= 0:
+        if loss is not None and loss.known.nonnegative and stop.value <= 0:
             raise ProblemError(
                 f"the value of a stop at the loss must be positive, got {brief(stop.value)}; the {loss.kind} loss does "
                 "not fall to zero in finite time"
@@ -301,30 +299,3 @@ def holds_exactly(monitor: Monitor, field: VectorField, state: Sequence[Fraction
     except TypeError:
         return False
     return bool(found[()] == 0)
-
-
-def first_crossing(
-    entries: Sequence[Entry], powers: Sequence[Any], bits: int, noise: int
-) -> tuple[Any, int, Root | Unresolved] | None:
-    """The first zero of several series in s on [0, s_end].
-
-    Args:
-        entries: the series; constants have no zero.
-        powers: those of s_end, fixed point.
-        bits: of the fixed point.
-        noise: bound on the error of each series.
-
-    Returns:
-        Where, as a fraction of s_end in fixed point, the number of the series, and what is there.
-    """
-    earliest: tuple[Any, int, Root | Unresolved] | None = None
-    for i, entry in enumerate(entries):
-        if not isinstance(entry, list):
-            continue
-        zero = first_zero([(c * p) >> bits for c, p in zip(entry, powers, strict=False)], bits, noise)
-        if zero is None:
-            continue
-        position = zero.position if isinstance(zero, Root) else (int(zero.lo * 2**53) << bits) >> 53
-        if earliest is None or position < earliest[0]:
-            earliest = position, i, zero
-    return earliest

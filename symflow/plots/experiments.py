@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from symflow.plots.paths import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, STYLE, VERMILION, Dash, Look
+from symflow.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, STYLE, VERMILION, Dash, Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from math import prod
 from typing import Any
 
 from symflow.errors import ProblemError
-from symflow.networks.convolutional import Convolution, Convolutional, Dense, Part, Pool
-from symflow.networks.losses import PREDICTION, SQUARE, TARGET, Loss, expression_loss
+from symflow.networks.activations import ACTIVATIONS
+from symflow.networks.convolutional import Convolutional
+from symflow.networks.layers import LAYERS, Layer
+from symflow.networks.losses import PREDICTION, TARGET, Loss, expression_loss
 from symflow.networks.network import FullyConnected, Network
 from symflow.numbers.rational import text
 from symflow.problem.expression import parse_expression
 from symflow.problem.schema import MAX_PARAMETERS, LayerSection, LossSection, NetworkSection
-from symflow.programs.program import shape_of
 
 
 def architecture(section: NetworkSection, source: str) -> Network:
-    """The network of a [network] section, with the slopes of its activation.
+    """The network of a [network] section.
 
     Raises:
         ProblemError: layers that do not fit one another, or too many parameters.
     """
-    one, zero = Fraction(1), Fraction(0)
-    slopes = {
-        "linear": (one, one),
-        "relu": (one, zero),
-        "leaky-relu": (one, section.slope),
-        "homogeneous": (section.alpha, section.alpha_bar),
-    }
-    alpha, alpha_bar = slopes[section.activation]
-    assert alpha is not None
-    assert alpha_bar is not None
+    settings = {key: getattr(section, key) for key in ACTIVATIONS[section.activation].settings}
+    sigma = ACTIVATIONS[section.activation].named(settings)
     network: Network
-    if section.kind == "fully-connected":
-        assert section.widths is not None
-        network = FullyConnected(tuple(section.widths), alpha, alpha_bar)
-        key = "widths"
+    if section.widths is not None:
+        network, key = FullyConnected(section.widths, activation=sigma), "widths"
     else:
         assert section.input is not None
-        assert section.layers is not None
         dimensions = len(section.input) - 1
         try:
-            parts = tuple(_part(layer, number, dimensions) for number, layer in enumerate(section.layers))
-            network = Convolutional(tuple(section.input), parts, alpha, alpha_bar)
+            parts = [_part(layer, number, dimensions) for number, layer in enumerate(section.layers or ())]
+            network, key = Convolutional(section.input, parts, activation=sigma), "layers"
         except ValueError as error:
             raise ProblemError(f"{source}: network.{error}") from None
-        key = "layers"
-    count = sum(prod(shape_of(axes)) for axes in network.weight_axes)
+    count = network.parameter_count
     if count > MAX_PARAMETERS:
         raise ProblemError(
             f"{source}: network.{key} must give at most {MAX_PARAMETERS} parameters, got {count}; use smaller layers"
@@ -55,27 +42,20 @@ def architecture(section: NetworkSection, source: str) -> Network:
     return network
 
 
-def _part(layer: LayerSection, number: int, dimensions: int) -> Part:
-    def extents(values: list[int] | None, default: tuple[int, ...], key: str) -> tuple[int, ...]:
-        if values is None:
-            return default
-        if len(values) not in (1, dimensions):
-            raise ValueError(
-                f"layers[{number}].{key} must have one integer, or one for each of the {dimensions} spatial "
-                f"dimensions, got {values}"
-            )
-        return tuple(values) * (dimensions if len(values) == 1 else 1)
-
-    if layer.kind == "dense":
-        assert layer.width is not None
-        return Dense(layer.width)
-    size = extents(layer.kernel or layer.size, (), "kernel" if layer.kernel else "size")
-    if layer.kind == "convolution":
-        assert layer.channels is not None
-        stride = extents(layer.stride, (1,) * dimensions, "stride")
-        return Convolution(layer.channels, size, stride, extents(layer.padding, (0,) * dimensions, "padding"))
-    stride = extents(layer.stride, size, "stride")
-    return Pool("average" if layer.kind == "average-pool" else "max", size, stride)
+def _part(layer: LayerSection, number: int, dimensions: int) -> Layer:
+    """A layer; one integer stands for as many equal ones as there are dimensions."""
+    given: dict[str, Any] = {}
+    for key, value in layer:
+        if isinstance(value, list):
+            if len(value) not in (1, dimensions):
+                raise ValueError(
+                    f"layers[{number}].{key} must have one integer, or one for each of the {dimensions} spatial "
+                    f"dimensions, got {value}"
+                )
+            given[key] = tuple(value) * (dimensions if len(value) == 1 else 1)
+        elif value is not None and key != "kind":
+            given[key] = value
+    return LAYERS[layer.kind].make(**given)
 
 
 def network_table(network: Network) -> dict[str, Any]:
@@ -91,27 +71,9 @@ def network_table(network: Network) -> dict[str, Any]:
         table["widths"] = list(network.widths)
     else:
         assert isinstance(network, Convolutional)
-        table |= {"input": list(network.input), "layers": [_layer_table(part) for part in network.parts]}
-    table["activation"] = network.activation
-    if network.activation == "leaky-relu":
-        table["slope"] = text(network.alpha_bar)
-    if network.activation == "homogeneous":
-        table |= {"alpha": text(network.alpha), "alpha_bar": text(network.alpha_bar)}
-    return table
-
-
-def _layer_table(part: Part) -> dict[str, Any]:
-    if isinstance(part, Dense):
-        return {"kind": "dense", "width": part.width}
-    if isinstance(part, Pool):
-        return {"kind": f"{part.kind}-pool", "size": list(part.size), "stride": list(part.stride)}
-    return {
-        "kind": "convolution",
-        "channels": part.channels,
-        "kernel": list(part.kernel),
-        "stride": list(part.stride),
-        "padding": list(part.padding),
-    }
+        layers = [{"kind": part.name, **part.settings} for part in network.parts]
+        table |= {"input": list(network.input), "layers": layers}
+    return table | {"activation": network.activation} | {key: text(v) for key, v in network.sigma.settings.items()}
 
 
 def describe(network: Network) -> str:
@@ -120,15 +82,8 @@ def describe(network: Network) -> str:
         sizes = [str(width) for width in network.widths]
         return f"fully-connected {'-'.join(sizes if len(sizes) <= 8 else [*sizes[:4], '...', *sizes[-2:]])}"
     assert isinstance(network, Convolutional)
-    words = []
-    for part in network.parts:
-        if isinstance(part, Pool):
-            words.append(f"{part.kind}-pool {'x'.join(map(str, part.size))}")
-        elif isinstance(part, Dense):
-            words.append(f"dense {part.width}")
-        else:
-            words.append(f"convolution {part.channels} of {'x'.join(map(str, part.kernel))}")
-    return f"convolutional {'x'.join(map(str, network.input))}: {', '.join(words)}"
+    words = ", ".join(part.summary for part in network.parts)
+    return f"convolutional {'x'.join(map(str, network.input))}: {words}"
 
 
 def loss_of(section: LossSection, source: str) -> Loss:
@@ -137,9 +92,8 @@ def loss_of(section: LossSection, source: str) -> Loss:
     Raises:
         ProblemError: an expression that cannot be read, or that is declared convex and is not.
     """
-    if section.kind != "expression":
-        return SQUARE if section.kind == "square" else Loss(section.kind)
-    assert section.expression is not None
+    if section.expression is None:
+        return Loss(section.kind)
     names = {"prediction": PREDICTION, "target": TARGET}
     expression = parse_expression(section.expression, names, f"{source}: loss.expression")
     try:
@@ -151,7 +105,7 @@ def loss_of(section: LossSection, source: str) -> Loss:
 def loss_table(loss: Loss) -> dict[str, Any]:
     """The [loss] table of a loss."""
     table: dict[str, Any] = {"kind": loss.kind}
-    if loss.kind == "expression":
+    if loss.expression is not None:
         table["expression"] = str(loss.expression)
         if loss.convexity == "declared":
             table["convex"] = True

@@ -50,7 +50,7 @@ class Ends:
         keys = ("network.widths[0]", f"network.widths[{network.depth}]")
         if network.kind == "convolutional":
             keys = ("network.input", "the last of network.layers")
-        return cls(inputs, outputs, *keys, signs=loss.kind in ("logistic", "exponential"))
+        return cls(inputs, outputs, *keys, signs=loss.known.labels == "signs")
 
     @property
     def classes(self) -> int:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import sympy
 
 from symflow.errors import ProblemError, brief
+from symflow.programs.from_sympy import sympy_functions
 
 MAX_TEXT = 2_000
 """Longest formula, in characters."""
 MAX_POWER = 64
 """Largest exponent."""
-
-_FUNCTIONS: Mapping[str, Callable[[Any], sympy.Expr]] = {
-    "exp": sympy.exp,
-    "log": sympy.log,
-    "sin": sympy.sin,
-    "cos": sympy.cos,
-    "sqrt": sympy.sqrt,
-}
-_RULE = "sums, products, quotients, rational powers, exp, log, sin, cos, sqrt, numbers"
 
 
 def parse_expression(written: str, names: Mapping[str, sympy.Symbol], where: str) -> sympy.Expr:
@@ -36,7 +27,9 @@ def parse_expression(written: str, names: Mapping[str, sympy.Symbol], where: str
     Raises:
         ProblemError: anything else in the formula.
     """
-    allowed = f"{_RULE} and {', '.join(names)}"
+    functions = {**{name: f for f, name in sympy_functions().items()}, "sqrt": sympy.sqrt}
+    rule = f"sums, products, quotients, rational powers, {', '.join(functions)}, numbers"
+    allowed = f"{rule} and {', '.join(names)}"
     if len(written) > MAX_TEXT:
         raise ProblemError(f"{where} must have at most {MAX_TEXT} characters, got {len(written)}")
 
@@ -60,7 +53,7 @@ def parse_expression(written: str, names: Mapping[str, sympy.Symbol], where: str
             if isinstance(node.op, ast.Pow) and b.is_Rational and abs(b) <= MAX_POWER and not (a == 0 and b < 0):
                 return a**b
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 1 and not node.keywords:
-            function = _FUNCTIONS.get(node.func.id)
+            function = functions.get(node.func.id)
             value = None if function is None else function(read(node.args[0]))
             if value is not None and value.is_finite is not False:
                 return value

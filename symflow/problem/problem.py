@@ -12,7 +12,7 @@ import numpy as np
 
 from symflow.errors import ProblemError, brief
 from symflow.networks.convolutional import Convolutional
-from symflow.networks.losses import SQUARE, Loss, check_targets
+from symflow.networks.losses import SQUARE, Loss
 from symflow.networks.moments import compact
 from symflow.networks.network import FullyConnected, Network
 from symflow.networks.objective import Objective
@@ -241,7 +241,7 @@ def resolve(tables: Mapping[str, Any], source: str, folder: Path) -> dict[str, A
     ends = Ends.of(network, loss)
     x, y, scaling = samples(parsed.data, ends, parsed.run.dps, source, folder)
     where = "data.targets" if parsed.data.targets is not None else "data.y"
-    check_targets(loss, y, f"{source}: {where}")
+    loss.known.check_targets(y, f"{source}: {where}")
     return {
         "theta0": initial_theta(parsed.init, network, source),
         "objective": network_objective(network, x, y, loss),

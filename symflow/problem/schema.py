@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -12,6 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from pydantic_core import PydanticKnownError
 
 from symflow.errors import ProblemError, brief, shorten
+from symflow.networks.activations import ACTIVATIONS
+from symflow.networks.layers import LAYERS
+from symflow.networks.losses import LOSSES
 from symflow.numbers.rational import setting
 
 MAX_DEPTH = 1_000
@@ -23,9 +26,7 @@ MAX_ENTRIES = 20_000_000
 MIN_DPS = 15
 MAX_DPS = 10_000
 
-ACTIVATIONS = ("linear", "relu", "leaky-relu", "homogeneous")
-LAYERS = ("convolution", "average-pool", "max-pool", "dense")
-LOSSES = ("square", "logistic", "exponential", "cross-entropy", "expression")
+NETWORKS = ("fully-connected", "convolutional")
 
 
 def _number(value: object) -> Fraction | None:
@@ -96,6 +97,17 @@ def _choice(values: Iterable[str]) -> str:
     return "one of " + ", ".join(f'"{value}"' for value in values)
 
 
+def _name_in(known: Mapping[str, object]) -> PlainValidator:
+    """A name from a registry, as it is when the file is read."""
+
+    def check(value: object) -> str:
+        if not isinstance(value, str) or value not in known:
+            raise ValueError(_choice(known))
+        return value
+
+    return PlainValidator(check)
+
+
 class Section(BaseModel):
     """A table of the file; a key it does not know is an error. Field descriptions end the sentence "... must be"."""
 
@@ -111,7 +123,7 @@ _EXTENT: dict[str, Any] = {"item": f"an integer from 1 to {MAX_WIDTH}"}
 class LayerSection(Section):
     """[[network.layers]]: extents are one integer, or one for each spatial dimension."""
 
-    kind: Literal["convolution", "average-pool", "max-pool", "dense"] = Field(description=_choice(LAYERS))
+    kind: Annotated[str, _name_in(LAYERS)] = Field(description=_choice(LAYERS))
     channels: Width | None = Field(default=None, description=f"an integer from 1 to {MAX_WIDTH}")
     kernel: Extents | None = Field(default=None, description="one or two positive integers", json_schema_extra=_EXTENT)
     stride: Extents | None = Field(default=None, description="one or two positive integers", json_schema_extra=_EXTENT)
@@ -130,9 +142,7 @@ class NetworkSection(Section):
     A convolutional one has ``input`` and ``layers`` in place of ``widths``.
     """
 
-    kind: Literal["fully-connected", "convolutional"] = Field(
-        default="fully-connected", description=_choice(("fully-connected", "convolutional"))
-    )
+    kind: Literal["fully-connected", "convolutional"] = Field(default="fully-connected", description=_choice(NETWORKS))
     widths: Widths | None = Field(
         default=None,
         description=f"a list of 2 to {MAX_DEPTH + 1} layer widths d_0, ..., d_n",
@@ -146,7 +156,7 @@ class NetworkSection(Section):
     layers: Annotated[list[LayerSection], Field(min_length=1, max_length=MAX_DEPTH)] | None = Field(
         default=None, description=f"a list of 1 to {MAX_DEPTH} tables [[network.layers]]"
     )
-    activation: Literal["linear", "relu", "leaky-relu", "homogeneous"] = Field(description=_choice(ACTIVATIONS))
+    activation: Annotated[str, _name_in(ACTIVATIONS)] = Field(description=_choice(ACTIVATIONS))
     slope: Slope = Field(default=None, description="a number between 0 and 1, both excluded")
     alpha: Number = Field(default=None, description="a number")
     alpha_bar: Number = Field(default=None, description="a number")
@@ -155,9 +165,7 @@ class NetworkSection(Section):
 class LossSection(Section):
     """[loss]: the loss of one sample; ``square`` is |h(x) - y|^2 / 2 (see ``symflow.networks.losses``)."""
 
-    kind: Literal["square", "logistic", "exponential", "cross-entropy", "expression"] = Field(
-        default="square", description=_choice(LOSSES)
-    )
+    kind: Annotated[str, _name_in(LOSSES)] = Field(default="square", description=_choice(LOSSES))
     expression: Text | None = Field(default=None, description="a formula in prediction and target")
     convex: Flag | None = Field(default=None, description="true or false")
 
@@ -296,7 +304,7 @@ def _sentence(error: dict[str, Any], root: type[Section]) -> str:
     if kind == "string_unicode":  # a lone surrogate, also in a key of the table at this path
         right = "valid Unicode text"
     near = ""
-    if kind == "literal_error" and isinstance(error["input"], str) and right.startswith("one of"):
+    if isinstance(error["input"], str) and right.startswith("one of"):
         matches = difflib.get_close_matches(error["input"][:100], right.split('"')[1::2], n=1)
         near = f' (did you mean "{matches[0]}"?)' if matches else ""
     return f"{path} must be {right}, got {brief(error['input'])}{near}"
@@ -321,13 +329,13 @@ def _key(part: object) -> str:
 
 
 def _check_network(network: NetworkSection, source: str) -> None:
-    wanted = {"leaky-relu": ("slope",), "homogeneous": ("alpha", "alpha_bar")}.get(network.activation, ())
+    wanted = ACTIVATIONS[network.activation].settings
     for key in ("slope", "alpha", "alpha_bar"):
         value = getattr(network, key)
         if value is None and key in wanted:
             raise ProblemError(f'{source}: network.{key} is missing; activation = "{network.activation}" needs it')
         if value is not None and key not in wanted:
-            fitting = "leaky-relu" if key == "slope" else "homogeneous"
+            fitting = next(name for name, kind in ACTIVATIONS.items() if key in kind.settings)
             raise ProblemError(
                 f'{source}: network.{key} = {brief(value)} goes with activation = "{fitting}", '
                 f'got "{network.activation}"; remove it or change the activation'
@@ -344,34 +352,26 @@ def _check_network(network: NetworkSection, source: str) -> None:
         _check_layer(layer, f"{source}: network.layers[{number}]")
 
 
-_LAYER_KEYS = {
-    "convolution": ({"channels", "kernel"}, {"stride", "padding"}),
-    "average-pool": ({"size"}, {"stride"}),
-    "max-pool": ({"size"}, {"stride"}),
-    "dense": ({"width"}, set()),
-}
-
-
 def _check_layer(layer: LayerSection, where: str) -> None:
-    needed, optional = _LAYER_KEYS[layer.kind]
+    kind = LAYERS[layer.kind]
     for key in ("channels", "kernel", "stride", "padding", "size", "width"):
         value = getattr(layer, key)
-        if value is None and key in needed:
+        if value is None and key in kind.needed:
             right = LayerSection.model_fields[key].description
             raise ProblemError(f'{where}.{key} is missing; kind = "{layer.kind}" needs it, {right}')
-        if value is not None and key not in needed | optional:
-            known = ", ".join(sorted(needed | optional))
+        if value is not None and key not in kind.needed + kind.optional:
+            known = ", ".join(sorted(kind.needed + kind.optional))
             raise ProblemError(f'{where}.{key} does not go with kind = "{layer.kind}", which takes {known}; remove it')
 
 
 def _check_loss(loss: LossSection, source: str) -> None:
-    if (loss.expression is None) == (loss.kind == "expression"):
+    if (loss.expression is None) == LOSSES[loss.kind].takes_expression:
         if loss.expression is None:
             raise ProblemError(f'{source}: loss.expression is missing; kind = "expression" needs it')
         raise ProblemError(
             f'{source}: loss.expression goes with kind = "expression", got "{loss.kind}"; remove it or change the kind'
         )
-    if loss.convex is not None and loss.kind != "expression":
+    if loss.convex is not None and loss.expression is None:
         raise ProblemError(f'{source}: loss.convex goes with kind = "expression", got "{loss.kind}"; remove it')
 
 

@@ -13,7 +13,6 @@ from fractions import Fraction
 from itertools import count
 from math import prod
 
-from symflow.programs.differentiate import map_derivative
 from symflow.programs.nodes import (
     Add,
     Axis,
@@ -24,8 +23,6 @@ from symflow.programs.nodes import (
     Identity,
     Input,
     Labels,
-    LogSumExp,
-    Map,
     Node,
     ScatterAdd,
     add,
@@ -33,11 +30,12 @@ from symflow.programs.nodes import (
     gather,
     is_zero,
     scatter_add,
-    softmax,
     split_scale,
     zero,
 )
 from symflow.programs.program import topological
+from symflow.programs.rules.einsum import Local
+from symflow.programs.rules.leaves import Leaf
 
 Factor = tuple[Node, Labels]
 
@@ -102,20 +100,16 @@ class Directional:
     def of(self, x: Node) -> tuple[Term, ...]:
         if x in self.terms:
             return self.terms[x]
-        if isinstance(x, (Input, Const, Identity, Gate)):
-            result: tuple[Term, ...] = ()
+        result: tuple[Term, ...] = ()
+        if isinstance(x, Leaf | Gate):
+            pass
         elif isinstance(x, Add):
             result = self._merge([Term(c * t.coefficient, t.factors, t.own) for c, a in x.terms for t in self.of(a)])
         elif isinstance(x, Einsum):
             result = self._merge([self._product(x, i, t) for i, a in enumerate(x.args) for t in self.of(a)])
-        elif isinstance(x, Map):
-            rank = tuple(range(len(x.axes)))
-            local = Einsum((map_derivative(x), x.x), (rank, rank), rank, x.axes)
-            result = self._merge([self._product(local, 1, t) for t in self.of(x.x)])
-        elif isinstance(x, LogSumExp):
-            rank = tuple(range(len(x.x.axes)))
-            local = Einsum((softmax(x), x.x), (rank, rank), rank[: x.position] + rank[x.position + 1 :], x.axes)
-            result = self._merge([self._product(local, 1, t) for t in self.of(x.x)])
+        elif isinstance(x, Local):
+            local = x.local()
+            result = self._merge([self._product(local, 1, t) for t in self.of(local.args[1])])
         elif isinstance(x, Gather):
             result = self._merge([self._gathered(x, t) for t in self.of(x.x)])
         elif isinstance(x, ScatterAdd):

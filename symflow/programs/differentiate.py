@@ -7,53 +7,9 @@ derivative of the gradient; the k-th directional derivative is the first one, k 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from fractions import Fraction
 
-from symflow.programs.nodes import (
-    Add,
-    Const,
-    Einsum,
-    Gate,
-    Gather,
-    Identity,
-    Input,
-    LogSumExp,
-    Map,
-    Node,
-    ScatterAdd,
-    add,
-    apply,
-    einsum,
-    gather,
-    hadamard,
-    is_zero,
-    power,
-    scale,
-    scatter_add,
-    softmax,
-    zero,
-)
+from symflow.programs.nodes import Input, Node, add, is_zero, zero
 from symflow.programs.program import topological
-
-
-def map_derivative(x: Map) -> Node:
-    """The derivative of an elementwise function, as a node."""
-    if x.function == "power":
-        assert x.exponent is not None
-        return scale(x.exponent, power(x.x, x.exponent - 1))
-    if x.function == "exp":
-        return x
-    if x.function == "log":
-        return power(x.x, -1)
-    if x.function == "sin":
-        return apply("cos", x.x)
-    if x.function == "cos":
-        return scale(-1, apply("sin", x.x))
-    if x.function == "softplus":
-        return apply("sigmoid", x.x)
-    if x.function == "sigmoid":
-        return add([(1, x), (-1, hadamard(x, x))])
-    raise TypeError(f"no derivative rule for the function {x.function!r}")
 
 
 def jvp(outputs: Iterable[Node], tangents: Mapping[Node, Node]) -> dict[Node, Node]:
@@ -69,32 +25,10 @@ def jvp(outputs: Iterable[Node], tangents: Mapping[Node, Node]) -> dict[Node, No
     for x in topological(outputs):
         if x in tangents:
             dot[x] = tangents[x]
-        elif isinstance(x, (Input, Const, Identity, Gate)):
-            dot[x] = zero(x.axes)
-        elif isinstance(x, Add):
-            dot[x] = add([(c, dot[a]) for c, a in x.terms])
-        elif isinstance(x, Einsum):
-            broadcast = dict(zip(x.out, x.axes, strict=True))
-            terms = [
-                einsum((*x.args[:i], dot[a], *x.args[i + 1 :]), x.labels, x.out, broadcast)
-                for i, a in enumerate(x.args)
-                if not is_zero(dot[a])
-            ]
-            dot[x] = add([(Fraction(1), t) for t in terms]) if terms else zero(x.axes)
-        elif isinstance(x, Map):
-            dot[x] = zero(x.axes) if is_zero(dot[x.x]) else hadamard(map_derivative(x), dot[x.x])
-        elif isinstance(x, Gather):
-            dot[x] = gather(dot[x.x], x.table, x.position)
-        elif isinstance(x, ScatterAdd):
-            dot[x] = scatter_add(dot[x.x], x.table, x.position)
-        elif isinstance(x, LogSumExp):
-            labels = tuple(range(len(x.x.axes)))
-            out = labels[: x.position] + labels[x.position + 1 :]
-            dot[x] = zero(x.axes) if is_zero(dot[x.x]) else einsum((softmax(x), dot[x.x]), (labels, labels), out)
         elif all(is_zero(dot[a]) for a in x.arguments):
             dot[x] = zero(x.axes)
         else:
-            raise TypeError(f"no derivative rule for {type(x).__name__}")
+            dot[x] = x.tangent([dot[a] for a in x.arguments])
     return dot
 
 
@@ -110,7 +44,7 @@ def transpose(output: Node, directions: Iterable[Input], seed: Node) -> dict[Nod
     for x in order:
         if any(a in linear for a in x.arguments):
             linear.add(x)
-    collected: dict[Node, list[tuple[Fraction, Node]]] = {output: [(Fraction(1), seed)]}
+    collected: dict[Node, list[tuple[int, Node]]] = {output: [(1, seed)]}
     cotangent: dict[Node, Node] = {}
     for x in reversed(order):
         if x not in linear or x not in collected:
@@ -118,37 +52,9 @@ def transpose(output: Node, directions: Iterable[Input], seed: Node) -> dict[Nod
         bar = cotangent[x] = add(collected.pop(x))
         if isinstance(x, Input):
             continue
-        if isinstance(x, Gather):
-            collected.setdefault(x.x, []).append((Fraction(1), scatter_add(bar, x.table, x.position)))
-        elif isinstance(x, ScatterAdd):
-            collected.setdefault(x.x, []).append((Fraction(1), gather(bar, x.table, x.position)))
-        elif isinstance(x, Add):
-            if any(a not in linear for _, a in x.terms):
-                raise TypeError("only linear maps can be transposed; a sum has a constant term")
-            for c, a in x.terms:
-                collected.setdefault(a, []).append((c, bar))
-        elif isinstance(x, Einsum):
-            where = [i for i, a in enumerate(x.args) if a in linear]
-            if len(where) != 1:
-                raise TypeError("only linear maps can be transposed; a product has two dependent factors")
-            i = where[0]
-            others = [(a, used) for j, (a, used) in enumerate(zip(x.args, x.labels, strict=True)) if j != i]
-            target: list[int] = []
-            fresh = max(map(max, filter(None, (*x.labels, x.out))), default=0) + 1
-            for label, axis in zip(x.labels[i], x.args[i].axes, strict=True):
-                if label in target:  # a diagonal is read, so its entries are written back through an identity
-                    others.append((Identity((axis, axis)), (label, fresh)))
-                    label, fresh = fresh, fresh + 1
-                target.append(label)
-            pulled = einsum(
-                [bar, *(a for a, _ in others)],
-                [x.out, *(used for _, used in others)],
-                tuple(target),
-                dict(zip(target, x.args[i].axes, strict=True)),
-            )
-            collected.setdefault(x.args[i], []).append((Fraction(1), pulled))
-        else:
-            raise TypeError(f"only linear maps can be transposed; {type(x).__name__} is not linear")
+        for a, pulled in zip(x.arguments, x.cotangents(bar, [a in linear for a in x.arguments]), strict=True):
+            if pulled is not None:
+                collected.setdefault(a, []).append((1, pulled))
     for d in directions:
         cotangent.setdefault(d, zero(d.axes))
     return cotangent

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 import sympy
 
-from symflow.programs.nodes import Const, Node, add, apply, hadamard, power, scale
+from symflow.programs.nodes import FUNCTIONS, Const, Node, add, apply, hadamard, power, scale
 
 
 def _fraction(q: sympy.Rational) -> Fraction:
@@ -21,6 +22,11 @@ def _is_softplus(e: sympy.Expr) -> sympy.Expr | None:
         if one == 1 and other.func is sympy.exp:
             return other.args[0]
     return None
+
+
+def sympy_functions() -> dict[Any, str]:
+    """The functions of SymPy that are elementwise functions here, and their names."""
+    return {u.sympy: name for name, u in FUNCTIONS.items() if isinstance(u.sympy, sympy.FunctionClass)}
 
 
 def expression_node(expression: sympy.Expr, values: Mapping[sympy.Symbol, Node]) -> Node:
@@ -54,11 +60,12 @@ def expression_node(expression: sympy.Expr, values: Mapping[sympy.Symbol, Node])
             node = scale(_fraction(sympy.Rational(number)), node)
         elif e.is_Pow and e.exp.is_Rational:
             node = power(convert(e.base), _fraction(e.exp))
-        elif e.func in (sympy.exp, sympy.log, sympy.sin, sympy.cos):
-            node = apply(e.func.__name__, convert(e.args[0]))
+        elif e.func in (known := sympy_functions()):
+            node = apply(known[e.func], convert(e.args[0]))
         else:
             raise ValueError(
-                f"cannot turn {e} into a program: sums, products, rational powers, exp, log, sin, cos are supported"
+                f"cannot turn {e} into a program: sums, products, rational powers, {', '.join(known.values())} are "
+                "supported"
             )
         memo[e] = node
         return node

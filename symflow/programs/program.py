@@ -5,34 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import prod
 from types import MappingProxyType
 from typing import Any
 
-from symflow.programs.nodes import (
-    Add,
-    Axis,
-    Einsum,
-    Gate,
-    Gather,
-    Input,
-    LargestEigenvalue,
-    LogSumExp,
-    Map,
-    MatrixPower,
-    Maximum,
-    Node,
-    ScatterAdd,
-    SpectralNorm,
-    Stack,
-    add,
-    einsum,
-    gate,
-    gather,
-    matrix_power,
-    maximum,
-    scatter_add,
-)
+from symflow.programs.nodes import Input, Node
+from symflow.programs.rules.axes import entries, shape_of
+
+__all__ = ["Program", "entries", "operation_count", "rebuild", "shape_of", "substitute", "topological", "transform"]
 
 
 def topological(outputs: Iterable[Node]) -> tuple[Node, ...]:
@@ -100,31 +79,7 @@ def rebuild(x: Node, new: Mapping[Node, Node]) -> Node:
     """The node x with each argument a replaced by ``new[a]``."""
     if not x.arguments or all(new[a] is a for a in x.arguments):
         return x
-    if isinstance(x, Add):
-        return add([(c, new[a]) for c, a in x.terms])
-    if isinstance(x, Einsum):
-        known = {i for used in x.labels for i in used}
-        broadcast = {i: a for i, a in zip(x.out, x.axes, strict=True) if i not in known}
-        return einsum([new[a] for a in x.args], x.labels, x.out, broadcast)
-    if isinstance(x, Gate):
-        return gate(new[x.z], x.alpha, x.alpha_bar, x.layer)
-    if isinstance(x, Map):
-        return Map(x.function, new[x.x], x.exponent)
-    if isinstance(x, Gather):
-        return gather(new[x.x], x.table, x.position)
-    if isinstance(x, ScatterAdd):
-        return scatter_add(new[x.x], x.table, x.position)
-    if isinstance(x, LogSumExp):
-        return LogSumExp(new[x.x], x.position)
-    if isinstance(x, Stack):
-        return Stack(tuple(new[a] for a in x.args), x.axis)
-    if isinstance(x, Maximum):
-        return maximum([new[a] for a in x.args])
-    if isinstance(x, SpectralNorm | LargestEigenvalue):
-        return type(x)(new[x.x])
-    if isinstance(x, MatrixPower):
-        return matrix_power(new[x.x], x.exponent)
-    raise TypeError(f"no rule to rebuild {type(x).__name__}")
+    return x.rebuild([new[a] for a in x.arguments])
 
 
 def transform(nodes: Iterable[Node], rule: Callable[[Node, Mapping[Node, Node]], Node | None]) -> dict[Node, Node]:
@@ -147,46 +102,6 @@ def substitute(program: Program, values: Mapping[Node, Node]) -> Program:
     return Program(kept + fresh, outputs, names)
 
 
-def shape_of(axes: Iterable[Axis]) -> tuple[int, ...]:
-    """The shape of an array with these axes.
-
-    Raises:
-        ValueError: an axis has a symbolic size.
-    """
-    shape = []
-    for axis in axes:
-        if not isinstance(axis.size, int):
-            raise ValueError(f"axis {axis.name} has the symbolic size {axis.size}; instantiate it first")
-        shape.append(axis.size)
-    return tuple(shape)
-
-
-def entries(axes: Iterable[Axis]) -> int:
-    """The number of entries of an array with these axes.
-
-    Raises:
-        ValueError: an axis has a symbolic size.
-    """
-    return prod(shape_of(axes))
-
-
-def contraction_size(x: Einsum) -> int:
-    """How many scalar products one einsum evaluates."""
-    axis_of = {i: a for y, used in zip(x.args, x.labels, strict=True) for i, a in zip(used, y.axes, strict=True)}
-    axis_of.update(zip(x.out, x.axes, strict=True))
-    return entries(axis_of.values()) * max(1, len(x.args) - 1)
-
-
 def operation_count(program: Program) -> int:
     """The number of scalar operations of one evaluation, counted from the sizes alone."""
-    total = 0
-    for x in program.nodes:
-        if isinstance(x, Einsum):
-            total += contraction_size(x)
-        elif isinstance(x, Add):
-            total += entries(x.axes) * len(x.terms)
-        elif isinstance(x, Gate | Map | Gather | ScatterAdd | LogSumExp | Stack | Maximum):
-            total += sum(entries(a.axes) for a in x.arguments)
-        elif isinstance(x, SpectralNorm | LargestEigenvalue | MatrixPower):
-            total += entries(x.x.axes) * min(shape_of(x.x.axes[-2:]))
-    return total
+    return sum(x.operations() for x in program.nodes)

@@ -109,7 +109,7 @@ def blank_objective(case: Case) -> Objective:
     """The training loss whose data are still to be bound: X is 0, Y alternates 1 and -1, or goes through the "
     "classes."""
     inputs, outputs = (prod(shape_of(axes)) for axes in (case.network.input_axes, case.network.output_axes))
-    if case.loss.kind == "cross-entropy":
+    if case.loss.known.labels == "one-hot":
         rows = [[Fraction(int(c == i % outputs)) for c in range(outputs)] for i in range(SAMPLES)]
     else:
         rows = [[Fraction((-1) ** i)] * outputs for i in range(SAMPLES)]
@@ -124,7 +124,7 @@ def _dimension(case: Case) -> int:
 
 def moving(objective: Objective, case: Case) -> list[Input]:
     """The data that the search moves: X, and Y where it is not a label."""
-    return [x for x in objective.data_inputs if x.name == "X" or case.loss.kind == "square"]
+    return [x for x in objective.data_inputs if x.name == "X" or case.loss.known.labels is None]
 
 
 def _sides(statement: Statement, label: str, case: Case, z: Any) -> tuple[Any, Any]:

@@ -45,12 +45,10 @@ def describe(problem: Problem) -> str:
     if net is None:
         return "stand-alone objective"
     kind = net.activation
-    if kind == "leaky-relu":
-        kind += f" (slope {net.alpha_bar})"
-    if kind == "homogeneous":
-        kind += f" (alpha {net.alpha}, alpha_bar {net.alpha_bar})"
+    if net.sigma.settings:
+        kind += f" ({', '.join(f'{key} {value}' for key, value in net.sigma.settings.items())})"
     loss = problem.objective.sample_loss
-    ending = "" if loss is None or loss.kind == "square" else f", {loss.kind} loss"
+    ending = "" if loss in (None, SQUARE) else f", {loss.kind} loss"
     return f"{kind} {architecture(net).removeprefix('fully-connected ')}{ending}"
 
 
@@ -59,7 +57,8 @@ def network_report(problem: Problem) -> JsonObject:
     found: JsonObject = {"parameters": len(problem.theta0)}
     if problem.network is not None:
         net = problem.network
-        found |= network_table(net) | {"depth": net.depth, "alpha": text(net.alpha), "alpha_bar": text(net.alpha_bar)}
+        slopes = dict(zip(("alpha", "alpha_bar"), map(text, net.sigma.slopes or ()), strict=False))
+        found |= network_table(net) | {"depth": net.depth} | slopes
         found["loss"] = loss_table(problem.objective.sample_loss or SQUARE)
     if problem.x is not None:
         found["samples"] = len(problem.x)
@@ -234,6 +233,6 @@ def full_report(dev: Deviation, seconds: float) -> JsonObject:
 
 
 def _citation(name: str) -> str | None:
-    from symflow.theory.citations import RESULTS
+    from symflow.theory.registry import RESULTS
 
-    return str(RESULTS[name]) if name in RESULTS else None
+    return str(RESULTS[name].citation) if name in RESULTS else None

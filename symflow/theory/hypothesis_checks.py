@@ -12,7 +12,7 @@ import sympy
 
 from symflow.errors import ComputationError
 from symflow.networks.convolutional import Convolutional
-from symflow.networks.losses import PREDICTION, SMOOTHNESS, TARGET
+from symflow.networks.losses import PREDICTION, SQUARE, TARGET
 from symflow.networks.moments import exact_product
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
@@ -130,12 +130,12 @@ def _square(setting: Setting) -> Verdict:
     if loss is None:
         return fails("the objective is no network's training loss")
     written = loss.expression is not None and sympy.expand(loss.expression - (PREDICTION - TARGET) ** 2 / 2) == 0
-    return holds("the square loss") if loss.kind == "square" or written else fails("the loss is not the square loss")
+    return holds("the square loss") if loss == SQUARE or written else fails("the loss is not the square loss")
 
 
 def _nonnegative(setting: Setting) -> Verdict:
     loss = setting.objective.sample_loss
-    if loss is None or loss.kind == "expression":
+    if loss is None or not loss.known.nonnegative:
         return unchecked("the objective is not known to be >= 0, so that existence for all time is not known")
     return holds(f"the {loss.kind} loss is >= 0")
 
@@ -178,7 +178,8 @@ def _smooth_region(setting: Setting) -> Verdict:
             return unchecked(
                 f"at theta(0) a pre-activation is 0 ({_place(g, zeros[0])}): a kink, or a gate without influence"
             )
-    return holds("theta(0) is on no kink: no pre-activation is 0")
+    proviso = "at other weights than theta(0), that they are on no kink"
+    return Verdict("holds", "theta(0) is on no kink: no pre-activation is 0", proviso)
 
 
 def _place(g: Gate, index: np.ndarray) -> str:
@@ -188,9 +189,9 @@ def _place(g: Gate, index: np.ndarray) -> str:
 
 def _bounded_curvature(setting: Setting) -> Verdict:
     loss = setting.objective.sample_loss
-    if loss is None or loss.kind not in SMOOTHNESS:
+    if loss is None or loss.known.smoothness is None:
         return unchecked("no bound on the second derivative of the loss is known")
-    return holds(f"||hess l|| <= {SMOOTHNESS[loss.kind]} for the {loss.kind} loss")
+    return holds(f"||hess l|| <= {loss.known.smoothness} for the {loss.kind} loss")
 
 
 SMOOTH_LOSS = Hypothesis("a loss of bounded second derivative", r"$\|\nabla^2\ell\| \le L$", _bounded_curvature)
@@ -341,55 +342,8 @@ def _aligned(setting: Setting) -> Verdict:
     return holds(f"w(0) > 0, lambda > 0, nu(0) = {float(product) / (float(w) * float(size)) ** 0.5:.3g} > -1")
 
 
-def _concave_parabola(setting: Setting) -> Verdict:
-    """f = -(m/2) theta^2, m > 0."""
-    from symflow.derivatives.derived import directional_derivative, gradient, hessian, loss
-    from symflow.evaluate.object_arrays import evaluate_exact
-
-    objective = setting.objective
-    if objective.network is not None or objective.parameter_count != 1:
-        return fails("f is not -(m/2) theta^2 of one parameter")
-    if not is_zero(directional_derivative(objective, 3).program["form"]):
-        return fails("f is not -(m/2) theta^2: its third derivative is not 0")
-    at_zero = [Fraction(0)]
-    f, g = evaluate_exact(loss(objective), at_zero), evaluate_exact(gradient(objective), at_zero)[0]
-    h = evaluate_exact(hessian(objective), at_zero)[0, 0]
-    if f == 0 and g == 0 and h < 0:
-        return holds(f"f = -(m/2) theta^2 with m = {-h}")
-    return fails("f is not -(m/2) theta^2 with m > 0")
-
-
 WHITENED = Hypothesis("whitened data", r"$\Sigma_{xx} = I$", _whitened)
 BALANCED = Hypothesis("balanced initial weights", r"$W_{j+1}^\top W_{j+1} = W_j W_j^\top$ at $t = 0$", _balanced)
 SMALL_START = Hypothesis("initial weights of norm at most epsilon", r"$\|W_j(0)\|_F \le \varepsilon$", _small)
 SLOPE_AT_ZERO = Hypothesis("grad phi(0) is not 0", r"$\nabla\varphi(0) \ne 0$", _slope_at_zero)
 ALIGNED = Hypothesis("w(0) > 0, lambda > 0, nu(0) > -1", r"$w(0) > 0$, $\lambda > 0$, $\nu(0) > -1$", _aligned)
-CONCAVE_PARABOLA = Hypothesis("f = -(m/2) theta^2", r"$f(\theta) = -\tfrac m2\theta^2$, $m > 0$", _concave_parabola)
-
-ON_THE_FLOW = Hypothesis(
-    "theta = theta(t) on gradient flow",
-    r"$\theta = \theta(t)$ on gradient flow",
-)
-
-HYPOTHESES: Mapping[str, tuple[Hypothesis, ...]] = {
-    "R1": (LIPSCHITZ_GRADIENT, NONNEGATIVE),
-    "R2": (NETWORK,),
-    "R3": (SMOOTH_ALONG,),
-    "R4": (SMOOTH_ALONG,),
-    "R5": (SMOOTH_ALONG,),
-    "R6": (CONCAVE_PARABOLA,),
-    "R7": (LINEAR,),
-    "R8": (LINEAR, DEPTH_THREE, SLOPE_AT_ZERO),
-    "R9": (LINEAR, CONVEX),
-    "R10": (NETWORK,),
-    "R11": (NETWORK, CONVEX, SMALL_START, SMOOTH_REGION),
-    "R12": (FULLY_CONNECTED, CONVEX, SMOOTH_REGION),
-    "R13": (CONVOLUTIONAL, CONVEX, SMOOTH_REGION),
-    "R14": (LINEAR, BALANCED),
-    "R15": (LINEAR, UNIT_SLOPE, DEPTH_TWO, ONE_OUTPUT, SQUARE_LOSS, WHITENED, BALANCED, ALIGNED),
-    "R16": (LINEAR, UNIT_SLOPE, DEPTH_TWO, ONE_OUTPUT, SQUARE_LOSS, WHITENED, BALANCED, ALIGNED),
-    "R17": (SMOOTH_ALONG,),
-    "R18": (SMOOTH_ALONG,),
-    "R22": (SMOOTH_ALONG,),
-}
-"""What each result supposes."""

@@ -17,16 +17,16 @@ from symflow.analysis import deviation
 from symflow.analysis.bounds.ball_ascent import ascend, sampled_ball
 from symflow.analysis.bounds.ball_forms import ball_forms, missing_forms
 from symflow.analysis.bounds.catalogue import QUICK
-from symflow.analysis.bounds.certified import MARCHES, _series, growth, self_consistent
 from symflow.analysis.bounds.kinks import Crossings, gates_at
 from symflow.analysis.bounds.sampled import sampled_bounds
 from symflow.analysis.bounds.smooth_regions import decide
+from symflow.analysis.bounds.tube_bounds import TUBE_BOUNDS, find_radii
 from symflow.analysis.deviation import Deviation
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.evaluate.numpy_batches import evaluate_points
 
 REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
-CERTIFIED = [rule.name for rule in MARCHES]
+CERTIFIED = [rule.name for rule in TUBE_BOUNDS]
 
 
 def reference(name: str) -> sf.Problem:
@@ -187,12 +187,12 @@ def test_the_cells_cover_the_flow_between_the_samples(linear: Deviation) -> None
 def test_constants_hold_everywhere_on_the_tube(linear: Deviation, name: str) -> None:
     """Random points of the tube at random times, between the samples too; without the drift they would be refuted."""
     run = linear.comparison
-    rule = next(r for r in MARCHES if r.name == name)
-    found = self_consistent(run.tube, run.steps, rule)
+    rule = next(r for r in TUBE_BOUNDS if r.name == name)
+    found = find_radii(run.tube, run.steps, rule)
     assert found.reason is None
     rng = np.random.default_rng(0)
     refuted = 0
-    still = run.steps.still
+    still = run.steps.on_flow
     for _ in range(40):
         i = int(rng.integers(len(found.radii)))
         t = rng.uniform(run.times[i], run.times[i + 1])
@@ -201,7 +201,7 @@ def test_constants_hold_everywhere_on_the_tube(linear: Deviation, name: str) -> 
         slopes = evaluate_batch(run.compact, sf.gradient, points)
         c = found.constants
         assert -spectra.min() <= c.m[i]
-        assert spectra.max() <= c.top[i]
+        assert spectra.max() <= c.max_eigenvalue[i]
         assert np.abs(spectra).max() <= c.beta[i]
         assert np.linalg.norm(slopes, axis=1).max() <= c.gamma[i]
         refuted += -spectra.min() > still.m[i]
@@ -210,7 +210,7 @@ def test_constants_hold_everywhere_on_the_tube(linear: Deviation, name: str) -> 
 
 
 @pytest.mark.parametrize("name", CERTIFIED)
-def test_certified_bounds_hold_and_are_self_consistent(linear: Deviation, relu: Deviation, name: str) -> None:
+def test_certified_bounds_hold_and_are_find_radii(linear: Deviation, relu: Deviation, name: str) -> None:
     for dev in (linear, relu):
         series = dev.bounds[name]
         assert series.status == "certified on a box"
@@ -260,7 +260,7 @@ def test_r22_without_growth_falls_below_the_truth() -> None:
     problem = sf.Problem(objective=sf.expression_objective(-(x**2), [x]), theta0=["1"])
     dev = sf.deviation(problem, step_size="1/50", horizon=3, dps=30, bounds=sf.known_bounds())
     steps = dev.comparison.steps
-    alone = np.cumsum(0.5 * steps.step_size**2 * steps.still.push * steps.counts)
+    alone = np.cumsum(0.5 * steps.step_size**2 * steps.on_flow.hessian_gradient * steps.counts)
     assert sum(float(v) > b for v, b in zip(dev.values[1:], alone, strict=True)) > 50
     assert violations(dev, "R22(tube-free)") == 0
     assert violations(dev, "R22(tube-free)", 0.9) > 0  # and the bound itself is within ten percent
@@ -275,16 +275,6 @@ def test_the_bracket_of_r6_holds_the_certified_bounds() -> None:
         exact = mpmath.exp(4) - (1 + mpmath.mpf(2) / 1000) ** 2000
     assert exact <= dev.bounds["R22(tube-free)"].values[-1] <= exact * mpmath.mpf("1.02")
     assert exact <= dev.bounds["R22(tube)"].values[-1]
-
-
-def test_growth_and_series_to_rounding() -> None:
-    for rate in (-30.0, -1.0, -1e-9, -1e-13, 0.0, 1e-15, 1e-8, 2.0):
-        with mpmath.workdps(40):
-            exact = mpmath.expm1(mpmath.mpf(rate) * mpmath.mpf("0.7")) / rate if rate else mpmath.mpf("0.7")
-        assert abs(float(growth(rate, 0.7)) / float(exact) - 1) < 1e-12
-        count, excess = 37, rate / 100
-        exact_sum = float(mpmath.fsum((1 + mpmath.mpf(excess)) ** k for k in range(count)))
-        assert abs(float(_series(np.array([excess]), np.array([count]))[0]) / exact_sum - 1) < 1e-12
 
 
 def test_a_step_size_too_large_for_any_tube_says_so() -> None:
@@ -307,7 +297,7 @@ def test_ascent_lies_between_sampling_and_the_certificate(linear: Deviation) -> 
     eps = np.full(len(tube.first), 0.05)
     balls = tube.balls(eps)
     for cell in (0, len(tube.middles) // 2):
-        centre, radius = tube.centres[cell], float(balls.radius[cell])
+        centre, radius = tube.centres[cell], float(tube.ball_radii(eps)[cell])
         found = ascend(linear.comparison.compact, centre, radius)
         chance = sampled_ball(linear.comparison.compact, centre, radius, 200)
         for name in ("m", "beta", "gamma"):
@@ -550,3 +540,33 @@ def test_a_kink_that_descent_crosses_and_recrosses_between_two_samples_is_seen(m
     for name in ("R4", "R22"):
         assert found.bounds[name].values[-1] is None
         assert "not convex" in (found.bounds[name].reason or "")
+
+
+BEFORE = {
+    "linear": {
+        "R4": (0.00014555307978591302, 0.002216884245717797),
+        "R22": (6.728464950786243e-05, 0.00045207212165739995),
+        "R4(tube)": (0.00014562812552903053, 0.002242129052049888),
+        "R4(global)": (0.00015315492321895708, 0.002370576837922211),
+        "R5": (0.0001536410366939671, 0.0025012997295145822),
+        "R22(tube)": (6.778277699269716e-05, 0.00046234020784728804),
+        "R22(tube-free)": (6.735605028503956e-05, 0.00045582949121000186),
+    },
+    "relu": {
+        "R4": (3.8509166524588844e-05, 0.0013256401107801764),
+        "R22": (1.661662286203134e-05, 0.000402108072671103),
+        "R4(tube)": (3.854104906761868e-05, 0.0013232756915813433),
+        "R4(global)": (3.891751514023758e-05, 0.00133752469262626),
+        "R5": (3.892962194730635e-05, 0.0013746782975471192),
+        "R22(tube)": (1.6673536044667443e-05, 0.00040498995183511736),
+        "R22(tube-free)": (1.6621918711912642e-05, 0.0004030329531035992),
+    },
+}
+"""The tenth value and the last one, as they were when every bound had its own recursion."""
+
+
+@pytest.mark.parametrize("name", BEFORE["linear"])
+def test_bounds_are_what_they_were_before_r3_was_one_function(linear: Deviation, relu: Deviation, name: str) -> None:
+    for problem, dev in (("linear", linear), ("relu", relu)):
+        values = [float(v) for v in dev.bounds[name].values if v is not None]
+        assert (values[10], values[-1]) == pytest.approx(BEFORE[problem][name], rel=1e-13)

@@ -17,7 +17,7 @@ import symflow as sf
 from symflow.analysis.experiments import NetworkResult
 from symflow.cli.commands.experiment import network_summary
 from symflow.plots.experiments import experiment_figure
-from symflow.plots.paths import render
+from symflow.plots.style import render
 
 
 def rows(found: NetworkResult) -> Iterator[tuple[str, ...]]:

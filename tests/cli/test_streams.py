@@ -241,7 +241,7 @@ from symflow.cli.streams import show
 @command
 def drawn(as_json: bool = False) -> Answer:
     from matplotlib.figure import Figure
-    from symflow.plots.paths import render
+    from symflow.plots.style import render
     from symflow.report.terminal import new_table
     Path("drawn.png").write_bytes(render(Figure(), "png"))
     table = new_table("η·λ_max", "time", "deviation")

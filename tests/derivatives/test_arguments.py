@@ -30,7 +30,8 @@ def logarithmic() -> sf.Problem:
 CASES: list[tuple[Callable[[], Any], str]] = [
     (lambda: sf.Loss("hinge"), "the kind must be one of square, logistic"),  # type: ignore[arg-type]
     (lambda: sf.Loss("expression"), "goes with an expression"),
-    (lambda: sf.network_objective(sf.FullyConnected((1, 1)), [[1]], [[1]], "logistic"), "loss must be a Loss"),  # type: ignore[arg-type]
+    (lambda: sf.network_objective(sf.FullyConnected((1, 1)), [[1]], [[1]], 3), "loss must be a name such as"),  # type: ignore[arg-type]
+    (lambda: sf.network_objective(sf.FullyConnected((1, 1)), [[1]], [[1]], "hinge"), "the kind must be one of square"),
     (lambda: sf.ball_bounds(plain(), "-1/2"), "radius must not be negative, got '-1/2'"),
     (lambda: sf.ball_bounds(plain(), float("nan")), "radius must be a finite number"),  # type: ignore[arg-type]
     (lambda: sf.extreme_eigenvalues(plain(), np.ones(2), method="foo"), "method must be 'dense' or 'lanczos'"),  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ class MpmathSeries:
         """What computes one expansion."""
         return _MpmathExpansion(self)
 
-    def function(self, name: str, exponent: Fraction | None, x: list[Any], known: tuple[list[Any], ...]) -> Any:
+    def function(self, name: str, exponent: Fraction | None, x: list[Any]) -> Any:
         """The newest coefficient of u(x) = sum over n of u^(n)(x_0) / n! (x - x_0)^n."""
         k = len(x) - 1
         power = [mpf(1)] + [mpf(0)] * k
@@ -58,8 +58,8 @@ class MpmathSeries:
         for x in xs:
             shifted = [a - b for a, b in zip(x, xs[0], strict=True)]
             for n in range(k + 1):
-                total[n] += self.function("exp", None, shifted[: n + 1], ())
-        return xs[0][k] + self.function("log", None, total, ())
+                total[n] += self.function("exp", None, shifted[: n + 1])
+        return xs[0][k] + self.function("log", None, total)
 
     def _derivative(self, name: str, exponent: Fraction | None, n: int, at: Any) -> Any:
         """u^(n) at a number."""
@@ -97,8 +97,8 @@ class _MpmathExpansion:
     def convolver(self, pairs: Any, scaled: Any) -> Callable[[], Any]:
         return partial(self.arithmetic.convolve, pairs, scaled)
 
-    def function(self, name: str, exponent: Fraction | None, x: list[Any], known: Any) -> Callable[[], Any]:
-        return partial(self.arithmetic.function, name, exponent, x, known)
+    def function(self, step: Any) -> Callable[[], Any]:
+        return partial(self.arithmetic.function, step.name, step.exponent, step.x)
 
     def log_sum_exp(self, xs: Sequence[list[Any]], shares: Sequence[list[Any]]) -> Callable[[], Any]:
         return partial(self.arithmetic.log_sum_exp, xs, shares)

@@ -23,8 +23,8 @@ from symflow.evaluate.fixed_point import FixedSeries, newest_coefficient, relaxe
 from symflow.evaluate.relaxed_products import Mirror, online_product
 from symflow.evaluate.series import Recurrence, compile_recurrence
 from symflow.numbers.fixed_point import from_fraction, to_mpf
-from symflow.paths.taylor.kinks import initial_gates
-from symflow.paths.taylor.run import Precision
+from symflow.paths.taylor.kinks.gates import initial_gates
+from symflow.paths.taylor.limits import Precision
 
 REFERENCE = Path(__file__).parents[1] / "problem" / "reference"
 

@@ -23,7 +23,7 @@ from symflow.evaluate import series
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.series import Recurrence, compile_recurrence
 from symflow.numbers.fixed_point import from_fraction, from_mpf, to_mpf
-from symflow.paths.taylor.kinks import initial_gates
+from symflow.paths.taylor.kinks.gates import initial_gates
 from symflow.programs.nodes import Axis, Input, einsum
 from symflow.programs.program import Program
 

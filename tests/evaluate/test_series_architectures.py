@@ -17,7 +17,7 @@ from symflow.dynamics.vector_field import gradient_flow_field
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.series import compile_recurrence
 from symflow.numbers.fixed_point import from_fraction, to_mpf
-from symflow.paths.taylor.kinks import initial_gates
+from symflow.paths.taylor.kinks.gates import initial_gates
 
 BITS = 400
 ORDER = 14

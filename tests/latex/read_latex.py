@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from symflow.derivatives.derived import Derived, parameter_directions
-from symflow.evaluate.interpret import interpret, readers, table_index
+from symflow.evaluate.interpret import interpret
 from symflow.latex import derived_latex
 from symflow.networks.convolutional import Convolutional
 from symflow.programs.nodes import Input, Table
@@ -539,7 +539,7 @@ class Floats:
 
     def gather(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
         padded = np.concatenate([x, np.zeros_like(x.take([0], axis=position))], axis=position)
-        taken = np.take(padded, table_index(table).ravel(), axis=position)
+        taken = np.take(padded, table.positions.ravel(), axis=position)
         sizes = [int(a.size) for a in table.targets]
         return taken.reshape(*x.shape[:position], *sizes, *x.shape[position + 1 :])
 
@@ -547,7 +547,7 @@ class Floats:
         after = x.shape[position + len(table.targets) :]
         flat = x.reshape(*x.shape[:position], -1, *after)
         padded = np.concatenate([flat, np.zeros_like(flat.take([0], axis=position))], axis=position)
-        return np.take(padded, readers(table), axis=position).sum(axis=position + 1)
+        return np.take(padded, table.readers, axis=position).sum(axis=position + 1)
 
     def log_sum_exp(self, x: np.ndarray, position: int) -> np.ndarray:
         return np.log(np.exp(x).sum(axis=position))

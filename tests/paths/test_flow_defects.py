@@ -204,11 +204,11 @@ def test_a_lost_exponential_limits_the_step(name: str) -> None:
     one = mpz(1) << bits
     for speed, harmless in ((1, True), (700, True), (990, False), (3000, False)):
         z = [-1000 * one, speed * one, *[mpz(0)] * 40]
-        lost = Function([mpz(0)] * 42, name, None, z, ())
+        lost = Function([mpz(0)] * 42, name, None, z)
         found = log2_resolved([lost], bits, 0.0, -170.0, 40, 0)
         assert (found == 0) is harmless
         assert -1000 + speed * 2.0**found < -170 * log(2)
-    hidden = Function([], name, None, [-130 * one, 0, -8000 * one, 0, 32000 * one, *[mpz(0)] * 40], ())
+    hidden = Function([], name, None, [-130 * one, 0, -8000 * one, 0, 32000 * one, *[mpz(0)] * 40])
     assert log2_resolved([hidden], bits, 0.0, -170.0, 40, 0) < -3  # e^z is of size 1 at s = 1/2 and small at both ends
 
 

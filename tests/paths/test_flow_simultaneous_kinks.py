@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import symflow as sf
-from symflow.paths.taylor.kinks import MAX_SIMULTANEOUS
+from symflow.paths.taylor.kinks.settle import MAX_SIMULTANEOUS
 
 
 def dying_unit(samples: int, dimension: int, seed: int, slope: str = "0") -> sf.Problem:

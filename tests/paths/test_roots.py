@@ -11,11 +11,19 @@ from gmpy2 import mpz
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from symflow.paths.taylor import roots
-from symflow.paths.taylor.roots import Root, Unresolved, deflate, excludes_zero, first_zero, zeros
+from symflow.paths.taylor.roots import Root, Unresolved, components, excludes_zero, first_zero, isolate
+from symflow.paths.taylor.roots.bernstein import local_frame, whole_frame
+from symflow.paths.taylor.roots.extremum import TANGENT
+from symflow.paths.taylor.roots.isolate import CLUSTERED, EXHAUSTED, FLAT
+from symflow.paths.taylor.roots.newton import FixedPolynomial
 
 THIRD = Fraction(1, 3)
 TINY = Fraction(1, 10**20)
+
+
+def zeros(coefficients: list[mpz], prec: int, noise: int) -> list[Root | Unresolved]:
+    """All components of the set where |p| is within the noise."""
+    return list(components(coefficients, prec, noise))
 
 
 def product(*factors: Fraction | int) -> list[Fraction]:
@@ -163,7 +171,7 @@ def test_multiple_zeros_are_unresolved(at, multiplicity, noise, prec):
     assert covers(multiple, at, prec)
     assert 0 <= multiple.lo <= multiple.hi <= 1
     assert multiple.hi - multiple.lo < 1e-7
-    assert multiple.reason in (roots.TANGENT, roots.FLAT, roots.CLUSTERED)
+    assert multiple.reason in (TANGENT, FLAT, CLUSTERED)
     assert covers(root, simple, prec, Fraction(noise * 10**5 + 4, 2**prec))
 
 
@@ -256,7 +264,7 @@ def test_a_slope_must_exceed_what_the_noise_can_do_to_it(steepness, terms, kind)
     (found,) = zeros(coefficients, prec, noise)
     assert isinstance(found, kind)
     assert covers(found, Fraction(1, 2), prec)
-    assert kind is Root or found.reason == roots.FLAT  # and not the end of the budget
+    assert kind is Root or found.reason == FLAT  # and not the end of the budget
 
 
 @pytest.mark.parametrize(("terms", "kind"), [(3, Root), (40001, Unresolved)])
@@ -384,32 +392,20 @@ def test_cheap_exclusion():
 def test_deflated_polynomial_has_the_other_zeros():
     prec = 200
     coefficients = [c << 150 for c in integral(Fraction(0), THIRD, Fraction(6, 7))]
-    assert_simple(zeros(deflate(coefficients), prec, 0), [THIRD, Fraction(6, 7)], prec)
-
-
-def test_upto_ends_the_search():
-    prec = 200
-    coefficients = [c << 150 for c in integral(THIRD, Fraction(6, 7))]
-    root = first_zero(coefficients, prec, 0)
-    assert covers(root, THIRD, prec)
-    assert first_zero(coefficients, prec, 0, upto=root.position) == root
-    assert first_zero(coefficients, prec, 0, upto=root.position - 1) is None
-    double = [c << 150 for c in integral(Fraction(2, 3), Fraction(2, 3))]
-    assert isinstance(first_zero(double, prec, 0, upto=mpz(9 << prec) // 10), Unresolved)
-    assert first_zero(double, prec, 0, upto=mpz(6 << prec) // 10) is None
+    assert_simple(zeros(coefficients[1:], prec, 0), [THIRD, Fraction(6, 7)], prec)
 
 
 def test_intervals_left_at_the_end_of_the_budget_are_unresolved(monkeypatch):
-    monkeypatch.setattr(roots, "MAX_INTERVALS", 20)
+    monkeypatch.setattr(isolate, "MAX_INTERVALS", 20)
     expected = [Fraction(k, 31) for k in range(1, 31)]
     found = zeros(integral(*expected), 400, 0)
-    assert found[-1].reason == roots.EXHAUSTED
+    assert found[-1].reason == EXHAUSTED
     assert all(any(covers(item, zero, 400) for item in found) for zero in expected)
 
 
 def test_a_zero_just_before_the_end_of_the_budget_stays_visible(monkeypatch):
     """The zero at 1/2 − 1e−17 is too close to the border 1/2 for float64 to see the sign of p there."""
-    monkeypatch.setattr(roots, "MAX_INTERVALS", 2)
+    monkeypatch.setattr(isolate, "MAX_INTERVALS", 2)
     prec, zero = 300, Fraction(1, 2) - Fraction(1, 10**17)
     found = zeros([c << 100 for c in integral(zero, Fraction(9, 10), Fraction(19, 20))], prec, 0)
     assert [type(item) for item in found] == [Root, Unresolved]
@@ -425,8 +421,8 @@ def bernstein(power: list[Fraction], degree: int) -> list[Fraction]:
 def test_expansion_about_an_interval_against_exact_fractions(index, level):
     degree = 120
     coefficients = [mpz((-1) ** (k // 2) * 3 ** (90 + k % 7)) // 5**k + 10**20 for k in range(degree + 1)]
-    series = roots._Series(coefficients, 200, 0, degree, sum(map(abs, coefficients)))
-    frame = roots._local_frame(series, mpz(index), level) if level else roots._whole_frame(series)
+    series = FixedPolynomial(coefficients, 200, 0, degree, sum(map(abs, coefficients)))
+    frame = local_frame(series, mpz(index), level) if level else whole_frame(series)
     a, w = Fraction(index, 2**level), Fraction(1, 2**level)
     exact = [
         w**k * sum(comb(i, k) * int(coefficients[i]) * a ** (i - k) for i in range(k, degree + 1))
@@ -501,10 +497,10 @@ def test_the_checks_refute_wrong_answers():
         [first],
         [first, Root(second.position + 10, second.slope)],
         [first, Root(second.position, -second.slope)],
-        [first, Unresolved(0.8, 0.9, roots.CLUSTERED)],
+        [first, Unresolved(0.8, 0.9, CLUSTERED)],
         [second, first],
         [first, second, second],
     ):
         with pytest.raises(AssertionError):
             assert_simple(wrong, expected, prec)
-    assert not covers(Unresolved(0.4, 0.5, roots.FLAT), THIRD, prec)
+    assert not covers(Unresolved(0.4, 0.5, FLAT), THIRD, prec)

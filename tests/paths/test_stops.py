@@ -19,7 +19,7 @@ from symflow.dynamics.vector_field import leading_order_field
 from symflow.errors import FlowStopped, KinkError, ProblemError
 from symflow.paths import flow
 from symflow.paths.flow import solve_field, solve_flow
-from symflow.paths.taylor import run as integrate
+from symflow.paths.taylor.limits import Limits
 from symflow.problem import Problem
 from symflow.programs.nodes import Const, add, inner
 from symflow.programs.program import Program
@@ -394,7 +394,7 @@ def test_data_of_another_problem_are_refused() -> None:
 
 
 def test_limits_are_the_same_with_a_condition() -> None:
-    assert integrate.Limits().max_steps == 100_000
+    assert Limits().max_steps == 100_000
     with pytest.raises(FlowStopped) as caught:
         solve_flow(decay(), dps=30, stop=sf.stop_at_loss("1e-60"), max_steps=3)
     assert caught.value.cause == "max-steps"

@@ -20,7 +20,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import symflow as sf
-from symflow.plots import paths as plots
+from symflow.plots.deviation import deviation_figure
+from symflow.plots.style import label, render
 
 A, B = sympy.symbols("a b")
 
@@ -116,10 +117,10 @@ def test_a_backend_that_stops_matplotlib_is_one_line(tmp_path: Path) -> None:
     script.write_text(
         "import sys, symflow as sf\n"
         "sys.modules['matplotlib'] = None\n"
-        "try:\n    import symflow.plots.paths\n"
+        "try:\n    import symflow.plots.style\n"
         "except ImportError: print('no matplotlib')\n"
         "del sys.modules['matplotlib']\n"
-        "try:\n    import symflow.plots.paths; print('drawn')\n"
+        "try:\n    import symflow.plots.style; print('drawn')\n"
         "except sf.ComputationError as error: print(error)\n"
     )
     environment = os.environ | {"MPLBACKEND": "no such backend", "PYTHONPATH": str(Path(sf.__file__).parents[1])}
@@ -141,8 +142,8 @@ def test_names_of_bounds_are_drawn_as_they_are(dev: Any) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # letters that the font lacks
         for kind in ("svg", "png"):
-            assert plots.render(ax.figure, kind)
-        ElementTree.fromstring(plots.render(plots.deviation_figure(dev), "svg"))
+            assert render(ax.figure, kind)
+        ElementTree.fromstring(render(deviation_figure(dev), "svg"))
 
 
 def test_names_of_parameters_are_drawn_as_they_are() -> None:
@@ -153,7 +154,7 @@ def test_names_of_parameters_are_drawn_as_they_are() -> None:
     ax = sf.solve_flow(start, dps=15).plot()
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "(?!.*deprecated)", UserWarning)  # not what matplotlib calls in pyparsing
-        plots.render(ax.figure, "png")
+        render(ax.figure, "png")
     assert texts(ax) == [" _a", r"\$b", r"\beta_{", r"c\x1b"]
 
 
@@ -171,4 +172,4 @@ def test_names_of_parameters_are_drawn_as_they_are() -> None:
     ],
 )
 def test_label(name: str, drawn: str) -> None:
-    assert plots.label(name) == drawn
+    assert label(name) == drawn

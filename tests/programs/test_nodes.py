@@ -28,6 +28,7 @@ from symflow.programs.nodes import (
     Labels,
     Node,
     add,
+    apply,
     einsum,
     gate,
     hadamard,
@@ -239,7 +240,7 @@ def test_integer_powers(exponent: int) -> None:
         (lambda x, y: einsum((x,), ((0, 1),), ()), "was given 2 labels"),
         (lambda x, y: einsum((x,), ((0,),), (0, 1)), "belongs to no argument"),
         (lambda x, y: einsum((x,), ((0,),), (0, 0)), "repeat"),
-        (lambda x, y: sf.symbolic.nodes.apply("tan", x), "the table has exp, log, sin, cos"),
+        (lambda x, y: apply("tan", x), "the table has exp, log, sin, cos"),
     ],
 )
 def test_constructors_refuse_nonsense(build, message: str) -> None:
@@ -389,8 +390,8 @@ def unusual_objective() -> sf.Objective:
     trace = einsum((w,), ((0, 0),), ())
     diagonal = einsum((product, v), ((0, 0), (0,)), (0,))
     spread = einsum((v,), ((0,),), (0, 1), {1: b})
-    curved = add([(1, sf.symbolic.nodes.apply("exp", scale(Fraction(1, 4), product))), (2, power(spread, 3))])
-    wave = hadamard(sf.symbolic.nodes.apply("sin", diagonal), sf.symbolic.nodes.apply("cos", v))
+    curved = add([(1, apply("exp", scale(Fraction(1, 4), product))), (2, power(spread, 3))])
+    wave = hadamard(apply("sin", diagonal), apply("cos", v))
     total = add(
         [
             (1, inner(curved, w)),

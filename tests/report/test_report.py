@@ -25,7 +25,8 @@ from symflow import files
 from symflow.analysis.verdict import comparison, verdict
 from symflow.cli.commands import run
 from symflow.numbers.decimal import decimal, exact_decimal, short
-from symflow.plots import paths as plots
+from symflow.plots.deviation import figure
+from symflow.plots.style import render
 from symflow.report import progress, report
 from symflow.report import terminal as table
 from symflow.report.document import document
@@ -213,7 +214,7 @@ def test_plot_draws_into_the_axes_it_is_given(relu: Any) -> None:
 
 
 def test_figure_has_loss_and_sharpness_beside(relu: Any, linear: Any) -> None:
-    main, strip, loss, sharp = plots.figure(linear).axes
+    main, strip, loss, sharp = figure(linear).axes
     assert "deviation" in legend(main)[0]
     assert np.array_equal(strip.get_lines()[0].get_ydata(), [float(v) for v in linear.rounding])
     assert np.array_equal(curves(loss)["descent"].get_ydata(), linear.descent_series.loss)
@@ -222,7 +223,7 @@ def test_figure_has_loss_and_sharpness_beside(relu: Any, linear: Any) -> None:
     assert main.get_xlim() == sharp.get_xlim() == (0, 5)
     large = dataclasses.replace(relu.flow_series, min_eigenvalue=None, max_eigenvalue=None, reason="P is large")
     without = dataclasses.replace(relu, rounding=None, flow_series=large, descent_series=large)
-    main, _, sharp = plots.figure(without).axes
+    main, _, sharp = figure(without).axes
     assert not any("rounding" in label for label in legend(main))
     assert sharp.texts[0].get_text() == "not computed"
     assert "not computed: P is large" in dict(table.run_rows(without))["η·λ_max"]
@@ -246,10 +247,10 @@ def opened() -> list[int]:
 
 def test_pictures_are_deterministic_and_leave_settings_alone(linear: Any) -> None:
     before, before_figures = repr(matplotlib.rcParams.copy()), opened()
-    svg = [plots.render(plots.figure(linear), "svg") for _ in range(2)]
+    svg = [render(figure(linear), "svg") for _ in range(2)]
     assert svg[0] == svg[1]
     assert b"<dc:date>" not in svg[0]
-    assert plots.render(plots.figure(linear), "png", 40).startswith(b"\x89PNG")
+    assert render(figure(linear), "png", 40).startswith(b"\x89PNG")
     assert repr(matplotlib.rcParams.copy()) == before
     assert opened() == before_figures  # those that are written to files are none of pyplot's, which keeps them
 

@@ -17,11 +17,10 @@ from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
 from symflow.programs.nodes import Input, Node, is_zero
 from symflow.programs.program import Program, transform
-from symflow.theory.hessian_drift import THIRD, drift_statement
 from symflow.theory.hypotheses import Setting
 from symflow.theory.hypothesis_checks import CONVEX
 from symflow.theory.model import EPSILON
-from symflow.theory.statements import statement
+from symflow.theory.r04_ball_constants import CONSTANTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +55,9 @@ def missing_forms(objective: Objective) -> str | None:
         )
     if not isinstance(objective.network, FullyConnected):
         return f"no closed form bounds the Hessian of a {objective.network.kind} network on a ball"
-    kind = None if objective.sample_loss is None else objective.sample_loss.kind
-    if kind not in THIRD:
+    loss = objective.sample_loss
+    if loss is None or loss.known.smoothness is None or loss.known.third is None:
+        kind = None if loss is None else loss.kind
         return f"no bound on the second and third derivatives of the {kind} loss is known"
     return None
 
@@ -69,14 +69,11 @@ def _split(objective: Objective) -> tuple[Program, Program, Mapping[str, Input]]
     if missing is not None:
         raise ProblemError(missing)
     assert objective.network is not None
-    assert objective.sample_loss is not None
     family = "linear" if objective.network.linear else "gated"
-    drift = drift_statement(THIRD[objective.sample_loss.kind]).instantiate(objective)
-    outputs: dict[str, Node] = {"drift": drift.nodes(family, "right")[0]}
-    known = statement("R4").instantiate(objective)
+    known = CONSTANTS.instantiate(objective)
     convex = CONVEX.check(Setting(objective)).status == "holds"
-    for name in ("beta", "gamma", *(["m"] if convex else [])):
-        outputs[name] = known.nodes(f"{family}, {name}", "right")[0]
+    names = ("drift", "beta", "gamma", *(["m"] if convex else []))
+    outputs: dict[str, Node] = {name: known.nodes(f"{family}, {name}", "right")[0] for name in names}
     varying: set[Node] = {EPSILON}
     frontier: dict[Node, Input] = {}
     whole = Program((*objective.program.inputs, EPSILON), outputs)

@@ -20,6 +20,7 @@ from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
 from symflow.analysis.observables import gradients, too_large
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
+from symflow.theory.r03_fundamental_theorem import fold
 
 SLACK = 0.01
 """How much of the exponent int m the second differences of m may leave open without further samples."""
@@ -165,22 +166,25 @@ def _march(samples: Samples, rates: _Rates, n: int) -> tuple[np.ndarray, np.ndar
     growth, beta_t, gamma_t = np.exp(rate), np.maximum.accumulate(beta), np.maximum.accumulate(gamma)
     block = np.repeat(np.arange(n - 1), np.diff(indices))
     lasts = np.append(np.flatnonzero(np.diff(block)), total - 1)
-    moved = np.zeros(total)
+    jumps = np.zeros(total + 1)  # where the walk of a block ends apart from the next kept iterate
+    jumps[0] = samples.start
     if not samples.exact:
-        moved[lasts] = walk.apart[: n - 1]
-    r4, r22 = np.zeros(n), np.zeros(n)
-    r4[0] = r22[0] = b = jumps = samples.start
-    integral, i = 0.0, 1
-    added = (inside * eta * mean + costs + moved).tolist()
-    columns = (growth.tolist(), (flat * eta).tolist(), (costs + moved).tolist(), added)
-    for k, (q, length, jump, all_of_it) in enumerate(zip(*columns, strict=True), start=1):
-        b = (q * b if b else 0.0) * (1 + ROUNDING) + all_of_it * (1 + ROUNDING)
-        integral = (q * integral if integral else 0.0) * (1 + ROUNDING) + length
-        jumps = (q * jumps if jumps else 0.0) * (1 + ROUNDING) + jump
-        if k == indices[i]:
-            r22[i] = b
-            r4[i] = max(eta * beta_t[k - 1] * gamma_t[k - 1] * integral + jumps, b)
-            i += 1
+        jumps[lasts + 1] = walk.apart[: n - 1]
+    weights = eta * inside
+    crossed = np.where(costs > 0, costs / weights, 0.0)
+
+    def bound(defect: np.ndarray, integral: np.ndarray, jump: np.ndarray) -> np.ndarray:
+        """R3 at the samples after the first, each with the jump there."""
+        columns = [a.tolist() for a in (growth, defect, integral, jump[:-1])]
+        after = np.fromiter(fold(zip(*columns, strict=True), allowance=ROUNDING), float, total)
+        return (after + jump[1:])[indices[1:] - 1] * (1 + ROUNDING)
+
+    r22 = bound(mean + crossed, weights, jumps)
+    integral = bound(np.ones(total), eta * flat, np.zeros(total + 1))
+    parted = bound(crossed, weights, jumps)
+    last = indices[1:] - 1
+    r4 = np.maximum(eta * beta_t[last] * gamma_t[last] * integral + parted, r22)
+    r4, r22 = (np.concatenate([[samples.start], v]) for v in (r4, r22))
     return r4, r22, float(gamma_t[-1])
 
 

@@ -11,7 +11,8 @@ from math import prod
 
 from symflow.analysis.experiments.images import CLASSES, Images
 from symflow.errors import ProblemError
-from symflow.networks.convolutional import Convolution, Convolutional, Dense, Part, Pool
+from symflow.networks.convolutional import Convolution, Convolutional, Dense, Pool
+from symflow.networks.layers import Layer
 from symflow.networks.losses import Loss
 from symflow.networks.network import FullyConnected, Network
 from symflow.networks.training_loss import network_objective
@@ -63,7 +64,7 @@ def architecture(name: str, extents: tuple[int, int]) -> Architecture:
     pooled = name == "conv-max-pool"
     stride = 1 if pooled else 2
 
-    def spatial(channels: int, padding: int) -> list[Part]:
+    def spatial(channels: int, padding: int) -> list[Layer]:
         layer = Convolution(channels, (kernel, kernel), (stride, stride), (padding, padding))
         return [layer, Pool("max", (2, 2), (2, 2))] if pooled else [layer]
 

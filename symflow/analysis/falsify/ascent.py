@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symflow.analysis.falsify.draws import LABELLED, Points, log_eta_range
+from symflow.analysis.falsify.draws import Points, log_eta_range
 from symflow.analysis.falsify.family import Family, Setup
 from symflow.analysis.falsify.search import Evaluator
 
@@ -48,7 +48,7 @@ def ascend(
     low, high = log_eta_range(family, points.steps, moving)
     most = float(family.weights), float(family.data)
     ends: list[tuple[Any, Any]] = [(-most[0], most[0]), (-most[1], most[1]), (-most[1], most[1]), (low, high)]
-    free = [points.exact is None, True, setup.loss.kind not in LABELLED, True]
+    free = [points.exact is None, True, setup.loss.known.labels is None, True]
     first = [np.zeros_like(a) for a in points.moving]
     second = [np.zeros_like(a) for a in points.moving]
     best, ties, slopes = run(points)

@@ -21,8 +21,6 @@ BATCH = 64
 """Points that are evaluated together: few enough for batched eigenvalues on two cores."""
 SMALL_STEPS = 256
 """How many times more steps there may be where the tube of R4 enters, so that it is thin."""
-LABELLED = ("logistic", "exponential", "cross-entropy")
-"""Losses whose targets are labels, which ascent leaves alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,9 +161,9 @@ def _data(family: Family, shape: tuple[int, ...], rng: np.random.Generator) -> n
 
 def _targets(family: Family, setup: Setup, outputs: int, rng: np.random.Generator) -> np.ndarray:
     shape = (BATCH, setup.samples, outputs)
-    if setup.loss.kind == "cross-entropy":
+    if setup.loss.known.labels == "one-hot":
         return np.asarray(np.eye(outputs)[rng.integers(0, outputs, shape[:2])])
-    if setup.loss.kind in LABELLED:
+    if setup.loss.known.labels == "signs":
         return rng.integers(0, 2, shape) * 2.0 - 1
     return _data(family, shape, rng)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symflow.analysis.falsify.claim import Claim
-from symflow.analysis.falsify.draws import LABELLED, Points
+from symflow.analysis.falsify.draws import Points
 from symflow.analysis.falsify.family import Family, Setup
 from symflow.problem import Problem
 
@@ -79,7 +79,7 @@ class Ranges:
         if moving:
             low, high = max(low, Fraction(family.times[0]) / steps), min(high, Fraction(family.times[1]) / steps)
         data = Fraction(family.data)
-        targets = None if setup.loss.kind in LABELLED else data
+        targets = data if setup.loss.known.labels is None else None
         return cls(None if setup.balanced else Fraction(family.weights), data, targets, (low, high))
 
 

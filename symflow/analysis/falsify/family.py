@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from symflow.errors import ProblemError, brief
-from symflow.networks.convolutional import Convolution, Convolutional, Dense, Part, Pool
-from symflow.networks.losses import KINDS, Loss
+from symflow.networks.convolutional import Convolution, Convolutional, Dense, Pool
+from symflow.networks.layers import Layer
+from symflow.networks.losses import LOSSES, Loss, as_loss
 from symflow.networks.network import FullyConnected, Network
 from symflow.numbers.arguments import positive, whole
 from symflow.problem.architecture import describe
@@ -23,8 +24,6 @@ ACTIVATIONS = {"linear": Fraction(1), "relu": Fraction(0), "leaky-relu": Fractio
 """The slope for z < 0; that for z >= 0 is 1."""
 INITIALIZATIONS = ("gaussian", "sparse", "grid", "balanced")
 NETWORK_KINDS = ("fully-connected", "convolutional")
-ONE_OUTPUT = ("logistic", "exponential")
-"""Losses of a margin."""
 MOST_STEPS = 1024
 MOST_WIDTH = 8
 MOST_SAMPLES = 32
@@ -98,7 +97,7 @@ class Family:
         _choices(self.initializations, "initializations", INITIALIZATIONS)
         kinds = [x for x in _listed(self.losses, "losses") if not isinstance(x, Loss)]
         if kinds:
-            _choices(kinds, "losses", tuple(x for x in KINDS if x != "expression"))
+            _choices(kinds, "losses", tuple(name for name, kind in LOSSES.items() if not kind.takes_expression))
         for x in _listed(self.networks, "networks", empty=True):
             if not isinstance(x, FullyConnected | Convolutional):
                 raise ProblemError(
@@ -117,7 +116,7 @@ class Family:
 
     def setups(self, rng: np.random.Generator) -> Iterator[Setup]:
         """Setups without end: all combinations of the choices in turn, sizes drawn anew each time."""
-        losses = [x if isinstance(x, Loss) else Loss(x) for x in self.losses]  # type: ignore[arg-type]
+        losses = [as_loss(x) for x in self.losses]
         shapes: Sequence[Any] = self.networks or list(product(self.depths, self.kinds, self.activations))
         starts = sorted({x == "balanced" for x in self.initializations})
         while True:
@@ -125,7 +124,7 @@ class Family:
             for shape, loss, balanced in product(shapes, losses, starts):
                 network = shape if self.networks else self._network(rng, loss, *shape)
                 linear = isinstance(network, FullyConnected) and network.linear
-                if (loss.kind in ONE_OUTPUT and _outputs(network) > 1) or (balanced and not linear):
+                if (loss.known.labels == "signs" and _outputs(network) > 1) or (balanced and not linear):
                     continue
                 fitting = True
                 yield Setup(network, loss, _between(rng, self.samples), balanced)
@@ -137,14 +136,14 @@ class Family:
         low, high = self.widths
         most = low if rng.random() < 0.3 else high
         slope = ACTIVATIONS[activation]
-        outputs = 1 if loss.kind in ONE_OUTPUT else _between(rng, (low, most))
-        if loss.kind == "cross-entropy":
+        outputs = 1 if loss.known.labels == "signs" else _between(rng, (low, most))
+        if loss.known.labels == "one-hot":
             outputs = max(2, outputs)
         if kind == "fully-connected":
             widths = [_between(rng, (low, most)) for _ in range(depth)]
             return FullyConnected((*widths, outputs), alpha_bar=slope)
         channels, length = _between(rng, (1, min(2, most))), int(rng.integers(3, 7))
-        size, parts = length, list[Part]()
+        size, parts = length, list[Layer]()
         for _ in range(depth - 1):
             kernel = int(rng.integers(1, min(3, size) + 1))
             stride = int(rng.integers(1, min(2, kernel) + 1))

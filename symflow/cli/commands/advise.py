@@ -24,7 +24,9 @@ def advise(
     horizon: Horizon = None,
     as_json: Json = False,
 ) -> Answer:
-    """`symflow advise`."""
+    """Step sizes that keep descent near flow. The answer: the largest step size that keeps descent within EPS of
+    flow, as each bound guarantees it, and the largest that works in practice.
+    """
     from symflow.analysis.advice import max_step_size
 
     distance, end = number(epsilon, "--epsilon"), number(horizon, "--horizon")

@@ -30,7 +30,7 @@ def bounds(
     ] = None,
     as_json: Json = False,
 ) -> Answer:
-    """`symflow bounds`."""
+    """Every bound next to the truth. The answer: its value, their ratio, or why it does not apply."""
     from symflow.analysis.tightness import tightness
 
     given, settings = load_run(problem, step_size, horizon)
@@ -47,14 +47,15 @@ def bounds(
 
 
 def _write(table: TightnessTable, found: JsonObject, out: Path) -> list[Path]:
-    from symflow.plots import paths as plots
+    from symflow.plots.deviation import deviation_figure
+    from symflow.plots.style import render
     from symflow.report.report import to_json
 
-    picture = plots.deviation_figure(table.deviation)
+    picture = deviation_figure(table.deviation)
     contents = {
         "bounds.json": (to_json(found) + "\n").encode(),
-        "bounds.svg": plots.render(picture, "svg"),
-        "bounds.png": plots.render(picture, "png"),
+        "bounds.svg": render(picture, "svg"),
+        "bounds.png": render(picture, "png"),
     }
     return write_results(out, contents)
 

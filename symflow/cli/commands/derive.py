@@ -11,7 +11,7 @@ FORMULAS = ("loss", "gradient", "gradient_flow", "hessian_form", "hessian")
 
 
 def derive(problem: ProblemFile, as_json: Json = False) -> Answer:
-    """`symflow derive`."""
+    """Print the equations as LaTeX. They are the loss, the gradient, the gradient flow and the Hessian of a problem."""
     from symflow.derivatives import derived
     from symflow.report.report import formula_report, network_report
 

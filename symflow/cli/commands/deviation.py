@@ -17,7 +17,7 @@ def deviation(
     dps: Digits = None,
     as_json: Json = False,
 ) -> Answer:
-    """`symflow deviation`."""
+    """Compare descent with flow. The answer: how far it strays, and what bounds that."""
     from symflow.analysis.deviation import deviation as compare
     from symflow.analysis.verdict import verdict
     from symflow.report.report import deviation_report

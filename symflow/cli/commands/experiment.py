@@ -51,7 +51,9 @@ def experiment(
     ] = Path("symflow-experiment"),
     as_json: Json = False,
 ) -> Answer:
-    """`symflow experiment`."""
+    """Repeat the paper's experiments on images. Descent at several step sizes is compared with the flow itself. An
+    interrupted experiment continues when it is started again with the same options.
+    """
     from symflow.analysis.experiments import experiment as run_experiment
     from symflow.analysis.experiments.study import RESULT
 
@@ -91,7 +93,7 @@ def _tables(found: Experiment, written: Sequence[Path]) -> list[Any]:
 
 def _pictures(found: Experiment, out: Path) -> list[Path]:
     from symflow.plots.experiments import experiment_figure
-    from symflow.plots.paths import render
+    from symflow.plots.style import render
 
     contents: dict[str, bytes] = {}
     for name, result in found.networks.items():

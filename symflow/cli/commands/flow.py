@@ -68,7 +68,7 @@ def flow(
     ] = None,
     as_json: Json = False,
 ) -> Answer:
-    """`symflow flow`."""
+    """Solve gradient flow to any number of digits."""
     wanted, end = _times(at or (), times or (), horizon)
     _check_file(save)
     stops, limits = _stops(stop_loss, stop_gradient_norm), _limits(max_steps, time_limit)

@@ -36,7 +36,7 @@ def run(
     ] = Path("symflow-out"),
     as_json: Json = False,
 ) -> Answer:
-    """`symflow run`."""
+    """Write report, LaTeX and pictures. The main job: flow, descent, deviation and bounds of each problem."""
     paths = problems or sorted(EXAMPLES.glob("*.toml"))
     given = [load(path) for path in paths]
     for path, problem in zip(paths, given, strict=True):
@@ -56,7 +56,8 @@ def run(
 def _run_one(problem: Problem, folder: Path) -> tuple[JsonObject, Deviation]:
     """Solves one problem and writes its files, all or none."""
     from symflow.analysis.deviation import deviation
-    from symflow.plots import paths as plots
+    from symflow.plots.deviation import figure
+    from symflow.plots.style import render
     from symflow.report.document import document
     from symflow.report.report import full_report, to_json
 
@@ -64,12 +65,12 @@ def _run_one(problem: Problem, folder: Path) -> tuple[JsonObject, Deviation]:
     with progress(problem.name or "deviation") as advance:
         dev = deviation(problem, progress=advance)
     report = full_report(dev, time.perf_counter() - started)
-    picture = plots.figure(dev)
+    picture = figure(dev)
     contents = (
         (to_json(report) + "\n").encode(),
         document(dev).encode(),
-        plots.render(picture, "svg"),
-        plots.render(picture, "png"),
+        render(picture, "svg"),
+        render(picture, "png"),
     )
     check_interrupted()
     written = write_results(folder, dict(zip(FILES, contents, strict=True)))

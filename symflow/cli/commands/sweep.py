@@ -54,7 +54,9 @@ def sweep(
     workers: Annotated[int | None, typer.Option("--workers", metavar="K", help="Processes; one a core.")] = None,
     as_json: Json = False,
 ) -> Answer:
-    """`symflow sweep`."""
+    """Compare descent with flow on a grid. The grid: several step sizes, seeds, depths, widths and scales of
+    initialization. Each task is one file in DIR; what is there is not computed again.
+    """
     from symflow.analysis.sweeps.float64 import sweep_float64
     from symflow.analysis.sweeps.sweep import sweep as run_sweep
 

@@ -18,7 +18,7 @@ from functools import lru_cache, reduce
 import numpy as np
 
 from symflow.derivatives.derived import gradient
-from symflow.evaluate.interpret import interpret, table_index
+from symflow.evaluate.interpret import interpret
 from symflow.evaluate.jax_batches import at_points, in_batches
 from symflow.networks.objective import Objective
 from symflow.programs.nodes import Input, LogSumExp, Map, Node, Table
@@ -124,7 +124,7 @@ class RangeArithmetic:
         return between(*(FUNCTIONS[name](end) for end in (low, high)))
 
     def gather(self, x: Range, table: Table, position: int) -> Range:
-        index = table_index(table)
+        index = table.positions
 
         def one(part: np.ndarray) -> np.ndarray:
             taken = np.take(part, np.maximum(index, 0), axis=position + 1)

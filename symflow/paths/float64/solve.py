@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import mpmath
 import numpy as np
 
 from symflow.dynamics.vector_field import gradient_flow_field
-from symflow.errors import FlowInterrupted, FlowStopped
+from symflow.errors import FlowInterrupted, FlowStopped, StopCause
 from symflow.networks.objective import Objective
 from symflow.paths.aliases import with_old_names
 from symflow.paths.float64.arguments import (
@@ -36,7 +36,7 @@ from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
 NO_KINKS = KinkCounts(0, 0, np.zeros(0, dtype=int))
-CAUSES = {
+CAUSES: Mapping[str, StopCause] = {
     "start": "step-size",
     "steps": "max-steps",
     "collapse": "step-size",

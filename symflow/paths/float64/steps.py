@@ -14,7 +14,7 @@ from symflow.networks.objective import Objective
 from symflow.paths.float64.methods import SOLVERS, chunk_runner, first_steps, stepper
 from symflow.paths.float64.ranges import first_cut
 from symflow.paths.float64.watch import Met, Watch, first_met
-from symflow.paths.taylor.run import Limits
+from symflow.paths.taylor.limits import Limits
 
 CHUNK, LEAST_CHUNK = 1000, 50
 """Steps between two returns from compiled code, of small problems and of the largest; limits, conditions and Ctrl-C are

@@ -1,0 +1,39 @@
+"""Activations by name: a new one is a file with its record, and a line here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symflow.errors import ProblemError, brief
+from symflow.networks.activations import homogeneous
+from symflow.networks.activations.activation import Activation, ActivationKind
+from symflow.networks.activations.homogeneous import Homogeneous
+
+__all__ = ["ACTIVATIONS", "Activation", "ActivationKind", "Homogeneous", "as_activation"]
+
+ACTIVATIONS: dict[str, ActivationKind] = {**homogeneous.KINDS}
+
+
+def as_activation(given: Any, alpha: Any, alpha_bar: Any) -> Activation:
+    """An activation from its name, a pair such as ("leaky-relu", "1/5") or its record; from two slopes if it is None.
+
+    Raises:
+        ProblemError: none of them, or both a name and slopes.
+    """
+    if given is None:
+        return Homogeneous(alpha, alpha_bar)
+    if alpha != 1 or alpha_bar != 1:
+        raise ProblemError(f"give either activation or the slopes alpha and alpha_bar, got {brief(given)} and slopes")
+    name, *settings = given if isinstance(given, tuple | list) and given else (given,)
+    if not settings and hasattr(name, "apply") and hasattr(name, "slopes"):
+        found: Activation = name
+        return found
+    kind = ACTIVATIONS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise ProblemError(f"activation must be one of {', '.join(ACTIVATIONS)} or a record, got {brief(given)}")
+    if len(settings) != len(kind.settings):
+        example = ", ".join([f'"{name}"', *kind.settings])
+        raise ProblemError(
+            f"activation {name} goes with {len(kind.settings)} settings, got {brief(given)}; give ({example})"
+        )
+    return kind.make(*settings)

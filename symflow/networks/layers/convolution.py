@@ -1,0 +1,91 @@
+"""Convolution: the patches of the input are gathered by a constant table and contracted with the shared weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from symflow.networks.layers.layer import LayerKind, Windows, overlap, set_extents, set_whole
+from symflow.programs.nodes import Axis, Node, Table, einsum, gather
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Cross-correlation z[o, q] = sum over (c, k) of w[o, c, k] a[c, read(k, q)], one extent a spatial dimension.
+
+    Attributes:
+        channels: output channels.
+        kernel: extents of the window.
+        stride: how far the window moves; 1 if left out.
+        padding: zeros added on both sides; none if left out.
+
+    Raises:
+        ProblemError: an extent that is not a positive whole number (a padding: not one of at least 0).
+    """
+
+    channels: int
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...] = ()
+    padding: tuple[int, ...] = ()
+
+    name: ClassVar[str] = "convolution"
+    weighted: ClassVar[bool] = True
+    smooth: ClassVar[bool] = True
+    notation: ClassVar[tuple[str, str]] = (r"\mathcal{P}", "patches, kernel")
+
+    def __post_init__(self) -> None:
+        set_whole(self, channels=1)
+        set_extents(self, kernel=1, stride=1, padding=0)
+        for key, default in (("stride", 1), ("padding", 0)):
+            if not getattr(self, key):
+                object.__setattr__(self, key, (default,) * len(self.kernel))
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The four attributes."""
+        extents = {key: list(getattr(self, key)) for key in ("kernel", "stride", "padding")}
+        return {"channels": self.channels, **extents}
+
+    @property
+    def summary(self) -> str:
+        """Such as "convolution 4 of 3x3"."""
+        return f"convolution {self.channels} of {'x'.join(map(str, self.kernel))}"
+
+    @property
+    def windows(self) -> Windows:
+        """Its patches."""
+        return Windows(self.kernel, self.stride, self.padding)
+
+    def channels_after(self, channels: int) -> int:
+        """The output channels."""
+        return self.channels
+
+    def weight_axes(self, out: Axis, before: Sequence[Axis], table: Table | None) -> tuple[Axis, ...]:
+        """(out, in, window...)."""
+        assert table is not None
+        return (out, before[0], *table.targets[:-1])
+
+    def apply(self, a: Node, w: Node | None, table: Table | None, number: int) -> Node:
+        """z[o, q, i] = sum over (c, k) of w[o, c, k] a[c, table(k, q), i]."""
+        assert w is not None
+        assert table is not None
+        patches = gather(a, table, 1)
+        window = tuple(range(2, len(w.axes)))
+        q, i = len(w.axes), len(w.axes) + 1
+        return einsum((w, patches), ((0, 1, *window), (1, *window, q, i)), (0, q, i))
+
+    def norm_square(self, table: Table | None) -> Fraction:
+        """The largest number of windows that read one pixel, at most prod over dimensions of ceil(kernel/stride).
+
+        Proof.  The output at window q is w patch_q(a), with w a matrix of one row an output channel.  So
+        ||C(w) a||^2 = sum_q ||w patch_q(a)||^2 <= ||w||_F^2 sum_q ||patch_q(a)||^2 <= ||w||_F^2 c^2 ||a||^2, because an
+        entry of a occurs in as many patches as windows read its pixel.  Along one dimension the windows that read pixel
+        a begin at multiples of the stride within kernel neighbouring places: at most ceil(kernel/stride) of them.
+        """
+        assert table is not None
+        return Fraction(overlap(table))
+
+
+KINDS = {"convolution": LayerKind(("channels", "kernel"), ("stride", "padding"), Convolution)}

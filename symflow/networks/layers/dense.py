@@ -1,0 +1,62 @@
+"""Dense layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from symflow.networks.layers.layer import LayerKind, Windows, set_whole
+from symflow.programs.nodes import Axis, Node, Table, einsum
+
+
+@dataclass(frozen=True)
+class Dense:
+    """All inputs to `width` outputs.
+
+    Raises:
+        ProblemError: a width that is not a positive whole number.
+    """
+
+    width: int
+
+    name: ClassVar[str] = "dense"
+    weighted: ClassVar[bool] = True
+    smooth: ClassVar[bool] = True
+    windows: ClassVar[Windows | None] = None
+    notation: ClassVar[tuple[str, str] | None] = None
+
+    def __post_init__(self) -> None:
+        set_whole(self, width=1)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The width."""
+        return {"width": self.width}
+
+    @property
+    def summary(self) -> str:
+        """Such as "dense 2"."""
+        return f"dense {self.width}"
+
+    def channels_after(self, channels: int) -> int:
+        """The width."""
+        return self.width
+
+    def weight_axes(self, out: Axis, before: Sequence[Axis], table: Table | None) -> tuple[Axis, ...]:
+        """(out, in), or (out, channels, pixels)."""
+        return (out, *before)
+
+    def apply(self, a: Node, w: Node | None, table: Table | None, number: int) -> Node:
+        """z[o, i] = sum over all inputs of w[o, ...] a[..., i]."""
+        assert w is not None
+        inner = tuple(range(1, len(w.axes)))
+        return einsum((w, a), ((0, *inner), (*inner, len(w.axes))), (0, len(w.axes)))
+
+    def norm_square(self, table: Table | None) -> Fraction:
+        """1: ||w a|| <= ||w||_F ||a||."""
+        return Fraction(1)
+
+
+KINDS = {"dense": LayerKind(("width",), (), Dense)}

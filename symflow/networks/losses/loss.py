@@ -1,0 +1,89 @@
+"""`Loss`: the loss of one sample, by its kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import sympy
+
+from symflow.errors import ProblemError, brief
+from symflow.networks.losses.expression import concave_point, proved_convex, read_expression
+from symflow.networks.losses.kind import LossKind
+from symflow.networks.losses.registry import LOSSES
+from symflow.programs.nodes import Node
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of one sample.
+
+    Attributes:
+        kind: its name, one of `LOSSES`.
+        expression: for the kind "expression", in the symbols `PREDICTION` and `TARGET`.
+        convexity: of l in the prediction: "proved", "declared" by the user, or "unknown".
+
+    Raises:
+        ProblemError: a kind that is not known, or an expression with another kind.
+    """
+
+    kind: str = "square"
+    expression: sympy.Expr | None = None
+    convexity: Literal["proved", "declared", "unknown"] = "proved"
+
+    def __post_init__(self) -> None:
+        if self.kind not in LOSSES:
+            raise ProblemError(f"loss: the kind must be one of {', '.join(LOSSES)}, got {brief(self.kind)}")
+        if self.known.takes_expression == (self.expression is None):
+            raise ProblemError("loss: the kind expression goes with an expression; use sf.expression_loss")
+        if self.expression is None and not self.known.convex:
+            object.__setattr__(self, "convexity", "unknown")
+
+    @property
+    def known(self) -> LossKind:
+        """All that is known of losses of this kind."""
+        return LOSSES[self.kind]
+
+    def total(self, prediction: Node, targets: Node) -> Node:
+        """The sum of l over all samples (the last axis), a scalar node."""
+        return self.known.total(prediction, targets, self.expression)
+
+
+SQUARE = Loss("square")
+
+
+def as_loss(loss: object) -> Loss:
+    """A loss from its record or its name.
+
+    Raises:
+        ProblemError: neither of them.
+    """
+    if isinstance(loss, str):
+        return Loss(loss)
+    if not isinstance(loss, Loss):
+        raise ProblemError(f'loss must be a name such as "logistic" or a Loss, got {brief(loss)}')
+    return loss
+
+
+def expression_loss(
+    expression: sympy.Expr, prediction: sympy.Symbol, target: sympy.Symbol, *, convex: bool | None = None
+) -> Loss:
+    """A loss of your own: l(p, y) as a SymPy expression; with several outputs it is summed over them.
+
+    Args:
+        expression: of the two symbols; sums, products, rational powers, exp, log, sin, cos and rational numbers.
+        prediction: the symbol of p.
+        target: the symbol of y.
+        convex: True declares l convex in p where SymPy cannot prove it; bounds that need it then say so.
+
+    Raises:
+        ProblemError: another free symbol, an unsupported function, or declared convex though l'' is negative somewhere.
+    """
+    expression = read_expression(expression, prediction, target)
+    if proved_convex(expression):
+        return Loss("expression", expression, "proved")
+    counterexample = concave_point(expression)
+    if convex and counterexample is not None:
+        p, y = counterexample
+        raise ProblemError(f"loss: declared convex, but its second derivative is negative at p = {p}, y = {y}")
+    return Loss("expression", expression, "declared" if convex else "unknown")

@@ -1,0 +1,185 @@
+"""The kinks that a Taylor step meets, and the events that lead from one region to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+from gmpy2 import mpz
+from mpmath import workdps
+
+from symflow.errors import KinkError
+from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.products import Coefficients
+from symflow.networks.objective import Objective
+from symflow.numbers.types import Mpf
+from symflow.paths.taylor.kinks.gates import Position, kink_at, live_entries, value_of
+from symflow.paths.taylor.kinks.region import Point, Region, Undecided, sliding_values
+from symflow.paths.taylor.roots import Root, Unresolved, excludes_zero, first_zero
+from symflow.paths.trajectory import Event
+
+HELD = 16
+"""A pre-activation that is held at zero may stray from it by this multiple of the noise."""
+
+Powers = Callable[[], Sequence[mpz]]
+"""s_end^k for all k, computed when a zero is looked for."""
+
+
+class Zero(NamedTuple):
+    """The first zero of several series on [0, s_end].
+
+    Attributes:
+        position: where, as a fraction of s_end in fixed point.
+        number: of the series.
+        what: a simple zero, or what cannot be told from one.
+    """
+
+    position: mpz
+    number: int
+    what: Root | Unresolved
+
+
+def earliest_zero(series: Sequence[Coefficients], powers: Powers, bits: int, noise: int) -> Zero | None:
+    """The first zero of several series in s on [0, s_end]; None if there is none.
+
+    Args:
+        series: their coefficients, fixed point.
+        powers: those of s_end, which is at most 1.
+        bits: of the fixed point.
+        noise: bound on the error of each series.
+    """
+    earliest: Zero | None = None
+    for number, coefficients in enumerate(series):
+        if excludes_zero(coefficients, noise):
+            continue
+        what = first_zero(scaled(coefficients, powers(), bits), bits, noise)
+        if what is None:
+            continue
+        position = what.position if isinstance(what, Root) else (mpz(int(what.lo * 2**53)) << bits) >> 53
+        if earliest is None or position < earliest.position:
+            earliest = Zero(position, number, what)
+    return earliest
+
+
+def scaled(coefficients: Coefficients, powers: Sequence[mpz], bits: int) -> Coefficients:
+    """A series in s as one in s / s_end."""
+    return [(c * p) >> bits for c, p in zip(coefficients, powers, strict=False)]
+
+
+class KinkMet(NamedTuple):
+    """A kink on a step.
+
+    Attributes:
+        position: where, as a fraction of the step in fixed point.
+        gates: all gates at their kink there (sliding ones included), or why they cannot be resolved.
+    """
+
+    position: mpz
+    gates: list[Position] | Undecided
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A series that is not zero until its gate comes to its kink, or ceases to slide or to follow a sliding one."""
+
+    gate: Position
+    series: Coefficients
+    positive: bool
+
+
+def first_kink(
+    objective: Objective, region: Region, arithmetic: FixedSeries, noise: int, powers: Powers
+) -> KinkMet | Undecided | None:
+    """The earliest zero of a pre-activation or of a sliding gate's monitors on a step; None if there is none.
+
+    Undecided where a gate contradicts its pre-activation at the step's start.
+    """
+    gates: list[_Watched] = []
+    for a, z in live_entries(region.recurrence):
+        if a not in region.at_zero:
+            gates.append(_Watched(a, z[region.resting.get(a, 0) :], _is_on(objective, region, a)))
+        elif max(map(abs, z)) > HELD * noise:
+            return Undecided("precision", a, "a pre-activation held at zero moves by more than the noise")
+    watched = [*gates, *_monitors(objective, region, noise)]
+    for w in watched:
+        if w.series[0] == 0 or (w.series[0] > 0) != w.positive:
+            return Undecided("precision", w.gate, "the pre-activation is lost in the rounding noise")
+    zero = earliest_zero([w.series for w in watched], powers, arithmetic.bits, noise)
+    if zero is None:
+        return None
+    met = watched[zero.number].gate
+    if isinstance(zero.what, Unresolved):
+        return KinkMet(zero.position, Undecided("tangency", met, zero.what.reason))
+
+    def vanishes(series: Coefficients) -> bool:
+        value = arithmetic.horner(scaled(series, powers(), arithmetic.bits), zero.position)
+        return bool(abs(value) <= 4 * noise)
+
+    together = {w.gate for w in gates if not excludes_zero(w.series, noise) and vanishes(w.series)}
+    return KinkMet(zero.position, sorted({*together, met, *region.at_zero}))
+
+
+def _is_on(objective: Objective, region: Region, a: Position) -> bool:
+    return value_of(objective, region.gates, a) == objective.gates[a[0]].alpha
+
+
+def _monitors(objective: Objective, region: Region, noise: int) -> Iterator[_Watched]:
+    """The monitors of sliding gates, which are positive, and of their followers, each with its gate's sign.
+
+    A monitor that does not move belongs to a gate that rests at one of its slopes.
+    """
+    signs = [(tie.first, True) for tie in region.ties for _ in range(2)]
+    signs += [(a, _is_on(objective, region, a)) for a in region.followers]
+    for i, (a, positive) in enumerate(signs):
+        monitor = region.recurrence.monitors[i]
+        if isinstance(monitor, list) and max(map(abs, monitor)) > 4 * noise:
+            yield _Watched(a, monitor[region.resting_monitors.get(i, 0) :], positive)
+
+
+def changes(
+    objective: Objective, before: Region, after: Region, point: Point, time: Mpf, *, start: bool, digits: int
+) -> list[Event]:
+    """The events that lead from one region to the next; at the start only what begins to slide."""
+    with workdps(digits):
+        between = sliding_values(objective, after, point) if after.ties else {}
+    events: list[Event] = []
+    held, holds = before.on_kink, after.on_kink
+    for gate, node in enumerate(objective.gates):
+        for entry in range(before.gates[node].size):
+            a = (gate, entry)
+            was, now = value_of(objective, before.gates, a), value_of(objective, after.gates, a)
+            acted, acts = before.pre_activation(a) is not None, after.pre_activation(a) is not None
+            kind = _kind(a in held, a in holds, acted, acts, was != now)
+            if kind is None or (start and kind != "sliding"):
+                continue
+            old: Fraction | None = None if a in held or not acted else was
+            new: Mpf = between.get(a, now) if a in holds else (now if acts else None)
+            k = kink_at(objective, a)
+            events.append(Event(time, kind, k.sample, k.layer, k.unit, old, new))
+    return events
+
+
+def _kind(held: bool, holds: bool, acted: bool, acts: bool, changed: bool) -> str | None:
+    """The kind of a gate's event, from before and after: whether it is on its kink, acts, and has another value."""
+    if held or holds:
+        return None if held and holds else "sliding" if holds else "leaving"
+    if acts != acted:
+        return "revival" if acts else "inert"
+    return "crossing" if acts and changed else None
+
+
+def kink_error(objective: Objective, undecided: Undecided, time: Mpf) -> KinkError:
+    """The typed error for a kink where the flow cannot be decided."""
+    k = kink_at(objective, undecided.position)
+    elsewhere = f"choose {'a horizon before that time, or ' if time else ''}another initial point"
+    return KinkError(
+        f"the flow stops at t = {float(time):.10g} on a kink ({k}): {undecided.explanation} ({undecided.cause})",
+        f"{'ask for more digits, or ' if undecided.cause in ('tangency', 'precision') else ''}{elsewhere}",
+        cause=undecided.cause,
+        time=time,
+        sample=k.sample,
+        layer=k.layer,
+        unit=k.unit,
+    )

@@ -1,0 +1,159 @@
+"""How the flow continues from a point where some pre-activations vanish: all combinations of sides are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import product
+
+from gmpy2 import mpz
+
+from symflow.dynamics.sliding import TiedGate, gram_field
+from symflow.dynamics.vector_field import VectorField
+from symflow.evaluate.series import Recurrence, compile_recurrence
+from symflow.networks.objective import Objective
+from symflow.paths.taylor.kinks.downstream import downstream_of_several
+from symflow.paths.taylor.kinks.gates import Gates, Position, live_entries, value_of, with_values
+from symflow.paths.taylor.kinks.minimal_norm import Side, Surfaces, propose, read_surfaces
+from symflow.paths.taylor.kinks.region import Corner, Point, Region, Undecided
+from symflow.paths.taylor.kinks.try_sides import try_sides
+
+MAX_SIMULTANEOUS = 4
+"""Most independent gates at their kink at once whose 3^m combinations are tried."""
+PARALLEL = 100
+"""Normals count as parallel where their Gram determinant is at most this multiple of its rounding noise."""
+
+
+def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Point) -> Region | Undecided:
+    """Decides how the flow continues from a point where some pre-activations vanish.
+
+    Args:
+        base: the flow in smooth regions.
+        gates: all gate values; those of `zeros` are reconsidered.
+        zeros: the gates whose pre-activation vanishes here (sliding ones included).
+        point: where.
+
+    Returns:
+        The region or stratum beyond the point, or why it cannot be decided.
+    """
+    objective = base.objective
+    cut = with_values(objective, gates, dict.fromkeys(zeros, Fraction(0)))
+    recurrence = compile_recurrence(base, cut, point.arithmetic)
+    if not any(point.values) and _at_rest(recurrence, point):
+        return Region(cut, (), recurrence, frozenset(a for a, _ in live_entries(recurrence)))
+    independent = [a for a in zeros if recurrence.switching[a[0]][a[1]] is not None]
+    ties = _ties(objective, cut, independent, point)
+    if isinstance(ties, Undecided):
+        return ties
+    alive = compile_recurrence(base, with_values(objective, cut, dict.fromkeys(zeros, Fraction(1))), point.arithmetic)
+    dependent = tuple(a for a, _ in live_entries(alive) if recurrence.switching[a[0]][a[1]] is None)
+    corner = Corner(base, cut, ties, dependent, point)
+    deeper = downstream_of_several(corner)
+    if deeper is not None:
+        explanation = "several gates and a deeper one whose input vanishes with them meet at their kinks"
+        return Undecided("coincident", deeper, explanation)
+    if len(ties) > MAX_SIMULTANEOUS:
+        return _settle_many(corner)
+    flows = _consistent_flows(corner)
+    return flows if isinstance(flows, Undecided) else _only_one(corner, flows, independent, len(zeros))
+
+
+def _at_rest(recurrence: Recurrence, point: Point) -> bool:
+    """Whether the flow stands still at theta = 0: every gradient has a factor that is zero, whatever the gates."""
+    recurrence.expand(point.values, 0, 0)
+    return len(recurrence.switching) > 1 and not any(e[0] if isinstance(e, list) else e for e in recurrence.field)
+
+
+def _ties(
+    objective: Objective, cut: Gates, positions: Sequence[Position], point: Point
+) -> tuple[TiedGate, ...] | Undecided:
+    """Groups gates that vanish on the same surface: their gradients are parallel where they vanish together."""
+    if len(positions) < 2:
+        return tuple(TiedGate((a,), (1,)) for a in positions)
+    gram = _gram(objective, cut, positions, point)
+    groups: list[list[tuple[int, int]]] = []
+    for i, a in enumerate(positions):
+        if gram[i, i] <= point.noise:
+            return Undecided("tangency", a, "the pre-activation vanishes together with its gradient")
+        for group in groups:
+            first = group[0][0]
+            defect = gram[i, i] * gram[first, first] - gram[i, first] ** 2
+            # Parallel to what the numbers can tell: the defect of parallel normals is the rounding of its terms.
+            if defect <= PARALLEL * point.noise * (gram[i, i] + gram[first, first]):
+                if positions[first][0] != a[0]:
+                    return Undecided("coincident", a, "gates of two layers reach one kink together")
+                group.append((i, 1 if gram[i, first] > 0 else -1))
+                break
+        else:
+            groups.append([(i, 1)])
+    return tuple(TiedGate(tuple(positions[i] for i, _ in group), tuple(sign for _, sign in group)) for group in groups)
+
+
+def _gram(objective: Objective, cut: Gates, positions: Sequence[Position], point: Point) -> dict[tuple[int, int], mpz]:
+    """<n_i, n_j> for j <= i: the inner products of the gradients of some pre-activations."""
+    recurrence = compile_recurrence(gram_field(objective, tuple(positions)), cut, point.arithmetic)
+    recurrence.expand(point.values[: objective.parameter_count], 0, 0)
+    entries = iter(recurrence.monitors)
+    return {(i, j): point.series(next(entries))[0] for i in range(len(positions)) for j in range(i + 1)}
+
+
+def _settle_many(corner: Corner) -> Region | Undecided:
+    """More gates than combinations can be tried of: the one that the box problem proposes, if it is consistent."""
+    ties = corner.ties
+    surfaces = read_surfaces(corner) if corner.base.slides else None
+    proposal = None if surfaces is None else propose(surfaces, ties)
+    if proposal is None:
+        return corner.undecided(f"{len(ties)} independent gates reach their kink at once")
+    implied = frozenset(a for tie in proposal.implied for a in tie.members)
+    outcome = try_sides(corner, proposal.sides, implied)
+    if outcome is None or (isinstance(outcome, Region) and not implied <= outcome.parked):
+        return corner.undecided(f"no continuation of {len(ties)} gates at their kink could be verified")
+    return outcome
+
+
+def _consistent_flows(corner: Corner) -> list[list[Region]] | Undecided:
+    """The flows that agree with what they assume, each with all regions that describe it."""
+    ties = corner.ties
+    choices: tuple[Side, ...] = ("on", "off", "slide") if corner.base.slides else ("on", "off")
+    surfaces = read_surfaces(corner) if len(ties) > 1 else None
+    flows: list[list[Region]] = []
+    for sides in product(choices, repeat=len(ties)):
+        if len(ties) == 1 and sides == ("slide",) and any(not region.parked for flow in flows for region in flow):
+            break  # a surface that the flow can leave does not attract it from both sides
+        outcome = try_sides(corner, sides, _implied(surfaces, ties, sides))
+        if isinstance(outcome, Undecided):
+            return outcome
+        if outcome is None:
+            continue
+        same = next((flow for flow in flows if outcome.same_flow(corner.objective, flow[0])), None)
+        if same is None:
+            flows.append([outcome])
+        else:
+            same.append(outcome)
+    return flows
+
+
+def _implied(surfaces: Surfaces | None, ties: Sequence[TiedGate], sides: Sequence[Side]) -> frozenset[Position]:
+    """The gates assumed on or off that rest on their kink because those that slide do."""
+    if surfaces is None:
+        return frozenset()
+    slides = [i for i, side in enumerate(sides) if side == "slide"]
+    return frozenset(a for i in surfaces.implied_by(slides) for a in ties[i].members)
+
+
+def _only_one(
+    corner: Corner, flows: Sequence[Sequence[Region]], independent: Sequence[Position], count: int
+) -> Region | Undecided:
+    """The flow, if there is exactly one; otherwise why it is not decided, with the number of gates at their kink."""
+    if len(flows) == 1:
+        # A gate at rest on its kink is held like a sliding one, which watches what could move it, where possible.
+        return max(flows[0], key=lambda region: len(region.ties))
+    if flows:
+        first, second = (
+            [value_of(corner.objective, flow[0].gates, a) for a in independent] for flow in (flows[0], flows[1])
+        )
+        changed = (a for a, x, y in zip(independent, first, second, strict=True) if x != y)
+        return Undecided("repelling", next(changed, independent[0]), "the flow can continue in more than one way")
+    if not corner.base.slides:
+        return Undecided("sliding", independent[0], "the flow slides along the kink")
+    return Undecided("coincident", independent[0], f"no continuation of {count} gates at their kink is consistent")

@@ -1,0 +1,215 @@
+"""A deviation: how far descent is from flow and what the bounds say, next to loss and sharpness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from symflow.numbers.types import Mpf
+from symflow.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    Dash,
+    Look,
+    drawn,
+    label,
+    legend_above,
+    mark_events,
+    style,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from symflow.analysis.deviation import Deviation
+
+LOOK: dict[str, tuple[str, Dash, str]] = {  # in the order of drawing and of the legend
+    "R18": (ORANGE, (0, (4, 2)), r"leading order $\eta\,\|e(t)\|$ (R18)"),
+    "R22": (BLUE, (0, (7, 2)), "bound R22"),
+    "R4": (VERMILION, (0, (7, 2, 1.5, 2)), "bound R4"),
+    "R22(tube-free)": (PURPLE, "solid", "bound R22(tube-free), certified"),
+    "R22(tube)": (BLUE, "solid", "bound R22(tube), certified"),
+    "R4(tube)": (VERMILION, "solid", "bound R4(tube), certified"),
+    "R4(global)": (GREEN, "solid", "bound R4(global), certified"),
+    "R5": (GREY, "solid", "bound R5, certified"),
+}
+DECADES_ABOVE = 7
+"""A bound more than so many decades above the largest deviation leaves the picture."""
+DECADES_BELOW = 3
+"""Rounding more than so many decades below the smallest deviation gets an axis of its own."""
+
+
+def plot_deviation(dev: Deviation, ax: Axes | None = None) -> Axes:
+    """Deviation, bounds and leading order against time on a logarithmic scale.
+
+    Args:
+        dev: What to draw.
+        ax: Where; a new figure of pyplot if left out (reach it as ``ax.figure``).
+    """
+    return drawn(ax, lambda axes: _draw_deviation(axes, dev))
+
+
+def figure(dev: Deviation) -> Figure:
+    """The picture of `symflow run`: the deviation, next to it loss and sharpness.
+
+    Where float64 rounding lies far below everything else it gets a strip of its own, below a break of the axis.
+    """
+    with style():
+        fig = Figure(figsize=(8.4, 4.4), layout="constrained")
+        columns = fig.add_gridspec(1, 2, width_ratios=(1.5, 1))
+        if _far_below(dev):
+            rows = columns[0].subgridspec(2, 1, height_ratios=(6, 1), hspace=0.0)
+            main = fig.add_subplot(rows[0])
+            strip = fig.add_subplot(rows[1], sharex=main)
+            _draw_deviation(main, dev, strip)
+        else:
+            main = fig.add_subplot(columns[0])
+            _draw_deviation(main, dev)
+        halves = columns[1].subgridspec(2, 1)
+        loss = fig.add_subplot(halves[0], sharex=main)
+        _draw_loss(loss, dev)
+        loss.tick_params(labelbottom=False)
+        loss.set_xlabel("")
+        _draw_sharpness(fig.add_subplot(halves[1], sharex=main), dev)
+        main.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))  # shared by all panels
+    return fig
+
+
+def deviation_figure(dev: Deviation) -> Figure:
+    """The deviation and all its bounds alone, the picture of `symflow bounds`."""
+    with style():
+        fig = Figure(figsize=(6.4, 5.2), layout="constrained")
+        _draw_deviation(fig.add_subplot(), dev)
+    return fig
+
+
+def _floats(values: Sequence[Mpf]) -> np.ndarray:
+    """Values for a logarithmic axis: what is missing, zero or infinite is left out of the line."""
+    numbers = np.array([np.nan if v is None else float(v) for v in values])
+    numbers[~(np.isfinite(numbers) & (numbers > 0))] = np.nan
+    return numbers
+
+
+def _far_below(dev: Deviation) -> bool:
+    """Whether rounding would squeeze everything else into a corner of a common axis."""
+    if dev.rounding is None:
+        return False
+    rounding, values = _floats(dev.rounding), _floats(dev.values)
+    if not (np.isfinite(rounding).any() and np.isfinite(values).any()):
+        return False
+    return bool(np.nanmax(rounding) < np.nanmin(values) / 10.0**DECADES_BELOW)
+
+
+def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None:
+    """Everything that is a distance; rounding that lies far below goes to the strip, or into words without one."""
+    times = np.array([float(t) for t in dev.times])
+    values = _floats(dev.values)
+    curves: list[tuple[np.ndarray, Look]] = [
+        (values, {"color": BLACK, "linewidth": 2.2, "label": r"deviation $\|\theta_k-\theta(k\eta)\|$"})
+    ]
+    above = [n for n, bound in dev.bounds.items() if bound.kind != "curvature"]
+    ranked = [*(n for n in LOOK if n in above), *(n for n in above if n not in LOOK)]
+    for name in ranked:
+        if np.isfinite(bound := _floats(dev.bounds[name].values)).any():
+            colour, dashes, said = LOOK.get(name, (GREEN, (0, (1.5, 1.5)), label(f"bound {name}")))
+            curves.append((bound, {"color": colour, "linestyle": dashes, "linewidth": 1.3, "label": said}))
+    low, high = _range([y for y, _ in curves])
+    ceiling = (np.nanmax(values) if np.isfinite(values).any() else high) * 10.0**DECADES_ABOVE
+    ax.set_yscale("log")
+    ax.set_ylim(low / 2, min(high, ceiling) * 2)  # before anything is drawn: an absurd bound must not set the scale
+    lines = [line for y, look in curves for line in ax.plot(times, y, **look)]
+    handles = list(lines)
+    if dev.rounding is not None and np.isfinite(rounding := _floats(dev.rounding)).any():
+        dotted: Look = {"color": GREY, "linestyle": (0, (1, 1.4)), "linewidth": 1.1}
+        if not _far_below(dev):
+            handles += ax.plot(times, rounding, label="float64 rounding", **dotted)
+            low = min(low, float(np.nanmin(rounding)))
+        elif strip is not None:
+            handles += strip.plot(times, rounding, label="float64 rounding", **dotted)
+            _break_axis(ax, strip, rounding)
+            mark_events(strip, dev.flow.events)
+        else:
+            worst = _scientific(float(np.nanmax(rounding)))
+            handles += ax.plot([], [], label=rf"float64 rounding: $\leq {worst}$, below", **dotted)
+    handles += mark_events(ax, dev.flow.events)
+    ax.set_ylim(bottom=low / 2)
+    ax.set_xlim(0, times[-1])
+    (ax if strip is None else strip).set_xlabel(r"time $t=k\eta$")
+    ax.set_ylabel("distance")
+    place: Look = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0)}
+    ax.legend(handles=handles, ncols=2, handlelength=2.6, columnspacing=1.6, **place)
+
+
+def _range(curves: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Smallest and largest of the values drawn; 1e-3 and 1 if there are none."""
+    numbers = np.concatenate([np.asarray(c, dtype=float) for c in curves])
+    numbers = numbers[np.isfinite(numbers)]
+    return (float(numbers.min()), float(numbers.max())) if numbers.size else (1e-3, 1.0)
+
+
+def _scientific(value: float) -> str:
+    """A positive number as mathtext with two digits."""
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return rf"{mantissa}\times10^{{{int(exponent)}}}"
+
+
+def _break_axis(ax: Axes, strip: Axes, rounding: np.ndarray) -> None:
+    """Two slanted marks between the panel and the strip below it."""
+    strip.set_yscale("log")
+    low, high = _range([rounding])
+    strip.set_ylim(10.0 ** np.floor(np.log10(low)), 10.0 ** np.ceil(np.log10(2 * high)))
+    strip.set_yticks([10.0 ** np.floor(np.log10(high))])
+    strip.minorticks_off()
+    ax.spines["bottom"].set_visible(False)
+    ax.tick_params(bottom=False, labelbottom=False)
+    mark: Look = {"marker": [(-1, -0.5), (1, 0.5)], "markersize": 8, "linestyle": "none", "color": BLACK}
+    ax.plot([0], [0], transform=ax.transAxes, mew=0.7, clip_on=False, label="_break", **mark)
+    strip.plot([0], [1], transform=strip.transAxes, mew=0.7, clip_on=False, label="_break", **mark)
+
+
+def _draw_loss(ax: Axes, dev: Deviation) -> None:
+    times = np.array([float(t) for t in dev.times])
+    flow, descent = dev.flow_series.loss, dev.descent_series.loss
+    mark_events(ax, dev.flow.events)
+    lines = ax.plot(times, flow, color=BLACK, linewidth=1.8, label="flow")
+    lines += ax.plot(times, descent, color=ORANGE, linestyle=(0, (4, 2)), linewidth=1.2, label="descent")
+    if min(flow.min(), descent.min()) > 0 and flow.max() > 50 * flow.min():
+        ax.set_yscale("log")
+    ax.set_ylabel(r"loss $f$")
+    ax.set_xlabel(r"time $t=k\eta$")
+    legend_above(ax, lines)
+
+
+def _draw_sharpness(ax: Axes, dev: Deviation) -> None:
+    times = np.array([float(t) for t in dev.times])
+    ax.set_xlabel(r"time $t=k\eta$")
+    ax.set_ylabel("Hessian eigenvalues")
+    mark_events(ax, dev.flow.events)
+    flow, descent = dev.flow_series, dev.descent_series
+    if flow.max_eigenvalue is None or flow.min_eigenvalue is None or descent.max_eigenvalue is None:
+        ax.text(0.5, 0.5, "not computed", transform=ax.transAxes, ha="center", va="center", color=GREY)
+        ax.set_yticks([])
+        return
+    ax.axhline(0, color=BLACK, linewidth=0.5, zorder=0.5)
+    lines = ax.plot(times, flow.max_eigenvalue, color=BLUE, linewidth=1.8, label=r"$\lambda_{\max}$")
+    lines += ax.plot(times, flow.min_eigenvalue, color=PURPLE, linewidth=1.8, label=r"$\lambda_{\min}$")
+    dashed: Look = {"color": ORANGE, "linestyle": (0, (4, 2)), "linewidth": 1.2}
+    ax.plot(times, descent.max_eigenvalue, label="_descent", **dashed)
+    if descent.min_eigenvalue is not None:
+        ax.plot(times, descent.min_eigenvalue, label="_descent", **dashed)
+    limit = 2 / float(dev.step_size)
+    highest = float(max(flow.max_eigenvalue.max(), descent.max_eigenvalue.max()))
+    if limit <= 4 * highest:
+        lines.append(ax.axhline(limit, color=VERMILION, linestyle=(0, (1, 1)), linewidth=1.3, label=r"$2/\eta$"))
+    else:
+        lines += ax.plot([], [], " ", label=rf"$2/\eta={limit:.4g}$, above")
+    legend_above(ax, lines)

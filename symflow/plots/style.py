@@ -1,0 +1,166 @@
+"""The look of all pictures, and how they become figures of pyplot or files."""
+
+from __future__ import annotations
+
+import io
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from symflow.errors import ComputationError, ProblemError, brief, printable
+
+try:
+    import matplotlib
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+except ValueError as refused:  # a backend in MPLBACKEND that is not there stops matplotlib itself
+    raise ComputationError(
+        f"matplotlib does not start ({refused}); unset the environment variable MPLBACKEND or set it to agg"
+    ) from None
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.lines import Line2D
+
+    from symflow.paths.trajectory import Event
+
+Look: TypeAlias = dict[str, Any]
+"""Keyword arguments of matplotlib."""
+Dash: TypeAlias = str | tuple[int, tuple[float, ...]]
+
+# Okabe and Ito's colours, told apart by colour-blind people; the dashes tell the lines apart in black and white.
+BLACK, GREY = "#000000", "#8a8a8a"
+ORANGE, GREEN, BLUE, VERMILION, PURPLE = "#E69F00", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
+STYLE: Any = {
+    "font.family": ["STIXGeneral", "DejaVu Serif"],
+    "font.size": 10,
+    "mathtext.fontset": "stix",
+    "text.usetex": False,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "axes.linewidth": 0.7,
+    "axes.grid": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "white",
+    "axes.edgecolor": "black",
+    "axes.labelcolor": "black",
+    "axes.unicode_minus": True,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "auto",
+    "savefig.bbox": None,
+    "text.color": "black",
+    "xtick.color": "black",
+    "ytick.color": "black",
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "xtick.direction": "out",
+    "ytick.direction": "out",
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "path.simplify": True,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "symflow",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    with matplotlib.rc_context(STYLE):
+        yield
+
+
+def drawn(ax: Axes | None, draw: Callable[[Axes], None]) -> Axes:
+    """Draws on the axes given, or on those of a new figure in this module's style."""
+    if ax is not None:
+        if not isinstance(ax, Axes):
+            raise ProblemError(f"ax must be axes of matplotlib, got {brief(ax)}; leave it out for a new figure")
+        draw(ax)
+        return ax
+    with style():
+        new: Axes = _new_figure().add_subplot()
+        draw(new)
+    return new
+
+
+_opened: list[weakref.ref[Figure]] = []
+"""The figures of `_new_figure` that pyplot may still hold, oldest first."""
+
+
+def _new_figure() -> Figure:
+    """A figure of pyplot, which notebooks show below the cell and ``plt.show()`` in a window.
+
+    pyplot holds its figures until they are closed, and warns when they are many: then the oldest of ours is closed.
+    A closed figure can still be changed and saved.  Where pyplot has no backend, it is a figure without pyplot.
+    """
+    look: Look = {"figsize": (5.6, 3.9), "layout": "constrained"}
+    try:
+        from matplotlib import pyplot as plt
+
+        most = matplotlib.rcParams["figure.max_open_warning"]
+        _opened[:] = [ref for ref in _opened if (old := ref()) is not None and plt.fignum_exists(old.number)]
+        while 0 < most <= len(plt.get_fignums()) and _opened:
+            plt.close(_opened.pop(0)())
+        figure: Figure = plt.figure(**look)
+    except Exception:  # of a window system that is not there, each in its own way: the picture can still be saved
+        return Figure(**look)
+    _opened.append(weakref.ref(figure))
+    return figure
+
+
+def label(text: str) -> str:
+    """A name that somebody chose, as matplotlib draws it: mathematics where mathtext reads it, else plain text.
+
+    Args:
+        text: any text; what stands between dollar signs is meant as mathematics.
+    """
+    from matplotlib.mathtext import MathTextParser
+
+    shown = printable(" ".join(text.split()))
+    try:
+        MathTextParser("path").parse(shown)
+    except ValueError:
+        shown = shown.replace("$", r"\$")
+    # matplotlib leaves out of legends what begins with an underscore
+    return f" {shown}" if shown.startswith("_") else shown
+
+
+def render(fig: Figure, kind: str, dpi: int = 200) -> bytes:
+    """A figure as the content of a file; the same figure gives the same bytes.
+
+    Args:
+        fig: What to save.
+        kind: "svg" or "png".
+        dpi: Resolution of a PNG.
+    """
+    buffer = io.BytesIO()
+    metadata: Look = {"Date": None, "Creator": "symflow"} if kind == "svg" else {"Software": "symflow"}
+    with style():
+        fig.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+    return buffer.getvalue()
+
+
+def mark_events(ax: Axes, events: Sequence[Event]) -> list[Line2D]:
+    """Thin vertical lines at the kink events; the first of them for the legend."""
+    handles = []
+    for i, e in enumerate(events):
+        label = "kink met by the flow" if i == 0 else "_kink"
+        handles.append(ax.axvline(float(e.time), color=GREY, linewidth=0.6, zorder=0.5, label=label))
+    return handles[:1]
+
+
+def legend_above(ax: Axes, handles: Sequence[Artist]) -> None:
+    ax.legend(
+        handles=handles,
+        loc="lower right",
+        bbox_to_anchor=(1.02, 1.0),
+        ncols=len(handles),
+        borderaxespad=0.1,
+        handlelength=1.8,
+        columnspacing=1.2,
+    )

@@ -1,0 +1,1 @@
+"""Operations: one file each, with all that is known of one."""

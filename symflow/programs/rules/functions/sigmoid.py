@@ -1,0 +1,55 @@
+"""sigmoid(x) = 1 / (1 + e^-x) and softplus(x) = log(1 + e^x), whose derivative it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import mpmath
+import numpy as np
+import sympy
+
+from symflow.programs.rules.add import add
+from symflow.programs.rules.einsum import hadamard
+from symflow.programs.rules.elementwise import Elementwise, apply, monotone_error
+from symflow.programs.rules.functions.exp import power_of_e
+
+if TYPE_CHECKING:
+    from symflow.numbers.types import Mpf
+
+
+def softplus(x: Mpf) -> Mpf:
+    """log(1 + e^x), without overflow or cancellation."""
+    return mpmath.log1p(mpmath.exp(x)) if x <= 0 else x + mpmath.log1p(mpmath.exp(-x))
+
+
+def sigmoid(x: Mpf) -> Mpf:
+    """1 / (1 + e^-x)."""
+    return 1 / (1 + mpmath.exp(-x)) if x >= 0 else mpmath.exp(x) / (1 + mpmath.exp(x))
+
+
+SOFTPLUS = Elementwise(
+    "softplus",
+    derivative=lambda x, y: apply("sigmoid", x),
+    mpmath=softplus,
+    numpy=lambda x: np.logaddexp(0.0, x),
+    jax=lambda jax, x: jax.nn.softplus(x),
+    sympy=lambda x: sympy.log(1 + sympy.exp(x)),
+    source="xp.logaddexp(0, {0})",
+    error=monotone_error,
+    latex=lambda x: rf"\log(1 + {power_of_e(x)})",
+    symbols=(r"\log", r"e^{\cdot}"),
+)
+SIGMOID = Elementwise(
+    "sigmoid",
+    derivative=lambda x, y: add([(1, y), (-1, hadamard(y, y))]),
+    mpmath=sigmoid,
+    numpy=lambda x: np.exp(-np.logaddexp(0.0, -x)),
+    jax=lambda jax, x: jax.nn.sigmoid(x),
+    sympy=lambda x: 1 / (1 + sympy.exp(-x)),
+    source="xp.exp(-xp.logaddexp(0, -{0}))",
+    saturates=True,
+    error=monotone_error,
+    latex=lambda x: rf"\varsigma({x.text})",
+    symbols=(),
+    note=r"\varsigma(z) := 1/(1 + e^{-z})",
+)

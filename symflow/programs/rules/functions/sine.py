@@ -1,0 +1,40 @@
+"""sin and cos."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import sympy
+
+from symflow.programs.rules.add import scale
+from symflow.programs.rules.elementwise import Elementwise, Interval, apply
+
+
+def _error(u: Interval) -> np.ndarray:
+    return np.asarray(np.minimum(u.error, 2.0) + u.ulps)
+
+
+SIN = Elementwise(
+    "sin",
+    derivative=lambda x, y: apply("cos", x),
+    mpmath=mpmath.sin,
+    numpy=np.sin,
+    jax=lambda jax, x: jax.numpy.sin(x),
+    sympy=sympy.sin,
+    source="xp.sin({0})",
+    constant=lambda q: None if q else Fraction(0),
+    error=_error,
+)
+COS = Elementwise(
+    "cos",
+    derivative=lambda x, y: scale(-1, apply("sin", x)),
+    mpmath=mpmath.cos,
+    numpy=np.cos,
+    jax=lambda jax, x: jax.numpy.cos(x),
+    sympy=sympy.cos,
+    source="xp.cos({0})",
+    constant=lambda q: None if q else Fraction(1),
+    error=_error,
+)

@@ -1,0 +1,119 @@
+r"""R3: what initial error, defect and one-sided rate make of the distance of two curves; computed here only.
+
+    ||theta(t) - theta~(t)|| <= e^{M(t)} (rho + int_0^t e^{-M(s)} delta(s) ds),    M(t) = int_0^t m.
+
+Time is cut into cells.  An error e at the beginning of a cell, where theta~ may jump by j, is at its end at most
+
+    growth (e + j) + defect * integral,    growth = e^{m h},    integral = int_0^h e^{m s} ds = (e^{m h} - 1)/m,
+
+for the rate m and the defect of the cell (or, where the defect varies, its mean in the weight of the integral).  A
+step whose map has a known Lipschitz constant L has growth = L and what it adds in place of the integral.  The fold of
+this map over the cells is R3.  Only + and * are asked of the numbers: floats, arrays, mpf, intervals or balls.
+
+Float64 rounds: `fold` enlarges each value by a relative allowance.  What overflows is infinite, a bound that says
+nothing; an error that is exactly 0 does not grow.  (Hairer, Norsett & Wanner 1993, Theorem 10.6; Elkabetz & Cohen 2021)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import sympy
+
+from symflow.theory.functions import FLOAT64
+from symflow.theory.hypotheses import Hypothesis
+from symflow.theory.hypothesis_checks import SMOOTH_ALONG
+from symflow.theory.result import ELKABETZ_COHEN, SOURCES, Result
+from symflow.theory.statement import Claim
+from symflow.theory.terms import Formula
+
+
+def cell(error: Any, growth: Any, defect: Any, integral: Any, jump: Any = 0) -> Any:
+    """The error at the end of a cell: growth (error + jump) + defect * integral."""
+    return growth * (error + jump) + defect * integral
+
+
+def constant_rate(rate: Any, time: Any, functions: Any = FLOAT64) -> tuple[Any, Any]:
+    """Growth e^{m h} and its integral (e^{m h} - 1)/m over a cell of length h in which m is constant, of any sign.
+
+    `functions` has `exp` and `mean_exp`, x -> (e^x - 1)/x; see `symflow.theory.functions`.
+    """
+    exponent = rate * time
+    return functions.exp(exponent), time * functions.mean_exp(exponent)
+
+
+def fold(cells: Iterable[tuple[Any, ...]], start: Any = 0.0, allowance: Any = 0.0) -> Iterator[Any]:
+    """The error after each cell.
+
+    Args:
+        cells: (growth, defect, integral), with a jump at the beginning of the cell as a fourth number where there is
+            one.
+        start: rho, the error at the beginning.
+        allowance: for rounding, relative: each value is multiplied by 1 + allowance.
+    """
+    error, enlarged = start, 1 + allowance
+    for growth, defect, integral, *jump in cells:
+        grows = growth if error or any(jump) else 1.0  # 0 times an infinite growth is 0
+        error = cell(error, grows, defect, integral, *jump) * enlarged
+        yield error
+
+
+def equal_cells(excess: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `count` cells of growth q = 1 + excess each are together: q^count, and 1 + q + ... + q^(count - 1).
+
+    In float64; the second is the integral of the cells together where each of them has the integral 1.
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        exponent = count * np.log1p(excess)
+        growth = np.nan_to_num(np.exp(exponent), nan=np.inf, posinf=np.inf)
+        added = np.expm1(exponent) / np.where(excess == 0, 1.0, excess)
+        added = np.where(np.isnan(added), np.inf, added)
+    return np.asarray(growth), np.asarray(np.where(excess == 0, count, added))
+
+
+_t, _s = sympy.symbols("t s", real=True)
+_rho, _growth, _jump, _defect, _integral = sympy.symbols(r"rho q_i j_i delta_i I_i", positive=True)
+SUPPLIED = Hypothesis(
+    "that bounds on the defect and on the curvature between the two curves are supplied",
+    r"$\|\theta(0)-\tilde\theta(0)\| \le \rho$ and $\|\tilde\theta'(t^+)-G(t,\tilde\theta(t))\| \le \delta(t)$; "
+    r"$m(t) \ge \lambda_{\max}(\frac12(\partial_\theta G+\partial_\theta G^\top))$ on the segment for almost every "
+    r"$t$, of any sign; $m$ and $\delta$ integrable, $M(t) = \int_0^tm$",
+)
+_FIELD = Hypothesis(
+    "",
+    r"$\theta' = G(t,\theta)$, $G$ of class $C^1$ in $\theta$ on an open set that contains the segments "
+    r"$[\theta(t),\tilde\theta(t)]$; $\theta$ absolutely continuous, $\tilde\theta$ continuous and piecewise $C^1$",
+)
+FUNDAMENTAL_THEOREM = Result(
+    "R3",
+    "fundamental-theorem",
+    "fundamental theorem",
+    "fundamental theorem: initial error, defect and one-sided curvature bound the distance of two solutions",
+    f"{SOURCES['HNW93']}, Theorem 10.6; used by {ELKABETZ_COHEN}",
+    (SMOOTH_ALONG,),
+    (
+        Claim(
+            "at all times",
+            Formula(sympy.Symbol(r"\|\theta(t)-\tilde\theta(t)\|")),
+            "<=",
+            Formula(
+                cell(_rho, sympy.exp(sympy.Symbol("M(t)")), 1, sympy.Integral(
+                    sympy.exp(sympy.Symbol("M(t)") - sympy.Symbol("M(s)")) * sympy.Symbol(r"\delta(s)"), (_s, 0, _t)))
+            ),
+        ),
+        Claim(
+            "cell by cell",
+            Formula(sympy.Symbol("e_{i+1}")),
+            "<=",
+            Formula(cell(sympy.Symbol("e_i"), _growth, _defect, _integral, _jump)),
+        ),
+    ),
+    (_FIELD, SUPPLIED),
+    remark=r"On a cell of length $h$ with constant $m$, $q = e^{mh}$ and $I = (e^{mh}-1)/m$; a step whose map has the "
+    r"Lipschitz constant $L$ has $q = L$. For gradient flow $m(t) \ge -\lambda_{\min}(H)$ on the segment; $m < 0$ "
+    r"means "
+    "contraction.",
+    derivations=("r03_fundamental_theorem",),
+)  # fmt: skip

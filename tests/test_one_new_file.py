@@ -1,0 +1,293 @@
+"""A new loss, activation, layer kind, elementwise function or interpreter is one file.
+
+A dummy of each is defined here as a file would define it, put into its registry, and works end to end; what it does not
+say is refused in one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar
+
+import mpmath
+import numpy as np
+import pytest
+import sympy
+from mpmath import mpf
+
+import symflow as sf
+from symflow.evaluate.interpret import interpret
+from symflow.latex.definitions import loss_latex, network_latex
+from symflow.networks.activations import ACTIVATIONS, ActivationKind
+from symflow.networks.layers import LAYERS, LayerKind
+from symflow.networks.layers.layer import Windows, overlap
+from symflow.networks.losses import LOSSES, LossKind
+from symflow.networks.losses.kind import total
+from symflow.programs.nodes import FUNCTIONS, Axis, Const, Node, Table, add, einsum, gather, hadamard, power
+from symflow.programs.program import shape_of
+from symflow.programs.rules.arithmetic import Arithmetic
+from symflow.programs.rules.elementwise import Elementwise
+
+W = sympy.symbols("w0:4", real=True)
+HALF = Fraction(1, 2)
+
+
+def works(objective: sf.Objective, plain: Any, theta: Sequence[Fraction]) -> None:
+    """Gradient and Hessian in every arithmetic against SymPy's derivatives of a loss written by hand; flow; LaTeX."""
+    w = W[: objective.parameter_count]
+    at = dict(zip(w, map(sympy.Rational, theta), strict=True))
+    slope = [sympy.diff(plain, v) for v in w]
+    expected = np.array([float(s.subs(at)) for s in slope])
+    bent = np.array([[float(sympy.diff(s, v).subs(at)) for v in w] for s in slope])
+    floats = np.array(theta, dtype=float)
+    assert np.allclose(sf.to_jax(sf.gradient(objective))(floats), expected, rtol=1e-12)
+    assert np.allclose(sf.to_jax(sf.hessian(objective))(floats), bent, rtol=1e-11)
+    with mpmath.workdps(60):
+        digits = sf.evaluate_mpmath(sf.gradient(objective), theta, dps=40)
+        assert max(abs(a - mpf(str(s.subs(at).evalf(60)))) for a, s in zip(digits, slope, strict=True)) < mpf(10) ** -37
+    flow = sf.solve_flow(sf.Problem(objective=objective, theta0=theta), horizon="1/10", dps=25)
+    assert flow.error_estimate < mpf(10) ** -25
+    h = Fraction(1, 10**4)  # theta(h) = theta - h grad f + O(h^2), with the next coefficient H grad f / 2
+    second = np.array(flow(h), dtype=float) - (floats - float(h) * expected + float(h) ** 2 / 2 * bent @ expected)
+    assert np.abs(second).max() < 1e-9
+    for derived in (sf.gradient(objective), sf.hessian(objective)):
+        assert derived.latex().startswith(r"\begin{aligned}")
+        assert "xp" in derived.source()
+
+
+def one_line(call: Callable[[], Any], kind: type[Exception], *phrases: str) -> None:
+    """The call is refused in one line with these phrases."""
+    with pytest.raises(kind) as refused:
+        call()
+    assert "\n" not in str(refused.value)
+    for phrase in phrases:
+        assert phrase in str(refused.value)
+
+
+# A loss ---------------------------------------------------------------------------------------------------------------
+
+
+def root(p: Node, y: Node, _: sympy.Expr | None) -> Node:
+    """The sum of sqrt(1 + (p - y)^2)."""
+    residual = add([(1, p), (-1, y)])
+    return total(power(add([(1, hadamard(residual, residual)), (1, Const(Fraction(1), p.axes))]), HALF))
+
+
+ROOT = LossKind("root", root, lambda _: r"\sqrt{1 + (\hat y - y)^2}", convex=True, nonnegative=True, residual=True)
+
+
+def test_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOSSES, "root", ROOT)
+    theta = [Fraction(3, 4), Fraction(-2, 3)]
+    tables: dict[str, Any] = {"network": {"widths": [1, 1, 1], "activation": "linear"}, "loss": {"kind": "root"}}
+    problem = sf.Problem(**tables, data={"x": [1, 2], "y": [3, "1/2"]}, init={"theta": theta})
+    plain = sum(sympy.sqrt(1 + (W[0] * W[1] * x - y) ** 2) for x, y in ((1, 3), (2, sympy.Rational(1, 2)))) / 2
+    works(problem.objective, plain, theta)
+    assert problem.to_dict()["loss"] == {"kind": "root"}
+    same = sf.network_objective(sf.FullyConnected((1, 1, 1)), [1, 2], [3, "1/2"], loss="root")
+    assert sf.evaluate_mpmath(sf.loss(same), theta) == sf.evaluate_mpmath(sf.loss(problem.objective), theta)
+    assert r"\sqrt{1 + (\hat y - y)^2}" in loss_latex(sf.Loss("root"))
+    assert sf.Loss("root").convexity == "proved"
+    one_line(lambda: sf.Loss("rood"), sf.ProblemError, "one of square", "root")
+    tables["loss"] = "rood"
+    data = {"x": [1, 2], "y": [3, 1]}
+    one_line(lambda: sf.Problem(**tables, data=data, init={"theta": theta}), sf.ProblemError, 'did you mean "root"')
+
+
+# An activation --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Squareplus:
+    """sigma(z) = (z + sqrt(z^2 + c)) / 2."""
+
+    c: Fraction
+
+    name: ClassVar[str] = "squareplus"
+    slopes: ClassVar[None] = None
+    smooth: ClassVar[bool] = True
+    latex: ClassVar[str] = r"\tfrac12 (z + \sqrt{z^2 + c})"
+
+    @property
+    def settings(self) -> Mapping[str, Fraction]:
+        return {"slope": self.c}
+
+    def apply(self, z: Node, layer: int, names: dict[Node, str]) -> Node:
+        bent = power(add([(1, hadamard(z, z)), (1, Const(self.c, z.axes))]), HALF)
+        a = add([(HALF, z), (HALF, bent)])
+        names |= {z: f"Z_{{{layer}}}", a: f"A_{{{layer}}}"}
+        return a
+
+
+def test_an_activation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ACTIVATIONS, "squareplus", ActivationKind(("slope",), lambda c: Squareplus(Fraction(c))))
+    theta = [Fraction(3, 4), Fraction(-2, 3), Fraction(1, 2)]
+    network = {"widths": [1, 1, 1, 1], "activation": "squareplus", "slope": "1/4"}
+    problem = sf.Problem(network=network, data={"x": [1, 2], "y": [3, 1]}, init={"theta": theta})
+
+    def sigma(z: Any) -> Any:
+        return (z + sympy.sqrt(z**2 + sympy.Rational(1, 4))) / 2
+
+    plain = sum((W[2] * sigma(W[1] * sigma(W[0] * x)) - y) ** 2 for x, y in ((1, 3), (2, 1))) / 4
+    works(problem.objective, plain, theta)
+    assert problem.to_dict()["network"]["slope"] == "1/4"
+    assert sf.FullyConnected((1, 1, 1, 1), activation=("squareplus", "1/4")) == problem.network
+    assert problem.network is not None
+    assert r"\sqrt{z^2 + c}" in network_latex(problem.network)
+    assert problem.objective.network is None  # no result on homogeneous networks applies
+    assert "squareplus is not homogeneous" in problem.objective.no_network
+    one_line(
+        lambda: sf.FullyConnected((1, 1), activation="squareplus"), sf.ProblemError, "squareplus goes with 1 settings"
+    )
+    assert sf.FullyConnected((2, 3, 1), activation="relu") == sf.FullyConnected((2, 3, 1), 1, 0)
+
+
+# A layer kind ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SumPool:
+    """The sum of windows without overlap."""
+
+    size: tuple[int, ...]
+
+    name: ClassVar[str] = "sum-pool"
+    weighted: ClassVar[bool] = False
+    smooth: ClassVar[bool] = True
+    notation: ClassVar[tuple[str, str] | None] = None
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {"size": list(self.size)}
+
+    @property
+    def summary(self) -> str:
+        return "sums"
+
+    @property
+    def windows(self) -> Windows:
+        return Windows(self.size, self.size, (0,) * len(self.size))
+
+    def channels_after(self, channels: int) -> int:
+        return channels
+
+    def weight_axes(self, out: Axis, before: Sequence[Axis], table: Table | None) -> tuple[Axis, ...]:
+        return ()
+
+    def apply(self, a: Node, w: Node | None, table: Table | None, number: int) -> Node:
+        assert table is not None
+        return einsum((gather(a, table, 1),), ((0, 1, 2, 3),), (0, 2, 3))
+
+    def norm_square(self, table: Table | None) -> Fraction:
+        assert table is not None
+        return Fraction(overlap(table) * shape_of(table.targets)[0])
+
+
+def test_a_layer_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LAYERS, "sum-pool", LayerKind(("size",), (), SumPool))
+    layers = [
+        {"kind": "convolution", "channels": 1, "kernel": 2},
+        {"kind": "sum-pool", "size": 2},
+        {"kind": "dense", "width": 1},
+    ]
+    theta = [Fraction(3, 4), Fraction(-2, 3), Fraction(1, 2), Fraction(-1, 4)]
+    network = {"kind": "convolutional", "input": [1, 5], "layers": layers, "activation": "linear"}
+    x = [[1, 2, 3, 0, -1], [0, 1, 1, 2, 5]]
+    z = [[W[0] * row[i] + W[1] * row[i + 1] for i in range(4)] for row in x]
+    # Pixels after the pool: z_0 + z_1, z_2 + z_3, each with a weight of the dense layer.
+    problem = sf.Problem(network=network, data={"x": x, "y": [3, 1]}, init={"theta": theta})
+    plain = sum((W[2] * (a + b) + W[3] * (c + d) - y) ** 2 for (a, b, c, d), y in zip(z, (3, 1), strict=True)) / 4
+    objective = problem.objective
+    one_line(lambda: sf.gradient(objective).latex(), TypeError, "no notation for a sum-pool")
+    monkeypatch.setattr(SumPool, "notation", (r"\operatorname{sum}", "sums over windows of size"))
+    assert r"\operatorname{sum}_{2}" in network_latex(objective.network)  # type: ignore[arg-type]
+    works(objective, plain, theta)
+    assert r"A_{2} &= \operatorname{sum}_{2}(W_{1} \mathcal{P}_{1}(X))" in sf.gradient(objective).latex()
+    assert r"R &= W_{2} \operatorname{vec}(A_{2}) - Y" in sf.gradient(objective).latex()
+    assert problem.to_dict()["network"]["layers"][1] == {"kind": "sum-pool", "size": [2]}
+
+
+# An elementwise function ----------------------------------------------------------------------------------------------
+
+TANH = Elementwise(
+    "tanh",
+    derivative=lambda x, y: add([(1, Const(Fraction(1), y.axes)), (-1, hadamard(y, y))]),
+    mpmath=mpmath.tanh,
+    numpy=np.tanh,
+    jax=lambda jax, x: jax.numpy.tanh(x),
+    sympy=sympy.tanh,
+    source="xp.tanh({0})",
+)
+
+
+def test_an_elementwise_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    u, v = W[:2]
+    plain = (sympy.tanh(u * v) - sympy.Rational(1, 3)) ** 2 + u * sympy.tanh(2 * v)
+    one_line(lambda: sf.expression_objective(plain, (u, v)), ValueError, "sin, cos", "are supported")
+    monkeypatch.setitem(FUNCTIONS, "tanh", TANH)
+    objective = sf.expression_objective(plain, (u, v))
+    theta = [Fraction(3, 4), Fraction(-2, 3)]
+    works(objective, plain, theta)
+    assert r"\tanh" in sf.gradient(objective).latex()
+    assert sf.gradient(objective).explicit().applyfunc(sympy.simplify) == sympy.Matrix(
+        [sympy.diff(plain, u), sympy.diff(plain, v)]
+    ).applyfunc(sympy.simplify)
+    written = (sympy.exp(2 * u) - 1) / (sympy.exp(2 * u) + 1)
+    objectives = [sf.expression_objective(e, (u,)) for e in (sympy.tanh(u), written)]
+    problems = [sf.Problem(objective=o, theta0=["1/2"]) for o in objectives]
+    one, other = (sf.solve_flow(problem, horizon=2, dps=30)(2)[0] for problem in problems)
+    with mpmath.workdps(40):
+        assert abs(one - other) < mpf(10) ** -30
+
+
+def test_what_a_record_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = Elementwise("tanh", sympy=sympy.tanh, jax=TANH.jax)
+    monkeypatch.setitem(FUNCTIONS, "tanh", bare)
+    objective = sf.expression_objective(sympy.tanh(W[0]), W[:1])
+    assert np.isclose(sf.to_jax(objective)(np.array([0.5])), np.tanh(0.5))
+    one_line(lambda: sf.gradient(objective), TypeError, "'tanh' is not available in derivatives", "'derivative'")
+    one_line(lambda: sf.evaluate_mpmath(sf.loss(objective), ["1/2"]), TypeError, "'tanh'", "the entry 'mpmath'")
+    one_line(lambda: sf.loss(objective).source(), TypeError, "'tanh'", "the entry 'source'")
+    monkeypatch.setitem(FUNCTIONS, "tanh", Elementwise("tanh", TANH.derivative, sympy=sympy.tanh, jax=TANH.jax))
+    objective = sf.expression_objective(sympy.tanh(W[0]), W[:1])
+    problem = sf.Problem(objective=objective, theta0=["1/2"])
+    one_line(lambda: sf.solve_flow(problem, horizon=1, dps=20), TypeError, "'tanh' is not available in", "'mpmath'")
+
+
+# An interpreter -------------------------------------------------------------------------------------------------------
+
+
+class ComplexArithmetic(Arithmetic):
+    """complex128 arrays: the imaginary part of f(theta + i h v) / h is a derivative without cancellation."""
+
+    def constant(self, value: Fraction, shape: tuple[int, ...]) -> Any:
+        return np.full(shape, complex(value))
+
+    def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[Any]) -> Any:
+        return sum(float(c) * a for c, a in zip(coefficients, arrays, strict=True))
+
+    def einsum(self, subscripts: str, arrays: Sequence[Any]) -> Any:
+        return np.einsum(subscripts, *arrays)
+
+    def broadcast(self, array: Any, positions: Sequence[int], shape: tuple[int, ...]) -> Any:
+        return np.broadcast_to(np.expand_dims(array, tuple(positions)), shape)
+
+    def log_sum_exp(self, x: Any, position: int) -> Any:
+        return np.log(np.exp(x).sum(axis=position))
+
+
+def test_an_interpreter() -> None:
+    network = sf.FullyConnected((2, 2, 2))
+    objective = sf.network_objective(network, [[1, 2], [3, -1]], [[1, 0], [0, 1]], loss="cross-entropy")
+    theta = np.array([0.3, -0.2, 0.5, 0.1, 0.7, -0.4, 0.2, 0.6])
+    data = {x: a.astype(complex) for x, a in objective.data.items()}
+    expected = np.asarray(sf.to_jax(sf.gradient(objective))(theta))
+    for k in range(8):
+        moved = theta + 1e-30j * np.eye(8)[k]
+        found = interpret(objective.program, data | objective.cut(moved), ComplexArithmetic())["f"]
+        assert np.isclose(found.imag / 1e-30, expected[k], rtol=1e-13)
+    kinked = sf.network_objective(sf.FullyConnected((2, 2, 2), activation="relu"), [[1, 2], [3, -1]], [[1, 0], [0, 1]])
+    values = {x: a.astype(complex) for x, a in kinked.data.items()} | kinked.cut(theta.astype(complex))
+    one_line(lambda: interpret(kinked.program, values, ComplexArithmetic()), TypeError, "ComplexArithmetic", "'gate'")
