@@ -207,7 +207,7 @@ def test_a_kink_in_the_second_run_keeps_the_part_before_it(monkeypatch: pytest.M
             from dataclasses import replace
 
             part = replace(found, segments=found.segments[:3])
-            raise KinkError("stop", cause="coincident", time=0, sample=0, layer=1, unit=0, trajectory=part)
+            return replace(part, ended=KinkError("stop", cause="coincident", time=0, sample=0, layer=1, unit=0))
         return found
 
     monkeypatch.setattr(flow, "integrate", kink_in_second)
