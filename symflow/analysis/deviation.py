@@ -169,12 +169,12 @@ def deviation(
     steps = _steps(given, horizon, eta)
     dps = given.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
     problem = given.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
-    user_run = None if run is None else _as_descent(given, eta, run, method)
-    method = checked_method(method) if user_run is None else user_run.method
+    given_run = None if run is None else _as_descent(given, eta, run, method)
+    method = checked_method(method) if given_run is None else given_run.method
     flowing = _order_zero(problem, method)
-    if user_run is not None:
-        steps = min(steps, user_run.indices[-1])
-        indices, descent = [k for k in user_run.indices if k <= steps], user_run
+    if given_run is not None:
+        steps = min(steps, given_run.indices[-1])
+        indices, descent = [k for k in given_run.indices if k <= steps], given_run
     else:
         check_steps(steps)
         indices = sample_steps(steps)
@@ -204,8 +204,8 @@ def deviation(
         descent=iterates.astype(np.float64),
         first_kink=first_kink,
         kink=kink,
-        not_descent_because=_not_descent(problem, descent, eta, user_run is not None),
-        user_run=user_run is not None,
+        not_descent_because=_not_descent(problem, descent, eta, given_run is not None),
+        user_run=given_run is not None,
         path=descent.steps.path,
     )
     with advising(REMEDIES):
@@ -328,7 +328,7 @@ def _as_descent(problem: Problem, eta: Fraction, run: Any, method: Method | None
         raise ProblemError(f"a run must have shape (K + 1, {expected}) with K >= 1, got {iterates.shape}")
     check_start(problem, iterates[0])
     steps = Iterates(checked_method(method), eta, tuple(range(len(iterates))), iterates)
-    stats = DescentStats(len(iterates) - 1, "a run of your own", None, 0.0)
+    stats = DescentStats(len(iterates) - 1, "a given run", None, 0.0)
     return Trajectory(problem.objective, steps, None, (), None, stats)
 
 
