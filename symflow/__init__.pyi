@@ -72,11 +72,11 @@ from symflow.paths.trajectory import Trajectory as Trajectory
 from symflow.problem import Problem as Problem
 from symflow.problem import load_problem as load_problem
 from symflow.theory.applicable import applicable as applicable
-from symflow.theory.citations import cite as cite
 from symflow.theory.curvature import CurvatureBound as CurvatureBound
 from symflow.theory.curvature import ball_bounds as ball_bounds
 from symflow.theory.curvature import curvature_bounds as curvature_bounds
-from symflow.theory.statements import Statement as Statement
-from symflow.theory.statements import statement as statement
-from symflow.theory.statements import statements as statements
+from symflow.theory.registry import cite as cite
+from symflow.theory.registry import statement as statement
+from symflow.theory.registry import statements as statements
+from symflow.theory.statement import Statement as Statement
 from symflow.versions import __version__ as __version__

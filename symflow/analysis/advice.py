@@ -24,6 +24,7 @@ from symflow.paths.sampling import dense_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.theory.registry import Table
 
 LEAST_EPSILON = Fraction(1, 10**10)
 """Smaller distances are not told from rounding: descent is run in float64."""
@@ -85,15 +86,12 @@ class StepAdvice:
     whole_horizon: bool
 
     def __getitem__(self, name: str) -> Guarantee:
-        """What a bound guarantees.
+        """What a bound guarantees, by name or with the slug of its result.
 
         Raises:
             KeyError: no such bound.
         """
-        for found in self.guarantees:
-            if found.name == name:
-                return found
-        raise KeyError(name)
+        return Table({found.name: found for found in self.guarantees})[name]
 
     @property
     def certified(self) -> Guarantee | None:

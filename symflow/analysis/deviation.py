@@ -26,6 +26,7 @@ from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem, same_objective
 from symflow.programs.program import Program
+from symflow.theory.registry import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,10 +51,10 @@ class Deviation:
         indices: the sampled steps k.
         times: k eta (mpf).
         values: the deviation of descent from flow at these times (mpf), descent computed with `dps` digits (or the
-            run the caller brought); 0 where it is below `error_estimate` and cannot be told from it.
+            run the caller gave); 0 where it is below `error_estimate` and cannot be told from it.
         error_estimate: estimated error of the values, from those of flow and descent (mpf).
         rounding: the part of a float64 run's distance that is rounding, ||theta_k(float64) - theta_k||; None for a
-            run the caller brought.
+            run the caller gave.
         flow: the flow's trajectory.
         run: the descent run.
         bounds: by name, as `BoundSeries`: "R4", "R22" (bounds) and "R18" (leading order) unless others were asked for.
@@ -148,10 +149,10 @@ def deviation(
     def part(low: float, high: float) -> Callable[[float], None] | None:
         return None if progress is None else lambda done: progress(low + (high - low) * done)
 
-    brought = None if run is None else _as_descent(given, eta, run)
-    if brought is not None:
-        steps = min(steps, brought.indices[-1])
-        indices = [k for k in brought.indices if k <= steps]
+    user_run = None if run is None else _as_descent(given, eta, run)
+    if user_run is not None:
+        steps = min(steps, user_run.indices[-1])
+        indices = [k for k in user_run.indices if k <= steps]
     else:
         check_steps(steps)
         indices = sample_steps(steps)
@@ -164,11 +165,11 @@ def deviation(
     else:
         flow = _known_flow(flow, problem, times[-1], dps)
     rounding: tuple[Any, ...] | None = None
-    if brought is None:
+    if user_run is None:
         descent = descend(problem, step_size=eta, steps=steps, dps=dps, keep=indices, progress=part(0.4, 0.7))
         rounding = tuple(_distances(float64.iterates, descent.iterates, dps))
     else:
-        descent = brought
+        descent = user_run
     rows = {k: row for row, k in enumerate(descent.indices)}
     iterates = descent.iterates[[rows[k] for k in indices]]
     states = np.array([flow(min(t, flow.end)) for t in times], dtype=object)
@@ -178,17 +179,17 @@ def deviation(
     flow64, descent64 = states.astype(np.float64), iterates.astype(np.float64)
     objective = problem.compact
     first_kink, kink = _first_kink(objective, times, flow, states, iterates, dps)
-    foreign = None
-    if brought is not None and not _is_descent(problem, objective, brought, eta):
-        foreign = (
-            "the run that was brought is not gradient descent from the flow's initial point with this step size, or "
+    not_descent_because = None
+    if user_run is not None and not _is_descent(problem, objective, user_run, eta):
+        not_descent_because = (
+            "the given run is not gradient descent from the flow's initial point with this step size, or "
             "too few consecutive steps were kept to tell"
         )
     comparison = Comparison(
-        problem, eta, tuple(indices), flow, descent64, first_kink, kink, foreign, brought is not None
+        problem, eta, tuple(indices), flow, descent64, first_kink, kink, not_descent_because, user_run is not None
     )
     with with_remedies(REMEDIES):
-        found = {bound.name: bound.evaluate(comparison) for bound in chosen}
+        found = Table({bound.name: bound.evaluate(comparison) for bound in chosen})
     if progress is not None:
         progress(0.9)
     flow_series, descent_series = observe(objective, flow64), observe(objective, descent64)
@@ -216,7 +217,7 @@ def deviation(
 
 
 def _known_flow(flow: object, problem: Problem, horizon: Fraction, dps: int) -> Trajectory:
-    """The flow that was brought.
+    """The given flow.
 
     Raises:
         ProblemError: it is another problem's, too short, or has too few digits.
@@ -236,7 +237,7 @@ def _known_flow(flow: object, problem: Problem, horizon: Fraction, dps: int) -> 
 
 
 def _as_descent(problem: Problem, eta: Fraction, run: Any) -> Descent:
-    """The run that was brought.
+    """The given run.
 
     Raises:
         ProblemError: it is no run of this problem.

@@ -18,15 +18,15 @@ from symflow.analysis import deviation
 from symflow.analysis.bounds.ball_ascent import ascend, sampled_ball
 from symflow.analysis.bounds.ball_forms import ball_forms, missing_forms
 from symflow.analysis.bounds.catalogue import QUICK
-from symflow.analysis.bounds.certified import MARCHES, self_consistent
 from symflow.analysis.bounds.kinks import Crossings, gates_at
 from symflow.analysis.bounds.sampled import sampled_bounds
 from symflow.analysis.bounds.smooth_regions import decide
+from symflow.analysis.bounds.tube_bounds import TUBE_BOUNDS, find_radii
 from symflow.analysis.deviation import Deviation
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.evaluate.numpy_batches import evaluate_points
 
-CERTIFIED = [rule.name for rule in MARCHES]
+CERTIFIED = [rule.name for rule in TUBE_BOUNDS]
 
 
 def ball(rng: np.random.Generator, centre: np.ndarray, radius: float, count: int) -> np.ndarray:
@@ -178,8 +178,8 @@ def test_the_cells_cover_the_flow_between_the_samples(linear: Deviation) -> None
 def test_constants_hold_everywhere_on_the_tube(linear: Deviation, name: str) -> None:
     """Random points of the tube at random times, between the samples too; on tubes 30 times as wide m is refuted."""
     run = linear.comparison
-    rule = next(r for r in MARCHES if r.name == name)
-    found = self_consistent(run.tube, run.steps, rule)
+    rule = next(r for r in TUBE_BOUNDS if r.name == name)
+    found = find_radii(run.tube, run.steps, rule)
     assert found.reason is None
     rng = np.random.default_rng(0)
     refuted = 0
@@ -192,7 +192,7 @@ def test_constants_hold_everywhere_on_the_tube(linear: Deviation, name: str) -> 
         slopes = evaluate_batch(run.compact, sf.gradient, points)
         c = found.constants
         assert -spectra.min() <= c.m[i]
-        assert spectra.max() <= c.top[i]
+        assert spectra.max() <= c.max_eigenvalue[i]
         assert np.abs(spectra).max() <= c.beta[i]
         assert np.linalg.norm(slopes, axis=1).max() <= c.gamma[i]
         wider = evaluate_batch(run.compact, sf.hessian, ball(rng, centre, 30 * radius, 32))
@@ -201,7 +201,7 @@ def test_constants_hold_everywhere_on_the_tube(linear: Deviation, name: str) -> 
 
 
 @pytest.mark.parametrize("name", CERTIFIED)
-def test_certified_bounds_hold_and_are_self_consistent(linear: Deviation, relu: Deviation, name: str) -> None:
+def test_certified_bounds_hold_and_are_find_radii(linear: Deviation, relu: Deviation, name: str) -> None:
     for dev in (linear, relu):
         series = dev.bounds[name]
         assert series.status == "certified on a box"
@@ -251,7 +251,7 @@ def test_r22_without_growth_falls_below_the_truth() -> None:
     problem = sf.Problem(objective=sf.expression_objective(-(x**2), [x]), theta0=["1"])
     dev = sf.deviation(problem, step_size="1/50", horizon=3, dps=30, bounds=sf.known_bounds())
     steps = dev.comparison.steps
-    alone = np.cumsum(0.5 * steps.step_size**2 * steps.still.push * steps.counts)
+    alone = np.cumsum(0.5 * steps.step_size**2 * steps.on_flow.hessian_gradient * steps.counts)
     assert sum(float(v) > b for v, b in zip(dev.values[1:], alone, strict=True)) > 50
     assert violations(dev, "R22(tube-free)") == 0
     assert violations(dev, "R22(tube-free)", 0.9) > 0  # and the bound itself is within ten percent
@@ -288,7 +288,7 @@ def test_ascent_lies_between_sampling_and_the_certificate(linear: Deviation) -> 
     eps = np.full(len(tube.first), 0.05)
     balls = tube.balls(eps)
     for cell in (0, len(tube.middles) // 2):
-        centre, radius = tube.centres[cell], float(balls.radius[cell])
+        centre, radius = tube.centres[cell], float(tube.ball_radii(eps)[cell])
         found = ascend(linear.comparison.compact, centre, radius)
         chance = sampled_ball(linear.comparison.compact, centre, radius, 200)
         for name in ("m", "beta", "gamma"):
@@ -382,7 +382,7 @@ def test_every_bound_has_hypotheses_formula_and_source() -> None:
     assert {"R4", "R22", "R18", "R5", "R4(tube)", "R4(global)", "R22(tube)", "R22(tube-free)"} <= set(names)
     assert {"R9(a)", "R9(e)", "R11", "R12", "R12(e)", "R13", "R13(kappa)"} <= set(names)
     printed = [b.latex() for b in sf.known_bounds()]
-    assert len(set(printed)) == len(printed) - 1  # R4 and R4(tube) differ in the set of the suprema
+    assert len(set(printed)) == len(printed) - 2  # R4, R4(tube) and R4(global) differ in the set of the suprema
     for bound, formula in zip(sf.known_bounds(), printed, strict=True):
         assert bound.hypotheses
         on_curvature = bound.result in ("R9", "R11", "R12", "R13")

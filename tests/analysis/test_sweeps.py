@@ -112,7 +112,7 @@ def test_stops_and_divergence_are_rows(tmp_path: Path) -> None:
     assert status["1", "1/8"] == "done"
     assert status["4", "4"] == "stopped: diverged"
     assert "diverges" in found.table.reason[3]
-    # Both weights 0 beside a repelling kink: w_1 = 0, w_2 = 1, target 1. The flow is not unique (theory, section 6).
+    # Both weights 0 beside a repelling kink: w_1 = 0, w_2 = 1, target 1. The flow is not unique (docs/theory/kinks.md).
     repelling = sf.Problem(
         network={"widths": [1, 1, 1], "activation": "relu"},
         data={"x": [[1]], "y": [[1]]},

@@ -20,9 +20,8 @@ from symflow.networks.layer_matrices import layer_constant, layer_matrix, poolin
 from symflow.networks.layers.layer import overlap
 from symflow.programs.nodes import Const
 from symflow.programs.program import Program, substitute
-from symflow.theory.curvature_ladder import NORMS
-from symflow.theory.statement import Model
-from symflow.theory.statements import Claim, Instance, Statement
+from symflow.theory.r09_curvature_linear import NORMS
+from symflow.theory.statement import Claim, Instance, Model, Statement
 from symflow.theory.terms import LAMBDA_MIN, LargestEigenvalue, Product, grad_phi, norm
 
 LADDERS = (

@@ -12,9 +12,10 @@ import sympy
 from symflow.analysis.bounds.context import Comparison
 from symflow.analysis.bounds.series import BoundSeries, Kind, not_applicable, without_nan
 from symflow.errors import ProblemError, brief
-from symflow.theory.citations import Citation, cite
 from symflow.theory.hypotheses import Hypothesis, Setting
-from symflow.theory.statements import Statement
+from symflow.theory.registry import cite
+from symflow.theory.result import Citation
+from symflow.theory.statement import Statement
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +64,8 @@ class Bound:
             raise ProblemError(
                 f"a bound is evaluated on a comparison, got {brief(run)}; give deviation(...).comparison"
             )
-        if self.kind != "curvature" and run.foreign is not None:
-            return not_applicable(self.name, self.kind, run.count, run.foreign)
+        if self.kind != "curvature" and run.not_descent_because is not None:
+            return not_applicable(self.name, self.kind, run.count, run.not_descent_because)
         if self.needs_descent and run.descent is None:
             return not_applicable(self.name, self.kind, run.count, "it needs a run of descent, and there is none")
         setting = Setting(run.objective, run.problem.theta0, run.problem.dps)

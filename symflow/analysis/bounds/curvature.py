@@ -18,7 +18,7 @@ from symflow.programs.program import Program
 from symflow.theory.hypotheses import Hypothesis, Setting
 from symflow.theory.hypothesis_checks import SMOOTH_REGION
 from symflow.theory.model import EPSILON
-from symflow.theory.statements import statement
+from symflow.theory.registry import statement
 
 RESULTS = ("R9", "R11", "R12", "R13")
 WITH_GATES = {("R12", "(e)")}

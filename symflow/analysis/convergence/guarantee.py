@@ -51,13 +51,17 @@ from typing import Any, Literal, get_args
 import mpmath
 import numpy as np
 
+from symflow.analysis.convergence.display import number, with_values
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, hitting_angle, panels, time_to
 from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf
-from symflow.analysis.convergence.time import GUARD, explicit_quantities, number, power_text, working_digits
+from symflow.analysis.convergence.time import GUARD, explicit_quantities, working_digits
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
 from symflow.numbers.arguments import positive
-from symflow.theory.citations import Citation, cite
-from symflow.theory.r03_fundamental_theorem import MULTIPRECISION, cell, constant_rate, fold
+from symflow.theory import r16_descent_converges as r16
+from symflow.theory.functions import MPMATH
+from symflow.theory.r03_fundamental_theorem import cell, constant_rate, fold
+from symflow.theory.r16_descent_converges import DESCENT_CONVERGES
+from symflow.theory.result import Citation
 
 Method = Literal["quadrature", "closed-form"]
 DPS = 20
@@ -150,43 +154,26 @@ class DescentGuarantee:
     @property
     def citation(self) -> Citation:
         """Where the result comes from."""
-        return cite("R16")
+        return DESCENT_CONVERGES.citation
 
     def latex(self) -> str:
         """The constants with their values and the claim, for a display; numbers are rounded to six digits."""
         with mpmath.workdps(DPS):
-            return self._latex()
-
-    def _latex(self) -> str:
-        n = self.start.depth
-        q = {name: number(value) for name, (_, value) in self.quantities.items()}
-        goal = number(mpf(self.accuracy))
-        basin = number(mpf(self.basin))
-        eta = number(mpf(self.step_size))
-        root = power_text(Fraction(1, n))
-        s_max, gradient, big = q[r"\bar s"], q[r"\bar G"], r"(\bar s + \epsilon)"
-        is_ = "=" if self.method == "quadrature" else r"\leq"
-        s_power = {2: "", 3: big}.get(n, rf"{big}^{{{n - 2}}}")
-        gamma_power = big if n == 2 else rf"{big}^{{{n - 1}}}"
-        lines = [
-            rf"\bar s &= \max\{{w(0), \lambda\}}^{{{root}}} = {s_max}, \quad \epsilon = \sqrt{{{n}}}\,[(\bar s^{{{n}}} "
-            rf"+ \sqrt{{\epsilon_B/2}})^{{{root}}} - \bar s] = {number(self.radius)}, \quad \epsilon_B = {basin}",
-            rf"\bar G &= \sqrt{{2E(0)}} + \sqrt{{\epsilon_B/2}} = {gradient}, \quad \gamma = \sqrt{{{n}}}\,"
-            rf"\bar G\,{gamma_power} = {number(self.gamma)}",
-            rf"\beta &= {n}{big}^{{{2 * n - 2}}} + {'' if n == 2 else n - 1}\bar G\,{s_power} = {number(self.beta)}",
-            rf"T &= {number(self.flow_time)}, \quad M(T) {is_}  {number(self.growth)}, \quad "
-            rf"\int_0^T e^{{M(T)-M(s)}}\,ds {is_}  {q['I']}",
-            rf"\eta &= {eta} < \eta^* = {number(self.step_limit)}, \quad k^* = {number(mpmath.mpf(self.steps), 9)}",
-        ]
-        if self.trapping is not None:
-            t = self.trapping
-            lines.append(
-                rf"\mu &= {number(t.pl_constant)}, \quad L = {number(t.smoothness)} \leq 1/\eta, \quad "
-                rf"E_{{k+1}} \leq (1 - \eta\mu) E_k"
-            )
-        which = "k = k^*" if self.trapping is None else r"k \geq k^*"
-        lines.append(rf"f(\theta_k) - f^* &\leq {goal} \quad \text{{for }} {which}")
-        return "\\begin{aligned}\n" + ", \\\\\n".join(lines) + "\n\\end{aligned}"
+            values = {"radius": self.radius, "gradient": self.gamma, "Hessian": self.beta}
+            shown = (r"\bar s", r"\kappa", r"\bar G", "E(0)", "T", "M(T)", "I")
+            given = [("E_B", mpf(self.basin)), *((symbol, self.quantities[symbol][1]) for symbol in shown)]
+            steps, related = number(mpmath.mpf(self.steps), 9), "=" if self.method == "quadrature" else r"\geq"
+            lines = [
+                rf"I {related} \int_0^T e^{{M(T)-M(s)}}\,ds",
+                rf"\eta = {number(mpf(self.step_size))} < \eta^* = {number(self.step_limit)}, \quad k^* = {steps}",
+            ]
+            which = "k = k^*"
+            if self.trapping is not None:
+                values |= {"steepness": self.trapping.pl_constant, "smoothness": self.trapping.smoothness}
+                lines.append(r"E_{k+1} \leq (1 - \eta\mu) E_k, \quad \eta \leq 1/L")
+                which = r"k \geq k^*"
+            lines.append(rf"f(\theta_k) - f^* \leq {number(mpf(self.accuracy))} \quad \text{{for }} {which}")
+            return with_values(DESCENT_CONVERGES, self.start.depth, values, given, lines)
 
     def _repr_latex_(self) -> str:
         return "$\\displaystyle " + self.latex() + "$"
@@ -254,13 +241,13 @@ def _guarantee(start: BalancedStart, goal: Fraction, basin: Fraction, method: Me
     lam = solution.target_norm
     s_max = mpmath.root(max(solution.w0, lam), n)
     kappa = mpmath.sqrt(level / 2)
-    radius = mpmath.sqrt(n) * (mpmath.root(s_max**n + kappa, n) - s_max)
+    radius = r16.radius(n, s_max, kappa, MPMATH)
     reach = s_max + radius
     excess = solution.excess(solution.angle0)
     gradient = mpmath.sqrt(2 * excess) + kappa
-    gamma = mpmath.sqrt(n) * gradient * reach ** (n - 1)
-    beta = n * reach ** (2 * n - 2) + (n - 1) * gradient * reach ** (n - 2)
-    m_end = (n - 1) * 2 * kappa * reach ** (n - 2)
+    gamma = r16.gamma(n, gradient, reach, MPMATH)
+    beta = r16.beta(n, gradient, reach)
+    m_end = r16.curvature(n, 2 * kappa, reach)
     error: float | None = None
     if method == "quadrature":
         time, growth, integral, error = _along_the_flow(solution, level / 4, radius)
@@ -269,8 +256,8 @@ def _guarantee(start: BalancedStart, goal: Fraction, basin: Fraction, method: Me
         time = pieces["T"][1]
         # E <= E(0) up to T_1, then sqrt(E) falls at the rate (lambda/2)^(2-2/n).
         tail = (2 / lam) ** (2 - mpmath.mpf(2) / n)
-        drift = mpmath.sqrt(2 * excess) * (pieces["T_1"][1] + tail) + kappa * time
-        growth = (n - 1) * reach ** (n - 2) * drift
+        gradients = mpmath.sqrt(2 * excess) * (pieces["T_1"][1] + tail) + kappa * time
+        growth = r16.curvature(n, gradients, reach)
         integral = time * mpmath.exp(growth)
     _check_growth(growth, 'take method="quadrature"' if method == "closed-form" else QUADRATURE_REMEDY)
     limit = _largest_step(radius / (beta * gamma), m_end, integral)
@@ -335,12 +322,12 @@ def _check_growth(growth: Any, remedy: str) -> None:
 def trapping_constants(depth: int, target_norm: Any, basin: Any, radius: Any) -> tuple[Any, Any, Any]:
     """r, mu and L of the module's docstring, for E_B = basin < lambda^2/18 and a tube of this radius."""
     n, lam, offset = depth, target_norm, mpmath.sqrt(2 * basin)
-    q = 2 * offset / (lam - offset)
+    q = r16.contraction(lam, offset)
     layer = mpmath.root(lam + offset / 2, n) + radius
     r = q * layer / (1 - q)
-    mu = ((lam - offset) / (layer + r)) ** 2
+    mu = r16.lojasiewicz(lam, offset, layer + r)
     reach = layer - radius + (radius + r) / mpmath.sqrt(n)
-    return r, mu, n * reach ** (2 * n - 2) + (n - 1) * offset * reach ** (n - 2)
+    return r, mu, r16.beta(n, offset, reach)
 
 
 def _along_the_flow(solution: ExactSolution, level: Any, radius: Any) -> tuple[Any, Any, Any, float]:
@@ -390,8 +377,8 @@ def _rates(solution: ExactSolution, angle: Any, n: int, inner: float, radius: fl
     w = float(solution.norm(angle))
     slope = float(solution.time_slope(angle))
     s = w ** (1 / n)
-    gradient = float(mpmath.sqrt(2 * solution.excess(angle))) + (s + inner) ** n - w
-    return slope, slope * (n - 1) * gradient * (s + radius) ** (n - 2)
+    gradient = float(mpmath.sqrt(2 * solution.excess(angle))) + r16.moved_product(n, s, inner)
+    return slope, slope * r16.curvature(n, gradient, s + radius)
 
 
 @lru_cache(maxsize=1)
@@ -413,7 +400,7 @@ def _largest_step(budget: Any, rate: Any, integral: Any) -> Any:
     """The root of eta (e^(rate eta) integral + (e^(rate eta) - 1)/rate) = budget, by bisection; the left side grows."""
 
     def used(eta: Any) -> Any:
-        growth, longer = constant_rate(rate, eta, MULTIPRECISION)
+        growth, longer = constant_rate(rate, eta, MPMATH)
         return eta * cell(integral, growth, 1, longer)
 
     high = mpmath.sqrt(budget)

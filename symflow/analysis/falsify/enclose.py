@@ -220,7 +220,7 @@ def _tube(problem: Problem, flow: Trajectory, eta: Fraction, steps: int, radius:
         raise Undefined(f"beta, gamma, m and M are not known for this problem: {run.no_tube}")
     tube = run.tube
     wide = tube.constants(np.full(len(indices) - 1, radius))
-    if not wide.covered.all():
+    if not wide.smooth.all():
         raise Undefined("the tube may touch a kink; beta, gamma and m need one smooth region")
     slack = 1e-11
     size = np.maximum(np.abs(tube.low), np.abs(tube.high))

@@ -82,8 +82,8 @@ class Region:
     def same_flow(self, objective: Objective, other: Region) -> bool:
         """Whether two regions are one flow: they hold the same gates on their kinks and agree on all others that act.
 
-        The flow on a stratum is unique whatever gates hold it there (theory, section 6); gates that are inert in both
-        have no influence.
+        The flow on a stratum is unique whatever gates hold it there (docs/theory/kinks.md); gates that are inert in
+        both have no influence.
         """
         if self.at_zero != other.at_zero:
             return False
