@@ -94,9 +94,10 @@ class Objective(Keeper):
             names += [f"{w.name}[{','.join(map(str, index))}]" if index else w.name for index in np.ndindex(*shape)]
         return names
 
-    def cut(self, theta: Any) -> dict[Input, Any]:
-        """Cuts a flat array of P entries into one array per parameter (layer 1 first, row-major)."""
-        return {w: theta[where].reshape(s) for w, (where, s) in zip(self.parameters, self._places, strict=True)}
+    def cut(self, theta: Any, inputs: Sequence[Input] | None = None) -> dict[Input, Any]:
+        """Cuts a flat array of P entries into one array per parameter, or per direction (layer 1 first, row-major)."""
+        given = self.parameters if inputs is None else inputs
+        return {w: theta[where].reshape(s) for w, (where, s) in zip(given, self._places, strict=True)}
 
     @cached_property
     def _places(self) -> tuple[tuple[slice, tuple[int, ...]], ...]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from symflow.analysis.observables import gradients
 from symflow.derivatives.derived import gradient
-from symflow.evaluate.running_error import rounded_vectors
+from symflow.evaluate.running_error import rounded_result
 from symflow.networks.objective import Objective
 
 STRAIGHT = 0.05
@@ -109,7 +109,7 @@ def walk(
         theta[rows], g[rows] = ends, following
     if states is not None:
         states[known_at] = ends_at
-    error = rounded_vectors(objective, gradient(objective), kept).error
+    error = rounded_result(objective, gradient(objective), kept).error
     error = np.linalg.norm(np.nan_to_num(error, nan=np.inf), axis=1)
     per_block = 2 * np.maximum(error[:-1], error[1:])  # twice: for the steps between them
     block = np.repeat(np.arange(len(blocks)), blocks)
