@@ -71,6 +71,7 @@ from symflow.paths.stop_conditions import stop_at_loss as stop_at_loss
 from symflow.paths.stop_conditions import stop_when as stop_when
 from symflow.paths.times import linear_times as linear_times
 from symflow.paths.times import log_times as log_times
+from symflow.paths.trajectory import PathError as PathError
 from symflow.paths.trajectory import Trajectory as Trajectory
 from symflow.problem import Problem as Problem
 from symflow.problem import load_problem as load_problem
