@@ -126,11 +126,11 @@ class FlowInterrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def advising(remedies: Mapping[str, str]) -> Iterator[None]:
-    """Gives the flows that stop in the block the remedies that this caller has.
+def with_remedies(remedies: Mapping[str, str]) -> Iterator[None]:
+    """In the block, flows that stop are raised with the remedies that this caller has.
 
     Args:
-        remedies: the remedy for each cause; of other causes the own one is kept.
+        remedies: the remedy for each cause; other causes keep their own.
     """
     try:
         yield

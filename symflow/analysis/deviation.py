@@ -18,7 +18,7 @@ from symflow.analysis.observables import Observables, gradients, observe
 from symflow.displays import show
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods.gradient_descent import GradientDescent
-from symflow.errors import DescentDiverged, ProblemError, advising, brief, brief_float
+from symflow.errors import DescentDiverged, ProblemError, brief, brief_float, with_remedies
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import mpmath_arithmetic
 from symflow.networks.objective import Objective
@@ -185,7 +185,7 @@ def deviation(
         descent = run_descent(problem, eta, steps, dps, 1, indices, method, True, part, keep_all)
     times = [k * eta for k in indices]
     if flow is None:
-        with advising(REMEDIES):
+        with with_remedies(REMEDIES):
             flow = solve_flow(flowing, horizon=times[-1], dps=dps, progress=_share(progress, 0.3, 0.7))
     else:
         flow = _known_flow(flow, flowing, times[-1], dps)
@@ -208,7 +208,7 @@ def deviation(
         user_run=given_run is not None,
         path=descent.steps.path,
     )
-    with advising(REMEDIES):
+    with with_remedies(REMEDIES):
         found = Table({bound.name: bound.evaluate(comparison) for bound in chosen})
     told(0.9)
     result = Deviation(

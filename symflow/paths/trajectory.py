@@ -287,7 +287,7 @@ class Trajectory(OldNames):
             start: the first of them.
 
         Raises:
-            ProblemError: another spacing, no start of a logarithmic grid, or a grid that is none.
+            ProblemError: another spacing, no start of a logarithmic grid, or an invalid grid.
         """
         if spacing not in ("linear", "log"):
             raise ProblemError(f'spacing must be "linear" or "log", got {brief(spacing)}')

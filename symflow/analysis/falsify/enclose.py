@@ -25,6 +25,7 @@ from symflow.errors import ComputationError
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import mpmath_arithmetic
 from symflow.networks.objective import Objective
+from symflow.numbers.types import Mpf
 from symflow.paths.descent import descend
 from symflow.paths.flow import solve_flow
 from symflow.paths.trajectory import How, Trajectory
@@ -52,8 +53,8 @@ class Enclosure:
         how: "exact", "estimated" or "certified on the tube".
     """
 
-    low: Any
-    high: Any
+    low: Mpf
+    high: Mpf
     how: str
 
 
@@ -123,12 +124,12 @@ def _check_agreement(fine: Mapping[Place, np.ndarray], rough: Mapping[Place, np.
             )
 
 
-def found_radius(values: Mapping[str, Any]) -> Any:
+def found_radius(values: Mapping[str, Enclosure]) -> Mpf:
     """The radius of the tube: the deviation, rounded up."""
     return values["deviation"] * (1 + mpmath.mpf(10) ** -12)
 
 
-def _ulp(value: Any, dps: int) -> Any:
+def _ulp(value: Mpf, dps: int) -> Mpf:
     return mpmath.mpf(10) ** -dps * max(1, abs(value))
 
 
@@ -139,7 +140,7 @@ def _signed(name: str, claim: Claim) -> bool:
 
 def _measure(
     claim: Claim, problem: Problem, steps: int, dps: int, seconds: float | None, *, error: How | None
-) -> tuple[dict[str, Any], dict[Place, np.ndarray], Trajectory | None]:
+) -> tuple[dict[str, Mpf], dict[Place, np.ndarray], Trajectory | None]:
     """Quantities of points and distances at one precision, the points, and the flow."""
     needs, objective = claim.needs, problem.objective
     reason = missing(objective, {name for found in needs.points.values() for name in found})
@@ -158,7 +159,7 @@ def _measure(
             flow = solve_flow(problem, horizon=end, dps=dps, error=error, time_limit=seconds)
             at["flow"] = _vector(flow(end))
         found = {place: _at(claim, objective, point, place) for place, point in at.items()}
-        values: dict[str, Any] = {}
+        values: dict[str, Mpf] = {}
         for name in claim.names:
             place, stem = needs.key(name)
             if stem in found.get(place, {}):
@@ -183,11 +184,11 @@ def _vector(values: Any) -> np.ndarray:
     return array
 
 
-def _distance(a: np.ndarray, b: np.ndarray) -> Any:
+def _distance(a: np.ndarray, b: np.ndarray) -> Mpf:
     return mpmath.sqrt(mpmath.fsum((x - y) ** 2 for x, y in zip(a.flat, b.flat, strict=True)))
 
 
-def _at(claim: Claim, objective: Objective, theta: np.ndarray, place: Place) -> dict[str, Any]:
+def _at(claim: Claim, objective: Objective, theta: np.ndarray, place: Place) -> dict[str, Mpf]:
     """The quantities at one point; off kinks where they need it."""
     names = claim.needs.points[place]
     imbalance = claim.needs.imbalance(place)

@@ -13,7 +13,7 @@ from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.networks.objective import Objective
 from symflow.paths.float64 import sweep_flow_float64
 from symflow.paths.float64.arguments import checked_tolerances
-from symflow.paths.float64.estimate import CHECK, CHECK_RTOL
+from symflow.paths.float64.estimate import CHECK, CHECK_RTOL, one_unit_away
 from symflow.paths.float64.methods import x64
 from symflow.paths.float64.sweep import SweepStopped
 from symflow.paths.loops import State, float64_stepper, padded_gaps
@@ -46,13 +46,10 @@ def flows(
 ) -> Paths:
     """Flows from B starts, and second ones at tighter tolerances from starts one unit in the last place away."""
     rtol, atol = checked_tolerances(rtol, atol, "dopri8")
-    away = np.where(np.arange(thetas.shape[1]) % 2 == 0, np.inf, -np.inf)
-    nearby = np.where(thetas == 0, 0.0, np.nextafter(thetas, away))
     first, stopped = _flows(problem, thetas, times, rtol, atol, max_steps)
     tighter = max(rtol / CHECK, CHECK_RTOL)
-    second, _ = _flows(problem, nearby, times, tighter, atol * tighter / rtol, max_steps)
-    errors = 2 * (np.abs(first - second).max(axis=(1, 2)) + EPS * np.abs(first).max(axis=(1, 2)))
-    return Paths(np.array(times), first, errors, stopped)
+    second, _ = _flows(problem, one_unit_away(thetas), times, tighter, atol * tighter / rtol, max_steps)
+    return Paths(np.array(times), first, _errors(first, second), stopped)
 
 
 def _flows(
@@ -110,6 +107,10 @@ def descents(
                 path = np.asarray(run(thetas[b], steps[e], gaps[e], moved)[0])
                 found.append(np.concatenate([thetas[b][:, None], path], axis=1))
     first, second = (np.concatenate(found)[: len(rows)] for found in runs)
+    return Paths(np.zeros(0), first, _errors(first, second))
+
+
+def _errors(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Twice the largest difference of two runs of each path, and rounding; shape (B,)."""
     with np.errstate(invalid="ignore", over="ignore"):
-        errors = 2 * (np.abs(first - second).max(axis=(1, 2)) + EPS * np.abs(first).max(axis=(1, 2)))
-    return Paths(np.zeros(0), first, errors)
+        return np.asarray(2 * (np.abs(first - second).max(axis=(1, 2)) + EPS * np.abs(first).max(axis=(1, 2))))

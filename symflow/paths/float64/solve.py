@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from symflow.dynamics.vector_field import gradient_flow_field
 from symflow.errors import FlowInterrupted, FlowStopped, StopCause
 from symflow.networks.objective import Objective
+from symflow.numbers.types import Number
 from symflow.paths.aliases import with_old_names
 from symflow.paths.float64.arguments import (
     check_underflow,
@@ -28,7 +29,7 @@ from symflow.paths.float64.kinks import CHATTER, KinkCounts, count_kinks, kink_n
 from symflow.paths.float64.methods import x64
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.float64.steps import Course, StepRun, run_steps
-from symflow.paths.float64.watch import watch
+from symflow.paths.float64.watch import Watch, watch
 from symflow.paths.flow import checked_limits, own_stops
 from symflow.paths.stop_conditions import Stop, Stopped, monitors
 from symflow.paths.trajectory import How, PathError, Trajectory, estimate_wanted
@@ -50,17 +51,17 @@ CAUSES: Mapping[str, StopCause] = {
 def solve_flow_float64(
     problem: Problem,
     *,
-    horizon: Any = None,
-    times: Sequence[Any] | None = None,
+    horizon: Number | None = None,
+    times: Sequence[Number] | None = None,
     rtol: float = 1e-10,
     atol: float = 1e-12,
     solver: str = "dopri8",
     stop: Stop | Sequence[Stop] = (),
-    theta0: Sequence[Any] | None = None,
+    theta0: Sequence[Number] | None = None,
     error: How | None = "estimated",
     progress: Callable[[float], None] | None = None,
     max_steps: int = 100_000,
-    time_limit: Any = None,
+    time_limit: Number | None = None,
 ) -> Trajectory:
     """Solves gradient flow theta' = -grad f(theta), theta(0) = theta0, on [0, horizon] in float64.
 
@@ -96,7 +97,7 @@ def solve_flow_float64(
         ProblemError: no horizon, or a wrong argument.
         FlowStopped: a limit, values that are no longer finite (then steps collapse), or a condition that cannot be
             decided; `trajectory` holds what was computed (the whole of it where the limit was met by the second run).
-        FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; likewise.
+        FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; with such a `trajectory` too.
         ComputationError: the start or the data are beyond float64.
     """
     problem, wanted = as_problem(problem, "solve_flow_float64"), estimate_wanted(error)
@@ -106,40 +107,19 @@ def solve_flow_float64(
     limits = checked_limits(max_steps, time_limit)
     given = exact_start(problem, theta0)
     start = start_point(given)
-    objective = problem.compact
-    atol = small_atol(start, rtol, atol)
-    conditions = monitors(own_stops(stop, problem.objective, problem.objective), gradient_flow_field(objective))
+    stops = own_stops(stop, problem.objective, problem.objective)
+    flow = _Flow(problem, solver, (rtol, small_atol(start, rtol, atol)), stops)
     report = progress or (lambda done: None)
-    shown = tuple(str(c.stop) for c in conditions)
-    clock = time.perf_counter()
-
-    def recorded(run: StepRun, kinks: KinkCounts, seconds: float) -> Trajectory:
-        stats = Float64Stats(
-            solver=solver,
-            rtol=rtol,
-            atol=atol,
-            accepted=run.accepted,
-            rejected=run.rejected,
-            evaluations=run.evaluations,
-            gate_changes=kinks.changes,
-            kink_steps=kinks.reached,
-            note=_note(objective, run, kinks, rtol),
-            seconds=seconds,
-        )
-        dense = RungeKuttaSteps(objective, solver, _frozen(run.knots), _frozen(run.states))
-        stopped = None if run.met is None else Stopped(shown[run.met], dense.horizon)
-        return Trajectory(problem.objective, dense, None, (), None, stats, shown, stopped)
-
-    known = recorded(StepRun(np.zeros(1), start[None], 0, 0, 0, "interrupted"), NO_KINKS, 0.0)
+    known = flow.recorded(StepRun(np.zeros(1), start[None], 0, 0, 0, "interrupted"), NO_KINKS, 0.0)
     try:
         with x64():
-            check_underflow(objective, given, end)
-            course = Course(objective, solver, end, limits, watch(objective, conditions, given) if conditions else None)
+            check_underflow(flow.objective, given, end)
+            course = Course(flow.objective, solver, end, limits, flow.watch(given))
             share = 0.45 if wanted else 1.0
-            run = run_steps(course, start, (rtol, atol), limits.max_steps, lambda done: report(share * done))
-            seconds = time.perf_counter() - clock
-            run, kinks = _with_kinks(objective, run)
-            known = recorded(run, kinks, seconds)
+            run = run_steps(course, start, flow.tolerances, limits.max_steps, lambda done: report(share * done))
+            seconds = time.perf_counter() - flow.clock
+            run, kinks = _with_kinks(flow.objective, run)
+            known = flow.recorded(run, kinks, seconds)
             if run.stopped:
                 raise _ended(run.stopped, known, course)
             _check_meaning(course, kinks, known)
@@ -156,6 +136,39 @@ def solve_flow_float64(
             stopped.trajectory = replace(known, incomplete=stopped.what)
         raise
     return known
+
+
+class _Flow:
+    """What is integrated, how, and since when."""
+
+    def __init__(self, problem: Problem, solver: str, tolerances: tuple[float, float], stops: Sequence[Stop]) -> None:
+        self.given, self.solver, self.tolerances = problem.objective, solver, tolerances
+        self.objective = problem.compact
+        self.conditions = monitors(stops, gradient_flow_field(self.objective))
+        self.clock = time.perf_counter()
+
+    def watch(self, start: Sequence[Fraction]) -> Watch | None:
+        """The conditions on the way from a start; None without one."""
+        return watch(self.objective, self.conditions, start) if self.conditions else None
+
+    def recorded(self, run: StepRun, kinks: KinkCounts, seconds: float) -> Trajectory:
+        """A run as a trajectory, without an error estimate."""
+        (rtol, atol), shown = self.tolerances, tuple(str(c.stop) for c in self.conditions)
+        stats = Float64Stats(
+            solver=self.solver,
+            rtol=rtol,
+            atol=atol,
+            accepted=run.accepted,
+            rejected=run.rejected,
+            evaluations=run.evaluations,
+            gate_changes=kinks.changes,
+            kink_steps=kinks.reached,
+            note=_note(self.objective, run, kinks, rtol),
+            seconds=seconds,
+        )
+        dense = RungeKuttaSteps(self.objective, self.solver, _frozen(run.knots), _frozen(run.states))
+        stopped = None if run.met is None else Stopped(shown[run.met], dense.horizon)
+        return Trajectory(self.given, dense, None, (), None, stats, shown, stopped)
 
 
 def _with_kinks(objective: Objective, run: StepRun) -> tuple[StepRun, KinkCounts]:
