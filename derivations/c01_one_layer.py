@@ -17,6 +17,7 @@ import sympy
 from symflow.proofs import Control, Derivation, Step, SymbolicZero
 from symflow.proofs.words import inner, matrices, transposed
 from symflow.report.derivations import run
+from symflow.theory.c01_one_layer import ONE_LAYER
 
 T = sympy.Symbol("t", real=True)
 
@@ -60,9 +61,7 @@ def equilibrium() -> Iterator[sympy.Expr]:
 
 
 DERIVATION = Derivation(
-    result="C1",
-    title="One linear layer",
-    hypotheses=(r"$n = 1$, square loss; $\Sigma = \Sigma_{xx}$, $\Lambda = \Lambda_{yx}$",),
+    proves=ONE_LAYER,
     steps=(
         Step(
             r"W'",
@@ -87,7 +86,6 @@ DERIVATION = Derivation(
             (SymbolicZero("matrices of any size", equilibrium),),
         ),
     ),
-    conclusion=r"\[ W(t) = W(0)e^{-\Sigma t}+\Lambda\int_0^te^{-\Sigma s}\,ds. \]",
     controls=(
         Control(r"$e^{+\Sigma t}$", SymbolicZero("", partial(any_size, sign=1))),
         Control(

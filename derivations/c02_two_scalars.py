@@ -15,6 +15,7 @@ import sympy
 
 from symflow.proofs import Control, Derivation, Step, SymbolicZero
 from symflow.report.derivations import run
+from symflow.theory.c02_two_scalars import TWO_SCALARS
 
 T, LAM = sympy.symbols("t lambda", real=True)
 TWO = sympy.Integer(2)
@@ -78,12 +79,7 @@ def general(swap: bool = False) -> Iterator[sympy.Expr]:
 
 
 DERIVATION = Derivation(
-    result="C2",
-    title="Two scalar layers",
-    hypotheses=(
-        r"$f = \frac12(w_1w_2-\lambda)^2$, $u = w_1w_2$, $c = |w_1^2-w_2^2|$ at $t = 0$",
-        r"cases: $w_1 = w_2$; $w_1 = -w_2$ (then $u \le 0$ for all $t$); $c > 0$",
-    ),
+    proves=TWO_SCALARS,
     steps=(
         Step(
             r"u'",
@@ -117,10 +113,6 @@ DERIVATION = Derivation(
             (SymbolicZero(r"all $c > 0$, $q_0 > 0$ and $\lambda = \frac c4(p-\frac1p)$, $p > 0$", general),),
         ),
     ),
-    conclusion=r"""\begin{align*}
-  w_1 = \pm w_2:\quad u &= \frac{\lambda}{1+(\lambda/u_0-1)e^{\mp2\lambda t}}, \\
-  c > 0:\quad u &= \frac c4\Bigl(q-\frac1q\Bigr), \quad q = \frac{q_+-q_-Ke^{-\kappa t}}{1-Ke^{-\kappa t}}.
-\end{align*}""",
     controls=(
         Control(
             r"the rate $1.99\,\lambda$ in place of $2\lambda$",

@@ -18,6 +18,7 @@ import sympy
 
 from symflow.proofs import Control, Derivation, Step, SymbolicZero
 from symflow.report.derivations import run
+from symflow.theory.c03_one_output import ONE_OUTPUT
 
 T, A = sympy.symbols("t a", real=True)
 TWO = sympy.Integer(2)
@@ -59,12 +60,7 @@ def limit() -> Iterator[sympy.Expr]:
 
 
 DERIVATION = Derivation(
-    result="C3",
-    title="Two balanced layers, one output",
-    hypotheses=(
-        r"R15 with $n = 2$: $w' = 2w(\lambda\nu-w)$, $\nu' = \lambda(1-\nu^2)$, $w(0) > 0$, $\lambda > 0$, "
-        r"$-1 < \nu(0) < 1$, $a = \operatorname{artanh}\nu(0)$",
-    ),
+    proves=ONE_OUTPUT,
     steps=(
         Step(
             r"\nu",
@@ -86,14 +82,13 @@ DERIVATION = Derivation(
             (SymbolicZero(r"all $\lambda$, $a$; $x = e^{2\lambda t}$", limit),),
         ),
     ),
-    conclusion=r"\[ \nu = \tanh\theta, \qquad "
-    r"w = \frac{\cosh^2\theta}{\cosh^2a/w(0)+t+[\sinh2\theta-\sinh2a]/(2\lambda)}, \qquad \theta = \lambda t+a. \]",
     controls=(
         Control(
             r"$2.02\,\lambda$ in place of $2\lambda$", SymbolicZero("", partial(norm, factor=sympy.Rational(202, 100)))
         ),
         Control(r"$\theta = 1.01\,\lambda t+a$", SymbolicZero("", partial(alignment, speed=sympy.Rational(101, 100)))),
     ),
+    notation=(r"$w' = 2w(\lambda\nu-w)$, $\nu' = \lambda(1-\nu^2)$ (R15)",),
 )
 
 if __name__ == "__main__":

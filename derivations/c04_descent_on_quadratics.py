@@ -16,6 +16,7 @@ import sympy
 import symflow as sf
 from symflow.proofs import Control, Derivation, Draw, IdentityTest, Step, SymbolicZero
 from symflow.report.derivations import run
+from symflow.theory.c04_descent_on_quadratics import DESCENT_ON_QUADRATICS
 
 STEPS = 3
 
@@ -58,9 +59,7 @@ def recursion() -> Iterator[sympy.Expr]:
 
 
 DERIVATION = Derivation(
-    result="C4",
-    title="Descent and flow on quadratics",
-    hypotheses=(r"$f = \frac12\theta^\top H\theta$, $H$ symmetric, equal starts $\theta_0$",),
+    proves=DESCENT_ON_QUADRATICS,
     steps=(
         Step(
             r"\theta_k",
@@ -75,9 +74,8 @@ DERIVATION = Derivation(
             (SymbolicZero(r"all $h$, $\eta$, $k$, $t$", recursion),),
         ),
     ),
-    conclusion=r"\[ \theta_k-\theta(k\eta) = \bigl[(I-\eta H)^k-e^{-k\eta H}\bigr]\theta_0; \qquad "
-    r"\text{one eigenvalue: } \bigl|(1-\eta h)^k-e^{-hk\eta}\bigr|\,|\theta_0|. \]",
     controls=(Control(r"$(I+\eta H)^k$", descent(1)),),
+    notation=(r"$H$ symmetric",),
 )
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ from symflow.proofs.networks import WIDTHS
 from symflow.proofs.quadratics import flow, integral
 from symflow.proofs.words import inner, matrices
 from symflow.report.derivations import run
-from symflow.theory.statements import Claim, Statement
+from symflow.theory.r01_energy import ENERGY
+from symflow.theory.statement import Claim, Statement
 from symflow.theory.terms import Derivative, G, Letter, Number, Power, Range, frobenius, j, total
 
 
@@ -88,9 +89,7 @@ def path_bound(distance: bool = False, factor: float = 1.0) -> Inequality:
 
 
 DERIVATION = Derivation(
-    result="R1",
-    title="Energy identity, length of the path, existence for all time",
-    hypotheses=(r"$\theta' = -g(\theta)$ with $g = \nabla f$ locally Lipschitz", r"for steps 3 and 4: $f \ge 0$"),
+    proves=ENERGY,
     steps=(
         Step(
             r"\tfrac{d}{dt} f(\theta(t))",
@@ -132,15 +131,11 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=r"""\[
-  \tfrac{d}{dt} f = -\|\nabla f\|^2, \qquad
-  \int_0^t \|\theta'\| \le \sqrt{t\,\bigl(f(\theta(0)) - f(\theta(t))\bigr)},
-\]
-and if $f \ge 0$, gradient flow exists for all $t \ge 0$.""",
     controls=(
         Control(r"the rate $-0.99\,\|g\|^2$", energy(sympy.Rational(99, 100))),
         Control(r"the path bounded by $\sqrt{0.99\,t\,(f(\theta(0)) - f(\theta(t)))}$", path_bound(factor=0.99)),
     ),
+    notation=(r"$\theta' = -g(\theta)$; $f \ge 0$ for steps 3 and 4 only",),
 )
 
 if __name__ == "__main__":

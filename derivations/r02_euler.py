@@ -15,13 +15,14 @@ import sympy
 
 import symflow as sf
 from symflow.proofs import Control, Derivation, IdentityTest, Step, SymbolicZero
-from symflow.proofs.claims import Case, altered, claim_identity, displayed
+from symflow.proofs.claims import Case, altered, claim_identity
 from symflow.proofs.networks import WIDTHS
 from symflow.report.derivations import run
-from symflow.theory.statements import Statement, statement
+from symflow.theory.r02_euler import EULER
+from symflow.theory.statement import Statement
 from symflow.theory.terms import n
 
-STATEMENT = statement("R2")
+STATEMENT = EULER.statement
 NETWORKS = [Case(str(w), sf.FullyConnected(w)) for w in WIDTHS.values()]
 GATED = [
     Case("ReLU 2-3-2", sf.FullyConnected((2, 3, 2), 1, 0)),
@@ -93,13 +94,7 @@ def tested(stated: Statement, label: str) -> tuple[IdentityTest, IdentityTest]:
 WRONG = altered(STATEMENT, "all", lambda right: (n + 1) * right)
 
 DERIVATION = Derivation(
-    result="R2",
-    title="Euler's identity",
-    hypotheses=(
-        r"$h_\theta(x) = W_n\sigma(W_{n-1}\cdots\sigma(W_1x))$ without biases, $\sigma(z) = \alpha z$ for $z \ge 0$ "
-        r"and $\bar\alpha z$ for $z < 0$; convolutions and pooling are admitted",
-        r"$\theta$ in a smooth region; on a kink with any choice of its gates",
-    ),
+    proves=EULER,
     steps=(
         Step(
             r"\sigma(cz)",
@@ -126,10 +121,14 @@ DERIVATION = Derivation(
             (SymbolicZero("matrices and gates of any sizes, every $n$", all_layers), *tested(STATEMENT, "all")),
         ),
     ),
-    conclusion=displayed(STATEMENT),
     controls=(
         Control(r"$\langle\theta, \nabla_\theta h\rangle = (n+1)h$", tested(WRONG, "all")[0]),
         Control("the same for networks with gates", tested(WRONG, "all")[1]),
+    ),
+    notation=(
+        r"$h_\theta(x) = W_n\sigma(W_{n-1}\cdots\sigma(W_1x))$, $\sigma(z) = \alpha z$ for $z \ge 0$ and "
+        r"$\bar\alpha z$ for $z < 0$; convolutions and pooling are admitted",
+        r"$\theta$ in a smooth region; on a kink with any choice of its gates",
     ),
 )
 

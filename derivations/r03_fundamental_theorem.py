@@ -23,6 +23,7 @@ from symflow.proofs.lemmas import GROENWALL, MEAN_VALUE, RAYLEIGH
 from symflow.proofs.quadratics import integral
 from symflow.proofs.words import inner, matrices, transposed
 from symflow.report.derivations import run
+from symflow.theory.r03_fundamental_theorem import FUNDAMENTAL_THEOREM
 
 T, KAPPA = sympy.Symbol("t", real=True), sympy.Symbol("kappa", positive=True)
 
@@ -126,15 +127,7 @@ def bound(triangular: bool = False, rho: float = 1.0) -> Inequality:
 
 
 DERIVATION = Derivation(
-    result="R3",
-    title="Fundamental theorem",
-    hypotheses=(
-        r"$\theta' = G(t,\theta)$, $G$ of class $C^1$ in $\theta$ on an open set that contains the segments "
-        r"$[\theta(t),\tilde\theta(t)]$; $\theta$ absolutely continuous, $\tilde\theta$ continuous and piecewise $C^1$",
-        r"$\|\theta(0)-\tilde\theta(0)\| \le \rho$ and $\|\tilde\theta'(t^+)-G(t,\tilde\theta(t))\| \le \delta(t)$",
-        r"$m(t) \ge \lambda_{\max}(\frac12(\partial_\theta G+\partial_\theta G^\top))$ on the segment for almost every "
-        r"$t$; $m$ and $\delta$ integrable; $m$ may have any sign; $M(t) = \int_0^tm$",
-    ),
+    proves=FUNDAMENTAL_THEOREM,
     steps=(
         Step(
             r"e' = G(t,\tilde\theta) - G(t,\theta) + d",
@@ -190,12 +183,6 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=r"""\[
-  \|\theta(t)-\tilde\theta(t)\| \le e^{M(t)}\Bigl(\rho + \int_0^t e^{-M(s)}\,\delta(s)\,ds\Bigr), \qquad
-  M(t) = \int_0^t m(s)\,ds.
-\]
-For gradient flow $G = -g$ and $\frac12(\partial_\theta G + \partial_\theta G^\top) = -H$, so that
-$m(t) \ge -\lambda_{\min}(H)$ on the segment; $m < 0$ means contraction.""",
     controls=(
         Control(r"$m$ the largest eigenvalue of $\partial_\theta G$ instead of its symmetric part", bound(True)),
         Control(r"the initial error counted at 0.99 of its size", bound(rho=0.99)),

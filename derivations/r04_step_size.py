@@ -26,6 +26,7 @@ from symflow.proofs.lemmas import GROENWALL, MEAN_VALUE, SUBMULTIPLICATIVITY, TR
 from symflow.proofs.quadratics import descent, flow, integral
 from symflow.proofs.words import matrices
 from symflow.report.derivations import run
+from symflow.theory.r04_step_size import STEP_SIZE
 
 Version = Literal["local", "global", "start", "stable"]
 GRID = 12
@@ -146,14 +147,7 @@ def gain() -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
 CONDITION = r"\eta\int_0^t e^{M(t)-M(s)}\beta_s\gamma_s\,ds < \varepsilon - \rho\,e^{M(t)}"
 
 DERIVATION = Derivation(
-    result="R4",
-    title="Step-size condition, global and time-local",
-    hypotheses=(
-        r"gradient flow exists on $[0,T]$; $\varepsilon > \rho = \|\theta_0-\theta(0)\|$; $f$ is $C^2$ on the tube "
-        r"$\mathcal D_T$, $\mathcal D_t = \bigcup_{s\le t}B_\varepsilon(\theta(s))$ (open balls)",
-        r"$\beta_t = \sup_{\mathcal D_t}\|H\|$, $\gamma_t = \sup_{\mathcal D_t}\|g\|$, and $-\lambda_{\min}(H(q)) \le "
-        r"m(t)$ for $q \in B_\varepsilon(\theta(t))$, $m$ integrable, of any sign; $M(t) = \int_0^tm$",
-    ),
+    proves=STEP_SIZE,
     steps=(
         Step(
             r"\tilde\theta(s) = \theta_k - (s-k\eta)\,g(\theta_k),\ s \in [k\eta,(k+1)\eta): \quad "
@@ -224,16 +218,11 @@ DERIVATION = Derivation(
             "<",
         ),
     ),
-    conclusion=rf"""If for all $t \in (0,T]$
-\[
-  {CONDITION}, \qquad\text{{in particular if}}\quad
-  \eta < \frac{{\varepsilon - \rho\,e^{{M(t)}}}}{{\beta\gamma\int_0^t e^{{M(t)-M(s)}}\,ds}},
-\]
-then $\|\theta_k-\theta(k\eta)\| < \varepsilon$ for all $k \le \lfloor T/\eta\rfloor$.""",
     controls=(
         Control(r"$\beta_0$, $\gamma_0$ (the ball at time 0) in place of $\beta_s$, $\gamma_s$", instances("start")),
         Control(r"the hypothesis on $m$ dropped: $m = 0$", instances("stable")),
     ),
+    notation=(r"$\mathcal D_t = \bigcup_{s\le t}B_\varepsilon(\theta(s))$; $\beta = \beta_T$, $\gamma = \gamma_T$",),
 )
 
 if __name__ == "__main__":

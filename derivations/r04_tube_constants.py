@@ -30,14 +30,16 @@ from symflow.networks.objective import Objective
 from symflow.programs.nodes import Input
 from symflow.programs.program import entries, shape_of
 from symflow.proofs import Control, Derivation, Inequality, Lemma, Step, SymbolicZero
-from symflow.proofs.claims import SAMPLES, Case, blank_objective, displayed, jax_value, moving
+from symflow.proofs.claims import SAMPLES, Case, blank_objective, jax_value, moving
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, SUBMULTIPLICATIVITY
 from symflow.report.derivations import run
 from symflow.theory.model import EPSILON
-from symflow.theory.statements import statement
+from symflow.theory.r04_ball_constants import CONSTANTS
+from symflow.theory.r04_step_size import STEP_SIZE
 
-STATEMENT = statement("R4")
-LINEAR = replace(STATEMENT, claims=tuple(c for c in STATEMENT.claims if c.label.startswith("linear")))
+LINEAR = replace(
+    CONSTANTS, claims=tuple(c for c in CONSTANTS.claims if c.label.startswith("linear") and "drift" not in c.label)
+)
 MACLAURIN = Lemma(
     "Maclaurin",
     r"The elementary symmetric polynomials of $x_1,\dots,x_r \ge 0$ obey $e_m(x) \le \binom rm(e_1(x)/r)^m$.",
@@ -154,7 +156,7 @@ def on_the_ball(label: str, factor: float, case: Case, z: Any) -> tuple[Any, Any
         values = jnp.linalg.eigvalsh(jax.hessian(loss)(point))
         return -values[0] if quantity == "m" else jnp.maximum(values[-1], -values[0])
 
-    instance = STATEMENT.instantiate(objective)
+    instance = CONSTANTS.instantiate(objective)
     bound = {**data, **objective.cut(theta), EPSILON: epsilon}
     return largest(theta + step), factor * jax_value(instance, label, "right", bound)
 
@@ -173,14 +175,9 @@ def ball(label: str, factor: float = 1.0, cases: Sequence[Case] = (NETWORK,)) ->
 
 
 DERIVATION = Derivation(
-    result="R4",
-    title="Closed forms for the constants on a ball",
-    hypotheses=(
-        r"$f(\theta) = \varphi(W_{n:1})$; $|\nabla^2\varphi[A,A]| \le B\|A\|_F^2$ (square loss: $B = "
-        r"\|\Sigma_{xx}\|$); for $m$ also $\varphi$ convex",
-        r"$\theta' \in B_\varepsilon(\theta)$, $W_l' = W_l + E_l$, $e_l = \|E_l\|_F$, so that "
-        r"$\sum_le_l^2 \le \varepsilon^2$; $s_l = \|W_l\|$; $I$ a set of $r$ layers",
-    ),
+    proves=STEP_SIZE,
+    name="Closed forms for the constants on a ball",
+    part=LINEAR,
     steps=(
         Step(
             r"\prod_{l\in I}(s_l+e_l) - \prod_{l\in I}s_l",
@@ -227,12 +224,16 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=displayed(LINEAR),
-    remarks="These constants are of this work; the condition that they serve is that of the paper.",
     controls=(
         Control(r"0.99 of $d_I(\varepsilon)$", product_bound(0.99)),
         Control(r"0.99 of the bound on $\|g\|$", ball("linear, gamma", 0.99)),
     ),
+    notation=(
+        r"$|\nabla^2\varphi[A,A]| \le B\|A\|_F^2$ (square loss: $B = \|\Sigma_{xx}\|$); for $m$ also $\varphi$ convex",
+        r"$\theta' \in B_\varepsilon(\theta)$, $W_l' = W_l + E_l$, $e_l = \|E_l\|_F$, so that $\sum_le_l^2 \le "
+        r"\varepsilon^2$; $s_l = \|W_l\|$; $I$ a set of $r$ layers",
+    ),
+    remarks="These constants are of this work; the condition that they serve is that of the paper.",
 )
 
 if __name__ == "__main__":

@@ -19,12 +19,14 @@ import symflow as sf
 from derivations.r04_tube_constants import ball
 from symflow.networks.losses import LOSSES, Loss
 from symflow.proofs import Control, Derivation, NonnegativeCoefficients, Step, SymbolicZero
-from symflow.proofs.claims import Case, displayed
+from symflow.proofs.claims import Case
 from symflow.report.derivations import run
-from symflow.theory.statements import statement
+from symflow.theory.r04_ball_constants import CONSTANTS
+from symflow.theory.r04_step_size import STEP_SIZE
 
-STATEMENT = statement("R4")
-GATED = replace(STATEMENT, claims=tuple(c for c in STATEMENT.claims if c.label.startswith("gated")))
+GATED = replace(
+    CONSTANTS, claims=tuple(c for c in CONSTANTS.claims if c.label.startswith("gated") and "drift" not in c.label)
+)
 SCALAR = Case("square loss, slopes 3 and 1, widths 1-1-1", sf.FullyConnected((1, 1, 1), 3, 1))
 RELU = Case("square loss, ReLU 2-2-1", sf.FullyConnected((2, 2, 1), 1, 0))
 LOGISTIC = Case(
@@ -83,15 +85,9 @@ def smoothness() -> Iterator[sympy.Expr]:
 
 
 DERIVATION = Derivation(
-    result="R4",
-    title="Closed forms for the constants on a ball, networks with gates",
-    hypotheses=(
-        r"$h_\theta(x) = W_n\sigma(W_{n-1}\cdots\sigma(W_1x))$, $a = \max\{|\alpha|,|\bar\alpha|\}$; "
-        r"$\|\nabla^2\ell\| \le L$; for $m$ also $\ell$ convex in the prediction",
-        r"$\theta' \in B_\varepsilon(\theta)$ on no kink; $W_l' = W_l+E_l$, $e_l = \|E_l\|_F$, $s_l = \|W_l\|$, and "
-        r"$d$, $\dot d_j$, $\ddot d_{jj'}$ the growth of the products of all layers, all but $j$, all but $j$ and "
-        r"$j'$ (the lemma of the section before)",
-    ),
+    proves=STEP_SIZE,
+    name="Closed forms for the constants on a ball, networks with gates",
+    part=GATED,
     steps=(
         Step(
             r"|\sigma(x)-\sigma(y)|",
@@ -142,10 +138,6 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=displayed(GATED),
-    remarks="These constants are of this work. "
-    "No gate is supposed to keep its value on the ball. On a kink the same bounds hold for every choice of its "
-    "gates.",
     controls=(
         Control(r"$a = |\alpha|$ only, with nothing known of $\bar\alpha$", NonnegativeCoefficients(
             "", partial(lipschitz, hypothesis=False))),
@@ -153,6 +145,14 @@ DERIVATION = Derivation(
         Control(r"0.99 of the bound on $\|g\|$", ball("gated, gamma", 0.99, (SCALAR,))),
         Control(r"0.99 of the bound on $-\lambda_{\min}(H)$", ball("gated, m", 0.99, (SCALAR,))),
     ),
+    notation=(r"$h_\theta(x) = W_n\sigma(W_{n-1}\cdots\sigma(W_1x))$, $a = \max\{|\alpha|,|\bar\alpha|\}$; for $m$ "
+              r"also $\ell$ convex in the prediction", (r"$\theta' \in B_\varepsilon(\theta)$ on no kink; $W_l' = "
+                                                        r"W_l+E_l$, $e_l = \|E_l\|_F$, $s_l = \|W_l\|$, and "
+        r"$d$, $\dot d_j$, $\ddot d_{jj'}$ the growth of the products of all layers, all but $j$, all but $j$ and "
+        r"$j'$ (the lemma of the section before)"),),
+    remarks="These constants are of this work. "
+    "No gate is supposed to keep its value on the ball. On a kink the same bounds hold for every choice of its "
+    "gates.",
 )  # fmt: skip
 
 if __name__ == "__main__":

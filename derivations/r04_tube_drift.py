@@ -1,7 +1,8 @@
 r"""R4, constants: how far the Hessian moves on a ball, ||H(theta') - H(theta)|| <= drift(eps).
 
 With it, what the spectrum at one point says holds on the ball around it, up to the drift: bounds that are signed,
-unlike those of R9.  Proved here is the statement that the certified bounds evaluate (`symflow.theory.hessian_drift`).
+unlike those of R9.  Proved here is what the certified bounds evaluate
+(`symflow.theory.r04_ball_constants`).
 
 Run: python -m derivations.r04_tube_drift
 """
@@ -10,9 +11,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,15 +24,15 @@ import symflow as sf
 from derivations.r04_tube_constants import dimension, drawn, growth
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.jax import JaxArithmetic
-from symflow.latex.statements import term_latex
 from symflow.networks.losses import LOSSES, Loss
 from symflow.proofs import Control, Derivation, Inequality, NonnegativeCoefficients, Step, SymbolicZero
 from symflow.proofs.claims import SAMPLES, Case, altered, jax_value
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, RAYLEIGH, SUBMULTIPLICATIVITY
 from symflow.proofs.words import inner, matrices, trace, transposed
 from symflow.report.derivations import run
-from symflow.theory.hessian_drift import drift_statement
 from symflow.theory.model import EPSILON
+from symflow.theory.r04_ball_constants import CONSTANTS
+from symflow.theory.r04_step_size import STEP_SIZE
 from symflow.theory.statement import Statement
 from symflow.theory.terms import Sum, Term
 
@@ -44,8 +46,7 @@ GATED = Case(
     Loss("logistic"),
 )
 SCALARS = Case("square loss, linear 1-1-1-1", sf.FullyConnected((1, 1, 1, 1)))
-STATEMENT = drift_statement(cast(sympy.Rational, sympy.Symbol("L_3")))
-"""With L_3 as a letter."""
+STATEMENT = replace(CONSTANTS, claims=tuple(c for c in CONSTANTS.claims if c.label.endswith("drift")))
 
 
 # Third derivatives of the losses --------------------------------------------------------------------------------------
@@ -145,9 +146,9 @@ def on_the_ball(change: Callable[[Statement], Statement], case: Case, z: Any) ->
         return interpret(objective.program, {**data, **objective.cut(point)}, _Recorded(at.gates))["f"]
 
     bend = jax.vmap(jax.hessian(loss))
-    stated = change(drift_statement(case.loss.known.third)).instantiate(objective)
+    stated = change(STATEMENT).instantiate(objective)
     bound = {**data, **objective.cut(theta), EPSILON: jnp.linalg.norm(step)}
-    label = "linear" if case.network.linear else "gated"
+    label = "linear, drift" if case.network.linear else "gated, drift"
     here, there = bend(jnp.stack([theta, theta + step]))
     return largest(there - here), jax_value(stated, label, "right", bound)
 
@@ -159,7 +160,7 @@ def without_last_term(stated: Statement) -> Statement:
         assert isinstance(right, Sum)
         return right.terms[0]
 
-    return altered(stated, "linear", shortened)
+    return altered(stated, "linear, drift", shortened)
 
 
 def drift(cases: Sequence[Case], change: Callable[[Statement], Statement] = lambda stated: stated) -> Inequality:
@@ -174,15 +175,9 @@ def drift(cases: Sequence[Case], change: Callable[[Statement], Statement] = lamb
 
 
 DERIVATION = Derivation(
-    result="R4",
-    title="How far the Hessian moves on a ball",
-    hypotheses=(
-        r"$\theta' \in B_\varepsilon(\theta)$; for networks with gates, no gate changes between $\theta$ and $\theta'$",
-        r"$\|\nabla^2\ell\| \le L$ and $|\nabla^3\ell[u,v,v]| \le L_3\|u\|\,\|v\|^2$",
-        r"$d$, $\dot d_j$, $\ddot d_{jj'}$: the growth of the products of all layers, all but $j$, all but $j$ and "
-        r"$j'$ "
-        r"(the lemma and its corollary in the sections before)",
-    ),
+    proves=STEP_SIZE,
+    name="How far the Hessian moves on a ball",
+    part=STATEMENT,
     steps=(
         Step(
             r"|\nabla^3\ell[u,v,v]|",
@@ -253,24 +248,20 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=rf"""For $\theta' \in B_\varepsilon(\theta)$, of linear networks and of networks with gates,
-\begin{{align*}}
-  \|H(\theta')-H(\theta)\| &\le {term_latex(STATEMENT.claim("linear").right)}, \\
-  \|H(\theta')-H(\theta)\| &\le {term_latex(STATEMENT.claim("gated").right)},
-\end{{align*}}
-with $B$, $d$, $\dot d_j$, $\ddot d_{{jj'}}$, $M$ and $\widetilde M$ of the closed forms, $D$, $C$ and $B_3$ of steps 2
-and 3 for $c = a^{{n-1}}$, $a = \max\{{|\alpha|,|\bar\alpha|\}}$, and
-\[
-  \widetilde C^2 = \sum_j\prod_{{l\ne j}}s_l^2, \quad
-  \widetilde B = \widetilde B_d = a^{{2n-2}}L\frac1N\sum_i\|x_i\|^2, \quad
-  E_0 = a^{{n-1}}\frac1N\sum_i\|x_i\|\,\|\nabla\ell_i\|.
-\]""",
-    remarks="This bound is of this work.",
     controls=(
         Control(r"$0.98\,L_3$", NonnegativeCoefficients("", partial(constants, sympy.Rational(98, 100) ** 2))),
         Control(r"$\nabla^2\varphi'[A'-A,A'-A]$ in step 3", SymbolicZero("", partial(bent, sign=-1))),
         Control(r"step 5 without $\|\nabla\varphi\|\,\lambda_{\max}(\ddot d)$", drift([SCALARS], without_last_term)),
     ),
+    notation=(
+        r"$\theta' \in B_\varepsilon(\theta)$; for networks with gates, no gate changes between $\theta$ and $\theta'$",
+        (
+            r"$d$, $\dot d_j$, $\ddot d_{jj'}$: the growth of the products of all layers, all but $j$, all but $j$ and "
+            r"$j'$ "
+            r"(the lemma and its corollary in the sections before)"
+        ),
+    ),
+    remarks="This bound is of this work.",
 )
 
 if __name__ == "__main__":

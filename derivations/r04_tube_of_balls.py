@@ -37,6 +37,8 @@ from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, SUBMULTIPLICATIVIT
 from symflow.proofs.quadratics import flow
 from symflow.proofs.words import matrices
 from symflow.report.derivations import run
+from symflow.theory.r04_step_size import STEP_SIZE
+from symflow.theory.statement import Statement
 
 BALLS = 40
 """Random balls on which the package's numbers are compared with the formulas."""
@@ -140,13 +142,13 @@ def on_balls() -> Iterator[tuple[float, float]]:
     rng, objective = np.random.default_rng(0), relu_network()
     centres = rng.standard_normal((BALLS, objective.parameter_count))
     radii, epsilon = rng.uniform(0.01, 0.15, (2, BALLS))
-    drift, m, beta, gamma, slope, push = rng.uniform(0.1, 2, (6, BALLS))
+    drift, m, beta, gamma, slope, product = rng.uniform(0.1, 2, (6, BALLS))
     low = rng.uniform(-2, 1, BALLS)
     high = low + rng.uniform(0, 2, BALLS)
     forms = {"drift": drift, "m": m, "beta": beta, "gamma": gamma}
     owner = np.arange(BALLS)
     tube = Tube(
-        objective, owner, owner, owner.astype(float), centres, radii, low, high, slope, push,
+        objective, owner, owner, owner.astype(float), centres, radii, low, high, slope, product,
         cast(BallForms, lambda radius: {name: v * radius for name, v in forms.items()}),
     )  # fmt: skip
     found, smooth = tube.balls(epsilon), decide(objective, centres, radii + epsilon).smooth
@@ -156,15 +158,15 @@ def on_balls() -> Iterator[tuple[float, float]]:
         moved = drift[i] * r if smooth[i] else np.inf
         norm = min(beta[i] * r, max(abs(low[i]), abs(high[i])) + moved)
         largest = min(gamma[i] * r, slope[i] + r * norm if smooth[i] else np.inf)
-        yield found.radius[i], r
+        yield tube.ball_radii(epsilon)[i], r
         yield 4 + found.m[i], 4 + min(m[i] * r, moved - low[i])  # both sides away from 0
-        yield 4 + found.top[i], 4 + min(high[i] + moved, norm)
+        yield 4 + found.max_eigenvalue[i], 4 + min(high[i] + moved, norm)
         yield found.beta[i], norm
         yield found.gamma[i], largest
-        yield found.push[i], min(norm * largest, push[i] + moved * slope[i] + norm * r * norm)
+        yield found.hessian_gradient[i], min(norm * largest, product[i] + moved * slope[i] + norm * r * norm)
 
 
-def push_bound(factor: float) -> Inequality:
+def product_bound(factor: float) -> Inequality:
     """Step 5 for matrices."""
     return Inequality(
         "symmetric matrices of size 2",
@@ -216,15 +218,9 @@ def changed_gates() -> Iterator[tuple[float, float]]:
 
 
 DERIVATION = Derivation(
-    result="R4",
-    title="A cover of the tube",
-    hypotheses=(
-        r"$c = \theta(s)$ is the position of the flow in the middle $s$ of the cell $[a,b]$ of time; "
-        r"$f(t)$ is short for $f(\theta(t))$",
-        r"$R = r+\varepsilon$, $q \in B_R(c)$; $m$, $\beta$, $\gamma$ and the drift of $H$ are those of the sections "
-        r"before "
-        r"on this ball; for what uses the drift, it lies in one smooth region",
-    ),
+    proves=STEP_SIZE,
+    name="A cover of the tube",
+    part=Statement("R4", "", (), ()),
     steps=(
         Step(
             r"\|\theta(t)-c\|",
@@ -282,7 +278,7 @@ DERIVATION = Derivation(
             r"$H(q)g(q)-H(c)g(c) = (H(q)-H(c))\,g(c)+H(q)\,(g(q)-g(c))$ and steps 3 and 4.",
             (
                 SymbolicZero("the equation, matrices of any size", decomposed, "checked exactly"),
-                push_bound(1.0),
+                product_bound(1.0),
                 SameInFloat64(
                     f"the package's numbers on {BALLS} random balls, in one smooth region or not: steps 3 to "
                     f"5", on_balls
@@ -308,7 +304,22 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=r"""On the tube of radius $\varepsilon$ around the flow within the cell, with $R = r+\varepsilon$,
+    controls=(
+        Control(r"0.99 of the length of the cell in step 1", way_bound(0.99)),
+        Control(
+            r"$0.99\,\mathrm{drift}$ in step 3",
+            Inequality("", (WEYL,), [2], lambda size: 2 * size**2 + size, partial(eigenvalue, 0.99)),
+        ),
+        Control(r"$0.99\,\bar\beta^2R$ in step 5", product_bound(0.99)),
+        Control(r"$1.01\,H(q)(g(q)-g(c))$", SymbolicZero("", partial(decomposed, sympy.Rational(101, 100)))),
+        Control(r"$0.99\,R\,(\|a\|+\rho)$ in step 6", unit_bound(0.99)),
+    ),
+    notation=((r"$c = \theta(s)$ is the position of the flow in the middle $s$ of the cell $[a,b]$ of time; "
+        r"$f(t)$ is short for $f(\theta(t))$"), (r"$R = r+\varepsilon$, $q \in B_R(c)$; $m$, $\beta$, $\gamma$ and "
+                                                 r"the drift of $H$ are those of the sections "
+        r"before "
+        r"on this ball; for what uses the drift, it lies in one smooth region"),),
+    consequence=r"""On the tube of radius $\varepsilon$ around the flow within the cell, with $R = r+\varepsilon$,
 \begin{align*}
   -\lambda_{\min}(H) &\le \min\{m,\ \mathrm{drift}-\lambda_{\min}(H(c))\}, &
   \|H\| &\le \bar\beta = \min\{\beta,\ \|H(c)\|+\mathrm{drift}\}, \\
@@ -318,16 +329,6 @@ DERIVATION = Derivation(
 Where the ball may contain a kink, the closed forms $m$, $\beta$, $\gamma$ and $\beta\gamma$ alone.""",
     remarks="This cover is of this work. "
     "Rounding is not treated here: the code enlarges every radius and every value, as its documentation says.",
-    controls=(
-        Control(r"0.99 of the length of the cell in step 1", way_bound(0.99)),
-        Control(
-            r"$0.99\,\mathrm{drift}$ in step 3",
-            Inequality("", (WEYL,), [2], lambda size: 2 * size**2 + size, partial(eigenvalue, 0.99)),
-        ),
-        Control(r"$0.99\,\bar\beta^2R$ in step 5", push_bound(0.99)),
-        Control(r"$1.01\,H(q)(g(q)-g(c))$", SymbolicZero("", partial(decomposed, sympy.Rational(101, 100)))),
-        Control(r"$0.99\,R\,(\|a\|+\rho)$ in step 6", unit_bound(0.99)),
-    ),
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import sympy
 
 from symflow.proofs import Control, Derivation, NonnegativeCoefficients, Step, SymbolicZero
 from symflow.report.derivations import run
+from symflow.theory.r05_constant_curvature import CONSTANT_CURVATURE
 
 T, S, M, EPSILON, RHO, GAP, X = sympy.symbols("t s m epsilon rho gap x", positive=True)
 
@@ -50,9 +51,7 @@ def contracting(constant: sympy.Expr) -> NonnegativeCoefficients:
 
 
 DERIVATION = Derivation(
-    result="R5",
-    title="Constant curvature bounds",
-    hypotheses=("those of R4, with a constant $m$",),
+    proves=CONSTANT_CURVATURE,
     steps=(
         Step(
             r"\int_0^t e^{m(t-s)}\,ds",
@@ -77,13 +76,6 @@ DERIVATION = Derivation(
             ">",
         ),
     ),
-    conclusion=r"""$\|\theta_k-\theta(k\eta)\| < \varepsilon$ for all $k \le \lfloor T/\eta\rfloor$ if
-\[
-  m=0:\ \eta < \frac{\varepsilon-\rho}{\beta\gamma T}; \qquad
-  m>0:\ \eta < \frac{m\,(\varepsilon-\rho e^{mT})}{\beta\gamma\,(e^{mT}-1)}; \qquad
-  \lambda_{\min}(H) \ge \mu > 0:\ \eta \le \frac{\varepsilon\mu}{\beta\gamma},
-\]
-in the last case for every $T$ for which the hypotheses hold.""",
     controls=(
         Control(r"the integral for $m > 0$ is $e^{mt}/m$", SymbolicZero("", partial(weights, M, sympy.exp(M * T) / M))),
         Control(r"$\eta \le 1.01\,\varepsilon\mu/(\beta\gamma)$ for all time", contracting(sympy.Rational(101, 100))),

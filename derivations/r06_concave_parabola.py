@@ -21,6 +21,7 @@ import sympy
 import symflow as sf
 from symflow.proofs import Control, Derivation, FiftyDigits, NonnegativeCoefficients, Step, SymbolicZero
 from symflow.report.derivations import run
+from symflow.theory.r06_concave_parabola import CONCAVE_PARABOLA
 
 X, M, ETA, K, A, T, L, Y = sympy.symbols("x m eta k a t L y", positive=True)
 
@@ -113,13 +114,7 @@ def logarithm() -> Iterator[sympy.Expr]:
 FOUR_THIRDS = sympy.Rational(4, 3)
 
 DERIVATION = Derivation(
-    result="R6",
-    title="Exponentially small steps can be unavoidable",
-    hypotheses=(
-        r"$f(\theta) = -\frac m2\theta^2$, $m > 0$, $\theta_0 = \theta(0) \ne 0$; $x = \eta m$, $t = k\eta$",
-        r"for steps 3 and 4: $\varepsilon < |\theta_0|(e^{mt}-1)$ (otherwise every $\eta$ will do), so that "
-        r"$L = -\log(1-\varepsilon e^{-mt}/|\theta_0|) < mt$",
-    ),
+    proves=CONCAVE_PARABOLA,
     steps=(
         Step(
             r"|\theta(t)-\theta_k| = |\theta_0|\,\bigl(e^{mt}-(1+x)^k\bigr)",
@@ -161,16 +156,11 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=r"""\[
-  |\theta(t)-\theta_k| = |\theta_0|\,e^{mt}(1-e^{-\tau}), \qquad
-  \frac{m^2\eta t}{2+\frac43x} \le \tau \le \frac{m^2\eta t}{2+x},
-\]
-so $\eta \le 2L/(m^2t-mL)$ is sufficient for a deviation of at most $\varepsilon$ at time $t$, and
-$\eta \le 2L/(m^2t-\frac43mL)$ is necessary if $mt > \frac43L$.""",
     controls=(
         Control(r"$1.32$ in place of $\frac43$ in the lower bound", increasing(sympy.Rational(132, 100))),
         Control(r"$1.01\,\tau$ in place of $\tau$", FiftyDigits("", partial(symflow_agrees, 1.01))),
     ),
+    notation=(r"$x = \eta m$",),
 )
 
 if __name__ == "__main__":

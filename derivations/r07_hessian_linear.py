@@ -19,11 +19,12 @@ import sympy
 
 import symflow as sf
 from symflow.proofs import Control, Derivation, IdentityTest, Step, SymbolicZero
-from symflow.proofs.claims import Case, altered, claim_identity, displayed
+from symflow.proofs.claims import Case, altered, claim_identity
 from symflow.proofs.networks import WIDTHS
 from symflow.proofs.words import inner, matrices, transposed
 from symflow.report.derivations import run
-from symflow.theory.statements import Statement, statement
+from symflow.theory.r07_hessian_linear import HESSIAN_LINEAR
+from symflow.theory.statement import Statement
 from symflow.theory.terms import Chain, Delta, Pairs, Sum, Term, Trace, grad_phi, j, k, n, total
 
 DEPTHS = tuple(WIDTHS)
@@ -129,7 +130,7 @@ def square_loss() -> Iterator[sympy.Expr]:
 
 # The package's formula against its differentiator --------------------------------------------------------------------
 
-STATEMENT = statement("R7")
+STATEMENT = HESSIAN_LINEAR.statement
 NETWORKS = [Case(str(widths), sf.FullyConnected(widths)) for widths in WIDTHS.values()]
 
 
@@ -156,12 +157,7 @@ def cross(weight: sympy.Expr) -> Term:
 
 
 DERIVATION = Derivation(
-    result="R7",
-    title="The Hessian quadratic form of a deep linear network",
-    hypotheses=(
-        r"$f(\theta) = \varphi(W_{n:1})$ with $\varphi \in C^2$ and any widths",
-        r"$H[\Delta,\Delta] = \frac{d^2}{dt^2} f(\theta+t\Delta)\big|_{t=0}$, $\Delta = (\Delta_1,\dots,\Delta_n)$",
-    ),
+    proves=HESSIAN_LINEAR,
     steps=(
         Step(
             r"M(t) = (W_n + t\Delta_n)\cdots(W_1 + t\Delta_1)",
@@ -196,13 +192,16 @@ DERIVATION = Derivation(
             (SymbolicZero("matrices of any sizes", square_loss),),
         ),
     ),
-    conclusion=displayed(STATEMENT),
     controls=(
         Control(
             "the factor 2 before the trace is 1.98",
             comparison(with_cross_terms(cross(sympy.Rational(99, 100))), first=2),
         ),
         Control(r"each pair weighted with $j'-j$", comparison(with_cross_terms(cross(k - j)), first=3)),
+    ),
+    notation=(
+        r"$\varphi \in C^2$ and any widths; $H[\Delta,\Delta] = \frac{d^2}{dt^2} f(\theta+t\Delta)\big|_{t=0}$, "
+        r"$\Delta = (\Delta_1,\dots,\Delta_n)$",
     ),
 )
 

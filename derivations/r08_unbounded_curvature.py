@@ -27,9 +27,10 @@ from symflow.proofs.lemmas import CAUCHY_SCHWARZ, SUBMULTIPLICATIVITY, TRIANGLE
 from symflow.proofs.networks import chain, data, flat, objective, product_of_entries
 from symflow.proofs.words import inner, matrices, trace, transposed
 from symflow.report.derivations import run
-from symflow.theory.identities import SAMPLE
-from symflow.theory.statements import Claim, Statement, statement
-from symflow.theory.terms import SampleMean, grad_phi, norm
+from symflow.theory.r08_unbounded_curvature import UNBOUNDED_CURVATURE
+from symflow.theory.r09_curvature_linear import CURVATURE_LINEAR
+from symflow.theory.statement import Claim, Statement
+from symflow.theory.terms import SAMPLE, SampleMean, grad_phi, norm
 
 FAMILIES = [((2, 3, 2, 2), 1, 2), ((2, 3, 2, 2), 1, 3), ((2, 2, 3, 2, 3), 2, 4), ((3, 2, 2, 1, 2, 2), 2, 3)]
 """Widths of networks of depth 3 to 5, and the two layers a < b that are zero."""
@@ -125,9 +126,7 @@ def slope_of_phi() -> Inequality:
 
 
 DERIVATION = Derivation(
-    result="R8",
-    title="Curvature is unbounded below",
-    hypotheses=(r"$f(\theta) = \varphi(W_{n:1})$, $\varphi \in C^2$, $n \ge 3$, $\nabla\varphi(0) \ne 0$",),
+    proves=UNBOUNDED_CURVATURE,
     steps=(
         Step(
             r"H[\Delta,\Delta]\big|_{W_a = W_b = 0}",
@@ -184,20 +183,18 @@ DERIVATION = Derivation(
             (
                 SymbolicZero(r"$\ell'$ of the logistic loss and $1-|\ell'|$", logistic_slope, "checked exactly"),
                 slope_of_phi(),
-                claim_inequality(statement("R9"), "(b)", "logistic loss, widths 2, 2, 1", LOGISTIC, (CAUCHY_SCHWARZ,)),
+                claim_inequality(
+                    CURVATURE_LINEAR.main, "(b)", "logistic loss, widths 2, 2, 1", LOGISTIC, (CAUCHY_SCHWARZ,)
+                ),
             ),
             r"\ge",
         ),
     ),
-    conclusion=r"""\[
-  n \ge 3,\ \nabla\varphi(0) \ne 0 \implies \inf_\theta\lambda_{\min}(H(\theta)) = -\infty;
-\]
-on the family $\lambda_{\min} = -s\|\nabla\varphi(0)\|$, so that R9(c) is an equality there. For $n = 2$ the infimum is
-$-\infty$ for the square loss and finite for the logistic loss.""",
     controls=(
         Control("the factor 2 of the remaining pair is 1.98", one_pair(Fraction(198, 100))),
         Control(r"$\lambda_{\min} = -1.01\,s\|\nabla\varphi(0)\|$ on the family", exact_value(1.01)),
     ),
+    notation=(r"$\varphi \in C^2$",),
 )
 
 if __name__ == "__main__":

@@ -19,11 +19,13 @@ import sympy
 import symflow as sf
 from symflow.networks.losses import Loss
 from symflow.proofs import Control, Derivation, Inequality, Step, SymbolicZero
-from symflow.proofs.claims import Case, altered, claim_inequality, displayed
+from symflow.proofs.claims import Case, altered, claim_inequality
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MONOTONE_EIGENVALUE, RAYLEIGH, SUBMULTIPLICATIVITY, WEYL
 from symflow.proofs.words import inner, matrices, trace, transposed
 from symflow.report.derivations import run
-from symflow.theory.statements import Claim, Statement, statement
+from symflow.theory.r07_hessian_linear import HESSIAN_LINEAR
+from symflow.theory.r09_curvature_linear import CURVATURE_LINEAR
+from symflow.theory.statement import Claim, Statement
 from symflow.theory.terms import (
     Chain,
     Delta,
@@ -38,7 +40,7 @@ from symflow.theory.terms import (
     total,
 )
 
-STATEMENT = statement("R9")
+STATEMENT = CURVATURE_LINEAR.statement
 SMALL, DEEP = Case("2-2-1", sf.FullyConnected((2, 2, 1))), Case("2-2-1-2-1", sf.FullyConnected((2, 2, 1, 2, 1)))
 NETWORKS = [SMALL, Case("2-2-2-2", sf.FullyConnected((2, 2, 2, 2)))]
 LOGISTIC = Case("logistic 2-2-2-1", sf.FullyConnected((2, 2, 2, 1)), Loss("logistic"))
@@ -46,7 +48,7 @@ LOGISTIC = Case("logistic 2-2-2-1", sf.FullyConnected((2, 2, 2, 1)), Loss("logis
 
 def remaining_term() -> Iterator[sympy.Expr]:
     """Whether the form of R7 is hess phi [A, A] plus the right side, in the package's own terms."""
-    bent, crossed = statement("R7").claim("").right.terms  # type: ignore[attr-defined]
+    bent, crossed = HESSIAN_LINEAR.main.claim("").right.terms  # type: ignore[attr-defined]
     pairs = Chain(n, k + 1) * Delta(k) * Chain(k - 1, j + 1) * Delta(j) * Chain(j - 1, 1)
     stated = 2 * Trace(grad_phi.T * total(Pairs(j, k), pairs))
     yield sympy.Integer(0 if crossed == stated and isinstance(bent, SecondDerivative) else 1)
@@ -117,12 +119,7 @@ def shrunk(label: str, factor: sympy.Expr) -> Statement:
 
 
 DERIVATION = Derivation(
-    result="R9",
-    title="Lower bounds on the curvature of deep linear networks",
-    hypotheses=(
-        r"$f(\theta) = \varphi(W_{n:1})$ with $\varphi \in C^2$ convex; $s_j = \|W_j\|$",
-        r"$M$ symmetric with zero diagonal; $u_j = \|\Delta_j\|_F$, so that $\|u\| = \|\Delta\|$",
-    ),
+    proves=CURVATURE_LINEAR,
     steps=(
         Step(
             r"H[\Delta,\Delta]",
@@ -211,7 +208,6 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=displayed(STATEMENT),
     controls=(
         Control(r"0.99 of rung (e)", bound(shrunk("(e)", sympy.Rational(99, 100)), "(e)")),
         Control(r"0.99 of rung (c)", bound(shrunk("(c)", sympy.Rational(99, 100)), "(c)")),
@@ -220,6 +216,7 @@ DERIVATION = Derivation(
             Inequality("", (), [3], lambda size: size * (size + 1) // 2, partial(row_sums, 0.99)),
         ),
     ),
+    notation=(r"$\varphi \in C^2$; $s_j = \|W_j\|$, $u_j = \|\Delta_j\|_F$, so that $\|u\| = \|\Delta\|$",),
 )
 
 if __name__ == "__main__":

@@ -22,10 +22,11 @@ from symflow.proofs.claims import Case, altered, claim_identity
 from symflow.proofs.networks import WIDTHS
 from symflow.proofs.words import inner, matrices, transposed
 from symflow.report.derivations import run
-from symflow.theory.statements import Claim, Statement, statement
+from symflow.theory.r10_balancedness import BALANCEDNESS
+from symflow.theory.statement import Claim, Statement
 from symflow.theory.terms import Chain, Derivative, G, Number, Range, W, grad_phi, j, n
 
-STATEMENT = statement("R10")
+STATEMENT = BALANCEDNESS.statement
 DEPTHS = [depth for depth in WIDTHS if depth >= 2]
 NETWORKS = [Case(str(widths), sf.FullyConnected(widths)) for widths in WIDTHS.values()]
 DEEP = NETWORKS[1:]
@@ -158,13 +159,7 @@ SUM = Statement(
 )
 
 DERIVATION = Derivation(
-    result="R10",
-    title="Balancedness is conserved by gradient flow",
-    hypotheses=(
-        r"$f$ is a training loss of a homogeneous network, $G_j = \partial f/\partial W_j$, $\theta$ on no kink",
-        r"for $D_j$ as a matrix: the network is linear, $f(\theta) = \varphi(W_{n:1})$",
-        r"flow: $W_j' = -G_j$; descent: $W_j \to W_j - \eta G_j$",
-    ),
+    proves=BALANCEDNESS,
     steps=(
         Step(
             r"W_{j+1}^\top G_{j+1}",
@@ -228,7 +223,6 @@ DERIVATION = Derivation(
             everywhere("descent, each unit or channel"),
         ),
     ),
-    conclusion=f"\\[\n{STATEMENT.latex()}\n\\]",
     controls=(
         Control(r"$W_{j+1}^\top W_{j+1}+W_jW_j^\top$ in place of $D_j$", tested(SUM, "", DEEP, "")),
         Control("all of $D_j$ with gates, not only its diagonal", tested(STATEMENT, "flow", [RELU], "")),
@@ -253,6 +247,9 @@ DERIVATION = Derivation(
             ),
         ),
         Control("the wrong sign in $D_j$, in symbols", SymbolicZero("", partial(increments, 1, sign=1))),
+    ),
+    notation=(
+        r"$G_j = \partial f/\partial W_j$, $\theta$ on no kink; flow: $W_j' = -G_j$; descent: $W_j \to W_j - \eta G_j$",
     ),
 )
 

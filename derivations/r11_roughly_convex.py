@@ -26,7 +26,8 @@ from symflow.proofs import Control, Derivation, Inequality, Lemma, NonnegativeCo
 from symflow.proofs.claims import Case, claim_inequality
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ, RAYLEIGH, SUBMULTIPLICATIVITY, WEYL
 from symflow.report.derivations import run
-from symflow.theory.statements import Claim, Statement, statement
+from symflow.theory.r11_roughly_convex import ROUGHLY_CONVEX
+from symflow.theory.statement import Claim, Statement
 from symflow.theory.terms import (
     LAMBDA_MIN,
     Chain,
@@ -42,7 +43,7 @@ from symflow.theory.terms import (
     norm,
 )
 
-STATEMENT = statement("R11")
+STATEMENT = ROUGHLY_CONVEX.statement
 SHAPES = [(1, 1, 1, 1), (2, 2, 2), (2, 2, 3, 2), (1, 2, 2, 2, 1), (1, 1, 1, 1, 1, 1, 1)]
 """Widths of the weights that the search moves."""
 THREE_HALVES = sympy.Rational(3, 2)
@@ -197,14 +198,7 @@ def spread(size: int, z: Any, factor: float = 1.0) -> tuple[Any, Any]:
 LEMMA_SCOPE = "weights of widths 1-1-1-1, 2-2-2, 2-2-3-2, 1-2-2-2-1 and 1-1-1-1-1-1-1"
 
 DERIVATION = Derivation(
-    result="R11",
-    title="Roughly convex curvature near zero",
-    hypotheses=(
-        r"$\|W_j(0)\|_F \le \varepsilon$ for all $j$; $\theta = \theta(t)$ on gradient flow",
-        r"linear networks: $f = \varphi(W_{n:1})$, $\varphi$ convex; $D_j = W_{j+1}^\top W_{j+1}-W_jW_j^\top$, $s_j = "
-        r"\|W_j\|$, $w = \|W_{n:1}\|$, $a_j = \lambda_{\max}(-D_j)_+$, $d = \max_j\|D_j\|$",
-        r"with gates or convolutions: $\ell$ convex, $\theta$ on no kink",
-    ),
+    proves=ROUGHLY_CONVEX,
     steps=(
         Step(
             r"\|D_j(t)\| = \|D_j(0)\|",
@@ -292,7 +286,6 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=f"\\[\n{STATEMENT.latex()}\n\\]",
     controls=(
         Control(
             r"$s_{j+1}^2 \le s_j^2+0.99\,\|D_j\|$",
@@ -312,6 +305,10 @@ DERIVATION = Derivation(
             r"$0.99\,\varepsilon^2$ in step 9",
             Inequality("", (), [3, 5], lambda size: size, partial(spread, factor=0.99)),
         ),
+    ),
+    notation=(
+        r"linear networks: $D_j = W_{j+1}^\top W_{j+1}-W_jW_j^\top$, $s_j = \|W_j\|$, $w = \|W_{n:1}\|$, $a_j = "
+        r"\lambda_{\max}(-D_j)_+$, $d = \max_j\|D_j\|$",
     ),
 )
 

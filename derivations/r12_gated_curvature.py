@@ -26,10 +26,11 @@ from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MONOTONE_EIGENVALUE, RAYLEIGH,
 from symflow.proofs.networks import WIDTHS
 from symflow.proofs.words import inner, matrices
 from symflow.report.derivations import run
-from symflow.theory.statements import Claim, Statement, statement
+from symflow.theory.r12_curvature_gated import CURVATURE_GATED
+from symflow.theory.statement import Claim, Statement
 from symflow.theory.terms import Letter, Number, Product, SampleMean, Sum, Term, n
 
-STATEMENT = statement("R12")
+STATEMENT = CURVATURE_GATED.statement
 SLOPES = [(1, 0), ("3/2", "-4/7")]
 NETWORKS = [
     Case(f"{widths}, slopes {a} and {b}", sf.FullyConnected(widths, a, b))
@@ -171,14 +172,7 @@ def fewer_slopes(_: Term) -> Term:
 
 
 DERIVATION = Derivation(
-    result="R12",
-    title="Curvature of homogeneous networks on a smooth region",
-    hypotheses=(
-        r"$h_\theta(x) = W_n\sigma(W_{n-1}\cdots\sigma(W_1x))$, $\sigma(z) = \alpha z$ for $z \ge 0$ and "
-        r"$\bar\alpha z$ for $z < 0$; $\theta$ on no kink",
-        r"$f = \frac1N\sum_i\ell(h_\theta(x_i),y_i)$ with $\ell \in C^2$ convex in the prediction",
-        r"$D_{i,j}$: slopes at sample $i$ and layer $j$, $D_{i,n} = I$; $W^{(i)}_{k:j} = D_{i,k}W_k\cdots D_{i,j}W_j$",
-    ),
+    proves=CURVATURE_GATED,
     steps=(
         Step(
             r"H[\Delta,\Delta]",
@@ -247,7 +241,6 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=f"\\[\n{STATEMENT.latex()}\n\\]",
     controls=(
         Control("the factor 2 of the exact form is 1.98", exact(altered(STATEMENT, "exact", halved))),
         Control("1.01 times the sum over pairs", SymbolicZero("", partial(expansion, factor=sympy.Rational(101, 100)))),
@@ -260,6 +253,11 @@ DERIVATION = Derivation(
             between("(c)", "(e)", altered(STATEMENT, "(c)", fewer_slopes), [TIGHT]),
         ),
         Control(r"$p_ap_b(v_a+v_b)^2$ for the cross-entropy", SymbolicZero("", partial(convexity, sign=1))),
+    ),
+    notation=(
+        r"$h_\theta(x) = W_n\sigma(W_{n-1}\cdots\sigma(W_1x))$, $\sigma(z) = \alpha z$ for $z \ge 0$ and "
+        r"$\bar\alpha z$ for $z < 0$; $\ell \in C^2$",
+        r"$D_{i,j}$: slopes at sample $i$ and layer $j$, $D_{i,n} = I$; $W^{(i)}_{k:j} = D_{i,k}W_k\cdots D_{i,j}W_j$",
     ),
     remarks="Steps 3 to 6 are inequalities by lemmas; the search attacks their conclusions with symflow's Hessian.",
 )

@@ -27,9 +27,11 @@ from symflow.proofs.claims import Case, altered, claim_inequality
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MONOTONE_EIGENVALUE, RAYLEIGH, SUBMULTIPLICATIVITY, WEYL
 from symflow.proofs.words import matrices
 from symflow.report.derivations import run
-from symflow.theory.identities import GRAD_LOSS, SAMPLE
-from symflow.theory.statements import Claim, Statement, statement
+from symflow.theory.r13_curvature_convolutional import CURVATURE_CONVOLUTIONAL
+from symflow.theory.statement import Claim, Statement
 from symflow.theory.terms import (
+    GRAD_LOSS,
+    SAMPLE,
     LargestEigenvalue,
     Letter,
     Named,
@@ -43,7 +45,7 @@ from symflow.theory.terms import (
     product,
 )
 
-STATEMENT = statement("R13")
+STATEMENT = CURVATURE_CONVOLUTIONAL.statement
 AVERAGE = Case(
     "convolution (3, stride 1), average pooling, convolution, dense",
     sf.Convolutional(
@@ -183,16 +185,7 @@ def below_layers() -> Inequality:
 
 
 DERIVATION = Derivation(
-    result="R13",
-    title="Curvature of convolutional networks on a smooth region",
-    hypotheses=(
-        r"$h_\theta(x) = \mathcal A_n(w_n)P_n\cdots\mathcal A_1(w_1)P_1x$ at fixed gates: $\mathcal A_j$ is linear "
-        r"in the "
-        r"weights $w_j$ of layer $j$, $P_j$ consists of gates and pooling; $p$ bounds the product of the norms of the "
-        r"poolings",
-        r"$f = \frac1N\sum_i\ell(h_\theta(x_i),y_i)$, $\ell \in C^2$ convex in the prediction; $\theta$ on no kink",
-        r"$\|\mathcal A_j(v)\| \le \kappa_j\|v\|$ for all $v$",
-    ),
+    proves=CURVATURE_CONVOLUTIONAL,
     steps=(
         Step(
             r"\sum_q\|\mathrm{patch}_q(a)\|^2",
@@ -268,7 +261,6 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=f"\\[\n{STATEMENT.latex()}\n\\]",
     controls=(
         Control(
             r"$M_{jj'} = \prod_{l\ne j,j'}\|\mathcal A_l(w_l)\|$, without the $\kappa$'s",
@@ -282,6 +274,10 @@ DERIVATION = Derivation(
         Control(
             "1.01 times the sum over pairs", SymbolicZero("", partial(multilinear, factor=sympy.Rational(101, 100)))
         ),
+    ),
+    notation=(
+        r"$h_\theta(x) = \mathcal A_n(w_n)P_n\cdots\mathcal A_1(w_1)P_1x$ at fixed gates: $\mathcal A_j$ is linear "
+        r"in the weights $w_j$ of layer $j$, $P_j$ consists of gates and pooling; $\ell \in C^2$",
     ),
 )
 

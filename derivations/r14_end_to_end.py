@@ -26,7 +26,8 @@ from symflow.proofs.claims import Case, altered, claim_identity, drawn_objective
 from symflow.proofs.networks import WIDTHS, chain, flat
 from symflow.proofs.words import matrices, transposed
 from symflow.report.derivations import run
-from symflow.theory.statements import Claim, Statement, statement
+from symflow.theory.r14_end_to_end import END_TO_END
+from symflow.theory.statement import Claim, Statement
 from symflow.theory.terms import Chain, Derivative, Power, Range, Term, grad_phi, j, n, total
 
 CASES = {
@@ -90,7 +91,7 @@ def definition(widths: tuple[int, ...], draw: Draw) -> Iterator[Fraction]:
 
 # The proof ----------------------------------------------------------------------------------------------------------
 
-STATEMENT = statement("R14")
+STATEMENT = END_TO_END.statement
 _END = Derivative(Chain(n, 1), "flow")
 UNBALANCED = Statement(
     "R14",
@@ -191,12 +192,7 @@ def with_powers(left: sympy.Expr, right: sympy.Expr) -> Statement:
 
 
 DERIVATION = Derivation(
-    result="R14",
-    title="End-to-end dynamics of balanced deep linear networks",
-    hypotheses=(
-        r"$f(\theta) = \varphi(W_{n:1})$, $W_j' = -\partial f/\partial W_j$, any widths",
-        r"balance: $W_{j+1}^\top W_{j+1} = W_jW_j^\top$ at $t = 0$, hence for all $t$ (R10)",
-    ),
+    proves=END_TO_END,
     steps=(
         Step(
             r"\tfrac{d}{dt}W_{n:1}",
@@ -250,7 +246,6 @@ DERIVATION = Derivation(
             (dynamics_test(STATEMENT),),
         ),
     ),
-    conclusion="\\[\n" + STATEMENT.latex() + "\n\\]",
     controls=(
         Control(r"$(n-j+1)/n$ in place of $(n-j)/n$", dynamics_test(with_powers((n - j + 1) / n, (j - 1) / n))),
         Control(r"$j/n$ in place of $(j-1)/n$", dynamics_test(with_powers((n - j) / n, j / n))),
@@ -258,6 +253,7 @@ DERIVATION = Derivation(
         Control("step 3 without balance", chain_test(exact=False)),
         Control(r"$W(W^\top W)^mW^\top = (W^\top W)^{m+1}$", SymbolicZero("", partial(telescoping, swapped=True))),
     ),
+    notation=(r"$W_j' = -\partial f/\partial W_j$, any widths; balance holds for all $t$ (R10)",),
 )
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import sympy
 
 from symflow.proofs import Control, Derivation, Inequality, Lemma, Step, SymbolicZero
 from symflow.report.derivations import run
+from symflow.theory.r15_convergence_time import CONVERGENCE_TIME
 
 N, W, LAM, U0 = sympy.symbols("n w lambda u_0", positive=True)
 NU, THETA, A, X = sympy.symbols("nu theta a x", real=True)
@@ -167,15 +168,7 @@ def three(_: int) -> int:
 
 
 DERIVATION = Derivation(
-    result="R15",
-    title="Convergence time of balanced linear networks with one output",
-    hypotheses=(
-        r"Linear network of depth $n \ge 2$ with $d_n = 1$, square loss, $\Sigma_{xx} = I$, $W_{j+1}^\top W_{j+1} = "
-        r"W_jW_j^\top$ at $t=0$.",
-        r"$w(0) > 0$, $\lambda = \|\Lambda_{yx}\| > 0$, $-1 < \nu(0) < 1$; $a = \operatorname{artanh}\nu(0)$, $p = "
-        r"1-2/n$, $c_0 = \cosh a$, $E = f-f^* = \frac12(w^2-2\lambda\nu w+\lambda^2)$.",
-        r"$\theta_1 = \max\{\log 6(n-1),\ \log 2c_0+\frac1n\log 2(1+\lambda/w(0))\} \ge |a|$.",
-    ),
+    proves=CONVERGENCE_TIME,
     steps=(
         Step(
             r"W' = -w^{2-2/n}\bigl(e + (n-1)\langle e,\hat W\rangle\hat W\bigr), \quad e = W-\Lambda",
@@ -247,10 +240,6 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=r"""With $T_1$ of step 6, $E(t) \le \bar\epsilon$ for all
-\[
-  t \ge T = T_1+2^{1-2/n}\lambda^{-(2-2/n)}\log_+\frac{E(0)}{\bar\epsilon}.
-\]""",
     controls=(
         Control(r"$1.01\,\frac n\lambda$ in place of $\frac n\lambda$ in step 2",
                 SymbolicZero("", partial(linear_equation, factor=sympy.Rational(101, 100)))),
@@ -259,6 +248,7 @@ DERIVATION = Derivation(
         Control(r"$E' = -w^{1+p}(1.99\,E+\dots)$",
                 SymbolicZero("", partial(excess_falls, sympy.Rational(199, 100)))),
     ),
+    notation=(r"$\theta_1 \ge |a|$",),
     remarks=r"The factor $2^{1-2/n}$ is not sharp: $E$ finally falls at the rate $2\lambda^{2-2/n}$.",
 )  # fmt: skip
 

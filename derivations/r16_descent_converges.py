@@ -23,6 +23,7 @@ from symflow.proofs import Control, Derivation, Inequality, Lemma, NonnegativeCo
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ, SUBMULTIPLICATIVITY
 from symflow.proofs.words import inner, matrices
 from symflow.report.derivations import run
+from symflow.theory.r16_descent_converges import DESCENT_CONVERGES
 
 N, S, KAPPA, ACC, E, F, LAM, OFF, LAYER = sympy.symbols("n s kappa epsilon E F lambda b ell", positive=True)
 RATE, ETA, I0 = sympy.symbols("m eta I", positive=True)
@@ -159,14 +160,7 @@ def lojasiewicz(n: int, z: Any, factor: float = 1.0) -> tuple[Any, Any]:
 
 
 DERIVATION = Derivation(
-    result="R16",
-    title="Gradient descent on deep linear networks converges",
-    hypotheses=(
-        r"Those of R15; descent starts at $\theta(0)$. $s = w^{1/n}$, $\bar s = \max\{w(0),\lambda\}^{1/n} \ge s$ "
-        r"since $w' \le 0$ where $w > \lambda$.",
-        r"$E_B$ is the excess loss to reach at $k^*$; $E(t) \le E_B/4$ on the flow for $t \ge T$.",
-        r"For the second part $E_B < \lambda^2/18$ and $\eta \le 1/L$.",
-    ),
+    proves=DESCENT_CONVERGES,
     steps=(
         Step(
             r"\|\tilde W_{n:1}-W_{n:1}\| \le \prod_j(s+\epsilon_j)-s^n",
@@ -247,14 +241,6 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=r"""With $\eta < \eta^*$ of step 5 and $\mu$, $L$ of steps 6 and 7, $f(\theta_k)-f^* \le E_B$
-at $k = k^* = \lceil T/\eta\rceil$. If also $E_B <
-\lambda^2/18$ and $\eta \le 1/L$,
-\[
-  E_{k+1} \le (1-\eta\mu)\,E_k \quad\text{for all } k \ge k^*,
-\]
-so $f(\theta_k)-f^* \le \bar\epsilon$ for all $k \ge k^*+\log_+(E_B/\bar\epsilon)/(-\log(1-\eta\mu))$, with $\eta$
-independent of $\bar\epsilon$.""",
     controls=(
         Control(
             r"the product moves by $(s+0.99\,\epsilon/\sqrt n)^n-s^n$",
@@ -276,6 +262,7 @@ independent of $\bar\epsilon$.""",
         ),
         Control(r"$r = q(s_B+\epsilon)/(1+q)$", SymbolicZero("", partial(path, sign=1))),
     ),
+    notation=(r"descent starts at $\theta(0)$; $\bar s \ge s$ since $w' \le 0$ where $w > \lambda$",),
 )
 
 if __name__ == "__main__":

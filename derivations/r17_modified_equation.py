@@ -24,7 +24,7 @@ import sympy
 
 import symflow as sf
 from symflow.derivatives.derived import parameter_directions
-from symflow.dynamics.modified import HG, TERMS, TGG, Differentials, G, Tree, equation_latex
+from symflow.dynamics.modified import HG, TERMS, TGG, Differentials, G, Tree
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import EXACT
 from symflow.networks.objective import Objective
@@ -34,6 +34,7 @@ from symflow.programs.program import Program
 from symflow.proofs import Control, Derivation, Draw, IdentityTest, Step, SymbolicZero
 from symflow.proofs.claims import Case, drawn_objective
 from symflow.report.derivations import run
+from symflow.theory.r17_modified_equation import MODIFIED_EQUATION
 
 Series = Mapping[Tree, Fraction]
 SIXTH = sympy.Rational(1, 6)
@@ -320,13 +321,7 @@ def no_loss(factor: sympy.Expr) -> Iterator[sympy.Expr]:
 FIRST_WRONG = altered((G, G, HG), Fraction(-1, 120))
 
 DERIVATION = Derivation(
-    result="R17",
-    title="The modified equation of gradient descent",
-    hypotheses=(
-        r"$f \in C^{p+3}$ near $\theta$ ($p \le 4$ the order; with gates: inside a smooth region)",
-        r"$\theta' = \tilde F(\theta) = \sum_{i=0}^p \eta^i F_i(\theta)$, the $F_i$ in derivatives of $f$ at $\theta$: "
-        r"$g$, $H$, $T = \nabla^3 f$, $Q = \nabla^4 f$, $\nabla^5 f$",
-    ),
+    proves=MODIFIED_EQUATION,
     steps=(
         Step(
             r"\theta(\eta)",
@@ -398,9 +393,6 @@ DERIVATION = Derivation(
             (SymbolicZero(r"all $x$, $y$", partial(no_loss, SIXTH)),),
         ),
     ),
-    conclusion="\\[\n" + equation_latex(4) + "\n\\]\n"
-    r"One step of descent is $\theta(\eta) + O(\eta^{p+2})$ when the terms up to $\eta^p$ are kept.  The terms up to "
-    r"$\eta$ are a gradient flow; with those of order $\eta^2$ they are one only where $[H, T[g]] = 0$.",
     controls=(
         Control(
             r"$-\frac1{120}Q[g,g,Hg]$ in place of $+\frac1{120}Q[g,g,Hg]$, tree by tree",
@@ -425,6 +417,7 @@ DERIVATION = Derivation(
         ),
         Control("the other sign of the curl", SymbolicZero("", partial(no_loss, -SIXTH))),
     ),
+    notation=(r"$f \in C^{p+3}$ near $\theta$ ($p \le 4$ the order; with gates: inside a smooth region)",),
     remarks=r"Fixed horizon and a smooth region: at a kink the expansion ends.  The grafting rule holds in every "
     r"dimension by the product rule; it is tested on networks, all other coefficients are exact.",
 )

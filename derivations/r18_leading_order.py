@@ -25,6 +25,7 @@ import sympy
 from symflow.proofs import Control, Derivation, Inequality, Step, SymbolicZero
 from symflow.proofs.lemmas import MEAN_VALUE, TRIANGLE, Lemma
 from symflow.report.derivations import run
+from symflow.theory.r18_leading_order import LEADING_ORDER
 
 Tree = tuple[str, tuple[Any, ...]]
 Vector = dict[Tree, sympy.Expr]
@@ -177,12 +178,7 @@ def kink(factor: sympy.Expr) -> Iterator[sympy.Expr]:
 
 
 DERIVATION = Derivation(
-    result="R18",
-    title="The leading orders of the deviation of descent from flow",
-    hypotheses=(
-        r"$f \in C^5$ near the curve $\theta(t)$, $0 \le t \le T$ (no kink on it), and $\theta_0 = \theta(0)$",
-        r"$g$, $H$, $T = \nabla^3f$ at $\theta(t)$",
-    ),
+    proves=LEADING_ORDER,
     steps=(
         Step(
             r"z(t+\eta) - z(t) + \eta\,g(z(t))",
@@ -217,11 +213,6 @@ DERIVATION = Derivation(
             (SymbolicZero(r"all slopes $p, q > 0$, phases and numbers of steps", partial(kink, sympy.Integer(1))),),
         ),
     ),
-    conclusion=r"""\begin{align*}
-  \theta_k - \theta(k\eta) &= \eta\,e(t) + \eta^2e_2(t) + O(\eta^3), \quad t = k\eta \le T, \quad e(0) = e_2(0) = 0, \\
-  \dot e &= -He - \tfrac12Hg, \\
-  \dot e_2 &= -He_2 - \tfrac12T[e,e] - \tfrac12(T[g,e]+H^2e) - \tfrac13H^2g - \tfrac1{12}T[g,g].
-\end{align*}""",
     controls=(
         Control(r"$\frac{1.01}2Hg$ in place of $\frac12Hg$", SymbolicZero("", partial(defects, PERCENT_MORE * HALF))),
         Control(
@@ -235,6 +226,7 @@ DERIVATION = Derivation(
         Control(r"the defects accumulate without growth: $k$ in place of $(e^{ka}-1)/a$", remainder(grown=False)),
         Control("the shift at a kink has the other sign", SymbolicZero("", partial(kink, -sympy.Integer(1)))),
     ),
+    notation=(r"$g$, $H$, $T$ at $\theta(t)$; no kink on the curve",),
     remarks=r"With R17: $\dot e = -He + F_1$ and $\dot e_2 = -He_2 - \frac12T[e,e] + F_1'e + F_2$.",
 )
 

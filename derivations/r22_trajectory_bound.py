@@ -26,6 +26,7 @@ from symflow.proofs import Control, Derivation, Inequality, NonnegativeCoefficie
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ, GROENWALL, MEAN_VALUE, SUBMULTIPLICATIVITY, TRIANGLE, Lemma
 from symflow.proofs.quadratics import NODES, WEIGHTS, descent, flow
 from symflow.report.derivations import run
+from symflow.theory.r22_trajectory_wise import TRAJECTORY_WISE
 
 STEPS = 5
 """Steps of descent in the instances."""
@@ -219,15 +220,7 @@ def on_saddles(half: float) -> Inequality:
 
 
 DERIVATION = Derivation(
-    result="R22",
-    title="Trajectory-wise bounds, with and without a tube",
-    hypotheses=(
-        r"$\theta' = -g(\theta)$ on $[0,T]$, $\theta_{k+1} = \theta_k-\eta g(\theta_k)$, $\theta_0 = \theta(0)$",
-        r"$f \in C^2$ on an open set that contains the flow, the segments of descent and those between both; or with "
-        r"kinks of convex jump (step 7)",
-        r"$\tilde\theta(s) = \theta_k-(s-k\eta)g(\theta_k)$ for $k\eta \le s \le (k+1)\eta$; $m(s) \ge "
-        r"-\lambda_{\min}(H)$ on the segment from $\theta(s)$ to $\tilde\theta(s)$, of any sign; $M' = m$",
-    ),
+    proves=TRAJECTORY_WISE,
     steps=(
         Step(
             r"\tilde\theta'(s)+g(\tilde\theta(s))",
@@ -306,12 +299,6 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=r"""\begin{align*}
-  \|\theta_k-\theta(k\eta)\| &\le \int_0^{k\eta}e^{M(k\eta)-M(s)}\,
-    \|g(\tilde\theta(s))-g(\theta_{\lfloor s/\eta\rfloor})\|\,ds, \\
-  \|\theta_k-\theta(k\eta)\| &\le \sum_{i<k}\Bigl(\prod_{i<l<k}L_l\Bigr)\frac{\eta^2}2
-    \max_{[i\eta,(i+1)\eta]}\|Hg(\theta(t))\|, \quad L_l = \sup_{[\theta_l,\theta(l\eta)]}\|I-\eta H\|.
-\end{align*}""",
     controls=(
         Control(r"0.99 of the defect, on quadratics", on_saddles(0.99)),
         Control(r"$-m$ in place of $m$", on_wells(partial(on_the_well, -1, 1.0), ())),
@@ -319,6 +306,10 @@ DERIVATION = Derivation(
         Control(r"no factors $L_l$", on_wells(partial(without_tube, 0.5, False), ())),
         Control(r"$\prod_{i\le l<k}L_l$", SymbolicZero("", partial(unrolled, first=0))),
         Control("a concave jump", Inequality("", (), [1], lambda _: 5, partial(convex_kink, -1))),
+    ),
+    notation=(
+        r"$f \in C^2$ on an open set that contains the flow, the segments of descent and those between both; or "
+        r"with kinks of convex jump (step 7)",
     ),
     remarks=r"Steps 4 and 5 need no tube and no exponential: the only suprema are those of one segment and one step.",
 )

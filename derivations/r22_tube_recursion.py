@@ -6,7 +6,7 @@ make of a bound b on the deviation
     b <- q^n b + K (q^n - 1)/(q - 1),    q = e^{m eta},    K = max(1, q) eta^2 P (1 + (x/3) e^x)/2,    x = eta beta,
 
 and as long as b stays below the radius of the tube, descent stays in it.  Checked against the code that computes
-it (`symflow.analysis.bounds.certified`).
+it (`symflow.analysis.bounds.tube_bounds`).
 
 Run: python -m derivations.r22_tube_recursion
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from math import exp
 from typing import Any
@@ -23,9 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 import sympy
 
-from symflow.analysis.bounds import certified
-from symflow.analysis.bounds.certified import Steps
+from symflow.analysis.bounds import tube_bounds
 from symflow.analysis.bounds.tube import Constants
+from symflow.analysis.bounds.tube_bounds import Steps
 from symflow.proofs import (
     Control,
     Derivation,
@@ -39,6 +40,7 @@ from symflow.proofs.lemmas import GROENWALL, RAYLEIGH, SUBMULTIPLICATIVITY, TRIA
 from symflow.proofs.quadratics import descent, flow
 from symflow.proofs.words import matrices
 from symflow.report.derivations import run
+from symflow.theory.r22_trajectory_wise import TRAJECTORY_WISE
 
 THIRD = sympy.Rational(1, 3)
 STEPS = 4
@@ -178,9 +180,9 @@ def run_of(seed: int) -> tuple[Constants, Steps]:
     rng = np.random.default_rng(seed)
 
     def constants() -> Constants:
-        beta, gamma, push = rng.uniform(0.2, 2, (3, INTERVALS))
+        beta, gamma, product = rng.uniform(0.2, 2, (3, INTERVALS))
         m, top = rng.uniform(-1, 1, INTERVALS) * beta, rng.uniform(0.5, 1, INTERVALS) * beta
-        return Constants(m, top, beta, gamma, push, np.ones(INTERVALS, dtype=bool), None)
+        return Constants(m, top, beta, gamma, product, np.ones(INTERVALS, dtype=bool), None)
 
     counts, eta = rng.integers(1, 5, INTERVALS), 0.07
     return constants(), Steps(eta, counts, eta * np.concatenate([[0], np.cumsum(counts)]), constants())
@@ -192,13 +194,15 @@ def stepwise() -> Iterator[tuple[float, float]]:
         c, steps = run_of(seed)
         eta, beta, gamma = steps.step_size, c.beta, c.gamma
         tube, free, weights, so_far = 0.0, 0.0, 0.0, 0
-        marches = (certified.true_push, certified.without_tube, certified.time_local, certified.whole_tube)
-        found = [march(c, steps)[0] for march in (*marches, certified.constant_m)]
+        marches = (tube_bounds.on_tube, tube_bounds.without_tube, tube_bounds.time_local, tube_bounds.whole_tube)
+        found = [march(c, steps)[0] for march in (*marches, tube_bounds.constant_m)]
         for i, count in enumerate(steps.counts):
             q, x = exp(c.m[i] * eta), eta * beta[i]
             for _ in range(count):
-                tube = q * tube + max(1.0, q) * eta**2 * c.push[i] * (1 + x / 3 * exp(x)) / 2
-                free = (1 + max(eta * c.m[i], eta * c.top[i] - 2)) * free + eta**2 / 2 * steps.still.push[i]
+                tube = q * tube + max(1.0, q) * eta**2 * c.hessian_gradient[i] * (1 + x / 3 * exp(x)) / 2
+                free = (
+                    1 + max(eta * c.m[i], eta * c.max_eigenvalue[i] - 2)
+                ) * free + eta**2 / 2 * steps.on_flow.hessian_gradient[i]
                 weights = q * weights + (q - 1) / c.m[i]
             so_far += int(count)
             upto = eta * max(beta[: i + 1]) * max(gamma[: i + 1]) * weights
@@ -208,17 +212,9 @@ def stepwise() -> Iterator[tuple[float, float]]:
 
 
 DERIVATION = Derivation(
-    result="R22",
-    title="The certified bounds on a tube",
-    hypotheses=(
-        r"$\theta' = -g(\theta)$ and $\theta_{k+1} = \theta_k-\eta g(\theta_k)$ from the same start; "
-        r"$\tilde\theta(s) = \theta_k-s\,g(\theta_k)$ within a step",
-        r"time is cut into intervals of whole steps; in each one $m \ge -\lambda_{\min}(H)$, $\Lambda \ge "
-        r"\lambda_{\max}(H)$, "
-        r"$\beta \ge \|H\|$, $\gamma \ge \|g\|$, $P \ge \|Hg\|$ on $B_\varepsilon(\theta(t))$ for all its times $t$ "
-        r"(the cover "
-        r"of the tube), and $P_0 \ge \|Hg\|$ on the flow itself",
-    ),
+    proves=TRAJECTORY_WISE,
+    name="The certified bounds on a tube",
+    part=replace(TRAJECTORY_WISE.main, claims=()),
     steps=(
         Step(
             r"D'(s), \quad D(s) = \|g(\tilde\theta(s))-g(\theta_k)\|",
@@ -297,16 +293,6 @@ DERIVATION = Derivation(
             r"\le",
         ),
     ),
-    conclusion=r"""With $b_0 = 0$ and, for the $n$ steps of each interval,
-\begin{align*}
-  b &\leftarrow q^nb+K\,\frac{q^n-1}{q-1}, & q &= e^{m\eta}, & K &= \max\{1,e^{m\eta}\}\,\frac{\eta^2P}2
-    \Bigl(1+\frac{\eta\beta}3e^{\eta\beta}\Bigr), \\
-  \text{or}\quad b &\leftarrow q^nb+K\,\frac{q^n-1}{q-1}, & q &= 1+\max\{\eta m,\eta\Lambda-2\}, &
-    K &= \frac{\eta^2}2P_0,
-\end{align*}
-or $b = \eta\beta\gamma\int_0^te^{M(t)-M(s)}ds$ with the largest $\beta$, $\gamma$ up to $t$ (R4) or on the whole tube
-(R4, R5):
-if $b < \varepsilon$ throughout, $\|\theta_k-\theta(k\eta)\| \le b$ for all $k$.""",
     controls=(
         Control(r"$0.99\,\beta D$ in step 1", defect_rate(0.99)),
         Control(r"$\frac{0.99}3x\,e^x$ in step 2", NonnegativeCoefficients(
@@ -317,6 +303,21 @@ if $b < \varepsilon$ throughout, $\|\theta_k-\theta(k\eta)\| \le b$ for all $k$.
         Control(r"$1+\max\{0.99\,\eta m,\eta\Lambda-2\}$", Inequality(
             "", (RAYLEIGH,), [2], lambda size: size**2 + 1, partial(rate, 0.99))),
     ),
+    notation=((r"time is cut into intervals of whole steps; in each one $m \ge -\lambda_{\min}(H)$, $\Lambda \ge "
+        r"\lambda_{\max}(H)$, "
+        r"$\beta \ge \|H\|$, $\gamma \ge \|g\|$, $P \ge \|Hg\|$ on $B_\varepsilon(\theta(t))$ for all its times $t$ "
+        r"(the cover "
+        r"of the tube), and $P_0 \ge \|Hg\|$ on the flow itself"),),
+    consequence=r"""With $b_0 = 0$ and, for the $n$ steps of each interval,
+\begin{align*}
+  b &\leftarrow q^nb+K\,\frac{q^n-1}{q-1}, & q &= e^{m\eta}, & K &= \max\{1,e^{m\eta}\}\,\frac{\eta^2P}2
+    \Bigl(1+\frac{\eta\beta}3e^{\eta\beta}\Bigr), \\
+  \text{or}\quad b &\leftarrow q^nb+K\,\frac{q^n-1}{q-1}, & q &= 1+\max\{\eta m,\eta\Lambda-2\}, &
+    K &= \frac{\eta^2}2P_0,
+\end{align*}
+or $b = \eta\beta\gamma\int_0^te^{M(t)-M(s)}ds$ with the largest $\beta$, $\gamma$ up to $t$ (R4) or on the whole tube
+(R4, R5):
+if $b < \varepsilon$ throughout, $\|\theta_k-\theta(k\eta)\| \le b$ for all $k$.""",
     remarks="The rounding of the recursions is allowed for in the code, not here.",
 )  # fmt: skip
 

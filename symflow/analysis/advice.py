@@ -14,7 +14,7 @@ from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks
 from symflow.analysis.bounds.kinks import MOST_STEPS, gates_at
 from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
-from symflow.errors import ComputationError, ProblemError, advising, brief
+from symflow.errors import ComputationError, ProblemError, brief, with_remedies
 from symflow.networks.network import FullyConnected
 from symflow.numbers.arguments import positive
 from symflow.numbers.rational import rational
@@ -24,6 +24,7 @@ from symflow.paths.sampling import dense_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.theory.registry import Table
 
 LEAST_EPSILON = Fraction(1, 10**10)
 """Smaller distances are not told from rounding: descent is run in float64."""
@@ -85,15 +86,12 @@ class StepAdvice:
     whole_horizon: bool
 
     def __getitem__(self, name: str) -> Guarantee:
-        """What a bound guarantees.
+        """What a bound guarantees, by name or with the slug of its result.
 
         Raises:
             KeyError: no such bound.
         """
-        for found in self.guarantees:
-            if found.name == name:
-                return found
-        raise KeyError(name)
+        return Table({found.name: found for found in self.guarantees})[name]
 
     @property
     def certified(self) -> Guarantee | None:
@@ -140,7 +138,7 @@ def max_step_size(
     end = positive(given, "horizon")
     chosen = [b for b in chosen_bounds(bounds, known_bounds()) if b.kind != "curvature"]
     report = progress or (lambda done: None)
-    with advising(REMEDIES):
+    with with_remedies(REMEDIES):
         flow = solve_flow(problem, horizon=end, dps=DPS)
     report(0.1)
     search = _Search(problem, flow, end, float(eps))

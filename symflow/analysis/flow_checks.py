@@ -17,6 +17,8 @@ from symflow.paths.identities import balancedness_drift, energy_defect
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.theory.c02_two_scalars import two_scalars
+from symflow.theory.functions import MPMATH
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Check:
 
 
 def check_flow(problem: Problem, trajectory: Trajectory) -> list[Check]:
-    """Checks a flow against R1, R10 and the closed forms of section 7 that apply.
+    """Checks a flow against R1, R10 and the closed forms C1 and C2 where they apply.
 
     Args:
         problem: what was solved.
@@ -75,7 +77,7 @@ def _balancedness(trajectory: Trajectory) -> list[Check]:
 
 
 def _closed_forms(problem: Problem, trajectory: Trajectory) -> list[Check]:
-    """The exact solutions of section 7 that apply to this problem."""
+    """The exact solutions C1, C2 that apply to this problem."""
     network = problem.network
     if not isinstance(network, FullyConnected) or not network.linear or network.alpha != 1:
         return []
@@ -131,19 +133,4 @@ def _scalar_depth_two(problem: Problem, time: Any) -> Any:
     w1, w2 = (mpmath.mpf(q.numerator) / q.denominator for q in problem.theta0)
     goal, t = target / sigma, sigma * time
     u0, c = w1 * w2, abs(w1**2 - w2**2)
-    if c == 0:
-        if u0 == 0:
-            return u0
-        rate = 2 * goal if u0 > 0 else -2 * goal
-        # u' = 2|u|(goal - u): logistic in u, growing or decaying with the sign of u.
-        if goal == 0:
-            return u0 / (1 + 2 * abs(u0) * t)
-        decay = mpmath.exp(-rate * t)
-        return goal * u0 / (u0 + (goal - u0) * decay)
-    kappa = mpmath.sqrt(4 * goal**2 + c**2)
-    plus, minus = (2 * goal + kappa) / c, (2 * goal - kappa) / c
-    q0 = (2 * u0 + mpmath.sqrt(c**2 + 4 * u0**2)) / c
-    k = (q0 - plus) / (q0 - minus)
-    decay = mpmath.exp(-kappa * t)
-    q = (plus - minus * k * decay) / (1 - k * decay)
-    return c / 4 * (q - 1 / q)
+    return two_scalars(u0, c, goal, t, MPMATH)

@@ -17,6 +17,7 @@ from symflow.errors import ProblemError, brief
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.theory.registry import Table
 
 MOST_PARAMETERS = 64
 """The suprema on balls are looked for up to this many parameters."""
@@ -84,15 +85,12 @@ class TightnessTable:
     slack: tuple[Slack, ...]
 
     def __getitem__(self, name: str) -> Tightness:
-        """The row of a bound.
+        """The row of a bound, by name or with the slug of its result.
 
         Raises:
             KeyError: no such bound.
         """
-        for row in self.rows:
-            if row.name == name:
-                return row
-        raise KeyError(name)
+        return Table({row.name: row for row in self.rows})[name]
 
     def __repr__(self) -> str:
         lines = []
@@ -207,13 +205,13 @@ def _slack(dev: Deviation, rows: Sequence[Tightness]) -> tuple[Slack, ...]:
     owner = tube.owner[tube.owner < len(radii) - 1]
     eps = np.zeros(len(tube.first))
     eps[: len(radii) - 1] = radii[1:]
-    balls = tube.balls(eps)
+    balls, ball_radii = tube.balls(eps), tube.ball_radii(eps)
     found: dict[int, Slack] = {}
     for values in (balls.m, balls.beta, balls.gamma):
         cell = int(np.argmax(values[: len(owner)]))
         if cell not in found:
             certain = Ascent(float(balls.m[cell]), float(balls.beta[cell]), float(balls.gamma[cell]))
-            radius = float(balls.radius[cell])
+            radius = float(ball_radii[cell])
             climbed = ascend(run.compact, tube.centres[cell], radius, seed=cell)
             found[cell] = Slack(float(tube.middles[cell]), radius, certain, climbed)
     return tuple(found[cell] for cell in sorted(found))

@@ -6,7 +6,7 @@ gates.  The flow that keeps every z_a at zero is
     theta' = -(c + sum_a p_a n_a),   K p = -<n_a, c>,   K_ab = <n_a, n_b>,
 
 and it is gradient flow for the gate g_a that satisfies p_a = g_a b_a, b_a the coefficient that back-propagation brings
-to the gate.  It may slide while g_a stays between the two slopes (theory, section 6; Filippov 1988).
+to the gate.  It may slide while g_a stays between the two slopes (docs/theory/kinks.md; Filippov 1988).
 
 Several pre-activations that vanish on the same surface (parallel samples, say) are held as one *tied* gate: n_k =
 lambda_k n_a, and their gates move together between the two sides of the surface.

@@ -9,40 +9,37 @@ import re
 from collections.abc import Sequence
 
 from symflow.latex.escape import escape
+from symflow.latex.results import FITTING, bibliography, display, keys, source_latex
 from symflow.proofs.lemmas import Lemma
 from symflow.proofs.outcome import Check, Outcome
-from symflow.proofs.record import Control, Step, Verified
+from symflow.proofs.record import Control, Derivation, Step, Verified
 from symflow.proofs.search import Inequality
-from symflow.theory.citations import (
-    ARORA,
-    BARRETT_DHERIN,
-    DU,
-    ELKABETZ_COHEN,
-    GEOMETRIC,
-    HAIRER,
-    OURS,
-    Citation,
-)
-
-SOURCES = {
-    "ACH18": ARORA, "BD21": BARRETT_DHERIN, "DHL18": DU, "EC21": ELKABETZ_COHEN, "HLW06": GEOMETRIC, "HNW93": HAIRER
-}  # fmt: skip
+from symflow.theory.notation import NOTATION
 
 
 def book(verified: Sequence[Verified]) -> str:
     """LaTeX source: every result with its hypotheses, statement, proof in checked steps and negative controls."""
     parts = [_PREAMBLE, r"\begin{document}", _TITLE, r"\tableofcontents", _NOTATION, _KINDS]
     parts += [_section(v) for v in verified]
-    parts += [_lemmas(verified), _bibliography(verified), "\\end{document}\n"]
+    cited = " ".join(v.derivation.source.source for v in verified)
+    parts += [
+        _lemmas(verified),
+        bibliography(keys(cited)),
+        "\\end{document}\n",
+    ]
     return "\n\n".join(parts)
 
 
 def _section(verified: Verified) -> str:
     d = verified.derivation
-    parts = [rf"\section{{{d.result}. {d.title}}}", rf"\source{{{_cited(d.source)}}}", r"\part{Hypotheses}"]
+    parts = [
+        rf"\section{{{d.result}. {d.title}}}",
+        rf"\source{{{source_latex(d.source.source)}}}",
+        r"\part{Hypotheses}",
+    ]
     hypotheses = ";\n".join(rf"\item {hypothesis.removesuffix('.')}" for hypothesis in d.hypotheses)
     parts.append("\n".join([r"\begin{itemize}", f"{hypotheses}.", r"\end{itemize}"]))
-    parts += [r"\part{Statement}" + "\n" + _fitting(d.conclusion), r"\part{Proof}"]
+    parts += [r"\part{Statement}", _statement(d), _fitting(d.consequence), r"\part{Proof}"]
     for number, (step, outcomes) in enumerate(zip(d.steps, verified.outcomes, strict=True), start=1):
         parts.append(_step(number, step, outcomes))
     if d.remarks:
@@ -51,6 +48,12 @@ def _section(verified: Verified) -> str:
     items = [_control(c, o) for c, o in zip(d.controls, verified.refutations, strict=True)]
     parts.append("\n".join([r"\begin{itemize}", *items, r"\end{itemize}"]))
     return "\n".join(parts)
+
+
+def _statement(d: Derivation) -> str:
+    """What is proved; a statement without claims stands in the consequence."""
+    shown = [display(d.statement)] if d.statement.claims else []
+    return "\n".join([*shown, d.proves.remark] if d.part is None else shown)
 
 
 def _fitting(conclusion: str) -> str:
@@ -87,14 +90,6 @@ def _power(digit: str, sign: str, exponent: str) -> str:
     return f"$10^{{{sign}{exponent}}}$" if digit == "1" else rf"${digit}\cdot10^{{{sign}{exponent}}}$"
 
 
-def _cited(citation: Citation) -> str:
-    text = citation.source
-    for key, source in SOURCES.items():
-        text = text.replace(source, f"CITE{key}")
-    text = text.replace(OURS, "this work")
-    return re.sub(r"CITE(\w+)", lambda m: rf"\cite{{{m[1]}}}", escape(text))
-
-
 def _lemmas(verified: Sequence[Verified]) -> str:
     used: dict[str, Lemma] = {}
     for v in verified:
@@ -106,14 +101,8 @@ def _lemmas(verified: Sequence[Verified]) -> str:
     return "\n".join([r"\section{Lemmas}", r"\begin{description}", *items, r"\end{description}"]) if items else ""
 
 
-def _bibliography(verified: Sequence[Verified]) -> str:
-    cited = " ".join(v.derivation.source.source for v in verified)
-    items = [rf"\bibitem{{{key}}} {escape(text)}." for key, text in SOURCES.items() if text in cited]
-    listed = "\n".join(items).replace("Norsett", r"N\o{}rsett")
-    return "\\begin{thebibliography}{9}\n" + listed + "\n\\end{thebibliography}" if items else ""
-
-
-_PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
+_PREAMBLE = (
+    r"""\documentclass[10pt,a4paper]{article}
 \usepackage[margin=2.5cm]{geometry}
 \usepackage{amsmath,amssymb}
 \usepackage[hidelinks]{hyperref}
@@ -132,15 +121,14 @@ _PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \renewcommand{\@listi}{\leftmargin\leftmargini\topsep=2pt\parsep=0pt\itemsep=2pt}
 \renewcommand{\l@section}{\@dottedtocline{1}{0em}{2em}}
 \makeatother
-\newsavebox{\onelinebox}
-% smaller where it does not fit, and smaller again
-\newcommand{\statement}[1]{\sbox{\onelinebox}{$\displaystyle #1$}%
-\ifdim\wd\onelinebox<\linewidth\[#1\]\else\sbox{\onelinebox}{\small$\displaystyle #1$}%
-\ifdim\wd\onelinebox<\linewidth{\small\[#1\]}\else{\footnotesize\[#1\]}\fi\fi}
+"""
+    + FITTING
+    + r"""
 % left, relation, right: on one line where it fits
 \newcommand{\formula}[3]{\sbox{\onelinebox}{$\displaystyle #1 #2 #3$}%
 \ifdim\wd\onelinebox<0.97\linewidth\[#1 #2 #3\]\else
 \[\begin{aligned}&#1\\&\quad{}#2 #3\end{aligned}\]\fi}"""
+)
 
 _TITLE = r"""\title{Gradient descent and gradient flow on homogeneous networks:\\
 the results, derived and machine-checked}
@@ -148,26 +136,7 @@ the results, derived and machine-checked}
 \date{}
 \maketitle"""
 
-_NOTATION = r"""\section{Notation}
-\begin{itemize}
-\item $\theta \in \mathbb R^P$: all weights, layer 1 first, each matrix row-major.
-$W_j \in \mathbb R^{d_j\times d_{j-1}}$, $j = 1,\dots,n$; depth $n \ge 1$; $s_j = \|W_j\|$.
-\item $W_{j':j} = W_{j'}\cdots W_j$ for $j \le j'$, the identity otherwise; empty products are 1. $W_{n:1}$ is the
-end-to-end matrix.
-\item Homogeneous activation $\sigma(z) = \alpha z$ for $z \ge 0$ and $\bar\alpha z$ for $z < 0$. Linear:
-$\alpha = \bar\alpha = 1$; ReLU: $\alpha = 1$, $\bar\alpha = 0$; leaky: $\alpha = 1$, $0 < \bar\alpha < 1$.
-\item $h_\theta(x) = W_n\sigma(W_{n-1}\cdots\sigma(W_1x))$ without biases;
-$f(\theta) = \frac1N\sum_i\ell(h_\theta(x_i),y_i)$. Square loss $\frac12\|\hat y-y\|^2$; logistic
-$\log(1+e^{-y\hat y})$ and exponential $e^{-y\hat y}$ with $y = \pm1$; cross-entropy after softmax.
-\item Linear networks: $f(\theta) = \varphi(W_{n:1})$. Square loss: $\nabla\varphi(W) = W\Sigma_{xx}-\Lambda_{yx}$,
-$\Sigma_{xx} = \frac1NXX^\top$, $\Lambda_{yx} = \frac1NYX^\top$. Whitened: $\Sigma_{xx} = I$.
-\item $D_{i,j}$: the diagonal matrix of $\sigma'$ at sample $i$, layer $j$. Where no gate changes, $h$ is multilinear
-in the layers.
-\item $\|\cdot\|$ is the spectral norm of matrices and the Euclidean norm of vectors, $\|\cdot\|_F$ the Frobenius norm;
-$g = \nabla f$, $H = \nabla^2f$, $H[\Delta,\Delta] = \langle\Delta,H\Delta\rangle$.
-\item Gradient descent $\theta_{k+1} = \theta_k-\eta g(\theta_k)$; gradient flow $\theta' = -g(\theta)$; the deviation
-is $\|\theta_k-\theta(k\eta)\|$. $B_\varepsilon(\theta)$ is the open ball.
-\end{itemize}"""
+_NOTATION = "\n".join([r"\section{Notation}", r"\begin{itemize}", *(rf"\item {x}" for x in NOTATION), r"\end{itemize}"])
 
 _KINDS = r"""\section{How the steps are checked}
 Every step was executed when this document was made. What a passed check means:

@@ -12,12 +12,13 @@ from symflow.derivatives.derived import gradient_flow, hessian_form, loss
 from symflow.latex import formulas, where
 from symflow.latex.definitions import loss_latex, network_latex
 from symflow.latex.escape import escape
-from symflow.latex.general_results import bibliography, statement_latex
+from symflow.latex.results import FITTING, bibliography, keys, result_latex
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.losses import SQUARE, Loss
 from symflow.networks.moments import moment_form
 from symflow.networks.network import Network
 from symflow.networks.objective import Objective
+from symflow.theory.registry import find
 
 
 def formulas_document(
@@ -60,19 +61,24 @@ def formulas_document(
     text = _FORM_OF_PRODUCTS if moments else (_FORM_WITH_GATES if objective.gates else _FORM)
     if not moments and network is not None:
         text += _FORM_OF_SAMPLES
+    results = ["R3", *(result for result, _ in bounds)]
     if network is not None:
-        parts += [statement_latex(result) for result in _hessian_results(network, objective.sample_loss or SQUARE)]
+        on_hessian = _hessian_results(network, objective.sample_loss or SQUARE)
+        parts += [result_latex(result) for result in on_hessian]
+        results += on_hessian
     parts.append(_display(text + (_FORM_CONTINUES if repeated else ""), fresh))
     if network is not None and network.depth > 1:
-        parts += [r"\section{Invariants}", statement_latex("R10")]
-    parts += [r"\section{How far gradient descent is from gradient flow}", _BOUNDS, statement_latex("R3")]
+        parts += [r"\section{Invariants}", result_latex("R10")]
+        results.append("R10")
+    parts += [r"\section{How far gradient descent is from gradient flow}", _BOUNDS, result_latex("R3")]
     if objective.gates:
         parts.append(_CAUTION)
     for result, rows in bounds:
-        parts.append(statement_latex(result))
+        parts.append(result_latex(result))
         if rows:
             parts.append("For this problem:\n" + table(rows))
-    parts += [bibliography(), "\\end{document}", ""]
+    cited = {key for name in results for key in keys(find(name).source)}
+    parts += [bibliography(cited), "\\end{document}", ""]
     return "\n\n".join(parts)
 
 
@@ -133,13 +139,17 @@ def _hessian_results(network: Network, sample_loss: Loss) -> list[str]:
     return ["R13"] if isinstance(network, Convolutional) else ["R12"]
 
 
-_PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
+_PREAMBLE = (
+    r"""\documentclass[10pt,a4paper]{article}
 \usepackage[margin=2.5cm]{geometry}
 \usepackage{amsmath,amssymb,array,longtable}
 \allowdisplaybreaks
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{0.5ex plus 0.5ex}
-\emergencystretch=2em"""
+\emergencystretch=2em
+"""
+    + FITTING
+)
 
 _MOMENTS = r"""
 With the moments $\Sigma_{xx} = \tfrac1N XX^\top$, $\Lambda_{yx} = \tfrac1N YX^\top$, $\Sigma_{yy} = \tfrac1N YY^\top$

@@ -2,15 +2,18 @@ r"""Statements with symbolic depth as LaTeX, in the notation of the papers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import sympy
+from sympy.printing.latex import LatexPrinter
 
 from symflow.theory.statement import Claim, Statement
 from symflow.theory.terms import (
     Chain,
     Derivative,
     Domain,
+    Formula,
     Increment,
     Index,
     LargestEigenvalue,
@@ -48,9 +51,10 @@ _LETTERS = {
     "lambda_max": r"\lambda_{\max}(H)",
     "slope": r"\max\{|\alpha|,|\bar\alpha|\}",
     "smoothness": "L",
+    "third": "L_3",
     "pool": "p",
 }
-_RELATIONS = {"=": "=", ">=": r"\ge", "<=": r"\le"}
+_RELATIONS = {"=": "=", ">=": r"\ge", "<=": r"\le", "<": "<"}
 _OPERATIONS = {"sum": r"\sum", "product": r"\prod", "max": r"\max", "min": r"\min"}
 _NOTES = {
     "grad_phi": r"f(\theta) = \varphi(W_{n:1})",
@@ -58,17 +62,23 @@ _NOTES = {
     "kappa": r"\|\mathcal A_j(w)\| \le \kappa_j \|w\|_F \text{ for all } w",
     "pool": r"p \ge \text{product of the norms of all poolings}",
     "smoothness": r"L \ge \|\nabla^2\ell\|",
+    "third": r"|\nabla^3\ell[u,v,v]| \le L_3\|u\|\,\|v\|^2",
 }
 _GATED_CHAIN = r"W^{(i)}_{j':j} = D_{i,j'} W_{j'} \cdots D_{i,j} W_{j},\ D_{i,n} = I"
 _BALL = r"\theta' \in B_\varepsilon(\theta)"
 
 
-def statement_latex(statement: Statement, depth: int | None = None) -> str:
+def statement_latex(statement: Statement, depth: int | None = None, values: Mapping[str, str] | None = None) -> str:
     r"""The claims of a statement and the letters they define, as an ``aligned`` environment."""
     printer = _Printer(depth)
     several = len(statement.claims) > 1
     labels = [_label(claim.label or statement.result) if several else "" for claim in statement.claims]
     lines = [printer.claim(claim, label) for claim, label in zip(statement.claims, labels, strict=True)]
+    if values:
+        lines = [
+            f"{line} = {values[claim.label]}" if claim.label in values else line
+            for line, claim in zip(lines, statement.claims, strict=True)
+        ]
     first, *others = printer.definitions(statement.claims) or [""]
     lines += [rf"& \text{{where }} {first}"] if first else []
     lines += [rf"& \phantom{{\text{{where }}}} {text}" for text in others]
@@ -172,6 +182,8 @@ class _Printer:
             return f"{letter}[{self.text(term.x)},{self.text(term.x)}]"
         if isinstance(term, Derivative):
             return self.derivative(term)
+        if isinstance(term, Formula):
+            return formula_latex(term.expression.xreplace(self.values))
         if isinstance(term, Increment):
             x = self.base(term.x)
             return rf"{x}\big|_{{\theta-\eta g}} - {x}\big|_{{\theta}}"
@@ -250,6 +262,28 @@ class _Printer:
             return rf"\langle \theta, \nabla_\theta {x} \rangle"
         layer = self.index(term.layer)
         return rf"\bigl\langle W_{{{layer}}}, \tfrac{{\partial {x}}}{{\partial W_{{{layer}}}}} \bigr\rangle"
+
+
+class _Formulas(LatexPrinter):
+    """SymPy's printer; in sums, what is subtracted is last.  A symbol whose name is LaTeX prints as its name."""
+
+    def _print_Symbol(self, expr: sympy.Symbol, style: str = "plain") -> str:
+        written = any(sign in expr.name for sign in "\\([{|^")
+        return expr.name if written else str(super()._print_Symbol(expr, style))
+
+    def _print_Add(self, expr: sympy.Expr, order: Any = None) -> str:
+        terms = sorted(expr.args, key=lambda t: (str(t).startswith("O("), t.could_extract_minus_sign()))
+        texts = [str(self._print(t)) for t in terms]
+        return texts[0] + "".join(f" - {t[1:].lstrip()}" if t.startswith("-") else f" + {t}" for t in texts[1:])
+
+    def _print_Integral(self, expr: sympy.Integral) -> str:
+        variable, low, high = (str(self._print(x)) for x in expr.limits[0])
+        return rf"\int_{{{low}}}^{{{high}}} {self._print(expr.function)}\,d{variable}"
+
+
+def formula_latex(expression: sympy.Basic) -> str:
+    """A SymPy expression."""
+    return str(_Formulas().doprint(expression))
 
 
 def _ordered(value: sympy.Expr) -> str:

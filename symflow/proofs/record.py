@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from symflow.errors import ComputationError
 from symflow.proofs.outcome import Check, Outcome
-from symflow.theory.citations import Citation, cite
+from symflow.theory.result import Citation, Result
+from symflow.theory.statement import Statement
 
 
 class DerivationError(ComputationError):
@@ -51,27 +52,49 @@ class Derivation:
     """A result with its proof in checked steps.
 
     Attributes:
-        result: its id, such as "R7".
-        title: its name, LaTeX text.
-        hypotheses: what it supposes, LaTeX text each.
+        proves: the result; its assumptions and its statement are those of the derivation.
         steps: the proof.
-        conclusion: the statement, LaTeX text with displays.
         controls: at least one.
+        notation: what the steps assume or name beyond the result, LaTeX text each.
+        part: the part of the result's statement that is proved; its main claims unless given.
+        name: of the part, LaTeX text.
+        consequence: what else the steps show, LaTeX text with displays.
         remarks: what a reader should know besides, LaTeX text.
     """
 
-    result: str
-    title: str
-    hypotheses: tuple[str, ...]
+    proves: Result
     steps: tuple[Step, ...]
-    conclusion: str
     controls: tuple[Control, ...]
+    notation: tuple[str, ...] = ()
+    part: Statement | None = None
+    name: str = ""
+    consequence: str = ""
     remarks: str = ""
+
+    @property
+    def result(self) -> str:
+        """The id of the result."""
+        return self.proves.id
+
+    @property
+    def title(self) -> str:
+        """The name of the result, or of its part."""
+        return self.name or self.proves.title[0].upper() + self.proves.title[1:]
+
+    @property
+    def statement(self) -> Statement:
+        """What is proved."""
+        return self.proves.main if self.part is None else self.part
+
+    @property
+    def hypotheses(self) -> tuple[str, ...]:
+        """What it assumes, LaTeX text each."""
+        return (*(h.latex for h in self.statement.hypotheses), *self.notation)
 
     @property
     def source(self) -> Citation:
         """Where the result comes from."""
-        return cite(self.result)
+        return self.proves.citation
 
 
 @dataclass(frozen=True)

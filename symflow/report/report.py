@@ -233,6 +233,6 @@ def full_report(dev: Deviation, seconds: float) -> JsonObject:
 
 
 def _citation(name: str) -> str | None:
-    from symflow.theory.citations import RESULTS
+    from symflow.theory.registry import RESULTS
 
-    return str(RESULTS[name]) if name in RESULTS else None
+    return str(RESULTS[name].citation) if name in RESULTS else None

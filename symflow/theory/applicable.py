@@ -5,35 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from symflow.theory.citations import Citation, cite
+from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
 from symflow.theory.hypotheses import Setting, overall
-from symflow.theory.hypothesis_checks import HYPOTHESES
-
-if TYPE_CHECKING:
-    from symflow.problem import Problem
+from symflow.theory.registry import RESULTS, find
+from symflow.theory.result import Citation, Result
 
 Answer = Literal["applies", "unchecked", "not applicable"]
-
-ASSUMPTIONS = {
-    "R3": "that bounds on the defect and on the curvature between the two curves are supplied",
-    "R4": "that beta, gamma and m bound H and g on the whole tube, and a step size below the bound they give",
-    "R5": "R4 with m constant on the tube",
-    "R11": "that theta = theta(t) is on gradient flow",
-    "R16": "that the step size is as small as the result asks",
-    "R17": "a fixed horizon",
-    "R18": "a fixed horizon, and descent and flow with the same start",
-    "R22": "that the curvature bound holds on the segments between descent and flow",
-}
-"""What a result supposes of those who use it, beyond what can be asked of a problem."""
-WITH_GATES = {
-    "R10": "the diagonals of D_j (each unit or channel) in place of the whole matrices",
-    "R11": "at other weights than theta(0), that they are on no kink",
-    "R12": "at other weights than theta(0), that they are on no kink",
-    "R13": "at other weights than theta(0), that they are on no kink",
-}
-"""The same for networks with gates, and for R10 also those with shared weights."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +35,7 @@ class Row:
     @property
     def citation(self) -> Citation:
         """What the result says, and where it comes from."""
-        return cite(self.result)
+        return find(self.result).citation
 
 
 @dataclass(frozen=True)
@@ -71,13 +51,13 @@ class Applicability:
         return len(self.rows)
 
     def __getitem__(self, result: str) -> Row:
-        """The row of a result.
+        """The row of a result, by id or slug.
 
         Raises:
             ProblemError: no such result.
         """
-        cite(result)
-        return next(row for row in self.rows if row.result == result)
+        wanted = find(result).id
+        return next(row for row in self.rows if row.result == wanted)
 
     def __repr__(self) -> str:
         lines = [f"{row.result:<4} {row.answer:<15} {row.reason}{_assuming(row)}" for row in self.rows]
@@ -109,24 +89,19 @@ def applicable(problem: Problem) -> Applicability:
     Returns:
         One row a result, in the order R1, R2, ...
     """
-    from symflow.problem.arguments import as_problem
-
     problem = as_problem(problem, "applicable")
     setting = Setting(problem.objective, problem.theta0, problem.dps)
-    return Applicability(tuple(_row(result, setting) for result in HYPOTHESES))
+    return Applicability(tuple(_row(result, setting) for result in RESULTS.values() if result.id.startswith("R")))
 
 
-def _row(result: str, setting: Setting) -> Row:
-    verdicts = [hypothesis.check(setting) for hypothesis in HYPOTHESES[result]]
+def _row(result: Result, setting: Setting) -> Row:
+    verdicts = [hypothesis.check(setting) for hypothesis in result.hypotheses]
     status = overall(verdicts)
     reasons = [v.reason for v in verdicts if status in ("holds", "declared") or v.status == status]
     if status == "fails":
         reasons = reasons[:1]
-    network = setting.objective.network
-    matrices = network is not None and network.linear
-    plain = matrices or (result != "R10" and not setting.objective.gates)
-    tables = (ASSUMPTIONS,) if plain else (ASSUMPTIONS, WITH_GATES)
     declared = [v.reason for v in verdicts if v.status == "declared"]
-    assumptions = (*declared, *(table[result] for table in tables if result in table))
+    conditions = [condition.text for condition in result.conditions if condition.text]
+    assumptions = (*declared, *conditions, *(v.proviso for v in verdicts if v.proviso is not None))
     answers: dict[str, Answer] = {"holds": "applies", "declared": "applies", "fails": "not applicable"}
-    return Row(result, answers.get(status, "unchecked"), "; ".join(dict.fromkeys(reasons)), assumptions)
+    return Row(result.id, answers.get(status, "unchecked"), "; ".join(dict.fromkeys(reasons)), assumptions)

@@ -8,15 +8,19 @@ from fractions import Fraction
 from symflow.derivatives.derived import Derived, require_objective
 from symflow.errors import ProblemError, brief
 from symflow.networks.objective import Objective
+from symflow.numbers.rational import rational
 from symflow.programs.nodes import Const
 from symflow.programs.program import substitute
-from symflow.theory.citations import Citation, cite
 from symflow.theory.hypotheses import Hypothesis, Setting, Status, Verdict, overall
 from symflow.theory.hypothesis_checks import SMOOTH_REGION
 from symflow.theory.model import EPSILON
+from symflow.theory.r04_ball_constants import CONSTANTS
+from symflow.theory.r09_curvature_linear import CURVATURE_LINEAR
+from symflow.theory.r12_curvature_gated import CURVATURE_GATED
+from symflow.theory.r13_curvature_convolutional import CURVATURE_CONVOLUTIONAL
 from symflow.theory.statement import Claim, Statement
 
-LADDERS = ("R9", "R12", "R13")
+LADDERS = (CURVATURE_LINEAR, CURVATURE_GATED, CURVATURE_CONVOLUTIONAL)
 """The results that bound the curvature at a point."""
 
 
@@ -42,7 +46,7 @@ class CurvatureBound(Derived):
 
     @property
     def hypotheses(self) -> tuple[Hypothesis, ...]:
-        """What the bound supposes."""
+        """What the bound assumes."""
         assert self.statement is not None
         return (*self.statement.hypotheses, *self.claim.hypotheses)
 
@@ -55,12 +59,6 @@ class CurvatureBound(Derived):
     def status(self) -> Status:
         """The weakest of the verdicts: "holds", "declared" (the convexity of the loss) or "unchecked"."""
         return overall(self.verdicts)
-
-    @property
-    def citation(self) -> Citation:
-        """Where the bound comes from."""
-        assert self.result is not None
-        return cite(self.result)
 
     def latex(self) -> str:
         """The bound in the paper's notation, at this depth."""
@@ -96,32 +94,30 @@ def curvature_bounds(objective: Objective) -> dict[str, CurvatureBound]:
     Source: Elkabetz & Cohen 2021 (R9(a), R12, R13; their sharper forms are ours).
     """
     require_objective(objective)
-    from symflow.theory.statements import statement
-
     setting = Setting(objective)
     found: dict[str, CurvatureBound] = {}
     reasons: list[str] = []
     for result in LADDERS:
-        general = statement(result)
+        general = result.statement
         verdicts = [hypothesis.check(setting) for hypothesis in general.hypotheses]
         structural = [v for h, v in zip(general.hypotheses, verdicts, strict=True) if h is not SMOOTH_REGION]
         missing = [v.reason for v in structural if v.status in ("fails", "unchecked")]
         if missing:
-            reasons.append(f"{result}: {missing[0]}")
+            reasons.append(f"{result.id}: {missing[0]}")
             continue
         instance = general.instantiate(objective)
         for claim in general.claims:
             if claim.relation != ">=":
                 continue
             program = instance.program(claim.label, "right")
-            name = result + claim.label
+            name = result.id + claim.label
             found[name] = CurvatureBound(
                 "lower bound on the smallest Hessian eigenvalue",
                 objective,
                 program,
                 "scalar",
                 (),
-                result,
+                result.id,
                 name,
                 general.only(claim.label),
             )
@@ -134,7 +130,7 @@ def ball_bounds(objective: Objective, radius: Fraction | int | str) -> dict[str,
     r"""Closed-form constants of the step-size condition R4 on the ball of radius eps around theta.
 
     For ||q - theta|| <= eps (with gates: at every such q on no kink): "m" >= -lambda_min(H(q)), "beta" >= ||H(q)||,
-    "gamma" >= ||g(q)||.  The proofs stand in `symflow.theory.ball_constants`.
+    "gamma" >= ||g(q)||.  The proofs stand in `symflow.theory.r04_ball_constants`.
 
     Args:
         objective: the training loss of a fully connected network over samples.
@@ -150,13 +146,9 @@ def ball_bounds(objective: Objective, radius: Fraction | int | str) -> dict[str,
     Source: the roles of the constants, Elkabetz & Cohen 2021, R4; the closed forms are ours.
     """
     require_objective(objective)
-    from symflow.numbers.rational import rational
-    from symflow.theory.statements import statement
-
-    general = statement("R4")
     network = objective.network
     family = "linear" if network is not None and network.linear else "gated"
-    instance = general.instantiate(objective)
+    instance = CONSTANTS.instantiate(objective)
     size = rational(radius, "radius")
     if size < 0:
         raise ProblemError(
@@ -164,16 +156,17 @@ def ball_bounds(objective: Objective, radius: Fraction | int | str) -> dict[str,
         )
     value = Const(size, ())
     found: dict[str, CurvatureBound] = {}
-    for claim in general.claims:
+    for claim in CONSTANTS.claims:
         kind, name = claim.label.split(", ")
-        supposed = (*general.hypotheses, *claim.hypotheses)
-        missing = [v.reason for h in supposed if (v := h.check(Setting(objective))).status in ("fails", "unchecked")]
-        if kind != family or (name == "m" and missing):
+        missing = [
+            v.reason for h in claim.hypotheses if (v := h.check(Setting(objective))).status in ("fails", "unchecked")
+        ]
+        if kind != family or name == "drift" or (name == "m" and missing):
             continue
         if missing:
             raise ProblemError(f"no bound on a ball is applicable; {missing[0]}")
         program = substitute(instance.program(claim.label, "right"), {EPSILON: value})
         found[name] = CurvatureBound(
-            "bound on a ball", objective, program, "scalar", (), "R4", name, general.only(claim.label)
+            "bound on a ball", objective, program, "scalar", (), "R4", name, CONSTANTS.only(claim.label)
         )
     return found

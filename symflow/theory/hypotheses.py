@@ -1,4 +1,4 @@
-"""What a statement supposes, as records; where a supposition can be checked on a problem, the record says how."""
+"""What a result assumes, as records; where an assumption can be checked on a problem, the record says how."""
 
 from __future__ import annotations
 
@@ -29,13 +29,17 @@ class Setting:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a hypothesis holds, and why one knows.
+    """Whether a hypothesis holds, and how that is known.
 
-    status: "holds" (checked), "declared" (the user says so), "unchecked", or "fails".
+    Attributes:
+        status: "holds" (checked), "declared" (the user says so), "unchecked", or "fails".
+        reason: in a few words.
+        proviso: what remains to be assumed where it holds; None where nothing does.
     """
 
     status: Status
     reason: str
+    proviso: str | None = None
 
 
 Check: TypeAlias = Callable[[Setting], Verdict]
@@ -43,11 +47,11 @@ Check: TypeAlias = Callable[[Setting], Verdict]
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One supposition of a result.
+    """One assumption of a result.
 
     Attributes:
-        text: the supposition in words.
-        latex: the supposition as LaTeX text (with dollar signs around mathematics).
+        text: the assumption in words.
+        latex: the same as LaTeX text (with dollar signs around mathematics).
         test: checks it on a setting; None where no finite computation does.
     """
 
@@ -56,7 +60,7 @@ class Hypothesis:
     test: Check | None = None
 
     def check(self, setting: Setting) -> Verdict:
-        """Whether the supposition holds; "unchecked" where nothing was checked."""
+        """Whether the hypothesis holds; "unchecked" where nothing was checked."""
         return Verdict("unchecked", self.text) if self.test is None else self.test(setting)
 
 

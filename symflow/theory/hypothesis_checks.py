@@ -178,7 +178,8 @@ def _smooth_region(setting: Setting) -> Verdict:
             return unchecked(
                 f"at theta(0) a pre-activation is 0 ({_place(g, zeros[0])}): a kink, or a gate without influence"
             )
-    return holds("theta(0) is on no kink: no pre-activation is 0")
+    proviso = "at other weights than theta(0), that they are on no kink"
+    return Verdict("holds", "theta(0) is on no kink: no pre-activation is 0", proviso)
 
 
 def _place(g: Gate, index: np.ndarray) -> str:
@@ -341,55 +342,8 @@ def _aligned(setting: Setting) -> Verdict:
     return holds(f"w(0) > 0, lambda > 0, nu(0) = {float(product) / (float(w) * float(size)) ** 0.5:.3g} > -1")
 
 
-def _concave_parabola(setting: Setting) -> Verdict:
-    """f = -(m/2) theta^2, m > 0."""
-    from symflow.derivatives.derived import directional_derivative, gradient, hessian, loss
-    from symflow.evaluate.object_arrays import evaluate_exact
-
-    objective = setting.objective
-    if objective.network is not None or objective.parameter_count != 1:
-        return fails("f is not -(m/2) theta^2 of one parameter")
-    if not is_zero(directional_derivative(objective, 3).program["form"]):
-        return fails("f is not -(m/2) theta^2: its third derivative is not 0")
-    at_zero = [Fraction(0)]
-    f, g = evaluate_exact(loss(objective), at_zero), evaluate_exact(gradient(objective), at_zero)[0]
-    h = evaluate_exact(hessian(objective), at_zero)[0, 0]
-    if f == 0 and g == 0 and h < 0:
-        return holds(f"f = -(m/2) theta^2 with m = {-h}")
-    return fails("f is not -(m/2) theta^2 with m > 0")
-
-
 WHITENED = Hypothesis("whitened data", r"$\Sigma_{xx} = I$", _whitened)
 BALANCED = Hypothesis("balanced initial weights", r"$W_{j+1}^\top W_{j+1} = W_j W_j^\top$ at $t = 0$", _balanced)
 SMALL_START = Hypothesis("initial weights of norm at most epsilon", r"$\|W_j(0)\|_F \le \varepsilon$", _small)
 SLOPE_AT_ZERO = Hypothesis("grad phi(0) is not 0", r"$\nabla\varphi(0) \ne 0$", _slope_at_zero)
 ALIGNED = Hypothesis("w(0) > 0, lambda > 0, nu(0) > -1", r"$w(0) > 0$, $\lambda > 0$, $\nu(0) > -1$", _aligned)
-CONCAVE_PARABOLA = Hypothesis("f = -(m/2) theta^2", r"$f(\theta) = -\tfrac m2\theta^2$, $m > 0$", _concave_parabola)
-
-ON_THE_FLOW = Hypothesis(
-    "theta = theta(t) on gradient flow",
-    r"$\theta = \theta(t)$ on gradient flow",
-)
-
-HYPOTHESES: Mapping[str, tuple[Hypothesis, ...]] = {
-    "R1": (LIPSCHITZ_GRADIENT, NONNEGATIVE),
-    "R2": (NETWORK,),
-    "R3": (SMOOTH_ALONG,),
-    "R4": (SMOOTH_ALONG,),
-    "R5": (SMOOTH_ALONG,),
-    "R6": (CONCAVE_PARABOLA,),
-    "R7": (LINEAR,),
-    "R8": (LINEAR, DEPTH_THREE, SLOPE_AT_ZERO),
-    "R9": (LINEAR, CONVEX),
-    "R10": (NETWORK,),
-    "R11": (NETWORK, CONVEX, SMALL_START, SMOOTH_REGION),
-    "R12": (FULLY_CONNECTED, CONVEX, SMOOTH_REGION),
-    "R13": (CONVOLUTIONAL, CONVEX, SMOOTH_REGION),
-    "R14": (LINEAR, BALANCED),
-    "R15": (LINEAR, UNIT_SLOPE, DEPTH_TWO, ONE_OUTPUT, SQUARE_LOSS, WHITENED, BALANCED, ALIGNED),
-    "R16": (LINEAR, UNIT_SLOPE, DEPTH_TWO, ONE_OUTPUT, SQUARE_LOSS, WHITENED, BALANCED, ALIGNED),
-    "R17": (SMOOTH_ALONG,),
-    "R18": (SMOOTH_ALONG,),
-    "R22": (SMOOTH_ALONG,),
-}
-"""What each result supposes."""

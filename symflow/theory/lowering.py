@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import sympy
 
+from symflow.errors import ProblemError
 from symflow.programs.differentiate import jvp
 from symflow.programs.nodes import Node, add, einsum, maximum, scale
 from symflow.programs.program import transform
@@ -20,6 +21,7 @@ from symflow.theory.terms import (
     Chain,
     Derivative,
     Domain,
+    Formula,
     Increment,
     Index,
     LargestEigenvalue,
@@ -163,6 +165,8 @@ class Lowering:
             return self._derivative(term, place)
         if isinstance(term, Increment):
             return self._increment(term, place)
+        if isinstance(term, Formula):
+            raise ProblemError(f"the formula {term.expression} is no function of weights; it is evaluated with numbers")
         raise TypeError(f"unknown term {type(term).__name__}")
 
     def _chain(self, term: Chain, place: Place) -> Value:

@@ -9,7 +9,7 @@ r"""What the letters of a statement mean for one objective: weights, gradients, 
 | Sigma_xx | \Sigma_{xx} | second moment of the inputs |
 | D | D_{i,j} | the diagonal of sigma' at sample i, layer j; D_{i,n} = I |
 | layer_matrix, kappa, pool | \mathcal A_j(w_j), \kappa_j, p | convolutional networks, see `networks.layer_matrices` |
-| slope, smoothness | \max\{|\alpha|, |\bar\alpha|\}, L | of the activation; of the loss |
+| slope, smoothness, third | \max\{|\alpha|, |\bar\alpha|\}, L, L_3 | of the activation; of the loss |
 | eta, epsilon | \eta, \varepsilon | hyper-parameters |
 | lambda_min, lambda_max | \lambda_{\min}(H), \lambda_{\max}(H) | of the Hessian |
 """
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
+from typing import Literal
 
 from symflow.derivatives.derived import gradient_nodes, parameter_directions
 from symflow.errors import ProblemError
@@ -269,15 +270,19 @@ def _largest_eigenvalue(model: Model) -> Value:
     return Value(LargestEigenvalue(_joined_hessian(model, 1)))
 
 
-def _smoothness(model: Model) -> Value:
-    loss = model.objective.sample_loss
-    found = None if loss is None else loss.known.smoothness
-    if found is None:
-        known = ", ".join(name for name, kind in LOSSES.items() if kind.smoothness is not None)
-        raise ProblemError(
-            f"a bound on the second derivative is known for {known}, got the loss {None if loss is None else loss.kind}"
-        )
-    return number(found)
+def _bound_on_loss(name: Literal["smoothness", "third"], derivative: str) -> Callable[[Model], Value]:
+    def value(model: Model) -> Value:
+        loss = model.objective.sample_loss
+        found = None if loss is None else getattr(loss.known, name)
+        if found is None:
+            known = ", ".join(kind for kind, properties in LOSSES.items() if getattr(properties, name) is not None)
+            raise ProblemError(
+                f"a bound on the {derivative} derivative is known for {known}, got the loss "
+                f"{None if loss is None else loss.kind}"
+            )
+        return number(found)
+
+    return value
 
 
 def _convolutional(model: Model) -> Convolutional:
@@ -302,7 +307,8 @@ _LETTERS: Mapping[str, Callable[..., Value]] = {
     "Sigma_xx": _second_moment,
     "D": _gates,
     "slope": lambda m: number(max(abs(m.network.alpha), abs(m.network.alpha_bar))),
-    "smoothness": _smoothness,
+    "smoothness": _bound_on_loss("smoothness", "second"),
+    "third": _bound_on_loss("third", "third"),
     "eta": lambda m: Value(ETA),
     "epsilon": lambda m: Value(EPSILON),
     "lambda_min": _smallest_eigenvalue,

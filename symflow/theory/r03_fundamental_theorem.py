@@ -17,53 +17,17 @@ nothing; an error that is exactly 0 does not grow.  (Hairer, Norsett & Wanner 19
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
+import sympy
 
-Number = TypeVar("Number")
-
-
-class Exponentials(Protocol[Number]):
-    """The two functions of an arithmetic that cells of constant rate are made of."""
-
-    def exp(self, x: Number) -> Number:
-        """e^x."""
-
-    def mean_exp(self, x: Number) -> Number:
-        """int_0^1 e^{x s} ds = (e^x - 1)/x, which is 1 at 0."""
-
-
-class _Float64:
-    """NumPy arrays; infinite beyond float64, and never below the value for |x| < 1e-12."""
-
-    def exp(self, x: Any) -> np.ndarray:
-        with np.errstate(over="ignore"):
-            return np.asarray(np.exp(x))
-
-    def mean_exp(self, x: Any) -> np.ndarray:
-        x = np.asarray(x, dtype=float)
-        small = np.abs(x) < 1e-12
-        with np.errstate(over="ignore", invalid="ignore"):
-            found = np.where(small, 1 + np.abs(x), np.expm1(x) / np.where(small, 1.0, x))
-        return np.asarray(np.where(np.isnan(found), np.inf, found))
-
-
-class _Multiprecision:
-    """mpmath at the working precision."""
-
-    def exp(self, x: Any) -> Any:
-        import mpmath
-
-        return mpmath.exp(x)
-
-    def mean_exp(self, x: Any) -> Any:
-        import mpmath
-
-        return mpmath.expm1(x) / x if x else mpmath.mpf(1)
-
-
-FLOAT64, MULTIPRECISION = _Float64(), _Multiprecision()
+from symflow.theory.functions import FLOAT64
+from symflow.theory.hypotheses import Hypothesis
+from symflow.theory.hypothesis_checks import SMOOTH_ALONG
+from symflow.theory.result import ELKABETZ_COHEN, SOURCES, Result
+from symflow.theory.statement import Claim
+from symflow.theory.terms import Formula
 
 
 def cell(error: Any, growth: Any, defect: Any, integral: Any, jump: Any = 0) -> Any:
@@ -71,8 +35,11 @@ def cell(error: Any, growth: Any, defect: Any, integral: Any, jump: Any = 0) -> 
     return growth * (error + jump) + defect * integral
 
 
-def constant_rate(rate: Any, time: Any, functions: Exponentials[Any] = FLOAT64) -> tuple[Any, Any]:
-    """Growth e^{m h} and its integral (e^{m h} - 1)/m over a cell of length h in which m is constant, of any sign."""
+def constant_rate(rate: Any, time: Any, functions: Any = FLOAT64) -> tuple[Any, Any]:
+    """Growth e^{m h} and its integral (e^{m h} - 1)/m over a cell of length h in which m is constant, of any sign.
+
+    `functions` has `exp` and `mean_exp`, x -> (e^x - 1)/x; see `symflow.theory.functions`.
+    """
     exponent = rate * time
     return functions.exp(exponent), time * functions.mean_exp(exponent)
 
@@ -104,3 +71,49 @@ def equal_cells(excess: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.n
         added = np.expm1(exponent) / np.where(excess == 0, 1.0, excess)
         added = np.where(np.isnan(added), np.inf, added)
     return np.asarray(growth), np.asarray(np.where(excess == 0, count, added))
+
+
+_t, _s = sympy.symbols("t s", real=True)
+_rho, _growth, _jump, _defect, _integral = sympy.symbols(r"rho q_i j_i delta_i I_i", positive=True)
+SUPPLIED = Hypothesis(
+    "that bounds on the defect and on the curvature between the two curves are supplied",
+    r"$\|\theta(0)-\tilde\theta(0)\| \le \rho$ and $\|\tilde\theta'(t^+)-G(t,\tilde\theta(t))\| \le \delta(t)$; "
+    r"$m(t) \ge \lambda_{\max}(\frac12(\partial_\theta G+\partial_\theta G^\top))$ on the segment for almost every "
+    r"$t$, of any sign; $m$ and $\delta$ integrable, $M(t) = \int_0^tm$",
+)
+_FIELD = Hypothesis(
+    "",
+    r"$\theta' = G(t,\theta)$, $G$ of class $C^1$ in $\theta$ on an open set that contains the segments "
+    r"$[\theta(t),\tilde\theta(t)]$; $\theta$ absolutely continuous, $\tilde\theta$ continuous and piecewise $C^1$",
+)
+FUNDAMENTAL_THEOREM = Result(
+    "R3",
+    "fundamental-theorem",
+    "fundamental theorem",
+    "fundamental theorem: initial error, defect and one-sided curvature bound the distance of two solutions",
+    f"{SOURCES['HNW93']}, Theorem 10.6; used by {ELKABETZ_COHEN}",
+    (SMOOTH_ALONG,),
+    (
+        Claim(
+            "at all times",
+            Formula(sympy.Symbol(r"\|\theta(t)-\tilde\theta(t)\|")),
+            "<=",
+            Formula(
+                cell(_rho, sympy.exp(sympy.Symbol("M(t)")), 1, sympy.Integral(
+                    sympy.exp(sympy.Symbol("M(t)") - sympy.Symbol("M(s)")) * sympy.Symbol(r"\delta(s)"), (_s, 0, _t)))
+            ),
+        ),
+        Claim(
+            "cell by cell",
+            Formula(sympy.Symbol("e_{i+1}")),
+            "<=",
+            Formula(cell(sympy.Symbol("e_i"), _growth, _defect, _integral, _jump)),
+        ),
+    ),
+    (_FIELD, SUPPLIED),
+    remark=r"On a cell of length $h$ with constant $m$, $q = e^{mh}$ and $I = (e^{mh}-1)/m$; a step whose map has the "
+    r"Lipschitz constant $L$ has $q = L$. For gradient flow $m(t) \ge -\lambda_{\min}(H)$ on the segment; $m < 0$ "
+    r"means "
+    "contraction.",
+    derivations=("r03_fundamental_theorem",),
+)  # fmt: skip

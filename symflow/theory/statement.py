@@ -16,7 +16,6 @@ from symflow.networks.objective import Objective
 from symflow.networks.training_loss import network_objective
 from symflow.programs.nodes import Input, Node, Size
 from symflow.programs.program import Program, topological
-from symflow.theory.citations import Citation, cite
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.lowering import Lowering, Place, places
 from symflow.theory.model import Model
@@ -36,12 +35,12 @@ class Claim:
         relation: "=", ">=" or "<=".
         right: a term.
         over: where a free index of the claim runs, if there is one.
-        hypotheses: what the claim supposes beyond its statement.
+        hypotheses: what the claim assumes beyond its statement.
     """
 
     label: str
     left: Term
-    relation: Literal["=", ">=", "<="]
+    relation: Literal["=", ">=", "<=", "<"]
     right: Term
     over: Range | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
@@ -55,7 +54,7 @@ class Statement:
         result: its id, such as "R9".
         title: what it says, in a few words.
         claims: its formulas; each tree is printed by `latex` and turned into a program by `instantiate`.
-        hypotheses: what all claims suppose.
+        hypotheses: what all claims assume.
     """
 
     result: str
@@ -64,14 +63,14 @@ class Statement:
     hypotheses: tuple[Hypothesis, ...]
 
     @property
-    def citation(self) -> Citation:
-        """Where the result comes from."""
-        return self.source
+    def citation(self) -> Any:
+        """Where the result comes from: a `Citation`."""
+        return show(self, "citation")
 
     @property
-    def source(self) -> Citation:
-        """Where the result comes from."""
-        return cite(self.result)
+    def source(self) -> Any:
+        """Where the result comes from: a `Citation`."""
+        return self.citation
 
     def claim(self, label: str) -> Claim:
         """The claim of a label.
@@ -105,18 +104,22 @@ class Statement:
         """
         return Instance(self, Model(_objective(where)))
 
-    def latex(self, depth: int | None = None) -> str:
-        r"""The statement as an ``aligned`` environment, with n symbolic or a number."""
-        return str(show(self, "latex", depth))
+    def latex(self, depth: int | None = None, values: Mapping[str, str] | None = None) -> str:
+        r"""The statement as an ``aligned`` environment.
+
+        Args:
+            depth: n; symbolic if left out.
+            values: by the label of a claim, LaTeX of the value of both sides, which is shown after them.
+        """
+        return str(show(self, "latex", depth, values))
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
 
     def _repr_markdown_(self) -> str:
-        suppose = "; ".join(hypothesis.latex for hypothesis in self.hypotheses)
-        return (
-            f"**{self.result}** ({self.title}). Suppose {suppose}. Then\n\n$${self.latex()}$$\n\n[{self.source.source}]"
-        )
+        assumed = "; ".join(hypothesis.latex for hypothesis in self.hypotheses)
+        assumed = f" Suppose {assumed}. Then" if assumed else ""
+        return f"**{self.result}** ({self.title}).{assumed}\n\n$${self.latex()}$$\n\n[{self.source.source}]"
 
     def __str__(self) -> str:
         return str(self.source)

@@ -1,6 +1,6 @@
 r"""The language of statements: formulas about networks whose depth n is a symbol.
 
-A term is a tree of the frozen records below.  It is written once; `presentation.latex.statements` prints it with n
+A term is a tree of the frozen records below.  It is written once; `latex.statements` prints it with n
 symbolic, `lowering` turns the same tree into typed nodes for a given network.  Indices of layers are SymPy integers
 (`n`, `j`, `k` printed j', ...).  Terms combine with ``+ - *`` (matrix products keep their order) and ``.T``.
 
@@ -228,6 +228,13 @@ class Increment(Term):
     x: Term
 
 
+@dataclass(frozen=True)
+class Formula(Term):
+    """A formula over numbers that whoever evaluates it supplies, made by calling what evaluates it on SymPy symbols."""
+
+    expression: sympy.Expr
+
+
 # Shorthands ---------------------------------------------------------------------------------------------------------
 
 
@@ -281,8 +288,26 @@ def s(layer: Index) -> Named:
     return Named("s", (layer,), norm(W(layer)))
 
 
+def gates(layer: Index) -> Letter:
+    """D_{i,j}, the slopes of the activation at sample i and layer j."""
+    return Letter("D", (i, layer))
+
+
+def gated(top: Index, bottom: Index) -> Chain:
+    """W^{(i)}_{top:bottom}."""
+    return Chain(top, bottom, gated=True)
+
+
 grad_phi = Letter("grad_phi")
 """The gradient of phi at the end-to-end matrix."""
+GRAD_LOSS, SAMPLE = Letter("grad_loss", (i,)), Letter("x", (i,))
+"""The gradient of the loss at the prediction for sample i, and the sample."""
+SLOPES = Letter("slope") ** (n - 1)
+"""max{|alpha|, |alpha_bar|}^(n-1)."""
+ERRORS = SampleMean(norm(GRAD_LOSS) * norm(SAMPLE))
+"""(1/N) sum_i ||grad l_i|| ||x_i||."""
+HESSIAN_FORM = Derivative(Letter("f"), "direction", 2)
+"""H[Delta, Delta]."""
 LAMBDA_MIN = Letter("lambda_min")
 """The smallest eigenvalue of the Hessian."""
 

@@ -70,7 +70,7 @@ def random_case(seed: int) -> Case:
 
 
 def stated_time(case: Case, shape: Any = 1, tail: Any = 1, dps: int = 60) -> Any:
-    """The explicit time as theory.md states it; `shape` and `tail` multiply C and 2^(1-2/n), for negative controls."""
+    """The explicit time of R15 as docs/theory states it; `shape` and `tail` multiply C and 2^(1-2/n) in controls."""
     with mpmath.workdps(dps):
         n, (lam, w, nu, eps) = case.depth, map(mpmath.mpf, (case.target_norm, case.w0, case.alignment, case.accuracy))
         c0, a, p = 1 / mpmath.sqrt(1 - nu * nu), mpmath.atanh(nu), 1 - mpmath.mpf(2) / n

@@ -45,7 +45,7 @@ def test_time_of_real_networks(widths: list[int]) -> None:
 
 
 def test_depth_two_closed_form() -> None:
-    """theory.md, section 7: w = cosh^2 theta / (cosh^2 a / w(0) + t + [sinh 2theta - sinh 2a] / (2 lambda))."""
+    """C3: w = cosh^2 theta / (cosh^2 a / w(0) + t + [sinh 2theta - sinh 2a] / (2 lambda))."""
     case = Case(2, "1.3", "0.07", "-0.8", "1e-5")
     exact = times(case)[1]
     with mpmath.workdps(60):

@@ -119,7 +119,7 @@ def test_a_line_too_wide_is_noticed(tmp_path: Path) -> None:
 def test_a_document_states_what_belongs_to_its_network() -> None:
     linear = formulas_document(OBJECTIVES["linear samples 3"], "p", SETTINGS, BOUNDS)
     assert r"\dot{W}_{2} &= -W_{3}^\top \nabla\varphi\, W_{1}^\top" in linear  # rewritten to moments
-    assert r"W_{n:j'+1}\,\Delta_{j'}\,W_{j'-1:j+1}\,\Delta_j\,W_{j-1:1}" in linear
+    assert r"W_{n:j'+1} \Delta_{j'} W_{j'-1:j+1} \Delta_{j} W_{j-1:1}" in linear  # the tree of R7
     assert "The activation has kinks" not in linear
     relu = formulas_document(OBJECTIVES["relu 3"], "p", SETTINGS, BOUNDS)
     assert "The activation has kinks" in relu

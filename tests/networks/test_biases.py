@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import symflow as sf
-from symflow.theory.statements import statements
+from symflow.theory.registry import statements
 
 POOLED = sf.Convolutional(
     (1, 6, 6),

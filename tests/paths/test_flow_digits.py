@@ -24,7 +24,7 @@ def depth_one(t: Any) -> list[Any]:
 
 
 def depth_two(t: Any) -> list[Any]:
-    """w_1 = 1, w_2 = 1/3, target 1: u' = sqrt(c^2 + 4u^2)(1 - u), c = w_1^2 - w_2^2 = 8/9 (theory, section 7)."""
+    """w_1 = 1, w_2 = 1/3, target 1: u' = sqrt(c^2 + 4u^2)(1 - u), c = w_1^2 - w_2^2 = 8/9 (C2)."""
     c, u0 = mpf(8) / 9, mpf(1) / 3
     kappa = mpmath.sqrt(4 + c**2)
     plus, minus = (2 + kappa) / c, (2 - kappa) / c

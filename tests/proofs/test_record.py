@@ -27,6 +27,7 @@ from symflow.proofs import (
     verify,
 )
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ
+from symflow.theory.r01_energy import ENERGY
 
 X, Y = sympy.symbols("x y")
 A, B = sympy.symbols("A B", commutative=False)
@@ -108,9 +109,7 @@ def test_the_bound_of_an_identity_test_is_that_of_schwartz_and_zippel() -> None:
     assert "at most 1e-18" in identity(2).run().detail
 
 
-GOOD = Derivation(
-    "R1", "a title", ("a hypothesis",), (Step("a", "b", "why", (zero(X - X),)),), "so", (Control("x", zero(X)),)
-)
+GOOD = Derivation(ENERGY, (Step("a", "b", "why", (zero(X - X),)),), (Control("x", zero(X)),))
 
 
 def test_a_derivation_is_verified() -> None:

@@ -9,13 +9,14 @@ import mpmath
 import numpy as np
 import pytest
 
-from symflow.theory.r03_fundamental_theorem import MULTIPRECISION, cell, constant_rate, equal_cells, fold
+from symflow.theory.functions import MPMATH
+from symflow.theory.r03_fundamental_theorem import cell, constant_rate, equal_cells, fold
 
 RATES, DEFECTS, JUMPS = (2, -3, 0, "0.5"), ("0.3", 2, "0.1", 1), (0, "0.05", 0, "0.2")
 TIMES = (0, "0.5", "1.25", 2, "2.2")
 
 
-def cells(number: Any, functions: Any = MULTIPRECISION) -> list[tuple[Any, ...]]:
+def cells(number: Any, functions: Any = MPMATH) -> list[tuple[Any, ...]]:
     """Four cells of constant rate and defect, some with a jump at their beginning."""
     lengths = [number(b) - number(a) for a, b in pairwise(TIMES)]
     found = []

@@ -17,8 +17,7 @@ from symflow.evaluate.jax import JaxArithmetic
 from symflow.evaluate.object_arrays import EXACT, mpmath_arithmetic
 from symflow.programs.nodes import Axis, Identity, Input, matrix_power
 from symflow.programs.program import Program
-from symflow.theory.statement import Model
-from symflow.theory.statements import Claim, Instance, Statement
+from symflow.theory.statement import Claim, Instance, Model, Statement
 from symflow.theory.terms import Chain, Number, Product, Sum, Term, Transpose, W, j, n
 
 STEP = {"eta": Fraction(2, 7)}

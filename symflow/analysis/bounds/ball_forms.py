@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
+from symflow.caching import kept
 from symflow.derivatives.derived import directional_derivative
 from symflow.errors import ProblemError
 from symflow.evaluate.interpret import interpret
@@ -17,11 +17,10 @@ from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
 from symflow.programs.nodes import Input, Node, is_zero
 from symflow.programs.program import Program, transform
-from symflow.theory.hessian_drift import drift_statement
 from symflow.theory.hypotheses import Setting
 from symflow.theory.hypothesis_checks import CONVEX
 from symflow.theory.model import EPSILON
-from symflow.theory.statements import statement
+from symflow.theory.r04_ball_constants import CONSTANTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,23 +62,18 @@ def missing_forms(objective: Objective) -> str | None:
     return None
 
 
-@lru_cache(maxsize=16)
+@kept
 def _split(objective: Objective) -> tuple[Program, Program, Mapping[str, Input]]:
     """The program of all forms, cut where eps enters: what comes before, what comes after, the inputs between."""
     missing = missing_forms(objective)
     if missing is not None:
         raise ProblemError(missing)
     assert objective.network is not None
-    assert objective.sample_loss is not None
-    third = objective.sample_loss.known.third
-    assert third is not None
     family = "linear" if objective.network.linear else "gated"
-    drift = drift_statement(third).instantiate(objective)
-    outputs: dict[str, Node] = {"drift": drift.nodes(family, "right")[0]}
-    known = statement("R4").instantiate(objective)
+    known = CONSTANTS.instantiate(objective)
     convex = CONVEX.check(Setting(objective)).status == "holds"
-    for name in ("beta", "gamma", *(["m"] if convex else [])):
-        outputs[name] = known.nodes(f"{family}, {name}", "right")[0]
+    names = ("drift", "beta", "gamma", *(["m"] if convex else []))
+    outputs: dict[str, Node] = {name: known.nodes(f"{family}, {name}", "right")[0] for name in names}
     varying: set[Node] = {EPSILON}
     frontier: dict[Node, Input] = {}
     whole = Program((*objective.program.inputs, EPSILON), outputs)

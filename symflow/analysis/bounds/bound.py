@@ -1,4 +1,4 @@
-"""A bound: what it supposes, its formula, where it comes from, and its evaluation along a run."""
+"""A bound: what it assumes, its formula, where it comes from, and its evaluation along a run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import sympy
 from symflow.analysis.bounds.context import Comparison
 from symflow.analysis.bounds.series import BoundSeries, Kind, not_applicable, without_nan
 from symflow.errors import ProblemError, brief
-from symflow.theory.citations import Citation, cite
 from symflow.theory.hypotheses import Hypothesis, Setting
-from symflow.theory.statements import Statement
+from symflow.theory.registry import cite
+from symflow.theory.result import Citation
+from symflow.theory.statement import Statement
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,7 @@ class Bound:
         kind: "bound" (above the deviation), "leading order", "curvature" (below the smallest Hessian eigenvalue).
         title: what it says, in a few words.
         formula: a SymPy expression or relation, or a `Statement` with symbolic depth.
-        hypotheses: what it supposes of a problem; what it supposes of the tube is checked by the evaluation.
+        hypotheses: what it assumes of a problem; what it assumes of the tube is checked by the evaluation.
         compute: evaluates it along a run whose problem satisfies the hypotheses.
         needs_descent: whether it needs the run of descent; the others are known before it is made.
     """
@@ -57,14 +58,14 @@ class Bound:
         """The bound along a run: values, or `not_applicable` says which hypothesis fails and from where on.
 
         Raises:
-            ProblemError: what was given is no `Comparison`.
+            ProblemError: something other than a `Comparison` was given.
         """
         if not isinstance(run, Comparison):
             raise ProblemError(
                 f"a bound is evaluated on a comparison, got {brief(run)}; give deviation(...).comparison"
             )
-        if self.kind != "curvature" and run.foreign is not None:
-            return not_applicable(self.name, self.kind, run.count, run.foreign)
+        if self.kind != "curvature" and run.not_descent_because is not None:
+            return not_applicable(self.name, self.kind, run.count, run.not_descent_because)
         if self.needs_descent and run.descent is None:
             return not_applicable(self.name, self.kind, run.count, "it needs a run of descent, and there is none")
         setting = Setting(run.objective, run.problem.theta0, run.problem.dps)

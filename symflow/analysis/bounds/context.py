@@ -1,4 +1,4 @@
-"""What bounds are evaluated on: descent beside flow, with what several bounds need computed once."""
+"""What bounds are evaluated on: descent and flow at the same times, with what several bounds need computed once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 
 from symflow.analysis.bounds.ball_forms import missing_forms
-from symflow.analysis.bounds.certified import Steps, intervals
 from symflow.analysis.bounds.descent_walk import Walk, walk
 from symflow.analysis.bounds.kinks import (
     MOST_STEPS,
@@ -26,6 +25,7 @@ from symflow.analysis.bounds.leading_order import leading_order
 from symflow.analysis.bounds.sampled import Samples, sampled_bounds
 from symflow.analysis.bounds.series import BoundSeries
 from symflow.analysis.bounds.tube import Tube, cover
+from symflow.analysis.bounds.tube_bounds import Steps, intervals
 from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
@@ -37,7 +37,7 @@ from symflow.problem import Problem
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Descent beside flow at the kept steps.
+    """Descent and flow at the kept steps.
 
     Attributes:
         problem: what was run.
@@ -47,8 +47,9 @@ class Comparison:
         descent: theta_k for them, float64; None where no run is at hand, for bounds that need the flow alone.
         first_kink: how many of the samples lie, flow and descent, before any kink, judged in multiprecision.
         kink: why the others do not; None where all do.
-        foreign: why the run is not gradient descent from the flow's start; None where it is.
-        brought: whether the run is the user's, so that steps between the kept ones are not at hand.
+        not_descent_because: why the run is not gradient descent from the flow's start; None where it is.
+        user_run: whether the run is the user's, so that steps between the kept ones are not at hand.
+        path: theta_k for every step k, float64, where the run gave them all.
     """
 
     problem: Problem
@@ -58,8 +59,9 @@ class Comparison:
     descent: np.ndarray | None
     first_kink: int
     kink: str | None = None
-    foreign: str | None = None
-    brought: bool = False
+    not_descent_because: str | None = None
+    user_run: bool = False
+    path: np.ndarray | None = None
 
     @property
     def objective(self) -> Objective:
@@ -102,13 +104,13 @@ class Comparison:
     def past_kinks(self) -> tuple[int, str | None, Crossings]:
         """How many samples R4 and R22 hold for, why no more, and the crossing steps on the way.
 
-        They go on past kinks whose jump is convex; that is checked at every sample, event and crossing step.  Where no
-        sample lies beyond a kink, the steps between the samples are still looked at.
+        They continue past kinks whose jump is convex; that is checked at every sample, event and crossing step.  Where
+        no sample lies beyond a kink, the steps between the samples are still looked at.
         """
         network, steps = self.objective.network, self.indices[-1]
         if self.first_kink == self.count and (not self.objective.gates or self.count == steps + 1):
             return self.count, None, Crossings()
-        if not isinstance(network, FullyConnected) or self.brought or steps > MOST_STEPS or self.descent is None:
+        if not isinstance(network, FullyConnected) or self.user_run or steps > MOST_STEPS or self.descent is None:
             return self.first_kink, self.kink, Crossings()
         path = self.walk.states
         if path is None:
@@ -138,7 +140,7 @@ class Comparison:
     def walk(self) -> Walk:
         """Every step of descent between the kept iterates."""
         assert self.descent is not None
-        return walk(self.compact, self.descent, self.indices, float(self.step_size))
+        return walk(self.compact, self.descent, self.indices, float(self.step_size), self.path)
 
     @cached_property
     def samples(self) -> Samples:
@@ -155,8 +157,8 @@ class Comparison:
             smooth,
             reason,
             crossings,
-            exact=not self.brought,
-            start=float(np.linalg.norm(self.descent[0] - self.points[0])) if self.brought else 0.0,
+            exact=not self.user_run,
+            start=float(np.linalg.norm(self.descent[0] - self.points[0])) if self.user_run else 0.0,
         )
 
     @cached_property

@@ -22,12 +22,12 @@ class Spectra:
     Attributes:
         low: at most lambda_min(H).
         high: at least lambda_max(H).
-        push: where a vector was given for each point, at least ||H v||.
+        products: where a vector was given for each point, at least ||H v||.
     """
 
     low: np.ndarray
     high: np.ndarray
-    push: np.ndarray | None = None
+    products: np.ndarray | None = None
 
     @property
     def norm(self) -> np.ndarray:
@@ -41,7 +41,7 @@ def spectra(objective: Objective, points: np.ndarray, vectors: np.ndarray | None
     Args:
         objective: f.
         points: shape (S, P).
-        vectors: v at each point for ||H v||, likewise (P up to `MAX_DENSE_PARAMETERS`).
+        vectors: v at each point for ||H v||, shape (S, P) (P up to `MAX_DENSE_PARAMETERS`).
     """
     size = objective.parameter_count
     if size > MAX_DENSE_PARAMETERS:
@@ -62,14 +62,14 @@ def spectra(objective: Objective, points: np.ndarray, vectors: np.ndarray | None
             values[fine] = np.linalg.eigvalsh(matrices.value[fine])
         with np.errstate(over="ignore", invalid="ignore"):
             error = spectral_error(matrices)
-            push = np.zeros(len(some))
+            product = np.zeros(len(some))
             if vectors is not None:
                 v = vectors[first : first + step]
                 length = np.linalg.norm(v, axis=1)
-                push = np.linalg.norm(np.einsum("cij,cj->ci", matrices.value, v), axis=1) + error * length
-        parts.append((values[:, 0] - error, values[:, -1] + error, push))
-    low, high, push = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Spectra(low, high, None if vectors is None else push)
+                product = np.linalg.norm(np.einsum("cij,cj->ci", matrices.value, v), axis=1) + error * length
+        parts.append((values[:, 0] - error, values[:, -1] + error, product))
+    low, high, products = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Spectra(low, high, None if vectors is None else products)
 
 
 def _product_error(objective: Objective, points: np.ndarray, vectors: np.ndarray) -> np.ndarray:

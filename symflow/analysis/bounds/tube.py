@@ -4,9 +4,9 @@ Time is cut into cells.  The cell [a, b] has its centre c = theta(s), s = (a + b
 
     r = max{ sqrt((s - a) (f(a) - f(s))), sqrt((b - s) (f(s) - f(b))) }
 
-of c, with f(t) short for f(theta(t)): its speed is ||g||, and Cauchy and Schwarz bound the length of its way by the
+of c, with f(t) short for f(theta(t)): its speed is ||g||, and Cauchy and Schwarz bound the length of its path by the
 root of time times loss.  So the tube of radius eps around that piece of the flow lies in B_R(c), R = r + eps.  There,
-with the spectrum of H(c), g = g(c) and the closed forms of `forms` (drift, beta, gamma, m), in a smooth region
+with the spectrum of H(c), g = g(c) and the closed forms of `ball_forms` (drift, beta, gamma, m), in a smooth region
 
     -lambda_min(H) <= min(m, drift(R) - lambda_min(H(c))),    ||H|| <= min(beta, ||H(c)|| + drift(R)),
     ||g|| <= min(gamma, ||g|| + R beta),
@@ -15,9 +15,9 @@ with the spectrum of H(c), g = g(c) and the closed forms of `forms` (drift, beta
 and across kinks the closed forms alone.
 
 Rounding: losses, gradients, spectra and what the closed forms are made of are computed in float64 with bounds on their
-own errors (`rounded`), which count; the few sums and products of positive numbers that follow are enlarged by RELATIVE,
-thousands of times what they lose, and every radius by RELATIVE ||theta||, for the rounding of the centre.  The flow
-itself is taken as computed; its own estimated error is part of the radius.
+own errors (`running_error`), which count; the few sums and products of positive numbers that follow are enlarged by
+RELATIVE, thousands of times what they lose, and every radius by RELATIVE ||theta||, for the rounding of the centre.
+The flow itself is taken as computed; its own estimated error is part of the radius.
 """
 
 from __future__ import annotations
@@ -34,61 +34,44 @@ from symflow.derivatives.derived import gradient
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.evaluate.running_error import rounded_program, rounded_result
 from symflow.networks.objective import Objective
+from symflow.theory.functions import FLOAT64
+from symflow.theory.r01_energy import path_length
 
 RELATIVE = 1e-12
 """Allowance for float64 rounding, relative to the size of what is added up."""
 CELLS = 1024
-"""About how many cells the flow's way is cut into; every interval has one at least."""
+"""About how many cells the flow's path is cut into; every interval has one at least."""
 MOST_CELLS = 64
 """Most cells of one interval."""
 
 
 @dataclass(frozen=True, eq=False)
 class Constants:
-    """What holds on the tube, one value per interval of time.
+    """What holds on balls that cover a tube, one value a ball; or on the tube, one value per interval of time.
 
     Attributes:
         m: at least -lambda_min(H).
-        top: at least lambda_max(H).
+        max_eigenvalue: at least lambda_max(H).
         beta: at least ||H||.
         gamma: at least ||g||.
-        push: at least ||H g||.
-        covered: whether the tube lies in smooth regions, one for each cell.
-        kink: for the first interval that is not covered: cell, sample, layer, unit; None where all are.
+        hessian_gradient: at least ||H g||.
+        smooth: whether the ball, or all balls of the interval, lie in one smooth region.
+        kink: of the first ball that may not: cell, sample, layer, unit; None where all do.
     """
 
     m: np.ndarray
-    top: np.ndarray
+    max_eigenvalue: np.ndarray
     beta: np.ndarray
     gamma: np.ndarray
-    push: np.ndarray
-    covered: np.ndarray
-    kink: tuple[int, int, int, int] | None
-
-
-@dataclass(frozen=True, eq=False)
-class Balls:
-    """What holds on each of the balls that cover a tube.
-
-    Attributes:
-        radius: of the ball.
-        m: at least -lambda_min(H).
-        top: at least lambda_max(H).
-        beta: at least ||H||.
-        gamma: at least ||g||.
-        push: at least ||H g||.
-        smooth: whether the ball lies in one smooth region.
-        kink: of the first ball that may not: cell, sample, layer, unit.
-    """
-
-    radius: np.ndarray
-    m: np.ndarray
-    top: np.ndarray
-    beta: np.ndarray
-    gamma: np.ndarray
-    push: np.ndarray
+    hessian_gradient: np.ndarray
     smooth: np.ndarray
     kink: tuple[int, int, int, int] | None
+
+    def first(self, count: int) -> Constants:
+        """Those of the first intervals."""
+        rows = (self.m, self.max_eigenvalue, self.beta, self.gamma, self.hessian_gradient)
+        m, top, beta, gamma, product = (v[:count] for v in rows)
+        return Constants(m, top, beta, gamma, product, self.smooth[:count], self.kink)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +88,7 @@ class Tube:
         low: lambda_min(H(c)), less rounding.
         high: lambda_max(H(c)), with rounding.
         slope: ||g(c)||.
-        push: ||H(c) g(c)||.
+        hessian_gradient: ||H(c) g(c)||.
         forms: the closed forms around the centres.
     """
 
@@ -118,20 +101,24 @@ class Tube:
     low: np.ndarray
     high: np.ndarray
     slope: np.ndarray
-    push: np.ndarray
+    hessian_gradient: np.ndarray
     forms: BallForms
 
     def constants(self, eps: np.ndarray) -> Constants:
         """The constants on the tube of radius eps (one per interval)."""
         balls = self.balls(eps)
-        m, top, beta, gamma, push = (
-            np.maximum.reduceat(v, self.first) for v in (balls.m, balls.top, balls.beta, balls.gamma, balls.push)
-        )
-        return Constants(m, top, beta, gamma, push, np.logical_and.reduceat(balls.smooth, self.first), balls.kink)
+        rows = (balls.m, balls.max_eigenvalue, balls.beta, balls.gamma, balls.hessian_gradient)
+        m, top, beta, gamma, product = (np.maximum.reduceat(v, self.first) for v in rows)
+        smooth = np.logical_and.reduceat(balls.smooth, self.first)
+        return Constants(m, top, beta, gamma, product, smooth, balls.kink)
 
-    def balls(self, eps: np.ndarray) -> Balls:
+    def ball_radii(self, eps: np.ndarray) -> np.ndarray:
+        """The radius of each ball that covers the tube of radius eps (one per interval)."""
+        return np.asarray(self.radii + eps[self.owner])
+
+    def balls(self, eps: np.ndarray) -> Constants:
         """What holds on the balls that cover the tube of radius eps (one per interval)."""
-        radius = self.radii + eps[self.owner]
+        radius = self.ball_radii(eps)
         kink, smooth = None, np.ones(len(radius), dtype=bool)
         if self.objective.gates:
             decided = decide(self.objective, self.centres, radius)
@@ -148,9 +135,11 @@ class Tube:
             top = np.minimum(self.high + drift, beta) + RELATIVE * size
             near = np.where(smooth, self.slope + radius * beta, np.inf)
             gamma = np.minimum(near, closed["gamma"]) * (1 + RELATIVE)
-            push = np.minimum(beta * gamma, (self.push + drift * self.slope + beta * beta * radius) * (1 + RELATIVE))
-        m, top, beta, gamma, push = (np.nan_to_num(v, nan=np.inf, posinf=np.inf) for v in (m, top, beta, gamma, push))
-        return Balls(radius, m, top, beta, gamma, push, smooth, kink)
+            moved = (self.hessian_gradient + drift * self.slope + beta * beta * radius) * (1 + RELATIVE)
+            product = np.minimum(beta * gamma, moved)
+        rows = (m, top, beta, gamma, product)
+        m, top, beta, gamma, product = (np.nan_to_num(v, nan=np.inf, posinf=np.inf) for v in rows)
+        return Constants(m, top, beta, gamma, product, smooth, kink)
 
 
 def cover(
@@ -167,8 +156,8 @@ def cover(
     """
     lengths = np.diff(times)
     speeds = np.linalg.norm(evaluate_batch(compact, gradient, flow(times)), axis=1)
-    way = lengths * np.maximum(speeds[:-1], speeds[1:])
-    share = np.maximum(way / max(way.sum(), 1e-300), 0.25 * lengths / lengths.sum())
+    travelled = lengths * np.maximum(speeds[:-1], speeds[1:])
+    share = np.maximum(travelled / max(travelled.sum(), 1e-300), 0.25 * lengths / lengths.sum())
     counts = np.clip(np.ceil(CELLS * share), 1, MOST_CELLS).astype(int)
     owner = np.repeat(np.arange(len(lengths)), counts)
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])
@@ -179,19 +168,19 @@ def cover(
     slopes = rounded_result(compact, gradient(compact), centres)
     lost = np.linalg.norm(slopes.error, axis=1)
     found = spectra(compact, centres, slopes.value)
-    assert found.push is not None
+    assert found.products is not None
     slope = (np.linalg.norm(slopes.value, axis=1) + lost) * (1 + RELATIVE)
-    push = (found.push + found.norm * lost) * (1 + RELATIVE)
+    products = (found.products + found.norm * lost) * (1 + RELATIVE)
     forms = ball_forms(objective, centres)
-    radii = _way_radii(objective, flow, middles, half) + error + RELATIVE * np.linalg.norm(centres, axis=1)
-    return Tube(objective, first, owner, middles, centres, radii, found.low, found.high, slope, push, forms)
+    radii = _path_radii(objective, flow, middles, half) + error + RELATIVE * np.linalg.norm(centres, axis=1)
+    return Tube(objective, first, owner, middles, centres, radii, found.low, found.high, slope, products, forms)
 
 
-def _way_radii(
+def _path_radii(
     objective: Objective, flow: Callable[[np.ndarray], np.ndarray], middles: np.ndarray, half: np.ndarray
 ) -> np.ndarray:
     """How far the flow goes from the centre of each cell within it, by R1."""
     ends = [middles - half, middles, middles + half]
     before, at, after = (rounded_program(objective, objective.program, flow(np.maximum(t, 0)))["f"] for t in ends)
     loss = np.maximum(before.value - at.value + before.error, at.value - after.value + after.error) + at.error
-    return np.asarray(np.sqrt(half * np.maximum(loss, 0)) * (1 + RELATIVE))
+    return np.asarray(path_length(half, np.maximum(loss, 0), FLOAT64) * (1 + RELATIVE))

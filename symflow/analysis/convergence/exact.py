@@ -18,6 +18,9 @@ import mpmath
 
 from symflow.analysis.convergence.start import BalancedStart, mpf
 from symflow.errors import ComputationError
+from symflow.theory.functions import MPMATH
+from symflow.theory.r15_convergence_time import half_angle as angle_of_half
+from symflow.theory.r15_convergence_time import inverse_norm
 
 MAX_PANELS = 20_000
 """Most panels of a quadrature."""
@@ -43,8 +46,8 @@ class ExactSolution:
     def ratio(self, angle: Any) -> Any:
         """lambda / w at an angle theta >= a."""
         n, cosh = self.depth, mpmath.cosh(angle)
-        start = (mpmath.cosh(self.angle0) / cosh) ** n * self.target_norm / self.w0
-        return start + n * self._cosh_power_integral(angle) / (2 * cosh) ** n
+        integral = self._cosh_power_integral(angle) / (2 * cosh) ** n
+        return self.target_norm * inverse_norm(n, self.target_norm, self.w0, mpmath.cosh(self.angle0), cosh, integral)
 
     def _cosh_power_integral(self, angle: Any) -> Any:
         """2^n int_a^theta cosh^n, a sum of positive terms: the binomial expansion of (e^s + e^-s)^n."""
@@ -94,10 +97,7 @@ def half_angle(solution: ExactSolution) -> Any:
     At theta >= theta_1 >= |a| the second term is at most 1/2, because cosh theta >= e^theta / 2, and the third at most
     2 (n-1) theta 4 e^(-2 theta) <= (4/3) theta e^-theta <= (2/9) log 6 < 1/2.
     """
-    n = solution.depth
-    c0 = mpmath.cosh(solution.angle0)
-    second = mpmath.log(2 * c0) + mpmath.log(2 * (1 + solution.target_norm / solution.w0)) / n
-    return max(mpmath.log(6 * (n - 1)), second)
+    return angle_of_half(solution.depth, solution.target_norm, solution.w0, mpmath.cosh(solution.angle0), MPMATH)
 
 
 def hitting_angle(solution: ExactSolution, accuracy: Any) -> Any:

@@ -29,12 +29,21 @@ from typing import Any, Literal, get_args
 
 import mpmath
 
+from symflow.analysis.convergence.display import number, with_values
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, half_angle, hitting_angle, time_to
 from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.numbers.arguments import positive, whole
 from symflow.paths.flow import MAX_DPS
-from symflow.theory.citations import Citation, cite
+from symflow.theory.functions import MPMATH
+from symflow.theory.r15_convergence_time import (
+    CONVERGENCE_TIME,
+    decay_time,
+    kernel_bound,
+    rise_time,
+    sech_integral,
+)
+from symflow.theory.result import Citation
 
 Method = Literal["explicit", "quadrature"]
 GUARD = 10
@@ -73,50 +82,26 @@ class ConvergenceTime:
     @property
     def citation(self) -> Citation:
         """Where the result comes from."""
-        return cite("R15")
+        return CONVERGENCE_TIME.citation
 
     def latex(self) -> str:
         """The formula and its value, for a display; the numbers are rounded to six digits."""
-        s, p = self.start, Fraction(self.start.depth - 2, self.start.depth)
+        n, quadrature = self.start.depth, self.method == "quadrature"
+        q = {name: value for name, (_, value) in self.quantities.items()}
+        start = self.start
         with mpmath.workdps(self.dps + GUARD):
-            q = {name: number(value) for name, (_, value) in self.quantities.items()}
-            lam, w0, goal = (number(mpf(v)) for v in (s.target_norm, s.w0, self.accuracy))
-            value = number(self.value)
-        angle = q[r"\theta_*" if self.method == "quadrature" else r"\theta_1"]
-        if self.method == "quadrature":
-            if p == 0:
-                total = rf"\frac{{\theta_* - a}}{{{lam}}}"
-            else:
-                total = rf"\frac{{1}}{{{lam}}}\int_a^{{\theta_*}} w(\theta)^{{-{power_text(p)}}}\,d\theta"
-            solution = (
-                rf"\frac{{1}}{{w(\theta)}} &= \cosh^{{-{s.depth}}}\theta\left[\frac{{\cosh^{{{s.depth}}} a}}{{{w0}}} + "
-                rf"\frac{{{s.depth}}}{{{lam}}}\int_a^\theta \cosh^{{{s.depth}}} s\,ds\right], \quad a = {q['a']}, \\"
-            )
-            return "\n".join(
-                [
-                    r"\begin{aligned}",
-                    solution,
-                    rf"T &= {total} \approx {value}, \quad "
-                    rf"E(\theta_*) = {goal}, \quad \theta_* = {angle}",
-                    r"\end{aligned}",
-                ]
-            )
-        if s.depth == 2:
-            first = rf"\lambda T_1 &= \theta_1 - a = {angle} - ({q['a']}), \quad \lambda = {lam}"
-        else:
-            a_minus = rf"\Bigl(\frac{{{s.depth}\,a_-}}{{\lambda}}\Bigr)^{{{power_text(p)}}}"
-            first = (
-                rf"\lambda T_1 &= \Bigl[w(0)^{{-{power_text(p)}}} + {a_minus}\Bigr] C + \lambda^{{-{power_text(p)}}}"
-                rf"\bigl[\theta_1 - a_+ + "
-                rf"\tfrac{{{p.numerator}}}{{{p.denominator}}}\, I_{{{s.depth}}} \log 2\bigr], \\ & w(0) = {w0},"
-                rf"\ \lambda = {lam},\ a = {q['a']},\ C = {q['C']},\ \theta_1 = {angle},\ I_{{{s.depth}}} = {q['I_n']}"
-            )
-        factor = "" if p == 0 else rf"2^{{{power_text(p)}}}"
-        total = (
-            rf"T &= T_1 + {factor}\lambda^{{-{power_text(1 + p)}}} \log_+\frac{{E(0)}}{{\bar\epsilon}} = {q['T_1']} + "
-            rf"{q['T_2']} = {value}, \quad E(0) = {q['E(0)']},\ \bar\epsilon = {goal}"
-        )
-        return "\n".join([r"\begin{aligned}", first + r", \\", total, r"\end{aligned}"])
+            named = (r"\lambda", "w(0)", r"\bar\epsilon")
+            given = list(zip(named, map(mpf, (start.target_norm, start.w0, self.accuracy)), strict=True))
+            given.append(("p", 1 - mpmath.mpf(2) / n))
+            given += [(name, q[name]) for name in ("a", "E(0)", "C", "S_n") if name in q]
+            if quadrature:
+                angle = number(q[r"\theta_*"])
+                last = rf"E = {number(mpf(self.accuracy))} \text{{ at }} \theta_* = {angle}, \quad T = "
+                last += r"\frac{1}{\lambda}\int_a^{\theta_*} w^{-p}\,d\theta" + rf" \approx {number(self.value)}"
+                return with_values(CONVERGENCE_TIME, n, {"exact": None}, given, [last])
+            values = {"angle": q[r"\theta_1"]} | ({"constants": q["I_n"]} if n > 2 else {})
+            values |= {"rise" if n > 2 else "rise at depth 2": q["T_1"], "decay": q["T_2"], "time": self.value}
+            return with_values(CONVERGENCE_TIME, n, values, given)
 
     def _repr_latex_(self) -> str:
         return "$\\displaystyle " + self.latex() + "$"
@@ -215,22 +200,20 @@ def explicit_quantities(solution: ExactSolution, accuracy: Any, *_: int) -> Mapp
     p = mpmath.mpf(n - 2) / n
     angle, excess = half_angle(solution), solution.excess(a)
     plus, minus = max(a, 0), max(-a, 0)
-    bump = mpmath.sqrt(n) + 1 / (3 * mpmath.sqrt(n))
+    bump = kernel_bound(n, MPMATH)
     quantities: dict[str, tuple[str, Any]] = {"a": ("artanh nu(0)", a)}
     if n == 2:
         rise = (angle - a) / lam
     else:
-        full = sech_integral(n)
+        full = sech_integral(n, MPMATH)
         shape = full * mpmath.cosh(a) ** (n - 2) if a < 0 else full / 2
-        rise = solution.w0**-p * shape / lam
-        rise += (n * minus / lam) ** p * shape / lam
-        rise += lam ** (-p - 1) * (angle - plus + p * bump * mpmath.log(2))
+        rise = rise_time(n, p, lam, solution.w0, minus, shape, angle - plus, bump, MPMATH)
         quantities |= {
             "S_n": ("integral of sech^(n-2) over the line", full),
             "C": ("bound on the integral of (c_0 sech theta)^(n-2)", shape),
             "I_n": ("bound on n int_0^theta (cosh s / cosh theta)^n ds", bump),
         }
-    decay = 2**p * lam ** (-1 - p) * max(0, mpmath.log(excess / accuracy))
+    decay = decay_time(p, lam, max(0, mpmath.log(excess / accuracy)))
     return quantities | {
         r"\theta_1": ("angle from which on w >= lambda/2", angle),
         "E(0)": ("excess loss at the start", excess),
@@ -238,11 +221,6 @@ def explicit_quantities(solution: ExactSolution, accuracy: Any, *_: int) -> Mapp
         "T_2": ("time of exponential decay", decay),
         "T": ("time by which E <= accuracy for good", rise + decay),
     }
-
-
-def sech_integral(n: int) -> Any:
-    """S_n = int_{-oo}^{oo} sech^(n-2) = sqrt(pi) Gamma((n-2)/2) / Gamma((n-1)/2), n >= 3."""
-    return mpmath.sqrt(mpmath.pi) * mpmath.gamma(mpmath.mpf(n - 2) / 2) / mpmath.gamma(mpmath.mpf(n - 1) / 2)
 
 
 def _true_quantities(solution: ExactSolution, accuracy: Any, finer: int, digits: int) -> Mapping[str, tuple[str, Any]]:
@@ -253,15 +231,3 @@ def _true_quantities(solution: ExactSolution, accuracy: Any, finer: int, digits:
         "E(0)": ("excess loss at the start", solution.excess(solution.angle0)),
         "T": ("first time with E <= accuracy", time_to(solution, end, finer, digits)),
     }
-
-
-def power_text(p: Fraction) -> str:
-    """An exponent in LaTeX, in one line."""
-    return str(p.numerator) if p.denominator == 1 else f"{p.numerator}/{p.denominator}"
-
-
-def number(value: Any, digits: int = 6) -> str:
-    r"""A number in LaTeX to six digits: 1.5, 2.5 \cdot 10^{-7}."""
-    mantissa, _, exponent = mpmath.nstr(mpmath.mpf(value), digits).partition("e")
-    mantissa = mantissa.removesuffix(".0")
-    return mantissa if not exponent else rf"{mantissa} \cdot 10^{{{int(exponent)}}}"

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import mpmath
 
 from symflow.analysis.falsify.arithmetic import evaluate, interval_arithmetic
-from symflow.analysis.falsify.claim import Claim, Inequality, read_claim
+from symflow.analysis.falsify.claim import Claim, Inequality, Relation, read_claim
 from symflow.analysis.falsify.enclose import GUARD, Enclosure, Undefined, enclosures
 from symflow.errors import ProblemError, brief
 from symflow.numbers.arguments import whole
+from symflow.numbers.types import Mpf
 from symflow.problem import Problem, load_problem
 
 DPS, DIGITS = 50, (30, 1000)
-"""Digits of a confirmation unless it is told otherwise, and the fewest and the most."""
+"""Digits of a confirmation by default, and the fewest and the most."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Check:
 
     claim: Claim
     problem: Problem
-    violation: Any
-    error: Any
+    violation: Mpf
+    error: Mpf
     values: Mapping[str, Enclosure]
     refuted: bool
     dps: int
@@ -49,7 +50,11 @@ class Check:
 
 
 def check_counterexample(
-    problem: Problem | str | os.PathLike[str], claim: Any, *, given: Any = (), dps: int = DPS
+    problem: Problem | str | os.PathLike[str],
+    claim: Relation | Claim,
+    *,
+    given: Relation | Sequence[Relation] = (),
+    dps: int = DPS,
 ) -> Check:
     """Evaluates a claim at one problem, alone from its file, at 50 digits.
 
@@ -58,7 +63,7 @@ def check_counterexample(
     Args:
         problem: a problem or its file; where the claim speaks of time, its horizon must be a multiple of its step size.
         claim: a SymPy inequality over `claim_quantities`.
-        given: conditions, likewise.
+        given: conditions, inequalities of the same kind.
         dps: digits, at least 30.
 
     Returns:
@@ -67,8 +72,8 @@ def check_counterexample(
     Raises:
         ProblemError: a wrong claim, file or number of digits, or a problem without step size or horizon where they are
             needed.
-        ComputationError: the claim says nothing there (a kink, a quantity that the problem has not), or it cannot be
-            computed.
+        ComputationError: the claim says nothing there (a kink, a quantity that the problem does not have), or it
+            cannot be computed.
     """
     dps = whole(dps, "dps", *DIGITS)
     if not isinstance(problem, Problem):
@@ -124,7 +129,7 @@ def check(claim: Claim, problem: Problem, steps: int, dps: int, seconds: float |
     return Check(claim, problem, violation, error, values, bool(low > 0 and held), dps)
 
 
-def _difference(part: Inequality, boxes: Mapping[str, Any]) -> tuple[Any, Any]:
+def _difference(part: Inequality, boxes: Mapping[str, Any]) -> tuple[Mpf, Mpf]:
     """The ends of small - large."""
     arithmetic = interval_arithmetic()
     width = evaluate(part.small, boxes, arithmetic) - evaluate(part.large, boxes, arithmetic)

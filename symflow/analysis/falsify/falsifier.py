@@ -12,7 +12,7 @@ import numpy as np
 
 from symflow.analysis.falsify.ascent import ascend
 from symflow.analysis.falsify.backward_starts import rewound
-from symflow.analysis.falsify.claim import Claim, read_claim
+from symflow.analysis.falsify.claim import Claim, Relation, read_claim
 from symflow.analysis.falsify.confirm import DIGITS, DPS, Check, check
 from symflow.analysis.falsify.draws import BATCH, Points, draw, joined, step_range
 from symflow.analysis.falsify.enclose import sizes
@@ -34,13 +34,13 @@ BATCHES = 4
 TUBE_BATCHES, TUBE_MARGIN = 16, 0.1
 """The same where the tube enters, and the least margin worth a confirmation: certified suprema lie above those seen."""
 BEST = 16
-"""Ascents from the best of them; the others start from fresh points, lest all end in one place."""
+"""Ascents from the best of them; the others start from new points, so that not all end at one maximum."""
 ROUNDS = 3
 """Ascents of a batch for each setup."""
 CANDIDATES = 3
 """Most points that are confirmed after each search."""
 PATIENCE = 48
-"""So many setups in a row without the quantities of the claim end the search."""
+"""How many setups in a row without the quantities of the claim end the search."""
 KEPT = 12
 """Setups whose compiled claim is kept."""
 MOST_CONFIRM = 20.0
@@ -48,10 +48,10 @@ MOST_CONFIRM = 20.0
 
 
 def falsify(
-    claim: Any,
+    claim: Relation | Claim,
     family: Family | None = None,
     *,
-    given: Any = (),
+    given: Relation | Sequence[Relation] = (),
     seconds: float = 60,
     seed: int = 0,
     dps: int = DPS,
@@ -65,11 +65,11 @@ def falsify(
         verdict.status                         # "refuted" or "not refuted", never proved
         verdict.save("counterexample.toml")    # of a refuted one
 
-    Problems are drawn at random; from the best of them, and from others, the violation is driven up by gradient ascent
+    Problems are drawn at random; from the best of them, and from others, the violation is maximized by gradient ascent
     (float64, JAX); points that violate the claim are rounded to few digits and evaluated in exact rationals and with
-    `dps` digits; every number of a counterexample is then made as short as the violation bears.  Refuted means that the
-    violation there is above its error and that every condition holds.  A strict inequality is treated as its closure:
-    equality refutes nothing.
+    `dps` digits; every number of a counterexample is then rounded to the fewest digits that still violate the claim.
+    Refuted means that the violation there is above its error and that every condition holds.  A strict inequality is
+    treated as its closure: equality refutes nothing.
 
     Args:
         claim: a SymPy inequality over the quantities of `claim_quantities`.
@@ -95,8 +95,7 @@ def falsify(
     limit = float(rational(seconds, "seconds"))
     if not 0 < limit <= 1e7:
         raise ProblemError(f"seconds must be a positive number up to 1e7, got {brief(seconds)}")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ProblemError(f"seed must be a whole number from 0 on, got {brief(seed)}")
+    seed = whole(seed, "seed", 0)
     dps = whole(dps, "dps", *DIGITS)
     if read.needs.moving:
         step_range(family, read.needs)  # whether the family has problems for this claim

@@ -115,7 +115,7 @@ class Family:
             )
 
     def setups(self, rng: np.random.Generator) -> Iterator[Setup]:
-        """Setups without end: all combinations of the choices in turn, sizes drawn anew each time."""
+        """An endless sequence of setups: all combinations of the choices in turn, sizes drawn anew each time."""
         losses = [as_loss(x) for x in self.losses]
         shapes: Sequence[Any] = self.networks or list(product(self.depths, self.kinds, self.activations))
         starts = sorted({x == "balanced" for x in self.initializations})
@@ -167,7 +167,7 @@ def _between(rng: np.random.Generator, ends: tuple[int, int]) -> int:
 
 def _listed(values: Any, name: str, empty: bool = False) -> Sequence[Any]:
     if isinstance(values, str) or not isinstance(values, Sequence):
-        raise ProblemError(f"Family: {name} must be a tuple or list, got {brief(values)}; put it into brackets")
+        raise ProblemError(f"Family: {name} must be a tuple or list, got {brief(values)}; write it in brackets")
     if not values and not empty:
         raise ProblemError(
             f"Family: {name} must not be empty, got {brief(list(values))}; an empty family has no problems"

@@ -17,12 +17,14 @@ from symflow.programs.program import Program, shape_of
 from symflow.theory.curvature import LADDERS
 from symflow.theory.hypotheses import Hypothesis, Setting
 from symflow.theory.hypothesis_checks import FULLY_CONNECTED, LINEAR, NETWORK, SMOOTH_REGION
-from symflow.theory.identities import GRAD_LOSS, SAMPLE
 from symflow.theory.lowering import Lowering
 from symflow.theory.model import Model
-from symflow.theory.statements import statement
+from symflow.theory.r10_balancedness import BALANCEDNESS
+from symflow.theory.registry import find
 from symflow.theory.terms import (
+    GRAD_LOSS,
     LAMBDA_MIN,
+    SAMPLE,
     Chain,
     G,
     J,
@@ -66,7 +68,7 @@ class PointQuantity:
         build: its node for a model, and for a layer where the name ends in the number of one.
         smooth: whether it means something only where theta is on no kink.
         signed: whether it may be negative.
-        needs: what it supposes of the network.
+        needs: what it assumes of the network.
     """
 
     meaning: str
@@ -145,13 +147,13 @@ POINTS: dict[str, PointQuantity] = {
     "balancedness": PointQuantity(
         "(sum_j ||D_j||_F^2)^(1/2), D_j as in R10 (its diagonal but for linear networks)", lambda model: _balance(model)
     ),
-    "s_max": PointQuantity("max_j s_j, fully connected networks", _of(largest(Range(j), _S)), needs=FULLY_CONNECTED),
-    "s_min": PointQuantity("min_j s_j, likewise", _of(minimum(Range(j), _S)), needs=FULLY_CONNECTED),
-    "s_product": PointQuantity("prod_j s_j, likewise", _of(product(Range(j), _S)), needs=FULLY_CONNECTED),
+    "s_max": PointQuantity("max_j s_j, fully connected", _of(largest(Range(j), _S)), needs=FULLY_CONNECTED),
+    "s_min": PointQuantity("min_j s_j, fully connected", _of(minimum(Range(j), _S)), needs=FULLY_CONNECTED),
+    "s_product": PointQuantity("prod_j s_j, fully connected", _of(product(Range(j), _S)), needs=FULLY_CONNECTED),
     "max_product": PointQuantity("max over n-2 layers of the product of their A_j", _largest_product),
     "lambda_M": PointQuantity("lambda_max(M), M_jj' = prod of A_i over the other layers, zero diagonal", _pairs),
     "errors": PointQuantity("(1/N) sum_i ||grad l_i|| ||x_i||", _of(SampleMean(norm(GRAD_LOSS) * norm(SAMPLE)))),
-    "Sigma_xx": PointQuantity("||X X^T / N||, likewise", _of(norm(Letter("Sigma_xx"))), needs=FULLY_CONNECTED),
+    "Sigma_xx": PointQuantity("||X X^T / N||, fully connected", _of(norm(Letter("Sigma_xx"))), needs=FULLY_CONNECTED),
     "slope": PointQuantity("max{|alpha|, |alpha_bar|} of the activation", _of(Letter("slope"))),
     "kappas": PointQuantity("prod_j kappa_j", _all_kappas),
     "pool": PointQuantity("R13's bound on the norms of the poolings; 1 without", _pool),
@@ -173,11 +175,10 @@ def _ladder() -> dict[str, PointQuantity]:
     """The right sides of R9, R12 and R13."""
     found = {}
     for result in LADDERS:
-        general = statement(result)
-        for claim in general.claims:
+        for claim in result.claims:
             if claim.relation == ">=":
-                meaning = f"the lower bound {result}{claim.label} on lambda_min"
-                found[result + claim.label] = PointQuantity(meaning, _of(claim.right), smooth=True, signed=True)
+                meaning = f"the lower bound {result.id}{claim.label} on lambda_min"
+                found[result.id + claim.label] = PointQuantity(meaning, _of(claim.right), smooth=True, signed=True)
     return found
 
 
@@ -186,7 +187,7 @@ POINTS |= _ladder()
 
 def _imbalances(model: Model) -> dict[str, Node]:
     label = "flow" if model.network.linear else "flow, each unit or channel"
-    change = statement("R10").claim(label).left
+    change = BALANCEDNESS.main.claim(label).left
     return {f"{IMBALANCE}{a}]": _node(change.x, model, a) for a in range(1, model.depth)}  # type: ignore[attr-defined]
 
 
@@ -219,8 +220,8 @@ def missing(objective: Objective, names: Iterable[str]) -> str | None:
         quantity, layer = found
         if layer is not None and layer > model.depth:
             return f"{name}: the network has {model.depth} layers"
-        if name.startswith(LADDERS) and name in POINTS:
-            supposed = statement(name.partition("(")[0]).hypotheses
+        if name.startswith(tuple(result.id for result in LADDERS)) and name in POINTS:
+            supposed = find(name.partition("(")[0]).hypotheses
             verdicts = [h.check(Setting(objective)) for h in supposed if h is not SMOOTH_REGION]
             failed = [v.reason for v in verdicts if v.status in ("fails", "unchecked")]
             if failed:

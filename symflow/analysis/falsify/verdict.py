@@ -16,6 +16,7 @@ from symflow.analysis.falsify.claim import Claim
 from symflow.analysis.falsify.confirm import Check
 from symflow.errors import ProblemError, brief
 from symflow.files import write_atomically
+from symflow.numbers.types import Mpf
 from symflow.problem import Problem
 
 
@@ -26,7 +27,7 @@ class Searched:
     Attributes:
         setups: how many shapes (network, loss, number of samples) were tried.
         points: how many problems were evaluated in float64.
-        ascents: from how many of them the violation was driven up by gradient ascent.
+        ascents: from how many of them the violation was maximized by gradient ascent.
         confirmations: how many points were evaluated at `dps` digits.
         best_margin: the largest (small - large - noise)/(|small| + |large|) seen in float64; above 0 where float64
             sees a violation, -inf where no point could be evaluated.
@@ -110,7 +111,7 @@ class Refuted:
         return self.check.problem
 
     @property
-    def violation(self) -> Any:
+    def violation(self) -> Mpf:
         """By how much the inequality fails, an mpf."""
         return self.check.violation
 

@@ -23,7 +23,7 @@ TUBE = {
     "m": "sup -lambda_min(H) over that tube",
     "M": "int_0^t -lambda_min(H(theta(s))) ds along the flow",
 }
-"""What is known between two bounds: below from points of the tube, above certified on it."""
+"""Suprema over the tube, each enclosed: sampled from below, certified from above."""
 RUN = {
     "deviation": "||theta_k - theta(t)||, descent from flow at equal time",
     "displacement": "||theta(t) - theta(0)||",
@@ -50,7 +50,7 @@ class ClaimQuantity:
 def claim_quantities() -> Mapping[str, ClaimQuantity]:
     """The quantities that a claim may contain, by name; those of `bound_quantities` mean the same here.
 
-    Quantities of a point are taken at the flow theta(t), t = k eta; with `_descent` behind the name at theta_k of
+    Quantities of a point are taken at the flow theta(t), t = k eta; with `_descent` after the name at theta_k of
     gradient descent, with `_0` at theta(0).  In a claim that speaks of no time (no t, no descent, no `_0`) they are
     taken at theta(0), which is every point.  `s_1`, `s_2`, ... (and F, A, kappa) are those of the layers, of which the
     first eight are listed; deeper ones are there when they are asked for.

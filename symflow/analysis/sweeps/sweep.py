@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from symflow.analysis.sweeps.values import encode
 from symflow.errors import ProblemError, brief
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import text
+from symflow.numbers.types import JsonObject, Number
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 from symflow.versions import versions
@@ -83,13 +84,13 @@ def sweep(
     base: Problem,
     *,
     folder: str | os.PathLike[str],
-    step_size: Any = None,
-    seed: Any = None,
-    depth: Any = None,
-    width: Any = None,
-    scale: Any = None,
+    step_size: Number | Iterable[Number] | None = None,
+    seed: int | Iterable[int] | None = None,
+    depth: int | Iterable[int] | None = None,
+    width: int | Iterable[int] | None = None,
+    scale: Number | Iterable[Number] | None = None,
     scheme: str | None = None,
-    horizon: Any = None,
+    horizon: Number | None = None,
     dps: int | None = None,
     bounds: Sequence[str] = BOUNDS,
     measure: Measure | None = None,
@@ -99,7 +100,7 @@ def sweep(
 ) -> Sweep:
     """Compares descent with flow on every problem of a grid, with many digits.
 
-    Each axis takes one value or several, and stays as in the base problem where it is left out.  Each task's result is
+    Each axis takes one value or several; one that is left out is the base problem's.  Each task's result is
     one file in the folder, written by the worker that computed it and named by the SHA-256 of the exact problem, what
     is measured and symflow's version: what is there is not computed again, whoever put it there, and what was done
     before an interruption (of the client, a worker or the machine) is kept.
@@ -174,7 +175,7 @@ def sweep(
     return Sweep(rows, table.kinds_of(rows, declared), about, len(missing), len(found))
 
 
-def about_sweep(kind: str, base: Problem, axes: Axes, etas: Sequence[Fraction], horizon: Fraction) -> dict[str, Any]:
+def about_sweep(kind: str, base: Problem, axes: Axes, etas: Sequence[Fraction], horizon: Fraction) -> JsonObject:
     """What a table says of itself; plain enough for JSON."""
     varied = {name: getattr(axes, name) for name in ("seed", "depth", "width", "scale")} | {"step_size": tuple(etas)}
     return {
@@ -188,15 +189,13 @@ def about_sweep(kind: str, base: Problem, axes: Axes, etas: Sequence[Fraction], 
     }
 
 
-def coordinates(eta: Fraction, start: Mapping[str, Any], problem: Problem, dps: int | None) -> dict[str, Any]:
+def coordinates(eta: Fraction, start: Mapping[str, Any], problem: Problem, dps: int | None) -> JsonObject:
     """How a row begins."""
     settings = {"horizon": problem.horizon, "dps": dps, "parameters": len(problem.theta0)}
     return {name: encode(value) for name, value in ({"step_size": eta} | dict(start) | settings).items()}
 
 
-def _tasks(
-    base: Problem, axes: Axes, etas: Sequence[Fraction], horizon: Fraction, measured: dict[str, Any]
-) -> list[Task]:
+def _tasks(base: Problem, axes: Axes, etas: Sequence[Fraction], horizon: Fraction, measured: JsonObject) -> list[Task]:
     """All tasks; equal ones once."""
     tasks: dict[str, Task] = {}
     for start in starts(base, axes):
@@ -207,13 +206,13 @@ def _tasks(
     return list(tasks.values())
 
 
-def _row(task: Task, outcome: execute.Outcome) -> dict[str, Any]:
+def _row(task: Task, outcome: execute.Outcome) -> JsonObject:
     if isinstance(outcome, execute.Failed):
         outcome = {"status": f"failed: {outcome.error}", "reason": outcome.message}
     return {**task.coordinates, **outcome, "key": task.key}
 
 
-def _check_executor(executor: Any, workers: Any, measure: Any) -> int:
+def _check_executor(executor: Executor | None, workers: int | None, measure: Measure | None) -> int:
     """How many workers the local pool has."""
     if executor is not None:
         if not isinstance(executor, Executor):

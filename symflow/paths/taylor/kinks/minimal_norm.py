@@ -3,7 +3,7 @@
 Where several surfaces z_a = 0 of one layer meet and all are attracting from at least one side (p_off < p_on), gradient
 flow continues with the minimal-norm element of the subdifferential, theta' = -(c + sum_a p_a n_a) with p from
 
-    minimize ||c + sum_a p_a n_a||  over  p_off,a <= p_a <= p_on,a          (theory, section 6).
+    minimize ||c + sum_a p_a n_a||  over  p_off,a <= p_a <= p_on,a          (docs/theory/kinks.md).
 
 More gates may be held on their surface than have independent normals: the normals of a unit with zero weights span d
 dimensions only, whatever the number of samples.  A vertex of the solutions then has as many gates

@@ -7,12 +7,13 @@ smallest such tube, or nowhere, and then the bound is not applicable from the fi
 
 Per interval of n steps, h = n eta, with the constants of `tube` there (all of them at least the suprema):
 
-    R4         b <- e^{mh} b + eta beta_t gamma_t (e^{mh} - 1)/m             beta_t, gamma_t: the largest up to there
-    R4(global) the same with beta, gamma over the whole tube
-    R5         b(t) = eta beta gamma (e^{mt} - 1)/m                          m, beta, gamma over the whole tube
-    R22(tube)  b <- e^{m eta} b + max(1, e^{m eta}) D  per step, with the defect of a step bounded by
-               D(s) <= P (e^{beta s} - 1)/beta, P = sup ||H g||; D is its integral over the step
-    R22(tube-free)  b <- L b + (eta^2/2) sup||H g(theta(t))||  per step      L = sup ||I - eta H||
+    R4(tube)        beta and gamma the largest up to the interval
+    R4(global)      beta and gamma over the whole tube
+    R5              m, beta and gamma over the whole tube
+    R22(tube)       the defect of each step from sup ||H g|| on the tube
+    R22(tube-free)  the local error of each step from ||H g|| on the flow, carried on by ||I - eta H||
+
+The formulas are those of `theory.r04_step_size`, `r05_constant_curvature` and `r22_trajectory_wise`, folded by R3.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symflow.analysis.bounds.series import BoundSeries, padded
+from symflow.analysis.bounds.series import BoundSeries, not_applicable, padded
 from symflow.analysis.bounds.tube import Constants, Tube
+from symflow.theory.functions import FLOAT64
 from symflow.theory.r03_fundamental_theorem import constant_rate, equal_cells, fold
+from symflow.theory.r04_step_size import STEP_SIZE, defect
+from symflow.theory.r05_constant_curvature import CONSTANT_CURVATURE
+from symflow.theory.r22_trajectory_wise import TRAJECTORY_WISE, added_on_tube, excess_growth, local_error
+from symflow.theory.result import Result
 
-March = Callable[[Constants, "Steps"], tuple[np.ndarray, np.ndarray]]
-"""The bound after each interval, and the largest value that it takes inside."""
 MARGIN = 1.02
 """By how much the radius is taken above the bound that it has to exceed."""
 ROUNDS = 60
@@ -46,16 +50,20 @@ class Steps:
         step_size: eta.
         counts: steps in each interval.
         times: t_0 < t_1 < ..., one more than intervals.
-        still: the constants of the tube of radius 0, the flow itself.
+        on_flow: the constants of the tube of radius 0, the flow itself.
     """
 
     step_size: float
     counts: np.ndarray
     times: np.ndarray
-    still: Constants
+    on_flow: Constants
+
+    def first(self, count: int) -> Steps:
+        """The first intervals."""
+        return Steps(self.step_size, self.counts[:count], self.times[: count + 1], self.on_flow.first(count))
 
 
-def _bounds(growth: np.ndarray, integral: np.ndarray) -> np.ndarray:
+def _folded(growth: np.ndarray, integral: np.ndarray) -> np.ndarray:
     """R3 with the defect 1 from no initial error, after every interval; what is not known is infinite."""
     columns = (growth.tolist(), [1.0] * len(growth), integral.tolist())
     with np.errstate(over="ignore", invalid="ignore"):
@@ -66,6 +74,15 @@ def _bounds(growth: np.ndarray, integral: np.ndarray) -> np.ndarray:
 def _with_inside(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Within an interval b goes monotonically from one end to the other: its largest value is at an end."""
     return values, np.maximum(values, np.concatenate([[0.0], values[:-1]]))
+
+
+def _times(a: np.ndarray | float, b: np.ndarray) -> np.ndarray:
+    """The product, with 0 times infinity = infinity: a bound that is not known."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.nan_to_num(a * b, nan=np.inf, posinf=np.inf))
+
+
+# The bound after each interval, and its largest value inside, from constants of the tube ------------------------------
 
 
 def time_local(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
@@ -80,76 +97,89 @@ def whole_tube(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
 
 def _r4(c: Constants, steps: Steps, product: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """eta beta gamma int e^{M(t) - M(s)} ds, with beta gamma as it is in the interval."""
-    h = np.diff(steps.times)
-    integral, inside = _with_inside(_bounds(*constant_rate(c.m, h)))
+    integral, inside = _with_inside(_folded(*constant_rate(c.m, np.diff(steps.times))))
     scaled = _times(steps.step_size, product)
     return _times(scaled, integral), _times(scaled, inside)
 
 
 def constant_m(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     """R5 with m over the whole tube."""
-    product = _times(steps.step_size * c.beta.max(), np.full(len(c.m), c.gamma.max()))
-    return _with_inside(_times(product, constant_rate(c.m.max(), steps.times[1:])[1]))
+    largest = defect(steps.step_size, c.beta.max(), np.full(len(c.m), c.gamma.max()))
+    return _with_inside(_times(largest, constant_rate(c.m.max(), steps.times[1:])[1]))
 
 
-def true_push(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
-    """R22 on the tube: the defect within a step, D(s) = ||g(theta~(s)) - g(theta_k)||, from sup ||H g|| there.
-
-    On the step D' <= ||H(theta~) g(theta_k)|| <= P + beta D, P = sup ||H(q) g(q)|| on the tube, so that its integral
-    is at most P (e^x - 1 - x)/beta^2 with x = eta beta, which is P eta^2/2 (1 + x/3 + ...).
-    """
+def on_tube(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
+    """R22 on the tube."""
     eta, n = steps.step_size, steps.counts
-    x = eta * c.beta
     with np.errstate(over="ignore", invalid="ignore"):
-        short = 0.5 * (1 + x / 3 * np.exp(x))  # at least (e^x - 1 - x)/x^2 for x >= 0
-        one = eta**2 * np.maximum(1.0, np.exp(c.m * eta)) * short * c.push
-        factors, _ = constant_rate(c.m, eta * n)
-        _, count = equal_cells(np.expm1(c.m * eta), n)
-        return _with_inside(_bounds(factors, _times(one, count)))
+        added = added_on_tube(eta, c.m, c.beta, c.hessian_gradient, FLOAT64)
+        growth, _ = constant_rate(c.m, eta * n)
+        return _with_inside(_folded(growth, _times(added, equal_cells(np.expm1(c.m * eta), n)[1])))
 
 
 def without_tube(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
-    """R22 tube-free: the local error of a step on the flow, carried on by ||I - eta H|| on the segments."""
-    eta, n = steps.step_size, steps.counts
-    excess = np.maximum(eta * c.m, eta * c.top - 2)  # ||I - eta H|| - 1
-    # Rounding may take 1 + excess, which is a norm, a little below 0.
-    excess = np.maximum(excess, -1.0)
-    factors, count = equal_cells(excess, n)
-    return _with_inside(_bounds(factors, _times(0.5 * eta**2 * steps.still.push, count)))
-
-
-def _times(a: np.ndarray | float, b: np.ndarray) -> np.ndarray:
-    """The product, with 0 times infinity = infinity: a bound that is not known."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(np.nan_to_num(a * b, nan=np.inf, posinf=np.inf))
+    """R22 tube-free; the segments between descent and flow lie in the tube."""
+    eta = steps.step_size
+    # Rounding may take ||I - eta H||, which is a norm, a little below 0.
+    excess = np.maximum(excess_growth(eta, c.m, c.max_eigenvalue, FLOAT64), -1.0)
+    growth, integral = equal_cells(excess, steps.counts)
+    return _with_inside(_folded(growth, _times(local_error(eta, steps.on_flow.hessian_gradient), integral)))
 
 
 @dataclass(frozen=True)
-class Marching:
+class TubeBound:
     """One of the bounds on the tube.
 
     Attributes:
-        name: its id.
-        march: the bound from the constants.
+        name: such as "R4(tube)".
+        result: what it is a form of.
+        claim: the label of the claim that it evaluates.
+        title: what it says, in a few words.
+        evaluate: the bound after each interval from the constants, and the largest value that it takes inside.
         local: whether the value at an interval depends on the tube up to there only.
     """
 
     name: str
-    march: March
-    local: bool
+    result: Result
+    claim: str
+    title: str
+    evaluate: Callable[[Constants, Steps], tuple[np.ndarray, np.ndarray]]
+    local: bool = True
 
 
-MARCHES = (
-    Marching("R4(tube)", time_local, True),
-    Marching("R4(global)", whole_tube, False),
-    Marching("R5", constant_m, False),
-    Marching("R22(tube)", true_push, True),
-    Marching("R22(tube-free)", without_tube, True),
+TUBE_BOUNDS = (
+    TubeBound(
+        "R4(tube)", STEP_SIZE, "deviation", "step-size condition, beta and gamma over the tube up to t", time_local
+    ),
+    TubeBound(
+        "R4(global)",
+        STEP_SIZE,
+        "deviation",
+        "step-size condition, beta and gamma over the whole tube",
+        whole_tube,
+        local=False,
+    ),
+    TubeBound(
+        "R5",
+        CONSTANT_CURVATURE,
+        "deviation",
+        "step-size condition with m constant on the tube",
+        constant_m,
+        local=False,
+    ),
+    TubeBound("R22(tube)", TRAJECTORY_WISE, "tube", "trajectory-wise bound, the defect bounded on the tube", on_tube),
+    TubeBound(
+        "R22(tube-free)",
+        TRAJECTORY_WISE,
+        "tube-free",
+        "trajectory-wise bound from the local errors along the flow",
+        without_tube,
+    ),
 )
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class SelfConsistentTube:
     """A self-consistent tube.
 
     Attributes:
@@ -165,65 +195,65 @@ class Found:
     reason: str | None
 
 
-def self_consistent(tube: Tube, steps: Steps, rule: Marching) -> Found:
+def find_radii(tube: Tube, steps: Steps, rule: TubeBound) -> SelfConsistentTube:
     """The smallest tube on which the bound that its constants give stays below its radius, as far as there is one."""
     count = len(steps.counts)
     if rule.local:
-        return _follow(tube, steps, rule)
-    found = _constant_radius(tube, steps, rule, count)
-    if isinstance(found, Found):
+        return _radius_each(tube, steps, rule)
+    found = _one_radius(tube, steps, rule, count)
+    if isinstance(found, SelfConsistentTube):
         return found
-    low, high, reason, kept = 0, count, found, Found(np.zeros(0), np.zeros(0), steps.still, found)
+    low, high, reason, kept = 0, count, found, SelfConsistentTube(np.zeros(0), np.zeros(0), steps.on_flow, found)
     while high - low > 1:  # the longest time that one radius serves
         middle = (low + high) // 2
-        found = _constant_radius(tube, steps, rule, middle)
-        if isinstance(found, Found):
+        found = _one_radius(tube, steps, rule, middle)
+        if isinstance(found, SelfConsistentTube):
             low, kept = middle, found
         else:
             high, reason = middle, found
-    return Found(kept.values, kept.radii, kept.constants, reason)
+    return SelfConsistentTube(kept.values, kept.radii, kept.constants, reason)
 
 
-def _follow(tube: Tube, steps: Steps, rule: Marching) -> Found:
+def _radius_each(tube: Tube, steps: Steps, rule: TubeBound) -> SelfConsistentTube:
     """A radius for each interval, each from the bound there: enlarged to just above it until it exceeds it."""
     count = kept = len(steps.counts)
     eps, reason = np.zeros(count), None
     for _ in range(ROUNDS):
         c = tube.constants(eps)
-        if not c.covered[:kept].all():  # what is later does not matter for what is earlier
-            kept, reason = int(np.argmin(c.covered)), _kink_reason(tube, c)
+        if not c.smooth[:kept].all():  # the bound at t depends on the tube up to t only
+            kept, reason = int(np.argmin(c.smooth)), _kink_reason(tube, c)
         if kept == 0:
             break
-        c = _upto(c, kept)
-        values, largest = rule.march(c, _steps_upto(steps, kept))
+        c = c.first(kept)
+        values, largest = rule.evaluate(c, steps.first(kept))
         inside = largest < eps[:kept]
         if inside.all():
-            return Found(values, eps[:kept], c, reason)
+            return SelfConsistentTube(values, eps[:kept], c, reason)
         wanted = np.minimum(MARGIN * largest + 1e-300, LARGEST)
         eps[:kept] = np.where(inside, eps[:kept], np.maximum(wanted, eps[:kept]))
     while kept:
-        c = _upto(tube.constants(eps), kept)
-        values, largest = rule.march(c, _steps_upto(steps, kept))
+        c = tube.constants(eps).first(kept)
+        values, largest = rule.evaluate(c, steps.first(kept))
         inside = largest < eps[:kept]
         if inside.all():
-            return Found(values, eps[:kept], c, reason)
+            return SelfConsistentTube(values, eps[:kept], c, reason)
         kept = int(np.argmin(inside))
         reason = _runaway_reason(steps.times[kept])
-    return Found(np.zeros(0), np.zeros(0), steps.still, reason)
+    return SelfConsistentTube(np.zeros(0), np.zeros(0), steps.on_flow, reason)
 
 
-def _constant_radius(tube: Tube, steps: Steps, rule: Marching, kept: int) -> Found | str:
+def _one_radius(tube: Tube, steps: Steps, rule: TubeBound, kept: int) -> SelfConsistentTube | str:
     """One radius for the first `kept` intervals; or why there is none."""
     count, eps = len(steps.counts), 0.0
     for _ in range(ROUNDS):
         c = tube.constants(np.where(np.arange(count) < kept, eps, 0.0))
-        if not c.covered[:kept].all():
+        if not c.smooth[:kept].all():
             return _kink_reason(tube, c)
-        c = _upto(c, kept)
-        values, largest = rule.march(c, _steps_upto(steps, kept))
+        c = c.first(kept)
+        values, largest = rule.evaluate(c, steps.first(kept))
         worst = float(largest.max())
         if worst < eps:
-            return Found(values, np.full(kept, eps), c, None)
+            return SelfConsistentTube(values, np.full(kept, eps), c, None)
         if not worst < LARGEST:
             break
         eps = max(MARGIN * worst, 1e-300)
@@ -237,15 +267,6 @@ def _runaway_reason(time: float) -> str:
     )
 
 
-def _upto(c: Constants, count: int) -> Constants:
-    m, top, beta, gamma, push = (v[:count] for v in (c.m, c.top, c.beta, c.gamma, c.push))
-    return Constants(m, top, beta, gamma, push, c.covered[:count], c.kink)
-
-
-def _steps_upto(steps: Steps, count: int) -> Steps:
-    return Steps(steps.step_size, steps.counts[:count], steps.times[: count + 1], _upto(steps.still, count))
-
-
 def _kink_reason(tube: Tube, c: Constants) -> str:
     assert c.kink is not None
     cell, sample, layer, unit = c.kink
@@ -255,10 +276,8 @@ def _kink_reason(tube: Tube, c: Constants) -> str:
     )
 
 
-def certified_series(name: str, found: Found, count: int) -> BoundSeries:
+def certified_series(name: str, found: SelfConsistentTube, count: int) -> BoundSeries:
     """A self-consistent tube's bound as a series over the sample times."""
-    from symflow.analysis.bounds.series import not_applicable
-
     if not len(found.values):
         return not_applicable(name, "bound", count, found.reason or "no interval is covered")
     c = found.constants
@@ -275,5 +294,4 @@ def certified_series(name: str, found: Found, count: int) -> BoundSeries:
 
 def intervals(step_size: float, indices: Sequence[int], times: np.ndarray, tube: Tube) -> Steps:
     """The intervals between the kept steps of a run, with the constants along the flow itself."""
-    still = tube.constants(np.zeros(len(times) - 1))
-    return Steps(step_size, np.diff(np.asarray(indices)), times, still)
+    return Steps(step_size, np.diff(np.asarray(indices)), times, tube.constants(np.zeros(len(times) - 1)))

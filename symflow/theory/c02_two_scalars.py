@@ -1,0 +1,87 @@
+"""C2: gradient flow of two scalar layers, f = (w_1 w_2 - lambda)^2/2, for u = w_1 w_2 and c = |w_1^2 - w_2^2|."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy
+
+from symflow.theory.functions import SYMBOLS
+from symflow.theory.hypotheses import Hypothesis
+from symflow.theory.result import OURS, Result
+from symflow.theory.statement import Claim
+from symflow.theory.terms import Formula
+
+
+def balanced(u0: Any, target: Any, rate: Any, time: Any, functions: Any) -> Any:
+    """u for w_1 = w_2 (rate 2 lambda) or w_1 = -w_2 (rate -2 lambda), u(0) not 0: logistic."""
+    return target * u0 / (u0 + (target - u0) * functions.exp(-rate * time))
+
+
+def roots(target: Any, c: Any, functions: Any) -> tuple[Any, Any, Any]:
+    """kappa = sqrt(4 lambda^2 + c^2), q_+ and q_- = (2 lambda +- kappa)/c."""
+    kappa = functions.sqrt(4 * target**2 + c**2)
+    return kappa, (2 * target + kappa) / c, (2 * target - kappa) / c
+
+
+def start(u0: Any, c: Any, functions: Any) -> Any:
+    """q_0."""
+    return (2 * u0 + functions.sqrt(c**2 + 4 * u0**2)) / c
+
+
+def quotient(plus: Any, minus: Any, first: Any, decay: Any) -> Any:
+    """q, with K = (q_0 - q_+)/(q_0 - q_-) and decay = e^{-kappa t}."""
+    k = (first - plus) / (first - minus)
+    return (plus - minus * k * decay) / (1 - k * decay)
+
+
+def product(c: Any, q: Any) -> Any:
+    """u = (c/4)(q - 1/q)."""
+    return c / 4 * (q - 1 / q)
+
+
+def two_scalars(u0: Any, c: Any, target: Any, time: Any, functions: Any) -> Any:
+    """u(t)."""
+    if c == 0:
+        if u0 == 0:
+            return u0
+        if target == 0:
+            return u0 / (1 + 2 * abs(u0) * time)
+        return balanced(u0, target, 2 * target if u0 > 0 else -2 * target, time, functions)
+    kappa, plus, minus = roots(target, c, functions)
+    return product(c, quotient(plus, minus, start(u0, c, functions), functions.exp(-kappa * time)))
+
+
+_u0, _lam, _t, _c = sympy.symbols("u_0 lambda t c", positive=True)
+_q, _plus, _minus, _first, _kappa = sympy.symbols("q q_+ q_- q_0 kappa", positive=True)
+_U = Formula(sympy.Symbol("u"))
+TWO_SCALARS = Result(
+    "C2",
+    "two-scalars",
+    "two scalar layers",
+    "closed form: two scalar layers",
+    OURS,
+    (),
+    (
+        Claim("equal", _U, "=", Formula(balanced(_u0, _lam, 2 * _lam, _t, SYMBOLS))),
+        Claim("opposite", _U, "=", Formula(balanced(_u0, _lam, -2 * _lam, _t, SYMBOLS))),
+        Claim("otherwise", _U, "=", Formula(product(_c, _q))),
+        Claim("quotient", Formula(_q), "=", Formula(quotient(_plus, _minus, _first, sympy.exp(-_kappa * _t)))),
+        Claim("at the start", Formula(_first), "=", Formula(start(_u0, _c, SYMBOLS))),
+        *(
+            Claim(label, Formula(left), "=", Formula(right))
+            for label, left, right in zip(
+                ("rate", "upper root", "lower root"), (_kappa, _plus, _minus), roots(_lam, _c, SYMBOLS), strict=True
+            )
+        ),
+    ),
+    (
+        Hypothesis(
+            "",
+            r"$f = \frac12(w_1w_2-\lambda)^2$, $u = w_1w_2$, $c = |w_1^2-w_2^2|$ at $t = 0$; equal: $w_1 = w_2$, "
+            r"opposite: "
+            r"$w_1 = -w_2$ (then $u \le 0$ for all $t$), otherwise $c > 0$",
+        ),
+    ),
+    derivations=("c02_two_scalars",),
+)

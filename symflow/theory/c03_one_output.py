@@ -1,0 +1,37 @@
+"""C3: two balanced layers with one output and whitened data: R15 with n = 2, where the angle is linear in time."""
+
+from __future__ import annotations
+
+import sympy
+
+from symflow.theory.functions import SYMBOLS
+from symflow.theory.hypotheses import Hypothesis
+from symflow.theory.r15_convergence_time import SETTING
+from symflow.theory.result import OURS, Result
+from symflow.theory.statement import Claim
+from symflow.theory.terms import Formula
+
+
+def norm(angle: sympy.Expr, start: sympy.Expr, w0: sympy.Expr, target: sympy.Expr, time: sympy.Expr) -> sympy.Expr:
+    """w = cosh^2 theta / (cosh^2 a/w(0) + t + [sinh 2 theta - sinh 2a]/(2 lambda))."""
+    rise = (SYMBOLS.sinh(2 * angle) - SYMBOLS.sinh(2 * start)) / (2 * target)
+    return SYMBOLS.cosh(angle) ** 2 / (SYMBOLS.cosh(start) ** 2 / w0 + time + rise)
+
+
+_theta, _a, _t = sympy.symbols("theta a t", real=True)
+_w0, _lam = sympy.symbols("w(0) lambda", positive=True)
+ONE_OUTPUT = Result(
+    "C3",
+    "one-output",
+    "two balanced layers, one output",
+    "closed form: two balanced layers with one output",
+    OURS,
+    SETTING,
+    (
+        Claim("angle", Formula(_theta), "=", Formula(_lam * _t + _a)),
+        Claim("alignment", Formula(sympy.Symbol("nu")), "=", Formula(sympy.tanh(_theta))),
+        Claim("norm", Formula(sympy.Symbol("w")), "=", Formula(norm(_theta, _a, _w0, _lam, _t))),
+    ),
+    (Hypothesis("", r"$n = 2$; $a = \operatorname{artanh}\nu(0)$"),),
+    derivations=("c03_one_output",),
+)

@@ -1,0 +1,82 @@
+"""The elementary functions of an arithmetic: a formula is a function of numbers and of one of these.
+
+Called with `MPMATH` or `FLOAT64` it is evaluated, called with `SYMBOLS` on SymPy symbols it is what is printed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy
+
+
+class _Float64:
+    """NumPy arrays; what is beyond float64 is infinite."""
+
+    sqrt, maximum = staticmethod(np.sqrt), staticmethod(np.maximum)
+
+    @staticmethod
+    def exp(x: Any) -> np.ndarray:
+        """e^x."""
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp(x))
+
+    @staticmethod
+    def mean_exp(x: Any) -> np.ndarray:
+        """int_0^1 e^{x s} ds = (e^x - 1)/x, which is 1 at 0; not below it for |x| < 1e-12."""
+        x = np.asarray(x, dtype=float)
+        small = np.abs(x) < 1e-12
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = np.where(small, 1 + np.abs(x), np.expm1(x) / np.where(small, 1.0, x))
+        return np.asarray(np.where(np.isnan(found), np.inf, found))
+
+
+class _Mpmath:
+    """mpmath at the working precision."""
+
+    exp, log, sqrt, root = (staticmethod(f) for f in (mpmath.exp, mpmath.log, mpmath.sqrt, mpmath.root))
+    cosh, sinh, tanh, gamma = (staticmethod(f) for f in (mpmath.cosh, mpmath.sinh, mpmath.tanh, mpmath.gamma))
+    maximum = staticmethod(max)
+
+    @property
+    def pi(self) -> Any:
+        """pi."""
+        return +mpmath.pi
+
+    @staticmethod
+    def rational(p: Any, q: Any) -> Any:
+        """p/q for whole numbers."""
+        return mpmath.mpf(p) / q
+
+    @staticmethod
+    def mean_exp(x: Any) -> Any:
+        """(e^x - 1)/x."""
+        return mpmath.expm1(x) / x if x else mpmath.mpf(1)
+
+
+class _Sympy:
+    """SymPy expressions, for what is printed."""
+
+    exp, log, sqrt, maximum = (staticmethod(f) for f in (sympy.exp, sympy.log, sympy.sqrt, sympy.Max))
+    cosh, sinh, tanh, gamma = (staticmethod(f) for f in (sympy.cosh, sympy.sinh, sympy.tanh, sympy.gamma))
+    pi = sympy.pi
+
+    @staticmethod
+    def root(x: Any, n: Any) -> Any:
+        """x^(1/n)."""
+        return x ** (1 / sympy.sympify(n))
+
+    @staticmethod
+    def rational(p: Any, q: Any) -> Any:
+        """p/q."""
+        return sympy.sympify(p) / q
+
+    @staticmethod
+    def mean_exp(x: Any) -> Any:
+        """(e^x - 1)/x."""
+        return (sympy.exp(x) - 1) / x
+
+
+FLOAT64, MPMATH, SYMBOLS = _Float64(), _Mpmath(), _Sympy()

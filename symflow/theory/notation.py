@@ -1,0 +1,23 @@
+"""The notation of the results, LaTeX text: the book of derivations and docs/theory print it."""
+
+from __future__ import annotations
+
+NOTATION = (
+    r"$\theta \in \mathbb R^P$: all weights, layer 1 first, each matrix row-major. $W_j \in \mathbb R^{d_j\times "
+    r"d_{j-1}}$, $j = 1,\dots,n$; depth $n \ge 1$; $s_j = \|W_j\|$.",
+    r"$W_{j':j} = W_{j'}\cdots W_j$ for $j \le j'$, the identity otherwise; empty products are 1. $W_{n:1}$ is the "
+    r"end-to-end matrix.",
+    r"Homogeneous activation $\sigma(z) = \alpha z$ for $z \ge 0$ and $\bar\alpha z$ for $z < 0$. Linear: $\alpha = "
+    r"\bar\alpha = 1$; ReLU: $\alpha = 1$, $\bar\alpha = 0$; leaky: $\alpha = 1$, $0 < \bar\alpha < 1$.",
+    r"$h_\theta(x) = W_n\sigma(W_{n-1}\cdots\sigma(W_1x))$ without biases; $f(\theta) = "
+    r"\frac1N\sum_i\ell(h_\theta(x_i),y_i)$. Square loss $\frac12\|\hat y-y\|^2$; logistic $\log(1+e^{-y\hat y})$ "
+    r"and exponential $e^{-y\hat y}$ with $y = \pm1$; cross-entropy after softmax.",
+    r"Linear networks: $f(\theta) = \varphi(W_{n:1})$. Square loss: $\nabla\varphi(W) = W\Sigma_{xx}-\Lambda_{yx}$, "
+    r"$\Sigma_{xx} = \frac1NXX^\top$, $\Lambda_{yx} = \frac1NYX^\top$. Whitened: $\Sigma_{xx} = I$.",
+    r"$D_{i,j}$: the diagonal matrix of $\sigma'$ at sample $i$, layer $j$. Where no gate changes, $h$ is "
+    r"multilinear in the layers.",
+    r"$\|\cdot\|$ is the spectral norm of matrices and the Euclidean norm of vectors, $\|\cdot\|_F$ the Frobenius "
+    r"norm; $g = \nabla f$, $H = \nabla^2f$, $H[\Delta,\Delta] = \langle\Delta,H\Delta\rangle$.",
+    r"Gradient descent $\theta_{k+1} = \theta_k-\eta g(\theta_k)$; gradient flow $\theta' = -g(\theta)$; the "
+    r"deviation is $\|\theta_k-\theta(k\eta)\|$. $B_\varepsilon(\theta)$ is the open ball.",
+)

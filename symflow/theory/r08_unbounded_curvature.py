@@ -1,0 +1,28 @@
+"""R8: from depth three on, the smallest Hessian eigenvalue is unbounded below.  (Elkabetz & Cohen 2021)
+
+On the family of weights with two layers 0 and the others rank-one chains that join the top singular vectors of
+grad phi(0), one of them scaled by s, lambda_min(H) = -s ||grad phi(0)|| exactly: rung (c) of R9 is an equality there.
+"""
+
+from __future__ import annotations
+
+import sympy
+
+from symflow.theory.hypothesis_checks import DEPTH_THREE, LINEAR, SLOPE_AT_ZERO
+from symflow.theory.result import ELKABETZ_COHEN, Result
+from symflow.theory.statement import Claim
+from symflow.theory.terms import Formula
+
+UNBOUNDED_CURVATURE = Result(
+    "R8",
+    "unbounded-curvature",
+    "curvature is unbounded below",
+    "the smallest Hessian eigenvalue of networks of depth three or more is unbounded below",
+    ELKABETZ_COHEN,
+    (LINEAR, DEPTH_THREE, SLOPE_AT_ZERO),
+    (Claim("", Formula(sympy.Symbol(r"\inf_\theta\lambda_{\min}(H(\theta))")), "=", Formula(-sympy.oo)),),
+    remark=r"On the family $\lambda_{\min}(H) = -s\,\|\nabla\varphi(0)\|$, so that R9(c) is an equality there. For "
+    r"$n = 2$ "
+    r"the infimum is $-\infty$ for the square loss and finite for the logistic loss.",
+    derivations=("r08_unbounded_curvature",),
+)

@@ -1,0 +1,54 @@
+"""R18: the leading orders of the deviation of descent from flow in the step size.
+
+e is integrated along the flow by `symflow.dynamics.vector_field.leading_order_field`.
+"""
+
+from __future__ import annotations
+
+import sympy
+
+from symflow.theory.hypotheses import Hypothesis
+from symflow.theory.hypothesis_checks import SMOOTH_ALONG
+from symflow.theory.r17_modified_equation import term
+from symflow.theory.result import SOURCES, Result
+from symflow.theory.statement import Claim
+from symflow.theory.terms import Formula
+
+_eta = sympy.Symbol("eta", positive=True)
+_e, _e2, _He, _He2, _Tee, _Tge, _HHe = (
+    sympy.Symbol(name) for name in ("e(t)", "e_2(t)", "He", "He_2", "T[e,e]", "T[g,e]", "H^2e")
+)
+LEADING_ORDER = Result(
+    "R18",
+    "leading-order",
+    "leading order of the deviation",
+    "leading order of the deviation of gradient descent from gradient flow",
+    f"asymptotic expansion of the global error of Euler's method, {SOURCES['HNW93']}, section II.8",
+    (SMOOTH_ALONG,),
+    (
+        Claim(
+            "deviation",
+            Formula(sympy.Symbol(r"\theta_k-\theta(k\eta)")),
+            "=",
+            Formula(_eta * _e + _eta**2 * _e2 + sympy.Symbol(r"O(\eta^3)")),
+        ),
+        Claim("first order", Formula(sympy.Symbol(r"\dot e")), "=", Formula(-_He + term(1))),
+        Claim(
+            "second order",
+            Formula(sympy.Symbol(r"\dot e_2")),
+            "=",
+            Formula(-_He2 - _Tee / 2 - (_Tge + _HHe) / 2 + term(2)),
+        ),
+    ),
+    (
+        Hypothesis(
+            "a fixed horizon, and descent and flow with the same start",
+            r"$f \in C^5$ near the curve $\theta(t)$, $0 \le t \le T$, and $\theta_0 = \theta(0)$; $t = k\eta$, $T = "
+            r"\nabla^3f$, $e(0) = e_2(0) = 0$",
+        ),
+    ),
+    remark=r"It fails after a kink is crossed, where descent adds a jump of order $\eta$ that depends on the phase "
+    r"of its "
+    "steps.",
+    derivations=("r18_leading_order",),
+)

@@ -1,0 +1,101 @@
+"""All results, by id or slug: `cite`, `statement` and `statements`, and tables that answer to both names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, TypeVar
+
+import symflow.theory
+from symflow.errors import ProblemError
+from symflow.theory.result import Citation, Result
+from symflow.theory.statement import Statement
+
+
+def _results() -> Iterator[Result]:
+    """The result of each file r01_..., r02_..., c01_... of this room: what it holds under that id."""
+    names = (m.name for m in iter_modules(symflow.theory.__path__) if re.match(r"[rc]\d\d_", m.name))
+    for name in sorted(names, key=lambda name: (name[0] != "r", name)):
+        found = vars(import_module(f"symflow.theory.{name}")).values()
+        id = f"{name[0].upper()}{int(name[1:3])}"
+        yield from {r for r in found if isinstance(r, Result) and r.id == id}
+
+
+RESULTS = {result.id: result for result in _results()}
+"""By id: the results in their order, then the closed forms."""
+_IDS = {result.slug: result.id for result in RESULTS.values()}
+Entry = TypeVar("Entry")
+
+
+def id_name(name: str) -> str:
+    """A name with the slug replaced by the id: "trajectory-wise(tube)" is "R22(tube)"; other names stay."""
+    slug, bracket, rest = name.partition("(")
+    return _IDS.get(slug, slug) + bracket + rest
+
+
+class Table(dict[str, Entry]):
+    """A dictionary by names such as "R4" or "R22(tube)" that also answers to those with a slug in place of the id."""
+
+    def __missing__(self, name: str) -> Entry:
+        if isinstance(name, str) and dict.__contains__(self, id_name(name)):
+            return self[id_name(name)]
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return dict.__contains__(self, name) or (isinstance(name, str) and dict.__contains__(self, id_name(name)))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The entry of a name, or the default."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+
+def find(name: str) -> Result:
+    """The result of an id such as "R4" or a slug such as "step-size".
+
+    Raises:
+        ProblemError: no such result.
+    """
+    if not isinstance(name, str) or id_name(name) not in RESULTS:
+        known = ", ".join(f"{r.id} ({r.slug})" for r in RESULTS.values())
+        raise ProblemError(f"there is no result {name!r}; known are {known}")
+    return RESULTS[id_name(name)]
+
+
+def cite(result: str) -> Citation:
+    """The citation of a result, by its id such as "R4" or its slug such as "step-size".
+
+    Raises:
+        ProblemError: no such result.
+    """
+    return find(result).citation
+
+
+def cited(record: Any) -> Citation | None:
+    """Where the result that a record states comes from."""
+    return None if record.result is None else cite(record.result)
+
+
+def statements() -> dict[str, Statement]:
+    """All statements by result id; the dictionary answers to slugs too."""
+    return Table({r.id: r.statement for r in RESULTS.values()})
+
+
+def statement(result: str) -> Statement:
+    """The statement of a result such as "R9" or "curvature-linear", or one of its claims such as "R9(a)".
+
+    Raises:
+        ProblemError: no such statement or claim.
+    """
+    found, bracket, rest = id_name(result).partition("(")
+    if found not in RESULTS:
+        raise ProblemError(f"there is no statement {result!r}; known are {', '.join(RESULTS)}")
+    whole = RESULTS[found].statement
+    if not bracket:
+        return whole
+    labels = {claim.label for claim in whole.claims}
+    return whole.only(rest.removesuffix(")") if rest.removesuffix(")") in labels else bracket + rest)

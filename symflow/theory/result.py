@@ -1,0 +1,91 @@
+"""A result of the theory: id, slug, statement, hypotheses that can be checked, source, and how it is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symflow.theory.hypotheses import Hypothesis
+from symflow.theory.statement import Claim, Statement
+
+SOURCES = {
+    "ACH18": "S. Arora, N. Cohen and E. Hazan, On the Optimization of Deep Networks: Implicit Acceleration by "
+    "Overparameterization, ICML 2018",
+    "BD21": "D. G. T. Barrett and B. Dherin, Implicit Gradient Regularization, ICLR 2021",
+    "DHL18": "S. S. Du, W. Hu and J. D. Lee, Algorithmic Regularization in Learning Deep Homogeneous Models: Layers "
+    "are Automatically Balanced, NeurIPS 2018",
+    "EC21": "O. Elkabetz and N. Cohen, Continuous vs. Discrete Optimization of Deep Neural Networks, NeurIPS 2021, "
+    "arXiv:2107.06608",
+    "HLW06": "E. Hairer, C. Lubich and G. Wanner, Geometric Numerical Integration, 2nd ed., Springer 2006",
+    "HNW93": "E. Hairer, S. P. Norsett and G. Wanner, Solving Ordinary Differential Equations I, 2nd ed., Springer "
+    "1993",
+}
+"""The literature by the keys of the bibliography."""
+ELKABETZ_COHEN = SOURCES["EC21"]
+OURS, CLASSICAL = "symflow", "classical"
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A result id, what it says in one line, and where it comes from."""
+
+    id: str
+    statement: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.id}: {self.statement} [{self.source}]"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A result, R1, R2, ..., or a closed form, C1, C2, ....
+
+    Attributes:
+        id: such as "R9".
+        slug: the name in words that may be written in place of the id, such as "curvature-linear".
+        title: in a few words.
+        summary: what it says, in one line.
+        source: where it comes from.
+        hypotheses: what it assumes of a problem; `applicable` checks them.
+        claims: its formulas.  Each tree is what is printed and what is evaluated.
+        conditions: what it assumes of its use, which no problem decides.
+        parts: further statements that belong to it, with hypotheses of their own.
+        remark: what follows, LaTeX text.
+        derivations: the files in derivations/ that prove it.
+    """
+
+    id: str
+    slug: str
+    title: str
+    summary: str
+    source: str
+    hypotheses: tuple[Hypothesis, ...]
+    claims: tuple[Claim, ...]
+    conditions: tuple[Hypothesis, ...] = ()
+    parts: tuple[Statement, ...] = ()
+    remark: str = ""
+    derivations: tuple[str, ...] = ()
+
+    @property
+    def assumptions(self) -> tuple[Hypothesis, ...]:
+        """What it assumes: of the problem and of its use."""
+        return (*self.hypotheses, *self.conditions)
+
+    @property
+    def main(self) -> Statement:
+        """The statement without its further parts."""
+        return Statement(self.id, self.summary, self.claims, self.assumptions)
+
+    @property
+    def statement(self) -> Statement:
+        """The statement with all its claims, those of the parts as well."""
+        further = tuple(claim for part in self.parts for claim in part.claims)
+        return Statement(self.id, self.summary, (*self.claims, *further), self.assumptions)
+
+    @property
+    def citation(self) -> Citation:
+        """What it says, and where it comes from."""
+        return Citation(self.id, self.summary, self.source)
+
+    def __repr__(self) -> str:
+        return f"<{self.id} ({self.slug}): {self.summary}>"
