@@ -1,4 +1,4 @@
-"""Refusals before the machine drowns: dense matrices and long programs state their size and the budget they exceed."""
+"""Refuses work that would exhaust memory: the error states the size and the budget that it exceeds."""
 
 from __future__ import annotations
 

@@ -16,12 +16,10 @@ import numpy as np
 from gmpy2 import mpz
 
 from symflow.evaluate.elementary_series import fixed_log_sum_exp, function_series, log_sum_exp_series
-from symflow.evaluate.object_arrays import along_axis, gathered, scattered
+from symflow.evaluate.moved_arrays import ObjectArrays, along_axis
 from symflow.evaluate.products import Coefficients, Pairs, Scaled, newest_coefficient
 from symflow.evaluate.series_steps import Following, Function
 from symflow.numbers.fixed_point import from_fraction, from_mpf, to_mpf
-from symflow.programs.nodes import Table
-from symflow.programs.rules.arithmetic import Arithmetic
 from symflow.programs.rules.elementwise import elementwise
 
 LEAST_ORDER = 100
@@ -123,7 +121,7 @@ def common_denominator(coefficients: Sequence[Fraction]) -> tuple[int, list[int]
 
 
 @dataclass(frozen=True)
-class FixedArrays(Arithmetic):
+class FixedArrays(ObjectArrays):
     """Whole-array arithmetic for `interpret`, over object arrays of fixed-point integers."""
 
     bits: int
@@ -132,15 +130,8 @@ class FixedArrays(Arithmetic):
         """Rationals to fixed point."""
         return np.asarray(np.frompyfunc(lambda q: from_fraction(q, self.bits), 1, 1)(array), dtype=object)
 
-    def constant(self, value: Fraction, shape: tuple[int, ...]) -> np.ndarray:
-        array = np.empty(shape, dtype=object)
-        array[...] = from_fraction(value, self.bits)
-        return array
-
-    def identity(self, size: int) -> np.ndarray:
-        array = np.full((size, size), mpz(0), dtype=object)
-        np.fill_diagonal(array, mpz(1) << self.bits)
-        return array
+    def number(self, q: Fraction) -> mpz:
+        return from_fraction(q, self.bits)
 
     def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
         denominator, numerators = common_denominator(coefficients)
@@ -152,9 +143,6 @@ class FixedArrays(Arithmetic):
     def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
         product: Any = np.einsum(subscripts, *arrays)
         return np.asarray(product >> (self.bits * (len(arrays) - 1)), dtype=object)
-
-    def broadcast(self, array: np.ndarray, positions: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
-        return np.broadcast_to(np.expand_dims(array, tuple(positions)), shape)
 
     def gate(self, z: np.ndarray, alpha: Fraction, alpha_bar: Fraction) -> np.ndarray:
         on, off = from_fraction(alpha, self.bits), from_fraction(alpha_bar, self.bits)
@@ -175,17 +163,8 @@ class FixedArrays(Arithmetic):
 
         return np.asarray(np.frompyfunc(one, 1, 1)(x), dtype=object)
 
-    def gather(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
-        return gathered(x, table, position, mpz(0))
-
-    def scatter_add(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
-        return scattered(x, table, position, mpz(0))
-
     def log_sum_exp(self, x: np.ndarray, position: int) -> np.ndarray:
         return along_axis(lambda values: fixed_log_sum_exp(values, self.bits), x, position)
-
-    def stack(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        return np.stack(arrays, axis=-1)
 
     def maximum(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         return along_axis(max, np.stack(arrays, axis=-1), -1)

@@ -64,10 +64,10 @@ def to_jax(
         dtype: another floating-point type, if that is what you ask for.
 
     Raises:
-        ProblemError: something else than a result, or arguments outside their range.
+        ProblemError: something other than a result, or arguments outside their range.
         BudgetError: a dense matrix of too many entries.
-        TypeError: when called with an array of another dtype, or with something that is no array of numbers.
-        ValueError: when called with an array of another shape, or when data are needed that the objective has not.
+        TypeError: when called with an array of another dtype, or with something that is not an array of numbers.
+        ValueError: when called with an array of another shape, or when the objective lacks data that are needed.
         ComputationError: when called where JAX cannot start.
     """
     if isinstance(derived, Objective):

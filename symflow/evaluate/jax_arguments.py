@@ -40,7 +40,7 @@ def vector(name: str, v: Any, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
     """An argument of one shape.
 
     Raises:
-        TypeError: an array of another dtype, or something that is no array of numbers.
+        TypeError: an array of another dtype, or something that is not an array of numbers.
         ValueError: an array of another shape.
     """
     if not concrete(type(v)) and not isinstance(v, jax.core.Tracer):  # type: ignore[arg-type]  # types are hashable
@@ -56,7 +56,7 @@ def data_arrays(given: Any, inputs: Mapping[str, Input], dtype: np.dtype) -> dic
     """Data by name; axes of symbolic size have one size in all of them.
 
     Raises:
-        TypeError: no dict of arrays, or an array of another dtype.
+        TypeError: not a dict of arrays, or an array of another dtype.
         ValueError: an unknown name, or an array of another shape.
     """
     if not isinstance(given, Mapping):
@@ -90,8 +90,8 @@ def _array(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
     """A NumPy array from something else: an array of another library keeps its dtype, numbers in lists become `dtype`.
 
     Raises:
-        TypeError: it cannot be read, is no array, or has missing entries.
-        ProblemError: an entry of a list is no number.
+        TypeError: it cannot be read, is not an array, or has missing entries.
+        ProblemError: an entry of a list is not a number.
     """
     try:
         array = np.asanyarray(value)

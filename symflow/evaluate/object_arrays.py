@@ -14,8 +14,9 @@ from symflow.derivatives.derived import Derived
 from symflow.errors import ProblemError, brief
 from symflow.evaluate.budget import check_dense
 from symflow.evaluate.interpret import interpret
+from symflow.evaluate.moved_arrays import ObjectArrays, along_axis
 from symflow.numbers.rational import entry
-from symflow.programs.nodes import Table
+from symflow.numbers.types import Mpf, Number
 from symflow.programs.rules.elementwise import elementwise
 
 OBJECT_ENTRIES = 4_000_000
@@ -23,7 +24,7 @@ OBJECT_ENTRIES = 4_000_000
 
 
 @dataclass(frozen=True)
-class ObjectArithmetic:
+class ObjectArithmetic(ObjectArrays):
     """Arrays of Python numbers of one kind.
 
     Attributes:
@@ -39,16 +40,8 @@ class ObjectArithmetic:
     entry: str
     functions: Mapping[str, Callable[..., Any]]
 
-    def constant(self, value: Fraction, shape: tuple[int, ...]) -> np.ndarray:
-        array = np.empty(shape, dtype=object)
-        array[...] = self.lift(value)
-        return array
-
-    def identity(self, size: int) -> np.ndarray:
-        array = self.constant(Fraction(0), (size, size))
-        for i in range(size):
-            array[i, i] = self.lift(Fraction(1))
-        return array
+    def number(self, q: Fraction) -> Any:
+        return self.lift(q)
 
     def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
         total: Any = None
@@ -59,9 +52,6 @@ class ObjectArithmetic:
 
     def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
         return np.asarray(np.einsum(subscripts, *arrays), dtype=object)
-
-    def broadcast(self, array: np.ndarray, positions: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
-        return np.broadcast_to(np.expand_dims(array, tuple(positions)), shape)
 
     def gate(self, z: np.ndarray, alpha: Fraction, alpha_bar: Fraction) -> np.ndarray:
         return self._map(lambda v: self.select(v, alpha, alpha_bar), z)
@@ -74,18 +64,9 @@ class ObjectArithmetic:
             raise TypeError(f"the function {name!r} is not available in this arithmetic; use mpmath or JAX")
         return self.functions[name]
 
-    def gather(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
-        return gathered(x, table, position, self.lift(Fraction(0)))
-
-    def scatter_add(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
-        return scattered(x, table, position, self.lift(Fraction(0)))
-
     def log_sum_exp(self, x: np.ndarray, position: int) -> np.ndarray:
         f = self._function("logsumexp")
         return along_axis(lambda v: f(list(v)), x, position)
-
-    def stack(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        return np.stack(arrays, axis=-1)
 
     def maximum(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         f = self._function("maximum")
@@ -113,37 +94,6 @@ class ObjectArithmetic:
         for index in np.ndindex(x.shape):
             array[index] = f(x[index])
         return array
-
-
-def along_axis(f: Callable[[Any], Any], x: np.ndarray, position: int) -> np.ndarray:
-    """f of every line along one axis, which it replaces by one number."""
-    moved = np.moveaxis(x, position, -1)
-    result = np.empty(moved.shape[:-1], dtype=object)
-    for index in np.ndindex(result.shape):
-        result[index] = f(moved[index])
-    return result
-
-
-def gathered(x: np.ndarray, table: Table, position: int, zero: Any) -> np.ndarray:
-    """`Gather` on an object array."""
-    index = table.positions
-    result = np.take(x, np.maximum(index, 0), axis=position)
-    if (index < 0).any():
-        shape = [1] * position + list(index.shape) + [1] * (x.ndim - position - 1)
-        result = np.where((index >= 0).reshape(shape), result, zero)
-    return np.asarray(result, dtype=object)
-
-
-def scattered(x: np.ndarray, table: Table, position: int, zero: Any) -> np.ndarray:
-    """`ScatterAdd` on an object array."""
-    index = table.positions.reshape(-1)
-    shape = (*x.shape[:position], index.size, *x.shape[position + len(table.targets) :])
-    moved = np.moveaxis(x.reshape(shape), position, 0)
-    result = np.full((int(table.source.size), *moved.shape[1:]), zero, dtype=object)
-    for target, source in enumerate(index):
-        if source >= 0:
-            result[source] = result[source] + moved[target]
-    return np.moveaxis(result, 0, position)
 
 
 def exact_matrix_power(matrix: np.ndarray, exponent: Fraction) -> np.ndarray:
@@ -193,7 +143,7 @@ def mpmath_arithmetic() -> ObjectArithmetic:
     """mpmath numbers at the precision of the enclosing `mpmath.workdps` block."""
     import mpmath
 
-    def lift(q: Fraction) -> Any:
+    def lift(q: Fraction) -> Mpf:
         return mpmath.mpf(q.numerator) / q.denominator
 
     return ObjectArithmetic(
@@ -210,7 +160,7 @@ def mpmath_arithmetic() -> ObjectArithmetic:
     )
 
 
-def log_sum_exp(values: Sequence[Any]) -> Any:
+def log_sum_exp(values: Sequence[Mpf]) -> Mpf:
     """log(sum(exp(v))) of mpmath numbers, shifted by the largest."""
     import mpmath
 
@@ -218,14 +168,14 @@ def log_sum_exp(values: Sequence[Any]) -> Any:
     return largest + mpmath.log(mpmath.fsum(mpmath.exp(v - largest) for v in values))
 
 
-def spectral_norm(matrix: np.ndarray) -> Any:
+def spectral_norm(matrix: np.ndarray) -> Mpf:
     """The largest singular value of a matrix of mpmath numbers."""
     import mpmath
 
     return max(mpmath.svd_r(mpmath.matrix(matrix.tolist()), compute_uv=False)) if matrix.size else mpmath.mpf(0)
 
 
-def largest_eigenvalue(matrix: np.ndarray) -> Any:
+def largest_eigenvalue(matrix: np.ndarray) -> Mpf:
     """The largest eigenvalue of a symmetric matrix of mpmath numbers."""
     import mpmath
 
@@ -257,14 +207,14 @@ def flat_array(derived: Derived, vector: Sequence[Any]) -> np.ndarray:
 
 
 def _evaluate(
-    derived: Derived, theta: Sequence[Any], direction: Sequence[Any], arithmetic: ObjectArithmetic, native: type
+    derived: Derived, theta: Sequence[Number], direction: Sequence[Number], arithmetic: ObjectArithmetic, native: type
 ) -> Any:
     """Evaluates at numbers of any kind; those of the type `native` are taken as they are."""
 
     if not isinstance(derived, Derived):
         raise ProblemError(f"a derived result such as sf.loss(objective) is needed, got {brief(derived)}")
 
-    def numbers(vector: Sequence[Any], name: str) -> list[Any]:
+    def numbers(vector: Sequence[Number], name: str) -> list[Any]:
         return [v if isinstance(v, native) else arithmetic.lift(entry(v, f"{name}[{i}]")) for i, v in enumerate(vector)]
 
     check_dense(derived, OBJECT_ENTRIES)
@@ -279,18 +229,18 @@ def _evaluate(
     return found[()] if derived.shape == "scalar" else found
 
 
-def evaluate_exact(derived: Derived, theta: Sequence[Any], direction: Sequence[Any] = ()) -> Any:
+def evaluate_exact(derived: Derived, theta: Sequence[Number], direction: Sequence[Number] = ()) -> Any:
     """The value in exact rationals: a `Fraction`, or an object array of them.
 
     Raises:
         TypeError: the program has an irrational function.
         BudgetError: a dense matrix of too many entries.
-        ValueError: an entry that is no rational number, a vector that has not P entries, or missing data.
+        ValueError: an entry that is not a rational number, a vector of a length other than P, or missing data.
     """
     return _evaluate(derived, theta, direction, EXACT, Fraction)
 
 
-def evaluate_mpmath(derived: Derived, theta: Sequence[Any], direction: Sequence[Any] = (), dps: int = 50) -> Any:
+def evaluate_mpmath(derived: Derived, theta: Sequence[Number], direction: Sequence[Number] = (), dps: int = 50) -> Any:
     """The value in mpmath numbers, computed with `dps` digits (the caller's precision is left alone).
 
     Raises:

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from symflow.evaluate.fixed_point import FixedArrays, common_denominator
 from symflow.evaluate.interpret import interpret
-from symflow.evaluate.object_arrays import along_axis, gathered, scattered
+from symflow.evaluate.moved_arrays import along_axis
 from symflow.numbers.fixed_point import from_fraction
 from symflow.programs.nodes import Input, Table
 from symflow.programs.program import Program, operation_count, shape_of
-from symflow.programs.rules.arithmetic import Arithmetic
 
 MOST_OPERATIONS = 20_000
 """Larger programs are evaluated as arrays: writing and compiling them would take longer than it saves."""
@@ -43,28 +42,32 @@ class Scalar:
         parts = [self.terms[i : i + LONGEST_SUM] for i in range(0, len(self.terms), LONGEST_SUM)]
         return Scalar(*(f"({' + '.join(part)})" for part in parts)).text
 
-    def __add__(self, other: Any) -> Any:
+    def __add__(self, other: Entry | np.ndarray) -> Entry:
         terms = _terms(other)
         return NotImplemented if terms is None else Scalar(*self.terms, *terms)
 
-    def __radd__(self, other: Any) -> Any:
+    def __radd__(self, other: Entry | np.ndarray) -> Entry:
         terms = _terms(other)
         return NotImplemented if terms is None else Scalar(*terms, *self.terms)
 
-    def __mul__(self, other: Any) -> Any:
+    def __mul__(self, other: Entry | np.ndarray) -> Entry:
         terms = _terms(other)
         if terms is None:
             return NotImplemented
         return Scalar(f"{_factor(self.terms)}*{_factor(terms)}") if terms else 0
 
-    def __rmul__(self, other: Any) -> Any:
+    def __rmul__(self, other: Entry | np.ndarray) -> Entry:
         terms = _terms(other)
         if terms is None:
             return NotImplemented
         return Scalar(f"{_factor(terms)}*{_factor(self.terms)}") if terms else 0
 
 
-def _terms(value: Any) -> tuple[str, ...] | None:
+Entry: TypeAlias = int | Scalar
+"""An integer that is known, or the function's name for one."""
+
+
+def _terms(value: Entry | np.ndarray) -> tuple[str, ...] | None:
     """The terms of a sum, none for 0; None for an array, whose entries NumPy then takes one by one."""
     if isinstance(value, Scalar):
         return value.terms
@@ -78,18 +81,17 @@ def _factor(terms: tuple[str, ...]) -> str:
     return terms[0] if len(terms) == 1 else f"({Scalar(*terms).text})"
 
 
-def _text(value: Any) -> str:
+def _text(value: Entry) -> str:
     return value.text if isinstance(value, Scalar) else str(value)
 
 
-@dataclass
-class Unroller(Arithmetic):
+@dataclass(frozen=True)
+class Unroller(FixedArrays):
     """The arithmetic that writes the function; an entry is an integer or a `Scalar` that is one name."""
 
-    numbers: FixedArrays
     lines: list[str] = field(default_factory=list)
     names: dict[str, Scalar] = field(default_factory=dict)
-    functions: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+    functions: dict[str, Callable[[Entry], Entry]] = field(default_factory=dict)
 
     def assign(self, text: str) -> Scalar:
         """The name of an expression's value; the same for equal expressions."""
@@ -98,20 +100,14 @@ class Unroller(Arithmetic):
             self.lines.append(f"    {self.names[text].text} = {text}")
         return self.names[text]
 
-    def each(self, write: Callable[[Any], Any], array: np.ndarray) -> np.ndarray:
+    def each(self, write: Callable[[Entry], Entry], array: np.ndarray) -> np.ndarray:
         """`write` of every entry."""
         return np.asarray(np.frompyfunc(write, 1, 1)(array), dtype=object)
 
-    def call(self, function: Callable[[Any], Any], name: str, argument: str) -> Scalar:
+    def call(self, function: Callable[[Entry], Entry], name: str, argument: str) -> Scalar:
         """A call of a function that becomes a global of the one that is written."""
         self.functions[name] = function
         return self.assign(f"{name}({argument})")
-
-    def constant(self, value: Fraction, shape: tuple[int, ...]) -> np.ndarray:
-        return self.numbers.constant(value, shape)
-
-    def identity(self, size: int) -> np.ndarray:
-        return self.numbers.identity(size)
 
     def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
         denominator, numerators = common_denominator(coefficients)
@@ -119,7 +115,7 @@ class Unroller(Arithmetic):
         for n, x in zip(numerators, arrays, strict=True):
             total = total + (x if n == 1 else x * n)
 
-        def divided(v: Any) -> Any:
+        def divided(v: Entry) -> Entry:
             if not isinstance(v, Scalar):
                 return v // denominator
             return self.assign(v.text if denominator == 1 else f"({v.text}) // {denominator}")
@@ -127,22 +123,19 @@ class Unroller(Arithmetic):
         return self.each(divided, total)
 
     def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        shift = self.numbers.bits * (len(arrays) - 1)
+        shift = self.bits * (len(arrays) - 1)
 
-        def shifted(v: Any) -> Any:
+        def shifted(v: Entry) -> Entry:
             if not isinstance(v, Scalar):
                 return v >> shift
             return self.assign(f"({v.text}) >> {shift}" if shift else v.text)
 
         return self.each(shifted, np.asarray(np.einsum(subscripts, *arrays), dtype=object))
 
-    def broadcast(self, array: np.ndarray, positions: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
-        return self.numbers.broadcast(array, positions, shape)
-
     def gate(self, z: np.ndarray, alpha: Fraction, alpha_bar: Fraction) -> np.ndarray:
-        on, off = (from_fraction(slope, self.numbers.bits) for slope in (alpha, alpha_bar))
+        on, off = (from_fraction(slope, self.bits) for slope in (alpha, alpha_bar))
 
-        def slope(v: Any) -> Any:
+        def slope(v: Entry) -> Entry:
             if not isinstance(v, Scalar):
                 return on if v >= 0 else off
             return self.assign(f"{on} if {v.text} >= 0 else {off}")
@@ -150,34 +143,28 @@ class Unroller(Arithmetic):
         return self.each(slope, z)
 
     def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
-        def value(v: Any) -> Any:
-            return self.numbers.function(name, np.array(v, dtype=object), exponent).item()
+        def value(v: Entry) -> Entry:
+            return FixedArrays.function(self, name, np.array(v, dtype=object), exponent).item()
 
         called = name if exponent is None else f"power_{len(self.functions)}"
         return self.each(lambda v: self.call(value, called, v.text) if isinstance(v, Scalar) else value(v), x)
 
-    def gather(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
-        return gathered(x, table, position, 0)
-
     def scatter_add(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
         return self.each(
-            lambda v: self.assign(v.text) if isinstance(v, Scalar) else v, scattered(x, table, position, 0)
+            lambda v: self.assign(v.text) if isinstance(v, Scalar) else v, super().scatter_add(x, table, position)
         )
 
     def log_sum_exp(self, x: np.ndarray, position: int) -> np.ndarray:
         def value(values: Any) -> Any:
-            return self.numbers.log_sum_exp(np.array(values, dtype=object), 0).item()
+            return FixedArrays.log_sum_exp(self, np.array(values, dtype=object), 0).item()
 
         return along_axis(lambda vs: self.call(value, "log_sum_exp", f"({_listed(vs)})"), x, position)
-
-    def stack(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        return self.numbers.stack(arrays)
 
     def maximum(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         return along_axis(lambda vs: self.assign(f"max({_listed(vs)})"), self.stack(arrays), -1)
 
 
-def _listed(values: Sequence[Any]) -> str:
+def _listed(values: Sequence[Entry]) -> str:
     """Python's list of some entries, with the comma that makes a tuple of one."""
     return "".join(f"{_text(v)}, " for v in values)
 
@@ -199,7 +186,7 @@ def unrolled(
     """
     if operation_count(program) > MOST_OPERATIONS:
         return None
-    writer = Unroller(FixedArrays(bits))
+    writer = Unroller(bits)
     heads: list[str] = []
     symbols: dict[Input, np.ndarray] = {}
     for x in arguments:

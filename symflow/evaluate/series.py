@@ -18,6 +18,7 @@ import numpy as np
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import BudgetError
 from symflow.evaluate.interpret import interpret
+from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_compiler import SeriesCompiler, entry_array
 from symflow.evaluate.series_steps import Entry, Function, SeriesArithmetic, Step
 from symflow.programs.nodes import Gate, Input, Node
@@ -44,7 +45,7 @@ class Recurrence:
         arithmetic: the numbers used.
     """
 
-    state: list[list[Any]]
+    state: list[Coefficients]
     field: list[Entry]
     monitors: list[Entry]
     switching: list[list[Entry]]
@@ -53,7 +54,7 @@ class Recurrence:
 
     @property
     def saturating(self) -> list[Function]:
-        """The exponentials and sigmoids, whose values may be lost below the last place while they still grow."""
+        """The exponentials and sigmoids, whose values may fall below the last place although they grow."""
         functions = (s for s in self.steps if isinstance(s, Function))
         return [s for s in functions if elementwise(s.name, s.exponent).saturates]
 
@@ -107,9 +108,9 @@ def compile_recurrence(
         )
     compiler = SeriesCompiler(arithmetic)
     values: dict[Node, np.ndarray] = {}
-    state: list[list[Any]] = []
+    state: list[Coefficients] = []
     for given in field.state:
-        series: list[list[Any]] = [[] for _ in range(prod(shape_of(given.axes)))]
+        series: list[Coefficients] = [[] for _ in range(prod(shape_of(given.axes)))]
         values[given] = entry_array(series, shape_of(given.axes))
         state.extend(series)
     for x in field.program.nodes:

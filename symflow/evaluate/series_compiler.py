@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from symflow.evaluate.moved_arrays import ObjectArrays
+from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, Function, LogSumExp, Product, SeriesArithmetic, Step, Sum
 from symflow.programs.nodes import Input, Map, Node, Table, split_scale
 from symflow.programs.program import topological
-from symflow.programs.rules.arithmetic import Arithmetic
 from symflow.programs.rules.elementwise import elementwise
 
 _ARGUMENT = Input("argument", (), "state", "x")
@@ -26,7 +27,7 @@ def entry_array(values: Sequence[Entry], shape: tuple[int, ...]) -> np.ndarray:
     return array.reshape(shape)
 
 
-class SeriesCompiler(Arithmetic):
+class SeriesCompiler(ObjectArrays):
     """Builds the steps: an arithmetic over arrays of `Entry`.
 
     Equal operations on the same series are one step, so that what cancels by symmetry (equal samples, equal patches of
@@ -36,8 +37,8 @@ class SeriesCompiler(Arithmetic):
     def __init__(self, arithmetic: SeriesArithmetic) -> None:
         self.arithmetic = arithmetic
         self.steps: list[Step] = []
-        self.functions: dict[tuple[str, Fraction | None, int], list[Any]] = {}
-        self.sums: dict[tuple[Any, ...], list[Any]] = {}
+        self.functions: dict[tuple[str, Fraction | None, int], Coefficients] = {}
+        self.sums: dict[tuple[Any, ...], Coefficients] = {}
 
     # Single entries.
 
@@ -52,7 +53,7 @@ class SeriesCompiler(Arithmetic):
         key = (name, exponent, id(x))
         if key in self.functions:
             return self.functions[key]
-        out: list[Any] = []
+        out: Coefficients = []
         self.functions[key] = out
         if u.recurrence is not None:
             self.steps.append(Function(out, name, exponent, x))
@@ -63,7 +64,9 @@ class SeriesCompiler(Arithmetic):
         self.steps.insert(place, Function(out, name, exponent, x, derivative, sign))
         return out
 
-    def _derivative(self, name: str, exponent: Fraction | None, x: list[Any], out: list[Any]) -> tuple[int, list[Any]]:
+    def _derivative(
+        self, name: str, exponent: Fraction | None, x: Coefficients, out: Coefficients
+    ) -> tuple[int, Coefficients]:
         """(sign, series) with u'(x) = sign * series, from the function's derivative."""
         y = Map(name, _ARGUMENT, exponent)
         whole = y.derivative()
@@ -76,19 +79,19 @@ class SeriesCompiler(Arithmetic):
                 values[a] = a.evaluate([values[b] for b in a.arguments], self)
         return int(sign), self._series(values[node].item())
 
-    def _series(self, entry: Entry) -> list[Any]:
+    def _series(self, entry: Entry) -> Coefficients:
         """An entry as a series; a constant becomes one."""
         if isinstance(entry, list):
             return entry
-        out: list[Any] = []
+        out: Coefficients = []
         self.steps.append(Sum(out, [], 1, self.arithmetic.lift(entry or Fraction(0))))
         return out
 
     def product(self, terms: list[tuple[Entry, Entry]]) -> Entry:
         """sum over the terms of x y."""
         constant = Fraction(0)
-        pairs: list[tuple[list[Any], list[Any]]] = []
-        linear: list[tuple[Fraction, list[Any]]] = []
+        pairs: list[tuple[Coefficients, Coefficients]] = []
+        linear: list[tuple[Fraction, Coefficients]] = []
         for x, y in terms:
             if x is None or y is None:
                 continue
@@ -112,7 +115,7 @@ class SeriesCompiler(Arithmetic):
         self.steps.append(Product(out, pairs, scaled, self.arithmetic.lift(constant) if constant else None))
         return out
 
-    def sum(self, terms: list[tuple[Fraction, list[Any]]], constant: Fraction) -> Entry:
+    def sum(self, terms: list[tuple[Fraction, Coefficients]], constant: Fraction) -> Entry:
         """sum of rational multiples of series, plus a constant."""
         terms = _merged(terms)
         if not terms:
@@ -174,9 +177,6 @@ class SeriesCompiler(Arithmetic):
         pairs = list(zip(*factors, strict=True))
         return entry_array([self.product(pairs[e * run : (e + 1) * run]) for e in range(count)], shape)
 
-    def broadcast(self, array: np.ndarray, positions: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
-        return np.broadcast_to(np.expand_dims(array, tuple(positions)), shape)
-
     def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
         return entry_array([self.function_of(name, exponent, e) for e in x.flat], x.shape)
 
@@ -206,11 +206,11 @@ class SeriesCompiler(Arithmetic):
         found = [self._log_sum_exp(line) for line in lines.reshape(-1, lines.shape[-1])]
         return entry_array(found, lines.shape[:-1])
 
-    def _log_sum_exp(self, entries: Iterable[Entry]) -> list[Any]:
+    def _log_sum_exp(self, entries: Iterable[Entry]) -> Coefficients:
         """l = log(sum_i e^{x_i}), and with it the series e^{x_i - l}, which its recurrence needs."""
         xs = [self._series(e) for e in entries]
-        out: list[Any] = []
-        shares: list[list[Any]] = []
+        out: Coefficients = []
+        shares: list[Coefficients] = []
         self.steps.append(LogSumExp(out, xs, shares))
         for x in xs:
             share = self.function_of("exp", None, self.sum([(Fraction(1), x), (Fraction(-1), out)], Fraction(0)))
@@ -218,23 +218,20 @@ class SeriesCompiler(Arithmetic):
             shares.append(share)
         return out
 
-    def stack(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        return np.stack(arrays, axis=-1)
 
-
-def _merged(terms: Sequence[tuple[Fraction, list[Any]]]) -> list[tuple[Fraction, list[Any]]]:
+def _merged(terms: Sequence[tuple[Fraction, Coefficients]]) -> list[tuple[Fraction, Coefficients]]:
     """The terms with those of one series added up, and without those that cancel."""
     if len({id(series) for _, series in terms}) == len(terms):
         return [term for term in terms if term[0]]
-    weights: dict[int, tuple[Fraction, list[Any]]] = {}
+    weights: dict[int, tuple[Fraction, Coefficients]] = {}
     for c, series in terms:
         weights[id(series)] = (weights.get(id(series), (Fraction(0), series))[0] + c, series)
     return [(c, series) for c, series in weights.values() if c]
 
 
-def _pairs_key(pairs: Sequence[tuple[list[Any], list[Any]]]) -> tuple[Any, ...]:
+def _pairs_key(pairs: Sequence[tuple[Coefficients, Coefficients]]) -> tuple[Any, ...]:
     return tuple(sorted((min(id(a), id(b)), max(id(a), id(b))) for a, b in pairs))
 
 
-def _terms_key(terms: Sequence[tuple[Fraction, list[Any]]]) -> tuple[Any, ...]:
+def _terms_key(terms: Sequence[tuple[Fraction, Coefficients]]) -> tuple[Any, ...]:
     return tuple(sorted((id(series), c.numerator, c.denominator) for c, series in terms))

@@ -32,7 +32,7 @@ class SeriesArithmetic(Protocol):
     def expansion(self, order: int) -> Expansion: ...
 
 
-Entry: TypeAlias = Fraction | list[Any] | None
+Entry: TypeAlias = Fraction | Coefficients | None
 """An array entry: zero by structure, a constant, or a series (its coefficient list)."""
 
 

@@ -127,7 +127,7 @@ class Component:
         return chain
 
     def _parallel(self) -> bool:
-        """Joins edges between the same labels; of a whole closed component one stays apart, as <A o B, C>."""
+        """Joins edges between the same labels; of a whole closed component one remains apart, as <A o B, C>."""
         together: dict[frozenset[int], list[Edge]] = {}
         for e in self.edges:
             together.setdefault(frozenset((e.u, e.v)), []).append(e)

@@ -89,7 +89,7 @@ class Products:
     # Contractions without free labels.
 
     def closed(self, part: Component) -> list[Part] | None:
-        """A trace, an inner product or a squared norm; None for a component that is none of them."""
+        """A trace, an inner product or a squared norm; None for any other component."""
         if part.is_walk:
             return self._walk(part.walk())
         if part.is_diagonal_sum:
@@ -102,7 +102,7 @@ class Products:
         return None
 
     def total(self, part: Component) -> list[Part] | None:
-        """The sum of all entries of a matrix; None for a component that is none.  It must stand alone in its term."""
+        """The sum of all entries of a matrix; None for any other component.  It must stand alone in its term."""
         if not part.is_vector_product:
             return None
         chain = part.edges[0].chain

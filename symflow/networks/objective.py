@@ -47,7 +47,7 @@ class Objective(Keeper):
     symbols: Mapping[Input, sympy.Symbol] = field(default_factory=dict)
     sample_loss: Loss | None = None
     biases: tuple[Input, ...] = ()
-    no_network: str = "the objective is no network's training loss"
+    no_network: str = "the objective is not the training loss of a network"
     factor: Fraction = Fraction(1)
 
     @property
@@ -111,7 +111,7 @@ class Objective(Keeper):
 
 
 def require_objective(objective: object) -> None:
-    """Refuses what is no objective, with the likely remedy."""
+    """Refuses what is not an `Objective`, with the likely remedy."""
     if not isinstance(objective, Objective):
         hint = "pass problem.objective" if hasattr(objective, "objective") else "see sf.network_objective"
         raise ProblemError(f"an objective is needed, got {brief(objective)}; {hint}")

@@ -64,7 +64,7 @@ def network_objective(
         network: the architecture.
         x: N x d_0 inputs, one row a sample (images row-major, channel by channel), or N numbers where d_0 = 1; None
             leaves the data symbolic.  A float means its binary value.
-        y: N x d_n targets, likewise.
+        y: N x d_n targets, in the same form.
         loss: the loss of one sample, or its name such as "logistic".
         biases: give every layer a bias, z_j = W_j a_{j-1} + b_j, the parameters being W_1, b_1, W_2, b_2, ...
 
@@ -72,7 +72,7 @@ def network_objective(
     objective then has no `network`, and no result on homogeneous networks applies.
 
     Raises:
-        ValueError: data that are no rational numbers, of another shape, or targets that the loss does not admit.
+        ValueError: data that are not rational numbers, of another shape, or targets that the loss does not admit.
     """
     if not hasattr(network, "weight_axes"):
         raise ProblemError(f"a network such as sf.FullyConnected((2, 3, 1)) is needed, got {brief(network)}")

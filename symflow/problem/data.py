@@ -87,8 +87,8 @@ def samples(
         or whitened, None where it is as it was given.
 
     Raises:
-        ProblemError: Keys that exclude each other, a file or a column that is missing, a cell that is no number, rows
-            out of range, lengths that do not fit, inputs that cannot be standardized or whitened.
+        ProblemError: Keys that exclude each other, a file or a column that is missing, a cell that is not a number,
+            rows out of range, lengths that do not fit, inputs that cannot be standardized or whitened.
     """
     where = f"{source}: data"
     given = [key for key in ("x", "file", "builtin") if getattr(data, key) is not None]

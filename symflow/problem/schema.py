@@ -311,7 +311,7 @@ def _sentence(error: dict[str, Any], root: type[Section]) -> str:
 
 
 def _section_of(annotation: Any) -> type[Section] | None:
-    """The table that a field holds, also in a list or beside None."""
+    """The table that a field holds, also in a list or next to None."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
     return next((found for part in get_args(annotation) if (found := _section_of(part))), None)

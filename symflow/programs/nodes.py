@@ -12,7 +12,7 @@ evaluation in a given arithmetic, cost, source text).  An elementwise function i
 an operation does not say is refused by the defaults of `Node`.
 """
 
-from symflow.programs.rules import functions as functions
+import symflow.programs.rules.functions
 from symflow.programs.rules.add import Add, add, scale, split_scale
 from symflow.programs.rules.axes import Axis, Labels, Size, Table
 from symflow.programs.rules.bounds import (
@@ -32,47 +32,3 @@ from symflow.programs.rules.gather import Gather, ScatterAdd, gather, scatter_ad
 from symflow.programs.rules.leaves import Const, Identity, Input, Role, is_zero, zero
 from symflow.programs.rules.log_sum_exp import LogSumExp, softmax
 from symflow.programs.rules.node import Node
-
-__all__ = [
-    "FUNCTIONS",
-    "Add",
-    "Axis",
-    "Const",
-    "Einsum",
-    "Gate",
-    "Gather",
-    "Identity",
-    "Input",
-    "Labels",
-    "LargestEigenvalue",
-    "LogSumExp",
-    "Map",
-    "MatrixPower",
-    "Maximum",
-    "Node",
-    "Role",
-    "ScatterAdd",
-    "Size",
-    "SpectralNorm",
-    "Stack",
-    "Table",
-    "add",
-    "apply",
-    "broadcast",
-    "einsum",
-    "gate",
-    "gather",
-    "hadamard",
-    "inner",
-    "is_zero",
-    "matmul",
-    "matrix_power",
-    "maximum",
-    "power",
-    "scale",
-    "scatter_add",
-    "softmax",
-    "split_scale",
-    "stack",
-    "zero",
-]

@@ -9,9 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from symflow.programs.nodes import Input, Node
-from symflow.programs.rules.axes import entries, shape_of
-
-__all__ = ["Program", "entries", "operation_count", "rebuild", "shape_of", "substitute", "topological", "transform"]
+from symflow.programs.rules.axes import entries as entries
+from symflow.programs.rules.axes import shape_of as shape_of
 
 
 def topological(outputs: Iterable[Node]) -> tuple[Node, ...]:

@@ -128,7 +128,7 @@ def _convex(setting: Setting) -> Verdict:
 def _square(setting: Setting) -> Verdict:
     loss = setting.objective.sample_loss
     if loss is None:
-        return fails("the objective is no network's training loss")
+        return fails("the objective is not the training loss of a network")
     written = loss.expression is not None and sympy.expand(loss.expression - (PREDICTION - TARGET) ** 2 / 2) == 0
     return holds("the square loss") if loss == SQUARE or written else fails("the loss is not the square loss")
 

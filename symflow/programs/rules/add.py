@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-from symflow.programs.rules.arithmetic import Arithmetic
+from symflow.programs.rules.arithmetic import Arithmetic, Array
 from symflow.programs.rules.axes import Axis, entries
 from symflow.programs.rules.leaves import Const, is_zero, number_source, zero
 from symflow.programs.rules.node import Node
@@ -36,7 +35,7 @@ class Add(Node):
             raise TypeError("only linear maps can be transposed; a sum has a constant term")
         return [scale(c, bar) for c, _ in self.terms]
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         return arithmetic.combine([c for c, _ in self.terms], values)
 
     def operations(self) -> int:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-from symflow.programs.rules.arithmetic import Arithmetic
+from symflow.programs.rules.arithmetic import Arithmetic, Array
 from symflow.programs.rules.axes import Axis, entries, shape_of
 from symflow.programs.rules.leaves import Identity
 from symflow.programs.rules.node import Node
@@ -26,7 +25,7 @@ class Stack(Node):
     def rebuild(self, arguments: Sequence[Node]) -> Node:
         return Stack(tuple(arguments), self.axis)
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         return arithmetic.stack(values)
 
     def written_size(self, sizes: Sequence[int]) -> int:
@@ -45,7 +44,7 @@ class Maximum(Node):
     def rebuild(self, arguments: Sequence[Node]) -> Node:
         return maximum(arguments)
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         return arithmetic.maximum(values)
 
     def written_size(self, sizes: Sequence[int]) -> int:
@@ -81,7 +80,7 @@ class SpectralNorm(Spectral):
 
     x: Node
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         return arithmetic.spectral_norm(values[0])
 
     def source(self, names: Sequence[str]) -> str:
@@ -94,7 +93,7 @@ class LargestEigenvalue(Spectral):
 
     x: Node
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         return arithmetic.largest_eigenvalue(values[0])
 
     def source(self, names: Sequence[str]) -> str:
@@ -111,7 +110,7 @@ class MatrixPower(Node):
     def rebuild(self, arguments: Sequence[Node]) -> Node:
         return matrix_power(arguments[0], self.exponent)
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         return arithmetic.matrix_power(values[0], self.exponent)
 
     def operations(self) -> int:
@@ -145,7 +144,7 @@ def matrix_power(x: Node, exponent: Fraction | int) -> Node:
     """The power of a symmetric positive semidefinite matrix, with x^0 the identity (R14).
 
     Raises:
-        ValueError: a negative exponent, or an array that is no square matrix.
+        ValueError: a negative exponent, or an array that is not a square matrix.
     """
     exponent = Fraction(exponent)
     if exponent < 0 or len(x.axes) != 2 or x.axes[0] != x.axes[1]:

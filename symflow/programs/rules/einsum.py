@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
 
 from symflow.programs.rules.add import add, scale, split_scale
-from symflow.programs.rules.arithmetic import Arithmetic
+from symflow.programs.rules.arithmetic import Arithmetic, Array
 from symflow.programs.rules.axes import Axis, Labels, entries, shape_of
 from symflow.programs.rules.leaves import Const, Identity, is_zero, zero
 from symflow.programs.rules.node import Node
@@ -73,7 +72,7 @@ class Einsum(Node):
         pulled = einsum(factors, used, tuple(target), dict(zip(target, self.args[i].axes, strict=True)))
         return [pulled if j == i else None for j in range(len(self.args))]
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         text, missing = subscripts(self.labels, self.out)
         array = arithmetic.einsum(text, values)
         return arithmetic.broadcast(array, missing, shape_of(self.axes)) if missing else array

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import sympy
 
-from symflow.programs.rules.arithmetic import Arithmetic
+from symflow.programs.rules.arithmetic import Arithmetic, Array
 from symflow.programs.rules.einsum import Einsum, Local, hadamard
 from symflow.programs.rules.leaves import Const
 from symflow.programs.rules.node import Node
@@ -86,11 +86,11 @@ class Elementwise:
         constant: u(q) of a rational where that is rational for sure, for series of constants; None elsewhere.
         domain: where u has a Taylor series: "real", "positive" or "nonzero" arguments.
         largest: the largest argument that is computed with in series; None for all.
-        saturates: whether values may be lost below the last place of a series while they still grow.
+        saturates: whether values may fall below the last place of a series although they grow.
         error: running error analysis; None refuses.
         latex: u(x) in LaTeX.
         symbols: LaTeX for the note "entry by entry".
-        note: LaTeX of its definition, where the symbol is no standard one.
+        note: LaTeX of its definition, where the symbol is not a standard one.
     """
 
     name: str
@@ -176,7 +176,7 @@ class Map(Local):
         rank = tuple(range(len(self.axes)))
         return Einsum((self.derivative(), self.x), (rank, rank), rank, self.axes)
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         return arithmetic.function(self.function, values[0], self.exponent)
 
     def source(self, names: Sequence[str]) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-from symflow.programs.rules.arithmetic import Arithmetic
+from symflow.programs.rules.arithmetic import Arithmetic, Array
 from symflow.programs.rules.leaves import Const, number_source, zero
 from symflow.programs.rules.node import Node
 
@@ -34,7 +33,7 @@ class Gate(Node):
     def tangent(self, tangents: Sequence[Node]) -> Node:
         return zero(self.axes)
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         return arithmetic.gate(values[0], self.alpha, self.alpha_bar)
 
     def source(self, names: Sequence[str]) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from symflow.programs.rules.add import scale, split_scale
-from symflow.programs.rules.arithmetic import Arithmetic
+from symflow.programs.rules.arithmetic import Arithmetic, Array
 from symflow.programs.rules.axes import Axis, Table, entries, shape_of
 from symflow.programs.rules.leaves import is_zero, zero
 from symflow.programs.rules.node import Node
@@ -36,7 +35,7 @@ class Gather(Node):
     def cotangents(self, bar: Node, linear: Sequence[bool]) -> list[Node | None]:
         return [scatter_add(bar, self.table, self.position)]
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         return arithmetic.gather(values[0], self.table, self.position)
 
     def written_size(self, sizes: Sequence[int]) -> int:
@@ -71,7 +70,7 @@ class ScatterAdd(Node):
     def cotangents(self, bar: Node, linear: Sequence[bool]) -> list[Node | None]:
         return [gather(bar, self.table, self.position)]
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         return arithmetic.scatter_add(values[0], self.table, self.position)
 
     def written_size(self, sizes: Sequence[int]) -> int:

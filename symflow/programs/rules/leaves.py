@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
-from symflow.programs.rules.arithmetic import Arithmetic
+from symflow.programs.rules.arithmetic import Arithmetic, Array
 from symflow.programs.rules.axes import Axis, shape_of
 from symflow.programs.rules.node import Node
 
@@ -41,7 +41,7 @@ class Input(Leaf):
     role: Role
     latex: str
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         raise ValueError(f"input {self.name} ({self.role}) has no value; bind it before evaluating")
 
     def __repr__(self) -> str:
@@ -55,7 +55,7 @@ class Const(Leaf):
     value: Fraction
     axes: tuple[Axis, ...]
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         return arithmetic.constant(self.value, shape_of(self.axes))
 
     def source(self, names: Sequence[str]) -> str:
@@ -68,7 +68,7 @@ class Identity(Leaf):
 
     axes: tuple[Axis, Axis]
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         return arithmetic.identity(shape_of(self.axes)[0])
 
     def source(self, names: Sequence[str]) -> str:

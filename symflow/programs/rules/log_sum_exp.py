@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from symflow.programs.rules.add import add
-from symflow.programs.rules.arithmetic import Arithmetic
+from symflow.programs.rules.arithmetic import Arithmetic, Array
 from symflow.programs.rules.axes import Axis, entries
 from symflow.programs.rules.einsum import Einsum, Local, broadcast
 from symflow.programs.rules.elementwise import apply
@@ -33,7 +32,7 @@ class LogSumExp(Local):
         out = rank[: self.position] + rank[self.position + 1 :]
         return Einsum((softmax(self), self.x), (rank, rank), out, self.axes)
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         return arithmetic.log_sum_exp(values[0], self.position)
 
     def written_size(self, sizes: Sequence[int]) -> int:

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
-from symflow.programs.rules.arithmetic import Arithmetic
+from symflow.programs.rules.arithmetic import Arithmetic, Array
 from symflow.programs.rules.axes import Axis, entries
 
 
@@ -78,7 +78,7 @@ class Node(metaclass=_Interned):
         """
         raise TypeError(f"only linear maps can be transposed; {type(self).__name__} is not linear")
 
-    def evaluate(self, values: Sequence[Any], arithmetic: Arithmetic) -> Any:
+    def evaluate(self, values: Sequence[Array], arithmetic: Arithmetic) -> Array:
         """Its value, from those of the arguments.
 
         Raises:
