@@ -17,9 +17,8 @@ from symflow.networks.layers.convolution import Convolution
 from symflow.networks.layers.dense import Dense
 from symflow.networks.layers.layer import Layer, pixels, read_table, set_extents, window_count
 from symflow.networks.layers.pool import Pool
-from symflow.networks.network import Activated, Forward, WeightedLayer, affine
+from symflow.networks.network import Forward, Network, WeightedLayer, affine
 from symflow.programs.nodes import Axis, Node, Table
-from symflow.programs.program import shape_of
 
 __all__ = ["Convolution", "Convolutional", "Dense", "Pool"]
 
@@ -32,7 +31,7 @@ class Shape(NamedTuple):
 
 
 @dataclass(frozen=True, init=False)
-class Convolutional(Activated):
+class Convolutional(Network):
     """A convolutional network; the activation follows every convolution and dense layer but the last.
 
     ``Convolutional((1, 8, 8), (sf.Convolution(4, (3, 3)), sf.Pool("max", (2, 2)), sf.Dense(2)), activation="relu")``
@@ -49,6 +48,8 @@ class Convolutional(Activated):
     input: tuple[int, ...]
     parts: tuple[Layer, ...]
     sigma: Activation
+
+    kind = "convolutional"
 
     def __init__(
         self,
@@ -87,16 +88,6 @@ class Convolutional(Activated):
         return tuple(shapes)
 
     @property
-    def kind(self) -> str:
-        """Its name in problem files."""
-        return "convolutional"
-
-    @property
-    def depth(self) -> int:
-        """n, the number of layers with weights."""
-        return len(self.weighted)
-
-    @property
     def layer_count(self) -> int:
         """The number of layers, pools included."""
         return len(self.parts)
@@ -105,11 +96,6 @@ class Convolutional(Activated):
     def weighted(self) -> tuple[int, ...]:
         """The positions of the layers with weights."""
         return tuple(position for position, part in enumerate(self.parts) if part.weighted)
-
-    @property
-    def linear(self) -> bool:
-        """False: the weights are shared, h is not a product of the weight matrices themselves."""
-        return False
 
     @property
     def smooth(self) -> bool:
@@ -140,11 +126,6 @@ class Convolutional(Activated):
         return tuple(
             self.parts[p].weight_axes(self._axes(p + 1)[0], self._axes(p), self.table(p)) for p in self.weighted
         )
-
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """The shape of every weight array."""
-        return [shape_of(axes) for axes in self.weight_axes]
 
     @property
     def fans(self) -> tuple[tuple[int, int], ...]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy
 
-from symflow.caching import Keeper
+from symflow.caching import Keeper, kept
 from symflow.displays import show
 from symflow.errors import ProblemError, brief
 from symflow.programs.from_sympy import expression_node
-from symflow.programs.nodes import Gate, Input, Node
+from symflow.programs.nodes import Gate, Input, Node, scale
 from symflow.programs.program import Program, entries, shape_of
 
 if TYPE_CHECKING:
@@ -80,6 +81,12 @@ class Objective(Keeper):
             yield slice(start, start + size), shape
             start += size
 
+    @kept
+    def scaled(self, factor: Fraction) -> Objective:
+        """The objective c f, which flows c times as fast: theta' = -c grad f."""
+        program = Program(self.program.inputs, {"f": scale(factor, self.loss)}, self.program.names)
+        return self if factor == 1 else replace(self, program=program)
+
     def parameter_names(self) -> list[str]:
         """A name for each entry of theta, such as W1[0,2]."""
         names = []
@@ -87,9 +94,10 @@ class Objective(Keeper):
             names += [f"{w.name}[{','.join(map(str, index))}]" if index else w.name for index in np.ndindex(*shape)]
         return names
 
-    def cut(self, theta: Any) -> dict[Input, Any]:
-        """Cuts a flat array of P entries into one array per parameter (layer 1 first, row-major)."""
-        return {w: theta[where].reshape(s) for w, (where, s) in zip(self.parameters, self._places, strict=True)}
+    def cut(self, theta: Any, inputs: Sequence[Input] | None = None) -> dict[Input, Any]:
+        """Cuts a flat array of P entries into one array per parameter, or per direction (layer 1 first, row-major)."""
+        given = self.parameters if inputs is None else inputs
+        return {w: theta[where].reshape(s) for w, (where, s) in zip(given, self._places, strict=True)}
 
     @cached_property
     def _places(self) -> tuple[tuple[slice, tuple[int, ...]], ...]:

@@ -18,13 +18,16 @@ from symflow.networks.objective import Objective
 from symflow.numbers.arguments import positive, whole
 from symflow.numbers.fixed_point import from_fraction, to_mpf
 from symflow.numbers.rational import rational
+from symflow.numbers.types import Mpf
+from symflow.paths.agreement import until_enough
+from symflow.paths.aliases import with_old_names
 from symflow.paths.identities import balancedness_drift, energy_defect
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.stop_conditions import LOSS, Monitor, Stop, Stopped, listed_stops, monitors
 from symflow.paths.taylor.dense import FlowStats, TaylorSteps, taylor_steps
 from symflow.paths.taylor.limits import CHECK_DIGITS, Limits, Precision
 from symflow.paths.taylor.run import Run, integrate
-from symflow.paths.trajectory import Trajectory
+from symflow.paths.trajectory import How, PathError, Trajectory, estimate_wanted
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
@@ -34,19 +37,18 @@ MAX_DPS = 10_000
 MAX_HORIZON = 10**300
 """Latest final time: later ones are no float64, and no flow that moves gets there."""
 MAX_SECONDS = 10**9
-ATTEMPTS = 6
-"""Most pairs of runs, each with more guard digits than the one before."""
 UNDECIDED, KINK_ATTEMPTS = ("tangency", "precision"), 3
 """Causes of a stop at a kink that more digits may settle, and with how many of them it is tried."""
 
 
+@with_old_names
 def solve_flow(
     problem: Problem,
     *,
     horizon: Any = None,
     dps: int | None = None,
     stop: Stop | Sequence[Stop] = (),
-    estimate_error: bool = True,
+    error: How | None = "estimated",
     progress: Callable[[float], None] | None = None,
     max_steps: int = 100_000,
     time_limit: Any = None,
@@ -63,8 +65,8 @@ def solve_flow(
         dps: digits asked for: |error| <= 10^-dps max(1, |value|) in each component; the problem's own if left out.
         stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
             them is met, and its `stopped` says which and when, to `dps` digits; None there means that none was met.
-        estimate_error: make a second run at other order and precision; `error_estimate` is twice the largest
-            difference, and more guard digits are taken until it meets `dps`.
+        error: "estimated": make a second run at other order and precision; `error.value` is twice the largest
+            difference, and more guard digits are taken until it meets `dps`.  None: do without.
         progress: called with the fraction of the horizon that is done.
         max_steps: most Taylor steps of one run.
         time_limit: most seconds of wall time, the second run included; looked at between steps.
@@ -91,7 +93,7 @@ def solve_flow(
         horizon=horizon,
         dps=dps,
         stop=own_stops(stop, given, problem.objective),
-        estimate_error=estimate_error,
+        error=error,
         progress=progress,
         max_steps=max_steps,
         time_limit=time_limit,
@@ -115,6 +117,7 @@ def own_stops(stop: Stop | Sequence[Stop], given: Objective, flowing: Objective)
     return [own(s) for s in listed_stops(stop)]
 
 
+@with_old_names
 def solve_field(
     field: VectorField,
     state: Sequence[Fraction],
@@ -122,7 +125,7 @@ def solve_field(
     horizon: Any,
     dps: int,
     stop: Stop | Sequence[Stop] = (),
-    estimate_error: bool = True,
+    error: How | None = "estimated",
     progress: Callable[[float], None] | None = None,
     max_steps: int = 100_000,
     time_limit: Any = None,
@@ -131,10 +134,10 @@ def solve_field(
     end = positive(horizon, "horizon")
     if end > MAX_HORIZON:
         raise ProblemError(f"horizon must be at most 1e300, got {brief_float(end)}; give an earlier final time")
-    dps = whole(dps, "dps", 1, MAX_DPS)
+    dps, wanted = whole(dps, "dps", 1, MAX_DPS), estimate_wanted(error)
     solver = _Solver(field, state, end, dps, monitors(stop, field), checked_limits(max_steps, time_limit), progress)
     try:
-        return solver.solve(estimate_error)
+        return solver.solve(wanted)
     except FlowInterrupted:
         raise
     except KeyboardInterrupt:  # between two runs
@@ -199,7 +202,7 @@ class _Solver:
                     f"the time limit of {self.limits.seconds:g} s was reached while a second run estimated the error; "
                     f"the trajectory to t = {float(self.complete.horizon):.6g} is known without an estimate"
                 )
-                error.advise("allow more time (time_limit) or leave the estimate out (estimate_error=False)")
+                error.advise("allow more time (time_limit) or leave the estimate out (error=None)")
             raise
         return self.trajectory(run, precision, clock)
 
@@ -214,32 +217,35 @@ class _Solver:
             return result
         return replace(result, stopped=Stopped(result.conditions[run.stopped], result.horizon))
 
-    def solve(self, estimate_error: bool) -> Trajectory:
+    def solve(self, wanted: bool) -> Trajectory:
         """Runs, in pairs where the error is to be estimated, until what is known of the error meets the digits."""
         digits = needed_digits(self.field.objective, self.state, self.dps)
         guard = GUARD + min(digits, max((c.stop.digits for c in self.conditions), default=0))
         spare = max(0, ceil(log10_of(self.end)))  # rounding errors of the field add up over time
         started = time.perf_counter()
         refused: list[FlowStopped] = []
-        for _ in range(ATTEMPTS):
+        errors: dict[str, Mpf] = {}
+
+        def attempt(extra: tuple[int, int]) -> tuple[Trajectory | None, tuple[int, int]]:
+            guard, spare = extra
             self.complete = None
-            precision = Precision.for_digits(digits, guard, spare)
             try:
-                found, errors = self.attempt(precision, estimate_error)
+                found, known = self.attempt(Precision.for_digits(digits, guard, spare), wanted)
             except FlowStopped as error:
                 refused.append(error)
                 if not _worth_more_digits(refused):
                     raise
                 if error.cause == "rounding":
-                    spare += 2 * CHECK_DIGITS
-                else:
-                    guard += max(2 * CHECK_DIGITS, guard // 2)
-                continue
-            missing = _missing(errors.values(), self.dps)
-            if missing <= 0:
-                return found
-            refused = []
-            guard += max(3, missing + 3)
+                    return None, (guard, spare + 2 * CHECK_DIGITS)
+                return None, (guard + max(2 * CHECK_DIGITS, guard // 2), spare)
+            refused.clear()
+            errors.update(known)
+            missing = _missing(known.values(), self.dps)
+            return (found if missing <= 0 else None), (guard + max(3, missing + 3), spare)
+
+        enough, (guard, _) = until_enough(attempt, (guard, spare))
+        if enough is not None:
+            return enough
         if refused:
             raise refused[-1]
         raise ComputationError(
@@ -248,15 +254,15 @@ class _Solver:
             f"{mpmath.nstr(max(errors.values()), 2)}); the flow amplifies errors too strongly, try a shorter horizon"
         )
 
-    def attempt(self, precision: Precision, estimate_error: bool) -> tuple[Trajectory, dict[str, Any]]:
+    def attempt(self, precision: Precision, wanted: bool) -> tuple[Trajectory, dict[str, Mpf]]:
         """A flow and what is known of its errors: its identities and, from a second run, an estimate.
 
         Raises:
             FlowStopped: it ends early, or two runs do not agree on what happens.
         """
-        found = self.run(precision, 0, 0.45 if estimate_error else 1.0)
+        found = self.run(precision, 0, 0.45 if wanted else 1.0)
         errors = _identities(found) if self.field.slides else {}
-        if estimate_error:
+        if wanted:
             self.complete = found
             check = self.run(precision.for_check(), 0.45, 1)
             disagreement = _disagreement(found, check)
@@ -317,7 +323,7 @@ def _with_estimates(first: Trajectory, second: Trajectory) -> Trajectory:
     assert isinstance(first.stats, FlowStats)
     stats = replace(first.stats, check_seconds=second.stats.seconds)
     error = _difference(taylor_steps(first), taylor_steps(second), first.stopped is not None)
-    return replace(first, error_estimate=error, stopped=stopped, stats=stats)
+    return replace(first, error=PathError(error, "estimated"), stopped=stopped, stats=stats)
 
 
 def _missing(errors: Iterable[Any], digits: int) -> int:

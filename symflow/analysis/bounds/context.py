@@ -49,6 +49,7 @@ class Comparison:
         kink: why the others do not; None where all do.
         not_descent_because: why the run is not gradient descent from the flow's start; None where it is.
         user_run: whether the run is the user's, so that steps between the kept ones are not at hand.
+        path: theta_k for every step k, float64, where the run gave them all.
     """
 
     problem: Problem
@@ -60,6 +61,7 @@ class Comparison:
     kink: str | None = None
     not_descent_because: str | None = None
     user_run: bool = False
+    path: np.ndarray | None = None
 
     @property
     def objective(self) -> Objective:
@@ -138,7 +140,7 @@ class Comparison:
     def walk(self) -> Walk:
         """Every step of descent between the kept iterates."""
         assert self.descent is not None
-        return walk(self.compact, self.descent, self.indices, float(self.step_size))
+        return walk(self.compact, self.descent, self.indices, float(self.step_size), self.path)
 
     @cached_property
     def samples(self) -> Samples:

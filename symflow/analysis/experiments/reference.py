@@ -138,7 +138,7 @@ def _chunk(
             solver=solver,
             max_steps=CHUNK_STEPS,
             theta0=theta,  # type: ignore[arg-type]
-            estimate_error=False,
+            error=None,
         )
         reached, now_after = whole, float(times[-1])
     except FlowStopped as stopped:

@@ -28,7 +28,7 @@ from symflow.networks.objective import Objective
 from symflow.numbers.types import Mpf
 from symflow.paths.descent import descend
 from symflow.paths.flow import solve_flow
-from symflow.paths.trajectory import Trajectory
+from symflow.paths.trajectory import How, Trajectory
 from symflow.problem import Problem
 
 GUARD = (8, 24)
@@ -91,8 +91,8 @@ def enclosures(
             value = mpmath.mpf(q.numerator) / q.denominator
             gap = 0 if value * q.denominator == q.numerator and name in ("k", *whole) else _ulp(value, dps)
             found[name] = Enclosure(value - gap, value + gap, "exact")
-    fine, ends, flow = _measure(claim, problem, steps, dps + GUARD[1], seconds, estimate_error=True)
-    rough, others, _ = _measure(claim, problem, steps, dps + GUARD[0], seconds, estimate_error=False)
+    fine, ends, flow = _measure(claim, problem, steps, dps + GUARD[1], seconds, error="estimated")
+    rough, others, _ = _measure(claim, problem, steps, dps + GUARD[0], seconds, error=None)
     with mpmath.workdps(dps + GUARD[1]):
         _check_agreement(ends, others, dps)
         for name, value in fine.items():
@@ -139,7 +139,7 @@ def _signed(name: str, claim: Claim) -> bool:
 
 
 def _measure(
-    claim: Claim, problem: Problem, steps: int, dps: int, seconds: float | None, *, estimate_error: bool
+    claim: Claim, problem: Problem, steps: int, dps: int, seconds: float | None, *, error: How | None
 ) -> tuple[dict[str, Mpf], dict[Place, np.ndarray], Trajectory | None]:
     """Quantities of points and distances at one precision, the points, and the flow."""
     needs, objective = claim.needs, problem.objective
@@ -151,12 +151,12 @@ def _measure(
         at: dict[Place, np.ndarray] = {"start": theta}
         flow = None
         if needs.descent:
-            run = descend(problem, steps=steps, dps=dps, keep=[steps], estimate_error=estimate_error)
+            run = descend(problem, steps=steps, dps=dps, keep=[steps], error=error)
             at["descent"] = _vector(run.iterates[-1])
         if needs.flow:
             assert problem.step_size is not None
             end = steps * problem.step_size
-            flow = solve_flow(problem, horizon=end, dps=dps, estimate_error=estimate_error, time_limit=seconds)
+            flow = solve_flow(problem, horizon=end, dps=dps, error=error, time_limit=seconds)
             at["flow"] = _vector(flow(end))
         found = {place: _at(claim, objective, point, place) for place, point in at.items()}
         values: dict[str, Mpf] = {}

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
+from symflow.caching import kept
+from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.errors import FlowStopped
 from symflow.networks.objective import Objective
-from symflow.paths.descent import float64_stepper, padded_gaps
 from symflow.paths.float64 import sweep_flow_float64
 from symflow.paths.float64.arguments import checked_tolerances
 from symflow.paths.float64.estimate import CHECK, CHECK_RTOL, one_unit_away
 from symflow.paths.float64.methods import x64
+from symflow.paths.loops import State, float64_stepper, padded_gaps
 from symflow.problem import Problem
 
 EPS = float(np.finfo(np.float64).eps)
@@ -77,11 +77,11 @@ def _batches(rows: np.ndarray, times: int) -> list[np.ndarray]:
     return np.split(filled, count)
 
 
-@lru_cache(maxsize=8)
-def _stepper(objective: Objective) -> Callable[..., Any]:
+@kept
+def _stepper(objective: Objective) -> Callable[..., State]:
     import jax
 
-    return jax.jit(jax.vmap(float64_stepper(objective), in_axes=(0, 0, 0, None)))
+    return jax.jit(jax.vmap(float64_stepper(objective, GradientDescent()), in_axes=(0, 0, 0, None)))
 
 
 def descents(
@@ -104,7 +104,7 @@ def descents(
         for part in _batches(rows[:, None], width * gaps.shape[1]):
             b, e = np.divmod(part[:, 0], len(etas))
             for found, moved in zip(runs, (np.zeros(width), nudge), strict=True):
-                path = np.asarray(run(thetas[b], steps[e], gaps[e], moved))
+                path = np.asarray(run(thetas[b], steps[e], gaps[e], moved)[0])
                 found.append(np.concatenate([thetas[b][:, None], path], axis=1))
     first, second = (np.concatenate(found)[: len(rows)] for found in runs)
     return Paths(np.zeros(0), first, _errors(first, second))

@@ -28,8 +28,8 @@ from symflow.errors import ComputationError, ProblemError, brief
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JsonObject, Number
-from symflow.paths.descent import diverged
 from symflow.paths.float64.kinks import pre_activations
+from symflow.paths.loops import diverged
 from symflow.paths.sampling import HermiteFlow
 from symflow.problem import Problem
 from symflow.versions import versions_text

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
 
-from symflow.networks.layers.layer import LayerKind, Windows, overlap, set_extents, set_whole
+from symflow.networks.layers.layer import Layer, LayerKind, Windows, overlap, set_extents, set_whole
 from symflow.programs.nodes import Axis, Node, Table, einsum, gather
 
 
 @dataclass(frozen=True)
-class Convolution:
+class Convolution(Layer):
     """Cross-correlation z[o, q] = sum over (c, k) of w[o, c, k] a[c, read(k, q)], one extent a spatial dimension.
 
     Attributes:
@@ -30,10 +29,8 @@ class Convolution:
     stride: tuple[int, ...] = ()
     padding: tuple[int, ...] = ()
 
-    name: ClassVar[str] = "convolution"
-    weighted: ClassVar[bool] = True
-    smooth: ClassVar[bool] = True
-    notation: ClassVar[tuple[str, str]] = (r"\mathcal{P}", "patches, kernel")
+    name = "convolution"
+    notation = (r"\mathcal{P}", "patches, kernel")
 
     def __post_init__(self) -> None:
         set_whole(self, channels=1)
@@ -41,22 +38,12 @@ class Convolution:
         for key, default in (("stride", 1), ("padding", 0)):
             if not getattr(self, key):
                 object.__setattr__(self, key, (default,) * len(self.kernel))
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The four attributes."""
-        extents = {key: list(getattr(self, key)) for key in ("kernel", "stride", "padding")}
-        return {"channels": self.channels, **extents}
+        object.__setattr__(self, "windows", Windows(self.kernel, self.stride, self.padding))
 
     @property
     def summary(self) -> str:
         """Such as "convolution 4 of 3x3"."""
         return f"convolution {self.channels} of {'x'.join(map(str, self.kernel))}"
-
-    @property
-    def windows(self) -> Windows:
-        """Its patches."""
-        return Windows(self.kernel, self.stride, self.padding)
 
     def channels_after(self, channels: int) -> int:
         """The output channels."""

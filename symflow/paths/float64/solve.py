@@ -14,6 +14,7 @@ from symflow.dynamics.vector_field import gradient_flow_field
 from symflow.errors import FlowInterrupted, FlowStopped, StopCause
 from symflow.networks.objective import Objective
 from symflow.numbers.types import Number
+from symflow.paths.aliases import with_old_names
 from symflow.paths.float64.arguments import (
     check_underflow,
     checked_times,
@@ -31,7 +32,7 @@ from symflow.paths.float64.steps import Course, StepRun, run_steps
 from symflow.paths.float64.watch import Watch, watch
 from symflow.paths.flow import checked_limits, own_stops
 from symflow.paths.stop_conditions import Stop, Stopped, monitors
-from symflow.paths.trajectory import Trajectory
+from symflow.paths.trajectory import How, PathError, Trajectory, estimate_wanted
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
@@ -46,6 +47,7 @@ CAUSES: Mapping[str, StopCause] = {
 """Why a run stopped, as a `FlowStopped` names it."""
 
 
+@with_old_names
 def solve_flow_float64(
     problem: Problem,
     *,
@@ -56,7 +58,7 @@ def solve_flow_float64(
     solver: str = "dopri8",
     stop: Stop | Sequence[Stop] = (),
     theta0: Sequence[Number] | None = None,
-    estimate_error: bool = True,
+    error: How | None = "estimated",
     progress: Callable[[float], None] | None = None,
     max_steps: int = 100_000,
     time_limit: Number | None = None,
@@ -82,10 +84,10 @@ def solve_flow_float64(
             them is met on its dense output, and `stopped` says which and when, with the estimated error of that time.
             Looked for between four points a step, so that a quantity that turns twice between two of them is missed.
         theta0: another start than the problem's, P numbers.
-        estimate_error: make a second run for `error_estimate`: twice the largest difference from a run at the
+        error: "estimated": make a second run for `error.value`: twice the largest difference from a run at the
             tolerances `stats.check_rtol` and `stats.check_atol` and from a start one unit in the last place away, at
             `times`, at ends and inner points of (at most 512) steps, and at 31 or more points of each of (at most 64)
-            steps across kinks.  Rounding of the data is not in it.
+            steps across kinks.  Rounding of the data is not in it.  None: do without.
         progress: called with the fraction of the horizon that is done.
         max_steps: most steps of one run, accepted or rejected.
         time_limit: most seconds of wall time, the second run included; looked at between chunks of steps, of about a
@@ -98,7 +100,7 @@ def solve_flow_float64(
         FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; with such a `trajectory` too.
         ComputationError: the start or the data are beyond float64.
     """
-    problem = as_problem(problem, "solve_flow_float64")
+    problem, wanted = as_problem(problem, "solve_flow_float64"), estimate_wanted(error)
     at = None if times is None else checked_times(times)
     end = final_time(problem, horizon, at)
     rtol, atol = checked_tolerances(rtol, atol, solver)
@@ -113,7 +115,7 @@ def solve_flow_float64(
         with x64():
             check_underflow(flow.objective, given, end)
             course = Course(flow.objective, solver, end, limits, flow.watch(given))
-            share = 0.45 if estimate_error else 1.0
+            share = 0.45 if wanted else 1.0
             run = run_steps(course, start, flow.tolerances, limits.max_steps, lambda done: report(share * done))
             seconds = time.perf_counter() - flow.clock
             run, kinks = _with_kinks(flow.objective, run)
@@ -121,7 +123,7 @@ def solve_flow_float64(
             if run.stopped:
                 raise _ended(run.stopped, known, course)
             _check_meaning(course, kinks, known)
-            if estimate_error:
+            if wanted:
                 known = _estimated(known, course, run, at, kinks, lambda done: report(0.45 + 0.55 * done))
         report(1.0)
     except FlowInterrupted:
@@ -129,9 +131,9 @@ def solve_flow_float64(
     except KeyboardInterrupt:
         cut = known if known.end else replace(known, incomplete="interrupted")
         raise FlowInterrupted(time=known.horizon, trajectory=cut) from None
-    except FlowStopped as error:
-        if error.trajectory is None:  # a condition that cannot be decided at the start
-            error.trajectory = replace(known, incomplete=error.what)
+    except FlowStopped as stopped:
+        if stopped.trajectory is None:  # a condition that cannot be decided at the start
+            stopped.trajectory = replace(known, incomplete=stopped.what)
         raise
     return known
 
@@ -214,7 +216,7 @@ def _estimated(
         raise FlowStopped(
             f"the time limit of {course.limits.seconds:g} s was reached while a second run estimated the error; the "
             f"trajectory to t = {float(trajectory.horizon):.6g} is known without an estimate",
-            "allow more time (time_limit) or leave the estimate out (estimate_error=False)",
+            "allow more time (time_limit) or leave the estimate out (error=None)",
             cause="time-limit",
             time=trajectory.horizon,
             trajectory=trajectory,
@@ -228,7 +230,7 @@ def _estimated(
     if stopped is not None and check.time_error is not None:
         stopped = replace(stopped, error_estimate=mpmath.mpf(check.time_error))
     stats = replace(stats, check_rtol=check.rtol, check_atol=check.atol, check_seconds=seconds)
-    return replace(trajectory, error_estimate=mpmath.mpf(check.error), stopped=stopped, stats=stats)
+    return replace(trajectory, error=PathError(mpmath.mpf(check.error), "estimated"), stopped=stopped, stats=stats)
 
 
 def _disagreement(trajectory: Trajectory, check: SecondRun) -> FlowStopped:
