@@ -181,30 +181,31 @@ class _Solver:
         """One run; whatever ends it early carries what is known by then as a trajectory."""
         clock, report = time.perf_counter(), self.progress
         part = None if report is None else (lambda done: report(low + (high - low) * done))
-        try:
-            run = integrate(
-                self.field,
-                self.state,
-                self.end,
-                precision,
-                conditions=self.conditions,
-                limits=self.limits,
-                progress=part,
+        run = integrate(
+            self.field,
+            self.state,
+            self.end,
+            precision,
+            conditions=self.conditions,
+            limits=self.limits,
+            progress=part,
+        )
+        found, error = self.trajectory(run, precision, clock), run.ended
+        if error is None:
+            return found
+        if self.complete is not None and not isinstance(error, KinkError):
+            error.trajectory = self.complete
+        else:
+            error.trajectory = replace(
+                found, incomplete=error.what if isinstance(error, FlowStopped) else "interrupted"
             )
-        except (FlowStopped, FlowInterrupted) as error:
-            if self.complete is not None and not isinstance(error, KinkError):
-                error.trajectory = self.complete
-            else:
-                why = error.what if isinstance(error, FlowStopped) else "interrupted"
-                error.trajectory = replace(self.trajectory(error.trajectory, precision, clock), incomplete=why)
-            if self.complete is not None and isinstance(error, FlowStopped) and error.cause == "time-limit":
-                error.what = (
-                    f"the time limit of {self.limits.seconds:g} s was reached while a second run estimated the error; "
-                    f"the trajectory to t = {float(self.complete.horizon):.6g} is known without an estimate"
-                )
-                error.advise("allow more time (time_limit) or leave the estimate out (error=None)")
-            raise
-        return self.trajectory(run, precision, clock)
+        if self.complete is not None and isinstance(error, FlowStopped) and error.cause == "time-limit":
+            error.what = (
+                f"the time limit of {self.limits.seconds:g} s was reached while a second run estimated the error; "
+                f"the trajectory to t = {float(self.complete.horizon):.6g} is known without an estimate"
+            )
+            error.advise("allow more time (time_limit) or leave the estimate out (error=None)")
+        raise error
 
     def trajectory(self, run: Run, p: Precision, clock: float) -> Trajectory:
         """A run as a trajectory, without an error estimate."""

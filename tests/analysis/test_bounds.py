@@ -565,3 +565,11 @@ def test_bounds_are_what_they_were_before_r3_was_one_function(linear: Deviation,
     for problem, dev in (("linear", linear), ("relu", relu)):
         values = [float(v) for v in dev.bounds[name].values if v is not None]
         assert (values[10], values[-1]) == pytest.approx(BEFORE[problem][name], rel=1e-13)
+
+
+def test_bounds_answer_to_the_slug_of_their_result(linear: Deviation) -> None:
+    assert linear.bounds["trajectory-wise(tube-free)"] is linear.bounds["R22(tube-free)"]
+    assert sf.known_bounds("step-size", "curvature-linear(a)") == sf.known_bounds("R4", "R9(a)")
+    assert {bound.name for bound in sf.known_bounds("trajectory-wise(tube)")} == {"R22(tube)"}
+    with pytest.raises(sf.ProblemError, match="names among R4, R22"):
+        sf.known_bounds("R99")

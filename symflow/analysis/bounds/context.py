@@ -1,4 +1,4 @@
-"""What bounds are evaluated on: descent beside flow, with what several bounds need computed once."""
+"""What bounds are evaluated on: descent and flow at the same times, with what several bounds need computed once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from symflow.problem import Problem
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Descent beside flow at the kept steps.
+    """Descent and flow at the kept steps.
 
     Attributes:
         problem: what was run.
@@ -104,8 +104,8 @@ class Comparison:
     def past_kinks(self) -> tuple[int, str | None, Crossings]:
         """How many samples R4 and R22 hold for, why no more, and the crossing steps on the way.
 
-        They go on past kinks whose jump is convex; that is checked at every sample, event and crossing step.  Where no
-        sample lies beyond a kink, the steps between the samples are still looked at.
+        They continue past kinks whose jump is convex; that is checked at every sample, event and crossing step.  Where
+        no sample lies beyond a kink, the steps between the samples are still looked at.
         """
         network, steps = self.objective.network, self.indices[-1]
         if self.first_kink == self.count and (not self.objective.gates or self.count == steps + 1):

@@ -41,7 +41,7 @@ def spectra(objective: Objective, points: np.ndarray, vectors: np.ndarray | None
     Args:
         objective: f.
         points: shape (S, P).
-        vectors: v at each point for ||H v||, likewise (P up to `MAX_DENSE_PARAMETERS`).
+        vectors: v at each point for ||H v||, shape (S, P) (P up to `MAX_DENSE_PARAMETERS`).
     """
     size = objective.parameter_count
     if size > MAX_DENSE_PARAMETERS:

@@ -10,12 +10,12 @@ import numpy as np
 
 from symflow.caching import kept
 from symflow.dynamics.methods.gradient_descent import GradientDescent
-from symflow.errors import FlowStopped
 from symflow.networks.objective import Objective
 from symflow.paths.float64 import sweep_flow_float64
 from symflow.paths.float64.arguments import checked_tolerances
 from symflow.paths.float64.estimate import CHECK, CHECK_RTOL, one_unit_away
 from symflow.paths.float64.methods import x64
+from symflow.paths.float64.sweep import SweepStopped
 from symflow.paths.loops import State, float64_stepper, padded_gaps
 from symflow.problem import Problem
 
@@ -60,8 +60,8 @@ def _flows(
     for part in _batches(thetas, len(times)):
         try:
             parts.append(sweep_flow_float64(problem, part, times, rtol=rtol, atol=atol, max_steps=max_steps))
-        except FlowStopped as error:
-            parts.append(error.trajectory)
+        except SweepStopped as error:
+            parts.append(error.states)
             stopped = (
                 f"the flow did not get to the end in float64: more than {max_steps} steps, values that are no longer "
                 "finite, or sliding along a kink; take sweep, which says which"

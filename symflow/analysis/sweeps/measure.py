@@ -12,7 +12,7 @@ import numpy as np
 from symflow.analysis.bounds import Bound, BoundSeries, known_bounds
 from symflow.analysis.deviation import REMEDIES, deviation
 from symflow.derivatives.derived import loss
-from symflow.errors import ProblemError, brief, with_remedies
+from symflow.errors import with_remedies
 from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JsonObject
@@ -53,11 +53,7 @@ def bounds_named(names: Sequence[str]) -> list[Bound]:
     """
     if isinstance(names, str):
         names = [names]
-    known = {bound.name: bound for bound in known_bounds()}
-    for name in names:
-        if name not in known:
-            raise ProblemError(f"bounds must be names among {', '.join(known)}, got {brief(name)}")
-    return [known[name] for name in names]
+    return list(known_bounds(*names)) if names else []
 
 
 def columns(bounds: Sequence[str]) -> dict[str, str]:

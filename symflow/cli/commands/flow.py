@@ -144,9 +144,10 @@ class Found:
 
 def _stopped(error: FlowStopped | FlowInterrupted, times: Mapping[str, Fraction], save: Path | None) -> Answer:
     """The answer of a flow that stopped or was interrupted; what was computed is saved all the same."""
+    from symflow.paths.trajectory import Trajectory
     from symflow.report.stopped import stopped_report
 
-    saved = None if error.trajectory is None else _save(error.trajectory, save)
+    saved = _save(error.trajectory, save) if isinstance(error.trajectory, Trajectory) else None
     said = str(error)
     if isinstance(error, FlowInterrupted) and error.time is not None:
         said += f" at t = {float(error.time):.6g}"

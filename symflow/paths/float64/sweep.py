@@ -29,6 +29,19 @@ from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
 
+class SweepStopped(FlowStopped):
+    """Some of many flows did not get to the last time.
+
+    Attributes:
+        states: what is known, shape (B, S, P), NaN where a start did not get to; `trajectory` in 0.1.0.
+    """
+
+    def __init__(self, what: str, *, time: float, states: np.ndarray) -> None:
+        super().__init__(what, cause="sweep", time=time)
+        self.states = states
+        self.trajectory = states  # type: ignore[assignment]  # its name in 0.1.0
+
+
 def sweep_flow_float64(
     problem: Problem,
     theta0s: ArrayLike,
@@ -61,8 +74,8 @@ def sweep_flow_float64(
 
     Raises:
         ProblemError: a wrong argument.
-        FlowStopped: a start takes too many steps, or its values are no longer finite; `trajectory` is the array, NaN
-            where a start did not get to.
+        SweepStopped: a `FlowStopped`: a start takes too many steps, or its values are no longer finite; `states` is the
+            array, NaN where a start did not get to.
         ComputationError: the data are beyond float64, or the first gradient of a start underflows.
     """
     problem = as_problem(problem, "sweep_flow_float64")
@@ -97,13 +110,12 @@ def sweep_flow_float64(
     if missing.any():
         row = int(np.argmax(missing.any(axis=1)))
         reached = float(wanted[~missing[row]].max(initial=0.0))
-        raise FlowStopped(
+        raise SweepStopped(
             f"{int(missing.any(axis=1).sum())} of {len(starts)} starts did not get to the last time; the first is row "
             f"{row}, known up to t = {reached:.6g}: too many steps ({max_steps}), values that are no longer finite, "
             "or a flow that slides along a kink; solve_flow_float64 says which",
-            cause="sweep",
             time=reached,
-            trajectory=result,
+            states=result,
         )
     return result
 

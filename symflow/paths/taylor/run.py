@@ -35,13 +35,15 @@ CLOCK_GUARD = 64
 class Run:
     """The result of one run; times of segments are in fixed point with `clock` bits.
 
-    `stopped` is the number of the condition that ended it, None where it came to the horizon.
+    `stopped` is the number of the condition that ended it, None where it came to the horizon; `ended` is what else
+    ended it before, to be raised with the part that there is.
     """
 
     segments: tuple[Segment, ...]
     events: tuple[Event, ...]
     clock: int
     stopped: int | None = None
+    ended: FlowStopped | FlowInterrupted | None = None
 
 
 @dataclass(frozen=True)
@@ -230,10 +232,8 @@ def integrate(
 ) -> Run:
     """Integrates state' = F(state) from 0 to the horizon, or to where the first of the conditions is met.
 
-    Raises:
-        KinkError: at a kink that is no transversal crossing; its `trajectory` is a `Run` up to there.
-        FlowStopped: a limit, a collapsed step or an undecided condition; with such a `trajectory` too.
-        FlowInterrupted: Ctrl-C; with such a `trajectory` too.
+    What ends it early stands in `ended`: a `KinkError` at a kink that is no transversal crossing, a `FlowStopped` for a
+    limit, a collapsed step or an undecided condition, a `FlowInterrupted` for Ctrl-C.
     """
     limits = limits or Limits()
     run = _Integrator(field, state, precision, conditions)
@@ -245,12 +245,13 @@ def integrate(
             if progress is not None:
                 progress(float(run.time / end))
     except FlowStopped as error:
-        error.trajectory = run.result()
-        raise
+        return replace(run.result(), ended=error)
     except ComputationError as error:
-        raise FlowStopped(str(error), cause="domain", time=run.now, trajectory=run.result()) from error
+        ended = FlowStopped(str(error), cause="domain", time=run.now)
+        ended.__cause__ = error
+        return replace(run.result(), ended=ended)
     except KeyboardInterrupt:
-        raise FlowInterrupted(time=run.now, trajectory=run.result()) from None
+        return replace(run.result(), ended=FlowInterrupted(time=run.now))
     if progress is not None:
         progress(1.0)
     return run.result()
