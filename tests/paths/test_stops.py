@@ -19,6 +19,7 @@ from symflow.derivatives.derived import Derived
 from symflow.dynamics.vector_field import leading_order_field
 from symflow.errors import FlowStopped, KinkError, ProblemError
 from symflow.paths import flow
+from symflow.paths.agreement import ATTEMPTS
 from symflow.paths.flow import solve_field, solve_flow
 from symflow.paths.taylor.limits import Limits
 from symflow.problem import Problem
@@ -320,7 +321,7 @@ def test_a_second_run_that_crosses_elsewhere_shows_in_the_estimate(monkeypatch: 
     monkeypatch.setattr(flow, "integrate", second_is_off)
     with pytest.raises(sf.ComputationError, match="30 digits could not be reached"):
         solve_flow(decay(), dps=30, stop=sf.stop_when(lambda w: w[0][0, 0], "1/3"))
-    assert calls == 2 * flow.ATTEMPTS
+    assert calls == 2 * ATTEMPTS
 
 
 def test_a_stop_by_another_condition_in_the_second_run_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
