@@ -15,6 +15,7 @@ from sweep_measures import Serial
 import symflow as sf
 from symflow.analysis.sweeps.batched import Paths, descents
 from symflow.analysis.sweeps.float64 import Group, _rows
+from symflow.paths.float64.sweep import SweepStopped
 
 
 def scalar(activation: str = "linear") -> sf.Problem:
@@ -127,7 +128,7 @@ def test_a_flow_that_does_not_arrive_is_a_row(monkeypatch: pytest.MonkeyPatch) -
         w = 1 / np.sqrt(1 + (1 / starts[:, :1] ** 2 - 1) * np.exp(-2 * np.array(times)))
         states = np.stack([w, w], axis=2)
         states[2, len(times) // 2 :] = np.nan
-        raise sf.FlowStopped("1 of 3 starts", cause="sweep", trajectory=states)
+        raise SweepStopped("1 of 3 starts", time=15 / 8, states=states)
 
     monkeypatch.setattr("symflow.analysis.sweeps.batched.sweep_flow_float64", partly)
     table = sf.sweep_float64(scalar("relu"), step_size="1/8", scale=["1", "1/2", "1/4"], max_steps=99).table
