@@ -50,16 +50,16 @@ UNRELATED = 1e-3
 
 @dataclass(frozen=True)
 class Descent:
-    """Iterates of gradient descent.
+    """theta_0, theta_1, ...: iterates of gradient descent theta_{k+1} = theta_k - eta grad f(theta_k).
 
     Attributes:
         objective: what is minimized.
-        step_size: eta.
-        indices: the steps k that are kept, increasing, starting with 0.
-        iterates: theta_k for these k, one row each: float64, or an object array of mpf.
+        step_size: eta, an exact `Fraction`.
+        indices: the K steps k that are kept, increasing, starting with 0.
+        iterates: theta_k for these k, shape (K, P): float64, or an object array of mpf.
         dps: digits of a multiprecision run, None for float64.
         error_estimate: estimated largest absolute error of a kept component (mpf), from a second run with more
-            digits that is moved now and then by what the first one rounds; None for float64 or without one.
+            digits, some of whose iterates are moved by the rounding of the first one; None for float64 or without one.
     """
 
     objective: Objective
@@ -75,10 +75,16 @@ class Descent:
         return tuple(k * self.step_size for k in self.indices)
 
     def __call__(self, time: Any) -> np.ndarray:
-        """The piecewise-linear interpolation of the iterates at a time, as R3 uses it.
+        """theta_k + (t/eta - k)(theta_{k+1} - theta_k), k = floor(t/eta): linear interpolation of the iterates, as in R3.
+
+        Args:
+            time: t, at most the last kept step times eta.
+
+        Returns:
+            An array of shape (P,), of the same number type as the iterates.
 
         Raises:
-            ValueError: a step next to the time was not kept.
+            ValueError: a step adjacent to the time was not kept.
         """
         k, rest = divmod(rational(time, "time") / self.step_size, 1)
         where = {index: row for row, index in enumerate(self.indices)}
@@ -111,7 +117,7 @@ def descend(
     estimate_error: bool = True,
     progress: Callable[[float], None] | None = None,
 ) -> Descent:
-    """Runs gradient descent from theta0.
+    """theta_{k+1} = theta_k - eta grad f(theta_k), theta_0 = theta0: runs full-batch gradient descent.
 
     Args:
         problem: what to minimize.
@@ -119,19 +125,26 @@ def descend(
             the problem's own if left out.
         steps: how many steps.
         dps: None for float64 through JAX; otherwise the number of digits: |error| <= 10^-dps max(1, |value|) in each
-            component of each kept iterate.  More are carried where weights or data are tiny, where steps times step
+            component of each kept iterate. More are carried where weights or data are tiny, where steps times step
             size is large, and where descent amplifies rounding.
         every: keep every so many steps (and the last).
         keep: exactly which steps to keep, from 0 to `steps`, instead of `every`; 0 and the last are added.
-        estimate_error: for a multiprecision run, make a second one with ten more digits, which is moved by a few units
-            in the first one's last place now and then; more guard digits are taken until the two agree to `dps`.
-        progress: called with the fraction of the steps that is done (multiprecision runs).
+        estimate_error: for a multiprecision run, make a second one with ten more digits, some of whose iterates are
+            moved by a few units in the first run's last place; more guard digits are taken until the two agree to
+            `dps`.
+        progress: called with the fraction of the work that is done, from 0 to 1 (multiprecision runs); it spans both
+            runs (descent and the run for its error estimate).
+
+    Returns:
+        A `Descent`: `iterates` has one row of P numbers per kept step, in float64 or, with `dps`, in mpf.
 
     Raises:
-        ProblemError: no step size, or a wrong number.
-        DescentDiverged: a `ComputationError`.
-        ComputationError: the digits cannot be reached, the gradient is not finite on the way, or weights or data do not
-            fit into float64.
+        ProblemError: no step size, or a number that is not valid.
+        DescentDiverged: the iterates grow without limit; a `ComputationError`.
+        ComputationError: the digits cannot be reached, the gradient is not finite on the way, or weights or data are
+            outside the range of float64.
+
+    Source: Cauchy 1847; compared with gradient flow in Elkabetz & Cohen 2021, R4.
     """
     problem = as_problem(problem, "descend")
     eta = positive_step(problem, step_size)

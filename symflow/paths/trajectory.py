@@ -26,10 +26,10 @@ FLOAT64_DIGITS = 15
 
 @dataclass(frozen=True)
 class Event:
-    """A change of a gate along a trajectory.
+    """sigma'(z) changes at a time: one gate of a sample and unit changes its state along a trajectory.
 
     Attributes:
-        time: when, with all digits.
+        time: when, an mpf with all digits.
         kind: "crossing"; "sliding" where the gate begins to be held on its kink and "leaving" where that ends;
             "revival" and "inert" where a deeper gate begins and ceases to act.
         sample: counted from 0.
@@ -107,18 +107,19 @@ class Stats(Protocol):
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A solution with dense output, of `solve_flow` (any number of digits) or `solve_flow_float64`.
+    """theta(t) on [0, horizon], a solution with dense output, of `solve_flow` or `solve_flow_float64`.
 
-    States are object arrays of mpf, or float64 arrays; times and errors are mpmath numbers in both.
+    States are object arrays of mpf (any number of digits), or float64 arrays, of shape (P,); times and errors are
+    mpmath numbers in both.
 
     Attributes:
-        objective: what flows.
+        objective: f, whose flow it is.
         dense: the state at any time: Taylor steps, or Runge-Kutta steps in float64.
         dps: the digits that were asked for; None in float64.
-        events: gate changes in order of time; none in float64, where they are not located (`stats.note` says what that
+        events: gate changes in order of time; empty in float64, where they are not located (`stats.note` says what that
             means).
-        error_estimate: estimated largest absolute error of any component at any time (an mpmath number), from a
-            second run at other order and precision (in float64, at other tolerances); None if none was made.
+        error_estimate: estimated largest absolute error of any component at any time (mpf), from a second run at other
+            order and precision (in float64, at other tolerances); None if none was made.
         stats: how it was computed, a `FlowStats` or a `Float64Stats`.
         conditions: the stop conditions that were asked for, in words.
         stopped: which of them ended it and when; None where none was met.
@@ -142,7 +143,7 @@ class Trajectory:
 
     @property
     def end(self) -> Fraction:
-        """The same as an exact rational."""
+        """The horizon as an exact rational."""
         return self.dense.end
 
     @property
@@ -151,10 +152,13 @@ class Trajectory:
         return FLOAT64_DIGITS if self.dps is None else self.dps
 
     def __call__(self, time: Any) -> np.ndarray:
-        """The state at a time (text, a rational or mpmath number, or a float, which means its shortest decimal).
+        """theta(t), shape (P,), in mpf or float64.
 
-        A time beyond the horizon by no more than the rounding of a float is taken too, so that every number that
-        stands for the horizon will do.
+        A time beyond the horizon by no more than the rounding of a float is accepted, so that every number that stands
+        for the horizon can be used.
+
+        Args:
+            time: t in [0, horizon] (text, a rational or mpmath number, or a float, which means its shortest decimal).
 
         Raises:
             ProblemError: not one number (`numpy` takes many times), or it lies outside [0, horizon].
@@ -168,7 +172,7 @@ class Trajectory:
         return self.dense.at_end()
 
     def weights(self, time: Any) -> list[np.ndarray]:
-        """The parameter arrays at a time."""
+        """The parameter arrays W_1, ..., W_n at a time, in mpf or float64."""
         return self.weights_of(self(time))
 
     def weights_of(self, state: np.ndarray) -> list[np.ndarray]:
@@ -180,10 +184,12 @@ class Trajectory:
         show(self, "save", path)
 
     def end_to_end(self, time: Any) -> np.ndarray:
-        """The product W_n ... W_1 at a time, computed with `dps` digits and some guard digits, or in float64.
+        """W_{n:1} = W_n ... W_1 at a time, shape (d_n, d_0).
+
+        It is computed with `dps` digits and some guard digits, or in float64.
 
         Raises:
-            ValueError: the objective is not a network's.
+            ValueError: the objective is not a network's training loss.
         """
         if self.objective.network is None:
             raise ValueError("only a network has an end-to-end matrix; use the trajectory's values directly")
@@ -203,8 +209,11 @@ class Trajectory:
             spacing: "linear" (start left out: 0), or "log" (start needed); see `linear_times` and `log_times`.
             start: the first of them.
 
+        Returns:
+            `count` `Fraction`s, increasing.
+
         Raises:
-            ProblemError: another spacing, no start of a logarithmic grid, or a grid that is none.
+            ProblemError: another spacing, a logarithmic grid without a start, or an invalid grid.
         """
         if spacing not in ("linear", "log"):
             raise ProblemError(f'spacing must be "linear" or "log", got {brief(spacing)}')
@@ -216,7 +225,7 @@ class Trajectory:
         """The states at some times in float64, shape (S, P); at one time, as text or a number, shape (P,).
 
         Raises:
-            ProblemError: no numbers, or a time that lies outside [0, horizon].
+            ProblemError: not numbers, or a time that lies outside [0, horizon].
         """
         if isinstance(times, str) or not isinstance(times, Iterable) or getattr(times, "ndim", 1) == 0:
             return self.dense.rounded([rational(times, "time")])[0]

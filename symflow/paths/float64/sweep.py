@@ -38,16 +38,16 @@ def sweep_flow_float64(
     solver: str = "dopri8",
     max_steps: int = 100_000,
 ) -> np.ndarray:
-    """Solves theta_b' = -grad f(theta_b) in float64 from B starts at once (under `jax.vmap`).
+    """theta_b' = -grad f(theta_b): solves gradient flow in float64 from B starts at once (under `jax.vmap`).
 
-    Each start has its own steps, which end at each of the times, so that a row has the accuracy of a single run.  A row
-    that may have jumped over what an exponential or a sigmoid does out of sight is run again alone, with steps that are
-    cut as those of `solve_flow_float64` are.  No error is estimated (repeat a few rows with `solve_flow_float64`), and
-    kinks are not located.  Compiled once per objective, method, number of starts and number of times; the slowest start
-    sets the wall time.
+    Each start has its own steps, which end at each of the times, so that a row has the accuracy of a single run. A row
+    that may have jumped over unseen changes of an exponential or a sigmoid is run again alone, with steps cut as in
+    `solve_flow_float64`. No error is estimated (repeat a few rows with `solve_flow_float64`), and kinks are not
+    located. Compiled once per objective, method, number of starts and number of times; the slowest start sets the wall
+    time.
 
     Args:
-        problem: its objective flows; its theta0 is not used.
+        problem: supplies the objective; its theta0 is not used.
         theta0s: the starts, shape (B, P).
         times: S times >= 0, in any order.
         rtol: relative tolerance of a step; see `solve_flow_float64`.
@@ -56,13 +56,15 @@ def sweep_flow_float64(
         max_steps: most steps of each start.
 
     Returns:
-        The states, shape (B, S, P).
+        The states, a float64 array of shape (B, S, P), times in the order given.
 
     Raises:
-        ProblemError: a wrong argument.
+        ProblemError: an argument that is not valid.
         FlowStopped: a start takes too many steps, or its values are no longer finite; `trajectory` is the array, NaN
-            where a start did not get to.
-        ComputationError: the data are beyond float64, or the first gradient of a start underflows.
+            at the times that a start did not reach.
+        ComputationError: the data are outside the range of float64, or the first gradient of a start underflows.
+
+    Source: as `solve_flow_float64`.
     """
     problem = as_problem(problem, "sweep_flow_float64")
     at = checked_times(times)
