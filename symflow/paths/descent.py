@@ -75,7 +75,7 @@ class Descent:
         return tuple(k * self.step_size for k in self.indices)
 
     def __call__(self, time: Any) -> np.ndarray:
-        """theta_k + (t/eta - k)(theta_{k+1} - theta_k), k = floor(t/eta): linear interpolation of the iterates, as in R3.
+        """theta_k + (t/eta - k)(theta_{k+1} - theta_k), k = floor(t/eta): linear interpolation of the iterates (R3).
 
         Args:
             time: t, at most the last kept step times eta.

@@ -40,7 +40,7 @@ class Inequality:
 
 @dataclass(frozen=True)
 class Claim:
-    """An inequality that is said to hold wherever the conditions do.
+    """small <= large wherever the conditions hold: an inequality to be refuted.
 
     Attributes:
         inequality: the claim.
@@ -61,7 +61,7 @@ class Claim:
         return needs(self.names)
 
     def at(self, sizes: Mapping[str, int]) -> Claim:
-        """The claim with the whole numbers n, N, ... put in."""
+        """The claim with numbers substituted for the sizes n, N, ..."""
         return Claim(self.inequality.at(sizes), tuple(part.at(sizes) for part in self.given))
 
     def __str__(self) -> str:
