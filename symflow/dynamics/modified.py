@@ -96,7 +96,7 @@ class ModifiedEquation:
             A `VectorField` whose state is theta.
 
         Raises:
-            ProblemError: a step size that is not a positive number.
+            ProblemError: a step size that is not a number.
         """
         eta, form = rational(step_size, "step_size"), compact(self.objective)
         terms = _terms_of(form, self.order)
