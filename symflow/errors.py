@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 BRIEF = 60
 """Longest text of a received value in an error message."""
@@ -62,6 +63,25 @@ class DescentDiverged(ComputationError):
         self.step = step
 
 
+class PartialPath(Protocol):
+    """A path up to where it stopped: a `symflow.Trajectory`, which stands on a higher floor than errors."""
+
+    @property
+    def end(self) -> Fraction:
+        """The time up to which it reaches."""
+
+    @property
+    def horizon(self) -> Any:
+        """The same as an mpmath number."""
+
+    @property
+    def incomplete(self) -> str:
+        """Why it ends there."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes it to a file."""
+
+
 class FlowStopped(ComputationError):
     """The flow was not continued to the time asked for.
 
@@ -73,7 +93,13 @@ class FlowStopped(ComputationError):
     """
 
     def __init__(
-        self, what: str, remedy: str = "", *, cause: StopCause = "unknown", time: Any = None, trajectory: Any = None
+        self,
+        what: str,
+        remedy: str = "",
+        *,
+        cause: StopCause = "unknown",
+        time: Any = None,
+        trajectory: PartialPath | None = None,
     ) -> None:
         super().__init__(f"{what}; {remedy}" if remedy else what)
         self.what = " ".join(what.split())
@@ -92,17 +118,19 @@ class FlowInterrupted(KeyboardInterrupt):
         trajectory: the part already computed, a `Trajectory` that can be called and saved.
     """
 
-    def __init__(self, message: str = "interrupted", *, time: Any = None, trajectory: Any = None) -> None:
+    def __init__(
+        self, message: str = "interrupted", *, time: Any = None, trajectory: PartialPath | None = None
+    ) -> None:
         super().__init__(message)
         self.time, self.trajectory = time, trajectory
 
 
 @contextmanager
-def advising(remedies: Mapping[str, str]) -> Iterator[None]:
-    """Gives the flows that stop in the block the remedies that this caller has.
+def with_remedies(remedies: Mapping[str, str]) -> Iterator[None]:
+    """In the block, flows that stop are raised with the remedies that this caller has.
 
     Args:
-        remedies: the remedy for each cause; of other causes the own one is kept.
+        remedies: the remedy for each cause; other causes keep their own.
     """
     try:
         yield
@@ -134,7 +162,7 @@ class KinkError(FlowStopped):
         sample: int,
         layer: int,
         unit: int,
-        trajectory: Any = None,
+        trajectory: PartialPath | None = None,
     ) -> None:
         super().__init__(what, remedy, cause=cause, time=time, trajectory=trajectory)
         self.sample, self.layer, self.unit = sample, layer, unit

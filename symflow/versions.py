@@ -17,3 +17,8 @@ def versions(libraries: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
+
+
+def versions_text() -> str:
+    """The same in one line."""
+    return ", ".join(f"{name} {version}" for name, version in versions().items())

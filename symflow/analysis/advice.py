@@ -14,7 +14,7 @@ from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks
 from symflow.analysis.bounds.kinks import MOST_STEPS, gates_at
 from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
-from symflow.errors import ComputationError, ProblemError, advising, brief
+from symflow.errors import ComputationError, ProblemError, brief, with_remedies
 from symflow.networks.network import FullyConnected
 from symflow.numbers.arguments import positive
 from symflow.numbers.rational import rational
@@ -144,7 +144,7 @@ def max_step_size(
     end = positive(given, "horizon")
     chosen = [b for b in chosen_bounds(bounds, known_bounds()) if b.kind != "curvature"]
     report = progress or (lambda done: None)
-    with advising(REMEDIES):
+    with with_remedies(REMEDIES):
         flow = solve_flow(problem, horizon=end, dps=DPS)
     report(0.1)
     search = _Search(problem, flow, end, float(eps))

@@ -1,4 +1,4 @@
-"""Checks of arguments: digits; whether a flow or a run that was brought belongs to a problem."""
+"""Checks of arguments: digits; whether a flow or a given run belongs to a problem."""
 
 from __future__ import annotations
 

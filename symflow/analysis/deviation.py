@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import mpmath
@@ -12,16 +13,21 @@ import numpy as np
 
 from symflow.analysis.arguments import as_flow_of, check_start
 from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, before_kinks, chosen_bounds
-from symflow.analysis.observables import Observables, observe
+from symflow.analysis.bounds.descent_walk import fits
+from symflow.analysis.observables import Observables, gradients, observe
 from symflow.displays import show
-from symflow.errors import ProblemError, advising, brief, brief_float
+from symflow.dynamics.method import Method
+from symflow.dynamics.methods.gradient_descent import GradientDescent
+from symflow.errors import DescentDiverged, ProblemError, brief, brief_float, with_remedies
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import mpmath_arithmetic
 from symflow.networks.objective import Objective
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
-from symflow.paths.descent import Descent, check_steps, descend, positive_step
+from symflow.numbers.types import Mpf
+from symflow.paths.descent import check_steps, checked_method, descend, float64_start, positive_step, run_descent
 from symflow.paths.flow import MAX_DPS, solve_flow
+from symflow.paths.iterates import DescentStats, Iterates
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem, same_objective
@@ -41,26 +47,24 @@ SAMPLES = 256
 
 @dataclass(frozen=True)
 class Deviation:
-    """||theta_k - theta(k eta)|| along a run, with everything that it was compared with.
+    """The distance ||theta_k - theta(k eta)|| along a run, and everything it was compared with.
 
     Attributes:
         problem: what was run.
-        step_size: eta, exact.
+        step_size: eta.
         steps: the number of steps.
         dps: digits of flow and descent.
-        indices: the S sampled steps k.
+        indices: the sampled steps k.
         times: k eta (mpf).
         values: the deviation of descent from flow at these times (mpf), descent computed with `dps` digits (or the
-            user's own run); 0 where it is below `error_estimate` and cannot be distinguished from it.
+            run the caller gave); 0 where it is below `error_estimate` and cannot be told from it.
         error_estimate: estimated error of the values, from those of flow and descent (mpf).
-        rounding: the part of a float64 run's distance that is rounding, ||theta_k(float64) - theta_k||; None for the
-            user's own run.
         flow: the flow's trajectory.
         run: the descent run.
         bounds: by name, as `BoundSeries`: "R4", "R22" (bounds) and "R18" (leading order) unless others were asked for.
-        flow_series: observables along the flow, shape (S, ...).
-        descent_series: observables along descent, shape (S, ...).
-        comparison: what the bounds were evaluated on; `bound.evaluate(dev.comparison)` evaluates another one.
+        flow_series: observables along the flow.
+        descent_series: observables along descent.
+        comparison: what the bounds were evaluated on; `bound.evaluate(dev.comparison)` evaluates a further one.
     """
 
     problem: Problem
@@ -71,17 +75,40 @@ class Deviation:
     times: tuple[Any, ...]
     values: tuple[Any, ...]
     error_estimate: Any
-    rounding: tuple[Any, ...] | None
     flow: Trajectory
-    run: Descent
+    run: Trajectory
     bounds: Mapping[str, BoundSeries]
     flow_series: Observables
     descent_series: Observables
     comparison: Comparison
 
     @property
+    def method(self) -> Method:
+        """The method of descent."""
+        return self.run.method
+
+    @property
+    def compared_with(self) -> str:
+        """The flow that the run is compared with, in words: gradient flow, or a method's own flow of order 0."""
+        rate = self.method.flow_rate or Fraction(1)
+        return "gradient flow" if rate == 1 else f"theta' = -{rate} grad f(theta), {self.method.name} to order 0"
+
+    @cached_property
+    def rounding(self) -> tuple[Mpf, ...] | None:
+        """The part of a float64 run's distance that is rounding, ||theta_k(float64) - theta_k||, from a run of its own;
+        None for a run the caller gave, and where descent diverges in float64."""
+        if self.comparison.user_run:
+            return None
+        problem, sampled = self.problem, self.indices
+        try:
+            single = descend(problem, step_size=self.step_size, steps=self.steps, keep=sampled, method=self.method)
+        except DescentDiverged:
+            return None
+        return tuple(_distances(single.iterates, self.run.iterates, self.dps))
+
+    @property
     def max(self) -> Any:
-        """The largest sampled deviation (mpf)."""
+        """The largest sampled deviation."""
         return max(self.values)
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -108,121 +135,143 @@ def deviation(
     step_size: Any = None,
     horizon: Any = None,
     dps: int | None = None,
-    run: Descent | np.ndarray | None = None,
+    run: Trajectory | np.ndarray | None = None,
     bounds: Sequence[Bound] | None = None,
     flow: Trajectory | None = None,
+    method: Method | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Deviation:
-    """||theta_k - theta(k eta)|| for k eta <= T: compares gradient descent with gradient flow, and with bounds.
-
-    theta_{k+1} = theta_k - eta grad f(theta_k) and theta' = -grad f(theta) start from the same theta0.
+    """Compares descent with flow at the times k eta <= horizon.
 
     Args:
         problem: what to run.
-        step_size: eta (text, a rational or mpmath number, or a float, which means its shortest decimal); the problem's
-            own if left out.
-        horizon: final time T, a number of the same kinds; descent takes floor(T / eta) steps.
+        step_size: eta; the problem's own if left out.
+        horizon: final time T; descent takes floor(T / eta) steps.
         dps: digits for flow and descent.
-        run: a run of your own instead of symflow's descent: a `Descent`, or an array of iterates theta_0, theta_1, ...,
-            shape (K, P). Bounds that assume gradient descent are then not applicable.
+        run: a run of your own instead of symflow's descent: a path of `sf.descend`, or an array of iterates theta_0,
+            theta_1, ... (one row each).  Bounds that assume gradient descent are then not applicable.
         bounds: which bounds to evaluate, such as `sf.known_bounds()`; R4 and R22, sampled, and R18 if left out.
         flow: the problem's flow, where it is known already to the horizon and to `dps` digits.
-        progress: called with the fraction of the work that is done, from 0 to 1; it spans flow and descent, each with
-            the run for its error estimate, and the bounds.
-
-    Returns:
-        A `Deviation`: `values` (mpf) at `times`, with `error_estimate`, and one `BoundSeries` per bound in `bounds`.
+        method: of descent, such as `sf.HeavyBall("9/10")`, which is then compared with its own flow of order 0
+            (theta' = -grad f / (1 - beta)); gradient descent, or that of the run, if left out.  Bounds that assume
+            gradient descent do not apply to another method.
+        progress: called with the fraction that is done.
 
     Raises:
-        ProblemError: missing or invalid numbers, a run of another shape, or an entry of `bounds` that is not a `Bound`.
+        ProblemError: missing or wrong numbers, a run of the wrong shape, or a list that contains something other than
+            bounds.
         KinkError: the flow meets a kink that is not a transversal crossing.
         ComputationError: the flow's digits cannot be reached, or descent diverges.
-
-    Source: Elkabetz & Cohen 2021 (R3, R4); R22: symflow, from R3; R18: Hairer, Nørsett & Wanner 1993, section II.8.
     """
-    problem = as_problem(problem, "deviation")
-    chosen = chosen_bounds(bounds, QUICK)
-    eta = positive_step(problem, step_size)
+    given = as_problem(problem, "deviation")
+    chosen, told = chosen_bounds(bounds, QUICK), progress or (lambda done: None)
+    eta = positive_step(given, step_size)
+    steps = _steps(given, horizon, eta)
+    dps = given.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
+    problem = given.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
+    given_run = None if run is None else _as_descent(given, eta, run, method)
+    method = checked_method(method) if given_run is None else given_run.method
+    flowing = _order_zero(problem, method)
+    if given_run is not None:
+        steps = min(steps, given_run.indices[-1])
+        indices, descent = [k for k in given_run.indices if k <= steps], given_run
+    else:
+        check_steps(steps)
+        indices = sample_steps(steps)
+        float64_start(problem.compact, problem.theta0, eta, steps)  # bounds are float64, as are observables
+        keep_all = fits(steps, len(problem.theta0))
+        # First: that descent diverges is so known before the flow is solved.
+        part = _share(progress, 0, 0.3)
+        descent = run_descent(problem, eta, steps, dps, 1, indices, method, True, part, keep_all)
+    times = [k * eta for k in indices]
+    if flow is None:
+        with with_remedies(REMEDIES):
+            flow = solve_flow(flowing, horizon=times[-1], dps=dps, progress=_share(progress, 0.3, 0.7))
+    else:
+        flow = _known_flow(flow, flowing, times[-1], dps)
+    iterates = descent.steps.at_steps(indices)
+    states = np.array([flow(min(t, flow.end)) for t in times], dtype=object)
+    with mpmath.workdps(dps + 15):
+        error = mpmath.sqrt(len(problem.theta0)) * (flow.error_estimate + (descent.error_estimate or 0))
+        shown = tuple(mpmath.mpf(t.numerator) / t.denominator for t in times)
+    objective = problem.compact
+    first_kink, kink = _first_kink(objective, times, flow, states, iterates, dps)
+    comparison = Comparison(
+        problem=problem,
+        step_size=eta,
+        indices=tuple(indices),
+        flow=flow,
+        descent=iterates.astype(np.float64),
+        first_kink=first_kink,
+        kink=kink,
+        not_descent_because=_not_descent(problem, descent, eta, given_run is not None),
+        user_run=given_run is not None,
+        path=descent.steps.path,
+    )
+    with with_remedies(REMEDIES):
+        found = Table({bound.name: bound.evaluate(comparison) for bound in chosen})
+    told(0.9)
+    result = Deviation(
+        problem=problem,
+        step_size=eta,
+        steps=steps,
+        dps=dps,
+        indices=tuple(indices),
+        times=shown,
+        values=tuple(v if v > error else mpmath.mpf(0) for v in _distances(iterates, states, dps)),
+        error_estimate=error,
+        flow=flow,
+        run=descent,
+        bounds=found,
+        flow_series=observe(objective, states.astype(np.float64)),
+        descent_series=observe(objective, iterates.astype(np.float64)),
+        comparison=comparison,
+    )
+    told(1.0)
+    return result
+
+
+def _share(progress: Callable[[float], None] | None, low: float, high: float) -> Callable[[float], None] | None:
+    """The report of a part of the work."""
+    return None if progress is None else lambda done: progress(low + (high - low) * done)
+
+
+def _steps(problem: Problem, horizon: Any, eta: Fraction) -> int:
+    """How many steps descent takes to the horizon given, or to the problem's own."""
     end = problem.horizon if horizon is None else rational(horizon, "horizon")
     if end is None:
         raise ProblemError("run.horizon: a comparison needs a final time, got none; give horizon=... or run.horizon")
-    steps = int(end / eta)
-    if steps < 1:
+    if end < eta:
         raise ProblemError(
             f"horizon {brief_float(end)} is shorter than one step of size {brief_float(eta)}; take a longer "
             "horizon or a smaller step size"
         )
-    dps = problem.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
-    given, problem = problem, problem.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
+    return int(end / eta)
 
-    def part(low: float, high: float) -> Callable[[float], None] | None:
-        return None if progress is None else lambda done: progress(low + (high - low) * done)
 
-    user_run = None if run is None else _as_descent(given, eta, run)
-    if user_run is not None:
-        steps = min(steps, user_run.indices[-1])
-        indices = [k for k in user_run.indices if k <= steps]
-    else:
-        check_steps(steps)
-        indices = sample_steps(steps)
-        # Cheap, and first: that descent diverges is so known before the flow is solved.
-        float64 = descend(problem, step_size=eta, steps=steps, keep=indices)
-    times = [k * eta for k in indices]
-    if flow is None:
-        with advising(REMEDIES):
-            flow = solve_flow(problem, horizon=times[-1], dps=dps, progress=part(0, 0.4))
-    else:
-        flow = _known_flow(flow, problem, times[-1], dps)
-    rounding: tuple[Any, ...] | None = None
-    if user_run is None:
-        descent = descend(problem, step_size=eta, steps=steps, dps=dps, keep=indices, progress=part(0.4, 0.7))
-        rounding = tuple(_distances(float64.iterates, descent.iterates, dps))
-    else:
-        descent = user_run
-    rows = {k: row for row, k in enumerate(descent.indices)}
-    iterates = descent.iterates[[rows[k] for k in indices]]
-    states = np.array([flow(min(t, flow.end)) for t in times], dtype=object)
-    with mpmath.workdps(dps + 15):
-        error = mpmath.sqrt(len(problem.theta0)) * (flow.error_estimate + (descent.error_estimate or 0))
-    values = tuple(v if v > error else mpmath.mpf(0) for v in _distances(iterates, states, dps))
-    flow64, descent64 = states.astype(np.float64), iterates.astype(np.float64)
-    objective = problem.compact
-    first_kink, kink = _first_kink(objective, times, flow, states, iterates, dps)
-    not_descent_because = None
-    if user_run is not None and not _is_descent(problem, objective, user_run, eta):
-        not_descent_because = (
+def _order_zero(problem: Problem, method: Method) -> Problem:
+    """The problem whose gradient flow is the method's flow of order 0.
+
+    Raises:
+        ProblemError: that flow is not a gradient flow.
+    """
+    if method.flow_rate is None:
+        raise ProblemError(f"the flow of {method.name} to order 0 is not a gradient flow; compare another method")
+    if method.flow_rate == 1:
+        return problem
+    return Problem(objective=problem.objective.scaled(method.flow_rate), theta0=problem.theta0, dps=problem.dps)
+
+
+def _not_descent(problem: Problem, run: Trajectory, eta: Fraction, user_run: bool) -> str | None:
+    """Why what is proved of gradient descent does not apply to the run; None where it does."""
+    if not isinstance(run.method, GradientDescent):
+        return f"the bound is one on gradient descent, and the run is one of {run.method.name}"
+    if user_run and not _is_descent(problem, problem.compact, run, eta):
+        return (
             "the given run is not gradient descent from the flow's initial point with this step size, or "
             "too few consecutive steps were kept to tell"
         )
-    comparison = Comparison(
-        problem, eta, tuple(indices), flow, descent64, first_kink, kink, not_descent_because, user_run is not None
-    )
-    with advising(REMEDIES):
-        found = Table({bound.name: bound.evaluate(comparison) for bound in chosen})
-    if progress is not None:
-        progress(0.9)
-    flow_series, descent_series = observe(objective, flow64), observe(objective, descent64)
-    with mpmath.workdps(dps + 15):
-        shown = tuple(mpmath.mpf(t.numerator) / t.denominator for t in times)
-    if progress is not None:
-        progress(1.0)
-    return Deviation(
-        problem,
-        eta,
-        steps,
-        dps,
-        tuple(indices),
-        shown,
-        values,
-        error,
-        rounding,
-        flow,
-        descent,
-        found,
-        flow_series,
-        descent_series,
-        comparison,
-    )
+    return None
 
 
 def _known_flow(flow: object, problem: Problem, horizon: Fraction, dps: int) -> Trajectory:
@@ -241,17 +290,21 @@ def _known_flow(flow: object, problem: Problem, horizon: Fraction, dps: int) -> 
             f"{digits}; {remedy}"
         )
     if known.error_estimate is None:
-        raise ProblemError("flow must have an error estimate, got none; solve it with estimate_error=True")
+        raise ProblemError('flow must have an error estimate, got none; solve it with error="estimated"')
     return known
 
 
-def _as_descent(problem: Problem, eta: Fraction, run: Any) -> Descent:
+def _as_descent(problem: Problem, eta: Fraction, run: Any, method: Method | None) -> Trajectory:
     """The given run.
 
     Raises:
         ProblemError: it is no run of this problem.
     """
-    if isinstance(run, Descent):
+    if isinstance(run, Trajectory):
+        if not isinstance(run.dense, Iterates):
+            raise ProblemError("a run must be the iterates of descent, got a flow; make one with sf.descend")
+        if method is not None and run.method != method:
+            raise ProblemError(f"the run is one of {run.method!r}, got method {method!r}; use the run's own")
         if run.step_size != eta:
             raise ProblemError(f"the run has step size {run.step_size}, got step_size {eta}; use the run's own")
         if not same_objective(run.objective, problem.for_digits(run.dps or 0).objective):
@@ -274,7 +327,9 @@ def _as_descent(problem: Problem, eta: Fraction, run: Any) -> Descent:
     if iterates.ndim != 2 or iterates.shape[1] != expected or len(iterates) < 2:
         raise ProblemError(f"a run must have shape (K + 1, {expected}) with K >= 1, got {iterates.shape}")
     check_start(problem, iterates[0])
-    return Descent(problem.objective, eta, tuple(range(len(iterates))), iterates, None, None)
+    steps = Iterates(checked_method(method), eta, tuple(range(len(iterates))), iterates)
+    stats = DescentStats(len(iterates) - 1, "a given run", None, 0.0)
+    return Trajectory(problem.objective, steps, None, (), None, stats)
 
 
 def _distances(a: np.ndarray, b: np.ndarray, dps: int) -> list[Any]:
@@ -323,9 +378,8 @@ def _first_kink(
     return smooth, reason
 
 
-def _is_descent(problem: Problem, objective: Objective, run: Descent, eta: Fraction) -> bool:
+def _is_descent(problem: Problem, objective: Objective, run: Trajectory, eta: Fraction) -> bool:
     """Whether a run starts at theta0 and its kept consecutive iterates are gradient descent, to float64 rounding."""
-    from symflow.analysis.observables import gradients
 
     points = run.iterates.astype(np.float64)
     start = np.array([float(v) for v in problem.theta0])

@@ -6,7 +6,7 @@ shows its source as runnable code, and says where it comes from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
@@ -81,6 +81,30 @@ class Derived:
     def citation(self) -> Any:
         """Where the result comes from: a `Citation`, or None."""
         return show(self, "citation")
+
+    def joined(self, outputs: Iterable[Any], xp: Any, lead: int = 0) -> Any:
+        """The result from the program's outputs: a scalar, a vector of P entries, or a P x P matrix.
+
+        Args:
+            outputs: arrays, in the order of the program.
+            xp: the array module they belong to.
+            lead: how many axes come before those of the result, equally long in all outputs.
+        """
+        arrays = list(outputs)
+        if self.shape == "scalar":
+            return arrays[0]
+        if self.shape == "vector":
+            return xp.concatenate([a.reshape(*a.shape[:lead], -1) for a in arrays], axis=-1)
+        sizes = [where.stop - where.start for where, _ in self.objective.slices()]
+        if len(arrays) == 1:
+            sizes = [sum(sizes)]
+        blocks: dict[tuple[int, int], Any] = {}
+        pairs = [(j, k) for k in range(len(sizes)) for j in range(k + 1)]
+        for (j, k), a in zip(pairs, arrays, strict=True):
+            blocks[j, k] = a.reshape(*a.shape[:lead], sizes[j], sizes[k])
+            blocks[k, j] = xp.swapaxes(blocks[j, k], -1, -2)
+        rows = [xp.concatenate([blocks[j, k] for k in range(len(sizes))], axis=-1) for j in range(len(sizes))]
+        return xp.concatenate(rows, axis=-2)
 
     def __repr__(self) -> str:
         sizes = [a.size for w in self.objective.parameters for a in w.axes]

@@ -17,10 +17,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 
 import numpy as np
 
+from symflow.caching import kept
 from symflow.derivatives.derived import parameter_directions
 from symflow.dynamics.vector_field import VectorField
 from symflow.networks.objective import Objective
@@ -116,7 +116,7 @@ def _extended(objective: Objective, adjoints: _Adjoints) -> Objective:
     return Objective(program, objective.parameters, data, objective.network, sample_loss=objective.sample_loss)
 
 
-@lru_cache(maxsize=64)
+@kept
 def gram_field(objective: Objective, positions: tuple[tuple[int, int], ...]) -> VectorField:
     """Gradient flow with the Gram matrix <n_a, n_b> of some pre-activations as monitors (lower triangle, by rows)."""
     adjoints = _Adjoints(objective, positions)
@@ -128,7 +128,7 @@ def gram_field(objective: Objective, positions: tuple[tuple[int, int], ...]) -> 
     return VectorField(Program(extended.program.inputs, outputs), objective.parameters, extended)
 
 
-@lru_cache(maxsize=64)
+@kept
 def sliding_field(
     objective: Objective, ties: tuple[TiedGate, ...], followers: tuple[tuple[int, int], ...] = ()
 ) -> VectorField | None:
@@ -200,7 +200,7 @@ def _next_to(adjoints: _Adjoints, ties: Sequence[TiedGate], a: tuple[int, int]) 
     return add(terms) if terms else Const(Fraction(0), ())
 
 
-@lru_cache(maxsize=16)
+@kept
 def surface_field(objective: Objective, ties: tuple[TiedGate, ...]) -> VectorField:
     """Gradient flow with all ties cut, -c; monitors: for each tie its normal n_a (P entries), then p_off and p_on.
 

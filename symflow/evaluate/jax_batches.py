@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
+from symflow.caching import kept
 from symflow.derivatives.derived import Derived
 from symflow.evaluate.jit_options import jit
 from symflow.networks.objective import Objective
+from symflow.numbers.types import JaxArray
 
 BATCH = 64
 """Points evaluated at once; a fixed number, so that one compilation serves every trajectory of an objective."""
 
 
-@lru_cache(maxsize=64)
-def at_points(objective: Objective, derive: Callable[[Objective], Derived]) -> Callable[..., Any]:
+@kept
+def at_points(objective: Objective, derive: Callable[[Objective], Derived]) -> Callable[..., JaxArray]:
     """A derived result as a function of many points: (S, P) -> (S, ...)."""
     import jax
 
@@ -26,7 +26,7 @@ def at_points(objective: Objective, derive: Callable[[Objective], Derived]) -> C
     return jit(jax.vmap(to_jax(derive(objective))))
 
 
-def in_batches(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
+def in_batches(function: Callable[..., JaxArray], *arrays: np.ndarray) -> np.ndarray:
     """A mapped function at many points, in batches of one size so that it is compiled at most twice."""
     count = len(arrays[0])
     size = 1 if count == 1 else BATCH

@@ -15,7 +15,7 @@ from symflow.errors import ProblemError, brief
 from symflow.evaluate.budget import check_dense
 from symflow.evaluate.interpret import interpret
 from symflow.numbers.rational import entry
-from symflow.programs.nodes import Input, Table
+from symflow.programs.nodes import Table
 from symflow.programs.rules.elementwise import elementwise
 
 OBJECT_ENTRIES = 4_000_000
@@ -242,37 +242,18 @@ def matrix_power(matrix: np.ndarray, exponent: Fraction) -> np.ndarray:
     return np.array((vectors * powers * vectors.T).tolist(), dtype=object)
 
 
-def split(derived: Derived, vector: Sequence[Any], inputs: Sequence[Input]) -> dict[Input, np.ndarray]:
-    """Cuts a flat vector of P numbers into one array per input (layer 1 first, row-major).
+def flat_array(derived: Derived, vector: Sequence[Any]) -> np.ndarray:
+    """A flat object array of P numbers.
 
     Raises:
-        ValueError: the vector has not P entries.
+        ValueError: the vector does not have P entries.
     """
     flat = np.empty(len(vector), dtype=object)
     flat[:] = list(vector)
     expected = derived.objective.parameter_count
     if len(flat) != expected:
         raise ValueError(f"theta and directions have P = {expected} entries, got {len(flat)}")
-    return {w: flat[where].reshape(shape) for w, (where, shape) in zip(inputs, derived.objective.slices(), strict=True)}
-
-
-def assemble(derived: Derived, outputs: Mapping[str, np.ndarray]) -> Any:
-    """Joins the outputs of a derived result: a number, a vector of P entries, or a P x P matrix."""
-    arrays = list(outputs.values())
-    if derived.shape == "scalar":
-        return arrays[0][()]
-    if derived.shape == "vector":
-        return np.concatenate([a.reshape(-1) for a in arrays])
-    wheres = [where for where, _ in derived.objective.slices()]
-    size = derived.objective.parameter_count
-    matrix = np.empty((size, size), dtype=object)
-    pairs = [(j, k) for k in range(len(wheres)) for j in range(k + 1)]
-    for (j, k), block in zip(pairs, arrays, strict=True):
-        rows, columns = wheres[j], wheres[k]
-        flat = block.reshape(rows.stop - rows.start, columns.stop - columns.start)
-        matrix[rows, columns] = flat
-        matrix[columns, rows] = flat.T
-    return matrix
+    return flat
 
 
 def _evaluate(
@@ -291,10 +272,11 @@ def _evaluate(
         raise ValueError(f"this {derived.kind} takes no direction, got one of {len(direction)} entries")
     lift = np.frompyfunc(arithmetic.lift, 1, 1)
     values = {x: np.asarray(lift(a), dtype=object) for x, a in derived.objective.data.items()}
-    values |= split(derived, numbers(theta, "theta"), derived.objective.parameters)
+    values |= derived.objective.cut(flat_array(derived, numbers(theta, "theta")))
     if derived.directions:
-        values |= split(derived, numbers(direction, "direction"), derived.directions)
-    return assemble(derived, interpret(derived.program, values, arithmetic))
+        values |= derived.objective.cut(flat_array(derived, numbers(direction, "direction")), derived.directions)
+    found = derived.joined(interpret(derived.program, values, arithmetic).values(), np)
+    return found[()] if derived.shape == "scalar" else found
 
 
 def evaluate_exact(derived: Derived, theta: Sequence[Any], direction: Sequence[Any] = ()) -> Any:

@@ -149,34 +149,15 @@ def rounded_program(
     return {name: Rounded(v.value, np.nan_to_num(v.error, nan=np.inf)) for name, v in found.items()}
 
 
-def rounded_vectors(objective: Objective, derived: Derived, points: np.ndarray) -> Rounded:
-    """A derived vector such as the gradient at S points, shape (S, P)."""
-    parts = list(rounded_program(objective, derived.program, points).values())
+def rounded_result(objective: Objective, derived: Derived, points: np.ndarray) -> Rounded:
+    """A derived result such as the gradient, shape (S, P), or the Hessian, (S, P, P), at S points."""
+    found = list(rounded_program(objective, derived.program, points).values())
 
     def joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
-        rows = [np.broadcast_to(a, (len(points), *a.shape[1:])).reshape(len(points), -1) for a in arrays]
-        return np.concatenate(rows, axis=1)
+        batched = [np.broadcast_to(a, (len(points), *a.shape[1:])) for a in arrays]
+        return np.asarray(derived.joined(batched, np, 1))
 
-    return Rounded(joined([x.value for x in parts]), joined([x.error for x in parts]))
-
-
-def rounded_matrices(objective: Objective, derived: Derived, points: np.ndarray) -> Rounded:
-    """The Hessian at S points, shape (S, P, P)."""
-    blocks = list(rounded_program(objective, derived.program, points).values())
-    wheres = [where for where, _ in objective.slices()]
-    pairs = [(j, k) for k in range(len(wheres)) for j in range(k + 1)]
-    size = objective.parameter_count
-
-    def joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
-        matrix = np.empty((len(points), size, size))
-        for (j, k), block in zip(pairs, arrays, strict=True):
-            rows, columns = wheres[j], wheres[k]
-            flat = block.reshape(len(block), rows.stop - rows.start, columns.stop - columns.start)
-            matrix[:, rows, columns] = flat
-            matrix[:, columns, rows] = np.swapaxes(flat, 1, 2)
-        return matrix
-
-    return Rounded(joined([x.value for x in blocks]), joined([x.error for x in blocks]))
+    return Rounded(joined([x.value for x in found]), joined([x.error for x in found]))
 
 
 def _contracted(subscripts: str, arrays: Sequence[np.ndarray]) -> int:

@@ -11,7 +11,7 @@ import sympy
 from symflow.derivatives.derived import Derived
 from symflow.errors import BudgetError
 from symflow.evaluate.interpret import interpret
-from symflow.evaluate.object_arrays import ObjectArithmetic, assemble
+from symflow.evaluate.object_arrays import ObjectArithmetic
 from symflow.programs.nodes import Input, Node
 from symflow.programs.program import entries
 
@@ -72,5 +72,5 @@ def explicit(derived: Derived, budget: int) -> sympy.Matrix | sympy.Expr:
             values[x] = np.array(objective.symbols[x], dtype=object)
         elif x not in values:
             values[x] = scalar_symbols(x)
-    result = assemble(derived, interpret(derived.program, values, SYMPY))
-    return result if derived.shape == "scalar" else sympy.Matrix(result)
+    result = derived.joined(interpret(derived.program, values, SYMPY).values(), np)
+    return result[()] if derived.shape == "scalar" else sympy.Matrix(result)

@@ -27,10 +27,11 @@ what the network predicts.  T_1, T_2, ... are shared results without a name.
 """
 
 from symflow.derivatives.derived import Derived, loss
-from symflow.latex.fragments import dotted, printed_width, rational_latex
+from symflow.latex.fragments import dotted, printed_width
 from symflow.latex.glossary import where
 from symflow.latex.layout import Formulas, formulas
 from symflow.networks.objective import Objective
+from symflow.numbers.rational import rational_latex
 
 __all__ = ["Formulas", "derived_latex", "dotted", "formulas", "printed_width", "rational_latex", "where"]
 

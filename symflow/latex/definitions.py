@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import sympy
 
-from symflow.latex.fragments import rational_latex
 from symflow.latex.glossary import WEIGHTS, where
 from symflow.latex.operator_node import Operator
 from symflow.latex.windows import VEC, window_operator
@@ -19,6 +18,7 @@ from symflow.networks.convolutional import Convolution, Convolutional
 from symflow.networks.layers import Layer
 from symflow.networks.losses import Loss
 from symflow.networks.network import FullyConnected, Network
+from symflow.numbers.rational import rational_latex
 from symflow.programs.program import shape_of
 
 PATCH = (

@@ -5,18 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import NamedTuple
 
 LINE = 84.0
 """Width of a printed line in digits (an A4 page with margins of 2.5 cm holds about 90 at 10 points)."""
-
-
-def rational_latex(q: Fraction) -> str:
-    r"""A rational number as an integer or a \tfrac."""
-    if q.denominator == 1:
-        return str(q.numerator)
-    return f"{'-' if q < 0 else ''}\\tfrac{{{abs(q.numerator)}}}{{{q.denominator}}}"
 
 
 def dotted(name: str, order: int = 1) -> str:

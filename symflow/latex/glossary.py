@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from symflow.latex.fragments import rational_latex
 from symflow.latex.operator_node import Applied
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.network import Network
+from symflow.numbers.rational import rational_latex
 from symflow.programs.nodes import Gate, Map, Node
 
 WEIGHTS = r"W_{j}\colon \text{rows are outputs, columns are inputs (channel, then place)}"

@@ -8,12 +8,13 @@ from fractions import Fraction
 
 from symflow.latex.contractions import Contraction, Form
 from symflow.latex.expansion import Expansion
-from symflow.latex.fragments import Part, Term, joined, printed_width, rational_latex
+from symflow.latex.fragments import Part, Term, joined, printed_width
 from symflow.latex.graphs import Chain, Component, components, flip
 from symflow.latex.index_notation import entry_parts, index_letters
 from symflow.latex.names import Naming
 from symflow.latex.operator_node import Applied, Function
 from symflow.latex.products import Products
+from symflow.numbers.rational import rational_latex
 from symflow.programs.nodes import Const, Gate, Identity, Input, Node
 from symflow.programs.rules.elementwise import Printed
 

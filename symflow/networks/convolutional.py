@@ -17,9 +17,8 @@ from symflow.networks.layers.convolution import Convolution
 from symflow.networks.layers.dense import Dense
 from symflow.networks.layers.layer import Layer, pixels, read_table, set_extents, window_count
 from symflow.networks.layers.pool import Pool
-from symflow.networks.network import Activated, Forward, WeightedLayer, affine
+from symflow.networks.network import Forward, Network, WeightedLayer, affine
 from symflow.programs.nodes import Axis, Node, Table
-from symflow.programs.program import shape_of
 
 __all__ = ["Convolution", "Convolutional", "Dense", "Pool"]
 
@@ -32,12 +31,10 @@ class Shape(NamedTuple):
 
 
 @dataclass(frozen=True, init=False)
-class Convolutional(Activated):
-    """h(x) = A_n sigma(A_{n-1} ... sigma(A_1 x)), a convolutional network, with pools between its layers.
+class Convolutional(Network):
+    """A convolutional network; the activation follows every convolution and dense layer but the last.
 
-    A_j is a convolution or a dense layer, linear in its shared weights w_j; sigma follows every one but the last. For
-    example ``Convolutional((1, 8, 8), (sf.Convolution(4, (3, 3)), sf.Pool("max", (2, 2)), sf.Dense(2)),
-    activation="relu")``.
+    ``Convolutional((1, 8, 8), (sf.Convolution(4, (3, 3)), sf.Pool("max", (2, 2)), sf.Dense(2)), activation="relu")``
 
     Attributes:
         input: channels and spatial extents, (channels, length) or (channels, height, width).
@@ -45,14 +42,14 @@ class Convolutional(Activated):
         sigma: the activation, as a record; given as in `FullyConnected`.
 
     Raises:
-        ValueError: a layer that does not fit its input, a spatial layer after a dense one, or no layer with weights.
-
-    Source: Elkabetz & Cohen 2021 (R13).
+        ValueError: a layer that does not fit its input, a spatial layer after a dense one, or none with weights.
     """
 
     input: tuple[int, ...]
     parts: tuple[Layer, ...]
     sigma: Activation
+
+    kind = "convolutional"
 
     def __init__(
         self,
@@ -91,16 +88,6 @@ class Convolutional(Activated):
         return tuple(shapes)
 
     @property
-    def kind(self) -> str:
-        """Its name in problem files."""
-        return "convolutional"
-
-    @property
-    def depth(self) -> int:
-        """n, the number of layers with weights."""
-        return len(self.weighted)
-
-    @property
     def layer_count(self) -> int:
         """The number of layers, pools included."""
         return len(self.parts)
@@ -109,11 +96,6 @@ class Convolutional(Activated):
     def weighted(self) -> tuple[int, ...]:
         """The positions of the layers with weights."""
         return tuple(position for position, part in enumerate(self.parts) if part.weighted)
-
-    @property
-    def linear(self) -> bool:
-        """False: the weights are shared, h is not a product of the weight matrices themselves."""
-        return False
 
     @property
     def smooth(self) -> bool:
@@ -144,11 +126,6 @@ class Convolutional(Activated):
         return tuple(
             self.parts[p].weight_axes(self._axes(p + 1)[0], self._axes(p), self.table(p)) for p in self.weighted
         )
-
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """The shape of every weight array."""
-        return [shape_of(axes) for axes in self.weight_axes]
 
     @property
     def fans(self) -> tuple[tuple[int, int], ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
-from typing import Any, Protocol
+from typing import Any
 
 import sympy
 
@@ -15,83 +15,7 @@ from symflow.errors import ProblemError, brief
 from symflow.networks.activations import Activation, as_activation
 from symflow.numbers.arguments import whole
 from symflow.programs.nodes import Axis, Node, Size, add, broadcast, matmul
-
-
-class Network(Protocol):
-    """An architecture whose output, without biases, is positively homogeneous in each layer's weights.
-
-    Attributes:
-        sigma: the activation.
-        alpha: slope of a homogeneous activation for z >= 0.
-        alpha_bar: slope for z < 0.
-    """
-
-    @property
-    def sigma(self) -> Activation: ...
-    @property
-    def alpha(self) -> Fraction: ...
-    @property
-    def alpha_bar(self) -> Fraction: ...
-
-    @property
-    def kind(self) -> str:
-        """Its name in problem files."""
-        ...
-
-    @property
-    def depth(self) -> int:
-        """n, the number of layers with weights."""
-        ...
-
-    @property
-    def layer_count(self) -> int:
-        """The number of layers, with or without weights."""
-        ...
-
-    @property
-    def linear(self) -> bool:
-        """Whether h(x) = c W_n ... W_1 x with the weight matrices themselves."""
-        ...
-
-    @property
-    def smooth(self) -> bool:
-        """Whether h is smooth in the weights: no gates."""
-        ...
-
-    @property
-    def activation(self) -> str:
-        """The name of the activation in problem files."""
-        ...
-
-    @property
-    def input_axes(self) -> tuple[Axis, ...]:
-        """The axes of one input."""
-        ...
-
-    @property
-    def output_axes(self) -> tuple[Axis, ...]:
-        """The axes of one prediction."""
-        ...
-
-    @property
-    def weight_axes(self) -> tuple[tuple[Axis, ...], ...]:
-        """The axes of every weight array, outputs first."""
-        ...
-
-    @property
-    def fans(self) -> tuple[tuple[int, int], ...]:
-        """Fan-in and fan-out of every layer with weights: how many inputs a unit has, how many units an input."""
-        ...
-
-    def forward(self, weights: Sequence[Node], x: Node, biases: Sequence[Node] = ()) -> Forward:
-        """The network as nodes, for inputs x with the axes `input_axes` and, last, the samples.
-
-        Args:
-            weights: W_1, ..., W_n.
-            x: the inputs.
-            biases: b_1, ..., b_n, one number a unit or channel, for z_j = W_j a_{j-1} + b_j; none if left out.
-        """
-        ...
+from symflow.programs.program import shape_of
 
 
 @dataclass(frozen=True)
@@ -140,9 +64,18 @@ def _width(value: object) -> Size:
     return whole(int(value) if isinstance(value, sympy.Integer) else value, "a width", 1)
 
 
-class Activated:
-    """What networks with one activation have in common: `sigma`, and its slopes where it is homogeneous."""
+class Network:
+    """An architecture: base of frozen records.
 
+    Where the activation is homogeneous and there are no biases, the output is positively homogeneous in each layer's
+    weights.
+
+    Attributes:
+        kind: its name in problem files.
+        sigma: the activation, as a record.
+    """
+
+    kind: str
     sigma: Activation
 
     def _activate(self, activation: Any, alpha: Any, alpha_bar: Any) -> None:
@@ -166,10 +99,52 @@ class Activated:
     @property
     def _slopes(self) -> tuple[Fraction, Fraction]:
         if self.sigma.slopes is None:
-            raise ProblemError(
-                f"slopes belong to homogeneous activations, got {self.sigma.name}; use its record, sigma"
-            )
+            raise ProblemError(f"only homogeneous activations have slopes, got {self.activation}; see sigma")
         return self.sigma.slopes
+
+    @property
+    def depth(self) -> int:
+        """n, the number of layers with weights."""
+        return len(self.weight_axes)
+
+    @property
+    def layer_count(self) -> int:
+        """The number of layers, with or without weights."""
+        return self.depth
+
+    @property
+    def linear(self) -> bool:
+        """Whether h(x) = c W_n ... W_1 x with the weight matrices themselves."""
+        return False
+
+    @property
+    def smooth(self) -> bool:
+        """Whether h is smooth in the weights: no gates."""
+        return self.sigma.smooth
+
+    @property
+    def input_axes(self) -> tuple[Axis, ...]:
+        """The axes of one input."""
+        raise NotImplementedError
+
+    @property
+    def output_axes(self) -> tuple[Axis, ...]:
+        """The axes of one prediction."""
+        raise NotImplementedError
+
+    @property
+    def weight_axes(self) -> tuple[tuple[Axis, ...], ...]:
+        """The axes of every weight array, outputs first."""
+        raise NotImplementedError
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shape of every weight array.
+
+        Raises:
+            ValueError: a width is a symbol.
+        """
+        return [shape_of(axes) for axes in self.weight_axes]
 
     @property
     def parameter_count(self) -> int:
@@ -177,17 +152,27 @@ class Activated:
         return sum(map(prod, self.shapes))
 
     @property
-    def shapes(self) -> Sequence[tuple[int, ...]]:
-        """The shape of every weight array."""
+    def fans(self) -> tuple[tuple[int, int], ...]:
+        """Fan-in and fan-out of every layer with weights: how many inputs a unit has, how many units an input."""
+        raise NotImplementedError
+
+    def forward(self, weights: Sequence[Node], x: Node, biases: Sequence[Node] = ()) -> Forward:
+        """The network as nodes, for inputs x with the axes `input_axes` and, last, the samples.
+
+        Args:
+            weights: W_1, ..., W_n.
+            x: the inputs.
+            biases: b_1, ..., b_n, one number a unit or channel, for z_j = W_j a_{j-1} + b_j; none if left out.
+        """
         raise NotImplementedError
 
 
 @dataclass(frozen=True, init=False)
-class FullyConnected(Activated):
-    """h(x) = W_n sigma(W_{n-1} ... sigma(W_1 x)), W_j of shape (d_j, d_{j-1}).
+class FullyConnected(Network):
+    """h(x) = W_n sigma(W_{n-1} ... sigma(W_1 x)).
 
-    ``FullyConnected((2, 3, 1), activation="relu")``. The activation is a name, a pair such as ("leaky-relu", "1/5"), a
-    record, or the slopes `alpha` and `alpha_bar` of sigma(z) = alpha z for z >= 0 and alpha_bar z for z < 0. Left out,
+    ``FullyConnected((2, 3, 1), activation="relu")``; the activation is a name, a pair such as ("leaky-relu", "1/5"), a
+    record, or the slopes `alpha` and `alpha_bar` of sigma(z) = alpha z for z >= 0 and alpha_bar z for z < 0.  Left out,
     it is linear.
 
     Attributes:
@@ -195,13 +180,13 @@ class FullyConnected(Activated):
         sigma: the activation, as a record.
 
     Raises:
-        ProblemError: not a list of at least two positive widths, or an unknown activation.
-
-    Source: Elkabetz & Cohen 2021.
+        ProblemError: no list of at least two positive widths, or an activation that is not known.
     """
 
     widths: tuple[Size, ...]
     sigma: Activation
+
+    kind = "fully-connected"
 
     def __init__(self, widths: Iterable[Size], alpha: Any = 1, alpha_bar: Any = 1, *, activation: Any = None) -> None:
         given: object = widths
@@ -213,29 +198,9 @@ class FullyConnected(Activated):
         self._activate(activation, alpha, alpha_bar)
 
     @property
-    def depth(self) -> int:
-        """The number of layers n."""
-        return len(self.widths) - 1
-
-    @property
-    def layer_count(self) -> int:
-        """The number of layers n."""
-        return self.depth
-
-    @property
     def linear(self) -> bool:
         """Whether the activation is linear."""
         return self.sigma.smooth and self.sigma.slopes is not None
-
-    @property
-    def smooth(self) -> bool:
-        """Whether h is smooth in the weights: no gates."""
-        return self.sigma.smooth
-
-    @property
-    def kind(self) -> str:
-        """Its name in problem files."""
-        return "fully-connected"
 
     @property
     def input_axes(self) -> tuple[Axis, ...]:
@@ -272,14 +237,3 @@ class FullyConnected(Activated):
     def axes(self) -> tuple[Axis, ...]:
         """One axis a layer boundary: d0, ..., dn."""
         return tuple(Axis(f"d{j}", d) for j, d in enumerate(self.widths))
-
-    @property
-    def shapes(self) -> list[tuple[int, int]]:
-        """The shape (d_j, d_{j-1}) of every weight matrix.
-
-        Raises:
-            ValueError: a width is a symbol.
-        """
-        if not all(isinstance(d, int) for d in self.widths):
-            raise ValueError(f"the widths {self.widths} are symbolic; give integers for shapes")
-        return [(int(b), int(a)) for a, b in zip(self.widths, self.widths[1:], strict=False)]

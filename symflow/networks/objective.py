@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy
 
-from symflow.caching import Keeper
+from symflow.caching import Keeper, kept
 from symflow.displays import show
 from symflow.errors import ProblemError, brief
 from symflow.programs.from_sympy import expression_node
-from symflow.programs.nodes import Gate, Input, Node
+from symflow.programs.nodes import Gate, Input, Node, scale
 from symflow.programs.program import Program, entries, shape_of
 
 if TYPE_CHECKING:
@@ -24,17 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Objective(Keeper):
-    """f(theta), a function of P parameters to be minimized, as a straight-line program.
+    """A function f(theta) to be minimized.
 
     Attributes:
         program: its single output "f" is a scalar.
         parameters: the parameter inputs; theta is their entries in this order, each matrix row-major.
-        data: exact values (object arrays of `Fraction`) of the data inputs; may be partial when only formulas are
-            wanted.
-        network: the homogeneous network whose training loss it is; None where there is none.
-        symbols: the SymPy symbols that scalar inputs stand for, where it was made from an expression.
+        data: exact values (object arrays of `Fraction`) of the data inputs; may be partial when only formulas
+            are wanted.
+        network: the homogeneous network it is the training loss of, if any.
+        symbols: the SymPy symbols that scalar inputs stand for, where it came from an expression.
         sample_loss: the loss of one sample, where it is a network's training loss.
-        biases: those parameters that are biases of a network, which then is not homogeneous.
+        biases: those of the parameters that are biases of a network, which then is not homogeneous.
         no_network: why `network` is None, for messages.
     """
 
@@ -80,6 +81,12 @@ class Objective(Keeper):
             yield slice(start, start + size), shape
             start += size
 
+    @kept
+    def scaled(self, factor: Fraction) -> Objective:
+        """The objective c f, which flows c times as fast: theta' = -c grad f."""
+        program = Program(self.program.inputs, {"f": scale(factor, self.loss)}, self.program.names)
+        return self if factor == 1 else replace(self, program=program)
+
     def parameter_names(self) -> list[str]:
         """A name for each entry of theta, such as W1[0,2]."""
         names = []
@@ -87,9 +94,10 @@ class Objective(Keeper):
             names += [f"{w.name}[{','.join(map(str, index))}]" if index else w.name for index in np.ndindex(*shape)]
         return names
 
-    def cut(self, theta: Any) -> dict[Input, Any]:
-        """Cuts a flat array of shape (P,) into one array per parameter (layer 1 first, row-major)."""
-        return {w: theta[where].reshape(s) for w, (where, s) in zip(self.parameters, self._places, strict=True)}
+    def cut(self, theta: Any, inputs: Sequence[Input] | None = None) -> dict[Input, Any]:
+        """Cuts a flat array of P entries into one array per parameter, or per direction (layer 1 first, row-major)."""
+        given = self.parameters if inputs is None else inputs
+        return {w: theta[where].reshape(s) for w, (where, s) in zip(given, self._places, strict=True)}
 
     @cached_property
     def _places(self) -> tuple[tuple[slice, tuple[int, ...]], ...]:
@@ -108,22 +116,14 @@ def require_objective(objective: object) -> None:
 
 
 def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbol]) -> Objective:
-    """f(theta), an objective from a SymPy expression in scalar variables.
+    """An objective from a SymPy expression in scalar variables, theta in their order.
 
-    Supported: sums, products, rational powers, exp, log, sin, cos and rational numbers (a float means its binary
+    Supported: sums, products, rational powers, exp, log, sin, cos and rational numbers (floats mean their binary
     value).
 
-    Args:
-        expression: f, a SymPy expression in the variables alone.
-        variables: P symbols of different names; theta, shape (P,), is their values in this order.
-
-    Returns:
-        An `Objective` of P scalar parameters, without data and network, for `loss`, `hessian` and the other formulas
-        and, with `theta0`, for a `Problem`.
-
     Raises:
-        ProblemError: text instead of an expression, variables that are not symbols of different names, or a free symbol
-            that is not a variable.
+        ProblemError: text in place of an expression, variables that are not symbols of different names, or a free
+            symbol that is not a variable.
         ValueError: a function outside this list.
     """
     given: object = variables

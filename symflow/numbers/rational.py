@@ -130,6 +130,13 @@ def text(value: Fraction) -> str:
     return numerator if value.denominator == 1 else f"{numerator}/{Decimal(value.denominator)}"
 
 
+def rational_latex(q: Fraction) -> str:
+    r"""A rational number as an integer or a \tfrac."""
+    if q.denominator == 1:
+        return str(q.numerator)
+    return f"{'-' if q < 0 else ''}\\tfrac{{{abs(q.numerator)}}}{{{q.denominator}}}"
+
+
 def ending_decimal(value: Fraction) -> str | None:
     """The number as a decimal, exactly; None where its decimals do not end within `MAX_DECIMALS`."""
     twos = (value.denominator & -value.denominator).bit_length() - 1

@@ -23,7 +23,7 @@ from symflow.paths.float64.methods import SOLVERS
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.stop_conditions import Stopped
 from symflow.paths.taylor.dense import FlowStats, Segment, TaylorSteps, taylor_steps
-from symflow.paths.trajectory import Event, Trajectory
+from symflow.paths.trajectory import Event, PathError, Trajectory
 from symflow.problem.architecture import architecture, loss_of, loss_table, network_table
 from symflow.problem.schema import LossSection, NetworkSection
 from symflow.problem.table import named_file, shown
@@ -210,14 +210,14 @@ def _from_json(data: dict[str, Any], objective: Objective) -> Trajectory:
         )
         for e in data["events"]
     )  # fmt: skip
-    dense = _read_dense(data, objective)
+    dense, error = _read_dense(data, objective), _read_number(data["error_estimate"])
     taylor = isinstance(dense, TaylorSteps)
     return Trajectory(
         objective=objective,
         dense=dense,
         dps=int(data["dps"]) if taylor else None,
         events=events,
-        error_estimate=_read_number(data["error_estimate"]),
+        error=None if error is None else PathError(error, "estimated"),
         stats=FlowStats(**data["stats"]) if taylor else Float64Stats(**data["stats"]),
         conditions=tuple(data.get("conditions", ())),
         stopped=_read_stopped(data.get("stopped")),

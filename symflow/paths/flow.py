@@ -18,13 +18,16 @@ from symflow.networks.objective import Objective
 from symflow.numbers.arguments import positive, whole
 from symflow.numbers.fixed_point import from_fraction, to_mpf
 from symflow.numbers.rational import rational
+from symflow.numbers.types import Mpf
+from symflow.paths.agreement import until_enough
+from symflow.paths.aliases import with_old_names
 from symflow.paths.identities import balancedness_drift, energy_defect
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.stop_conditions import LOSS, Monitor, Stop, Stopped, listed_stops, monitors
 from symflow.paths.taylor.dense import FlowStats, TaylorSteps, taylor_steps
 from symflow.paths.taylor.limits import CHECK_DIGITS, Limits, Precision
 from symflow.paths.taylor.run import Run, integrate
-from symflow.paths.trajectory import Trajectory
+from symflow.paths.trajectory import How, PathError, Trajectory, estimate_wanted
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
@@ -34,28 +37,26 @@ MAX_DPS = 10_000
 MAX_HORIZON = 10**300
 """Latest final time: later ones are no float64, and no flow that moves gets there."""
 MAX_SECONDS = 10**9
-ATTEMPTS = 6
-"""Most pairs of runs, each with more guard digits than the one before."""
 UNDECIDED, KINK_ATTEMPTS = ("tangency", "precision"), 3
 """Causes of a stop at a kink that more digits may settle, and with how many of them it is tried."""
 
 
+@with_old_names
 def solve_flow(
     problem: Problem,
     *,
     horizon: Any = None,
     dps: int | None = None,
     stop: Stop | Sequence[Stop] = (),
-    estimate_error: bool = True,
+    error: How | None = "estimated",
     progress: Callable[[float], None] | None = None,
     max_steps: int = 100_000,
     time_limit: Any = None,
 ) -> Trajectory:
-    """theta' = -grad f(theta), theta(0) = theta0: solves gradient flow on [0, horizon], with many digits.
+    """Solves gradient flow theta' = -grad f(theta), theta(0) = theta0, on [0, horizon].
 
-    A Taylor method whose coefficients come from the program's power-series recurrences, in fixed-point integers. On
-    (leaky) ReLU networks transversal crossings of kinks are located to full precision, and the flow is held on kinks
-    along which it slides.
+    A Taylor method whose coefficients come from the program's power-series recurrences, in fixed-point integers.  On
+    (leaky) ReLU networks transversal crossings of kinks are located to full precision.
 
     Args:
         problem: what to solve.
@@ -64,28 +65,20 @@ def solve_flow(
         dps: digits asked for: |error| <= 10^-dps max(1, |value|) in each component; the problem's own if left out.
         stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
             them is met, and its `stopped` says which and when, to `dps` digits; None there means that none was met.
-        estimate_error: make a second run at other order and precision; `error_estimate` is twice the largest
-            difference, and more guard digits are taken until it meets `dps`.
-        progress: called with the fraction of the work that is done, from 0 to 1; it spans both runs (the flow and the
-            run for its error estimate).
+        error: "estimated": make a second run at other order and precision; `error.value` is twice the largest
+            difference, and more guard digits are taken until it meets `dps`.  None: do without.
+        progress: called with the fraction of the horizon that is done.
         max_steps: most Taylor steps of one run.
-        time_limit: most seconds of wall time, the second run included; checked between steps; None for no limit.
-
-    Returns:
-        A `Trajectory`: `trajectory(t)` is theta(t), an object array of mpf of shape (P,), at any t in [0, horizon];
-        `error_estimate` is its estimated largest absolute error (not certified).
+        time_limit: most seconds of wall time, the second run included; looked at between steps.
 
     Raises:
-        ProblemError: no horizon, or a number that is not valid.
-        KinkError: a kink where the flow cannot be decided; the error has its time, sample, layer and unit, and in
-            `trajectory` the flow up to there.
+        ProblemError: no horizon, or a wrong number.
+        KinkError: a kink that is no transversal crossing (time, sample, layer and unit in the error, the trajectory
+            up to there in its `trajectory`).
         FlowStopped: a limit, a collapsed step size, or a condition that cannot be decided; what was computed is in its
-            `trajectory` (the whole flow where the second run met the limit).
-        FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; what was computed is in its `trajectory`.
+            `trajectory` (the whole of it where the limit was met by the second run).
+        FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; likewise.
         ComputationError: the digits cannot be reached.
-
-    Source: Taylor method with step size control, Jorba & Zou 2005; the flow on kinks is the Filippov solution,
-    Filippov 1988.
     """
     problem = as_problem(problem, "solve_flow")
     if horizon is None:
@@ -100,7 +93,7 @@ def solve_flow(
         horizon=horizon,
         dps=dps,
         stop=own_stops(stop, given, problem.objective),
-        estimate_error=estimate_error,
+        error=error,
         progress=progress,
         max_steps=max_steps,
         time_limit=time_limit,
@@ -124,6 +117,7 @@ def own_stops(stop: Stop | Sequence[Stop], given: Objective, flowing: Objective)
     return [own(s) for s in listed_stops(stop)]
 
 
+@with_old_names
 def solve_field(
     field: VectorField,
     state: Sequence[Fraction],
@@ -131,48 +125,19 @@ def solve_field(
     horizon: Any,
     dps: int,
     stop: Stop | Sequence[Stop] = (),
-    estimate_error: bool = True,
+    error: How | None = "estimated",
     progress: Callable[[float], None] | None = None,
     max_steps: int = 100_000,
     time_limit: Any = None,
 ) -> Trajectory:
-    """state' = F(state), state(0) given: solves any autonomous vector field on [0, horizon], with many digits.
-
-    The Taylor method of `solve_flow`, with coefficients from the power-series recurrences of the field's program.
-
-    Args:
-        field: F, such as `modified_equation(objective, 1).field(step_size)`; one component per state entry.
-        state: state(0), one exact `Fraction` per state entry, in the order of the field's state inputs.
-        horizon: final time, positive (text, a rational or mpmath number, or a float, which means its shortest decimal).
-        dps: digits asked for: |error| <= 10^-dps max(1, |value|) in each component.
-        stop: one or several conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the first one met ends
-            it.
-        estimate_error: make a second run at other order and precision for `error_estimate`; see `solve_flow`.
-        progress: called with the fraction of the work that is done, from 0 to 1; it spans both runs (the solution and
-            the run for its error estimate).
-        max_steps: most Taylor steps of one run.
-        time_limit: most seconds of wall time, the second run included; None for no limit.
-
-    Returns:
-        A `Trajectory` with dense output; its states are object arrays of mpf, one entry per state entry.
-
-    Raises:
-        ProblemError: a horizon, `dps`, limit or condition that is not valid.
-        KinkError: a kink that is not a transversal crossing, unless the field is gradient flow itself (`slides`).
-        FlowStopped: a limit, a collapsed step size, or a condition that cannot be decided; its `trajectory` is what was
-            computed.
-        FlowInterrupted: Ctrl-C; its `trajectory` is what was computed.
-        ComputationError: the digits cannot be reached.
-
-    Source: Taylor method with step size control, Jorba & Zou 2005.
-    """
+    """Solves state' = F(state) for any vector field; see `solve_flow`."""
     end = positive(horizon, "horizon")
     if end > MAX_HORIZON:
         raise ProblemError(f"horizon must be at most 1e300, got {brief_float(end)}; give an earlier final time")
-    dps = whole(dps, "dps", 1, MAX_DPS)
+    dps, wanted = whole(dps, "dps", 1, MAX_DPS), estimate_wanted(error)
     solver = _Solver(field, state, end, dps, monitors(stop, field), checked_limits(max_steps, time_limit), progress)
     try:
-        return solver.solve(estimate_error)
+        return solver.solve(wanted)
     except FlowInterrupted:
         raise
     except KeyboardInterrupt:  # between two runs
@@ -216,30 +181,31 @@ class _Solver:
         """One run; whatever ends it early carries what is known by then as a trajectory."""
         clock, report = time.perf_counter(), self.progress
         part = None if report is None else (lambda done: report(low + (high - low) * done))
-        try:
-            run = integrate(
-                self.field,
-                self.state,
-                self.end,
-                precision,
-                conditions=self.conditions,
-                limits=self.limits,
-                progress=part,
+        run = integrate(
+            self.field,
+            self.state,
+            self.end,
+            precision,
+            conditions=self.conditions,
+            limits=self.limits,
+            progress=part,
+        )
+        found, error = self.trajectory(run, precision, clock), run.ended
+        if error is None:
+            return found
+        if self.complete is not None and not isinstance(error, KinkError):
+            error.trajectory = self.complete
+        else:
+            error.trajectory = replace(
+                found, incomplete=error.what if isinstance(error, FlowStopped) else "interrupted"
             )
-        except (FlowStopped, FlowInterrupted) as error:
-            if self.complete is not None and not isinstance(error, KinkError):
-                error.trajectory = self.complete
-            else:
-                why = error.what if isinstance(error, FlowStopped) else "interrupted"
-                error.trajectory = replace(self.trajectory(error.trajectory, precision, clock), incomplete=why)
-            if self.complete is not None and isinstance(error, FlowStopped) and error.cause == "time-limit":
-                error.what = (
-                    f"the time limit of {self.limits.seconds:g} s was reached while a second run estimated the error; "
-                    f"the trajectory to t = {float(self.complete.horizon):.6g} is known without an estimate"
-                )
-                error.advise("allow more time (time_limit) or leave the estimate out (estimate_error=False)")
-            raise
-        return self.trajectory(run, precision, clock)
+        if self.complete is not None and isinstance(error, FlowStopped) and error.cause == "time-limit":
+            error.what = (
+                f"the time limit of {self.limits.seconds:g} s was reached while a second run estimated the error; "
+                f"the trajectory to t = {float(self.complete.horizon):.6g} is known without an estimate"
+            )
+            error.advise("allow more time (time_limit) or leave the estimate out (error=None)")
+        raise error
 
     def trajectory(self, run: Run, p: Precision, clock: float) -> Trajectory:
         """A run as a trajectory, without an error estimate."""
@@ -252,32 +218,35 @@ class _Solver:
             return result
         return replace(result, stopped=Stopped(result.conditions[run.stopped], result.horizon))
 
-    def solve(self, estimate_error: bool) -> Trajectory:
+    def solve(self, wanted: bool) -> Trajectory:
         """Runs, in pairs where the error is to be estimated, until what is known of the error meets the digits."""
         digits = needed_digits(self.field.objective, self.state, self.dps)
         guard = GUARD + min(digits, max((c.stop.digits for c in self.conditions), default=0))
         spare = max(0, ceil(log10_of(self.end)))  # rounding errors of the field add up over time
         started = time.perf_counter()
         refused: list[FlowStopped] = []
-        for _ in range(ATTEMPTS):
+        errors: dict[str, Mpf] = {}
+
+        def attempt(extra: tuple[int, int]) -> tuple[Trajectory | None, tuple[int, int]]:
+            guard, spare = extra
             self.complete = None
-            precision = Precision.for_digits(digits, guard, spare)
             try:
-                found, errors = self.attempt(precision, estimate_error)
+                found, known = self.attempt(Precision.for_digits(digits, guard, spare), wanted)
             except FlowStopped as error:
                 refused.append(error)
                 if not _worth_more_digits(refused):
                     raise
                 if error.cause == "rounding":
-                    spare += 2 * CHECK_DIGITS
-                else:
-                    guard += max(2 * CHECK_DIGITS, guard // 2)
-                continue
-            missing = _missing(errors.values(), self.dps)
-            if missing <= 0:
-                return found
-            refused = []
-            guard += max(3, missing + 3)
+                    return None, (guard, spare + 2 * CHECK_DIGITS)
+                return None, (guard + max(2 * CHECK_DIGITS, guard // 2), spare)
+            refused.clear()
+            errors.update(known)
+            missing = _missing(known.values(), self.dps)
+            return (found if missing <= 0 else None), (guard + max(3, missing + 3), spare)
+
+        enough, (guard, _) = until_enough(attempt, (guard, spare))
+        if enough is not None:
+            return enough
         if refused:
             raise refused[-1]
         raise ComputationError(
@@ -286,15 +255,15 @@ class _Solver:
             f"{mpmath.nstr(max(errors.values()), 2)}); the flow amplifies errors too strongly, try a shorter horizon"
         )
 
-    def attempt(self, precision: Precision, estimate_error: bool) -> tuple[Trajectory, dict[str, Any]]:
+    def attempt(self, precision: Precision, wanted: bool) -> tuple[Trajectory, dict[str, Mpf]]:
         """A flow and what is known of its errors: its identities and, from a second run, an estimate.
 
         Raises:
             FlowStopped: it ends early, or two runs do not agree on what happens.
         """
-        found = self.run(precision, 0, 0.45 if estimate_error else 1.0)
+        found = self.run(precision, 0, 0.45 if wanted else 1.0)
         errors = _identities(found) if self.field.slides else {}
-        if estimate_error:
+        if wanted:
             self.complete = found
             check = self.run(precision.for_check(), 0.45, 1)
             disagreement = _disagreement(found, check)
@@ -355,7 +324,7 @@ def _with_estimates(first: Trajectory, second: Trajectory) -> Trajectory:
     assert isinstance(first.stats, FlowStats)
     stats = replace(first.stats, check_seconds=second.stats.seconds)
     error = _difference(taylor_steps(first), taylor_steps(second), first.stopped is not None)
-    return replace(first, error_estimate=error, stopped=stopped, stats=stats)
+    return replace(first, error=PathError(error, "estimated"), stopped=stopped, stats=stats)
 
 
 def _missing(errors: Iterable[Any], digits: int) -> int:

@@ -23,21 +23,23 @@ from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import EXACT
 from symflow.networks.objective import Objective, expression_objective
 from symflow.numbers.rational import rational
+from symflow.numbers.types import Mpf, Number
 from symflow.programs.nodes import Const, Einsum, Gate, Input, Node, add, inner
 from symflow.programs.program import Program, shape_of, substitute, topological
 
 Direction = Literal["falls", "rises", "crosses"]
 Quantity: TypeAlias = str | Derived | sympy.Expr | Callable[[list[Any]], Any]
 LOSS, GRADIENT_NORM = "loss", "gradient norm"
+VALUE = "the value of a stop"
 
 
 @dataclass(frozen=True)
 class Stop:
-    """T = inf {t >= 0 : q(theta(t)) = value}, or <= value ("falls"), or >= value ("rises"): ends a flow at T.
+    """Ends a flow at T = inf {t >= 0 : q(theta(t)) = value}, or <= value ("falls"), or >= value ("rises").
 
-    A condition that holds at t = 0 already ends the flow there, with horizon 0. Where q jumps across the value at a
-    kink (as gradients do), T is the time of the kink. A quantity that only touches its value, or comes so near to it
-    that the working precision cannot tell the two cases apart, is a `FlowStopped` error and is never guessed.
+    A condition that holds at t = 0 ends the flow there, with horizon 0.  Where q jumps across the value at
+    a kink (as gradients do), T is the time of the kink.  A quantity that only touches its value, or comes as near to
+    it as the working precision cannot tell from touching, is a `FlowStopped` error and never guessed.
 
     Attributes:
         quantity: "loss" f(theta); "gradient norm" ||theta'||, which is ||grad f|| off kinks and the norm of the
@@ -46,11 +48,10 @@ class Stop:
             a stand-alone objective); or a function that makes such an expression from the list of weight arrays, such
             as `lambda w: w[1].dot(w[0])[0, 0]`.
         value: a rational.
-        direction: "falls", "rises", or "crosses": reached from the side on which it starts.
+        direction: which way it is reached; "crosses" means from the side on which it starts.
 
     Raises:
-        ProblemError: a quantity or direction of another kind, a value that is not a number, or a gradient norm that is
-            not positive.
+        ProblemError: a quantity or direction of another kind, or a gradient norm that is not positive.
     """
 
     quantity: Quantity
@@ -65,10 +66,11 @@ class Stop:
                 f'the quantity of a stop must be "loss", "gradient norm", a scalar result of symflow, a SymPy '
                 f"expression or a function that makes one, got the text {brief(self.quantity)}; text is never evaluated"
             )
-        object.__setattr__(self, "value", rational(self.value, "the value of a stop"))
+        object.__setattr__(self, "value", rational(self.value, VALUE))
         if self.quantity == GRADIENT_NORM and self.value <= 0:
             raise ProblemError(
-                f"a flow reaches no gradient norm but a positive one, got {brief(self.value)}; give a positive value"
+                f"a gradient norm at which a flow stops must be positive, got {brief(self.value)}; no flow "
+                "reaches 0 in finite time"
             )
 
     def __str__(self) -> str:
@@ -82,6 +84,11 @@ class Stop:
         return f"{name} {verb} {_shown(self.value)}"
 
     @property
+    def satisfied(self) -> int:
+        """The sign of q - value with which the condition holds, 0 if none does: it must be crossed."""
+        return {"falls": -1, "rises": 1, "crosses": 0}[self.direction]
+
+    @property
     def digits(self) -> int:
         """Digits by which the quantity must be known better than the time at which it reaches a small value.
 
@@ -91,56 +98,19 @@ class Stop:
         return 0 if not 0 < size < 1 else ceil(float(-mpmath.log10(mpmath.mpf(size.numerator) / size.denominator)))
 
 
-def stop_at_loss(value: Any) -> Stop:
-    """T = inf {t >= 0 : f(theta(t)) <= value}: ends a flow when the loss falls to a value.
-
-    Args:
-        value: the loss (text, a rational or mpmath number, or a float, which means its shortest decimal).
-
-    Returns:
-        A `Stop` for `solve_flow(stop=...)` and `solve_flow_float64(stop=...)`.
-
-    Raises:
-        ProblemError: a value that is not a number.
-    """
-    return Stop(LOSS, value, "falls")
+def stop_at_loss(value: Number) -> Stop:
+    """Ends a flow when f(theta(t)) falls to a value (string, rational, mpmath number, or float)."""
+    return Stop(LOSS, rational(value, VALUE), "falls")
 
 
-def stop_at_gradient_norm(value: Any) -> Stop:
-    """T = inf {t >= 0 : ||theta'(t)|| <= value}: ends a flow when the norm of the gradient falls to a value.
-
-    On a kink that the flow slides along, theta' is the minus of the subgradient that it follows.
-
-    Args:
-        value: the Euclidean norm, > 0 (text, a rational or mpmath number, or a float, which means its shortest
-            decimal).
-
-    Returns:
-        A `Stop` for `solve_flow(stop=...)` and `solve_flow_float64(stop=...)`.
-
-    Raises:
-        ProblemError: a value that is not a positive number.
-    """
-    return Stop(GRADIENT_NORM, value, "falls")
+def stop_at_gradient_norm(value: Number) -> Stop:
+    """Ends a flow when ||theta'(t)||, the norm of the gradient, falls to a positive value."""
+    return Stop(GRADIENT_NORM, rational(value, VALUE), "falls")
 
 
-def stop_when(quantity: Quantity, value: Any, direction: Direction = "crosses") -> Stop:
-    """T = inf {t >= 0 : q(theta(t)) = value}, or <= value, or >= value: ends a flow when a quantity q reaches a value.
-
-    Args:
-        quantity: q: "loss", "gradient norm", a scalar `Derived`, a SymPy expression in the entries of theta, or a
-            function from the list of weight arrays to such an expression; see `Stop`.
-        value: the value (text, a rational or mpmath number, or a float, which means its shortest decimal).
-        direction: "falls" (<= value), "rises" (>= value), or "crosses" (= value, from the side on which q starts).
-
-    Returns:
-        A `Stop` for `solve_flow(stop=...)` and `solve_flow_float64(stop=...)`.
-
-    Raises:
-        ProblemError: a quantity or direction of another kind, a value that is not a number, or a gradient norm that is
-            not positive.
-    """
-    return Stop(quantity, value, direction)
+def stop_when(quantity: Quantity, value: Number, direction: Direction = "crosses") -> Stop:
+    """Ends a flow when a quantity reaches a value; see `Stop`."""
+    return Stop(quantity, rational(value, VALUE), direction)
 
 
 def _shown(value: Fraction) -> str:
@@ -149,18 +119,18 @@ def _shown(value: Fraction) -> str:
 
 @dataclass(frozen=True)
 class Stopped:
-    """T, the time at which a condition ended a flow.
+    """That a condition ended a flow.
 
     Attributes:
-        condition: which one, in words.
-        time: T, an mpf with all digits; the trajectory ends there.
-        error_estimate: estimated error of T (mpf): twice the difference from the crossing of a second run at other
+        condition: which, in words.
+        time: when, an mpmath number with all digits; the trajectory ends there.
+        error_estimate: estimated error of the time: twice the difference from the crossing of a second run at other
             order and precision; None if none was made.
     """
 
     condition: str
-    time: Any
-    error_estimate: Any = None
+    time: Mpf
+    error_estimate: Mpf = None
 
 
 @dataclass(frozen=True)
@@ -185,18 +155,18 @@ def monitors(stops: Stop | Sequence[Stop], field: VectorField) -> tuple[Monitor,
     """The programs of some conditions on the solution of a field.
 
     Raises:
-        ProblemError: something else than a `Stop`, or a quantity that is not one of this objective.
+        ProblemError: something other than a `Stop`, or a quantity that is not one of this objective.
     """
     return tuple(_monitor(stop, field) for stop in listed_stops(stops))
 
 
-def listed_stops(stops: Any) -> tuple[Stop, ...]:
+def listed_stops(stops: object) -> tuple[Stop, ...]:
     """One condition or several.
 
     Raises:
-        ProblemError: something else than a `Stop`.
+        ProblemError: something other than a `Stop`.
     """
-    listed: tuple[Any, ...] = tuple(stops) if isinstance(stops, Iterable) and not isinstance(stops, str) else (stops,)
+    listed = tuple(stops) if isinstance(stops, Iterable) and not isinstance(stops, str) else (stops,)
     for stop in listed:
         if not isinstance(stop, Stop):
             raise ProblemError(f"stop must be a Stop or a list of them, got {brief(stop)}; see sf.stop_when")
@@ -231,7 +201,7 @@ def _minus(node: Node, value: Fraction) -> Node:
     return add([(1, node), (-value, Const(Fraction(1), ()))])
 
 
-def _from_expression(q: Any, objective: Objective) -> tuple[Node, dict[Input, np.ndarray]]:
+def _from_expression(q: Quantity, objective: Objective) -> tuple[Node, dict[Input, np.ndarray]]:
     """The program of a SymPy expression in the entries of theta, and the constants that pick the entries."""
     from symflow.evaluate.sympy_scalars import scalar_symbols
 
@@ -257,7 +227,7 @@ def _from_expression(q: Any, objective: Objective) -> tuple[Node, dict[Input, np
         program = expression_objective(expression, used).program
     except ValueError as error:
         raise ProblemError(f"the quantity of a stop: {error}") from None
-    places: dict[Any, Node] = {}
+    places: dict[str, Node] = {}
     data: dict[Input, np.ndarray] = {}
     for w, array in zip(objective.parameters, arrays, strict=True):
         for index, symbol in np.ndenumerate(array):
@@ -283,7 +253,7 @@ def _check_inputs(node: Node, data: Mapping[Input, np.ndarray], field: VectorFie
     remedy = "derive it from the objective of the problem that flows"
     for x in topological([node]):
         if isinstance(x, Gate) and x not in gates:
-            raise ProblemError(f"the quantity of a stop has gates that the flow has not; {remedy}")
+            raise ProblemError(f"the quantity of a stop has gates that the flow does not have; {remedy}")
         if not isinstance(x, Input) or x in field.state:
             continue
         if x not in own and x not in data:

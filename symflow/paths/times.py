@@ -69,7 +69,7 @@ def grid_times(written: str, where: str) -> tuple[Fraction, ...]:
     """Reads `linear:START:END:COUNT` or `log:START:END:COUNT`.
 
     Raises:
-        ProblemError: text of another form, or a grid that is none.
+        ProblemError: text of another form, or an invalid grid.
     """
     spacing, *numbers = written.split(":")
     if spacing not in ("linear", "log") or len(numbers) != 3 or not (numbers[2].isascii() and numbers[2].isdigit()):

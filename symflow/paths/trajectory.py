@@ -1,4 +1,4 @@
-"""The one trajectory type: callable at any time, dense output, error estimate, events, statistics, plot."""
+"""The one record of a path, flow or descent: callable at any time, with its error, events and statistics."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
 from symflow.displays import show
+from symflow.dynamics.method import Method
 from symflow.errors import ProblemError, brief
 from symflow.networks.objective import Objective
 from symflow.numbers.rational import rational
+from symflow.numbers.types import Mpf
+from symflow.paths.aliases import OldNames
+from symflow.paths.iterates import Iterates
 from symflow.paths.stop_conditions import Stopped
 from symflow.paths.times import linear_times, log_times
 
@@ -26,10 +30,10 @@ FLOAT64_DIGITS = 15
 
 @dataclass(frozen=True)
 class Event:
-    """sigma'(z) changes at a time: one gate of a sample and unit changes its state along a trajectory.
+    """A change of a gate along a trajectory.
 
     Attributes:
-        time: when, an mpf with all digits.
+        time: when, with all digits.
         kind: "crossing"; "sliding" where the gate begins to be held on its kink and "leaving" where that ends;
             "revival" and "inert" where a deeper gate begins and ceases to act.
         sample: counted from 0.
@@ -48,9 +52,36 @@ class Event:
     gate_after: Any
 
 
+How: TypeAlias = Literal["estimated", "certified"]
+
+
+@dataclass(frozen=True)
+class PathError:
+    """What is known of the error of a path.
+
+    Attributes:
+        value: of any component at any time (of a kept step, for descent), in absolute terms; an mpmath number.
+        how: "estimated" (from a second run), or "certified" (proved).
+    """
+
+    value: Mpf
+    how: How
+
+
+def estimate_wanted(error: object) -> bool:
+    """Whether a second run is to estimate the error.
+
+    Raises:
+        ProblemError: neither "estimated" nor None.
+    """
+    if error not in ("estimated", None):
+        raise ProblemError(f'error must be "estimated" or None (no estimate), got {brief(error)}')
+    return error is not None
+
+
 class Dense(Protocol):
-    """The dense output of a trajectory: Taylor steps in fixed point (`TaylorSteps`), or Runge-Kutta steps in float64
-    (`RungeKuttaSteps`)."""
+    """The dense output of a path: Taylor steps in fixed point (`TaylorSteps`), Runge-Kutta steps in float64
+    (`RungeKuttaSteps`), or the steps of descent (`Iterates`)."""
 
     @property
     def end(self) -> Fraction:
@@ -79,7 +110,7 @@ class Dense(Protocol):
 
 
 class Stats(Protocol):
-    """How a trajectory was computed: `FlowStats` for the Taylor method, `Float64Stats` in float64."""
+    """How a path was computed: `FlowStats` (Taylor method), `Float64Stats` (float64), or `DescentStats`."""
 
     @property
     def steps(self) -> int:
@@ -106,21 +137,21 @@ class Stats(Protocol):
 
 
 @dataclass(frozen=True)
-class Trajectory:
-    """theta(t) on [0, horizon], a solution with dense output, of `solve_flow` or `solve_flow_float64`.
+class Trajectory(OldNames):
+    """A path: a flow of `solve_flow` (any number of digits) or `solve_flow_float64`, or the iterates of `descend`.
 
-    States are object arrays of mpf (any number of digits), or float64 arrays, of shape (P,); times and errors are
-    mpmath numbers in both.
+    States are object arrays of mpf, or float64 arrays; times and errors are mpmath numbers in both.  Descent reaches
+    theta_k at the time k eta, and is piecewise linear between; its steps are in `indices`, `iterates` and `velocity`.
 
     Attributes:
-        objective: f, whose flow it is.
-        dense: the state at any time: Taylor steps, or Runge-Kutta steps in float64.
+        objective: what flows, or is minimized.
+        dense: the state at any time: Taylor steps, Runge-Kutta steps in float64, or descent's iterates.
         dps: the digits that were asked for; None in float64.
-        events: gate changes in order of time; empty in float64, where they are not located (`stats.note` says what that
+        events: gate changes in order of time; none in float64, where they are not located (`stats.note` says what that
             means).
-        error_estimate: estimated largest absolute error of any component at any time (mpf), from a second run at other
-            order and precision (in float64, at other tolerances); None if none was made.
-        stats: how it was computed, a `FlowStats` or a `Float64Stats`.
+        error: its largest absolute error, `error.value`, and how that is known, `error.how`: estimated from a second
+            run at other order and precision (in float64, at other tolerances); None if none was made.
+        stats: how it was computed, a `FlowStats`, a `Float64Stats` or a `DescentStats`.
         conditions: the stop conditions that were asked for, in words.
         stopped: which of them ended it and when; None where none was met.
         incomplete: why it ends before the horizon asked for, where no condition did that; empty where it does not.
@@ -130,7 +161,7 @@ class Trajectory:
     dense: Dense
     dps: int | None
     events: tuple[Event, ...]
-    error_estimate: Any
+    error: PathError | None
     stats: Stats
     conditions: tuple[str, ...] = ()
     stopped: Stopped | None = None
@@ -143,7 +174,7 @@ class Trajectory:
 
     @property
     def end(self) -> Fraction:
-        """The horizon as an exact rational."""
+        """The same as an exact rational."""
         return self.dense.end
 
     @property
@@ -151,14 +182,62 @@ class Trajectory:
         """Digits worth showing: `dps`, or 15 in float64; `error_estimate` says how many are right."""
         return FLOAT64_DIGITS if self.dps is None else self.dps
 
+    # Descent ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def steps(self) -> Iterates:
+        """The steps of descent.
+
+        Raises:
+            AttributeError: the path is a flow, which has none.
+        """
+        if not isinstance(self.dense, Iterates):
+            raise AttributeError("a flow has no iterates; sf.descend gives a path that has")
+        return self.dense
+
+    @property
+    def method(self) -> Method:
+        """The method of descent."""
+        return self.steps.method
+
+    @property
+    def step_size(self) -> Fraction:
+        """eta."""
+        return self.steps.step_size
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """The steps k that are kept, increasing, starting with 0."""
+        return self.steps.indices
+
+    @property
+    def times(self) -> tuple[Fraction, ...]:
+        """k eta for the kept steps, exactly."""
+        return self.steps.times
+
+    @property
+    def iterates(self) -> np.ndarray:
+        """theta_k for the kept steps, shape (K, P): float64, or an object array of mpf."""
+        return self.steps.iterates
+
+    @property
+    def velocity(self) -> np.ndarray:
+        """v_k for the kept steps, likewise.
+
+        Raises:
+            AttributeError: the method carries no velocity.
+        """
+        if "velocity" not in self.steps.carried:
+            raise AttributeError(f"{self.method.name} has no velocity")
+        return self.steps.carried["velocity"]
+
+    # Any path ---------------------------------------------------------------------------------------------------------
+
     def __call__(self, time: Any) -> np.ndarray:
-        """theta(t), shape (P,), in mpf or float64.
+        """The state at a time (text, a rational or mpmath number, or a float, which means its shortest decimal).
 
-        A time beyond the horizon by no more than the rounding of a float is accepted, so that every number that stands
-        for the horizon can be used.
-
-        Args:
-            time: t in [0, horizon] (text, a rational or mpmath number, or a float, which means its shortest decimal).
+        A time beyond the horizon by no more than the rounding of a float is taken too, so that every number that
+        stands for the horizon will do.
 
         Raises:
             ProblemError: not one number (`numpy` takes many times), or it lies outside [0, horizon].
@@ -172,7 +251,7 @@ class Trajectory:
         return self.dense.at_end()
 
     def weights(self, time: Any) -> list[np.ndarray]:
-        """The parameter arrays W_1, ..., W_n at a time, in mpf or float64."""
+        """The parameter arrays at a time."""
         return self.weights_of(self(time))
 
     def weights_of(self, state: np.ndarray) -> list[np.ndarray]:
@@ -184,12 +263,10 @@ class Trajectory:
         show(self, "save", path)
 
     def end_to_end(self, time: Any) -> np.ndarray:
-        """W_{n:1} = W_n ... W_1 at a time, shape (d_n, d_0).
-
-        It is computed with `dps` digits and some guard digits, or in float64.
+        """The product W_n ... W_1 at a time, computed with `dps` digits and some guard digits, or in float64.
 
         Raises:
-            ValueError: the objective is not a network's training loss.
+            ValueError: the objective is not a network's.
         """
         if self.objective.network is None:
             raise ValueError("only a network has an end-to-end matrix; use the trajectory's values directly")
@@ -209,11 +286,8 @@ class Trajectory:
             spacing: "linear" (start left out: 0), or "log" (start needed); see `linear_times` and `log_times`.
             start: the first of them.
 
-        Returns:
-            `count` `Fraction`s, increasing.
-
         Raises:
-            ProblemError: another spacing, a logarithmic grid without a start, or an invalid grid.
+            ProblemError: another spacing, no start of a logarithmic grid, or an invalid grid.
         """
         if spacing not in ("linear", "log"):
             raise ProblemError(f'spacing must be "linear" or "log", got {brief(spacing)}')
@@ -225,7 +299,7 @@ class Trajectory:
         """The states at some times in float64, shape (S, P); at one time, as text or a number, shape (P,).
 
         Raises:
-            ProblemError: not numbers, or a time that lies outside [0, horizon].
+            ProblemError: no numbers, or a time that lies outside [0, horizon].
         """
         if isinstance(times, str) or not isinstance(times, Iterable) or getattr(times, "ndim", 1) == 0:
             return self.dense.rounded([rational(times, "time")])[0]
@@ -241,10 +315,10 @@ class Trajectory:
     def __repr__(self) -> str:
         import mpmath
 
-        if self.error_estimate is None:
+        if self.error is None:
             error = "no error estimate"
         else:  # may lie far below the smallest float
-            error = f"estimated error {mpmath.nstr(self.error_estimate, 2, min_fixed=1, max_fixed=1)}"
+            error = f"{self.error.how} error {mpmath.nstr(self.error.value, 2, min_fixed=1, max_fixed=1)}"
         if self.stopped is not None:
             ended = f", stopped where the {self.stopped.condition}"
         else:
@@ -252,6 +326,9 @@ class Trajectory:
         if self.incomplete:
             ended += f", incomplete: {self.incomplete}"
         numbers = "float64" if self.dps is None else f"{self.dps} digits"
+        if isinstance(self.dense, Iterates):
+            steps = self.dense
+            return f"<{self.stats.method} of size {steps.step_size}, {numbers}, {error}, {len(steps.indices)} kept>"
         events = self.stats.remark or f"{len(self.events)} events"
         found = f"{numbers}, {error}, {events}, {self.stats.steps} steps{ended}"
         return f"<Trajectory to t={float(self.horizon):.6g}, {found}>"

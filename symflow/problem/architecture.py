@@ -21,8 +21,8 @@ def architecture(section: NetworkSection, source: str) -> Network:
     Raises:
         ProblemError: layers that do not fit one another, or too many parameters.
     """
-    settings = {key: getattr(section, key) for key in ACTIVATIONS[section.activation].settings}
-    sigma = ACTIVATIONS[section.activation].named(settings)
+    kind = ACTIVATIONS[section.activation]
+    sigma = kind.make(*(getattr(section, key) for key in kind.settings))
     network: Network
     if section.widths is not None:
         network, key = FullyConnected(section.widths, activation=sigma), "widths"

@@ -63,7 +63,7 @@ _README = """\
 # Derivations
 
 One file for each result: hypotheses, numbered steps, conclusion, and a check of every step that is really executed;
-`symflow/derivation` says what the kinds of checks mean: a step is *proved* where an exact check is as strong as the
+`symflow/proofs` says what the kinds of checks mean: a step is *proved* where an exact check is as strong as the
 step, and *checked exactly* where it is about a case or an ingredient that the book names. A negative control is a
 slightly wrong statement that the same checks refute.
 

@@ -26,11 +26,12 @@ def stopped_report(error: BaseException, said: str, times: Mapping[str, Fraction
         found |= {"sample": error.sample, "layer": error.layer, "unit": error.unit}
     if isinstance(error, FlowStopped | FlowInterrupted):
         from symflow.numbers.decimal import decimal
+        from symflow.paths.trajectory import Trajectory
         from symflow.report.report import flow_report, optional_decimal
 
         found["time"] = optional_decimal(error.time)
         trajectory = error.trajectory
-        if trajectory is None:
+        if not isinstance(trajectory, Trajectory):
             return data | {"computed_until": "0", "theta": {}, "events": []}
         known = {key: t for key, t in times.items() if t <= trajectory.end}
         data |= {"computed_until": decimal(trajectory.horizon)} | flow_report(trajectory, known)

@@ -46,7 +46,7 @@ class CurvatureBound(Derived):
 
     @property
     def hypotheses(self) -> tuple[Hypothesis, ...]:
-        """What the bound supposes."""
+        """What the bound assumes."""
         assert self.statement is not None
         return (*self.statement.hypotheses, *self.claim.hypotheses)
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from pathlib import Path
 
 import mpmath
 import pytest
 import sympy
+from cases import reference
 
 import symflow as sf
 from symflow.analysis.advice import StepAdvice
-
-REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
 
 
 def parabola(coefficient: int) -> sf.Problem:
@@ -23,7 +21,7 @@ def parabola(coefficient: int) -> sf.Problem:
 
 @pytest.fixture(scope="module")
 def advice() -> StepAdvice:
-    return sf.max_step_size(sf.load_problem(REFERENCE / "linear-2-2-2-1.json"), "1e-3", 3)
+    return sf.max_step_size(reference("linear-2-2-2-1"), "1e-3", 3)
 
 
 def largest(rate: float, eta: Fraction, horizon: int) -> float:
@@ -63,7 +61,7 @@ def test_certified_step_sizes_lie_below_the_necessary_one_of_r6() -> None:
 
 
 def test_guarantees_keep_their_promise(advice: StepAdvice) -> None:
-    problem = sf.load_problem(REFERENCE / "linear-2-2-2-1.json")
+    problem = reference("linear-2-2-2-1")
     assert advice.tolerated is not None
     for g in advice.guarantees:
         assert g.step_size is not None
@@ -80,7 +78,7 @@ def test_guarantees_keep_their_promise(advice: StepAdvice) -> None:
 
 
 def test_one_percent_more_is_no_longer_guaranteed(advice: StepAdvice) -> None:
-    problem = sf.load_problem(REFERENCE / "linear-2-2-2-1.json")
+    problem = reference("linear-2-2-2-1")
     bounds = {b.name: b for b in sf.known_bounds()}
     for name in ("R4(tube)", "R5", "R22(tube-free)"):
         eta = advice[name].step_size * Fraction(104, 100)
@@ -90,7 +88,7 @@ def test_one_percent_more_is_no_longer_guaranteed(advice: StepAdvice) -> None:
 
 
 def test_smaller_distances_need_smaller_steps() -> None:
-    problem = sf.load_problem(REFERENCE / "scalar-depth2.json")
+    problem = reference("scalar-depth2")
     chosen = [b for b in sf.known_bounds() if b.name in ("R4(tube)", "R22(tube-free)")]
     coarse, fine = (sf.max_step_size(problem, eps, 2, bounds=chosen) for eps in ("1e-2", "1e-3"))
     for name in ("R4(tube)", "R22(tube-free)"):
@@ -99,7 +97,7 @@ def test_smaller_distances_need_smaller_steps() -> None:
 
 
 def test_a_kink_in_the_way_is_a_reason() -> None:
-    found = sf.max_step_size(sf.load_problem(REFERENCE / "relu-2-3-1.json"), "1e-2", 4)
+    found = sf.max_step_size(reference("relu-2-3-1"), "1e-2", 4)
     assert found.certified is None
     assert found.tolerated is not None
     for g in found.guarantees:

@@ -17,7 +17,7 @@ import pytest
 import symflow as sf
 from symflow.analysis import deviation as compared
 from symflow.analysis.bounds.spectra import spectra
-from symflow.evaluate.running_error import rounded_matrices, rounded_vectors
+from symflow.evaluate.running_error import rounded_result
 from symflow.paths.flow import MAX_HORIZON
 from symflow.paths.sampling import HermiteFlow, to_float
 
@@ -217,8 +217,8 @@ def test_rounding_is_bounded_and_not_by_much() -> None:
         problem, _, _ = case(seed)
         objective = problem.objective
         points = np.random.default_rng(seed).normal(size=(3, objective.parameter_count))
-        slopes = rounded_vectors(objective, sf.gradient(objective), points)
-        matrices = rounded_matrices(objective, sf.hessian(objective), points)
+        slopes = rounded_result(objective, sf.gradient(objective), points)
+        matrices = rounded_result(objective, sf.hessian(objective), points)
         worst = 0.0
         for i, point in enumerate(points):
             for derived, found in ((sf.gradient(objective), slopes), (sf.hessian(objective), matrices)):

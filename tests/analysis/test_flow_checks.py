@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import reference
 
 import symflow as sf
 from symflow.paths.taylor.dense import taylor_steps
-
-REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
 
 
 def scalar(theta: list[str], x: list[str], y: list[str]) -> sf.Problem:
@@ -33,7 +31,7 @@ SINGLE = {
 
 @pytest.mark.parametrize("name", ["linear-2-2-2-1", "relu-2-3-1", "leaky-2-2-2-1", "slide-relu-3-3-1"])
 def test_identities_hold_across_and_along_kinks(name: str) -> None:
-    problem = sf.load_problem(REFERENCE / f"{name}.json")
+    problem = reference(name)
     checks = sf.check_flow(problem, sf.solve_flow(problem, dps=40))
     assert [c.result for c in checks] == ["R1", "R10"]
     assert all(c.digits >= 40 for c in checks), checks

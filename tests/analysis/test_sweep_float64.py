@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+from cases import reference
 from sweep_measures import Serial
 
 import symflow as sf
 from symflow.analysis.sweeps.batched import Paths, descents
 from symflow.analysis.sweeps.float64 import Group, _rows
-
-REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
 
 
 def scalar(activation: str = "linear") -> sf.Problem:
@@ -106,7 +105,7 @@ def test_all_runs_of_descent_at_once_are_the_single_ones() -> None:
 @pytest.mark.thorough
 def test_networks_with_kinks(tmp_path: Path) -> None:
     """Kinks are stepped over, counted, and no bound is evaluated; the estimated error covers what that costs."""
-    base = sf.load_problem(REFERENCE / "relu-2-3-1.json")
+    base = reference("relu-2-3-1")
     settings = {"step_size": ["1/10", "1/20"], "scheme": "xavier", "seed": range(3), "horizon": 3}
     found = sf.sweep_float64(base, **settings)
     assert set(found.table.status) == {"done"}

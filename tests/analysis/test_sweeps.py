@@ -11,12 +11,11 @@ from typing import Any
 import mpmath
 import pandas
 import pytest
+from cases import reference
 from sweep_measures import Serial, faulty, final_weight
 
 import symflow as sf
 from symflow.analysis.sweeps.axes import axes_of, starts
-
-REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
 
 
 def scalar(**run: Any) -> sf.Problem:
@@ -87,7 +86,7 @@ def test_rows_are_the_closed_form_of_two_scalars(tmp_path: Path) -> None:
 
 
 def test_rows_are_those_of_single_runs(tmp_path: Path) -> None:
-    base = sf.load_problem(REFERENCE / "relu-2-3-1.json")
+    base = reference("relu-2-3-1")
     found = sf.sweep(base, scheme="xavier", seed=[3], step_size="1/50", horizon=2, dps=20, folder=tmp_path,
                      executor=Serial())  # fmt: skip
     tables = base.to_dict() | {"init": {"scheme": "xavier", "seed": 3}}

@@ -7,11 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from cases import REFERENCE
 
 import symflow as sf
 from symflow.cli.app import main
 
-REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
 LINEAR = str(REFERENCE / "linear-2-2-2-1.json")
 RELU = str(REFERENCE / "relu-2-3-1.json")
 RUN = ["--step-size", "1/20", "--horizon", "2", "--dps", "20"]

@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from cases import rationals
 from hypothesis import strategies as st
 
 import symflow as sf
@@ -20,14 +21,6 @@ ACTIVATIONS = {
     "leaky": (Fraction(1), Fraction(1, 5)),
     "homogeneous": (Fraction(3, 2), Fraction(-4, 7)),
 }
-
-
-def rationals(rng: random.Random, *shape: int) -> np.ndarray:
-    """An object array of small random rationals."""
-    array = np.empty(shape, dtype=object)
-    for index in np.ndindex(*shape):
-        array[index] = Fraction(rng.randint(-6, 6), rng.randint(1, 4))
-    return array
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
+from cases import quarters
 
 import symflow as sf
 from symflow.derivatives.jacobians import jacobian_hessian
@@ -16,13 +17,8 @@ WIDTHS = [(2, 3), (2, 3, 1), (3, 1, 4), (1, 1, 1, 1), (2, 3, 1, 2), (2, 1, 3, 2,
 P, Y = sympy.symbols("p y", real=True)
 
 
-def rationals(shape: tuple[int, ...], seed: int) -> np.ndarray:
-    values = np.random.default_rng(seed).integers(-5, 6, shape)
-    return np.vectorize(lambda v: Fraction(int(v), 4), otypes=[object])(values)
-
-
 def objective(widths: tuple[int, ...], slopes: tuple, loss: sf.Loss | None = None, samples: int = 4) -> sf.Objective:
-    x, y = rationals((samples, widths[0]), 1), rationals((samples, widths[-1]), 2)
+    x, y = quarters((samples, widths[0]), 1), quarters((samples, widths[-1]), 2)
     x[0] = Fraction(1)
     if loss is not None and loss.kind == "cross-entropy":
         y = np.eye(widths[-1], dtype=int)[np.arange(samples) % widths[-1]]
@@ -43,7 +39,7 @@ def through_jacobians(o: sf.Objective, theta: np.ndarray, arithmetic, lift=lambd
 def test_exactly_the_blocks(widths: tuple[int, ...], slopes: tuple) -> None:
     o = objective(widths, slopes)
     # Every fifth weight is negative: gates of both kinds, and no dead layer.
-    theta = abs(rationals((o.parameter_count,), 3)) + Fraction(1, 8)
+    theta = abs(quarters((o.parameter_count,), 3)) + Fraction(1, 8)
     theta[4::5] *= -1
     expected = np.array(sf.evaluate_exact(sf.hessian(o), theta))
     assert (through_jacobians(o, theta, EXACT) == expected).all()
@@ -64,7 +60,7 @@ def test_exactly_the_blocks(widths: tuple[int, ...], slopes: tuple) -> None:
 def test_other_losses(loss: sf.Loss, slopes: tuple) -> None:
     last = 3 if loss.kind in ("cross-entropy", "expression") else 1
     o = objective((2, 3, 2, last), slopes, loss)
-    theta = rationals((o.parameter_count,), 3)
+    theta = quarters((o.parameter_count,), 3)
     with mpmath.workdps(40):
         found = through_jacobians(o, theta, mpmath_arithmetic(), lambda q: mpmath.mpf(q.numerator) / q.denominator)
         expected = np.array(sf.evaluate_mpmath(sf.hessian(o), theta), dtype=object)

@@ -7,8 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import sympy
+from cases import rationals
 from hypothesis import given, settings
-from plain_network import ACTIVATIONS, Case, cases, rationals
+from plain_network import ACTIVATIONS, Case, cases
 
 import symflow as sf
 

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from cases import quarters
 
 import symflow as sf
 from symflow.derivatives.stacked import stacked_hessian
@@ -14,14 +15,9 @@ from symflow.networks.moments import read_quadratic
 WIDTHS = [(2, 3), (2, 3, 1), (3, 1, 4), (1, 1, 1, 1), (2, 3, 1, 2), (2, 1, 3, 2, 2), (1, 2, 1, 2, 1, 2, 1, 2, 1)]
 
 
-def rationals(shape: tuple[int, ...], seed: int) -> np.ndarray:
-    values = np.random.default_rng(seed).integers(-5, 6, shape)
-    return np.vectorize(lambda v: Fraction(int(v), 4), otypes=[object])(values)
-
-
 def objective(widths: tuple[int, ...], slope: Fraction, samples: int = 3) -> sf.Objective:
     network = sf.FullyConnected(widths, slope, slope)
-    return sf.network_objective(network, rationals((samples, widths[0]), 1), rationals((samples, widths[-1]), 2))
+    return sf.network_objective(network, quarters((samples, widths[0]), 1), quarters((samples, widths[-1]), 2))
 
 
 def stacked(o: sf.Objective, theta: np.ndarray) -> np.ndarray:
@@ -34,7 +30,7 @@ def stacked(o: sf.Objective, theta: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("widths", WIDTHS, ids=str)
 def test_stacked_equals_blocks(widths: tuple[int, ...], slope: Fraction) -> None:
     o = objective(widths, slope)
-    theta = rationals((o.parameter_count,), 3)
+    theta = quarters((o.parameter_count,), 3)
     expected = np.array(sf.evaluate_exact(sf.hessian(o), theta))
     found = stacked(o, theta)
     assert (found == expected).all()
@@ -48,7 +44,7 @@ def test_moment_form_is_not_read_as_samples() -> None:
 
 
 def test_only_linear_networks_with_the_square_loss() -> None:
-    x, y = rationals((3, 2), 1), rationals((3, 1), 2)
+    x, y = quarters((3, 2), 1), quarters((3, 1), 2)
     relu = sf.network_objective(sf.FullyConnected((2, 2, 1), 1, 0), x, y)
     other = sf.network_objective(sf.FullyConnected((2, 2, 1)), x, np.ones((3, 1)), sf.Loss("logistic"))
     late = sf.network_objective(sf.FullyConnected((2, 2, 1)), None, None)

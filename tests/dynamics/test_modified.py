@@ -149,8 +149,5 @@ def test_its_field_is_that_of_the_moments() -> None:
     assert all(5 not in a.shape for a in field.objective.data.values())
     found = interpret(field.program, {**field.objective.data, **objective.cut(theta)}, EXACT)
     terms = [sf.evaluate_exact(term, theta) for term in equation.terms]  # over samples
-    assert (
-        np.concatenate([v.reshape(-1) for v in found.values()]) == sum(eta**i * t for i, t in enumerate(terms))
-    ).all()
-    solved = sf.solve_field(field, theta / 20, horizon="1/10", dps=15)
-    assert solved.objective is objective
+    wanted = sum(eta**i * t for i, t in enumerate(terms))
+    assert (np.concatenate([v.reshape(-1) for v in found.values()]) == wanted).all()

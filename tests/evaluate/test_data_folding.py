@@ -10,7 +10,8 @@ import symflow as sf
 from symflow.derivatives.stacked import stacked_hessian
 from symflow.evaluate.cheapest_hessian import fastest
 from symflow.evaluate.data_folding import evaluate, partial_evaluation
-from symflow.evaluate.jax import _short_sums, bound_data
+from symflow.evaluate.jax import bound_data
+from symflow.evaluate.jax_arithmetic import _short_sums
 from symflow.evaluate.theta_gathers import selections
 from symflow.programs.nodes import Input
 from symflow.programs.program import Program, operation_count

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import mpmath
 import pytest
 import sympy
+from cases import reference
 from gmpy2 import mpz
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,8 +25,6 @@ from symflow.evaluate.series import Recurrence, compile_recurrence
 from symflow.numbers.fixed_point import from_fraction, to_mpf
 from symflow.paths.taylor.kinks.gates import initial_gates
 from symflow.paths.taylor.limits import Precision
-
-REFERENCE = Path(__file__).parents[1] / "problem" / "reference"
 
 coefficients = st.one_of(st.just(0), st.integers(-9, 9), st.integers(-(2**130), 2**130))
 
@@ -94,15 +92,15 @@ def expression(text: str) -> tuple[VectorField, list[Fraction]]:
     return gradient_flow_field(objective), [Fraction(1, 3), Fraction(-2, 5)]
 
 
-def reference(name: str) -> tuple[VectorField, list[Fraction]]:
-    problem = sf.load_problem(REFERENCE / f"{name}.json")
+def reference_flow(name: str) -> tuple[VectorField, list[Fraction]]:
+    problem = reference(name)
     return gradient_flow_field(problem.objective), list(problem.theta0)
 
 
 PROGRAMS = {
-    "linear": lambda: reference("linear-2-2-2-1"),
-    "wide linear": lambda: reference("linear-3-4-2"),
-    "ReLU": lambda: reference("relu-2-3-1"),
+    "linear": lambda: reference_flow("linear-2-2-2-1"),
+    "wide linear": lambda: reference_flow("linear-3-4-2"),
+    "ReLU": lambda: reference_flow("relu-2-3-1"),
     "exp and log": lambda: expression("log(1 + exp(-x*y)) + x**4*y"),
     "powers": lambda: expression("(1 + x**2)**(-5/2)*y**3 + x**3*y/7"),
 }

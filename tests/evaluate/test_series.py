@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
 import sympy
+from cases import reference
 from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mpf
@@ -27,7 +27,6 @@ from symflow.paths.taylor.kinks.gates import initial_gates
 from symflow.programs.nodes import Axis, Input, einsum
 from symflow.programs.program import Program
 
-REFERENCE = Path(__file__).parents[1] / "problem" / "reference"
 BITS = 400
 DIGITS = 120
 
@@ -67,7 +66,7 @@ def digits() -> Any:
 @pytest.mark.parametrize("name", ["linear-2-2-2-1", "linear-3-4-2", "relu-2-3-1", "leaky-2-2-2-1", "slide-relu-3-3-1"])
 @pytest.mark.parametrize(("form", "tau"), [("samples", 0), ("moments", -3), ("samples", 2)])
 def test_networks_in_both_arithmetics(name: str, form: str, tau: int) -> None:
-    problem = sf.load_problem(REFERENCE / f"{name}.json")
+    problem = reference(name)
     objective = problem.objective
     if form == "moments":
         objective = sf.moment_form(objective) or objective
@@ -75,7 +74,7 @@ def test_networks_in_both_arithmetics(name: str, form: str, tau: int) -> None:
 
 
 def test_moments_and_samples_have_the_same_coefficients() -> None:
-    problem = sf.load_problem(REFERENCE / "linear-3-4-2.json")
+    problem = reference("linear-3-4-2")
     forms = (problem.objective, sf.moment_form(problem.objective))
     results = [both(gradient_flow_field(objective), problem.theta0, 12, 0)[1] for objective in forms]
     for a, b in zip(results[0].state, results[1].state, strict=True):
@@ -85,7 +84,7 @@ def test_moments_and_samples_have_the_same_coefficients() -> None:
 @pytest.mark.parametrize("name", ["linear-3-4-2", "relu-2-3-1", "leaky-2-2-2-1"])
 def test_first_coefficients_are_exact_derivatives(name: str) -> None:
     """theta' = -g and theta'' = H g, in exact rationals."""
-    problem = sf.load_problem(REFERENCE / f"{name}.json")
+    problem = reference(name)
     theta = list(problem.theta0)
     g = sf.evaluate_exact(sf.gradient(problem.objective), theta)
     product = sf.evaluate_exact(sf.hessian_vector_product(problem.objective), theta, list(g))
@@ -97,7 +96,7 @@ def test_first_coefficients_are_exact_derivatives(name: str) -> None:
 
 def test_an_extended_state() -> None:
     """R18's field: the second half of the state starts at 0 with velocity -H g / 2."""
-    problem = sf.load_problem(REFERENCE / "linear-2-2-2-1.json")
+    problem = reference("linear-2-2-2-1")
     theta = list(problem.theta0)
     g = sf.evaluate_exact(sf.gradient(problem.objective), theta)
     product = sf.evaluate_exact(sf.hessian_vector_product(problem.objective), theta, list(g))
@@ -169,7 +168,7 @@ def test_what_is_zero_by_structure_is_never_computed() -> None:
 
 
 def test_an_expansion_leaves_no_trace_in_the_next() -> None:
-    problem = sf.load_problem(REFERENCE / "relu-2-3-1.json")
+    problem = reference("relu-2-3-1")
     field = gradient_flow_field(problem.objective)
     gates, _ = initial_gates(field, problem.theta0)
     values = [from_fraction(q, BITS) for q in problem.theta0]
@@ -182,7 +181,7 @@ def test_an_expansion_leaves_no_trace_in_the_next() -> None:
 
 
 def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = sf.load_problem(REFERENCE / "linear-2-2-2-1.json")
+    problem = reference("linear-2-2-2-1")
     unbound = sf.network_objective(problem.network, problem.x, None)
     with pytest.raises(ValueError, match="input Y has no data; bind it before integrating"):
         compile_recurrence(gradient_flow_field(unbound), {}, FixedSeries(BITS))

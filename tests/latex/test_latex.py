@@ -108,12 +108,12 @@ def test_the_reader_notices_a_wrong_formula(name: str, derive: Any, right: str, 
 # --- What is printed is the theory's ----------------------------------------------------------------------------------
 
 
-def printed(derived: Derived) -> list[str]:
+def lines_of(derived: Derived) -> list[str]:
     return derived_latex(derived).split("\n")[1:-1]
 
 
 def test_gradient_flow_of_a_linear_network_is_the_theorys() -> None:
-    assert printed(gradient_flow(OBJECTIVES["linear moments 3"])) == [
+    assert lines_of(gradient_flow(OBJECTIVES["linear moments 3"])) == [
         r"\nabla\varphi &= W_{3:1} \Sigma_{xx} - \Lambda_{yx} \\",
         r"\dot{W}_{1} &= -W_{3:2}^\top \nabla\varphi \\",
         r"\dot{W}_{2} &= -W_{3}^\top \nabla\varphi\, W_{1}^\top \\",
@@ -123,7 +123,7 @@ def test_gradient_flow_of_a_linear_network_is_the_theorys() -> None:
 
 def test_hessian_form_of_a_linear_network_is_the_theorys() -> None:
     # R7 at n = 3, with A = A_{3:1} and B_{3:1} / 2 the sum over j < j'.
-    assert printed(hessian_form(OBJECTIVES["linear moments 3"])) == [
+    assert lines_of(hessian_form(OBJECTIVES["linear moments 3"])) == [
         r"\nabla\varphi &= W_{3:1} \Sigma_{xx} - \Lambda_{yx} \\",
         r"A_{2:1} &= W_{2} \Delta_{1} + \Delta_{2} W_{1} \\",
         r"A_{3:1} &= \Delta_{3} W_{2:1} + W_{3} A_{2:1} \\",
@@ -134,7 +134,7 @@ def test_hessian_form_of_a_linear_network_is_the_theorys() -> None:
 
 def test_loss_and_diagonal_blocks_of_a_linear_network() -> None:
     moments = OBJECTIVES["linear moments 3"]
-    assert printed(loss(moments)) == [
+    assert lines_of(loss(moments)) == [
         r"f &= \tfrac{1}{2} \langle W_{3:1} \Sigma_{xx}, W_{3:1}\rangle - \langle W_{3:1}, \Lambda_{yx}\rangle"
         r" + \tfrac{1}{2} \operatorname{Tr}\Sigma_{yy}"
     ]
@@ -145,7 +145,7 @@ def test_loss_and_diagonal_blocks_of_a_linear_network() -> None:
 
 
 def test_gradient_flow_of_a_relu_network_names_its_intermediate_results() -> None:
-    lines = printed(gradient_flow(network_objective(network((2, 3, 2), 1, 0), None, None)))
+    lines = lines_of(gradient_flow(network_objective(network((2, 3, 2), 1, 0), None, None)))
     assert lines == [
         r"Z_{1} &= W_{1} X \\",
         r"D_{1} &= \sigma'(Z_{1}) \\",

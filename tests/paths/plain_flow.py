@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import mpmath
@@ -18,15 +15,6 @@ from scipy.integrate import solve_ivp
 from scipy.special import expit
 
 from symflow.problem import Problem
-
-REFERENCE = Path(__file__).parents[1] / "problem" / "reference"
-
-
-@cache
-def reference(name: str) -> tuple[Problem, dict[str, Any]]:
-    """A reference problem and the whole content of its file; one object a file, so that each is compiled once."""
-    tables = json.loads((REFERENCE / f"{name}.json").read_text())
-    return Problem(**tables["problem"]), tables
 
 
 def network_problem(

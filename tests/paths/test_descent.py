@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 
 import mpmath
 import numpy as np
 import pytest
 import sympy
+from cases import reference
 
 import symflow as sf
-
-REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
 
 
 def exact_descent(problem: sf.Problem, eta: Fraction, steps: int) -> list[Fraction]:
@@ -27,7 +25,7 @@ def exact_descent(problem: sf.Problem, eta: Fraction, steps: int) -> list[Fracti
 
 @pytest.mark.parametrize("name", ["linear-2-2-2-1", "relu-2-3-1", "leaky-2-2-2-1", "linear-3-4-2"])
 def test_against_exact_rationals(name: str) -> None:
-    problem = sf.load_problem(REFERENCE / f"{name}.json")
+    problem = reference(name)
     eta = Fraction(1, 7)
     exact = exact_descent(problem, eta, 4)
     run = sf.descend(problem, step_size=eta, steps=4, dps=60)
@@ -43,7 +41,7 @@ def test_against_exact_rationals(name: str) -> None:
 
 
 def test_thinning_keeps_the_same_iterates() -> None:
-    problem = sf.load_problem(REFERENCE / "linear-2-2-2-1.json")
+    problem = reference("linear-2-2-2-1")
     full = sf.descend(problem, step_size="1/10", steps=10)
     thin = sf.descend(problem, step_size="1/10", steps=10, every=4)
     assert thin.indices == (0, 4, 8, 10)
@@ -53,7 +51,7 @@ def test_thinning_keeps_the_same_iterates() -> None:
 
 
 def test_interpolation_is_piecewise_linear() -> None:
-    problem = sf.load_problem(REFERENCE / "scalar-depth2.json")
+    problem = reference("scalar-depth2")
     run = sf.descend(problem, step_size="1/10", steps=3, dps=30)
     np.testing.assert_array_equal(run("1/5"), run.iterates[2])
     middle = run("3/20")
@@ -209,7 +207,7 @@ def test_leaving_the_domain_or_all_bounds_is_typed(expression: str, start: str, 
 
 @pytest.mark.parametrize("dps", [None, 30])
 def test_divergence_is_an_error_and_not_a_nan(dps: int | None) -> None:
-    problem = sf.load_problem(REFERENCE / "linear-3-4-2.json")
+    problem = reference("linear-3-4-2")
     with pytest.raises(sf.ComputationError, match="diverges") as caught:
         sf.descend(problem, step_size=1000, steps=300, dps=dps)
     assert "\n" not in str(caught.value)
@@ -232,13 +230,13 @@ def test_divergence_is_an_error_and_not_a_nan(dps: int | None) -> None:
     ],
 )
 def test_wrong_arguments(arguments: dict[str, object], message: str) -> None:
-    problem = sf.load_problem(REFERENCE / "scalar-depth2.json")
+    problem = reference("scalar-depth2")
     with pytest.raises(sf.ProblemError, match=message):
         sf.descend(problem, step_size="1/10", **arguments)
 
 
 def test_the_caller_s_precision_is_left_alone() -> None:
-    problem = sf.load_problem(REFERENCE / "scalar-depth2.json")
+    problem = reference("scalar-depth2")
     before = mpmath.mp.prec
     sf.descend(problem, step_size="1/10", steps=3, dps=30)
     sf.solve_flow(problem, horizon=1, dps=30)
@@ -246,7 +244,7 @@ def test_the_caller_s_precision_is_left_alone() -> None:
 
 
 def test_a_diverging_step_is_noticed_before_the_flow_is_solved(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = sf.load_problem(REFERENCE / "linear-2-2-2-1.json")
+    problem = reference("linear-2-2-2-1")
 
     def solved(*args: object, **settings: object) -> None:
         raise AssertionError("the flow was solved first")

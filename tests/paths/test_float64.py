@@ -12,7 +12,8 @@ import jax
 import numpy as np
 import pytest
 import sympy
-from plain_flow import network_problem, reference
+from cases import reference
+from plain_flow import network_problem
 
 import symflow as sf
 from symflow.paths.float64 import Float64Stats, RungeKuttaSteps
@@ -21,13 +22,9 @@ from symflow.paths.float64.methods import SOLVERS
 from symflow.paths.trajectory import Trajectory
 
 
-def loaded(name: str) -> sf.Problem:
-    return reference(name)[0]
-
-
 @cache
 def exact(name: str) -> Trajectory:
-    return sf.solve_flow(loaded(name), dps=30)
+    return sf.solve_flow(reference(name), dps=30)
 
 
 def dense(flow: Trajectory) -> RungeKuttaSteps:
@@ -59,7 +56,7 @@ def true_error(name: str, flow: Trajectory, count: int = 300) -> float:
 def test_error_follows_the_tolerance_and_the_estimate_bounds_it(name: str, solver: str) -> None:
     errors, ratios = [], []
     for rtol in (1e-4, 1e-6, 1e-8, 1e-10, 1e-12, 1e-13):
-        flow = sf.solve_flow_float64(loaded(name), rtol=rtol, atol=rtol / 100, solver=solver)
+        flow = sf.solve_flow_float64(reference(name), rtol=rtol, atol=rtol / 100, solver=solver)
         assert flow.error_estimate is not None
         errors.append(true_error(name, flow))
         ratios.append(float(flow.error_estimate) / errors[-1])
@@ -92,7 +89,7 @@ def test_linear_regression_follows_the_matrix_exponential() -> None:
 
 
 def test_it_is_a_trajectory() -> None:
-    problem, truth = loaded("linear-2-2-2-1"), exact("linear-2-2-2-1")
+    problem, truth = reference("linear-2-2-2-1"), exact("linear-2-2-2-1")
     flow = sf.solve_flow_float64(problem)
     assert isinstance(flow, sf.Trajectory)
     assert flow.horizon == flow.end == problem.horizon
@@ -121,7 +118,7 @@ def test_it_is_a_trajectory() -> None:
 
 
 def test_times_set_the_horizon_and_another_start_may_be_given() -> None:
-    problem = loaded("linear-2-2-2-1")
+    problem = reference("linear-2-2-2-1")
     whole = sf.solve_flow_float64(problem, estimate_error=False)
     later = sf.solve_flow_float64(problem, theta0=whole(1), times=["3/2", 1], estimate_error=False)
     assert later.horizon == 1.5
@@ -136,7 +133,7 @@ def test_crossings_cost_accuracy_and_are_reported(solver: str) -> None:
     crossings = len(exact(name).events)
     errors = []
     for rtol in (1e-6, 1e-8, 1e-10, 1e-12):
-        flow = sf.solve_flow_float64(loaded(name), rtol=rtol, atol=rtol / 100, solver=solver)
+        flow = sf.solve_flow_float64(reference(name), rtol=rtol, atol=rtol / 100, solver=solver)
         assert flow.error_estimate is not None
         errors.append(true_error(name, flow))
         assert errors[-1] <= flow.error_estimate
@@ -155,7 +152,7 @@ def test_crossings_cost_accuracy_and_are_reported(solver: str) -> None:
 def test_sliding_is_chattered_through_in_steps_as_small_as_the_tolerance(name: str) -> None:
     steps, errors = [], []
     for rtol in (1e-4, 1e-5):
-        flow = sf.solve_flow_float64(loaded(name), rtol=rtol, atol=rtol / 100)
+        flow = sf.solve_flow_float64(reference(name), rtol=rtol, atol=rtol / 100)
         assert flow.error_estimate is not None
         found = stats(flow)
         assert found.check_rtol is not None
@@ -172,7 +169,7 @@ def test_sliding_is_chattered_through_in_steps_as_small_as_the_tolerance(name: s
 def test_sliding_at_tight_tolerances_stops_and_says_what_to_take() -> None:
     name = "slide-leaky-2-2-2-1"
     with pytest.raises(sf.FlowStopped, match="slides along it: take solve_flow") as caught:
-        sf.solve_flow_float64(loaded(name), max_steps=5000)
+        sf.solve_flow_float64(reference(name), max_steps=5000)
     (event,) = exact(name).events
     partial = caught.value.trajectory
     assert event.kind == "sliding"
@@ -182,7 +179,7 @@ def test_sliding_at_tight_tolerances_stops_and_says_what_to_take() -> None:
 
 
 def test_too_many_steps_leave_a_usable_part() -> None:
-    problem = loaded("linear-2-2-2-1")
+    problem = reference("linear-2-2-2-1")
     with pytest.raises(sf.FlowStopped, match="7 steps led only to") as caught:
         sf.solve_flow_float64(problem, max_steps=7, times=[0, 1, problem.horizon])
     partial = caught.value.trajectory
@@ -196,7 +193,7 @@ def test_too_many_steps_leave_a_usable_part() -> None:
 
 def test_several_chunks_continue_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("symflow.paths.float64.steps.CHUNK", 16)
-    flow = sf.solve_flow_float64(loaded("scalar-depth2"), rtol=1e-12, atol=1e-14, solver="dopri5")
+    flow = sf.solve_flow_float64(reference("scalar-depth2"), rtol=1e-12, atol=1e-14, solver="dopri5")
     assert stats(flow).accepted > 50
     assert len(dense(flow).knots) == stats(flow).accepted + 1
     assert np.all(np.diff(dense(flow).knots) > 0)
@@ -242,7 +239,7 @@ def test_a_sweep_keeps_the_starts_that_arrive() -> None:
 
 @pytest.mark.parametrize("name", ["linear-2-2-2-1", pytest.param("relu-2-3-1", marks=pytest.mark.thorough)])
 def test_a_batch_equals_single_runs(name: str) -> None:
-    problem, rng = loaded(name), np.random.default_rng(5)
+    problem, rng = reference(name), np.random.default_rng(5)
     centre = np.array([float(v) for v in problem.theta0])
     starts = centre + 0.1 * rng.standard_normal((5, len(centre)))
     times = [2, 0, "1/2", 1, 1]
@@ -316,7 +313,7 @@ def test_gradient_evaluations_are_those_that_happen() -> None:
 )
 def test_wrong_arguments(arguments: dict[str, Any], match: str) -> None:
     with pytest.raises(sf.ProblemError, match=match) as caught:
-        sf.solve_flow_float64(loaded("scalar-depth2"), **arguments)
+        sf.solve_flow_float64(reference("scalar-depth2"), **arguments)
     assert "\n" not in str(caught.value)
 
 
@@ -336,7 +333,7 @@ def test_wrong_arguments(arguments: dict[str, Any], match: str) -> None:
 )
 def test_wrong_sweeps(theta0s: Any, times: Any) -> None:
     with pytest.raises(sf.ProblemError):
-        sf.sweep_flow_float64(loaded("scalar-depth2"), theta0s, times)
+        sf.sweep_flow_float64(reference("scalar-depth2"), theta0s, times)
 
 
 def test_a_flow_needs_a_horizon_and_numbers_within_float64() -> None:
@@ -353,7 +350,7 @@ def test_a_flow_needs_a_horizon_and_numbers_within_float64() -> None:
 
 def test_the_global_setting_is_left_alone_and_the_import_is_light() -> None:
     before = jax.config.jax_enable_x64
-    assert sf.solve_flow_float64(loaded("scalar-depth2"), horizon="1/3")("1/4").dtype == np.float64
+    assert sf.solve_flow_float64(reference("scalar-depth2"), horizon="1/3")("1/4").dtype == np.float64
     assert jax.config.jax_enable_x64 == before
     program = "import sys, symflow.paths.float64 as f; print({'jax', 'diffrax'} & set(sys.modules))"
     completed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy
-from plain_flow import network_problem, reference
+from cases import reference
+from plain_flow import network_problem
 
 import symflow as sf
 from symflow.dynamics.vector_field import leading_order_field
@@ -38,10 +39,6 @@ def turning() -> sf.Problem:
     """theta = (e^(-t), 2 - t); y^2 has a minimum at t = 2."""
     x, y = sympy.symbols("x y")
     return sf.Problem(objective=sf.expression_objective(x**2 / 2 + y, [x, y]), theta0=["1", "2"], horizon=4)
-
-
-def loaded(name: str) -> sf.Problem:
-    return reference(name)[0]
 
 
 def met(flow: sf.Trajectory, time: float, accuracy: float) -> None:
@@ -73,7 +70,7 @@ def test_conditions_are_met_where_the_closed_form_says(stop: Any, time: float) -
 
 
 def test_the_derived_loss_of_the_problem_is_the_loss() -> None:
-    problem = loaded("linear-2-2-2-1")
+    problem = reference("linear-2-2-2-1")
     value = "57/500"
     stops = (sf.stop_at_loss(value), sf.stop_when(sf.loss(problem.objective), value, "falls"))
     truth = sf.solve_flow(problem, dps=30, stop=stops[0])
@@ -146,7 +143,7 @@ def test_conditions_at_the_start() -> None:
 @pytest.mark.thorough
 def test_a_condition_at_crossings_of_kinks() -> None:
     """The gradient norm jumps where the flow crosses a kink; there it may pass its value."""
-    problem = loaded("relu-2-3-1")
+    problem = reference("relu-2-3-1")
     for stop in (sf.stop_at_gradient_norm("1/10"), sf.stop_at_loss("1/5")):
         truth = sf.solve_flow(problem, dps=30, stop=stop)
         flow = sf.solve_flow_float64(problem, stop=stop)
@@ -156,7 +153,7 @@ def test_a_condition_at_crossings_of_kinks() -> None:
 
 
 def test_gradients_have_no_meaning_while_steps_zigzag() -> None:
-    problem = loaded("slide-leaky-2-2-2-1")
+    problem = reference("slide-leaky-2-2-2-1")
     (event,) = sf.solve_flow(problem, dps=20).events
     later = float(event.time) + 0.1
     coarse: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-6, "horizon": later}
@@ -179,7 +176,7 @@ def test_wrong_conditions(stop: Any) -> None:
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    flow = sf.solve_flow_float64(loaded("relu-2-3-1"), horizon=4, stop=sf.stop_at_loss("1e-30"))
+    flow = sf.solve_flow_float64(reference("relu-2-3-1"), horizon=4, stop=sf.stop_at_loss("1e-30"))
     flow.save(tmp_path / "flow.json")
     again = sf.load_trajectory(tmp_path / "flow.json")
     assert isinstance(again, sf.Trajectory)
@@ -236,7 +233,7 @@ def test_the_present_form_of_files_of_solve_flow_is_the_old_one(tmp_path: Path) 
 
 @cache
 def whole() -> sf.Trajectory:
-    return sf.solve_flow_float64(loaded("linear-2-2-2-1"), rtol=1e-12, atol=1e-14)
+    return sf.solve_flow_float64(reference("linear-2-2-2-1"), rtol=1e-12, atol=1e-14)
 
 
 def usable(error: Any, tmp_path: Path) -> sf.Trajectory:
@@ -280,7 +277,7 @@ def test_an_interruption_keeps_the_part(run: int, tmp_path: Path, monkeypatch: p
             raise KeyboardInterrupt
 
     with pytest.raises(FlowInterrupted) as caught:
-        sf.solve_flow_float64(loaded("linear-2-2-2-1"), progress=interrupt)
+        sf.solve_flow_float64(reference("linear-2-2-2-1"), progress=interrupt)
     assert done == sorted(done)
     assert not isinstance(caught.value, Exception)
     part = usable(caught.value, tmp_path)
@@ -294,7 +291,7 @@ def test_an_interruption_keeps_the_part(run: int, tmp_path: Path, monkeypatch: p
 
 def test_time_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "CHUNK", 4)
-    problem = loaded("linear-2-2-2-1")
+    problem = reference("linear-2-2-2-1")
     with pytest.raises(sf.FlowStopped, match=r"the time limit of 0.4 s was reached at t = \S+ of 10; allow") as caught:
         sf.solve_flow_float64(problem, time_limit=0.4, progress=lambda done: time.sleep(0.4))
     assert caught.value.cause == "time-limit"
@@ -318,12 +315,12 @@ def test_chunks_of_large_problems_are_short_and_a_chunk_of_rejected_steps_is_no_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     large = sf.network_objective(sf.FullyConnected((64, 50, 50, 10)), np.zeros((300, 64)), np.zeros((300, 10)))
-    assert steps.chunk_size(loaded("linear-2-2-2-1").objective) == steps.CHUNK
+    assert steps.chunk_size(reference("linear-2-2-2-1").objective) == steps.CHUNK
     assert steps.chunk_size(large) == steps.LEAST_CHUNK
-    expected = sf.solve_flow_float64(loaded("relu-2-3-1"), estimate_error=False)
+    expected = sf.solve_flow_float64(reference("relu-2-3-1"), estimate_error=False)
     monkeypatch.setattr(steps, "LEAST_CHUNK", 8)  # a crossing rejects more steps than these
     monkeypatch.setattr(steps, "CHUNK_WORK", 0)
-    flow = sf.solve_flow_float64(loaded("relu-2-3-1"), estimate_error=False)
+    flow = sf.solve_flow_float64(reference("relu-2-3-1"), estimate_error=False)
     assert flow.horizon == expected.horizon
     np.testing.assert_allclose(flow.at_end(), expected.at_end(), rtol=0, atol=1e-7)
 
@@ -353,7 +350,7 @@ def test_sigint_in_python_gives_the_part(tmp_path: Path) -> None:
 
 
 def test_what_needs_digits_or_kinks_refuses_it_in_one_line() -> None:
-    problem = loaded("linear-2-2-2-1")
+    problem = reference("linear-2-2-2-1")
     flow = whole()
     for refused in (
         lambda: sf.deviation(problem, step_size="1/10", dps=10, flow=flow),
@@ -377,7 +374,7 @@ def test_reports_tables_and_plots_take_it() -> None:
     assert [float(v) for v in found["theta"]["1"]] == flow(1).tolist()
     assert (found["solver"], found["dps"], found["steps"]) == ("dopri8", None, flow.stats.steps)
     assert len(flow_tables(flow, {"1": Fraction(1)}, 0.5)) == 2
-    for drawn in (flow, sf.solve_flow(loaded("relu-2-3-1"), dps=20)):
+    for drawn in (flow, sf.solve_flow(reference("relu-2-3-1"), dps=20)):
         ax = drawn.plot()
         lines = [line for line in ax.get_lines() if len(line.get_xdata()) > 2]
         assert len(lines) == drawn.objective.parameter_count

@@ -9,8 +9,9 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
+from cases import reference
 from mpmath import mpf
-from plain_flow import expected_error, network_problem, plain_loss_and_speed, plain_matrices, reference
+from plain_flow import expected_error, network_problem, plain_loss_and_speed, plain_matrices
 
 from symflow.networks.objective import expression_objective
 from symflow.paths.flow import solve_flow
@@ -159,7 +160,7 @@ def test_whitened_balanced_depth_three_by_quadrature() -> None:
 @pytest.mark.parametrize("name", ["linear-2-2-2-1", "relu-2-3-1", "leaky-2-2-2-1"])
 def test_energy_identity(name: str) -> None:
     """R1: f(theta(0)) - f(theta(T)) is the integral of ||grad f||^2, across kinks too."""
-    problem, _ = reference(name)
+    problem = reference(name)
     trajectory = solve_flow(problem, dps=DPS, horizon=3, estimate_error=False)
     network = problem.network
     arguments = (network.widths, problem.x, problem.y, (network.alpha, network.alpha_bar))
@@ -175,7 +176,7 @@ def test_energy_identity(name: str) -> None:
 
 def test_balancedness_of_linear_networks() -> None:
     """R10: W_{j+1}^T W_{j+1} - W_j W_j^T is conserved."""
-    problem, _ = reference("linear-3-4-2")
+    problem = reference("linear-3-4-2")
     trajectory = solve_flow(problem, dps=DPS)
 
     def balancedness(time: Any) -> list[Any]:
@@ -191,7 +192,7 @@ def test_balancedness_of_linear_networks() -> None:
 @pytest.mark.parametrize("name", ["relu-2-3-1", "leaky-2-2-2-1"])
 def test_balancedness_of_every_neuron_across_crossings(name: str) -> None:
     """R10: squared norm of a unit's outgoing weights minus that of its incoming ones is conserved."""
-    problem, _ = reference(name)
+    problem = reference(name)
     trajectory = solve_flow(problem, dps=DPS)
     assert len(trajectory.events) >= 3
 
@@ -207,7 +208,7 @@ def test_balancedness_of_every_neuron_across_crossings(name: str) -> None:
 
 
 def test_dense_output_equals_runs_that_end_there() -> None:
-    problem, _ = reference("relu-2-3-1")
+    problem = reference("relu-2-3-1")
     trajectory = solve_flow(problem, dps=DPS)
     for time in ["1e-40", "0.1", "8/3", "2.7", "7.999"]:
         accurate(trajectory, time, solve_flow(problem, horizon=time, dps=DPS + 15, estimate_error=False)(time))

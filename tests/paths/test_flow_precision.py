@@ -10,8 +10,9 @@ from typing import Any
 
 import mpmath
 import pytest
+from cases import reference, reference_tables
 from mpmath import mpf
-from plain_flow import Case, expected_error, network_problem, random_case, reference
+from plain_flow import Case, expected_error, network_problem, random_case
 
 from symflow.errors import ComputationError, FlowStopped, KinkError, ProblemError
 from symflow.networks.objective import expression_objective
@@ -53,7 +54,7 @@ def test_error_estimate_is_honest_and_sharp(kind: str, seeds: int) -> None:
 
 
 def test_error_estimate_shrinks_with_the_digits() -> None:
-    problem, _ = reference("scalar-depth2")
+    problem = reference("scalar-depth2")
     estimates = [solve_flow(problem, dps=dps).error_estimate for dps in (20, 40, 60)]
     for dps, estimate in zip((20, 40, 60), estimates, strict=True):
         assert mpf(10) ** (-dps - 12) < estimate <= mpf(10) ** -dps
@@ -62,7 +63,7 @@ def test_error_estimate_shrinks_with_the_digits() -> None:
 @pytest.mark.parametrize("name", ["linear-2-2-2-1", "relu-2-3-1"])
 @pytest.mark.parametrize("dps", [1, 2, 3, 5, 8, 15])
 def test_few_digits(name: str, dps: int) -> None:
-    problem, tables = reference(name)
+    problem, tables = reference(name), reference_tables(name)
     trajectory = solve_flow(problem, dps=dps)
     assert len(trajectory.events) == tables["kink_events"]
     for time, expected in tables["theta"].items():
@@ -99,7 +100,7 @@ def test_short_horizons(power: int) -> None:
 
 
 def test_long_horizons() -> None:
-    problem, _ = reference("linear-2-2-2-1")
+    problem = reference("linear-2-2-2-1")
     trajectory = solve_flow(problem, dps=30, horizon=1000)
     weights = trajectory.end_to_end(1000)
     x, y = problem.x.T, problem.y.T
@@ -126,7 +127,7 @@ def test_amplified_errors_are_met_by_more_guard_digits() -> None:
 
 
 def test_too_many_steps() -> None:
-    problem, _ = reference("scalar-depth2")
+    problem = reference("scalar-depth2")
     steps = solve_flow(problem, dps=50).stats.steps
     with pytest.raises(FlowStopped, match=r"3 Taylor steps led only to t = \S+ of 5; allow more steps") as caught:
         solve_flow(problem, dps=50, max_steps=3)
@@ -178,7 +179,7 @@ def test_wrong_arguments() -> None:
 
 
 def test_without_an_error_estimate() -> None:
-    problem, _ = reference("scalar-depth2")
+    problem = reference("scalar-depth2")
     trajectory = solve_flow(problem, estimate_error=False)
     assert trajectory.error_estimate is None
     assert trajectory.stats.check_seconds == 0
@@ -187,7 +188,7 @@ def test_without_an_error_estimate() -> None:
 
 
 def test_progress_runs_from_nothing_to_everything() -> None:
-    problem, _ = reference("relu-2-3-1")
+    problem = reference("relu-2-3-1")
     seen: list[float] = []
     solve_flow(problem, dps=20, progress=seen.append)
     assert seen == sorted(seen)
@@ -196,7 +197,7 @@ def test_progress_runs_from_nothing_to_everything() -> None:
 
 
 def test_caller_precision_is_left_alone_and_irrelevant() -> None:
-    problem, _ = reference("relu-2-3-1")
+    problem = reference("relu-2-3-1")
     with mpmath.workdps(7):
         low = solve_flow(problem, dps=30)
         assert mpmath.mp.dps == 7

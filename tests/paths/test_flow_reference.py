@@ -7,7 +7,8 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from plain_flow import expected_error, reference
+from cases import reference, reference_tables
+from plain_flow import expected_error
 
 from symflow.paths.flow import solve_flow
 
@@ -18,7 +19,7 @@ NAMES = ["scalar-depth2", "linear-2-2-2-1", "linear-3-4-2", "relu-2-3-1", "leaky
     ("name", "dps"), [*((name, 50) for name in NAMES), ("linear-2-2-2-1", 90), ("relu-2-3-1", 90), ("relu-2-3-1", 8)]
 )
 def test_digits_crossings_and_error_estimate(name: str, dps: int) -> None:
-    problem, tables = reference(name)
+    problem, tables = reference(name), reference_tables(name)
     trajectory = solve_flow(problem, dps=dps)
     with mpmath.workdps(120):
         for time, expected in tables["theta"].items():
@@ -32,7 +33,7 @@ def test_digits_crossings_and_error_estimate(name: str, dps: int) -> None:
 
 
 def test_each_crossing_flips_the_gate_where_its_pre_activation_vanishes() -> None:
-    problem, _ = reference("relu-2-3-1")
+    problem = reference("relu-2-3-1")
     trajectory = solve_flow(problem, dps=50)
     with mpmath.workdps(70):
         for event in trajectory.events:
@@ -50,7 +51,7 @@ def test_each_crossing_flips_the_gate_where_its_pre_activation_vanishes() -> Non
 
 @pytest.mark.parametrize("name", ["slide-relu-3-3-1", "slide-leaky-2-2-2-1"])
 def test_sliding_agrees_with_an_independent_filippov_integrator(name: str) -> None:
-    problem, tables = reference(name)
+    problem, tables = reference(name), reference_tables(name)
     trajectory = solve_flow(problem, dps=30)
     assert trajectory.error_estimate <= mpmath.mpf(10) ** -30
     for time, expected in tables["theta"].items():

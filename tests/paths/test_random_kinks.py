@@ -114,6 +114,14 @@ def test_thirty_random_problems() -> None:
     assert kinds["sliding"] >= 3
 
 
+@pytest.mark.parametrize("seed", [44, 109])
+def test_a_gate_at_rest_is_seen_in_the_check_run_too(seed: int) -> None:
+    """What the check run adds at random moves a pre-activation at rest by more units than rounding does."""
+    flow = sf.solve_flow(problem(seed), dps=30)
+    assert flow.error_estimate <= 1e-30
+    assert "sliding" in {e.kind for e in flow.events}
+
+
 def test_the_judge_refuses_a_wrong_flow() -> None:
     """A flow that crosses where it should slide is off by far more than the judge allows."""
     p = problem(3)

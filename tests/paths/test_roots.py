@@ -441,10 +441,10 @@ def test_expansion_about_an_interval_against_exact_fractions(index, level):
 
 # --- random polynomials ----------------------------------------------------------------------------------------------
 
-rationals = st.builds(Fraction, st.integers(-30, 60), st.integers(1, 40))
+rational_zeros = st.builds(Fraction, st.integers(-30, 60), st.integers(1, 40))
 
 
-@given(st.lists(rationals, min_size=1, max_size=9), st.sampled_from([120, 200, 700]))
+@given(st.lists(rational_zeros, min_size=1, max_size=9), st.sampled_from([120, 200, 700]))
 def test_random_rational_zeros(factors, prec):
     found = zeros([c << prec // 2 for c in integral(*factors)], prec, 0)
     inside = sorted({r for r in factors if 0 <= r <= 1})

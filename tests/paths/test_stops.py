@@ -10,8 +10,9 @@ from typing import Any
 import mpmath
 import pytest
 import sympy
+from cases import reference
 from mpmath import mpf
-from plain_flow import network_problem, random_case, reference
+from plain_flow import network_problem, random_case
 
 import symflow as sf
 from symflow.derivatives.derived import Derived
@@ -89,7 +90,7 @@ def test_scalar_depth_two_at_fifty_digits() -> None:
 
 def test_matrix_quantities_of_a_deep_network_against_the_trajectory() -> None:
     """The loss of the samples equals that of the moments; both are met where the whole trajectory has the value."""
-    problem, _ = reference("linear-2-2-2-1")
+    problem = reference("linear-2-2-2-1")
     whole = solve_flow(problem, dps=40)
     loss, gradient = sf.loss(problem.objective), sf.gradient(problem.objective)
     value = sf.evaluate_mpmath(loss, list(whole("5/2")), dps=60)
@@ -108,7 +109,7 @@ def test_matrix_quantities_of_a_deep_network_against_the_trajectory() -> None:
 @pytest.mark.parametrize("name", ["relu-2-3-1", "slide-relu-3-3-1", "slide-leaky-2-2-2-1"])
 def test_across_and_along_kinks(name: str) -> None:
     """The loss is continuous at kinks and while gates slide; its value at the end is the one asked for."""
-    problem, _ = reference(name)
+    problem = reference(name)
     whole = solve_flow(problem, dps=30)
     loss = sf.loss(problem.objective)
     late = (whole.events[-1].time + whole.horizon) / 2
@@ -158,7 +159,7 @@ def test_a_condition_at_the_time_of_a_kink() -> None:
 
 def test_slopes_have_no_meaning_where_a_gate_slides() -> None:
     """A quantity with derivatives is refused from the first sliding gate on; the gradient norm is that of the flow."""
-    problem, _ = reference("slide-relu-3-3-1")
+    problem = reference("slide-relu-3-3-1")
     whole = solve_flow(problem, dps=30)
     slide = next(e for e in whole.events if e.kind == "sliding")
     gradient = sf.gradient(problem.objective)
@@ -362,7 +363,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     ("make", "message"),
     [
         (lambda p: sf.stop_at_loss("soon"), "the value of a stop must be a number"),
-        (lambda p: sf.stop_at_gradient_norm(0), "no gradient norm but a positive one, got 0"),
+        (lambda p: sf.stop_at_gradient_norm(0), "a gradient norm at which a flow stops must be positive, got 0"),
         (lambda p: sf.stop_when("W1_11", 1), "got the text 'W1_11'; text is never evaluated"),
         (lambda p: sf.stop_when(sympy.Symbol("W1_11"), 1, "up"), 'direction must be "falls", "rises" or "crosses"'),
         (lambda p: sf.stop_when(sympy.Symbol("q"), 1), "only the given variables, got q"),
@@ -383,7 +384,7 @@ def test_wrong_conditions(make: Any, message: str) -> None:
 
 
 def test_data_of_another_problem_are_refused() -> None:
-    problem, _ = reference("relu-2-3-1")
+    problem = reference("relu-2-3-1")
     other = Problem(
         network={"widths": [2, 3, 1], "activation": "relu"},
         data={"x": (problem.x + 1).tolist(), "y": problem.y.tolist()},

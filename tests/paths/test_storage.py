@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 import sympy
+from cases import reference
 
 import symflow as sf
-
-REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
 
 
 @pytest.mark.parametrize("name", ["linear-3-4-2", "relu-2-3-1", "slide-relu-3-3-1"])
 def test_round_trip(name: str, tmp_path: Path) -> None:
-    trajectory = sf.solve_flow(sf.load_problem(REFERENCE / f"{name}.json"), dps=30)
+    trajectory = sf.solve_flow(reference(name), dps=30)
     trajectory.save(tmp_path / "flow.json")
     loaded = sf.load_trajectory(tmp_path / "flow.json")
     assert list(loaded("5/3")) == list(trajectory("5/3"))
@@ -48,7 +47,7 @@ def test_damaged_files(damage: str, tmp_path: Path) -> None:
 
 
 def test_a_failure_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trajectory = sf.solve_flow(sf.load_problem(REFERENCE / "scalar-depth2.json"), dps=15)
+    trajectory = sf.solve_flow(reference("scalar-depth2"), dps=15)
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

@@ -54,7 +54,7 @@ FULLY_CONNECTED = [name for name, network in NETWORKS.items() if isinstance(netw
 CONVOLUTIONAL = [name for name in NETWORKS if name not in FULLY_CONNECTED]
 
 
-def rationals(rng: random.Random, *shape: int) -> np.ndarray:
+def nonzero_rationals(rng: random.Random, *shape: int) -> np.ndarray:
     """Small random rationals without a zero."""
     values = [Fraction(rng.choice([-1, 1]) * rng.randint(1, 9), rng.randint(2, 6)) for _ in range(prod(shape))]
     return np.array(values, dtype=object).reshape(shape)
@@ -64,7 +64,7 @@ def objective(name: str, loss: str = "square", samples: int = 3, seed: int = 0) 
     """The training loss of a network on random data."""
     network, rng = NETWORKS[name], random.Random(seed)
     inputs, outputs = (prod(int(a.size) for a in axes) for axes in (network.input_axes, network.output_axes))
-    x, y = rationals(rng, samples, inputs), rationals(rng, samples, outputs)
+    x, y = nonzero_rationals(rng, samples, inputs), nonzero_rationals(rng, samples, outputs)
     if loss in ("logistic", "exponential"):
         y = np.array([[Fraction(rng.choice([-1, 1]))] for _ in range(samples)], dtype=object)
     if loss == "cross-entropy":
@@ -74,4 +74,4 @@ def objective(name: str, loss: str = "square", samples: int = 3, seed: int = 0) 
 
 def point(o: sf.Objective, seed: int = 0) -> np.ndarray:
     """P random rationals."""
-    return rationals(random.Random(1000 + seed), o.parameter_count)
+    return nonzero_rationals(random.Random(1000 + seed), o.parameter_count)

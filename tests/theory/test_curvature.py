@@ -70,7 +70,7 @@ def points(name: str, count: int, seed: int) -> np.ndarray:
     return np.concatenate([s[:, None] * w for s, w in zip(sizes.T, layers, strict=True)], axis=1)
 
 
-def violations(name: str, loss: str, count: int, seed: int = 0) -> np.ndarray:
+def relative_excess(name: str, loss: str, count: int, seed: int = 0) -> np.ndarray:
     """bound - lambda_min, divided by the larger of ||H|| and the weakest bound, for every point and bound."""
     _, bounds, truth = compiled(name, loss)
     theta = points(name, count, seed)
@@ -87,7 +87,7 @@ def violations(name: str, loss: str, count: int, seed: int = 0) -> np.ndarray:
 
 def check_random(name: str, loss: str, count: int, seed: int = 0) -> None:
     names, bounds, _ = compiled(name, loss)
-    assert violations(name, loss, count, seed).max() < 1e-12
+    assert relative_excess(name, loss, count, seed).max() < 1e-12
     with jax.enable_x64(True):
         found = dict(zip(names, np.asarray(bounds(points(name, count, seed))).T, strict=True))
     for ladder in LADDERS:

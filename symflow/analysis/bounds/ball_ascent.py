@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from symflow.caching import kept
 from symflow.evaluate.jax_runtime import own_modes
 from symflow.evaluate.jit_options import jit
 from symflow.networks.objective import Objective
@@ -38,7 +38,7 @@ class Ascent:
     gamma: float
 
 
-@lru_cache(maxsize=8)
+@kept
 def _climber(objective: Objective) -> Callable[[Any, Any, Any], Any]:
     """(centre, radius, directions (S, P)) -> the largest values, shape (3,)."""
     import jax

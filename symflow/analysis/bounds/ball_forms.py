@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
+from symflow.caching import kept
 from symflow.derivatives.derived import directional_derivative
 from symflow.errors import ProblemError
 from symflow.evaluate.interpret import interpret
@@ -62,7 +62,7 @@ def missing_forms(objective: Objective) -> str | None:
     return None
 
 
-@lru_cache(maxsize=16)
+@kept
 def _split(objective: Objective) -> tuple[Program, Program, Mapping[str, Input]]:
     """The program of all forms, cut where eps enters: what comes before, what comes after, the inputs between."""
     missing = missing_forms(objective)

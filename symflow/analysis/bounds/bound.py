@@ -1,4 +1,4 @@
-"""A bound: what it supposes, its formula, where it comes from, and its evaluation along a run."""
+"""A bound: what it assumes, its formula, where it comes from, and its evaluation along a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Bound:
         kind: "bound" (above the deviation), "leading order", "curvature" (below the smallest Hessian eigenvalue).
         title: what it says, in a few words.
         formula: a SymPy expression or relation, or a `Statement` with symbolic depth.
-        hypotheses: what it supposes of a problem; what it supposes of the tube is checked by the evaluation.
+        hypotheses: what it assumes of a problem; what it assumes of the tube is checked by the evaluation.
         compute: evaluates it along a run whose problem satisfies the hypotheses.
         needs_descent: whether it needs the run of descent; the others are known before it is made.
     """
@@ -58,7 +58,7 @@ class Bound:
         """The bound along a run: values, or `not_applicable` says which hypothesis fails and from where on.
 
         Raises:
-            ProblemError: what was given is no `Comparison`.
+            ProblemError: something other than a `Comparison` was given.
         """
         if not isinstance(run, Comparison):
             raise ProblemError(

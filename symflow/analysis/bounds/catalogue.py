@@ -10,9 +10,11 @@ from symflow.analysis.bounds.context import Comparison
 from symflow.analysis.bounds.curvature import curvature_catalogue
 from symflow.analysis.bounds.series import BoundSeries, Kind, not_applicable
 from symflow.analysis.bounds.tube_bounds import TUBE_BOUNDS, TubeBound, certified_series, find_radii
+from symflow.errors import ProblemError, brief
 from symflow.theory.r04_step_size import STEP_SIZE
 from symflow.theory.r18_leading_order import LEADING_ORDER
 from symflow.theory.r22_trajectory_wise import TRAJECTORY_WISE
+from symflow.theory.registry import Table
 from symflow.theory.result import Result
 
 
@@ -53,14 +55,27 @@ QUICK = (
 
 
 @lru_cache(maxsize=1)
-def known_bounds() -> tuple[Bound, ...]:
+def _known() -> Table[Bound]:
+    """Every bound by its name."""
+    every = (*QUICK, *(_on_the_tube(rule) for rule in TUBE_BOUNDS), *curvature_catalogue())
+    return Table({bound.name: bound for bound in every})
+
+
+def known_bounds(*names: str) -> tuple[Bound, ...]:
     """Every bound of the theory: on the deviation, its leading order, and on the curvature along the flow.
 
     Give some of them, or all with your own (`user_bound`), to `deviation(..., bounds=...)`:
 
         sf.deviation(problem, bounds=[*sf.known_bounds(), mine])
 
-    Each answers to its name, such as "R22(tube)", and to the slug of its result, "trajectory-wise(tube)", wherever one
-    is looked up: `deviation(...).bounds["trajectory-wise(tube)"]`.
+    Args:
+        names: which, such as "R22(tube)", or "trajectory-wise(tube)" with the slug of the result; all if left out.
+
+    Raises:
+        ProblemError: there is none of a name.
     """
-    return (*QUICK, *(_on_the_tube(rule) for rule in TUBE_BOUNDS), *curvature_catalogue())
+    known = _known()
+    for name in names:
+        if not isinstance(name, str) or name not in known:
+            raise ProblemError(f"bounds must be names among {', '.join(known)}, got {brief(name)}")
+    return tuple(known[name] for name in names) if names else tuple(known.values())

@@ -1,4 +1,4 @@
-"""What bounds are evaluated on: descent beside flow, with what several bounds need computed once."""
+"""What bounds are evaluated on: descent and flow at the same times, with what several bounds need computed once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from symflow.problem import Problem
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Descent beside flow at the kept steps.
+    """Descent and flow at the kept steps.
 
     Attributes:
         problem: what was run.
@@ -49,6 +49,7 @@ class Comparison:
         kink: why the others do not; None where all do.
         not_descent_because: why the run is not gradient descent from the flow's start; None where it is.
         user_run: whether the run is the user's, so that steps between the kept ones are not at hand.
+        path: theta_k for every step k, float64, where the run gave them all.
     """
 
     problem: Problem
@@ -60,6 +61,7 @@ class Comparison:
     kink: str | None = None
     not_descent_because: str | None = None
     user_run: bool = False
+    path: np.ndarray | None = None
 
     @property
     def objective(self) -> Objective:
@@ -102,8 +104,8 @@ class Comparison:
     def past_kinks(self) -> tuple[int, str | None, Crossings]:
         """How many samples R4 and R22 hold for, why no more, and the crossing steps on the way.
 
-        They go on past kinks whose jump is convex; that is checked at every sample, event and crossing step.  Where no
-        sample lies beyond a kink, the steps between the samples are still looked at.
+        They continue past kinks whose jump is convex; that is checked at every sample, event and crossing step.  Where
+        no sample lies beyond a kink, the steps between the samples are still looked at.
         """
         network, steps = self.objective.network, self.indices[-1]
         if self.first_kink == self.count and (not self.objective.gates or self.count == steps + 1):
@@ -138,7 +140,7 @@ class Comparison:
     def walk(self) -> Walk:
         """Every step of descent between the kept iterates."""
         assert self.descent is not None
-        return walk(self.compact, self.descent, self.indices, float(self.step_size))
+        return walk(self.compact, self.descent, self.indices, float(self.step_size), self.path)
 
     @cached_property
     def samples(self) -> Samples:

@@ -1,15 +1,15 @@
-"""The curvature bounds R9, R11, R12 and R13 along a flow, beside the smallest Hessian eigenvalue there."""
+"""The curvature bounds R9, R11, R12 and R13 along a flow."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
 from symflow.analysis.bounds.bound import Bound
 from symflow.analysis.bounds.context import Comparison
 from symflow.analysis.bounds.series import BoundSeries, not_applicable, padded
+from symflow.caching import kept
 from symflow.evaluate.running_error import rounded_program
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.network import Network
@@ -25,7 +25,7 @@ WITH_GATES = {("R12", "(e)")}
 """Bounds that depend on the gates, not on the slopes alone: they speak of one smooth piece."""
 
 
-@lru_cache(maxsize=64)
+@kept
 def _program(objective: Objective, result: str, label: str) -> Program:
     """The right side of a claim as a program."""
     return statement(result).instantiate(objective).program(label, "right")
@@ -78,15 +78,15 @@ def _off_kinks(series: BoundSeries, run: Comparison) -> BoundSeries:
 def _bound(result: str, label: str, name: str, title: str) -> Bound:
     general = statement(result)
     shown = general if result == "R11" else general.only(label)
-    supposed = general.hypotheses if result == "R11" else (*general.hypotheses, *general.claim(label).hypotheses)
+    assumed = general.hypotheses if result == "R11" else (*general.hypotheses, *general.claim(label).hypotheses)
     return Bound(
         name,
         result,
         "curvature",
         title,
         shown,
-        tuple(h for h in supposed if h.test is not None),
-        lambda run: _compute(run, result, label, name, supposed),
+        tuple(h for h in assumed if h.test is not None),
+        lambda run: _compute(run, result, label, name, assumed),
     )
 
 

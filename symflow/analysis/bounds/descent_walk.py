@@ -15,7 +15,7 @@ import numpy as np
 
 from symflow.analysis.observables import gradients
 from symflow.derivatives.derived import gradient
-from symflow.evaluate.running_error import rounded_vectors
+from symflow.evaluate.running_error import rounded_result
 from symflow.networks.objective import Objective
 
 STRAIGHT = 0.05
@@ -67,30 +67,40 @@ class _Defects:
     known: np.ndarray
 
 
+def fits(total: int, parameters: int) -> bool:
+    """Whether a path of so many steps is kept."""
+    return (total + 1) * parameters <= STORED
+
+
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def walk(objective: Objective, kept: np.ndarray, indices: Sequence[int], eta: float) -> Walk:
-    """Walks from each kept iterate to the next.
+def walk(
+    objective: Objective, kept: np.ndarray, indices: Sequence[int], eta: float, path: np.ndarray | None = None
+) -> Walk:
+    """Looks at every step from each kept iterate to the next; walks them where they are not given.
 
     Args:
         objective: in the form that is cheapest to evaluate.
         kept: theta_k at the indices, float64, shape (S, P).
         indices: 0 = k_0 < k_1 < ...
         eta: the step size.
+        path: theta_k for all k, where they are known.
     """
-    first, counts = np.asarray(indices[:-1]), np.diff(np.asarray(indices))
-    total = int(indices[-1])
+    blocks, total = np.diff(np.asarray(indices)), int(indices[-1])
+    known_at = np.asarray(indices) if path is None else np.arange(total + 1)
+    ends_at = kept if path is None else path
+    first, counts = known_at[:-1], np.diff(known_at)
     mean, peak, slope, known = np.zeros(total), np.zeros(total), np.zeros(total), np.ones(total, dtype=bool)
     rising = np.ones(total, dtype=bool)
-    states = np.empty((total + 1, kept.shape[1])) if (total + 1) * kept.shape[1] <= STORED else None
-    theta, g, apart = kept[:-1].copy(), gradients(objective, kept[:-1]), np.zeros(len(counts))
+    states = np.empty((total + 1, kept.shape[1])) if fits(total, kept.shape[1]) else None
+    theta, g, apart = ends_at[:-1].copy(), gradients(objective, ends_at[:-1]), np.zeros(len(counts))
     for j in range(int(counts.max(initial=0))):
         rows = np.flatnonzero(counts > j)
         here, slopes, at = theta[rows], g[rows], first[rows] + j
         # The last step of a block ends where descent did, whatever rounding made of the gradients on the way.
         ends = here - eta * slopes
         last = counts[rows] == j + 1
-        apart[rows[last]] = np.linalg.norm(ends[last] - kept[rows[last] + 1], axis=1)
-        ends[last] = kept[rows[last] + 1]
+        apart[rows[last]] = np.linalg.norm(ends[last] - ends_at[rows[last] + 1], axis=1)
+        ends[last] = ends_at[rows[last] + 1]
         found, following = _defects(objective, here, slopes, ends)
         mean[at], peak[at], rising[at], known[at] = found.mean, found.peak, found.rising, found.known
         slope[at] = np.linalg.norm(slopes, axis=1)
@@ -98,23 +108,25 @@ def walk(objective: Objective, kept: np.ndarray, indices: Sequence[int], eta: fl
             states[at] = here
         theta[rows], g[rows] = ends, following
     if states is not None:
-        states[np.asarray(indices)] = kept
-    error = rounded_vectors(objective, gradient(objective), kept).error
+        states[known_at] = ends_at
+    error = rounded_result(objective, gradient(objective), kept).error
     error = np.linalg.norm(np.nan_to_num(error, nan=np.inf), axis=1)
     per_block = 2 * np.maximum(error[:-1], error[1:])  # twice: for the steps between them
-    block = np.repeat(np.arange(len(counts)), counts)
+    block = np.repeat(np.arange(len(blocks)), blocks)
+    if path is not None:
+        apart = np.maximum.reduceat(apart, np.asarray(indices[:-1]))
     slope += per_block[block]
     mean += 2 * per_block[block]  # a defect is the difference of two gradients
     peak += 2 * per_block[block]
     size = np.maximum(np.linalg.norm(kept[1:], axis=1), np.linalg.norm(kept[:-1], axis=1))
-    end, reason = len(counts), None
-    lost = np.flatnonzero((counts > 1) & ~(apart <= APART * size))
+    end, reason = len(blocks), None
+    lost = np.flatnonzero((blocks > 1) & ~(apart <= APART * size))
     blind = np.flatnonzero(~(known & np.isfinite(mean)))
     if len(lost):
         end = int(lost[0])
         reason = (
-            f"from t = {first[end] * eta:.6g} on descent depends on rounding between the samples, which are "
-            f"{counts[end]} steps apart; compare fewer steps"
+            f"from t = {indices[end] * eta:.6g} on descent depends on rounding between the samples, which are "
+            f"{blocks[end]} steps apart; compare fewer steps"
         )
     if len(blind) and block[blind[0]] < end:
         end = int(block[blind[0]])

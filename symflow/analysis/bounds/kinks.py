@@ -1,4 +1,4 @@
-r"""Kinks between descent and flow: where the bounds of R3 go on past them, and what the crossing steps cost.
+r"""Kinks between descent and flow: where the bounds of R3 continue past them, and what the crossing steps cost.
 
 At a kink of the gate of sample i, layer j, unit u the gradient jumps by (alpha - alpha_bar) (b/N) grad z, b being the
 derivative of the sample's loss in the unit's activation.  Where (alpha - alpha_bar) b > 0 the jump is convex: it only
@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 
 from symflow.analysis.observables import gradients
+from symflow.caching import kept
 from symflow.evaluate.numpy_batches import evaluate_points
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
@@ -65,14 +65,14 @@ class Gates:
 
     Attributes:
         on: whether z >= 0, layer by layer, shape (S, d_j, N).
-        back: b, the derivative of the sample's loss in the activation, likewise.
+        back: b, the derivative of the sample's loss in the activation, of the same shapes.
     """
 
     on: tuple[np.ndarray, ...]
     back: tuple[np.ndarray, ...]
 
 
-@lru_cache(maxsize=16)
+@kept
 def _errors(objective: Objective) -> Program:
     """The gradients of the sample losses at the predictions, one column a sample."""
     return Program(objective.program.inputs, {"errors": Model(objective).loss_gradient()})
@@ -157,7 +157,7 @@ def crossing_steps(objective: Objective, compact: Objective, path: np.ndarray, e
 def first_concave_event(
     objective: Objective, points: np.ndarray, events: Sequence[tuple[Place, str]]
 ) -> tuple[int, bool] | None:
-    """The first event of a flow that the bounds do not go on past, and whether its jump is to blame.
+    """The first event of a flow at which the bounds end, and whether its jump is the reason.
 
     Where a gate revives or turns inert, kinks of several layers meet, and no single b says which way the jump goes.
 

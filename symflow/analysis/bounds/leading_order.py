@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 from symflow.analysis.bounds.series import BoundSeries, not_applicable
+from symflow.caching import kept
 from symflow.dynamics.vector_field import leading_order_field
 from symflow.networks.objective import Objective
 from symflow.paths.flow import solve_field
@@ -17,7 +17,7 @@ GUARD = 15
 """Digits of the norms beyond those of the flow."""
 
 
-@lru_cache(maxsize=4)
+@kept
 def _errors(objective: Objective, theta0: tuple[Fraction, ...], horizon: Fraction, dps: int) -> Trajectory:
     """theta and e along the flow, kept: neither depends on the step size."""
     state = [*theta0, *([Fraction(0)] * objective.parameter_count)]

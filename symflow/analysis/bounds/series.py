@@ -33,7 +33,7 @@ class BoundSeries:
         name: the result id.
         kind: "bound" (above the deviation), "leading order" (predicts it), "curvature" (below lambda_min of H).
         status: "certified on a box" (its hypotheses are enclosed on the whole tube, between the sample times as well),
-            "sampled" (its quantities were sampled at the times and beside them), "estimated", "not applicable".
+            "sampled" (its quantities were sampled at the times and near them), "estimated", "not applicable".
         values: one mpf per time; None where the hypotheses fail.
         reason: why values are missing, wholly or from some time on.
         quantities: LaTeX symbol -> (meaning, value) of what entered.

@@ -8,7 +8,7 @@ import numpy as np
 
 from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS, extreme_eigenvalues
 from symflow.derivatives.derived import hessian, hessian_vector_product
-from symflow.evaluate.running_error import rounded_matrices, rounded_program, spectral_error
+from symflow.evaluate.running_error import rounded_program, rounded_result, spectral_error
 from symflow.networks.objective import Objective
 
 ENTRIES = 1_000_000
@@ -41,7 +41,7 @@ def spectra(objective: Objective, points: np.ndarray, vectors: np.ndarray | None
     Args:
         objective: f.
         points: shape (S, P).
-        vectors: v at each point for ||H v||, likewise (P up to `MAX_DENSE_PARAMETERS`).
+        vectors: v at each point for ||H v||, shape (S, P) (P up to `MAX_DENSE_PARAMETERS`).
     """
     size = objective.parameter_count
     if size > MAX_DENSE_PARAMETERS:
@@ -55,7 +55,7 @@ def spectra(objective: Objective, points: np.ndarray, vectors: np.ndarray | None
     step = max(1, ENTRIES // size**2)
     for first in range(0, len(points), step):
         some = points[first : first + step]
-        matrices = rounded_matrices(objective, hessian(objective), some)
+        matrices = rounded_result(objective, hessian(objective), some)
         fine = np.isfinite(matrices.value).all(axis=(1, 2))
         values = np.full((len(some), size), np.nan)
         if fine.any():

@@ -32,7 +32,7 @@ from symflow.analysis.bounds.smooth_regions import decide
 from symflow.analysis.bounds.spectra import spectra
 from symflow.derivatives.derived import gradient
 from symflow.evaluate.derived_batches import evaluate_batch
-from symflow.evaluate.running_error import rounded_program, rounded_vectors
+from symflow.evaluate.running_error import rounded_program, rounded_result
 from symflow.networks.objective import Objective
 from symflow.theory.functions import FLOAT64
 from symflow.theory.r01_energy import path_length
@@ -165,7 +165,7 @@ def cover(
     half = 0.5 * (lengths / counts)[owner]
     middles = times[owner] + half * (2 * inner + 1)
     centres = flow(middles)
-    slopes = rounded_vectors(compact, gradient(compact), centres)
+    slopes = rounded_result(compact, gradient(compact), centres)
     lost = np.linalg.norm(slopes.error, axis=1)
     found = spectra(compact, centres, slopes.value)
     assert found.products is not None

@@ -139,23 +139,14 @@ def user_bound(
         title: what it says, in a few words.
 
     Raises:
-        ProblemError: a free symbol that is no quantity, a function that NumPy has not, text in place of an expression,
-            a name that is none, or another `of`.
+        ProblemError: an unknown symbol, a function without a NumPy form, text in place of an expression, a name that is
+            not text, or another `of`.
     """
     if of not in ("deviation", "curvature"):
         raise ProblemError(f'a bound must be of "deviation" or "curvature", got {brief(of)}')
     if not isinstance(name, str) or not name:
         raise ProblemError(f'the name of a bound must be text such as "mine", got {brief(name)}')
-    given = expression
-    try:
-        if isinstance(expression, str):
-            raise TypeError
-        expression = sympy.sympify(expression)
-    except (TypeError, sympy.SympifyError):
-        expression = None
-    if not isinstance(expression, sympy.Expr):
-        raise ProblemError(f"a bound must be a SymPy expression, got {brief(given)}; text is never evaluated")
-    known = bound_quantities()
+    expression, known = _expression(expression), bound_quantities()
     names = sorted(str(s) for s in expression.free_symbols)
     for symbol in names:
         if symbol not in known and not _is_layer(symbol):
@@ -184,11 +175,26 @@ def user_bound(
     return Bound(name, None, kind, title, expression, (), compute)
 
 
+def _expression(given: Any) -> sympy.Expr:
+    """What was given as a SymPy expression.
+
+    Raises:
+        ProblemError: text, or something else.
+    """
+    try:
+        expression = None if isinstance(given, str) else sympy.sympify(given)
+    except (TypeError, sympy.SympifyError):
+        expression = None
+    if not isinstance(expression, sympy.Expr):
+        raise ProblemError(f"a bound must be a SymPy expression, got {brief(given)}; text is never evaluated")
+    return expression
+
+
 def _function(symbols: list[sympy.Symbol], expression: sympy.Expr) -> Callable[..., Any]:
     """The expression in NumPy.
 
     Raises:
-        ProblemError: it contains what NumPy has not.
+        ProblemError: it contains a function without a NumPy form.
     """
     try:
         function: Callable[..., Any] = sympy.lambdify(symbols, expression, "numpy")

@@ -1,41 +1,7 @@
-r"""Gradient descent on deep linear networks converges (R16), with every constant, and stays converged.
+"""Gradient descent on deep linear networks converges, and continues to (R16, `symflow.theory.r16_descent_converges`).
 
-Setting of R15; epsilon-bar is the accuracy, s = w^(1/n) the norm of every layer along the flow, B_eps balls in
-parameter space.  s_max = max(w(0), lambda)^(1/n) bounds s, because w' <= 0 where w > lambda.
-
-**At k*** (R4 on the tube of radius eps around the flow).  With layer-wise distances eps_j from the flow, sum eps_j^2 <=
-eps^2, the product moves by at most prod (s + eps_j) - s^n <= (s + eps/sqrt n)^n - s^n; call it kappa at s = s_max.
-
-    eps = sqrt(n) [(s_max^n + sqrt(epsilon-bar/2))^(1/n) - s_max], so that kappa = sqrt(epsilon-bar/2);
-    G = sqrt(2E(0)) + kappa >= ||grad phi||, gamma = sqrt(n) G (s_max + eps)^(n-1) >= ||g||,
-    beta = n (s_max + eps)^(2n-2) + (n-1) G (s_max + eps)^(n-2) >= ||H||,
-    m(t) = (n-1) (sqrt(2E(t)) + (s + eps/sqrt n)^n - s^n) (s + eps)^(n-2) >= -lambda_min(H)   (R9(b)).
-
-All on the tube.  T: E(t) <= epsilon-bar/4 for t >= T.  If eta beta gamma int_0^t e^(M(t)-M(s)) ds < eps at t = T + eta,
-R4 keeps descent in the tube up to k* = ceil(T/eta), and there sqrt(2E_k*) <= sqrt(epsilon-bar/2) + kappa =
-sqrt(2 epsilon-bar).  The integral over [0, T + eta] is at most e^(m_T eta) I + (e^(m_T eta) - 1)/m_T, I the one over
-[0, T] and m_T = (n-1) 2 sqrt(epsilon-bar/2) (s_max + eps)^(n-2); the supremum of such eta solves one equation.
-
-**For all k >= k***.  Let E_B be the accuracy at k*, E_B < lambda^2/18, q = 2 sqrt(2E_B)/(lambda - sqrt(2E_B)) < 1,
-
-    s_B = (lambda + sqrt(E_B/2))^(1/n) >= s(t) for t >= T,   r = q (s_B + eps)/(1 - q),   R = s_B + (eps + r)/sqrt n,
-    mu = ((lambda - sqrt(2E_B))/(s_B + eps + r))^2,   L = n R^(2n-2) + (n-1) sqrt(2E_B) R^(n-2).
-
-*If eta <= 1/L then E_{k+1} <= (1 - eta mu) E_k for all k >= k*.*  So E falls monotonically and is at most any smaller
-epsilon-bar from k* + ceil(log(E_B/epsilon-bar)/-log(1 - eta mu)) on: with E_B fixed, eta does not depend on it.
-
-Proof.  Let B be the closed ball of radius eps + r around theta(k* eta).  (1) In B layer norms have (sum s_j^2)^(1/2) <=
-sqrt(n) R and ||W_1|| <= s_B + eps + r.  (2) Where E <= E_B in B, ||H|| <= L: the Hessian is bounded by the first and
-second derivatives of prod s_j (the product of norms) as ||H|| <= ||grad prod||^2 + ||grad phi|| ||hess prod||, and
-for the symmetric n-linear form of prod, whose norm is n^(-n/2), Banach's theorem (polarization on Hilbert space costs
-nothing) gives ||grad prod|| <= n n^(-n/2) (sqrt(n) R)^(n-1) = sqrt(n) R^(n-1), ||hess prod|| <= (n-1) R^(n-2).
-(3) Where E <= E_B in B, ||g||^2 >= ||W_{n:2}||^2 ||grad phi||^2 >= 2 mu E: the gradient of W_1 is W_{n:2}^T grad phi
-of rank one, ||W_{n:2}|| ||W_1|| >= w >= lambda - sqrt(2E_B).  (4) Follow the segments of descent from theta_k*, a
-point of B with E <= E_B within eps of its centre.  While they stay in B and E <= E_B, the descent lemma with ||H|| <=
-L and any part tau <= eta <= 1/L of a step gives E(theta_k - tau g) <= E_k - (tau/2) ||g||^2, so with (3) sqrt(E) falls
-by at least (tau/4) ||g|| sqrt(2 mu): the path is at most (4/sqrt(2 mu)) (sqrt(E_B) - sqrt(E)), less than 2 sqrt(2 E_B /
-mu) = q (s_B + eps + r) = r as long as E > 0.  So neither E <= E_B nor the ball can be left first; a whole step gives
-E_{k+1} <= E_k - eta mu E_k.  (E = 0 is a fixed point.)
+The step size and the number of steps come from T, M(T) and the integral of e^(M(T)-M(s)), by quadrature along the exact
+solution of R15 or from its explicit time.
 """
 
 from __future__ import annotations
@@ -109,12 +75,6 @@ class DescentGuarantee:
         method: how T and M were found.
         step_size: eta, six significant digits below the supremum (and at most 1/L), exact.
         steps: k*, an upper bound on the steps needed.
-        step_limit: supremum of the step sizes that R4 allows.
-        radius: eps, of the tube.
-        flow_time: T, from which on the flow has E <= basin/4.
-        growth: M(T), bound on the logarithm of the growth of errors.
-        beta: bound on ||H|| on the tube.
-        gamma: bound on ||g|| on the tube.
         quantities: LaTeX symbol -> (meaning, value) of everything that entered.
         trapping: why it holds for all k >= k*; None where it is proved at k = k* only.
         reason: why there is no trapping.
@@ -128,16 +88,40 @@ class DescentGuarantee:
     method: Method
     step_size: Fraction
     steps: int
-    step_limit: Any
-    radius: Any
-    flow_time: Any
-    growth: Any
-    beta: Any
-    gamma: Any
     quantities: Mapping[str, tuple[str, Any]]
     trapping: Trapping | None
     reason: str | None
     error_estimate: float | None
+
+    @property
+    def step_limit(self) -> Any:
+        """Supremum of the step sizes that R4 allows."""
+        return self.quantities[r"\eta^*"][1]
+
+    @property
+    def radius(self) -> Any:
+        """eps, of the tube."""
+        return self.quantities[r"\epsilon"][1]
+
+    @property
+    def flow_time(self) -> Any:
+        """T, from which on the flow has E <= basin/4."""
+        return self.quantities["T"][1]
+
+    @property
+    def growth(self) -> Any:
+        """M(T), bound on the logarithm of the growth of errors."""
+        return self.quantities["M(T)"][1]
+
+    @property
+    def beta(self) -> Any:
+        """Bound on ||H|| on the tube."""
+        return self.quantities[r"\beta"][1]
+
+    @property
+    def gamma(self) -> Any:
+        """Bound on ||g|| on the tube."""
+        return self.quantities[r"\gamma"][1]
 
     @property
     def holds(self) -> str:
@@ -198,7 +182,7 @@ def descent_guarantee(
     """A step size and a number of steps after which gradient descent has E = f - f* <= accuracy (R16).
 
     The setting is that of `convergence_time`; descent starts at theta(0), which is exactly balanced.  The constants and
-    the proof are in `symflow.analysis.convergence.guarantee`.  `balanced_start` reads the numbers off a problem:
+    the proof are in `symflow.theory.r16_descent_converges`.  `balanced_start` reads the numbers off a problem:
     `descent_guarantee(**vars(balanced_start(problem)), accuracy="1e-3")`.
 
     Args:
@@ -238,44 +222,31 @@ def descent_guarantee(
 
 def _guarantee(start: BalancedStart, goal: Fraction, basin: Fraction, method: Method) -> DescentGuarantee:
     n, solution, level = start.depth, exact_solution(start), mpf(basin)
-    lam = solution.target_norm
-    s_max = mpmath.root(max(solution.w0, lam), n)
+    s_max = mpmath.root(max(solution.w0, solution.target_norm), n)
     kappa = mpmath.sqrt(level / 2)
     radius = r16.radius(n, s_max, kappa, MPMATH)
     reach = s_max + radius
     excess = solution.excess(solution.angle0)
     gradient = mpmath.sqrt(2 * excess) + kappa
-    gamma = r16.gamma(n, gradient, reach, MPMATH)
-    beta = r16.beta(n, gradient, reach)
-    m_end = r16.curvature(n, 2 * kappa, reach)
-    error: float | None = None
+    error: float | None
+    gamma, beta = r16.gamma(n, gradient, reach, MPMATH), r16.beta(n, gradient, reach)
     if method == "quadrature":
         time, growth, integral, error = _along_the_flow(solution, level / 4, radius)
     else:
-        pieces = explicit_quantities(solution, level / 4)
-        time = pieces["T"][1]
-        # E <= E(0) up to T_1, then sqrt(E) falls at the rate (lambda/2)^(2-2/n).
-        tail = (2 / lam) ** (2 - mpmath.mpf(2) / n)
-        gradients = mpmath.sqrt(2 * excess) * (pieces["T_1"][1] + tail) + kappa * time
-        growth = r16.curvature(n, gradients, reach)
-        integral = time * mpmath.exp(growth)
+        time, growth, integral, error = _in_closed_form(solution, level / 4, kappa, reach)
     _check_growth(growth, 'take method="quadrature"' if method == "closed-form" else QUADRATURE_REMEDY)
-    limit = _largest_step(radius / (beta * gamma), m_end, integral)
+    limit = _largest_step(radius / (beta * gamma), r16.curvature(n, 2 * kappa, reach), integral)
     largest = limit * (1 - mpf(MARGIN))
     trapping, reason = None, None
     if basin < start.target_norm**2 / 18:
-        r, mu, smoothness = trapping_constants(n, lam, level, radius)
-        largest = min(largest, 1 / smoothness)
-    else:
-        reason = f"the accuracy is not below target_norm^2/18 = {brief_float(start.target_norm**2 / 18)}; give a basin"
-    eta = _rounded_down(largest)
-    steps = ceil(time / mpf(eta)) if time > 0 else 0
-    if reason is None:
-        extra = 0
-        if goal < basin:
-            extra = ceil(mpmath.log(level / mpf(goal)) / -mpmath.log1p(-mpf(eta) * mu))
-        steps += extra
+        r, mu, smoothness = trapping_constants(n, solution.target_norm, level, radius)
+        eta = _rounded_down(min(largest, 1 / smoothness))
+        extra = ceil(mpmath.log(level / mpf(goal)) / -mpmath.log1p(-mpf(eta) * mu)) if goal < basin else 0
         trapping = Trapping(r, mu, smoothness, extra)
+    else:
+        eta, extra = _rounded_down(largest), 0
+        reason = f"the accuracy is not below target_norm^2/18 = {brief_float(start.target_norm**2 / 18)}; give a basin"
+    steps = (ceil(time / mpf(eta)) if time > 0 else 0) + extra
     quantities = {
         r"\bar s": ("bound on the layers' norm along the flow", s_max),
         r"\epsilon": ("radius of the tube", radius),
@@ -289,24 +260,18 @@ def _guarantee(start: BalancedStart, goal: Fraction, basin: Fraction, method: Me
         "I": ("integral of e^(M(T)-M(s)) over [0, T]", integral),
         r"\eta^*": ("supremum of the step sizes that R4 allows", limit),
     }
-    return DescentGuarantee(
-        start,
-        goal,
-        basin,
-        method,
-        eta,
-        int(steps),
-        limit,
-        radius,
-        time,
-        growth,
-        beta,
-        gamma,
-        quantities,
-        trapping,
-        reason,
-        error,
-    )
+    return DescentGuarantee(start, goal, basin, method, eta, int(steps), quantities, trapping, reason, error)
+
+
+def _in_closed_form(solution: ExactSolution, level: Any, kappa: Any, reach: Any) -> tuple[Any, Any, Any, None]:
+    """T, M(T) and int_0^T e^(M(T)-M(s)) ds, all of them bounds."""
+    pieces = explicit_quantities(solution, level)
+    time, excess = pieces["T"][1], solution.excess(solution.angle0)
+    # E <= E(0) up to T_1, then sqrt(E) falls at the rate (lambda/2)^(2-2/n).
+    tail = (2 / solution.target_norm) ** (2 - mpmath.mpf(2) / solution.depth)
+    gradients = mpmath.sqrt(2 * excess) * (pieces["T_1"][1] + tail) + kappa * time
+    growth = r16.curvature(solution.depth, gradients, reach)
+    return time, growth, time * mpmath.exp(growth), None
 
 
 def _check_growth(growth: Any, remedy: str) -> None:

@@ -10,17 +10,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from symflow.analysis.experiments.checkpoints import Checkpoint
+from symflow.caching import kept
 from symflow.derivatives.derived import gradient
-from symflow.errors import ComputationError
+from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.evaluate.jax import to_jax
 from symflow.evaluate.jax_runtime import own_modes
-from symflow.problem import Problem
+from symflow.networks.objective import Objective
+from symflow.paths.loops import JaxSteps, diverged
 
 CALL_SECONDS = 0.5
 """About how long one call computes: an interruption is noticed between two calls."""
@@ -44,21 +44,20 @@ class Iterates:
     seconds: float
 
 
-@lru_cache(maxsize=8)
-def stepper(problem: Problem, dtype: np.dtype) -> Advance:
+@kept
+def stepper(objective: Objective, dtype: np.dtype) -> Advance:
     """(theta, eta, steps) -> theta after so many steps of descent, in float32 or float64; compiled once."""
     import jax
 
-    slope = to_jax(gradient(problem.objective), dtype=dtype)
-
-    def run(theta: Any, eta: Any, steps: Any) -> Any:
-        return jax.lax.fori_loop(0, steps, lambda _, point: point - eta * slope(point), theta)
-
-    compiled = jax.jit(run)
+    steps, slope = (
+        JaxSteps(GradientDescent(), objective.parameter_count, dtype),
+        to_jax(gradient(objective), dtype=dtype),
+    )
+    compiled = jax.jit(lambda theta, eta, gap: steps.march(slope, theta, eta, gap)[0][-1])
 
     def advance(theta: np.ndarray, eta: Fraction, steps: int) -> np.ndarray:
         with own_modes(x64=bool(dtype == np.float64)):
-            return np.asarray(compiled(theta, dtype.type(float(eta)), np.int32(steps)))
+            return np.asarray(compiled(theta, dtype.type(float(eta)), np.array([steps], dtype=np.int32)))
 
     return advance
 
@@ -84,7 +83,7 @@ def descend_in_chunks(
         chunk_seconds: wall time between two checkpoints.
 
     Raises:
-        ComputationError: values that are no longer finite.
+        DescentDiverged: values that are no longer finite.
     """
     theta, step, kept, seconds = start, 0, [start], 0.0
     found = checkpoint.read()
@@ -111,10 +110,7 @@ def descend_in_chunks(
                 seconds + (ended - began if size > 1 else 0.0),
             )
             if not np.isfinite(theta).all():
-                raise ComputationError(
-                    f"gradient descent with step size {float(step_size):.3g} diverges (noticed at step {step}); "
-                    "choose a smaller one"
-                )
+                raise diverged(step, step_size)
             size = max(2, min(4 * size, int(steps * CALL_SECONDS / max(ended - began, 1e-9))))
             report(step / last)
             if ended - written >= chunk_seconds:

@@ -17,6 +17,7 @@ from symflow.analysis.experiments.checkpoints import Checkpoint
 from symflow.analysis.experiments.descent import CHUNK_SECONDS, Report
 from symflow.errors import FlowStopped
 from symflow.paths.float64 import Float64Stats, solve_flow_float64
+from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 
 SMOOTH, GATED = "dopri8", "tsit5"
@@ -138,13 +139,14 @@ def _chunk(
             solver=solver,
             max_steps=CHUNK_STEPS,
             theta0=theta,  # type: ignore[arg-type]
-            estimate_error=False,
+            error=None,
         )
         reached, now_after = whole, float(times[-1])
     except FlowStopped as stopped:
-        if stopped.cause != "max-steps" or not float(stopped.trajectory.horizon):
+        part = stopped.trajectory
+        if stopped.cause != "max-steps" or not isinstance(part, Trajectory) or not part.end:
             raise
-        flow = stopped.trajectory
+        flow = part
         reached = float(flow.horizon)
         now_after = now + reached
     wanted = [t - now for t in map(float, times[done:]) if t - now <= reached]

@@ -196,7 +196,7 @@ class _Runner:
 
     def _descents(self, reference: np.ndarray) -> Mapping[int, DescentRun]:
         dtype = np.dtype(self.settings.dtype)
-        advance = stepper(self.problem, dtype)
+        advance = stepper(self.problem.objective, dtype)
         found: dict[int, DescentRun] = {}
         base = np.zeros(0)
         for ratio in (1, *self.settings.ratios):

@@ -1,4 +1,4 @@
-"""Falsification of inequalities: a claim over a family of problems, searched, driven up, confirmed at 50 digits.
+"""Falsification of inequalities: a claim is searched over a family of problems, its violation maximized and confirmed.
 
     sf.claim_quantities()                     what a claim may speak of
     sf.falsify(claim, sf.Family(...))         refuted, with a problem file; or not refuted, with what was searched

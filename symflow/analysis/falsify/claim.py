@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TypeAlias
 
 import sympy
 
@@ -14,6 +14,7 @@ from symflow.analysis.falsify.arithmetic import check_expression
 from symflow.analysis.falsify.vocabulary import Needs, claim_quantities, known, needs
 from symflow.errors import ProblemError, brief, shorten
 
+Relation: TypeAlias = sympy.Rel
 _AT_MOST = (sympy.Le, sympy.Lt)
 _AT_LEAST = (sympy.Ge, sympy.Gt)
 
@@ -75,11 +76,11 @@ class Claim:
         return rf"{shown} \quad\text{{wherever}}\quad {conditions}" if self.given else shown
 
 
-def read_claim(claim: Any, given: Any = ()) -> Claim:
+def read_claim(claim: Relation | Claim, given: Relation | Sequence[Relation] = ()) -> Claim:
     """A claim and its conditions from SymPy relations.
 
     Raises:
-        ProblemError: text, something else than an inequality, or one with unknown symbols or functions.
+        ProblemError: text, something other than an inequality, or one with unknown symbols or functions.
     """
     if isinstance(claim, Claim):
         return claim
@@ -88,7 +89,7 @@ def read_claim(claim: Any, given: Any = ()) -> Claim:
     return Claim(_inequality(claim, "the claim"), tuple(_inequality(x, "a condition") for x in given))
 
 
-def _inequality(relation: Any, what: str) -> Inequality:
+def _inequality(relation: Relation, what: str) -> Inequality:
     if isinstance(relation, str):
         raise ProblemError(
             f"{what} must be a SymPy inequality such as sympy.Ge(a, b), got {brief(relation)}; text is never evaluated"

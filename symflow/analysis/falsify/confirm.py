@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import mpmath
 
 from symflow.analysis.falsify.arithmetic import evaluate, interval_arithmetic
-from symflow.analysis.falsify.claim import Claim, Inequality, read_claim
+from symflow.analysis.falsify.claim import Claim, Inequality, Relation, read_claim
 from symflow.analysis.falsify.enclose import GUARD, Enclosure, Undefined, enclosures
 from symflow.errors import ProblemError, brief
 from symflow.numbers.arguments import whole
+from symflow.numbers.types import Mpf
 from symflow.problem import Problem, load_problem
 
 DPS, DIGITS = 50, (30, 1000)
-"""Digits of a confirmation unless it is told otherwise, and the fewest and the most."""
+"""Digits of a confirmation by default, and the fewest and the most."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """small - large, the violation of a claim small <= large at one problem.
+    """A claim at one problem.
 
     Attributes:
         claim: small <= large, wherever its conditions hold.
         problem: exact; its horizon is k step sizes.
         violation: small - large (mpf).
-        error: half the width of the interval that contains it (mpf).
-        values: the quantities of the claim by name, each an `Enclosure` (mpf).
+        error: half the width of the interval in which it lies (mpf).
+        values: the quantities of the claim.
         refuted: whether the claim fails here: the whole interval is above 0, and every condition holds.
-        dps: decimal digits.
+        dps: digits.
     """
 
     claim: Claim
     problem: Problem
-    violation: Any
-    error: Any
+    violation: Mpf
+    error: Mpf
     values: Mapping[str, Enclosure]
     refuted: bool
     dps: int
@@ -49,28 +50,30 @@ class Check:
 
 
 def check_counterexample(
-    problem: Problem | str | os.PathLike[str], claim: Any, *, given: Any = (), dps: int = DPS
+    problem: Problem | str | os.PathLike[str],
+    claim: Relation | Claim,
+    *,
+    given: Relation | Sequence[Relation] = (),
+    dps: int = DPS,
 ) -> Check:
-    """small - large > 0 at one problem: evaluates a claim small <= large there, from the problem's file alone.
+    """Evaluates a claim at one problem, alone from its file, at 50 digits.
 
-    The quantities are computed in exact rationals or with `dps` digits, each in an interval.
+        sf.check_counterexample("counterexample.toml", claim).refuted
 
     Args:
-        problem: a problem or its file; where the claim depends on time, its horizon must be a multiple of its step
-            size.
-        claim: a SymPy inequality over the symbols of `claim_quantities`.
-        given: one or several conditions, inequalities over the same symbols.
-        dps: decimal digits, at least 30.
+        problem: a problem or its file; where the claim speaks of time, its horizon must be a multiple of its step size.
+        claim: a SymPy inequality over `claim_quantities`.
+        given: conditions, inequalities of the same kind.
+        dps: digits, at least 30.
 
     Returns:
-        A `Check`: the violation small - large (mpf) with its error; `refuted` says whether it is above 0 beyond its
-        error and every condition holds.
+        The violation with its error; `refuted` says whether it is above 0 beyond doubt.
 
     Raises:
-        ProblemError: an invalid claim, file or number of digits, or a problem without step size or horizon where they
-            are needed.
-        ComputationError: the claim is undefined there (a kink, a quantity that the problem does not have), or it cannot
-            be computed.
+        ProblemError: a wrong claim, file or number of digits, or a problem without step size or horizon where they are
+            needed.
+        ComputationError: the claim says nothing there (a kink, a quantity that the problem does not have), or it
+            cannot be computed.
     """
     dps = whole(dps, "dps", *DIGITS)
     if not isinstance(problem, Problem):
@@ -126,7 +129,7 @@ def check(claim: Claim, problem: Problem, steps: int, dps: int, seconds: float |
     return Check(claim, problem, violation, error, values, bool(low > 0 and held), dps)
 
 
-def _difference(part: Inequality, boxes: Mapping[str, Any]) -> tuple[Any, Any]:
+def _difference(part: Inequality, boxes: Mapping[str, Any]) -> tuple[Mpf, Mpf]:
     """The ends of small - large."""
     arithmetic = interval_arithmetic()
     width = evaluate(part.small, boxes, arithmetic) - evaluate(part.large, boxes, arithmetic)

@@ -25,9 +25,10 @@ from symflow.errors import ComputationError
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import mpmath_arithmetic
 from symflow.networks.objective import Objective
+from symflow.numbers.types import Mpf
 from symflow.paths.descent import descend
 from symflow.paths.flow import solve_flow
-from symflow.paths.trajectory import Trajectory
+from symflow.paths.trajectory import How, Trajectory
 from symflow.problem import Problem
 
 GUARD = (8, 24)
@@ -52,8 +53,8 @@ class Enclosure:
         how: "exact", "estimated" or "certified on the tube".
     """
 
-    low: Any
-    high: Any
+    low: Mpf
+    high: Mpf
     how: str
 
 
@@ -90,8 +91,8 @@ def enclosures(
             value = mpmath.mpf(q.numerator) / q.denominator
             gap = 0 if value * q.denominator == q.numerator and name in ("k", *whole) else _ulp(value, dps)
             found[name] = Enclosure(value - gap, value + gap, "exact")
-    fine, ends, flow = _measure(claim, problem, steps, dps + GUARD[1], seconds, estimate_error=True)
-    rough, others, _ = _measure(claim, problem, steps, dps + GUARD[0], seconds, estimate_error=False)
+    fine, ends, flow = _measure(claim, problem, steps, dps + GUARD[1], seconds, error="estimated")
+    rough, others, _ = _measure(claim, problem, steps, dps + GUARD[0], seconds, error=None)
     with mpmath.workdps(dps + GUARD[1]):
         _check_agreement(ends, others, dps)
         for name, value in fine.items():
@@ -123,12 +124,12 @@ def _check_agreement(fine: Mapping[Place, np.ndarray], rough: Mapping[Place, np.
             )
 
 
-def found_radius(values: Mapping[str, Any]) -> Any:
+def found_radius(values: Mapping[str, Enclosure]) -> Mpf:
     """The radius of the tube: the deviation, rounded up."""
     return values["deviation"] * (1 + mpmath.mpf(10) ** -12)
 
 
-def _ulp(value: Any, dps: int) -> Any:
+def _ulp(value: Mpf, dps: int) -> Mpf:
     return mpmath.mpf(10) ** -dps * max(1, abs(value))
 
 
@@ -138,8 +139,8 @@ def _signed(name: str, claim: Claim) -> bool:
 
 
 def _measure(
-    claim: Claim, problem: Problem, steps: int, dps: int, seconds: float | None, *, estimate_error: bool
-) -> tuple[dict[str, Any], dict[Place, np.ndarray], Trajectory | None]:
+    claim: Claim, problem: Problem, steps: int, dps: int, seconds: float | None, *, error: How | None
+) -> tuple[dict[str, Mpf], dict[Place, np.ndarray], Trajectory | None]:
     """Quantities of points and distances at one precision, the points, and the flow."""
     needs, objective = claim.needs, problem.objective
     reason = missing(objective, {name for found in needs.points.values() for name in found})
@@ -150,15 +151,15 @@ def _measure(
         at: dict[Place, np.ndarray] = {"start": theta}
         flow = None
         if needs.descent:
-            run = descend(problem, steps=steps, dps=dps, keep=[steps], estimate_error=estimate_error)
+            run = descend(problem, steps=steps, dps=dps, keep=[steps], error=error)
             at["descent"] = _vector(run.iterates[-1])
         if needs.flow:
             assert problem.step_size is not None
             end = steps * problem.step_size
-            flow = solve_flow(problem, horizon=end, dps=dps, estimate_error=estimate_error, time_limit=seconds)
+            flow = solve_flow(problem, horizon=end, dps=dps, error=error, time_limit=seconds)
             at["flow"] = _vector(flow(end))
         found = {place: _at(claim, objective, point, place) for place, point in at.items()}
-        values: dict[str, Any] = {}
+        values: dict[str, Mpf] = {}
         for name in claim.names:
             place, stem = needs.key(name)
             if stem in found.get(place, {}):
@@ -183,11 +184,11 @@ def _vector(values: Any) -> np.ndarray:
     return array
 
 
-def _distance(a: np.ndarray, b: np.ndarray) -> Any:
+def _distance(a: np.ndarray, b: np.ndarray) -> Mpf:
     return mpmath.sqrt(mpmath.fsum((x - y) ** 2 for x, y in zip(a.flat, b.flat, strict=True)))
 
 
-def _at(claim: Claim, objective: Objective, theta: np.ndarray, place: Place) -> dict[str, Any]:
+def _at(claim: Claim, objective: Objective, theta: np.ndarray, place: Place) -> dict[str, Mpf]:
     """The quantities at one point; off kinks where they need it."""
     names = claim.needs.points[place]
     imbalance = claim.needs.imbalance(place)

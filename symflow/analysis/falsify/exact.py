@@ -1,4 +1,4 @@
-"""From a float64 point to an exact problem: rationals of few digits, as few as the violation bears."""
+"""From a float64 point to an exact problem: rounded to the fewest digits that still violate the claim."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from symflow.analysis.falsify.ascent import ascend
 from symflow.analysis.falsify.backward_starts import rewound
-from symflow.analysis.falsify.claim import Claim, read_claim
+from symflow.analysis.falsify.claim import Claim, Relation, read_claim
 from symflow.analysis.falsify.confirm import DIGITS, DPS, Check, check
 from symflow.analysis.falsify.draws import BATCH, Points, draw, joined, step_range
 from symflow.analysis.falsify.enclose import sizes
@@ -34,13 +34,13 @@ BATCHES = 4
 TUBE_BATCHES, TUBE_MARGIN = 16, 0.1
 """The same where the tube enters, and the least margin worth a confirmation: certified suprema lie above those seen."""
 BEST = 16
-"""Ascents from the best of them; the others start from fresh points, lest all end in one place."""
+"""Ascents from the best of them; the others start from new points, so that not all end at one maximum."""
 ROUNDS = 3
 """Ascents of a batch for each setup."""
 CANDIDATES = 3
 """Most points that are confirmed after each search."""
 PATIENCE = 48
-"""So many setups in a row without the quantities of the claim end the search."""
+"""How many setups in a row without the quantities of the claim end the search."""
 KEPT = 12
 """Setups whose compiled claim is kept."""
 MOST_CONFIRM = 20.0
@@ -48,39 +48,44 @@ MOST_CONFIRM = 20.0
 
 
 def falsify(
-    claim: Any,
+    claim: Relation | Claim,
     family: Family | None = None,
     *,
-    given: Any = (),
+    given: Relation | Sequence[Relation] = (),
     seconds: float = 60,
     seed: int = 0,
     dps: int = DPS,
     progress: Callable[[float], None] | None = None,
 ) -> Verdict:
-    """max (small - large) > 0 over a family of problems: searches for one at which a claim small <= large fails.
+    """Searches a family of problems for one at which an inequality fails.
 
-    Problems are drawn at random; from the best of them, and from others, the violation is increased by gradient ascent
-    (float64, JAX). Points that violate the claim are rounded to few digits and evaluated in exact rationals and with
-    `dps` digits; every number of a counterexample is then made as short as the violation allows. Refuted means that the
-    violation there is above its error and that every condition holds; nothing is ever proved. A strict inequality is
+        q = {name: quantity.symbol for name, quantity in sf.claim_quantities().items()}
+        claim = sympy.Ge(q["lambda_min"], -(q["n"] - 2) * q["grad_phi_F"] * q["max_product"])
+        verdict = sf.falsify(claim, sf.Family(depths=(3, 4)), seconds=60)
+        verdict.status                         # "refuted" or "not refuted", never proved
+        verdict.save("counterexample.toml")    # of a refuted one
+
+    Problems are drawn at random; from the best of them, and from others, the violation is maximized by gradient ascent
+    (float64, JAX); points that violate the claim are rounded to few digits and evaluated in exact rationals and with
+    `dps` digits; every number of a counterexample is then rounded to the fewest digits that still violate the claim.
+    Refuted means that the violation there is above its error and that every condition holds.  A strict inequality is
     treated as its closure: equality refutes nothing.
 
     Args:
-        claim: a SymPy inequality over the symbols of `claim_quantities`.
+        claim: a SymPy inequality over the quantities of `claim_quantities`.
         family: where to search; small fully connected linear networks with the square loss if left out.
-        given: one or several conditions, inequalities over the same symbols: the claim is to hold wherever they do.
+        given: one or several conditions: the claim is to hold wherever they do.
         seconds: how long to search; a compilation or confirmation that has begun is finished, and a counterexample is
             shortened for at most 10 seconds more.
         seed: of the draws; how far the search gets depends on the time.
-        dps: decimal digits of the confirmation, at least 30.
-        progress: called with the fraction of the time that has passed, from 0 to 1.
+        dps: digits of the confirmation, at least 30.
+        progress: called with the fraction of the time that has passed.
 
     Returns:
         `Refuted` with the counterexample, or `NotRefuted` with what was searched; Ctrl-C gives the latter.
 
     Raises:
-        ProblemError: an invalid claim, family, time or seed; or no problem of the family has the quantities of the
-            claim.
+        ProblemError: a wrong claim, family, time or seed; or no problem of the family has the quantities of the claim.
     """
     read = read_claim(claim, given)
     if family is None:
@@ -90,8 +95,7 @@ def falsify(
     limit = float(rational(seconds, "seconds"))
     if not 0 < limit <= 1e7:
         raise ProblemError(f"seconds must be a positive number up to 1e7, got {brief(seconds)}")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ProblemError(f"seed must be a whole number from 0 on, got {brief(seed)}")
+    seed = whole(seed, "seed", 0)
     dps = whole(dps, "dps", *DIGITS)
     if read.needs.moving:
         step_range(family, read.needs)  # whether the family has problems for this claim

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +14,8 @@ from symflow.derivatives.derived import gradient, hessian_vector_product
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.jax import JaxArithmetic
 from symflow.networks.objective import Objective
+from symflow.numbers.types import JaxArray
+from symflow.programs.nodes import Input
 from symflow.programs.program import Program
 
 SPECTRAL = ("lambda_min", "lambda_max", "H")
@@ -36,10 +37,10 @@ class Local:
         self.gradient = gradient(objective).program
         self.product = hessian_vector_product(objective)
 
-    def _run(self, program: Program, theta: Any, data: Mapping[Any, Any]) -> dict[str, Any]:
+    def _run(self, program: Program, theta: JaxArray, data: Mapping[Input, JaxArray]) -> dict[str, JaxArray]:
         return interpret(program, dict(data) | self.objective.cut(theta), self.arithmetic)
 
-    def __call__(self, theta: Any, data: Mapping[Any, Any]) -> dict[str, Any]:
+    def __call__(self, theta: JaxArray, data: Mapping[Input, JaxArray]) -> dict[str, JaxArray]:
         """The quantities at one point by name; under `IMBALANCE` all entries of D_1, D_2, ..., and `KINK`."""
         values = self._run(self.program, theta, data) if self.program.outputs else {}
         found = {name: a for name, a in values.items() if not name.startswith((IMBALANCE, GATES))}
@@ -54,19 +55,19 @@ class Local:
             found |= {"lambda_min": low, "lambda_max": high, "H": jnp.maximum(-low, high)}
         return found
 
-    def slope(self, theta: Any, data: Mapping[Any, Any]) -> Any:
+    def slope(self, theta: JaxArray, data: Mapping[Input, JaxArray]) -> JaxArray:
         """The gradient."""
         return jnp.concatenate([g.reshape(-1) for g in self._run(self.gradient, theta, data).values()])
 
-    def ends(self, theta: Any, data: Mapping[Any, Any]) -> tuple[Any, Any, Any]:
+    def ends(self, theta: JaxArray, data: Mapping[Input, JaxArray]) -> tuple[JaxArray, JaxArray, JaxArray]:
         """Both ends of the Hessian's spectrum, and the norm of the gradient."""
         g = self.slope(theta, data)
         return (*self._spectrum(theta, data), jnp.sqrt(jnp.sum(g * g) + 1e-300) - 1e-150)
 
-    def _spectrum(self, theta: Any, data: Mapping[Any, Any]) -> tuple[Any, Any]:
+    def _spectrum(self, theta: JaxArray, data: Mapping[Input, JaxArray]) -> tuple[JaxArray, JaxArray]:
         count = self.objective.parameter_count
 
-        def column(direction: Any) -> Any:
+        def column(direction: JaxArray) -> JaxArray:
             cut = dict(zip(self.product.directions, self.objective.cut(direction).values(), strict=True))
             found = self._run(self.product.program, theta, dict(data) | cut)
             return jnp.concatenate([a.reshape(-1) for a in found.values()])

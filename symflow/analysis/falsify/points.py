@@ -68,7 +68,7 @@ class PointQuantity:
         build: its node for a model, and for a layer where the name ends in the number of one.
         smooth: whether it means something only where theta is on no kink.
         signed: whether it may be negative.
-        needs: what it supposes of the network.
+        needs: what it assumes of the network.
     """
 
     meaning: str
@@ -147,13 +147,13 @@ POINTS: dict[str, PointQuantity] = {
     "balancedness": PointQuantity(
         "(sum_j ||D_j||_F^2)^(1/2), D_j as in R10 (its diagonal but for linear networks)", lambda model: _balance(model)
     ),
-    "s_max": PointQuantity("max_j s_j, fully connected networks", _of(largest(Range(j), _S)), needs=FULLY_CONNECTED),
-    "s_min": PointQuantity("min_j s_j, likewise", _of(minimum(Range(j), _S)), needs=FULLY_CONNECTED),
-    "s_product": PointQuantity("prod_j s_j, likewise", _of(product(Range(j), _S)), needs=FULLY_CONNECTED),
+    "s_max": PointQuantity("max_j s_j, fully connected", _of(largest(Range(j), _S)), needs=FULLY_CONNECTED),
+    "s_min": PointQuantity("min_j s_j, fully connected", _of(minimum(Range(j), _S)), needs=FULLY_CONNECTED),
+    "s_product": PointQuantity("prod_j s_j, fully connected", _of(product(Range(j), _S)), needs=FULLY_CONNECTED),
     "max_product": PointQuantity("max over n-2 layers of the product of their A_j", _largest_product),
     "lambda_M": PointQuantity("lambda_max(M), M_jj' = prod of A_i over the other layers, zero diagonal", _pairs),
     "errors": PointQuantity("(1/N) sum_i ||grad l_i|| ||x_i||", _of(SampleMean(norm(GRAD_LOSS) * norm(SAMPLE)))),
-    "Sigma_xx": PointQuantity("||X X^T / N||, likewise", _of(norm(Letter("Sigma_xx"))), needs=FULLY_CONNECTED),
+    "Sigma_xx": PointQuantity("||X X^T / N||, fully connected", _of(norm(Letter("Sigma_xx"))), needs=FULLY_CONNECTED),
     "slope": PointQuantity("max{|alpha|, |alpha_bar|} of the activation", _of(Letter("slope"))),
     "kappas": PointQuantity("prod_j kappa_j", _all_kappas),
     "pool": PointQuantity("R13's bound on the norms of the poolings; 1 without", _pool),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,8 @@ from symflow.analysis.falsify.vocabulary import Place
 from symflow.evaluate.jax_runtime import own_modes
 from symflow.evaluate.jit_options import THROWAWAY, jit
 from symflow.networks.objective import Objective
+from symflow.numbers.types import JaxArray
+from symflow.programs.nodes import Input
 from symflow.programs.program import shape_of
 
 ROUNDING = 1e-11
@@ -37,8 +39,11 @@ EMPTY = 1e-14
 NEAR_KINK = 1e-12
 """A smaller pre-activation is not told from 0: a kink, where derivatives say nothing."""
 
+Margin: TypeAlias = tuple[JaxArray, JaxArray]
+"""The margin, and whether it is a tie."""
 
-def _length(x: Any) -> Any:
+
+def _length(x: JaxArray) -> JaxArray:
     return jnp.sqrt(jnp.sum(x * x) + TINY) - TINY**0.5  # with a slope also at 0
 
 
@@ -74,7 +79,7 @@ def evaluator(claim: Claim, objective: Objective, most_steps: int) -> Evaluator:
     """
     model = _Model(claim, objective, most_steps)
 
-    def total(theta: Any, x: Any, y: Any, log_eta: Any, steps: Any) -> Any:
+    def total(theta: JaxArray, x: JaxArray, y: JaxArray, log_eta: JaxArray, steps: JaxArray) -> tuple[JaxArray, Margin]:
         margins, ties = jax.vmap(model.margin)(theta, x, y, log_eta, steps)
         return jnp.sum(jnp.where(jnp.isfinite(margins), margins, 0.0)), (margins, ties)
 
@@ -90,14 +95,16 @@ class _Model:
         self.local, self.paths = Local(objective, claim.needs), Paths(claim.needs, most_steps)
         self.inputs = {x.name: x for x in objective.data_inputs}
 
-    def margin(self, theta: Any, x: Any, y: Any, log_eta: Any, steps: Any) -> tuple[Any, Any]:
+    def margin(
+        self, theta: JaxArray, x: JaxArray, y: JaxArray, log_eta: JaxArray, steps: JaxArray
+    ) -> tuple[JaxArray, JaxArray]:
         """The margin at one point, and whether it is a tie."""
         data = {self.inputs[name]: a.T.reshape(shape_of(self.inputs[name].axes)) for name, a in (("X", x), ("Y", y))}
         eta = jnp.exp(log_eta)
         run = self.paths(lambda at: self.local.slope(at, data), theta, eta, steps)
         at = {"start": theta, "descent": run.descent, "flow": run.flow[-1], "coarse": run.coarse, "beside": run.beside}
         wanted = [place for place in at if self._looked_at(place)]
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, dict[str, JaxArray]] = {}
         if wanted:
             stacked = jax.vmap(lambda point: self.local(point, data))(jnp.stack([at[place] for place in wanted]))
             found = {place: {name: a[i] for name, a in stacked.items()} for i, place in enumerate(wanted)}
@@ -122,8 +129,8 @@ class _Model:
         return bool(self.needs.points[own]) or self.needs.imbalance(own)
 
     def _values(
-        self, at: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]], flow: str, shift: float
-    ) -> dict[str, Any]:
+        self, at: Mapping[str, JaxArray], found: Mapping[str, Mapping[str, JaxArray]], flow: str, shift: float
+    ) -> dict[str, JaxArray]:
         """Every quantity of a point or between two, by name.
 
         Args:
@@ -132,7 +139,7 @@ class _Model:
             flow: which integration of the flow.
             shift: relative rounding error that is added to differences and eigenvalues.
         """
-        values: dict[str, Any] = {}
+        values: dict[str, JaxArray] = {}
         for name in self.claim.names:
             place, stem = self.needs.key(name)
             here = found.get(flow if place == "flow" else place, {})
@@ -154,7 +161,7 @@ class _Model:
             values[name] = _length(now - before) + shift * size
         return values
 
-    def _tube(self, run: Run, t: Any, data: Mapping[Any, Any]) -> dict[str, Any]:
+    def _tube(self, run: Run, t: JaxArray, data: Mapping[Input, JaxArray]) -> dict[str, JaxArray]:
         """The constants of the tube, from below: what they are at some points of it."""
         low, high, slope = lax.map(lambda at: self.local.ends(at, data), run.tube)
         flow = low[: SAMPLES + 1]
@@ -166,7 +173,9 @@ class _Model:
         }
 
 
-def _compare(part: Inequality, values: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[Any, Any]:
+def _compare(
+    part: Inequality, values: Mapping[str, JaxArray], other: Mapping[str, JaxArray]
+) -> tuple[JaxArray, JaxArray]:
     """(small - large - noise)/(|small| + |large|), and whether the noise decides the sign of small - large."""
     arithmetic = jax_arithmetic()
     small, large = (jnp.asarray(evaluate(e, values, arithmetic)) for e in (part.small, part.large))

@@ -1,4 +1,4 @@
-"""Counterexamples in the fewest digits: every number as short as the violation bears."""
+"""Counterexamples in the fewest digits: every number rounded to the fewest digits that still violate the claim."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Judge:
-    """What says whether the claim fails at exact points.
+    """Decides whether the claim fails at exact points.
 
     Attributes:
         seen: those at which float64 sees it fail, or cannot tell.
@@ -39,7 +39,7 @@ def shortened(point: ExactPoint, found: Check, others: Sequence[ExactPoint], ran
         judge: of the claim.
     """
     search = _Search(point, found, ranges, judge, time.perf_counter() + SECONDS)
-    # A KeyboardInterrupt ends it early: the counterexample is there, if not as short as it may be.
+    # A KeyboardInterrupt ends it early: the counterexample is there, if not in the fewest digits.
     with suppress(KeyboardInterrupt):
         any(search.accepts(p) for p in search.seen(p for p in others if _length(p) < _length(point)))
         search.shorten(range(_count(point, ranges)))

@@ -16,22 +16,23 @@ from symflow.analysis.falsify.claim import Claim
 from symflow.analysis.falsify.confirm import Check
 from symflow.errors import ProblemError, brief
 from symflow.files import write_atomically
+from symflow.numbers.types import Mpf
 from symflow.problem import Problem
 
 
 @dataclass(frozen=True)
 class Searched:
-    """What a search for a counterexample has covered.
+    """What was searched.
 
     Attributes:
         setups: how many shapes (network, loss, number of samples) were tried.
         points: how many problems were evaluated in float64.
-        ascents: from how many of them the violation was increased by gradient ascent.
+        ascents: from how many of them the violation was maximized by gradient ascent.
         confirmations: how many points were evaluated at `dps` digits.
         best_margin: the largest (small - large - noise)/(|small| + |large|) seen in float64; above 0 where float64
-            shows a violation, -inf where no point could be evaluated.
-        best_setup: the shape where that was.
-        skipped: reason -> number of shapes that lack a quantity of the claim.
+            sees a violation, -inf where no point could be evaluated.
+        best_setup: where that was.
+        skipped: shapes that lack a quantity of the claim, by reason.
         seconds: wall time.
         seed: of the draws.
         interrupted: whether Ctrl-C ended it.
@@ -63,7 +64,7 @@ class NotRefuted:
 
     Attributes:
         claim: what was to be refuted.
-        searched: what was searched.
+        searched: where.
     """
 
     claim: Claim
@@ -87,11 +88,11 @@ class NotRefuted:
 
 @dataclass(frozen=True)
 class Refuted:
-    """small - large > 0 at a problem: the claim small <= large is refuted.
+    """A counterexample.
 
     Attributes:
         claim: what is refuted.
-        check: the claim at the counterexample: violation and error (mpf), every quantity.
+        check: the claim at the counterexample: violation, error, every quantity.
         searched: what was searched before.
     """
 
@@ -110,15 +111,12 @@ class Refuted:
         return self.check.problem
 
     @property
-    def violation(self) -> Any:
-        """small - large, by how much the inequality fails (mpf)."""
+    def violation(self) -> Mpf:
+        """By how much the inequality fails, an mpf."""
         return self.check.violation
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the counterexample as a problem file (.toml or .json), from which `check_counterexample` repeats it.
-
-        Args:
-            path: the file, ending in .toml or .json.
 
         Raises:
             ProblemError: another ending, or a folder that cannot be written.

@@ -1,8 +1,8 @@
-"""What a sweep varies, and the problems that come of it."""
+"""What a sweep varies, and the problems that result."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
@@ -14,6 +14,7 @@ from symflow.errors import ProblemError, brief, brief_float
 from symflow.networks.network import FullyConnected
 from symflow.numbers.arguments import positive, whole
 from symflow.numbers.rational import rational
+from symflow.numbers.types import JsonObject, Number
 from symflow.paths.descent import check_steps, positive_step
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
@@ -60,7 +61,7 @@ class Start:
 
 
 def axes_of(
-    base: Problem, *, step_size: Any, seed: Any, depth: Any, width: Any, scale: Any, scheme: str | None
+    base: Problem, *, step_size: object, seed: object, depth: object, width: object, scale: object, scheme: str | None
 ) -> Axes:
     """Checked axes.
 
@@ -98,7 +99,7 @@ def axes_of(
     return axes
 
 
-def check_run(base: Problem, axes: Axes, horizon: Any) -> tuple[Fraction, tuple[Fraction, ...]]:
+def check_run(base: Problem, axes: Axes, horizon: Number | None) -> tuple[Fraction, tuple[Fraction, ...]]:
     """The final time and the step sizes, each of which fits it.
 
     Raises:
@@ -135,7 +136,7 @@ def starts(base: Problem, axes: Axes) -> Iterator[Start]:
             yield Start(_shape(problem) | drawn, problem.replace(theta0=theta))
 
 
-def _shape(problem: Problem) -> dict[str, Any]:
+def _shape(problem: Problem) -> JsonObject:
     network = problem.network
     assert network is not None
     if not isinstance(network, FullyConnected):
@@ -177,7 +178,7 @@ def _architecture(base: Problem, widths: tuple[int, ...] | None) -> Problem:
 
 def _draw(
     problem: Problem, base: Problem, scheme: str | None, seed: int | None, scale: Fraction | None
-) -> tuple[dict[str, Any], Any]:
+) -> tuple[JsonObject, Any]:
     """Where theta(0) comes from, and theta(0)."""
     if scheme is None:
         factor = Fraction(1) if scale is None else scale
@@ -192,7 +193,7 @@ def _draw(
     return {"seed": seed, "scheme": scheme, "scale": scale}, initial_theta(section, problem.network, "sweep")
 
 
-def _listed(values: Any, name: str, read: Any) -> tuple[Any, ...]:
+def _listed(values: object, name: str, read: Callable[[Any, str], Any]) -> tuple[Any, ...]:
     """One value or several, each read, without repetitions."""
     if values is None:
         return (None,)

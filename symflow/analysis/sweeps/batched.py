@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
-from symflow.errors import FlowStopped
+from symflow.caching import kept
+from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.networks.objective import Objective
-from symflow.paths.descent import float64_stepper, padded_gaps
 from symflow.paths.float64 import sweep_flow_float64
 from symflow.paths.float64.arguments import checked_tolerances
-from symflow.paths.float64.estimate import CHECK, CHECK_RTOL
+from symflow.paths.float64.estimate import CHECK, CHECK_RTOL, one_unit_away
 from symflow.paths.float64.methods import x64
+from symflow.paths.float64.sweep import SweepStopped
+from symflow.paths.loops import State, float64_stepper, padded_gaps
 from symflow.problem import Problem
 
 EPS = float(np.finfo(np.float64).eps)
@@ -46,13 +46,10 @@ def flows(
 ) -> Paths:
     """Flows from B starts, and second ones at tighter tolerances from starts one unit in the last place away."""
     rtol, atol = checked_tolerances(rtol, atol, "dopri8")
-    away = np.where(np.arange(thetas.shape[1]) % 2 == 0, np.inf, -np.inf)
-    nearby = np.where(thetas == 0, 0.0, np.nextafter(thetas, away))
     first, stopped = _flows(problem, thetas, times, rtol, atol, max_steps)
     tighter = max(rtol / CHECK, CHECK_RTOL)
-    second, _ = _flows(problem, nearby, times, tighter, atol * tighter / rtol, max_steps)
-    errors = 2 * (np.abs(first - second).max(axis=(1, 2)) + EPS * np.abs(first).max(axis=(1, 2)))
-    return Paths(np.array(times), first, errors, stopped)
+    second, _ = _flows(problem, one_unit_away(thetas), times, tighter, atol * tighter / rtol, max_steps)
+    return Paths(np.array(times), first, _errors(first, second), stopped)
 
 
 def _flows(
@@ -63,8 +60,8 @@ def _flows(
     for part in _batches(thetas, len(times)):
         try:
             parts.append(sweep_flow_float64(problem, part, times, rtol=rtol, atol=atol, max_steps=max_steps))
-        except FlowStopped as error:
-            parts.append(error.trajectory)
+        except SweepStopped as error:
+            parts.append(error.states)
             stopped = (
                 f"the flow did not get to the end in float64: more than {max_steps} steps, values that are no longer "
                 "finite, or sliding along a kink; take sweep, which says which"
@@ -80,11 +77,11 @@ def _batches(rows: np.ndarray, times: int) -> list[np.ndarray]:
     return np.split(filled, count)
 
 
-@lru_cache(maxsize=8)
-def _stepper(objective: Objective) -> Callable[..., Any]:
+@kept
+def _stepper(objective: Objective) -> Callable[..., State]:
     import jax
 
-    return jax.jit(jax.vmap(float64_stepper(objective), in_axes=(0, 0, 0, None)))
+    return jax.jit(jax.vmap(float64_stepper(objective, GradientDescent()), in_axes=(0, 0, 0, None)))
 
 
 def descents(
@@ -107,9 +104,13 @@ def descents(
         for part in _batches(rows[:, None], width * gaps.shape[1]):
             b, e = np.divmod(part[:, 0], len(etas))
             for found, moved in zip(runs, (np.zeros(width), nudge), strict=True):
-                path = np.asarray(run(thetas[b], steps[e], gaps[e], moved))
+                path = np.asarray(run(thetas[b], steps[e], gaps[e], moved)[0])
                 found.append(np.concatenate([thetas[b][:, None], path], axis=1))
     first, second = (np.concatenate(found)[: len(rows)] for found in runs)
+    return Paths(np.zeros(0), first, _errors(first, second))
+
+
+def _errors(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Twice the largest difference of two runs of each path, and rounding; shape (B,)."""
     with np.errstate(invalid="ignore", over="ignore"):
-        errors = 2 * (np.abs(first - second).max(axis=(1, 2)) + EPS * np.abs(first).max(axis=(1, 2)))
-    return Paths(np.zeros(0), first, errors)
+        return np.asarray(2 * (np.abs(first - second).max(axis=(1, 2)) + EPS * np.abs(first).max(axis=(1, 2))))

@@ -9,15 +9,15 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future,
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from symflow.analysis.sweeps.task import Measure, Task, compute
 from symflow.analysis.sweeps.workers import prepare
 from symflow.errors import ComputationError, JaxUnavailable
 from symflow.evaluate.jax_runtime import SPAWN, jax_runs
+from symflow.numbers.types import JsonObject
 
 POOLS = 2
-"""So many pools of all workers are tried before tasks run one by one, so that the one that kills its worker shows."""
+"""How many pools of all workers are tried before tasks run one by one, which shows the task that kills its worker."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Failed:
     message: str
 
 
-Outcome = dict[str, Any] | Failed
+Outcome = JsonObject | Failed
 Told = Callable[[Task, Outcome], None]
 
 
@@ -49,7 +49,7 @@ class Job:
     folder: Path
     measure: Measure | None
 
-    def submit(self, executor: Executor, task: Task) -> Future[dict[str, Any]]:
+    def submit(self, executor: Executor, task: Task) -> Future[JsonObject]:
         """Hands a task to an executor."""
         return executor.submit(compute, task.key, task.description, str(self.folder), self.measure)
 
@@ -73,9 +73,9 @@ def run_with(executor: Executor, job: Job, tasks: Sequence[Task], told: Told) ->
 
 
 def _check_fork(executor: Executor) -> None:
-    """Refuses a pool that is about to fork a process in which JAX is running: its workers would wait for ever.
+    """Refuses a pool that is about to fork a process in which JAX is running: its workers would wait forever.
 
-    Workers that were forked before JAX began are none of those.  What this does not see is found out in the worker
+    Workers that were forked before JAX started are safe.  What this check misses is found in the worker
     (`runtime.check_runtime`).
 
     Raises:
@@ -85,7 +85,7 @@ def _check_fork(executor: Executor) -> None:
     method = getattr(context, "get_start_method", lambda: None)()
     if method == "fork" and jax_runs() and not getattr(executor, "_processes", None):
         raise ComputationError(
-            "executor must not fork this process, in which JAX is running (its workers would wait for ever), got a "
+            "executor must not fork this process, in which JAX is running (its workers would wait forever), got a "
             f"{type(executor).__name__} with the start method fork; give {SPAWN}, or leave executor out"
         )
 
@@ -140,7 +140,7 @@ def _check_start() -> None:
 
 def _collect(executor: Executor, job: Job, tasks: Sequence[Task], told: Told) -> list[Task]:
     """Runs tasks and returns those that a broken executor did not get to."""
-    futures: dict[Future[dict[str, Any]], Task] = {}
+    futures: dict[Future[JsonObject], Task] = {}
     lost: list[Task] = []
     try:
         for position, task in enumerate(tasks):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 
@@ -28,18 +27,19 @@ from symflow.derivatives.derived import loss
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.networks.objective import Objective
-from symflow.paths.descent import diverged
+from symflow.numbers.types import JsonObject, Number
 from symflow.paths.float64.kinks import pre_activations
+from symflow.paths.loops import diverged
 from symflow.paths.sampling import HermiteFlow
 from symflow.problem import Problem
-from symflow.versions import versions
+from symflow.versions import versions_text
 
 FORMAT = "symflow float64 sweep 1"
 BOUNDS = ("R4", "R22")
 """The bounds that need no more than float64."""
 DIVERGED = 1e50
 """A parameter beyond counts as divergence: curvature would leave float64."""
-KINKS = "R4 and R22 go on past kinks where these are located, which they are not in float64; take sweep"
+KINKS = "R4 and R22 hold beyond kinks only where these are located, which float64 does not do; take sweep"
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ class Group:
 def sweep_float64(
     base: Problem,
     *,
-    step_size: Any = None,
-    seed: Any = None,
-    depth: Any = None,
-    width: Any = None,
-    scale: Any = None,
+    step_size: Number | Iterable[Number] | None = None,
+    seed: int | Iterable[int] | None = None,
+    depth: int | Iterable[int] | None = None,
+    width: int | Iterable[int] | None = None,
+    scale: Number | Iterable[Number] | None = None,
     scheme: str | None = None,
-    horizon: Any = None,
+    horizon: Number | None = None,
     bounds: Sequence[str] = BOUNDS,
     rtol: float = 1e-10,
     atol: float = 1e-12,
@@ -122,17 +122,16 @@ def sweep_float64(
     end, etas = check_run(base, axes, horizon)
     every = list(starts(base, axes))
     groups = [list(group) for _, group in groupby(every, key=lambda s: id(s.problem.objective))]
-    rows: list[dict[str, Any]] = []
+    rows: list[JsonObject] = []
     for group in groups:
         clock = time.perf_counter()
         found = list(_rows(_run(group, etas, end, rtol, atol, max_steps), bounds))
         share = (time.perf_counter() - clock) / len(found)
-        listed = ", ".join(f"{name} {version}" for name, version in versions().items())
         pairs = ((start, eta) for start in group for eta in etas)
         for (start, eta), row in zip(pairs, found, strict=True):
             where = coordinates(eta, start.coordinates, start.problem.replace(horizon=end), None)
             values = {name: encode(value) for name, value in row.items()}
-            rows.append(where | values | {"seconds": encode(round(share, 6)), "versions": listed})
+            rows.append(where | values | {"seconds": encode(round(share, 6)), "versions": versions_text()})
         if progress is not None:
             progress(len(rows) / (len(every) * len(etas)))
     declared = {name: "float" if kind == "decimal" else kind for name, kind in columns(bounds).items()}
@@ -161,7 +160,7 @@ def _run(
     return Group(objective, group, etas, indices, flow, places, descents(objective, thetas, etas, indices))
 
 
-def _rows(group: Group, bounds: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _rows(group: Group, bounds: Sequence[str]) -> Iterator[JsonObject]:
     """What is measured, start by start and step size by step size."""
     objective, flow = group.objective, group.flow
     for b in range(len(group.starts)):
@@ -193,7 +192,7 @@ def _rows(group: Group, bounds: Sequence[str]) -> Iterator[dict[str, Any]]:
                     yield _stopped("not computable", str(failed), None)
 
 
-def _stopped(cause: str, reason: str, at: float | None) -> dict[str, Any]:
+def _stopped(cause: str, reason: str, at: float | None) -> JsonObject:
     return {"status": f"stopped: {cause}", "reason": reason, "stop_time": at}
 
 
@@ -221,7 +220,7 @@ def _row(
     errors: tuple[float, float],
     known: _Along,
     place: np.ndarray,
-) -> dict[str, Any]:
+) -> JsonObject:
     """The columns of `measure_deviation` but for the bounds."""
     error = float(np.sqrt(flow.shape[1]) * sum(errors))
     distance = np.linalg.norm(flow - run, axis=1)
@@ -259,5 +258,5 @@ def _bounds(
     return [found[name] for name in names]
 
 
-def _as_floats(found: dict[str, Any]) -> dict[str, Any]:
+def _as_floats(found: JsonObject) -> JsonObject:
     return {name: float(v) if hasattr(v, "_mpf_") else v for name, v in found.items()}

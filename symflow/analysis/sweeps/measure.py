@@ -1,4 +1,4 @@
-"""What a sweep finds out about one problem, unless it is told otherwise."""
+"""What a sweep measures on one problem by default."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import numpy as np
 from symflow.analysis.bounds import Bound, BoundSeries, known_bounds
 from symflow.analysis.deviation import REMEDIES, deviation
 from symflow.derivatives.derived import loss
-from symflow.errors import ProblemError, advising, brief
+from symflow.errors import with_remedies
 from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.networks.objective import Objective
+from symflow.numbers.types import JsonObject
 from symflow.paths.flow import solve_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 
 BOUNDS = ("R4", "R22", "R18")
-"""Which bounds a sweep evaluates unless it is told otherwise."""
+"""The bounds that a sweep evaluates by default."""
 BOUND_COLUMNS = {"value": "decimal", "ratio": "float", "status": "text", "reason": "text"}
 COLUMNS = {
     "steps": "int",
@@ -52,11 +53,7 @@ def bounds_named(names: Sequence[str]) -> list[Bound]:
     """
     if isinstance(names, str):
         names = [names]
-    known = {bound.name: bound for bound in known_bounds()}
-    for name in names:
-        if name not in known:
-            raise ProblemError(f"bounds must be names among {', '.join(known)}, got {brief(name)}")
-    return [known[name] for name in names]
+    return list(known_bounds(*names)) if names else []
 
 
 def columns(bounds: Sequence[str]) -> dict[str, str]:
@@ -64,7 +61,7 @@ def columns(bounds: Sequence[str]) -> dict[str, str]:
     return COLUMNS | {f"{name}_{part}": kind for name in bounds for part, kind in BOUND_COLUMNS.items()}
 
 
-def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> dict[str, Any]:
+def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> JsonObject:
     """How far descent strays from flow, and what the theory says about it, at the end t = K eta <= horizon.
 
     Sharpness is lambda_max of the Hessian; spectra and the gradient norm are float64, everything else has the
@@ -104,13 +101,13 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> dict[
     }
 
 
-def spectra(low: Any, high: Any, descent_high: Any) -> dict[str, Any]:
+def spectra(low: Any, high: Any, descent_high: Any) -> JsonObject:
     """The ends of the spectra; nothing where the network is too large for them.
 
     Args:
         low: lambda_min along the flow, shape (S,), or None.
-        high: lambda_max along the flow, likewise.
-        descent_high: lambda_max along descent, likewise.
+        high: lambda_max along the flow; None where it is unknown.
+        descent_high: lambda_max along descent; None where it is unknown.
     """
     names = [name for name in COLUMNS if "sharpness" in name or "eigenvalue" in name]
     if low is None:
@@ -119,7 +116,7 @@ def spectra(low: Any, high: Any, descent_high: Any) -> dict[str, Any]:
     return {name: float(value) for name, value in zip(names, found, strict=True)}
 
 
-def bound_columns(series: BoundSeries, truth: Any) -> dict[str, Any]:
+def bound_columns(series: BoundSeries, truth: Any) -> JsonObject:
     """A bound at the end of a run."""
     value = series.values[-1]
     ratio = None
@@ -136,5 +133,5 @@ def bound_columns(series: BoundSeries, truth: Any) -> dict[str, Any]:
 def _flow(objective: Objective, theta0: tuple[Fraction, ...], horizon: Any, dps: int) -> Trajectory:
     """The flow, kept: neighbouring tasks differ in the step size alone."""
     problem = Problem(objective=objective, theta0=theta0, horizon=horizon, dps=dps)
-    with advising(REMEDIES):
+    with with_remedies(REMEDIES):
         return solve_flow(problem)

@@ -40,7 +40,7 @@ MOST = 2**63
 
 
 def require_pandas() -> None:
-    """Refuses, before anything is computed, to go on without what the table needs.
+    """Refuses, before anything is computed, a sweep whose table could not be made.
 
     Raises:
         ComputationError: pandas or pyarrow is not installed.

@@ -20,13 +20,14 @@ import numpy as np
 from symflow.analysis.sweeps.values import encode
 from symflow.errors import ComputationError, DescentDiverged, FlowStopped, JaxUnavailable, ProblemError, brief
 from symflow.files import write_atomically
+from symflow.numbers.types import JsonObject
 from symflow.problem import Problem
-from symflow.versions import __version__, versions
+from symflow.versions import __version__, versions, versions_text
 
 FORMAT = "symflow sweep task 1"
 Measure = Callable[[Problem], Mapping[str, Any]]
 OWN_COLUMNS = ("status", "reason", "stop_time", "seconds", "versions")
-"""What a result holds besides what was measured."""
+"""What a result holds in addition to what was measured."""
 _one_at_a_time = threading.Lock()
 """mpmath's and FLINT's precision belong to the process: threads of one wait for each other."""
 
@@ -61,7 +62,7 @@ def describe(problem: Problem, measure: Mapping[str, Any]) -> str:
     return canonical({"format": FORMAT, "symflow": __version__, "problem": tables, "measure": measure})
 
 
-def describe_measure(measure: Measure | None, bounds: Sequence[str]) -> dict[str, Any]:
+def describe_measure(measure: Measure | None, bounds: Sequence[str]) -> JsonObject:
     """What is measured: the bounds of `measure_deviation`, or name and digest of a function of one's own.
 
     The digest is that of its pickle and, where there is one, of its source text, so that a function that was changed
@@ -95,7 +96,7 @@ def file_of(folder: Path, key: str) -> Path:
     return folder / f"{key}.json"
 
 
-def read_result(folder: Path, key: str, description: str) -> dict[str, Any] | None:
+def read_result(folder: Path, key: str, description: str) -> JsonObject | None:
     """The stored result of a task; None where there is none, or the file is damaged or of another task."""
     try:
         data = json.loads(file_of(folder, key).read_bytes())
@@ -123,7 +124,7 @@ def _digest(result: Any) -> str:
     return hashlib.sha256(canonical(result).encode()).hexdigest()
 
 
-def compute(key: str, description: str, folder: str, measure: Measure | None) -> dict[str, Any]:
+def compute(key: str, description: str, folder: str, measure: Measure | None) -> JsonObject:
     """What workers run: the result of a task, from its file if that is there by now, else computed and stored.
 
     A flow that stops, descent that diverges and whatever else cannot be computed are results; other errors are not,
@@ -138,7 +139,7 @@ def compute(key: str, description: str, folder: str, measure: Measure | None) ->
         return found
 
 
-def _measured(description: str, measure: Measure | None) -> dict[str, Any]:
+def _measured(description: str, measure: Measure | None) -> JsonObject:
     told = json.loads(description)
     if measure is None:  # imported here: a function of one's own may need much less
         from symflow.analysis.sweeps.measure import measure_deviation
@@ -163,12 +164,11 @@ def _measured(description: str, measure: Measure | None) -> dict[str, Any]:
     if taken:
         raise ProblemError(f"measure must not use the names {', '.join(OWN_COLUMNS)}, got {sorted(taken)[0]}")
     seconds = encode(round(time.perf_counter() - started, 6))
-    listed = ", ".join(f"{name} {version}" for name, version in versions().items())
     own = {"status": status, "reason": reason, "stop_time": stop_time}
-    return own | values | {"seconds": seconds, "versions": listed}
+    return own | values | {"seconds": seconds, "versions": versions_text()}
 
 
-def _problem(tables: dict[str, Any]) -> Problem:
+def _problem(tables: JsonObject) -> Problem:
     """The problem of a task, on the objective of an earlier one of the same architecture where there was one."""
     shared = canonical({key: tables[key] for key in ("network", "loss", "data")})
     return _architecture(shared).replace(theta0=tables["init"]["theta"], **tables["run"])

@@ -16,7 +16,7 @@ from symflow.cli.exit_status import FAILED, INTERRUPTED, Answer
 from symflow.cli.options import Digits, Horizon, Json, ProblemFile, load, number
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
-from symflow.errors import FlowInterrupted, FlowStopped, ProblemError, advising, brief
+from symflow.errors import FlowInterrupted, FlowStopped, ProblemError, brief, with_remedies
 from symflow.files import check_writable
 from symflow.numbers.types import JsonObject
 
@@ -82,7 +82,7 @@ def flow(
 
     started = time.perf_counter()
     try:
-        with progress("gradient flow") as report, advising(REMEDIES):
+        with progress("gradient flow") as report, with_remedies(REMEDIES):
             trajectory = solve_flow(given, horizon=end, dps=dps, stop=stops, progress=report, **limits)
     except (FlowStopped, FlowInterrupted) as error:
         return _stopped(error, wanted, save)
@@ -144,9 +144,10 @@ class Found:
 
 def _stopped(error: FlowStopped | FlowInterrupted, times: Mapping[str, Fraction], save: Path | None) -> Answer:
     """The answer of a flow that stopped or was interrupted; what was computed is saved all the same."""
+    from symflow.paths.trajectory import Trajectory
     from symflow.report.stopped import stopped_report
 
-    saved = None if error.trajectory is None else _save(error.trajectory, save)
+    saved = _save(error.trajectory, save) if isinstance(error.trajectory, Trajectory) else None
     said = str(error)
     if isinstance(error, FlowInterrupted) and error.time is not None:
         said += f" at t = {float(error.time):.6g}"
@@ -205,14 +206,15 @@ def _check_file(path: Path | None) -> None:
 
 
 def _stops(loss: str | None, gradient_norm: str | None) -> list[Stop]:
+    from symflow.numbers.rational import rational
     from symflow.paths.stop_conditions import stop_at_gradient_norm, stop_at_loss
 
     stops = []
     if loss is not None:
-        stops.append(stop_at_loss(number(loss, "--stop-loss")))
+        stops.append(stop_at_loss(rational(loss, "--stop-loss")))
     if gradient_norm is not None:
-        norm = number(gradient_norm, "--stop-gradient-norm")
-        if norm is None or norm <= 0:
+        norm = rational(gradient_norm, "--stop-gradient-norm")
+        if norm <= 0:
             raise ProblemError(f"--stop-gradient-norm must be positive, got {brief(gradient_norm)}")
         stops.append(stop_at_gradient_norm(norm))
     return stops

@@ -25,9 +25,8 @@ def as_activation(given: Any, alpha: Any, alpha_bar: Any) -> Activation:
     if alpha != 1 or alpha_bar != 1:
         raise ProblemError(f"give either activation or the slopes alpha and alpha_bar, got {brief(given)} and slopes")
     name, *settings = given if isinstance(given, tuple | list) and given else (given,)
-    if not settings and hasattr(name, "apply") and hasattr(name, "slopes"):
-        found: Activation = name
-        return found
+    if isinstance(name, Activation) and not settings:
+        return name
     kind = ACTIVATIONS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise ProblemError(f"activation must be one of {', '.join(ACTIVATIONS)} or a record, got {brief(given)}")

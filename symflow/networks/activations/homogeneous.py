@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from symflow.errors import ProblemError, brief
-from symflow.networks.activations.activation import ActivationKind
-from symflow.numbers.rational import rational
+from symflow.networks.activations.activation import Activation, ActivationKind
+from symflow.numbers.rational import rational, rational_latex
 from symflow.programs.nodes import Node, gate, hadamard, scale
 
 
 @dataclass(frozen=True)
-class Homogeneous:
+class Homogeneous(Activation):
     """sigma(z) = alpha z for z >= 0 and alpha_bar z for z < 0; equal slopes are a linear activation.
 
     Raises:
@@ -25,41 +24,15 @@ class Homogeneous:
     alpha_bar: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "alpha_bar"):
-            object.__setattr__(self, name, rational(getattr(self, name), name))
-
-    @property
-    def name(self) -> str:
-        """linear, relu, leaky-relu or homogeneous."""
-        if self.alpha == self.alpha_bar == 1:
-            return "linear"
-        if self.alpha == 1 and self.alpha_bar == 0:
-            return "relu"
-        return "leaky-relu" if self.alpha == 1 and 0 < self.alpha_bar < 1 else "homogeneous"
-
-    @property
-    def settings(self) -> Mapping[str, Fraction]:
-        """The slope of a leaky ReLU, both slopes of the general one."""
-        if self.name == "leaky-relu":
-            return {"slope": self.alpha_bar}
-        return {"alpha": self.alpha, "alpha_bar": self.alpha_bar} if self.name == "homogeneous" else {}
-
-    @property
-    def slopes(self) -> tuple[Fraction, Fraction]:
-        """(alpha, alpha_bar)."""
-        return self.alpha, self.alpha_bar
-
-    @property
-    def smooth(self) -> bool:
-        """Whether both slopes are equal."""
-        return self.alpha == self.alpha_bar
-
-    @property
-    def latex(self) -> str:
-        """Both cases."""
-        positive, negative = ("" if a == 1 else _latex(a) for a in self.slopes)
-        below = "0" if negative == "0" else rf"{negative}\,z"
-        return rf"\begin{{cases}} {positive}\,z, & z \ge 0, \\ {below}, & z < 0 \end{{cases}}"
+        alpha, alpha_bar = (rational(getattr(self, key), key) for key in ("alpha", "alpha_bar"))
+        name, settings = "homogeneous", {"alpha": alpha, "alpha_bar": alpha_bar}
+        if alpha == 1 and 0 <= alpha_bar <= 1:
+            name = "relu" if alpha_bar == 0 else "linear" if alpha_bar == 1 else "leaky-relu"
+            settings = {"slope": alpha_bar} if name == "leaky-relu" else {}
+        found = {"alpha": alpha, "alpha_bar": alpha_bar, "name": name, "settings": settings}
+        found |= {"slopes": (alpha, alpha_bar), "smooth": alpha == alpha_bar, "latex": _cases(alpha, alpha_bar)}
+        for key, value in found.items():
+            object.__setattr__(self, key, value)
 
     def apply(self, z: Node, layer: int, names: dict[Node, str]) -> Node:
         """sigma(z), with Z, D and A of this layer named where it bends."""
@@ -71,10 +44,11 @@ class Homogeneous:
         return a
 
 
-def _latex(q: Fraction) -> str:
-    if q.denominator == 1:
-        return str(q.numerator)
-    return f"{'-' if q < 0 else ''}\\tfrac{{{abs(q.numerator)}}}{{{q.denominator}}}"
+def _cases(alpha: Fraction, alpha_bar: Fraction) -> str:
+    """sigma(z) in LaTeX."""
+    positive, negative = ("" if a == 1 else rational_latex(a) for a in (alpha, alpha_bar))
+    below = "0" if negative == "0" else rf"{negative}\,z"
+    return rf"\begin{{cases}} {positive}\,z, & z \ge 0, \\ {below}, & z < 0 \end{{cases}}"
 
 
 def _leaky(slope: Any) -> Homogeneous:

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
 
-from symflow.networks.layers.layer import LayerKind, Windows, overlap, set_extents, set_whole
+from symflow.networks.layers.layer import Layer, LayerKind, Windows, overlap, set_extents, set_whole
 from symflow.programs.nodes import Axis, Node, Table, einsum, gather
 
 
 @dataclass(frozen=True)
-class Convolution:
-    """z[o, q] = sum over (c, k) of w[o, c, k] a[c, stride q + k - padding], a cross-correlation.
-
-    The input a is 0 outside its extents. With the extent e of an input dimension the output has floor((e + 2 padding -
-    kernel)/stride) + 1 entries there. One value per spatial dimension each. The weights have shape (channels, input
-    channels, *kernel).
+class Convolution(Layer):
+    """Cross-correlation z[o, q] = sum over (c, k) of w[o, c, k] a[c, read(k, q)], one extent a spatial dimension.
 
     Attributes:
         channels: output channels.
-        kernel: extents of the window, in pixels.
-        stride: how far the window moves, in pixels; 1 if left out.
-        padding: zeros added on both sides; 0 if left out.
+        kernel: extents of the window.
+        stride: how far the window moves; 1 if left out.
+        padding: zeros added on both sides; none if left out.
 
     Raises:
-        ProblemError: an extent that is not a positive whole number (for a padding: not a whole number of at least 0).
+        ProblemError: an extent that is not a positive whole number (a padding: not one of at least 0).
     """
 
     channels: int
@@ -34,10 +29,8 @@ class Convolution:
     stride: tuple[int, ...] = ()
     padding: tuple[int, ...] = ()
 
-    name: ClassVar[str] = "convolution"
-    weighted: ClassVar[bool] = True
-    smooth: ClassVar[bool] = True
-    notation: ClassVar[tuple[str, str]] = (r"\mathcal{P}", "patches, kernel")
+    name = "convolution"
+    notation = (r"\mathcal{P}", "patches, kernel")
 
     def __post_init__(self) -> None:
         set_whole(self, channels=1)
@@ -45,22 +38,12 @@ class Convolution:
         for key, default in (("stride", 1), ("padding", 0)):
             if not getattr(self, key):
                 object.__setattr__(self, key, (default,) * len(self.kernel))
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The four attributes."""
-        extents = {key: list(getattr(self, key)) for key in ("kernel", "stride", "padding")}
-        return {"channels": self.channels, **extents}
+        object.__setattr__(self, "windows", Windows(self.kernel, self.stride, self.padding))
 
     @property
     def summary(self) -> str:
         """Such as "convolution 4 of 3x3"."""
         return f"convolution {self.channels} of {'x'.join(map(str, self.kernel))}"
-
-    @property
-    def windows(self) -> Windows:
-        """Its patches."""
-        return Windows(self.kernel, self.stride, self.padding)
 
     def channels_after(self, channels: int) -> int:
         """The output channels."""

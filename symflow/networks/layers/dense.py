@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
 
-from symflow.networks.layers.layer import LayerKind, Windows, set_whole
+from symflow.networks.layers.layer import Layer, LayerKind, set_whole
 from symflow.programs.nodes import Axis, Node, Table, einsum
 
 
 @dataclass(frozen=True)
-class Dense:
-    """z[o] = sum over all entries of w[o, ...] a[...], a fully connected layer.
-
-    After a spatial layer it reads every pixel. The weights have shape (width, inputs), or (width, channels, pixels)
-    after a spatial layer.
-
-    Attributes:
-        width: the number of outputs.
+class Dense(Layer):
+    """All inputs to `width` outputs.
 
     Raises:
         ProblemError: a width that is not a positive whole number.
@@ -27,19 +20,10 @@ class Dense:
 
     width: int
 
-    name: ClassVar[str] = "dense"
-    weighted: ClassVar[bool] = True
-    smooth: ClassVar[bool] = True
-    windows: ClassVar[Windows | None] = None
-    notation: ClassVar[tuple[str, str] | None] = None
+    name = "dense"
 
     def __post_init__(self) -> None:
         set_whole(self, width=1)
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The width."""
-        return {"width": self.width}
 
     @property
     def summary(self) -> str:

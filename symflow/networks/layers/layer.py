@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from itertools import product
 from math import prod
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 from symflow.numbers.arguments import whole
 from symflow.programs.nodes import Axis, Node, Table
@@ -22,52 +22,41 @@ class Windows(NamedTuple):
     padding: tuple[int, ...]
 
 
-@runtime_checkable
-class Layer(Protocol):
-    """A layer of a convolutional network."""
+class Layer:
+    """A layer of a convolutional network: base of frozen records, whose fields are its keys in problem files.
+
+    Attributes:
+        name: its kind in problem files.
+        weighted: whether it has weights; the activation follows those that have.
+        smooth: whether its output is a polynomial in its input and weights.
+        windows: the windows that it reads; None for a layer that reads its whole input.
+        notation: LaTeX of the operator that acts on the windows, without index, and what it does; None without one.
+    """
+
+    name: str
+    weighted: bool = True
+    smooth: bool = True
+    windows: Windows | None = None
+    notation: tuple[str, str] | None = None
 
     @property
-    def name(self) -> str:
-        """Its kind in problem files."""
-        ...
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """Its keys in problem files."""
-        ...
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]  # a dataclass
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items() if key != "kind"}
 
     @property
     def summary(self) -> str:
         """The layer in a few words."""
-        ...
-
-    @property
-    def weighted(self) -> bool:
-        """Whether it has weights; the activation follows those that have."""
-        ...
-
-    @property
-    def smooth(self) -> bool:
-        """Whether its output is a polynomial in its input and weights."""
-        ...
-
-    @property
-    def windows(self) -> Windows | None:
-        """The windows that it reads; None for a layer that reads its whole input."""
-        ...
-
-    @property
-    def notation(self) -> tuple[str, str] | None:
-        """LaTeX of the operator that acts on the windows, without index, and what it does; None if there is none."""
-        ...
+        return self.name
 
     def channels_after(self, channels: int) -> int:
         """Output channels, from those of the input."""
-        ...
+        return channels
 
     def weight_axes(self, out: Axis, before: Sequence[Axis], table: Table | None) -> tuple[Axis, ...]:
         """The axes of its weights, outputs first."""
-        ...
+        return ()
 
     def apply(self, a: Node, w: Node | None, table: Table | None, number: int) -> Node:
         """Its output (before the activation) as a node.
@@ -78,11 +67,11 @@ class Layer(Protocol):
             table: which pixels its windows read; None where it has none.
             number: of the layer, from 1.
         """
-        ...
+        raise NotImplementedError
 
     def norm_square(self, table: Table | None) -> Fraction:
         """c^2 with ||output|| <= c ||w|| ||input||, or ||output|| <= c ||input|| without weights (R13)."""
-        ...
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

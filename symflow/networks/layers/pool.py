@@ -6,30 +6,27 @@ others, and at a tie the first entry of the window (row-major) counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from math import prod
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 from symflow.errors import ProblemError, brief
-from symflow.networks.layers.layer import LayerKind, Windows, overlap, set_extents
+from symflow.networks.layers.layer import Layer, LayerKind, Windows, overlap, set_extents
 from symflow.programs.nodes import Axis, Node, Table, add, einsum, gate, gather, hadamard, scale, scatter_add
 from symflow.programs.program import shape_of
 
 
 @dataclass(frozen=True)
-class Pool:
-    """z[c, q] = mean or max over k of a[c, stride q + k], pooling channel by channel.
-
-    It has no padding and no weights. With the extent e of an input dimension the output has floor((e - size)/stride) +
-    1 entries there: windows that do not fit are left out. At a tie the maximum is taken by the first entry.
+class Pool(Layer):
+    """The mean or the largest entry of windows, without padding; windows that do not fit are left out.
 
     Attributes:
         kind: "average" or "max".
-        size: extents of the window, in pixels, one per spatial dimension.
-        stride: how far the window moves, in pixels; its size if left out.
+        size: extents of the window.
+        stride: how far the window moves; its size if left out.
 
     Raises:
         ProblemError: another kind, or an extent that is not a positive whole number.
@@ -39,7 +36,7 @@ class Pool:
     size: tuple[int, ...]
     stride: tuple[int, ...] = ()
 
-    weighted: ClassVar[bool] = False
+    weighted = False
 
     def __post_init__(self) -> None:
         if self.kind not in POOLS:
@@ -47,44 +44,15 @@ class Pool:
         set_extents(self, size=1, stride=1)
         if not self.stride:
             object.__setattr__(self, "stride", self.size)
-
-    @property
-    def name(self) -> str:
-        """average-pool or max-pool."""
-        return f"{self.kind}-pool"
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """Size and stride."""
-        return {"size": list(self.size), "stride": list(self.stride)}
+        windows = Windows(self.size, self.stride, (0,) * len(self.size))
+        known = {"name": f"{self.kind}-pool", "smooth": self.kind == "average", "windows": windows}
+        for key, value in {**known, "notation": POOLS[self.kind].notation}.items():
+            object.__setattr__(self, key, value)
 
     @property
     def summary(self) -> str:
         """Such as "max-pool 2x2"."""
         return f"{self.name} {'x'.join(map(str, self.size))}"
-
-    @property
-    def smooth(self) -> bool:
-        """Whether it averages."""
-        return self.kind == "average"
-
-    @property
-    def windows(self) -> Windows:
-        """What is pooled."""
-        return Windows(self.size, self.stride, (0,) * len(self.size))
-
-    @property
-    def notation(self) -> tuple[str, str]:
-        """avg or max."""
-        return POOLS[self.kind].notation
-
-    def channels_after(self, channels: int) -> int:
-        """The same channels."""
-        return channels
-
-    def weight_axes(self, out: Axis, before: Sequence[Axis], table: Table | None) -> tuple[Axis, ...]:
-        """None."""
-        return ()
 
     def apply(self, a: Node, w: Node | None, table: Table | None, number: int) -> Node:
         """One entry for every channel, window and sample."""

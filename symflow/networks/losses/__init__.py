@@ -11,7 +11,6 @@
 
 from symflow.networks.losses.expression import PREDICTION, TARGET
 from symflow.networks.losses.kind import LossKind
-from symflow.networks.losses.loss import SQUARE, Loss, as_loss, expression_loss
-from symflow.networks.losses.registry import LOSSES
+from symflow.networks.losses.loss import LOSSES, SQUARE, Loss, as_loss, expression_loss
 
 __all__ = ["LOSSES", "PREDICTION", "SQUARE", "TARGET", "Loss", "LossKind", "as_loss", "expression_loss"]

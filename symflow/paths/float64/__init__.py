@@ -13,7 +13,7 @@ between them) and 3 rtol with sliding (largest 60); of eight that slide, four do
 
 Error control sees the field at the stages of a step alone; `ranges.py` cuts steps that would jump over what an
 exponential, a sigmoid, a share, a logarithm, a negative or fractional power, a sine or a cosine does between them.
-What a unit does that wakes and dies within one step goes unnoticed.
+A unit that becomes active and inactive again within one step goes unnoticed.
 """
 
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from symflow.derivatives.derived import gradient
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
@@ -16,6 +16,7 @@ from symflow.evaluate.jax_runtime import own_modes
 from symflow.networks.objective import Objective
 from symflow.numbers.arguments import positive
 from symflow.numbers.rational import rational, rational_array
+from symflow.numbers.types import Number
 from symflow.paths.float64.methods import SOLVERS
 from symflow.problem import Problem
 
@@ -30,7 +31,7 @@ TINY = 1e-6
 """A start's numbers below want their own absolute tolerance: two runs at usual ones may lose them both."""
 
 
-def to_float(value: Any, where: str) -> float:
+def to_float(value: Number, where: str) -> float:
     """A number of any kind in float64."""
     try:
         return float(rational(value, where))
@@ -38,7 +39,7 @@ def to_float(value: Any, where: str) -> float:
         raise ProblemError(f"{where} must be within float64, got a number beyond; solve with digits") from None
 
 
-def checked_times(times: Sequence[Any]) -> np.ndarray:
+def checked_times(times: Sequence[Number]) -> np.ndarray:
     """Times >= 0."""
     at = np.array([to_float(t, "times") for t in rational_array(times, "times", ndim=1)], dtype=np.float64)
     if at.min() < 0:
@@ -46,7 +47,7 @@ def checked_times(times: Sequence[Any]) -> np.ndarray:
     return at
 
 
-def final_time(problem: Problem, horizon: Any, at: np.ndarray | None) -> float:
+def final_time(problem: Problem, horizon: Number | None, at: np.ndarray | None) -> float:
     """The horizon given, the last of the times, or the problem's own; positive, and no time beyond it."""
     if horizon is None:
         horizon = problem.horizon if at is None else float(at.max())
@@ -58,10 +59,10 @@ def final_time(problem: Problem, horizon: Any, at: np.ndarray | None) -> float:
     return end
 
 
-def checked_tolerances(rtol: Any, atol: Any, solver: Any) -> tuple[float, float]:
+def checked_tolerances(rtol: float, atol: float, solver: str) -> tuple[float, float]:
     """rtol and atol, with the method checked too."""
 
-    def real(x: Any) -> bool:
+    def real(x: object) -> bool:
         return isinstance(x, int | float | np.floating) and not isinstance(x, bool)
 
     if not real(rtol) or not MIN_RTOL <= rtol <= MAX_RTOL:
@@ -81,7 +82,7 @@ def small_atol(start: np.ndarray, rtol: float, atol: float) -> float:
     return min(atol, rtol * smallest) if smallest < TINY else atol
 
 
-def exact_start(problem: Problem, theta0: Sequence[Any] | None) -> tuple[Fraction, ...]:
+def exact_start(problem: Problem, theta0: Sequence[Number] | None) -> tuple[Fraction, ...]:
     """The start given or the problem's own."""
     given = problem.theta0 if theta0 is None else tuple(rational_array(theta0, "theta0", ndim=1))
     count = problem.objective.parameter_count
@@ -98,7 +99,7 @@ def start_point(given: Sequence[Fraction]) -> np.ndarray:
         raise ComputationError("theta0 is beyond float64; solve with digits (solve_flow)") from None
 
 
-def start_points(problem: Problem, theta0s: Any) -> np.ndarray:
+def start_points(problem: Problem, theta0s: ArrayLike) -> np.ndarray:
     """The starts of a sweep, shape (B, P)."""
     count = problem.objective.parameter_count
     try:

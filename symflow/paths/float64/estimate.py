@@ -13,16 +13,16 @@ from symflow.paths.float64.steps import Course, StepRun, run_steps, whole_chunks
 from symflow.paths.float64.watch import time_rounding
 
 CHECK = 100
-"""By how much the tolerances of the second run, whose difference is the error estimate, are tighter (or looser)."""
+"""The factor by which the second run, whose difference is the error estimate, has tighter (or looser) tolerances."""
 CHATTER_CHECK = 10
 """The same for a flow that slides, whose second run is looser (measured: 5 to 50 times the true error)."""
 CHECK_RTOL = 1e-15
 """Tightest relative tolerance of a second run."""
 CHECK_GROWTH = (1.3, 3)
-"""A tighter run with fewer steps than so many times those of the first, and so many more, is followed by a still
-tighter one: a run of a few steps may stay nearly as it is, and its difference then says nothing."""
+"""A tighter run of fewer than 1.3 n + 3 steps, n those of the first run, is followed by an even tighter one: a run of
+few steps may hardly change, and then the difference says nothing."""
 CHECK_STEPS = (4, 1000)
-"""The tighter second run may take this many times the steps of the first, and so many more; then a looser one is made.
+"""The tighter second run may take 4 n + 1000 steps, n those of the first run; then a looser one is made.
 Smooth flows need 1.8 (Dopri8) or 2.5 (order 5) times as many, a flow that chatters along a kink 100 times."""
 MAX_COMPARED = 512
 """Most steps at whose middle and end two runs are compared."""
@@ -67,14 +67,12 @@ def second_run(
     kinks: KinkCounts,
     report: Callable[[float], None],
 ) -> SecondRun | None:
-    """Compares with a second run: a tighter one, or a looser one where that would take too many steps.
+    """Compares with a second run: a tighter one, or a looser one if that would take too many steps.
 
     Raises:
         Unfinished: it was ended.
     """
-    start = run.states[0]
-    away = np.where(np.arange(len(start)) % 2 == 0, np.inf, -np.inf)
-    nearby = np.where(start == 0, 0.0, np.nextafter(start, away))
+    nearby = one_unit_away(run.states[0])
     chatters = kinks.reached >= CHATTER
     factor, extra = CHECK_STEPS
     budget = whole_chunks(factor * (run.accepted + run.rejected) + extra, course.objective)
@@ -112,6 +110,12 @@ def second_run(
     return SecondRun(error, time_error, other.met, ends[1], scale * tolerances[0], scale * tolerances[1])
 
 
+def one_unit_away(starts: np.ndarray) -> np.ndarray:
+    """Starts whose components are one unit in the last place away, up and down in turn; zeros are kept."""
+    away = np.where(np.arange(starts.shape[-1]) % 2 == 0, np.inf, -np.inf)
+    return np.where(starts == 0, 0.0, np.nextafter(starts, away))
+
+
 def _difference(course: Course, run: StepRun, other: StepRun, points: np.ndarray) -> float:
     """Twice the largest difference at some times and at the end, each at its own, and rounding."""
     points = points[points <= min(run.knots[-1], other.knots[-1])]
@@ -136,5 +140,5 @@ def compared_times(run: StepRun, kinks: KinkCounts, at: np.ndarray | None) -> np
 
 
 def thinned(numbers: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of the numbers, spread evenly."""
+    """At most `most` of the numbers, spread evenly."""
     return numbers[np.unique(np.linspace(0, len(numbers) - 1, min(len(numbers), most)).round().astype(int))]

@@ -13,7 +13,7 @@ from symflow.paths.float64.steps import StepRun
 from symflow.programs.program import Program
 
 CHATTER = 4
-"""A gate whose kink is within reach of so many steps looks like one that slides (crossings measured: 1 to 3)."""
+"""A gate whose kink is within reach of this many steps looks like one that slides (crossings measured: 1 to 3)."""
 
 
 def pre_activations(objective: Objective) -> Derived:

@@ -14,6 +14,7 @@ from symflow.errors import ComputationError
 from symflow.evaluate.jax_runtime import own_modes
 from symflow.evaluate.jit_options import jit
 from symflow.networks.objective import Objective
+from symflow.numbers.types import JaxArray
 
 SOLVERS = {"dopri8": ("Dopri8", 13), "tsit5": ("Tsit5", 6), "dopri5": ("Dopri5", 6)}
 """Name -> diffrax's class, and gradient evaluations a step (the last stage is the next step's first)."""
@@ -21,7 +22,7 @@ SOLVERS = {"dopri8": ("Dopri8", 13), "tsit5": ("Tsit5", 6), "dopri5": ("Dopri5",
 
 @contextmanager
 def x64() -> Iterator[None]:
-    """JAX's 64-bit mode within the block; numbers beyond float64 become the library's error."""
+    """JAX's 64-bit mode within the block; numbers that overflow float64 raise symflow's error."""
     try:
         with own_modes():
             yield
@@ -47,7 +48,15 @@ def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[...,
 
     term, method = method_of(objective, solver)
 
-    def run(theta: Any, start: Any, end: Any, step: Any, rtol: Any, atol: Any, longest: Any) -> tuple[Any, ...]:
+    def run(
+        theta: JaxArray,
+        start: JaxArray,
+        end: JaxArray,
+        step: JaxArray,
+        rtol: float,
+        atol: float,
+        longest: JaxArray,
+    ) -> tuple[JaxArray, ...]:
         solution = diffrax.diffeqsolve(
             term,
             method,
@@ -75,7 +84,7 @@ def stepper(objective: Objective, solver: str) -> Callable[..., Any]:
 
     term, method = method_of(objective, solver)
 
-    def one(theta: Any, h: Any) -> Any:
+    def one(theta: JaxArray, h: JaxArray) -> JaxArray:
         state = method.init(term, 0.0, h, theta, None)
         return method.step(term, 0.0, h, theta, None, state, made_jump=False)[0]
 
@@ -90,7 +99,7 @@ def sweeper(objective: Objective, solver: str, max_steps: int) -> Callable[..., 
 
     term, method = method_of(objective, solver)
 
-    def one(theta: Any, step: Any, times: Any, rtol: Any, atol: Any) -> Any:
+    def one(theta: JaxArray, step: JaxArray, times: JaxArray, rtol: JaxArray, atol: JaxArray) -> JaxArray:
         control = diffrax.PIDController(rtol=rtol, atol=atol)
         return diffrax.diffeqsolve(
             term,

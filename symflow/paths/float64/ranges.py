@@ -1,4 +1,4 @@
-"""What a step did not see: between its ends a function may leave the region where float64 tells it from a constant.
+"""What a step missed: between its ends a function may leave the region where float64 tells it from a constant.
 
 Error control looks at the field at the stages of a step alone.  Where e^z is below every tolerance at all of them, a
 step may jump over a place at which it is not, or over the whole transition of a sigmoid, without a trace.  Here every
@@ -33,9 +33,9 @@ SIGHT = 25.0
 LEAST, FULL = -745.0, 40.0
 """Below, e^z is 0 in float64; above, 1 - sigmoid(z) is rounded away: no step is cut there."""
 BLOCK = 32
-"""So many consecutive steps are looked at together, at first."""
+"""How many consecutive steps are first looked at together."""
 WIDER = 0.1
-"""By what part of its size the hull of a path is widened on each side."""
+"""How much the hull of a path is widened on each side, relative to its size."""
 FINEST = 2.0**-50
 """The shortest part of a step that is looked at."""
 FINE = 1 / 16
@@ -189,7 +189,7 @@ def _power(low: np.ndarray, high: np.ndarray, exponent: Fraction) -> Range:
 
 
 def _is_blind(node: Node) -> bool:
-    """Whether error control may miss what a node's function does."""
+    """Whether error control may miss a change of a node's function."""
     if isinstance(node, LogSumExp):
         return True
     return isinstance(node, Map) and (node.exponent is None or node.exponent < 0 or node.exponent.denominator > 1)

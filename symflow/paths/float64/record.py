@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
-from typing import Any
 
 import numpy as np
 
 from symflow.networks.objective import Objective
+from symflow.numbers.types import JsonObject, Mpf
 from symflow.paths.float64.dense import dense_output
 from symflow.paths.trajectory import outside
 
@@ -68,8 +68,8 @@ class Float64Stats:
         """How many gate changes were stepped over; empty where there were none."""
         return f"{self.gate_changes} gate changes not located" if self.gate_changes else ""
 
-    def facts(self) -> dict[str, Any]:
-        """The numbers a report shows besides times."""
+    def facts(self) -> JsonObject:
+        """The numbers that a report shows in addition to times."""
         tolerances = {"solver": self.solver, "rtol": self.rtol, "atol": self.atol}
         return {"steps": self.accepted, **tolerances, "gate_changes": self.gate_changes, "note": self.note}
 
@@ -100,7 +100,7 @@ class RungeKuttaSteps:
         return Fraction(float(self.knots[-1]))
 
     @property
-    def horizon(self) -> Any:
+    def horizon(self) -> Mpf:
         """The same as an mpmath number."""
         from mpmath import mpf
 

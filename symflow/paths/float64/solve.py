@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -13,6 +13,8 @@ import numpy as np
 from symflow.dynamics.vector_field import gradient_flow_field
 from symflow.errors import FlowInterrupted, FlowStopped, StopCause
 from symflow.networks.objective import Objective
+from symflow.numbers.types import Number
+from symflow.paths.aliases import with_old_names
 from symflow.paths.float64.arguments import (
     check_underflow,
     checked_times,
@@ -27,10 +29,10 @@ from symflow.paths.float64.kinks import CHATTER, KinkCounts, count_kinks, kink_n
 from symflow.paths.float64.methods import x64
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.float64.steps import Course, StepRun, run_steps
-from symflow.paths.float64.watch import watch
+from symflow.paths.float64.watch import Watch, watch
 from symflow.paths.flow import checked_limits, own_stops
 from symflow.paths.stop_conditions import Stop, Stopped, monitors
-from symflow.paths.trajectory import Trajectory
+from symflow.paths.trajectory import How, PathError, Trajectory, estimate_wanted
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
@@ -45,110 +47,83 @@ CAUSES: Mapping[str, StopCause] = {
 """Why a run stopped, as a `FlowStopped` names it."""
 
 
+@with_old_names
 def solve_flow_float64(
     problem: Problem,
     *,
-    horizon: Any = None,
-    times: Sequence[Any] | None = None,
+    horizon: Number | None = None,
+    times: Sequence[Number] | None = None,
     rtol: float = 1e-10,
     atol: float = 1e-12,
     solver: str = "dopri8",
     stop: Stop | Sequence[Stop] = (),
-    theta0: Sequence[Any] | None = None,
-    estimate_error: bool = True,
+    theta0: Sequence[Number] | None = None,
+    error: How | None = "estimated",
     progress: Callable[[float], None] | None = None,
     max_steps: int = 100_000,
-    time_limit: Any = None,
+    time_limit: Number | None = None,
 ) -> Trajectory:
-    """theta' = -grad f(theta), theta(0) = theta0: solves gradient flow on [0, horizon] in float64.
+    """Solves gradient flow theta' = -grad f(theta), theta(0) = theta0, on [0, horizon] in float64.
 
     A Runge-Kutta method of diffrax with the step size chosen so that the root mean square of
-    error_i / (atol + rtol |theta_i|) is below 1 in each step; the moment form is used where there is one. Steps that
-    would jump over unseen changes of an exponential or a sigmoid are cut. Compiled once per objective and method; JAX's
-    global x64 setting is not changed. Kinks are not located: see `stats.note` of the result. All step ends are kept, 8
-    P bytes per step.
+    error_i / (atol + rtol |theta_i|) is below 1 in each step; the moment form where there is one.  Steps that would
+    jump over what an exponential or a sigmoid does out of sight are cut.  Compiled once per
+    objective and method; JAX's global x64 setting is left alone.  Kinks are not located: see `stats.note` of the
+    result.  All step ends are kept, that is 8 P bytes a step.
 
     Args:
         problem: what to solve.
-        horizon: final time (text, rational, mpmath number, or float); if left out the last of `times`, or else the
-            problem's own.
-        times: where the state will be wanted (`trajectory.numpy(times)`): the error estimate covers these times too.
+        horizon: final time (string, rational, mpmath number, or float); the last of `times`, or else the problem's
+            own, if left out.
+        times: where the state will be wanted (`trajectory.numpy(times)`): the error estimate looks there too.
         rtol: relative tolerance of a step, from 1e-13 to 1e-3.
         atol: absolute tolerance of a step; rtol times the smallest |theta0_i| > 0 where that is below 1e-6 (a start of
             1e-40 is lost otherwise), if it is smaller.
         solver: "dopri8" (order 8), "tsit5" or "dopri5" (order 5).
         stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
             them is met on its dense output, and `stopped` says which and when, with the estimated error of that time.
-            Four points per step are checked, so that a quantity that turns twice between two of them is missed.
-        theta0: another start than the problem's, shape (P,).
-        estimate_error: make a second run for `error_estimate`: twice the largest difference from a run at the
+            Looked for between four points a step, so that a quantity that turns twice between two of them is missed.
+        theta0: another start than the problem's, P numbers.
+        error: "estimated": make a second run for `error.value`: twice the largest difference from a run at the
             tolerances `stats.check_rtol` and `stats.check_atol` and from a start one unit in the last place away, at
             `times`, at ends and inner points of (at most 512) steps, and at 31 or more points of each of (at most 64)
-            steps across kinks. Rounding of the data is not included.
-        progress: called with the fraction of the work that is done, from 0 to 1; it spans both runs (the flow and the
-            run for its error estimate).
+            steps across kinks.  Rounding of the data is not in it.  None: do without.
+        progress: called with the fraction of the horizon that is done.
         max_steps: most steps of one run, accepted or rejected.
-        time_limit: most seconds of wall time, the second run included; checked between chunks of steps, of about a
+        time_limit: most seconds of wall time, the second run included; looked at between chunks of steps, of about a
             second each.
 
-    Returns:
-        A `Trajectory`: `trajectory(t)` is theta(t), a float64 array of shape (P,); `error_estimate` (mpf) is its
-        estimated largest absolute error, `stats` a `Float64Stats`.
-
     Raises:
-        ProblemError: no horizon, or an argument that is not valid.
+        ProblemError: no horizon, or a wrong argument.
         FlowStopped: a limit, values that are no longer finite (then steps collapse), or a condition that cannot be
-            decided; `trajectory` holds what was computed (the whole flow where the second run met the limit).
-        FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; `trajectory` holds what was computed.
-        ComputationError: the start or the data are outside the range of float64.
-
-    Source: diffrax (Kidger 2021); dopri8 Prince & Dormand 1981, dopri5 Dormand & Prince 1980, tsit5 Tsitouras 2011.
+            decided; `trajectory` holds what was computed (the whole of it where the limit was met by the second run).
+        FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; with such a `trajectory` too.
+        ComputationError: the start or the data are beyond float64.
     """
-    problem = as_problem(problem, "solve_flow_float64")
+    problem, wanted = as_problem(problem, "solve_flow_float64"), estimate_wanted(error)
     at = None if times is None else checked_times(times)
     end = final_time(problem, horizon, at)
     rtol, atol = checked_tolerances(rtol, atol, solver)
     limits = checked_limits(max_steps, time_limit)
     given = exact_start(problem, theta0)
     start = start_point(given)
-    objective = problem.compact
-    atol = small_atol(start, rtol, atol)
-    conditions = monitors(own_stops(stop, problem.objective, problem.objective), gradient_flow_field(objective))
+    stops = own_stops(stop, problem.objective, problem.objective)
+    flow = _Flow(problem, solver, (rtol, small_atol(start, rtol, atol)), stops)
     report = progress or (lambda done: None)
-    shown = tuple(str(c.stop) for c in conditions)
-    clock = time.perf_counter()
-
-    def recorded(run: StepRun, kinks: KinkCounts, seconds: float) -> Trajectory:
-        stats = Float64Stats(
-            solver=solver,
-            rtol=rtol,
-            atol=atol,
-            accepted=run.accepted,
-            rejected=run.rejected,
-            evaluations=run.evaluations,
-            gate_changes=kinks.changes,
-            kink_steps=kinks.reached,
-            note=_note(objective, run, kinks, rtol),
-            seconds=seconds,
-        )
-        dense = RungeKuttaSteps(objective, solver, _frozen(run.knots), _frozen(run.states))
-        stopped = None if run.met is None else Stopped(shown[run.met], dense.horizon)
-        return Trajectory(problem.objective, dense, None, (), None, stats, shown, stopped)
-
-    known = recorded(StepRun(np.zeros(1), start[None], 0, 0, 0, "interrupted"), NO_KINKS, 0.0)
+    known = flow.recorded(StepRun(np.zeros(1), start[None], 0, 0, 0, "interrupted"), NO_KINKS, 0.0)
     try:
         with x64():
-            check_underflow(objective, given, end)
-            course = Course(objective, solver, end, limits, watch(objective, conditions, given) if conditions else None)
-            share = 0.45 if estimate_error else 1.0
-            run = run_steps(course, start, (rtol, atol), limits.max_steps, lambda done: report(share * done))
-            seconds = time.perf_counter() - clock
-            run, kinks = _with_kinks(objective, run)
-            known = recorded(run, kinks, seconds)
+            check_underflow(flow.objective, given, end)
+            course = Course(flow.objective, solver, end, limits, flow.watch(given))
+            share = 0.45 if wanted else 1.0
+            run = run_steps(course, start, flow.tolerances, limits.max_steps, lambda done: report(share * done))
+            seconds = time.perf_counter() - flow.clock
+            run, kinks = _with_kinks(flow.objective, run)
+            known = flow.recorded(run, kinks, seconds)
             if run.stopped:
                 raise _ended(run.stopped, known, course)
             _check_meaning(course, kinks, known)
-            if estimate_error:
+            if wanted:
                 known = _estimated(known, course, run, at, kinks, lambda done: report(0.45 + 0.55 * done))
         report(1.0)
     except FlowInterrupted:
@@ -156,11 +131,44 @@ def solve_flow_float64(
     except KeyboardInterrupt:
         cut = known if known.end else replace(known, incomplete="interrupted")
         raise FlowInterrupted(time=known.horizon, trajectory=cut) from None
-    except FlowStopped as error:
-        if error.trajectory is None:  # a condition that cannot be decided at the start
-            error.trajectory = replace(known, incomplete=error.what)
+    except FlowStopped as stopped:
+        if stopped.trajectory is None:  # a condition that cannot be decided at the start
+            stopped.trajectory = replace(known, incomplete=stopped.what)
         raise
     return known
+
+
+class _Flow:
+    """What is integrated, how, and since when."""
+
+    def __init__(self, problem: Problem, solver: str, tolerances: tuple[float, float], stops: Sequence[Stop]) -> None:
+        self.given, self.solver, self.tolerances = problem.objective, solver, tolerances
+        self.objective = problem.compact
+        self.conditions = monitors(stops, gradient_flow_field(self.objective))
+        self.clock = time.perf_counter()
+
+    def watch(self, start: Sequence[Fraction]) -> Watch | None:
+        """The conditions on the way from a start; None without one."""
+        return watch(self.objective, self.conditions, start) if self.conditions else None
+
+    def recorded(self, run: StepRun, kinks: KinkCounts, seconds: float) -> Trajectory:
+        """A run as a trajectory, without an error estimate."""
+        (rtol, atol), shown = self.tolerances, tuple(str(c.stop) for c in self.conditions)
+        stats = Float64Stats(
+            solver=self.solver,
+            rtol=rtol,
+            atol=atol,
+            accepted=run.accepted,
+            rejected=run.rejected,
+            evaluations=run.evaluations,
+            gate_changes=kinks.changes,
+            kink_steps=kinks.reached,
+            note=_note(self.objective, run, kinks, rtol),
+            seconds=seconds,
+        )
+        dense = RungeKuttaSteps(self.objective, self.solver, _frozen(run.knots), _frozen(run.states))
+        stopped = None if run.met is None else Stopped(shown[run.met], dense.horizon)
+        return Trajectory(self.given, dense, None, (), None, stats, shown, stopped)
 
 
 def _with_kinks(objective: Objective, run: StepRun) -> tuple[StepRun, KinkCounts]:
@@ -208,7 +216,7 @@ def _estimated(
         raise FlowStopped(
             f"the time limit of {course.limits.seconds:g} s was reached while a second run estimated the error; the "
             f"trajectory to t = {float(trajectory.horizon):.6g} is known without an estimate",
-            "allow more time (time_limit) or leave the estimate out (estimate_error=False)",
+            "allow more time (time_limit) or leave the estimate out (error=None)",
             cause="time-limit",
             time=trajectory.horizon,
             trajectory=trajectory,
@@ -222,7 +230,7 @@ def _estimated(
     if stopped is not None and check.time_error is not None:
         stopped = replace(stopped, error_estimate=mpmath.mpf(check.time_error))
     stats = replace(stats, check_rtol=check.rtol, check_atol=check.atol, check_seconds=seconds)
-    return replace(trajectory, error_estimate=mpmath.mpf(check.error), stopped=stopped, stats=stats)
+    return replace(trajectory, error=PathError(mpmath.mpf(check.error), "estimated"), stopped=stopped, stats=stats)
 
 
 def _disagreement(trajectory: Trajectory, check: SecondRun) -> FlowStopped:

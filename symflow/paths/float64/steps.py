@@ -22,9 +22,9 @@ looked at there."""
 CHUNK_WORK = 2e9
 """Floating-point operations after which compiled code should return (a second, about)."""
 STRIDE, LONGER = 64.0, 8.0
-"""After a step was cut, runs go to at most so many of their longest steps, which then may be so many times longer."""
+"""After a cut, a chunk covers at most STRIDE of the longest steps allowed; then these may be LONGER times as long."""
 SHRINK = 0.01
-"""After a chunk of rejected steps alone, each of which shrinks the next one, by how much the first is shrunk."""
+"""The factor for the first step after a chunk in which every step was rejected."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def chunk_size(objective: Objective) -> int:
 
 
 def whole_chunks(steps: int, objective: Objective) -> int:
-    """At least so many steps, in whole chunks, so that nothing is compiled for a remainder."""
+    """The number of steps rounded up to whole chunks, so that nothing is compiled for a remainder."""
     chunk = chunk_size(objective)
     return -(-steps // chunk) * chunk
 
@@ -98,62 +98,87 @@ def run_steps(
         max_steps: most steps, accepted or rejected.
         report: called with the fraction of the time that is done.
     """
-    objective, solver, end, watching = course.objective, course.solver, course.end, course.watch
-    pieces = [(np.zeros(1), start[None])]
-    accepted = rejected = evaluations = barren = 0
-
-    def result(stopped: str, met: int | None = None) -> StepRun:
-        knots, states = (np.concatenate(part) for part in zip(*pieces, strict=True))
-        return StepRun(knots, states, len(knots) - 1, rejected, evaluations, stopped, met)
-
-    if watching is not None and watching.start is not None:
-        return result("", watching.start)
+    run = _Progress(course, start, tolerances, max_steps)
+    if course.watch is not None and course.watch.start is not None:
+        return run.result("", course.watch.start)
     try:
-        slope = in_batches(at_points(objective, gradient), start[None])
-        evaluations += 1
+        slope = in_batches(at_points(course.objective, gradient), start[None])
+        run.evaluations += 1
         if not np.isfinite(slope).all():
-            return result("start")
-        now, theta = np.float64(0), start  # of the type that it has later, so that nothing is compiled anew
-        step, chunk, longest = first_steps(start[None], slope, end)[0], chunk_size(objective), np.inf
+            return run.result("start")
+        run.step = first_steps(start[None], slope, course.end)[0]
         while True:
-            steps = min(chunk, max_steps - accepted - rejected)
-            if steps == 0:
-                return result("steps")
-            if time.perf_counter() >= course.limits.deadline:
-                return result("time")
-            advance = chunk_runner(objective, solver, steps)
-            until = min(end, now + STRIDE * longest)
-            ts, ys, kept, refused, full, done = advance(
-                theta, now, until, min(step, longest), *tolerances, np.float64(longest)
-            )
-            new = int(kept)
-            evaluations += SOLVERS[solver][1] * (new + int(refused)) + 1
-            times, points, longest, cuts = _seen(
-                course, now, theta, np.asarray(ts)[:new], np.asarray(ys)[:new], longest
-            )
-            new = len(times)
-            accepted, rejected = accepted + new, rejected + int(refused) + cuts
-            if watching is not None and new:
-                met = first_met(watching, objective, solver, np.append(now, times), np.vstack([theta[None], points]))
-                if met is not None:
-                    pieces.append(_until(met, now, times, points))
-                    return result("", met.number)
-            pieces.append((times, points))
-            if bool(done) and not cuts and until == end:
-                return result("")
-            if not now + longest > now:
-                return result("unseen")
-            barren = 0 if new or cuts else barren + steps
-            if not (bool(full) or bool(done)) or barren >= CHUNK:  # rejected down to the resolution of time
-                return result("collapse")
-            if new:
-                step = np.diff(times, prepend=now)[-1]
-                now, theta = times[-1], points[-1]
-            elif not cuts:
-                step = SHRINK * step
-            report(float(now) / end)
+            ended = run.advance()
+            if ended is not None:
+                return ended
+            report(float(run.now) / course.end)
     except KeyboardInterrupt:
-        return result("interrupted")
+        return run.result("interrupted")
+
+
+class _Progress:
+    """A run so far: the pieces of its path, where it is, and the next step."""
+
+    def __init__(self, course: Course, start: np.ndarray, tolerances: tuple[float, float], max_steps: int) -> None:
+        self.course, self.tolerances, self.max_steps = course, tolerances, max_steps
+        self.chunk = chunk_size(course.objective)
+        self.pieces = [(np.zeros(1), start[None])]
+        self.now, self.theta = np.float64(0), start  # of the type that it has later, so that nothing is compiled anew
+        self.step, self.longest = np.float64(0), np.inf
+        self.accepted = self.rejected = self.evaluations = self.barren = 0
+
+    def result(self, stopped: str, met: int | None = None) -> StepRun:
+        """The run as it is, and why it ends."""
+        knots, states = (np.concatenate(part) for part in zip(*self.pieces, strict=True))
+        return StepRun(knots, states, len(knots) - 1, self.rejected, self.evaluations, stopped, met)
+
+    def advance(self) -> StepRun | None:
+        """Makes one chunk of steps; the result where the run ends."""
+        course, end = self.course, self.course.end
+        steps = min(self.chunk, self.max_steps - self.accepted - self.rejected)
+        if steps == 0:
+            return self.result("steps")
+        if time.perf_counter() >= course.limits.deadline:
+            return self.result("time")
+        until = min(end, self.now + STRIDE * self.longest)
+        times, points, cuts, full, done = self._chunk(steps, until)
+        new = len(times)
+        if course.watch is not None and new:
+            knots, states = np.append(self.now, times), np.vstack([self.theta[None], points])
+            met = first_met(course.watch, course.objective, course.solver, knots, states)
+            if met is not None:
+                self.pieces.append(_until(met, self.now, times, points))
+                return self.result("", met.number)
+        self.pieces.append((times, points))
+        if done and not cuts and until == end:
+            return self.result("")
+        if not self.now + self.longest > self.now:
+            return self.result("unseen")
+        self.barren = 0 if new or cuts else self.barren + steps
+        if not (full or done) or self.barren >= CHUNK:  # rejected down to the resolution of time
+            return self.result("collapse")
+        if new:
+            self.step = np.diff(times, prepend=self.now)[-1]
+            self.now, self.theta = times[-1], points[-1]
+        elif not cuts:
+            self.step = SHRINK * self.step
+        return None
+
+    def _chunk(self, steps: int, until: float) -> tuple[np.ndarray, np.ndarray, int, bool, bool]:
+        """At most so many steps: their ends up to where one goes by something unseen, the states there, 1 for such a
+        cut, whether all steps were used, and whether the time was reached."""
+        course = self.course
+        advance = chunk_runner(course.objective, course.solver, steps)
+        ts, ys, kept, refused, full, done = advance(
+            self.theta, self.now, until, min(self.step, self.longest), *self.tolerances, np.float64(self.longest)
+        )
+        new = int(kept)
+        self.evaluations += SOLVERS[course.solver][1] * (new + int(refused)) + 1
+        times, points, self.longest, cuts = _seen(
+            course, self.now, self.theta, np.asarray(ts)[:new], np.asarray(ys)[:new], self.longest
+        )
+        self.accepted, self.rejected = self.accepted + len(times), self.rejected + int(refused) + cuts
+        return times, points, cuts, bool(full), bool(done)
 
 
 def _seen(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from symflow.derivatives.derived import gradient
 from symflow.errors import FlowStopped, ProblemError
 from symflow.evaluate.jax_batches import at_points, in_batches
+from symflow.numbers.types import Number
 from symflow.paths.float64.arguments import (
     SMALL,
     check_underflow,
@@ -28,26 +29,39 @@ from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
 
+class SweepStopped(FlowStopped):
+    """Some of many flows did not get to the last time.
+
+    Attributes:
+        states: what is known, shape (B, S, P), NaN where a start did not get to; `trajectory` in 0.1.0.
+    """
+
+    def __init__(self, what: str, *, time: float, states: np.ndarray) -> None:
+        super().__init__(what, cause="sweep", time=time)
+        self.states = states
+        self.trajectory = states  # type: ignore[assignment]  # its name in 0.1.0
+
+
 def sweep_flow_float64(
     problem: Problem,
-    theta0s: Any,
-    times: Sequence[Any],
+    theta0s: ArrayLike,
+    times: Sequence[Number],
     *,
     rtol: float = 1e-10,
     atol: float = 1e-12,
     solver: str = "dopri8",
     max_steps: int = 100_000,
 ) -> np.ndarray:
-    """theta_b' = -grad f(theta_b): solves gradient flow in float64 from B starts at once (under `jax.vmap`).
+    """Solves theta_b' = -grad f(theta_b) in float64 from B starts at once (under `jax.vmap`).
 
-    Each start has its own steps, which end at each of the times, so that a row has the accuracy of a single run. A row
-    that may have jumped over unseen changes of an exponential or a sigmoid is run again alone, with steps cut as in
-    `solve_flow_float64`. No error is estimated (repeat a few rows with `solve_flow_float64`), and kinks are not
-    located. Compiled once per objective, method, number of starts and number of times; the slowest start sets the wall
-    time.
+    Each start has its own steps, which end at each of the times, so that a row has the accuracy of a single run.  A row
+    that may have jumped over what an exponential or a sigmoid does out of sight is run again alone, with steps that are
+    cut as those of `solve_flow_float64` are.  No error is estimated (repeat a few rows with `solve_flow_float64`), and
+    kinks are not located.  Compiled once per objective, method, number of starts and number of times; the slowest start
+    sets the wall time.
 
     Args:
-        problem: supplies the objective; its theta0 is not used.
+        problem: its objective flows; its theta0 is not used.
         theta0s: the starts, shape (B, P).
         times: S times >= 0, in any order.
         rtol: relative tolerance of a step; see `solve_flow_float64`.
@@ -56,15 +70,13 @@ def sweep_flow_float64(
         max_steps: most steps of each start.
 
     Returns:
-        The states, a float64 array of shape (B, S, P), times in the order given.
+        The states, shape (B, S, P).
 
     Raises:
-        ProblemError: an argument that is not valid.
-        FlowStopped: a start takes too many steps, or its values are no longer finite; `trajectory` is the array, NaN
-            at the times that a start did not reach.
-        ComputationError: the data are outside the range of float64, or the first gradient of a start underflows.
-
-    Source: as `solve_flow_float64`.
+        ProblemError: a wrong argument.
+        SweepStopped: a `FlowStopped`: a start takes too many steps, or its values are no longer finite; `states` is the
+            array, NaN where a start did not get to.
+        ComputationError: the data are beyond float64, or the first gradient of a start underflows.
     """
     problem = as_problem(problem, "sweep_flow_float64")
     at = checked_times(times)
@@ -91,26 +103,41 @@ def sweep_flow_float64(
             steps = first_steps(starts[rows], slopes[rows], positive[-1])
             found = np.asarray(sweep(starts[rows], steps, positive, rtol, atols[rows]))
             values[:, wanted > 0] = np.where(good[:, None, None] & np.isfinite(found), found, np.nan)
-            whole = np.flatnonzero(np.isfinite(values[:, wanted > 0]).all(axis=(1, 2)))
-            path = np.concatenate([starts[whole, None], values[whole][:, wanted > 0]], axis=1)
             course = Course(objective, solver, float(positive[-1]), limits)
-            for row in whole[unseen_rows(objective, np.append(0.0, positive), path)]:
-                run = run_steps(course, starts[row], (rtol, atols[row]), limits.max_steps, lambda _: None)
-                reached = positive <= run.knots[-1]
-                values[row, wanted > 0] = np.nan
-                again = dense_output(objective, solver, run.knots, run.states, positive[reached])
-                values[row, np.flatnonzero(wanted > 0)[reached]] = again
+            _run_unseen_again(course, (rtol, atols), starts, positive, values[:, len(wanted) - len(positive) :])
     result: np.ndarray = values[:, back]
     missing = np.isnan(values).any(axis=2)
     if missing.any():
         row = int(np.argmax(missing.any(axis=1)))
         reached = float(wanted[~missing[row]].max(initial=0.0))
-        raise FlowStopped(
+        raise SweepStopped(
             f"{int(missing.any(axis=1).sum())} of {len(starts)} starts did not get to the last time; the first is row "
             f"{row}, known up to t = {reached:.6g}: too many steps ({max_steps}), values that are no longer finite, "
             "or a flow that slides along a kink; solve_flow_float64 says which",
-            cause="sweep",
             time=reached,
-            trajectory=result,
+            states=result,
         )
     return result
+
+
+def _run_unseen_again(
+    course: Course, tolerances: tuple[float, np.ndarray], starts: np.ndarray, times: np.ndarray, values: np.ndarray
+) -> None:
+    """Runs each row that may have gone by something unseen alone, and writes its states into `values`.
+
+    Args:
+        course: what to run.
+        tolerances: rtol, and atol of each row.
+        starts: shape (B, P).
+        times: S positive ones, increasing.
+        values: the states there, shape (B, S, P), NaN where a row did not get to.
+    """
+    whole = np.flatnonzero(np.isfinite(values).all(axis=(1, 2)))
+    path = np.concatenate([starts[whole, None], values[whole]], axis=1)
+    for row in whole[unseen_rows(course.objective, np.append(0.0, times), path)]:
+        alone = (tolerances[0], float(tolerances[1][row]))
+        run = run_steps(course, starts[row], alone, course.limits.max_steps, lambda _: None)
+        reached = times <= run.knots[-1]
+        values[row] = np.nan
+        again = dense_output(course.objective, course.solver, run.knots, run.states, times[reached])
+        values[row, np.flatnonzero(reached)] = again

@@ -27,7 +27,7 @@ from symflow.paths.stop_conditions import LOSS, Monitor, holds_exactly, watched
 from symflow.programs.program import Program
 
 PARTS = 4
-"""Into so many parts a step is divided; the loss falls all the time, so that the ends suffice for it."""
+"""How many parts a step is divided into; the loss always falls, so that the ends suffice for it."""
 REACH = 2.0
 """An extremum is looked for where the slopes at a part's ends, so much steeper, would lead to the value."""
 ROUNDING = 16
@@ -87,8 +87,7 @@ def watch(objective: Objective, conditions: Sequence[Monitor], start: Sequence[F
     measure = _measure(objective, flow)
     first = measure(np.array([[float(v) for v in start]]))[0, 0]
     sides = np.array([_side(c, float(q), objective, start) for c, q in zip(conditions, first, strict=True)])
-    wanted = {"falls": -1, "rises": 1, "crosses": 0}
-    holds = (i for i, c in enumerate(conditions) if sides[i] in (0, wanted[c.stop.direction]))
+    holds = (i for i, c in enumerate(conditions) if sides[i] in (0, c.stop.satisfied))
     values = np.array([float(c.stop.value) for c in conditions])
     squared = [c.node is None for c in conditions]  # the norm of the gradient
     sizes = np.abs(first) + np.where(squared, values**2, np.abs(values))
@@ -177,7 +176,7 @@ def first_met(watching: Watch, objective: Objective, solver: str, knots: np.ndar
         if undefined[interval].any():
             condition = watching.conditions[int(np.argmax(undefined[interval]))].stop
             raise ComputationError(
-                f"whether {condition} cannot be told after t = {knots[step] + low:.10g}: the quantity is no real "
+                f"whether {condition} cannot be told after t = {knots[step] + low:.10g}: the quantity is not a real "
                 "number there; choose a shorter horizon or another quantity"
             )
     return None

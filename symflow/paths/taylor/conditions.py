@@ -19,9 +19,6 @@ from symflow.paths.taylor.events import Powers, earliest_zero
 from symflow.paths.taylor.kinks.region import Region
 from symflow.paths.taylor.roots import Unresolved
 
-SATISFIED = {"falls": -1, "rises": 1, "crosses": 0}
-"""The sign of q - value at which a condition holds from the start."""
-
 
 class StopWatch:
     """The conditions of a run, and the signs of q - value that hold until one of them is met.
@@ -80,7 +77,7 @@ class StopWatch:
             if not side and not equal:
                 raise self._undecided(i, "it starts within the rounding noise of its value", now)
             self.sides.append(side)
-            if equal or side == SATISFIED[condition.stop.direction]:
+            if equal or side == condition.stop.satisfied:
                 return i
         return None
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
+
+from gmpy2 import mpz
 
 from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series import Recurrence
 from symflow.paths.taylor.step_size import log2_abs
 
@@ -20,8 +22,8 @@ ALLOWED = 6
 
 
 def log2_local_error(
-    recurrence: Recurrence, coefficients: Sequence[list[Any]], s: Any, tau: int
-) -> tuple[list[Any], float]:
+    recurrence: Recurrence, coefficients: Sequence[Coefficients], s: mpz, tau: int
+) -> tuple[list[mpz], float]:
     """The state at s, and log2 of the local error there in units of the last place.
 
     Args:
@@ -34,9 +36,9 @@ def log2_local_error(
     assert isinstance(arithmetic, FixedSeries)
     values = [arithmetic.horner(c, s) for c in coefficients]
     recurrence.expand(values, 0, tau)
-    largest: Any = 0
+    largest = mpz(0)
     for c, entry in zip(coefficients, recurrence.field, strict=True):
-        slope: Any = 0
+        slope = mpz(0)
         for k in range(len(c) - 1, 0, -1):
             slope = ((slope * s) >> arithmetic.bits) + k * c[k]
         rate = entry[0] if isinstance(entry, list) else arithmetic.lift(entry or Fraction(0))
@@ -45,13 +47,13 @@ def log2_local_error(
     return values, log2_abs(largest * s) - arithmetic.bits - log2_abs(order + 1)
 
 
-def watched_series(recurrence: Recurrence) -> list[list[Any]]:
+def watched_series(recurrence: Recurrence) -> list[Coefficients]:
     """What is watched for zeros: the pre-activations and monitors of a recurrence, each series once."""
     entries = [*recurrence.monitors, *(e for gate in recurrence.switching for e in gate)]
     return list({id(e): e for e in entries if isinstance(e, list)}.values())
 
 
-def log2_strayed(watched: Sequence[list[Any]], before: Sequence[list[Any]], s: Any, bits: int) -> float:
+def log2_strayed(watched: Sequence[Coefficients], before: Sequence[Coefficients], s: mpz, bits: int) -> float:
     """log2 of how far series that are watched are from their values at s, in units of the last place.
 
     Args:

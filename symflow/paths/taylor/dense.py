@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import ceil, log10
-from typing import Any
 
 import numpy as np
 from gmpy2 import mpz
 
 from symflow.errors import ProblemError
 from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.products import Coefficients
 from symflow.numbers.fixed_point import from_fraction, to_mpf
+from symflow.numbers.types import JsonObject, Mpf
 from symflow.paths.trajectory import Trajectory, outside
 
 
@@ -26,10 +27,10 @@ class Segment:
     Start and end have the `clock` bits of their `TaylorSteps` after the point, the coefficients its `bits`.
     """
 
-    start: Any
-    end: Any
+    start: mpz
+    end: mpz
     tau: int
-    coefficients: tuple[list[Any], ...]
+    coefficients: tuple[Coefficients, ...]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class TaylorSteps:
         return Fraction(int(self.segments[-1].end), 1 << self.clock) if self.asked is None else self.asked
 
     @property
-    def horizon(self) -> Any:
+    def horizon(self) -> Mpf:
         """The same as an mpmath number."""
         return to_mpf(self.segments[-1].end, self.clock)
 
@@ -64,10 +65,10 @@ class TaylorSteps:
         return ceil(self.bits * log10(2))
 
     @cached_property
-    def _starts(self) -> list[Any]:
+    def _starts(self) -> list[mpz]:
         return [s.start for s in self.segments]
 
-    def fixed(self, time: Any) -> list[Any]:
+    def fixed(self, time: mpz) -> list[mpz]:
         """The state in fixed point (`bits` bits) at a time in fixed point (`clock` bits)."""
         segment = self.segments[max(0, bisect_right(self._starts, time) - 1)]
         s = (time - segment.start) >> (segment.tau + self.clock - self.bits)
@@ -86,7 +87,7 @@ class TaylorSteps:
         return self._numbers(self.fixed(at))
 
     @property
-    def _leeway(self) -> Any:
+    def _leeway(self) -> mpz:
         """How far beyond the end a time may lie: what rounding an end such as 7/10 to a float or an mpf moves it by.
 
         The last polynomial is as accurate there as at the end, since the leeway is a small part of its radius, which
@@ -103,7 +104,7 @@ class TaylorSteps:
         """The states at some times rounded to float64, one row a time."""
         return np.array([[float(v) for v in self(t)] for t in times], dtype=np.float64)
 
-    def _numbers(self, state: list[Any]) -> np.ndarray:
+    def _numbers(self, state: list[mpz]) -> np.ndarray:
         values = np.empty(len(state), dtype=object)
         values[:] = [to_mpf(v, self.bits) for v in state]
         return values
@@ -139,8 +140,8 @@ class FlowStats:
         """Nothing: kinks are located."""
         return ""
 
-    def facts(self) -> dict[str, Any]:
-        """The numbers a report shows besides times."""
+    def facts(self) -> JsonObject:
+        """The numbers that a report shows in addition to times."""
         return {"steps": self.steps, "order": self.order, "bits": self.bits}
 
 

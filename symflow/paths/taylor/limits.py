@@ -149,18 +149,6 @@ def _steps_needed(segments: Sequence[Segment], clock: int, horizon: Fraction) ->
     return int((from_fraction(horizon, clock) - now) // max(mpz(1), 2 * span // PROSPECT))
 
 
-class Crawl:
-    """Counts the steps in a row that end far below what their series allows."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-
-    def lasts(self, short: float) -> bool:
-        """Whether rounding keeps the steps short; log2 of by how much the last one was short is given."""
-        self.steps = self.steps + 1 if short < CRAWL else 0
-        return self.steps >= CRAWLING
-
-
 def rounding_error(now: Mpf) -> FlowStopped:
     """The typed error for a field that is lost in rounding; the solver takes more digits then."""
     return FlowStopped(

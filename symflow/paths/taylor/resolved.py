@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log
-from typing import Any
 
 import numpy as np
+from gmpy2 import mpz
 
 from symflow.evaluate.series import Function
 
@@ -75,7 +75,7 @@ def _log_bound(first: np.ndarray, spread: np.ndarray, sigmoids: np.ndarray) -> n
     return np.where(sigmoids, np.where(exponent < -log(2), saturated, near), exponent)
 
 
-def _number(value: Any, bits: int) -> float:
+def _number(value: mpz, bits: int) -> float:
     """A fixed-point number in floating point; infinite beyond its range."""
     spare = max(0, bits - 800)
     try:

@@ -22,7 +22,7 @@ from symflow.paths.taylor.events import KinkMet, changes, first_kink, kink_error
 from symflow.paths.taylor.kinks.gates import Position, initial_gates
 from symflow.paths.taylor.kinks.region import Point, Region, Undecided
 from symflow.paths.taylor.kinks.settle import settle
-from symflow.paths.taylor.limits import Crawl, Limits, Precision, rounding_error
+from symflow.paths.taylor.limits import CRAWL, CRAWLING, Limits, Precision, rounding_error
 from symflow.paths.taylor.step import SHORTEST_UNIT, Proposal, accepted, jittered, next_unit, powers_of, propose
 from symflow.paths.taylor.step_size import log2_abs
 from symflow.paths.trajectory import Event
@@ -35,13 +35,15 @@ CLOCK_GUARD = 64
 class Run:
     """The result of one run; times of segments are in fixed point with `clock` bits.
 
-    `stopped` is the number of the condition that ended it, None where it came to the horizon.
+    `stopped` is the number of the condition that ended it, None where it came to the horizon; `ended` is what else
+    ended it before, to be raised with the part that there is.
     """
 
     segments: tuple[Segment, ...]
     events: tuple[Event, ...]
     clock: int
     stopped: int | None = None
+    ended: FlowStopped | FlowInterrupted | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class _Integrator:
         self.segments: list[Segment] = []
         self.events: list[Event] = []
         self.stopped: int | None = None
-        self.crawl = Crawl()
+        self.short_steps = 0
         gates, self.initial_zeros = initial_gates(base, state[: base.objective.parameter_count])
         region = Region(gates, (), compile_recurrence(base, gates, self.arithmetic))
         self.region = self.stops.join(base, region, self.now)
@@ -126,7 +128,7 @@ class _Integrator:
     def settle(self, zeros: list[Position], *, start: bool) -> None:
         """Continues from a point where some pre-activations vanish, and records what changes."""
         before, objective = self.region, self.base.objective
-        point = Point(self.values, self.arithmetic, self.precision.noise, self.tau)
+        point = Point(self.values, self.arithmetic, self.precision.noise, self.tau, self.precision.jitter or 0)
         outcome = settle(self.base, before.gates, zeros, point)
         if isinstance(outcome, Undecided):
             raise kink_error(objective, outcome, self.now)
@@ -156,7 +158,9 @@ class _Integrator:
         moves = p.jitter is not None and not self.region.at_zero
         self.values = jittered(values, self.origin, p.jitter or 0, len(self.segments)) if moves else values
         self.region = replace(self.region, resting={}, resting_monitors={})
-        if self.crawl.lasts(0.0 if proposal.free else log2_taken - proposal.log2_step):
+        short = not proposal.free and log2_taken - proposal.log2_step < CRAWL
+        self.short_steps = self.short_steps + 1 if short else 0
+        if self.short_steps >= CRAWLING:
             raise rounding_error(self.now)
         self.tau = next_unit(self.tau, proposal, log2_taken)
         if end.kink is not None:
@@ -228,10 +232,8 @@ def integrate(
 ) -> Run:
     """Integrates state' = F(state) from 0 to the horizon, or to where the first of the conditions is met.
 
-    Raises:
-        KinkError: at a kink that is no transversal crossing; its `trajectory` is a `Run` up to there.
-        FlowStopped: a limit, a collapsed step or an undecided condition; with such a `trajectory` too.
-        FlowInterrupted: Ctrl-C; with such a `trajectory` too.
+    What ends it early stands in `ended`: a `KinkError` at a kink that is no transversal crossing, a `FlowStopped` for a
+    limit, a collapsed step or an undecided condition, a `FlowInterrupted` for Ctrl-C.
     """
     limits = limits or Limits()
     run = _Integrator(field, state, precision, conditions)
@@ -243,12 +245,13 @@ def integrate(
             if progress is not None:
                 progress(float(run.time / end))
     except FlowStopped as error:
-        error.trajectory = run.result()
-        raise
+        return replace(run.result(), ended=error)
     except ComputationError as error:
-        raise FlowStopped(str(error), cause="domain", time=run.now, trajectory=run.result()) from error
+        ended = FlowStopped(str(error), cause="domain", time=run.now)
+        ended.__cause__ = error
+        return replace(run.result(), ended=ended)
     except KeyboardInterrupt:
-        raise FlowInterrupted(time=run.now, trajectory=run.result()) from None
+        return replace(run.result(), ended=FlowInterrupted(time=run.now))
     if progress is not None:
         progress(1.0)
     return run.result()

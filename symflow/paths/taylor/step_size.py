@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, log
-from typing import Any
 
 from gmpy2 import mpz
 
 
-def log2_abs(value: Any) -> float:
+def log2_abs(value: mpz) -> float:
     """log2 |value| of a big integer, to about 1e-15; -inf for 0."""
     magnitude = abs(mpz(value))
     if magnitude == 0:
@@ -20,7 +19,7 @@ def log2_abs(value: Any) -> float:
 
 
 FAST_PRODUCTS_DIGITS = 170
-"""Digits of tolerance from which on series are multiplied in much less than order^2 operations (`compile.relaxed`)."""
+"""Digits of tolerance from which on series are multiplied in much less than order^2 operations (`relaxed_products`)."""
 
 
 def taylor_order(digits: float) -> int:
@@ -44,7 +43,7 @@ def taylor_order(digits: float) -> int:
     return ceil(factor * digits * log(10) / 2) + 1
 
 
-def log2_step(coefficients: Sequence[Sequence[Any]], order: int, log2_tolerance: float) -> float:
+def log2_step(coefficients: Sequence[Sequence[mpz]], order: int, log2_tolerance: float) -> float:
     """log2 of the largest s at which the last two terms stay below the tolerance.
 
     s = min over j in {p-1, p} of (eps / max_i |c_i,j|)^(1/j)  (their equation 3-3 with an explicit tolerance); +inf

@@ -105,16 +105,22 @@ class Point:
         arithmetic: the numbers.
         noise: what is not larger counts as zero.
         tau: Taylor coefficients are taken in s = t / 2^tau.
+        jitter: log2, in units of the last place, of what a check run has added at random; 0 without.
     """
 
     values: Sequence[mpz]
     arithmetic: FixedSeries
     noise: int
     tau: int
+    jitter: int = 0
 
     def is_zero(self, entry: Entry) -> bool:
         """Whether a live entry vanishes at the point (its recurrence has been expanded there)."""
         return isinstance(entry, list) and abs(entry[0]) <= 4 * self.noise
+
+    def at_rest(self, series: Coefficients) -> bool:
+        """Whether coefficients are zero up to rounding, or up to what a check run adds, which moves rates as much."""
+        return bool(max(map(abs, series)) <= REST << self.jitter)
 
     def leading(self, series: Coefficients, start: int) -> int | None:
         """The first significant coefficient from `start` on; None if there is none to look at."""

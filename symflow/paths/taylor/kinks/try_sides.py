@@ -12,7 +12,7 @@ from symflow.evaluate.series import Recurrence, compile_recurrence
 from symflow.paths.taylor.kinks.downstream import downstream_sides, followers
 from symflow.paths.taylor.kinks.gates import Gates, Position, live_entries, slope, value_of, with_values
 from symflow.paths.taylor.kinks.minimal_norm import Side
-from symflow.paths.taylor.kinks.region import LOOKAHEAD, REST, Corner, Region, Undecided
+from symflow.paths.taylor.kinks.region import LOOKAHEAD, Corner, Region, Undecided
 
 PROBES = 8
 """How often the gates downstream of those at their kink are corrected before giving up."""
@@ -136,7 +136,7 @@ def _read(assumption: _Assumption, gates: Gates, recurrence: Recurrence) -> _Rea
         if a in held or not (a in assumed or a in corner.dependent or point.is_zero(z)):
             continue
         leading = point.leading(z, 1)
-        if leading is None and (a in assumption.implied or max(map(abs, z[1:])) <= REST):
+        if leading is None and (a in assumption.implied or point.at_rest(z[1:])):
             reading.parked.add(a)
             continue
         if leading is None:
@@ -162,7 +162,7 @@ def _region(assumption: _Assumption, gates: Gates, recurrence: Recurrence, readi
     for i, monitor in enumerate(recurrence.monitors[: 2 * len(slides)]):
         series = point.series(monitor)
         leading = point.leading(series, 0)
-        if leading is None and max(map(abs, series)) <= REST:
+        if leading is None and point.at_rest(series):
             leading = len(series)  # at rest: the gate stays exactly at one of its slopes
         if leading is None or (leading < len(series) and series[leading] < 0):
             return None

@@ -51,10 +51,10 @@ def around_extremum(series: FixedPolynomial, node: Leaf, convexity: int) -> Iter
     if sign_beyond(_lowest(series, x, lo, hi, convexity), series.noise) > 0:
         yield Leaf(lo, hi, convexity, convexity, 0)
         return
-    yield from (leaf for leaf in _beside_minimum(series, x, lo, hi, convexity) if leaf.lo < leaf.hi)
+    yield from (leaf for leaf in _about_minimum(series, x, lo, hi, convexity) if leaf.lo < leaf.hi)
 
 
-def _beside_minimum(series: FixedPolynomial, x: mpz, lo: mpz, hi: mpz, convexity: int) -> list[Leaf]:
+def _about_minimum(series: FixedPolynomial, x: mpz, lo: mpz, hi: mpz, convexity: int) -> list[Leaf]:
     """[lo, hi] cut about the minimum x of q, which is not above the noise: two zeros there, or a tangency."""
     bend = max(abs(horner(series.second_derivative, x, series.prec, 0)), mpz(1))
     # Outer points, where q has left the noise and only grows beyond: for a parabola twice as far as its zeros.

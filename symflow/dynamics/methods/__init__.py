@@ -1,0 +1,1 @@
+"""Descent methods, one a file."""

@@ -1,0 +1,50 @@
+"""Gradient descent with momentum (Polyak 1964)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from symflow.dynamics.method import Arrays, Method, times
+from symflow.errors import ProblemError, brief
+from symflow.numbers.rational import rational
+from symflow.programs.nodes import Node, add
+
+
+@dataclass(frozen=True)
+class HeavyBall(Method):
+    """v_{k+1} = beta v_k - eta grad f(theta_k), theta_{k+1} = theta_k + v_{k+1}, from rest: v_0 = 0.
+
+    Its flow of order 0 is theta' = -grad f / (1 - beta) (R25; Kovachki & Stuart 2021).
+
+    >>> import symflow as sf
+    >>> sf.HeavyBall(0.9).momentum
+    Fraction(9, 10)
+
+    Attributes:
+        momentum: beta, an exact rational in [0, 1); a float means its shortest decimal.
+
+    Raises:
+        ProblemError: another momentum.
+    """
+
+    momentum: Fraction
+    name: ClassVar[str] = "heavy ball"
+    carries: ClassVar[tuple[str, ...]] = ("velocity",)
+
+    def __init__(self, momentum: Any) -> None:
+        beta = rational(momentum, "momentum")
+        if not 0 <= beta < 1:
+            raise ProblemError(f"momentum must be at least 0 and below 1, got {brief(momentum)}")
+        object.__setattr__(self, "momentum", beta)
+
+    @property
+    def flow_rate(self) -> Fraction:
+        """1 / (1 - beta)."""
+        return 1 / (1 - self.momentum)
+
+    def step(self, now: Arrays, gradient: Node, step_size: Node) -> Arrays:
+        """v_{k+1} and theta_{k+1}."""
+        velocity = add([(self.momentum, now["velocity"]), (-1, times(step_size, gradient))])
+        return {"theta": add([(1, now["theta"]), (1, velocity)]), "velocity": velocity}
