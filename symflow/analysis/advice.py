@@ -99,6 +99,15 @@ class StepAdvice:
         proved = [x for x in self.guarantees if x.status == "certified on a box" and x.step_size is not None]
         return max(proved, key=lambda x: x.step_size or 0, default=None)
 
+    def __repr__(self) -> str:
+        best = self.certified
+        proved = "none" if best is None or best.step_size is None else f"{float(best.step_size):.4g} ({best.name})"
+        works = "none" if self.tolerated is None else f"{float(self.tolerated):.4g}"
+        return (
+            f"<StepAdvice within {float(self.epsilon):.4g} up to {float(self.horizon):.4g}: certified eta {proved}, "
+            f"tolerated {works}, {len(self.guarantees)} bounds>"
+        )
+
 
 def max_step_size(
     problem: Problem,

@@ -42,6 +42,10 @@ class Observables:
     balancedness: np.ndarray | None
     reason: str | None
 
+    def __repr__(self) -> str:
+        missing = "without eigenvalues" if self.min_eigenvalue is None else "with eigenvalues"
+        return f"<observables at {len(self.loss)} points: loss {self.loss[0]:.4g} to {self.loss[-1]:.4g}, {missing}>"
+
 
 MAX_PARAMETERS = 4096
 """Above this many parameters the Hessian's spectrum is not followed along a trajectory."""

@@ -30,6 +30,10 @@ class VectorField:
     slides: bool = False
     given: Objective | None = None
 
+    def __repr__(self) -> str:
+        kind = "gradient flow" if self.slides else "vector field"
+        return f"<{kind} of {len(self.state)} state arrays, {self.program.length} operations>"
+
 
 def gradient_flow_field(objective: Objective, given: Objective | None = None) -> VectorField:
     """theta' = -grad f(theta).

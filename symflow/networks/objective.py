@@ -107,6 +107,12 @@ class Objective(Keeper):
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {show(self, 'latex')}$"
 
+    def __repr__(self) -> str:
+        known = all(isinstance(a.size, int) for w in self.parameters for a in w.axes)
+        count = f"P={self.parameter_count} parameters" if known else "symbolic widths"
+        kind = "expression" if self.sample_loss is None else f"{self.sample_loss.kind} loss"
+        return f"<objective: {kind} of {count}, {len(self.gates)} gates, {self.program.length} operations>"
+
 
 def require_objective(objective: object) -> None:
     """Refuses what is no objective, with the likely remedy."""

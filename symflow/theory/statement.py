@@ -127,6 +127,9 @@ class Statement:
     def __str__(self) -> str:
         return str(self.source)
 
+    def __repr__(self) -> str:
+        return f"<{self.result}: {self.title[:120]}; {len(self.claims)} claims, {len(self.hypotheses)} hypotheses>"
+
 
 @dataclass(frozen=True, eq=False)
 class Instance:

@@ -54,6 +54,10 @@ class BoundSeries:
         since = next((i for i, v in enumerate(self.values) if v is None), None)
         return None if since is None else NotApplicable(self.reason or "a hypothesis fails", since)
 
+    def __repr__(self) -> str:
+        known = sum(v is not None for v in self.values)
+        return f"<{self.name[:40]}: {self.kind}, {self.status}, values at {known} of {len(self.values)} samples>"
+
 
 def not_applicable(name: str, kind: Kind, count: int, reason: str) -> BoundSeries:
     """A bound whose hypotheses do not hold."""
