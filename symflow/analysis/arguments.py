@@ -8,6 +8,7 @@ from typing import Any
 
 from symflow.errors import ProblemError, brief, brief_float
 from symflow.numbers.rational import rational
+from symflow.paths.iterates import Iterates
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import same_objective
@@ -27,7 +28,7 @@ def as_flow_of(problem: Problem, flow: object, remedy: str = "solve it with sf.s
     Raises:
         ProblemError: it is no trajectory, or one of another function (other data, standardized otherwise) or start.
     """
-    if not isinstance(flow, Trajectory):
+    if not isinstance(flow, Trajectory) or isinstance(flow.dense, Iterates):
         raise ProblemError(f"flow must be a trajectory of sf.solve_flow, got {brief(flow)}; {remedy}")
     if not isinstance(flow.objective, type(problem.objective)) or not same_objective(flow.objective, problem.objective):
         raise ProblemError(

@@ -37,6 +37,7 @@ class Objective(Keeper):
         sample_loss: the loss of one sample, where it is a network's training loss.
         biases: those parameters that are biases of a network, which then is not homogeneous.
         no_network: why `network` is None, for messages.
+        factor: f is this multiple of the network's training loss.
     """
 
     program: Program
@@ -47,6 +48,7 @@ class Objective(Keeper):
     sample_loss: Loss | None = None
     biases: tuple[Input, ...] = ()
     no_network: str = "the objective is no network's training loss"
+    factor: Fraction = Fraction(1)
 
     @property
     def loss(self) -> Node:
@@ -85,7 +87,7 @@ class Objective(Keeper):
     def scaled(self, factor: Fraction) -> Objective:
         """The objective c f, which flows c times as fast: theta' = -c grad f."""
         program = Program(self.program.inputs, {"f": scale(factor, self.loss)}, self.program.names)
-        return self if factor == 1 else replace(self, program=program)
+        return self if factor == 1 else replace(self, program=program, factor=factor * self.factor)
 
     def parameter_names(self) -> list[str]:
         """A name for each entry of theta, such as W1[0,2]."""

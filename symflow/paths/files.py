@@ -21,6 +21,7 @@ from symflow.networks.training_loss import network_objective
 from symflow.numbers.rational import rational, rational_array, text
 from symflow.paths.float64.methods import SOLVERS
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
+from symflow.paths.iterates import Iterates
 from symflow.paths.stop_conditions import Stopped
 from symflow.paths.taylor.dense import FlowStats, Segment, TaylorSteps, taylor_steps
 from symflow.paths.trajectory import Event, PathError, Trajectory
@@ -37,9 +38,12 @@ def save_trajectory(trajectory: Trajectory, path: str | os.PathLike[str]) -> Non
     The network and the data are stored with it; of a stand-alone objective only the trajectory.
 
     Raises:
+        ProblemError: it is the path of descent.
         ComputationError: the file cannot be written.
     """
     target = named_file(path, "save")
+    if isinstance(trajectory.dense, Iterates):
+        raise ProblemError("save takes flows, got the iterates of descent; keep them as arrays (numpy.save, pickle)")
     content = json.dumps(_to_json(trajectory)).encode()
     try:
         write_atomically(target, content)
@@ -117,6 +121,8 @@ def _to_json(trajectory: Trajectory) -> dict[str, Any]:
         data["loss"] = loss_table(trajectory.objective.sample_loss or SQUARE)
         for x, a in trajectory.objective.data.items():
             data[x.name] = [[text(q) for q in row] for row in a.reshape(-1, a.shape[-1]).T]
+        if trajectory.objective.factor != 1:  # files of 0.1.0 have none
+            data["factor"] = text(trajectory.objective.factor)
     data |= {
         **_dense(trajectory),
         "dps": trajectory.dps,
@@ -199,7 +205,8 @@ def _objective(data: dict[str, Any], source: str) -> Objective:
         raise ProblemError(f"{source}: the trajectory is of a stand-alone objective; give objective=...")
     x, y = (rational_array(data[name], ndim=2, where=name) for name in ("X", "Y"))
     network = architecture(NetworkSection.model_validate(described), source)
-    return network_objective(network, x, y, loss_of(LossSection.model_validate(data["loss"]), source))
+    objective = network_objective(network, x, y, loss_of(LossSection.model_validate(data["loss"]), source))
+    return objective.scaled(rational(data.get("factor", "1"), "factor"))
 
 
 def _from_json(data: dict[str, Any], objective: Objective) -> Trajectory:

@@ -166,19 +166,18 @@ def _smooth_region(setting: Setting) -> Verdict:
     objective = setting.objective
     if not objective.gates:
         return _without_poles(setting)
+    proviso = "at other weights than theta(0), that they are on no kink"
     if setting.theta0 is None:
-        return unchecked("no initial weights are given at which to look for kinks")
+        return Verdict("unchecked", "no initial weights are given at which to look for kinks", proviso)
     if any(x not in objective.data for x in objective.data_inputs if x.name == "X"):
-        return unchecked("no data are given")
+        return Verdict("unchecked", "no data are given", proviso)
     gates = objective.gates
     found = values(objective, {str(p): g.z for p, g in enumerate(gates)}, setting.theta0)
     for p, g in enumerate(gates):
         zeros = np.argwhere(found[str(p)] == 0)
         if len(zeros):
-            return unchecked(
-                f"at theta(0) a pre-activation is 0 ({_place(g, zeros[0])}): a kink, or a gate without influence"
-            )
-    proviso = "at other weights than theta(0), that they are on no kink"
+            reason = f"at theta(0) a pre-activation is 0 ({_place(g, zeros[0])}): a kink, or a gate without influence"
+            return Verdict("unchecked", reason, proviso)
     return Verdict("holds", "theta(0) is on no kink: no pre-activation is 0", proviso)
 
 

@@ -136,6 +136,16 @@ def test_a_method_of_one_s_own_is_one_class(dps: int | None) -> None:
         sf.deviation(cubic(), step_size=ETA, horizon=1, dps=15, method=LookAhead(Fraction(1, 2)))
 
 
+def test_the_flow_of_heavy_ball_is_saved_with_its_rate(tmp_path: Path) -> None:
+    problem = sf.load_problem(REFERENCE / "linear-2-2-2-1.json")
+    dev = sf.deviation(problem, step_size="1/20", horizon="1/5", dps=15, bounds=[], method=sf.HeavyBall("1/3"))
+    dev.flow.save(tmp_path / "flow.json")
+    loaded = sf.load_trajectory(tmp_path / "flow.json")
+    assert loaded.objective.loss is dev.flow.objective.loss is not problem.objective.loss
+    plain = sf.solve_flow(problem, horizon="3/10", dps=15)
+    assert all(abs(a - b) < 1e-14 for a, b in zip(dev.flow("1/5"), plain("3/10"), strict=True))
+
+
 def test_heavy_ball_is_compared_with_its_own_flow() -> None:
     """theta' = -h theta / (1 - beta) on a quadratic; the distance is that of the two closed forms."""
     dev = sf.deviation(quadratic(), step_size="1/50", horizon=1, dps=30, method=sf.HeavyBall("1/2"))
@@ -151,6 +161,10 @@ def test_heavy_ball_is_compared_with_its_own_flow() -> None:
     assert all("one of heavy ball" in (b.reason or "") for b in dev.bounds.values())
     assert dev.rounding is not None
     assert max(dev.rounding) < 1e-14
+    with pytest.raises(sf.ProblemError, match=r"flow must be a trajectory of sf\.solve_flow"):
+        sf.deviation(quadratic(), step_size="1/50", horizon=1, dps=30, flow=dev.run)
+    with pytest.raises(sf.ProblemError, match="save takes flows"):
+        dev.run.save("run.json")
     plain = sf.deviation(quadratic(), step_size="1/50", horizon=1, dps=30)
     assert plain.compared_with == "gradient flow"
     assert plain.bounds["R22"].status == "sampled"

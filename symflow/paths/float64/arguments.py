@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from symflow.caching import kept
 from symflow.derivatives.derived import gradient
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
 from symflow.evaluate.jax_batches import at_points, in_batches
@@ -115,7 +115,7 @@ def start_points(problem: Problem, theta0s: ArrayLike) -> np.ndarray:
     return starts
 
 
-@lru_cache(maxsize=32)
+@kept
 def _smallest_datum(objective: Objective) -> Fraction:
     """The smallest nonzero |entry| of the data, 1 without one."""
     return min((abs(v) for array in objective.data.values() for v in array.flat if v), default=Fraction(1))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from symflow.caching import kept
 from symflow.derivatives.derived import gradient
 from symflow.errors import ComputationError
 from symflow.evaluate.jax_runtime import own_modes
@@ -30,7 +30,7 @@ def x64() -> Iterator[None]:
         raise ComputationError("the data are beyond float64; solve with digits (solve_flow)") from None
 
 
-@lru_cache(maxsize=32)
+@kept
 def method_of(objective: Objective, solver: str) -> tuple[Any, Any]:
     """diffrax's vector field and method."""
     import diffrax
@@ -41,7 +41,7 @@ def method_of(objective: Objective, solver: str) -> tuple[Any, Any]:
     return diffrax.ODETerm(lambda t, theta, _: -g(theta)), getattr(diffrax, SOLVERS[solver][0])()
 
 
-@lru_cache(maxsize=64)
+@kept
 def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[..., Any]:
     """(theta, start, end, first step, rtol, atol, longest step) -> what `run_steps` unpacks."""
     import diffrax
@@ -77,7 +77,7 @@ def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[...,
     return jit(run)
 
 
-@lru_cache(maxsize=32)
+@kept
 def stepper(objective: Objective, solver: str) -> Callable[..., Any]:
     """(states, step sizes) -> the states one step later."""
     import jax
@@ -91,7 +91,7 @@ def stepper(objective: Objective, solver: str) -> Callable[..., Any]:
     return jit(jax.vmap(one))
 
 
-@lru_cache(maxsize=32)
+@kept
 def sweeper(objective: Objective, solver: str, max_steps: int) -> Callable[..., Any]:
     """(starts, first steps, times, rtol, their atol) -> states (B, S, P), not finite where a start did not get to."""
     import diffrax

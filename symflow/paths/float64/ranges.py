@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache, reduce
+from functools import reduce
 
 import numpy as np
 
+from symflow.caching import kept
 from symflow.derivatives.derived import gradient
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.jax_batches import at_points, in_batches
@@ -195,7 +196,7 @@ def _is_blind(node: Node) -> bool:
     return isinstance(node, Map) and (node.exponent is None or node.exponent < 0 or node.exponent.denominator > 1)
 
 
-@lru_cache(maxsize=32)
+@kept
 def _data(objective: Objective) -> dict[Input, Range]:
     return {x: Range(np.asarray(a, dtype=np.float64)[None]) for x, a in objective.data.items()}
 
