@@ -33,7 +33,7 @@ class Tightness:
         status: "certified on a box", "sampled", "estimated" or "not applicable".
         time: t (mpf); None where it applies nowhere.
         value: of the bound at that time (mpf); None where it applies nowhere.
-        truth: the deviation at that time, or the smallest Hessian eigenvalue along the flow (mpf); None likewise.
+        truth: the deviation at that time, or the smallest Hessian eigenvalue along the flow (mpf); None where it applies nowhere.
         ratio: value / truth (mpf); None where the truth is 0, or where bound and truth of a curvature differ in sign.
         worst: the largest value over the whole run divided by the largest deviation (mpf; deviations only).
         until_end: whether it applies to the end.

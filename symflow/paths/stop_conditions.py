@@ -117,7 +117,7 @@ def stop_at_loss(value: Number) -> Stop:
 def stop_at_gradient_norm(value: Number) -> Stop:
     """T = inf {t >= 0 : ||theta'(t)|| <= value}: ends a flow when the norm of the gradient falls to a value.
 
-    On a kink that the flow slides along, theta' is the minus of the subgradient that it follows.
+    On a kink that the flow slides along, theta' is minus the subgradient that it follows.
 
     Args:
         value: the Euclidean norm, > 0 (text, a rational or mpmath number, or a float, which means its shortest

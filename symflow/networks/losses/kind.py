@@ -24,12 +24,12 @@ class LossKind:
     Attributes:
         name: in problem files and messages.
         total: (predictions, targets, expression) -> the sum of l over all samples (the last axis), a scalar node; the
-            expression is None but for losses that are given by one.
+            expression is None except for losses that are given by one.
         latex: l(\\hat y, y), for formulas; of an expression.
         convex: whether l is proved to be convex in p.
         nonnegative: whether l is proved to be >= 0.
         smoothness: sup ||hess l|| in p, or None where it is not bounded or not known.
-        third: at least sup |l'''[u, v, v]| / (||u|| ||v||^2), or None likewise.
+        third: at least sup |l'''[u, v, v]| / (||u|| ||v||^2), or None where it is not bounded or not known.
         labels: what the targets are where they are labels: -1 and 1 of one output ("signs"), or one-hot rows.
         residual: whether l is a function of the residual p - y, which then has a name in formulas.
         takes_expression: whether l is given by an expression.
