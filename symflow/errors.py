@@ -52,10 +52,10 @@ class JaxUnavailable(ComputationError):
 
 
 class DescentDiverged(ComputationError):
-    """Gradient descent diverges.
+    """Gradient descent diverges: an iterate is no longer finite, or grows without limit.
 
     Attributes:
-        step: where that was noticed.
+        step: the k at which that was noticed.
     """
 
     def __init__(self, message: str = "", *, step: int | None = None) -> None:
@@ -88,7 +88,7 @@ class FlowStopped(ComputationError):
     Attributes:
         cause: one of the texts of `StopCause`.
         what: what happened, without the remedy; the message is both.
-        time: how far it came, an mpmath number.
+        time: how far it came (mpf).
         trajectory: the part already computed, a `Trajectory` that can be called and saved.
     """
 
@@ -114,7 +114,7 @@ class FlowInterrupted(KeyboardInterrupt):
     """Ctrl-C while a flow was solved; a `KeyboardInterrupt`, so that `except Exception` does not swallow it.
 
     Attributes:
-        time: how far the flow came, an mpmath number.
+        time: how far the flow came (mpf).
         trajectory: the part already computed, a `Trajectory` that can be called and saved.
     """
 
@@ -141,11 +141,11 @@ def with_remedies(remedies: Mapping[str, str]) -> Iterator[None]:
 
 
 class KinkError(FlowStopped):
-    """A kink where the flow is not a transversal crossing, or where it cannot be decided.
+    """z(t) = 0: a kink where the flow is not a transversal crossing, or where it cannot be decided.
 
     Attributes:
         cause: one of the texts of `KinkCause`.
-        time: when, an mpmath number.
+        time: t (mpf).
         sample: which sample, counted from 0.
         layer: which layer, counted from 1.
         unit: which unit, counted from 0.

@@ -43,16 +43,16 @@ DPS = 20
 
 @dataclass(frozen=True)
 class Guarantee:
-    """The largest step size with which one bound stays below epsilon up to the horizon.
+    """bound(eta) < epsilon up to the horizon: the largest step size eta that one bound guarantees.
 
     Attributes:
         name: of the bound.
         kind: "bound", or "leading order", which predicts and guarantees nothing.
         status: "certified on a box" or "sampled" (of the bound), "estimated", "not applicable".
-        step_size: eta; None where there is none.
-        value: the largest value of the bound along that run.
-        share: eta over the largest that descent was found to tolerate; None where either is missing.
-        reason: why there is none.
+        step_size: eta, an exact `Fraction`; None where the bound gives none.
+        value: the largest value of the bound along that run (float64).
+        share: eta over the largest step size that works in practice (float64); None where either is missing.
+        reason: why there is no step size; None where there is one.
     """
 
     name: str
@@ -66,15 +66,15 @@ class Guarantee:
 
 @dataclass(frozen=True)
 class StepAdvice:
-    """Step sizes that keep descent within epsilon of flow up to the horizon.
+    """||theta_k - theta(k eta)|| < epsilon up to the horizon: the step sizes eta that are guaranteed, and that work.
 
     Attributes:
-        epsilon: the distance.
-        horizon: the final time.
-        guarantees: one a bound.
-        tolerated: the largest step size of a scan, refined by bisection, up to which descent stayed within epsilon at
-            every step that was looked at: sampled, no proof; None where none was found.
-        tolerated_deviation: the largest distance with it.
+        epsilon: the distance, exact.
+        horizon: the final time, exact.
+        guarantees: one per bound.
+        tolerated: the largest step size of a scan, refined by bisection, up to which descent remained within epsilon at
+            every step that was checked: sampled, not a proof; None where none was found.
+        tolerated_deviation: the largest distance with it (float64).
         whole_horizon: whether every step size up to one single step to the horizon is tolerated.
     """
 
@@ -86,7 +86,7 @@ class StepAdvice:
     whole_horizon: bool
 
     def __getitem__(self, name: str) -> Guarantee:
-        """What a bound guarantees, by name or with the slug of its result.
+        """What a bound guarantees.
 
         Raises:
             KeyError: no such bound.
@@ -95,9 +95,18 @@ class StepAdvice:
 
     @property
     def certified(self) -> Guarantee | None:
-        """The largest step size with a certified bound; None where none applies."""
+        """The largest step size with a certified bound; None where no certified bound applies."""
         proved = [x for x in self.guarantees if x.status == "certified on a box" and x.step_size is not None]
         return max(proved, key=lambda x: x.step_size or 0, default=None)
+
+    def __repr__(self) -> str:
+        best = self.certified
+        proved = "none" if best is None or best.step_size is None else f"{float(best.step_size):.4g} ({best.name})"
+        works = "none" if self.tolerated is None else f"{float(self.tolerated):.4g}"
+        return (
+            f"<StepAdvice within {float(self.epsilon):.4g} up to {float(self.horizon):.4g}: certified eta {proved}, "
+            f"tolerated {works}, {len(self.guarantees)} bounds>"
+        )
 
 
 def max_step_size(
@@ -108,23 +117,29 @@ def max_step_size(
     bounds: Sequence[Bound] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> StepAdvice:
-    """The largest eta with ||theta_k - theta(k eta)|| < epsilon for all k <= horizon / eta, bound by bound.
+    """sup {eta : ||theta_k - theta(k eta)|| < epsilon for all k <= horizon / eta}, as each bound guarantees it.
 
-    For each bound the largest eta with which its value stays below epsilon (to three digits, rounded down, and then
-    evaluated there; the bounds grow with eta).  Beside it the largest eta that descent itself was found to tolerate.
+    For each bound the largest eta with which its value remains below epsilon, to three digits, rounded down and then
+    evaluated there (the bounds grow with eta). It is compared with the largest eta that works in practice: descent
+    itself is run with a scan of step sizes.
 
     Args:
         problem: what to minimize.
-        epsilon: the distance, at least 1e-10.
-        horizon: the final time; the problem's own if left out.
-        bounds: which; those of `sf.known_bounds()` on the deviation if left out.
-        progress: called with the fraction that is done.
+        epsilon: the distance, at least 1e-10 (text, a rational or mpmath number, or a float, which means its shortest
+            decimal).
+        horizon: the final time, a number of the same kinds; the problem's own if left out.
+        bounds: which ones; those of `sf.known_bounds()` on the deviation if left out.
+        progress: called with the fraction of the work that is done, from 0 to 1; it spans the flow, the run for its
+            error estimate, and the bounds.
+
+    Returns:
+        A `StepAdvice`: `advice["R4"]` is what one bound guarantees, `advice.certified` the best certified step size.
 
     Raises:
-        ProblemError: no horizon, or a wrong number.
+        ProblemError: no horizon, or a number that is not valid.
         ComputationError: the flow cannot be solved.
 
-    Source: the question, Elkabetz & Cohen 2021, R4.
+    Source: the question, Elkabetz & Cohen 2021, R4; the scan is ours.
     """
     problem = as_problem(problem, "max_step_size").for_digits(DPS)
     eps = rational(epsilon, "epsilon")

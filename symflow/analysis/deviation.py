@@ -47,24 +47,24 @@ SAMPLES = 256
 
 @dataclass(frozen=True)
 class Deviation:
-    """The distance ||theta_k - theta(k eta)|| along a run, and everything it was compared with.
+    """||theta_k - theta(k eta)|| along a run, with everything that it was compared with.
 
     Attributes:
         problem: what was run.
-        step_size: eta.
+        step_size: eta, exact.
         steps: the number of steps.
         dps: digits of flow and descent.
-        indices: the sampled steps k.
+        indices: the S sampled steps k.
         times: k eta (mpf).
         values: the deviation of descent from flow at these times (mpf), descent computed with `dps` digits (or the
-            run the caller gave); 0 where it is below `error_estimate` and cannot be told from it.
+            user's own run); 0 where it is below `error_estimate` and cannot be distinguished from it.
         error_estimate: estimated error of the values, from those of flow and descent (mpf).
         flow: the flow's trajectory.
         run: the descent run.
         bounds: by name, as `BoundSeries`: "R4", "R22" (bounds) and "R18" (leading order) unless others were asked for.
-        flow_series: observables along the flow.
-        descent_series: observables along descent.
-        comparison: what the bounds were evaluated on; `bound.evaluate(dev.comparison)` evaluates a further one.
+        flow_series: observables along the flow, shape (S, ...).
+        descent_series: observables along descent, shape (S, ...).
+        comparison: what the bounds were evaluated on; `bound.evaluate(dev.comparison)` evaluates another one.
     """
 
     problem: Problem
@@ -108,7 +108,7 @@ class Deviation:
 
     @property
     def max(self) -> Any:
-        """The largest sampled deviation."""
+        """The largest sampled deviation (mpf)."""
         return max(self.values)
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -141,27 +141,35 @@ def deviation(
     method: Method | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Deviation:
-    """Compares descent with flow at the times k eta <= horizon.
+    """||theta_k - theta(k eta)|| for k eta <= T: compares gradient descent with gradient flow, and with bounds.
+
+    theta_{k+1} = theta_k - eta grad f(theta_k) and theta' = -grad f(theta) start from the same theta0.
 
     Args:
         problem: what to run.
-        step_size: eta; the problem's own if left out.
-        horizon: final time T; descent takes floor(T / eta) steps.
+        step_size: eta (text, a rational or mpmath number, or a float, which means its shortest decimal); the problem's
+            own if left out.
+        horizon: final time T, a number of the same kinds; descent takes floor(T / eta) steps.
         dps: digits for flow and descent.
         run: a run of your own instead of symflow's descent: a path of `sf.descend`, or an array of iterates theta_0,
-            theta_1, ... (one row each).  Bounds that assume gradient descent are then not applicable.
+            theta_1, ..., shape (K, P). Bounds that assume gradient descent are then not applicable.
         bounds: which bounds to evaluate, such as `sf.known_bounds()`; R4 and R22, sampled, and R18 if left out.
         flow: the problem's flow, where it is known already to the horizon and to `dps` digits.
         method: of descent, such as `sf.HeavyBall("9/10")`, which is then compared with its own flow of order 0
-            (theta' = -grad f / (1 - beta)); gradient descent, or that of the run, if left out.  Bounds that assume
+            (theta' = -grad f / (1 - beta)); gradient descent, or that of the run, if left out. Bounds that assume
             gradient descent do not apply to another method.
-        progress: called with the fraction that is done.
+        progress: called with the fraction of the work that is done, from 0 to 1; it spans flow and descent, each with
+            the run for its error estimate, and the bounds.
+
+    Returns:
+        A `Deviation`: `values` (mpf) at `times`, with `error_estimate`, and one `BoundSeries` per bound in `bounds`.
 
     Raises:
-        ProblemError: missing or wrong numbers, a run of the wrong shape, or a list that contains something other than
-            bounds.
+        ProblemError: missing or invalid numbers, a run of another shape, or an entry of `bounds` that is not a `Bound`.
         KinkError: the flow meets a kink that is not a transversal crossing.
         ComputationError: the flow's digits cannot be reached, or descent diverges.
+
+    Source: Elkabetz & Cohen 2021 (R3, R4); R22: symflow, from R3; R18: Hairer, Nørsett & Wanner 1993, section II.8.
     """
     given = as_problem(problem, "deviation")
     chosen, told = chosen_bounds(bounds, QUICK), progress or (lambda done: None)

@@ -26,15 +26,15 @@ RESIDUAL = 1e-10
 
 @dataclass(frozen=True)
 class ExtremeEigenvalues:
-    """The ends of the Hessian's spectrum at S points (float64).
+    """lambda_min(H) and lambda_max(H) at S points (float64).
 
     Attributes:
-        min: lambda_min(H), shape (S,).
-        max: lambda_max(H), shape (S,).
-        residual: the larger of ||H v - lambda v|| over both unit vectors, shape (S,).  Some eigenvalue of H lies within
-            it of the value given; that this is the extreme one is what Lanczos converges to from a random start, but
-            it is not certified.  0 for dense spectra, whose error is rounding; infinite where the Hessian is not finite
-            in float64, so that its eigenvalues are not known (NaN).
+        min: lambda_min(H), shape (S,); a scalar for one point.
+        max: lambda_max(H), of the same shape.
+        residual: the larger of ||H v - lambda v|| over both unit vectors, of the same shape. Some eigenvalue of H lies
+            within it of the value given; that this is the extreme one is what Lanczos converges to from a random start,
+            but it is not certified. 0 for dense spectra, whose error is rounding; infinite where the Hessian is not
+            finite in float64, so that its eigenvalues are not known (NaN).
         method: "dense" or "lanczos".
     """
 
@@ -44,7 +44,7 @@ class ExtremeEigenvalues:
     method: Literal["dense", "lanczos"]
 
     def known(self) -> ExtremeEigenvalues:
-        """These values, all of them known.
+        """These values, after a check that all of them are known.
 
         Raises:
             ComputationError: the Hessian is not finite at a point.
@@ -61,18 +61,24 @@ class ExtremeEigenvalues:
 def extreme_eigenvalues(
     objective: Objective, points: np.ndarray, *, method: Literal["dense", "lanczos"] | None = None
 ) -> ExtremeEigenvalues:
-    """The smallest and the largest eigenvalue of the Hessian at one or many points.
+    """lambda_min(H(theta)) and lambda_max(H(theta)), the ends of the Hessian's spectrum, at one or many points.
 
     Args:
         objective: f.
-        points: theta, shape (P,) or (S, P).
-        method: "dense" or "lanczos"; chosen by P (dense up to `MAX_DENSE_PARAMETERS`) if left out.
+        points: theta, shape (P,), or S of them, shape (S, P).
+        method: "dense" (all eigenvalues of the (P, P) matrix) or "lanczos" (Hessian-vector products); chosen by P if
+            left out: dense up to `symflow.analysis.eigenvalues.MAX_DENSE_PARAMETERS`.
+
+    Returns:
+        An `ExtremeEigenvalues`: `min`, `max` and `residual` are float64 arrays of shape (S,), or scalars for one point.
 
     Raises:
-        ProblemError: points of another shape or not finite, or Lanczos asked for with fewer than
+        ProblemError: points that are not finite or have another shape, or Lanczos asked for with fewer than
             `MIN_LANCZOS_PARAMETERS` parameters.
         BudgetError: dense asked for with too many parameters.
         ComputationError: Lanczos does not converge.
+
+    Source: Lanczos 1950, as implemented in ARPACK (Lehoucq, Sorensen & Yang 1998).
     """
     require_objective(objective)
     try:

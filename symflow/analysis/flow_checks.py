@@ -23,12 +23,12 @@ from symflow.theory.functions import MPMATH
 
 @dataclass(frozen=True)
 class Check:
-    """One identity.
+    """left = right, to how many digits: one identity along a flow.
 
     Attributes:
         name: what was compared.
-        result: its result id.
-        digits: to how many digits both sides agree, relative to the larger of 1 and their size.
+        result: its result id, such as "R10".
+        digits: -log10 of the difference of both sides, relative to the larger of 1 and their size (float64).
     """
 
     name: str
@@ -37,14 +37,24 @@ class Check:
 
 
 def check_flow(problem: Problem, trajectory: Trajectory) -> list[Check]:
-    """Checks a flow against R1, R10 and the closed forms C1 and C2 where they apply.
+    """f(0) - f(T) = int_0^T ||grad f||^2 dt and its kind: checks a flow against identities that every flow obeys.
+
+    They are the energy identity (R1), the conservation of D_j = W_{j+1}^T W_{j+1} - W_j W_j^T, of its diagonal for
+    nonlinear networks (R10), and, where they apply, the closed forms: the matrix exponential for one linear layer and
+    the solution for two scalar layers, with the square loss. None of them uses the integrator's error estimate.
 
     Args:
         problem: what was solved.
         trajectory: its flow, of `solve_flow`.
 
+    Returns:
+        A list of `Check` records, one per identity, with the digits (float64) to which both sides agree.
+
     Raises:
         ProblemError: it is the flow of another problem, or was computed in float64.
+
+    Source: R1: classical; R10: Arora, Cohen & Hazan 2018, Du, Hu & Lee 2018; closed forms: classical (one layer),
+    symflow (two scalar layers).
     """
     problem = as_problem(problem, "check_flow")
     if isinstance(trajectory, Trajectory):

@@ -16,20 +16,20 @@ from symflow.paths.identities import balancedness as imbalance
 
 @dataclass(frozen=True)
 class Observables:
-    """Values along S points theta of a trajectory (float64).
+    """f, ||grad f||, lambda(H), W_{n:1} and D_j at S points theta of a trajectory (float64).
 
     Attributes:
         loss: f, shape (S,).
         gradient_norm: Euclidean norm of grad f, shape (S,).
         min_eigenvalue: smallest eigenvalue of the Hessian, shape (S,); None where P is too large.
-        max_eigenvalue: its largest, likewise (the sharpness).
-        eigenvalue_residual: the residual of both (`ExtremeEigenvalues`), likewise; 0 where they come from the dense
-            Hessian.
+        max_eigenvalue: largest eigenvalue of the Hessian (the sharpness), shape (S,); None where P is too large.
+        eigenvalue_residual: the residual of both (`ExtremeEigenvalues`), shape (S,); 0 where they come from the dense
+            Hessian; None where P is too large.
         end_to_end: W_n ... W_1, shape (S, d_n, d_0), for linear networks; else None.
         singular_values: of the end-to-end matrix, shape (S, min(d_0, d_n)); else None.
         balancedness: Frobenius norm of D_j = W_{j+1}^T W_{j+1} - W_j W_j^T for linear networks, Euclidean norm of
             its diagonal (per unit, per channel) otherwise (R10), shape (S, n-1); None without a network.
-        reason: why the eigenvalues are missing, if they are.
+        reason: why the eigenvalues are missing; None where they are there.
     """
 
     loss: np.ndarray
@@ -41,6 +41,10 @@ class Observables:
     singular_values: np.ndarray | None
     balancedness: np.ndarray | None
     reason: str | None
+
+    def __repr__(self) -> str:
+        missing = "without eigenvalues" if self.min_eigenvalue is None else "with eigenvalues"
+        return f"<observables at {len(self.loss)} points: loss {self.loss[0]:.4g} to {self.loss[-1]:.4g}, {missing}>"
 
 
 MAX_PARAMETERS = 4096

@@ -25,19 +25,19 @@ MOST_PARAMETERS = 64
 
 @dataclass(frozen=True)
 class Tightness:
-    """One bound beside the truth, at the last time where it applies.
+    """value / truth, one bound compared with the truth, at the last time where it applies.
 
     Attributes:
         name: of the bound.
         kind: "bound", "leading order" or "curvature".
         status: "certified on a box", "sampled", "estimated" or "not applicable".
-        time: when; None where it applies nowhere.
-        value: of the bound then.
-        truth: the deviation then, or the smallest Hessian eigenvalue along the flow.
-        ratio: value / truth; None where the truth is 0, or where bound and truth of a curvature differ in sign.
-        worst: the largest value over the whole run beside the largest deviation: the ratio of the two (deviations).
+        time: t (mpf); None where it applies nowhere.
+        value: of the bound at that time (mpf); None where it applies nowhere.
+        truth: the deviation at that time, or lambda_min of the Hessian along the flow (mpf); None as `value`.
+        ratio: value / truth (mpf); None where the truth is 0, or where bound and truth of a curvature differ in sign.
+        worst: the largest value over the whole run divided by the largest deviation (mpf; deviations only).
         until_end: whether it applies to the end.
-        not_applicable: why and from where on it does not; None where it does.
+        not_applicable: why and from where on it does not apply; None where it applies to the end.
     """
 
     name: str
@@ -54,13 +54,13 @@ class Tightness:
 
 @dataclass(frozen=True)
 class Slack:
-    """Certified constants on one ball of the tube beside what gradient ascent finds there.
+    """m, beta, gamma on one ball of the tube: certified constants, and the values that gradient ascent finds there.
 
     Attributes:
-        time: of the centre.
-        radius: of the ball.
-        certified: m, beta, gamma, above the suprema.
-        found: below them.
+        time: t of the centre theta(t) (float64).
+        radius: eps of the ball (float64).
+        certified: m >= -lambda_min(H), beta >= ||H||, gamma >= ||g|| on the ball (float64), above the suprema.
+        found: the largest values found by ascent (float64), below the suprema.
     """
 
     time: float
@@ -71,11 +71,11 @@ class Slack:
 
 @dataclass(frozen=True)
 class TightnessTable:
-    """All bounds of a problem beside the truth.
+    """bound / truth for all bounds of a problem.
 
     Attributes:
         deviation: the comparison that they were evaluated on.
-        rows: one a bound.
+        rows: one `Tightness` per bound; ``table["R4"]`` is the row of a bound.
         slack: where on the tube of the sharpest certified bound m, beta and gamma are largest, and how far the closed
             forms lie above what is found there; empty where no tube is covered, or P is large.
     """
@@ -110,7 +110,7 @@ class TightnessTable:
 
     @property
     def sharpest(self) -> Tightness | None:
-        """The sharpest certified bound that applies to the end; None where there is none."""
+        """The sharpest certified bound that applies to the end; None where there is no such bound."""
         certified = [r for r in self.rows if r.status == "certified on a box" and r.until_end and r.ratio is not None]
         return min(certified, key=lambda r: r.ratio, default=None)
 
@@ -126,21 +126,30 @@ def tightness(
     slack: bool = True,
     progress: Callable[[float], None] | None = None,
 ) -> TightnessTable:
-    """Each bound's value, the truth and their ratio along a run of descent.
+    """bound / ||theta_k - theta(k eta)||: each bound's value, the truth and their ratio along a run of descent.
+
+    A curvature bound is compared with lambda_min(H(theta(t))) along the flow.
 
     Args:
         problem: what to run.
-        step_size: eta; the problem's own if left out.
-        horizon: final time; the problem's own if left out.
+        step_size: eta (text, a rational or mpmath number, or a float, which means its shortest decimal); the problem's
+            own if left out.
+        horizon: final time, a number of the same kinds; the problem's own if left out.
         dps: digits of flow and descent.
-        bounds: which; all of `sf.known_bounds()` if left out.
+        bounds: which ones; all of `sf.known_bounds()` if left out.
         flow: the problem's flow, where it is known already.
-        slack: also look for the suprema on the tube from below, by gradient ascent.
-        progress: called with the fraction that is done.
+        slack: also search for the suprema on the tube from below, by gradient ascent.
+        progress: called with the fraction of the work that is done, from 0 to 1; it spans flow and descent, each with
+            the run for its error estimate, and the bounds.
+
+    Returns:
+        A `TightnessTable`: one `Tightness` per bound (`table["R4"]`), the `Deviation`, and `Slack` records.
 
     Raises:
-        ProblemError: missing or wrong numbers.
+        ProblemError: missing or invalid numbers.
         ComputationError: flow or descent cannot be computed.
+
+    Source: Elkabetz & Cohen 2021 (R3, R4); R22: symflow, from R3; R18: Hairer, Nørsett & Wanner 1993, section II.8.
     """
     problem = as_problem(problem, "tightness")
     chosen = chosen_bounds(bounds, known_bounds())

@@ -30,15 +30,19 @@ Shape = Literal["scalar", "vector", "matrix"]
 
 @dataclass(frozen=True, eq=False)
 class Derived:
-    """A derived formula.
+    """A formula derived from an objective: a program of theta (and of a direction, where it is a form in one).
+
+    `latex` prints it, `source` and `explicit` write it as Python and as SymPy scalars, and `to_jax`, `evaluate_mpmath`
+    and `evaluate_exact` evaluate it in float64, in multiprecision and in exact rationals.
 
     Attributes:
         kind: what it is ("gradient", "hessian", ...).
         objective: what it was derived from.
         program: computes it; for a vector one output per parameter array, for a matrix one per block (j <= k).
-        shape: "scalar", "vector" (entries in the order of theta) or "matrix" (P x P, symmetric).
-        directions: direction inputs, one per parameter array, where the result is a form in a direction.
-        result: the id of the result it states, if one.
+        shape: "scalar", "vector" (P entries in the order of theta) or "matrix" (P x P, symmetric).
+        directions: the direction inputs, one per parameter array, where the result is a form in a direction; else
+            empty.
+        result: the id of the result that it states, such as "R7"; None where it states none.
     """
 
     kind: str
@@ -59,10 +63,13 @@ class Derived:
         """The result in SymPy scalars, data inserted as exact rationals.
 
         Args:
-            budget: the largest number of scalar operations the expanded expressions may have.
+            budget: the largest number of scalar operations that the expanded expressions may have.
+
+        Returns:
+            An expression for a scalar, a (P, 1) or (P, P) matrix of expressions otherwise.
 
         Raises:
-            BudgetError: the expansion would be larger; the error names its size.
+            BudgetError: the expansion would be larger; the error states its size.
         """
         return show(self, "explicit", budget)
 
@@ -107,7 +114,18 @@ class Derived:
 
 
 def loss(objective: Objective) -> Derived:
-    """The function f itself."""
+    """f(theta), the objective itself as a formula.
+
+    Args:
+        objective: f, of P parameters. theta is an array of shape (P,): all weights, layer 1 first, each matrix
+            row-major (with biases W_1, b_1, W_2, ...; of an expression, its variables in their order).
+
+    Returns:
+        A `Derived` of shape "scalar". `to_jax`, `evaluate_mpmath` and `evaluate_exact` evaluate it at theta.
+
+    Raises:
+        ProblemError: not an `Objective`.
+    """
     require_objective(objective)
     return Derived("loss", objective, objective.program, "scalar")
 
@@ -139,30 +157,87 @@ def gradient_nodes(objective: Objective) -> tuple[dict[Input, Node], dict[Node, 
 
 
 def gradient(objective: Objective) -> Derived:
-    """The gradient g = grad f, one array per parameter array; a program of O(depth)."""
+    """g(theta) = grad f(theta), the gradient; shape (P,).
+
+    One reverse sweep: the program has O(n) operations on arrays at depth n. With gates it is the gradient of the smooth
+    piece that theta lies in; on a kink the gates have their value for z >= 0.
+
+    Args:
+        objective: f, of P parameters, theta of shape (P,): all weights, layer 1 first, each matrix row-major.
+
+    Returns:
+        A `Derived` of shape "vector": P entries in the order of theta. Its program has one output per parameter array.
+
+    Raises:
+        ProblemError: not an `Objective`.
+    """
     g, names = gradient_nodes(objective)
     outputs = {f"g_{w.name}": g[w] for w in objective.parameters}
     return Derived("gradient", objective, Program(objective.program.inputs, outputs, names), "vector")
 
 
 def gradient_flow(objective: Objective) -> Derived:
-    """The vector field of gradient flow, theta' = -grad f(theta)."""
+    """theta' = -grad f(theta), the vector field of gradient flow; shape (P,).
+
+    `solve_flow` solves it; `modified_equation` gives the field that gradient descent follows more closely.
+
+    Args:
+        objective: f, of P parameters, theta of shape (P,): all weights, layer 1 first, each matrix row-major.
+
+    Returns:
+        A `Derived` of shape "vector": the P entries of -grad f in the order of theta.
+
+    Raises:
+        ProblemError: not an `Objective`.
+
+    Source: classical (R1: along the flow, f falls at the rate ||grad f||^2).
+    """
     g, names = gradient_nodes(objective)
     outputs = {f"d{w.name}": scale(-1, g[w]) for w in objective.parameters}
     return Derived("gradient flow", objective, Program(objective.program.inputs, outputs, names), "vector", (), "R1")
 
 
 def hessian_form(objective: Objective) -> Derived:
-    """The quadratic form H[D, D] = d^2/dt^2 f(theta + t D) at t = 0; a program of O(depth) (R7 for linear networks)."""
+    """H[D, D] = d^2/dt^2 f(theta + t D) at t = 0, the Hessian's quadratic form in a direction D of shape (P,).
+
+    For a linear network f(theta) = phi(W_{n:1}), with W_{k:j} = W_k ... W_j, D = (D_1, ..., D_n) and
+    A = sum_j W_{n:j+1} D_j W_{j-1:1}, it is (R7)
+
+        H[D, D] = grad^2 phi[A, A] + 2 Tr(grad phi^T sum_{j<k} W_{n:k+1} D_k W_{k-1:j+1} D_j W_{j-1:1}).
+
+    The program has O(n) operations on arrays at depth n.
+
+    Args:
+        objective: f, of P parameters, theta of shape (P,): all weights, layer 1 first, each matrix row-major.
+
+    Returns:
+        A `Derived` of shape "scalar" that takes theta and D, both of shape (P,).
+
+    Raises:
+        ProblemError: not an `Objective`.
+        BudgetError: the formula has more than `symflow.derivatives.derived.MAX_OPERATIONS` operations.
+
+    Source: for linear networks Elkabetz & Cohen 2021 (R7).
+    """
     return directional_derivative(objective, 2)
 
 
 def directional_derivative(objective: Objective, order: int) -> Derived:
-    """The k-th derivative of t -> f(theta + t D) at t = 0.
+    """d^k/dt^k f(theta + t D) at t = 0, the derivative of order k in a direction D of shape (P,).
+
+    It equals grad^k f(theta)[D, ..., D]: f for k = 0, <grad f, D> for k = 1, `hessian_form` for k = 2. With gates it is
+    that of the smooth piece that theta lies in.
+
+    Args:
+        objective: f, of P parameters, theta of shape (P,): all weights, layer 1 first, each matrix row-major.
+        order: k, a whole number of at least 0.
+
+    Returns:
+        A `Derived` of shape "scalar" that takes theta and D, both of shape (P,).
 
     Raises:
-        ProblemError: no objective, or an order that is not a whole number of at least 0.
-        BudgetError: the formula has more than `MAX_OPERATIONS` operations.
+        ProblemError: not an `Objective`, or an order that is not a whole number of at least 0.
+        BudgetError: the formula has more than `symflow.derivatives.derived.MAX_OPERATIONS` operations.
     """
     require_objective(objective)
     from symflow.numbers.arguments import whole
@@ -189,7 +264,22 @@ def directional_derivative(objective: Objective, order: int) -> Derived:
 
 
 def hessian_vector_product(objective: Objective) -> Derived:
-    """The product H D of the Hessian with a direction; a program of O(depth)."""
+    """H(theta) D, the product of the Hessian with a direction D of shape (P,); shape (P,).
+
+    The Hessian is never formed: the program has O(n) operations on arrays at depth n.
+
+    Args:
+        objective: f, of P parameters, theta of shape (P,): all weights, layer 1 first, each matrix row-major.
+
+    Returns:
+        A `Derived` of shape "vector" that takes theta and D, both of shape (P,), and has P entries in the order of
+        theta.
+
+    Raises:
+        ProblemError: not an `Objective`.
+
+    Source: Pearlmutter 1994.
+    """
     g, names = gradient_nodes(objective)
     directions = parameter_directions(objective)
     dot = jvp(g.values(), dict(zip(objective.parameters, directions, strict=True)))
@@ -199,7 +289,20 @@ def hessian_vector_product(objective: Objective) -> Derived:
 
 
 def hessian(objective: Objective) -> Derived:
-    """The Hessian matrix, P x P, from its blocks d^2 f / dW_j dW_k (j <= k); a program of O(depth^2)."""
+    """H(theta) = grad^2 f(theta), the Hessian matrix; shape (P, P), symmetric.
+
+    It is assembled from the blocks d^2 f / dW_j dW_k with j <= k; the program has O(n^2) operations on arrays at depth
+    n. With gates it is the Hessian of the smooth piece that theta lies in.
+
+    Args:
+        objective: f, of P parameters, theta of shape (P,): all weights, layer 1 first, each matrix row-major.
+
+    Returns:
+        A `Derived` of shape "matrix": rows and columns in the order of theta. Its program has one output per block.
+
+    Raises:
+        ProblemError: not an `Objective`.
+    """
     g, names = gradient_nodes(objective)
     blocks = hessian_blocks(g, objective.parameters)
     ws = objective.parameters

@@ -65,11 +65,11 @@ TERMS: tuple[Mapping[Tree, Fraction], ...] = (
 
 @dataclass(frozen=True, eq=False)
 class ModifiedEquation:
-    r"""theta' = sum_{i <= order} eta^i F_i(theta), which gradient descent solves up to O(eta^(order+2)) in every step.
+    """theta' = sum_{i <= order} eta^i F_i(theta), which gradient descent solves up to O(eta^(order+2)) in every step.
 
     Attributes:
-        objective: the loss.
-        terms: F_0, ..., F_order, each a vector program of theta.
+        objective: f.
+        terms: F_0, ..., F_order, each a vector program of theta with P entries.
     """
 
     objective: Objective
@@ -91,6 +91,12 @@ class ModifiedEquation:
 
         Args:
             step_size: eta (text, a rational number, or a float, which means its shortest decimal).
+
+        Returns:
+            A `VectorField` whose state is theta.
+
+        Raises:
+            ProblemError: a step size that is not a number.
         """
         eta, form = rational(step_size, "step_size"), compact(self.objective)
         terms = _terms_of(form, self.order)
@@ -113,14 +119,18 @@ class ModifiedEquation:
 
 
 def modified_equation(objective: Objective, order: int) -> ModifiedEquation:
-    r"""The modified equation of gradient descent: theta' = -g - (eta/2) H g - eta^2 (H^2 g/3 + T[g,g]/12) - ...
+    """theta' = -g - (eta/2) H g - eta^2 (H^2 g/3 + T[g,g]/12) - ..., the modified equation of gradient descent.
 
-    Its solution from theta_k is at theta_{k+1} + O(eta^(order+2)) after the time eta.  Order 1 is the gradient flow of
-    f + (eta/4) ||g||^2; from order 2 on there is no modified loss in general.
+    g = grad f, H = grad^2 f, T = grad^3 f. Its solution from theta_k is at theta_{k+1} + O(eta^(order+2)) after the
+    time eta. Order 1 is the gradient flow of f + (eta/4) ||g||^2; from order 2 on no modified loss exists in general.
 
     Args:
         objective: f; with gates, the equation holds inside a smooth region.
         order: the highest power of eta, 0 to 4.
+
+    Returns:
+        A `ModifiedEquation`: `terms` are F_0, ..., F_order, each a `Derived` vector of shape (P,); `field(step_size)`
+        is its vector field for `solve_field`.
 
     Raises:
         ProblemError: another order.

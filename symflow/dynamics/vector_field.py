@@ -14,10 +14,10 @@ from symflow.programs.program import Program
 
 @dataclass(frozen=True, eq=False)
 class VectorField:
-    """An autonomous field: state' = program(state, data).
+    """state' = F(state), an autonomous vector field as a straight-line program.
 
     Attributes:
-        program: one output per state input, in order.
+        program: F, one output per state input, in order.
         state: the state inputs.
         objective: supplies the data and, through its gates, the kinks: the form that is cheapest to evaluate.
         slides: whether it is gradient flow itself, so that it can be held on kinks.
@@ -29,6 +29,10 @@ class VectorField:
     objective: Objective
     slides: bool = False
     given: Objective | None = None
+
+    def __repr__(self) -> str:
+        kind = "gradient flow" if self.slides else "vector field"
+        return f"<{kind} of {len(self.state)} state arrays, {self.program.length} operations>"
 
 
 def gradient_flow_field(objective: Objective, given: Objective | None = None) -> VectorField:

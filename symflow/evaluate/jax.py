@@ -47,27 +47,28 @@ def bound_data(objective: Objective, dtype: Any) -> dict[Input, np.ndarray]:
 def to_jax(
     derived: Derived | Objective, *, data: Data = "constants", dtype: Any = np.float64
 ) -> Callable[..., JaxArray]:
-    """Compiles a derived result into a JAX function of theta (and a direction, where it has one).
+    """Compiles a derived result into a JAX function of theta (and of a direction, where it has one).
 
-    The function takes theta of shape (P,), then the direction of shape (P,) if the result is a form in a direction,
-    then, with ``data="arguments"``, a dict from the names of the data inputs to arrays.  It returns a scalar, (P,) or
-    (P, P) array of `dtype`.  It is used as a function of `jax.jit` is: under `jax.jit`, `jax.vmap` and `jax.grad`, on
-    any device or sharding, under `jax.disable_jit` and the other modes of JAX, and it can be pickled.  Called directly
-    it computes in float64 whatever the global setting; under a transformation JAX's x64 mode must be on, and float32
-    is refused rather than silently used.
-
-    Arrays must have the dtype itself, in either byte order; lists of numbers are converted.
+    The function is used as one of `jax.jit` is: under `jax.jit`, `jax.vmap` and `jax.grad`, on any device or sharding,
+    under `jax.disable_jit` and the other modes of JAX, and it can be pickled. Called directly it computes in float64
+    whatever the global setting is. Under a transformation JAX's x64 mode must be on; float32 is refused, never used
+    silently. Arrays must have the dtype itself, in either byte order; lists of numbers are converted.
 
     Args:
         derived: a result of `gradient`, `hessian`, ...; an objective stands for its loss.
-        data: whether the objective's data are compiled in, or passed at each call.
-        dtype: another floating-point type, if that is what you ask for.
+        data: "constants" compiles the objective's data in; "arguments" takes them at each call.
+        dtype: the floating-point type; float64 unless another one is asked for.
+
+    Returns:
+        A function of theta, shape (P,), then of the direction D, shape (P,), if the result is a form in a direction,
+        then, with ``data="arguments"``, of a dict from the names of the data inputs to arrays. It returns a `jax.Array`
+        of `dtype`: a scalar, or an array of shape (P,) or (P, P).
 
     Raises:
-        ProblemError: something other than a result, or arguments outside their range.
-        BudgetError: a dense matrix of too many entries.
+        ProblemError: not a derived result, or arguments outside their range.
+        BudgetError: a dense matrix with too many entries.
         TypeError: when called with an array of another dtype, or with something that is not an array of numbers.
-        ValueError: when called with an array of another shape, or when the objective lacks data that are needed.
+        ValueError: when called with an array of another shape, or when the objective lacks the data that are needed.
         ComputationError: when called where JAX cannot start.
     """
     if isinstance(derived, Objective):

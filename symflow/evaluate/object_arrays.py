@@ -230,22 +230,49 @@ def _evaluate(
 
 
 def evaluate_exact(derived: Derived, theta: Sequence[Number], direction: Sequence[Number] = ()) -> Any:
-    """The value in exact rationals: a `Fraction`, or an object array of them.
+    """The value of a derived formula at theta in exact rational arithmetic; no rounding.
+
+    Args:
+        derived: a result of `loss`, `gradient`, `hessian`, ..., with rational operations only.
+        theta: P rational numbers, shape (P,), layer 1 first, each matrix row-major (text such as "1/3", `Fraction`,
+            `Decimal`, int; a float means its binary value).
+        direction: P rational numbers, shape (P,), where the result is a form in a direction D (`hessian_form`,
+            `hessian_vector_product`, `directional_derivative`); left out otherwise.
+
+    Returns:
+        A `Fraction` for a scalar; an object array of `Fraction` of shape (P,) for a vector, (P, P) for a matrix.
 
     Raises:
-        TypeError: the program has an irrational function.
-        BudgetError: a dense matrix of too many entries.
-        ValueError: an entry that is not a rational number, a vector of a length other than P, or missing data.
+        ProblemError: not a derived result.
+        TypeError: the program has an irrational function, such as exp.
+        BudgetError: a dense matrix with too many entries.
+        ValueError: an entry that is not a rational number, a vector whose length is not P, a direction where none is
+            taken, or missing data.
     """
     return _evaluate(derived, theta, direction, EXACT, Fraction)
 
 
 def evaluate_mpmath(derived: Derived, theta: Sequence[Number], direction: Sequence[Number] = (), dps: int = 50) -> Any:
-    """The value in mpmath numbers, computed with `dps` digits (the caller's precision is left alone).
+    """The value of a derived formula at theta in mpmath numbers, computed with `dps` digits.
+
+    No error bound is given: cancellation in the formula may cost digits. The caller's mpmath precision is not changed.
+
+    Args:
+        derived: a result of `loss`, `gradient`, `hessian`, `curvature_bounds`, ...
+        theta: P numbers, shape (P,), layer 1 first, each matrix row-major (mpf, or rational: text such as "1/3",
+            `Fraction`, `Decimal`, int; a float means its binary value).
+        direction: P numbers, shape (P,), where the result is a form in a direction D (`hessian_form`,
+            `hessian_vector_product`, `directional_derivative`); left out otherwise.
+        dps: decimal digits of the arithmetic.
+
+    Returns:
+        An mpf for a scalar; an object array of mpf of shape (P,) for a vector, (P, P) for a matrix.
 
     Raises:
-        ValueError: an entry that is neither an mpf nor a rational number, a vector that has not P entries, or
-            missing data.
+        ProblemError: not a derived result.
+        BudgetError: a dense matrix with too many entries.
+        ValueError: an entry that is neither an mpf nor a rational number, a vector whose length is not P, a direction
+            where none is taken, or missing data.
     """
     import mpmath
 

@@ -32,9 +32,11 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True, init=False)
 class Convolutional(Network):
-    """A convolutional network; the activation follows every convolution and dense layer but the last.
+    """h(x) = A_n sigma(A_{n-1} ... sigma(A_1 x)), a convolutional network, with pools between its layers.
 
-    ``Convolutional((1, 8, 8), (sf.Convolution(4, (3, 3)), sf.Pool("max", (2, 2)), sf.Dense(2)), activation="relu")``
+    A_j is a convolution or a dense layer, linear in its shared weights w_j; sigma follows every one but the last. For
+    example ``Convolutional((1, 8, 8), (sf.Convolution(4, (3, 3)), sf.Pool("max", (2, 2)), sf.Dense(2)),
+    activation="relu")``.
 
     Attributes:
         input: channels and spatial extents, (channels, length) or (channels, height, width).
@@ -42,7 +44,9 @@ class Convolutional(Network):
         sigma: the activation, as a record; given as in `FullyConnected`.
 
     Raises:
-        ValueError: a layer that does not fit its input, a spatial layer after a dense one, or none with weights.
+        ValueError: a layer that does not fit its input, a spatial layer after a dense one, or no layer with weights.
+
+    Source: Elkabetz & Cohen 2021 (R13).
     """
 
     input: tuple[int, ...]

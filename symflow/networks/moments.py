@@ -110,10 +110,23 @@ def read_quadratic(objective: Objective) -> Quadratic | None:
 
 
 def moment_form(objective: Objective) -> Objective | None:
-    """The objective with data replaced by moments, or None where f is not (c/2)||c' W_{n:1} X - Y||_F^2.
+    """f(theta) = (1/2)(<W, W Sigma_xx> - 2 <W, Lambda_yx> + Tr Sigma_yy), W = W_{n:1}: the square loss by its moments.
+
+    W_{n:1} = W_n ... W_1 is the end-to-end matrix of a linear network, and with N samples as columns of X and Y the
+    moments are Sigma_xx = X X^T/N (d_0 x d_0), Lambda_yx = Y X^T/N (d_n x d_0) and Tr Sigma_yy = ||Y||_F^2/N. The
+    values of f are the same; the cost no longer depends on N. Solvers use it of their own accord.
 
     Args:
-        objective: with both data arrays bound.
+        objective: f, with both data arrays bound.
+
+    Returns:
+        An `Objective` in the same parameters whose data are the moments, exact rationals; None where f is not of the
+        form (c/2)||c' W_{n:1} X - Y||_F^2 or its data are not bound.
+
+    Raises:
+        ProblemError: not an `Objective`.
+
+    Source: classical; the moments as in Elkabetz & Cohen 2021.
     """
     require_objective(objective)
     found = read_quadratic(objective)

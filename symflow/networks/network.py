@@ -169,10 +169,10 @@ class Network:
 
 @dataclass(frozen=True, init=False)
 class FullyConnected(Network):
-    """h(x) = W_n sigma(W_{n-1} ... sigma(W_1 x)).
+    """h(x) = W_n sigma(W_{n-1} ... sigma(W_1 x)), W_j of shape (d_j, d_{j-1}).
 
-    ``FullyConnected((2, 3, 1), activation="relu")``; the activation is a name, a pair such as ("leaky-relu", "1/5"), a
-    record, or the slopes `alpha` and `alpha_bar` of sigma(z) = alpha z for z >= 0 and alpha_bar z for z < 0.  Left out,
+    ``FullyConnected((2, 3, 1), activation="relu")``. The activation is a name, a pair such as ("leaky-relu", "1/5"), a
+    record, or the slopes `alpha` and `alpha_bar` of sigma(z) = alpha z for z >= 0 and alpha_bar z for z < 0. Left out,
     it is linear.
 
     Attributes:
@@ -180,7 +180,9 @@ class FullyConnected(Network):
         sigma: the activation, as a record.
 
     Raises:
-        ProblemError: no list of at least two positive widths, or an activation that is not known.
+        ProblemError: not a list of at least two positive widths, or an unknown activation.
+
+    Source: Elkabetz & Cohen 2021.
     """
 
     widths: tuple[Size, ...]

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Objective(Keeper):
-    """A function f(theta) to be minimized.
+    """f(theta), a function of P parameters to be minimized, as a straight-line program.
 
     Attributes:
         program: its single output "f" is a scalar.
         parameters: the parameter inputs; theta is their entries in this order, each matrix row-major.
-        data: exact values (object arrays of `Fraction`) of the data inputs; may be partial when only formulas
-            are wanted.
-        network: the homogeneous network it is the training loss of, if any.
-        symbols: the SymPy symbols that scalar inputs stand for, where it came from an expression.
+        data: exact values (object arrays of `Fraction`) of the data inputs; may be partial when only formulas are
+            wanted.
+        network: the homogeneous network whose training loss it is; None where there is none.
+        symbols: the SymPy symbols that scalar inputs stand for, where it was made from an expression.
         sample_loss: the loss of one sample, where it is a network's training loss.
-        biases: those of the parameters that are biases of a network, which then is not homogeneous.
+        biases: those parameters that are biases of a network, which then is not homogeneous.
         no_network: why `network` is None, for messages.
         factor: f is this multiple of the network's training loss.
     """
@@ -97,7 +97,7 @@ class Objective(Keeper):
         return names
 
     def cut(self, theta: Any, inputs: Sequence[Input] | None = None) -> dict[Input, Any]:
-        """Cuts a flat array of P entries into one array per parameter, or per direction (layer 1 first, row-major)."""
+        """Cuts a flat array of shape (P,) into one array per parameter (layer 1 first, row-major)."""
         given = self.parameters if inputs is None else inputs
         return {w: theta[where].reshape(s) for w, (where, s) in zip(given, self._places, strict=True)}
 
@@ -109,6 +109,12 @@ class Objective(Keeper):
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {show(self, 'latex')}$"
 
+    def __repr__(self) -> str:
+        known = all(isinstance(a.size, int) for w in self.parameters for a in w.axes)
+        count = f"P={self.parameter_count} parameters" if known else "symbolic widths"
+        kind = "expression" if self.sample_loss is None else f"{self.sample_loss.kind} loss"
+        return f"<objective: {kind} of {count}, {len(self.gates)} gates, {self.program.length} operations>"
+
 
 def require_objective(objective: object) -> None:
     """Refuses what is not an `Objective`, with the likely remedy."""
@@ -118,14 +124,22 @@ def require_objective(objective: object) -> None:
 
 
 def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbol]) -> Objective:
-    """An objective from a SymPy expression in scalar variables, theta in their order.
+    """f(theta), an objective from a SymPy expression in scalar variables.
 
-    Supported: sums, products, rational powers, exp, log, sin, cos and rational numbers (floats mean their binary
+    Supported: sums, products, rational powers, exp, log, sin, cos and rational numbers (a float means its binary
     value).
 
+    Args:
+        expression: f, a SymPy expression in the variables alone.
+        variables: P symbols of different names; theta, shape (P,), is their values in this order.
+
+    Returns:
+        An `Objective` of P scalar parameters, without data and network, for `loss`, `hessian` and the other formulas
+        and, with `theta0`, for a `Problem`.
+
     Raises:
-        ProblemError: text in place of an expression, variables that are not symbols of different names, or a free
-            symbol that is not a variable.
+        ProblemError: text instead of an expression, variables that are not symbols of different names, or a free symbol
+            that is not a variable.
         ValueError: a function outside this list.
     """
     given: object = variables

@@ -58,21 +58,25 @@ def network_objective(
     *,
     biases: bool = False,
 ) -> Objective:
-    """The training loss f(theta) = (1/N) sum_i l(h(x_i), y_i) of a network.
-
-    Args:
-        network: the architecture.
-        x: N x d_0 inputs, one row a sample (images row-major, channel by channel), or N numbers where d_0 = 1; None
-            leaves the data symbolic.  A float means its binary value.
-        y: N x d_n targets, in the same form.
-        loss: the loss of one sample, or its name such as "logistic".
-        biases: give every layer a bias, z_j = W_j a_{j-1} + b_j, the parameters being W_1, b_1, W_2, b_2, ...
+    """f(theta) = (1/N) sum_i l(h_theta(x_i), y_i), the training loss of a network.
 
     A network with biases, or with an activation that is not homogeneous, is not homogeneous in its weights: the
     objective then has no `network`, and no result on homogeneous networks applies.
 
+    Args:
+        network: the architecture.
+        x: N x d_0 inputs, one row per sample (images row-major, channel by channel), or N numbers where d_0 = 1; None
+            leaves the data symbolic. Rational numbers; a float means its binary value.
+        y: N x d_n targets, or N numbers where d_n = 1; None leaves them symbolic. Rational numbers.
+        loss: the loss of one sample, or its name such as "logistic".
+        biases: give every layer a bias, z_j = W_j a_{j-1} + b_j; the parameters are then W_1, b_1, W_2, b_2, ...
+
+    Returns:
+        An `Objective` of P parameters: theta is all weights, layer 1 first, each matrix row-major; data are kept
+        exactly.
+
     Raises:
-        ValueError: data that are not rational numbers, of another shape, or targets that the loss does not admit.
+        ValueError: data that are not rational numbers or have another shape, or targets that the loss does not admit.
     """
     if not hasattr(network, "weight_axes"):
         raise ProblemError(f"a network such as sf.FullyConnected((2, 3, 1)) is needed, got {brief(network)}")

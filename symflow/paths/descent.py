@@ -56,7 +56,7 @@ def descend(
     error: How | None = "estimated",
     progress: Callable[[float], None] | None = None,
 ) -> Trajectory:
-    """Runs descent from theta0.
+    """theta_{k+1} = theta_k - eta grad f(theta_k), theta_0 = theta0: runs full-batch descent.
 
     Args:
         problem: what to minimize.
@@ -64,24 +64,28 @@ def descend(
             the problem's own if left out.
         steps: how many steps.
         dps: None for float64 through JAX; otherwise the number of digits: |error| <= 10^-dps max(1, |value|) in each
-            component of each kept iterate.  More are carried where weights or data are tiny, where steps times step
+            component of each kept iterate. More are carried where weights or data are tiny, where steps times step
             size is large, and where descent amplifies rounding.
         every: keep every so many steps (and the last).
         keep: exactly which steps to keep, from 0 to `steps`, instead of `every`; 0 and the last are added.
         method: the recursion, such as `sf.HeavyBall("9/10")`; `sf.GradientDescent()` if left out.
-        error: "estimated": for a multiprecision run, make a second one with ten more digits, which is moved by a few
-            units in the first one's last place now and then; more guard digits are taken until the two agree to `dps`.
-            None: do without.
-        progress: called with the fraction of the steps that is done (multiprecision runs).
+        error: "estimated": for a multiprecision run, make a second one with ten more digits, some of whose iterates are
+            moved by a few units in the first run's last place; more guard digits are taken until the two agree to
+            `dps`. None: no estimate.
+        progress: called with the fraction of the work that is done, from 0 to 1 (multiprecision runs); it spans both
+            runs (descent and the run for its error estimate).
 
     Returns:
-        The path, with theta_k in `iterates` (rows; v_k in `velocity`, where the method has one) for k in `indices`.
+        A `Trajectory`: theta_k in `iterates`, shape (K, P), for the K kept steps k in `indices` (v_k in `velocity`,
+        where the method has one); float64 or, with `dps`, object arrays of mpf.
 
     Raises:
-        ProblemError: no step size, or a wrong number.
-        DescentDiverged: a `ComputationError`.
-        ComputationError: the digits cannot be reached, the gradient is not finite on the way, or weights or data do not
-            fit into float64.
+        ProblemError: no step size, or a number that is not valid.
+        DescentDiverged: the iterates grow without limit; a `ComputationError`.
+        ComputationError: the digits cannot be reached, the gradient is not finite on the way, or weights or data are
+            outside the range of float64.
+
+    Source: gradient descent: Cauchy 1847, compared with its flow in Elkabetz & Cohen 2021, R4; heavy ball: Polyak 1964.
     """
     return run_descent(problem, step_size, steps, dps, every, keep, method, estimate_wanted(error), progress)
 

@@ -55,11 +55,14 @@ def save_trajectory(trajectory: Trajectory, path: str | os.PathLike[str]) -> Non
 
 
 def load_trajectory(path: str | os.PathLike[str], objective: Objective | None = None) -> Trajectory:
-    """Reads what `save_trajectory` wrote.
+    """Reads the trajectory that `Trajectory.save` wrote, with all its digits.
 
     Args:
         path: the file.
         objective: what flowed, needed for a stand-alone objective only.
+
+    Returns:
+        The `Trajectory`; its states and error estimate are the same numbers as when it was saved.
 
     Raises:
         ProblemError: no such file, not a trajectory, or a missing objective.

@@ -53,10 +53,11 @@ def solve_flow(
     max_steps: int = 100_000,
     time_limit: Any = None,
 ) -> Trajectory:
-    """Solves gradient flow theta' = -grad f(theta), theta(0) = theta0, on [0, horizon].
+    """theta' = -grad f(theta), theta(0) = theta0: solves gradient flow on [0, horizon], with many digits.
 
-    A Taylor method whose coefficients come from the program's power-series recurrences, in fixed-point integers.  On
-    (leaky) ReLU networks transversal crossings of kinks are located to full precision.
+    A Taylor method whose coefficients come from the program's power-series recurrences, in fixed-point integers. On
+    (leaky) ReLU networks transversal crossings of kinks are located to full precision, and the flow is held on kinks
+    along which it slides.
 
     Args:
         problem: what to solve.
@@ -66,19 +67,27 @@ def solve_flow(
         stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
             them is met, and its `stopped` says which and when, to `dps` digits; None there means that none was met.
         error: "estimated": make a second run at other order and precision; `error.value` is twice the largest
-            difference, and more guard digits are taken until it meets `dps`.  None: do without.
-        progress: called with the fraction of the horizon that is done.
+            difference, and more guard digits are taken until it meets `dps`. None: no estimate.
+        progress: called with the fraction of the work that is done, from 0 to 1; it spans both runs (the flow and the
+            run for its error estimate).
         max_steps: most Taylor steps of one run.
-        time_limit: most seconds of wall time, the second run included; looked at between steps.
+        time_limit: most seconds of wall time, the second run included; checked between steps; None for no limit.
+
+    Returns:
+        A `Trajectory`: `trajectory(t)` is theta(t), an object array of mpf of shape (P,), at any t in [0, horizon];
+        `error.value` (mpf) is its estimated largest absolute error (not certified).
 
     Raises:
-        ProblemError: no horizon, or a wrong number.
-        KinkError: a kink that is no transversal crossing (time, sample, layer and unit in the error, the trajectory
-            up to there in its `trajectory`).
+        ProblemError: no horizon, or a number that is not valid.
+        KinkError: a kink where the flow cannot be decided; the error has its time, sample, layer and unit, and in
+            `trajectory` the flow up to there.
         FlowStopped: a limit, a collapsed step size, or a condition that cannot be decided; what was computed is in its
-            `trajectory` (the whole of it where the limit was met by the second run).
-        FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; likewise.
+            `trajectory` (the whole flow where the second run met the limit).
+        FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; what was computed is in its `trajectory`.
         ComputationError: the digits cannot be reached.
+
+    Source: Taylor method with step size control, Jorba & Zou 2005; the flow on kinks is the Filippov solution,
+    Filippov 1988.
     """
     problem = as_problem(problem, "solve_flow")
     if horizon is None:
@@ -130,7 +139,37 @@ def solve_field(
     max_steps: int = 100_000,
     time_limit: Any = None,
 ) -> Trajectory:
-    """Solves state' = F(state) for any vector field; see `solve_flow`."""
+    """state' = F(state), state(0) given: solves any autonomous vector field on [0, horizon], with many digits.
+
+    The Taylor method of `solve_flow`, with coefficients from the power-series recurrences of the field's program.
+
+    Args:
+        field: F, such as `modified_equation(objective, 1).field(step_size)`; one component per state entry.
+        state: state(0), one exact `Fraction` per state entry, in the order of the field's state inputs.
+        horizon: final time, positive (text, a rational or mpmath number, or a float, which means its shortest decimal).
+        dps: digits asked for: |error| <= 10^-dps max(1, |value|) in each component.
+        stop: one or several conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the first one met ends
+            it.
+        error: "estimated": make a second run at other order and precision for `error.value`; see `solve_flow`. None: no
+            estimate.
+        progress: called with the fraction of the work that is done, from 0 to 1; it spans both runs (the solution and
+            the run for its error estimate).
+        max_steps: most Taylor steps of one run.
+        time_limit: most seconds of wall time, the second run included; None for no limit.
+
+    Returns:
+        A `Trajectory` with dense output; its states are object arrays of mpf, one entry per state entry.
+
+    Raises:
+        ProblemError: a horizon, `dps`, limit or condition that is not valid.
+        KinkError: a kink that is not a transversal crossing, unless the field is gradient flow itself (`slides`).
+        FlowStopped: a limit, a collapsed step size, or a condition that cannot be decided; its `trajectory` is what was
+            computed.
+        FlowInterrupted: Ctrl-C; its `trajectory` is what was computed.
+        ComputationError: the digits cannot be reached.
+
+    Source: Taylor method with step size control, Jorba & Zou 2005.
+    """
     end = positive(horizon, "horizon")
     if end > MAX_HORIZON:
         raise ProblemError(f"horizon must be at most 1e300, got {brief_float(end)}; give an earlier final time")

@@ -101,7 +101,7 @@ class DescentStats:
     """How descent was run.
 
     Attributes:
-        steps: of the method.
+        steps: number of steps of the method.
         description: the method in words.
         bits: fixed-point bits after the point; None for float64.
         seconds: wall time of the run, compilation included.

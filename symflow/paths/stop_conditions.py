@@ -35,11 +35,11 @@ VALUE = "the value of a stop"
 
 @dataclass(frozen=True)
 class Stop:
-    """Ends a flow at T = inf {t >= 0 : q(theta(t)) = value}, or <= value ("falls"), or >= value ("rises").
+    """T = inf {t >= 0 : q(theta(t)) = value}, or <= value ("falls"), or >= value ("rises"): ends a flow at T.
 
-    A condition that holds at t = 0 ends the flow there, with horizon 0.  Where q jumps across the value at
-    a kink (as gradients do), T is the time of the kink.  A quantity that only touches its value, or comes as near to
-    it as the working precision cannot tell from touching, is a `FlowStopped` error and never guessed.
+    A condition that holds at t = 0 already ends the flow there, with horizon 0. Where q jumps across the value at a
+    kink (as gradients do), T is the time of the kink. A quantity that only touches its value, or comes so near to it
+    that the working precision cannot tell the two cases apart, is a `FlowStopped` error and is never guessed.
 
     Attributes:
         quantity: "loss" f(theta); "gradient norm" ||theta'||, which is ||grad f|| off kinks and the norm of the
@@ -48,10 +48,11 @@ class Stop:
             a stand-alone objective); or a function that makes such an expression from the list of weight arrays, such
             as `lambda w: w[1].dot(w[0])[0, 0]`.
         value: a rational.
-        direction: which way it is reached; "crosses" means from the side on which it starts.
+        direction: "falls", "rises", or "crosses": reached from the side on which it starts.
 
     Raises:
-        ProblemError: a quantity or direction of another kind, or a gradient norm that is not positive.
+        ProblemError: a quantity or direction of another kind, a value that is not a number, or a gradient norm that is
+            not positive.
     """
 
     quantity: Quantity
@@ -99,17 +100,54 @@ class Stop:
 
 
 def stop_at_loss(value: Number) -> Stop:
-    """Ends a flow when f(theta(t)) falls to a value (string, rational, mpmath number, or float)."""
+    """T = inf {t >= 0 : f(theta(t)) <= value}: ends a flow when the loss falls to a value.
+
+    Args:
+        value: the loss (text, a rational or mpmath number, or a float, which means its shortest decimal).
+
+    Returns:
+        A `Stop` for `solve_flow(stop=...)` and `solve_flow_float64(stop=...)`.
+
+    Raises:
+        ProblemError: a value that is not a number.
+    """
     return Stop(LOSS, rational(value, VALUE), "falls")
 
 
 def stop_at_gradient_norm(value: Number) -> Stop:
-    """Ends a flow when ||theta'(t)||, the norm of the gradient, falls to a positive value."""
+    """T = inf {t >= 0 : ||theta'(t)|| <= value}: ends a flow when the norm of the gradient falls to a value.
+
+    On a kink that the flow slides along, theta' is minus the subgradient that it follows.
+
+    Args:
+        value: the Euclidean norm, > 0 (text, a rational or mpmath number, or a float, which means its shortest
+            decimal).
+
+    Returns:
+        A `Stop` for `solve_flow(stop=...)` and `solve_flow_float64(stop=...)`.
+
+    Raises:
+        ProblemError: a value that is not a positive number.
+    """
     return Stop(GRADIENT_NORM, rational(value, VALUE), "falls")
 
 
 def stop_when(quantity: Quantity, value: Number, direction: Direction = "crosses") -> Stop:
-    """Ends a flow when a quantity reaches a value; see `Stop`."""
+    """T = inf {t >= 0 : q(theta(t)) = value}, or <= value, or >= value: ends a flow when a quantity q reaches a value.
+
+    Args:
+        quantity: q: "loss", "gradient norm", a scalar `Derived`, a SymPy expression in the entries of theta, or a
+            function from the list of weight arrays to such an expression; see `Stop`.
+        value: the value (text, a rational or mpmath number, or a float, which means its shortest decimal).
+        direction: "falls" (<= value), "rises" (>= value), or "crosses" (= value, from the side on which q starts).
+
+    Returns:
+        A `Stop` for `solve_flow(stop=...)` and `solve_flow_float64(stop=...)`.
+
+    Raises:
+        ProblemError: a quantity or direction of another kind, a value that is not a number, or a gradient norm that is
+            not positive.
+    """
     return Stop(quantity, rational(value, VALUE), direction)
 
 
@@ -119,12 +157,12 @@ def _shown(value: Fraction) -> str:
 
 @dataclass(frozen=True)
 class Stopped:
-    """That a condition ended a flow.
+    """T, the time at which a condition ended a flow.
 
     Attributes:
-        condition: which, in words.
-        time: when, an mpmath number with all digits; the trajectory ends there.
-        error_estimate: estimated error of the time: twice the difference from the crossing of a second run at other
+        condition: which one, in words.
+        time: T, an mpf with all digits; the trajectory ends there.
+        error_estimate: estimated error of T (mpf): twice the difference from the crossing of a second run at other
             order and precision; None if none was made.
     """
 

@@ -20,6 +20,14 @@ LOG_DIGITS = 20
 def linear_times(start: Any, end: Any, count: int) -> tuple[Fraction, ...]:
     """t_k = start + k (end - start) / (count - 1) for k = 0, ..., count - 1, exactly.
 
+    Args:
+        start: t_0 >= 0 (text, a rational or mpmath number, or a float, which means its shortest decimal).
+        end: the last time, after `start`; a number of the same kinds.
+        count: how many times, 2 to 100 000.
+
+    Returns:
+        `count` exact `Fraction`s, increasing.
+
     Raises:
         ProblemError: not 0 <= start < end, or fewer than 2 or more than 100 000 times.
     """
@@ -30,7 +38,15 @@ def linear_times(start: Any, end: Any, count: int) -> tuple[Fraction, ...]:
 def log_times(start: Any, end: Any, count: int) -> tuple[Fraction, ...]:
     """t_k = start (end / start)^(k / (count - 1)) for k = 0, ..., count - 1.
 
-    The ends are exact, the times between are rounded to 20 significant digits (and exact where those suffice).
+    The ends are exact; the times between are rounded to 20 significant digits (and are exact where those suffice).
+
+    Args:
+        start: t_0 > 0 (text, a rational or mpmath number, or a float, which means its shortest decimal).
+        end: the last time, after `start`; a number of the same kinds.
+        count: how many times, 2 to 100 000.
+
+    Returns:
+        `count` `Fraction`s, increasing.
 
     Raises:
         ProblemError: not 0 < start < end, fewer than 2 or more than 100 000 times, or times that 20 digits do not tell

@@ -30,10 +30,10 @@ FLOAT64_DIGITS = 15
 
 @dataclass(frozen=True)
 class Event:
-    """A change of a gate along a trajectory.
+    """sigma'(z) changes at a time: one gate of a sample and unit changes its state along a trajectory.
 
     Attributes:
-        time: when, with all digits.
+        time: when, an mpf with all digits.
         kind: "crossing"; "sliding" where the gate begins to be held on its kink and "leaving" where that ends;
             "revival" and "inert" where a deeper gate begins and ceases to act.
         sample: counted from 0.
@@ -57,10 +57,10 @@ How: TypeAlias = Literal["estimated", "certified"]
 
 @dataclass(frozen=True)
 class PathError:
-    """What is known of the error of a path.
+    """|error| <= value, what is known of the error of a path.
 
     Attributes:
-        value: of any component at any time (of a kept step, for descent), in absolute terms; an mpmath number.
+        value: the largest absolute error of any component at any time (of a kept step, for descent), an mpf.
         how: "estimated" (from a second run), or "certified" (proved).
     """
 
@@ -138,19 +138,20 @@ class Stats(Protocol):
 
 @dataclass(frozen=True)
 class Trajectory(OldNames):
-    """A path: a flow of `solve_flow` (any number of digits) or `solve_flow_float64`, or the iterates of `descend`.
+    """theta(t) on [0, horizon], a path: of `solve_flow` (any number of digits), `solve_flow_float64`, or `descend`.
 
-    States are object arrays of mpf, or float64 arrays; times and errors are mpmath numbers in both.  Descent reaches
-    theta_k at the time k eta, and is piecewise linear between; its steps are in `indices`, `iterates` and `velocity`.
+    States are object arrays of mpf, or float64 arrays, of shape (P,); times and errors are mpmath numbers in both.
+    Descent reaches theta_k at the time k eta, and is piecewise linear between (as in R3); its steps are in `indices`,
+    `iterates` and `velocity`.
 
     Attributes:
-        objective: what flows, or is minimized.
+        objective: f, what flows or is minimized.
         dense: the state at any time: Taylor steps, Runge-Kutta steps in float64, or descent's iterates.
         dps: the digits that were asked for; None in float64.
-        events: gate changes in order of time; none in float64, where they are not located (`stats.note` says what that
+        events: gate changes in order of time; empty in float64, where they are not located (`stats.note` says what that
             means).
-        error: its largest absolute error, `error.value`, and how that is known, `error.how`: estimated from a second
-            run at other order and precision (in float64, at other tolerances); None if none was made.
+        error: its largest absolute error, `error.value` (mpf), and how that is known, `error.how`: estimated from a
+            second run at other order and precision (in float64, at other tolerances); None if no estimate was made.
         stats: how it was computed, a `FlowStats`, a `Float64Stats` or a `DescentStats`.
         conditions: the stop conditions that were asked for, in words.
         stopped: which of them ended it and when; None where none was met.
@@ -174,12 +175,12 @@ class Trajectory(OldNames):
 
     @property
     def end(self) -> Fraction:
-        """The same as an exact rational."""
+        """The horizon as an exact rational."""
         return self.dense.end
 
     @property
     def digits(self) -> int:
-        """Digits worth showing: `dps`, or 15 in float64; `error_estimate` says how many are right."""
+        """Digits worth showing: `dps`, or 15 in float64; `error` says how many are right."""
         return FLOAT64_DIGITS if self.dps is None else self.dps
 
     # Descent ----------------------------------------------------------------------------------------------------------
@@ -189,7 +190,7 @@ class Trajectory(OldNames):
         """The steps of descent.
 
         Raises:
-            AttributeError: the path is a flow, which has none.
+            AttributeError: the path is a flow, which has no steps of descent.
         """
         if not isinstance(self.dense, Iterates):
             raise AttributeError("a flow has no iterates; sf.descend gives a path that has")
@@ -202,7 +203,7 @@ class Trajectory(OldNames):
 
     @property
     def step_size(self) -> Fraction:
-        """eta."""
+        """eta, an exact `Fraction`."""
         return self.steps.step_size
 
     @property
@@ -222,7 +223,7 @@ class Trajectory(OldNames):
 
     @property
     def velocity(self) -> np.ndarray:
-        """v_k for the kept steps, likewise.
+        """v_k for the kept steps, shape (K, P): float64, or an object array of mpf.
 
         Raises:
             AttributeError: the method carries no velocity.
@@ -234,10 +235,13 @@ class Trajectory(OldNames):
     # Any path ---------------------------------------------------------------------------------------------------------
 
     def __call__(self, time: Any) -> np.ndarray:
-        """The state at a time (text, a rational or mpmath number, or a float, which means its shortest decimal).
+        """theta(t), shape (P,), in mpf or float64.
 
-        A time beyond the horizon by no more than the rounding of a float is taken too, so that every number that
-        stands for the horizon will do.
+        A time beyond the horizon by no more than the rounding of a float is accepted, so that every number that stands
+        for the horizon can be used.
+
+        Args:
+            time: t in [0, horizon] (text, a rational or mpmath number, or a float, which means its shortest decimal).
 
         Raises:
             ProblemError: not one number (`numpy` takes many times), or it lies outside [0, horizon].
@@ -251,7 +255,7 @@ class Trajectory(OldNames):
         return self.dense.at_end()
 
     def weights(self, time: Any) -> list[np.ndarray]:
-        """The parameter arrays at a time."""
+        """The parameter arrays W_1, ..., W_n at a time, in mpf or float64."""
         return self.weights_of(self(time))
 
     def weights_of(self, state: np.ndarray) -> list[np.ndarray]:
@@ -263,10 +267,12 @@ class Trajectory(OldNames):
         show(self, "save", path)
 
     def end_to_end(self, time: Any) -> np.ndarray:
-        """The product W_n ... W_1 at a time, computed with `dps` digits and some guard digits, or in float64.
+        """W_{n:1} = W_n ... W_1 at a time, shape (d_n, d_0).
+
+        It is computed with `dps` digits and some guard digits, or in float64.
 
         Raises:
-            ValueError: the objective is not a network's.
+            ValueError: the objective is not a network's training loss.
         """
         if self.objective.network is None:
             raise ValueError("only a network has an end-to-end matrix; use the trajectory's values directly")
@@ -286,8 +292,11 @@ class Trajectory(OldNames):
             spacing: "linear" (start left out: 0), or "log" (start needed); see `linear_times` and `log_times`.
             start: the first of them.
 
+        Returns:
+            `count` `Fraction`s, increasing.
+
         Raises:
-            ProblemError: another spacing, no start of a logarithmic grid, or an invalid grid.
+            ProblemError: another spacing, a logarithmic grid without a start, or an invalid grid.
         """
         if spacing not in ("linear", "log"):
             raise ProblemError(f'spacing must be "linear" or "log", got {brief(spacing)}')
@@ -299,7 +308,7 @@ class Trajectory(OldNames):
         """The states at some times in float64, shape (S, P); at one time, as text or a number, shape (P,).
 
         Raises:
-            ProblemError: no numbers, or a time that lies outside [0, horizon].
+            ProblemError: not numbers, or a time that lies outside [0, horizon].
         """
         if isinstance(times, str) or not isinstance(times, Iterable) or getattr(times, "ndim", 1) == 0:
             return self.dense.rounded([rational(times, "time")])[0]

@@ -17,14 +17,17 @@ def load_problem(path: str | os.PathLike[str]) -> Problem:
     """The problem in a ``.toml`` or ``.json`` file.
 
     Decimals in the file are exact (0.1 means 1/10). A JSON object with a ``problem`` key is read from there and its
-    other keys are ignored. A relative ``data.file`` is looked for next to the problem file. A problem without a name
+    other keys are ignored. A relative ``data.file`` is resolved next to the problem file. A problem without a name
     is named after its file.
 
     Args:
-        path: The file, at most 50 MB of UTF-8 text.
+        path: the file, at most 50 MB of UTF-8 text.
+
+    Returns:
+        A `Problem` whose numbers are exact rationals.
 
     Raises:
-        ProblemError: One line: the file, the key or the line, what is wrong and what would be right.
+        ProblemError: one line: the file, the key or the line, what is wrong and what would be right.
     """
     file = named_file(path, "load_problem")
     source = shown(file)

@@ -27,31 +27,31 @@ from symflow.problem.schema import InitSection, RunSection, parse, parse_run
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Problem:
-    """Gradient flow theta' = -grad f(theta), theta(0) = theta0, and gradient descent with the same start.
+    """theta' = -grad f(theta), theta(0) = theta0, and gradient descent with the same start.
 
     ``Problem(network=..., data=..., init=...)`` takes the tables of a problem file as dictionaries, with arrays where
     the file has lists; ``network`` and ``loss`` may also be the records themselves (``FullyConnected``,
-    ``Convolutional``, ``Loss``), and the loss its kind alone ("logistic"). Inputs or targets of one number a sample may
-    be a flat list or array. ``Problem(objective=..., theta0=...)`` takes any smooth function instead of a network.
+    ``Convolutional``, ``Loss``), and the loss its kind alone ("logistic"). Inputs or targets of one number per sample
+    may be a flat list or array. ``Problem(objective=..., theta0=...)`` takes any smooth function instead of a network.
     In both a Python float in an array of data or weights means its binary value, and as a single setting (horizon,
     step size, slope, scale) its shortest decimal: 0.01 is 1/100. Text, ``Fraction``, ``Decimal``, SymPy numbers and
-    ``mpf`` mean themselves.
+    ``mpf`` have their own value.
 
     Attributes:
         objective: f, symbolic.
-        theta0: The P initial parameters, layer 1 first, each matrix row-major; exact.
-        horizon: Where the flow ends, or None if not given.
-        step_size: The step size of descent, or None if not given.
-        dps: Decimal digits to work with.
-        name: A name for people, or None.
-        network: The architecture; None for a stand-alone objective.
-        x: Inputs, (N, d_0) read-only object array of ``Fraction``; None for a stand-alone objective.
-        y: Targets, (N, d_n), likewise.
-        drawn: The scheme, scale and seed that theta0 was drawn with; None where it was given.
-        scaling: How x was standardized or whitened, for ``dps`` digits; None where it is as it was given.
+        theta0: the P initial parameters, layer 1 first, each matrix row-major; exact `Fraction`s.
+        horizon: where the flow ends, a `Fraction`, or None if not given.
+        step_size: the step size eta of descent, a `Fraction`, or None if not given.
+        dps: decimal digits to work with.
+        name: a name for people, or None.
+        network: the architecture; None for a stand-alone objective.
+        x: inputs, (N, d_0) read-only object array of `Fraction`; None for a stand-alone objective.
+        y: targets, (N, d_n) read-only object array of `Fraction`; None for a stand-alone objective.
+        drawn: the scheme, scale and seed that theta0 was drawn with; None where it was given.
+        scaling: how x was standardized or whitened, for `dps` digits; None where x was used as given.
 
     Raises:
-        ProblemError: On construction, one line: where, the rule, the value received, the remedy.
+        ProblemError: on construction, one line: where, the rule, the value received, the remedy.
     """
 
     objective: Objective
@@ -108,13 +108,13 @@ class Problem:
         """The problem that a parsed file holds.
 
         Args:
-            tables: The file's content.
-            source: The file's name, the start of every error message.
-            folder: What a relative ``data.file`` is relative to.
-            name: The name where the file gives none.
+            tables: the file's content.
+            source: the file's name, the start of every error message.
+            folder: what a relative ``data.file`` is relative to.
+            name: the name where the file gives none.
 
         Raises:
-            ProblemError: See the class.
+            ProblemError: see the class.
         """
         problem = object.__new__(cls)
         fields = resolve(tables, source, folder)
@@ -133,15 +133,18 @@ class Problem:
     def replace(self, *, theta0: Any = None, **run: Any) -> Problem:
         """The same objective (with all that was compiled for it), from another start or with other settings.
 
-        Where the inputs were standardized or whitened, other ``dps`` make another objective, whose inputs are right to
-        those digits.
+        Where the inputs were standardized or whitened, another ``dps`` makes another objective, whose inputs are right
+        to those digits.
 
         Args:
-            theta0: P numbers; as it is if left out.
-            run: `horizon`, `step_size`, `dps`; likewise.
+            theta0: P numbers, shape (P,); the problem's own if left out.
+            run: `horizon`, `step_size`, `dps`; the problem's own if left out.
+
+        Returns:
+            A new `Problem`.
 
         Raises:
-            ProblemError: A number that is none, or not P of them.
+            ProblemError: an entry that is not a number, or not P of them.
         """
         kept = {"horizon": self.horizon, "step_size": self.step_size, "dps": self.dps}
         start = self.theta0 if theta0 is None else theta0
@@ -166,7 +169,7 @@ class Problem:
         from them cannot be right to more digits than they are.
 
         Args:
-            dps: Decimal digits of the run.
+            dps: decimal digits of the run.
         """
         return self if self.scaling is None or dps <= self.dps else self.replace(dps=dps)
 
@@ -193,12 +196,12 @@ class Problem:
     def to_dict(self) -> dict[str, Any]:
         """The problem in the shape of a problem file, every number an exact rational text.
 
-        Data stand in place (before they are standardized or whitened, where they are) and theta(0) is given, so
+        Data are written inline (before they are standardized or whitened) and theta(0) is given, so
         ``Problem(**problem.to_dict())`` and a JSON file of it are the same problem, without any other file or random
         draw.
 
         Raises:
-            ProblemError: The problem is a stand-alone objective, for which there is no file.
+            ProblemError: the problem is a stand-alone objective, for which there is no file.
         """
         if self.network is None or self.x is None or self.y is None:
             raise ProblemError("Problem: only a network's problem has a file form, got a stand-alone objective")

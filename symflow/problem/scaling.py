@@ -19,12 +19,12 @@ _MAX_BITS = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """How inputs are standardized, whitened or both: what square roots are needed for, and so a number of digits.
+    """How inputs are standardized, whitened or both, which takes square roots and so depends on the number of digits.
 
     Attributes:
-        inputs: The inputs as they were given, (N, d_0) read-only object array of ``Fraction``.
-        standardize: Whether they are standardized.
-        whiten: Whether they are whitened, after that.
+        inputs: the inputs as they were given, (N, d_0) read-only object array of `Fraction`.
+        standardize: whether they are standardized.
+        whiten: whether they are whitened, after that.
     """
 
     inputs: np.ndarray

@@ -31,12 +31,12 @@ def topological(outputs: Iterable[Node]) -> tuple[Node, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A straight-line program over arrays.
+    """outputs = F(inputs), a straight-line program over arrays.
 
     Attributes:
         inputs: the arrays it takes, in order; an input may be unused.
-        outputs: name of each result and the node that computes it.
-        names: LaTeX names for intermediate results that deserve one.
+        outputs: name of each result -> the node that computes it.
+        names: LaTeX names for intermediate results that are shown with a name of their own.
     """
 
     inputs: tuple[Input, ...]

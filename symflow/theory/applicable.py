@@ -18,12 +18,12 @@ Answer = Literal["applies", "unchecked", "not applicable"]
 
 @dataclass(frozen=True)
 class Row:
-    """Whether one result applies.
+    """Whether one result applies to a problem.
 
     Attributes:
-        result: its id.
+        result: its id, such as "R9".
         answer: "applies", "unchecked" or "not applicable".
-        reason: what was checked: all that holds; or what fails, or what nobody has checked.
+        reason: what was checked, where it applies; otherwise what fails, or what was not checked.
         assumptions: what is taken for granted where the result applies: declared convexity, conditions of its use.
     """
 
@@ -40,7 +40,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Applicability:
-    """All results for one problem; prints as a table, and ``table["R9"]`` is one row."""
+    """All results for one problem; prints as a table, and ``table["R9"]`` is one row.
+
+    Attributes:
+        rows: one `Row` per result, in the order R1, R2, ...
+    """
 
     rows: tuple[Row, ...]
 
@@ -77,17 +81,22 @@ def _assuming(row: Row) -> str:
 
 
 def applicable(problem: Problem) -> Applicability:
-    """For every result of the theory: does it apply to the problem, and why.
+    """hypotheses => result, for every result of the theory: does it apply to a problem, and why.
 
-    A result applies when every hypothesis that can be asked of a problem was checked (exactly, in rationals) or, for
-    the convexity of a loss of your own, declared.  One that nobody can check here, such as that a trajectory meets no
-    kink, makes the result "unchecked"; one that fails makes it "not applicable".
+    A result applies when every hypothesis that can be tested on a problem was checked (exactly, in rationals) or, for
+    the convexity of a loss of your own, declared. A hypothesis that cannot be checked here, such as that a trajectory
+    meets no kink, makes the result "unchecked"; one that fails makes it "not applicable".
 
     Args:
         problem: objective and initial weights.
 
     Returns:
-        One row a result, in the order R1, R2, ...
+        An `Applicability`: one `Row` per result, in the order R1, R2, ...
+
+    Raises:
+        ProblemError: not a `Problem`.
+
+    Source: the hypotheses are those of the cited results; `sf.cite(row.result)`.
     """
     problem = as_problem(problem, "applicable")
     setting = Setting(problem.objective, problem.theta0, problem.dps)

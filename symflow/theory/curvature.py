@@ -26,9 +26,10 @@ LADDERS = (CURVATURE_LINEAR, CURVATURE_GATED, CURVATURE_CONVOLUTIONAL)
 
 @dataclass(frozen=True, eq=False)
 class CurvatureBound(Derived):
-    """A bound of the curvature (or of another constant of R4), a scalar program of theta.
+    """lambda_min(H(theta)) >= bound(theta) (or another constant of R4): a bound as a scalar program of theta.
 
-    It is what `Derived` is, so `sf.to_jax` and `sf.evaluate_mpmath` take it.
+    It is a `Derived`, so `sf.to_jax`, `sf.evaluate_mpmath` and `sf.evaluate_exact` take it. Besides the attributes of
+    `Derived` it has:
 
     Attributes:
         name: of the bound, such as "R9(a)".
@@ -52,7 +53,7 @@ class CurvatureBound(Derived):
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """Which hypotheses hold for the objective, whatever theta is; that theta is on no kink stays unchecked."""
+        """Which hypotheses hold for the objective, for any theta; that theta is not on a kink is left unchecked."""
         return tuple(hypothesis.check(Setting(self.objective)) for hypothesis in self.hypotheses)
 
     @property
@@ -71,25 +72,24 @@ class CurvatureBound(Derived):
 
 
 def curvature_bounds(objective: Objective) -> dict[str, CurvatureBound]:
-    r"""Every known lower bound on the smallest Hessian eigenvalue of a network's training loss.
+    """lambda_min(H(theta)) >= bound(theta): every known lower bound on the curvature of a network's training loss.
 
     Linear networks: "R9(a)" <= ... <= "R9(e)"; fully connected ones: "R12" <= "R12(c)" <= "R12(e)"; convolutional ones:
-    "R13(kappa)" <= "R13".  With gates they hold where theta is on no kink (there H is that of the smooth piece).
+    "R13(kappa)" <= "R13". With gates they hold where theta is not on a kink (H is then that of the smooth piece).
 
-        bound = sf.to_jax(sf.curvature_bounds(objective)["R9(e)"])
-        bound(theta)  # a number <= lambda_min(H(theta))
-
-    For thousands of points use ``jax.lax.map(bound, points, batch_size=64)``: with two CPU cores a vmap over all of
-    them may stop for ever (several batched LAPACK calls of XLA wait for each other; seen with jaxlib 0.10).
+    For thousands of points evaluate ``bound = sf.to_jax(...)`` by ``jax.lax.map(bound, points, batch_size=64)``: with
+    two CPU cores a vmap over all of them may hang (several batched LAPACK calls of XLA wait for each other; seen with
+    jaxlib 0.10).
 
     Args:
         objective: a network's training loss over samples; its data may be symbolic for formulas.
 
     Returns:
-        The bounds by name, each a scalar program of theta.
+        The bounds by name, each a `CurvatureBound`: a scalar program of theta, shape (P,).
 
     Raises:
-        ProblemError: the objective is no network's training loss over samples, or its loss is not known to be convex.
+        ProblemError: the objective is not a network's training loss over samples, or its loss is not known to be
+            convex.
 
     Source: Elkabetz & Cohen 2021 (R9(a), R12, R13; their sharper forms are ours).
     """
@@ -127,21 +127,21 @@ def curvature_bounds(objective: Objective) -> dict[str, CurvatureBound]:
 
 
 def ball_bounds(objective: Objective, radius: Fraction | int | str) -> dict[str, CurvatureBound]:
-    r"""Closed-form constants of the step-size condition R4 on the ball of radius eps around theta.
+    """m >= -lambda_min(H(q)), beta >= ||H(q)||, gamma >= ||g(q)|| for ||q - theta|| <= eps: constants of a ball.
 
-    For ||q - theta|| <= eps (with gates: at every such q on no kink): "m" >= -lambda_min(H(q)), "beta" >= ||H(q)||,
-    "gamma" >= ||g(q)||.  The proofs stand in `symflow.theory.r04_ball_constants`.
+    They are those of the step-size condition R4. With gates they hold at every such q that is not on a kink. The proofs
+    are in `symflow.theory.r04_ball_constants`.
 
     Args:
         objective: the training loss of a fully connected network over samples.
         radius: eps >= 0, a rational number or its text; 0 gives the bounds at theta.
 
     Returns:
-        The constants by name, each a scalar program of theta; "m" only where the loss is known to be convex.
+        The constants "m", "beta" and "gamma" by name, each a `CurvatureBound`: a scalar program of theta, shape (P,);
+        "m" only where the loss is known to be convex.
 
     Raises:
-        ProblemError: a negative radius, another objective, or a loss without a known bound on its second
-            derivative.
+        ProblemError: a negative radius, another objective, or a loss without a known bound on its second derivative.
 
     Source: the roles of the constants, Elkabetz & Cohen 2021, R4; the closed forms are ours.
     """

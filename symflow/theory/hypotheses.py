@@ -52,7 +52,7 @@ class Hypothesis:
     Attributes:
         text: the assumption in words.
         latex: the same as LaTeX text (with dollar signs around mathematics).
-        test: checks it on a setting; None where no finite computation does.
+        test: checks it on a setting; None where no finite computation can.
     """
 
     text: str

@@ -69,8 +69,14 @@ def find(name: str) -> Result:
 def cite(result: str) -> Citation:
     """The citation of a result, by its id such as "R4" or its slug such as "step-size".
 
+    Args:
+        result: id or slug.
+
+    Returns:
+        A `Citation`: `id`, `statement` in one line, and `source`, the literature.
+
     Raises:
-        ProblemError: no such result.
+        ProblemError: an unknown result.
     """
     return find(result).citation
 
@@ -81,15 +87,29 @@ def cited(record: Any) -> Citation | None:
 
 
 def statements() -> dict[str, Statement]:
-    """All statements by result id; the dictionary answers to slugs too."""
+    """All statements of the theory by result id; the dictionary also answers to slugs.
+
+    Returns:
+        A dictionary from ids such as "R9" to `Statement` records, in the order R1, R2, ...
+
+    Source: that of each result, `statement(result).citation`.
+    """
     return Table({r.id: r.statement for r in RESULTS.values()})
 
 
 def statement(result: str) -> Statement:
     """The statement of a result such as "R9" or "curvature-linear", or one of its claims such as "R9(a)".
 
+    Args:
+        result: id or slug, with the label of a claim in brackets if only that one is wanted.
+
+    Returns:
+        A `Statement`, valid at every depth n; `latex()` prints it, `instantiate` makes it a program for one network.
+
     Raises:
-        ProblemError: no such statement or claim.
+        ProblemError: an unknown result or claim.
+
+    Source: that of the result, `statement(result).citation`.
     """
     found, bracket, rest = id_name(result).partition("(")
     if found not in RESULTS:

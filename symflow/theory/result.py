@@ -26,7 +26,13 @@ OURS, CLASSICAL = "symflow", "classical"
 
 @dataclass(frozen=True)
 class Citation:
-    """A result id, what it says in one line, and where it comes from."""
+    """A result id, what it says in one line, and where it comes from.
+
+    Attributes:
+        id: such as "R4" (a result) or "C1" (a closed form).
+        statement: what it says, in one line.
+        source: the literature, or "symflow" where the result is ours.
+    """
 
     id: str
     statement: str

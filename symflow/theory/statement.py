@@ -48,7 +48,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Statement:
-    """A result for networks of every depth n.
+    """left = right, or left >= right: a result for networks of every depth n.
 
     Attributes:
         result: its id, such as "R9".
@@ -73,10 +73,10 @@ class Statement:
         return self.citation
 
     def claim(self, label: str) -> Claim:
-        """The claim of a label.
+        """The claim with a label, such as "(a)".
 
         Raises:
-            ProblemError: no such claim.
+            ProblemError: an unknown label.
         """
         for claim in self.claims:
             if claim.label == label:
@@ -93,14 +93,17 @@ class Statement:
         return replace(self, claims=(self.claim(label),))
 
     def instantiate(self, where: Where) -> Instance:
-        r"""The statement for one network: the trees as programs over typed nodes.
+        """The statement for one network: the trees as programs over typed nodes.
 
         Args:
             where: a network's training loss; or a network, or the widths d_0, ..., d_n of a linear one (integers or
                 SymPy symbols), or its depth n (symbolic widths), with data left symbolic and the square loss.
 
+        Returns:
+            An `Instance`; its `evaluate` gives both sides of a claim at theta.
+
         Raises:
-            ProblemError: an objective that is no network's training loss over samples.
+            ProblemError: an objective that is not a network's training loss over samples.
         """
         return Instance(self, Model(_objective(where)))
 
@@ -123,6 +126,9 @@ class Statement:
 
     def __str__(self) -> str:
         return str(self.source)
+
+    def __repr__(self) -> str:
+        return f"<{self.result}: {self.title[:120]}; {len(self.claims)} claims, {len(self.hypotheses)} hypotheses>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,10 +187,13 @@ class Instance:
 
         Args:
             label: of the claim.
-            theta: the P weights, rational.
+            theta: the P weights, rational, shape (P,), layer 1 first, each matrix row-major.
             direction: the P entries of Delta, where it occurs.
-            dps: digits; None computes in exact rationals.
+            dps: decimal digits; None computes in exact rationals.
             hyper: values of eta and epsilon, where they occur.
+
+        Returns:
+            Two lists, the left and the right sides: mpf, or `Fraction` without `dps`, or object arrays of them.
 
         Raises:
             TypeError: an irrational function in exact arithmetic.

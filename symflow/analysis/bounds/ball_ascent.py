@@ -25,7 +25,7 @@ NAMES = ("m", "beta", "gamma")
 
 @dataclass(frozen=True)
 class Ascent:
-    """The largest values found on a ball.
+    """m, beta, gamma: constants of a ball B_eps(theta) (float64), as bounds or as the largest values found there.
 
     Attributes:
         m: of -lambda_min(H).

@@ -20,10 +20,10 @@ from symflow.theory.statement import Statement
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """A bound on the deviation of descent from flow, or on the curvature along the flow.
+    """||theta_k - theta(k eta)|| <= bound, or lambda_min(H(theta(t))) >= bound: a formula and its evaluation.
 
     Attributes:
-        name: what it is called in tables, such as "R4(tube)".
+        name: its name in tables, such as "R4(tube)".
         result: the id of the result it is a form of, such as "R4"; None for a bound of your own.
         kind: "bound" (above the deviation), "leading order", "curvature" (below the smallest Hessian eigenvalue).
         title: what it says, in a few words.
@@ -55,7 +55,13 @@ class Bound:
         return f"$\\displaystyle {self.latex()}$"
 
     def evaluate(self, run: Comparison) -> BoundSeries:
-        """The bound along a run: values, or `not_applicable` says which hypothesis fails and from where on.
+        """The bound along a run.
+
+        Args:
+            run: the run, such as `deviation(problem).comparison`.
+
+        Returns:
+            A `BoundSeries`: one mpf per sample, and in `not_applicable` which hypothesis fails and from where on.
 
         Raises:
             ProblemError: something other than a `Comparison` was given.

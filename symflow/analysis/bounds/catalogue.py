@@ -62,17 +62,21 @@ def _known() -> Table[Bound]:
 
 
 def known_bounds(*names: str) -> tuple[Bound, ...]:
-    """Every bound of the theory: on the deviation, its leading order, and on the curvature along the flow.
+    """||theta_k - theta(k eta)|| <= ..., its leading order, and lambda_min(H(theta(t))) >= ...: all known bounds.
 
-    Give some of them, or all with your own (`user_bound`), to `deviation(..., bounds=...)`:
-
-        sf.deviation(problem, bounds=[*sf.known_bounds(), mine])
+    Give some of them, or all together with your own (`user_bound`), to `deviation(..., bounds=...)`.
 
     Args:
         names: which, such as "R22(tube)", or "trajectory-wise(tube)" with the slug of the result; all if left out.
 
+    Returns:
+        A tuple of `Bound` records, in a fixed order; each has its `citation`.
+
     Raises:
-        ProblemError: there is none of a name.
+        ProblemError: an unknown name.
+
+    Source: Elkabetz & Cohen 2021 (R4, R9(a), R12, R13); R22 and the sharper curvature bounds: symflow; R18: Hairer,
+    Nørsett & Wanner 1993, section II.8.
     """
     known = _known()
     for name in names:

@@ -14,7 +14,7 @@ Kind = Literal["bound", "leading order", "curvature"]
 
 @dataclass(frozen=True)
 class NotApplicable:
-    """That a bound does not apply, from some sample on.
+    """Why, and from which sample on, a bound does not apply.
 
     Attributes:
         reason: which hypothesis fails, in one line.
@@ -27,16 +27,16 @@ class NotApplicable:
 
 @dataclass(frozen=True)
 class BoundSeries:
-    """A bound (or the leading order) along a run.
+    """bound(t_k) at the S samples of a run: the values of a bound, or of the leading order.
 
     Attributes:
-        name: the result id.
+        name: of the bound, such as "R4".
         kind: "bound" (above the deviation), "leading order" (predicts it), "curvature" (below lambda_min of H).
         status: "certified on a box" (its hypotheses are enclosed on the whole tube, between the sample times as well),
             "sampled" (its quantities were sampled at the times and near them), "estimated", "not applicable".
-        values: one mpf per time; None where the hypotheses fail.
-        reason: why values are missing, wholly or from some time on.
-        quantities: LaTeX symbol -> (meaning, value) of what entered.
+        values: one mpf per sample; None where the hypotheses fail.
+        reason: why values are missing, wholly or from some time on; None where all are there.
+        quantities: LaTeX symbol -> (meaning, value as text) of every quantity in the bound.
         radii: of a certified bound, the radius of the tube in the interval that ends at each time (float64).
     """
 
@@ -53,6 +53,10 @@ class BoundSeries:
         """Why and from where on the bound does not apply; None where it applies to the end."""
         since = next((i for i, v in enumerate(self.values) if v is None), None)
         return None if since is None else NotApplicable(self.reason or "a hypothesis fails", since)
+
+    def __repr__(self) -> str:
+        known = sum(v is not None for v in self.values)
+        return f"<{self.name[:40]}: {self.kind}, {self.status}, values at {known} of {len(self.values)} samples>"
 
 
 def not_applicable(name: str, kind: Kind, count: int, reason: str) -> BoundSeries:

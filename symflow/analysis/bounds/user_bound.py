@@ -24,12 +24,12 @@ from symflow.theory.model import Model
 
 @dataclass(frozen=True)
 class Quantity:
-    """A quantity that expressions may contain.
+    """q(theta(t)), a quantity that expressions may contain.
 
     Attributes:
         symbol: its SymPy symbol; `s_1`, `s_2`, ... stand for the layers.
-        meaning: what it is.
-        evaluate: its values at the samples; None where the run has no such quantity.
+        meaning: its formula or its meaning in words.
+        evaluate: run -> its values at the samples, shape (S,), float64; None where the run has no such quantity.
     """
 
     symbol: sympy.Symbol
@@ -110,9 +110,13 @@ _KNOWN: tuple[tuple[str, str, Callable[[Comparison], np.ndarray | None]], ...] =
 
 
 def bound_quantities() -> Mapping[str, Quantity]:
-    """The quantities that a bound of your own may contain, by name; and s_1, s_2, ..., the norms ||W_j|| of the layers.
+    """t, eta, f(theta(t)), ||g||, lambda_min(H), M(t), s_j = ||W_j||, ...: what a bound of your own may contain.
 
-    All are taken at the flow theta(t), in float64.
+    All are taken at the flow theta(t), in float64, at the S samples of a run.
+
+    Returns:
+        A read-only mapping from names to `Quantity` records, each with its SymPy `symbol` and its `meaning`. s_1, s_2,
+        ..., the norms of the layers, may be used too, at any depth.
     """
     return {name: Quantity(sympy.Symbol(name), meaning, f) for name, meaning, f in _KNOWN}
 
@@ -124,23 +128,24 @@ def user_bound(
     of: Literal["deviation", "curvature"] = "deviation",
     title: str = "a bound of your own",
 ) -> Bound:
-    """A bound of your own: deviation(t) <= expression, or lambda_min(H(theta(t))) >= expression.
+    """deviation(t) <= expression, or lambda_min(H(theta(t))) >= expression: a bound of your own.
 
-        eta, g, M = sympy.symbols("eta g M")
-        mine = sf.user_bound("mine", eta * g * sympy.exp(M))
-        sf.deviation(problem, bounds=[*sf.known_bounds(), mine])
-
-    It is evaluated at the samples, and its status is "sampled".
+    It is evaluated in float64 at the samples, and its status is "sampled": a hypothesis that you state is not checked.
 
     Args:
-        name: of the bound, unlike those of the known ones.
+        name: of the bound, different from the known ones.
         expression: a SymPy expression over the symbols of `bound_quantities` and s_1, ..., s_n.
         of: what it bounds: the deviation from above, or the smallest Hessian eigenvalue along the flow from below.
         title: what it says, in a few words.
 
+    Returns:
+        A `Bound` for `deviation(..., bounds=[...])`, `tightness` and `max_step_size`.
+
     Raises:
-        ProblemError: an unknown symbol, a function without a NumPy form, text in place of an expression, a name that is
+        ProblemError: an unknown symbol, a function without a NumPy form, text instead of an expression, a name that is
             not text, or another `of`.
+
+    Source: yours; the form of such bounds, Elkabetz & Cohen 2021, R3 and R4.
     """
     if of not in ("deviation", "curvature"):
         raise ProblemError(f'a bound must be of "deviation" or "curvature", got {brief(of)}')

@@ -49,13 +49,13 @@ LEVELS = 5
 
 @dataclass(frozen=True)
 class Trapping:
-    """Why descent stays converged: E_{k+1} <= (1 - eta mu) E_k from the basin on.
+    """E_{k+1} <= (1 - eta mu) E_k from the basin on: why descent remains converged. Numbers are mpf.
 
     Attributes:
-        radius: r, at most how far descent still moves.
+        radius: r, an upper bound on how far descent still moves.
         pl_constant: mu, ||g||^2 >= 2 mu E.
         smoothness: L >= ||H||, the step size is at most 1/L.
-        extra_steps: steps from the basin to the accuracy.
+        extra_steps: steps from the basin to the accuracy, an int.
     """
 
     radius: Any
@@ -66,19 +66,19 @@ class Trapping:
 
 @dataclass(frozen=True)
 class DescentGuarantee:
-    """With `step_size`, gradient descent has E = f - f* <= accuracy after `steps` steps.
+    """E(theta_k) = f(theta_k) - f* <= accuracy after k* = `steps` steps of gradient descent with eta = `step_size`.
 
     Attributes:
-        start: the numbers it depends on.
-        accuracy: what E falls to.
-        basin: E_B, the excess loss to which R4 is used; the accuracy itself unless given.
-        method: how T and M were found.
-        step_size: eta, six significant digits below the supremum (and at most 1/L), exact.
-        steps: k*, an upper bound on the steps needed.
-        quantities: LaTeX symbol -> (meaning, value) of everything that entered.
+        start: the numbers it depends on, a `BalancedStart`.
+        accuracy: the value that E falls to, an exact `Fraction`.
+        basin: E_B, the excess loss to which R4 is used, an exact `Fraction`; the accuracy itself unless given.
+        method: how T and M were found: "quadrature" or "closed-form".
+        step_size: eta, six significant digits below the supremum (and at most 1/L), an exact `Fraction`.
+        steps: k*, an upper bound on the steps needed, an int.
+        quantities: LaTeX symbol -> (meaning, value) of every constant.
         trapping: why it holds for all k >= k*; None where it is proved at k = k* only.
-        reason: why there is no trapping.
-        error_estimate: largest relative error of T, M and the integral, estimated by finer panels; None for
+        reason: why there is no trapping; None where there is.
+        error_estimate: largest relative error of T, M and the integral, estimated by finer panels (float64); None for
             "closed-form".
     """
 
@@ -95,32 +95,32 @@ class DescentGuarantee:
 
     @property
     def step_limit(self) -> Any:
-        """Supremum of the step sizes that R4 allows."""
+        """Supremum of the step sizes that R4 allows (mpf)."""
         return self.quantities[r"\eta^*"][1]
 
     @property
     def radius(self) -> Any:
-        """eps, of the tube."""
+        """eps, the radius of the tube (mpf)."""
         return self.quantities[r"\epsilon"][1]
 
     @property
     def flow_time(self) -> Any:
-        """T, from which on the flow has E <= basin/4."""
+        """T, from which on the flow has E <= basin/4 (mpf)."""
         return self.quantities["T"][1]
 
     @property
     def growth(self) -> Any:
-        """M(T), bound on the logarithm of the growth of errors."""
+        """M(T), bound on the logarithm of the growth of errors (mpf)."""
         return self.quantities["M(T)"][1]
 
     @property
     def beta(self) -> Any:
-        """Bound on ||H|| on the tube."""
+        """Bound on ||H|| on the tube (mpf)."""
         return self.quantities[r"\beta"][1]
 
     @property
     def gamma(self) -> Any:
-        """Bound on ||g|| on the tube."""
+        """Bound on ||g|| on the tube (mpf)."""
         return self.quantities[r"\gamma"][1]
 
     @property
@@ -179,26 +179,28 @@ def descent_guarantee(
     basin: Any = None,
     method: Method = "quadrature",
 ) -> DescentGuarantee:
-    """A step size and a number of steps after which gradient descent has E = f - f* <= accuracy (R16).
+    """f(theta_k) - f* <= accuracy for k = k* (or all k >= k*): step size eta and number of steps k* of descent.
 
-    The setting is that of `convergence_time`; descent starts at theta(0), which is exactly balanced.  The constants and
-    the proof are in `symflow.theory.r16_descent_converges`.  `balanced_start` reads the numbers off a problem:
+    The setting is that of `convergence_time`; descent starts at theta(0), which is exactly balanced. The constants and
+    the proof are in `symflow.theory.r16_descent_converges`. `balanced_start` computes the numbers from a problem:
     `descent_guarantee(**vars(balanced_start(problem)), accuracy="1e-3")`.
 
     Args:
         depth: n >= 2.
-        target_norm: lambda = ||Lambda_yx|| > 0.
+        target_norm: lambda = ||Lambda_yx|| > 0 (text, a rational or mpmath number, or a float, which means its shortest
+            decimal; so are the next ones).
         w0: w(0) = ||W_{n:1}(0)|| > 0.
-        alignment: nu(0) in (-1, 1).
-        accuracy: the excess loss to reach, positive.
+        alignment: nu(0) in (-1, 1), the cosine between W_{n:1}(0) and Lambda_yx.
+        accuracy: the excess loss E = f - f* to reach, positive.
         basin: the excess loss to which the tube around the flow is used (below lambda^2/18); from there descent
             converges linearly, so that eta does not depend on the accuracy and k* grows like log(1/accuracy).
-            lambda^2/200 is a fair choice.  Left out, the tube is used all the way, as in the paper.
+            lambda^2/200 is a good choice. If left out, the tube is used all the way, as in the paper.
         method: "quadrature" for T and M along the exact solution, or "closed-form" for proved formulas, with which k*
             is larger by powers of ten.
 
     Returns:
-        Step size, number of steps, every constant, and whether the claim holds at k* or for all k >= k*.
+        A `DescentGuarantee`: `step_size` (exact), `steps`, every constant (mpf), and whether the claim holds at k* or
+        for all k >= k*.
 
     Raises:
         ProblemError: a number out of range.

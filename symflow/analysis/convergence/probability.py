@@ -37,15 +37,15 @@ def convergence_probability(
 
     Args:
         depth: n >= 2.
-        target_norm: lambda > 0.
-        w0: w(0) > 0, not random.
+        target_norm: lambda = ||Lambda_yx|| > 0.
+        w0: w(0) = ||W_{n:1}(0)|| > 0, not random.
         dimension: d_0 >= 2.
-        accuracy: the excess loss to reach.
+        accuracy: the excess loss f - f* to reach.
         time: t > 0.
-        dps: digits, absolute.
+        dps: decimal digits, absolute.
 
     Returns:
-        mpf; at least so likely is E <= accuracy at that time (and for good).
+        The probability, an mpf: E = f - f* <= accuracy from that time on with at least this probability.
 
     Raises:
         ProblemError: a number out of range.
@@ -67,19 +67,19 @@ def convergence_probability(
 def convergence_quantile(
     *, depth: int, target_norm: Any, w0: Any, dimension: int, accuracy: Any, probability: Any, dps: int = 15
 ) -> Any:
-    """The least t with P(T <= t) >= probability; see `convergence_probability`.
+    """min {t : P(T <= t) >= probability}, a quantile of the time T of `convergence_probability`.
 
     Args:
         depth: n >= 2.
-        target_norm: lambda > 0.
-        w0: w(0) > 0, not random.
+        target_norm: lambda = ||Lambda_yx|| > 0.
+        w0: w(0) = ||W_{n:1}(0)|| > 0, not random.
         dimension: d_0 >= 2.
-        accuracy: the excess loss to reach.
+        accuracy: the excess loss f - f* to reach.
         probability: strictly between 0 and 1.
-        dps: digits, relative.
+        dps: decimal digits, relative.
 
     Returns:
-        mpf.
+        The time t, an mpf.
 
     Raises:
         ProblemError: a number out of range.

@@ -27,13 +27,13 @@ EXTRA = 20
 
 @dataclass(frozen=True)
 class BalancedStart:
-    """The numbers on which flow and descent depend in the setting of R15.
+    """(n, lambda, w(0), nu(0)): the numbers on which flow and descent depend in the setting of R15.
 
     Attributes:
-        depth: n.
-        target_norm: lambda = ||Lambda_yx||.
-        w0: w(0) = ||W_{n:1}(0)||.
-        alignment: nu(0), the cosine between W_{n:1}(0) and Lambda_yx.
+        depth: n, an int.
+        target_norm: lambda = ||Lambda_yx||, a `Fraction`.
+        w0: w(0) = ||W_{n:1}(0)||, a `Fraction`.
+        alignment: nu(0), the cosine between W_{n:1}(0) and Lambda_yx, a `Fraction`.
     """
 
     depth: int
@@ -75,20 +75,23 @@ def mpf(value: Fraction) -> Any:
 
 
 def balanced_start(problem: Problem) -> BalancedStart:
-    """Checks the hypotheses of R15 and R16 on a problem and reads off its numbers.
+    """lambda = ||Lambda_yx||, w(0) = ||W_{n:1}(0)||, nu(0) = <W_{n:1}(0), Lambda_yx>/(w(0) lambda) of a problem.
 
-    Linear activation, depth n >= 2, one output, square loss; Sigma_xx = I exactly or, as `data.whiten` makes it, to the
-    problem's digits; W_{j+1}^T W_{j+1} = W_j W_j^T exactly; Lambda_yx and W_{n:1}(0) not zero and not parallel.  Norms
-    and cosine are square roots of rational numbers, taken to 20 digits more than the problem's.
+    They are the numbers that R15 and R16 depend on. Their hypotheses are checked: linear activation, depth n >= 2, one
+    output, square loss; Sigma_xx = I exactly or, as `data.whiten` makes it, to the problem's digits; W_{j+1}^T W_{j+1}
+    = W_j W_j^T exactly; Lambda_yx and W_{n:1}(0) not zero and not parallel. Norms and cosine are square roots of
+    rational numbers, to 20 digits more than the problem's.
 
     Args:
         problem: a network's problem.
 
     Returns:
-        The numbers; f* is `minimum_loss(problem)`.
+        A `BalancedStart` of exact rationals; f* is `minimum_loss(problem)`.
 
     Raises:
-        ProblemError: the first hypothesis that fails, with what it is instead.
+        ProblemError: the first hypothesis that fails, and what holds instead.
+
+    Source: the setting of Elkabetz & Cohen 2021 (R15, R16).
     """
     problem = as_problem(problem, "balanced_start")
     sigma, target = _moments(problem)
@@ -128,7 +131,22 @@ def balanced_start(problem: Problem) -> BalancedStart:
 
 
 def minimum_loss(problem: Problem) -> Fraction:
-    """f* = (mean ||y||^2 - ||Lambda_yx||^2) / 2, exactly; see `balanced_start` for what the problem must be."""
+    """f* = (mean ||y||^2 - ||Lambda_yx||^2) / 2, the minimum of the square loss over all weights, exactly.
+
+    It is the minimum of phi(W) = (||W - Lambda_yx||^2 + mean ||y||^2 - ||Lambda_yx||^2) / 2 for whitened data, attained
+    at W_{n:1} = Lambda_yx.
+
+    Args:
+        problem: a network's problem, in the setting of R15; see `balanced_start`.
+
+    Returns:
+        f*, an exact `Fraction`.
+
+    Raises:
+        ProblemError: the first hypothesis that fails, and what holds instead.
+
+    Source: the setting of Elkabetz & Cohen 2021 (R15).
+    """
     _, target = _moments(as_problem(problem, "minimum_loss"))
     assert problem.y is not None
     return (_dot(problem.y, problem.y) / len(problem.y) - _dot(target, target)) / 2

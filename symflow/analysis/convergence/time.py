@@ -56,17 +56,17 @@ LEVELS = 5
 
 @dataclass(frozen=True)
 class ConvergenceTime:
-    """A time by which gradient flow has E = f - f* <= accuracy, for good.
+    """T with E(t) = f(theta(t)) - f* <= accuracy for all t >= T.
 
     Attributes:
-        start: the numbers it depends on.
-        accuracy: what E falls to.
+        start: the numbers it depends on, a `BalancedStart`.
+        accuracy: the value that E falls to, an exact `Fraction`.
         method: "explicit" or "quadrature".
         value: T, mpf.
-        quantities: LaTeX symbol -> (meaning, value) of what entered.
-        error_estimate: of T, estimated from a second evaluation with more digits and other panels.
+        quantities: LaTeX symbol -> (meaning, value) of every quantity in the formula.
+        error_estimate: of T (mpf), estimated from a second evaluation with more digits and other panels.
         dps: digits asked for, relative to max(1, T).
-        status: "proved upper bound" (rounding apart, see `error_estimate`), or "estimated" (the true time, to
+        status: "proved upper bound" (up to rounding, see `error_estimate`), or "estimated" (the true time, to
             `error_estimate`).
     """
 
@@ -120,24 +120,25 @@ def convergence_time(
     method: Method = "explicit",
     dps: int = 15,
 ) -> ConvergenceTime:
-    """How long gradient flow of a balanced linear network with one output needs until E = f - f* <= accuracy.
+    """T with E(t) = f(theta(t)) - f* <= accuracy for all t >= T: a balanced linear network with one output.
 
     w' = n w^(2-2/n) (lambda nu - w), nu' = lambda w^(1-2/n) (1 - nu^2), E = (w^2 - 2 lambda nu w + lambda^2) / 2
-    (whitened square loss, W_{j+1}^T W_{j+1} = W_j W_j^T).  `balanced_start` reads the numbers off a problem:
+    (whitened square loss, W_{j+1}^T W_{j+1} = W_j W_j^T). `balanced_start` computes the numbers from a problem:
     `convergence_time(**vars(balanced_start(problem)), accuracy="1e-3")`.
 
     Args:
         depth: n >= 2.
-        target_norm: lambda = ||Lambda_yx|| > 0.
+        target_norm: lambda = ||Lambda_yx|| > 0 (text, a rational or mpmath number, or a float, which means its shortest
+            decimal; so are the next ones).
         w0: w(0) = ||W_{n:1}(0)|| > 0.
         alignment: nu(0) in (-1, 1), the cosine between W_{n:1}(0) and Lambda_yx.
         accuracy: the excess loss to reach, positive.
         method: "explicit", a proved upper bound in closed form (`symflow.analysis.convergence.time`), or "quadrature",
             the first time with E <= accuracy from the exact solution.
-        dps: digits of the result, relative to max(1, T).
+        dps: decimal digits of the result, relative to max(1, T).
 
     Returns:
-        T with what entered and an error estimate.
+        A `ConvergenceTime`: T in `value` (mpf), with every quantity in the formula and an error estimate.
 
     Raises:
         ProblemError: a number out of range; nu(0) = -1 never converges.

@@ -38,16 +38,16 @@ ARRAYS = ("loss", "from_start", "from_base", "from_flow")
 
 @dataclass(frozen=True, eq=False)
 class DescentRun:
-    """Gradient descent at step size eta_0 / ratio.
+    """theta_{k+1} = theta_k - (eta_0 / r) grad f(theta_k): one run of gradient descent, on a grid of S times.
 
     Attributes:
         ratio: r; 1 for the base run.
         iterations: its steps, which is also the number of its gradient evaluations.
         seconds: wall time.
-        loss: the training loss on the grid, shape (S,), evaluated in float64.
-        from_start: ||theta(t) - theta(0)||.
-        from_base: the distance from the run with r = 1 at equal time.
-        from_flow: the distance from the flow at equal time; the flow's own error comes on top.
+        loss: the training loss on the grid, shape (S,), float64.
+        from_start: ||theta(t) - theta(0)||, shape (S,), float64.
+        from_base: the distance from the run with r = 1 at equal time, shape (S,), float64.
+        from_flow: the distance from the flow at equal time, shape (S,), float64; the flow's own error is not included.
     """
 
     ratio: int
@@ -84,15 +84,15 @@ class Tolerance:
 
 @dataclass(frozen=True, eq=False)
 class Flow:
-    """The flow itself.
+    """theta' = -grad f(theta): the flow that descent is compared with, on a grid of S times.
 
     Attributes:
         solver: diffrax's method.
         tolerances: the runs, loosest first; the last is the reference that descent is compared with.
-        loss: the training loss of the reference, shape (S,).
-        from_start: ||theta(t) - theta(0)||.
-        error: estimated error of the reference: the largest distance up to t of the last two runs; NaN where they took
-            the same steps throughout.
+        loss: the training loss of the reference, shape (S,), float64.
+        from_start: ||theta(t) - theta(0)||, shape (S,), float64.
+        error: estimated error of the reference, shape (S,), float64: the largest distance up to t of the last two runs;
+            NaN where they took the same steps throughout.
     """
 
     solver: str
@@ -104,15 +104,15 @@ class Flow:
 
 @dataclass(frozen=True, eq=False)
 class NetworkResult:
-    """All runs of one network.
+    """theta_{k+1} = theta_k - (eta_0 / r) grad f(theta_k) for every ratio r: all runs of one network, and its flow.
 
     Attributes:
-        name: its name in `NETWORKS`.
-        description: layers in words.
+        name: one of "linear", "relu", "conv", "conv-max-pool".
+        description: its layers in words.
         parameters: P.
-        times: the grid, shape (S,).
-        runs: by ratio, 1 first.
-        flow: the reference.
+        times: the S times at which runs are compared, shape (S,), float64.
+        runs: ratio r -> `DescentRun`, 1 first; its arrays have shape (S,), float64.
+        flow: the reference, a `Flow`; its arrays have shape (S,), float64.
     """
 
     name: str
@@ -125,15 +125,15 @@ class NetworkResult:
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """What an experiment found.
+    """||theta_k - theta(k eta)|| on networks of the paper, measured: all runs of an experiment.
 
     Attributes:
         settings: what was asked for.
-        images: the data: name, samples, extents, and a hash of what was computed with.
-        device: what computed, such as "cpu (cpu)" or "gpu (NVIDIA H100 80GB HBM3)".
+        images: the data: name, samples, extents, and a hash of the arrays that were used.
+        device: where it was computed, such as "cpu (cpu)" or "gpu (NVIDIA H100 80GB HBM3)".
         versions: of symflow, Python and the libraries.
-        date: when it was finished, ISO.
-        networks: by name.
+        date: when it was finished, ISO 8601.
+        networks: one `NetworkResult` per name.
     """
 
     settings: Settings
@@ -188,7 +188,13 @@ def _scalars(tolerance: Tolerance) -> dict[str, Any]:
 
 
 def load_experiment(path: str | Path) -> Experiment:
-    """Reads what `Experiment.save` (or `symflow experiment`) wrote.
+    """Reads an experiment that `Experiment.save` (or `symflow experiment`) wrote.
+
+    Args:
+        path: the file, such as "experiment.npz".
+
+    Returns:
+        The `Experiment`: settings and, by network, the losses and distances of all runs as arrays of shape (S,).
 
     Raises:
         ProblemError: no such file, or another kind of file.

@@ -54,12 +54,11 @@ def experiment(
     say: Say | None = None,
     chunk_seconds: float = CHUNK_SECONDS,
 ) -> Experiment:
-    """Trains networks of the paper by gradient descent and measures how far that is from the flow.
+    """theta_{k+1} = theta_k - (eta_0 / r) grad f(theta_k): descent of the paper's networks, and its distance from flow.
 
-    theta_{k+1} = theta_k - (eta_0 / r) grad f(theta_k), full batch, for r = 1 and every ratio, from one and the same
-    start to the same time; theta' = -grad f(theta) by diffrax at several tolerances.  The paper takes the run at
-    eta_0 / r for the flow; here its distance from the flow is known, up to the error of the flow, which is estimated.
-    Runs on JAX's default device.
+    Full batch, for r = 1 and every ratio, from the same start to the same time; theta' = -grad f(theta) by diffrax at
+    several tolerances. The paper takes the run at eta_0 / r for the flow; here its distance from the flow is known, up
+    to the error of the flow, which is estimated. Runs on JAX's default device.
 
     Args:
         networks: "linear", "relu", "conv", "conv-max-pool", one or several.
@@ -69,17 +68,20 @@ def experiment(
         step_size: eta_0 (text, a rational number, or a float, which means its shortest decimal).
         ratios: the r.
         seed: of the initial weights.
-        dtype: "float64" or "float32", of descent.  Flow, losses and distances are float64.
+        dtype: "float64" or "float32", of descent. Flow, losses and distances are float64.
         tolerances: relative tolerances of the flow, at least two, for the reference and its error; usual ones if left
             out.
-        folder: where `experiment.npz` and the checkpoints go; runs found there are not made again, and one that was
-            killed goes on from its last chunk.  None keeps nothing.
-        progress: gives, for a label, a context whose value is told the fraction of a run that is done.
-        say: told when a checkpoint cannot be used.
+        folder: where `experiment.npz` and the checkpoints are written; runs found there are not made again, and one
+            that was killed continues from its last chunk. None keeps nothing.
+        progress: label -> a context manager whose value is called with the fraction of a run that is done, from 0 to 1.
+        say: called with a message when a checkpoint cannot be used.
         chunk_seconds: wall time between two checkpoints.
 
+    Returns:
+        An `Experiment`: by network, losses and distances of all runs as float64 arrays of shape (S,).
+
     Raises:
-        ProblemError: wrong settings, or files that are no images.
+        ProblemError: settings that are not valid, or files that are not images.
         ComputationError: descent diverges, or scikit-learn is missing.
 
     Source: Elkabetz & Cohen 2021, section 6.

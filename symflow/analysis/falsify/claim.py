@@ -41,7 +41,7 @@ class Inequality:
 
 @dataclass(frozen=True)
 class Claim:
-    """An inequality that is said to hold wherever the conditions do.
+    """small <= large wherever the conditions hold: an inequality to be refuted.
 
     Attributes:
         inequality: the claim.
@@ -62,7 +62,7 @@ class Claim:
         return needs(self.names)
 
     def at(self, sizes: Mapping[str, int]) -> Claim:
-        """The claim with the whole numbers n, N, ... put in."""
+        """The claim with numbers substituted for the sizes n, N, ..."""
         return Claim(self.inequality.at(sizes), tuple(part.at(sizes) for part in self.given))
 
     def __str__(self) -> str:

@@ -23,16 +23,16 @@ DPS, DIGITS = 50, (30, 1000)
 
 @dataclass(frozen=True)
 class Check:
-    """A claim at one problem.
+    """small - large, the violation of a claim small <= large at one problem.
 
     Attributes:
         claim: small <= large, wherever its conditions hold.
         problem: exact; its horizon is k step sizes.
         violation: small - large (mpf).
-        error: half the width of the interval in which it lies (mpf).
-        values: the quantities of the claim.
+        error: half the width of the interval that contains it (mpf).
+        values: the quantities of the claim by name, each an `Enclosure` (mpf).
         refuted: whether the claim fails here: the whole interval is above 0, and every condition holds.
-        dps: digits.
+        dps: decimal digits.
     """
 
     claim: Claim
@@ -56,24 +56,26 @@ def check_counterexample(
     given: Relation | Sequence[Relation] = (),
     dps: int = DPS,
 ) -> Check:
-    """Evaluates a claim at one problem, alone from its file, at 50 digits.
+    """small - large > 0 at one problem: evaluates a claim small <= large there, from the problem's file alone.
 
-        sf.check_counterexample("counterexample.toml", claim).refuted
+    The quantities are computed in exact rationals or with `dps` digits, each in an interval.
 
     Args:
-        problem: a problem or its file; where the claim speaks of time, its horizon must be a multiple of its step size.
-        claim: a SymPy inequality over `claim_quantities`.
-        given: conditions, inequalities of the same kind.
-        dps: digits, at least 30.
+        problem: a problem or its file; where the claim depends on time, its horizon must be a multiple of its step
+            size.
+        claim: a SymPy inequality over the symbols of `claim_quantities`.
+        given: one or several conditions, inequalities over the same symbols.
+        dps: decimal digits, at least 30.
 
     Returns:
-        The violation with its error; `refuted` says whether it is above 0 beyond doubt.
+        A `Check`: the violation small - large (mpf) with its error; `refuted` says whether it is above 0 beyond its
+        error and every condition holds.
 
     Raises:
-        ProblemError: a wrong claim, file or number of digits, or a problem without step size or horizon where they are
-            needed.
-        ComputationError: the claim says nothing there (a kink, a quantity that the problem does not have), or it
-            cannot be computed.
+        ProblemError: an invalid claim, file or number of digits, or a problem without step size or horizon where they
+            are needed.
+        ComputationError: the claim is undefined there (a kink, a quantity that the problem does not have), or it cannot
+            be computed.
     """
     dps = whole(dps, "dps", *DIGITS)
     if not isinstance(problem, Problem):

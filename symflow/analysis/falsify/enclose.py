@@ -45,7 +45,7 @@ class Undefined(ComputationError):
 
 @dataclass(frozen=True)
 class Enclosure:
-    """low <= the quantity <= high.
+    """low <= q <= high, an interval that contains a quantity q.
 
     Attributes:
         low: mpf.

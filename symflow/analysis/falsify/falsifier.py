@@ -57,35 +57,30 @@ def falsify(
     dps: int = DPS,
     progress: Callable[[float], None] | None = None,
 ) -> Verdict:
-    """Searches a family of problems for one at which an inequality fails.
+    """max (small - large) > 0 over a family of problems: searches for one at which a claim small <= large fails.
 
-        q = {name: quantity.symbol for name, quantity in sf.claim_quantities().items()}
-        claim = sympy.Ge(q["lambda_min"], -(q["n"] - 2) * q["grad_phi_F"] * q["max_product"])
-        verdict = sf.falsify(claim, sf.Family(depths=(3, 4)), seconds=60)
-        verdict.status                         # "refuted" or "not refuted", never proved
-        verdict.save("counterexample.toml")    # of a refuted one
-
-    Problems are drawn at random; from the best of them, and from others, the violation is maximized by gradient ascent
-    (float64, JAX); points that violate the claim are rounded to few digits and evaluated in exact rationals and with
-    `dps` digits; every number of a counterexample is then rounded to the fewest digits that still violate the claim.
-    Refuted means that the violation there is above its error and that every condition holds.  A strict inequality is
+    Problems are drawn at random; from the best of them, and from others, the violation is increased by gradient ascent
+    (float64, JAX). Points that violate the claim are rounded to few digits and evaluated in exact rationals and with
+    `dps` digits; every number of a counterexample is then made as short as the violation allows. Refuted means that the
+    violation there is above its error and that every condition holds; nothing is ever proved. A strict inequality is
     treated as its closure: equality refutes nothing.
 
     Args:
-        claim: a SymPy inequality over the quantities of `claim_quantities`.
+        claim: a SymPy inequality over the symbols of `claim_quantities`.
         family: where to search; small fully connected linear networks with the square loss if left out.
-        given: one or several conditions: the claim is to hold wherever they do.
+        given: one or several conditions, inequalities over the same symbols: the claim is to hold wherever they do.
         seconds: how long to search; a compilation or confirmation that has begun is finished, and a counterexample is
             shortened for at most 10 seconds more.
         seed: of the draws; how far the search gets depends on the time.
-        dps: digits of the confirmation, at least 30.
-        progress: called with the fraction of the time that has passed.
+        dps: decimal digits of the confirmation, at least 30.
+        progress: called with the fraction of the time that has passed, from 0 to 1.
 
     Returns:
         `Refuted` with the counterexample, or `NotRefuted` with what was searched; Ctrl-C gives the latter.
 
     Raises:
-        ProblemError: a wrong claim, family, time or seed; or no problem of the family has the quantities of the claim.
+        ProblemError: an invalid claim, family, time or seed; or no problem of the family has the quantities of the
+            claim.
     """
     read = read_claim(claim, given)
     if family is None:

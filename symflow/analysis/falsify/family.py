@@ -32,11 +32,11 @@ MOST_DEPTH = 8
 
 @dataclass(frozen=True)
 class Setup:
-    """Problems of one shape.
+    """h_theta, l and N: problems of one shape.
 
     Attributes:
-        network: the architecture.
-        loss: of one sample.
+        network: the architecture h_theta.
+        loss: l, of one sample.
         samples: N.
         balanced: whether theta(0) is exactly balanced.
     """
@@ -53,24 +53,28 @@ class Setup:
 
 @dataclass(frozen=True)
 class Family:
-    """The problems among which a counterexample is searched.
+    """(theta(0), x, y, eta, t): the problems among which a counterexample is searched.
 
     Attributes:
-        depths: n.
+        depths: n, the depths that are tried.
         widths: the smallest and the largest width.
         samples: the smallest and the largest N.
         kinds: "fully-connected", "convolutional" (one-dimensional with small kernels, then a dense layer).
         activations: "linear", "relu", "leaky-relu" (slope 1/5).
         losses: kinds such as "square", or `Loss` records.
-        networks: these architectures in place of drawn ones; depths, widths, kinds and activations are then unused.
+        networks: these architectures instead of drawn ones; depths, widths, kinds and activations are then unused.
         initializations: how theta(0) is drawn: "gaussian"; "sparse", with entries and whole layers 0; "grid", small
-            multiples of 1/2; these are where gradient ascent starts from.  "balanced", exactly balanced (fully
+            multiples of 1/2; these are where gradient ascent starts from. "balanced", exactly balanced (fully
             connected linear networks), is kept while data, step size and time are varied.
         weights: the largest absolute weight of theta(0).
         data: the largest absolute entry of inputs and targets.
         step_sizes: the smallest and the largest eta.
         times: the smallest and the largest t = k eta.
-        steps: the largest k; where the tube of R4 enters, k is between it and 256 times as large.
+        steps: the largest k; where the claim contains quantities of the tube of R4, k is between it and 256 times as
+            large.
+
+    Raises:
+        ProblemError: a setting outside its range.
     """
 
     depths: Sequence[int] = (2, 3)
@@ -115,7 +119,7 @@ class Family:
             )
 
     def setups(self, rng: np.random.Generator) -> Iterator[Setup]:
-        """An endless sequence of setups: all combinations of the choices in turn, sizes drawn anew each time."""
+        """Endless setups: all combinations of the choices in turn, sizes drawn anew each time."""
         losses = [as_loss(x) for x in self.losses]
         shapes: Sequence[Any] = self.networks or list(product(self.depths, self.kinds, self.activations))
         starts = sorted({x == "balanced" for x in self.initializations})

@@ -22,17 +22,17 @@ from symflow.problem import Problem
 
 @dataclass(frozen=True)
 class Searched:
-    """What was searched.
+    """What a search for a counterexample has covered.
 
     Attributes:
         setups: how many shapes (network, loss, number of samples) were tried.
         points: how many problems were evaluated in float64.
-        ascents: from how many of them the violation was maximized by gradient ascent.
+        ascents: from how many of them the violation was increased by gradient ascent.
         confirmations: how many points were evaluated at `dps` digits.
         best_margin: the largest (small - large - noise)/(|small| + |large|) seen in float64; above 0 where float64
-            sees a violation, -inf where no point could be evaluated.
-        best_setup: where that was.
-        skipped: shapes that lack a quantity of the claim, by reason.
+            shows a violation, -inf where no point could be evaluated.
+        best_setup: the shape where that was.
+        skipped: reason -> number of shapes that lack a quantity of the claim.
         seconds: wall time.
         seed: of the draws.
         interrupted: whether Ctrl-C ended it.
@@ -64,7 +64,7 @@ class NotRefuted:
 
     Attributes:
         claim: what was to be refuted.
-        searched: where.
+        searched: what was searched.
     """
 
     claim: Claim
@@ -88,11 +88,11 @@ class NotRefuted:
 
 @dataclass(frozen=True)
 class Refuted:
-    """A counterexample.
+    """small - large > 0 at a problem: the claim small <= large is refuted.
 
     Attributes:
         claim: what is refuted.
-        check: the claim at the counterexample: violation, error, every quantity.
+        check: the claim at the counterexample: violation and error (mpf), every quantity.
         searched: what was searched before.
     """
 
@@ -112,11 +112,14 @@ class Refuted:
 
     @property
     def violation(self) -> Mpf:
-        """By how much the inequality fails, an mpf."""
+        """small - large, by how much the inequality fails (mpf)."""
         return self.check.violation
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the counterexample as a problem file (.toml or .json), from which `check_counterexample` repeats it.
+
+        Args:
+            path: the file, ending in .toml or .json.
 
         Raises:
             ProblemError: another ending, or a folder that cannot be written.

@@ -39,8 +39,8 @@ class ClaimQuantity:
     """A quantity that claims may contain.
 
     Attributes:
-        symbol: its SymPy symbol.
-        meaning: what it is.
+        symbol: its SymPy symbol, real.
+        meaning: its formula or its meaning in words.
     """
 
     symbol: sympy.Symbol
@@ -48,16 +48,16 @@ class ClaimQuantity:
 
 
 def claim_quantities() -> Mapping[str, ClaimQuantity]:
-    """The quantities that a claim may contain, by name; those of `bound_quantities` mean the same here.
+    """q(theta(t)), q(theta_k), q(theta(0)): the quantities that a claim may contain, by name.
 
-    Quantities of a point are taken at the flow theta(t), t = k eta; with `_descent` after the name at theta_k of
-    gradient descent, with `_0` at theta(0).  In a claim that speaks of no time (no t, no descent, no `_0`) they are
-    taken at theta(0), which is every point.  `s_1`, `s_2`, ... (and F, A, kappa) are those of the layers, of which the
-    first eight are listed; deeper ones are there when they are asked for.
+    Those of `bound_quantities` mean the same here. Quantities of a point are taken at the flow theta(t), t = k eta;
+    with `_descent` after the name at theta_k of gradient descent, with `_0` at theta(0). In a claim without time (no t,
+    no descent, no `_0`) they are taken at theta(0), which is every point. `s_1`, `s_2`, ... (and F, A, kappa) are those
+    of the layers, of which the first eight are listed; deeper ones exist when they are asked for.
 
-        q = {name: quantity.symbol for name, quantity in sf.claim_quantities().items()}
-        sympy.Ge(q["lambda_min"], q["R9(a)"])
-        sympy.Le(q["f_descent"], q["f_0"])
+    Returns:
+        A read-only mapping from names to `ClaimQuantity` records; their `symbol` is what a claim is written in, such as
+        ``q["f_descent"].symbol <= q["f_0"].symbol``.
     """
     layers = [f"{letter}_{layer}" for letter in LAYERS for layer in range(1, MOST_DEPTH + 1)]
     points = [f"{name}{suffix}" for suffix in ("", *SUFFIXES) for name in (*POINTS, *layers)]

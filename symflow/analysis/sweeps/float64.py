@@ -81,14 +81,14 @@ def sweep_float64(
     max_steps: int = 100_000,
     progress: Callable[[float], None] | None = None,
 ) -> Sweep:
-    """Compares descent with flow on every problem of a grid, in float64 on one device.
+    """||theta_k - theta(k eta)|| on every problem of a grid, in float64 on one device.
 
     All starts and step sizes of one architecture (depth, width) run at once under `jax.vmap`, compiled once; the
-    slowest flow sets the time.  The table has the columns of `sf.sweep`, in float64: `dps` and `key` are missing,
-    `seconds` is an even share of the architecture's.  `error_estimate` is *estimated*, as in `sf.deviation`: the flow's
+    slowest flow sets the time. The table has the columns of `sf.sweep`, in float64: `dps` and `key` are missing,
+    `seconds` is an even share of the architecture's. `error_estimate` is *estimated*, as in `sf.deviation`: the flow's
     from a second run at tolerances 100 times tighter and from a start one unit in the last place away, descent's from a
-    second run in which every iterate is moved by one unit in the last place.  `kink_events` counts gates that differ
-    between consecutive sample times; kinks are not located, so that on networks that have them no bound is evaluated.
+    second run in which every iterate is moved by one unit in the last place. `kink_events` counts gates that differ
+    between consecutive sample times; kinks are not located, so that no bound is evaluated on networks that have them.
 
     Args:
         base: data, loss and whatever is not varied.
@@ -103,11 +103,15 @@ def sweep_float64(
         rtol: relative tolerance of a step of the flow.
         atol: absolute tolerance.
         max_steps: most steps of each flow; those that take more have the status "stopped: sweep".
-        progress: called with the fraction that is done.
+        progress: called with the fraction of the work that is done, from 0 to 1; it spans flows and descents with the
+            runs for their error estimates.
+
+    Returns:
+        A `Sweep`: one row per problem; `table` is a pandas table with float64 columns.
 
     Raises:
-        ProblemError: a wrong argument.
-        ComputationError: pandas or pyarrow is missing, or data are beyond float64.
+        ProblemError: an argument that is not valid.
+        ComputationError: pandas or pyarrow is missing, or data are outside the range of float64.
     """
     table.require_pandas()
     bounds = (bounds,) if isinstance(bounds, str) else tuple(bounds)

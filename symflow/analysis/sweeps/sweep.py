@@ -35,13 +35,13 @@ FORMAT = "symflow sweep 1"
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """The results of a sweep, one row a task.
+    """The results of a sweep, one row per task.
 
     Attributes:
         rows: stored values, in the order of the axes (architecture, seed, scale, step size).
         kinds: column -> kind of its values: int, bool, float (float64), text, decimal (an mpmath number as text with
             all its digits), rational (exact, as text).
-        about: what the table says of itself: format, date, versions, base problem, axes, what was measured.
+        about: metadata of the table: format, date, versions, base problem, axes, what was measured.
         computed: how many tasks were computed now.
         reused: how many were found in the folder.
     """
@@ -58,16 +58,19 @@ class Sweep:
         return table.data_frame(self.rows, self.kinds, self.about)
 
     def floats(self) -> pandas.DataFrame:
-        """The table with all numbers in float64, to plot and to compute with."""
+        """The table with all numbers in float64, for plots and further computation."""
         return table.floats(self.table)
 
     @property
     def failed(self) -> pandas.DataFrame:
-        """The rows without a result: their workers died, or an error that no result is; run the sweep again."""
+        """The rows without a result: their workers died, or an unexpected error occurred; run the sweep again."""
         return self.table[self.table["status"].str.startswith("failed")]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the table as Parquet, with `about` and `kinds` as its metadata; whole or not at all.
+        """Writes the table as Parquet, with `about` and `kinds` as its metadata; atomically, so never half a file.
+
+        Args:
+            path: the file.
 
         Raises:
             ProblemError: the file cannot be written.
@@ -98,44 +101,48 @@ def sweep(
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Sweep:
-    """Compares descent with flow on every problem of a grid, with many digits.
+    """||theta_k - theta(k eta)|| on every problem of a grid, with many digits.
 
-    Each axis takes one value or several; one that is left out is the base problem's.  Each task's result is
+    Each axis takes one value or several, and is that of the base problem where it is left out. Each task's result is
     one file in the folder, written by the worker that computed it and named by the SHA-256 of the exact problem, what
-    is measured and symflow's version: what is there is not computed again, whoever put it there, and what was done
-    before an interruption (of the client, a worker or the machine) is kept.
+    is measured and symflow's version: a result that exists is not computed again, and what was done before an
+    interruption (of the client, a worker or the machine) is kept.
 
-    Flows that stop and descent that diverges are rows, with `status` "stopped: ..." and the reason.  Tasks that fail
+    Flows that stop and descent that diverges are rows, with `status` "stopped: ..." and the reason. Tasks that fail
     otherwise have the status "failed: ..." and no file, so that the next call tries them again.
 
     Args:
         base: data, loss and whatever is not varied.
-        folder: where results are kept; made where it is missing.  Workers on other machines must see it, too (where
-            they do not, this process writes what they send).
+        folder: where results are kept; created if missing. Workers on other machines must see it, too (where they do
+            not, this process writes what they send).
         step_size: eta (text, a rational or mpmath number, or a float, which means its shortest decimal).
         seed: of the initialization.
         depth: n >= 1, the number of weight layers.
-        width: of all hidden layers; networks of one layer have none, and are one task whatever the width.
+        width: of all hidden layers; a network of one layer has no hidden layers, and is one task whatever the width.
         scale: of the initialization, as its scheme defines it; theta(0) is multiplied by it where the base problem's
             is given, not drawn.
-        scheme: "gaussian", "xavier" or "balanced"; the base problem's own if left out.  Needed to vary seed, depth or
+        scheme: "gaussian", "xavier" or "balanced"; the base problem's own if left out. Needed to vary seed, depth or
             width where the base problem's theta(0) is given.
         horizon: final time; the base problem's own if left out.
         dps: digits; the base problem's own if left out.
         bounds: names of `sf.known_bounds()` to evaluate at the end of each run.
-        measure: a function of your own, problem -> {column: value}, in place of `measure_deviation`; values are int,
-            float, bool, text, `Fraction`, `Decimal`, mpmath numbers or None.  It must be picklable, and may raise
+        measure: a function of your own, problem -> {column: value}, instead of `measure_deviation`; values are int,
+            float, bool, text, `Fraction`, `Decimal`, mpmath numbers or None. It must be picklable, and may raise
             symflow's errors; `problem` carries step size, horizon and dps.
-        executor: any `concurrent.futures.Executor`, such as a Dask client's `get_executor()`; it is left open.  A pool
-            of processes must start them afresh ("spawn" or "forkserver"), not fork them while JAX is running.  A pool
+        executor: any `concurrent.futures.Executor`, such as a Dask client's `get_executor()`; it is left open. A pool
+            of processes must start them afresh ("spawn" or "forkserver"), not fork them while JAX is running. A pool
             on this machine if left out.
-        workers: how many processes that pool has; one a core if left out.
-        progress: called with the fraction of the tasks that is done.
+        workers: how many processes that pool has; one per core if left out.
+        progress: called with the fraction of the tasks that is done, from 0 to 1.
+
+    Returns:
+        A `Sweep`: one row per problem; `table` is a pandas table with multiprecision numbers as decimal text,
+        `floats()` has them in float64.
 
     Raises:
-        ProblemError: a wrong argument.
-        ComputationError: pandas or pyarrow is missing, worker processes die before they do anything, or the executor
-            would fork this process while JAX is running.
+        ProblemError: an argument that is not valid.
+        ComputationError: pandas or pyarrow is missing, worker processes die at their start, or the executor would fork
+            this process while JAX is running.
     """
     table.require_pandas()
     workers = _check_executor(executor, workers, measure)

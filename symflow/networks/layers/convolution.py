@@ -12,16 +12,20 @@ from symflow.programs.nodes import Axis, Node, Table, einsum, gather
 
 @dataclass(frozen=True)
 class Convolution(Layer):
-    """Cross-correlation z[o, q] = sum over (c, k) of w[o, c, k] a[c, read(k, q)], one extent a spatial dimension.
+    """z[o, q] = sum over (c, k) of w[o, c, k] a[c, stride q + k - padding], a cross-correlation.
+
+    The input a is 0 outside its extents. With the extent e of an input dimension the output has floor((e + 2 padding -
+    kernel)/stride) + 1 entries there. One value per spatial dimension each. The weights have shape (channels, input
+    channels, *kernel).
 
     Attributes:
         channels: output channels.
-        kernel: extents of the window.
-        stride: how far the window moves; 1 if left out.
-        padding: zeros added on both sides; none if left out.
+        kernel: extents of the window, in pixels.
+        stride: how far the window moves, in pixels; 1 if left out.
+        padding: zeros added on both sides; 0 if left out.
 
     Raises:
-        ProblemError: an extent that is not a positive whole number (a padding: not one of at least 0).
+        ProblemError: an extent that is not a positive whole number (for a padding: not a whole number of at least 0).
     """
 
     channels: int

@@ -12,7 +12,13 @@ from symflow.programs.nodes import Axis, Node, Table, einsum
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """All inputs to `width` outputs.
+    """z[o] = sum over all entries of w[o, ...] a[...], a fully connected layer.
+
+    After a spatial layer it reads every pixel. The weights have shape (width, inputs), or (width, channels, pixels)
+    after a spatial layer.
+
+    Attributes:
+        width: the number of outputs.
 
     Raises:
         ProblemError: a width that is not a positive whole number.

@@ -21,12 +21,15 @@ from symflow.programs.program import shape_of
 
 @dataclass(frozen=True)
 class Pool(Layer):
-    """The mean or the largest entry of windows, without padding; windows that do not fit are left out.
+    """z[c, q] = mean or max over k of a[c, stride q + k], pooling channel by channel.
+
+    It has no padding and no weights. With the extent e of an input dimension the output has floor((e - size)/stride) +
+    1 entries there: windows that do not fit are left out. At a tie the maximum is taken by the first entry.
 
     Attributes:
         kind: "average" or "max".
-        size: extents of the window.
-        stride: how far the window moves; its size if left out.
+        size: extents of the window, in pixels, one per spatial dimension.
+        stride: how far the window moves, in pixels; its size if left out.
 
     Raises:
         ProblemError: another kind, or an extent that is not a positive whole number.

@@ -22,15 +22,21 @@ LOSSES: dict[str, LossKind] = {
 
 @dataclass(frozen=True)
 class Loss:
-    """The loss of one sample.
+    """l(p, y), the loss of one sample: p the prediction, y the target, both of d_n entries.
+
+    By kind: "square" ||p - y||^2 / 2; "logistic" log(1 + e^{-y p}) and "exponential" e^{-y p}, one output, y = -1 or 1;
+    "cross-entropy" log sum_c e^{p_c} - <y, p>, y a one-hot row or probabilities; "expression" a SymPy expression,
+    summed over the outputs (`expression_loss` makes these). The first four are convex in p and nonnegative.
 
     Attributes:
-        kind: its name, one of `LOSSES`.
-        expression: for the kind "expression", in the symbols `PREDICTION` and `TARGET`.
-        convexity: of l in the prediction: "proved", "declared" by the user, or "unknown".
+        kind: its name, one of the five above.
+        expression: for the kind "expression", in the symbols `PREDICTION` and `TARGET`; else None.
+        convexity: of l in p: "proved", "declared" by the user, or "unknown".
 
     Raises:
-        ProblemError: a kind that is not known, or an expression with another kind.
+        ProblemError: an unknown kind, or an expression with another kind.
+
+    Source: Elkabetz & Cohen 2021 (the first four kinds).
     """
 
     kind: str = "square"
@@ -74,16 +80,21 @@ def as_loss(loss: object) -> Loss:
 def expression_loss(
     expression: sympy.Expr, prediction: sympy.Symbol, target: sympy.Symbol, *, convex: bool | None = None
 ) -> Loss:
-    """A loss of your own: l(p, y) as a SymPy expression; with several outputs it is summed over them.
+    """l(p, y), a loss of your own as a SymPy expression; with several outputs it is summed over them.
 
     Args:
         expression: of the two symbols; sums, products, rational powers, exp, log, sin, cos and rational numbers.
         prediction: the symbol of p.
         target: the symbol of y.
-        convex: True declares l convex in p where SymPy cannot prove it; bounds that need it then say so.
+        convex: True declares l convex in p where SymPy cannot prove it; bounds that need convexity then say so.
+
+    Returns:
+        A `Loss` of kind "expression"; its `convexity` is "proved" where SymPy proves l'' >= 0, else "declared" or
+        "unknown".
 
     Raises:
-        ProblemError: another free symbol, an unsupported function, or declared convex though l'' is negative somewhere.
+        ProblemError: another free symbol, an unsupported function, or l declared convex though l'' is negative
+            somewhere.
     """
     expression = read_expression(expression, prediction, target)
     if proved_convex(expression):

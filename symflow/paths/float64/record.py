@@ -22,20 +22,20 @@ class Float64Stats:
     Attributes:
         solver: the method.
         rtol: relative tolerance of a step.
-        atol: absolute tolerance of a step, that which tiny numbers of the start need where they need a smaller one.
+        atol: absolute tolerance of a step; the smaller one where tiny numbers of the start needed it.
         accepted: steps that were accepted.
         rejected: steps that were rejected, or cut because they would jump over something unseen.
         evaluations: gradient evaluations of the run (without those of the second one, of conditions and of kinks).
         gate_changes: how many gates differ between consecutive step ends, summed over the steps; 0 for smooth flows.
             They are counted, not located.
-        kink_steps: the most steps that have one and the same gate's kink within reach; a few at a crossing, most steps
-            where the flow slides.
+        kink_steps: the largest number of steps that have the same gate's kink within reach; a few at a crossing, most
+            steps where the flow slides.
         note: what that means for the accuracy, one line; empty for smooth flows.
         seconds: wall time of the run, compilation included where the objective is new.
         check_rtol: relative tolerance of the second run: 100 times tighter (10^4 times and so on where that hardly
             changes the steps), or looser where tighter runs take too many steps (10 times where the flow slides, else
-            100 times); the error estimate is then that of the looser run, and pessimistic.  None without one.
-        check_atol: its absolute tolerance.
+            100 times); the error estimate is then that of the looser run, and pessimistic. None without one.
+        check_atol: absolute tolerance of the second run; None without one.
         check_seconds: wall time of the second run and of the comparison; 0 without one.
     """
 

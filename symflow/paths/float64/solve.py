@@ -63,42 +63,49 @@ def solve_flow_float64(
     max_steps: int = 100_000,
     time_limit: Number | None = None,
 ) -> Trajectory:
-    """Solves gradient flow theta' = -grad f(theta), theta(0) = theta0, on [0, horizon] in float64.
+    """theta' = -grad f(theta), theta(0) = theta0: solves gradient flow on [0, horizon] in float64.
 
     A Runge-Kutta method of diffrax with the step size chosen so that the root mean square of
-    error_i / (atol + rtol |theta_i|) is below 1 in each step; the moment form where there is one.  Steps that would
-    jump over what an exponential or a sigmoid does out of sight are cut.  Compiled once per
-    objective and method; JAX's global x64 setting is left alone.  Kinks are not located: see `stats.note` of the
-    result.  All step ends are kept, that is 8 P bytes a step.
+    error_i / (atol + rtol |theta_i|) is below 1 in each step; the moment form is used where there is one. Steps that
+    would jump over unseen changes of an exponential or a sigmoid are cut. Compiled once per objective and method; JAX's
+    global x64 setting is not changed. Kinks are not located: see `stats.note` of the result. All step ends are kept, 8
+    P bytes per step.
 
     Args:
         problem: what to solve.
-        horizon: final time (string, rational, mpmath number, or float); the last of `times`, or else the problem's
-            own, if left out.
-        times: where the state will be wanted (`trajectory.numpy(times)`): the error estimate looks there too.
+        horizon: final time (text, rational, mpmath number, or float); if left out the last of `times`, or else the
+            problem's own.
+        times: where the state will be wanted (`trajectory.numpy(times)`): the error estimate covers these times too.
         rtol: relative tolerance of a step, from 1e-13 to 1e-3.
         atol: absolute tolerance of a step; rtol times the smallest |theta0_i| > 0 where that is below 1e-6 (a start of
             1e-40 is lost otherwise), if it is smaller.
         solver: "dopri8" (order 8), "tsit5" or "dopri5" (order 5).
         stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
             them is met on its dense output, and `stopped` says which and when, with the estimated error of that time.
-            Looked for between four points a step, so that a quantity that turns twice between two of them is missed.
-        theta0: another start than the problem's, P numbers.
+            Four points per step are checked, so that a quantity that turns twice between two of them is missed.
+        theta0: another start than the problem's, shape (P,).
         error: "estimated": make a second run for `error.value`: twice the largest difference from a run at the
             tolerances `stats.check_rtol` and `stats.check_atol` and from a start one unit in the last place away, at
             `times`, at ends and inner points of (at most 512) steps, and at 31 or more points of each of (at most 64)
-            steps across kinks.  Rounding of the data is not in it.  None: do without.
-        progress: called with the fraction of the horizon that is done.
+            steps across kinks. Rounding of the data is not included. None: no estimate.
+        progress: called with the fraction of the work that is done, from 0 to 1; it spans both runs (the flow and the
+            run for its error estimate).
         max_steps: most steps of one run, accepted or rejected.
-        time_limit: most seconds of wall time, the second run included; looked at between chunks of steps, of about a
+        time_limit: most seconds of wall time, the second run included; checked between chunks of steps, of about a
             second each.
 
+    Returns:
+        A `Trajectory`: `trajectory(t)` is theta(t), a float64 array of shape (P,); `error.value` (mpf) is its estimated
+        largest absolute error, `stats` a `Float64Stats`.
+
     Raises:
-        ProblemError: no horizon, or a wrong argument.
+        ProblemError: no horizon, or an argument that is not valid.
         FlowStopped: a limit, values that are no longer finite (then steps collapse), or a condition that cannot be
-            decided; `trajectory` holds what was computed (the whole of it where the limit was met by the second run).
-        FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; with such a `trajectory` too.
-        ComputationError: the start or the data are beyond float64.
+            decided; `trajectory` holds what was computed (the whole flow where the second run met the limit).
+        FlowInterrupted: Ctrl-C, a `KeyboardInterrupt`; `trajectory` holds what was computed.
+        ComputationError: the start or the data are outside the range of float64.
+
+    Source: diffrax (Kidger 2021); dopri8 Prince & Dormand 1981, dopri5 Dormand & Prince 1980, tsit5 Tsitouras 2011.
     """
     problem, wanted = as_problem(problem, "solve_flow_float64"), estimate_wanted(error)
     at = None if times is None else checked_times(times)

@@ -30,10 +30,11 @@ from symflow.problem.arguments import as_problem
 
 
 class SweepStopped(FlowStopped):
-    """Some of many flows did not get to the last time.
+    """Some of many flows did not reach the last time.
 
     Attributes:
-        states: what is known, shape (B, S, P), NaN where a start did not get to; `trajectory` in 0.1.0.
+        states: what is known, a float64 array of shape (B, S, P), NaN at the times that a start did not reach;
+            `trajectory` in 0.1.0.
     """
 
     def __init__(self, what: str, *, time: float, states: np.ndarray) -> None:
@@ -52,16 +53,16 @@ def sweep_flow_float64(
     solver: str = "dopri8",
     max_steps: int = 100_000,
 ) -> np.ndarray:
-    """Solves theta_b' = -grad f(theta_b) in float64 from B starts at once (under `jax.vmap`).
+    """theta_b' = -grad f(theta_b): solves gradient flow in float64 from B starts at once (under `jax.vmap`).
 
-    Each start has its own steps, which end at each of the times, so that a row has the accuracy of a single run.  A row
-    that may have jumped over what an exponential or a sigmoid does out of sight is run again alone, with steps that are
-    cut as those of `solve_flow_float64` are.  No error is estimated (repeat a few rows with `solve_flow_float64`), and
-    kinks are not located.  Compiled once per objective, method, number of starts and number of times; the slowest start
-    sets the wall time.
+    Each start has its own steps, which end at each of the times, so that a row has the accuracy of a single run. A row
+    that may have jumped over unseen changes of an exponential or a sigmoid is run again alone, with steps cut as in
+    `solve_flow_float64`. No error is estimated (repeat a few rows with `solve_flow_float64`), and kinks are not
+    located. Compiled once per objective, method, number of starts and number of times; the slowest start sets the wall
+    time.
 
     Args:
-        problem: its objective flows; its theta0 is not used.
+        problem: supplies the objective; its theta0 is not used.
         theta0s: the starts, shape (B, P).
         times: S times >= 0, in any order.
         rtol: relative tolerance of a step; see `solve_flow_float64`.
@@ -70,13 +71,15 @@ def sweep_flow_float64(
         max_steps: most steps of each start.
 
     Returns:
-        The states, shape (B, S, P).
+        The states, a float64 array of shape (B, S, P), times in the order given.
 
     Raises:
-        ProblemError: a wrong argument.
+        ProblemError: an argument that is not valid.
         SweepStopped: a `FlowStopped`: a start takes too many steps, or its values are no longer finite; `states` is the
-            array, NaN where a start did not get to.
-        ComputationError: the data are beyond float64, or the first gradient of a start underflows.
+            array, NaN at the times that a start did not reach.
+        ComputationError: the data are outside the range of float64, or the first gradient of a start underflows.
+
+    Source: diffrax (Kidger 2021); the methods as in `solve_flow_float64`.
     """
     problem = as_problem(problem, "sweep_flow_float64")
     at = checked_times(times)

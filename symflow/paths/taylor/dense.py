@@ -115,9 +115,9 @@ class FlowStats:
     """How a trajectory was computed by the Taylor method.
 
     Attributes:
-        steps: Taylor steps.
+        steps: number of Taylor steps.
         order: order of the method.
-        bits: working precision in bits after the point.
+        bits: working precision, in bits after the point.
         local_tolerance_digits: each step's truncation error is below 10^-this.
         seconds: wall time of this run (without the one for the error estimate).
         check_seconds: wall time of the second run; 0 without one.
