@@ -29,22 +29,59 @@ decided, because starts of a sweep failed (see the message), or for a reason tha
 
 
 class SymflowError(Exception):
-    """Base of every error symflow raises on purpose; its message is one line."""
+    r"""Base of every error symflow raises on purpose; its message is one line.
+
+    Example:
+        >>> try:
+        ...     sf.solve_flow("problem.toml")
+        ... except sf.SymflowError as error:
+        ...     print(type(error).__name__, "\n" in str(error))
+        ProblemError False
+        >>> issubclass(sf.KinkError, sf.FlowStopped), issubclass(sf.FlowStopped, sf.SymflowError)
+        (True, True)
+    """
 
     def __init__(self, message: str = "") -> None:
         super().__init__(printable(" ".join(str(message).split())))
 
 
 class ProblemError(SymflowError, ValueError):
-    """The input is wrong: file, key, value received, what would be right."""
+    """The input is wrong: file, key, value received, what would be right.
+
+    Example:
+        >>> try:
+        ...     sf.Problem(network=sf.FullyConnected((2, 1, 1)), data={"x": [[1, 0]], "y": [1]}, init={"theta": [1]})
+        ... except sf.ProblemError as error:
+        ...     print(error)
+        Problem: init.theta must have all 3 weights (1x2 + 1x1), got 1
+    """
 
 
 class ComputationError(SymflowError):
-    """The computation could not be done: why, and what to try."""
+    """The computation could not be done: why, and what to try.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1e400"]})
+        >>> try:
+        ...     sf.descend(problem, step_size="1/10", steps=5)
+        ... except sf.ComputationError as error:
+        ...     print(error)
+        theta0 is beyond float64; run descent with digits (dps=...)
+    """
 
 
 class BudgetError(ComputationError):
-    """An expansion, a dense matrix or a derivative is larger than the budget allows; the message states its size."""
+    """An expansion, a dense matrix or a derivative is larger than the budget allows; the message states its size.
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((9, 9, 9)), [[1] * 9], [[1] * 9])
+        >>> try:
+        ...     sf.hessian(objective).explicit(budget=1000)
+        ... except sf.BudgetError as error:
+        ...     print(str(error).split(";")[0])
+        expanding this hessian into scalars would take 905418 operations, over the budget of 1000
+    """
 
 
 class JaxUnavailable(ComputationError):
@@ -56,6 +93,15 @@ class DescentDiverged(ComputationError):
 
     Attributes:
         step: the k at which that was noticed.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> try:
+        ...     sf.descend(problem, step_size=10, steps=50)
+        ... except sf.DescentDiverged as error:
+        ...     print(error)
+        gradient descent with step size 10 diverges (noticed at step 7); choose a smaller one
     """
 
     def __init__(self, message: str = "", *, step: int | None = None) -> None:
@@ -90,6 +136,16 @@ class FlowStopped(ComputationError):
         what: what happened, without the remedy; the message is both.
         time: how far it came (mpf).
         trajectory: the part already computed, a `Trajectory` that can be called and saved.
+
+    Example:
+        >>> import sympy
+        >>> a = sympy.Symbol("a")
+        >>> problem = sf.Problem(objective=sf.expression_objective(-a**4, [a]), theta0=[1])  # a' = 4 a^3
+        >>> try:
+        ...     sf.solve_flow(problem, horizon=1, dps=8)
+        ... except sf.FlowStopped as error:
+        ...     print(error.what, error.cause, sep="; ")  # a(t) = (1 - 8t)^(-1/2)
+        the step size collapsed at t = 0.125; step-size
     """
 
     def __init__(
@@ -116,6 +172,18 @@ class FlowInterrupted(KeyboardInterrupt):
     Attributes:
         time: how far the flow came (mpf).
         trajectory: the part already computed, a `Trajectory` that can be called and saved.
+
+    Example:
+        >>> def interrupt(done):
+        ...     if done > 0.2:
+        ...         raise KeyboardInterrupt  # as Ctrl-C does
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> try:
+        ...     sf.solve_flow(problem, horizon=4, dps=15, progress=interrupt)
+        ... except sf.FlowInterrupted as error:
+        ...     print(error, error.trajectory.end < 4)
+        interrupted True
     """
 
     def __init__(
@@ -150,6 +218,15 @@ class KinkError(FlowStopped):
         layer: which layer, counted from 1.
         unit: which unit, counted from 0.
         trajectory: the part up to that time.
+
+    Example:
+        >>> network = sf.FullyConnected((1, 1, 1), alpha_bar=0)
+        >>> problem = sf.Problem(network=network, data={"x": [1], "y": [1]}, init={"theta": [0, 1]})
+        >>> try:
+        ...     sf.solve_flow(problem, horizon=1, dps=15)
+        ... except sf.KinkError as error:
+        ...     print(str(error).split(":")[0], error.cause, sep="; ")
+        the flow stops at t = 0 on a kink (sample 0, layer 1, unit 0); repelling
     """
 
     def __init__(

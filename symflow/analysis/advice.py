@@ -53,6 +53,13 @@ class Guarantee:
         value: the largest value of the bound along that run (float64).
         share: eta over the largest step size that works in practice (float64); None where either is missing.
         reason: why there is no step size; None where there is one.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+        >>> chosen = [bound for bound in sf.known_bounds() if bound.name == "R22"]
+        >>> guarantee = sf.max_step_size(problem, epsilon="1/100", horizon=1, bounds=chosen)["R22"]
+        >>> guarantee.status, guarantee.step_size, round(guarantee.share, 2)
+        ('sampled', Fraction(261, 5000), 0.98)
     """
 
     name: str
@@ -76,6 +83,13 @@ class StepAdvice:
             every step that was checked: sampled, not a proof; None where none was found.
         tolerated_deviation: the largest distance with it (float64).
         whole_horizon: whether every step size up to one single step to the horizon is tolerated.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+        >>> chosen = [bound for bound in sf.known_bounds() if bound.name == "R22(tube-free)"]
+        >>> advice = sf.max_step_size(problem, epsilon="1/100", horizon=1, bounds=chosen)
+        >>> advice.certified.name, round(float(advice.certified.step_size), 3), round(float(advice.tolerated), 3)
+        ('R22(tube-free)', 0.052, 0.053)
     """
 
     epsilon: Fraction
@@ -140,6 +154,17 @@ def max_step_size(
         ComputationError: the flow cannot be solved.
 
     Source: the question, Elkabetz & Cohen 2021, R4; the scan is ours.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> names = ("R4", "R22", "R22(tube-free)")
+        >>> chosen = [bound for bound in sf.known_bounds() if bound.name in names]
+        >>> advice = sf.max_step_size(problem, epsilon="1/100", horizon=1, bounds=chosen)
+        >>> [(name, float(advice[name].step_size), advice[name].status) for name in names]
+        [('R4', 0.0103, 'sampled'), ('R22', 0.049, 'sampled'), ('R22(tube-free)', 0.0487, 'certified on a box')]
+        >>> round(float(advice.tolerated), 2)  # by descent itself
+        0.09
     """
     problem = as_problem(problem, "max_step_size").for_digits(DPS)
     eps = rational(epsilon, "epsilon")

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import mpmath
 import numpy as np
 
-from symflow.analysis.arguments import as_flow_of, check_start
 from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, before_kinks, chosen_bounds
 from symflow.analysis.bounds.descent_walk import fits
-from symflow.analysis.observables import Observables, gradients, observe
+from symflow.analysis.given_runs import as_descent, known_flow, why_not_descent
+from symflow.analysis.observables import Observables, observe
 from symflow.displays import show
 from symflow.dynamics.method import Method
-from symflow.dynamics.methods.gradient_descent import GradientDescent
-from symflow.errors import DescentDiverged, ProblemError, brief, brief_float, with_remedies
+from symflow.errors import DescentDiverged, ProblemError, brief_float, with_remedies
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import mpmath_arithmetic
 from symflow.networks.objective import Objective
@@ -26,11 +25,11 @@ from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf
 from symflow.paths.descent import check_steps, checked_method, descend, float64_start, positive_step, run_descent
-from symflow.paths.flow import MAX_DPS, solve_flow
-from symflow.paths.iterates import DescentStats, Iterates
+from symflow.paths.flow import solve_flow
+from symflow.paths.solver import MAX_DPS
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
-from symflow.problem.arguments import as_problem, same_objective
+from symflow.problem.arguments import as_problem
 from symflow.programs.program import Program
 from symflow.theory.registry import Table
 
@@ -65,6 +64,14 @@ class Deviation:
         flow_series: observables along the flow, shape (S, ...).
         descent_series: observables along descent, shape (S, ...).
         comparison: what the bounds were evaluated on; `bound.evaluate(dev.comparison)` evaluates another one.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+        >>> dev = sf.deviation(problem, step_size="1/10", horizon=1, dps=15)
+        >>> dev.steps, round(dev.values[-1], 8), round(dev.max, 8)
+        (10, 0.019201, 0.019201)
+        >>> dev.bounds["R22"].status, dev.flow.dps, dev.run.step_size
+        ('sampled', 15, Fraction(1, 10))
     """
 
     problem: Problem
@@ -170,6 +177,15 @@ def deviation(
         ComputationError: the flow's digits cannot be reached, or descent diverges.
 
     Source: Elkabetz & Cohen 2021 (R3, R4); R22: symflow, from R3; R18: Hairer, Nørsett & Wanner 1993, section II.8.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> dev = sf.deviation(problem, step_size="1/10", horizon=1, dps=15)
+        >>> round(dev.max, 6)
+        0.010873
+        >>> {name: round(float(series.values[-1] / dev.values[-1]), 2) for name, series in dev.bounds.items()}
+        {'R4': 10.01, 'R22': 2.12, 'R18': 0.96}
     """
     given = as_problem(problem, "deviation")
     chosen, told = chosen_bounds(bounds, QUICK), progress or (lambda done: None)
@@ -177,7 +193,7 @@ def deviation(
     steps = _steps(given, horizon, eta)
     dps = given.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
     problem = given.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
-    given_run = None if run is None else _as_descent(given, eta, run, method)
+    given_run = None if run is None else as_descent(given, eta, run, method)
     method = checked_method(method) if given_run is None else given_run.method
     flowing = _order_zero(problem, method)
     if given_run is not None:
@@ -196,7 +212,7 @@ def deviation(
         with with_remedies(REMEDIES):
             flow = solve_flow(flowing, horizon=times[-1], dps=dps, progress=_share(progress, 0.3, 0.7))
     else:
-        flow = _known_flow(flow, flowing, times[-1], dps)
+        flow = known_flow(flow, flowing, times[-1], dps)
     iterates = descent.steps.at_steps(indices)
     states = np.array([flow(min(t, flow.end)) for t in times], dtype=object)
     with mpmath.workdps(dps + 15):
@@ -212,7 +228,7 @@ def deviation(
         descent=iterates.astype(np.float64),
         first_kink=first_kink,
         kink=kink,
-        not_descent_because=_not_descent(problem, descent, eta, given_run is not None),
+        not_descent_because=why_not_descent(problem, descent, eta, given_run is not None),
         user_run=given_run is not None,
         path=descent.steps.path,
     )
@@ -270,76 +286,6 @@ def _order_zero(problem: Problem, method: Method) -> Problem:
     return Problem(objective=problem.objective.scaled(method.flow_rate), theta0=problem.theta0, dps=problem.dps)
 
 
-def _not_descent(problem: Problem, run: Trajectory, eta: Fraction, user_run: bool) -> str | None:
-    """Why what is proved of gradient descent does not apply to the run; None where it does."""
-    if not isinstance(run.method, GradientDescent):
-        return f"the bound is one on gradient descent, and the run is one of {run.method.name}"
-    if user_run and not _is_descent(problem, problem.compact, run, eta):
-        return (
-            "the given run is not gradient descent from the flow's initial point with this step size, or "
-            "too few consecutive steps were kept to tell"
-        )
-    return None
-
-
-def _known_flow(flow: object, problem: Problem, horizon: Fraction, dps: int) -> Trajectory:
-    """The given flow.
-
-    Raises:
-        ProblemError: it is another problem's, too short, or has too few digits.
-    """
-    remedy = "solve it with sf.solve_flow, this horizon and dps"
-    known = as_flow_of(problem, flow, remedy)
-    # Times are rounded to the clock of the flow: an end within its digits is the end.
-    if known.dps is None or known.end < horizon * (1 - Fraction(1, 10**known.dps)) or known.dps < dps:
-        digits = "float64 and kinks not located" if known.dps is None else str(known.dps)
-        raise ProblemError(
-            f"flow must reach t = {brief_float(horizon)} with {dps} digits, got t = {brief_float(known.end)} with "
-            f"{digits}; {remedy}"
-        )
-    if known.error_estimate is None:
-        raise ProblemError('flow must have an error estimate, got none; solve it with error="estimated"')
-    return known
-
-
-def _as_descent(problem: Problem, eta: Fraction, run: Any, method: Method | None) -> Trajectory:
-    """The given run.
-
-    Raises:
-        ProblemError: it is no run of this problem.
-    """
-    if isinstance(run, Trajectory):
-        if not isinstance(run.dense, Iterates):
-            raise ProblemError("a run must be the iterates of descent, got a flow; make one with sf.descend")
-        if method is not None and run.method != method:
-            raise ProblemError(f"the run is one of {run.method!r}, got method {method!r}; use the run's own")
-        if run.step_size != eta:
-            raise ProblemError(f"the run has step size {run.step_size}, got step_size {eta}; use the run's own")
-        if not same_objective(run.objective, problem.for_digits(run.dps or 0).objective):
-            raise ProblemError(
-                "a run must be the problem's own, got that of another objective (network, loss or data differ); make "
-                "it with sf.descend"
-            )
-        check_start(problem, run.iterates[0])
-        return run
-    try:
-        array = np.asarray(run)
-        if np.iscomplexobj(array):
-            raise TypeError
-        iterates = array.astype(np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise ProblemError(f"a run must be an array of real numbers, got {brief(run)}") from None
-    if not np.isfinite(iterates).all():
-        raise ProblemError("a run must have finite iterates, got NaN or infinity; cut it before it diverges")
-    expected = problem.objective.parameter_count
-    if iterates.ndim != 2 or iterates.shape[1] != expected or len(iterates) < 2:
-        raise ProblemError(f"a run must have shape (K + 1, {expected}) with K >= 1, got {iterates.shape}")
-    check_start(problem, iterates[0])
-    steps = Iterates(checked_method(method), eta, tuple(range(len(iterates))), iterates)
-    stats = DescentStats(len(iterates) - 1, "a given run", None, 0.0)
-    return Trajectory(problem.objective, steps, None, (), None, stats)
-
-
 def _distances(a: np.ndarray, b: np.ndarray, dps: int) -> list[Any]:
     """Euclidean distances of corresponding rows, as mpf."""
     with mpmath.workdps(dps + 15):
@@ -384,18 +330,3 @@ def _first_kink(
         if a != b:
             return i, f"descent and flow lie on different sides of a kink at t = {float(times[i]):.6g}"
     return smooth, reason
-
-
-def _is_descent(problem: Problem, objective: Objective, run: Trajectory, eta: Fraction) -> bool:
-    """Whether a run starts at theta0 and its kept consecutive iterates are gradient descent, to float64 rounding."""
-
-    points = run.iterates.astype(np.float64)
-    start = np.array([float(v) for v in problem.theta0])
-    if run.indices[0] != 0 or np.abs(points[0] - start).max() > 1e-10 * max(1.0, np.abs(start).max()):
-        return False
-    consecutive = [i for i in range(len(run.indices) - 1) if run.indices[i + 1] == run.indices[i] + 1]
-    if not consecutive:
-        return False
-    here, there = points[consecutive], points[[i + 1 for i in consecutive]]
-    expected = here - float(eta) * gradients(objective, here)
-    return bool(np.abs(expected - there).max() <= 1e-10 * max(1.0, np.abs(points).max()))

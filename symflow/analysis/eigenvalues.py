@@ -36,6 +36,12 @@ class ExtremeEigenvalues:
             but it is not certified. 0 for dense spectra, whose error is rounding; infinite where the Hessian is not
             finite in float64, so that its eigenvalues are not known (NaN).
         method: "dense" or "lanczos".
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((1, 1, 1)), [1], [1])
+        >>> found = sf.extreme_eigenvalues(objective, [0.0, 0.0])
+        >>> float(found.min), float(found.max), found.method
+        (-1.0, 1.0, 'dense')
     """
 
     min: np.ndarray
@@ -79,6 +85,12 @@ def extreme_eigenvalues(
         ComputationError: Lanczos does not converge.
 
     Source: Lanczos 1950, as implemented in ARPACK (Lehoucq, Sorensen & Yang 1998).
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((1, 1, 1)), [1], [1])
+        >>> found = sf.extreme_eigenvalues(objective, [[0.0, 0.0], [1.0, 1.0]])
+        >>> found.min.round(6).tolist(), found.max.round(6).tolist()
+        ([-1.0, 0.0], [1.0, 2.0])
     """
     require_objective(objective)
     try:

@@ -29,6 +29,13 @@ class Check:
         name: what was compared.
         result: its result id, such as "R10".
         digits: -log10 of the difference of both sides, relative to the larger of 1 and their size (float64).
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> check = sf.check_flow(problem, sf.solve_flow(problem, horizon=2, dps=20))[1]
+        >>> check.result, check.digits >= 20
+        ('R10', True)
     """
 
     name: str
@@ -55,6 +62,13 @@ def check_flow(problem: Problem, trajectory: Trajectory) -> list[Check]:
 
     Source: R1: classical; R10: Arora, Cohen & Hazan 2018, Du, Hu & Lee 2018; closed forms: classical (one layer),
     symflow (two scalar layers).
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> flow = sf.solve_flow(problem, horizon=2, dps=20)
+        >>> [(check.result, check.name, check.digits >= 20) for check in sf.check_flow(problem, flow)[:2]]
+        [('R1', 'energy identity', True), ('R10', 'balancedness D_j', True)]
     """
     problem = as_problem(problem, "check_flow")
     if isinstance(trajectory, Trajectory):

@@ -30,6 +30,15 @@ class Observables:
         balancedness: Frobenius norm of D_j = W_{j+1}^T W_{j+1} - W_j W_j^T for linear networks, Euclidean norm of
             its diagonal (per unit, per channel) otherwise (R10), shape (S, n-1); None without a network.
         reason: why the eigenvalues are missing; None where they are there.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> series = sf.deviation(problem, step_size="1/2", horizon=1, dps=15).flow_series
+        >>> series.loss.round(4).tolist(), series.max_eigenvalue.round(4).tolist()
+        ([0.125, 0.0283, 0.0045], [1.0, 1.4942, 1.8736])
+        >>> series.balancedness[:, 0].round(4).tolist()  # W_2^2 - W_1^2 is conserved
+        [0.75, 0.75, 0.75]
     """
 
     loss: np.ndarray

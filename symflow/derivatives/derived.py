@@ -43,6 +43,18 @@ class Derived:
         directions: the direction inputs, one per parameter array, where the result is a form in a direction; else
             empty.
         result: the id of the result that it states, such as "R7"; None where it states none.
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((1, 1, 1)), [1], [1])
+        >>> derived = sf.gradient(objective)
+        >>> derived.explicit()
+        Matrix([
+        [W2_11*(W1_11*W2_11 - 1)],
+        [W1_11*(W1_11*W2_11 - 1)]])
+        >>> derived.shape, derived.program.length
+        ('vector', 6)
+        >>> derived.source().splitlines()[0]
+        'def evaluate(W1, W2, X, Y, xp):'
     """
 
     kind: str
@@ -114,7 +126,7 @@ class Derived:
 
 
 def loss(objective: Objective) -> Derived:
-    """f(theta), the objective itself as a formula.
+    r"""f(theta), the objective itself as a formula.
 
     Args:
         objective: f, of P parameters. theta is an array of shape (P,): all weights, layer 1 first, each matrix
@@ -125,6 +137,16 @@ def loss(objective: Objective) -> Derived:
 
     Raises:
         ProblemError: not an `Objective`.
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((1, 2, 1)), [1, 2], [1, 0])
+        >>> print(sf.loss(objective).latex())
+        \begin{aligned}
+        R &= W_{2:1} X - Y \\
+        f &= \tfrac{1}{4} \|R\|_F^2
+        \end{aligned}
+        >>> sf.loss(objective).explicit()
+        (2*W1_11*W2_11 + 2*W1_21*W2_12)**2/4 + (W1_11*W2_11 + W1_21*W2_12 - 1)**2/4
     """
     require_objective(objective)
     return Derived("loss", objective, objective.program, "scalar")
@@ -157,7 +179,7 @@ def gradient_nodes(objective: Objective) -> tuple[dict[Input, Node], dict[Node, 
 
 
 def gradient(objective: Objective) -> Derived:
-    """g(theta) = grad f(theta), the gradient; shape (P,).
+    r"""g(theta) = grad f(theta), the gradient; shape (P,).
 
     One reverse sweep: the program has O(n) operations on arrays at depth n. With gates it is the gradient of the smooth
     piece that theta lies in; on a kink the gates have their value for z >= 0.
@@ -170,6 +192,15 @@ def gradient(objective: Objective) -> Derived:
 
     Raises:
         ProblemError: not an `Objective`.
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((2, 2, 1)), [[1, 0], [0, 1]], [1, -1])
+        >>> print(sf.gradient(objective).latex())
+        \begin{aligned}
+        R &= W_{2:1} X - Y \\
+        \nabla_{W_{1}} f &= \tfrac{1}{2} W_{2}^\top R X^\top \\
+        \nabla_{W_{2}} f &= \tfrac{1}{2} R X^\top W_{1}^\top
+        \end{aligned}
     """
     g, names = gradient_nodes(objective)
     outputs = {f"g_{w.name}": g[w] for w in objective.parameters}
@@ -191,6 +222,15 @@ def gradient_flow(objective: Objective) -> Derived:
         ProblemError: not an `Objective`.
 
     Source: classical (R1: along the flow, f falls at the rate ||grad f||^2).
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((1, 1, 1)), [1], [1])
+        >>> sf.gradient_flow(objective).explicit()
+        Matrix([
+        [-W2_11*(W1_11*W2_11 - 1)],
+        [-W1_11*(W1_11*W2_11 - 1)]])
+        >>> sf.gradient_flow(objective).citation.id
+        'R1'
     """
     g, names = gradient_nodes(objective)
     outputs = {f"d{w.name}": scale(-1, g[w]) for w in objective.parameters}
@@ -198,7 +238,7 @@ def gradient_flow(objective: Objective) -> Derived:
 
 
 def hessian_form(objective: Objective) -> Derived:
-    """H[D, D] = d^2/dt^2 f(theta + t D) at t = 0, the Hessian's quadratic form in a direction D of shape (P,).
+    r"""H[D, D] = d^2/dt^2 f(theta + t D) at t = 0, the Hessian's quadratic form in a direction D of shape (P,).
 
     For a linear network f(theta) = phi(W_{n:1}), with W_{k:j} = W_k ... W_j, D = (D_1, ..., D_n) and
     A = sum_j W_{n:j+1} D_j W_{j-1:1}, it is (R7)
@@ -218,6 +258,16 @@ def hessian_form(objective: Objective) -> Derived:
         BudgetError: the formula has more than `symflow.derivatives.derived.MAX_OPERATIONS` operations.
 
     Source: for linear networks Elkabetz & Cohen 2021 (R7).
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((2, 2, 1)), [[1, 0], [0, 1]], [1, -1])
+        >>> print(sf.hessian_form(objective).latex())
+        \begin{aligned}
+        \dot{R} &= W_{2} \Delta_{1} X + \Delta_{2} W_{1} X \\
+        \ddot{R} &= 2 \Delta_{2} \Delta_{1} X \\
+        R &= W_{2:1} X - Y \\
+        H[\Delta,\Delta] &= \tfrac{1}{2} \|\dot{R}\|_F^2 + \tfrac{1}{2} \langle R, \ddot{R}\rangle
+        \end{aligned}
     """
     return directional_derivative(objective, 2)
 
@@ -238,6 +288,13 @@ def directional_derivative(objective: Objective, order: int) -> Derived:
     Raises:
         ProblemError: not an `Objective`, or an order that is not a whole number of at least 0.
         BudgetError: the formula has more than `symflow.derivatives.derived.MAX_OPERATIONS` operations.
+
+    Example:
+        >>> import sympy
+        >>> a, b = sympy.symbols("a b")
+        >>> objective = sf.expression_objective((a * b - 1)**2 / 2, [a, b])
+        >>> sf.directional_derivative(objective, order=3).explicit()
+        6*Delta_a*Delta_b*(Delta_a*b + Delta_b*a)
     """
     require_objective(objective)
     from symflow.numbers.arguments import whole
@@ -279,6 +336,12 @@ def hessian_vector_product(objective: Objective) -> Derived:
         ProblemError: not an `Objective`.
 
     Source: Pearlmutter 1994.
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((1, 1, 1)), [1], [1])
+        >>> product = sf.to_jax(sf.hessian_vector_product(objective))
+        >>> product([0.5, 1.0], [1.0, 0.0])
+        Array([1., 0.], dtype=float64)
     """
     g, names = gradient_nodes(objective)
     directions = parameter_directions(objective)
@@ -302,6 +365,16 @@ def hessian(objective: Objective) -> Derived:
 
     Raises:
         ProblemError: not an `Objective`.
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((1, 1, 1)), [1], [1])
+        >>> sf.hessian(objective).explicit()
+        Matrix([
+        [         W2_11**2, 2*W1_11*W2_11 - 1],
+        [2*W1_11*W2_11 - 1,          W1_11**2]])
+        >>> sf.to_jax(sf.hessian(objective))([0.5, 1.0])
+        Array([[1.  , 0.  ],
+               [0.  , 0.25]], dtype=float64)
     """
     g, names = gradient_nodes(objective)
     blocks = hessian_blocks(g, objective.parameters)

@@ -26,6 +26,22 @@ class Method:
         name: in words, for messages.
         carries: names of the arrays of P numbers that it carries from step to step besides theta; 0 at the start.
         batches: which samples the gradient of a step is taken over; None, the only choice so far, is all of them.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> import symflow as sf
+        >>> from symflow.dynamics.method import times
+        >>> from symflow.programs.nodes import add
+        >>> @dataclass(frozen=True)
+        ... class Double(sf.Method):
+        ...     name = "descent at twice the step size"
+        ...     def step(self, now, gradient, step_size):
+        ...         return {"theta": add([(1, now["theta"]), (-2, times(step_size, gradient))])}
+        >>> problem = sf.load_problem("examples/linear.toml")
+        >>> twice = sf.descend(problem, step_size="1/100", steps=1, method=Double()).iterates
+        >>> plain = sf.descend(problem, step_size="1/50", steps=1).iterates
+        >>> bool(abs(twice - plain).max() < 1e-15)
+        True
     """
 
     name: ClassVar[str] = "descent"

@@ -70,6 +70,15 @@ class ModifiedEquation:
     Attributes:
         objective: f.
         terms: F_0, ..., F_order, each a vector program of theta with P entries.
+
+    Example:
+        >>> import sympy
+        >>> x = sympy.Symbol("x")
+        >>> equation = sf.modified_equation(sf.expression_objective(x**2 / 2, [x]), order=4)
+        >>> [term.explicit()[0] for term in equation.terms]  # of x' = x log(1 - eta)/eta
+        [-x, -x/2, -x/3, -x/4, -x/5]
+        >>> equation.citation.id
+        'R17'
     """
 
     objective: Objective
@@ -119,7 +128,7 @@ class ModifiedEquation:
 
 
 def modified_equation(objective: Objective, order: int) -> ModifiedEquation:
-    """theta' = -g - (eta/2) H g - eta^2 (H^2 g/3 + T[g,g]/12) - ..., the modified equation of gradient descent.
+    r"""theta' = -g - (eta/2) H g - eta^2 (H^2 g/3 + T[g,g]/12) - ..., the modified equation of gradient descent.
 
     g = grad f, H = grad^2 f, T = grad^3 f. Its solution from theta_k is at theta_{k+1} + O(eta^(order+2)) after the
     time eta. Order 1 is the gradient flow of f + (eta/4) ||g||^2; from order 2 on no modified loss exists in general.
@@ -137,6 +146,19 @@ def modified_equation(objective: Objective, order: int) -> ModifiedEquation:
         BudgetError: a term has more than `symflow.derivatives.derived.MAX_OPERATIONS` operations.
 
     Source: Barrett & Dherin 2021 (order 1), Hairer, Lubich & Wanner 2006 (R17).
+
+    Example:
+        >>> import sympy
+        >>> x = sympy.Symbol("x")
+        >>> equation = sf.modified_equation(sf.expression_objective(x**4 / 4, [x]), order=2)
+        >>> [term.explicit()[0] for term in equation.terms]
+        [-x**3, -3*x**5/2, -7*x**7/2]
+        >>> print(equation.latex())
+        \begin{aligned}
+        \dot\theta = {}& -g \\
+        & {}+\eta\Bigl(-\tfrac{1}{2}Hg\Bigr) \\
+        & {}+\eta^2\Bigl(-\tfrac{1}{3}H^2g-\tfrac{1}{12}T[g,g]\Bigr)
+        \end{aligned}
     """
     require_objective(objective)
     return ModifiedEquation(objective, _terms_of(objective, whole(order, "order", 0, len(TERMS) - 1)))

@@ -22,6 +22,15 @@ class VectorField:
         objective: supplies the data and, through its gates, the kinks: the form that is cheapest to evaluate.
         slides: whether it is gradient flow itself, so that it can be held on kinks.
         given: the same objective as the user gave it, which trajectories name; `objective` if None.
+
+    Example:
+        >>> import sympy
+        >>> x = sympy.Symbol("x")
+        >>> field = sf.modified_equation(sf.expression_objective(x**4 / 4, [x]), order=1).field("1/10")
+        >>> [state.name for state in field.state]
+        ['x']
+        >>> sf.solve_field(field, [1], horizon=1, dps=15).numpy(1).round(6)
+        array([0.562677])
     """
 
     program: Program

@@ -70,6 +70,17 @@ def to_jax(
         TypeError: when called with an array of another dtype, or with something that is not an array of numbers.
         ValueError: when called with an array of another shape, or when the objective lacks the data that are needed.
         ComputationError: when called where JAX cannot start.
+
+    Example:
+        >>> import jax
+        >>> objective = sf.network_objective(sf.FullyConnected((1, 1, 1)), [1], [1])
+        >>> g = sf.to_jax(sf.gradient(objective))
+        >>> g([0.5, 1.0])
+        Array([-0.5 , -0.25], dtype=float64)
+        >>> with jax.enable_x64(True):
+        ...     jax.jacfwd(g)(jax.numpy.array([0.5, 1.0]))  # the Hessian
+        Array([[1.  , 0.  ],
+               [0.  , 0.25]], dtype=float64)
     """
     if isinstance(derived, Objective):
         derived = loss(derived)

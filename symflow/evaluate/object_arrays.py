@@ -248,6 +248,13 @@ def evaluate_exact(derived: Derived, theta: Sequence[Number], direction: Sequenc
         BudgetError: a dense matrix with too many entries.
         ValueError: an entry that is not a rational number, a vector whose length is not P, a direction where none is
             taken, or missing data.
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((1, 1, 1)), [1], [1])
+        >>> sf.evaluate_exact(sf.gradient(objective), ["1/2", "1/3"])
+        array([Fraction(-5, 18), Fraction(-5, 12)], dtype=object)
+        >>> sf.evaluate_exact(sf.hessian_form(objective), ["1/2", "1/3"], direction=[1, -1])
+        Fraction(61, 36)
     """
     return _evaluate(derived, theta, direction, EXACT, Fraction)
 
@@ -273,6 +280,14 @@ def evaluate_mpmath(derived: Derived, theta: Sequence[Number], direction: Sequen
         BudgetError: a dense matrix with too many entries.
         ValueError: an entry that is neither an mpf nor a rational number, a vector whose length is not P, a direction
             where none is taken, or missing data.
+
+    Example:
+        >>> import sympy
+        >>> x = sympy.Symbol("x")
+        >>> objective = sf.expression_objective(sympy.exp(x), [x])
+        >>> value = sf.evaluate_mpmath(sf.loss(objective), [1], dps=40)
+        >>> sympy.Float(value, 40)
+        2.718281828459045235360287471352662497757
     """
     import mpmath
 

@@ -47,6 +47,15 @@ class Convolutional(Network):
         ValueError: a layer that does not fit its input, a spatial layer after a dense one, or no layer with weights.
 
     Source: Elkabetz & Cohen 2021 (R13).
+
+    Example:
+        >>> parts = (sf.Convolution(2, (2,), (1,), (0,)), sf.Pool("max", (2,), (1,)), sf.Dense(1))
+        >>> network = sf.Convolutional(input=(1, 4), parts=parts, alpha_bar=0)
+        >>> network.depth, network.activation, network.smooth
+        (2, 'relu', False)
+        >>> objective = sf.network_objective(network, [[1, 2, 3, 4]], [[1]])
+        >>> sf.evaluate_exact(sf.loss(objective), ["1/2", 0, 0, "1/3", 1, 0, 0, 1])
+        Fraction(8, 9)
     """
 
     input: tuple[int, ...]

@@ -127,6 +127,14 @@ def moment_form(objective: Objective) -> Objective | None:
         ProblemError: not an `Objective`.
 
     Source: classical; the moments as in Elkabetz & Cohen 2021.
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((2, 2, 1)), [[1, 1]] * 1000, [1] * 1000)
+        >>> {x.name: values.shape for x, values in sf.moment_form(objective).data.items()}
+        {'Sigma_xx': (2, 2), 'Lambda_yx': (1, 2), 'mean_square_y': ()}
+        >>> relu = sf.FullyConnected((1, 2, 1), alpha_bar=0)
+        >>> sf.moment_form(sf.network_objective(relu, [1], [1])) is None
+        True
     """
     require_objective(objective)
     found = read_quadratic(objective)

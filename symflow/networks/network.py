@@ -73,6 +73,11 @@ class Network:
     Attributes:
         kind: its name in problem files.
         sigma: the activation, as a record.
+
+    Example:
+        >>> network = sf.FullyConnected((2, 3, 1), alpha_bar="1/5")
+        >>> network.kind, network.depth, network.activation, network.linear, network.smooth
+        ('fully-connected', 2, 'leaky-relu', False, False)
     """
 
     kind: str
@@ -169,7 +174,7 @@ class Network:
 
 @dataclass(frozen=True, init=False)
 class FullyConnected(Network):
-    """h(x) = W_n sigma(W_{n-1} ... sigma(W_1 x)), W_j of shape (d_j, d_{j-1}).
+    r"""h(x) = W_n sigma(W_{n-1} ... sigma(W_1 x)), W_j of shape (d_j, d_{j-1}).
 
     ``FullyConnected((2, 3, 1), activation="relu")``. The activation is a name, a pair such as ("leaky-relu", "1/5"), a
     record, or the slopes `alpha` and `alpha_bar` of sigma(z) = alpha z for z >= 0 and alpha_bar z for z < 0. Left out,
@@ -183,6 +188,19 @@ class FullyConnected(Network):
         ProblemError: not a list of at least two positive widths, or an unknown activation.
 
     Source: Elkabetz & Cohen 2021.
+
+    Example:
+        >>> sf.FullyConnected((2, 3, 1), alpha_bar="1/5").activation
+        'leaky-relu'
+        >>> import sympy
+        >>> widths = sympy.symbols("d_0 d_1 d_2", integer=True, positive=True)
+        >>> print(sf.gradient_flow(sf.network_objective(sf.FullyConnected(widths), None, None)).latex())
+        \begin{aligned}
+        R &= W_{2:1} X - Y \\
+        \bar{R} &= \tfrac{1}{N} R \\
+        \dot{W}_{1} &= -W_{2}^\top \bar{R} X^\top \\
+        \dot{W}_{2} &= -\bar{R} X^\top W_{1}^\top
+        \end{aligned}
     """
 
     widths: tuple[Size, ...]

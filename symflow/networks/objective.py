@@ -38,6 +38,13 @@ class Objective(Keeper):
         biases: those parameters that are biases of a network, which then is not homogeneous.
         no_network: why `network` is None, for messages.
         factor: f is this multiple of the network's training loss.
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((2, 3, 1)), [[1, 0], [0, 1]], [1, -1])
+        >>> objective.parameter_count, [w.name for w in objective.parameters]
+        (9, ['W1', 'W2'])
+        >>> [shape for _, shape in objective.slices()]
+        [(3, 2), (1, 3)]
     """
 
     program: Program
@@ -141,6 +148,15 @@ def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbo
         ProblemError: text instead of an expression, variables that are not symbols of different names, or a free symbol
             that is not a variable.
         ValueError: a function outside this list.
+
+    Example:
+        >>> import sympy
+        >>> a, b = sympy.symbols("a b")
+        >>> objective = sf.expression_objective((a * b - 1)**2 / 2, [a, b])
+        >>> sf.gradient(objective).explicit()
+        Matrix([
+        [b*(a*b - 1)],
+        [a*(a*b - 1)]])
     """
     given: object = variables
     if not isinstance(given, Iterable) or not all(isinstance(v, sympy.Symbol) for v in given):

@@ -77,6 +77,14 @@ def network_objective(
 
     Raises:
         ValueError: data that are not rational numbers or have another shape, or targets that the loss does not admit.
+
+    Example:
+        >>> import numpy as np
+        >>> objective = sf.network_objective(sf.FullyConnected((2, 1, 1)), np.eye(2), [1, -1])
+        >>> sf.loss(objective).explicit()
+        (W1_11*W2_11 - 1)**2/4 + (W1_12*W2_11 + 1)**2/4
+        >>> objective.parameter_count
+        3
     """
     if not hasattr(network, "weight_axes"):
         raise ProblemError(f"a network such as sf.FullyConnected((2, 3, 1)) is needed, got {brief(network)}")

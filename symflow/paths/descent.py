@@ -25,11 +25,11 @@ from symflow.numbers.types import Mpf
 from symflow.paths.agreement import until_enough
 from symflow.paths.aliases import with_old_names
 from symflow.paths.float64.arguments import check_underflow
-from symflow.paths.flow import MAX_DPS
 from symflow.paths.iterates import GUARD, DescentStats, Iterates
 from symflow.paths.loops import diverged, fixed_states, float64_stepper, padded_gaps
 from symflow.paths.sampling import to_float
 from symflow.paths.scale import log10_of, needed_digits
+from symflow.paths.solver import MAX_DPS
 from symflow.paths.trajectory import How, PathError, Trajectory, estimate_wanted
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
@@ -86,6 +86,17 @@ def descend(
             outside the range of float64.
 
     Source: gradient descent: Cauchy 1847, compared with its flow in Elkabetz & Cohen 2021, R4; heavy ball: Polyak 1964.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> sf.descend(problem, step_size="1/10", steps=2).iterates
+        array([[0.5       , 1.        ],
+               [0.55      , 1.025     ],
+               [0.59471563, 1.04899375]])
+        >>> run = sf.descend(problem, step_size="1/10", steps=100, dps=20)
+        >>> run.error_estimate < 1e-20, round(run(10)[0] * run(10)[1], 6)
+        (True, 1.0)
     """
     return run_descent(problem, step_size, steps, dps, every, keep, method, estimate_wanted(error), progress)
 

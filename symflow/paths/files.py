@@ -66,6 +66,18 @@ def load_trajectory(path: str | os.PathLike[str], objective: Objective | None = 
 
     Raises:
         ProblemError: no such file, not a trajectory, or a missing objective.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> flow = sf.solve_flow(problem, horizon=1, dps=30)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     flow.save(Path(folder) / "flow.npz")
+        ...     again = sf.load_trajectory(Path(folder) / "flow.npz")
+        >>> bool((again("1/3") == flow("1/3")).all())
+        True
     """
     file = named_file(path, "load_trajectory")
     source = shown(file)

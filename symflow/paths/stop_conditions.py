@@ -53,6 +53,14 @@ class Stop:
     Raises:
         ProblemError: a quantity or direction of another kind, a value that is not a number, or a gradient norm that is
             not positive.
+
+    Example:
+        >>> stop = sf.Stop(lambda w: w[1].dot(w[0])[0, 0], "3/4", "rises")  # W_2 W_1, the end-to-end matrix
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> flow = sf.solve_flow(problem, horizon=4, dps=15, stop=stop)
+        >>> round(flow.stopped.time, 10), round(flow.end_to_end(flow.horizon)[0, 0], 10)
+        (0.4703303889, 0.75)
     """
 
     quantity: Quantity
@@ -110,6 +118,12 @@ def stop_at_loss(value: Number) -> Stop:
 
     Raises:
         ProblemError: a value that is not a number.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+        >>> flow = sf.solve_flow(problem, horizon=10, dps=15, stop=sf.stop_at_loss("1/1000"))
+        >>> flow.stopped.condition, round(flow.stopped.time, 6)
+        ('loss falls to 0.001', 3.107304)
     """
     return Stop(LOSS, rational(value, VALUE), "falls")
 
@@ -128,6 +142,12 @@ def stop_at_gradient_norm(value: Number) -> Stop:
 
     Raises:
         ProblemError: a value that is not a positive number.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+        >>> flow = sf.solve_flow(problem, horizon=10, dps=15, stop=sf.stop_at_gradient_norm("1/100"))
+        >>> round(flow.stopped.time, 6)  # log(100)
+        4.60517
     """
     return Stop(GRADIENT_NORM, rational(value, VALUE), "falls")
 
@@ -147,6 +167,14 @@ def stop_when(quantity: Quantity, value: Number, direction: Direction = "crosses
     Raises:
         ProblemError: a quantity or direction of another kind, a value that is not a number, or a gradient norm that is
             not positive.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/10", 1]})
+        >>> stop = sf.stop_when(lambda w: w[0][0, 0] - w[1][0, 0] / 2, 0)  # W_1 = W_2/2
+        >>> flow = sf.solve_flow(problem, horizon=10, dps=15, stop=stop)
+        >>> flow.numpy(flow.horizon).round(6)
+        array([0.574456, 1.148913])
     """
     return Stop(quantity, rational(value, VALUE), direction)
 
@@ -164,6 +192,12 @@ class Stopped:
         time: T, an mpf with all digits; the trajectory ends there.
         error_estimate: estimated error of T (mpf): twice the difference from the crossing of a second run at other
             order and precision; None if none was made.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+        >>> stopped = sf.solve_flow(problem, horizon=10, dps=15, stop=sf.stop_at_loss("1/8")).stopped
+        >>> stopped.condition, round(stopped.time, 12), stopped.error_estimate < 1e-15
+        ('loss falls to 0.125', 0.69314718056, True)
     """
 
     condition: str

@@ -30,6 +30,10 @@ def linear_times(start: Any, end: Any, count: int) -> tuple[Fraction, ...]:
 
     Raises:
         ProblemError: not 0 <= start < end, or fewer than 2 or more than 100 000 times.
+
+    Example:
+        >>> sf.linear_times(0, "1/2", 3)
+        (Fraction(0, 1), Fraction(1, 4), Fraction(1, 2))
     """
     a, b, count = _ends(start, end, count, positive=False)
     return tuple(a + k * (b - a) / (count - 1) for k in range(count))
@@ -51,6 +55,10 @@ def log_times(start: Any, end: Any, count: int) -> tuple[Fraction, ...]:
     Raises:
         ProblemError: not 0 < start < end, fewer than 2 or more than 100 000 times, or times that 20 digits do not tell
             apart.
+
+    Example:
+        >>> sf.log_times("1/10", 10, 3)
+        (Fraction(1, 10), Fraction(1, 1), Fraction(10, 1))
     """
     import mpmath
 

@@ -41,6 +41,15 @@ class Event:
         unit: counted from 0.
         gate_before: sigma' before the event; None where the gate was inert or sliding.
         gate_after: sigma' after it; an mpf where it slides, None where it is inert.
+
+    Example:
+        >>> network = sf.FullyConnected((1, 1, 1), alpha_bar="1/5")
+        >>> problem = sf.Problem(network=network, data={"x": [1], "y": [-1]}, init={"theta": ["1/2", 1]})
+        >>> (event,) = sf.solve_flow(problem, horizon=4, dps=20).events
+        >>> event.kind, event.sample, event.layer, event.unit, event.gate_before, event.gate_after
+        ('crossing', 0, 1, 0, Fraction(1, 1), Fraction(1, 5))
+        >>> round(event.time, 10)
+        0.4534685484
     """
 
     time: Any
@@ -62,6 +71,13 @@ class PathError:
     Attributes:
         value: the largest absolute error of any component at any time (of a kept step, for descent), an mpf.
         how: "estimated" (from a second run), or "certified" (proved).
+
+    Example:
+        >>> import symflow as sf
+        >>> problem = sf.load_problem("examples/linear.toml")
+        >>> error = sf.solve_flow(problem, horizon="1/10", dps=15).error
+        >>> error.how, error.value < 1e-15
+        ('estimated', True)
     """
 
     value: Mpf
@@ -156,6 +172,20 @@ class Trajectory(OldNames):
         conditions: the stop conditions that were asked for, in words.
         stopped: which of them ended it and when; None where none was met.
         incomplete: why it ends before the horizon asked for, where no condition did that; empty where it does not.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> flow = sf.solve_flow(problem, horizon=4, dps=30)
+        >>> flow.error_estimate < 1e-30, flow.end, flow.events
+        (True, Fraction(4, 1), ())
+        >>> flow.numpy([0, 1, 4]).round(6)
+        array([[0.5     , 1.      ],
+               [0.777872, 1.164081],
+               [0.832371, 1.201183]])
+        >>> a, b = flow("1/3")
+        >>> float(b * b - a * a)  # conserved
+        0.75
     """
 
     objective: Objective

@@ -28,6 +28,18 @@ def load_problem(path: str | os.PathLike[str]) -> Problem:
 
     Raises:
         ProblemError: one line: the file, the key or the line, what is wrong and what would be right.
+
+    Example:
+        >>> import json
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> tables = {"network": {"widths": [1, 1], "activation": "linear"}, "data": {"x": [0.1], "y": [1]},
+        ...           "init": {"theta": ["1/2"]}, "run": {"horizon": "10"}}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = (Path(folder) / "problem.json").write_text(json.dumps(tables))
+        ...     problem = sf.load_problem(Path(folder) / "problem.json")
+        >>> problem.name, problem.x[0, 0], problem.theta0, problem.horizon
+        ('problem', Fraction(1, 10), (Fraction(1, 2),), Fraction(10, 1))
     """
     file = named_file(path, "load_problem")
     source = shown(file)

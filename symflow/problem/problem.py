@@ -52,6 +52,15 @@ class Problem:
 
     Raises:
         ProblemError: on construction, one line: where, the rule, the value received, the remedy.
+
+    Example:
+        >>> network = {"widths": [2, 3, 1], "activation": "relu"}
+        >>> problem = sf.Problem(network=network, data={"x": [[1, 0], [0.5, 1]], "y": [1, -1]},
+        ...                      init={"scheme": "xavier", "seed": 1}, run={"horizon": 4, "step_size": 0.01, "dps": 30})
+        >>> problem
+        Problem(fully-connected 2-3-1 relu, square loss, N=2, P=9, horizon=4, step_size=1/100, dps=30)
+        >>> problem.step_size, problem.x[1, 0], len(problem.theta0)
+        (Fraction(1, 100), Fraction(1, 2), 9)
     """
 
     objective: Objective

@@ -37,6 +37,12 @@ class Program:
         inputs: the arrays it takes, in order; an input may be unused.
         outputs: name of each result -> the node that computes it.
         names: LaTeX names for intermediate results that are shown with a name of their own.
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((2, 2, 1)), [[1, 0], [0, 1]], [1, -1])
+        >>> program = sf.gradient(objective).program
+        >>> list(program.outputs), program.length
+        (['g_W1', 'g_W2'], 8)
     """
 
     inputs: tuple[Input, ...]

@@ -44,6 +44,13 @@ class Applicability:
 
     Attributes:
         rows: one `Row` per result, in the order R1, R2, ...
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> rows = sf.applicable(problem)
+        >>> rows["R9"].answer, rows["R9"].reason
+        ('applies', 'a linear network of depth 2; the square loss is convex')
     """
 
     rows: tuple[Row, ...]
@@ -97,6 +104,15 @@ def applicable(problem: Problem) -> Applicability:
         ProblemError: not a `Problem`.
 
     Source: the hypotheses are those of the cited results; `sf.cite(row.result)`.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> rows = sf.applicable(problem)
+        >>> print(rows["R14"].answer, rows["R14"].reason, sep=": ")
+        not applicable: theta(0) is not balanced: an entry of D_1 is 0.75
+        >>> [row.result for row in rows.rows if row.answer == "applies"]
+        ['R1', 'R2', 'R3', 'R4', 'R5', 'R7', 'R9', 'R10', 'R11', 'R12', 'R17', 'R18', 'R22']
     """
     problem = as_problem(problem, "applicable")
     setting = Setting(problem.objective, problem.theta0, problem.dps)

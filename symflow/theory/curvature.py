@@ -34,6 +34,14 @@ class CurvatureBound(Derived):
     Attributes:
         name: of the bound, such as "R9(a)".
         statement: the general result, with this claim only.
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((2, 2, 2)), [[1, 0], [0, 1]], [[1, 0], [0, -1]])
+        >>> theta = [1.0, 0.0, 0.0, 0.5, 0.5, 1.0, 0.0, 1.0]
+        >>> bounds = sf.curvature_bounds(objective)
+        >>> truth = float(sf.extreme_eigenvalues(objective, theta).min)
+        >>> [round(float(sf.to_jax(bounds[name])(theta)), 3) for name in ("R9(a)", "R9(e)")], round(truth, 3)
+        ([-0.829, -0.795], -0.727)
     """
 
     name: str = ""
@@ -92,6 +100,14 @@ def curvature_bounds(objective: Objective) -> dict[str, CurvatureBound]:
             convex.
 
     Source: Elkabetz & Cohen 2021 (R9(a), R12, R13; their sharper forms are ours).
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((2, 2, 2, 1)), [[1, 0], [0, 1]], [1, -1])
+        >>> bounds = sf.curvature_bounds(objective)
+        >>> list(bounds)
+        ['R9(a)', 'R9(b)', 'R9(c)', 'R9(d)', 'R9(e)', 'R12', 'R12(c)', 'R12(e)']
+        >>> round(float(sf.evaluate_mpmath(bounds["R9(a)"], [1] * 10)), 3)
+        -11.662
     """
     require_objective(objective)
     setting = Setting(objective)
@@ -144,6 +160,12 @@ def ball_bounds(objective: Objective, radius: Fraction | int | str) -> dict[str,
         ProblemError: a negative radius, another objective, or a loss without a known bound on its second derivative.
 
     Source: the roles of the constants, Elkabetz & Cohen 2021, R4; the closed forms are ours.
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((1, 1, 1)), [1], [1])
+        >>> bounds = sf.ball_bounds(objective, radius="1/10")
+        >>> {name: round(float(sf.evaluate_mpmath(bound, ["1/2", 1], dps=15)), 4) for name, bound in bounds.items()}
+        {'beta': 2.1868, 'gamma': 0.7729, 'm': 0.6168}
     """
     require_objective(objective)
     network = objective.network

@@ -35,6 +35,13 @@ class Verdict:
         status: "holds" (checked), "declared" (the user says so), "unchecked", or "fails".
         reason: in a few words.
         proviso: what remains to be assumed where it holds; None where nothing does.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> verdict = sf.statement("R9").hypotheses[1].check(problem)
+        >>> verdict.status, verdict.reason
+        ('holds', 'the square loss is convex')
     """
 
     status: Status
@@ -53,6 +60,12 @@ class Hypothesis:
         text: the assumption in words.
         latex: the same as LaTeX text (with dollar signs around mathematics).
         test: checks it on a setting; None where no finite computation can.
+
+    Example:
+        >>> [hypothesis.text for hypothesis in sf.statement("R9").hypotheses]
+        ['a deep linear network', 'a convex loss']
+        >>> [claim.label for claim in sf.statement("R10").claims if claim.hypotheses]
+        ['flow', 'descent']
     """
 
     text: str

@@ -77,6 +77,13 @@ def cite(result: str) -> Citation:
 
     Raises:
         ProblemError: an unknown result.
+
+    Example:
+        >>> citation = sf.cite("R4")
+        >>> print(citation.statement)
+        step-size condition under which gradient descent stays close to gradient flow
+        >>> citation.source.split(", ")[-2:]
+        ['NeurIPS 2021', 'arXiv:2107.06608']
     """
     return find(result).citation
 
@@ -93,12 +100,18 @@ def statements() -> dict[str, Statement]:
         A dictionary from ids such as "R9" to `Statement` records, in the order R1, R2, ...
 
     Source: that of each result, `statement(result).citation`.
+
+    Example:
+        >>> list(sf.statements())
+        ['R1', 'R2', 'R3', ..., 'C4']
+        >>> print(sf.statements()["R10"].title)
+        balancedness is conserved by gradient flow, and drifts by a closed form along descent
     """
     return Table({r.id: r.statement for r in RESULTS.values()})
 
 
 def statement(result: str) -> Statement:
-    """The statement of a result such as "R9" or "curvature-linear", or one of its claims such as "R9(a)".
+    r"""The statement of a result such as "R9" or "curvature-linear", or one of its claims such as "R9(a)".
 
     Args:
         result: id or slug, with the label of a claim in brackets if only that one is wanted.
@@ -110,6 +123,14 @@ def statement(result: str) -> Statement:
         ProblemError: an unknown result or claim.
 
     Source: that of the result, `statement(result).citation`.
+
+    Example:
+        >>> print(sf.statement("R2").only("all").latex())
+        \begin{aligned}
+        \langle \theta, \nabla_\theta h \rangle &= n h
+        \end{aligned}
+        >>> sf.statement("R9(e)").claims[0].relation
+        '>='
     """
     found, bracket, rest = id_name(result).partition("(")
     if found not in RESULTS:

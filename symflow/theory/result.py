@@ -32,6 +32,13 @@ class Citation:
         id: such as "R4" (a result) or "C1" (a closed form).
         statement: what it says, in one line.
         source: the literature, or "symflow" where the result is ours.
+
+    Example:
+        >>> citation = sf.cite("R22")
+        >>> citation.id, citation.source
+        ('R22', 'symflow, from R3')
+        >>> citation.statement
+        'trajectory-wise bound: the fundamental theorem with the true defect and signed curvature'
     """
 
     id: str
@@ -53,11 +60,17 @@ class Result:
         summary: what it says, in one line.
         source: where it comes from.
         hypotheses: what it assumes of a problem; `applicable` checks them.
-        claims: its formulas.  Each tree is what is printed and what is evaluated.
+        claims: its formulas. Each tree is what is printed and what is evaluated.
         conditions: what it assumes of its use, which no problem decides.
         parts: further statements that belong to it, with hypotheses of their own.
         remark: what follows, LaTeX text.
         derivations: the files in derivations/ that prove it.
+
+    Example:
+        >>> from symflow.theory.registry import find
+        >>> result = find("curvature-linear")
+        >>> result.id, [claim.label for claim in result.claims]
+        ('R9', ['(a)', '(b)', '(c)', '(d)', '(e)'])
     """
 
     id: str

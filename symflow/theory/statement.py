@@ -36,6 +36,11 @@ class Claim:
         right: a term.
         over: where a free index of the claim runs, if there is one.
         hypotheses: what the claim assumes beyond its statement.
+
+    Example:
+        >>> claim = sf.statement("R9").claim("(e)")
+        >>> claim.label, claim.relation, len(sf.statement("R9").claims)
+        ('(e)', '>=', 5)
     """
 
     label: str
@@ -48,13 +53,21 @@ class Claim:
 
 @dataclass(frozen=True)
 class Statement:
-    """left = right, or left >= right: a result for networks of every depth n.
+    r"""left = right, or left >= right: a result for networks of every depth n.
 
     Attributes:
         result: its id, such as "R9".
         title: what it says, in a few words.
         claims: its formulas; each tree is printed by `latex` and turned into a program by `instantiate`.
         hypotheses: what all claims assume.
+
+    Example:
+        >>> print(sf.statement("R9(a)").latex(depth=3))
+        \begin{aligned}
+        \lambda_{\min}(H) &\ge -2 \|\nabla\varphi\|_F \max_{|J|=1} \prod_{l \in J} s_{l} \\
+        & \text{where } f(\theta) = \varphi(W_{n:1}) \\
+        & \phantom{\text{where }} s_{l} = \|W_{l}\|
+        \end{aligned}
     """
 
     result: str
@@ -138,6 +151,13 @@ class Instance:
     Attributes:
         statement: the general result.
         model: what its letters mean.
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((1, 1, 1)), [1], [1])
+        >>> instance = sf.statement("R10").instantiate(objective)
+        >>> left, right = instance.evaluate("descent", ["1/2", 1], hyper={"eta": "1/10"})
+        >>> left[0][0, 0], right[0][0, 0]  # balancedness drifts by O(eta^2) in a step of descent
+        (Fraction(-3, 1600), Fraction(-3, 1600))
     """
 
     statement: Statement

@@ -18,8 +18,8 @@ import symflow as sf
 from symflow.analysis import deviation as compared
 from symflow.analysis.bounds.spectra import spectra
 from symflow.evaluate.running_error import rounded_result
-from symflow.paths.flow import MAX_HORIZON
 from symflow.paths.sampling import HermiteFlow, to_float
+from symflow.paths.solver import MAX_HORIZON
 
 LOSSES = ("square", "logistic", "exponential", "cross-entropy")
 ACTIVATIONS = ("linear", "relu", "leaky-relu")

@@ -19,7 +19,7 @@ from plain_flow import network_problem
 
 import symflow as sf
 from symflow.errors import FlowInterrupted, FlowStopped, KinkError, ProblemError
-from symflow.paths import flow
+from symflow.paths import solver
 from symflow.paths.flow import solve_flow
 from symflow.problem import Problem
 
@@ -77,7 +77,7 @@ def test_a_time_limit_leaves_the_part_that_was_reached(tmp_path: Path) -> None:
 
 
 def test_a_time_limit_in_the_second_run_leaves_the_whole_trajectory(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = flow.integrate
+    original = solver.integrate
     runs = []
 
     def slow_second(*args: Any, limits: Any, **settings: Any) -> Any:
@@ -86,7 +86,7 @@ def test_a_time_limit_in_the_second_run_leaves_the_whole_trajectory(monkeypatch:
         runs.append(1)
         return original(*args, limits=replace(limits, deadline=0.0) if len(runs) == 2 else limits, **settings)
 
-    monkeypatch.setattr(flow, "integrate", slow_second)
+    monkeypatch.setattr(solver, "integrate", slow_second)
     problem = reference("scalar-depth2")
     with pytest.raises(FlowStopped, match=r"while a second run estimated the error; the trajectory to t = 5") as caught:
         solve_flow(problem, dps=30, time_limit=1000)
@@ -188,7 +188,7 @@ def test_an_interruption_between_the_runs_keeps_the_first(monkeypatch: pytest.Mo
     def interrupt(*args: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(flow, "_difference", interrupt)
+    monkeypatch.setattr(solver, "_difference", interrupt)
     problem = reference("scalar-depth2")
     with pytest.raises(FlowInterrupted) as caught:
         solve_flow(problem, dps=30)
@@ -198,7 +198,7 @@ def test_an_interruption_between_the_runs_keeps_the_first(monkeypatch: pytest.Mo
 
 def test_a_kink_in_the_second_run_keeps_the_part_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = reference("relu-2-3-1")
-    original = flow.integrate
+    original = solver.integrate
     runs = []
 
     def kink_in_second(*args: Any, **settings: Any) -> Any:
@@ -211,7 +211,7 @@ def test_a_kink_in_the_second_run_keeps_the_part_before_it(monkeypatch: pytest.M
             return replace(part, ended=KinkError("stop", cause="coincident", time=0, sample=0, layer=1, unit=0))
         return found
 
-    monkeypatch.setattr(flow, "integrate", kink_in_second)
+    monkeypatch.setattr(solver, "integrate", kink_in_second)
     with pytest.raises(KinkError) as caught:
         solve_flow(problem, dps=30)
     assert caught.value.trajectory.stats.steps == 3

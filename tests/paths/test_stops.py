@@ -18,7 +18,7 @@ import symflow as sf
 from symflow.derivatives.derived import Derived
 from symflow.dynamics.vector_field import leading_order_field
 from symflow.errors import FlowStopped, KinkError, ProblemError
-from symflow.paths import flow
+from symflow.paths import solver
 from symflow.paths.agreement import ATTEMPTS
 from symflow.paths.flow import solve_field, solve_flow
 from symflow.paths.taylor.limits import Limits
@@ -306,7 +306,7 @@ def test_random_networks_fall_to_the_loss_they_have_at_a_time(seed: int) -> None
 
 def test_a_second_run_that_crosses_elsewhere_shows_in_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
     """The estimate is made of two crossings: a value that is wrong by 1e-20 in one run is noticed."""
-    original = flow.integrate
+    original = solver.integrate
     calls = 0
 
     def second_is_off(*args: Any, conditions: Any, **settings: Any) -> Any:
@@ -318,14 +318,14 @@ def test_a_second_run_that_crosses_elsewhere_shows_in_the_estimate(monkeypatch: 
             conditions = [replace(conditions[0], node=off)]
         return original(*args, conditions=conditions, **settings)
 
-    monkeypatch.setattr(flow, "integrate", second_is_off)
+    monkeypatch.setattr(solver, "integrate", second_is_off)
     with pytest.raises(sf.ComputationError, match="30 digits could not be reached"):
         solve_flow(decay(), dps=30, stop=sf.stop_when(lambda w: w[0][0, 0], "1/3"))
     assert calls == 2 * ATTEMPTS
 
 
 def test_a_stop_by_another_condition_in_the_second_run_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = flow.integrate
+    original = solver.integrate
     calls = 0
 
     def second_sees_nothing(*args: Any, conditions: Any, **settings: Any) -> Any:
@@ -333,7 +333,7 @@ def test_a_stop_by_another_condition_in_the_second_run_is_an_error(monkeypatch: 
         calls += 1
         return original(*args, conditions=() if calls % 2 == 0 else conditions, **settings)
 
-    monkeypatch.setattr(flow, "integrate", second_sees_nothing)
+    monkeypatch.setattr(solver, "integrate", second_sees_nothing)
     with pytest.raises(FlowStopped, match=r"two runs .* different conditions \(the loss falls to 0.01 and none\)"):
         solve_flow(decay(5), dps=30, stop=sf.stop_at_loss("1e-2"))
 

@@ -20,7 +20,7 @@ from symflow.theory.statement import Statement
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """||theta_k - theta(k eta)|| <= bound, or lambda_min(H(theta(t))) >= bound: a formula and its evaluation.
+    r"""||theta_k - theta(k eta)|| <= bound, or lambda_min(H(theta(t))) >= bound: a formula and its evaluation.
 
     Attributes:
         name: its name in tables, such as "R4(tube)".
@@ -31,6 +31,17 @@ class Bound:
         hypotheses: what it assumes of a problem; what it assumes of the tube is checked by the evaluation.
         compute: evaluates it along a run whose problem satisfies the hypotheses.
         needs_descent: whether it needs the run of descent; the others are known before it is made.
+
+    Example:
+        >>> r9 = next(bound for bound in sf.known_bounds() if bound.name == "R9(a)")
+        >>> r9.kind, r9.citation.id, [hypothesis.text for hypothesis in r9.hypotheses]
+        ('curvature', 'R9', ['a deep linear network', 'a convex loss'])
+        >>> print(r9.latex())
+        \begin{aligned}
+        \lambda_{\min}(H) &\ge -(n - 1) \|\nabla\varphi\|_F \max_{|J|=n-2} \prod_{l \in J} s_{l} \\
+        & \text{where } f(\theta) = \varphi(W_{n:1}) \\
+        & \phantom{\text{where }} s_{l} = \|W_{l}\|
+        \end{aligned}
     """
 
     name: str

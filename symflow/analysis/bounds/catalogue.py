@@ -77,6 +77,10 @@ def known_bounds(*names: str) -> tuple[Bound, ...]:
 
     Source: Elkabetz & Cohen 2021 (R4, R9(a), R12, R13); R22 and the sharper curvature bounds: symflow; R18: Hairer,
     Nørsett & Wanner 1993, section II.8.
+
+    Example:
+        >>> [bound.name for bound in sf.known_bounds() if bound.kind != "curvature"]
+        ['R4', 'R22', 'R18', 'R4(tube)', 'R4(global)', 'R5', 'R22(tube)', 'R22(tube-free)']
     """
     known = _known()
     for name in names:

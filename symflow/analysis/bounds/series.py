@@ -19,6 +19,15 @@ class NotApplicable:
     Attributes:
         reason: which hypothesis fails, in one line.
         since: the position of the first sample without a value; 0 where it applies nowhere.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+        >>> chosen = [bound for bound in sf.known_bounds() if bound.name == "R13"]
+        >>> dev = sf.deviation(problem, step_size="1/10", horizon=1, dps=15, bounds=chosen)
+        >>> dev.bounds["R13"].not_applicable.since
+        0
+        >>> print(dev.bounds["R13"].not_applicable.reason)
+        the objective is not a convolutional network's training loss
     """
 
     reason: str
@@ -38,6 +47,14 @@ class BoundSeries:
         reason: why values are missing, wholly or from some time on; None where all are there.
         quantities: LaTeX symbol -> (meaning, value as text) of every quantity in the bound.
         radii: of a certified bound, the radius of the tube in the interval that ends at each time (float64).
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+        >>> series = sf.deviation(problem, step_size="1/10", horizon=1, dps=15).bounds["R18"]
+        >>> series.kind, series.status, series.reason
+        ('leading order', 'estimated', None)
+        >>> round(series.values[-1], 6)
+        0.018394
     """
 
     name: str

@@ -30,6 +30,11 @@ class Quantity:
         symbol: its SymPy symbol; `s_1`, `s_2`, ... stand for the layers.
         meaning: its formula or its meaning in words.
         evaluate: run -> its values at the samples, shape (S,), float64; None where the run has no such quantity.
+
+    Example:
+        >>> quantity = sf.bound_quantities()["lambda_min"]
+        >>> quantity.symbol, quantity.meaning
+        (lambda_min, 'smallest Hessian eigenvalue at theta(t)')
     """
 
     symbol: sympy.Symbol
@@ -117,6 +122,13 @@ def bound_quantities() -> Mapping[str, Quantity]:
     Returns:
         A read-only mapping from names to `Quantity` records, each with its SymPy `symbol` and its `meaning`. s_1, s_2,
         ..., the norms of the layers, may be used too, at any depth.
+
+    Example:
+        >>> quantities = sf.bound_quantities()
+        >>> list(quantities)
+        ['t', 'T', 'eta', 'f', 'g', 'lambda_min', 'lambda_max', 'H', 'M', 'grad_phi', 'grad_phi_F', 'w', 'theta', 'n']
+        >>> quantities["M"].meaning
+        'int_0^t m with m = -lambda_min, the larger of both ends of every interval'
     """
     return {name: Quantity(sympy.Symbol(name), meaning, f) for name, meaning, f in _KNOWN}
 
@@ -146,6 +158,15 @@ def user_bound(
             not text, or another `of`.
 
     Source: yours; the form of such bounds, Elkabetz & Cohen 2021, R3 and R4.
+
+    Example:
+        >>> import sympy
+        >>> t, eta, g = sympy.symbols("t eta g")
+        >>> mine = sf.user_bound("mine", eta * t * g, title="a guess")
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+        >>> dev = sf.deviation(problem, step_size="1/10", horizon=1, dps=15, bounds=[mine])
+        >>> round(float(dev.bounds["mine"].values[-1] / dev.values[-1]), 3)  # above 1: it holds at the end
+        1.916
     """
     if of not in ("deviation", "curvature"):
         raise ProblemError(f'a bound must be of "deviation" or "curvature", got {brief(of)}')

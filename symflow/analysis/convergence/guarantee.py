@@ -80,6 +80,12 @@ class DescentGuarantee:
         reason: why there is no trapping; None where there is.
         error_estimate: largest relative error of T, M and the integral, estimated by finer panels (float64); None for
             "closed-form".
+
+    Example:
+        >>> start = {"depth": 2, "target_norm": 1, "w0": "1/2", "alignment": "1/2"}
+        >>> guarantee = sf.descent_guarantee(**start, accuracy="1/100", method="closed-form")
+        >>> guarantee.status, guarantee.steps, guarantee.trapping is not None
+        ('proved', 89515, True)
     """
 
     start: BalancedStart
@@ -207,6 +213,12 @@ def descent_guarantee(
         ComputationError: a quadrature that does not reach its digits.
 
     Source: Elkabetz & Cohen 2021 (R16); constants, trapping and basin: symflow.
+
+    Example:
+        >>> start = {"depth": 2, "target_norm": 1, "w0": "1/2", "alignment": "1/2"}
+        >>> found = sf.descent_guarantee(**start, accuracy="1/100")
+        >>> found.steps, round(float(found.step_size), 5), found.holds
+        (1152, 0.00245, 'for all k >= k*')
     """
     start, goal = checked_start(depth, target_norm, w0, alignment), positive(accuracy, "accuracy")
     if method not in get_args(Method):

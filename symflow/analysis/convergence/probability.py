@@ -24,7 +24,7 @@ from symflow.analysis.convergence.time import GUARD, explicit_quantities
 from symflow.errors import ProblemError, brief, brief_float
 from symflow.numbers.arguments import positive, whole
 from symflow.numbers.rational import rational
-from symflow.paths.flow import MAX_DPS
+from symflow.paths.solver import MAX_DPS
 
 MAX_ANGLE = 1_000_000
 """Largest |artanh nu(0)|: the probability of a larger one is below 10^-400000."""
@@ -51,6 +51,11 @@ def convergence_probability(
         ProblemError: a number out of range.
 
     Source: symflow (R15).
+
+    Example:
+        >>> start = {"depth": 3, "target_norm": 1, "w0": "1/10", "dimension": 10, "accuracy": "1/1000"}
+        >>> [round(float(sf.convergence_probability(**start, time=time)), 4) for time in (15, 20, 25)]
+        [0.5, 0.6558, 0.982]
     """
     n, lam, norm = checked_norms(depth, target_norm, w0)
     d, goal, limit = _dimension(dimension), positive(accuracy, "accuracy"), positive(time, "time")
@@ -85,6 +90,12 @@ def convergence_quantile(
         ProblemError: a number out of range.
 
     Source: symflow (R15).
+
+    Example:
+        >>> start = {"depth": 3, "target_norm": 1, "w0": "1/10", "dimension": 10, "accuracy": "1/1000"}
+        >>> time = sf.convergence_quantile(**start, probability="9/10")
+        >>> round(float(time), 4), round(float(sf.convergence_probability(**start, time=time)), 6)
+        (22.1375, 0.9)
     """
     n, lam, norm = checked_norms(depth, target_norm, w0)
     d, goal = _dimension(dimension), positive(accuracy, "accuracy")

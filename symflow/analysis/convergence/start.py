@@ -34,6 +34,13 @@ class BalancedStart:
         target_norm: lambda = ||Lambda_yx||, a `Fraction`.
         w0: w(0) = ||W_{n:1}(0)||, a `Fraction`.
         alignment: nu(0), the cosine between W_{n:1}(0) and Lambda_yx, a `Fraction`.
+
+    Example:
+        >>> data = {"x": [[1, 1], [1, -1]], "y": [2, 0]}
+        >>> problem = sf.Problem(network=sf.FullyConnected((2, 1, 1)), data=data, init={"theta": [0, 1, 1]})
+        >>> start = sf.balanced_start(problem)
+        >>> round(float(sf.convergence_time(**vars(start), accuracy="1/100").value), 4)
+        3.4349
     """
 
     depth: int
@@ -92,6 +99,13 @@ def balanced_start(problem: Problem) -> BalancedStart:
         ProblemError: the first hypothesis that fails, and what holds instead.
 
     Source: the setting of Elkabetz & Cohen 2021 (R15, R16).
+
+    Example:
+        >>> data = {"x": [[1, 1], [1, -1]], "y": [2, 0]}
+        >>> problem = sf.Problem(network=sf.FullyConnected((2, 1, 1)), data=data, init={"theta": [0, 1, 1]})
+        >>> start = sf.balanced_start(problem)
+        >>> start.depth, *(round(float(number), 6) for number in (start.target_norm, start.w0, start.alignment))
+        (2, 1.414214, 1.0, 0.707107)
     """
     problem = as_problem(problem, "balanced_start")
     sigma, target = _moments(problem)
@@ -146,6 +160,12 @@ def minimum_loss(problem: Problem) -> Fraction:
         ProblemError: the first hypothesis that fails, and what holds instead.
 
     Source: the setting of Elkabetz & Cohen 2021 (R15).
+
+    Example:
+        >>> data = {"x": [[1, 1], [1, -1], [1, 1], [1, -1]], "y": [2, 0, 1, 0]}
+        >>> problem = sf.Problem(network=sf.FullyConnected((2, 1, 1)), data=data, init={"theta": [0, 1, 1]})
+        >>> sf.minimum_loss(problem)
+        Fraction(1, 16)
     """
     _, target = _moments(as_problem(problem, "minimum_loss"))
     assert problem.y is not None

@@ -34,7 +34,7 @@ from symflow.analysis.convergence.exact import ExactSolution, exact_solution, ha
 from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.numbers.arguments import positive, whole
-from symflow.paths.flow import MAX_DPS
+from symflow.paths.solver import MAX_DPS
 from symflow.theory.functions import MPMATH
 from symflow.theory.r15_convergence_time import (
     CONVERGENCE_TIME,
@@ -68,6 +68,12 @@ class ConvergenceTime:
         dps: digits asked for, relative to max(1, T).
         status: "proved upper bound" (up to rounding, see `error_estimate`), or "estimated" (the true time, to
             `error_estimate`).
+
+    Example:
+        >>> start = {"depth": 2, "target_norm": 1, "w0": "1/2", "alignment": "1/2", "accuracy": "1/100"}
+        >>> time = sf.convergence_time(**start, method="quadrature")
+        >>> round(float(time.value), 6), time.status, time.citation.id
+        (2.165555, 'estimated', 'R15')
     """
 
     start: BalancedStart
@@ -145,6 +151,14 @@ def convergence_time(
         ComputationError: a quadrature beyond the budget, or its digits were not reached.
 
     Source: setting of Elkabetz & Cohen 2021; exact solution and explicit time: symflow (R15).
+
+    Example:
+        >>> start = {"depth": 3, "target_norm": 1, "w0": "1/10", "alignment": "1/2", "accuracy": "1/1000"}
+        >>> for method in ("explicit", "quadrature"):
+        ...     time = sf.convergence_time(**start, method=method)
+        ...     print(round(float(time.value), 4), time.status)
+        13.4755 proved upper bound
+        4.0675 estimated
     """
     start, goal = checked_start(depth, target_norm, w0, alignment), positive(accuracy, "accuracy")
     if method not in get_args(Method):

@@ -113,6 +113,12 @@ class NetworkResult:
         times: the S times at which runs are compared, shape (S,), float64.
         runs: ratio r -> `DescentRun`, 1 first; its arrays have shape (S,), float64.
         flow: the reference, a `Flow`; its arrays have shape (S,), float64.
+
+    Example:
+        >>> result = sf.experiment("linear", samples=10, iterations=2, ratios=[2], tolerances=["1e-4", "1e-6"])
+        >>> found = result.networks["linear"]
+        >>> found.parameters, found.times.tolist(), list(found.runs)
+        (6200, [0.0, 0.001, 0.002], [1, 2])
     """
 
     name: str
@@ -134,6 +140,11 @@ class Experiment:
         versions: of symflow, Python and the libraries.
         date: when it was finished, ISO 8601.
         networks: one `NetworkResult` per name.
+
+    Example:
+        >>> result = sf.experiment("linear", samples=10, iterations=2, ratios=[2], tolerances=["1e-4", "1e-6"])
+        >>> list(result.networks), result.settings.horizon, result.images["name"]
+        (['linear'], Fraction(1, 500), 'digits')
     """
 
     settings: Settings
@@ -198,6 +209,16 @@ def load_experiment(path: str | Path) -> Experiment:
 
     Raises:
         ProblemError: no such file, or another kind of file.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> result = sf.experiment("linear", samples=10, iterations=2, ratios=[2], tolerances=["1e-4", "1e-6"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result.save(Path(folder) / "experiment.npz")
+        ...     again = sf.load_experiment(Path(folder) / "experiment.npz")
+        >>> again.settings == result.settings, list(again.networks)
+        (True, ['linear'])
     """
     try:
         arrays = read_arrays(Path(path))

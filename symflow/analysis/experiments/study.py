@@ -85,6 +85,14 @@ def experiment(
         ComputationError: descent diverges, or scikit-learn is missing.
 
     Source: Elkabetz & Cohen 2021, section 6.
+
+    Example:
+        >>> result = sf.experiment("linear", samples=10, iterations=2, ratios=[2], tolerances=["1e-4", "1e-6"])
+        >>> runs = result.networks["linear"].runs  # at step sizes eta_0 and eta_0/2
+        >>> runs[1].iterations, runs[2].iterations
+        (2, 4)
+        >>> round(float(runs[1].from_flow[-1] / runs[2].from_base[-1]), 1)  # the paper takes the latter for the former
+        2.0
     """
     settings = checked_settings(networks, samples, iterations, step_size, ratios, seed, dtype, tolerances)
     images = _images(data, settings.samples)

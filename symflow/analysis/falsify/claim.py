@@ -46,6 +46,13 @@ class Claim:
     Attributes:
         inequality: the claim.
         given: the conditions.
+
+    Example:
+        >>> q = {name: quantity.symbol for name, quantity in sf.claim_quantities().items()}
+        >>> family = sf.Family(depths=(2,), widths=(1, 1), samples=(1, 1))
+        >>> claim = sf.falsify(q["lambda_min"] >= 0, family, given=q["f"] >= 1, seconds=20).claim
+        >>> print(claim)
+        lambda_min >= 0 wherever f >= 1
     """
 
     inequality: Inequality

@@ -33,6 +33,14 @@ class Check:
         values: the quantities of the claim by name, each an `Enclosure` (mpf).
         refuted: whether the claim fails here: the whole interval is above 0, and every condition holds.
         dps: decimal digits.
+
+    Example:
+        >>> claim = sf.claim_quantities()["lambda_min"].symbol >= 0
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": [0, 0]})
+        >>> check = sf.check_counterexample(problem, claim)
+        >>> list(check.values), check.error < 1e-45
+        (['lambda_min'], True)
     """
 
     claim: Claim
@@ -76,6 +84,14 @@ def check_counterexample(
             are needed.
         ComputationError: the claim is undefined there (a kink, a quantity that the problem does not have), or it cannot
             be computed.
+
+    Example:
+        >>> claim = sf.claim_quantities()["lambda_min"].symbol >= 0
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": [0, 0]})
+        >>> check = sf.check_counterexample(problem, claim)
+        >>> check.refuted, round(check.violation, 10)
+        (True, 1.0)
     """
     dps = whole(dps, "dps", *DIGITS)
     if not isinstance(problem, Problem):

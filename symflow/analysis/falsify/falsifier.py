@@ -81,6 +81,13 @@ def falsify(
     Raises:
         ProblemError: an invalid claim, family, time or seed; or no problem of the family has the quantities of the
             claim.
+
+    Example:
+        >>> q = {name: quantity.symbol for name, quantity in sf.claim_quantities().items()}
+        >>> claim = q["lambda_min"] >= -(q["n"] - 2) * q["grad_phi_F"] * q["max_product"]  # R9(a) with n - 2 for n - 1
+        >>> verdict = sf.falsify(claim, sf.Family(depths=(2,), widths=(1, 1), samples=(1, 1)), seconds=20)
+        >>> verdict.status, verdict.violation > 0
+        ('refuted', True)
     """
     read = read_claim(claim, given)
     if family is None:

@@ -75,6 +75,12 @@ class Family:
 
     Raises:
         ProblemError: a setting outside its range.
+
+    Example:
+        >>> family = sf.Family(depths=(2,), widths=(1, 2), activations=("relu",))
+        >>> claim = sf.claim_quantities()["lambda_min"].symbol >= 0
+        >>> sf.falsify(claim, family, seconds=20).problem.network.activation
+        'relu'
     """
 
     depths: Sequence[int] = (2, 3)

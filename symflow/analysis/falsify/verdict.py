@@ -36,6 +36,13 @@ class Searched:
         seconds: wall time.
         seed: of the draws.
         interrupted: whether Ctrl-C ended it.
+
+    Example:
+        >>> claim = sf.claim_quantities()["lambda_min"].symbol >= 0
+        >>> family = sf.Family(depths=(2,), widths=(1, 1), samples=(1, 1))
+        >>> searched = sf.falsify(claim, family, seconds=20).searched
+        >>> searched.setups, searched.points > 0, searched.best_margin > 0
+        (1, True, True)
     """
 
     setups: int
@@ -65,6 +72,13 @@ class NotRefuted:
     Attributes:
         claim: what was to be refuted.
         searched: what was searched.
+
+    Example:
+        >>> q = {name: quantity.symbol for name, quantity in sf.claim_quantities().items()}
+        >>> family = sf.Family(depths=(2,), widths=(1, 1), samples=(1, 1))
+        >>> verdict = sf.falsify(q["lambda_min"] >= q["R9(a)"], family, seconds=0.2)
+        >>> verdict.status, verdict.searched.points > 0
+        ('not refuted', True)
     """
 
     claim: Claim
@@ -94,6 +108,14 @@ class Refuted:
         claim: what is refuted.
         check: the claim at the counterexample: violation and error (mpf), every quantity.
         searched: what was searched before.
+
+    Example:
+        >>> claim = sf.claim_quantities()["lambda_min"].symbol >= 0
+        >>> verdict = sf.falsify(claim, sf.Family(depths=(2,), widths=(1, 1), samples=(1, 1)), seconds=20)
+        >>> verdict.status, verdict.violation > 0, len(verdict.problem.theta0)
+        ('refuted', True, 2)
+        >>> sf.check_counterexample(verdict.problem, claim).refuted
+        True
     """
 
     claim: Claim

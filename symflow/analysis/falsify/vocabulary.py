@@ -41,6 +41,11 @@ class ClaimQuantity:
     Attributes:
         symbol: its SymPy symbol, real.
         meaning: its formula or its meaning in words.
+
+    Example:
+        >>> quantity = sf.claim_quantities()["deviation"]
+        >>> quantity.symbol, quantity.meaning
+        (deviation, '||theta_k - theta(t)||, descent from flow at equal time')
     """
 
     symbol: sympy.Symbol
@@ -58,6 +63,13 @@ def claim_quantities() -> Mapping[str, ClaimQuantity]:
     Returns:
         A read-only mapping from names to `ClaimQuantity` records; their `symbol` is what a claim is written in, such as
         ``q["f_descent"].symbol <= q["f_0"].symbol``.
+
+    Example:
+        >>> q = {name: quantity.symbol for name, quantity in sf.claim_quantities().items()}
+        >>> q["f_descent"] <= q["f_0"]
+        f_descent <= f_0
+        >>> sf.claim_quantities()["deviation"].meaning
+        '||theta_k - theta(t)||, descent from flow at equal time'
     """
     layers = [f"{letter}_{layer}" for letter in LAYERS for layer in range(1, MOST_DEPTH + 1)]
     points = [f"{name}{suffix}" for suffix in ("", *SUFFIXES) for name in (*POINTS, *layers)]

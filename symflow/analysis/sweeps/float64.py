@@ -112,6 +112,14 @@ def sweep_float64(
     Raises:
         ProblemError: an argument that is not valid.
         ComputationError: pandas or pyarrow is missing, or data are outside the range of float64.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+        >>> result = sf.sweep_float64(problem, step_size=["1/10", "1/20"], horizon=1, bounds=())
+        >>> print(result.floats()[["step_size", "max_deviation"]].round(4).to_string(index=False))
+         step_size  max_deviation
+               0.1         0.0192
+              0.05         0.0094
     """
     table.require_pandas()
     bounds = (bounds,) if isinstance(bounds, str) else tuple(bounds)

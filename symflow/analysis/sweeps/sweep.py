@@ -44,6 +44,16 @@ class Sweep:
         about: metadata of the table: format, date, versions, base problem, axes, what was measured.
         computed: how many tasks were computed now.
         reused: how many were found in the folder.
+
+    Example:
+        >>> import tempfile
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+        >>> with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as executor:
+        ...     result = sf.sweep(problem, folder=folder, step_size=["1/10", "1/20"], horizon=1, dps=15,
+        ...                       executor=executor)
+        >>> list(result.table["step_size"]), list(result.table["status"]), result.computed
+        (['1/10', '1/20'], ['done', 'done'], 2)
     """
 
     rows: tuple[Mapping[str, Any], ...]
@@ -143,6 +153,18 @@ def sweep(
         ProblemError: an argument that is not valid.
         ComputationError: pandas or pyarrow is missing, worker processes die at their start, or the executor would fork
             this process while JAX is running.
+
+    Example:
+        >>> import tempfile
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+        >>> with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as executor:
+        ...     result = sf.sweep(problem, folder=folder, step_size=["1/10", "1/20"], horizon=1, dps=15,
+        ...                       executor=executor)
+        >>> print(result.floats()[["step_size", "max_deviation", "R22_ratio"]].round(4).to_string(index=False))
+         step_size  max_deviation  R22_ratio
+               0.1         0.0192     1.0336
+              0.05         0.0094     1.0167
     """
     table.require_pandas()
     workers = _check_executor(executor, workers, measure)

@@ -14,9 +14,10 @@ from symflow.programs.nodes import Node, add
 class GradientDescent(Method):
     """theta_{k+1} = theta_k - eta grad f(theta_k), full batch; its flow of order 0 is gradient flow theta' = -grad f.
 
-    >>> import symflow as sf
-    >>> sf.GradientDescent()
-    GradientDescent()
+    Example:
+        >>> import symflow as sf
+        >>> sf.GradientDescent(), sf.GradientDescent().flow_rate
+        (GradientDescent(), Fraction(1, 1))
     """
 
     name: ClassVar[str] = "gradient descent"

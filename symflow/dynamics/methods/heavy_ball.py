@@ -18,15 +18,20 @@ class HeavyBall(Method):
 
     Its flow of order 0 is theta' = -grad f / (1 - beta) (R25; Kovachki & Stuart 2021).
 
-    >>> import symflow as sf
-    >>> sf.HeavyBall(0.9).momentum
-    Fraction(9, 10)
-
     Attributes:
         momentum: beta, an exact rational in [0, 1); a float means its shortest decimal.
 
     Raises:
         ProblemError: another momentum.
+
+    Source: Polyak 1964.
+
+    Example:
+        >>> import symflow as sf
+        >>> problem = sf.load_problem("examples/linear.toml")
+        >>> run = sf.descend(problem, step_size="1/100", steps=2, method=sf.HeavyBall(0.9))
+        >>> run.method.momentum, run.velocity.shape
+        (Fraction(9, 10), (3, 14))
     """
 
     momentum: Fraction

@@ -26,6 +26,13 @@ class Convolution(Layer):
 
     Raises:
         ProblemError: an extent that is not a positive whole number (for a padding: not a whole number of at least 0).
+
+    Example:
+        >>> convolution = sf.Convolution(channels=2, kernel=(3,), stride=(1,), padding=(1,))
+        >>> network = sf.Convolutional(input=(1, 8), parts=(convolution, sf.Dense(1)))
+        >>> objective = sf.network_objective(network, None, None)
+        >>> [shape for _, shape in objective.slices()]  # (channels, input channels, kernel), (width, channels, length)
+        [(2, 1, 3), (1, 2, 8)]
     """
 
     channels: int

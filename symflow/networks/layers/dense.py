@@ -22,6 +22,13 @@ class Dense(Layer):
 
     Raises:
         ProblemError: a width that is not a positive whole number.
+
+    Example:
+        >>> parts = (sf.Convolution(channels=1, kernel=(2,), stride=(1,), padding=(0,)), sf.Dense(width=3))
+        >>> network = sf.Convolutional(input=(1, 4), parts=parts)
+        >>> objective = sf.network_objective(network, None, None)
+        >>> [shape for _, shape in objective.slices()]  # W_2 takes 1 channel of 3 positions to 3 outputs
+        [(1, 1, 2), (3, 1, 3)]
     """
 
     width: int

@@ -33,6 +33,13 @@ class Pool(Layer):
 
     Raises:
         ProblemError: another kind, or an extent that is not a positive whole number.
+
+    Example:
+        >>> pool = sf.Pool(kind="average", size=(2,), stride=(2,))
+        >>> parts = (sf.Convolution(channels=1, kernel=(1,), stride=(1,), padding=(0,)), pool, sf.Dense(1))
+        >>> network = sf.Convolutional(input=(1, 4), parts=parts)
+        >>> sf.loss(sf.network_objective(network, [[1, 2, 3, 4]], [[0]])).explicit()
+        (3*W1_111*W2_111/2 + 7*W1_111*W2_112/2)**2/2
     """
 
     kind: Literal["average", "max"]

@@ -37,6 +37,11 @@ class Loss:
         ProblemError: an unknown kind, or an expression with another kind.
 
     Source: Elkabetz & Cohen 2021 (the first four kinds).
+
+    Example:
+        >>> objective = sf.network_objective(sf.FullyConnected((1, 1, 1)), [1], [1], sf.Loss("logistic"))
+        >>> sf.loss(objective).explicit()
+        log(1 + exp(-W1_11*W2_11))
     """
 
     kind: str = "square"
@@ -95,6 +100,15 @@ def expression_loss(
     Raises:
         ProblemError: another free symbol, an unsupported function, or l declared convex though l'' is negative
             somewhere.
+
+    Example:
+        >>> import sympy
+        >>> p, y = sympy.symbols("p y")
+        >>> quartic = sf.expression_loss((p - y)**4 / 4, p, y)
+        >>> quartic.convexity
+        'proved'
+        >>> sf.loss(sf.network_objective(sf.FullyConnected((1, 1, 1)), [1], [2], quartic)).explicit()
+        (W1_11*W2_11 - 2)**4/4
     """
     expression = read_expression(expression, prediction, target)
     if proved_convex(expression):

@@ -30,7 +30,8 @@ from symflow.paths.float64.methods import x64
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.float64.steps import Course, StepRun, run_steps
 from symflow.paths.float64.watch import Watch, watch
-from symflow.paths.flow import checked_limits, own_stops
+from symflow.paths.flow import own_stops
+from symflow.paths.solver import checked_limits
 from symflow.paths.stop_conditions import Stop, Stopped, monitors
 from symflow.paths.trajectory import How, PathError, Trajectory, estimate_wanted
 from symflow.problem import Problem
@@ -106,6 +107,12 @@ def solve_flow_float64(
         ComputationError: the start or the data are outside the range of float64.
 
     Source: diffrax (Kidger 2021); dopri8 Prince & Dormand 1981, dopri5 Dormand & Prince 1980, tsit5 Tsitouras 2011.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+        >>> flow = sf.solve_flow_float64(problem, horizon=1, solver="tsit5", rtol=1e-6, estimate_error=False)
+        >>> round(float(flow(1)[0]), 5)
+        0.63212
     """
     problem, wanted = as_problem(problem, "solve_flow_float64"), estimate_wanted(error)
     at = None if times is None else checked_times(times)

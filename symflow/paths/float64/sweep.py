@@ -24,7 +24,7 @@ from symflow.paths.float64.dense import dense_output
 from symflow.paths.float64.methods import first_steps, sweeper, x64
 from symflow.paths.float64.ranges import unseen_rows
 from symflow.paths.float64.steps import Course, run_steps
-from symflow.paths.flow import checked_limits
+from symflow.paths.solver import checked_limits
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
@@ -80,6 +80,15 @@ def sweep_flow_float64(
         ComputationError: the data are outside the range of float64, or the first gradient of a start underflows.
 
     Source: diffrax (Kidger 2021); the methods as in `solve_flow_float64`.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+        >>> states = sf.sweep_flow_float64(problem, [[0.0], [3.0]], times=[1, 2], solver="tsit5", rtol=1e-6)
+        >>> states.shape
+        (2, 2, 1)
+        >>> states[:, :, 0].round(5)
+        array([[0.63212, 0.86466],
+               [1.73576, 1.27067]])
     """
     problem = as_problem(problem, "sweep_flow_float64")
     at = checked_times(times)

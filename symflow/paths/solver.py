@@ -1,0 +1,277 @@
+"""Pairs of Taylor runs until they agree: how a flow is solved to the digits asked for, and its error estimated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from math import ceil
+from typing import Any
+
+import mpmath
+
+from symflow.dynamics.vector_field import VectorField
+from symflow.errors import ComputationError, FlowStopped, KinkError, ProblemError, brief
+from symflow.numbers.arguments import whole
+from symflow.numbers.fixed_point import from_fraction, to_mpf
+from symflow.numbers.rational import rational
+from symflow.numbers.types import Mpf
+from symflow.paths.agreement import until_enough
+from symflow.paths.identities import balancedness_drift, energy_defect
+from symflow.paths.scale import log10_of, needed_digits
+from symflow.paths.stop_conditions import Monitor, Stopped
+from symflow.paths.taylor.dense import FlowStats, TaylorSteps, taylor_steps
+from symflow.paths.taylor.limits import CHECK_DIGITS, Limits, Precision
+from symflow.paths.taylor.run import Run, integrate
+from symflow.paths.trajectory import PathError, Trajectory
+
+GUARD = 6
+"""Digits by which local truncation errors lie below the requested accuracy, at first."""
+MAX_DPS = 10_000
+MAX_HORIZON = 10**300
+"""Latest final time: larger times overflow float64."""
+MAX_SECONDS = 10**9
+UNDECIDED, KINK_ATTEMPTS = ("tangency", "precision"), 3
+"""Causes of a stop at a kink that more digits may settle, and with how many of them it is tried."""
+
+
+def checked_limits(max_steps: Any, time_limit: Any) -> Limits:
+    """The limits given, the time counted from now.
+
+    Raises:
+        ProblemError: not positive, or no numbers.
+    """
+    max_steps = whole(max_steps, "max_steps", 1)
+    if time_limit is None:
+        return Limits(max_steps)
+    seconds = rational(time_limit, "time_limit")
+    if not 0 < seconds < MAX_SECONDS:
+        raise ProblemError(f"time_limit must be a positive number of seconds below 1e9, got {brief(time_limit)}")
+    return Limits(max_steps, time.perf_counter() + float(seconds), float(seconds))
+
+
+class FlowSolver:
+    """One problem with its runs; `complete` is the first run of the pair that is being made, once it is done."""
+
+    def __init__(
+        self,
+        field: VectorField,
+        state: Sequence[Fraction],
+        end: Fraction,
+        dps: int,
+        conditions: Sequence[Monitor],
+        limits: Limits,
+        progress: Callable[[float], None] | None,
+    ) -> None:
+        self.field, self.state, self.end, self.dps = field, state, end, dps
+        self.conditions, self.limits, self.progress = conditions, limits, progress
+        self.complete: Trajectory | None = None
+
+    def run(self, precision: Precision, low: float, high: float) -> Trajectory:
+        """One run; whatever ends it early carries what is known by then as a trajectory."""
+        clock, report = time.perf_counter(), self.progress
+        part = None if report is None else (lambda done: report(low + (high - low) * done))
+        run = integrate(
+            self.field,
+            self.state,
+            self.end,
+            precision,
+            conditions=self.conditions,
+            limits=self.limits,
+            progress=part,
+        )
+        found, error = self.trajectory(run, precision, clock), run.ended
+        if error is None:
+            return found
+        if self.complete is not None and not isinstance(error, KinkError):
+            error.trajectory = self.complete
+        else:
+            error.trajectory = replace(
+                found, incomplete=error.what if isinstance(error, FlowStopped) else "interrupted"
+            )
+        if self.complete is not None and isinstance(error, FlowStopped) and error.cause == "time-limit":
+            error.what = (
+                f"the time limit of {self.limits.seconds:g} s was reached while a second run estimated the error; "
+                f"the trajectory to t = {float(self.complete.horizon):.6g} is known without an estimate"
+            )
+            error.advise("allow more time (time_limit) or leave the estimate out (error=None)")
+        raise error
+
+    def trajectory(self, run: Run, p: Precision, clock: float) -> Trajectory:
+        """A run as a trajectory, without an error estimate."""
+        stats = FlowStats(len(run.segments), p.order, p.bits, p.tolerance_digits, time.perf_counter() - clock)
+        reached = run.stopped is None and run.segments[-1].end == from_fraction(self.end, run.clock)
+        dense = TaylorSteps(run.segments, p.bits, run.clock, self.end if reached else None)
+        result = Trajectory(self.field.given or self.field.objective, dense, self.dps, run.events, None, stats)
+        result = replace(result, conditions=tuple(str(c.stop) for c in self.conditions))
+        if run.stopped is None:
+            return result
+        return replace(result, stopped=Stopped(result.conditions[run.stopped], result.horizon))
+
+    def solve(self, wanted: bool) -> Trajectory:
+        """Runs, in pairs where the error is to be estimated, until what is known of the error meets the digits."""
+        digits = needed_digits(self.field.objective, self.state, self.dps)
+        guard = GUARD + min(digits, max((c.stop.digits for c in self.conditions), default=0))
+        spare = max(0, ceil(log10_of(self.end)))  # rounding errors of the field add up over time
+        started = time.perf_counter()
+        refused: list[FlowStopped] = []
+        errors: dict[str, Mpf] = {}
+
+        def attempt(extra: tuple[int, int]) -> tuple[Trajectory | None, tuple[int, int]]:
+            guard, spare = extra
+            self.complete = None
+            try:
+                found, known = self.attempt(Precision.for_digits(digits, guard, spare), wanted)
+            except FlowStopped as error:
+                refused.append(error)
+                if not _worth_more_digits(refused):
+                    raise
+                if error.cause == "rounding":
+                    return None, (guard, spare + 2 * CHECK_DIGITS)
+                return None, (guard + max(2 * CHECK_DIGITS, guard // 2), spare)
+            refused.clear()
+            errors.update(known)
+            missing = _missing(known.values(), self.dps)
+            return (found if missing <= 0 else None), (guard + max(3, missing + 3), spare)
+
+        enough, (guard, _) = until_enough(attempt, (guard, spare))
+        if enough is not None:
+            return enough
+        if refused:
+            raise refused[-1]
+        raise ComputationError(
+            f"{self.dps} digits could not be reached with {guard} guard digits after "
+            f"{time.perf_counter() - started:.0f} s ({max(errors, key=errors.__getitem__)} of "
+            f"{mpmath.nstr(max(errors.values()), 2)}); the flow amplifies errors too strongly, try a shorter horizon"
+        )
+
+    def attempt(self, precision: Precision, wanted: bool) -> tuple[Trajectory, dict[str, Mpf]]:
+        """A flow and what is known of its errors: its identities and, from a second run, an estimate.
+
+        Raises:
+            FlowStopped: it ends early, or two runs do not agree on what happens.
+        """
+        found = self.run(precision, 0, 0.45 if wanted else 1.0)
+        errors = _identities(found) if self.field.slides else {}
+        if wanted:
+            self.complete = found
+            check = self.run(precision.for_check(), 0.45, 1)
+            disagreement = _disagreement(found, check)
+            if disagreement is not None:
+                raise disagreement
+            found = _with_estimates(found, check)
+            errors |= _estimates(found, check)
+        return found, errors
+
+
+def _worth_more_digits(refused: Sequence[FlowStopped]) -> bool:
+    """Whether more digits may get a flow further that was refused so often for these causes."""
+    last = refused[-1]
+    if isinstance(last, KinkError) and last.cause in UNDECIDED:
+        if len(refused) == KINK_ATTEMPTS:
+            last.advise(f"{KINK_ATTEMPTS} runs with ever more digits did not decide it; {_elsewhere(last.time)}")
+        return len(refused) < KINK_ATTEMPTS
+    if last.cause == "step-size":  # of a flow that blows up, and not of one that noise drives away
+        before = [e.time for e in refused[:-1] if e.cause == "step-size"]
+        return not before or abs(before[-1] - last.time) > last.time / 1000
+    return last.cause in ("quantity", "rounding")
+
+
+def _elsewhere(time: Any) -> str:
+    return "choose a horizon before that time, or another initial point" if time else "choose another initial point"
+
+
+def _identities(found: Trajectory) -> dict[str, Any]:
+    """How far the flow is from the identities that hold for it, relative to their size."""
+    drift = balancedness_drift(found)
+    return {"a defect of the energy identity": energy_defect(found)} | (
+        {} if drift is None else {"a drift of balancedness": drift}
+    )
+
+
+def _estimates(found: Trajectory, check: Trajectory) -> dict[str, Any]:
+    """The estimated errors: of states, of where a condition ended the flow, and of the times of events."""
+    errors = {"an estimated error": found.error_estimate}
+    one = mpmath.mpf(1)
+    with mpmath.workdps(found.digits + 20):
+        if found.stopped is not None:
+            errors["an error of the time"] = found.stopped.error_estimate / max(one, found.stopped.time)
+        pairs = zip(found.events, check.events, strict=True)
+        errors["an error of an event's time"] = max(
+            (2 * abs(a.time - b.time) / max(one, a.time) for a, b in pairs), default=mpmath.mpf(0)
+        )
+    return errors
+
+
+def _with_estimates(first: Trajectory, second: Trajectory) -> Trajectory:
+    """The first run with the error estimates that the second one gives."""
+    stopped = first.stopped
+    if stopped is not None and second.stopped is not None:
+        steps = taylor_steps(first)
+        with mpmath.workprec(max(steps.bits, steps.clock) + 20):
+            step = mpmath.ldexp(1, steps.segments[-1].tau - steps.bits) + mpmath.ldexp(1, -steps.clock)
+            stopped = replace(stopped, error_estimate=2 * abs(stopped.time - second.stopped.time) + step)
+    assert isinstance(first.stats, FlowStats)
+    stats = replace(first.stats, check_seconds=second.stats.seconds)
+    error = _difference(taylor_steps(first), taylor_steps(second), first.stopped is not None)
+    return replace(first, error=PathError(error, "estimated"), stopped=stopped, stats=stats)
+
+
+def _missing(errors: Iterable[Any], digits: int) -> int:
+    """How many digits the errors lack; at most 0 where they meet what was asked for."""
+    with mpmath.workdps(15):
+        largest = max(errors, default=mpmath.mpf(0))
+        return 0 if largest <= mpmath.mpf(10) ** -digits else max(1, ceil(float(mpmath.log10(largest))) + digits)
+
+
+def _disagreement(first: Trajectory, second: Trajectory) -> FlowStopped | None:
+    """Why a result is refused whose sequence of events, or the condition that ends it, depends on the precision."""
+
+    def sequence(t: Trajectory) -> list[tuple[Any, ...]]:
+        return [(e.kind, e.sample, e.layer, e.unit) for e in t.events]
+
+    a, b = sequence(first), sequence(second)
+    if a == b:
+        met = [None if t.stopped is None else t.stopped.condition for t in (first, second)]
+        if met[0] == met[1]:
+            return None
+        shown = " and ".join("none" if c is None else f"the {c}" for c in met)
+        return FlowStopped(
+            f"two runs of different precision end at t = {float(first.horizon):.10g} and t = "
+            f"{float(second.horizon):.10g} by different conditions ({shown})",
+            "ask for more digits, or choose another value",
+            cause="quantity",
+            time=first.horizon,
+            trajectory=first,
+        )
+    at = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    e = (first if at < len(a) else second).events[at]
+    return KinkError(
+        f"two runs of different precision disagree on the events from t = {float(e.time):.10g} on (sample "
+        f"{e.sample}, layer {e.layer}, unit {e.unit})",
+        "ask for more digits",
+        cause="precision",
+        time=e.time,
+        sample=e.sample,
+        layer=e.layer,
+        unit=e.unit,
+        trajectory=first,
+    )
+
+
+def _difference(first: TaylorSteps, second: TaylorSteps, stopped: bool) -> Any:
+    """Twice the largest difference at the ends and middles of all steps, plus one unit in the last place."""
+    shift, finer = second.bits - first.bits, max(0, second.clock - first.clock)
+    coarser = max(0, first.clock - second.clock)
+    end = second.segments[-1].end
+    largest = 0
+    for segment in first.segments:
+        for at in ((segment.start + segment.end) >> 1, segment.end):
+            a = first.fixed(at)
+            b = second.fixed(min((at << finer) >> coarser, end))
+            largest = max(largest, max(abs((x << shift) - y) for x, y in zip(a, b, strict=True)))
+    if stopped:  # each at its own crossing
+        a, b = first.fixed(first.segments[-1].end), second.fixed(end)
+        largest = max(largest, max(abs((x << shift) - y) for x, y in zip(a, b, strict=True)))
+    return to_mpf(2 * largest + (1 << shift), second.bits)
