@@ -140,3 +140,40 @@ def test_an_import_that_points_up_is_seen(line: str) -> None:
 def test_a_circle_is_seen() -> None:
     found = {"a": {("b", 1)}, "b": {("c", 1)}, "c": {("a", 1)}, "d": {("a", 1)}}
     assert circles(found) == [["a", "b", "c"]]
+
+
+# ---- size ---------------------------------------------------------------------------------------------------------
+
+LONGEST_FILE, LONGEST_FUNCTION = 400, 60
+EXCUSE = "# Long: "
+"""How a comment begins that says why a file (at its top) or a function (in its body) is longer."""
+
+
+def too_long(name: str, text: str) -> list[str]:
+    """The file, and its functions (their docstrings apart), that are longer than they may be and do not say why."""
+    lines = text.splitlines()
+    found = []
+    if len(lines) > LONGEST_FILE and not any(line.startswith(EXCUSE) for line in lines[:20]):
+        found.append(f"{name}: {len(lines)} lines")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+            body = lines[node.lineno - 1 : node.end_lineno]
+            first = node.body[0]
+            if ast.get_docstring(node) is not None and first.end_lineno is not None:
+                del body[first.lineno - node.lineno : first.end_lineno - node.lineno + 1]
+            if len(body) > LONGEST_FUNCTION and not any(line.strip().startswith(EXCUSE) for line in body):
+                found.append(f"{name}: {node.name} has {len(body)} lines")
+    return found
+
+
+def test_files_and_functions_are_short_or_say_why() -> None:
+    assert [line for name, text in sources(PACKAGE).items() for line in too_long(name, text)] == []
+
+
+def test_what_is_too_long_is_seen() -> None:
+    function = "def f():\n" + 60 * "    pass\n"
+    assert too_long("m", function) == ["m: f has 61 lines"]
+    assert too_long("m", function.replace("    pass", f"    {EXCUSE}one case a line", 1)) == []
+    documented = 'def f():\n    """One.\n\n    Two.\n    """\n' + 59 * "    pass\n"
+    assert too_long("m", documented) == []
+    assert too_long("m", 401 * "x = 1\n") == ["m: 401 lines"]

@@ -213,12 +213,31 @@ def deviation(
             flow = solve_flow(flowing, horizon=times[-1], dps=dps, progress=_share(progress, 0.3, 0.7))
     else:
         flow = known_flow(flow, flowing, times[-1], dps)
+    with with_remedies(REMEDIES):
+        found = _compared(problem, eta, steps, indices, dps, flow, descent, given_run is not None, chosen, told)
+    told(1.0)
+    return found
+
+
+def _compared(
+    problem: Problem,
+    eta: Fraction,
+    steps: int,
+    indices: Sequence[int],
+    dps: int,
+    flow: Trajectory,
+    descent: Trajectory,
+    user_run: bool,
+    chosen: Sequence[Bound],
+    told: Callable[[float], None],
+) -> Deviation:
+    """Flow and descent at the sampled steps, and the bounds on their distance."""
+    times, objective = [k * eta for k in indices], problem.compact
     iterates = descent.steps.at_steps(indices)
     states = np.array([flow(min(t, flow.end)) for t in times], dtype=object)
     with mpmath.workdps(dps + 15):
         error = mpmath.sqrt(len(problem.theta0)) * (flow.error_estimate + (descent.error_estimate or 0))
         shown = tuple(mpmath.mpf(t.numerator) / t.denominator for t in times)
-    objective = problem.compact
     first_kink, kink = _first_kink(objective, times, flow, states, iterates, dps)
     comparison = Comparison(
         problem=problem,
@@ -228,14 +247,13 @@ def deviation(
         descent=iterates.astype(np.float64),
         first_kink=first_kink,
         kink=kink,
-        not_descent_because=why_not_descent(problem, descent, eta, given_run is not None),
-        user_run=given_run is not None,
+        not_descent_because=why_not_descent(problem, descent, eta, user_run),
+        user_run=user_run,
         path=descent.steps.path,
     )
-    with with_remedies(REMEDIES):
-        found = Table({bound.name: bound.evaluate(comparison) for bound in chosen})
+    found = Table({bound.name: bound.evaluate(comparison) for bound in chosen})
     told(0.9)
-    result = Deviation(
+    return Deviation(
         problem=problem,
         step_size=eta,
         steps=steps,
@@ -251,8 +269,6 @@ def deviation(
         descent_series=observe(objective, iterates.astype(np.float64)),
         comparison=comparison,
     )
-    told(1.0)
-    return result
 
 
 def _share(progress: Callable[[float], None] | None, low: float, high: float) -> Callable[[float], None] | None:

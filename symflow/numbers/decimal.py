@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil, log10
+from math import ceil, floor, log10
 from typing import Any
 
 from symflow.numbers.rational import ending_decimal
+from symflow.numbers.types import Mpf
 
 
 def decimal(value: Any, digits: int = 17) -> str:
@@ -54,3 +55,11 @@ def brief_time(value: Any) -> str:
     import mpmath
 
     return str(mpmath.nstr(value, 6)).removesuffix(".0")
+
+
+def rounded_down(value: Mpf, digits: int) -> Fraction:
+    """The largest number of so many significant digits that is not above a positive one."""
+    import mpmath
+
+    exponent = int(mpmath.floor(mpmath.log10(value))) - digits + 1
+    return floor(value / mpmath.mpf(10) ** exponent) * Fraction(10) ** exponent

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
-from math import ceil, floor
+from math import ceil
 from typing import Any, Literal, get_args
 
 import mpmath
@@ -23,6 +23,7 @@ from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf
 from symflow.analysis.convergence.time import GUARD, explicit_quantities, working_digits
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
 from symflow.numbers.arguments import positive
+from symflow.numbers.decimal import rounded_down
 from symflow.theory import r16_descent_converges as r16
 from symflow.theory.functions import MPMATH
 from symflow.theory.r03_fundamental_theorem import cell, constant_rate, fold
@@ -254,11 +255,11 @@ def _guarantee(start: BalancedStart, goal: Fraction, basin: Fraction, method: Me
     trapping, reason = None, None
     if basin < start.target_norm**2 / 18:
         r, mu, smoothness = trapping_constants(n, solution.target_norm, level, radius)
-        eta = _rounded_down(min(largest, 1 / smoothness))
+        eta = rounded_down(min(largest, 1 / smoothness), STEP_DIGITS)
         extra = ceil(mpmath.log(level / mpf(goal)) / -mpmath.log1p(-mpf(eta) * mu)) if goal < basin else 0
         trapping = Trapping(r, mu, smoothness, extra)
     else:
-        eta, extra = _rounded_down(largest), 0
+        eta, extra = rounded_down(largest, STEP_DIGITS), 0
         reason = f"the accuracy is not below target_norm^2/18 = {brief_float(start.target_norm**2 / 18)}; give a basin"
     steps = (ceil(time / mpf(eta)) if time > 0 else 0) + extra
     quantities = {
@@ -392,10 +393,3 @@ def _largest_step(budget: Any, rate: Any, integral: Any) -> Any:
         middle = (low + high) / 2
         low, high = (low, middle) if used(middle) > budget else (middle, high)
     return low
-
-
-def _rounded_down(value: Any) -> Fraction:
-    """The largest number of six significant digits that is not above a positive one."""
-    exponent = int(mpmath.floor(mpmath.log10(value))) - STEP_DIGITS + 1
-    mantissa = floor(value / mpmath.mpf(10) ** exponent)
-    return Fraction(mantissa) * Fraction(10) ** exponent
