@@ -16,7 +16,8 @@ from plain_flow import Case, expected_error, network_problem, random_case
 
 from symflow.errors import ComputationError, FlowStopped, KinkError, ProblemError
 from symflow.networks.objective import expression_objective
-from symflow.paths.solver import MAX_DPS, solve_flow
+from symflow.paths.flow import solve_flow
+from symflow.paths.solver import MAX_DPS
 from symflow.paths.taylor.step_size import log2_step
 from symflow.problem import Problem
 
