@@ -7,7 +7,7 @@ say is refused in one line.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -28,7 +28,7 @@ from symflow.networks.losses.kind import total
 from symflow.programs.nodes import FUNCTIONS, Const, Node, Table, add, einsum, gather, hadamard, power
 from symflow.programs.program import shape_of
 from symflow.programs.rules.arithmetic import Arithmetic
-from symflow.programs.rules.elementwise import Elementwise
+from symflow.programs.rules.elementwise import Elementwise, monotone_error
 
 W = sympy.symbols("w0:4", real=True)
 HALF = Fraction(1, 2)
@@ -221,6 +221,16 @@ def test_an_elementwise_function(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = (sf.solve_flow(problem, horizon=2, dps=30)(2)[0] for problem in problems)
     with mpmath.workdps(40):
         assert abs(one - other) < mpf(10) ** -30
+
+
+def test_an_elementwise_function_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FUNCTIONS, "tanh", TANH)
+    problem = sf.Problem(objective=sf.expression_objective(sympy.tanh(W[0]), W[:1]), theta0=["1/2"])
+    one_line(lambda: sf.solve_flow_float64(problem, horizon=2), TypeError, "'tanh'", "the entry 'error'")
+    monkeypatch.setitem(FUNCTIONS, "tanh", replace(TANH, error=monotone_error))
+    problem = sf.Problem(objective=sf.expression_objective(sympy.tanh(W[0]), W[:1]), theta0=["1/2"])
+    digits = sf.solve_flow(problem, horizon=2, dps=20)
+    assert abs(float(digits(2)[0]) - sf.solve_flow_float64(problem, horizon=2)(2)[0]) < 1e-8
 
 
 def test_what_a_record_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,11 +24,12 @@ from symflow.evaluate.jax_batches import at_points, in_batches
 from symflow.networks.objective import Objective
 from symflow.programs.nodes import Input, LogSumExp, Map, Node, Table
 from symflow.programs.program import entries
+from symflow.programs.rules.elementwise import Elementwise, Interval, elementwise
 
 REACH = 5.0
 """By how much the argument of e^z may change in one step while it is not in sight all the time: by a factor e^5."""
 TURN = 2.0
-"""The same for sine and cosine."""
+"""The same for sine and cosine, and for functions of which nothing else is known, wherever they are."""
 SIGHT = 25.0
 """e^-25 = 1e-11: a function whose argument stays within this distance of its transition is seen by error control."""
 LEAST, FULL = -745.0, 40.0
@@ -122,7 +123,9 @@ class RangeArithmetic:
             return _power(low, high, exponent)
         if name in ("sin", "cos"):
             return Range(getattr(np, name)(x.middle), np.minimum(x.spread, 2.0))
-        return between(*(FUNCTIONS[name](end) for end in (low, high)))
+        if name in FUNCTIONS:
+            return between(*(FUNCTIONS[name](end) for end in (low, high)))
+        return _of_record(elementwise(name, exponent), x)
 
     def gather(self, x: Range, table: Table, position: int) -> Range:
         index = table.positions
@@ -169,6 +172,13 @@ FUNCTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "softplus": lambda x: np.logaddexp(0.0, x),
     "sigmoid": lambda x: np.exp(-np.logaddexp(0.0, -x)),
 }
+
+
+def _of_record(u: Elementwise, x: Range) -> Range:
+    """The range of a function from what its record says of running errors."""
+    at, error = (u.known(entry, "flows in float64") for entry in ("numpy", "error"))
+    value = at(x.middle)
+    return Range(value, error(Interval(value, x.middle, x.spread, 0.0, at)))
 
 
 def _of_others(x: np.ndarray) -> np.ndarray:
@@ -221,7 +231,7 @@ def _unseen(arguments: Arguments, count: int) -> np.ndarray:
     """Which of the boxes hide something: an argument is out of sight in part, and goes through more than `REACH`."""
     found = np.zeros(count, dtype=bool)
     for name, low, high in arguments:
-        if name in ("sin", "cos"):
+        if name not in FUNCTIONS:
             hidden = ~(high - low <= TURN)
         elif name == "log":
             with np.errstate(all="ignore"):
