@@ -1,4 +1,4 @@
-"""A new loss, activation, layer kind, elementwise function or interpreter is one file.
+"""A new loss, activation, layer kind, elementwise function, interpreter or bound is one file.
 
 A dummy of each is defined here as a file would define it, put into its registry, and works end to end; what it does not
 say is refused in one line.
@@ -18,6 +18,7 @@ import sympy
 from mpmath import mpf
 
 import symflow as sf
+from symflow.analysis.bounds import Bound, BoundSeries, Comparison
 from symflow.evaluate.interpret import interpret
 from symflow.latex.definitions import loss_latex, network_latex
 from symflow.networks.activations import ACTIVATIONS, Activation, ActivationKind
@@ -282,3 +283,45 @@ def test_an_interpreter() -> None:
     kinked = sf.network_objective(sf.FullyConnected((2, 2, 2), activation="relu"), [[1, 2], [3, -1]], [[1, 0], [0, 1]])
     values = {x: a.astype(complex) for x, a in kinked.data.items()} | kinked.cut(theta.astype(complex))
     one_line(lambda: interpret(kinked.program, values, ComplexArithmetic()), TypeError, "ComplexArithmetic", "'gate'")
+
+
+# ---- a bound -------------------------------------------------------------------------------------------------------
+
+
+def path_length(run: Comparison) -> BoundSeries:
+    """||theta_k - theta(t)|| <= ||theta_k - theta_0|| + sqrt(t (f(0) - f(t))), by the triangle inequality and R1."""
+    losses = [sf.evaluate_mpmath(sf.loss(run.objective), run.flow(t)) for t in run.exact_times]
+    moved = np.linalg.norm(run.descent - run.descent[0], axis=1)
+    lengths = [mpmath.sqrt(float(t) * (losses[0] - f)) for t, f in zip(run.exact_times, losses, strict=True)]
+    values = tuple(mpf(a) + b for a, b in zip(moved, lengths, strict=True))
+    return BoundSeries("length", "bound", "sampled", values, None)
+
+
+DISTANCE, MOVED, TIME, DROP = sympy.symbols("d m t Delta_f", nonnegative=True)
+LENGTH = Bound(
+    name="length",
+    result="R1",
+    kind="bound",
+    title="no further than both have moved",
+    formula=sympy.Le(DISTANCE, MOVED + sympy.sqrt(TIME * DROP)),
+    hypotheses=(),
+    compute=path_length,
+    needs_descent=True,
+)
+
+
+def test_a_bound() -> None:
+    problem = sf.Problem(
+        network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]}, init={"theta": ["1/2", 1]}, run={"dps": 20}
+    )
+    dev = sf.deviation(problem, step_size="1/10", horizon=1, bounds=[*sf.known_bounds("R22"), LENGTH])
+    assert all(b >= v for b, v in zip(dev.bounds["length"].values, dev.values, strict=True))
+    assert dev.bounds["length"].values[-1] > 5 * dev.bounds["R22"].values[-1]
+    row = next(r for r in sf.tightness(problem, step_size="1/10", horizon=1, bounds=[LENGTH]).rows)
+    assert (row.name, row.until_end) == ("length", True)
+    assert LENGTH.latex() == r"d \leq \sqrt{\Delta_{f}} \sqrt{t} + m"
+    assert LENGTH.citation is not None
+    ax = dev.plot()
+    assert "bound length" in [text.get_text() for text in ax.get_legend().get_texts()]
+    with pytest.raises(sf.ProblemError, match="a bound is evaluated on a comparison"):
+        LENGTH.evaluate(problem)

@@ -56,7 +56,7 @@ class Recurrence:
     def saturating(self) -> list[Function]:
         """The exponentials and sigmoids, whose values may fall below the last place although they grow."""
         functions = (s for s in self.steps if isinstance(s, Function))
-        return [s for s in functions if elementwise(s.name, s.exponent).saturates]
+        return [s for s in functions if elementwise(s.name, s.exponent).saturates is not None]
 
     def expand(self, values: Sequence[Any], order: int, tau: int) -> None:
         """Computes the state's coefficients up to `order` from its values, in the variable s = t / 2^tau."""

@@ -19,6 +19,7 @@ import numpy as np
 from gmpy2 import mpz
 
 from symflow.evaluate.series import Function
+from symflow.programs.rules.elementwise import elementwise
 
 RADII = np.array([1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 16.0, 64.0])
 """The rho that are tried."""
@@ -50,7 +51,7 @@ def log2_resolved(
         return log2_start
     first = np.array([_number(f.x[0], bits) for f in functions])
     sizes = np.array([[abs(_number(c, bits)) for c in f.x[1 : TERMS + 1]] for f in functions])
-    sigmoids = np.array([f.name == "sigmoid" for f in functions])
+    sigmoids = np.array([elementwise(f.name, f.exponent).saturates == "sigmoid" for f in functions])
     first = np.where(sigmoids, -np.abs(first), first)
     lost = first < (LOST - bits) * log(2)
     step = log2_start

@@ -86,7 +86,9 @@ class Elementwise:
         constant: u(q) of a rational where that is rational for sure, for series of constants; None elsewhere.
         domain: where u has a Taylor series: "real", "positive" or "nonzero" arguments.
         largest: the largest argument that is computed with in series; None for all.
-        saturates: whether values may fall below the last place of a series although they grow.
+        saturates: how values may fall below the last place of a series although they grow (`paths.taylor.resolved`): as
+            an "exponential", as a "sigmoid" (to limits on both sides, poles at odd multiples of i pi), or None: they
+            do not.
         error: running error analysis; None refuses.
         latex: u(x) in LaTeX.
         symbols: LaTeX for the note "entry by entry".
@@ -105,7 +107,7 @@ class Elementwise:
     constant: Callable[[Fraction], Fraction | None] = lambda q: None
     domain: Literal["real", "positive", "nonzero"] = "real"
     largest: int | None = None
-    saturates: bool = False
+    saturates: Literal["exponential", "sigmoid"] | None = None
     error: Callable[[Interval], np.ndarray] | None = None
     latex: Callable[[Printed], str] | None = None
     symbols: tuple[str, ...] | None = None

@@ -29,7 +29,7 @@ EXP = Elementwise(
     source="xp.exp({0})",
     constant=lambda q: None if q else Fraction(1),
     largest=MAX_EXPONENT,
-    saturates=True,
+    saturates="exponential",
     error=monotone_error,
     latex=lambda x: power_of_e(x._replace(raised=x.raised and not x.array)),
 )
