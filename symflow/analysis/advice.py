@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from symflow.errors import ComputationError, ProblemError, brief, with_remedies
 from symflow.networks.network import FullyConnected
 from symflow.numbers.arguments import positive
 from symflow.numbers.rational import rational
+from symflow.numbers.types import Number
 from symflow.paths.descent import descend
 from symflow.paths.flow import solve_flow
 from symflow.paths.sampling import dense_flow
@@ -125,8 +126,8 @@ class StepAdvice:
 
 def max_step_size(
     problem: Problem,
-    epsilon: Any,
-    horizon: Any = None,
+    epsilon: Number,
+    horizon: Number | None = None,
     *,
     bounds: Sequence[Bound] | None = None,
     progress: Callable[[float], None] | None = None,

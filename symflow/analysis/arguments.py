@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Any
 
 from symflow.errors import ProblemError, brief, brief_float
 from symflow.numbers.rational import rational
+from symflow.numbers.types import Number
 from symflow.paths.iterates import Iterates
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
@@ -41,7 +41,7 @@ def as_flow_of(problem: Problem, flow: object, remedy: str = "solve it with sf.s
     return flow
 
 
-def check_start(problem: Problem, start: Iterable[Any]) -> None:
+def check_start(problem: Problem, start: Iterable[Number]) -> None:
     """Refuses a run that starts elsewhere, beyond what single precision loses.
 
     Args:
@@ -60,7 +60,7 @@ def check_start(problem: Problem, start: Iterable[Any]) -> None:
         )
 
 
-def _farthest(wanted: Sequence[Fraction], got: Iterable[Any], absolute: Fraction, relative: Fraction) -> str | None:
+def _farthest(wanted: Sequence[Fraction], got: Iterable[Number], absolute: Fraction, relative: Fraction) -> str | None:
     """The first weight of two that differ, in words; None where all are the same."""
     for i, (a, value) in enumerate(zip(wanted, got, strict=True)):
         b = Fraction(value) if isinstance(value, float) else rational(value, f"theta[{i}]")

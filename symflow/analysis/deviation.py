@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import mpmath
 import numpy as np
@@ -23,7 +23,7 @@ from symflow.evaluate.object_arrays import mpmath_arithmetic
 from symflow.networks.objective import Objective
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
-from symflow.numbers.types import Mpf
+from symflow.numbers.types import Mpf, Number
 from symflow.paths.descent import check_steps, checked_method, descend, float64_start, positive_step, run_descent
 from symflow.paths.flow import solve_flow
 from symflow.paths.solver import MAX_DPS
@@ -79,9 +79,9 @@ class Deviation:
     steps: int
     dps: int
     indices: tuple[int, ...]
-    times: tuple[Any, ...]
-    values: tuple[Any, ...]
-    error_estimate: Any
+    times: tuple[Mpf, ...]
+    values: tuple[Mpf, ...]
+    error_estimate: Mpf
     flow: Trajectory
     run: Trajectory
     bounds: Mapping[str, BoundSeries]
@@ -114,7 +114,7 @@ class Deviation:
         return tuple(_distances(single.iterates, self.run.iterates, self.dps))
 
     @property
-    def max(self) -> Any:
+    def max(self) -> Mpf:
         """The largest sampled deviation (mpf)."""
         return max(self.values)
 
@@ -139,8 +139,8 @@ def sample_steps(steps: int) -> list[int]:
 def deviation(
     problem: Problem,
     *,
-    step_size: Any = None,
-    horizon: Any = None,
+    step_size: Number | None = None,
+    horizon: Number | None = None,
     dps: int | None = None,
     run: Trajectory | np.ndarray | None = None,
     bounds: Sequence[Bound] | None = None,
@@ -276,7 +276,7 @@ def _share(progress: Callable[[float], None] | None, low: float, high: float) ->
     return None if progress is None else lambda done: progress(low + (high - low) * done)
 
 
-def _steps(problem: Problem, horizon: Any, eta: Fraction) -> int:
+def _steps(problem: Problem, horizon: Number | None, eta: Fraction) -> int:
     """How many steps descent takes to the horizon given, or to the problem's own."""
     end = problem.horizon if horizon is None else rational(horizon, "horizon")
     if end is None:
@@ -302,7 +302,7 @@ def _order_zero(problem: Problem, method: Method) -> Problem:
     return Problem(objective=problem.objective.scaled(method.flow_rate), theta0=problem.theta0, dps=problem.dps)
 
 
-def _distances(a: np.ndarray, b: np.ndarray, dps: int) -> list[Any]:
+def _distances(a: np.ndarray, b: np.ndarray, dps: int) -> list[Mpf]:
     """Euclidean distances of corresponding rows, as mpf."""
     with mpmath.workdps(dps + 15):
         return [

@@ -14,6 +14,7 @@ from symflow.errors import ComputationError, ProblemError, brief
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.evaluate.jax_runtime import own_modes
 from symflow.networks.objective import Objective, require_objective
+from symflow.numbers.types import JaxArray
 
 MAX_DENSE_PARAMETERS = 256
 """Up to this many parameters the spectrum comes from the dense Hessian."""
@@ -134,7 +135,7 @@ class _NotFinite(Exception):
 
 
 @lru_cache(maxsize=16)
-def _product(objective: Objective) -> Callable[[np.ndarray, np.ndarray], Any]:
+def _product(objective: Objective) -> Callable[[np.ndarray, np.ndarray], JaxArray]:
     from symflow.evaluate.jax import to_jax
 
     return to_jax(hessian_vector_product(objective))
@@ -148,7 +149,7 @@ def _lanczos(objective: Objective, points: np.ndarray) -> tuple[np.ndarray, np.n
     low, high, residual = (np.zeros(len(points)) for _ in range(3))
     product = _product(objective)
 
-    def apply(theta: Any, size: float, v: Any) -> np.ndarray:
+    def apply(theta: np.ndarray, size: float, v: Any) -> np.ndarray:
         found = np.asarray(product(theta, np.ascontiguousarray(v.reshape(-1), dtype=np.float64)))
         if not np.isfinite(found).all():
             raise _NotFinite

@@ -6,19 +6,23 @@ Each gives the number of digits to which it holds; none of them uses the integra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mpmath
 
 from symflow.analysis.arguments import as_flow_of
 from symflow.networks.losses import SQUARE
 from symflow.networks.network import FullyConnected
+from symflow.numbers.types import Mpf
 from symflow.paths.identities import balancedness_drift, energy_defect
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 from symflow.theory.c02_two_scalars import two_scalars
 from symflow.theory.functions import MPMATH
+
+if TYPE_CHECKING:
+    pass
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def check_flow(problem: Problem, trajectory: Trajectory) -> list[Check]:
     return checks
 
 
-def _digits(difference: Any, size: Any, limit: int) -> float:
+def _digits(difference: Mpf, size: Mpf, limit: int) -> float:
     """-log10 of a difference relative to max(1, size), at most what the working precision can tell."""
     relative = abs(difference) / max(mpmath.mpf(1), abs(size))
     return float(limit) if relative == 0 else min(float(limit), float(-mpmath.log10(relative)))
@@ -122,17 +126,17 @@ def _closed_forms(problem: Problem, trajectory: Trajectory) -> list[Check]:
     return []
 
 
-def _moments(problem: Problem) -> tuple[Any, Any]:
+def _moments(problem: Problem) -> tuple[Mpf, Mpf]:
     """Sigma_xx and Lambda_yx as mpmath matrices."""
 
-    def matrix(rows: Any) -> Any:
+    def matrix(rows: Any) -> Mpf:
         return mpmath.matrix([[mpmath.mpf(q.numerator) / q.denominator for q in row] for row in rows])
 
     x, y = matrix(problem.x), matrix(problem.y)
     return x.T * x / x.rows, y.T * x / x.rows
 
 
-def _single_layer(problem: Problem, time: Any) -> list[Any]:
+def _single_layer(problem: Problem, time: Mpf) -> list[Mpf]:
     """W(t) = W_* + (W(0) - W_*) exp(-Sigma t); in moment form without inverse: through the augmented exponential."""
     sigma, target = _moments(problem)
     rows, columns = target.rows, target.cols
@@ -149,7 +153,7 @@ def _single_layer(problem: Problem, time: Any) -> list[Any]:
     return [result[i, j] for i in range(rows) for j in range(columns)]
 
 
-def _scalar_depth_two(problem: Problem, time: Any) -> Any:
+def _scalar_depth_two(problem: Problem, time: Mpf) -> Mpf | None:
     """u = w_1 w_2 of f = (sigma/2)(u - lambda)^2: time runs sigma times as fast."""
     sigma, target = (m[0, 0] for m in _moments(problem))
     if sigma == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -55,7 +55,7 @@ def known_flow(flow: object, problem: Problem, horizon: Fraction, dps: int) -> T
     return known
 
 
-def as_descent(problem: Problem, eta: Fraction, run: Any, method: Method | None) -> Trajectory:
+def as_descent(problem: Problem, eta: Fraction, run: object, method: Method | None) -> Trajectory:
     """The given run.
 
     Raises:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import mpmath
 import numpy as np
@@ -14,6 +13,7 @@ from symflow.analysis.bounds.ball_ascent import Ascent, ascend
 from symflow.analysis.bounds.series import Kind, NotApplicable, Status, exact_mpf
 from symflow.analysis.deviation import Deviation, deviation
 from symflow.errors import ProblemError, brief
+from symflow.numbers.types import Mpf, Number
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
@@ -50,11 +50,11 @@ class Tightness:
     name: str
     kind: Kind
     status: Status
-    time: Any
-    value: Any
-    truth: Any
-    ratio: Any
-    worst: Any
+    time: Mpf
+    value: Mpf
+    truth: Mpf
+    ratio: Mpf
+    worst: Mpf
     until_end: bool
     not_applicable: NotApplicable | None
 
@@ -141,8 +141,8 @@ class TightnessTable:
 def tightness(
     problem: Problem,
     *,
-    step_size: Any = None,
-    horizon: Any = None,
+    step_size: Number | None = None,
+    horizon: Number | None = None,
     dps: int | None = None,
     bounds: Sequence[Bound] | None = None,
     flow: Trajectory | None = None,
@@ -212,7 +212,7 @@ def tightness_of(dev: Deviation, *, slack: bool = True) -> TightnessTable:
 
 
 def _row(dev: Deviation, series: BoundSeries) -> Tightness:
-    truth: Sequence[Any] = dev.values
+    truth: Sequence[Mpf] = dev.values
     if series.kind == "curvature":
         low = dev.flow_series.min_eigenvalue
         truth = [None] * len(dev.times) if low is None else [exact_mpf(v) for v in low]

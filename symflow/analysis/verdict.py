@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from symflow.numbers.decimal import brief_time
+from symflow.numbers.types import Mpf
 
 if TYPE_CHECKING:
     from symflow.analysis.deviation import Deviation
 
 
-def comparison(dev: Deviation, name: str) -> dict[str, Any]:
+def comparison(dev: Deviation, name: str) -> dict[str, Mpf]:
     """A bound next to the truth at the last time where it applies.
 
     Returns:
@@ -33,7 +34,7 @@ def comparison(dev: Deviation, name: str) -> dict[str, Any]:
     }
 
 
-def travelled(dev: Deviation) -> Any:
+def travelled(dev: Deviation) -> Mpf:
     """The distance between the flow's ends, what deviations may be compared with."""
     import mpmath
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, overload
 
 import typer
 
@@ -29,6 +29,10 @@ def load(path: Path) -> Problem:
     return load_problem(path)
 
 
+@overload
+def number(written: str, option: str) -> Fraction: ...
+@overload
+def number(written: str | None, option: str) -> Fraction | None: ...
 def number(written: str | None, option: str) -> Fraction | None:
     """The value of an option that is a rational number."""
     from symflow.numbers.rational import rational

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from symflow.derivatives.stacked import stacked_hessian
 from symflow.evaluate.data_folding import partial_evaluation
 from symflow.programs.nodes import Input
 from symflow.programs.program import Program, entries, operation_count
+
+if TYPE_CHECKING:
+    pass
+
 
 ARRAY_OPERATION = 4000
 """What one operation on arrays costs, however small they are, in passes over one number."""
@@ -29,7 +33,9 @@ def cost(program: Program) -> int:
     return operation_count(program) // 4 + assembly + ARRAY_OPERATION * program.length
 
 
-def fastest(derived: Derived, known: Mapping[Input, np.ndarray], dtype: Any) -> tuple[Program, dict[Input, np.ndarray]]:
+def fastest(
+    derived: Derived, known: Mapping[Input, np.ndarray], dtype: np.dtype
+) -> tuple[Program, dict[Input, np.ndarray]]:
     """The program to evaluate, of equal ones the cheapest, and the arrays it takes from the data."""
     programs = [derived.program]
     if derived.kind == "hessian":

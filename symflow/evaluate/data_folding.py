@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ MULTILINEAR = (Const, Identity, Add, Einsum, Gather, ScatterAdd)
 class NumpyArithmetic(Arithmetic):
     """The multilinear operations over NumPy arrays of one dtype."""
 
-    def __init__(self, dtype: Any) -> None:
+    def __init__(self, dtype: np.dtype) -> None:
         self.dtype = dtype
 
     def constant(self, value: Fraction, shape: tuple[int, ...]) -> np.ndarray:
@@ -32,24 +31,24 @@ class NumpyArithmetic(Arithmetic):
     def identity(self, size: int) -> np.ndarray:
         return np.eye(size, dtype=self.dtype)
 
-    def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[Any]) -> np.ndarray:
+    def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
         scaled = [x * self.dtype.type(float(c)) for c, x in zip(coefficients, arrays, strict=True)]
         return reduce(np.add, scaled)
 
-    def einsum(self, subscripts: str, arrays: Sequence[Any]) -> np.ndarray:
+    def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
         return np.einsum(subscripts, *arrays, optimize=True)
 
-    def broadcast(self, array: Any, positions: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
+    def broadcast(self, array: np.ndarray, positions: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
         return np.broadcast_to(np.expand_dims(array, tuple(positions)), shape)
 
-    def gather(self, x: Any, table: Table, position: int) -> np.ndarray:
+    def gather(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
         return self._take(x, table.positions, position)
 
-    def scatter_add(self, x: Any, table: Table, position: int) -> np.ndarray:
+    def scatter_add(self, x: np.ndarray, table: Table, position: int) -> np.ndarray:
         flat = x.reshape(*x.shape[:position], -1, *x.shape[position + len(table.targets) :])
         return self._take(flat, table.readers, position).sum(axis=position + 1)
 
-    def _take(self, x: Any, index: np.ndarray, axis: int) -> np.ndarray:
+    def _take(self, x: np.ndarray, index: np.ndarray, axis: int) -> np.ndarray:
         """The entries of x at `index` along an axis; -1 reads a zero."""
         padded = np.concatenate([x, np.zeros_like(x[(slice(None),) * axis + (slice(1),)])], axis=axis)
         return np.take(padded, index, axis=axis)

@@ -10,7 +10,6 @@ the derivative in the function's record, or the record has a recurrence of its o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from gmpy2 import mpz
 
@@ -21,7 +20,7 @@ from symflow.numbers.fixed_point import from_mpf, to_mpf
 from symflow.programs.rules.elementwise import Coefficients, Elementwise, Product, elementwise
 
 
-def function_series(step: Function, bits: int, product: Product) -> Iterator[Any]:
+def function_series(step: Function, bits: int, product: Product) -> Iterator[mpz]:
     """The coefficients of y = u(x) in fixed point; coefficient k may be asked for when x is known up to k.
 
     Args:
@@ -53,7 +52,7 @@ def function_series(step: Function, bits: int, product: Product) -> Iterator[Any
 
 def log_sum_exp_series(
     xs: Sequence[Coefficients], shares: Sequence[Coefficients], bits: int, product: Product
-) -> Iterator[Any]:
+) -> Iterator[mpz]:
     """The coefficients of l = log(sum_i e^{x_i}), from the earlier ones of s_i = e^{x_i - l}."""
     yield fixed_log_sum_exp((x[0] for x in xs), bits)
     slopes: list[Coefficients] = [[] for _ in xs]
@@ -66,7 +65,7 @@ def log_sum_exp_series(
         k += 1
 
 
-def elementary_value(u: Elementwise, x: Any, bits: int) -> mpz:
+def elementary_value(u: Elementwise, x: mpz, bits: int) -> mpz:
     """u(x) of a fixed-point number.
 
     Raises:
@@ -88,7 +87,7 @@ def elementary_value(u: Elementwise, x: Any, bits: int) -> mpz:
         return from_mpf(u.known("mpmath", "power series")(to_mpf(x, bits)), bits)
 
 
-def fixed_log_sum_exp(values: Iterable[Any], bits: int) -> mpz:
+def fixed_log_sum_exp(values: Iterable[mpz], bits: int) -> mpz:
     """log(sum(exp(v))) of fixed-point numbers."""
     from mpmath import workprec
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from math import lcm
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gmpy2 import mpz
@@ -21,6 +21,10 @@ from symflow.evaluate.products import Coefficients, Pairs, Scaled, newest_coeffi
 from symflow.evaluate.series_steps import Following, Function
 from symflow.numbers.fixed_point import from_fraction, from_mpf, to_mpf
 from symflow.programs.rules.elementwise import elementwise
+
+if TYPE_CHECKING:
+    from symflow.evaluate.relaxed_products import Mirror
+
 
 LEAST_ORDER = 100
 LEAST_SIZE = 95_000
@@ -47,7 +51,7 @@ class FixedSeries:
         """A rational as a fixed-point number."""
         return from_fraction(q, self.bits)
 
-    def convolve(self, pairs: Pairs, scaled: Scaled) -> Any:
+    def convolve(self, pairs: Pairs, scaled: Scaled) -> mpz:
         """The newest coefficient of sum a_i b_i + sum c_i x_i, for series a, b, x of equal length and numbers c."""
         total = newest_coefficient(pairs)
         for c, x in scaled:
@@ -58,21 +62,21 @@ class FixedSeries:
         """What computes one expansion up to `order`."""
         return FixedExpansion(self, order)
 
-    def combine(self, terms: Sequence[tuple[int, Coefficients]], denominator: int) -> Any:
+    def combine(self, terms: Sequence[tuple[int, Coefficients]], denominator: int) -> mpz:
         """The newest coefficient of sum n_i x_i / denominator with integers n_i."""
-        total: Any = 0
+        total: mpz = 0
         for n, x in terms:
             total += n * x[-1]
         return total if denominator == 1 else total // denominator
 
-    def integrate(self, coefficient: Any, order: int, tau: int) -> Any:
+    def integrate(self, coefficient: mpz, order: int, tau: int) -> mpz:
         """The coefficient of s^(order+1) of the integral, from that of s^order of the derivative with respect to t."""
         scaled = coefficient << tau if tau >= 0 else coefficient >> -tau
         return scaled // (order + 1)
 
-    def horner(self, coefficients: Coefficients, s: Any) -> Any:
+    def horner(self, coefficients: Coefficients, s: mpz) -> mpz:
         """The value at s (fixed point)."""
-        total: Any = mpz(0)
+        total: mpz = mpz(0)
         bits = self.bits
         for c in reversed(coefficients):
             total = ((total * s) >> bits) + c
@@ -88,9 +92,9 @@ class FixedExpansion:
     def __init__(self, arithmetic: FixedSeries, order: int) -> None:
         self._arithmetic, self._order = arithmetic, order
         self._relaxed = relaxed_products_pay(order, arithmetic.bits)
-        self._mirrors: dict[int, Any] = {}
+        self._mirrors: dict[int, Mirror] = {}
 
-    def product(self, pairs: Pairs) -> Iterator[Any]:
+    def product(self, pairs: Pairs) -> Iterator[mpz]:
         """The coefficients of sum a b, unshifted, for series that grow meanwhile."""
         if not self._relaxed:
             return iter(partial(newest_coefficient, pairs), None)
@@ -98,7 +102,7 @@ class FixedExpansion:
 
         return online_product(pairs, self._order, self._mirrors)
 
-    def convolver(self, pairs: Pairs, scaled: Scaled) -> Callable[[], Any]:
+    def convolver(self, pairs: Pairs, scaled: Scaled) -> Callable[[], mpz]:
         """The next coefficient of sum a_i b_i + sum c_i x_i at each call."""
         if not self._relaxed:
             return partial(self._arithmetic.convolve, pairs, scaled)
@@ -109,7 +113,7 @@ class FixedExpansion:
         """The next coefficient of u(x) at each call."""
         return function_series(step, self._arithmetic.bits, self.product).__next__
 
-    def log_sum_exp(self, xs: Sequence[Coefficients], shares: Sequence[Coefficients]) -> Callable[[], Any]:
+    def log_sum_exp(self, xs: Sequence[Coefficients], shares: Sequence[Coefficients]) -> Callable[[], mpz]:
         """The next coefficient of log(sum_i e^{x_i}) at each call."""
         return log_sum_exp_series(xs, shares, self._arithmetic.bits, self.product).__next__
 
@@ -141,7 +145,7 @@ class FixedArrays(ObjectArrays):
         return np.asarray(total if denominator == 1 else total // denominator, dtype=object)
 
     def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        product: Any = np.einsum(subscripts, *arrays)
+        product: np.ndarray = np.einsum(subscripts, *arrays)
         return np.asarray(product >> (self.bits * (len(arrays) - 1)), dtype=object)
 
     def gate(self, z: np.ndarray, alpha: Fraction, alpha_bar: Fraction) -> np.ndarray:
@@ -156,7 +160,7 @@ class FixedArrays(ObjectArrays):
 
         u = elementwise(name, exponent).known("mpmath", "fixed point")
 
-        def one(v: Any) -> mpz:
+        def one(v: mpz) -> mpz:
             with workprec(self.bits + 32):
                 number = to_mpf(v, self.bits)
                 return from_mpf(u(number), self.bits)

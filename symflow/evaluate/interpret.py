@@ -7,10 +7,10 @@ from typing import Any
 
 from symflow.programs.nodes import Node
 from symflow.programs.program import Program
-from symflow.programs.rules.arithmetic import Arithmetic
+from symflow.programs.rules.arithmetic import Arithmetic, Array
 
 
-def interpret(program: Program, values: Mapping[Any, Any], arithmetic: Arithmetic) -> dict[str, Any]:
+def interpret(program: Program, values: Mapping[Any, Array], arithmetic: Arithmetic) -> dict[str, Array]:
     """Evaluates a program.
 
     Args:
@@ -25,7 +25,7 @@ def interpret(program: Program, values: Mapping[Any, Any], arithmetic: Arithmeti
         ValueError: an input has no value.
         TypeError: the arithmetic does not have an operation of the program.
     """
-    done: dict[Node, Any] = {}
+    done: dict[Node, Array] = {}
     for x in program.nodes:
         done[x] = values[x] if x in values else x.evaluate([done[a] for a in x.arguments], arithmetic)
     return {name: done[x] for name, x in program.outputs.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from symflow.evaluate.theta_gathers import selections
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JaxArray
 from symflow.programs.nodes import Input
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 
 try:
     import jax
@@ -39,13 +43,13 @@ with jax.core.eval_context():
 Data = Literal["constants", "arguments"]
 
 
-def bound_data(objective: Objective, dtype: Any) -> dict[Input, np.ndarray]:
+def bound_data(objective: Objective, dtype: npt.DTypeLike) -> dict[Input, np.ndarray]:
     """The objective's data rounded to floats."""
     return {x: np.asarray(a, dtype=dtype) for x, a in objective.data.items()}
 
 
 def to_jax(
-    derived: Derived | Objective, *, data: Data = "constants", dtype: Any = np.float64
+    derived: Derived | Objective, *, data: Data = "constants", dtype: npt.DTypeLike = np.float64
 ) -> Callable[..., JaxArray]:
     """Compiles a derived result into a JAX function of theta (and of a direction, where it has one).
 
@@ -119,7 +123,7 @@ class JaxFunction:
         def run(*flat: JaxArray, **arrays: JaxArray) -> JaxArray:
             check_runtime()  # this is traced before anything is compiled, so that it is asked once
             flat = tuple(jnp.asarray(v, dtype) for v in flat)  # of NumPy where nothing is traced (jax.disable_jit)
-            values: dict[Input, Any] = dict(constants)
+            values: dict[Input, np.ndarray | JaxArray] = dict(constants)
             values |= {self._by_name[name]: jnp.asarray(a, dtype) for name, a in arrays.items()}
             values |= objective.cut(flat[0]) | {x: take(flat[0], where, 0) for x, where in selected.items()}
             if derived.directions:
@@ -128,7 +132,7 @@ class JaxFunction:
 
         return run
 
-    def __call__(self, *args: Any) -> JaxArray:
+    def __call__(self, *args: object) -> JaxArray:
         if len(args) != self._expected:
             raise TypeError(f"this {self.derived.kind} takes {self._expected} arguments, got {len(args)}")
         flat = [vector(name, v, self.dtype, self._vector) for name, v in zip(self._names, args, strict=False)]
@@ -143,7 +147,7 @@ class JaxFunction:
             with jax.core.eval_context():
                 return self._compiled(*flat, **arrays)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         # Compiled code belongs to this process; another one compiles for itself.
         return JaxFunction, (self.derived, self.data, self.dtype)
 

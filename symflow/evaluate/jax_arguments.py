@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from itertools import chain, repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symflow.errors import ProblemError, brief
 from symflow.evaluate.jax_runtime import unreadable
 from symflow.numbers.rational import rational
+from symflow.numbers.types import JaxArray
 from symflow.programs.nodes import Input
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from symflow.programs.nodes import Size
+
 
 try:
     import jax
@@ -21,7 +28,7 @@ except ValueError as refused:
     raise unreadable(refused) from None
 
 
-def floating_type(dtype: Any) -> np.dtype:
+def floating_type(dtype: npt.DTypeLike) -> np.dtype:
     """A real floating-point type of JAX.
 
     Raises:
@@ -36,7 +43,7 @@ def floating_type(dtype: Any) -> np.dtype:
     return found
 
 
-def vector(name: str, v: Any, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
+def vector(name: str, v: Any, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray | JaxArray:
     """An argument of one shape.
 
     Raises:
@@ -52,7 +59,7 @@ def vector(name: str, v: Any, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
     return v
 
 
-def data_arrays(given: Any, inputs: Mapping[str, Input], dtype: np.dtype) -> dict[str, Any]:
+def data_arrays(given: object, inputs: Mapping[str, Input], dtype: np.dtype) -> dict[str, np.ndarray | JaxArray]:
     """Data by name; axes of symbolic size have one size in all of them.
 
     Raises:
@@ -61,8 +68,8 @@ def data_arrays(given: Any, inputs: Mapping[str, Input], dtype: np.dtype) -> dic
     """
     if not isinstance(given, Mapping):
         raise TypeError(f"data must be a dict from the names {', '.join(inputs)} to arrays, got {brief(given)}")
-    arrays: dict[str, Any] = {}
-    sizes: dict[Any, int] = {}
+    arrays: dict[str, np.ndarray | JaxArray] = {}
+    sizes: dict[Size, int] = {}
     for name, value in given.items():
         if name not in inputs:
             raise ValueError(f"unknown data {brief(name)}; this objective takes {', '.join(inputs)}")
@@ -86,7 +93,7 @@ def concrete(kind: type) -> bool:
     return kind is np.ndarray or (issubclass(kind, jax.Array) and not issubclass(kind, jax.core.Tracer))
 
 
-def _array(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
+def _array(name: str, value: object, dtype: np.dtype) -> np.ndarray:
     """A NumPy array from something else: an array of another library keeps its dtype, numbers in lists become `dtype`.
 
     Raises:
@@ -122,12 +129,12 @@ def _array(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
     return numbers
 
 
-def _no_array(name: str, value: Any, dtype: np.dtype, reason: str = "") -> TypeError:
+def _no_array(name: str, value: object, dtype: np.dtype, reason: str = "") -> TypeError:
     reason = f", which NumPy cannot read ({reason})" if reason else ""
     return TypeError(f"{name} must be an array of {dtype.name}, got {brief(value)}{reason}; pass a NumPy or JAX array")
 
 
-def _native(name: str, value: Any, dtype: np.dtype) -> Any:
+def _native(name: str, value: np.ndarray | JaxArray, dtype: np.dtype) -> np.ndarray:
     """An array of `dtype` in the other byte order, in this machine's.
 
     Raises:
@@ -144,5 +151,5 @@ def _native(name: str, value: Any, dtype: np.dtype) -> Any:
     )
 
 
-def _wrong_shape(name: str, value: Any, shape: tuple[int, ...], remedy: str) -> ValueError:
+def _wrong_shape(name: str, value: np.ndarray | JaxArray, shape: tuple[int, ...], remedy: str) -> ValueError:
     return ValueError(f"{name} must have shape {shape}, got {tuple(value.shape)}; {remedy}")

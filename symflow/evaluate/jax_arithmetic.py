@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from symflow.numbers.types import JaxArray
 from symflow.programs.nodes import Table
 from symflow.programs.rules.arithmetic import Arithmetic
 from symflow.programs.rules.elementwise import elementwise
+
+if TYPE_CHECKING:
+    from jax.typing import DTypeLike
+
 
 try:
     import jax
@@ -25,7 +29,7 @@ except ValueError as refused:
 class JaxArithmetic(Arithmetic):
     """Arrays of one floating-point dtype."""
 
-    def __init__(self, dtype: Any) -> None:
+    def __init__(self, dtype: DTypeLike) -> None:
         self.dtype = dtype
 
     def constant(self, value: Fraction, shape: tuple[int, ...]) -> JaxArray:
@@ -53,7 +57,7 @@ class JaxArithmetic(Arithmetic):
         one = jnp.asarray(float(alpha), self.dtype)
         return jnp.where(z >= 0, one, jnp.asarray(float(alpha_bar), self.dtype))
 
-    def function(self, name: str, x: Any, exponent: Fraction | None) -> JaxArray:
+    def function(self, name: str, x: JaxArray, exponent: Fraction | None) -> JaxArray:
         found: JaxArray = elementwise(name, exponent).known("jax", "JAX")(jax, x)
         return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
-from typing import Any
 
 import numpy as np
 
@@ -87,7 +86,7 @@ def bound_inputs(objective: Objective, points: np.ndarray) -> dict[Input, np.nda
 
 
 def evaluate_points(
-    objective: Objective, program: Program, points: np.ndarray, extra: Mapping[Input, Any] | None = None
+    objective: Objective, program: Program, points: np.ndarray, extra: Mapping[Input, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
     """The outputs of a program at S points, each with a first axis of size S (or 1 where it is the same for all)."""
     return interpret(program, bound_inputs(objective, points) | dict(extra or {}), BatchArithmetic())

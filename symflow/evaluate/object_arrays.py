@@ -16,7 +16,7 @@ from symflow.evaluate.budget import check_dense
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.moved_arrays import ObjectArrays, along_axis
 from symflow.numbers.rational import entry
-from symflow.numbers.types import Mpf, Number
+from symflow.numbers.types import Entry, Mpf, Number
 from symflow.programs.rules.elementwise import elementwise
 
 OBJECT_ENTRIES = 4_000_000
@@ -35,16 +35,16 @@ class ObjectArithmetic(ObjectArrays):
             matrix, "matrix_power" of one and an exponent.
     """
 
-    lift: Callable[[Fraction], Any]
-    select: Callable[[Any, Fraction, Fraction], Any]
+    lift: Callable[[Fraction], Entry]
+    select: Callable[[Entry, Fraction, Fraction], Entry]
     entry: str
     functions: Mapping[str, Callable[..., Any]]
 
-    def number(self, q: Fraction) -> Any:
+    def number(self, q: Fraction) -> Entry:
         return self.lift(q)
 
     def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
-        total: Any = None
+        total: np.ndarray | None = None
         for c, x in zip(coefficients, arrays, strict=True):
             term = x if c == 1 else (-x if c == -1 else x * self.lift(c))
             total = term if total is None else total + term
@@ -89,7 +89,7 @@ class ObjectArithmetic(ObjectArrays):
         return result
 
     @staticmethod
-    def _map(f: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
+    def _map(f: Callable[[Entry], Entry], x: np.ndarray) -> np.ndarray:
         array = np.empty(x.shape, dtype=object)
         for index in np.ndindex(x.shape):
             array[index] = f(x[index])
@@ -192,7 +192,7 @@ def matrix_power(matrix: np.ndarray, exponent: Fraction) -> np.ndarray:
     return np.array((vectors * powers * vectors.T).tolist(), dtype=object)
 
 
-def flat_array(derived: Derived, vector: Sequence[Any]) -> np.ndarray:
+def flat_array(derived: Derived, vector: Sequence[Entry]) -> np.ndarray:
     """A flat object array of P numbers.
 
     Raises:
@@ -214,7 +214,7 @@ def _evaluate(
     if not isinstance(derived, Derived):
         raise ProblemError(f"a derived result such as sf.loss(objective) is needed, got {brief(derived)}")
 
-    def numbers(vector: Sequence[Number], name: str) -> list[Any]:
+    def numbers(vector: Sequence[Number], name: str) -> list[Entry]:
         return [v if isinstance(v, native) else arithmetic.lift(entry(v, f"{name}[{i}]")) for i, v in enumerate(vector)]
 
     check_dense(derived, OBJECT_ENTRIES)

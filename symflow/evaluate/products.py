@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import mul
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
-Coefficients = list[Any]
+if TYPE_CHECKING:
+    from gmpy2 import mpz
+
+
+Coefficients: TypeAlias = "list[mpz]"
 """Coefficients c_0, ..., c_k of one truncated series, in fixed point."""
 Pairs = Sequence[tuple[Coefficients, Coefficients]]
 """Factors a, b in a sum of products a b of series; both may be the same list."""
-Scaled = Sequence[tuple[Any, Coefficients]]
+Scaled = Sequence[tuple["mpz", Coefficients]]
 """Factors c, x in a sum of products c x of a number and a series."""
 
 
-def newest_coefficient(pairs: Pairs) -> Any:
+def newest_coefficient(pairs: Pairs) -> mpz:
     """Coefficient n of sum a b for series known up to n: sum over the pairs and over i + j = n of a_i b_j."""
-    total: Any = 0
+    total: mpz = 0
     for a, b in pairs:
         if a is b:
             n = len(a)

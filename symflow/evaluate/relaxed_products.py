@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from operator import mul
-from typing import Any
 
 from flint import fmpz, fmpz_poly
 from gmpy2 import mpz
@@ -37,7 +36,7 @@ class Mirror:
         return fmpz_poly(self.copy[start:stop])
 
 
-def online_product(pairs: Pairs, order: int, mirrors: dict[int, Mirror], block: int = BLOCK) -> Iterator[Any]:
+def online_product(pairs: Pairs, order: int, mirrors: dict[int, Mirror], block: int = BLOCK) -> Iterator[mpz]:
     """Coefficients 0, ..., order of sum a b, for series that grow meanwhile.
 
     Coefficient n may be asked for when each series has its coefficients up to n; those never change.  Products with a
@@ -60,9 +59,9 @@ def online_product(pairs: Pairs, order: int, mirrors: dict[int, Mirror], block: 
             yield _stripes(heads, block) + mpz(int(ahead[i]))
 
 
-def _stripes(heads: Sequence[tuple[Coefficients, Coefficients, Coefficients, Coefficients]], block: int) -> Any:
+def _stripes(heads: Sequence[tuple[Coefficients, Coefficients, Coefficients, Coefficients]], block: int) -> mpz:
     """The newest coefficient's products with a factor's first block: sum over i < B of a_i b_{n-i} + b_i a_{n-i}."""
-    total: Any = 0
+    total: mpz = 0
     last = -block - 1
     for a, b, first_a, first_b in heads:
         if a is b:

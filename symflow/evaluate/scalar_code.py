@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from symflow.evaluate.moved_arrays import along_axis
 from symflow.numbers.fixed_point import from_fraction
 from symflow.programs.nodes import Input, Table
 from symflow.programs.program import Program, operation_count, shape_of
+
+if TYPE_CHECKING:
+    from gmpy2 import mpz
+
 
 MOST_OPERATIONS = 20_000
 """Larger programs are evaluated as arrays: writing and compiling them would take longer than it saves."""
@@ -155,7 +159,7 @@ class Unroller(FixedArrays):
         )
 
     def log_sum_exp(self, x: np.ndarray, position: int) -> np.ndarray:
-        def value(values: Any) -> Any:
+        def value(values: Any) -> Entry:
             return FixedArrays.log_sum_exp(self, np.array(values, dtype=object), 0).item()
 
         return along_axis(lambda vs: self.call(value, "log_sum_exp", f"({_listed(vs)})"), x, position)
@@ -171,7 +175,7 @@ def _listed(values: Sequence[Entry]) -> str:
 
 def unrolled(
     program: Program, values: Mapping[Input, np.ndarray], arguments: Sequence[Input], bits: int
-) -> Callable[..., tuple[Any, ...]] | None:
+) -> Callable[..., tuple[mpz, ...]] | None:
     """The outputs of a program as a function of the entries of some inputs.
 
     Args:
@@ -200,5 +204,5 @@ def unrolled(
     source = [f"def evaluate({', '.join(heads)}):", *writer.lines, f"    return ({_listed(results)})"]
     scope: dict[str, Any] = dict(writer.functions)
     exec("\n".join(source), scope)  # written above from the program's nodes; no text of a user's gets here
-    function: Callable[..., tuple[Any, ...]] = scope["evaluate"]
+    function: Callable[..., tuple[mpz, ...]] = scope["evaluate"]
     return function

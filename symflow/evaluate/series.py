@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +24,10 @@ from symflow.evaluate.series_steps import Entry, Function, SeriesArithmetic, Ste
 from symflow.programs.nodes import Gate, Input, Node
 from symflow.programs.program import Program, operation_count, shape_of
 from symflow.programs.rules.elementwise import elementwise
+
+if TYPE_CHECKING:
+    from gmpy2 import mpz
+
 
 __all__ = ["Entry", "Function", "Recurrence", "SeriesArithmetic", "compile_recurrence"]
 
@@ -58,7 +62,7 @@ class Recurrence:
         functions = (s for s in self.steps if isinstance(s, Function))
         return [s for s in functions if elementwise(s.name, s.exponent).saturates is not None]
 
-    def expand(self, values: Sequence[Any], order: int, tau: int) -> None:
+    def expand(self, values: Sequence[mpz], order: int, tau: int) -> None:
         """Computes the state's coefficients up to `order` from its values, in the variable s = t / 2^tau."""
         a = self.arithmetic
         for step in self.steps:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from fractions import Fraction
 from math import lcm, prod
-from typing import Any
 
 import numpy as np
 
@@ -38,7 +37,7 @@ class SeriesCompiler(ObjectArrays):
         self.arithmetic = arithmetic
         self.steps: list[Step] = []
         self.functions: dict[tuple[str, Fraction | None, int], Coefficients] = {}
-        self.sums: dict[tuple[Any, ...], Coefficients] = {}
+        self.sums: dict[tuple[Hashable, ...], Coefficients] = {}
 
     # Single entries.
 
@@ -229,9 +228,9 @@ def _merged(terms: Sequence[tuple[Fraction, Coefficients]]) -> list[tuple[Fracti
     return [(c, series) for c, series in weights.values() if c]
 
 
-def _pairs_key(pairs: Sequence[tuple[Coefficients, Coefficients]]) -> tuple[Any, ...]:
+def _pairs_key(pairs: Sequence[tuple[Coefficients, Coefficients]]) -> tuple[Hashable, ...]:
     return tuple(sorted((min(id(a), id(b)), max(id(a), id(b))) for a, b in pairs))
 
 
-def _terms_key(terms: Sequence[tuple[Fraction, Coefficients]]) -> tuple[Any, ...]:
+def _terms_key(terms: Sequence[tuple[Fraction, Coefficients]]) -> tuple[Hashable, ...]:
     return tuple(sorted((id(series), c.numerator, c.denominator) for c, series in terms))

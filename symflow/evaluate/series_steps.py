@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from symflow.evaluate.products import Coefficients, Pairs, Scaled
 
-Following: TypeAlias = Callable[[], Any]
+if TYPE_CHECKING:
+    from gmpy2 import mpz
+
+
+Following: TypeAlias = Callable[[], "mpz"]
 """Gives the next coefficient of a series at each call."""
 
 
@@ -25,14 +29,14 @@ class Expansion(Protocol):
 class SeriesArithmetic(Protocol):
     """Numbers and the few operations on coefficient lists that the recurrences need."""
 
-    def lift(self, q: Fraction) -> Any: ...
-    def combine(self, terms: Sequence[tuple[int, Coefficients]], denominator: int) -> Any: ...
-    def integrate(self, coefficient: Any, order: int, tau: int) -> Any: ...
-    def horner(self, coefficients: Coefficients, s: Any) -> Any: ...
+    def lift(self, q: Fraction) -> mpz: ...
+    def combine(self, terms: Sequence[tuple[int, Coefficients]], denominator: int) -> mpz: ...
+    def integrate(self, coefficient: mpz, order: int, tau: int) -> mpz: ...
+    def horner(self, coefficients: Coefficients, s: mpz) -> mpz: ...
     def expansion(self, order: int) -> Expansion: ...
 
 
-Entry: TypeAlias = Fraction | Coefficients | None
+Entry: TypeAlias = "Fraction | Coefficients | None"
 """An array entry: zero by structure, a constant, or a series (its coefficient list)."""
 
 
@@ -42,8 +46,8 @@ class Product:
 
     out: Coefficients
     pairs: list[tuple[Coefficients, Coefficients]]
-    scaled: list[tuple[Any, Coefficients]]
-    constant: Any = None
+    scaled: list[tuple[mpz, Coefficients]]
+    constant: mpz | None = None
 
     def following(self, arithmetic: SeriesArithmetic, expansion: Expansion) -> Following:
         """The next coefficient, without the constant."""
@@ -57,7 +61,7 @@ class Sum:
     out: Coefficients
     terms: list[tuple[int, Coefficients]]
     denominator: int = 1
-    constant: Any = None
+    constant: mpz | None = None
 
     def following(self, arithmetic: SeriesArithmetic, expansion: Expansion) -> Following:
         """The next coefficient, without the constant."""

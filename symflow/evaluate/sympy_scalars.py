@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import sympy
@@ -37,7 +36,7 @@ def _rational(q: Fraction) -> sympy.Rational:
     return sympy.Rational(q.numerator, q.denominator)
 
 
-def _select(z: Any, alpha: Fraction, alpha_bar: Fraction) -> sympy.Expr:
+def _select(z: sympy.Expr, alpha: Fraction, alpha_bar: Fraction) -> sympy.Expr:
     return sympy.Piecewise((_rational(alpha), z >= 0), (_rational(alpha_bar), True))
 
 

@@ -16,5 +16,12 @@ Mpf: TypeAlias = Any
 Number: TypeAlias = "int | float | str | Fraction | Decimal | np.number"
 """What `rational` reads as one number; SymPy's and mpmath's numbers too, which have no types."""
 JaxArray: TypeAlias = "jax.Array"
+Scalar: TypeAlias = Any
+"""What a formula is evaluated on: a float, an array of them, an mpmath number, an interval, or a SymPy symbol.
+
+They share their arithmetic but no type.
+"""
+Entry: TypeAlias = "Fraction | Mpf"
+"""A number as exact or many-digit arithmetic computes it."""
 JsonObject: TypeAlias = dict[str, Any]
 """An object for JSON: text, numbers, lists and objects by name."""

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, log2, log10
-from typing import Any
 
 import mpmath
 import numpy as np
@@ -21,7 +20,7 @@ from symflow.evaluate.jax_runtime import own_modes
 from symflow.networks.objective import Objective
 from symflow.numbers.arguments import positive, whole
 from symflow.numbers.fixed_point import to_mpf
-from symflow.numbers.types import Mpf
+from symflow.numbers.types import Mpf, Number
 from symflow.paths.agreement import until_enough
 from symflow.paths.aliases import with_old_names
 from symflow.paths.float64.arguments import check_underflow
@@ -47,7 +46,7 @@ UNRELATED = 1e-3
 def descend(
     problem: Problem,
     *,
-    step_size: Any = None,
+    step_size: Number | None = None,
     steps: int,
     dps: int | None = None,
     every: int = 1,
@@ -103,7 +102,7 @@ def descend(
 
 def run_descent(
     problem: Problem,
-    step_size: Any,
+    step_size: Number | None,
     steps: int,
     dps: int | None,
     every: int = 1,
@@ -329,7 +328,7 @@ def _kept(keep: Sequence[int], steps: int) -> list[int]:
     return wanted
 
 
-def positive_step(problem: Problem, step_size: Any) -> Fraction:
+def positive_step(problem: Problem, step_size: object) -> Fraction:
     """The step size given or the problem's own, as a positive rational."""
     given = problem.step_size if step_size is None else step_size
     if given is None:

@@ -7,7 +7,6 @@ import os
 from base64 import b64decode, b64encode
 from dataclasses import asdict
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from gmpy2 import mpz
@@ -19,6 +18,7 @@ from symflow.networks.moments import compact
 from symflow.networks.objective import Objective
 from symflow.networks.training_loss import network_objective
 from symflow.numbers.rational import rational, rational_array, text
+from symflow.numbers.types import JsonObject, Mpf
 from symflow.paths.float64.methods import SOLVERS
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.iterates import Iterates
@@ -96,7 +96,7 @@ def load_trajectory(path: str | os.PathLike[str], objective: Objective | None = 
         ) from None
 
 
-def _hex(value: Any) -> str:
+def _hex(value: mpz) -> str:
     return format(mpz(value), "x")
 
 
@@ -104,7 +104,7 @@ def _integer(value: str) -> mpz:
     return mpz(value, 16)
 
 
-def _number(value: Any) -> Any:
+def _number(value: Fraction | Mpf | None) -> JsonObject | str | None:
     """A `Fraction` as text, an mpf as its exact mantissa and exponent."""
     if value is None:
         return None
@@ -114,7 +114,7 @@ def _number(value: Any) -> Any:
     return {"mantissa": ("-" if sign else "") + _hex(mantissa), "exponent": int(exponent)}
 
 
-def _read_number(value: Any) -> Any:
+def _read_number(value: JsonObject | str | None) -> Fraction | Mpf | None:
     from mpmath import mp
     from mpmath.libmp import from_man_exp
 
@@ -125,9 +125,9 @@ def _read_number(value: Any) -> Any:
     return mp.make_mpf(from_man_exp(_integer(value["mantissa"]), int(value["exponent"])))
 
 
-def _to_json(trajectory: Trajectory) -> dict[str, Any]:
+def _to_json(trajectory: Trajectory) -> JsonObject:
     network = trajectory.objective.network
-    data: dict[str, Any] = {"format": FORMAT, "network": None}
+    data: JsonObject = {"format": FORMAT, "network": None}
     if network is not None:
         data["network"] = network_table(network)
         data["loss"] = loss_table(trajectory.objective.sample_loss or SQUARE)
@@ -156,7 +156,7 @@ def _to_json(trajectory: Trajectory) -> dict[str, Any]:
     return data
 
 
-def _dense(trajectory: Trajectory) -> dict[str, Any]:
+def _dense(trajectory: Trajectory) -> JsonObject:
     if isinstance(trajectory.dense, RungeKuttaSteps):
         steps = trajectory.dense
         return {"solver": steps.solver, "knots": _bytes(steps.knots), "states": _bytes(steps.states)}
@@ -169,7 +169,7 @@ def _dense(trajectory: Trajectory) -> dict[str, Any]:
     return {"bits": taylor.bits, "clock": taylor.clock, **asked, "segments": segments}
 
 
-def _read_dense(data: dict[str, Any], objective: Objective) -> RungeKuttaSteps | TaylorSteps:
+def _read_dense(data: JsonObject, objective: Objective) -> RungeKuttaSteps | TaylorSteps:
     if "solver" in data:
         knots, states = _array(data["knots"]), _array(data["states"])
         fits = knots.ndim == 1 and len(knots) and states.shape == (len(knots), objective.parameter_count)
@@ -188,30 +188,30 @@ def _read_dense(data: dict[str, Any], objective: Objective) -> RungeKuttaSteps |
     )
 
 
-def _bytes(array: np.ndarray) -> dict[str, Any]:
+def _bytes(array: np.ndarray) -> JsonObject:
     """A float64 array, its bytes in little-endian order."""
     return {"shape": list(array.shape), "float64": b64encode(array.astype("<f8").tobytes()).decode()}
 
 
-def _array(stored: dict[str, Any]) -> np.ndarray:
+def _array(stored: JsonObject) -> np.ndarray:
     """The array, read-only."""
     return np.frombuffer(b64decode(stored["float64"], validate=True), dtype="<f8").reshape(stored["shape"])
 
 
-def _stopped(stopped: Stopped | None) -> dict[str, Any] | None:
+def _stopped(stopped: Stopped | None) -> JsonObject | None:
     if stopped is None:
         return None
     numbers = {"time": _number(stopped.time), "error_estimate": _number(stopped.error_estimate)}
     return {"condition": stopped.condition} | numbers
 
 
-def _read_stopped(data: dict[str, Any] | None) -> Stopped | None:
+def _read_stopped(data: JsonObject | None) -> Stopped | None:
     if data is None:
         return None
     return Stopped(data["condition"], _read_number(data["time"]), _read_number(data["error_estimate"]))
 
 
-def _objective(data: dict[str, Any], source: str) -> Objective:
+def _objective(data: JsonObject, source: str) -> Objective:
     described = data["network"]
     if described is None:
         raise ProblemError(f"{source}: the trajectory is of a stand-alone objective; give objective=...")
@@ -221,7 +221,7 @@ def _objective(data: dict[str, Any], source: str) -> Objective:
     return objective.scaled(rational(data.get("factor", "1"), "factor"))
 
 
-def _from_json(data: dict[str, Any], objective: Objective) -> Trajectory:
+def _from_json(data: JsonObject, objective: Objective) -> Trajectory:
     events = tuple(
         Event(
             _read_number(e["time"]), e["kind"], e["sample"], e["layer"], e["unit"],

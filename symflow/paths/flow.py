@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 from symflow.derivatives.derived import Derived
 from symflow.dynamics.vector_field import VectorField, gradient_flow_field
 from symflow.errors import FlowInterrupted, ProblemError, brief_float
 from symflow.networks.objective import Objective
 from symflow.numbers.arguments import positive, whole
+from symflow.numbers.types import Number
 from symflow.paths.aliases import with_old_names
 from symflow.paths.solver import MAX_DPS, MAX_HORIZON, FlowSolver, checked_limits
 from symflow.paths.stop_conditions import LOSS, Stop, listed_stops, monitors
@@ -24,13 +24,13 @@ from symflow.problem.arguments import as_problem
 def solve_flow(
     problem: Problem,
     *,
-    horizon: Any = None,
+    horizon: Number | None = None,
     dps: int | None = None,
     stop: Stop | Sequence[Stop] = (),
     error: How | None = "estimated",
     progress: Callable[[float], None] | None = None,
     max_steps: int = 100_000,
-    time_limit: Any = None,
+    time_limit: Number | None = None,
 ) -> Trajectory:
     """theta' = -grad f(theta), theta(0) = theta0: solves gradient flow on [0, horizon], with many digits.
 
@@ -120,13 +120,13 @@ def solve_field(
     field: VectorField,
     state: Sequence[Fraction],
     *,
-    horizon: Any,
+    horizon: Number | None,
     dps: int,
     stop: Stop | Sequence[Stop] = (),
     error: How | None = "estimated",
     progress: Callable[[float], None] | None = None,
     max_steps: int = 100_000,
-    time_limit: Any = None,
+    time_limit: Number | None = None,
 ) -> Trajectory:
     """state' = F(state), state(0) given: solves any autonomous vector field on [0, horizon], with many digits.
 

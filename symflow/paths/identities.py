@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 import mpmath
 import numpy as np
@@ -16,6 +15,7 @@ from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.networks.moments import compact
 from symflow.numbers.fixed_point import to_mpf
+from symflow.numbers.types import Mpf
 from symflow.paths.taylor.dense import Segment, TaylorSteps, taylor_steps
 from symflow.paths.trajectory import Trajectory
 
@@ -38,12 +38,12 @@ def balancedness(a: np.ndarray, b: np.ndarray, *, matrix: bool) -> np.ndarray:
     return np.asarray(outgoing - incoming)
 
 
-def relative(difference: Any, size: Any) -> Any:
+def relative(difference: Mpf, size: Mpf) -> Mpf:
     """|difference| / max(1, |size|)."""
     return abs(difference) / max(mpmath.mpf(1), abs(size))
 
 
-def energy_defect(trajectory: Trajectory) -> Any:
+def energy_defect(trajectory: Trajectory) -> Mpf:
     """R1: |f(theta(0)) - f(theta(T)) - integral of ||theta'||^2| / max(1, f(theta(0))), also across and along kinks.
 
     Args:
@@ -56,7 +56,7 @@ def energy_defect(trajectory: Trajectory) -> Any:
         return relative(start - end - dissipated(taylor_steps(trajectory)), start)
 
 
-def balancedness_drift(trajectory: Trajectory) -> Any:
+def balancedness_drift(trajectory: Trajectory) -> Mpf | None:
     """R10: the largest change of D_j (linear networks; else of its diagonal) from start to end; None without a network.
 
     It is relative to the larger of 1 and the largest squared weight, of which D_j is a difference.
@@ -71,12 +71,12 @@ def balancedness_drift(trajectory: Trajectory) -> Any:
         return relative(max(abs(x - y) for x, y in zip(before, after, strict=True)), size)
 
 
-def _balances(weights: list[np.ndarray], linear: bool) -> Iterator[Any]:
+def _balances(weights: list[np.ndarray], linear: bool) -> Iterator[Mpf]:
     for a, b in itertools.pairwise(weights):
         yield from balancedness(a, b, matrix=linear).reshape(-1)
 
 
-def dissipated(steps: TaylorSteps) -> Any:
+def dissipated(steps: TaylorSteps) -> Mpf:
     """The integral of ||theta'||^2 over the whole trajectory, from its Taylor coefficients.
 
     On a step theta = sum c_k s^k, s = t / 2^tau, and the integral is 2^-tau int ||theta_s||^2 ds: a sum of squares of
@@ -86,7 +86,7 @@ def dissipated(steps: TaylorSteps) -> Any:
         return mpmath.fsum(_dissipated(segment, steps) for segment in steps.segments)
 
 
-def _dissipated(segment: Segment, steps: TaylorSteps) -> Any:
+def _dissipated(segment: Segment, steps: TaylorSteps) -> Mpf:
     bits = steps.bits
     squares = fmpz_poly()
     for c in segment.coefficients:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from symflow.paths.taylor.dense import taylor_steps
 from symflow.paths.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from gmpy2 import mpz
+
 
 CHUNK = 4096
 """Times that are evaluated together."""
@@ -89,7 +93,7 @@ def dense_flow(trajectory: Trajectory) -> DenseFlow:
     return DenseFlow(starts, np.where(lengths > 0, lengths, 1.0), values)
 
 
-def to_float(value: Any, bits: int) -> float:
+def to_float(value: mpz, bits: int) -> float:
     """A number in fixed point, value 2^-bits, as float64; infinite beyond it, whatever the number of digits is."""
     spare = max(0, int(value).bit_length() - 64)
     try:

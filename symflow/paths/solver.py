@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
-from typing import Any
 
 import mpmath
 
@@ -36,7 +35,7 @@ UNDECIDED, KINK_ATTEMPTS = ("tangency", "precision"), 3
 """Causes of a stop at a kink that more digits may settle, and with how many of them it is tried."""
 
 
-def checked_limits(max_steps: Any, time_limit: Any) -> Limits:
+def checked_limits(max_steps: object, time_limit: object) -> Limits:
     """The limits given, the time counted from now.
 
     Raises:
@@ -178,11 +177,11 @@ def _worth_more_digits(refused: Sequence[FlowStopped]) -> bool:
     return last.cause in ("quantity", "rounding")
 
 
-def _elsewhere(time: Any) -> str:
+def _elsewhere(time: Mpf) -> str:
     return "choose a horizon before that time, or another initial point" if time else "choose another initial point"
 
 
-def _identities(found: Trajectory) -> dict[str, Any]:
+def _identities(found: Trajectory) -> dict[str, Mpf]:
     """How far the flow is from the identities that hold for it, relative to their size."""
     drift = balancedness_drift(found)
     return {"a defect of the energy identity": energy_defect(found)} | (
@@ -190,7 +189,7 @@ def _identities(found: Trajectory) -> dict[str, Any]:
     )
 
 
-def _estimates(found: Trajectory, check: Trajectory) -> dict[str, Any]:
+def _estimates(found: Trajectory, check: Trajectory) -> dict[str, Mpf]:
     """The estimated errors: of states, of where a condition ended the flow, and of the times of events."""
     errors = {"an estimated error": found.error_estimate}
     one = mpmath.mpf(1)
@@ -218,7 +217,7 @@ def _with_estimates(first: Trajectory, second: Trajectory) -> Trajectory:
     return replace(first, error=PathError(error, "estimated"), stopped=stopped, stats=stats)
 
 
-def _missing(errors: Iterable[Any], digits: int) -> int:
+def _missing(errors: Iterable[Mpf], digits: int) -> int:
     """How many digits the errors lack; at most 0 where they meet what was asked for."""
     with mpmath.workdps(15):
         largest = max(errors, default=mpmath.mpf(0))
@@ -228,7 +227,7 @@ def _missing(errors: Iterable[Any], digits: int) -> int:
 def _disagreement(first: Trajectory, second: Trajectory) -> FlowStopped | None:
     """Why a result is refused whose sequence of events, or the condition that ends it, depends on the precision."""
 
-    def sequence(t: Trajectory) -> list[tuple[Any, ...]]:
+    def sequence(t: Trajectory) -> list[tuple[str | int, ...]]:
         return [(e.kind, e.sample, e.layer, e.unit) for e in t.events]
 
     a, b = sequence(first), sequence(second)
@@ -260,7 +259,7 @@ def _disagreement(first: Trajectory, second: Trajectory) -> FlowStopped | None:
     )
 
 
-def _difference(first: TaylorSteps, second: TaylorSteps, stopped: bool) -> Any:
+def _difference(first: TaylorSteps, second: TaylorSteps, stopped: bool) -> Mpf:
     """Twice the largest difference at the ends and middles of all steps, plus one unit in the last place."""
     shift, finer = second.bits - first.bits, max(0, second.clock - first.clock)
     coarser = max(0, first.clock - second.clock)

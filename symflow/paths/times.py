@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
 from symflow.errors import ProblemError, brief
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
+from symflow.numbers.types import Number
 
 MAX_TIMES = 100_000
 """Most times of one grid."""
@@ -17,7 +17,7 @@ LOG_DIGITS = 20
 """Significant digits of the inner times of a logarithmic grid, which are irrational in general."""
 
 
-def linear_times(start: Any, end: Any, count: int) -> tuple[Fraction, ...]:
+def linear_times(start: Number, end: Number, count: int) -> tuple[Fraction, ...]:
     """t_k = start + k (end - start) / (count - 1) for k = 0, ..., count - 1, exactly.
 
     Args:
@@ -39,7 +39,7 @@ def linear_times(start: Any, end: Any, count: int) -> tuple[Fraction, ...]:
     return tuple(a + k * (b - a) / (count - 1) for k in range(count))
 
 
-def log_times(start: Any, end: Any, count: int) -> tuple[Fraction, ...]:
+def log_times(start: object, end: Number, count: int) -> tuple[Fraction, ...]:
     """t_k = start (end / start)^(k / (count - 1)) for k = 0, ..., count - 1.
 
     The ends are exact; the times between are rounded to 20 significant digits (and are exact where those suffice).
@@ -90,7 +90,7 @@ def grid_times(written: str, where: str) -> tuple[Fraction, ...]:
     return make(rational(numbers[0], where), rational(numbers[1], where), count)
 
 
-def _ends(start: Any, end: Any, count: int, *, positive: bool) -> tuple[Fraction, Fraction, int]:
+def _ends(start: object, end: Number, count: int, *, positive: bool) -> tuple[Fraction, Fraction, int]:
     count = whole(count, "the number of times of a grid", 2, MAX_TIMES)
     a, b = rational(start, "the start of a grid"), rational(end, "the end of a grid")
     if not (0 < a < b if positive else 0 <= a < b):

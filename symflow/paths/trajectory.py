@@ -15,7 +15,7 @@ from symflow.dynamics.method import Method
 from symflow.errors import ProblemError, brief
 from symflow.networks.objective import Objective
 from symflow.numbers.rational import rational
-from symflow.numbers.types import Mpf
+from symflow.numbers.types import Mpf, Number
 from symflow.paths.aliases import OldNames
 from symflow.paths.iterates import Iterates
 from symflow.paths.stop_conditions import Stopped
@@ -52,13 +52,13 @@ class Event:
         0.4534685484
     """
 
-    time: Any
+    time: Mpf
     kind: str
     sample: int
     layer: int
     unit: int
-    gate_before: Any
-    gate_after: Any
+    gate_before: Fraction | Mpf
+    gate_after: Fraction | Mpf
 
 
 How: TypeAlias = Literal["estimated", "certified"]
@@ -104,7 +104,7 @@ class Dense(Protocol):
         """The time up to which it reaches, exactly."""
 
     @property
-    def horizon(self) -> Any:
+    def horizon(self) -> Mpf:
         """The same as an mpmath number."""
 
     @property
@@ -199,7 +199,7 @@ class Trajectory(OldNames):
     incomplete: str = ""
 
     @property
-    def horizon(self) -> Any:
+    def horizon(self) -> Mpf:
         """The time up to which the trajectory is known, an mpmath number."""
         return self.dense.horizon
 
@@ -264,7 +264,7 @@ class Trajectory(OldNames):
 
     # Any path ---------------------------------------------------------------------------------------------------------
 
-    def __call__(self, time: Any) -> np.ndarray:
+    def __call__(self, time: object) -> np.ndarray:
         """theta(t), shape (P,), in mpf or float64.
 
         A time beyond the horizon by no more than the rounding of a float is accepted, so that every number that stands
@@ -284,7 +284,7 @@ class Trajectory(OldNames):
         """The state at the horizon."""
         return self.dense.at_end()
 
-    def weights(self, time: Any) -> list[np.ndarray]:
+    def weights(self, time: Number) -> list[np.ndarray]:
         """The parameter arrays W_1, ..., W_n at a time, in mpf or float64."""
         return self.weights_of(self(time))
 
@@ -296,7 +296,7 @@ class Trajectory(OldNames):
         """Writes the trajectory with all its digits; `symflow.load_trajectory` reads it back."""
         show(self, "save", path)
 
-    def end_to_end(self, time: Any) -> np.ndarray:
+    def end_to_end(self, time: Number) -> np.ndarray:
         """W_{n:1} = W_n ... W_1 at a time, shape (d_n, d_0).
 
         It is computed with `dps` digits and some guard digits, or in float64.
@@ -314,7 +314,9 @@ class Trajectory(OldNames):
                 product = w.dot(product)
         return product
 
-    def grid(self, count: int, spacing: Literal["linear", "log"] = "linear", start: Any = None) -> tuple[Fraction, ...]:
+    def grid(
+        self, count: int, spacing: Literal["linear", "log"] = "linear", start: Number | None = None
+    ) -> tuple[Fraction, ...]:
         """Times from `start` to the horizon, exact rationals to call the trajectory with.
 
         Args:
@@ -334,7 +336,7 @@ class Trajectory(OldNames):
             raise ProblemError("a logarithmic grid needs a positive start, got none; give start=...")
         return linear_times(start or 0, self.end, count) if spacing == "linear" else log_times(start, self.end, count)
 
-    def numpy(self, times: Any) -> np.ndarray:
+    def numpy(self, times: Number | Iterable[Number]) -> np.ndarray:
         """The states at some times in float64, shape (S, P); at one time, as text or a number, shape (P,).
 
         Raises:

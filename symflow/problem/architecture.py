@@ -11,6 +11,7 @@ from symflow.networks.layers import LAYERS, Layer
 from symflow.networks.losses import PREDICTION, TARGET, Loss, expression_loss
 from symflow.networks.network import FullyConnected, Network
 from symflow.numbers.rational import text
+from symflow.numbers.types import JsonObject
 from symflow.problem.expression import parse_expression
 from symflow.problem.schema import MAX_PARAMETERS, LayerSection, LossSection, NetworkSection
 
@@ -58,13 +59,13 @@ def _part(layer: LayerSection, number: int, dimensions: int) -> Layer:
     return LAYERS[layer.kind].make(**given)
 
 
-def network_table(network: Network) -> dict[str, Any]:
+def network_table(network: Network) -> JsonObject:
     """The [network] table of a network.
 
     Raises:
         ProblemError: a width is a symbol.
     """
-    table: dict[str, Any] = {"kind": network.kind}
+    table: JsonObject = {"kind": network.kind}
     if isinstance(network, FullyConnected):
         if not all(isinstance(d, int) for d in network.widths):
             raise ProblemError(f"network.widths must be integers in a file, got {list(network.widths)}")
@@ -102,9 +103,9 @@ def loss_of(section: LossSection, source: str) -> Loss:
         raise ProblemError(f"{source}: {error}") from None
 
 
-def loss_table(loss: Loss) -> dict[str, Any]:
+def loss_table(loss: Loss) -> JsonObject:
     """The [loss] table of a loss."""
-    table: dict[str, Any] = {"kind": loss.kind}
+    table: JsonObject = {"kind": loss.kind}
     if loss.expression is not None:
         table["expression"] = str(loss.expression)
         if loss.convexity == "declared":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -50,5 +49,5 @@ def same_objective(a: Objective, b: Objective) -> bool:
     return all(_same_array(value, b.data[name]) for name, value in a.data.items())
 
 
-def _same_array(a: Any, b: Any) -> bool:
+def _same_array(a: np.ndarray, b: np.ndarray) -> bool:
     return a.shape == b.shape and bool(np.all(a == b))

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from symflow.errors import ProblemError, brief, shorten
+from symflow.numbers.types import JsonObject
 from symflow.problem.problem import Problem
 from symflow.problem.table import decode, named_file, read_bytes, shown
 
@@ -90,8 +91,8 @@ class _RepeatedKey(ValueError):
     pass
 
 
-def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table: dict[str, Any] = {}
+def _table(pairs: list[tuple[str, object]]) -> JsonObject:
+    table: JsonObject = {}
     for key, value in pairs:
         if key in table:
             raise _RepeatedKey(f"the key {brief(key)} must be given once in a table, got it twice")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +18,7 @@ from symflow.networks.network import FullyConnected, Network
 from symflow.networks.objective import Objective
 from symflow.networks.training_loss import network_objective
 from symflow.numbers.rational import rational_array, text
+from symflow.numbers.types import JsonObject, Number
 from symflow.problem.architecture import architecture, describe, loss_of, loss_table, network_table
 from symflow.problem.data import Ends, samples
 from symflow.problem.initialize import initial_theta
@@ -78,16 +79,16 @@ class Problem:
     def __init__(
         self,
         *,
-        network: Mapping[str, Any] | Network | None = None,
-        data: Mapping[str, Any] | None = None,
-        init: Mapping[str, Any] | None = None,
-        loss: Mapping[str, Any] | Loss | str | None = None,
-        run: Mapping[str, Any] | None = None,
+        network: Mapping[str, object] | Network | None = None,
+        data: Mapping[str, object] | None = None,
+        init: Mapping[str, object] | None = None,
+        loss: Mapping[str, object] | Loss | str | None = None,
+        run: Mapping[str, object] | None = None,
         name: str | None = None,
         objective: Objective | None = None,
-        theta0: Any = None,
-        horizon: Any = None,
-        step_size: Any = None,
+        theta0: Sequence[Number] | None = None,
+        horizon: Number | None = None,
+        step_size: Number | None = None,
         dps: int | None = None,
     ) -> None:
         if isinstance(network, FullyConnected | Convolutional):
@@ -113,7 +114,7 @@ class Problem:
         self._set(**_stand_alone(objective, {key: alone[key] for key in given}, name))
 
     @classmethod
-    def from_mapping(cls, tables: Mapping[str, Any], source: str, folder: Path, name: str | None = None) -> Problem:
+    def from_mapping(cls, tables: Mapping[str, object], source: str, folder: Path, name: str | None = None) -> Problem:
         """The problem that a parsed file holds.
 
         Args:
@@ -130,7 +131,7 @@ class Problem:
         problem._set(**(fields | {"name": fields["name"] or name}))
         return problem
 
-    def _set(self, **fields: Any) -> None:
+    def _set(self, **fields: object) -> None:
         for key, value in fields.items():
             object.__setattr__(self, key, value)
 
@@ -139,7 +140,7 @@ class Problem:
         """The equivalent form of the objective that is cheapest to evaluate; found once, and kept by the objective."""
         return compact(self.objective)
 
-    def replace(self, *, theta0: Any = None, **run: Any) -> Problem:
+    def replace(self, *, theta0: Sequence[Number] | None = None, **run: object) -> Problem:
         """The same objective (with all that was compiled for it), from another start or with other settings.
 
         Where the inputs were standardized or whitened, another ``dps`` makes another objective, whose inputs are right
@@ -182,7 +183,7 @@ class Problem:
         """
         return self if self.scaling is None or dps <= self.dps else self.replace(dps=dps)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> str | tuple[object, ...]:
         """Pickled as its tables: shared caches and read-only views of the program do not travel."""
         if self.network is None:
             return super().__reduce__()
@@ -202,7 +203,7 @@ class Problem:
         parts.append(f"dps={self.dps}")
         return f"Problem({'' if self.name is None else brief(self.name) + ': '}{', '.join(parts)})"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """The problem in the shape of a problem file, every number an exact rational text.
 
         Data are written inline (before they are standardized or whitened) and theta(0) is given, so
@@ -214,10 +215,10 @@ class Problem:
         """
         if self.network is None or self.x is None or self.y is None:
             raise ProblemError("Problem: only a network's problem has a file form, got a stand-alone objective")
-        run: dict[str, Any] = {
+        run: JsonObject = {
             key: text(value) for key in ("horizon", "step_size") if (value := getattr(self, key)) is not None
         }
-        tables: dict[str, Any] = {} if self.name is None else {"name": self.name}
+        tables: JsonObject = {} if self.name is None else {"name": self.name}
         return tables | {
             "network": network_table(self.network),
             "loss": loss_table(self.objective.sample_loss or SQUARE),
@@ -226,22 +227,22 @@ class Problem:
             "run": run | {"dps": self.dps},
         }
 
-    def _data_table(self) -> dict[str, Any]:
+    def _data_table(self) -> JsonObject:
         x = self.x if self.scaling is None else self.scaling.inputs
         assert x is not None
         assert self.y is not None
-        table: dict[str, Any] = {key: [[text(v) for v in row] for row in a] for key, a in (("x", x), ("y", self.y))}
+        table: JsonObject = {key: [[text(v) for v in row] for row in a] for key, a in (("x", x), ("y", self.y))}
         for key in ("standardize", "whiten"):
             if getattr(self.scaling, key, False):
                 table[key] = True
         return table
 
 
-def _rebuild(tables: dict[str, Any]) -> Problem:
+def _rebuild(tables: JsonObject) -> Problem:
     return Problem(**tables)
 
 
-def resolve(tables: Mapping[str, Any], source: str, folder: Path) -> dict[str, Any]:
+def resolve(tables: Mapping[str, object], source: str, folder: Path) -> dict[str, Any]:
     """The attributes of the ``Problem`` that the tables of a file mean.
 
     Raises:
@@ -267,7 +268,7 @@ def resolve(tables: Mapping[str, Any], source: str, folder: Path) -> dict[str, A
     }
 
 
-def _stand_alone(objective: Any, given: dict[str, Any], name: str | None) -> dict[str, Any]:
+def _stand_alone(objective: object, given: dict[str, Any], name: str | None) -> dict[str, Any]:
     if not isinstance(objective, Objective):
         raise ProblemError(f"Problem: objective must be an Objective, got {brief(objective)}")
     if name is not None and not isinstance(name, str):

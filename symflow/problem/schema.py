@@ -270,7 +270,7 @@ def _validate(model: type[Model], raw: object, source: str) -> Model:
         raise ProblemError(f"{source}: {_sentence(dict(errors[0]), model)}") from None
 
 
-def _sentence(error: dict[str, Any], root: type[Section]) -> str:
+def _sentence(error: Mapping[str, Any], root: type[Section]) -> str:
     """One pydantic error as "KEY must be ..., got VALUE"."""
     model: type[BaseModel] | None = root
     field = None
@@ -310,7 +310,7 @@ def _sentence(error: dict[str, Any], root: type[Section]) -> str:
     return f"{path} must be {right}, got {brief(error['input'])}{near}"
 
 
-def _section_of(annotation: Any) -> type[Section] | None:
+def _section_of(annotation: object) -> type[Section] | None:
     """The table that a field holds, also in a list or next to None."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation

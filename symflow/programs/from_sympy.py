@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
 import sympy
 
@@ -24,7 +23,7 @@ def _is_softplus(e: sympy.Expr) -> sympy.Expr | None:
     return None
 
 
-def sympy_functions() -> dict[Any, str]:
+def sympy_functions() -> dict[type[sympy.Function], str]:
     """The functions of SymPy that are elementwise functions here, and their names."""
     return {u.sympy: name for name, u in FUNCTIONS.items() if isinstance(u.sympy, sympy.FunctionClass)}
 

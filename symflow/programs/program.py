@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
 
 from symflow.programs.nodes import Input, Node
 from symflow.programs.rules.axes import entries as entries
@@ -57,7 +56,7 @@ class Program:
             if isinstance(x, Input) and x not in known:
                 raise ValueError(f"the program uses {x.name}, which is not among its inputs")
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         # All nodes go first, arguments before users: pickling then never recurses from a node into another one.
         order = topological([*self.inputs, *self.outputs.values(), *self.names])
         return _restore, (order, self.inputs, dict(self.outputs), dict(self.names))
@@ -76,7 +75,7 @@ class Program:
         return self.outputs[name]
 
 
-def _restore(_: Any, inputs: tuple[Input, ...], outputs: Mapping[str, Node], names: Mapping[Node, str]) -> Program:
+def _restore(_: object, inputs: tuple[Input, ...], outputs: Mapping[str, Node], names: Mapping[Node, str]) -> Program:
     return Program(inputs, outputs, names)
 
 

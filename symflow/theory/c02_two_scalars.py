@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy
 
-from symflow.theory.functions import SYMBOLS
+from symflow.numbers.types import Scalar
+from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.result import OURS, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula
 
 
-def balanced(u0: Any, target: Any, rate: Any, time: Any, functions: Any) -> Any:
+def balanced(u0: Scalar, target: Scalar, rate: Scalar, time: Scalar, functions: Functions) -> Scalar:
     """u for w_1 = w_2 (rate 2 lambda) or w_1 = -w_2 (rate -2 lambda), u(0) not 0: logistic."""
     return target * u0 / (u0 + (target - u0) * functions.exp(-rate * time))
 
 
-def roots(target: Any, c: Any, functions: Any) -> tuple[Any, Any, Any]:
+def roots(target: Scalar, c: Scalar, functions: Functions) -> tuple[Scalar, Scalar, Scalar]:
     """kappa = sqrt(4 lambda^2 + c^2), q_+ and q_- = (2 lambda +- kappa)/c."""
     kappa = functions.sqrt(4 * target**2 + c**2)
     return kappa, (2 * target + kappa) / c, (2 * target - kappa) / c
 
 
-def start(u0: Any, c: Any, functions: Any) -> Any:
+def start(u0: Scalar, c: Scalar, functions: Functions) -> Scalar:
     """q_0."""
     return (2 * u0 + functions.sqrt(c**2 + 4 * u0**2)) / c
 
 
-def quotient(plus: Any, minus: Any, first: Any, decay: Any) -> Any:
+def quotient(plus: Scalar, minus: Scalar, first: Scalar, decay: Scalar) -> Scalar:
     """q, with K = (q_0 - q_+)/(q_0 - q_-) and decay = e^{-kappa t}."""
     k = (first - plus) / (first - minus)
     return (plus - minus * k * decay) / (1 - k * decay)
 
 
-def product(c: Any, q: Any) -> Any:
+def product(c: Scalar, q: Scalar) -> Scalar:
     """u = (c/4)(q - 1/q)."""
     return c / 4 * (q - 1 / q)
 
 
-def two_scalars(u0: Any, c: Any, target: Any, time: Any, functions: Any) -> Any:
+def two_scalars(u0: Scalar, c: Scalar, target: Scalar, time: Scalar, functions: Functions) -> Scalar:
     """u(t)."""
     if c == 0:
         if u0 == 0:

@@ -5,11 +5,33 @@ Called with `MPMATH` or `FLOAT64` it is evaluated, called with `SYMBOLS` on SymP
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 import mpmath
 import numpy as np
 import sympy
+
+from symflow.numbers.types import Scalar
+
+
+class Functions(Protocol):
+    """What formulas ask of an arithmetic."""
+
+    def exp(self, x: Scalar, /) -> Scalar: ...
+    def sqrt(self, x: Scalar, /) -> Scalar: ...
+    def maximum(self, x: Scalar, y: Scalar, /) -> Scalar: ...
+    def mean_exp(self, x: Scalar, /) -> Scalar: ...
+
+
+class AllFunctions(Functions, Protocol):
+    """What formulas ask of mpmath and of SymPy alone."""
+
+    @property
+    def pi(self) -> Scalar: ...
+    def log(self, x: Scalar, /) -> Scalar: ...
+    def gamma(self, x: Scalar, /) -> Scalar: ...
+    def root(self, x: Scalar, n: Scalar, /) -> Scalar: ...
+    def rational(self, p: Scalar, q: Scalar, /) -> Scalar: ...
 
 
 class _Float64:
@@ -18,13 +40,13 @@ class _Float64:
     sqrt, maximum = staticmethod(np.sqrt), staticmethod(np.maximum)
 
     @staticmethod
-    def exp(x: Any) -> np.ndarray:
+    def exp(x: Scalar) -> np.ndarray:
         """e^x."""
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(x))
 
     @staticmethod
-    def mean_exp(x: Any) -> np.ndarray:
+    def mean_exp(x: Scalar) -> np.ndarray:
         """int_0^1 e^{x s} ds = (e^x - 1)/x, which is 1 at 0; not below it for |x| < 1e-12."""
         x = np.asarray(x, dtype=float)
         small = np.abs(x) < 1e-12
@@ -41,17 +63,17 @@ class _Mpmath:
     maximum = staticmethod(max)
 
     @property
-    def pi(self) -> Any:
+    def pi(self) -> Scalar:
         """pi."""
         return +mpmath.pi
 
     @staticmethod
-    def rational(p: Any, q: Any) -> Any:
+    def rational(p: Scalar, q: Scalar) -> Scalar:
         """p/q for whole numbers."""
         return mpmath.mpf(p) / q
 
     @staticmethod
-    def mean_exp(x: Any) -> Any:
+    def mean_exp(x: Scalar) -> Scalar:
         """(e^x - 1)/x."""
         return mpmath.expm1(x) / x if x else mpmath.mpf(1)
 
@@ -64,17 +86,17 @@ class _Sympy:
     pi = sympy.pi
 
     @staticmethod
-    def root(x: Any, n: Any) -> Any:
+    def root(x: Scalar, n: Scalar) -> Scalar:
         """x^(1/n)."""
         return x ** (1 / sympy.sympify(n))
 
     @staticmethod
-    def rational(p: Any, q: Any) -> Any:
+    def rational(p: Scalar, q: Scalar) -> Scalar:
         """p/q."""
         return sympy.sympify(p) / q
 
     @staticmethod
-    def mean_exp(x: Any) -> Any:
+    def mean_exp(x: Scalar) -> Scalar:
         """(e^x - 1)/x."""
         return (sympy.exp(x) - 1) / x
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from fractions import Fraction
 from functools import reduce
@@ -113,8 +113,8 @@ class Lowering:
     """
 
     model: Model
-    known: dict[tuple[int, tuple[Any, ...]], tuple[Term, Any]] = field(default_factory=dict)
-    free: dict[int, tuple[Term, tuple[Any, ...]]] = field(default_factory=dict)
+    known: dict[tuple[int, tuple[Hashable, ...]], tuple[Term, Any]] = field(default_factory=dict)
+    free: dict[int, tuple[Term, tuple[Hashable, ...]]] = field(default_factory=dict)
 
     def __call__(self, term: Term, place: Place) -> Value:
         """The value of a term where the indices have the values `place`.
@@ -220,7 +220,7 @@ class Lowering:
         largest = maximum([scale(sign, v.node) for v in common])
         return Value(scale(sign, largest), common[0].batched)
 
-    def _key(self, term: Term, place: Place, *more: Any) -> tuple[int, tuple[Any, ...]]:
+    def _key(self, term: Term, place: Place, *more: Hashable) -> tuple[int, tuple[Hashable, ...]]:
         """What the value of a term depends on: the term itself and the values of the indices that occur in it."""
         free = self.free.get(id(term))
         if free is None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy
 
-from symflow.theory.functions import SYMBOLS
+from symflow.numbers.types import Scalar
+from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypothesis_checks import LIPSCHITZ_GRADIENT, NONNEGATIVE
 from symflow.theory.result import CLASSICAL, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import Derivative, Formula, G, Letter, Power, Range, frobenius, j, total
 
 
-def path_length(time: Any, drop: Any, functions: Any) -> Any:
+def path_length(time: Scalar, drop: Scalar, functions: Functions) -> Scalar:
     """At most how long the flow's path is over a time in which the loss falls by `drop`: sqrt(time * drop)."""
     return functions.sqrt(time * drop)
 

@@ -17,12 +17,12 @@ nothing; an error that is exactly 0 does not grow.  (Hairer, Norsett & Wanner 19
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import sympy
 
-from symflow.theory.functions import FLOAT64
+from symflow.numbers.types import Scalar
+from symflow.theory.functions import FLOAT64, Functions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.result import ELKABETZ_COHEN, SOURCES, Result
@@ -30,12 +30,12 @@ from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula
 
 
-def cell(error: Any, growth: Any, defect: Any, integral: Any, jump: Any = 0) -> Any:
+def cell(error: Scalar, growth: Scalar, defect: Scalar, integral: Scalar, jump: Scalar = 0) -> Scalar:
     """The error at the end of a cell: growth (error + jump) + defect * integral."""
     return growth * (error + jump) + defect * integral
 
 
-def constant_rate(rate: Any, time: Any, functions: Any = FLOAT64) -> tuple[Any, Any]:
+def constant_rate(rate: Scalar, time: Scalar, functions: Functions = FLOAT64) -> tuple[Scalar, Scalar]:
     """Growth e^{m h} and its integral (e^{m h} - 1)/m over a cell of length h in which m is constant, of any sign.
 
     `functions` has `exp` and `mean_exp`, x -> (e^x - 1)/x; see `symflow.theory.functions`.
@@ -44,7 +44,7 @@ def constant_rate(rate: Any, time: Any, functions: Any = FLOAT64) -> tuple[Any, 
     return functions.exp(exponent), time * functions.mean_exp(exponent)
 
 
-def fold(cells: Iterable[tuple[Any, ...]], start: Any = 0.0, allowance: Any = 0.0) -> Iterator[Any]:
+def fold(cells: Iterable[tuple[Scalar, ...]], start: Scalar = 0.0, allowance: Scalar = 0.0) -> Iterator[Scalar]:
     """The error after each cell.
 
     Args:

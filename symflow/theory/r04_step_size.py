@@ -7,10 +7,9 @@ beta, gamma and m on balls.  (Elkabetz & Cohen 2021)
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy
 
+from symflow.numbers.types import Scalar
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.r03_fundamental_theorem import cell
@@ -20,12 +19,14 @@ from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula
 
 
-def defect(step_size: Any, beta: Any, gamma: Any) -> Any:
+def defect(step_size: Scalar, beta: Scalar, gamma: Scalar) -> Scalar:
     """At most the defect of descent's interpolation in the tube: eta beta gamma."""
     return step_size * (beta * gamma)
 
 
-def largest_step(epsilon: Any, start: Any, growth: Any, beta: Any, gamma: Any, integral: Any) -> Any:
+def largest_step(
+    epsilon: Scalar, start: Scalar, growth: Scalar, beta: Scalar, gamma: Scalar, integral: Scalar
+) -> Scalar:
     """Below which eta keeps descent within epsilon: (epsilon - rho growth) / (beta gamma integral)."""
     return (epsilon - start * growth) / (beta * gamma * integral)
 

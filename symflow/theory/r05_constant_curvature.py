@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy
 
+from symflow.numbers.types import Scalar
 from symflow.theory.functions import SYMBOLS
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
@@ -16,7 +15,7 @@ from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula
 
 
-def for_all_time(epsilon: Any, curvature: Any, beta: Any, gamma: Any) -> Any:
+def for_all_time(epsilon: Scalar, curvature: Scalar, beta: Scalar, gamma: Scalar) -> Scalar:
     """The largest eta that keeps descent within epsilon for ever where lambda_min(H) >= mu > 0."""
     return epsilon * curvature / (beta * gamma)
 

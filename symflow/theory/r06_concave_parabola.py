@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import sympy
 
+from symflow.numbers.types import Scalar
 from symflow.programs.nodes import is_zero
-from symflow.theory.functions import SYMBOLS
+from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis, Setting, Verdict
 from symflow.theory.hypothesis_checks import fails, holds
 from symflow.theory.result import ELKABETZ_COHEN, Result
@@ -34,17 +34,17 @@ def _is_concave_parabola(setting: Setting) -> Verdict:
     return fails("f is not -(m/2) theta^2 with m > 0")
 
 
-def deviation(start: Any, exponent: Any, loss_of_exponent: Any, functions: Any) -> Any:
+def deviation(start: Scalar, exponent: Scalar, loss_of_exponent: Scalar, functions: Functions) -> Scalar:
     """|theta_0| e^{mt} (1 - e^{-tau})."""
     return start * functions.exp(exponent) * (1 - functions.exp(-loss_of_exponent))
 
 
-def loss_of_exponent(rate: Any, step_size: Any, time: Any, factor: Any) -> Any:
+def loss_of_exponent(rate: Scalar, step_size: Scalar, time: Scalar, factor: Scalar) -> Scalar:
     """m^2 eta t/(2 + factor eta m): tau is between those of the factors 4/3 and 1."""
     return rate**2 * step_size * time / (2 + factor * (step_size * rate))
 
 
-def step_size(log: Any, rate: Any, time: Any, factor: Any) -> Any:
+def step_size(log: Scalar, rate: Scalar, time: Scalar, factor: Scalar) -> Scalar:
     """2L/(m^2 t - factor m L): sufficient with the factor 1, necessary with 4/3."""
     return 2 * log / (rate**2 * time - factor * rate * log)
 

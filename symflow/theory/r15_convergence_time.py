@@ -7,11 +7,10 @@ of the explicit time stands in `symflow.analysis.convergence.time`.  (Setting: E
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy
 
-from symflow.theory.functions import SYMBOLS
+from symflow.numbers.types import Scalar
+from symflow.theory.functions import SYMBOLS, AllFunctions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import (
     ALIGNED,
@@ -28,42 +27,50 @@ from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula, n
 
 
-def inverse_norm(n: Any, target: Any, w0: Any, start: Any, cosh: Any, integral: Any) -> Any:
+def inverse_norm(n: Scalar, target: Scalar, w0: Scalar, start: Scalar, cosh: Scalar, integral: Scalar) -> Scalar:
     """1/w, with `start` = cosh a, `cosh` = cosh theta and `integral` = int_a^theta (cosh s / cosh theta)^n ds."""
     return (start / cosh) ** n / w0 + n * integral / target
 
 
-def excess(norm: Any, target: Any, alignment: Any) -> Any:
+def excess(norm: Scalar, target: Scalar, alignment: Scalar) -> Scalar:
     """E = f - f* = (w^2 - 2 lambda nu w + lambda^2)/2."""
     return (norm**2 - 2 * target * alignment * norm + target**2) / 2
 
 
-def half_angle(n: Any, target: Any, w0: Any, c0: Any, functions: Any) -> Any:
+def half_angle(n: Scalar, target: Scalar, w0: Scalar, c0: Scalar, functions: AllFunctions) -> Scalar:
     """theta_1, from which on w >= lambda/2; c0 = cosh a."""
     late = functions.log(2 * c0) + functions.log(2 * (1 + target / w0)) / n
     return functions.maximum(functions.log(6 * (n - 1)), late)
 
 
-def sech_integral(n: Any, functions: Any) -> Any:
+def sech_integral(n: Scalar, functions: AllFunctions) -> Scalar:
     """S_n = int sech^(n-2) over the line = sqrt(pi) Gamma((n-2)/2) / Gamma((n-1)/2), n >= 3."""
     below, above = (functions.gamma(functions.rational(n - k, 2)) for k in (2, 1))
     return functions.sqrt(functions.pi) * below / above
 
 
-def kernel_bound(n: Any, functions: Any) -> Any:
+def kernel_bound(n: Scalar, functions: AllFunctions) -> Scalar:
     """I_n >= n int_0^theta (cosh s / cosh theta)^n ds."""
     return functions.sqrt(n) + 1 / (3 * functions.sqrt(n))
 
 
 def rise_time(
-    n: Any, p: Any, target: Any, w0: Any, minus: Any, shape: Any, angle: Any, bump: Any, functions: Any
-) -> Any:
+    n: Scalar,
+    p: Scalar,
+    target: Scalar,
+    w0: Scalar,
+    minus: Scalar,
+    shape: Scalar,
+    angle: Scalar,
+    bump: Scalar,
+    functions: AllFunctions,
+) -> Scalar:
     """T_1, by which w >= lambda/2 for good, n >= 3; minus = a_-, shape = C, angle = theta_1 - a_+, bump = I_n."""
     start = w0**-p * shape / target + (n * minus / target) ** p * shape / target
     return start + target ** (-p - 1) * (angle + p * bump * functions.log(2))
 
 
-def decay_time(p: Any, target: Any, log: Any) -> Any:
+def decay_time(p: Scalar, target: Scalar, log: Scalar) -> Scalar:
     """T_2 = 2^p lambda^(-1-p) log, with log = log_+(E(0)/accuracy)."""
     return 2**p * target ** (-1 - p) * log
 

@@ -42,11 +42,10 @@ E_{k+1} <= E_k - eta mu E_k.  (E = 0 is a fixed point.)
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy
 
-from symflow.theory.functions import SYMBOLS
+from symflow.numbers.types import Scalar
+from symflow.theory.functions import SYMBOLS, AllFunctions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.r15_convergence_time import SETTING
 from symflow.theory.result import ELKABETZ_COHEN, Result
@@ -54,37 +53,37 @@ from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula, n
 
 
-def radius(n: Any, s_max: Any, kappa: Any, functions: Any) -> Any:
+def radius(n: Scalar, s_max: Scalar, kappa: Scalar, functions: AllFunctions) -> Scalar:
     """eps, so that the product moves by at most kappa in the tube: (s + eps/sqrt n)^n - s^n = kappa."""
     return functions.sqrt(n) * (functions.root(s_max**n + kappa, n) - s_max)
 
 
-def gamma(n: Any, gradient: Any, reach: Any, functions: Any) -> Any:
+def gamma(n: Scalar, gradient: Scalar, reach: Scalar, functions: AllFunctions) -> Scalar:
     """At least ||g|| on the tube, with gradient >= ||grad phi|| and reach = s_max + eps."""
     return functions.sqrt(n) * gradient * reach ** (n - 1)
 
 
-def beta(n: Any, gradient: Any, reach: Any) -> Any:
+def beta(n: Scalar, gradient: Scalar, reach: Scalar) -> Scalar:
     """At least ||H|| where ||grad phi|| <= gradient and layers have norms <= reach."""
     return n * reach ** (2 * n - 2) + (n - 1) * gradient * reach ** (n - 2)
 
 
-def curvature(n: Any, gradient: Any, reach: Any) -> Any:
+def curvature(n: Scalar, gradient: Scalar, reach: Scalar) -> Scalar:
     """At least -lambda_min(H) there: R9(b)."""
     return (n - 1) * gradient * reach ** (n - 2)
 
 
-def moved_product(n: Any, s: Any, inner: Any) -> Any:
+def moved_product(n: Scalar, s: Scalar, inner: Scalar) -> Scalar:
     """At most how far the product moves, inner = eps/sqrt n: (s + inner)^n - s^n."""
     return (s + inner) ** n - s**n
 
 
-def contraction(target: Any, offset: Any) -> Any:
+def contraction(target: Scalar, offset: Scalar) -> Scalar:
     """q = 2 offset/(lambda - offset), offset = sqrt(2 E_B)."""
     return 2 * offset / (target - offset)
 
 
-def lojasiewicz(target: Any, offset: Any, layer: Any) -> Any:
+def lojasiewicz(target: Scalar, offset: Scalar, layer: Scalar) -> Scalar:
     """mu, ||g||^2 >= 2 mu E where the first layer's norm is at most `layer`."""
     return ((target - offset) / layer) ** 2
 
@@ -95,7 +94,7 @@ _kappa, _E, _EB, _st, _b, _sB, _r, _q, _R, _mu, _eta = sympy.symbols(
 )
 
 
-def _equals(label: str, left: str, right: Any) -> Claim:
+def _equals(label: str, left: str, right: sympy.Expr) -> Claim:
     return Claim(label, Formula(sympy.Symbol(left)), "=", Formula(right))
 
 

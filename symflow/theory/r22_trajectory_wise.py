@@ -8,11 +8,10 @@ Lipschitz constant of the steps on the segments between descent and flow.
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy
 
-from symflow.theory.functions import SYMBOLS
+from symflow.numbers.types import Scalar
+from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.r03_fundamental_theorem import cell
@@ -22,25 +21,25 @@ from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula
 
 
-def integrated_defect(step_size: Any, beta: Any, hessian_gradient: Any, functions: Any) -> Any:
+def integrated_defect(step_size: Scalar, beta: Scalar, hessian_gradient: Scalar, functions: Functions) -> Scalar:
     """At least the integral of the defect over a step: (eta^2/2) (1 + (x/3) e^x) P, x = eta beta."""
     x = step_size * beta
     return step_size**2 * ((1 + x / 3 * functions.exp(x)) / 2) * hessian_gradient
 
 
-def added_on_tube(step_size: Any, m: Any, beta: Any, hessian_gradient: Any, functions: Any) -> Any:
+def added_on_tube(step_size: Scalar, m: Scalar, beta: Scalar, hessian_gradient: Scalar, functions: Functions) -> Scalar:
     """What a step adds at most: max(1, e^{m eta}) times the integral of its defect."""
     return functions.maximum(1, functions.exp(m * step_size)) * integrated_defect(
         step_size, beta, hessian_gradient, functions
     )
 
 
-def local_error(step_size: Any, hessian_gradient: Any) -> Any:
+def local_error(step_size: Scalar, hessian_gradient: Scalar) -> Scalar:
     """The local error of a step on the flow: (eta^2/2) max ||H g||."""
     return step_size**2 / 2 * hessian_gradient
 
 
-def excess_growth(step_size: Any, m: Any, max_eigenvalue: Any, functions: Any) -> Any:
+def excess_growth(step_size: Scalar, m: Scalar, max_eigenvalue: Scalar, functions: Functions) -> Scalar:
     """||I - eta H|| - 1 <= max(eta m, eta Lambda - 2)."""
     return functions.maximum(step_size * m, step_size * max_eigenvalue - 2)
 

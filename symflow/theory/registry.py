@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import symflow.theory
 from symflow.errors import ProblemError
@@ -88,7 +88,14 @@ def cite(result: str) -> Citation:
     return find(result).citation
 
 
-def cited(record: Any) -> Citation | None:
+class Cited(Protocol):
+    """What names the result that it states."""
+
+    @property
+    def result(self) -> str | None: ...
+
+
+def cited(record: Cited) -> Citation | None:
     """Where the result that a record states comes from."""
     return None if record.result is None else cite(record.result)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import sympy
 
@@ -14,12 +14,17 @@ from symflow.errors import ProblemError
 from symflow.networks.network import FullyConnected, Network
 from symflow.networks.objective import Objective
 from symflow.networks.training_loss import network_objective
+from symflow.numbers.types import Number
 from symflow.programs.nodes import Input, Node, Size
 from symflow.programs.program import Program, topological
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.lowering import Lowering, Place, places
 from symflow.theory.model import Model
 from symflow.theory.terms import Range, Term, n
+
+if TYPE_CHECKING:
+    import numpy as np
+
 
 Side = Literal["left", "right"]
 Where: TypeAlias = int | Sequence[Size] | Network | Objective
@@ -197,12 +202,12 @@ class Instance:
     def evaluate(
         self,
         label: str,
-        theta: Sequence[Any],
-        direction: Sequence[Any] = (),
+        theta: Sequence[Number],
+        direction: Sequence[Number] = (),
         *,
         dps: int | None = None,
-        hyper: Mapping[str, Any] | None = None,
-    ) -> tuple[list[Any], list[Any]]:
+        hyper: Mapping[str, Number] | None = None,
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Both sides of a claim, one array for each value of its free index.
 
         Args:
@@ -228,19 +233,21 @@ class Instance:
         with mpmath.workdps(dps or 15):
             arithmetic = EXACT if dps is None else mpmath_arithmetic()
 
-            def numbers(values: Any, where: str) -> Any:
+            def numbers(values: Iterable[Number], where: str) -> np.ndarray:
                 exact = [entry(v, where) for v in values]
                 lifted = np.empty(len(exact), dtype=object)
                 lifted[:] = [arithmetic.lift(v) for v in exact]
                 return lifted
 
             lift = np.frompyfunc(arithmetic.lift, 1, 1)
-            bound: dict[Input, Any] = {x: np.asarray(lift(a), dtype=object) for x, a in self.objective.data.items()}
+            bound: dict[Input, np.ndarray] = {
+                x: np.asarray(lift(a), dtype=object) for x, a in self.objective.data.items()
+            }
             bound |= self.objective.cut(numbers(theta, "theta"))
             if len(direction):
                 cut = self.objective.cut(numbers(direction, "direction"))
                 bound |= dict(zip(self.model.directions, cut.values(), strict=True))
-            sides: list[list[Any]] = []
+            sides: list[list[np.ndarray]] = []
             for side in ("left", "right"):
                 program = self.program(label, side)
                 extra = {

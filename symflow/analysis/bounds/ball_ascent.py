@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from symflow.caching import kept
 from symflow.evaluate.jax_runtime import own_modes
 from symflow.evaluate.jit_options import jit
 from symflow.networks.objective import Objective
+from symflow.numbers.types import JaxArray
 
 STARTS, STEPS = 6, 40
 """Random starts, and steps of ascent from each."""
@@ -39,7 +39,7 @@ class Ascent:
 
 
 @kept
-def _climber(objective: Objective) -> Callable[[Any, Any, Any], Any]:
+def _climber(objective: Objective) -> Callable[[np.ndarray, float, np.ndarray], JaxArray]:
     """(centre, radius, directions (S, P)) -> the largest values, shape (3,)."""
     import jax
     import jax.numpy as jnp
@@ -49,17 +49,19 @@ def _climber(objective: Objective) -> Callable[[Any, Any, Any], Any]:
 
     matrix, slope = to_jax(hessian(objective)), to_jax(gradient(objective))
 
-    def spectrum(q: Any) -> Any:
+    def spectrum(q: JaxArray) -> JaxArray:
         return jnp.linalg.eigvalsh(matrix(q))
 
-    goals: tuple[Callable[[Any], Any], ...] = (
+    goals: tuple[Callable[[JaxArray], JaxArray], ...] = (
         lambda q: -spectrum(q)[0],
         lambda q: jnp.max(jnp.abs(spectrum(q)[jnp.array([0, -1])])),
         lambda q: jnp.sqrt(jnp.sum(slope(q) ** 2) + 1e-300),
     )
 
-    def climb(goal: Callable[[Any], Any], centre: Any, radius: Any, direction: Any) -> Any:
-        def step(k: Any, state: Any) -> Any:
+    def climb(
+        goal: Callable[[JaxArray], JaxArray], centre: JaxArray, radius: JaxArray, direction: JaxArray
+    ) -> JaxArray:
+        def step(k: JaxArray, state: tuple[JaxArray, JaxArray]) -> tuple[JaxArray, JaxArray]:
             u, best = state
             value, up = jax.value_and_grad(lambda v: goal(centre + radius * v))(u)
             best = jnp.where(jnp.isnan(value), best, jnp.maximum(best, value))
@@ -72,7 +74,7 @@ def _climber(objective: Objective) -> Callable[[Any, Any, Any], Any]:
         last = goal(centre + radius * u)
         return jnp.where(jnp.isnan(last), best, jnp.maximum(best, last))
 
-    def largest(centre: Any, radius: Any, directions: Any) -> Any:
+    def largest(centre: JaxArray, radius: JaxArray, directions: JaxArray) -> JaxArray:
         found = [jax.vmap(lambda d, f=goal: climb(f, centre, radius, d))(directions).max() for goal in goals]
         return jnp.stack(found)
 

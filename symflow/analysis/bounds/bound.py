@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sympy
 
@@ -96,7 +95,7 @@ class Bound:
         return f"<{self.name}: {self.title}>"
 
 
-def chosen_bounds(bounds: Any, otherwise: Sequence[Bound]) -> tuple[Bound, ...]:
+def chosen_bounds(bounds: object, otherwise: Sequence[Bound]) -> tuple[Bound, ...]:
     """The bounds that were asked for.
 
     Args:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 from symflow.analysis.bounds.series import BoundSeries, not_applicable
 from symflow.caching import kept
 from symflow.dynamics.vector_field import leading_order_field
 from symflow.networks.objective import Objective
+from symflow.numbers.types import Mpf
 from symflow.paths.flow import solve_field
 from symflow.paths.trajectory import Trajectory
 
@@ -54,7 +54,7 @@ def leading_order(
     count = objective.parameter_count
     end = inside[-1] if until is not None or horizon is None else horizon
     trajectory = _errors(objective, tuple(theta0), end, dps)
-    values: list[Any] = []
+    values: list[Mpf] = []
     with mpmath.workdps(dps + GUARD):
         eta = mpmath.mpf(step_size.numerator) / step_size.denominator
         for t in inside:

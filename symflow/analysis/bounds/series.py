@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+
+from symflow.numbers.types import Mpf
 
 Status = Literal["certified on a box", "sampled", "estimated", "not applicable"]
 Kind = Literal["bound", "leading order", "curvature"]
@@ -60,7 +62,7 @@ class BoundSeries:
     name: str
     kind: Kind
     status: Status
-    values: tuple[Any, ...]
+    values: tuple[Mpf, ...]
     reason: str | None
     quantities: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     radii: tuple[float, ...] | None = None
@@ -92,7 +94,7 @@ def without_nan(series: BoundSeries) -> BoundSeries:
     return replace(series, status=status, values=values, reason=reason)
 
 
-def exact_mpf(value: float) -> Any:
+def exact_mpf(value: float) -> Mpf:
     """A float64 as an mpmath number, exactly, whatever the working precision is."""
     from mpmath import mp
     from mpmath.libmp import from_float
@@ -100,7 +102,7 @@ def exact_mpf(value: float) -> Any:
     return mp.make_mpf(from_float(float(value)))
 
 
-def padded(values: Sequence[float] | np.ndarray, count: int) -> tuple[Any, ...]:
+def padded(values: Sequence[float] | np.ndarray, count: int) -> tuple[Mpf, ...]:
     """float64 values as mpmath numbers, and None up to `count`."""
-    numbers: list[Any] = [exact_mpf(v) for v in values]
+    numbers: list[Mpf] = [exact_mpf(v) for v in values]
     return tuple(numbers + [None] * (count - len(numbers)))

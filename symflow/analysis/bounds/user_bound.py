@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import sympy
@@ -201,7 +201,7 @@ def user_bound(
     return Bound(name, None, kind, title, expression, (), compute)
 
 
-def _expression(given: Any) -> sympy.Expr:
+def _expression(given: object) -> sympy.Expr:
     """What was given as a SymPy expression.
 
     Raises:
@@ -216,14 +216,14 @@ def _expression(given: Any) -> sympy.Expr:
     return expression
 
 
-def _function(symbols: list[sympy.Symbol], expression: sympy.Expr) -> Callable[..., Any]:
+def _function(symbols: list[sympy.Symbol], expression: sympy.Expr) -> Callable[..., np.ndarray]:
     """The expression in NumPy.
 
     Raises:
         ProblemError: it contains a function without a NumPy form.
     """
     try:
-        function: Callable[..., Any] = sympy.lambdify(symbols, expression, "numpy")
+        function: Callable[..., np.ndarray] = sympy.lambdify(symbols, expression, "numpy")
         with np.errstate(all="ignore"):
             np.asarray(function(*np.ones((len(symbols), 2))), dtype=np.complex128)
     except (NameError, NotImplementedError, AttributeError, TypeError, ValueError):

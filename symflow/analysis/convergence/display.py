@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import mpmath
 
+from symflow.numbers.types import Mpf
 from symflow.theory.result import Result
 
 
 def with_values(
-    result: Result, depth: int, values: Mapping[str, Any], given: Iterable[tuple[str, Any]], lines: Iterable[str] = ()
+    result: Result, depth: int, values: Mapping[str, Mpf], given: Iterable[tuple[str, Mpf]], lines: Iterable[str] = ()
 ) -> str:
     r"""Claims at a depth, each with the value of its left side, then what else entered, then further lines.
 
@@ -34,7 +34,7 @@ def with_values(
     return "\\begin{aligned}\n& " + " \\\\\n& ".join(shown) + "\n\\end{aligned}"
 
 
-def number(value: Any, digits: int = 6) -> str:
+def number(value: Mpf, digits: int = 6) -> str:
     r"""A number in LaTeX to six digits: 1.5, 2.5 \cdot 10^{-7}."""
     mantissa, _, exponent = mpmath.nstr(mpmath.mpf(value), digits).partition("e")
     mantissa = mantissa.removesuffix(".0")

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil, comb
-from typing import Any
 
 import mpmath
 
 from symflow.analysis.convergence.start import BalancedStart, mpf
 from symflow.errors import ComputationError
+from symflow.numbers.types import Mpf
 from symflow.theory.functions import MPMATH
 from symflow.theory.r15_convergence_time import half_angle as angle_of_half
 from symflow.theory.r15_convergence_time import inverse_norm
@@ -39,17 +39,17 @@ class ExactSolution:
     """
 
     depth: int
-    target_norm: Any
-    w0: Any
-    angle0: Any
+    target_norm: Mpf
+    w0: Mpf
+    angle0: Mpf
 
-    def ratio(self, angle: Any) -> Any:
+    def ratio(self, angle: Mpf) -> Mpf:
         """lambda / w at an angle theta >= a."""
         n, cosh = self.depth, mpmath.cosh(angle)
         integral = self._cosh_power_integral(angle) / (2 * cosh) ** n
         return self.target_norm * inverse_norm(n, self.target_norm, self.w0, mpmath.cosh(self.angle0), cosh, integral)
 
-    def _cosh_power_integral(self, angle: Any) -> Any:
+    def _cosh_power_integral(self, angle: Mpf) -> Mpf:
         """2^n int_a^theta cosh^n, a sum of positive terms: the binomial expansion of (e^s + e^-s)^n."""
         n, width, middle = self.depth, angle - self.angle0, (angle + self.angle0) / 2
         total = mpmath.mpf(0)
@@ -58,22 +58,22 @@ class ExactSolution:
             total += comb(n, k) * mpmath.sinh(m * width / 2) * mpmath.cosh(m * middle) / m
         return 4 * total + (comb(n, n // 2) * width if n % 2 == 0 else 0)
 
-    def norm(self, angle: Any) -> Any:
+    def norm(self, angle: Mpf) -> Mpf:
         """w."""
         return self.target_norm / self.ratio(angle)
 
-    def excess(self, angle: Any) -> Any:
+    def excess(self, angle: Mpf) -> Mpf:
         """E = ((w - lambda)^2 + 2 lambda w (1 - nu)) / 2, which is (w^2 - 2 lambda nu w + lambda^2) / 2."""
         w = self.norm(angle)
         return ((w - self.target_norm) ** 2) / 2 + self.target_norm * w * 2 / (1 + mpmath.exp(2 * angle))
 
-    def log_slope(self, angle: Any) -> Any:
+    def log_slope(self, angle: Mpf) -> Mpf:
         """d log E / dtheta = -(w/lambda) (2 + (n-1) (w - lambda nu)^2 / E), negative."""
         w = self.norm(angle)
         radial = (w - self.target_norm * mpmath.tanh(angle)) ** 2
         return -(w / self.target_norm) * (2 + (self.depth - 1) * radial / self.excess(angle))
 
-    def time_slope(self, angle: Any) -> Any:
+    def time_slope(self, angle: Mpf) -> Mpf:
         """dt/dtheta = w^-(1-2/n) / lambda."""
         if self.depth == 2:
             return 1 / self.target_norm
@@ -87,7 +87,7 @@ def exact_solution(start: BalancedStart) -> ExactSolution:
     return ExactSolution(start.depth, mpf(start.target_norm), mpf(start.w0), angle)
 
 
-def half_angle(solution: ExactSolution) -> Any:
+def half_angle(solution: ExactSolution) -> Mpf:
     """theta_1 = max{log 6(n-1), log 2c_0 + (1/n) log 2(1 + lambda/w(0))}: from there on w >= lambda/2.
 
     Proof: integrating n cosh^n = (sinh cosh^(n-1))' + (n-1) cosh^(n-2) from a to theta >= |a|,
@@ -100,14 +100,14 @@ def half_angle(solution: ExactSolution) -> Any:
     return angle_of_half(solution.depth, solution.target_norm, solution.w0, mpmath.cosh(solution.angle0), MPMATH)
 
 
-def hitting_angle(solution: ExactSolution, accuracy: Any) -> Any:
+def hitting_angle(solution: ExactSolution, accuracy: Mpf) -> Mpf:
     """The only angle theta >= a with E = accuracy; a itself where E(0) is not larger.
 
     log E falls strictly in theta, with a slope known in closed form: Newton's method inside a bracket.
     """
     goal = mpmath.log(accuracy)
 
-    def above(angle: Any) -> Any:
+    def above(angle: Mpf) -> Mpf:
         return mpmath.log(solution.excess(angle)) - goal
 
     low = solution.angle0
@@ -130,7 +130,7 @@ def hitting_angle(solution: ExactSolution, accuracy: Any) -> Any:
     raise ComputationError("the time of convergence was not found; ask for fewer digits or another accuracy")
 
 
-def panels(solution: ExactSolution, end: Any, finer: int = 1) -> list[Any]:
+def panels(solution: ExactSolution, end: Mpf, finer: int = 1) -> list[Mpf]:
     """Angles from a to `end` that resolve the solution.
 
     Before theta_1 the complex zeros of 1/w come to within about pi/n of the real line, beyond they stay a unit away.
@@ -149,7 +149,7 @@ def panels(solution: ExactSolution, end: Any, finer: int = 1) -> list[Any]:
     return points
 
 
-def time_to(solution: ExactSolution, end: Any, finer: int = 1, digits: int | None = None) -> Any:
+def time_to(solution: ExactSolution, end: Mpf, finer: int = 1, digits: int | None = None) -> Mpf:
     """t(theta) = int_a^theta dt, composite Gauss-Legendre at the working precision, or with fewer digits.
 
     Only `hitting_angle` needs the digits that E loses where it is small: the integrand is made of positive terms.
@@ -172,7 +172,7 @@ def time_to(solution: ExactSolution, end: Any, finer: int = 1, digits: int | Non
 
 
 @lru_cache(maxsize=16)
-def gauss_nodes(count: int, prec: int) -> tuple[tuple[Any, Any], ...]:
+def gauss_nodes(count: int, prec: int) -> tuple[tuple[Mpf, Mpf], ...]:
     """Nodes and weights of Gauss-Legendre quadrature on [-1, 1], by Newton's method on P_count."""
     with mpmath.workprec(prec + 20):
         found = []
@@ -189,7 +189,7 @@ def gauss_nodes(count: int, prec: int) -> tuple[tuple[Any, Any], ...]:
         return tuple(found)
 
 
-def _legendre(count: int, x: Any) -> tuple[Any, Any]:
+def _legendre(count: int, x: Mpf) -> tuple[Mpf, Mpf]:
     """P_count(x) and its derivative."""
     before, value = mpmath.mpf(1), x
     for k in range(2, count + 1):

@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import mpmath
 import numpy as np
@@ -24,6 +24,7 @@ from symflow.analysis.convergence.time import GUARD, explicit_quantities, workin
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
 from symflow.numbers.arguments import positive
 from symflow.numbers.decimal import rounded_down
+from symflow.numbers.types import Mpf, Number
 from symflow.theory import r16_descent_converges as r16
 from symflow.theory.functions import MPMATH
 from symflow.theory.r03_fundamental_theorem import cell, constant_rate, fold
@@ -59,9 +60,9 @@ class Trapping:
         extra_steps: steps from the basin to the accuracy, an int.
     """
 
-    radius: Any
-    pl_constant: Any
-    smoothness: Any
+    radius: Mpf
+    pl_constant: Mpf
+    smoothness: Mpf
     extra_steps: int
 
 
@@ -95,38 +96,38 @@ class DescentGuarantee:
     method: Method
     step_size: Fraction
     steps: int
-    quantities: Mapping[str, tuple[str, Any]]
+    quantities: Mapping[str, tuple[str, Mpf]]
     trapping: Trapping | None
     reason: str | None
     error_estimate: float | None
 
     @property
-    def step_limit(self) -> Any:
+    def step_limit(self) -> Mpf:
         """Supremum of the step sizes that R4 allows (mpf)."""
         return self.quantities[r"\eta^*"][1]
 
     @property
-    def radius(self) -> Any:
+    def radius(self) -> Mpf:
         """eps, the radius of the tube (mpf)."""
         return self.quantities[r"\epsilon"][1]
 
     @property
-    def flow_time(self) -> Any:
+    def flow_time(self) -> Mpf:
         """T, from which on the flow has E <= basin/4 (mpf)."""
         return self.quantities["T"][1]
 
     @property
-    def growth(self) -> Any:
+    def growth(self) -> Mpf:
         """M(T), bound on the logarithm of the growth of errors (mpf)."""
         return self.quantities["M(T)"][1]
 
     @property
-    def beta(self) -> Any:
+    def beta(self) -> Mpf:
         """Bound on ||H|| on the tube (mpf)."""
         return self.quantities[r"\beta"][1]
 
     @property
-    def gamma(self) -> Any:
+    def gamma(self) -> Mpf:
         """Bound on ||g|| on the tube (mpf)."""
         return self.quantities[r"\gamma"][1]
 
@@ -179,11 +180,11 @@ class DescentGuarantee:
 def descent_guarantee(
     *,
     depth: int,
-    target_norm: Any,
-    w0: Any,
-    alignment: Any,
-    accuracy: Any,
-    basin: Any = None,
+    target_norm: Number,
+    w0: Number,
+    alignment: Number,
+    accuracy: Number,
+    basin: Number | None = None,
     method: Method = "quadrature",
 ) -> DescentGuarantee:
     """f(theta_k) - f* <= accuracy for k = k* (or all k >= k*): step size eta and number of steps k* of descent.
@@ -278,7 +279,7 @@ def _guarantee(start: BalancedStart, goal: Fraction, basin: Fraction, method: Me
     return DescentGuarantee(start, goal, basin, method, eta, int(steps), quantities, trapping, reason, error)
 
 
-def _in_closed_form(solution: ExactSolution, level: Any, kappa: Any, reach: Any) -> tuple[Any, Any, Any, None]:
+def _in_closed_form(solution: ExactSolution, level: Mpf, kappa: Mpf, reach: Mpf) -> tuple[Mpf, Mpf, Mpf, None]:
     """T, M(T) and int_0^T e^(M(T)-M(s)) ds, all of them bounds."""
     pieces = explicit_quantities(solution, level)
     time, excess = pieces["T"][1], solution.excess(solution.angle0)
@@ -289,7 +290,7 @@ def _in_closed_form(solution: ExactSolution, level: Any, kappa: Any, reach: Any)
     return time, growth, time * mpmath.exp(growth), None
 
 
-def _check_growth(growth: Any, remedy: str) -> None:
+def _check_growth(growth: Mpf, remedy: str) -> None:
     """Refuses M(T) with which k* would have more than `MOST_DIGITS` digits."""
     digits = growth / mpmath.log(10)
     if not digits < MOST_DIGITS:
@@ -299,7 +300,7 @@ def _check_growth(growth: Any, remedy: str) -> None:
         )
 
 
-def trapping_constants(depth: int, target_norm: Any, basin: Any, radius: Any) -> tuple[Any, Any, Any]:
+def trapping_constants(depth: int, target_norm: Mpf, basin: Mpf, radius: Mpf) -> tuple[Mpf, Mpf, Mpf]:
     """r, mu and L of the module's docstring, for E_B = basin < lambda^2/18 and a tube of this radius."""
     n, lam, offset = depth, target_norm, mpmath.sqrt(2 * basin)
     q = r16.contraction(lam, offset)
@@ -310,7 +311,7 @@ def trapping_constants(depth: int, target_norm: Any, basin: Any, radius: Any) ->
     return r, mu, r16.beta(n, offset, reach)
 
 
-def _along_the_flow(solution: ExactSolution, level: Any, radius: Any) -> tuple[Any, Any, Any, float]:
+def _along_the_flow(solution: ExactSolution, level: Mpf, radius: Mpf) -> tuple[Mpf, Mpf, Mpf, float]:
     """T, M(T), int_0^T e^(M(T)-M(s)) ds and the largest relative error, from two sets of panels."""
     end = hitting_angle(solution, level)
     if end <= solution.angle0:
@@ -332,13 +333,13 @@ def _along_the_flow(solution: ExactSolution, level: Any, radius: Any) -> tuple[A
     )
 
 
-def _sums(solution: ExactSolution, end: Any, radius: Any, finer: int) -> tuple[float, float, float]:
+def _sums(solution: ExactSolution, end: Mpf, radius: Mpf, finer: int) -> tuple[float, float, float]:
     """t, M and log int e^(M(T)-M(s)) ds at `end`, in float64: M at the nodes by integrating their interpolant."""
     n = solution.depth
     nodes, weights, integrate = _collocation()
     points = panels(solution, end, finer)
     time, growth = 0.0, 0.0
-    cells: list[tuple[Any, Any, Any]] = []
+    cells: list[tuple[Mpf, Mpf, Mpf]] = []
     inner = float(radius) / n**0.5
     for left, right in pairwise(points):
         half, middle = float(right - left) / 2, (right + left) / 2
@@ -352,7 +353,7 @@ def _sums(solution: ExactSolution, end: Any, radius: Any, finer: int) -> tuple[f
     return time, growth, float(mpmath.log(integral))
 
 
-def _rates(solution: ExactSolution, angle: Any, n: int, inner: float, radius: float) -> tuple[float, float]:
+def _rates(solution: ExactSolution, angle: Mpf, n: int, inner: float, radius: float) -> tuple[float, float]:
     """dt/dtheta and m dt/dtheta."""
     w = float(solution.norm(angle))
     slope = float(solution.time_slope(angle))
@@ -376,10 +377,10 @@ def _collocation() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return nodes, weights, integrals @ coefficients
 
 
-def _largest_step(budget: Any, rate: Any, integral: Any) -> Any:
+def _largest_step(budget: Mpf, rate: Mpf, integral: Mpf) -> Mpf:
     """The root of eta (e^(rate eta) integral + (e^(rate eta) - 1)/rate) = budget, by bisection; the left side grows."""
 
-    def used(eta: Any) -> Any:
+    def used(eta: Mpf) -> Mpf:
         growth, longer = constant_rate(rate, eta, MPMATH)
         return eta * cell(integral, growth, 1, longer)
 

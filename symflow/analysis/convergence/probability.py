@@ -12,8 +12,8 @@ time is an upper bound, P(T <= t) bounds from below the probability that the flo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 import mpmath
 import numpy as np
@@ -24,6 +24,7 @@ from symflow.analysis.convergence.time import GUARD, explicit_quantities
 from symflow.errors import ProblemError, brief, brief_float
 from symflow.numbers.arguments import positive, whole
 from symflow.numbers.rational import rational
+from symflow.numbers.types import Mpf, Number
 from symflow.paths.solver import MAX_DPS
 
 MAX_ANGLE = 1_000_000
@@ -31,8 +32,8 @@ MAX_ANGLE = 1_000_000
 
 
 def convergence_probability(
-    *, depth: int, target_norm: Any, w0: Any, dimension: int, accuracy: Any, time: Any, dps: int = 15
-) -> Any:
+    *, depth: int, target_norm: Number, w0: Number, dimension: int, accuracy: Number, time: Number, dps: int = 15
+) -> Mpf:
     """P(T <= time) for the explicit time T of `convergence_time` and a uniformly random direction of W_{n:1}(0).
 
     Args:
@@ -62,7 +63,7 @@ def convergence_probability(
     with mpmath.workdps(whole(dps, "dps", 1, MAX_DPS) + GUARD):
         threshold = mpf(limit)
 
-        def in_time(angle: Any) -> bool:
+        def in_time(angle: Mpf) -> bool:
             return explicit_time(n, lam, norm, angle, goal) <= threshold
 
         angle = _first(in_time, -MAX_ANGLE, MAX_ANGLE)
@@ -70,8 +71,8 @@ def convergence_probability(
 
 
 def convergence_quantile(
-    *, depth: int, target_norm: Any, w0: Any, dimension: int, accuracy: Any, probability: Any, dps: int = 15
-) -> Any:
+    *, depth: int, target_norm: Number, w0: Number, dimension: int, accuracy: Number, probability: Number, dps: int = 15
+) -> Mpf:
     """min {t : P(T <= t) >= probability}, a quantile of the time T of `convergence_probability`.
 
     Args:
@@ -110,7 +111,7 @@ def convergence_quantile(
         return explicit_time(n, lam, norm, mpmath.mpf(0) if 2 * q == 1 else -angle, goal)
 
 
-def tail(dimension: int, angle: Any) -> Any:
+def tail(dimension: int, angle: Mpf) -> Mpf:
     """P(nu >= tanh(angle)) for a uniformly random direction, at the working precision."""
     half = mpmath.betainc(
         mpmath.mpf(dimension - 1) / 2, mpmath.mpf(1) / 2, 0, mpmath.sech(angle) ** 2, regularized=True
@@ -118,13 +119,13 @@ def tail(dimension: int, angle: Any) -> Any:
     return half / 2 if angle >= 0 else 1 - half / 2
 
 
-def explicit_time(depth: int, target_norm: Fraction, w0: Fraction, angle: Any, accuracy: Fraction) -> Any:
+def explicit_time(depth: int, target_norm: Fraction, w0: Fraction, angle: Mpf, accuracy: Fraction) -> Mpf:
     """The explicit time of R15 for a = artanh nu(0), at the working precision."""
     solution = ExactSolution(depth, mpf(target_norm), mpf(w0), mpmath.mpf(angle))
     return explicit_quantities(solution, mpf(accuracy))["T"][1]
 
 
-def _dimension(value: Any) -> int:
+def _dimension(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 2:
         raise ProblemError(
             f"dimension must be a whole number d_0 >= 2, got {brief(value)}; for d_0 = 1 the direction is +-1, and -1 "
@@ -133,7 +134,7 @@ def _dimension(value: Any) -> int:
     return int(value)
 
 
-def _first(holds: Any, low: float, high: float) -> Any:
+def _first(holds: Callable[[Mpf], bool], low: float, high: float) -> Mpf | None:
     """The least angle from which on a property that stays true holds; None where it holds nowhere, by bisection."""
     if holds(mpmath.mpf(0)):
         reach, step = mpmath.mpf(0), -1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 import mpmath
 import numpy as np
@@ -16,6 +15,7 @@ from symflow.networks.moments import exact_product
 from symflow.networks.network import FullyConnected
 from symflow.numbers.arguments import positive, whole
 from symflow.numbers.rational import rational
+from symflow.numbers.types import Mpf
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
@@ -49,7 +49,7 @@ class BalancedStart:
     alignment: Fraction
 
 
-def checked_start(depth: Any, target_norm: Any, w0: Any, alignment: Any) -> BalancedStart:
+def checked_start(depth: object, target_norm: object, w0: object, alignment: object) -> BalancedStart:
     """The start with these numbers; see `BalancedStart`.
 
     Raises:
@@ -70,13 +70,13 @@ def checked_start(depth: Any, target_norm: Any, w0: Any, alignment: Any) -> Bala
     return BalancedStart(*norms, nu)
 
 
-def checked_norms(depth: Any, target_norm: Any, w0: Any) -> tuple[int, Fraction, Fraction]:
+def checked_norms(depth: object, target_norm: object, w0: object) -> tuple[int, Fraction, Fraction]:
     """Depth and norms of a start, whatever its direction."""
     depth = whole(depth, "depth", 2, MAX_DEPTH)
     return depth, positive(target_norm, "target_norm"), positive(w0, "w0")
 
 
-def mpf(value: Fraction) -> Any:
+def mpf(value: Fraction) -> Mpf:
     """A rational at the working precision."""
     return mpmath.mpf(value.numerator) / value.denominator
 

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import mpmath
 
@@ -34,6 +34,7 @@ from symflow.analysis.convergence.exact import ExactSolution, exact_solution, ha
 from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.numbers.arguments import positive, whole
+from symflow.numbers.types import Mpf, Number
 from symflow.paths.solver import MAX_DPS
 from symflow.theory.functions import MPMATH
 from symflow.theory.r15_convergence_time import (
@@ -79,9 +80,9 @@ class ConvergenceTime:
     start: BalancedStart
     accuracy: Fraction
     method: Method
-    value: Any
-    quantities: Mapping[str, tuple[str, Any]]
-    error_estimate: Any
+    value: Mpf
+    quantities: Mapping[str, tuple[str, Mpf]]
+    error_estimate: Mpf
     dps: int
     status: Literal["proved upper bound", "estimated"]
 
@@ -119,10 +120,10 @@ class ConvergenceTime:
 def convergence_time(
     *,
     depth: int,
-    target_norm: Any,
-    w0: Any,
-    alignment: Any,
-    accuracy: Any,
+    target_norm: Number,
+    w0: Number,
+    alignment: Number,
+    accuracy: Number,
     method: Method = "explicit",
     dps: int = 15,
 ) -> ConvergenceTime:
@@ -179,11 +180,11 @@ def convergence_time(
 
 
 def _twice(
-    start: BalancedStart, goal: Fraction, dps: int, evaluate: Callable[[ExactSolution, Any, int, int], Any]
-) -> tuple[Mapping[str, tuple[str, Any]], Any]:
+    start: BalancedStart, goal: Fraction, dps: int, evaluate: Callable[[ExactSolution, Mpf, int, int], Mpf]
+) -> tuple[Mapping[str, tuple[str, Mpf]], Mpf]:
     """The quantities, and twice the difference of T from an evaluation with half the panels and fewer digits."""
     digits = working_digits(start, goal, dps)
-    before: Any = None
+    before: Mpf = None
     for level in range(LEVELS):
         with mpmath.workdps(digits + CHECK_DIGITS * level):
             quantities = evaluate(exact_solution(start), mpf(goal), 2**level, dps + GUARD + CHECK_DIGITS * level)
@@ -209,14 +210,14 @@ def working_digits(start: BalancedStart, goal: Fraction, dps: int) -> int:
     return dps + GUARD + lost
 
 
-def explicit_quantities(solution: ExactSolution, accuracy: Any, *_: int) -> Mapping[str, tuple[str, Any]]:
+def explicit_quantities(solution: ExactSolution, accuracy: Mpf, *_: int) -> Mapping[str, tuple[str, Mpf]]:
     """T of the module's docstring and what enters it, at the working precision."""
     n, lam, a = solution.depth, solution.target_norm, solution.angle0
     p = mpmath.mpf(n - 2) / n
     angle, excess = half_angle(solution), solution.excess(a)
     plus, minus = max(a, 0), max(-a, 0)
     bump = kernel_bound(n, MPMATH)
-    quantities: dict[str, tuple[str, Any]] = {"a": ("artanh nu(0)", a)}
+    quantities: dict[str, tuple[str, Mpf]] = {"a": ("artanh nu(0)", a)}
     if n == 2:
         rise = (angle - a) / lam
     else:
@@ -238,7 +239,7 @@ def explicit_quantities(solution: ExactSolution, accuracy: Any, *_: int) -> Mapp
     }
 
 
-def _true_quantities(solution: ExactSolution, accuracy: Any, finer: int, digits: int) -> Mapping[str, tuple[str, Any]]:
+def _true_quantities(solution: ExactSolution, accuracy: Mpf, finer: int, digits: int) -> Mapping[str, tuple[str, Mpf]]:
     end = hitting_angle(solution, accuracy)
     return {
         "a": ("artanh nu(0)", solution.angle0),

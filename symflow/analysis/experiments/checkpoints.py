@@ -11,17 +11,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from symflow.analysis.experiments.archive import read_arrays, write_arrays
 from symflow.files import temporary_prefix
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
 Say = Callable[[str], None]
 
 
-def content_key(configuration: Mapping[str, Any]) -> str:
+def content_key(configuration: Mapping[str, object]) -> str:
     """A hash of a configuration, the same on every platform."""
     return sha256(json.dumps(configuration, sort_keys=True).encode()).hexdigest()
 
@@ -47,7 +51,7 @@ class Checkpoint:
         """The file."""
         return None if self.folder is None else self.folder / f"{self.label}-{self.key[:16]}.npz"
 
-    def write(self, arrays: Mapping[str, Any]) -> None:
+    def write(self, arrays: Mapping[str, npt.ArrayLike]) -> None:
         """Replaces the file."""
         if self.path is not None:
             write_arrays(self.path, {"key": np.array(self.key), **arrays})

@@ -19,6 +19,7 @@ from symflow.analysis.experiments.archive import read_arrays, write_arrays
 from symflow.analysis.experiments.settings import Settings
 from symflow.errors import ProblemError
 from symflow.numbers.rational import text
+from symflow.numbers.types import JsonObject
 
 FORMAT = "symflow experiment 1"
 KEYS = {
@@ -158,7 +159,7 @@ class Experiment:
         names = ", ".join(self.networks)
         return f"<Experiment {names} on {self.settings.samples} {self.images['name']}, {self.device}, {self.date}>"
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> JsonObject:
         """Everything but the arrays, as JSON holds it."""
         settings = asdict(self.settings) | {"step_size": text(self.settings.step_size)}
         return {
@@ -174,7 +175,7 @@ class Experiment:
 
     def save(self, path: Path) -> None:
         """Writes the one file that holds it, whole or not at all."""
-        arrays: dict[str, Any] = {"metadata": np.array(json.dumps(self.metadata(), indent=1))}
+        arrays: dict[str, np.ndarray] = {"metadata": np.array(json.dumps(self.metadata(), indent=1))}
         for name, found in self.networks.items():
             arrays[f"{name}/times"] = found.times
             for ratio, run in found.runs.items():
@@ -185,7 +186,7 @@ class Experiment:
         write_arrays(path, arrays)
 
 
-def _network_metadata(found: NetworkResult) -> dict[str, Any]:
+def _network_metadata(found: NetworkResult) -> JsonObject:
     return {
         "description": found.description,
         "parameters": found.parameters,
@@ -194,7 +195,7 @@ def _network_metadata(found: NetworkResult) -> dict[str, Any]:
     }
 
 
-def _scalars(tolerance: Tolerance) -> dict[str, Any]:
+def _scalars(tolerance: Tolerance) -> JsonObject:
     return {f.name: getattr(tolerance, f.name) for f in fields(tolerance) if f.name != "difference"}
 
 
@@ -231,7 +232,7 @@ def load_experiment(path: str | Path) -> Experiment:
         raise ProblemError(f"{path}: must be a file that symflow experiment wrote, got an error: {reason}") from None
 
 
-def _restored(data: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Experiment:
+def _restored(data: JsonObject, arrays: Mapping[str, np.ndarray]) -> Experiment:
     given = data["settings"]
     tuples = {key: None if given[key] is None else tuple(given[key]) for key in ("networks", "ratios", "tolerances")}
     settings = Settings(**{**given, **tuples, "step_size": Fraction(given["step_size"])})

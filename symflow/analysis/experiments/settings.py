@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -68,13 +67,13 @@ class Settings:
 
 def checked_settings(
     networks: Sequence[str] | str,
-    samples: Any,
-    iterations: Any,
-    step_size: Any,
-    ratios: Sequence[Any],
-    seed: Any,
-    dtype: Any,
-    tolerances: Sequence[Any] | None,
+    samples: object,
+    iterations: object,
+    step_size: object,
+    ratios: Sequence[object],
+    seed: object,
+    dtype: object,
+    tolerances: Sequence[object] | None,
 ) -> Settings:
     """The settings.
 
@@ -108,7 +107,7 @@ def checked_settings(
     )
 
 
-def _tolerance(value: Any) -> float:
+def _tolerance(value: object) -> float:
     """A relative tolerance that the float64 flow takes."""
     found = rational(value, "tolerances")
     if not Fraction(1, 10**13) <= found <= Fraction(1, 10**3):

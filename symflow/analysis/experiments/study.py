@@ -22,6 +22,7 @@ from symflow.errors import ProblemError, brief
 from symflow.evaluate.jax import to_jax
 from symflow.evaluate.jax_runtime import check_runtime, own_modes
 from symflow.numbers.rational import text
+from symflow.numbers.types import Number
 from symflow.problem import Problem
 from symflow.problem.architecture import describe
 from symflow.versions import versions
@@ -44,11 +45,11 @@ def experiment(
     data: str | tuple[str | Path, str | Path] = "digits",
     samples: int = 1000,
     iterations: int = 10_000,
-    step_size: Any = "1/1000",
+    step_size: Number = "1/1000",
     ratios: Sequence[int] = RATIOS,
     seed: int = 0,
     dtype: str = "float64",
-    tolerances: Sequence[Any] | None = None,
+    tolerances: Sequence[Number] | None = None,
     folder: str | Path | None = None,
     progress: Progress | None = None,
     say: Say | None = None,
@@ -130,7 +131,7 @@ def device() -> str:
     return f"{used.platform} ({used.device_kind})"
 
 
-def _images(data: Any, samples: int) -> Images:
+def _images(data: object, samples: int) -> Images:
     if data == "digits":
         return digits(samples)
     if isinstance(data, tuple | list) and len(data) == 2:
@@ -169,7 +170,7 @@ class _Runner:
             "versions": versions(LIBRARIES),
         }
 
-    def checkpoint(self, label: str, **more: Any) -> Checkpoint:
+    def checkpoint(self, label: str, **more: str | int) -> Checkpoint:
         """Where a run keeps its state."""
         return Checkpoint(self.folder, f"{self.name}-{label}", content_key({**self.about, **more}), self.say)
 

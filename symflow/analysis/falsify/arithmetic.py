@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import mpmath
 import sympy
 
 from symflow.errors import ProblemError, brief
+from symflow.numbers.types import Scalar
 
 FUNCTIONS = {sympy.exp: "exp", sympy.log: "log", sympy.sin: "sin", sympy.cos: "cos", sympy.Abs: "abs"}
 CHOICES = {sympy.Max: "max", sympy.Min: "min"}
@@ -28,9 +28,9 @@ class Arithmetic:
             with an exponent that is a `Fraction`.
     """
 
-    number: Callable[[Fraction], Any]
-    pi: Any
-    functions: Mapping[str, Callable[..., Any]]
+    number: Callable[[Fraction], Scalar]
+    pi: Scalar
+    functions: Mapping[str, Callable[..., Scalar]]
 
 
 def check_expression(expression: sympy.Expr, what: str) -> None:
@@ -48,16 +48,16 @@ def check_expression(expression: sympy.Expr, what: str) -> None:
         raise ProblemError(f"{what} may contain only {_RULE}, got {brief(str(e))}")
 
 
-def evaluate(expression: sympy.Expr, values: Mapping[str, Any], a: Arithmetic) -> Any:
+def evaluate(expression: sympy.Expr, values: Mapping[str, Scalar], a: Arithmetic) -> Scalar:
     """The value of an expression that `check_expression` has passed, its symbols by name."""
-    memo: dict[sympy.Expr, Any] = {}
+    memo: dict[sympy.Expr, Scalar] = {}
 
-    def convert(e: sympy.Expr) -> Any:
+    def convert(e: sympy.Expr) -> Scalar:
         if e not in memo:
             memo[e] = compute(e)
         return memo[e]
 
-    def compute(e: sympy.Expr) -> Any:
+    def compute(e: sympy.Expr) -> Scalar:
         if e.is_Symbol:
             return values[str(e)]
         if e.is_Rational or e.is_Float:
@@ -77,13 +77,13 @@ def evaluate(expression: sympy.Expr, values: Mapping[str, Any], a: Arithmetic) -
             return _fold(a.functions[CHOICES[e.func]], e.args)
         return a.functions[FUNCTIONS[e.func]](convert(e.args[0]))
 
-    def _fold(operation: Callable[[Any, Any], Any], args: Sequence[sympy.Expr]) -> Any:
+    def _fold(operation: Callable[[Scalar, Scalar], Scalar], args: Sequence[sympy.Expr]) -> Scalar:
         total = convert(args[0])
         for x in args[1:]:
             total = operation(total, convert(x))
         return total
 
-    def _power(e: sympy.Expr) -> Any:
+    def _power(e: sympy.Expr) -> Scalar:
         if e.base is sympy.E:
             return a.functions["exp"](convert(e.exp))
         if e.exp.is_Integer:
@@ -121,7 +121,7 @@ def interval_arithmetic() -> Arithmetic:
     """mpmath's intervals at the precision that `mpmath.iv` has now."""
     iv = mpmath.iv
 
-    def root(x: Any, e: Fraction) -> Any:
+    def root(x: Scalar, e: Fraction) -> Scalar:
         if x.a < 0:
             raise ArithmeticError("a root of a number that may be negative")
         if x.a == 0 and e < 0:
@@ -132,7 +132,7 @@ def interval_arithmetic() -> Arithmetic:
         ends = sorted((low.a, low.b, top.a, top.b))
         return iv.mpf([ends[0], ends[-1]])
 
-    def log(x: Any) -> Any:
+    def log(x: Scalar) -> Scalar:
         if x.a <= 0:
             raise ArithmeticError("the logarithm of a number that may be 0 or negative")
         return iv.log(x)

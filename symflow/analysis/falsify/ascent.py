@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -47,7 +46,12 @@ def ascend(
     """
     low, high = log_eta_range(family, points.steps, moving)
     most = float(family.weights), float(family.data)
-    ends: list[tuple[Any, Any]] = [(-most[0], most[0]), (-most[1], most[1]), (-most[1], most[1]), (low, high)]
+    ends: list[tuple[float | np.ndarray, float | np.ndarray]] = [
+        (-most[0], most[0]),
+        (-most[1], most[1]),
+        (-most[1], most[1]),
+        (low, high),
+    ]
     free = [points.exact is None, True, setup.loss.known.labels is None, True]
     first = [np.zeros_like(a) for a in points.moving]
     second = [np.zeros_like(a) for a in points.moving]

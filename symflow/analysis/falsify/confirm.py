@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import mpmath
 
@@ -14,7 +13,7 @@ from symflow.analysis.falsify.claim import Claim, Inequality, Relation, read_cla
 from symflow.analysis.falsify.enclose import GUARD, Enclosure, Undefined, enclosures
 from symflow.errors import ProblemError, brief
 from symflow.numbers.arguments import whole
-from symflow.numbers.types import Mpf
+from symflow.numbers.types import Mpf, Scalar
 from symflow.problem import Problem, load_problem
 
 DPS, DIGITS = 50, (30, 1000)
@@ -147,7 +146,7 @@ def check(claim: Claim, problem: Problem, steps: int, dps: int, seconds: float |
     return Check(claim, problem, violation, error, values, bool(low > 0 and held), dps)
 
 
-def _difference(part: Inequality, boxes: Mapping[str, Any]) -> tuple[Mpf, Mpf]:
+def _difference(part: Inequality, boxes: Mapping[str, Scalar]) -> tuple[Mpf, Mpf]:
     """The ends of small - large."""
     arithmetic = interval_arithmetic()
     width = evaluate(part.small, boxes, arithmetic) - evaluate(part.large, boxes, arithmetic)

@@ -9,10 +9,9 @@ their values at points of it and what `bounds.tube` certifies on it (float64 wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import mpmath
 import numpy as np
@@ -178,7 +177,7 @@ def _measure(
         return values, at, flow
 
 
-def _vector(values: Any) -> np.ndarray:
+def _vector(values: Sequence[Mpf] | np.ndarray) -> np.ndarray:
     array = np.empty(len(values), dtype=object)
     array[:] = list(values)
     return array

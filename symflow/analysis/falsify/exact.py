@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor, log10
-from typing import Any
 
 import numpy as np
 
@@ -39,7 +38,7 @@ class ExactPoint:
 
     def problem(self, setup: Setup, claim: Claim, dps: int) -> Problem:
         """The problem; where time passes its horizon is k step sizes."""
-        run: dict[str, Any] = {"dps": dps}
+        run: dict[str, int | Fraction] = {"dps": dps}
         if claim.needs.moving or "eta" in claim.names:
             run["step_size"] = self.eta
         if claim.needs.moving:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -127,7 +126,7 @@ class _Search:
         self.claim, self.family, self.seed, self.dps = claim, family, seed, dps
         self.seconds, self.started, self.progress = seconds, time.perf_counter(), progress
         self.rng = np.random.default_rng(seed)
-        self.kept: dict[tuple[Any, ...], Evaluator] = {}
+        self.kept: dict[tuple[Hashable, ...], Evaluator] = {}
         self.slowest = 0.0
         self.setups: set[Setup] = set()
         self.points = self.ascents = self.confirmations = 0

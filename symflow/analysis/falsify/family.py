@@ -175,7 +175,7 @@ def _between(rng: np.random.Generator, ends: tuple[int, int]) -> int:
 # Checks -------------------------------------------------------------------------------------------------------------
 
 
-def _listed(values: Any, name: str, empty: bool = False) -> Sequence[Any]:
+def _listed(values: object, name: str, empty: bool = False) -> Sequence[Any]:
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise ProblemError(f"Family: {name} must be a tuple or list, got {brief(values)}; write it in brackets")
     if not values and not empty:
@@ -185,7 +185,7 @@ def _listed(values: Any, name: str, empty: bool = False) -> Sequence[Any]:
     return values
 
 
-def _range(ends: Any, name: str, check: Callable[[Any], object]) -> None:
+def _range(ends: object, name: str, check: Callable[[object], object]) -> None:
     if isinstance(ends, str) or not isinstance(ends, Sequence) or len(ends) != 2:
         raise ProblemError(f"Family: {name} must be a pair (smallest, largest), got {brief(ends)}")
     for x in ends:
@@ -194,7 +194,7 @@ def _range(ends: Any, name: str, check: Callable[[Any], object]) -> None:
         raise ProblemError(f"Family: {name} must be a pair (smallest, largest), got {brief(list(ends))}; swap them")
 
 
-def _choices(values: Any, name: str, known: Sequence[str]) -> None:
+def _choices(values: object, name: str, known: Sequence[str]) -> None:
     for x in _listed(values, name):
         if x not in known:
             raise ProblemError(f"Family: {name} must be among {', '.join(known)}, got {brief(x)}")

@@ -8,9 +8,9 @@ and the least by which a condition holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +56,7 @@ class Evaluator:
             point where the violation cannot be told from 0.
     """
 
-    function: Callable[..., Any]
+    function: Callable[..., tuple[tuple[JaxArray, tuple[JaxArray, JaxArray]], Sequence[JaxArray]]]
 
     def __call__(self, points: Points) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
         """Margins, whether they are ties, and gradients at up to `BATCH` points; -inf where nothing can be said."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import mpmath
 
@@ -184,7 +184,7 @@ class Refuted:
 Verdict = Refuted | NotRefuted
 
 
-def problem_toml(tables: Mapping[str, Any], note: str = "") -> str:
+def problem_toml(tables: Mapping[str, object], note: str = "") -> str:
     """The tables of `Problem.to_dict` as TOML; strings, numbers, lists and booleans are written as JSON writes them."""
     lines = [f"# {line}" for line in note.splitlines()]
     lines += [f"{key} = {json.dumps(value)}" for key, value in tables.items() if not isinstance(value, Mapping)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -56,7 +56,7 @@ class Start:
         problem: starts there; problems of one architecture share their objective, and so what is compiled for it.
     """
 
-    coordinates: Mapping[str, Any]
+    coordinates: Mapping[str, object]
     problem: Problem
 
 
@@ -178,7 +178,7 @@ def _architecture(base: Problem, widths: tuple[int, ...] | None) -> Problem:
 
 def _draw(
     problem: Problem, base: Problem, scheme: str | None, seed: int | None, scale: Fraction | None
-) -> tuple[JsonObject, Any]:
+) -> tuple[JsonObject, Sequence[Fraction]]:
     """Where theta(0) comes from, and theta(0)."""
     if scheme is None:
         factor = Fraction(1) if scale is None else scale
@@ -193,7 +193,10 @@ def _draw(
     return {"seed": seed, "scheme": scheme, "scale": scale}, initial_theta(section, problem.network, "sweep")
 
 
-def _listed(values: object, name: str, read: Callable[[Any, str], Any]) -> tuple[Any, ...]:
+T = TypeVar("T")
+
+
+def _listed(values: object, name: str, read: Callable[[object, str], T]) -> tuple[T | None, ...]:
     """One value or several, each read, without repetitions."""
     if values is None:
         return (None,)

@@ -15,7 +15,7 @@ from symflow.derivatives.derived import loss
 from symflow.errors import with_remedies
 from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.networks.objective import Objective
-from symflow.numbers.types import JsonObject
+from symflow.numbers.types import JsonObject, Mpf
 from symflow.paths.flow import solve_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
@@ -101,7 +101,7 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> JsonO
     }
 
 
-def spectra(low: Any, high: Any, descent_high: Any) -> JsonObject:
+def spectra(low: np.ndarray | None, high: Any, descent_high: Any) -> JsonObject:
     """The ends of the spectra; nothing where the network is too large for them.
 
     Args:
@@ -116,7 +116,7 @@ def spectra(low: Any, high: Any, descent_high: Any) -> JsonObject:
     return {name: float(value) for name, value in zip(names, found, strict=True)}
 
 
-def bound_columns(series: BoundSeries, truth: Any) -> JsonObject:
+def bound_columns(series: BoundSeries, truth: Mpf) -> JsonObject:
     """A bound at the end of a run."""
     value = series.values[-1]
     ratio = None
@@ -130,7 +130,7 @@ def bound_columns(series: BoundSeries, truth: Any) -> JsonObject:
 
 
 @lru_cache(maxsize=1)
-def _flow(objective: Objective, theta0: tuple[Fraction, ...], horizon: Any, dps: int) -> Trajectory:
+def _flow(objective: Objective, theta0: tuple[Fraction, ...], horizon: Fraction, dps: int) -> Trajectory:
     """The flow, kept: neighbouring tasks differ in the step size alone."""
     problem = Problem(objective=objective, theta0=theta0, horizon=horizon, dps=dps)
     with with_remedies(REMEDIES):

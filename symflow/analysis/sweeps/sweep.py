@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from symflow.analysis.sweeps import execute, table
 from symflow.analysis.sweeps.axes import Axes, axes_of, check_run, starts
@@ -56,9 +56,9 @@ class Sweep:
         (['1/10', '1/20'], ['done', 'done'], 2)
     """
 
-    rows: tuple[Mapping[str, Any], ...]
+    rows: tuple[Mapping[str, object], ...]
     kinds: Mapping[str, str]
-    about: Mapping[str, Any]
+    about: Mapping[str, object]
     computed: int
     reused: int
 
@@ -218,7 +218,7 @@ def about_sweep(kind: str, base: Problem, axes: Axes, etas: Sequence[Fraction], 
     }
 
 
-def coordinates(eta: Fraction, start: Mapping[str, Any], problem: Problem, dps: int | None) -> JsonObject:
+def coordinates(eta: Fraction, start: Mapping[str, object], problem: Problem, dps: int | None) -> JsonObject:
     """How a row begins."""
     settings = {"horizon": problem.horizon, "dps": dps, "parameters": len(problem.theta0)}
     return {name: encode(value) for name, value in ({"step_size": eta} | dict(start) | settings).items()}

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from symflow.analysis.sweeps.values import as_float, decode, kind_of
 from symflow.errors import ComputationError, ProblemError
@@ -50,7 +50,7 @@ def require_pandas() -> None:
             raise ComputationError(f"a sweep's table needs {name}, which is not installed; pip install symflow[sweeps]")
 
 
-def kinds_of(rows: Sequence[Mapping[str, Any]], declared: Mapping[str, str]) -> dict[str, str]:
+def kinds_of(rows: Sequence[Mapping[str, object]], declared: Mapping[str, str]) -> dict[str, str]:
     """Column -> kind, in order: as declared, else what the rows hold (text where they differ)."""
     between = (name for row in rows for name in row if name not in COORDINATES and name not in ENDING)
     found = {}
@@ -68,7 +68,7 @@ def _kind(seen: Iterable[str | None]) -> str:
 
 
 def data_frame(
-    rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str], about: Mapping[str, Any]
+    rows: Sequence[Mapping[str, object]], kinds: Mapping[str, str], about: Mapping[str, object]
 ) -> pandas.DataFrame:
     """The table: decimals and rationals as text, missing values as missing.
 

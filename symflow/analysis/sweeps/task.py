@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from symflow.problem import Problem
 from symflow.versions import __version__, versions, versions_text
 
 FORMAT = "symflow sweep task 1"
-Measure = Callable[[Problem], Mapping[str, Any]]
+Measure = Callable[[Problem], Mapping[str, object]]
 OWN_COLUMNS = ("status", "reason", "stop_time", "seconds", "versions")
 """What a result holds in addition to what was measured."""
 _one_at_a_time = threading.Lock()
@@ -42,7 +41,7 @@ class Task:
             measured, and the version of symflow.
     """
 
-    coordinates: Mapping[str, Any]
+    coordinates: Mapping[str, object]
     description: str
 
     @property
@@ -51,12 +50,12 @@ class Task:
         return hashlib.sha256(self.description.encode()).hexdigest()
 
 
-def canonical(data: Any) -> str:
+def canonical(data: object) -> str:
     """JSON that is the same text for the same data."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def describe(problem: Problem, measure: Mapping[str, Any]) -> str:
+def describe(problem: Problem, measure: Mapping[str, object]) -> str:
     """The description of a task; the problem's name is no part of it."""
     tables = {key: table for key, table in problem.to_dict().items() if key != "name"}
     return canonical({"format": FORMAT, "symflow": __version__, "problem": tables, "measure": measure})
@@ -107,7 +106,7 @@ def read_result(folder: Path, key: str, description: str) -> JsonObject | None:
     return found if right else None
 
 
-def write_result(folder: Path, key: str, description: str, result: Mapping[str, Any]) -> None:
+def write_result(folder: Path, key: str, description: str, result: Mapping[str, object]) -> None:
     """Stores the result of a task; the file appears whole or not at all."""
     data = {
         "format": FORMAT,
@@ -120,7 +119,7 @@ def write_result(folder: Path, key: str, description: str, result: Mapping[str, 
     write_atomically(file_of(folder, key), (json.dumps(data, indent=1) + "\n").encode())
 
 
-def _digest(result: Any) -> str:
+def _digest(result: object) -> str:
     return hashlib.sha256(canonical(result).encode()).hexdigest()
 
 

@@ -17,7 +17,7 @@ KINDS = ("int", "bool", "float", "text", "decimal", "rational")
 """decimal: an mpmath number, as text with all its digits; rational: exact, as text p/q; float: a float64."""
 
 
-def encode(value: Any) -> Any:
+def encode(value: object) -> Any:
     """A value as JSON: int, bool, text and None as they are, other numbers as {kind: text}.
 
     Raises:
@@ -40,7 +40,7 @@ def encode(value: Any) -> Any:
     )
 
 
-def kind_of(stored: Any) -> str | None:
+def kind_of(stored: object) -> str | None:
     """The kind of a stored value; None for nothing."""
     if stored is None:
         return None
@@ -49,7 +49,7 @@ def kind_of(stored: Any) -> str | None:
     return {bool: "bool", int: "int", str: "text"}[type(stored)]
 
 
-def decode(stored: Any) -> Any:
+def decode(stored: object) -> Any:
     """The value as a table has it: decimals and rationals as text."""
     if not isinstance(stored, dict):
         return stored
@@ -57,7 +57,7 @@ def decode(stored: Any) -> Any:
     return float(written) if kind == "float" else written
 
 
-def as_float(kind: str, value: Any) -> float:
+def as_float(kind: str, value: str) -> float:
     """A decimal or rational text in float64; beyond its range infinite."""
     if kind == "decimal":
         return float(value)

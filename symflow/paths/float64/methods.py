@@ -42,7 +42,7 @@ def method_of(objective: Objective, solver: str) -> tuple[Any, Any]:
 
 
 @kept
-def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[..., Any]:
+def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[..., tuple[JaxArray, ...]]:
     """(theta, start, end, first step, rtol, atol, longest step) -> what `run_steps` unpacks."""
     import diffrax
 
@@ -78,7 +78,7 @@ def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[...,
 
 
 @kept
-def stepper(objective: Objective, solver: str) -> Callable[..., Any]:
+def stepper(objective: Objective, solver: str) -> Callable[[JaxArray, JaxArray], JaxArray]:
     """(states, step sizes) -> the states one step later."""
     import jax
 
@@ -92,7 +92,7 @@ def stepper(objective: Objective, solver: str) -> Callable[..., Any]:
 
 
 @kept
-def sweeper(objective: Objective, solver: str, max_steps: int) -> Callable[..., Any]:
+def sweeper(objective: Objective, solver: str, max_steps: int) -> Callable[..., JaxArray]:
     """(starts, first steps, times, rtol, their atol) -> states (B, S, P), not finite where a start did not get to."""
     import diffrax
     import jax

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +25,10 @@ from symflow.networks.objective import Objective
 from symflow.paths.float64.methods import stepper
 from symflow.paths.stop_conditions import LOSS, Monitor, holds_exactly, watched
 from symflow.programs.program import Program
+
+if TYPE_CHECKING:
+    from symflow.programs.nodes import Input
+
 
 PARTS = 4
 """How many parts a step is divided into; the loss always falls, so that the ends suffice for it."""
@@ -123,7 +127,9 @@ def _side(condition: Monitor, q: float, objective: Objective, start: Sequence[Fr
     with mpmath.workdps(DIGITS):
         arithmetic = mpmath_arithmetic()
         lift = np.frompyfunc(arithmetic.lift, 1, 1)
-        values: dict[Any, Any] = {x: np.asarray(lift(a), dtype=object) for x, a in alone.objective.data.items()}
+        values: dict[Input, np.ndarray] = {
+            x: np.asarray(lift(a), dtype=object) for x, a in alone.objective.data.items()
+        }
         theta = np.array([arithmetic.lift(v) for v in start], dtype=object)
         exact = interpret(program, values | alone.objective.cut(theta), arithmetic)["q"][()]
         if abs(exact) > mpmath.mpf(10) ** (10 - DIGITS):

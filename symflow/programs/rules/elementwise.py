@@ -17,12 +17,14 @@ from symflow.programs.rules.leaves import Const
 from symflow.programs.rules.node import Node
 
 if TYPE_CHECKING:
+    from gmpy2 import mpz
+
     from symflow.numbers.types import JaxArray, Mpf
 
-Coefficients: TypeAlias = list[Any]
-Product: TypeAlias = Callable[[Sequence[tuple[Coefficients, Coefficients]]], Iterator[Any]]
+Coefficients: TypeAlias = "list[mpz]"
+Product: TypeAlias = Callable[[Sequence[tuple[Coefficients, Coefficients]]], Iterator["mpz"]]
 """Takes pairs of series that grow meanwhile and yields the coefficients of the sum of their products (unshifted)."""
-Recurrence: TypeAlias = Callable[[Any, Coefficients, Coefficients, int, Product], Iterator[Any]]
+Recurrence: TypeAlias = Callable[["mpz", Coefficients, Coefficients, int, Product], Iterator["mpz"]]
 """(u(x_0), x, y, bits, product) -> the coefficients of y = u(x) in fixed point; y is what they are appended to."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import fields
 from itertools import count
 from typing import Any, ClassVar
@@ -15,10 +15,10 @@ from symflow.programs.rules.axes import Axis, entries
 class _Interned(type):
     """Returns the existing node when one with the same fields is alive (hash-consing)."""
 
-    _table: ClassVar[WeakValueDictionary[tuple[Any, ...], Node]] = WeakValueDictionary()
+    _table: ClassVar[WeakValueDictionary[tuple[Hashable, ...], Node]] = WeakValueDictionary()
     _serial = count()
 
-    def __call__(cls, *args: Any) -> Any:
+    def __call__(cls, *args: Hashable) -> Any:
         key = (cls, *args)
         node = _Interned._table.get(key)
         if node is None:
@@ -46,7 +46,7 @@ class Node(metaclass=_Interned):
     axes: tuple[Axis, ...]
     serial: int
 
-    def fields(self) -> tuple[Any, ...]:
+    def fields(self) -> tuple[object, ...]:
         """What it was made from."""
         return tuple(getattr(self, f.name) for f in fields(self))  # type: ignore[arg-type]
 
@@ -102,7 +102,7 @@ class Node(metaclass=_Interned):
         """
         raise TypeError(f"no source text for {type(self).__name__}")
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return type(self), self.fields()
 
     def __repr__(self) -> str:

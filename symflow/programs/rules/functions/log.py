@@ -14,6 +14,8 @@ from symflow.programs.rules.elementwise import Coefficients, Elementwise, Interv
 from symflow.programs.rules.functions.power import reciprocal_series
 
 if TYPE_CHECKING:
+    from gmpy2 import mpz
+
     from symflow.numbers.types import Mpf
 
 
@@ -28,7 +30,7 @@ def real_log(x: Mpf) -> Mpf:
     return mpmath.log(x)
 
 
-def _series(first: Any, x: Coefficients, y: Coefficients, bits: int, product: Product) -> Iterator[Any]:
+def _series(first: mpz, x: Coefficients, y: Coefficients, bits: int, product: Product) -> Iterator[Any]:
     """y' = r x' with r = 1/x."""
     yield first
     slope: Coefficients = []

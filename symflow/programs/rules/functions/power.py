@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import mpmath
 import numpy as np
@@ -14,14 +14,17 @@ import sympy
 
 from symflow.errors import ComputationError
 from symflow.numbers.fixed_point import from_mpf, to_mpf
+from symflow.numbers.types import Scalar
 from symflow.programs.rules.add import scale
 from symflow.programs.rules.elementwise import Coefficients, Elementwise, Interval, Printed, Product, power
 
 if TYPE_CHECKING:
+    from gmpy2 import mpz
+
     from symflow.numbers.types import Mpf
 
 
-def reciprocal_series(x: Coefficients, slope: Coefficients, bits: int, product: Product) -> Iterator[Any]:
+def reciprocal_series(x: Coefficients, slope: Coefficients, bits: int, product: Product) -> Iterator[mpz]:
     """r = 1/x by r' = -r^2 x'; `slope` holds the coefficients k x_k, to which the caller appends."""
     with mpmath.workprec(bits + 32):
         r: Coefficients = [from_mpf(1 / to_mpf(x[0], bits), bits)]
@@ -71,7 +74,7 @@ class Power:
             raise ComputationError(f"the power {self.exponent} of 0 does not exist; theta is outside the loss's domain")
         return x**self.exponent.numerator
 
-    def floats(self, x: Any) -> Any:
+    def floats(self, x: Scalar) -> Scalar:
         """x^e of arrays."""
         return x**self.exponent.numerator if self.whole else x ** float(self.exponent)
 
@@ -79,7 +82,7 @@ class Power:
         """q^e of a whole exponent."""
         return q**self.exponent.numerator if self.whole and (q or self.exponent > 0) else None
 
-    def series(self, first: Any, x: Coefficients, y: Coefficients, bits: int, product: Product) -> Iterator[Any]:
+    def series(self, first: mpz, x: Coefficients, y: Coefficients, bits: int, product: Product) -> Iterator[mpz]:
         """y' = e (r x') y with r = 1/x."""
         yield first
         slope: Coefficients = []
