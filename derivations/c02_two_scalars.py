@@ -1,6 +1,6 @@
 r"""C2: gradient flow of f = (1/2) (w_1 w_2 - lambda)^2 in closed form, in three cases.
 
-With u = w_1 w_2 and the conserved c = |w_1^2 - w_2^2|:  u' = sqrt(c^2 + 4 u^2) (lambda - u).
+With u = w_1 w_2 and the conserved c = |w_1^2 - w_2^2|: u' = sqrt(c^2 + 4 u^2) (lambda - u).
 
 Run: python -m derivations.c02_two_scalars
 """

@@ -2,7 +2,7 @@ r"""R3: initial error, defect and one-sided curvature bound the distance of a cu
 
     ||theta(t) - theta~(t)|| <= e^{M(t)} (rho + int_0^t e^{-M(s)} delta(s) ds),    M(t) = int_0^t m,
 
-with m >= lambda_max of the symmetric part of the Jacobian on the segment.  (Hairer, Norsett & Wanner, Theorem 10.6.)
+with m >= lambda_max of the symmetric part of the Jacobian on the segment. (Hairer, Norsett & Wanner, Theorem 10.6.)
 The norm is regularized to sqrt(||e||^2 + kappa^2), so that m may have any sign and e may vanish.
 
 Run: python -m derivations.r03_fundamental_theorem

@@ -4,7 +4,7 @@ Descent stays within epsilon of flow up to time T if for all t in (0, T]
 
     eta int_0^t e^{M(t)-M(s)} beta_s gamma_s ds < epsilon - rho e^{M(t)},
 
-with beta_s, gamma_s the suprema of ||H|| and ||g|| over the tube *up to time s*.  The condition of Elkabetz & Cohen has
+with beta_s, gamma_s the suprema of ||H|| and ||g|| over the tube *up to time s*. The condition of Elkabetz & Cohen has
 the suprema over the whole tube; it follows.
 
 Run: python -m derivations.r04_step_size
@@ -67,7 +67,7 @@ def largest_step(version: Version, curvatures: Any, start: Any, rho: Any, epsilo
     """The supremum of the step sizes that the condition admits for f = (1/2) sum lambda_i theta_i^2.
 
     The tube has ||H|| = beta = max |lambda_i| and ||g|| <= max_{s<=t} ||lambda theta(s)|| + beta epsilon; the maximum
-    is bounded by that of each coordinate.  "global" takes the tube up to T; "start" (wrong) only its beginning;
+    is bounded by that of each coordinate. "global" takes the tube up to T; "start" (wrong) only its beginning;
     "stable" (wrong) sets m = 0.
     """
     beta, m = jnp.max(jnp.abs(curvatures)), -jnp.min(curvatures)

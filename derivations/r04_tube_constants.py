@@ -80,7 +80,7 @@ def expansion() -> Iterator[sympy.Expr]:
 def one_more_layer() -> Iterator[sympy.Expr]:
     """(s + t e) times a polynomial in t with the coefficients ..., A, B, ...: the new one of t^m is s B + e A.
 
-    So the coefficients T_m of prod (s_l + t e_l) obey T_m <- s T_m + e T_{m-1}.  The stated sums do, too: a set of
+    So the coefficients T_m of prod (s_l + t e_l) obey T_m <- s T_m + e T_{m-1}. The stated sums do, too: a set of
     m layers contains the new layer or not.
     """
     s, e, t, a, b, m = sympy.symbols("s e t A B m")

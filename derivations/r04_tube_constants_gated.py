@@ -68,7 +68,7 @@ def one_more_layer(factor: sympy.Expr = sympy.S.One) -> Iterator[sympy.Expr]:
 def smoothness() -> Iterator[sympy.Expr]:
     """L >= |hess ell| of the package: the square loss, logistic, cross-entropy, each as an identity.
 
-    Square: ||v||^2.  Logistic: 1/4 - s (1 - s) = (1 - 2s)^2/4.  Cross-entropy: the variance of v under the predicted
+    Square: ||v||^2. Logistic: 1/4 - s (1 - s) = (1 - 2s)^2/4. Cross-entropy: the variance of v under the predicted
     probabilities is E v^2 - mu^2 = (hi - mu)(mu - lo) - E (hi - v)(v - lo), mu = E v, lo and hi the least and the
     largest v; (hi - mu)(mu - lo) = ((hi - lo)/2)^2 - (mu - (hi + lo)/2)^2; and (hi - lo)^2 = 2 (hi^2 + lo^2)
     - (hi + lo)^2 <= 2 ||v||^2, so that it is at most ||v||^2/2.

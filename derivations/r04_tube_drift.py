@@ -1,7 +1,7 @@
 r"""R4, constants: how far the Hessian moves on a ball, ||H(theta') - H(theta)|| <= drift(eps).
 
 With it, what the spectrum at one point says holds on the ball around it, up to the drift: bounds that are signed,
-unlike those of R9.  Proved here is what the certified bounds evaluate
+unlike those of R9. Proved here is what the certified bounds evaluate
 (`symflow.theory.r04_ball_constants`).
 
 Run: python -m derivations.r04_tube_drift

@@ -1,8 +1,8 @@
 r"""R4 and R22, constants on a tube: balls that cover the flow, and what holds on each of them.
 
-Time is cut into cells [a, b].  By R1 the flow stays within r of its position c in the middle of a cell, so that the
+Time is cut into cells [a, b]. By R1 the flow stays within r of its position c in the middle of a cell, so that the
 tube of radius epsilon around that piece of it lies in the ball of radius R = r + epsilon around c, where the spectrum
-of H at c and the closed forms (beta, gamma, m, drift of H) bound everything.  Checked against the code that computes it
+of H at c and the closed forms (beta, gamma, m, drift of H) bound everything. Checked against the code that computes it
 (`symflow.analysis.bounds.tube` and `regions`).
 
 Run: python -m derivations.r04_tube_of_balls

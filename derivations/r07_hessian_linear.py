@@ -81,7 +81,7 @@ def induction() -> Iterator[sympy.Expr]:
 def generic_terms() -> Iterator[sympy.Expr]:
     """The terms of the stated sums at depth n + 1, every n: W times those at depth n, and those with the new layer.
 
-    U, V, L stand for W_{n:j'+1}, W_{j'-1:j+1}, W_{j-1:1}; one more layer makes W U of the first.  The new terms have
+    U, V, L stand for W_{n:j'+1}, W_{j'-1:j+1}, W_{j-1:1}; one more layer makes W U of the first. The new terms have
     j = n + 1: Delta W_{n:1}; or j' = n + 1: Delta W_{n:j+1} Delta_j W_{j-1:1}, Delta times a term of A.
     """
     w, new, upper, mid, lower, d, later = matrices("W N U V L D E")

@@ -1,7 +1,7 @@
 r"""R9: lower bounds on the smallest Hessian eigenvalue of deep linear networks, (a) <= (b) <= (c) <= (d) <= (e).
 
 The second summand of R7 is a sum over pairs of layers; each pair is bounded by a product of norms, and the sum by the
-largest eigenvalue of the matrix of these products.  The rungs differ in how far products of matrices are kept together.
+largest eigenvalue of the matrix of these products. The rungs differ in how far products of matrices are kept together.
 
 Run: python -m derivations.r09_curvature_ladder
 """

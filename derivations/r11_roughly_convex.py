@@ -4,8 +4,8 @@ Linear networks, ||W_j(0)||_F <= eps, w = ||W_{n:1}||, d = max_j ||D_j|| <= eps^
 
     s_j^2 <= w^{2/n} + (3/2)(n-1) d,    lambda_min(H) >= -(n-1) ||grad phi|| (w^{2/n} + (3/2)(n-1) eps^2)^{(n-2)/2}.
 
-Key lemma: the top right singular vector v of W_1 is followed through P_k = W_{k:1} v.  (Elkabetz & Cohen 2021; the
-constant is ours.)  All inequalities hold for any weights with these D_j, so the search ranges over weights.
+Key lemma: the top right singular vector v of W_1 is followed through P_k = W_{k:1} v. (Elkabetz & Cohen 2021; the
+constant is ours.) All inequalities hold for any weights with these D_j, so the search ranges over weights.
 
 Run: python -m derivations.r11_roughly_convex
 """

@@ -1,7 +1,7 @@
 r"""R13: lower bounds on the smallest Hessian eigenvalue of convolutional networks on a smooth region.
 
-Layer j acts as A_j(w_j), linear in its shared weights, with ||A_j(v)|| <= kappa_j ||v||.  Each of the two layers that
-carry a direction costs a kappa; without them the bound is false.  (Elkabetz & Cohen 2021; the constants are ours.)
+Layer j acts as A_j(w_j), linear in its shared weights, with ||A_j(v)|| <= kappa_j ||v||. Each of the two layers that
+carry a direction costs a kappa; without them the bound is false. (Elkabetz & Cohen 2021; the constants are ours.)
 
 Run: python -m derivations.r13_convolutional_curvature
 """

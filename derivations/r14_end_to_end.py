@@ -2,7 +2,7 @@ r"""R14: the end-to-end matrix of a balanced deep linear network moves by itself
 
     W' = -sum_j (W W^T)^{(n-j)/n} grad phi(W) (W^T W)^{(j-1)/n},    W = W_{n:1},  A^0 = I
 
-(Arora, Cohen & Hazan 2018).  Tested exactly: W_j = U_j S U_{j-1}^T with rational orthogonal U_j (Cayley transforms) and
+(Arora, Cohen & Hazan 2018). Tested exactly: W_j = U_j S U_{j-1}^T with rational orthogonal U_j (Cayley transforms) and
 a rational diagonal S is exactly balanced, and all powers are rational.
 
 Run: python -m derivations.r14_end_to_end

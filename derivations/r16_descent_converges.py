@@ -76,9 +76,9 @@ def path(sign: int = -1) -> Iterator[sympy.Expr]:
     """The descent lemma, the fall of the root, the length of the path and the rate; `sign` is -1, that of q in r.
 
     With G = ||g||, tau <= 1/L and phi(tau) = E at theta - tau g: phi(tau) <= E - tau G^2 + tau^2 L G^2/2, by Taylor's
-    theorem with phi'(0) = -G^2, phi'' <= L G^2; it is E - tau G^2/2 - tau (1 - L tau) G^2/2.  The root falls by at
-    least (E - F)/(2 sqrt E).  A fall E - F = tau G^2/2 with G >= sqrt(2 mu E) is at least one of the root by
-    tau G sqrt(2 mu)/4.  So the path is at most 4 sqrt(E_B)/sqrt(2 mu), which is r.  q < 1 means 18 E_B < lambda^2.
+    theorem with phi'(0) = -G^2, phi'' <= L G^2; it is E - tau G^2/2 - tau (1 - L tau) G^2/2. The root falls by at
+    least (E - F)/(2 sqrt E). A fall E - F = tau G^2/2 with G >= sqrt(2 mu E) is at least one of the root by
+    tau G sqrt(2 mu)/4. So the path is at most 4 sqrt(E_B)/sqrt(2 mu), which is r. q < 1 means 18 E_B < lambda^2.
     """
     tau, size, smooth, mu, rest = sympy.symbols("tau G L mu rest", positive=True)
     yield (-tau * size**2 + tau**2 * smooth * size**2 / 2) + tau * size**2 / 2 + tau * (1 - smooth * tau) * size**2 / 2

@@ -3,9 +3,9 @@ r"""R17: the modified equation of gradient descent, and why there is no modified
     theta' = F_0 + eta F_1 + eta^2 F_2 + ...,    F_0 = -g,  F_1 = -Hg/2,  F_2 = -H^2 g/3 - T[g,g]/12, ...
 
 Elementary differentials (indexed by rooted trees) are closed under derivatives along each other: that of tau along
-sigma is the sum over the vertices of tau of the tree with sigma grafted there.  So the Taylor coefficients of the flow
+sigma is the sum over the vertices of tau of the tree with sigma grafted there. So the Taylor coefficients of the flow
 of the modified equation are rational combinations of trees, and they equal those of the Euler step tree by tree, in
-every dimension.  (Barrett & Dherin 2021 for F_1; Hairer, Lubich & Wanner 2006, chapter IX; the antisymmetric part of
+every dimension. (Barrett & Dherin 2021 for F_1; Hairer, Lubich & Wanner 2006, chapter IX; the antisymmetric part of
 the Jacobian of F_2 is ours.)
 
 Run: python -m derivations.r17_modified_equation

@@ -4,7 +4,7 @@ r"""R18: the asymptotic expansion of the deviation of descent from flow.
     e' = -H e - H g/2,
     e_2' = -H e_2 - T[e,e]/2 - (T[g,e] + H^2 e)/2 - H^2 g/3 - T[g,g]/12,
 
-with all derivatives of f at theta(t).  (Hairer, Norsett & Wanner 1993, section II.8, for Euler's method.)
+with all derivatives of f at theta(t). (Hairer, Norsett & Wanner 1993, section II.8, for Euler's method.)
 
 Run: python -m derivations.r18_leading_order
 """
@@ -42,7 +42,7 @@ class Expansion:
     """Descent next to flow in every dimension: vectors are combinations of trees.
 
     A vertex "f" with k branches is the derivative of f of order k + 1 at theta(t), applied to them: g, H u, T[u, v];
-    the leaves "e" and "d" are e and e_2.  d/dt of every vertex is known, so Taylor coefficients in eta are such
+    the leaves "e" and "d" are e and e_2. d/dt of every vertex is known, so Taylor coefficients in eta are such
     combinations; those that vanish tree by tree vanish for every f.
     """
 
@@ -127,7 +127,7 @@ def defects(half: sympy.Expr = HALF, twelfth: sympy.Expr = TWELFTH) -> Iterator[
 def accumulated(grown: bool, size: int, z: Any) -> tuple[Any, Any]:
     """(||theta_K - z(K eta)||, max_k ||d_k|| (e^{K eta L} - 1)/(eta L)) for f = (1/2) sum h_i theta_i^2, K = 10.
 
-    z = theta + eta e + eta^2 e_2, d_k = z((k+1) eta) - (1 - eta h) z(k eta), L = max |h_i|.  Without
+    z = theta + eta e + eta^2 e_2, d_k = z((k+1) eta) - (1 - eta h) z(k eta), L = max |h_i|. Without
     `grown` (wrong) the defects are added up only: K in place of the last factor.
     """
     h, start, eta, steps = 2 * jnp.tanh(z[:size]), z[size : 2 * size], 0.05 + 0.2 * jnp.tanh(z[-1]) ** 2, 10

@@ -5,7 +5,7 @@ make of a bound b on the deviation
 
     b <- q^n b + K (q^n - 1)/(q - 1),    q = e^{m eta},    K = max(1, q) eta^2 P (1 + (x/3) e^x)/2,    x = eta beta,
 
-and as long as b stays below the radius of the tube, descent stays in it.  Checked against the code that computes
+and as long as b stays below the radius of the tube, descent stays in it. Checked against the code that computes
 it (`symflow.analysis.bounds.tube_bounds`).
 
 Run: python -m derivations.r22_tube_recursion
@@ -93,7 +93,7 @@ def comparison() -> Iterator[sympy.Expr]:
 def coefficients(third: sympy.Expr = THIRD) -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
     """(1 + third x e^x)/2 less (e^x - 1 - x)/x^2, the coefficient of x^k, k = 1 + r, times 6 (k+2)!; third is 1/3.
 
-    It is third/(2 (k-1)!) - 1/(k+2)!, and (k+2)!/(k-1)! = k (k+1) (k+2).  The one of x^0 is 1/2 - 1/2!.
+    It is third/(2 (k-1)!) - 1/(k+2)!, and (k+2)!/(k-1)! = k (k+1) (k+2). The one of x^0 is 1/2 - 1/2!.
     """
     r = sympy.Symbol("r", nonnegative=True)
     yield 3 * third * (1 + r) * (2 + r) * (3 + r) - 6, (r,)

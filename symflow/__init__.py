@@ -1,6 +1,6 @@
 """symflow: how well does gradient flow (GF) describe gradient descent (GD)?
 
-Formulas, bounds and ground truth to any number of digits, for small homogeneous networks.  The way of a problem through
+Formulas, bounds and ground truth to any number of digits, for small homogeneous networks. The way of a problem through
 the rooms of this package, from the ground up; a room imports only from rooms above it in this list:
 
 1. `numbers`: exact rationals and fixed point, from text and from Python's and NumPy's numbers.
@@ -15,7 +15,7 @@ the rooms of this package, from the ground up; a room imports only from rooms ab
 9. `paths`: flow to any number of digits or in float64, and the iterates of descent.
 10. `proofs`: derivations of the results, every step of which is executed.
 11. `analysis`: how far GD strays from GF, which bound explains it, claims to refute, sweeps, experiments.
-12. `latex`, `plots`, `report`, `cli`: what people read.  Records show themselves through the table in `displays`.
+12. `latex`, `plots`, `report`, `cli`: what people read. Records show themselves through the table in `displays`.
 
 The interface is the list in `__init__.pyi`; every name is imported when it is first used.
 """

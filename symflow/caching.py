@@ -14,7 +14,7 @@ Owner = TypeVar("Owner", bound="Keeper")
 class Keeper:
     """A base of frozen records that hold what functions marked `kept` computed from them.
 
-    What is kept is no part of the record: it is neither compared, nor copied, nor pickled.
+    What is kept is not part of the record: it is neither compared, nor copied, nor pickled.
     """
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How a record is shown: the method stands in its class, the function that does it in a room above.
 
-`record.latex()` calls `show(self, "latex")`.  `symflow/__init__` fills the table, so that a class of formulas need not
+`record.latex()` calls `show(self, "latex")`. `symflow/__init__` fills the table, so that a class of formulas need not
 import a printer, and what prints is loaded only when something is printed.
 """
 
@@ -20,7 +20,7 @@ def register(displays: Mapping[tuple[str, str], str]) -> None:
     """Adds displays.
 
     Args:
-        displays: (name of the class, name of the display) -> "module:function".  The function takes the record first.
+        displays: (name of the class, name of the display) -> "module:function". The function takes the record first.
     """
     _DISPLAYS.update(displays)
 

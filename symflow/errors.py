@@ -270,7 +270,7 @@ def brief(value: object) -> str:
     """A received value as an error message shows it: one line, at most about 60 characters, never failing.
 
     Args:
-        value: Anything, however large or deeply nested.
+        value: anything, however large or deeply nested.
     """
     if isinstance(value, str):  # cut before escaping: the text may be megabytes long
         cut = value if len(value) <= BRIEF else f"{value[: BRIEF // 2]}...{value[-BRIEF // 3 :]}"

@@ -23,7 +23,7 @@ def check_writable(target: Path) -> None:
     """Finds out, before anything is computed, whether a file can be written; leaves nothing behind.
 
     Raises:
-        OSError: It cannot: no such directory, no permission, a directory in its place, a name too long, a full disk.
+        OSError: it cannot: no such directory, no permission, a directory in its place, a name too long, a full disk.
         ValueError: A null character in its name.
     """
     with suppress(FileNotFoundError):
@@ -89,11 +89,11 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:
     before that leaves the folder as it was; one during the renames is answered when all are done.
 
     Args:
-        folder: Made if it does not exist.
-        contents: File name -> content.
+        folder: made if it does not exist.
+        contents: file name -> content.
 
     Raises:
-        OSError: The folder cannot be made or written to; nothing is left behind.
+        OSError: the folder cannot be made or written to; nothing is left behind.
     """
     made = _missing_folders(folder)
     waiting: dict[Path, Path] = {}

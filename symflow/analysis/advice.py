@@ -37,7 +37,7 @@ SCAN = 1.25
 """Factor between the step sizes of the scan with descent itself."""
 MOST_TRIALS = 60
 EVERY_STEP = 20_000
-"""Up to so many steps, descent is compared with flow at every one."""
+"""Up to this many steps, descent is compared with flow at every one."""
 DPS = 20
 """Digits of the flow."""
 

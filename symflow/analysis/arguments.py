@@ -26,7 +26,7 @@ def as_flow_of(problem: Problem, flow: object, remedy: str = "solve it with sf.s
         remedy: the end of the error message.
 
     Raises:
-        ProblemError: it is no trajectory, or one of another function (other data, standardized otherwise) or start.
+        ProblemError: not a trajectory, or one of another function (other data, standardized otherwise) or start.
     """
     if not isinstance(flow, Trajectory) or isinstance(flow.dense, Iterates):
         raise ProblemError(f"flow must be a trajectory of sf.solve_flow, got {brief(flow)}; {remedy}")

@@ -115,7 +115,7 @@ def extreme_eigenvalues(
     if chosen == "dense":
         matrices = evaluate_batch(objective, hessian, batch)
         finite = np.isfinite(matrices).all(axis=(1, 2))
-        spectrum = np.full(batch.shape, np.nan)  # LAPACK's answer may be 0 where an entry is no number
+        spectrum = np.full(batch.shape, np.nan)  # LAPACK's answer may be 0 where an entry is not a number
         spectrum[finite] = np.linalg.eigvalsh(matrices[finite])
         low, high, residual = spectrum[:, 0], spectrum[:, -1], np.where(finite, 0.0, np.inf)
     elif count < MIN_LANCZOS_PARAMETERS:

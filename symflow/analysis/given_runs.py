@@ -59,7 +59,7 @@ def as_descent(problem: Problem, eta: Fraction, run: object, method: Method | No
     """The given run.
 
     Raises:
-        ProblemError: it is no run of this problem.
+        ProblemError: not a run of this problem.
     """
     if isinstance(run, Trajectory):
         if not isinstance(run.dense, Iterates):

@@ -202,7 +202,7 @@ def tightness_of(dev: Deviation, *, slack: bool = True) -> TightnessTable:
     """The table of a comparison that was made.
 
     Raises:
-        ProblemError: it is none.
+        ProblemError: not a comparison of `sf.deviation`.
     """
     if not isinstance(dev, Deviation):
         raise ProblemError(f"tightness_of needs a comparison of sf.deviation, got {brief(dev)}")

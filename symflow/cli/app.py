@@ -1,7 +1,7 @@
 """The command line: run, derive, flow, deviation, bounds, advise, sweep, experiment.
 
-A command is one file in `commands`: its options, computation, JSON, tables and help.  Errors are one line on
-standard error; `exit_status` says what the status means.  What computes is imported inside the commands, so that
+A command is one file in `commands`: its options, computation, JSON, tables and help. Errors are one line on
+standard error; `exit_status` says what the status means. What computes is imported inside the commands, so that
 `symflow --help` answers at once and commands that need no JAX do not load it.
 """
 

@@ -1,12 +1,12 @@
 """The Hessian of a fully connected network's training loss through Jacobians, all blocks at once.
 
 Gates are constants when they are differentiated, so for each sample i the network is a product of matrices W_k and
-gates.  With delta_k = df/dz_k, the gradient in W_k[r, u] is sum_i delta_k[r, i] a_{k-1}[u, i], and its derivative in
+gates. With delta_k = df/dz_k, the gradient in W_k[r, u] is sum_i delta_k[r, i] a_{k-1}[u, i], and its derivative in
 the parameter p of the same or an earlier layer is
 
     H[(k, r, u), p] = sum_i a_{k-1}[u, i] Z_k[i, r, p] + delta_k[r, i] K_k[i, u, p],
 
-Z_k the derivative of delta_k that comes through the outputs, K_k that of a_{k-1}.  Both are read from small arrays that
+Z_k the derivative of delta_k that comes through the outputs, K_k that of a_{k-1}. Both are read from small arrays that
 have one axis for all units z of the network:
 
     Z_k[i, r, p] = (A^T S A)[i, r, r(p)] a[i, c(p)],   A = dh/dz,   S = d^2 f/dh dh,   p = W[r(p), c(p)].

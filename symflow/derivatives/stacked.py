@@ -1,13 +1,13 @@
 """The Hessian of a linear network with the square loss, all blocks at once (R7, stacked).
 
 Put all units of all layers on one axis and let N hold every weight matrix: N[unit of layer j, unit of layer j-1] = W_j.
-Then R = I + N + N^2 + ... + N^n holds every product W_{j':j}, and dR = R dN R.  With A the rows of R that belong to the
+Then R = I + N + N^2 + ... + N^n holds every product W_{j':j}, and dR = R dN R. With A the rows of R that belong to the
 outputs, B its columns that belong to the inputs, G the gradient of f in the end-to-end matrix, and r(p), c(p) the row
 and the column of N where the parameter p stands:
 
     H[p, q] = (A^T A)[r(p), r(q)] (B Sigma B^T)[c(p), c(q)] + Q[r(p), c(q)] R[c(p), r(q)] + Q[r(q), c(p)] R[c(q), r(p)],
 
-Q = A^T G B^T.  The powers of N double, so this takes O(log n) products, whatever the number of blocks.
+Q = A^T G B^T. The powers of N double, so this takes O(log n) products, whatever the number of blocks.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Gradient flow held on kinks: the flow on the stratum where some pre-activations vanish, as a program.
 
 Sliding gates are cut (set to 0): c is the gradient, n_a the gradient of a held pre-activation z_a, both with the cut
-gates.  The flow that keeps every z_a at zero is
+gates. The flow that keeps every z_a at zero is
 
     theta' = -(c + sum_a p_a n_a),   K p = -<n_a, c>,   K_ab = <n_a, n_b>,
 
 and it is gradient flow for the gate g_a that satisfies p_a = g_a b_a, b_a the coefficient that back-propagation brings
-to the gate.  It may slide while g_a stays between the two slopes (docs/theory/kinks.md; Filippov 1988).
+to the gate. It may slide while g_a remains between the two slopes (docs/theory/kinks.md; Filippov 1988).
 
 Several pre-activations that vanish on the same surface (parallel samples, say) are held as one *tied* gate: n_k =
 lambda_k n_a, and their gates move together between the two sides of the surface.
@@ -134,9 +134,9 @@ def sliding_field(
 ) -> VectorField | None:
     """The flow that holds some (tied) gates on their kinks; None where a tie of several gates has another one upstream.
 
-    The program's first outputs are the derivatives of the parameter arrays.  Then come two monitors for every tie,
+    The program's first outputs are the derivatives of the parameter arrays. Then come two monitors for every tie,
     p - p_off and p_on - p, whose positivity admits sliding: p_off and p_on are the values of p at which the tied gates
-    would all be on one side.  At last one for every follower, a deeper gate that acts only off the surface of a tie:
+    would all be on one side. At last one for every follower, a deeper gate that acts only off the surface of a tie:
     the sign that its pre-activation would have there, on which p_off and p_on depend.
     """
     positions = tuple(a for tie in ties for a in tie.members)

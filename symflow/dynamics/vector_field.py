@@ -1,4 +1,4 @@
-"""Vector fields: what integrators take.  Gradient flow today; flows with an extended state work the same way."""
+"""Vector fields: what integrators take. Gradient flow today; flows with an extended state work the same way."""
 
 from __future__ import annotations
 

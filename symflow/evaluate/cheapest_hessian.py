@@ -25,7 +25,7 @@ ARRAY_OPERATION = 4000
 def cost(program: Program) -> int:
     """An estimate of the time of one evaluation, in passes over one number.
 
-    Products are vectorized and elementwise operations fused: four scalar operations to a pass.  Blocks of a matrix are
+    Products are vectorized and elementwise operations fused: four scalar operations to a pass. Blocks of a matrix are
     read and written three times until they lie, with their mirror images, in their place.
     """
     outputs = program.outputs.values()

@@ -1,7 +1,7 @@
 """Power series of elementary functions, coefficient by coefficient, as integrals of products: y' = u'(x) x'.
 
 Coefficient k of y is 1/k times coefficient k - 1 of a product of series that are known up to k - 1, so each function
-costs one or two online products, which are fast at high order (`relaxed_products.py`).  The series of u'(x) comes from
+costs one or two online products, which are fast at high order (`relaxed_products.py`). The series of u'(x) comes from
 the derivative in the function's record, or the record has a recurrence of its own (log, powers).
 
     log-sum-exp: l' = sum_i s_i x_i', s_i = e^{x_i - l}.

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 LEAST_ORDER = 100
 LEAST_SIZE = 95_000
-"""Least order, and least order times bits, for which relaxed products pay.  Time of going coefficient by coefficient
+"""Least order, and least order times bits, for which relaxed products pay. Time of going coefficient by coefficient
 over theirs at 100 digits (order 124, 374 bits), 150 (181, 540): 0.74, 1.04 on linear 2-2-2-1; 0.81, 0.99 on 2-3-3-2;
-0.88, 1.48 on 4-5-5-4; 0.92, 1.59 on 6-6-6.  At 500 digits they are three times as fast."""
+0.88, 1.48 on 4-5-5-4; 0.92, 1.59 on 6-6-6. At 500 digits they are three times as fast."""
 
 
 def relaxed_products_pay(order: int, bits: int) -> bool:
-    """Whether `relaxed_products` pay in an expansion to this order with numbers of so many bits."""
+    """Whether `relaxed_products` pay in an expansion to this order with numbers of `bits` bits."""
     return order >= LEAST_ORDER and order * bits >= LEAST_SIZE
 
 

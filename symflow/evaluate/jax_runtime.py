@@ -83,7 +83,7 @@ def own_modes(x64: bool = True) -> Iterator[None]:
     """JAX as symflow's own computations need it, whatever the caller has set.
 
     Searches, flows and descents meet values that are not finite and deal with them, take NumPy arrays, and are
-    compiled as a whole: JAX's modes for debugging and for strictness are meant for the caller's own functions.  Inside
+    compiled as a whole: JAX's modes for debugging and for strictness are meant for the caller's own functions. Inside
     a transformation of the caller's they run at once, on their own values.
 
     Args:

@@ -1,7 +1,7 @@
 """`jax.jit` for programs that do not run long enough to repay XLA's optimization of them.
 
 Measured on one core, small networks: a batch of Hessians compiles in 0.7 s instead of 1.1 s with `QUICK`, in 0.15 s
-with `THROWAWAY`; 256 steps of an eighth-order Runge-Kutta method in 1.1 to 1.5 s instead of 1.9 s.  `QUICK` code runs
+with `THROWAWAY`; 256 steps of an eighth-order Runge-Kutta method in 1.1 to 1.5 s instead of 1.9 s. `QUICK` code runs
 at the usual speed, up to a fifth slower at a thousand parameters; `THROWAWAY` code takes one to four times as long.
 """
 
@@ -34,7 +34,7 @@ def jit(function: Callable[..., Any], options: Mapping[str, str | bool] = QUICK)
 
 @cache
 def _known(option: str, value: str | bool) -> bool:
-    """Whether XLA takes an option: they are no stable interface."""
+    """Whether XLA takes an option: they are not a stable interface."""
     import jax
 
     with own_modes():

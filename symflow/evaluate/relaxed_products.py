@@ -1,10 +1,10 @@
 """Online products of power series: coefficient by coefficient, in the time of a few fast polynomial products.
 
-A Taylor recurrence needs coefficient n of a product as soon as its factors are known up to n.  The sum over all
-i + j = n costs order^2 / 2 multiplications in the end.  Relaxed multiplication (van der Hoeven, "Relax, but don't be
+A Taylor recurrence needs coefficient n of a product as soon as its factors are known up to n. The sum over all
+i + j = n costs order^2 / 2 multiplications in the end. Relaxed multiplication (van der Hoeven, "Relax, but don't be
 too lazy", J. Symbolic Comput. 34, 2002) does most of them in advance: the factors are cut into blocks of B
 coefficients, and whenever a block is complete, runs of 1, 2, 4, ... known blocks that only later coefficients need are
-multiplied as polynomials.  Coefficients are integers and nothing is rounded, so both ways give the same numbers.
+multiplied as polynomials. Coefficients are integers and nothing is rounded, so both ways give the same numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gmpy2 import mpz
 from symflow.evaluate.products import Coefficients, Pairs, newest_coefficient
 
 BLOCK = 16
-"""Coefficients per block.  From 200 to 1000 digits lengths from 8 to 32 differ by less than a fifth."""
+"""Coefficients per block. From 200 to 1000 digits lengths from 8 to 32 differ by less than a fifth."""
 
 
 class Mirror:
@@ -39,7 +39,7 @@ class Mirror:
 def online_product(pairs: Pairs, order: int, mirrors: dict[int, Mirror], block: int = BLOCK) -> Iterator[mpz]:
     """Coefficients 0, ..., order of sum a b, for series that grow meanwhile.
 
-    Coefficient n may be asked for when each series has its coefficients up to n; those never change.  Products with a
+    Coefficient n may be asked for when each series has its coefficients up to n; those never change. Products with a
     coefficient from a factor's first block are taken when they are needed (`_stripes`), all others in `_completed`.
 
     Args:
@@ -75,7 +75,7 @@ def _completed(doubles: Sequence[tuple[Mirror, Mirror]], count: int, block: int,
     """The products that become possible with the last of `count` blocks.
 
     For each power of two p that divides `count` the p blocks [p, 2p) meet the last p, [count - p, count), unless these
-    begin earlier.  So each pair of blocks from block 1 on meets once, and in time: such a product contributes to
+    begin earlier. So each pair of blocks from block 1 on meets once, and in time: such a product contributes to
     coefficient count B and later ones only.
 
     Returns:

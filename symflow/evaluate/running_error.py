@@ -1,9 +1,9 @@
 r"""Programs in float64 at many points, each value with a bound on its error: running error analysis.
 
-A value v stands for every number within `error` of it.  Rounding of one operation is at most u = 2^-53 of its result (a
+A value v stands for every number within `error` of it. Rounding of one operation is at most u = 2^-53 of its result (a
 sum of n terms: n u of the sum of their sizes; elementary functions: `ULPS`), errors of arguments are carried on by the
-derivative's largest size.  So cancellation shows: p - y of a saturated softmax has the error of p, not of p - y.
-Inputs have the error of rounding them to float64.  What is beyond float64 has an infinite error.
+derivative's largest size. So cancellation shows: p - y of a saturated softmax has the error of p, not of p - y.
+Inputs have the error of rounding them to float64. What is beyond float64 has an infinite error.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class RoundedArithmetic(Arithmetic):
 
 
 LINEAR_ALGEBRA = 16
-"""LAPACK's eigenvalues and singular values: at most so many times (size + 2) u of the matrix's Frobenius norm."""
+"""LAPACK's eigenvalues and singular values: at most this many times (size + 2) u of the matrix's Frobenius norm."""
 
 
 def spectral_error(x: Rounded) -> np.ndarray:

@@ -1,7 +1,7 @@
 """A program as one Python function over fixed-point scalars: for loops that evaluate a small program many times.
 
 `interpret` walks the program once with arrays of scalar expressions instead of numbers; what it would compute becomes a
-line of Python, equal lines once.  The function does the integer operations of `FixedArrays`, and nothing else: on a
+line of Python, equal lines once. The function does the integer operations of `FixedArrays`, and nothing else: on a
 10-parameter network one evaluation takes 10 microseconds instead of 200.
 """
 

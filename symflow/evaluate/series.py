@@ -1,8 +1,8 @@
 """Programs as power-series recurrences: the Taylor coefficients of the solution of state' = F(state).
 
-Each array entry is one truncated series.  A product's next coefficient is a convolution of the coefficients already
+Each array entry is one truncated series. A product's next coefficient is a convolution of the coefficients already
 known, so one sweep over the program per order yields the next coefficient of everything; the state's next one is the
-field's divided by (order + 1).  Entries that are zero by structure (dead units, zero data) are never computed, which
+field's divided by (order + 1). Entries that are zero by structure (dead units, zero data) are never computed, which
 is also how *inert* pre-activations are recognized.
 """
 

@@ -1,7 +1,7 @@
 """Arrays that only rearrange theta are read from it in one go.
 
 Embedding weight matrices into a larger one is a sum of many paddings; all of it says which entry of theta, if any,
-stands where.  That is found by evaluating the formula on theta = 1, 2, ..., P.
+stands where. That is found by evaluating the formula on theta = 1, 2, ..., P.
 """
 
 from __future__ import annotations

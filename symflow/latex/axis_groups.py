@@ -46,7 +46,7 @@ def matching(x: Einsum) -> tuple[list[Groups], Groups]:
     """How the arguments and the result of a product are grouped, so that it is a product of matrices.
 
     Raises:
-        TypeError: it is none.
+        TypeError: not such a node.
     """
     arrays = [(a.axes, used) for a, used in zip(x.args, x.labels, strict=True)] + [(x.axes, x.out)]
     choices = [list(dict.fromkeys((grouped(axes), by_sample(axes)))) for axes, _ in arrays]

@@ -1,6 +1,6 @@
 r"""Blocks of the Hessian as linear maps, for networks whose weights are arrays of more than two axes.
 
-Entry by entry such a block has six indices or more, and a max pool multiplies its terms.  As a map it remains in matrix
+Entry by entry such a block has six indices or more, and a max pool multiplies its terms. As a map it remains in matrix
 notation: H_{jk} Delta_k is the derivative of nabla_{W_j} f in the direction of Delta_k alone, and so are the dotted
 intermediate results, \dot Z_{i|k}.
 """

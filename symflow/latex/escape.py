@@ -29,7 +29,7 @@ def escape(text: str) -> str:
     r"""Plain text as LaTeX text: nothing in it acts as a command, and any pdflatex can print it.
 
     Accented letters are written with accent commands and Greek letters in mathematics; a character that the standard
-    fonts lack is shown by its code point, as [U+4E2D].  Long words (numbers of many digits) may break.
+    fonts lack is shown by its code point, as [U+4E2D]. Long words (numbers of many digits) may break.
     """
     pieces: list[str] = []
     run = 0

@@ -36,7 +36,7 @@ def formulas_document(
         title: the problem's name, plain text.
         settings: rows (symbol, meaning, value) of the first table: number of samples, initialization, step size, ...
             The symbol is LaTeX mathematics without dollar signs (or empty), the others are plain text.
-        bounds: for each bound its result id, such as "R4", and rows like those of `settings`.  The value says how it
+        bounds: for each bound its result id, such as "R4", and rows like those of `settings`. The value says how it
             was obtained ("0.0123, sampled at 200 times") or "not applicable: " and why.
 
     Returns:

@@ -70,7 +70,7 @@ class Component:
 
     Attributes:
         edges: matrices; a vector is an edge to a negative label of its own.
-        others: factors that are no edge (three or more axes, or the same label twice).
+        others: factors that are not edges (three or more axes, or the same label twice).
         free: labels of the result.
     """
 
@@ -167,7 +167,7 @@ class Component:
         return True
 
     def _summed_label(self, degree: int) -> int | None:
-        """The first summed label with so many edges."""
+        """The first summed label with this many edges."""
         pinned = self._pinned
         return next((i for i, d in self._degree().items() if d == degree and i >= 0 and i not in pinned), None)
 

@@ -101,7 +101,7 @@ def _equation(left: str, form: Form, printer: Printer) -> Equation:
 def _choose(program: Program, names: Naming) -> Expansion:
     """Decides which nodes get lines of their own and returns the expansion down to them.
 
-    It begins with all named and shared nodes.  Of the shared ones, those that turn out small or not shared are
+    It begins with all named and shared nodes. Of the shared ones, those that turn out small or not shared are
     dropped, and brackets that turn out wide are added, until nothing changes.
     """
     users: Counter[Node] = Counter(a for x in program.nodes for a in x.arguments)

@@ -102,7 +102,7 @@ class Products:
         return None
 
     def total(self, part: Component) -> list[Part] | None:
-        """The sum of all entries of a matrix; None for any other component.  It must stand alone in its term."""
+        """The sum of all entries of a matrix; None for any other component. It must stand alone in its term."""
         if not part.is_vector_product:
             return None
         chain = part.edges[0].chain

@@ -1,8 +1,8 @@
 """From a program to one that reads well: named functions, and matrices in place of arrays of more axes.
 
-Log-sum-exp, softmax, norms, maxima and stacks become `Applied` nodes.  In convolutional networks the channels (and
+Log-sum-exp, softmax, norms, maxima and stacks become `Applied` nodes. In convolutional networks the channels (and
 kernel positions) of an array are fused into rows and its pixels and samples into columns; gathers become the operators
-of `windows`.  All else is rebuilt as it is, so the steps after this one know matrices and `Applied` alone.
+of `windows`. All else is rebuilt as it is, so the steps after this one know matrices and `Applied` alone.
 """
 
 from __future__ import annotations

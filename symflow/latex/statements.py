@@ -265,7 +265,7 @@ class _Printer:
 
 
 class _Formulas(LatexPrinter):
-    """SymPy's printer; in sums, what is subtracted is last.  A symbol whose name is LaTeX prints as its name."""
+    """SymPy's printer; in sums, what is subtracted is last. A symbol whose name is LaTeX prints as its name."""
 
     def _print_Symbol(self, expr: sympy.Symbol, style: str = "plain") -> str:
         written = any(sign in expr.name for sign in "\\([{|^")

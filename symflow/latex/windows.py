@@ -3,11 +3,11 @@ r"""Operators of a convolutional network: patches, means and largest entries of 
 They act on matrices whose rows are channels and whose columns are pixels and samples:
 
     P_j(A)    one column for each window and sample, one row for each channel and position in the kernel,
-    avg_j(A)  the mean of each window,
-    max_j(A)  the largest entry of each window; S_j[A](B) has the entries of B where those of A are largest,
+    avg_j(A) the mean of each window,
+    max_j(A) the largest entry of each window; S_j[A](B) has the entries of B where those of A are largest,
     vec(A)    one column for each sample,
 
-and a star marks the adjoint.  So Z_j = W_j P_j(A_{j-1}) is a convolution and W_j vec(A_{j-1}) a dense layer, and the
+and a star marks the adjoint. So Z_j = W_j P_j(A_{j-1}) is a convolution and W_j vec(A_{j-1}) a dense layer, and the
 formulas of a fully connected network hold with these operators inside.
 """
 

@@ -2,7 +2,7 @@
 
     (1/2N) ||M X - Y||_F^2  =  1/2 <M Sigma_xx, M> - <M, Lambda_yx> + 1/2 Tr Sigma_yy,   M = W_{n:1},
 
-with Sigma_xx = X X^T / N and so on.  One evaluation then costs O(1) in the number of samples.
+with Sigma_xx = X X^T / N and so on. One evaluation then costs O(1) in the number of samples.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _chain(x: Node, objective: Objective) -> tuple[Fraction, list[Input]] | None
         if len(node.args) != 2 or len(node.out) != 2:
             return None
         w = next((a for a in node.args if a in objective.parameters), None)
-        if not isinstance(w, Input) or len(w.axes) != 2:  # shared weights are no matrices
+        if not isinstance(w, Input) or len(w.axes) != 2:  # shared weights are not matrices
             return None
         rest = node.args[1] if node.args[0] is w else node.args[0]
         if matmul(w, rest) is not node:

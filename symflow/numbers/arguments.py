@@ -14,14 +14,14 @@ def whole(value: object, where: str, low: int, high: int | None = None, *, other
     """A whole number within a range, as a Python ``int``; NumPy's integers are whole numbers too, bools are not.
 
     Args:
-        value: The number.
-        where: What it is, for the error message ("max_steps").
-        low: The smallest that is admitted.
-        high: The largest; None where there is no limit.
-        otherwise: What else the caller admits, for the error message ("None (float64)").
+        value: the number.
+        where: what it is, for the error message ("max_steps").
+        low: the smallest that is admitted.
+        high: the largest; None where there is no limit.
+        otherwise: what else the caller admits, for the error message ("None (float64)").
 
     Raises:
-        ProblemError: It is not a whole number, or out of range.
+        ProblemError: it is not a whole number, or out of range.
     """
     number = without_axes(value)
     if isinstance(number, int | np.integer) and not isinstance(number, bool):
@@ -38,11 +38,11 @@ def positive(value: object, where: str) -> Fraction:
     """A positive rational number; a float means its shortest decimal, as in ``rational``.
 
     Args:
-        value: The number.
-        where: What it is, for the error message ("horizon").
+        value: the number.
+        where: what it is, for the error message ("horizon").
 
     Raises:
-        ProblemError: It is not a number, or not positive.
+        ProblemError: it is not a number, or not positive.
     """
     number = rational(value, where)
     if number <= 0:

@@ -17,8 +17,8 @@ def decimal(value: Any, digits: int = 17) -> str:
     digits as its mantissa needs to be read back exactly at its own precision, and three more.
 
     Args:
-        value: An mpmath number, a float64 or an integer.
-        digits: Write at least so many significant digits (zeros at the end are left out).
+        value: an mpmath number, a float64 or an integer.
+        digits: write at least this many significant digits (zeros at the end are left out).
     """
     if not hasattr(value, "_mpf_"):
         return repr(int(value)) if isinstance(value, int) else repr(float(value))
@@ -31,7 +31,7 @@ def decimal(value: Any, digits: int = 17) -> str:
 
 
 def exact_decimal(value: Fraction, digits: int) -> str:
-    """A rational as a decimal string: exactly where that ends, otherwise to so many digits."""
+    """A rational as a decimal string: exactly where that ends, otherwise to `digits` digits."""
     import mpmath
 
     found = ending_decimal(value)
@@ -58,7 +58,7 @@ def brief_time(value: Any) -> str:
 
 
 def rounded_down(value: Mpf, digits: int) -> Fraction:
-    """The largest number of so many significant digits that is not above a positive one."""
+    """The largest number of `digits` significant digits that is not above a positive one."""
     import mpmath
 
     exponent = int(mpmath.floor(mpmath.log10(value))) - digits + 1

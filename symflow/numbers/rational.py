@@ -45,8 +45,8 @@ def rational(value: object, where: str) -> Fraction:
     ``Decimal``, SymPy's ``Integer``, ``Rational`` and ``Float`` and mpmath's ``mpf`` mean themselves.
 
     Args:
-        value: The number.
-        where: What it is, for the error message ("problem.toml: run.horizon").
+        value: the number.
+        where: what it is, for the error message ("problem.toml: run.horizon").
 
     Returns:
         A ``Fraction`` whose numerator and denominator have at most 20 000 digits.
@@ -62,7 +62,7 @@ def entry(value: object, where: str) -> Fraction:
     binary value, which is what computations in float64 take it for.
 
     Raises:
-        ProblemError: See ``rational``.
+        ProblemError: see ``rational``.
     """
     return _named(exact, value, where)
 
@@ -80,15 +80,15 @@ def rational_array(values: object, where: str, ndim: int = 2, *, column: bool = 
     Args:
         values: A list of numbers (``ndim=1``) or a list of rows of equal length (``ndim=2``); any of them may be
             a tuple or something NumPy takes for an array.
-        where: What it is, for the error message ("problem.toml: data.x").
+        where: what it is, for the error message ("problem.toml: data.x").
         ndim: 1 or 2.
-        column: Whether a flat list of numbers is one column, where two dimensions are wanted (scikit-learn's targets).
+        column: whether a flat list of numbers is one column, where two dimensions are wanted (scikit-learn's targets).
 
     Returns:
         A read-only object array of ``Fraction``, of shape (n,) or (rows, columns).
 
     Raises:
-        ProblemError: Not a list, empty, rows of different lengths (the first one that differs is named), an entry
+        ProblemError: not a list, empty, rows of different lengths (the first one that differs is named), an entry
             that is not rational (named by its indices), or more than half a gigabyte of digits.
     """
     rows = _items(values)
@@ -156,7 +156,7 @@ def setting(value: object) -> Fraction:
     """The rational number that a single setting means; see ``rational``.
 
     Raises:
-        NotRational: With the end of the sentence "... must be".
+        NotRational: with the end of the sentence "... must be".
     """
     value = without_axes(value)
     if isinstance(value, float | np.floating) and np.isfinite(value):
@@ -169,7 +169,7 @@ def exact(value: object) -> Fraction:
     """The rational number that an entry of an array means; see ``entry``.
 
     Raises:
-        NotRational: With the end of the sentence "... must be".
+        NotRational: with the end of the sentence "... must be".
     """
     value = without_axes(value)
     if isinstance(value, str):

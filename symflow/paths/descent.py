@@ -65,7 +65,7 @@ def descend(
         dps: None for float64 through JAX; otherwise the number of digits: |error| <= 10^-dps max(1, |value|) in each
             component of each kept iterate. More are carried where weights or data are tiny, where steps times step
             size is large, and where descent amplifies rounding.
-        every: keep every so many steps (and the last).
+        every: keep one step in this many (and the last).
         keep: exactly which steps to keep, from 0 to `steps`, instead of `every`; 0 and the last are added.
         method: the recursion, such as `sf.HeavyBall("9/10")`; `sf.GradientDescent()` if left out.
         error: "estimated": for a multiprecision run, make a second one with ten more digits, some of whose iterates are

@@ -54,7 +54,7 @@ class HermiteFlow:
     Attributes:
         times: increasing, shape (S,).
         states: theta there, shape (S, P).
-        slopes: theta' = -g there, likewise.
+        slopes: theta' = -g there, of the same shape.
     """
 
     times: np.ndarray

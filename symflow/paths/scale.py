@@ -1,8 +1,8 @@
 """How small the numbers are that a flow or a descent starts from: fixed point must not round them to nothing.
 
 What is lost below the last place leaves no trace that a second run could show, and it may matter: a saddle amplifies a
-weight of 1e-40 to 1.  So every number given keeps `LEAST_DIGITS` significant digits, and as many as were asked for
-where one is below 10^-`TINY`.  Whether more are needed is then seen from two runs of different precision, since what
+weight of 1e-40 to 1. So every number given keeps `LEAST_DIGITS` significant digits, and as many as were asked for
+where one is below 10^-`TINY`. Whether more are needed is then seen from two runs of different precision, since what
 one of them rounds away the other amplifies.
 """
 

@@ -42,7 +42,7 @@ def linear_times(start: Number, end: Number, count: int) -> tuple[Fraction, ...]
 def log_times(start: object, end: Number, count: int) -> tuple[Fraction, ...]:
     """t_k = start (end / start)^(k / (count - 1)) for k = 0, ..., count - 1.
 
-    The ends are exact; the times between are rounded to 20 significant digits (and are exact where those suffice).
+    The ends are exact; the times between are rounded to 20 significant digits (exact where those are enough).
 
     Args:
         start: t_0 > 0 (text, a rational or mpmath number, or a float, which means its shortest decimal).

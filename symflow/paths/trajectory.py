@@ -122,7 +122,7 @@ class Dense(Protocol):
         """The state at the end, shape (P,)."""
 
     def rounded(self, times: Sequence[Fraction]) -> np.ndarray:
-        """The states at S times in float64, shape (S, P); likewise."""
+        """The states at S times in float64, shape (S, P)."""
 
 
 class Stats(Protocol):

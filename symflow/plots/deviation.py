@@ -43,17 +43,17 @@ LOOK: dict[str, tuple[str, Dash, str]] = {  # in the order of drawing and of the
     "R5": (GREY, "solid", "bound R5, certified"),
 }
 DECADES_ABOVE = 7
-"""A bound more than so many decades above the largest deviation leaves the picture."""
+"""A bound more than this many decades above the largest deviation leaves the picture."""
 DECADES_BELOW = 3
-"""Rounding more than so many decades below the smallest deviation gets an axis of its own."""
+"""Rounding more than this many decades below the smallest deviation gets an axis of its own."""
 
 
 def plot_deviation(dev: Deviation, ax: Axes | None = None) -> Axes:
     """Deviation, bounds and leading order against time on a logarithmic scale.
 
     Args:
-        dev: What to draw.
-        ax: Where; a new figure of pyplot if left out (reach it as ``ax.figure``).
+        dev: what to draw.
+        ax: where; a new figure of pyplot if left out (reach it as ``ax.figure``).
     """
     return drawn(ax, lambda axes: _draw_deviation(axes, dev))
 

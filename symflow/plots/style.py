@@ -96,7 +96,7 @@ def _new_figure() -> Figure:
     """A figure of pyplot, which notebooks show below the cell and ``plt.show()`` in a window.
 
     pyplot holds its figures until they are closed, and warns when they are many: then the oldest of ours is closed.
-    A closed figure can still be changed and saved.  Where pyplot has no backend, it is a figure without pyplot.
+    A closed figure can still be changed and saved. Where pyplot has no backend, it is a figure without pyplot.
     """
     look: Look = {"figsize": (5.6, 3.9), "layout": "constrained"}
     try:
@@ -134,9 +134,9 @@ def render(fig: Figure, kind: str, dpi: int = 200) -> bytes:
     """A figure as the content of a file; the same figure gives the same bytes.
 
     Args:
-        fig: What to save.
+        fig: what to save.
         kind: "svg" or "png".
-        dpi: Resolution of a PNG.
+        dpi: resolution of a PNG.
     """
     buffer = io.BytesIO()
     metadata: Look = {"Date": None, "Creator": "symflow"} if kind == "svg" else {"Software": "symflow"}

@@ -22,8 +22,8 @@ def plot_trajectory(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
     """The parameters against time, or the norm of each parameter array where there are many; events as thin lines.
 
     Args:
-        trajectory: What to draw.
-        ax: Where; a new figure of pyplot if left out (reach it as ``ax.figure``).
+        trajectory: what to draw.
+        ax: where; a new figure of pyplot if left out (reach it as ``ax.figure``).
     """
     return drawn(ax, lambda axes: _draw_trajectory(axes, trajectory))
 

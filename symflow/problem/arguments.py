@@ -16,11 +16,11 @@ def as_problem(value: object, caller: str) -> Problem:
     """The problem that was given.
 
     Args:
-        value: What was given for it.
-        caller: The function or argument that needs it, the start of the error message ("solve_flow").
+        value: what was given for it.
+        caller: the function or argument that needs it, the start of the error message ("solve_flow").
 
     Raises:
-        ProblemError: It is not a `Problem`; the message says how to make one of what was given.
+        ProblemError: it is not a `Problem`; the message says how to make one of what was given.
     """
     if isinstance(value, Problem):
         return value

@@ -76,18 +76,18 @@ def samples(
     numbers where all of them are numbers, as text otherwise (by code points, numbers as p or p/q).
 
     Args:
-        data: The section.
+        data: the section.
         ends: what the network reads and the loss compares with.
-        dps: Decimal digits of the run; square roots are kept to 20 more.
-        source: Where the section is from, the start of every error message.
-        folder: What a relative ``data.file`` is relative to.
+        dps: decimal digits of the run; square roots are kept to 20 more.
+        source: where the section is from, the start of every error message.
+        folder: what a relative ``data.file`` is relative to.
 
     Returns:
         x of shape (N, d_0) and y of shape (N, d_n), read-only object arrays of ``Fraction``; and how x was standardized
         or whitened, None where it is as it was given.
 
     Raises:
-        ProblemError: Keys that exclude each other, a file or a column that is missing, a cell that is not a number,
+        ProblemError: keys that exclude each other, a file or a column that is missing, a cell that is not a number,
             rows out of range, lengths that do not fit, inputs that cannot be standardized or whitened.
     """
     where = f"{source}: data"

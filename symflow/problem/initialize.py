@@ -38,9 +38,9 @@ def initial_theta(init: InitSection, network: Network, source: str) -> tuple[Fra
     """theta(0): all P weights, layer 1 first, each matrix row-major.
 
     Args:
-        init: The [init] section.
-        network: The architecture.
-        source: Where the section is from, the start of every error message.
+        init: the [init] section.
+        network: the architecture.
+        source: where the section is from, the start of every error message.
 
     Raises:
         ProblemError: not P weights, one that is not a number, or a network without a `balanced` start.
@@ -109,9 +109,9 @@ def balanced(rng: random.Random, widths: Sequence[int], scale: Fraction) -> list
     Cohen, Golowich and Hu 2019 (there through an irrational singular value decomposition).
 
     Args:
-        rng: The source of bits.
+        rng: the source of bits.
         widths: d_0, ..., d_n.
-        scale: Multiplies S.
+        scale: multiplies S.
 
     Returns:
         W_1, ..., W_n, object arrays of ``Fraction`` of shapes (d_j, d_{j-1}).
@@ -129,7 +129,7 @@ def orthogonal(rng: random.Random, width: int, columns: int) -> np.ndarray:
     1/(3 sqrt(width)) (the root rounded) between -1/sqrt(width) and 1/sqrt(width), so that A is of size about 1.
 
     Args:
-        rng: The source of bits.
+        rng: the source of bits.
         width: d, the number of rows.
         columns: r <= d.
 

@@ -173,7 +173,7 @@ class Problem:
         return {"x": x, "objective": network_objective(self.network, x, self.y, self.objective.sample_loss or SQUARE)}
 
     def for_digits(self, dps: int) -> Problem:
-        """The problem for a run with so many digits.
+        """The problem for a run with `digits` digits.
 
         That is the problem itself, unless its inputs were standardized or whitened for fewer digits: what is computed
         from them cannot be right to more digits than they are.
@@ -246,7 +246,7 @@ def resolve(tables: Mapping[str, object], source: str, folder: Path) -> dict[str
     """The attributes of the ``Problem`` that the tables of a file mean.
 
     Raises:
-        ProblemError: One line: file, key, the rule, the value received.
+        ProblemError: one line: file, key, the rule, the value received.
     """
     parsed = parse(tables, source)
     network = architecture(parsed.network, source)

@@ -35,7 +35,7 @@ class Scaling:
         """The inputs as they are used, right to more than ``dps`` digits; a read-only array.
 
         Raises:
-            ProblemError: See `standardize` and `whiten`.
+            ProblemError: see `standardize` and `whiten`.
         """
         x = self.inputs
         if self.standardize:
@@ -53,8 +53,8 @@ def standardize(x: np.ndarray, dps: int, where: str) -> np.ndarray:
 
     Args:
         x: (N, d) object array of ``Fraction``.
-        dps: Decimal digits of the run.
-        where: What x is, for the error message.
+        dps: decimal digits of the run.
+        where: what x is, for the error message.
 
     Raises:
         ProblemError: A column is constant (its number is given, counted from 0).
@@ -81,8 +81,8 @@ def whiten(x: np.ndarray, dps: int, where: str) -> np.ndarray:
 
     Args:
         x: (N, d) object array of ``Fraction``, d at most 64.
-        dps: Decimal digits of the run.
-        where: What x is, for the error message.
+        dps: decimal digits of the run.
+        where: what x is, for the error message.
 
     Raises:
         ProblemError: S is singular or d is too large.
@@ -160,5 +160,5 @@ def _log2(value: Fraction) -> int:
 
 
 def _decimals(bits: int) -> int:
-    """Decimal digits in so many bits, rounded away from zero."""
+    """Decimal digits that these bits hold, rounded away from zero."""
     return math.ceil(bits * 0.30103) if bits > 0 else math.floor(bits * 0.30103)

@@ -235,11 +235,11 @@ def parse(raw: object, source: str) -> ProblemFile:
     """The file's tables, checked as far as they can be without reading data.
 
     Args:
-        raw: What the TOML or JSON text, or the keyword arguments of ``Problem``, hold.
-        source: Where it is from, the start of every error message.
+        raw: what the TOML or JSON text, or the keyword arguments of ``Problem``, hold.
+        source: where it is from, the start of every error message.
 
     Raises:
-        ProblemError: An unknown key (with the nearest known one), a missing one, a value of the wrong type or out of
+        ProblemError: an unknown key (with the nearest known one), a missing one, a value of the wrong type or out of
             range, keys that exclude each other, or a network too large.
     """
     if not isinstance(raw, dict):

@@ -25,10 +25,10 @@ class Table:
     """Cells as text, with what is needed to say where one is wrong.
 
     Attributes:
-        source: The file's name, for error messages.
-        columns: Their names; empty for columns that have none and cannot be asked for.
-        cells: One tuple of texts a row.
-        lines: The line of the file each row ends on, counted from 1.
+        source: the file's name, for error messages.
+        columns: their names; empty for columns that have none and cannot be asked for.
+        cells: one tuple of texts a row.
+        lines: the line of the file each row ends on, counted from 1.
     """
 
     source: str
@@ -87,7 +87,7 @@ def named_file(path: object, caller: str) -> Path:
     """The path that was given, as text or a path.
 
     Raises:
-        ProblemError: It is neither.
+        ProblemError: it is neither.
     """
     try:
         return Path(os.fsdecode(path))  # type: ignore[arg-type]
@@ -104,7 +104,7 @@ def read_bytes(path: Path, source: str) -> bytes:
     """The content of a regular file of at most 50 MB.
 
     Raises:
-        ProblemError: There is no such file, it is a directory or a device, too large or not readable.
+        ProblemError: there is no such file, it is a directory or a device, too large or not readable.
     """
     try:
         if not path.exists():
@@ -125,7 +125,7 @@ def decode(content: bytes, source: str) -> str:
     """The content as text (UTF-8, a byte order mark allowed).
 
     Raises:
-        ProblemError: It is not UTF-8; the line is named.
+        ProblemError: it is not UTF-8; the line is named.
     """
     try:
         return content.decode("utf-8-sig")
@@ -140,7 +140,7 @@ def read_table(path: Path, source: str) -> Table:
     Columns without a name and lines without an entry, which spreadsheets leave at the right and below, are admitted.
 
     Raises:
-        ProblemError: Not readable, no header, other separators, a repeated column name, no rows, or a row with more or
+        ProblemError: not readable, no header, other separators, a repeated column name, no rows, or a row with more or
             fewer cells.
     """
     written = decode(read_bytes(path, source), source)

@@ -2,7 +2,7 @@
 
 The derivative of every node of the gradient with respect to one weight matrix W_k is kept *factored*: a short sum of
 products of arrays, in which the two labels of W_k's entry are carried along and identities relabel instead of being
-multiplied.  For linear networks this gives the block structure of R7; products W_{j':j} are shared between blocks.
+multiplied. For linear networks this gives the block structure of R7; products W_{j':j} are shared between blocks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one differentiator: forward mode on programs, and transposition of what is linear.
 
 The gradient is the transpose of the first directional derivative; the Hessian-vector product is the directional
-derivative of the gradient; the k-th directional derivative is the first one, k times.  All stay O(depth).
+derivative of the gradient; the k-th directional derivative is the first one, k times. All stay O(depth).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from symflow.programs.program import topological
 def jvp(outputs: Iterable[Node], tangents: Mapping[Node, Node]) -> dict[Node, Node]:
     """Forward mode: the derivative of every node along `tangents` (of inputs, or of any cut nodes).
 
-    d(sum c_i x_i) = sum c_i dx_i;  d einsum(x, y) = einsum(dx, y) + einsum(x, dy);  d gate = 0;  d u(x) = u'(x) dx;
+    d(sum c_i x_i) = sum c_i dx_i; d einsum(x, y) = einsum(dx, y) + einsum(x, dy); d gate = 0; d u(x) = u'(x) dx;
     d logsumexp(x) = sum softmax(x) dx.
 
     Raises:

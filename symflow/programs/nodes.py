@@ -1,6 +1,6 @@
 """The typed nodes that every formula is made of, and their smart constructors.
 
-A formula is a directed acyclic graph of a few node types over arrays.  Nodes are immutable and *interned*: the same
+A formula is a directed acyclic graph of a few node types over arrays. Nodes are immutable and *interned*: the same
 operation on the same arguments is the same object, so equality is identity, shared subexpressions are found without
 searching, and a program's length is the number of distinct nodes.
 
@@ -8,7 +8,7 @@ Constructors (`add`, `scale`, `einsum`, `gather`, `gate`, `apply`, ...) simplify
 factors move outwards into sums, identities relabel, pure transposes are absorbed by the product that uses them.
 
 An operation is one file in `rules`: the node, its constructor, and all that is known of it (derivative, adjoint,
-evaluation in a given arithmetic, cost, source text).  An elementwise function is one record in `rules/functions`.  What
+evaluation in a given arithmetic, cost, source text). An elementwise function is one record in `rules/functions`. What
 an operation does not say is refused by the defaults of `Node`.
 """
 

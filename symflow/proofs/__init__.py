@@ -24,7 +24,7 @@ A step is marked *proved* only where that check is as strong as the step: every 
 any size as noncommutative symbols), every depth (by induction).
 
 Each check takes a function that makes its two sides; write a small function with a parameter for the constant that the
-negative control changes, and use it in the step and in the control (``partial(sides, factor=1)``).  A control is a
+negative control changes, and use it in the step and in the control (``partial(sides, factor=1)``). A control is a
 *slight* change: a coefficient by one percent, one index, sign or exponent, a hypothesis dropped.
 """
 

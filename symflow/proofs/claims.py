@@ -83,7 +83,7 @@ def claim_identity(
     Args:
         statement: the result.
         label: of the claim.
-        scope: what the cases are, LaTeX text.  With gates both sides are polynomials on every smooth region, and the
+        scope: what the cases are, LaTeX text. With gates both sides are polynomials on every smooth region, and the
             test speaks about the regions that the points fall in.
         cases: the networks.
         degree: a bound on the degree of both sides in weights, direction, data and step size.

@@ -1,6 +1,6 @@
 r"""Flows with closed form: f(theta) = (1/2) sum_i lambda_i theta_i^2, the playground of bounds on trajectories.
 
-theta_i(t) = theta_i(0) e^{-lambda_i t};  descent: theta_i (1 - eta lambda_i)^k.  Arrays are JAX's; integrals are
+theta_i(t) = theta_i(0) e^{-lambda_i t}; descent: theta_i (1 - eta lambda_i)^k. Arrays are JAX's; integrals are
 Gauss-Legendre with 24 nodes, exact to rounding for these integrands on moderate intervals.
 """
 

@@ -14,7 +14,7 @@ from symflow.proofs.outcome import Outcome
 Reach: TypeAlias = Literal["proved", "checked exactly"]
 """Whether an exact check is as strong as its step, or about the case or ingredient that its scope names."""
 SHORT = 40
-"""Differences of at most so many characters are shown."""
+"""Differences of at most this many characters are shown."""
 _NAME = re.compile(r"[A-Za-z]+(_?[A-Za-z0-9]+)?")
 """Names of symbols that print as what they mean."""
 

@@ -2,7 +2,7 @@ r"""Matrices and vectors of any size as noncommutative symbols, with transposes,
 
 A name with a capital is a matrix, one with a small letter a column vector; ``transposed`` marks a transpose by ``^T``.
 A trace is the commuting symbol of its word up to rotation and transposition, which are all that leave every trace of
-such a word as it is; a scalar such as v^T P u is the trace of its word.  So identities between traces of matrices of
+such a word as it is; a scalar such as v^T P u is the trace of its word. So identities between traces of matrices of
 any size are identities between polynomials in these symbols.
 """
 

@@ -25,8 +25,8 @@ def progress(label: str, *, patience: float = PATIENCE) -> Iterator[Callable[[fl
     when the block ends, however it ends.
 
     Args:
-        label: What is being done.
-        patience: Seconds before the bar appears.
+        label: what is being done.
+        patience: seconds before the bar appears.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         yield lambda done: None

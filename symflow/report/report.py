@@ -92,9 +92,9 @@ def flow_report(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
     """A flow at some times.
 
     Args:
-        trajectory: The flow.
-        at: The times, under the texts that become the keys of ``theta``.
-        seconds: Wall time of the whole computation; the run's own if left out.
+        trajectory: the flow.
+        at: the times, under the texts that become the keys of ``theta``.
+        seconds: wall time of the whole computation; the run's own if left out.
     """
     digits = trajectory.dense.stored_digits
     stats = trajectory.stats
@@ -175,8 +175,8 @@ def full_report(dev: Deviation, seconds: float) -> JsonObject:
     """``report.json`` of ``symflow run``: the same inputs and versions give the same report, except for ``seconds``.
 
     Args:
-        dev: The finished comparison.
-        seconds: Wall time of the whole computation.
+        dev: the finished comparison.
+        seconds: wall time of the whole computation.
     """
     digits = dev.flow.dense.stored_digits
     stats, error = dev.flow.stats, dev.flow.error_estimate

@@ -3,6 +3,6 @@
 A file holds the functions that evaluate the result and its record (`result`): claims, hypotheses, source, derivations.
 Claims about networks of every depth are trees (`terms`), which `statement` and `lowering` turn into programs for one
 network, with the letters of `model`; others are formulas over numbers, made by calling the functions that evaluate them
-on SymPy symbols (`functions`).  So what is printed is what is evaluated.  `hypothesis_checks` holds the checks that
+on SymPy symbols (`functions`). So what is printed is what is evaluated. `hypothesis_checks` holds the checks that
 results share, `applicable` asks them of a problem, `curvature` the bounds R9, R12, R13 as programs.
 """

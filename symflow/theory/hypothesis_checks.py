@@ -1,4 +1,4 @@
-"""The hypotheses that results share, each with its check.  Checks compute exactly, in rationals, where they can."""
+"""The hypotheses that results share, each with its check. Checks compute exactly, in rationals, where they can."""
 
 from __future__ import annotations
 

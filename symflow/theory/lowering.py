@@ -58,7 +58,7 @@ def index_value(index: Index, place: Place) -> int:
     """The value of an index.
 
     Raises:
-        ValueError: it is no integer there.
+        ValueError: it is not an integer there.
     """
     if isinstance(index, int):
         return index
@@ -109,7 +109,7 @@ class Lowering:
         model: what the letters mean.
         known: the values of named terms and of symmetric polynomials that were met, by the term (kept, so that its
             identity is its own) and what its indices are.
-        free: the indices that occur in those terms, likewise.
+        free: the indices that occur in those terms, with their values.
     """
 
     model: Model
@@ -166,7 +166,7 @@ class Lowering:
         if isinstance(term, Increment):
             return self._increment(term, place)
         if isinstance(term, Formula):
-            raise ProblemError(f"the formula {term.expression} is no function of weights; it is evaluated with numbers")
+            raise ProblemError(f"the formula {term.expression} is not a function of weights; evaluate it with numbers")
         raise TypeError(f"unknown term {type(term).__name__}")
 
     def _chain(self, term: Chain, place: Place) -> Value:

@@ -2,16 +2,16 @@ r"""R3: what initial error, defect and one-sided rate make of the distance of tw
 
     ||theta(t) - theta~(t)|| <= e^{M(t)} (rho + int_0^t e^{-M(s)} delta(s) ds),    M(t) = int_0^t m.
 
-Time is cut into cells.  An error e at the beginning of a cell, where theta~ may jump by j, is at its end at most
+Time is cut into cells. An error e at the beginning of a cell, where theta~ may jump by j, is at its end at most
 
     growth (e + j) + defect * integral,    growth = e^{m h},    integral = int_0^h e^{m s} ds = (e^{m h} - 1)/m,
 
-for the rate m and the defect of the cell (or, where the defect varies, its mean in the weight of the integral).  A
-step whose map has a known Lipschitz constant L has growth = L and what it adds in place of the integral.  The fold of
-this map over the cells is R3.  Only + and * are asked of the numbers: floats, arrays, mpf, intervals or balls.
+for the rate m and the defect of the cell (or, where the defect varies, its mean in the weight of the integral). A
+step whose map has a known Lipschitz constant L has growth = L and what it adds in place of the integral. The fold of
+this map over the cells is R3. Only + and * are asked of the numbers: floats, arrays, mpf, intervals or balls.
 
-Float64 rounds: `fold` enlarges each value by a relative allowance.  What overflows is infinite, a bound that says
-nothing; an error that is exactly 0 does not grow.  (Hairer, Norsett & Wanner 1993, Theorem 10.6; Elkabetz & Cohen 2021)
+Float64 rounds: `fold` enlarges each value by a relative allowance. What overflows is infinite, a bound that says
+nothing; an error that is exactly 0 does not grow. (Hairer, Norsett & Wanner 1993, Theorem 10.6; Elkabetz & Cohen 2021)
 """
 
 from __future__ import annotations

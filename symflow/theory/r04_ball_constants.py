@@ -1,44 +1,44 @@
 r"""Closed forms for the constants of R4 on the ball B_eps(theta): beta, gamma and m, and how far H moves there.
 
-*Lemma (products on a ball).*  Let s_l >= 0 and e_l >= 0 for the r layers l of a set I, sum_l e_l^2 <= eps^2.  Then
+*Lemma (products on a ball).*  Let s_l >= 0 and e_l >= 0 for the r layers l of a set I, sum_l e_l^2 <= eps^2. Then
 
     prod_{l in I} (s_l + e_l) - prod_{l in I} s_l  <=  d_I(eps) := sum_{m=1}^r eps^m sqrt( C(r,m)/r^m E_{r-m} ),
 
 with E_k = sum over K in I, |K| = k, of prod_{l in K} s_l^2.
-Proof.  The left side is the sum over m >= 1 and over sets K of r - m layers of prod_{l in K} s_l prod_{l not in K} e_l.
+Proof. The left side is the sum over m >= 1 and over sets K of r - m layers of prod_{l in K} s_l prod_{l not in K} e_l.
 For each m, Cauchy and Schwarz over K give at most sqrt(E_{r-m}) sqrt(sum over sets of m layers of prod e_l^2), and by
 Maclaurin's inequality the m-th elementary symmetric polynomial of the e_l^2 is at most C(r,m) (eps^2/r)^m.
 It is an equality for equal s_l (where the supremum is (s + eps/sqrt r)^r - s^r), and always to first order in eps.
 
-*Corollary.*  Let W'_l = W_l + E_l with sum ||E_l||_F^2 <= eps^2, s_l = ||W_l||.  A product of layers I, cut anywhere
+*Corollary.*  Let W'_l = W_l + E_l with sum ||E_l||_F^2 <= eps^2, s_l = ||W_l||. A product of layers I, cut anywhere
 into factors A_1, ..., A_q, has prod ||A'_p|| <= prod ||A_p|| + d_I(eps).
-Proof.  ||A'_p|| <= ||A_p|| + r_p, where r_p = prod (s_l + e_l) - prod s_l over the layers of A_p, by expansion; and
+Proof. ||A'_p|| <= ||A_p|| + r_p, where r_p = prod (s_l + e_l) - prod s_l over the layers of A_p, by expansion; and
 prod (||A_p|| + r_p) - prod ||A_p|| grows with each ||A_p|| <= prod s_l; there it is prod (s_l + e_l) - prod s_l over I.
 The same expansion gives ||A' - A||_F <= d_I(eps), as in each term one factor E_l may carry the Frobenius norm.
 
 *Linear networks.*  f = phi(W_{n:1}), where |hess phi [A, A]| <= B ||A||_F^2, B = c^2 L ||Sigma_xx||, c = alpha^{n-1}
-and L >= ||hess l|| (1 for the square loss, 1/4 logistic, 1/2 cross-entropy).  So at theta' in the ball
+and L >= ||hess l|| (1 for the square loss, 1/4 logistic, 1/2 cross-entropy). So at theta' in the ball
     ||grad phi' - grad phi||_F <= B ||W'_{n:1} - W_{n:1}||_F <= B d_{1..n},
     G'_j = W'_{n:j+1}^T grad phi' W'_{j-1:1}^T,     ||W'_{n:j+1}|| ||W'_{j-1:1}|| <= C_j,
 and R7 bounds H': the first term by B ||A'||_F^2 <= B (sum_j C_j ||Delta_j||)^2 <= B sum_j C_j^2, the second by rung (d)
-of R9 with the corollary for its three factors.  At eps = 0 these are the bounds at theta.
+of R9 with the corollary for its three factors. At eps = 0 these are the bounds at theta.
 
 *Fully connected networks with gates.*  sigma is a-Lipschitz, a = max{|alpha|, |alpha_bar|}, so by induction over the
-layers ||h'(x) - h(x)|| <= a^{n-1} ||x|| d_{1..n} whatever the gates.  Hence ||grad l'_i|| <= ||grad l_i|| +
+layers ||h'(x) - h(x)|| <= a^{n-1} ||x|| d_{1..n} whatever the gates. Hence ||grad l'_i|| <= ||grad l_i|| +
 L a^{n-1} ||x_i|| d, and at every point of the ball that is on no kink the exact form of R12 bounds H and g in the
 same way.
 
-*How far the Hessian moves*: ||H(theta') - H(theta)|| <= drift(eps) wherever ||theta' - theta|| <= eps.  With it, what
+*How far the Hessian moves*: ||H(theta') - H(theta)|| <= drift(eps) wherever ||theta' - theta|| <= eps. With it, what
 the spectrum at one point says holds on the ball around it, up to the drift: a curvature bound that is signed, unlike
 those of R9, and as sharp as the ball is small.
 
 *Proof, linear networks.*  Let A = sum_j W_{n:j+1} Delta_j W_{j-1:1}, A' the same at theta', and d, \dot d_j,
 \ddot d_jj' the growth of products of all layers, all but j, all but j and j' (the lemma
-above).  By its corollary ||A' - A||_F <= sum_j \dot d_j ||Delta_j|| <= D ||Delta||,
+above). By its corollary ||A' - A||_F <= sum_j \dot d_j ||Delta_j|| <= D ||Delta||,
 D^2 = sum_j \dot d_j^2, and ||A||_F <= C ||Delta||,
-C^2 = sum_j ||W_{n:j+1}||^2 ||W_{j-1:1}||^2.  R7 has two terms.  With |hess phi[A, A]| <= B ||A||_F^2 the first moves by
+C^2 = sum_j ||W_{n:j+1}||^2 ||W_{j-1:1}||^2. R7 has two terms. With |hess phi[A, A]| <= B ||A||_F^2 the first moves by
     |hess phi'[A', A'] - hess phi'[A, A]| + |(hess phi' - hess phi)[A, A]| <= B D (2 C + D) + B_3 d C^2,
-where |ell'''[u, v, v]| <= L_3 ||u|| ||v||^2 gives B_3 = c^3 L_3 (1/N) sum_i ||x_i||^3.  The second, 2 sum <grad phi,
+where |ell'''[u, v, v]| <= L_3 ||u|| ||v||^2 gives B_3 = c^3 L_3 (1/N) sum_i ||x_i||^3. The second, 2 sum <grad phi,
 C_jj'> over pairs with ||C_jj'||_* <= M_jj' ||Delta_j|| ||Delta_j'||, moves by
     |<grad phi' - grad phi, C'>| + |<grad phi, C' - C>| <= B d lambda_max(M') + ||grad phi|| lambda_max(\ddot d).
 

@@ -1,8 +1,8 @@
 r"""R4: the step-size condition under which descent stays in a tube around the flow.
 
 Before it leaves the tube, descent's piecewise linear interpolation has at most the defect eta beta gamma; R3 does the
-rest.  A time-local form takes beta and gamma over the tube up to t only.  `r04_ball_constants` has closed forms for
-beta, gamma and m on balls.  (Elkabetz & Cohen 2021)
+rest. A time-local form takes beta and gamma over the tube up to t only. `r04_ball_constants` has closed forms for
+beta, gamma and m on balls. (Elkabetz & Cohen 2021)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""R5: the step-size condition with a constant rate m on the tube.  (Elkabetz & Cohen 2021)"""
+"""R5: the step-size condition with a constant rate m on the tube. (Elkabetz & Cohen 2021)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R6: for f = -(m/2) theta^2 exponentially small steps are unavoidable.  (Elkabetz & Cohen 2021)"""
+"""R6: for f = -(m/2) theta^2 exponentially small steps are unavoidable. (Elkabetz & Cohen 2021)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R7: the Hessian quadratic form of deep linear networks.  (Elkabetz & Cohen 2021)"""
+"""R7: the Hessian quadratic form of deep linear networks. (Elkabetz & Cohen 2021)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R8: from depth three on, the smallest Hessian eigenvalue is unbounded below.  (Elkabetz & Cohen 2021)
+"""R8: from depth three on, the smallest Hessian eigenvalue is unbounded below. (Elkabetz & Cohen 2021)
 
 On the family of weights with two layers 0 and the others rank-one chains that join the top singular vectors of
 grad phi(0), one of them scaled by s, lambda_min(H) = -s ||grad phi(0)|| exactly: rung (c) of R9 is an equality there.

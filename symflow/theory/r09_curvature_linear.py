@@ -1,12 +1,12 @@
 r"""R9: lower bounds on the smallest Hessian eigenvalue of deep linear networks.
 
-R9, R11, R12 and R13 have one proof.  For convex l the first term of R7 (sample by sample with gates: of its exact form)
+R9, R11, R12 and R13 have one proof. For convex l the first term of R7 (sample by sample with gates: of its exact form)
 is >= 0; the second is a sum over pairs of layers of products of norms, so that with u_j = ||Delta_j||
 
     H[Delta, Delta] >= -2 sum_{j<j'} M_{jj'} u_j u_j' >= -lambda_max(M) ||Delta||^2
 
-for every symmetric M with zero diagonal whose entries bound those products.  The rungs differ in how soon a product of
-matrices is bounded by the product of their norms.  For (a), (b): lambda_max(M) <= (n-1) max M for entries >= 0.
+for every symmetric M with zero diagonal whose entries bound those products. The rungs differ in how soon a product of
+matrices is bounded by the product of their norms. For (a), (b): lambda_max(M) <= (n-1) max M for entries >= 0.
 """
 
 from __future__ import annotations

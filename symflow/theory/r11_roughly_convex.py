@@ -1,4 +1,4 @@
-"""R11: near zero the curvature along gradient flow is roughly convex.  (Elkabetz & Cohen 2021, the constant is ours)"""
+"""R11: near zero the curvature along gradient flow is roughly convex. (Elkabetz & Cohen 2021, the constant is ours)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R13: curvature of convolutional networks on a smooth region.  (Elkabetz & Cohen 2021, the constants are ours)"""
+"""R13: curvature of convolutional networks on a smooth region. (Elkabetz & Cohen 2021, the constants are ours)"""
 
 from __future__ import annotations
 

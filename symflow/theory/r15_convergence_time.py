@@ -1,8 +1,8 @@
 r"""R15: how long gradient flow of a balanced linear network with one output needs, exactly and as an explicit bound.
 
 With w = ||W_{n:1}||, lambda = ||Lambda_yx||, nu the cosine between both, a = artanh nu(0) and p = 1 - 2/n: theta with
-nu = tanh theta moves by dtheta/dt = lambda w^p, and u = 1/w obeys du/dtheta = -n tanh(theta) u + n/lambda.  The proof
-of the explicit time stands in `symflow.analysis.convergence.time`.  (Setting: Elkabetz & Cohen 2021.)
+nu = tanh theta moves by dtheta/dt = lambda w^p, and u = 1/w obeys du/dtheta = -n tanh(theta) u + n/lambda. The proof
+of the explicit time stands in `symflow.analysis.convergence.time`. (Setting: Elkabetz & Cohen 2021.)
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 r"""R16: gradient descent on balanced deep linear networks with one output converges, with every constant, and stays so.
 
 Setting of R15; epsilon-bar is the accuracy, s = w^(1/n) the norm of every layer along the flow, B_eps balls in
-parameter space.  s_max = max(w(0), lambda)^(1/n) bounds s, because w' <= 0 where w > lambda.
+parameter space. s_max = max(w(0), lambda)^(1/n) bounds s, because w' <= 0 where w > lambda.
 
-**At k*** (R4 on the tube of radius eps around the flow).  With layer-wise distances eps_j from the flow, sum eps_j^2 <=
+**At k*** (R4 on the tube of radius eps around the flow). With layer-wise distances eps_j from the flow, sum eps_j^2 <=
 eps^2, the product moves by at most prod (s + eps_j) - s^n <= (s + eps/sqrt n)^n - s^n; call it kappa at s = s_max.
 
     eps = sqrt(n) [(s_max^n + sqrt(epsilon-bar/2))^(1/n) - s_max], so that kappa = sqrt(epsilon-bar/2);
@@ -11,12 +11,12 @@ eps^2, the product moves by at most prod (s + eps_j) - s^n <= (s + eps/sqrt n)^n
     beta = n (s_max + eps)^(2n-2) + (n-1) G (s_max + eps)^(n-2) >= ||H||,
     m(t) = (n-1) (sqrt(2E(t)) + (s + eps/sqrt n)^n - s^n) (s + eps)^(n-2) >= -lambda_min(H)   (R9(b)).
 
-All on the tube.  T: E(t) <= epsilon-bar/4 for t >= T.  If eta beta gamma int_0^t e^(M(t)-M(s)) ds < eps at t = T + eta,
+All on the tube. T: E(t) <= epsilon-bar/4 for t >= T. If eta beta gamma int_0^t e^(M(t)-M(s)) ds < eps at t = T + eta,
 R4 keeps descent in the tube up to k* = ceil(T/eta), and there sqrt(2E_k*) <= sqrt(epsilon-bar/2) + kappa =
-sqrt(2 epsilon-bar).  The integral over [0, T + eta] is at most e^(m_T eta) I + (e^(m_T eta) - 1)/m_T, I the one over
+sqrt(2 epsilon-bar). The integral over [0, T + eta] is at most e^(m_T eta) I + (e^(m_T eta) - 1)/m_T, I the one over
 [0, T] and m_T = (n-1) 2 sqrt(epsilon-bar/2) (s_max + eps)^(n-2); the supremum of such eta solves one equation.
 
-**For all k >= k***.  Let E_B be the accuracy at k*, E_B < lambda^2/18, q = 2 sqrt(2E_B)/(lambda - sqrt(2E_B)) < 1,
+**For all k >= k***. Let E_B be the accuracy at k*, E_B < lambda^2/18, q = 2 sqrt(2E_B)/(lambda - sqrt(2E_B)) < 1,
 
     s_B = (lambda + sqrt(E_B/2))^(1/n) >= s(t) for t >= T,   r = q (s_B + eps)/(1 - q),   R = s_B + (eps + r)/sqrt n,
     mu = ((lambda - sqrt(2E_B))/(s_B + eps + r))^2,   L = n R^(2n-2) + (n-1) sqrt(2E_B) R^(n-2).
@@ -24,18 +24,18 @@ sqrt(2 epsilon-bar).  The integral over [0, T + eta] is at most e^(m_T eta) I + 
 *If eta <= 1/L then E_{k+1} <= (1 - eta mu) E_k for all k >= k*.*  So E falls monotonically and is at most any smaller
 epsilon-bar from k* + ceil(log(E_B/epsilon-bar)/-log(1 - eta mu)) on: with E_B fixed, eta does not depend on it.
 
-Proof.  Let B be the closed ball of radius eps + r around theta(k* eta).  (1) In B layer norms have (sum s_j^2)^(1/2) <=
-sqrt(n) R and ||W_1|| <= s_B + eps + r.  (2) Where E <= E_B in B, ||H|| <= L: the Hessian is bounded by the first and
+Proof. Let B be the closed ball of radius eps + r around theta(k* eta). (1) In B layer norms have (sum s_j^2)^(1/2) <=
+sqrt(n) R and ||W_1|| <= s_B + eps + r. (2) Where E <= E_B in B, ||H|| <= L: the Hessian is bounded by the first and
 second derivatives of prod s_j (the product of norms) as ||H|| <= ||grad prod||^2 + ||grad phi|| ||hess prod||, and
 for the symmetric n-linear form of prod, whose norm is n^(-n/2), Banach's theorem (polarization on Hilbert space costs
 nothing) gives ||grad prod|| <= n n^(-n/2) (sqrt(n) R)^(n-1) = sqrt(n) R^(n-1), ||hess prod|| <= (n-1) R^(n-2).
 (3) Where E <= E_B in B, ||g||^2 >= ||W_{n:2}||^2 ||grad phi||^2 >= 2 mu E: the gradient of W_1 is W_{n:2}^T grad phi
-of rank one, ||W_{n:2}|| ||W_1|| >= w >= lambda - sqrt(2E_B).  (4) Follow the segments of descent from theta_k*, a
-point of B with E <= E_B within eps of its centre.  While they stay in B and E <= E_B, the descent lemma with ||H|| <=
+of rank one, ||W_{n:2}|| ||W_1|| >= w >= lambda - sqrt(2E_B). (4) Follow the segments of descent from theta_k*, a
+point of B with E <= E_B within eps of its centre. While they stay in B and E <= E_B, the descent lemma with ||H|| <=
 L and any part tau <= eta <= 1/L of a step gives E(theta_k - tau g) <= E_k - (tau/2) ||g||^2, so with (3) sqrt(E) falls
 by at least (tau/4) ||g|| sqrt(2 mu): the path is at most (4/sqrt(2 mu)) (sqrt(E_B) - sqrt(E)), less than 2 sqrt(2 E_B /
-mu) = q (s_B + eps + r) = r as long as E > 0.  So neither E <= E_B nor the ball can be left first; a whole step gives
-E_{k+1} <= E_k - eta mu E_k.  (E = 0 is a fixed point.)
+mu) = q (s_B + eps + r) = r as long as E > 0. So neither E <= E_B nor the ball can be left first; a whole step gives
+E_{k+1} <= E_k - eta mu E_k. (E = 0 is a fixed point.)
 
 (Elkabetz & Cohen 2021; the constants and the trapping are ours.)
 """

@@ -2,7 +2,7 @@ r"""R22: R3 with the true defect of descent, on a tube and without one.
 
 Within a step the defect D(s) = ||g(theta~(s)) - g(theta_k)|| has D' <= ||H(theta~) g(theta_k)|| <= P + beta D with P >=
 ||H g||, so that its integral over the step is at most P (e^x - 1 - x)/beta^2, x = eta beta, which is at most P eta^2/2
-(1 + (x/3) e^x).  Without a tube: theta(t) has the local error (eta^2/2) max ||H g|| per step, carried on by the
+(1 + (x/3) e^x). Without a tube: theta(t) has the local error (eta^2/2) max ||H g|| per step, carried on by the
 Lipschitz constant of the steps on the segments between descent and flow.
 """
 

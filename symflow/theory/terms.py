@@ -1,8 +1,8 @@
 r"""The language of statements: formulas about networks whose depth n is a symbol.
 
-A term is a tree of the frozen records below.  It is written once; `latex.statements` prints it with n
-symbolic, `lowering` turns the same tree into typed nodes for a given network.  Indices of layers are SymPy integers
-(`n`, `j`, `k` printed j', ...).  Terms combine with ``+ - *`` (matrix products keep their order) and ``.T``.
+A term is a tree of the frozen records below. It is written once; `latex.statements` prints it with n
+symbolic, `lowering` turns the same tree into typed nodes for a given network. Indices of layers are SymPy integers
+(`n`, `j`, `k` printed j', ...). Terms combine with ``+ - *`` (matrix products keep their order) and ``.T``.
 
     (n - 1) * norm(grad_phi) * maximum(Subsets(J, n - 2), product(Members(j, J), s(j)))
 """

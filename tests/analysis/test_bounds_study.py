@@ -1,6 +1,6 @@
 """Random small problems, linear, ReLU and leaky, depths 2 to 4: no bound that applies lies below the truth.
 
-Truth: flow and descent at 50 digits; the smallest Hessian eigenvalue at 50 digits at three times.  20 problems, and 200
+Truth: flow and descent at 50 digits; the smallest Hessian eigenvalue at 50 digits at three times. 20 problems, and 200
 (thorough), whose table is written to `tests/studies/bounds.md`.
 """
 

@@ -78,7 +78,7 @@ def tube_extremes(problem: sf.Problem, radius: float, seed: int) -> tuple[float,
 
 @pytest.mark.parametrize("target", [(-1, "1/2"), (100, 10)], ids=["away", "far"])
 def test_constants_hold_on_the_tube(target: tuple[object, object]) -> None:
-    """beta, gamma and m(0) on the tube around theta(0).  Negative controls: each with one power less of s + eps.
+    """beta, gamma and m(0) on the tube around theta(0). Negative controls: each with one power less of s + eps.
 
     The bounds on gradient and Hessian are nearly sharp where W(0) points away from the target and w(0) > lambda, the
     bound on the smallest eigenvalue where the target is far away in the direction of W(0).

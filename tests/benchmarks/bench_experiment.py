@@ -2,7 +2,7 @@
 
     python tests/benchmarks/bench_experiment.py [NETWORK ...] [--ratios R,R...] [--out DIR]
 
-NETWORK is linear, relu (the usual ones), conv or conv-max-pool.  Half an hour on two cores, most of it descent at
+NETWORK is linear, relu (the usual ones), conv or conv-max-pool. Half an hour on two cores, most of it descent at
 eta_0 / 20; started again with the same DIR it goes on where it was.
 """
 

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_falsify.py [CLAIM ...] [--seconds 600] [--seed 0] [--out tests/studies/survivors.md]
 
-CLAIM is a name of tests/analysis/claims_to_refute.py; the true claims have `--seconds` each, false ones a minute.  The
-table is printed and, after every claim, written to `--out`.  Exit status 1 where a true claim is refuted, or a false
+CLAIM is a name of tests/analysis/claims_to_refute.py; the true claims have `--seconds` each, false ones a minute. The
+table is printed and, after every claim, written to `--out`. Exit status 1 where a true claim is refuted, or a false
 one is not.
 """
 

@@ -4,11 +4,11 @@
         [--peer FILE] [--problems NAME,...] [--parameters]
 
 Everything runs in one warm process and interleaved: round after round each contender solves each problem once, and the
-table holds medians.  symflow's time covers everything from the problem record to the endpoint -- derivation,
-recurrence, integration -- without the second run for the error estimate.  The others get the equations for free, as
+table holds medians. symflow's time covers everything from the problem record to the endpoint -- derivation,
+recurrence, integration -- without the second run for the error estimate. The others get the equations for free, as
 well written as they can be: moments instead of samples, every product shared, associated from the narrower side of the
-network.  odefun is driven at the digits asked for (its own default guard); heyoka compiles in compact mode, and its
-time is given with and without building and compiling.  `--peer` takes heyoka's side from a file with a function
+network. odefun is driven at the digits asked for (its own default guard); heyoka compiles in compact mode, and its
+time is given with and without building and compiling. `--peer` takes heyoka's side from a file with a function
 `solve(problem, dps, horizon)` -> (seconds to build and compile, seconds to run, endpoint as decimal strings) instead.
 `agreement` is the number of digits to which each endpoint agrees with a symflow run at 20 digits more.
 

@@ -1,8 +1,8 @@
 """Gradients through `sf.to_jax` against `jax.jit(jax.grad(...))` of a hand-written loss, float64, side by side.
 
 A 64-50-50-10 network (linear and ReLU) with cross-entropy on 1000 samples, and small convolutional networks; the latter
-also against `lax.conv_general_dilated` and `lax.reduce_window`.  The measurements are interleaved; a ratio is a median
-of ratios.  Run: python tests/benchmarks/bench_gradient.py
+also against `lax.conv_general_dilated` and `lax.reduce_window`. The measurements are interleaved; a ratio is a median
+of ratios. Run: python tests/benchmarks/bench_gradient.py
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Dense Hessians through `sf.to_jax` against `jax.jit(jax.hessian(...))` of hand-written losses, float64, side by side.
 
 Two tables: the time of one evaluation, through symflow's own callable and inside one `jit`; and the time from a problem
-in memory to the first value, in fresh processes (derivation, tracing and compilation included, imports not).  The
+in memory to the first value, in fresh processes (derivation, tracing and compilation included, imports not). The
 hand-written losses use samples or moments for linear networks with the square loss, samples for ReLU networks with
-cross-entropy.  Measurements are interleaved; a ratio above 1 means that symflow is faster.
+cross-entropy. Measurements are interleaved; a ratio above 1 means that symflow is faster.
 
 Run: python tests/benchmarks/bench_hessian.py [evaluation|first] [widths/samples ...], such as 8-8-4/20 relu:4-4-3/50
 """

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/bench_memory.py [--dps 200] [--horizon 10] [--kind linear|leaky]
 
-The run happens in a process of its own, whose largest resident set the kernel tells.  Exit status 1 where it is over
+The run happens in a process of its own, whose largest resident set the kernel tells. Exit status 1 where it is over
 500 MB.
 """
 

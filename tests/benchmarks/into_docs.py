@@ -3,8 +3,8 @@
     python tests/benchmarks/into_docs.py [NAME ...] [--peer FILE]
 
 NAME is one of evaluation, first, gradient, derivation, flow, experiment; all of them without one (two hours on two
-cores, most of it heyoka and symflow at 500 digits, and descent at small steps).  `--peer` is passed to the flow
-benchmark.  The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
+cores, most of it heyoka and symflow at 500 digits, and descent at small steps). `--peer` is passed to the flow
+benchmark. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Truncated power series over mpmath numbers: a slow reference, written from the definitions.
 
 Nothing in it is shared with `fixed.py`: products are plain sums, and u(x) is composed from the derivatives of u at x_0
-instead of a recurrence.  The tests compare the two.
+instead of a recurrence. The tests compare the two.
 """
 
 from __future__ import annotations

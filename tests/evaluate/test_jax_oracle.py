@@ -1,6 +1,6 @@
 """Everything derived, against JAX's own derivatives of a loss written here.
 
-symflow's values are exact rationals, so the only rounding is the oracle's.  Widths and samples are padded with zeros,
+symflow's values are exact rationals, so the only rounding is the oracle's. Widths and samples are padded with zeros,
 which change neither the loss nor any derivative at the true entries: one compilation serves all networks of a depth.
 Each number is compared relative to the sum of the absolute values of its terms, which the same oracle computes from
 absolute values: that is the quantity float64 rounds relative to, and it makes no allowance for wrong terms.

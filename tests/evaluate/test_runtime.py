@@ -333,6 +333,6 @@ print(child(False), told(), child(True), told())
 
 
 def test_a_process_forked_from_a_running_jax_is_told_so() -> None:
-    """A fork copies none of JAX's threads: what used them would wait for ever.  Before JAX runs it does no harm."""
+    """A fork copies none of JAX's threads: what used them would wait for ever. Before JAX runs it does no harm."""
     done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["True", "False", "True", "False"], done.stderr[-1000:]

@@ -601,7 +601,7 @@ def block_maps(
 def disagreement(derived: Derived, latex: str | None = None) -> float:
     """How far the printed formulas (or `latex` in their place) are from the program, at random arguments.
 
-    Widths must be integers; a symbolic number of samples is taken to be 3.  Blocks of the Hessian of a convolutional
+    Widths must be integers; a symbolic number of samples is taken to be 3. Blocks of the Hessian of a convolutional
     network are printed as maps and compared as such.
     """
     objective = derived.objective

@@ -1,8 +1,8 @@
 """Random problems whose numbers lie between 1e-30 and 1e4, and their true ends: the oracle of `test_random_scales`.
 
 Nothing here comes from symflow but `Problem` itself: gradients are written out in NumPy (or are SymPy's derivatives),
-Hessians are complex steps of them.  The truth is a closed form in mpmath, or the end of two of SciPy's implicit solvers
-where they agree.  Kinked networks are solved piece by piece, from one crossing to the next.
+Hessians are complex steps of them. The truth is a closed form in mpmath, or the end of two of SciPy's implicit solvers
+where they agree. Kinked networks are solved piece by piece, from one crossing to the next.
 """
 
 from __future__ import annotations

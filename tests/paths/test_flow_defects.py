@@ -88,7 +88,7 @@ def test_a_condition_on_a_quantity_whose_series_has_gaps() -> None:
 
 @pytest.mark.parametrize("dps", [15, 45, 50])
 def test_a_series_with_gaps(dps: int) -> None:
-    """theta' = 1 - 60 theta^59: the coefficients 2 to 59 vanish.  The time is the integral of 1 / theta'."""
+    """theta' = 1 - 60 theta^59: the coefficients 2 to 59 vanish. The time is the integral of 1 / theta'."""
     end = sf.solve_flow(own(a**60 - a, ["0"], 1, dps)).at_end()[0]
     assert abs(end - mpf("0.93273728624423")) < mpf(10) ** -14
     with mpmath.workdps(dps + 15):

@@ -1,7 +1,7 @@
 """Many kinks at once: a ReLU unit whose weights reach zero has all its samples on their kinks, however many.
 
 f = mean of (v relu(w x_i) - y_i)^2 / 2 with all y_i < 0 < v: every active sample pushes w towards 0, which it reaches
-in finite time and never leaves.  By R10 v^2 - |w|^2 is conserved, so at the end w = 0, v = sqrt(v_0^2 - |w_0|^2).
+in finite time and never leaves. By R10 v^2 - |w|^2 is conserved, so at the end w = 0, v = sqrt(v_0^2 - |w_0|^2).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Random problems with numbers from 1e-30 to 1e4 and horizons from 1e-6 to 1e6: no flow is silently wrong.
 
-The truth comes from `plain_scales`: closed forms, or SciPy where two of its implicit solvers agree.  Ten cheap
+The truth comes from `plain_scales`: closed forms, or SciPy where two of its implicit solvers agree. Ten cheap
 problems, and 500 (thorough), whose table is written to `tests/studies/flow_scales.md`; a part of them is run by
 `python tests/paths/test_random_scales.py FIRST LAST`, one line a problem.
 """

@@ -122,7 +122,7 @@ def test_formulas_print_latex_names_as_they_are() -> None:
     assert r"\theta_k-\theta(k\eta) &= " in text
     assert text.index("e_2(t)") < text.index(r"O(\eta^3)")
     assert r"\int_{0}^{t} e^{M(t) - M(s)}\,ds" in sf.statement("step-size").latex()
-    with pytest.raises(sf.ProblemError, match="no function of weights"):
+    with pytest.raises(sf.ProblemError, match="not a function of weights"):
         sf.statement("R4").instantiate(2).program("deviation", "right")
 
 

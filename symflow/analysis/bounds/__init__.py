@@ -4,7 +4,7 @@
     sf.user_bound("mine", expression)                 one of your own
     sf.deviation(problem, bounds=sf.known_bounds())   all of them along a run
 
-`series` is what an evaluation gives, `bound` the object, `context` what it is evaluated on.  `sampled` evaluates R4 and
+`series` is what an evaluation gives, `bound` the object, `context` what it is evaluated on. `sampled` evaluates R4 and
 R22 at the samples (past kinks with a convex jump: `kinks`), `tube_bounds` on a tube that `tube` covers with balls, on
 which the closed forms of `ball_forms` hold; `ball_ascent` shows their slack from below.
 """

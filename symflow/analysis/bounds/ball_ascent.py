@@ -1,7 +1,7 @@
 r"""Lower estimates of the suprema on a ball by gradient ascent: what a certified bound cannot go below.
 
 Projected gradient ascent in JAX on -lambda_min(H(q)), ||H(q)|| and ||g(q)|| over ||q - theta|| <= R, from the centre,
-from the ends of steepest ascent and from random points of the sphere.  A certified constant lies between what is found
+from the ends of steepest ascent and from random points of the sphere. A certified constant lies between what is found
 here and the supremum's own value above it; their ratio is the slack.
 """
 

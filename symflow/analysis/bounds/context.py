@@ -104,7 +104,7 @@ class Comparison:
     def past_kinks(self) -> tuple[int, str | None, Crossings]:
         """How many samples R4 and R22 hold for, why no more, and the crossing steps on the way.
 
-        They continue past kinks whose jump is convex; that is checked at every sample, event and crossing step.  Where
+        They continue past kinks whose jump is convex; that is checked at every sample, event and crossing step. Where
         no sample lies beyond a kink, the steps between the samples are still looked at.
         """
         network, steps = self.objective.network, self.indices[-1]

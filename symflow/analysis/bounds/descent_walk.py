@@ -1,7 +1,7 @@
 r"""Every step of descent between the kept iterates, in float64, with its defect.
 
 From each kept iterate (of many digits, rounded once) the steps up to the next are walked again, all blocks at once, so
-that rounding does not add up over a run.  The defect of a step, v(s) = g(theta_k - s g_k) - g_k for 0 <= s <= eta, is
+that rounding does not add up over a run. The defect of a step, v(s) = g(theta_k - s g_k) - g_k for 0 <= s <= eta, is
 looked at in its middle and at its end, and more closely where these do not resemble a straight line: on a piece whose
 middle is c away from the mean of its ends, a quadratic v has mean norm <= (mean of the ends' norms) + (2/3) c.
 """
@@ -68,7 +68,7 @@ class _Defects:
 
 
 def fits(total: int, parameters: int) -> bool:
-    """Whether a path of so many steps is kept."""
+    """Whether a path of this many steps is kept."""
     return (total + 1) * parameters <= STORED
 
 

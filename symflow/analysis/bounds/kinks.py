@@ -1,9 +1,9 @@
 r"""Kinks between descent and flow: where the bounds of R3 continue past them, and what the crossing steps cost.
 
 At a kink of the gate of sample i, layer j, unit u the gradient jumps by (alpha - alpha_bar) (b/N) grad z, b being the
-derivative of the sample's loss in the unit's activation.  Where (alpha - alpha_bar) b > 0 the jump is convex: it only
+derivative of the sample's loss in the unit's activation. Where (alpha - alpha_bar) b > 0 the jump is convex: it only
 brings trajectories together, so that m from the smooth pieces on both sides stays valid (docs/theory/kinks.md), also
-where the flow slides along the kink.  A step of descent that crosses such a kink has the jump in its defect.  Where
+where the flow slides along the kink. A step of descent that crosses such a kink has the jump in its defect. Where
 b = 0 there is no jump; where (alpha - alpha_bar) b < 0 the bounds are not applicable from there on.
 """
 

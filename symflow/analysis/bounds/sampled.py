@@ -1,8 +1,8 @@
 r"""R4 and R22 with everything sampled along flow and descent; nothing is certified between the samples.
 
-Defects are those of every step (`walk`).  The rate m = max -lambda_min(H) over the segment from theta(t) to theta~(t)
+Defects are those of every step (`walk`). The rate m = max -lambda_min(H) over the segment from theta(t) to theta~(t)
 is sampled at the kept steps, and in between, inside a step too, as long as its second differences say that more than
-`SLACK` of the exponent is not known; what they say is added.  Where that is not enough, the bounds are not applicable.
+`SLACK` of the exponent is not known; what they say is added. Where that is not enough, the bounds are not applicable.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MOST_SAMPLES = 2048
 LEAST_SAMPLES = 9
 """Second differences need a few samples."""
 BESIDE = 3
-"""Where gates change, the largest rate of so many samples on either side stands for an interval."""
+"""Where gates change, the largest rate of this many samples on either side stands for an interval."""
 ROUNDING = 4 * 2.0**-52
 """Relative rounding of one step of the recursion."""
 
@@ -92,7 +92,7 @@ def sampled_bounds(samples: Samples) -> dict[str, BoundSeries]:
 
     R4: ||theta_k - theta(t)|| <= eta beta_t gamma_t int_0^t e^{M(t)-M(s)} ds.
     R22: ||theta_k - theta(t)|| <= int_0^t e^{M(t)-M(s)} delta(s) ds, delta(s) = ||g(theta~(s)) - g(theta_k)||.
-    Both with M' = m = -lambda_min(H), beta = max ||H||, gamma = max ||g||; beta is at least what the defects show.  A
+    Both with M' = m = -lambda_min(H), beta = max ||H||, gamma = max ||g||; beta is at least what the defects show. A
     step that crosses a kink (one with a convex jump, see `kinks`) has the defect that its gradients show, in both.
     """
     count = len(samples.indices)

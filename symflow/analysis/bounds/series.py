@@ -84,7 +84,7 @@ def not_applicable(name: str, kind: Kind, count: int, reason: str) -> BoundSerie
 
 
 def without_nan(series: BoundSeries) -> BoundSeries:
-    """The series up to its first value that is no number, such as infinity less infinity beyond float64."""
+    """The series up to its first value that is not a number, such as infinity less infinity beyond float64."""
     since = next((i for i, v in enumerate(series.values) if v is not None and v != v), None)  # NaN differs from itself
     if since is None:
         return series

@@ -1,9 +1,9 @@
 r"""Whether a ball of weights lies in one smooth region of a network: no pre-activation can change its sign there.
 
-For one sample let a_j be the activations at the centre, rho_j >= ||a'_j - a_j|| on the ball of radius R.  Unit u of the
+For one sample let a_j be the activations at the centre, rho_j >= ||a'_j - a_j|| on the ball of radius R. Unit u of the
 next layer has weights w_u, and ||w'_u - w_u|| <= R, so that
     |z'_u - z_u| <= Delta_u = ||w_u|| rho_j + R (||a_j|| + rho_j).
-Its gate is decided where |z_u| > Delta_u, and without influence where a'_j = 0 on the whole ball.  The activation then
+Its gate is decided where |z_u| > Delta_u, and without influence where a'_j = 0 on the whole ball. The activation then
 moves by at most the larger slope times Delta_u, and not at all for a unit that is off with slope 0.
 """
 

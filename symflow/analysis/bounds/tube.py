@@ -1,11 +1,11 @@
 r"""A certified cover of the tube around the flow: constants of R4 and R22 that hold everywhere in it.
 
-Time is cut into cells.  The cell [a, b] has its centre c = theta(s), s = (a + b)/2.  By R1 the flow stays on it within
+Time is cut into cells. The cell [a, b] has its centre c = theta(s), s = (a + b)/2. By R1 the flow stays on it within
 
     r = max{ sqrt((s - a) (f(a) - f(s))), sqrt((b - s) (f(s) - f(b))) }
 
 of c, with f(t) short for f(theta(t)): its speed is ||g||, and Cauchy and Schwarz bound the length of its path by the
-root of time times loss.  So the tube of radius eps around that piece of the flow lies in B_R(c), R = r + eps.  There,
+root of time times loss. So the tube of radius eps around that piece of the flow lies in B_R(c), R = r + eps. There,
 with the spectrum of H(c), g = g(c) and the closed forms of `ball_forms` (drift, beta, gamma, m), in a smooth region
 
     -lambda_min(H) <= min(m, drift(R) - lambda_min(H(c))),    ||H|| <= min(beta, ||H(c)|| + drift(R)),
@@ -129,7 +129,7 @@ class Tube:
         drift = np.where(smooth, grown["drift"], np.inf)
         closed = {name: grown.get(name, np.inf) for name in ("m", "beta", "gamma")}
         size = np.maximum(np.abs(self.low), np.abs(self.high))
-        with np.errstate(over="ignore", invalid="ignore"):  # what is infinite or undefined is no bound
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite or undefined values are not bounds
             m = np.minimum(drift - self.low, closed["m"]) + RELATIVE * size
             beta = np.minimum(size + drift, closed["beta"]) * (1 + RELATIVE)
             top = np.minimum(self.high + drift, beta) + RELATIVE * size

@@ -1,8 +1,8 @@
 r"""R4, R5 and R22 on the tube: bounds that hold between the sample times as well, from the flow alone.
 
-The radius of the tube is found self-consistently.  Let b(t) be the bound that the constants of the tube of radius
-eps(t) give.  If b(t) < eps(t) for all t, descent cannot leave the tube: up to the first exit the bound holds, and it is
-smaller than the radius there.  From eps = 0 on, eps is enlarged to just above b until b < eps; that ends at the
+The radius of the tube is found self-consistently. Let b(t) be the bound that the constants of the tube of radius
+eps(t) give. If b(t) < eps(t) for all t, descent cannot leave the tube: up to the first exit the bound holds, and it is
+smaller than the radius there. From eps = 0 on, eps is enlarged to just above b until b < eps; that ends at the
 smallest such tube, or nowhere, and then the bound is not applicable from the first interval on where b >= eps.
 
 Per interval of n steps, h = n eta, with the constants of `tube` there (all of them at least the suprema):
@@ -11,7 +11,7 @@ Per interval of n steps, h = n eta, with the constants of `tube` there (all of t
     R4(global)      beta and gamma over the whole tube
     R5              m, beta and gamma over the whole tube
     R22(tube)       the defect of each step from sup ||H g|| on the tube
-    R22(tube-free)  the local error of each step from ||H g|| on the flow, carried on by ||I - eta H||
+    R22(tube-free) the local error of each step from ||H g|| on the flow, carried on by ||I - eta H||
 
 The formulas are those of `theory.r04_step_size`, `r05_constant_curvature` and `r22_trajectory_wise`, folded by R3.
 """

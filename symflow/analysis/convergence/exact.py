@@ -2,7 +2,7 @@
 
     1/w = cosh^-n(theta) [cosh^n(a)/w(0) + (n/lambda) int_a^theta cosh^n],    lambda dt = w^-(1-2/n) dtheta,
 
-a = artanh nu(0).  From w' = n w^(2-2/n) (lambda nu - w) and nu' = lambda w^(1-2/n) (1 - nu^2):  dtheta/dt =
+a = artanh nu(0). From w' = n w^(2-2/n) (lambda nu - w) and nu' = lambda w^(1-2/n) (1 - nu^2): dtheta/dt =
 lambda w^(1-2/n), so u = 1/w obeys du/dtheta = -n tanh(theta) u + n/lambda, a linear equation.
 """
 

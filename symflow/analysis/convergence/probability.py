@@ -4,9 +4,9 @@ For W_{n:1}(0) uniform in direction on the sphere of R^{d_0}, 1 - nu(0)^2 is Bet
 
     P(nu >= x) = (1/2) I_{1-x^2}((d_0 - 1)/2, 1/2)   for x >= 0,    1 - P(nu >= -x)   for x < 0.
 
-The explicit time falls in nu at fixed w(0) (strictly; it jumps down at nu = 0 for n >= 3):  E(0) falls; theta_1 - a_+
+The explicit time falls in nu at fixed w(0) (strictly; it jumps down at nu = 0 for n >= 3): E(0) falls; theta_1 - a_+
 is constant minus a, or log(1 + e^(-2|a|)) + const with a_- instead of a_+, falling in both; C falls with c_0 for nu < 0
-and halves at 0.  So {T <= t} is {nu >= nu_t}, and its probability one incomplete beta function.  Since the explicit
+and halves at 0. So {T <= t} is {nu >= nu_t}, and its probability one incomplete beta function. Since the explicit
 time is an upper bound, P(T <= t) bounds from below the probability that the flow has E <= accuracy at time t.
 """
 

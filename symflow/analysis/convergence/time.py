@@ -6,16 +6,16 @@ Explicit time, p = 1 - 2/n, c_0 = cosh a, a_+- = max(+-a, 0), S_n = int sech^(n-
     lambda T_1 = [w(0)^-p + (n a_-/lambda)^p] C + lambda^-p [theta_1 - a_+ + p I_n log 2],
     C = S_n c_0^(n-2) if nu(0) < 0, else S_n/2;      n = 2: lambda T_1 = theta_1 - a.
 
-Proof.  (i) From theta_1 on w >= lambda/2 (`half_angle`).  (ii) lambda T_1 bounds int_a^theta_1 w^-p dtheta: by the
+Proof. (i) From theta_1 on w >= lambda/2 (`half_angle`). (ii) lambda T_1 bounds int_a^theta_1 w^-p dtheta: by the
 exact solution and (x + y)^p <= x^p + y^p,
 
     w^-p <= [w(0)^-p + (n a_-/lambda)^p] (c_0 sech theta)^(n-2) + lambda^-p K(theta)^p 1_{theta > a_+},
     K(theta) = n int_{a_+}^theta (cosh s / cosh theta)^n ds.
 
-The first term integrates to at most C; for a >= 0 because cosh(a + x) >= cosh a cosh x.  For the second, K^p <=
-1 + p (K - 1), K' = n (1 - K tanh theta), so int (K - 1) = int K (1 - tanh) - K(theta_1)/n <= (sup K) log 2.  With
+The first term integrates to at most C; for a >= 0 because cosh(a + x) >= cosh a cosh x. For the second, K^p <=
+1 + p (K - 1), K' = n (1 - K tanh theta), so int (K - 1) = int K (1 - tanh) - K(theta_1)/n <= (sup K) log 2. With
 a_+ = 0, where K is largest, K = coth theta at its maximum; K <= n theta, which is at most sqrt(n) for theta <=
-1/sqrt(n), and coth theta <= coth(1/sqrt(n)) <= I_n beyond: sup K <= I_n.  (iii) E' = -w^(2-2/n) (||grad phi||^2 +
+1/sqrt(n), and coth theta <= coth(1/sqrt(n)) <= I_n beyond: sup K <= I_n. (iii) E' = -w^(2-2/n) (||grad phi||^2 +
 (n-1) (w - lambda nu)^2) <= -2 (lambda/2)^(2-2/n) E from theta_1 on, and E never grows.
 """
 

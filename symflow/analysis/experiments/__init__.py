@@ -1,4 +1,4 @@
-"""The experiments of Elkabetz & Cohen 2021: descent at several step sizes on images, beside the flow itself."""
+"""The experiments of Elkabetz & Cohen 2021: descent at several step sizes on images, compared with the flow itself."""
 
 from symflow.analysis.experiments.results import DescentRun, Experiment, Flow, NetworkResult, Tolerance, load_experiment
 from symflow.analysis.experiments.study import experiment

@@ -1,7 +1,7 @@
 """Checkpoints of runs: one file each, named after what is run, replaced at once, so that a kill loses one chunk.
 
 The name ends with a hash of everything that the numbers depend on, versions and device included: another
-configuration has another file, and never goes on from this one.
+configuration has another file, and never continues from this one.
 """
 
 from __future__ import annotations

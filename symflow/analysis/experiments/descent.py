@@ -46,7 +46,7 @@ class Iterates:
 
 @kept
 def stepper(objective: Objective, dtype: np.dtype) -> Advance:
-    """(theta, eta, steps) -> theta after so many steps of descent, in float32 or float64; compiled once."""
+    """(theta, eta, steps) -> theta after `steps` steps of descent, in float32 or float64; compiled once."""
     import jax
 
     steps, slope = (
@@ -71,7 +71,7 @@ def descend_in_chunks(
     report: Report,
     chunk_seconds: float = CHUNK_SECONDS,
 ) -> Iterates:
-    """theta_{k+1} = theta_k - eta grad f(theta_k), kept at the steps `indices`; goes on from a checkpoint.
+    """theta_{k+1} = theta_k - eta grad f(theta_k), kept at the steps `indices`; continues from a checkpoint.
 
     Args:
         advance: from `stepper`.

@@ -1,7 +1,7 @@
 """IDX files, the format MNIST is distributed in: a header of sizes, then the entries as bytes.
 
 Two zero bytes, a type code (8: unsigned bytes), the number of dimensions, then each dimension as a big-endian 32-bit
-integer, then the entries row-major.  A file compressed with gzip is recognized by its first bytes.
+integer, then the entries row-major. A file compressed with gzip is recognized by its first bytes.
 """
 
 from __future__ import annotations

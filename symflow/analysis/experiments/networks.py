@@ -43,9 +43,9 @@ class Architecture:
 def architecture(name: str, extents: tuple[int, int]) -> Architecture:
     """A network of the paper for images of this size.
 
-    linear, relu: H W - 50 - 50 - 10.  conv: two convolutions of 6 and 16 channels, windows of 5, stride 2, then
-    120 - 84 - 10.  conv-max-pool: LeNet-5 with ReLU, the same convolutions with stride 1, each followed by max pooling
-    of 2x2, and biases everywhere.  The first convolution pads its input by 2.
+    linear, relu: H W - 50 - 50 - 10. conv: two convolutions of 6 and 16 channels, windows of 5, stride 2, then
+    120 - 84 - 10. conv-max-pool: LeNet-5 with ReLU, the same convolutions with stride 1, each followed by max pooling
+    of 2x2, and biases everywhere. The first convolution pads its input by 2.
 
     Args:
         name: one of `NETWORKS`.
@@ -79,7 +79,7 @@ def architecture(name: str, extents: tuple[int, int]) -> Architecture:
 def network_problem(name: str, images: Images, seed: int) -> Problem:
     """The training loss of a network of the paper (cross-entropy) with initial weights; kept, with what is compiled.
 
-    Weights are drawn by Xavier's (Glorot's) uniform distribution.  Biases are uniform on +-1/sqrt(fan-in), PyTorch's
+    Weights are drawn by Xavier's (Glorot's) uniform distribution. Biases are uniform on +-1/sqrt(fan-in), PyTorch's
     default, which the paper's code leaves in place; at zero the start would be on kinks wherever an image is blank.
 
     Args:

@@ -1,8 +1,8 @@
 """The flow itself, which descent is compared with: diffrax at several tolerances, in chunks that a kill can interrupt.
 
-The reference is the run at the tightest tolerance.  Its error at a time is estimated by its largest difference so far
+The reference is the run at the tightest tolerance. Its error at a time is estimated by its largest difference so far
 from the run at the next looser one, which is the error of that run as far as the tightest is right, and so a
-pessimistic estimate where tolerances help.  Where gates change (ReLU, max pooling) they help less: each change leaves
+pessimistic estimate where tolerances help. Where gates change (ReLU, max pooling) they help less: each change leaves
 an error of the order of the tolerance that the flow then carries on.
 """
 
@@ -67,7 +67,7 @@ def flow_in_chunks(
     report: Report,
     chunk_seconds: float = CHUNK_SECONDS,
 ) -> FlowRun:
-    """theta' = -grad f(theta) from theta_0 at one tolerance, kept at the times; goes on from a checkpoint.
+    """theta' = -grad f(theta) from theta_0 at one tolerance, kept at the times; continues from a checkpoint.
 
     Every chunk of 200 steps begins anew at the state where the last one ended, whether or not a kill came between.
 

@@ -1,7 +1,7 @@
 """Starts from which the flow passes close by a saddle: the flow run backwards from small weights.
 
 Backwards, what leaves a saddle contracts and what approaches it expands, so that the points reached lie close to the
-saddle's stable manifold.  There deviation grows while nothing else moves, which random starts hardly ever show.
+saddle's stable manifold. There deviation grows while nothing else moves, which random starts hardly ever show.
 """
 
 from __future__ import annotations

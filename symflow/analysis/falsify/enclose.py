@@ -1,9 +1,9 @@
 r"""The quantities of a claim at one exact problem, each between two numbers: 50 digits, or certified on the tube.
 
 Every quantity is computed at two precisions; ten times the difference, and 10^-dps of its size at least, is taken as
-its error (*estimated*).  That is an estimate only where both computations follow the same path: flows obey the energy
+its error (*estimated*). That is an estimate only where both computations follow the same path: flows obey the energy
 identity and conserve balancedness to their digits (`solve_flow` returns no others), the errors of the finer ones are
-estimated by runs of their own, and both must end at the same place to `dps` digits.  Suprema over the tube lie between
+estimated by runs of their own, and both must end at the same place to `dps` digits. Suprema over the tube lie between
 their values at points of it and what `bounds.tube` certifies on it (float64 with an allowance for rounding).
 """
 

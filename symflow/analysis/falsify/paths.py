@@ -17,7 +17,7 @@ from symflow.paths.loops import JaxSteps, Slope, State
 FINE, COARSE = 64, 32
 """Steps of two integrations of the flow by Runge and Kutta's classical method."""
 SAMPLES = 8
-"""How many points of the flow are kept, beside its start."""
+"""How many points of the flow are kept, apart from its start."""
 _NODES, _WEIGHTS = (0.0, 0.5, 0.5, 1.0), (1 / 6, 1 / 3, 1 / 3, 1 / 6)
 
 

@@ -2,7 +2,7 @@ r"""The violation of a claim in float64 at batches of points, and its gradient: 
 
 The margin is (small - large - noise)/(|small| + |large|) for the claim small <= large: positive where the claim is
 violated by more than the noise, which is rounding and, where the flow is involved, the difference between two
-integrations of it with different steps.  Conditions count in the same way: the margin is the smaller one of the claim's
+integrations of it with different steps. Conditions count in the same way: the margin is the smaller one of the claim's
 and the least by which a condition holds.
 """
 

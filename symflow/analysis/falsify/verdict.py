@@ -1,4 +1,4 @@
-"""What a search for a counterexample ends with: refuted, or not refuted.  Nothing here is ever called proved."""
+"""What a search for a counterexample ends with: refuted, or not refuted. Nothing here is ever called proved."""
 
 from __future__ import annotations
 

@@ -5,5 +5,5 @@
 
 `axes` makes the problems, `measure` says what is found out about one, `task` computes it once and keeps it in a file
 named by what it is, `execute` hands tasks to an executor (`workers` is what the local one's processes begin with), and
-`table` lays the rows out.  Nothing is imported here: worker processes must be able to set themselves up first.
+`table` lays the rows out. Nothing is imported here: worker processes must be able to set themselves up first.
 """

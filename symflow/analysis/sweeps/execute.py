@@ -75,7 +75,7 @@ def run_with(executor: Executor, job: Job, tasks: Sequence[Task], told: Told) ->
 def _check_fork(executor: Executor) -> None:
     """Refuses a pool that is about to fork a process in which JAX is running: its workers would wait forever.
 
-    Workers that were forked before JAX started are safe.  What this check misses is found in the worker
+    Workers that were forked before JAX started are safe. What this check misses is found in the worker
     (`runtime.check_runtime`).
 
     Raises:

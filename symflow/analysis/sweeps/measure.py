@@ -65,8 +65,8 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> JsonO
     """How far descent strays from flow, and what the theory says about it, at the end t = K eta <= horizon.
 
     Sharpness is lambda_max of the Hessian; spectra and the gradient norm are float64, everything else has the
-    problem's digits.  `lowest_min_eigenvalue_flow` is the lowest at the sampled times.  `kink_events` counts the flow's
-    events up to the horizon, `slides` those where it begins to slide.  A bound's `ratio` is its value over the final
+    problem's digits. `lowest_min_eigenvalue_flow` is the lowest at the sampled times. `kink_events` counts the flow's
+    events up to the horizon, `slides` those where it begins to slide. A bound's `ratio` is its value over the final
     deviation.
 
     Args:

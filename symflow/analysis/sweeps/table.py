@@ -31,7 +31,7 @@ COORDINATES = {
     "reason": "text",
     "stop_time": "decimal",
 }
-"""How every row begins: where in the sweep, and how it went.  Column -> kind."""
+"""How every row begins: where in the sweep, and how it went. Column -> kind."""
 ENDING = {"seconds": "float", "versions": "text", "key": "text"}
 """How every row ends."""
 DTYPES = {"int": "Int64", "bool": "boolean", "float": "Float64", "text": "string"}

@@ -56,7 +56,7 @@ def canonical(data: object) -> str:
 
 
 def describe(problem: Problem, measure: Mapping[str, object]) -> str:
-    """The description of a task; the problem's name is no part of it."""
+    """The description of a task; the problem's name is not part of it."""
     tables = {key: table for key, table in problem.to_dict().items() if key != "name"}
     return canonical({"format": FORMAT, "symflow": __version__, "problem": tables, "measure": measure})
 

@@ -17,7 +17,7 @@ ONE_THREAD = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
     "JAX_PLATFORMS": "cpu",
 }
-"""There are as many processes as cores, and their float64 work is small.  A setting of the user's own is left alone."""
+"""There are as many processes as cores, and their float64 work is small. A setting of the user's own is left alone."""
 
 
 def prepare(leash: Connection) -> None:
@@ -25,7 +25,7 @@ def prepare(leash: Connection) -> None:
 
     Args:
         leash: the reading end of a pipe whose writing end only the client holds; it ends with the client, however
-            that ends.  Python's own pool leaves its processes waiting for ever when the client is killed.
+            that ends. Python's own pool leaves its processes waiting for ever when the client is killed.
     """
     for name, value in ONE_THREAD.items():
         os.environ.setdefault(name, value)

@@ -77,9 +77,9 @@ class Convolution(Layer):
     def norm_square(self, table: Table | None) -> Fraction:
         """The largest number of windows that read one pixel, at most prod over dimensions of ceil(kernel/stride).
 
-        Proof.  The output at window q is w patch_q(a), with w a matrix of one row an output channel.  So
+        Proof. The output at window q is w patch_q(a), with w a matrix of one row an output channel. So
         ||C(w) a||^2 = sum_q ||w patch_q(a)||^2 <= ||w||_F^2 sum_q ||patch_q(a)||^2 <= ||w||_F^2 c^2 ||a||^2, because an
-        entry of a occurs in as many patches as windows read its pixel.  Along one dimension the windows that read pixel
+        entry of a occurs in as many patches as windows read its pixel. Along one dimension the windows that read pixel
         a begin at multiples of the stride within kernel neighbouring places: at most ceil(kernel/stride) of them.
         """
         assert table is not None

@@ -1,4 +1,4 @@
-"""Pooling.  Average pooling is a gather and a mean.
+"""Pooling. Average pooling is a gather and a mean.
 
 Max pooling is a tournament of max(a, b) = b + s(a - b) (a - b), with s the step at 0: its ties are kinks like all
 others, and at a tie the first entry of the window (row-major) counts.
@@ -72,8 +72,8 @@ class Pool(Layer):
     def norm_square(self, table: Table | None) -> Fraction:
         """r/m for means over m pixels, r for maxima, r the largest number of windows that read one pixel.
 
-        Proof.  (P a)_q^2 <= (1/m) sum_{p in q} a_p^2 by Cauchy and Schwarz; sum over q.  As r <= prod ceil(size/stride)
-        <= m, ||P|| <= 1; without overlap r = 1 and P P^T = I/m, so that ||C P|| = ||C||/sqrt(m) exactly.  On a smooth
+        Proof. (P a)_q^2 <= (1/m) sum_{p in q} a_p^2 by Cauchy and Schwarz; sum over q. As r <= prod ceil(size/stride)
+        <= m, ||P|| <= 1; without overlap r = 1 and P P^T = I/m, so that ||C P|| = ||C||/sqrt(m) exactly. On a smooth
         region max pooling selects one pixel a window: P^T P is diagonal and counts how many windows select a pixel.
         """
         assert table is not None

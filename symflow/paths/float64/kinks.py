@@ -27,7 +27,7 @@ class KinkCounts:
     """What the step ends of a run tell of kinks.
 
     A gate is within reach of a step when it differs at the step's other end, or would after an Euler step of the same
-    length.  A flow that slides ends most of its steps on one side of the kink, and is seen by the latter alone.
+    length. A flow that slides ends most of its steps on one side of the kink, and is seen by the latter alone.
 
     Attributes:
         changes: how many gates differ between consecutive step ends, summed.

@@ -1,7 +1,7 @@
 """What a step missed: between its ends a function may leave the region where float64 tells it from a constant.
 
-Error control looks at the field at the stages of a step alone.  Where e^z is below every tolerance at all of them, a
-step may jump over a place at which it is not, or over the whole transition of a sigmoid, without a trace.  Here every
+Error control looks at the field at the stages of a step alone. Where e^z is below every tolerance at all of them, a
+step may jump over a place at which it is not, or over the whole transition of a sigmoid, without a trace. Here every
 argument z of a function gets an interval that it keeps within along the step, or along a part of it; a step is cut
 where an argument that has been out of sight goes through more than `REACH` of what can be seen.
 

@@ -79,7 +79,7 @@ class RungeKuttaSteps:
     """The dense output of `solve_flow_float64`.
 
     Between two step ends the state is one step of the same method from the earlier one, so that dense output has the
-    method's own order (diffrax's interpolant of Dopri8 is about a thousand times less accurate).  Within a step across
+    method's own order (diffrax's interpolant of Dopri8 is about a thousand times less accurate). Within a step across
     a kink it can be 100 times less accurate than at the step's ends.
 
     Attributes:

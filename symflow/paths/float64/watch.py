@@ -1,8 +1,8 @@
 """Stop conditions along a float64 flow: the first zero of q - value on its dense output.
 
-At the ends of a step and at points between, q - value and its rate of change along the flow are computed.  A change of
-sign between two points brackets a zero.  Where the rates at two points show an extremum between them, that is located,
-and may lie beyond the value.  What lies beyond it between two points for other reasons goes unnoticed.
+At the ends of a step and at points between, q - value and its rate of change along the flow are computed. A change of
+sign between two points brackets a zero. Where the rates at two points show an extremum between them, that is located,
+and may lie beyond the value. What lies beyond it between two points for other reasons goes unnoticed.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 
 PARTS = 4
-"""How many parts a step is divided into; the loss always falls, so that the ends suffice for it."""
+"""How many parts a step is divided into; the loss always falls, so that its ends are enough."""
 REACH = 2.0
 """An extremum is looked for where the slopes at a part's ends, so much steeper, would lead to the value."""
 ROUNDING = 16
 """Relative rounding of a quantity in units of float64's own."""
 NEAR, DIGITS = 1e-9, 40
-"""A start within NEAR max(1, |value|) of the value is looked at with so many digits."""
+"""A start within NEAR max(1, |value|) of the value is examined with this many digits."""
 
 
 @dataclass(frozen=True)

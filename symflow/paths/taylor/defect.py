@@ -1,6 +1,6 @@
 """The defect of a Taylor step: how far its polynomial is from solving the equation, looked at where the step ends.
 
-The step rule extrapolates from the last two coefficients.  Where those vanish (a lacunary series, an exponential below
+The step rule extrapolates from the last two coefficients. Where those vanish (a lacunary series, an exponential below
 the last place) it says nothing, and only the field itself, evaluated afresh, tells whether the polynomial still solves
 the equation: |theta~'(s) - F(theta~(s))| s / (p + 1) is what the step adds to the error, to leading order.
 """

@@ -21,9 +21,9 @@ LOG2_10 = log2(10)
 CHECK_DIGITS, CHECK_ORDER = 6, 5
 """By how much the digits and the order of the run that checks another one are higher."""
 CRAWL, CRAWLING = -6, 12
-"""Steps that end 2^CRAWL short of what their series allows, so many in a row, are kept from it by rounding."""
+"""Steps that end 2^CRAWL short of what their series allows, this many in a row, are kept from it by rounding."""
 PROSPECT, HOPELESS = 500, 10
-"""Every so many steps it is asked whether the horizon can be reached at all: not if the last step is within a factor of
+"""How often, in steps, it is asked whether the horizon can be reached at all: not if the last step is within a factor of
 2 of the mean of the last half of them, and if more than `HOPELESS` times the most steps were needed at that size."""
 
 

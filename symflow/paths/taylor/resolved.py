@@ -1,13 +1,13 @@
 """Exponentials that a Taylor step must not lose: what their truncated series can hide is bounded by Cauchy's estimate.
 
 In fixed point e^z is 0 where z < -bits log 2, and so are all coefficients of its series, however fast z grows: the
-series then look like those of a simpler field.  From the series of z itself a bound is known.  On |s| <= r
+series then look like those of a simpler field. From the series of z itself a bound is known. On |s| <= r
 
     |e^{z(s)}| <= B(r) = e^{z_0 + D(r)},   D(r) = sum_{k>=1} |z_k| r^k,
 
-so the terms beyond order p are at most about B(rho h) rho^-p for |s| <= h and any rho > 1.  A sigmoid is at most
+so the terms beyond order p are at most about B(rho h) rho^-p for |s| <= h and any rho > 1. A sigmoid is at most
 B/(1 - B) away from 0 or 1, with -|z_0| for z_0, and at most 1/sin(max(D, pi/2)) where D < pi, which keeps it from its
-poles at odd multiples of i pi.  Softplus and log-sum-exp have sigmoids and exponentials as their derivatives.
+poles at odd multiples of i pi. Softplus and log-sum-exp have sigmoids and exponentials as their derivatives.
 """
 
 from __future__ import annotations

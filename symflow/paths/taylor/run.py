@@ -232,7 +232,7 @@ def integrate(
 ) -> Run:
     """Integrates state' = F(state) from 0 to the horizon, or to where the first of the conditions is met.
 
-    What ends it early stands in `ended`: a `KinkError` at a kink that is no transversal crossing, a `FlowStopped` for a
+    What ends it early stands in `ended`: a `KinkError` at a kink that is not a crossing, a `FlowStopped` for a
     limit, a collapsed step or an undecided condition, a `FlowInterrupted` for Ctrl-C.
     """
     limits = limits or Limits()

@@ -25,8 +25,8 @@ FAST_PRODUCTS_DIGITS = 170
 def taylor_order(digits: float) -> int:
     """The order for a local tolerance eps = 10^-digits: p = ceil(-ln(eps)/2) + 1 (their section 3.1).
 
-    From `FAST_PRODUCTS_DIGITS` on a fifth more.  Steps are proportional to eps^(1/p), so -ln(eps)/2 is the best order
-    where a step costs p^2.  With fast products it costs less and the best order is higher, though the minimum is flat.
+    From `FAST_PRODUCTS_DIGITS` on a fifth more. Steps are proportional to eps^(1/p), so -ln(eps)/2 is the best order
+    where a step costs p^2. With fast products it costs less and the best order is higher, though the minimum is flat.
     Measured costs per unit of time relative to order -ln(eps)/2, on linear networks of widths 2-2-2-1 and 2-3-3-2:
 
     | order factor           | 1.0 | 1.2  | 1.4  | 1.6  | 2.0  |
@@ -46,8 +46,8 @@ def taylor_order(digits: float) -> int:
 def log2_step(coefficients: Sequence[Sequence[mpz]], order: int, log2_tolerance: float) -> float:
     """log2 of the largest s at which the last two terms stay below the tolerance.
 
-    s = min over j in {p-1, p} of (eps / max_i |c_i,j|)^(1/j)  (their equation 3-3 with an explicit tolerance); +inf
-    where both vanish, which says nothing: of a constant any step is right, of x' = 1 - x^59 none of length 1.  So this
+    s = min over j in {p-1, p} of (eps / max_i |c_i,j|)^(1/j) (their equation 3-3 with an explicit tolerance); +inf
+    where both vanish, which says nothing: of a constant any step is right, of x' = 1 - x^59 none of length 1. So this
     only proposes a step; `defect.py` decides.
 
     Args:

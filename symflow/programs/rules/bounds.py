@@ -1,4 +1,4 @@
-"""What bounds are made of: stacks, maxima, norms, eigenvalues and powers of matrices.  They have no derivative here."""
+"""What bounds are made of: stacks, maxima, norms, eigenvalues and powers of matrices. They have no derivative here."""
 
 from __future__ import annotations
 

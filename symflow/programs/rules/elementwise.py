@@ -73,7 +73,7 @@ def monotone_error(u: Interval) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Elementwise:
-    """All that is known of a real function u, applied entry by entry.  What is None is refused where it is needed.
+    """All that is known of a real function u, applied entry by entry. What is None is refused where it is needed.
 
     Attributes:
         name: in programs, messages and source.

@@ -16,7 +16,7 @@ class Gate(Node):
     """sigma'(z), elementwise: `alpha` where z >= 0 and `alpha_bar` where z < 0.
 
     This is the one place where the kink convention lives: a gate is a function of z when it is evaluated
-    (sigma'(0) = alpha) and a constant when it is differentiated.  Max pooling uses the same node: the maximum of a and
+    (sigma'(0) = alpha) and a constant when it is differentiated. Max pooling uses the same node: the maximum of a and
     b is b + s(a - b) (a - b) with slopes 1 and 0, so at a tie the first one counts.
 
     `layer` counts the network's layers from 1; the axes are units (one or more) and, last, samples.

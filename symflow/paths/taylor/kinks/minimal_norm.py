@@ -6,9 +6,9 @@ flow continues with the minimal-norm element of the subdifferential, theta' = -(
     minimize ||c + sum_a p_a n_a||  over  p_off,a <= p_a <= p_on,a          (docs/theory/kinks.md).
 
 More gates may be held on their surface than have independent normals: the normals of a unit with zero weights span d
-dimensions only, whatever the number of samples.  A vertex of the solutions then has as many gates
+dimensions only, whatever the number of samples. A vertex of the solutions then has as many gates
 strictly between their slopes as there are independent normals; those slide, the others are *implied*: they rest on
-their kinks because the first ones do.  The solution is found in floating point; the caller verifies it.
+their kinks because the first ones do. The solution is found in floating point; the caller verifies it.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def whole_frame(series: FixedPolynomial) -> Frame:
 def local_frame(series: FixedPolynomial, index: mpz, level: int) -> Frame:
     """p on [index, index + 1] 2^-level: u^k has the coefficient w^k p^{(k)}(a)/k! = w^k sum_i C(i,k) c_i a^{i-k}.
 
-    The powers of a carry so many bits that their rounding changes p, p' and p'' (in u) by less than 2^-GUARD.  Terms
+    The powers of a carry so many bits that their rounding changes p, p' and p'' (in u) by less than 2^-GUARD. Terms
     are added until Lagrange's remainder, w^k sum_i C(i,k) |c_i| at most, is below float64's resolution.
     """
     degree = series.degree

@@ -121,7 +121,7 @@ def locate(coefficients: Sequence[mpz], prec: int, lo: mpz, hi: mpz, slope: int)
     """x in [lo, hi] with sum_k c_k (x 2^-prec)^k = 0, within a few units; it is monotone there with this slope.
 
     Newton's iteration kept in the bracket, first with few bits and then with twice as many each time, so that the
-    whole costs about two evaluations in full precision.  The bits of a value are so many that its error, divided by
+    whole costs about two evaluations in full precision. The bits of a value are so many that its error, divided by
     the slope, is below one unit of x.
     """
     ladder = [prec]
