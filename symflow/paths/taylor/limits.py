@@ -23,7 +23,7 @@ CHECK_DIGITS, CHECK_ORDER = 6, 5
 CRAWL, CRAWLING = -6, 12
 """Steps that end 2^CRAWL short of what their series allows, this many in a row, are kept from it by rounding."""
 PROSPECT, HOPELESS = 500, 10
-"""How often, in steps, it is asked whether the horizon can be reached at all: not if the last step is within a factor of
+"""How often, in steps, it is asked whether the horizon can be reached: not if the last step is within a factor of
 2 of the mean of the last half of them, and if more than `HOPELESS` times the most steps were needed at that size."""
 
 
