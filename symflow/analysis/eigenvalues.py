@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
+from symflow.caching import kept
 from symflow.derivatives.derived import hessian, hessian_vector_product
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.evaluate.derived_batches import evaluate_batch
@@ -134,7 +135,7 @@ class _NotFinite(Exception):
     """A product with the Hessian is not finite."""
 
 
-@lru_cache(maxsize=16)
+@kept
 def _product(objective: Objective) -> Callable[[np.ndarray, np.ndarray], JaxArray]:
     from symflow.evaluate.jax import to_jax
 
