@@ -131,7 +131,7 @@ def bound_columns(series: BoundSeries, truth: Mpf) -> JsonObject:
 
 @lru_cache(maxsize=1)
 def _flow(objective: Objective, theta0: tuple[Fraction, ...], horizon: Fraction, dps: int) -> Trajectory:
-    """The flow; the last one stays, since neighbouring tasks differ in the step size alone (and only one, for memory)."""
+    """The flow; the last one is held, since neighbouring tasks differ in the step size alone."""
     problem = Problem(objective=objective, theta0=theta0, horizon=horizon, dps=dps)
     with with_remedies(REMEDIES):
         return solve_flow(problem)
