@@ -269,6 +269,7 @@ def test_sigint_on_the_command_line_saves_the_part(long_problem: Path, tmp_path:
 def test_sigint_in_python_gives_the_part(tmp_path: Path) -> None:
     program = (
         "import sys, threading, os, signal, symflow as sf\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores the signal
         "problem = sf.load_problem(sys.argv[1])\n"
         "calls = []\n"
         "def begin(done):\n"
