@@ -85,18 +85,6 @@ def statement_latex(statement: Statement, depth: int | None = None, values: Mapp
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
-def claim_latex(claim: Claim, depth: int | None = None) -> str:
-    """One claim on one line, its definitions after it."""
-    printer = _Printer(depth)
-    parts = [printer.claim(claim).replace("&", ""), *printer.definitions((claim,))]
-    return r",\quad ".join(parts)
-
-
-def term_latex(term: Term, depth: int | None = None) -> str:
-    """A term."""
-    return _Printer(depth).text(term)
-
-
 class _Printer:
     """Prints terms; with a depth, n is a number."""
 

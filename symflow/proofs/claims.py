@@ -55,11 +55,6 @@ def altered(statement: Statement, label: str, right: Callable[[Term], Term]) -> 
     return replace(statement, claims=(replace(claim, right=right(claim.right)),))
 
 
-def displayed(statement: Statement) -> str:
-    """The statement as a display, for the conclusion of a derivation."""
-    return f"\\[\n{statement.latex()}\n\\]"
-
-
 def drawn_objective(case: Case, draw: Draw) -> Objective:
     """The training loss on random data."""
     inputs, outputs = (prod(shape_of(axes)) for axes in (case.network.input_axes, case.network.output_axes))
