@@ -19,6 +19,7 @@ from symflow.programs.rules.node import Node
 if TYPE_CHECKING:
     from gmpy2 import mpz
 
+    from symflow.numbers.balls import Ball
     from symflow.numbers.types import JaxArray, Mpf
 
 Coefficients: TypeAlias = "list[mpz]"
@@ -79,6 +80,7 @@ class Elementwise:
         name: in programs, messages and source.
         derivative: (x, u(x)) -> u'(x), as nodes.
         mpmath: u of an mpmath number, at the working precision; also what fixed point rounds.
+        arb: u of a ball: a ball that contains u of all of its numbers, not finite where u is not defined at some.
         exact: u of a rational, where it is rational.
         numpy: u of float64 arrays.
         jax: (jax, x) -> u(x), for JAX arrays.
@@ -100,6 +102,7 @@ class Elementwise:
     name: str
     derivative: Callable[[Node, Node], Node] | None = None
     mpmath: Callable[[Mpf], Mpf] | None = None
+    arb: Callable[[Ball], Ball] | None = None
     exact: Callable[[Fraction], Fraction] | None = None
     numpy: Callable[[np.ndarray], np.ndarray] | None = None
     jax: Callable[[ModuleType, JaxArray], JaxArray] | None = None

@@ -23,6 +23,7 @@ EXP = Elementwise(
     "exp",
     derivative=lambda x, y: y,
     mpmath=mpmath.exp,
+    arb=lambda x: x.exp(),
     numpy=np.exp,
     jax=lambda jax, x: jax.numpy.exp(x),
     sympy=sympy.exp,

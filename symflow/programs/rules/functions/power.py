@@ -21,6 +21,7 @@ from symflow.programs.rules.elementwise import Coefficients, Elementwise, Interv
 if TYPE_CHECKING:
     from gmpy2 import mpz
 
+    from symflow.numbers.balls import Ball
     from symflow.numbers.types import Mpf
 
 
@@ -60,6 +61,20 @@ class Power:
         if self.whole:
             return x**self.exponent.numerator
         return x ** (mpmath.mpf(self.exponent.numerator) / self.exponent.denominator)
+
+    def balls(self, x: Ball) -> Ball:
+        """x^e; nothing is known of it (a ball that is not finite) where x contains numbers without this power.
+
+        Raises:
+            ComputationError: no number of the ball has this power.
+        """
+        if (x == 0 and self.exponent < 0) or (x < 0 and not self.whole):
+            raise ComputationError(
+                f"the power {self.exponent} of a ball around {x.mid().str(6, radius=False)} is not a real number; "
+                "theta is outside the loss's domain"
+            )
+        numerator, denominator = self.exponent.numerator, self.exponent.denominator
+        return x**numerator if self.whole else x.root(denominator) ** numerator
 
     def exact(self, x: Fraction) -> Fraction:
         """x^e.
@@ -133,6 +148,7 @@ def rational_power(exponent: Fraction) -> Elementwise:
         f"the power {exponent}",
         derivative=lambda x, y: scale(exponent, power(x, exponent - 1)),
         mpmath=u.mpmath,
+        arb=u.balls,
         exact=u.exact,
         numpy=lambda x: np.asarray(u.floats(x)),
         jax=lambda jax, x: u.floats(x),
