@@ -41,7 +41,7 @@ def ball_arithmetic(undecided: Undecided = "refuse") -> ObjectArithmetic:
     return ObjectArithmetic(
         lift=ball,
         select=select,
-        entry="arb",
+        entry="ball",
         functions={
             "logsumexp": log_sum_exp,
             "maximum": lambda *values: reduce(lambda x, y: x.max(y), values),
@@ -70,7 +70,9 @@ def gate_of_ball(z: Ball, on: Ball, off: Ball, undecided: Undecided = "refuse") 
 
 def log_sum_exp(values: Sequence[Ball]) -> Ball:
     """log(sum(exp(v))), shifted by the largest midpoint, which is exact."""
-    shift = reduce(lambda x, y: x.max(y), [v.mid() for v in values])
+    shift = max((v.mid() for v in values), default=arb(0))
+    if not shift.is_finite():
+        return arb.nan()
     return shift + sum(((v - shift).exp() for v in values), arb(0)).log()
 
 

@@ -113,7 +113,7 @@ def test_elementary_functions_enclose(x: Fraction, wide: Fraction, share: Fracti
             center, point = abs(x) + wide + 1, abs(x) + wide + 1
         point = center + share * wide
         with ball_precision(120), mpmath.workprec(400):
-            value = elementwise(name, None).known("arb", "")(ball(center) + arb(0, ball(wide).upper()))
+            value = elementwise(name, None).known("ball", "")(ball(center) + arb(0, ball(wide).upper()))
             truth = MPMATH[name](mpmath.mpf(point.numerator) / point.denominator)
             assert lower(value) <= truth <= upper(value), name
             if not wide:
@@ -122,7 +122,7 @@ def test_elementary_functions_enclose(x: Fraction, wide: Fraction, share: Fracti
 
 def test_softplus_and_sigmoid_do_not_overflow() -> None:
     with ball_precision(100):
-        softplus, sigmoid = (elementwise(name, None).known("arb", "") for name in ("softplus", "sigmoid"))
+        softplus, sigmoid = (elementwise(name, None).known("ball", "") for name in ("softplus", "sigmoid"))
         assert abs(midpoint(softplus(arb(10) ** 6)) - 10**6) < 1e-20
         assert radius(softplus(arb(10) ** 6)) < 1e-20
         assert 0 < upper(softplus(-(arb(10) ** 4))) < mpmath.mpf(10) ** -4000
@@ -132,23 +132,20 @@ def test_softplus_and_sigmoid_do_not_overflow() -> None:
 
 @pytest.mark.parametrize("exponent", [Fraction(-2), Fraction(1, 2), Fraction(-3, 2), Fraction(5, 3)])
 def test_powers_enclose(exponent: Fraction) -> None:
-    power = elementwise("power", exponent).known("arb", "")
+    power = elementwise("power", exponent).known("ball", "")
     with ball_precision(100), mpmath.workprec(300):
         value = power(arb(3, 1))
         for x in (2, 3, 4):
             truth = mpmath.mpf(x) ** (mpmath.mpf(exponent.numerator) / exponent.denominator)
             assert lower(value) <= truth <= upper(value)
         assert not power(arb(0, 1)).is_finite()  # negative numbers have no such power, or 0 has none
-        if exponent != -2:
-            with pytest.raises(sf.ComputationError, match="domain"):
-                power(arb(-3, 1))
+        assert power(arb(-3, 1)).is_finite() == (exponent == -2)
 
 
-def test_what_has_no_logarithm_is_refused_or_unknown() -> None:
-    log = elementwise("log", None).known("arb", "")
+def test_nothing_is_known_of_what_has_no_logarithm() -> None:
+    log = elementwise("log", None).known("ball", "")
     assert not log(arb(1, 2)).is_finite()
-    with pytest.raises(sf.ComputationError, match="not a real number"):
-        log(arb(-1))
+    assert not log(arb(-1)).is_finite()
 
 
 def test_log_sum_exp_is_stable() -> None:

@@ -10,13 +10,12 @@ import numpy as np
 import sympy
 
 from symflow.errors import ComputationError
-from symflow.programs.rules.elementwise import Coefficients, Elementwise, Interval, Product, power
+from symflow.programs.rules.elementwise import Coefficients, Elementwise, Interval, Product, between_ends, power
 from symflow.programs.rules.functions.power import reciprocal_series
 
 if TYPE_CHECKING:
     from gmpy2 import mpz
 
-    from symflow.numbers.balls import Ball
     from symflow.numbers.types import Mpf
 
 
@@ -29,17 +28,6 @@ def real_log(x: Mpf) -> Mpf:
     if x <= 0:
         raise ComputationError(f"log of {mpmath.nstr(x, 6)} is not a real number; theta is outside the loss's domain")
     return mpmath.log(x)
-
-
-def ball_log(x: Ball) -> Ball:
-    """log(x); nothing is known of it (a ball that is not finite) where x contains 0.
-
-    Raises:
-        ComputationError: x <= 0.
-    """
-    if x <= 0:
-        raise ComputationError("log of a number <= 0 is not a real number; theta is outside the loss's domain")
-    return x.log()
 
 
 def _series(first: mpz, x: Coefficients, y: Coefficients, bits: int, product: Product) -> Iterator[Any]:
@@ -67,12 +55,12 @@ LOG = Elementwise(
     "log",
     derivative=lambda x, y: power(x, -1),
     mpmath=real_log,
-    arb=ball_log,
     numpy=np.log,
     jax=lambda jax, x: jax.numpy.log(x),
     sympy=sympy.log,
     source="xp.log({0})",
     recurrence=_series,
     domain="positive",
+    ball=between_ends(lambda x: x.log()),
     error=_error,
 )

@@ -16,12 +16,20 @@ from symflow.errors import ComputationError
 from symflow.numbers.fixed_point import from_mpf, to_mpf
 from symflow.numbers.types import Scalar
 from symflow.programs.rules.add import scale
-from symflow.programs.rules.elementwise import Coefficients, Elementwise, Interval, Printed, Product, power
+from symflow.programs.rules.elementwise import (
+    Coefficients,
+    Elementwise,
+    Interval,
+    Printed,
+    Product,
+    between_ends,
+    power,
+)
 
 if TYPE_CHECKING:
+    from flint import arb
     from gmpy2 import mpz
 
-    from symflow.numbers.balls import Ball
     from symflow.numbers.types import Mpf
 
 
@@ -61,20 +69,6 @@ class Power:
         if self.whole:
             return x**self.exponent.numerator
         return x ** (mpmath.mpf(self.exponent.numerator) / self.exponent.denominator)
-
-    def balls(self, x: Ball) -> Ball:
-        """x^e; nothing is known of it (a ball that is not finite) where x contains numbers without this power.
-
-        Raises:
-            ComputationError: no number of the ball has this power.
-        """
-        if (x == 0 and self.exponent < 0) or (x < 0 and not self.whole):
-            raise ComputationError(
-                f"the power {self.exponent} of a ball around {x.mid().str(6, radius=False)} is not a real number; "
-                "theta is outside the loss's domain"
-            )
-        numerator, denominator = self.exponent.numerator, self.exponent.denominator
-        return x**numerator if self.whole else x.root(denominator) ** numerator
 
     def exact(self, x: Fraction) -> Fraction:
         """x^e.
@@ -116,6 +110,18 @@ class Power:
             yield p * (next(products) >> bits) // (q * k)
             k += 1
 
+    def ball(self, x: arb) -> arb:
+        """x^e; whole powers are monotone on either side of 0."""
+        import flint
+
+        if not self.whole:
+            return between_ends(lambda v: v ** flint.fmpq(self.exponent.numerator, self.exponent.denominator))(x)
+        n = self.exponent.numerator
+        found = between_ends(lambda v: v**n)(x)
+        if not x.contains(0):
+            return found
+        return found.union(flint.arb(0)) if n > 0 else flint.arb.nan()
+
     def error(self, u: Interval) -> np.ndarray:
         """Monotone on either side of 0, where a power is smallest or has a pole."""
         ends = [u.at(u.low), u.at(u.high)]
@@ -148,7 +154,6 @@ def rational_power(exponent: Fraction) -> Elementwise:
         f"the power {exponent}",
         derivative=lambda x, y: scale(exponent, power(x, exponent - 1)),
         mpmath=u.mpmath,
-        arb=u.balls,
         exact=u.exact,
         numpy=lambda x: np.asarray(u.floats(x)),
         jax=lambda jax, x: u.floats(x),
@@ -157,6 +162,7 @@ def rational_power(exponent: Fraction) -> Elementwise:
         recurrence=u.series,
         constant=u.constant,
         domain="nonzero" if u.whole else "positive",
+        ball=u.ball,
         error=u.error,
         latex=u.latex,
         symbols=(),

@@ -10,10 +10,12 @@ import sympy
 
 from symflow.programs.rules.add import add
 from symflow.programs.rules.einsum import hadamard
-from symflow.programs.rules.elementwise import Elementwise, apply, monotone_error
+from symflow.programs.rules.elementwise import Elementwise, apply, between_ends, monotone_error
 from symflow.programs.rules.functions.exp import power_of_e
 
 if TYPE_CHECKING:
+    from flint import arb
+
     from symflow.numbers.types import Mpf
 
 
@@ -27,15 +29,25 @@ def sigmoid(x: Mpf) -> Mpf:
     return 1 / (1 + mpmath.exp(-x)) if x >= 0 else mpmath.exp(x) / (1 + mpmath.exp(x))
 
 
+def softplus_ball(x: arb) -> arb:
+    """log(1 + e^x) of a number."""
+    return x.exp().log1p() if x <= 0 else x + (-x).exp().log1p()
+
+
+def sigmoid_ball(x: arb) -> arb:
+    """1 / (1 + e^-x) of a number."""
+    return 1 / (1 + (-x).exp()) if x >= 0 else x.exp() / (1 + x.exp())
+
+
 SOFTPLUS = Elementwise(
     "softplus",
     derivative=lambda x, y: apply("sigmoid", x),
     mpmath=softplus,
-    arb=lambda x: x + (-x).exp().log1p() if x > 0 else x.exp().log1p(),
     numpy=lambda x: np.logaddexp(0.0, x),
     jax=lambda jax, x: jax.nn.softplus(x),
     sympy=lambda x: sympy.log(1 + sympy.exp(x)),
     source="xp.logaddexp(0, {0})",
+    ball=between_ends(softplus_ball),
     error=monotone_error,
     latex=lambda x: rf"\log(1 + {power_of_e(x)})",
     symbols=(r"\log", r"e^{\cdot}"),
@@ -44,12 +56,12 @@ SIGMOID = Elementwise(
     "sigmoid",
     derivative=lambda x, y: add([(1, y), (-1, hadamard(y, y))]),
     mpmath=sigmoid,
-    arb=lambda x: 1 / (1 + (-x).exp()),
     numpy=lambda x: np.exp(-np.logaddexp(0.0, -x)),
     jax=lambda jax, x: jax.nn.sigmoid(x),
     sympy=lambda x: 1 / (1 + sympy.exp(-x)),
     source="xp.exp(-xp.logaddexp(0, -{0}))",
     saturates="sigmoid",
+    ball=between_ends(sigmoid_ball),
     error=monotone_error,
     latex=lambda x: rf"\varsigma({x.text})",
     symbols=(),
