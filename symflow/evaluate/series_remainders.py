@@ -108,10 +108,9 @@ class _Remainders:
         places = np.arange(terms)
         log2_s = np.log2(self.s) + 2.0**-40
         sizes = np.where(lengths > 0, lengths, -np.inf).reshape(count, terms) - self.bits + places * log2_s
-        state = sizes[: len(self.recurrence.state)]
         top = slice(max(1, terms - 4), terms)
         with np.errstate(invalid="ignore"):
-            decay = (state.max() - state[:, top].max(axis=0)) / places[top]
+            decay = (sizes.max() - sizes[:, top].max(axis=0)) / places[top]
         widest = float(np.clip(np.nan_to_num(decay, nan=40.0, posinf=40.0).min(), 0.05, 40.0))
         best = inf
         for part in RADII:
