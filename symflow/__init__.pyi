@@ -63,9 +63,12 @@ from symflow.errors import ComputationError as ComputationError
 from symflow.errors import DescentDiverged as DescentDiverged
 from symflow.errors import FlowInterrupted as FlowInterrupted
 from symflow.errors import FlowStopped as FlowStopped
+from symflow.errors import GateUndecided as GateUndecided
 from symflow.errors import KinkError as KinkError
 from symflow.errors import ProblemError as ProblemError
 from symflow.errors import SymflowError as SymflowError
+from symflow.evaluate.balls import Enclosure as Enclosure
+from symflow.evaluate.balls import evaluate_balls as evaluate_balls
 from symflow.evaluate.jax import to_jax as to_jax
 from symflow.evaluate.object_arrays import evaluate_exact as evaluate_exact
 from symflow.evaluate.object_arrays import evaluate_mpmath as evaluate_mpmath

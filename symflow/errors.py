@@ -113,6 +113,20 @@ class DescentDiverged(ComputationError):
         self.step = step
 
 
+class GateUndecided(ComputationError):
+    """The sign of a pre-activation cannot be decided: the set of its possible values contains 0.
+
+    Example:
+        >>> network = sf.FullyConnected((1, 1, 1), alpha_bar=0)
+        >>> objective = sf.network_objective(network, [1], [1])
+        >>> try:
+        ...     sf.evaluate_balls(sf.loss(objective), ["1/100", 1], radius="1/50")
+        ... except sf.GateUndecided as error:
+        ...     print(str(error).split(";")[0])
+        the sign of a pre-activation must be known, and its ball contains 0
+    """
+
+
 class PartialPath(Protocol):
     """A path up to where it stopped: a `symflow.Trajectory`, which stands on a higher floor than errors."""
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symflow.derivatives.derived import Derived
+from symflow.evaluate.balls import log_sum_exp
 from symflow.evaluate.eigenvalue_bounds import eigenvalue_bounds
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.numpy_batches import BatchArithmetic, bound_inputs
 from symflow.evaluate.rounded import TINY, UNIT, Rounded, between, rounded_input
 from symflow.networks.objective import Objective
-from symflow.numbers.balls import ball_precision
+from symflow.numbers.balls import FLOAT64_BITS, ball_precision
 from symflow.programs.nodes import Input, Table
 from symflow.programs.program import Program
 from symflow.programs.rules.arithmetic import Arithmetic
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from flint import arb
 
 VALUES = BatchArithmetic()
-FLOAT64_BITS = 53
-"""Midpoints that FLINT computes with are float64."""
 
 
 class RoundedArithmetic(Arithmetic):
@@ -90,7 +89,7 @@ class RoundedArithmetic(Arithmetic):
         with ball_precision(FLOAT64_BITS):
             balls = _balls(values, errors)
             lines = [balls[i : i + terms] for i in range(0, len(balls), terms)]
-            return _from_balls([log_sum_exp_ball(line) for line in lines], values.shape[:-1])
+            return _from_balls([log_sum_exp(line) for line in lines], values.shape[:-1])
 
     def stack(self, arrays: Sequence[Rounded]) -> Rounded:
         return Rounded(VALUES.stack([x.value for x in arrays]), VALUES.stack([x.error for x in arrays]))
@@ -132,16 +131,6 @@ def _from_balls(balls: Sequence[arb], shape: tuple[int, ...]) -> Rounded:
     value[infinite], error[infinite] = 0.0, np.inf
     # The midpoint is rounded to 53 bits, and numbers below the least float64 to 0.
     return Rounded(value.reshape(shape), (error * (1 + UNIT) + 2 * UNIT * np.abs(value) + TINY).reshape(shape))
-
-
-def log_sum_exp_ball(values: Sequence[arb]) -> arb:
-    """log(sum(exp(v))) of balls, shifted by the largest midpoint."""
-    from flint import arb
-
-    shift = max((v.mid() for v in values), default=arb(0))
-    if not shift.is_finite():
-        return arb.nan()
-    return shift + sum(((v - shift).exp() for v in values), arb(0)).log()
 
 
 def rounded_program(

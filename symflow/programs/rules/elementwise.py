@@ -72,9 +72,13 @@ def monotone_error(u: Interval) -> np.ndarray:
     return np.asarray(error + u.ulps * np.maximum(np.abs(ends[0]), np.abs(ends[1])))
 
 
+THIN = 2.0**-10
+"""Radius up to which balls take what a function is on a ball: there it is as narrow as the values at the ends."""
+
+
 def between_ends(at: Callable[[arb], arb]) -> Callable[[arb], arb]:
-    """A monotone function on a ball, from what it is at a number: between its values at the ends."""
-    return lambda x: at(x.lower()).union(at(x.upper()))
+    """A monotone function on a ball, from what `at` says of thin balls; of wide ones, between values at the ends."""
+    return lambda x: at(x) if x.rad() < THIN else at(x.lower()).union(at(x.upper()))
 
 
 @dataclass(frozen=True, eq=False)
