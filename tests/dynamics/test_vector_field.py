@@ -1,4 +1,4 @@
-"""Vector fields from SymPy expressions: solved against exact solutions, invariants and SciPy; how they show themselves."""
+"""Vector fields from SymPy expressions, against exact solutions, invariants and SciPy; how they show themselves."""
 
 from __future__ import annotations
 
