@@ -29,7 +29,7 @@ from symflow.paths.loops import diverged, fixed_states, float64_stepper, padded_
 from symflow.paths.sampling import to_float
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.solver import MAX_DPS
-from symflow.paths.trajectory import How, PathError, Trajectory, estimate_wanted
+from symflow.paths.trajectory import How, PathError, Trajectory, checked_how
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
@@ -97,7 +97,9 @@ def descend(
         >>> run.error_estimate < 1e-20, round(run(10)[0] * run(10)[1], 6)
         (True, 1.0)
     """
-    return run_descent(problem, step_size, steps, dps, every, keep, method, estimate_wanted(error), progress)
+    return run_descent(
+        problem, step_size, steps, dps, every, keep, method, checked_how(error, proofs=False) is not None, progress
+    )
 
 
 def run_descent(

@@ -71,29 +71,38 @@ class PathError:
 
     Attributes:
         value: the largest absolute error of any component at any time (of a kept step, for descent), an mpf.
-        how: "estimated" (from a second run), or "certified" (proved).
+        how: "certified" (proved by computation, R23), or "estimated" (from a second run).
+        reason: why it is estimated where a proof was asked for; empty elsewhere.
 
     Example:
         >>> import symflow as sf
         >>> problem = sf.load_problem("examples/linear.toml")
         >>> error = sf.solve_flow(problem, horizon="1/10", dps=15).error
         >>> error.how, error.value < 1e-15
-        ('estimated', True)
+        ('certified', True)
     """
 
     value: Mpf
     how: How
+    reason: str = ""
 
 
-def estimate_wanted(error: object) -> bool:
-    """Whether a second run is to estimate the error.
+def checked_how(error: object, *, proofs: bool = True) -> How | None:
+    """How the error of a path is to be known.
+
+    Args:
+        error: "certified", "estimated" or None.
+        proofs: whether it can be certified.
 
     Raises:
-        ProblemError: neither "estimated" nor None.
+        ProblemError: another value, or "certified" where there are no proofs.
     """
-    if error not in ("estimated", None):
-        raise ProblemError(f'error must be "estimated" or None (no estimate), got {brief(error)}')
-    return error is not None
+    known: tuple[How | None, ...] = ("certified", "estimated", None) if proofs else ("estimated", None)
+    for how in known:
+        if error == how:
+            return how
+    allowed = '"certified" (proved where it can be), ' if proofs else ""
+    raise ProblemError(f'error must be {allowed}"estimated" or None (no estimate), got {brief(error)}')
 
 
 class Dense(Protocol):
@@ -172,6 +181,7 @@ class Trajectory(OldNames):
         stats: how it was computed, a `FlowStats`, a `Float64Stats` or a `DescentStats`.
         conditions: the stop conditions that were asked for, in words.
         stopped: which of them ended it and when; None where none was met.
+        proof: what its error is proved by, where it was to be certified; it may end early.
         incomplete: why it ends before the horizon asked for, where no condition did that; empty where it does not.
 
     Example:
@@ -198,6 +208,7 @@ class Trajectory(OldNames):
     conditions: tuple[str, ...] = ()
     stopped: Stopped | None = None
     incomplete: str = ""
+    proof: Any = None
 
     @property
     def objective(self) -> Objective:
