@@ -3,7 +3,7 @@ r"""R23: the defect of a numerical solution bounds its error: step by step, thro
     e_{i+1} = e^{m h} (e_i + j_i) + delta_i (e^{m h} - 1)/m,
 
 which is R3 on a step of constant m; the tube is not left while epsilon > max(e_i + j_i, e_{i+1}). With kinks whose
-faces are convex R3 holds as it is: f + (m/2) ||theta||^2 is convex, so that its subdifferential is monotone (Brezis 1973).
+faces are convex R3 holds as it is: f + (m/2) ||theta||^2 is convex, so its subdifferential is monotone (Brezis 1973).
 
 Run: python -m derivations.r23_validator
 """
