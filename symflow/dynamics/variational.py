@@ -22,10 +22,10 @@ def variational_field(field: VectorField) -> VectorField:
     nodes = list(outputs.values())
     columns: list[Input] = []
     for j in range(field.dimension):
-        along = {x: Input(f"Phi{j}_{x.name}", x.axes, "state", rf"\Phi_{{{j},{x.latex}}}") for x in field.state}
-        dot = jvp(nodes, dict(along))
-        outputs |= {along[x].name: dot[y] for x, y in zip(field.state, nodes, strict=True)}
-        columns += along.values()
+        column = [Input(f"Phi{j}_{x.name}", x.axes, "state", rf"\Phi_{{{j},{x.latex}}}") for x in field.state]
+        dot = jvp(nodes, dict(zip(field.state, column, strict=True)))
+        outputs |= {x.name: dot[y] for x, y in zip(column, nodes, strict=True)}
+        columns += column
     program = Program((*field.program.inputs, *columns), outputs)
     return VectorField(program, (*field.state, *columns), field.source, data=field.data)
 
@@ -46,10 +46,15 @@ class SecondDerivatives:
         """The array from the program's outputs."""
         sizes = [prod(shape) for _, shape in self.field.slices()]
         found = iter(outputs)
-        blocks = [[[np.asarray(next(found), dtype=object).reshape(i, j, k) for k in sizes] for j in sizes] for i in sizes]
-        return np.concatenate(
-            [np.concatenate([np.concatenate(row, axis=2) for row in rows], axis=1) for rows in blocks], axis=0
-        )
+
+        def block(*shape: int) -> np.ndarray:
+            return np.asarray(next(found), dtype=object).reshape(shape)
+
+        slabs = []
+        for i in sizes:
+            rows = [np.concatenate([block(i, j, k) for k in sizes], axis=2) for j in sizes]
+            slabs.append(np.concatenate(rows, axis=1))
+        return np.concatenate(slabs, axis=0)
 
 
 def second_derivatives(field: VectorField) -> SecondDerivatives:

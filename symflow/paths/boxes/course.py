@@ -1,4 +1,4 @@
-"""The centre of a box and the first variation along it: Taylor polynomials of a short stretch of time, and their defects."""
+"""The centre of a box and the first variation along it: Taylor polynomials of a stretch of time, and their defects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from flint import arb_poly
 from gmpy2 import mpz
 
-from symflow.dynamics.variational import variational_field
 from symflow.dynamics.vector_field import VectorField
 from symflow.evaluate.series_remainders import remainders
 from symflow.numbers.balls import Ball, around, ball, from_fixed
@@ -73,20 +72,33 @@ class Step:
 
     def on(self, low: Fraction, high: Fraction) -> tuple[np.ndarray, np.ndarray]:
         """Balls that contain x~ and Phi on [low, high]: p(s) in p(middle) + p'([low, high]) (s - middle)."""
-        middle, reach = ball((low + high) / 2).mid(), ball((high - low) / 2)
-        middle = ball((low + high) / 2)
+        middle, reach = ball((low + high) / 2), ball((high - low) / 2)
         whole, away = around(middle, reach), around(ball(0), reach)
-        values = vector([p(middle) + slope(whole) * away if high > low else p(middle) for p, slope in self._polynomials])
+        if low == high:
+            values = vector([p(middle) for p, _ in self._polynomials])
+        else:
+            values = vector([p(middle) + slope(whole) * away for p, slope in self._polynomials])
         return values[: self.size], values[self.size :].reshape(self.size, self.size).T
+
+    def rounding(self) -> Ball:
+        """How far x~ may be from itself where it is evaluated in fixed point: by Horner's rule at a rounded s <= 1."""
+        ulp, whole = ball(Fraction(1, 1 << self.bits)), around(ball(self.length / 2), ball(self.length / 2))
+        steepest = max((slope(whole).abs_upper() for _, slope in self._polynomials[: self.size]), default=ball(0))
+        return ulp * (steepest + 2 * len(self.segment.coefficients[0]) + 2)
 
 
 def stretch(
-    field: VectorField, start: Sequence[Fraction], begin: Fraction, length: Fraction, precision: Precision, limits: Limits
+    variational: VectorField,
+    start: Sequence[Fraction],
+    begin: Fraction,
+    length: Fraction,
+    precision: Precision,
+    limits: Limits,
 ) -> tuple[Step, ...]:
     """Solves x' = G(x), Phi' = DG(x) Phi, Phi = I at first, over a time.
 
     Args:
-        field: G.
+        variational: the field of x and Phi.
         start: x at first.
         begin: the time at first.
         length: how long.
@@ -102,7 +114,7 @@ def stretch(
     def observe(region: Region, s: mpz, tau: int) -> np.ndarray:
         return remainders(region.recurrence, s + BEYOND, tau).defect
 
-    run = integrate(variational_field(field), state, length, precision, limits=limits, observer=observe)
+    run = integrate(variational, state, length, precision, limits=limits, observer=observe)
     if run.ended is not None:
         raise run.ended
     steps = []
