@@ -71,6 +71,7 @@ class PathError:
     Attributes:
         value: the largest absolute error of any component at any time (of a kept step, for descent), an mpf.
         how: "estimated" (from a second run), or "certified" (proved).
+        reason: why an estimated error is not certified, where that was asked for; "" otherwise.
 
     Example:
         >>> import symflow as sf
@@ -82,6 +83,18 @@ class PathError:
 
     value: Mpf
     how: How
+    reason: str = ""
+
+
+def error_wanted(error: object) -> How | None:
+    """What is to be known of the error.
+
+    Raises:
+        ProblemError: neither "certified", "estimated" nor None.
+    """
+    if error not in ("certified", "estimated", None):
+        raise ProblemError(f'error must be "certified", "estimated" or None (none), got {brief(error)}')
+    return error  # type: ignore[return-value]
 
 
 def estimate_wanted(error: object) -> bool:
