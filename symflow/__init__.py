@@ -44,6 +44,9 @@ register(
         ("Statement", "latex"): "symflow.latex.statements:statement_latex",
         ("Trajectory", "plot"): "symflow.plots.trajectory:plot_trajectory",
         ("Trajectory", "save"): "symflow.paths.files:save_trajectory",
+        ("VectorField", "explicit"): "symflow.evaluate.sympy_scalars:explicit_field",
+        ("VectorField", "latex"): "symflow.latex:field_latex",
+        ("Jacobian", "explicit"): "symflow.evaluate.sympy_scalars:explicit_jacobian",
         ("Deviation", "plot"): "symflow.plots.deviation:plot_deviation",
     }
 )

@@ -50,6 +50,8 @@ from symflow.derivatives.derived import hessian as hessian
 from symflow.derivatives.derived import hessian_form as hessian_form
 from symflow.derivatives.derived import hessian_vector_product as hessian_vector_product
 from symflow.derivatives.derived import loss as loss
+from symflow.dynamics.jacobian import Jacobian as Jacobian
+from symflow.dynamics.jacobian import jacobian as jacobian
 from symflow.dynamics.method import Method as Method
 from symflow.dynamics.methods.gradient_descent import GradientDescent as GradientDescent
 from symflow.dynamics.methods.heavy_ball import HeavyBall as HeavyBall

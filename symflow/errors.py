@@ -57,6 +57,10 @@ class ProblemError(SymflowError, ValueError):
     """
 
 
+class NoObjective(ProblemError, AttributeError):
+    """What moves is a vector field that does not derive from an objective."""
+
+
 class ComputationError(SymflowError):
     """The computation could not be done: why, and what to try.
 
