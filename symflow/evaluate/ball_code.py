@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from symflow.errors import GateUndecided
 from symflow.evaluate.balls import GATE_REFUSED, log_sum_exp
 from symflow.evaluate.moved_arrays import along_axis
 from symflow.evaluate.scalar_code import Entry, Scalar, ScalarWriter, listed, written
-from symflow.errors import GateUndecided
 from symflow.numbers.balls import Ball, ball
 from symflow.programs.nodes import Input
 from symflow.programs.program import Program

@@ -228,7 +228,11 @@ def written(
         symbols[x] = array
     found = interpret(program, {**values, **symbols}, writer)
     results = [v for array in found.values() for v in array.reshape(-1)]
-    source = [f"def evaluate({', '.join(heads)}):", *writer.lines, f"    return ({listed(results, writer.constant_text)})"]
+    source = [
+        f"def evaluate({', '.join(heads)}):",
+        *writer.lines,
+        f"    return ({listed(results, writer.constant_text)})",
+    ]
     scope: dict[str, Any] = dict(writer.functions)
     exec("\n".join(source), scope)  # written above from the program's nodes; no text of a user's gets here
     function: Callable[..., tuple[mpz, ...]] = scope["evaluate"]

@@ -26,7 +26,7 @@ from symflow.numbers.fixed_point import to_mpf
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.agreement import until_enough
 from symflow.paths.aliases import with_old_names
-from symflow.paths.certified.descent import Refused, certified_states, largest_radius
+from symflow.paths.certified.descent import Asked, Refused, certified_states, largest_radius
 from symflow.paths.float64.arguments import check_underflow
 from symflow.paths.iterates import GUARD, DescentStats, Iterates
 from symflow.paths.loops import diverged, fixed_states, float64_stepper, padded_gaps
@@ -210,8 +210,8 @@ class _Run:
         """In balls."""
         clock = time.perf_counter()
         seen = self.watcher(every, (0.0, 1.0), lambda states: [float(x) for x in states])
-        arguments = (self.objective, self.method, self.problem.theta0, self.eta, self.indices)
-        found = certified_states(*arguments, self.working_bits(digits), dps, seen)
+        asked = Asked(self.objective, self.method, self.problem.theta0, self.eta, self.indices, dps, seen)
+        found = certified_states(asked, self.working_bits(digits))
         if isinstance(found, Refused):
             return found
         stats = DescentStats(self.indices[-1], self.method.name, found.bits, time.perf_counter() - clock)
@@ -261,12 +261,15 @@ class _Run:
         """What is told every state: it keeps the whole path, and reports progress as a part of all."""
         count, last, wanted = len(self.problem.theta0), self.indices[-1], set(self.indices)
         report, (low, high) = self.progress, share
+        reached = low
 
         def seen(k: int, state: list[Any]) -> None:
             if every is not None:
                 every[k] = floats(state[:count])
+            nonlocal reached
             if report is not None and (k in wanted or k % 256 == 0):
-                report(low + (high - low) * k / last)
+                reached = max(reached, low + (high - low) * k / last)  # a run may be made again
+                report(reached)
 
         return None if every is None and report is None else seen
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from math import ceil
@@ -177,32 +178,39 @@ Compiled: TypeAlias = Callable[[Program, Mapping[Input, np.ndarray], Sequence[In
 """A program, its data (rationals) and the inputs that are given -> a function of the entries of these."""
 
 
-def method_step(
-    objective: Objective, method: Method, eta: Fraction, compiled: Compiled
-) -> Callable[[list[Any]], list[Any]]:
+@dataclass(frozen=True)
+class MethodStep:
     """One step of a method on its whole state, entry by entry, in any arithmetic.
 
-    Args:
-        objective: what is minimized.
-        method: the recursion.
-        eta: the step size.
-        compiled: how programs become functions.
+    Attributes:
+        point: the state -> where the gradient is taken.
+        velocity: the entries of that point -> those of -grad f.
+        update: the entries of the state and of -grad f -> those of the next state.
     """
+
+    point: Callable[[list[Any]], Sequence[Any]]
+    velocity: Callable[..., Sequence[Any]]
+    update: Callable[..., Sequence[Any]]
+
+    def __call__(self, state: list[Any]) -> list[Any]:
+        """The next state."""
+        return list(self.update(*state, *self.velocity(*self.point(state))))
+
+
+def method_step(objective: Objective, method: Method, eta: Fraction, compiled: Compiled) -> MethodStep:
+    """The step of a method for one step size; `compiled` says how programs become functions."""
     field, count = gradient_flow_field(objective), objective.parameter_count
     programs = recursion(method, count, eta)
     plain = programs.point[THETA] is programs.state[0]
-    velocity = compiled(field.program, objective.data, field.state)
     point = compiled(programs.point, {}, programs.state)
-    update = compiled(programs.step, {}, (*programs.state, programs.direction))
-
-    def step(state: list[Any]) -> list[Any]:
-        at = state[:count] if plain else point(*state)
-        return list(update(*state, *velocity(*at)))
-
-    return step
+    return MethodStep(
+        (lambda state: state[:count]) if plain else (lambda state: point(*state)),
+        compiled(field.program, objective.data, field.state),
+        compiled(programs.step, {}, (*programs.state, programs.direction)),
+    )
 
 
-def _fixed_step(objective: Objective, method: Method, eta: Fraction, bits: int) -> Callable[[list[mpz]], list[mpz]]:
+def _fixed_step(objective: Objective, method: Method, eta: Fraction, bits: int) -> MethodStep:
     """The step in fixed point."""
     arithmetic = FixedArrays(bits)
     short = max(eta.numerator.bit_length(), eta.denominator.bit_length()) < LONGEST_LITERAL

@@ -95,7 +95,7 @@ def error_wanted(error: object) -> How | None:
     """
     if error not in ("certified", "estimated", None):
         raise ProblemError(f'error must be "certified", "estimated" or None (none), got {brief(error)}')
-    return error  # type: ignore[return-value]
+    return error
 
 
 def estimate_wanted(error: object) -> bool:
