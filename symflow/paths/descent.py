@@ -30,10 +30,11 @@ from symflow.paths.certified.descent import Asked, Refused, certified_states, la
 from symflow.paths.float64.arguments import check_underflow
 from symflow.paths.iterates import GUARD, DescentStats, Iterates
 from symflow.paths.loops import diverged, fixed_states, float64_stepper, padded_gaps
+from symflow.paths.path_error import How, PathError, error_wanted
 from symflow.paths.sampling import to_float
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.solver import MAX_DPS
-from symflow.paths.trajectory import How, PathError, Trajectory, error_wanted
+from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
