@@ -34,6 +34,8 @@ from symflow.analysis.falsify import claim_quantities as claim_quantities
 from symflow.analysis.falsify import falsify as falsify
 from symflow.analysis.falsify.vocabulary import ClaimQuantity as ClaimQuantity
 from symflow.analysis.flow_checks import check_flow as check_flow
+from symflow.analysis.limit import limit as limit
+from symflow.analysis.limit.record import Limit as Limit
 from symflow.analysis.observables import Observables as Observables
 from symflow.analysis.sweeps.float64 import sweep_float64 as sweep_float64
 from symflow.analysis.sweeps.sweep import Sweep as Sweep
@@ -65,6 +67,7 @@ from symflow.errors import FlowInterrupted as FlowInterrupted
 from symflow.errors import FlowStopped as FlowStopped
 from symflow.errors import GateUndecided as GateUndecided
 from symflow.errors import KinkError as KinkError
+from symflow.errors import LimitUnknown as LimitUnknown
 from symflow.errors import ProblemError as ProblemError
 from symflow.errors import SymflowError as SymflowError
 from symflow.evaluate.balls import Enclosure as Enclosure
@@ -90,6 +93,7 @@ from symflow.paths.float64 import solve_flow_float64 as solve_flow_float64
 from symflow.paths.float64 import sweep_flow_float64 as sweep_flow_float64
 from symflow.paths.flow import solve_field as solve_field
 from symflow.paths.flow import solve_flow as solve_flow
+from symflow.paths.path_error import PathError as PathError
 from symflow.paths.stop_conditions import Stop as Stop
 from symflow.paths.stop_conditions import Stopped as Stopped
 from symflow.paths.stop_conditions import stop_at_gradient_norm as stop_at_gradient_norm
@@ -98,7 +102,6 @@ from symflow.paths.stop_conditions import stop_when as stop_when
 from symflow.paths.times import linear_times as linear_times
 from symflow.paths.times import log_times as log_times
 from symflow.paths.trajectory import Event as Event
-from symflow.paths.trajectory import PathError as PathError
 from symflow.paths.trajectory import Trajectory as Trajectory
 from symflow.problem import Problem as Problem
 from symflow.problem import load_problem as load_problem

@@ -15,10 +15,11 @@ from symflow.numbers.balls import ball_precision, magnitude, midpoint
 from symflow.numbers.balls import radius as radius_of
 from symflow.numbers.fixed_point import from_fraction
 from symflow.paths.boxes.enclose import Encloser, Stretch
+from symflow.paths.path_error import PathError
 from symflow.paths.scale import needed_digits
 from symflow.paths.taylor.dense import FlowStats, Segment, TaylorSteps
 from symflow.paths.taylor.limits import Limits, Precision
-from symflow.paths.trajectory import PathError, Trajectory, outside
+from symflow.paths.trajectory import Trajectory, outside
 
 GUARD = 6
 MOST_GUARD = 1000
