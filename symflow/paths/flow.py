@@ -13,9 +13,10 @@ from symflow.numbers.arguments import positive, whole
 from symflow.numbers.rational import rational_array
 from symflow.numbers.types import Number
 from symflow.paths.aliases import with_old_names
+from symflow.paths.path_error import How, estimate_wanted
 from symflow.paths.solver import MAX_DPS, MAX_HORIZON, FlowSolver, checked_limits
 from symflow.paths.stop_conditions import LOSS, Stop, listed_stops, monitors
-from symflow.paths.trajectory import How, Trajectory, estimate_wanted
+from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.aliases import OldNames
 from symflow.paths.iterates import Iterates
+from symflow.paths.path_error import PathError
 from symflow.paths.stop_conditions import Stopped
 from symflow.paths.times import linear_times, log_times
 
@@ -60,40 +61,6 @@ class Event:
     unit: int
     gate_before: Fraction | Mpf
     gate_after: Fraction | Mpf
-
-
-How: TypeAlias = Literal["estimated", "certified"]
-
-
-@dataclass(frozen=True)
-class PathError:
-    """|error| <= value, what is known of the error of a path.
-
-    Attributes:
-        value: the largest absolute error of any component at any time (of a kept step, for descent), an mpf.
-        how: "estimated" (from a second run), or "certified" (proved).
-
-    Example:
-        >>> import symflow as sf
-        >>> problem = sf.load_problem("examples/linear.toml")
-        >>> error = sf.solve_flow(problem, horizon="1/10", dps=15).error
-        >>> error.how, error.value < 1e-15
-        ('estimated', True)
-    """
-
-    value: Mpf
-    how: How
-
-
-def estimate_wanted(error: object) -> bool:
-    """Whether a second run is to estimate the error.
-
-    Raises:
-        ProblemError: neither "estimated" nor None.
-    """
-    if error not in ("estimated", None):
-        raise ProblemError(f'error must be "estimated" or None (no estimate), got {brief(error)}')
-    return error is not None
 
 
 class Dense(Protocol):
