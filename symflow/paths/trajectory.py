@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from symflow.networks.objective import Objective
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.aliases import OldNames
+from symflow.paths.certified.record import FlowProof
 from symflow.paths.iterates import Iterates
+from symflow.paths.path_error import PathError
 from symflow.paths.stop_conditions import Stopped
 from symflow.paths.times import linear_times, log_times
 
@@ -60,49 +62,6 @@ class Event:
     unit: int
     gate_before: Fraction | Mpf
     gate_after: Fraction | Mpf
-
-
-How: TypeAlias = Literal["estimated", "certified"]
-
-
-@dataclass(frozen=True)
-class PathError:
-    """|error| <= value, what is known of the error of a path.
-
-    Attributes:
-        value: the largest absolute error of any component at any time (of a kept step, for descent), an mpf.
-        how: "certified" (proved by computation, R23), or "estimated" (from a second run).
-        reason: why it is estimated where a proof was asked for; empty elsewhere.
-
-    Example:
-        >>> import symflow as sf
-        >>> problem = sf.load_problem("examples/linear.toml")
-        >>> error = sf.solve_flow(problem, horizon="1/10", dps=15).error
-        >>> error.how, error.value < 1e-15
-        ('certified', True)
-    """
-
-    value: Mpf
-    how: How
-    reason: str = ""
-
-
-def checked_how(error: object, *, proofs: bool = True) -> How | None:
-    """How the error of a path is to be known.
-
-    Args:
-        error: "certified", "estimated" or None.
-        proofs: whether it can be certified.
-
-    Raises:
-        ProblemError: another value, or "certified" where there are no proofs.
-    """
-    known: tuple[How | None, ...] = ("certified", "estimated", None) if proofs else ("estimated", None)
-    for how in known:
-        if error == how:
-            return how
-    allowed = '"certified" (proved where it can be), ' if proofs else ""
-    raise ProblemError(f'error must be {allowed}"estimated" or None (no estimate), got {brief(error)}')
 
 
 class Dense(Protocol):
@@ -162,6 +121,13 @@ class Stats(Protocol):
         """The numbers a report shows besides times."""
 
 
+class EnclosedSolutions(Protocol):
+    """Where all solutions are whose starts lie in a box."""
+
+    def __call__(self, at: Fraction) -> tuple[np.ndarray, np.ndarray]:
+        """Midpoints and radii (mpf, shape (P,)) of a box that contains all of them at a time."""
+
+
 @dataclass(frozen=True)
 class Trajectory(OldNames):
     """theta(t) on [0, horizon], a path: of `solve_flow` (any number of digits), `solve_flow_float64`, or `descend`.
@@ -183,6 +149,7 @@ class Trajectory(OldNames):
         stopped: which of them ended it and when; None where none was met.
         proof: what its error is proved by, where it was to be certified; it may end early.
         incomplete: why it ends before the horizon asked for, where no condition did that; empty where it does not.
+        tube: for a box of starts, where all solutions from it are at any time: `tube(t)`; None elsewhere.
 
     Example:
         >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
@@ -208,7 +175,8 @@ class Trajectory(OldNames):
     conditions: tuple[str, ...] = ()
     stopped: Stopped | None = None
     incomplete: str = ""
-    proof: Any = None
+    proof: FlowProof | None = None
+    tube: EnclosedSolutions | None = None
 
     @property
     def objective(self) -> Objective:
@@ -300,6 +268,23 @@ class Trajectory(OldNames):
         if isinstance(time, list | tuple) or getattr(time, "ndim", None):
             raise ProblemError(f"time must be one number, got {brief(time)}; trajectory.numpy(times) takes many")
         return self.dense(rational(time, "time"))
+
+    def enclosure(self, time: Number) -> tuple[np.ndarray, np.ndarray]:
+        """Midpoints and radii (mpf, shape (P,)) of a box that contains the state at a time, proved.
+
+        For a box of starts it contains the solutions from all of them.
+
+        Raises:
+            ProblemError: the error of the path is not certified, or the time lies outside [0, horizon].
+        """
+        if self.tube is not None:
+            return self.tube(rational(time, "time"))
+        if self.error is None or self.error.how != "certified":
+            raise ProblemError('an enclosure needs a certified error, got none; solve with error="certified"')
+        state = self(time)
+        radii = np.empty(len(state), dtype=object)
+        radii[:] = [self.error.value] * len(state)
+        return state, radii
 
     def at_end(self) -> np.ndarray:
         """The state at the horizon."""

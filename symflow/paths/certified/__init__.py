@@ -1,1 +1,1 @@
-"""Certified flows: the error of a Taylor solution is proved by computation (R23)."""
+"""Paths whose error is proved by computation (R23 for flows, balls for descent)."""

@@ -52,10 +52,12 @@ def observe(region: Region, s: mpz, tau: int) -> Step:
         found = remainders(recurrence, s, tau, [*live.values(), *monitors])
     except TypeError as missing:
         return Step(np.full(count, np.inf), np.full(count, np.inf), region, {}, (), str(missing))
+    held = "a gate is held on its kink" if region.at_zero else ""
     return Step(
         found.defect,
         found.speed,
         region,
         {a: Watched(list(z), found.watched[id(z)]) for a, z in live.items()},
         tuple(Watched(list(m), found.watched[id(m)]) for m in monitors),
+        held,
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 from math import sqrt
 
 import numpy as np
@@ -16,68 +14,13 @@ from symflow.numbers.balls import Ball, ball, ball_precision, float_above, from_
 from symflow.numbers.types import Mpf
 from symflow.paths.certified.cells import Cell, cells
 from symflow.paths.certified.observed import Step
+from symflow.paths.certified.record import FlowProof, ProofCell
 from symflow.paths.taylor.dense import TaylorSteps
 from symflow.theory.functions import BALLS
 from symflow.theory.r23_validator import after_step
 
 PROOF_BITS = 128
 """Bits of the balls that errors are computed in."""
-
-
-@dataclass(frozen=True)
-class ProofCell:
-    """What is proved on a part of a Taylor step: ||theta(t) - theta~(t)|| <= error at its end, below radius on it.
-
-    Attributes:
-        segment: the number of the Taylor step.
-        start: where the part begins, as a share of the step.
-        end: where it ends.
-        rate: m, at least -lambda_min(H) (of a vector field: lambda_max of the symmetric part of its Jacobian) on the
-            tube.
-        defect: delta, at least ||theta~' - F(theta~)||.
-        jump: at least how far theta~ jumps where the part begins.
-        crossed: at least the integral of what is added to the defect while theta~, or its switch, is on another side of
-            a kink than theta~ or theta should be.
-        radius: of the tube.
-        error: at its end.
-        open: how many gates may change on the tube; their faces are convex there.
-    """
-
-    segment: int
-    start: Fraction
-    end: Fraction
-    rate: float
-    defect: Mpf
-    jump: Mpf
-    crossed: Mpf
-    radius: Mpf
-    error: Mpf
-    open: int
-
-
-@dataclass(frozen=True)
-class FlowProof:
-    """R23 for one flow: a bound on its error at all times up to `end`.
-
-    Attributes:
-        cells: in order of time.
-        value: at least ||theta(t) - theta~(t)|| for all times up to `end`, as theta~ is read from its polynomials.
-        complete: whether it reaches the end of the flow.
-        end: the time it reaches.
-        reason: why it goes no further; empty where it is complete.
-    """
-
-    cells: tuple[ProofCell, ...]
-    value: Mpf
-    complete: bool
-    end: Mpf
-    reason: str = ""
-
-    def __repr__(self) -> str:
-        import mpmath
-
-        reached = "complete" if self.complete else f"to t={float(self.end):.6g}, {self.reason}"
-        return f"<FlowProof of {len(self.cells)} cells, error {mpmath.nstr(self.value, 3)}, {reached}>"
 
 
 def prove(

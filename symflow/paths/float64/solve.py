@@ -31,9 +31,10 @@ from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.float64.steps import Course, StepRun, run_steps
 from symflow.paths.float64.watch import Watch, watch
 from symflow.paths.flow import own_stops
+from symflow.paths.path_error import How, PathError, estimate_wanted
 from symflow.paths.solver import checked_limits
 from symflow.paths.stop_conditions import Stop, Stopped, monitors
-from symflow.paths.trajectory import How, PathError, Trajectory, checked_how
+from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
@@ -114,7 +115,7 @@ def solve_flow_float64(
         >>> round(float(flow(1)[0]), 5)
         0.63212
     """
-    problem, wanted = as_problem(problem, "solve_flow_float64"), checked_how(error, proofs=False) is not None
+    problem, wanted = as_problem(problem, "solve_flow_float64"), estimate_wanted(error)
     at = None if times is None else checked_times(times)
     end = final_time(problem, horizon, at)
     rtol, atol = checked_tolerances(rtol, atol, solver)
