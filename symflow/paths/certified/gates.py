@@ -31,28 +31,28 @@ class OnBoxes:
         low: for each gate node its least values, shape (S, *gate).
         high: its largest values.
         open: for each box the gates whose pre-activation may vanish on it.
-        convex: for each box, whether all faces that may meet it are convex.
+        concave: for each box the open gates whose faces there are not known to be convex.
         force: for each box the largest |jump of the gradient| / ||grad z_a|| of each open gate.
     """
 
     low: list[np.ndarray]
     high: list[np.ndarray]
     open: list[list[Position]]
-    convex: np.ndarray
+    concave: list[set[Position]]
     force: list[dict[Position, float]]
 
     def only(self, box: int) -> OnBoxes:
         """The gates on one box."""
         one = slice(box, box + 1)
         low, high = [v[one] for v in self.low], [v[one] for v in self.high]
-        return OnBoxes(low, high, self.open[one], self.convex[one], self.force[one])
+        return OnBoxes(low, high, self.open[one], self.concave[one], self.force[one])
 
 
 def on_boxes(field: VectorField, boxes: Rounded, regions: Sequence[Region]) -> OnBoxes:
     """The gates on boxes, each of which lies around a piece of the path in a region."""
     gates, count = field.gates, len(regions)
     if not gates:
-        return OnBoxes([], [], [[] for _ in regions], np.ones(count, dtype=bool), [{} for _ in regions])
+        return OnBoxes([], [], [[] for _ in regions], [set() for _ in regions], [{} for _ in regions])
     low = [_values(g, regions) for g in gates]
     high = [v.copy() for v in low]
     is_open = [np.array([_positions(r.at_zero, i, v.shape[1:]) for r in regions]) for i, v in enumerate(low)]
@@ -64,17 +64,18 @@ def on_boxes(field: VectorField, boxes: Rounded, regions: Sequence[Region]) -> O
         _decide(field, boxes, regions, found[::2], low, high, is_open)
         if all((a == b).all() for a, b in zip(before, is_open, strict=True)):
             break
-    convex = np.ones(count, dtype=bool)
+    concave: list[set[Position]] = [set() for _ in regions]
     positions: list[list[Position]] = [[] for _ in regions]
     force: list[dict[Position, float]] = [{} for _ in regions]
     for i, (g, b, o) in enumerate(zip(gates, found[1::2], is_open, strict=True)):
         rise = float(g.alpha - g.alpha_bar)
-        fine = np.sign(rise) * b.value - b.error >= 0
-        convex &= (fine | ~o).reshape(count, -1).all(axis=1)
+        convex = (np.sign(rise) * b.value - b.error >= 0).reshape(count, -1)
         for box, entry in zip(*np.nonzero(o.reshape(count, -1)), strict=True):
             positions[box].append((i, int(entry)))
+            if not convex[box, entry]:
+                concave[box].add((i, int(entry)))
             force[box][i, int(entry)] = abs(rise) * float(b.size.reshape(count, -1)[box, entry]) * (1 + 8 * UNIT)
-    return OnBoxes(low, high, positions, convex, force)
+    return OnBoxes(low, high, positions, concave, force)
 
 
 def known_gates(gates: Sequence[Gate], low: Sequence[np.ndarray], high: Sequence[np.ndarray]) -> dict[Node, Rounded]:
