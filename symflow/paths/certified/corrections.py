@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from math import inf
 
 import numpy as np
@@ -30,19 +29,18 @@ from symflow.dynamics.faces import normal_program
 from symflow.dynamics.jacobian import jacobian
 from symflow.dynamics.sliding import sliding_field
 from symflow.dynamics.vector_field import VectorField
-from symflow.evaluate.interpret import interpret
-from symflow.evaluate.object_arrays import EXACT
 from symflow.evaluate.rounded import Rounded, norm_bound
 from symflow.evaluate.running_error import RoundedArithmetic, rounded_boxes
 from symflow.networks.objective import Objective
 from symflow.paths.certified.gates import OnBoxes, known_gates
 from symflow.paths.certified.observed import Step, Watched
+from symflow.paths.certified.surfaces import multiple
 from symflow.paths.certified.windows import Part, at, lowest, normals
 from symflow.paths.taylor.dense import TaylorSteps
 from symflow.paths.taylor.kinks.gates import Position, value_of
 from symflow.paths.taylor.kinks.region import Region
 from symflow.programs.blocks import jacobian_blocks
-from symflow.programs.nodes import Gate, Input, Node
+from symflow.programs.nodes import Input, Node
 from symflow.programs.program import Program, shape_of
 
 UP = 1 + 2.0**-30
@@ -104,15 +102,13 @@ def correction(
         if depth:
             wanted.append(_Constraint(a, depth, 2 * depth))
     held = [tie.first for tie in step.region.ties]
+    wanted = _independent(field, step.region, held, wanted)
     if not wanted and not held:
         return NONE
     known = known_gates(field.gates, on.low, on.high)
-    repeated = Rounded(*(np.repeat(v, len(held) + len(wanted), axis=0) for v in (box.value, box.error)))
-    many = {
-        g: Rounded(*(np.repeat(v, len(held) + len(wanted), axis=0) for v in (k.value, k.error)))
-        for g, k in known.items()
-    }
-    found = normals(field, repeated, [*held, *(c.gate for c in wanted)], many)
+    gates = [*held, *(c.gate for c in wanted)]
+    many: dict[Node, Rounded] = {g: _repeated(v, len(gates)) for g, v in known.items()}
+    found = normals(field, _repeated(box, len(gates)), gates, many)
     sizes = norm_bound(found)
     defect, speed = _norm(step.defect), _norm(step.speed)
     for a, size in zip(held, sizes, strict=False):
@@ -149,7 +145,7 @@ def unsupported(field: VectorField, step: Step) -> str:
     if region.followers:
         return "a gate behind one that is held on its kink takes part in how it is held"
     pairs = ((tie.first, a) for tie in region.ties for a in tie.members[1:])
-    if any(_multiple(field.objective, region, a, b) is None for a, b in pairs):
+    if any(multiple(field.objective, region, a, b) is None for a, b in pairs):
         return "gates are held together on a kink that is not known to be one surface"
     return ""
 
@@ -161,7 +157,7 @@ def _independent(
     found: list[_Constraint] = []
     for c in wanted:
         first = next((d for d in found if _agree(field, region, d.gate, c.gate)), None)
-        if any(_multiple(field.objective, region, a, c.gate) is not None for a in held):
+        if any(multiple(field.objective, region, a, c.gate) is not None for a in held):
             continue
         if first is None:
             found.append(c)
@@ -170,38 +166,11 @@ def _independent(
 
 def _agree(field: VectorField, region: Region, a: Position, b: Position) -> bool:
     """Whether two gates' pre-activations are multiples of each other, and on their right sides at once."""
-    factor = _multiple(field.objective, region, a, b)
+    factor = multiple(field.objective, region, a, b)
     if factor is None:
         return False
     on = [value_of(field.objective, region.gates, x) == field.gates[x[0]].alpha for x in (a, b)]
     return (factor > 0) == (on[0] == on[1])
-
-
-def _multiple(objective: Objective, region: Region, a: Position, b: Position) -> Fraction | None:
-    """c with z_b = c z_a for all theta in the region, where that is known: one formula, or linear ones of theta."""
-    first, second = (region.pre_activation(x) for x in (a, b))
-    if isinstance(first, list) and first is second:
-        return Fraction(1)
-    rows = [_linear_form(objective, x) for x in (a, b)]
-    if rows[0] is None or rows[1] is None:
-        return None
-    pivot = next((i for i, q in enumerate(rows[0]) if q), None)
-    if pivot is None or not rows[1][pivot]:
-        return None
-    factor = rows[1][pivot] / rows[0][pivot]
-    return factor if all(q == factor * p for p, q in zip(*rows, strict=True)) else None
-
-
-@kept
-def _linear_form(objective: Objective, a: Position) -> tuple[Fraction, ...] | None:
-    """grad z_a where it does not depend on theta or on gates, exactly."""
-    program, pick = normal_program(objective, a[0])
-    if any(isinstance(x, Gate) or x in objective.parameters for x in program.nodes):
-        return None
-    chosen = np.full(shape_of(pick.axes), Fraction(0), dtype=object)
-    chosen.reshape(-1)[a[1]] = Fraction(1)
-    found = interpret(program, {**objective.data, pick: chosen}, EXACT)
-    return tuple(q for v in found.values() for q in v.flat)
 
 
 def _depth(field: VectorField, steps: TaylorSteps, step: Step, part: Part, a: Position, end: float) -> float | None:

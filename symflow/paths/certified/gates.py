@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,13 +15,16 @@ from symflow.evaluate.interpret import interpret
 from symflow.evaluate.rounded import UNIT, Rounded, rounded_input
 from symflow.evaluate.running_error import rounded_boxes
 from symflow.evaluate.signs import SignArithmetic, Signs, signs_of
+from symflow.paths.certified.surfaces import surfaces
 from symflow.paths.taylor.kinks.gates import Position
 from symflow.paths.taylor.kinks.region import Region
 from symflow.programs.nodes import Gate, Node
 from symflow.programs.program import Program
 
 MOST_TOGETHER = 3
-"""Most gates that are open on one box whose values are tried in turn; more are intervals."""
+"""Most surfaces that may meet one box on whose sides gates are tried in turn; of more, gates are intervals."""
+Bounds: TypeAlias = list[np.ndarray]
+"""One array for each gate node."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,25 +90,31 @@ def known_gates(gates: Sequence[Gate], low: Sequence[np.ndarray], high: Sequence
     return known
 
 
-def choices(found: OnBoxes) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
+def choices(field: VectorField, found: OnBoxes, regions: Sequence[Region]) -> tuple[np.ndarray, Bounds, Bounds]:
     """All values of the open gates of each box in turn: the box of each row, and the gates' least and largest values.
 
-    Where more than `MOST_TOGETHER` gates are open, one row with intervals.
+    Gates that change on one surface change together. Where gates of more than `MOST_TOGETHER` surfaces are open, one
+    row with intervals.
     """
     rows: list[int] = []
     fixed: list[tuple[int, Position, bool]] = []
-    for box, positions in enumerate(found.open):
-        if len(positions) > MOST_TOGETHER:
+    for box, (positions, region) in enumerate(zip(found.open, regions, strict=True)):
+        groups = (
+            surfaces(field.objective, region, positions) if len(positions) > 1 else [[(a, True)] for a in positions]
+        )
+        if len(groups) > MOST_TOGETHER:
             rows.append(box)
             continue
-        for sides in product((False, True), repeat=len(positions)):
-            fixed += [(len(rows), a, upper) for a, upper in zip(positions, sides, strict=True)]
+        for sides in product((False, True), repeat=len(groups)):
+            pairs = ((group, side) for group, side in zip(groups, sides, strict=True))
+            fixed += [(len(rows), a, same == side) for group, side in pairs for a, same in group]
             rows.append(box)
     index = np.array(rows, dtype=int)
     low, high = [v[index] for v in found.low], [v[index] for v in found.high]
-    for row, (i, entry), upper in fixed:
-        a, b = low[i].reshape(len(rows), -1), high[i].reshape(len(rows), -1)
-        a[row, entry] = b[row, entry] = (b if upper else a)[row, entry]
+    for row, (i, entry), on in fixed:
+        g = field.gates[i]
+        for v in (low[i], high[i]):
+            v.reshape(len(rows), -1)[row, entry] = float(g.alpha if on else g.alpha_bar)
     return index, low, high
 
 

@@ -27,6 +27,7 @@ from symflow.paths.certified.gates import OnBoxes, choices, known_gates
 from symflow.paths.certified.observed import Step, Watched
 from symflow.paths.taylor.dense import Segment, TaylorSteps
 from symflow.paths.taylor.kinks.gates import Position, value_of
+from symflow.paths.taylor.kinks.region import Region
 from symflow.programs.nodes import Node
 from symflow.programs.program import shape_of
 
@@ -107,7 +108,7 @@ def crossing(
     _, slope, _ = ranges(watched, part, end, steps.bits)
     rising = slope[0] > 0
     own = (abs(slope[0]) - slope[1]) / end * 2.0 ** -steps.segments[part.number].tau
-    rates = _directions(field, box, a, on) if own > 0 else Rounded(np.zeros(1), np.ones(1))
+    rates = _directions(field, box, a, on, step.region) if own > 0 else Rounded(np.zeros(1), np.ones(1))
     least = min(own, float(((rates.value if rising else -rates.value) - rates.error).min()))
     if not least > 0:
         return None
@@ -119,9 +120,9 @@ def crossing(
     return Crossing(offset, normal, least * (1 - 2.0**-30), on.force[0][a] * normal * (1 + 2.0**-30))
 
 
-def _directions(field: VectorField, box: Rounded, a: Position, on: OnBoxes) -> Rounded:
+def _directions(field: VectorField, box: Rounded, a: Position, on: OnBoxes, region: Region) -> Rounded:
     """grad z_a times the field on a box, for all values that its open gates may have."""
-    rows, low, high = choices(on)
+    rows, low, high = choices(field, on, [region])
     known = known_gates(field.gates, low, high)
     many = Rounded(*(np.repeat(v, len(rows), axis=0) for v in (box.value, box.error)))
     parts = rounded_boxes(field, field.program, many, known)[: len(field.state)]
