@@ -184,11 +184,9 @@ class FlowSolver:
 
     def proved(self, found: Trajectory) -> tuple[Trajectory, str]:
         """A flow with a proof of its error, and why there is none where it is not complete."""
-        if found.objective is not None and self.field.dimension > MAX_PROVED:
-            return (
-                found,
-                f"{self.field.dimension} parameters are more than the {MAX_PROVED} up to which flows are proved",
-            )
+        count = self.field.dimension
+        if count > MAX_PROVED:
+            return found, f"{count} parameters are more than the {MAX_PROVED} up to which flows are proved"
         with mpmath.workdps(15):
             radius = mpmath.mpf(10) ** -min(self.dps, TUBE_DIGITS)
         proof = prove(self.field, taylor_steps(found), self.observed, radius)

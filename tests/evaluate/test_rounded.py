@@ -56,10 +56,11 @@ def test_exact_eigenvalues() -> None:
 def test_matrices_beyond_float64_are_not_known() -> None:
     a = np.array([[[np.inf, 1.0], [1.0, 2.0]], [[1.0, 0.0], [0.0, np.nan]]])
     found = eigenvalue_bounds(Rounded(a, np.zeros_like(a)))
-    assert np.isneginf(found.smallest_low).all() and np.isposinf(found.largest_high).all()
+    assert np.isneginf(found.smallest_low).all()
+    assert np.isposinf(found.largest_high).all()
 
 
-@pytest.mark.parametrize("name, exponent", [
+@pytest.mark.parametrize(("name", "exponent"), [
     ("exp", None), ("log", None), ("sin", None), ("cos", None), ("softplus", None), ("sigmoid", None),
     ("power", Fraction(-1)), ("power", Fraction(1, 2)), ("power", Fraction(-3)), ("power", Fraction(5, 3)),
 ])  # fmt: skip
