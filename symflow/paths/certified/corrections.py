@@ -27,14 +27,14 @@ import numpy as np
 from symflow.caching import kept
 from symflow.dynamics.faces import normal_program
 from symflow.dynamics.jacobian import jacobian
-from symflow.dynamics.sliding import sliding_field
+from symflow.dynamics.sliding import TiedGate, sliding_field
 from symflow.dynamics.vector_field import VectorField
 from symflow.evaluate.rounded import Rounded, norm_bound
 from symflow.evaluate.running_error import RoundedArithmetic, rounded_boxes
 from symflow.networks.objective import Objective
 from symflow.paths.certified.gates import OnBoxes, known_gates
 from symflow.paths.certified.observed import Step, Watched
-from symflow.paths.certified.surfaces import multiple
+from symflow.paths.certified.surfaces import linear_form, multiple
 from symflow.paths.certified.windows import Part, at, lowest, normals
 from symflow.paths.taylor.dense import TaylorSteps
 from symflow.paths.taylor.kinks.gates import Position, value_of
@@ -127,8 +127,9 @@ def correction(
     distance = lever * _norm(np.array([c.size for c in wanted]))
     bent = max(_bend(field, box, known, c.gate) for c in wanted) * len(wanted)
     variation = sum(c.variation for c in wanted) + bent * distance * speed * length
-    flowing, there = _flowing(field, step, known)
-    steep = _size(flowing, box, jacobian(flowing).program, there)
+    flowing = _flowing(field, step.region)
+    there = _own_gates(field, step.region)
+    steep = _size(flowing.field, box, flowing.jacobian, there)
     outside = _outside(flowing, steps, step, part, end, box, there, sizes[: len(held)], distance)
     if outside is None:
         return None
@@ -220,22 +221,44 @@ def _second_program(objective: Objective, gate: int) -> tuple[Program, Input]:
 
 def _bend(field: VectorField, box: Rounded, known: dict[Node, Rounded], a: Position) -> float:
     """At least ||grad^2 z_a|| on a box."""
+    if linear_form(field.objective, a) is not None:
+        return 0.0
     program, pick = _second_program(field.objective, a[0])
     chosen = np.zeros((1, *shape_of(pick.axes)))
     chosen.reshape(-1)[a[1]] = 1.0
     return _size(field, box, program, {**known, pick: Rounded(chosen, np.zeros_like(chosen))})
 
 
-def _flowing(field: VectorField, step: Step, known: dict[Node, Rounded]) -> tuple[VectorField, dict[Node, Rounded]]:
-    """The field that the step follows, and its gates: those that slide are cut."""
-    region = step.region
+@dataclass(frozen=True, eq=False)
+class _Flowing:
+    """The field that a step follows, its Jacobian, and the gradients of its monitors."""
+
+    field: VectorField
+    jacobian: Program
+    monitors: tuple[Program, ...]
+
+
+@kept
+def _held(objective: Objective, ties: tuple[TiedGate, ...]) -> _Flowing:
+    """The field that holds ties of gates on their kinks."""
+    field = sliding_field(objective, ties)
+    assert field is not None
+    monitors = []
+    for output in list(field.program.outputs.values())[len(field.state) :]:
+        blocks = jacobian_blocks([output], field.state)
+        monitors.append(Program(field.program.inputs, {f"{k}": x for (_, k), x in blocks.items()}))
+    return _Flowing(field, jacobian(field).program, tuple(monitors))
+
+
+def _flowing(field: VectorField, region: Region) -> _Flowing:
+    """What a step in a region follows."""
+    return _held(field.objective, region.ties) if region.ties else _Flowing(field, jacobian(field).program, ())
+
+
+def _own_gates(field: VectorField, region: Region) -> dict[Node, Rounded]:
+    """The gates of a region; those that slide are cut."""
     values = {g: np.asarray(region.gates[g], dtype=np.float64)[None] for g in field.gates}
-    there: dict[Node, Rounded] = {g: Rounded(v, 2.0**-53 * np.abs(v)) for g, v in values.items()}
-    if not region.ties:
-        return field, there
-    sliding = sliding_field(field.objective, region.ties, region.followers)
-    assert sliding is not None
-    return sliding, there
+    return {g: Rounded(v, 2.0**-53 * np.abs(v)) for g, v in values.items()}
 
 
 def _size(flowing: VectorField, box: Rounded, program: Program, known: dict[Node, Rounded]) -> float:
@@ -246,7 +269,7 @@ def _size(flowing: VectorField, box: Rounded, program: Program, known: dict[Node
 
 
 def _outside(
-    flowing: VectorField,
+    flowing: _Flowing,
     steps: TaylorSteps,
     step: Step,
     part: Part,
@@ -258,27 +281,22 @@ def _outside(
 ) -> float | None:
     """By how much the gates that slide lie outside their slopes on theta^, as a vector; None where it is not known."""
     total = 0.0
-    for i, size in enumerate(sizes):
-        for number in (2 * i, 2 * i + 1):
-            monitor = step.monitors[number]
-            if not isinstance(monitor, Watched):
-                if monitor is not None and monitor < 0:
-                    return None
-                continue
-            least = lowest(monitor, steps, part, end, 1.0)
-            if least is None:
-                return None
-            moved = _monitor_slope(flowing, box, known, number) * distance
-            total += float(size) * max(0.0, monitor.remainder + len(monitor.series) + 4 + moved - least)
+    if not len(sizes):
+        return total
+    on_box = rounded_boxes(flowing.field, flowing.field.program, box, known)[len(flowing.field.state) :]
+    for number, (there, gradient) in enumerate(zip(on_box, flowing.monitors, strict=True)):
+        if float((there.value - there.error).min()) > 0:
+            continue
+        monitor = step.monitors[number]
+        if not isinstance(monitor, Watched):
+            return None
+        least = lowest(monitor, steps, part, end, 1.0)
+        if least is None:
+            return None
+        moved = _size(flowing.field, box, gradient, known) * distance
+        rounding = monitor.remainder + len(monitor.series) + 4
+        total += float(sizes[number // 2]) * max(0.0, rounding + moved - least)
     return total
-
-
-def _monitor_slope(flowing: VectorField, box: Rounded, known: dict[Node, Rounded], number: int) -> float:
-    """At least the norm of the gradient of a monitor on a box."""
-    output = list(flowing.program.outputs.values())[len(flowing.state) + number]
-    blocks = jacobian_blocks([output], flowing.state)
-    program = Program(flowing.program.inputs, {f"{k}": x for (_, k), x in blocks.items()})
-    return _size(flowing, box, program, known)
 
 
 def _norm(sizes: np.ndarray) -> float:

@@ -23,7 +23,7 @@ def multiple(objective: Objective, region: Region, a: Position, b: Position) -> 
     first, second = (region.pre_activation(x) for x in (a, b))
     if isinstance(first, list) and first is second:
         return Fraction(1)
-    one, other = (_linear_form(objective, x) for x in (a, b))
+    one, other = (linear_form(objective, x) for x in (a, b))
     if one is None or other is None:
         return None
     pivot = next((i for i, q in enumerate(one) if q), None)
@@ -48,7 +48,7 @@ def surfaces(objective: Objective, region: Region, positions: Sequence[Position]
 
 
 @kept
-def _linear_form(objective: Objective, a: Position) -> tuple[Fraction, ...] | None:
+def linear_form(objective: Objective, a: Position) -> tuple[Fraction, ...] | None:
     """grad z_a where it does not depend on theta or on gates, exactly."""
     program, pick = normal_program(objective, a[0])
     if any(isinstance(x, Gate) or x in objective.parameters for x in program.nodes):
