@@ -9,7 +9,8 @@ the rooms of this package, from the ground up; a room imports only from rooms ab
 3. `networks`: architectures and losses become an `Objective`: a program f(theta) with its data.
 4. `derivatives`: the gradient and the Hessian, programs too.
 5. `dynamics`: what moves theta: the gradient flow theta' = -grad f, flow held on kinks, modified equations of GD.
-6. `evaluate`: interpreters of programs: exact rationals, mpmath, JAX, NumPy, power series, SymPy scalars, source text.
+6. `evaluate`: interpreters of programs: exact rationals, mpmath, balls, JAX, NumPy, power series, SymPy scalars, source
+   text.
 7. `problem`: a `Problem` is an objective, a start, a horizon and a step size, from a file or from Python.
 8. `theory`: the results R1, R2, ... as statements that are printed as they are evaluated, with checkable hypotheses.
 9. `paths`: flow to any number of digits or in float64, and the iterates of descent.
@@ -43,6 +44,9 @@ register(
         ("Statement", "latex"): "symflow.latex.statements:statement_latex",
         ("Trajectory", "plot"): "symflow.plots.trajectory:plot_trajectory",
         ("Trajectory", "save"): "symflow.paths.files:save_trajectory",
+        ("VectorField", "explicit"): "symflow.evaluate.sympy_scalars:explicit_field",
+        ("VectorField", "latex"): "symflow.latex:field_latex",
+        ("Jacobian", "explicit"): "symflow.evaluate.sympy_scalars:explicit_jacobian",
         ("Deviation", "plot"): "symflow.plots.deviation:plot_deviation",
     }
 )

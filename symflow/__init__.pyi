@@ -50,6 +50,8 @@ from symflow.derivatives.derived import hessian as hessian
 from symflow.derivatives.derived import hessian_form as hessian_form
 from symflow.derivatives.derived import hessian_vector_product as hessian_vector_product
 from symflow.derivatives.derived import loss as loss
+from symflow.dynamics.jacobian import Jacobian as Jacobian
+from symflow.dynamics.jacobian import jacobian as jacobian
 from symflow.dynamics.method import Method as Method
 from symflow.dynamics.methods.gradient_descent import GradientDescent as GradientDescent
 from symflow.dynamics.methods.heavy_ball import HeavyBall as HeavyBall
@@ -61,9 +63,12 @@ from symflow.errors import ComputationError as ComputationError
 from symflow.errors import DescentDiverged as DescentDiverged
 from symflow.errors import FlowInterrupted as FlowInterrupted
 from symflow.errors import FlowStopped as FlowStopped
+from symflow.errors import GateUndecided as GateUndecided
 from symflow.errors import KinkError as KinkError
 from symflow.errors import ProblemError as ProblemError
 from symflow.errors import SymflowError as SymflowError
+from symflow.evaluate.balls import Enclosure as Enclosure
+from symflow.evaluate.balls import evaluate_balls as evaluate_balls
 from symflow.evaluate.jax import to_jax as to_jax
 from symflow.evaluate.object_arrays import evaluate_exact as evaluate_exact
 from symflow.evaluate.object_arrays import evaluate_mpmath as evaluate_mpmath

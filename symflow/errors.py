@@ -57,6 +57,10 @@ class ProblemError(SymflowError, ValueError):
     """
 
 
+class NoObjective(ProblemError, AttributeError):
+    """What moves is a vector field that does not derive from an objective."""
+
+
 class ComputationError(SymflowError):
     """The computation could not be done: why, and what to try.
 
@@ -107,6 +111,20 @@ class DescentDiverged(ComputationError):
     def __init__(self, message: str = "", *, step: int | None = None) -> None:
         super().__init__(message)
         self.step = step
+
+
+class GateUndecided(ComputationError):
+    """The sign of a pre-activation cannot be decided: the set of its possible values contains 0.
+
+    Example:
+        >>> network = sf.FullyConnected((1, 1, 1), alpha_bar=0)
+        >>> objective = sf.network_objective(network, [1], [1])
+        >>> try:
+        ...     sf.evaluate_balls(sf.loss(objective), ["1/100", 1], radius="1/50")
+        ... except sf.GateUndecided as error:
+        ...     print(str(error).split(";")[0])
+        the sign of a pre-activation must be known, and its ball contains 0
+    """
 
 
 class PartialPath(Protocol):

@@ -1,1 +1,1 @@
-"""Interpreters of programs: exact rationals, mpmath, JAX, NumPy, power series, SymPy scalars, source text."""
+"""Interpreters of programs: exact rationals, mpmath, balls, JAX, NumPy, power series, SymPy scalars, source text."""

@@ -206,7 +206,7 @@ def flat_array(derived: Derived, vector: Sequence[Entry]) -> np.ndarray:
     return flat
 
 
-def _evaluate(
+def evaluate_objects(
     derived: Derived, theta: Sequence[Number], direction: Sequence[Number], arithmetic: ObjectArithmetic, native: type
 ) -> Any:
     """Evaluates at numbers of any kind; those of the type `native` are taken as they are."""
@@ -256,7 +256,7 @@ def evaluate_exact(derived: Derived, theta: Sequence[Number], direction: Sequenc
         >>> sf.evaluate_exact(sf.hessian_form(objective), ["1/2", "1/3"], direction=[1, -1])
         Fraction(61, 36)
     """
-    return _evaluate(derived, theta, direction, EXACT, Fraction)
+    return evaluate_objects(derived, theta, direction, EXACT, Fraction)
 
 
 def evaluate_mpmath(derived: Derived, theta: Sequence[Number], direction: Sequence[Number] = (), dps: int = 50) -> Any:
@@ -292,4 +292,4 @@ def evaluate_mpmath(derived: Derived, theta: Sequence[Number], direction: Sequen
     import mpmath
 
     with mpmath.workdps(dps):
-        return _evaluate(derived, theta, direction, mpmath_arithmetic(), mpmath.mpf)
+        return evaluate_objects(derived, theta, direction, mpmath_arithmetic(), mpmath.mpf)

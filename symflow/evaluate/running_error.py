@@ -1,53 +1,38 @@
 r"""Programs in float64 at many points, each value with a bound on its error: running error analysis.
 
-A value v stands for every number within `error` of it. Rounding of one operation is at most u = 2^-53 of its result (a
-sum of n terms: n u of the sum of their sizes; elementary functions: `ULPS`), errors of arguments are carried on by the
-derivative's largest size. So cancellation shows: p - y of a saturated softmax has the error of p, not of p - y.
-Inputs have the error of rounding them to float64. What is beyond float64 has an infinite error.
+A value v stands for every number within `error` of it: float64 balls. Rounding of +, -, * and / is at most u = 2^-53 of
+the result, or TINY where it underflows, so a sum of n products in any order is known to n u of the sum of their sizes;
+every bound below takes several times that, which also covers the rounding of the bound itself. Elementary functions
+and sums of exponentials are enclosed by FLINT's balls, eigenvalues as `eigenvalue_bounds` shows: nothing is assumed of
+NumPy's or LAPACK's accuracy beyond IEEE 754. Cancellation shows: p - y of a saturated softmax has the error of p, not
+of p - y. Inputs have the error of rounding them to float64. What is beyond float64 has an infinite error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from symflow.derivatives.derived import Derived
+from symflow.evaluate.balls import log_sum_exp
+from symflow.evaluate.eigenvalue_bounds import eigenvalue_bounds
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.numpy_batches import BatchArithmetic, bound_inputs
+from symflow.evaluate.rounded import TINY, UNIT, Rounded, between, rounded_input
 from symflow.networks.objective import Objective
+from symflow.numbers.balls import FLOAT64_BITS, ball_precision
 from symflow.programs.nodes import Input, Table
 from symflow.programs.program import Program
 from symflow.programs.rules.arithmetic import Arithmetic
-from symflow.programs.rules.elementwise import Interval, elementwise
+from symflow.programs.rules.elementwise import elementwise
 
-UNIT = 2.0**-53
-"""Rounding of one operation, relative."""
-ULPS = 8 * UNIT
-"""Rounding of an elementary function, relative: NumPy's are good to 4 units in the last place."""
-TINY = 2.0**-1022
-"""Rounding where results underflow, absolute."""
+if TYPE_CHECKING:
+    from flint import arb
+
 VALUES = BatchArithmetic()
-
-
-@dataclass(frozen=True, eq=False)
-class Rounded:
-    """An array whose first axis is the batch, and at most how far its entries are from the true ones."""
-
-    value: np.ndarray
-    error: np.ndarray
-
-    @property
-    def size(self) -> np.ndarray:
-        """At least the absolute values of the true entries."""
-        return np.asarray(np.abs(self.value) + self.error)
-
-
-def rounded_input(value: np.ndarray) -> Rounded:
-    """Numbers that were rounded to float64."""
-    return Rounded(value, UNIT * np.abs(value) + TINY)
 
 
 class RoundedArithmetic(Arithmetic):
@@ -85,12 +70,11 @@ class RoundedArithmetic(Arithmetic):
         return Rounded(value, UNIT * np.abs(value))
 
     def function(self, name: str, x: Rounded, exponent: Fraction | None) -> Rounded:
-        def at(v: np.ndarray) -> np.ndarray:
-            return VALUES.function(name, v, exponent)
-
-        value = at(x.value)
-        error = elementwise(name, exponent).known("error", "running error analysis")
-        return Rounded(value, error(Interval(value, x.value, x.error, ULPS, at)) + TINY)
+        ball = elementwise(name, exponent).known("ball", "running error analysis")
+        shape = np.broadcast_shapes(x.value.shape, x.error.shape)
+        values, errors = np.broadcast_to(x.value, shape), np.broadcast_to(x.error, shape)
+        with ball_precision(FLOAT64_BITS):
+            return _from_balls([ball(b) for b in _balls(values, errors)], shape)
 
     def gather(self, x: Rounded, table: Table, position: int) -> Rounded:
         return self._both(lambda a: VALUES.gather(a, table, position), x)
@@ -100,10 +84,12 @@ class RoundedArithmetic(Arithmetic):
         return Rounded(value, carried + (len(table.index) + 1) * UNIT * (sizes + carried) + TINY)
 
     def log_sum_exp(self, x: Rounded, position: int) -> Rounded:
-        value = VALUES.log_sum_exp(x.value, position)
-        terms = x.value.shape[position + 1]
-        largest = np.abs(x.value).max(axis=position + 1)
-        return Rounded(value, x.error.max(axis=position + 1) + ULPS * terms * (np.abs(value) + largest + 1.0))
+        values, errors = (np.moveaxis(a, position + 1, -1) for a in np.broadcast_arrays(x.value, x.error))
+        terms = values.shape[-1]
+        with ball_precision(FLOAT64_BITS):
+            balls = _balls(values, errors)
+            lines = [balls[i : i + terms] for i in range(0, len(balls), terms)]
+            return _from_balls([log_sum_exp(line) for line in lines], values.shape[:-1])
 
     def stack(self, arrays: Sequence[Rounded]) -> Rounded:
         return Rounded(VALUES.stack([x.value for x in arrays]), VALUES.stack([x.error for x in arrays]))
@@ -113,29 +99,38 @@ class RoundedArithmetic(Arithmetic):
         return Rounded(value, np.broadcast_to(VALUES.maximum([x.error for x in arrays]), value.shape))
 
     def spectral_norm(self, x: Rounded) -> Rounded:
-        value = VALUES.spectral_norm(x.value)
-        length = np.sqrt(np.sum(x.value**2, axis=(-2, -1)))
-        moved = np.sqrt(np.sum(x.error**2, axis=(-2, -1)))
-        return Rounded(value, moved + LINEAR_ALGEBRA * (sum(x.value.shape[-2:]) + 2) * UNIT * (length + moved) + TINY)
+        tall = x.value.shape[-2] >= x.value.shape[-1]
+        a = x if tall else Rounded(*(np.swapaxes(v, -1, -2) for v in (x.value, x.error)))
+        found = eigenvalue_bounds(self.einsum("ki,kj->ij", [a, a]))
+        ends = (np.sqrt(np.maximum(v, 0)) for v in (found.largest_low, found.largest_high))
+        return between(*ends)
 
     def largest_eigenvalue(self, x: Rounded) -> Rounded:
-        value = VALUES.largest_eigenvalue(x.value)
-        return Rounded(value, spectral_error(x))
+        found = eigenvalue_bounds(x)
+        return between(found.largest_low, found.largest_high)
 
     @staticmethod
     def _both(f: Callable[[np.ndarray], np.ndarray], x: Rounded) -> Rounded:
         return Rounded(f(x.value), f(x.error))
 
 
-LINEAR_ALGEBRA = 16
-"""LAPACK's eigenvalues and singular values: at most this many times (size + 2) u of the matrix's Frobenius norm."""
+def _balls(values: np.ndarray, errors: np.ndarray) -> list[arb]:
+    """Values with errors as balls, in C order."""
+    from flint import arb
+
+    pairs = zip(values.reshape(-1).tolist(), errors.reshape(-1).tolist(), strict=True)
+    return [arb(v, e) for v, e in pairs]
 
 
-def spectral_error(x: Rounded) -> np.ndarray:
-    """At most how far the eigenvalues that NumPy finds of symmetric matrices are from the true ones (Weyl)."""
-    length = np.sqrt(np.sum(x.value**2, axis=(-2, -1)))
-    moved = np.sqrt(np.sum(x.error**2, axis=(-2, -1)))
-    return np.asarray(moved + LINEAR_ALGEBRA * (x.value.shape[-1] + 2) * UNIT * (length + moved) + TINY)
+def _from_balls(balls: Sequence[arb], shape: tuple[int, ...]) -> Rounded:
+    """Balls as float64 values with errors."""
+    value, error = np.empty(len(balls)), np.empty(len(balls))
+    for i, b in enumerate(balls):
+        value[i], error[i] = float(b.mid()), float(b.rad())
+    infinite = ~np.isfinite(value)
+    value[infinite], error[infinite] = 0.0, np.inf
+    # The midpoint is rounded to 53 bits, and numbers below the least float64 to 0.
+    return Rounded(value.reshape(shape), (error * (1 + UNIT) + 2 * UNIT * np.abs(value) + TINY).reshape(shape))
 
 
 def rounded_program(
@@ -165,7 +160,7 @@ def _contracted(subscripts: str, arrays: Sequence[np.ndarray]) -> int:
     inputs, out = subscripts.split("->")
     sizes: dict[str, int] = {}
     for letters, array in zip(inputs.split(","), arrays, strict=True):
-        sizes |= dict(zip(letters, array.shape[1:], strict=True))
+        sizes |= dict(zip(letters, array.shape[array.ndim - len(letters) :], strict=True))
     count = 1
     for letter, size in sizes.items():
         count *= 1 if letter in out else size

@@ -95,7 +95,7 @@ def compile_recurrence(
     """Compiles a field for fixed gate values.
 
     Args:
-        field: the vector field; its objective's data are used as exact constants.
+        field: the vector field; its data are used as exact constants.
         gates: for each gate node an object array of `Fraction`, its value per unit and sample.
         arithmetic: the numbers to compute with.
 
@@ -119,19 +119,19 @@ def compile_recurrence(
         state.extend(series)
     for x in field.program.nodes:
         if isinstance(x, Input) and x not in values:
-            if x not in field.objective.data:
+            if x not in field.data:
                 raise ValueError(f"input {x.name} has no data; bind it before integrating")
-            values[x] = _constants(field.objective.data[x])
+            values[x] = _constants(field.data[x])
         elif isinstance(x, Gate):
             values[x] = _constants(gates[x])
     computed = set(field.program.nodes)
-    switches = [g.z for g in field.objective.gates if g.z in computed]
+    switches = [g.z for g in field.gates if g.z in computed]
     wanted = (*field.program.outputs.values(), *switches)
     program = Program(field.program.inputs, {str(n): x for n, x in enumerate(wanted)})
     found = [list(array.flat) for array in interpret(program, values, compiler).values()]
     outputs = [e for array in found[: len(field.program.outputs)] for e in array]
     entries = dict(zip(switches, found[len(field.program.outputs) :], strict=True))
-    switching = [entries.get(g.z, []) for g in field.objective.gates]
+    switching = [entries.get(g.z, []) for g in field.gates]
     return Recurrence(state, outputs[: len(state)], outputs[len(state) :], switching, compiler.steps, arithmetic)
 
 

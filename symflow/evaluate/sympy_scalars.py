@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 import numpy as np
 import sympy
 
 from symflow.derivatives.derived import Derived
+from symflow.dynamics.jacobian import Jacobian
+from symflow.dynamics.vector_field import VectorField
 from symflow.errors import BudgetError
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import ObjectArithmetic
 from symflow.programs.nodes import Input, Node
-from symflow.programs.program import entries
+from symflow.programs.program import Program, entries
 
 
 def expanded_size(derived: Derived) -> int:
     """How many scalar operations all entries of the result have when written out, counted from the sizes alone."""
+    return _written_size(derived.program)
+
+
+def _written_size(program: Program) -> int:
     per_entry: dict[Node, int] = {}
-    for x in derived.program.nodes:
+    for x in program.nodes:
         per_entry[x] = x.written_size([per_entry[a] for a in x.arguments])
-    return sum(per_entry[x] * entries(x.axes) for x in derived.program.outputs.values())
+    return sum(per_entry[x] * entries(x.axes) for x in program.outputs.values())
 
 
 def scalar_symbols(x: Input) -> np.ndarray:
@@ -57,19 +64,63 @@ def explicit(derived: Derived, budget: int) -> sympy.Matrix | sympy.Expr:
     Raises:
         BudgetError: the expansion has more scalar operations than `budget`.
     """
-    size = expanded_size(derived)
+    objective = derived.objective
+    arrays = scalar_outputs(derived.program, objective.data, objective.symbols, budget, derived.kind)
+    result = derived.joined(arrays, np)
+    return result[()] if derived.shape == "scalar" else sympy.Matrix(result)
+
+
+def explicit_field(field: VectorField, budget: int) -> sympy.Matrix:
+    """Expands a vector field into a column.
+
+    Raises:
+        BudgetError: the expansion has more scalar operations than `budget`.
+    """
+    arrays = scalar_outputs(field.program, field.data, field.symbols, budget, "vector field")
+    return sympy.Matrix([e for a in arrays for e in np.asarray(a, dtype=object).reshape(-1)])
+
+
+def explicit_jacobian(jacobian: Jacobian, budget: int) -> sympy.Matrix:
+    """Expands a Jacobian into a matrix.
+
+    Raises:
+        BudgetError: the expansion has more scalar operations than `budget`.
+    """
+    field = jacobian.field
+    arrays = scalar_outputs(jacobian.program, field.data, field.symbols, budget, "Jacobian")
+    return sympy.Matrix(jacobian.joined([np.asarray(a, dtype=object) for a in arrays], np))
+
+
+def scalar_outputs(
+    program: Program,
+    data: Mapping[Input, np.ndarray],
+    symbols: Mapping[Input, sympy.Symbol],
+    budget: int,
+    kind: str,
+) -> list[np.ndarray]:
+    """The outputs of a program as arrays of SymPy expressions, data inserted as exact rationals.
+
+    Args:
+        program: what is expanded.
+        data: exact values of inputs.
+        symbols: what scalar inputs are called; others have `scalar_symbols`.
+        budget: most scalar operations of the expressions.
+        kind: what it is, for the message.
+
+    Raises:
+        BudgetError: it would have more.
+    """
+    size = _written_size(program)
     if size > budget:
         raise BudgetError(
-            f"expanding this {derived.kind} into scalars would take {size} operations, over the budget of {budget}; "
+            f"expanding this {kind} into scalars would take {size} operations, over the budget of {budget}; "
             "keep the matrix form (latex(), to_jax) or pass a larger budget"
         )
-    objective = derived.objective
     lift = np.frompyfunc(_rational, 1, 1)
-    values = {x: np.asarray(lift(a), dtype=object) for x, a in objective.data.items()}
-    for x in derived.program.inputs:
-        if x in objective.symbols:
-            values[x] = np.array(objective.symbols[x], dtype=object)
+    values = {x: np.asarray(lift(a), dtype=object) for x, a in data.items()}
+    for x in program.inputs:
+        if x in symbols:
+            values[x] = np.array(symbols[x], dtype=object)
         elif x not in values:
             values[x] = scalar_symbols(x)
-    result = derived.joined(interpret(derived.program, values, SYMPY).values(), np)
-    return result[()] if derived.shape == "scalar" else sympy.Matrix(result)
+    return list(interpret(program, values, SYMPY).values())

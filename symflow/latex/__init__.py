@@ -26,14 +26,18 @@ derivative), so the two kinds of dots never meet in one formula. A bar is an adj
 what the network predicts. T_1, T_2, ... are shared results without a name.
 """
 
-from symflow.derivatives.derived import Derived, loss
+import sympy
+
+from symflow.derivatives.derived import Derived, gradient_flow, loss
+from symflow.dynamics.vector_field import VectorField
+from symflow.evaluate.sympy_scalars import scalar_symbols
 from symflow.latex.fragments import dotted, printed_width
 from symflow.latex.glossary import where
 from symflow.latex.layout import Formulas, formulas
 from symflow.networks.objective import Objective
 from symflow.numbers.rational import rational_latex
 
-__all__ = ["Formulas", "derived_latex", "dotted", "formulas", "printed_width", "rational_latex", "where"]
+__all__ = ["Formulas", "derived_latex", "dotted", "field_latex", "formulas", "printed_width", "rational_latex", "where"]
 
 
 def derived_latex(derived: Derived) -> str:
@@ -53,6 +57,19 @@ def derived_latex(derived: Derived) -> str:
         TypeError: the program has a node that the printer has no notation for.
     """
     return "\\begin{aligned}\n" + " \\\\\n".join(formulas(derived).lines) + "\n\\end{aligned}"
+
+
+def field_latex(field: VectorField) -> str:
+    """A vector field entry by entry, one line x' = G_x(x) each; gradient flow in the notation of `derived_latex`.
+
+    Raises:
+        BudgetError: the entries written out are too long.
+    """
+    if field.slides:
+        return derived_latex(gradient_flow(field.given or field.objective))
+    names = [sympy.latex(field.symbols.get(x, v)) for x in field.state for v in scalar_symbols(x).reshape(-1)]
+    lines = [f"{name}' &= {sympy.latex(e)}" for name, e in zip(names, field.explicit(), strict=True)]
+    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
 def objective_latex(objective: Objective) -> str:

@@ -14,6 +14,7 @@ import sympy
 from symflow.caching import Keeper, kept
 from symflow.displays import show
 from symflow.errors import ProblemError, brief
+from symflow.programs.flat import entry_names, slices
 from symflow.programs.from_sympy import expression_node
 from symflow.programs.nodes import Gate, Input, Node, scale
 from symflow.programs.program import Program, entries, shape_of
@@ -84,11 +85,7 @@ class Objective(Keeper):
 
     def slices(self) -> Iterator[tuple[slice, tuple[int, ...]]]:
         """Where each parameter array lies in theta, and its shape."""
-        start = 0
-        for shape in self.shapes:
-            size = int(np.prod(shape, dtype=int))
-            yield slice(start, start + size), shape
-            start += size
+        return slices(self.parameters)
 
     @kept
     def scaled(self, factor: Fraction) -> Objective:
@@ -98,10 +95,7 @@ class Objective(Keeper):
 
     def parameter_names(self) -> list[str]:
         """A name for each entry of theta, such as W1[0,2]."""
-        names = []
-        for w, shape in zip(self.parameters, self.shapes, strict=True):
-            names += [f"{w.name}[{','.join(map(str, index))}]" if index else w.name for index in np.ndindex(*shape)]
-        return names
+        return entry_names(self.parameters)
 
     def cut(self, theta: Any, inputs: Sequence[Input] | None = None) -> dict[Input, Any]:
         """Cuts a flat array of shape (P,) into one array per parameter (layer 1 first, row-major)."""
@@ -133,8 +127,8 @@ def require_objective(objective: object) -> None:
 def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbol]) -> Objective:
     """f(theta), an objective from a SymPy expression in scalar variables.
 
-    Supported: sums, products, rational powers, exp, log, sin, cos and rational numbers (a float means its binary
-    value).
+    Supported: sums, products, powers, exp, log, sin, cos, tan, atan, sinh, cosh, tanh and rational numbers (a float
+    means its binary value), e and pi.
 
     Args:
         expression: f, a SymPy expression in the variables alone.

@@ -11,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 from gmpy2 import mpz
 
+from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ComputationError, ProblemError
 from symflow.files import write_atomically
 from symflow.networks.losses import SQUARE
@@ -54,12 +55,12 @@ def save_trajectory(trajectory: Trajectory, path: str | os.PathLike[str]) -> Non
         ) from failed
 
 
-def load_trajectory(path: str | os.PathLike[str], objective: Objective | None = None) -> Trajectory:
+def load_trajectory(path: str | os.PathLike[str], objective: Objective | VectorField | None = None) -> Trajectory:
     """Reads the trajectory that `Trajectory.save` wrote, with all its digits.
 
     Args:
         path: the file.
-        objective: what flowed, needed for a stand-alone objective only.
+        objective: what flowed, needed for a stand-alone objective or a vector field only.
 
     Returns:
         The `Trajectory`; its states and error estimate are the same numbers as when it was saved.
@@ -126,7 +127,8 @@ def _read_number(value: JsonObject | str | None) -> Fraction | Mpf | None:
 
 
 def _to_json(trajectory: Trajectory) -> JsonObject:
-    network = trajectory.objective.network
+    moves = trajectory.moves
+    network = moves.network if isinstance(moves, Objective) else None
     data: JsonObject = {"format": FORMAT, "network": None}
     if network is not None:
         data["network"] = network_table(network)
@@ -169,8 +171,9 @@ def _dense(trajectory: Trajectory) -> JsonObject:
     return {"bits": taylor.bits, "clock": taylor.clock, **asked, "segments": segments}
 
 
-def _read_dense(data: JsonObject, objective: Objective) -> RungeKuttaSteps | TaylorSteps:
+def _read_dense(data: JsonObject, moves: Objective | VectorField) -> RungeKuttaSteps | TaylorSteps:
     if "solver" in data:
+        objective = moves if isinstance(moves, Objective) else moves.objective
         knots, states = _array(data["knots"]), _array(data["states"])
         fits = knots.ndim == 1 and len(knots) and states.shape == (len(knots), objective.parameter_count)
         if not fits or data["solver"] not in SOLVERS:
@@ -214,14 +217,14 @@ def _read_stopped(data: JsonObject | None) -> Stopped | None:
 def _objective(data: JsonObject, source: str) -> Objective:
     described = data["network"]
     if described is None:
-        raise ProblemError(f"{source}: the trajectory is of a stand-alone objective; give objective=...")
+        raise ProblemError(f"{source}: the trajectory is of a stand-alone objective or field; give objective=...")
     x, y = (rational_array(data[name], ndim=2, where=name) for name in ("X", "Y"))
     network = architecture(NetworkSection.model_validate(described), source)
     objective = network_objective(network, x, y, loss_of(LossSection.model_validate(data["loss"]), source))
     return objective.scaled(rational(data.get("factor", "1"), "factor"))
 
 
-def _from_json(data: JsonObject, objective: Objective) -> Trajectory:
+def _from_json(data: JsonObject, moves: Objective | VectorField) -> Trajectory:
     events = tuple(
         Event(
             _read_number(e["time"]), e["kind"], e["sample"], e["layer"], e["unit"],
@@ -229,10 +232,10 @@ def _from_json(data: JsonObject, objective: Objective) -> Trajectory:
         )
         for e in data["events"]
     )  # fmt: skip
-    dense, error = _read_dense(data, objective), _read_number(data["error_estimate"])
+    dense, error = _read_dense(data, moves), _read_number(data["error_estimate"])
     taylor = isinstance(dense, TaylorSteps)
     return Trajectory(
-        objective=objective,
+        moves=moves,
         dense=dense,
         dps=int(data["dps"]) if taylor else None,
         events=events,

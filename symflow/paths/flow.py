@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from fractions import Fraction
 
 from symflow.derivatives.derived import Derived
 from symflow.dynamics.vector_field import VectorField, gradient_flow_field
-from symflow.errors import FlowInterrupted, ProblemError, brief_float
+from symflow.errors import FlowInterrupted, ProblemError, brief, brief_float
 from symflow.networks.objective import Objective
 from symflow.numbers.arguments import positive, whole
+from symflow.numbers.rational import rational_array
 from symflow.numbers.types import Number
 from symflow.paths.aliases import with_old_names
 from symflow.paths.solver import MAX_DPS, MAX_HORIZON, FlowSolver, checked_limits
@@ -118,7 +118,7 @@ def own_stops(stop: Stop | Sequence[Stop], given: Objective, flowing: Objective)
 @with_old_names
 def solve_field(
     field: VectorField,
-    state: Sequence[Fraction],
+    start: Sequence[Number],
     *,
     horizon: Number | None,
     dps: int,
@@ -128,13 +128,14 @@ def solve_field(
     max_steps: int = 100_000,
     time_limit: Number | None = None,
 ) -> Trajectory:
-    """state' = F(state), state(0) given: solves any autonomous vector field on [0, horizon], with many digits.
+    """x' = G(x), x(0) given: solves any autonomous vector field on [0, horizon], with many digits.
 
     The Taylor method of `solve_flow`, with coefficients from the power-series recurrences of the field's program.
 
     Args:
-        field: F, such as `modified_equation(objective, 1).field(step_size)`; one component per state entry.
-        state: state(0), one exact `Fraction` per state entry, in the order of the field's state inputs.
+        field: G, such as `VectorField({x: y, y: -x})` or `modified_equation(objective, 1).field(step_size)`.
+        start: x(0), shape (P,), in the order of the field's variables, read as `theta0` of a problem is: text, rational
+            and mpmath numbers mean themselves, a float its binary value.
         horizon: final time, positive (text, a rational or mpmath number, or a float, which means its shortest decimal).
         dps: digits asked for: |error| <= 10^-dps max(1, |value|) in each component.
         stop: one or several conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the first one met ends
@@ -150,7 +151,8 @@ def solve_field(
         A `Trajectory` with dense output; its states are object arrays of mpf, one entry per state entry.
 
     Raises:
-        ProblemError: a horizon, `dps`, limit or condition that is not valid.
+        ProblemError: not a vector field, a start of another length, or a horizon, `dps`, limit or condition that is not
+            valid.
         KinkError: a kink that is not a transversal crossing, unless the field is gradient flow itself (`slides`).
         FlowStopped: a limit, a collapsed step size, or a condition that cannot be decided; its `trajectory` is what was
             computed.
@@ -160,18 +162,32 @@ def solve_field(
     Source: Taylor method with step size control, Jorba & Zou 2005.
 
     Example:
-        >>> import sympy
-        >>> x = sympy.Symbol("x")
+        >>> import mpmath, sympy
+        >>> x, y = sympy.symbols("x y")
+        >>> circle = sf.solve_field(sf.VectorField({x: -y, y: x}), [1, 0], horizon=1, dps=30)
+        >>> print(mpmath.nstr(circle(1)[0], 30))  # cos 1
+        0.540302305868139717400936607443
         >>> equation = sf.modified_equation(sf.expression_objective(x**2 / 2, [x]), order=4)
         >>> modified = sf.solve_field(equation.field("1/10"), [1], horizon=1, dps=15)
         >>> round(float(modified(1)[0]), 6), round(0.9**10, 6)  # ten steps of descent with step size 1/10
         (0.348679, 0.348678)
     """
+    given: object = field
+    if not isinstance(given, VectorField):
+        hint = (
+            "solve_flow takes problems" if isinstance(given, Problem) else "make one with sf.VectorField({x: y, y: -x})"
+        )
+        raise ProblemError(f"field must be a VectorField, got {brief(given)}; {hint}")
+    state = rational_array(start, "start", ndim=1)
+    if len(state) != field.dimension:
+        raise ProblemError(f"start must have the {field.dimension} entries of the field's state, got {len(state)}")
     end = positive(horizon, "horizon")
     if end > MAX_HORIZON:
         raise ProblemError(f"horizon must be at most 1e300, got {brief_float(end)}; give an earlier final time")
     dps, wanted = whole(dps, "dps", 1, MAX_DPS), estimate_wanted(error)
-    solver = FlowSolver(field, state, end, dps, monitors(stop, field), checked_limits(max_steps, time_limit), progress)
+    solver = FlowSolver(
+        field, list(state), end, dps, monitors(stop, field), checked_limits(max_steps, time_limit), progress
+    )
     try:
         return solver.solve(wanted)
     except FlowInterrupted:

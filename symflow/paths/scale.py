@@ -14,6 +14,7 @@ from math import ceil, log10
 
 import numpy as np
 
+from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ComputationError
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import EXACT
@@ -28,18 +29,18 @@ MAX_DIGITS = 15_000
 """Most digits that small numbers may ask for."""
 
 
-def needed_digits(objective: Objective, state: Sequence[Fraction], dps: int) -> int:
+def needed_digits(moves: Objective | VectorField, state: Sequence[Fraction], dps: int) -> int:
     """Digits after the point that the numbers given need, `dps` or more.
 
     Args:
-        objective: what flows; its data are taken into account.
+        moves: what flows; its data are taken into account.
         state: the start.
         dps: the digits asked for.
 
     Raises:
         ComputationError: more than `MAX_DIGITS`.
     """
-    smallest = min((abs(q) for q in _sizes(objective, state) if q), default=Fraction(1))
+    smallest = min((abs(q) for q in _sizes(moves, state) if q), default=Fraction(1))
     below = max(0, ceil(-log10_of(smallest)))
     digits = max(dps, LEAST_DIGITS) + below if below > TINY else max(dps, LEAST_DIGITS + below)
     if digits > MAX_DIGITS:
@@ -68,12 +69,13 @@ def pre_activations(objective: Objective, theta: Sequence[Fraction]) -> list[np.
     return list(interpret(program, {**objective.data, **objective.cut(flat)}, EXACT).values())
 
 
-def _sizes(objective: Objective, state: Sequence[Fraction]) -> Iterator[Fraction]:
+def _sizes(moves: Objective | VectorField, state: Sequence[Fraction]) -> Iterator[Fraction]:
     """What must keep leading digits: the start, samples and rows of moments as a whole, distances from kinks."""
     yield from state
-    for array in objective.data.values():
+    for array in moves.data.values():
         for axis in range(array.ndim):
             yield from np.abs(np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)).max(axis=1)
-    if objective.gates:
+    if moves.gates:
+        objective = moves if isinstance(moves, Objective) else moves.objective
         for z in pre_activations(objective, state[: objective.parameter_count]):
             yield from z.reshape(-1)

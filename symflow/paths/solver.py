@@ -102,7 +102,9 @@ class FlowSolver:
         stats = FlowStats(len(run.segments), p.order, p.bits, p.tolerance_digits, time.perf_counter() - clock)
         reached = run.stopped is None and run.segments[-1].end == from_fraction(self.end, run.clock)
         dense = TaylorSteps(run.segments, p.bits, run.clock, self.end if reached else None)
-        result = Trajectory(self.field.given or self.field.objective, dense, self.dps, run.events, None, stats)
+        result = Trajectory(
+            self.field.given or self.field.source or self.field, dense, self.dps, run.events, None, stats
+        )
         result = replace(result, conditions=tuple(str(c.stop) for c in self.conditions))
         if run.stopped is None:
             return result
@@ -110,7 +112,7 @@ class FlowSolver:
 
     def solve(self, wanted: bool) -> Trajectory:
         """Runs, in pairs where the error is to be estimated, until what is known of the error meets the digits."""
-        digits = needed_digits(self.field.objective, self.state, self.dps)
+        digits = needed_digits(self.field, self.state, self.dps)
         guard = GUARD + min(digits, max((c.stop.digits for c in self.conditions), default=0))
         spare = max(0, ceil(log10_of(self.end)))  # rounding errors of the field add up over time
         started = time.perf_counter()

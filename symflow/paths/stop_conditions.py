@@ -246,11 +246,12 @@ def listed_stops(stops: object) -> tuple[Stop, ...]:
 
 
 def _monitor(stop: Stop, field: VectorField) -> Monitor:
-    objective, q = field.objective, stop.quantity
+    q = stop.quantity
     if q == GRADIENT_NORM:
         return Monitor(stop, None, {})
     data: dict[Input, np.ndarray] = {}
     if q == LOSS:
+        objective = field.objective
         loss = objective.sample_loss
         if loss is not None and loss.known.nonnegative and stop.value <= 0:
             raise ProblemError(
@@ -264,7 +265,7 @@ def _monitor(stop: Stop, field: VectorField) -> Monitor:
         (node,) = q.program.outputs.values()
         data = dict(q.objective.data)
     else:
-        node, data = _from_expression(q, objective)
+        node, data = _from_expression(q, field)
     _check_inputs(node, data, field)
     return Monitor(stop, _minus(node, stop.value), data, q != LOSS and not _acts_only(node))
 
@@ -273,14 +274,12 @@ def _minus(node: Node, value: Fraction) -> Node:
     return add([(1, node), (-value, Const(Fraction(1), ()))])
 
 
-def _from_expression(q: Quantity, objective: Objective) -> tuple[Node, dict[Input, np.ndarray]]:
+def _from_expression(q: Quantity, field: VectorField) -> tuple[Node, dict[Input, np.ndarray]]:
     """The program of a SymPy expression in the entries of theta, and the constants that pick the entries."""
     from symflow.evaluate.sympy_scalars import scalar_symbols
 
-    arrays = [
-        np.array(objective.symbols[w], dtype=object) if w in objective.symbols else scalar_symbols(w)
-        for w in objective.parameters
-    ]
+    variables = field.state if field.source is None else field.source.parameters
+    arrays = [np.array(field.symbols[w], dtype=object) if w in field.symbols else scalar_symbols(w) for w in variables]
     expression = q
     if not isinstance(q, sympy.Basic) and callable(q):
         try:
@@ -301,7 +300,7 @@ def _from_expression(q: Quantity, objective: Objective) -> tuple[Node, dict[Inpu
         raise ProblemError(f"the quantity of a stop: {error}") from None
     places: dict[str, Node] = {}
     data: dict[Input, np.ndarray] = {}
-    for w, array in zip(objective.parameters, arrays, strict=True):
+    for w, array in zip(variables, arrays, strict=True):
         for index, symbol in np.ndenumerate(array):
             if symbol in used:
                 places[str(symbol)] = w
@@ -320,8 +319,8 @@ def _unit(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:
 
 def _check_inputs(node: Node, data: Mapping[Input, np.ndarray], field: VectorField) -> None:
     """Refuses a quantity of another objective."""
-    own = field.objective.data
-    gates = set(field.objective.gates)
+    own = field.data
+    gates = set(field.gates)
     remedy = "derive it from the objective of the problem that flows"
     for x in topological([node]):
         if isinstance(x, Gate) and x not in gates:
@@ -347,17 +346,20 @@ def _acts_only(node: Node) -> bool:
 
 def watched(flow: VectorField, conditions: Sequence[Monitor]) -> VectorField:
     """A field (the flow, or one held on kinks) with q - value of every condition as its last outputs."""
-    objective = flow.objective
+    objective = flow.source
+    moving = flow.state if objective is None else objective.parameters
     outputs = dict(flow.program.outputs)
     data: dict[Input, np.ndarray] = {}
-    velocity = [outputs[name] for name, x in zip(outputs, flow.state, strict=False) if x in objective.parameters]
+    velocity = [outputs[name] for name, x in zip(outputs, flow.state, strict=False) if x in moving]
     for i, monitor in enumerate(conditions):
         node = monitor.node
         if node is None:
             node = _minus(add([(1, inner(v, v)) for v in velocity]), monitor.stop.value**2)
         outputs[f"stop_{i}"] = node
-        data |= {x: a for x, a in monitor.data.items() if x not in objective.data}
+        data |= {x: a for x, a in monitor.data.items() if x not in flow.data}
     program = Program((*flow.program.inputs, *(x for x in data if x not in flow.program.inputs)), outputs)
+    if objective is None:
+        return VectorField(program, flow.state, data={**flow.data, **data})
     known = Program((*objective.program.inputs, *data), {"f": objective.loss})
     extended = Objective(known, objective.parameters, {**objective.data, **data}, objective.network, objective.symbols)
     return VectorField(program, flow.state, extended, flow.slides)
@@ -367,7 +369,7 @@ def holds_exactly(monitor: Monitor, field: VectorField, state: Sequence[Fraction
     """Whether q = value at a rational state, in exact arithmetic; False also where q is irrational."""
     flow = watched(field, [monitor])
     program = Program(flow.program.inputs, {"q": flow.program["stop_0"]})
-    values = dict(flow.objective.data)
+    values = dict(flow.data)
     rest = list(state)
     for x in flow.state:
         array = np.empty(shape_of(x.axes), dtype=object)

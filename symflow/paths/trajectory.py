@@ -12,6 +12,7 @@ import numpy as np
 
 from symflow.displays import show
 from symflow.dynamics.method import Method
+from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ProblemError, brief
 from symflow.networks.objective import Objective
 from symflow.numbers.rational import rational
@@ -161,7 +162,7 @@ class Trajectory(OldNames):
     `iterates` and `velocity`.
 
     Attributes:
-        objective: f, what flows or is minimized.
+        moves: what flows or is minimized: the objective f, or a vector field that has none.
         dense: the state at any time: Taylor steps, Runge-Kutta steps in float64, or descent's iterates.
         dps: the digits that were asked for; None in float64.
         events: gate changes in order of time; empty in float64, where they are not located (`stats.note` says what that
@@ -188,7 +189,7 @@ class Trajectory(OldNames):
         0.75
     """
 
-    objective: Objective
+    moves: Objective | VectorField
     dense: Dense
     dps: int | None
     events: tuple[Event, ...]
@@ -197,6 +198,15 @@ class Trajectory(OldNames):
     conditions: tuple[str, ...] = ()
     stopped: Stopped | None = None
     incomplete: str = ""
+
+    @property
+    def objective(self) -> Objective:
+        """f, what flows or is minimized.
+
+        Raises:
+            NoObjective: it solves a vector field that does not derive from an objective.
+        """
+        return self.moves if isinstance(self.moves, Objective) else self.moves.objective
 
     @property
     def horizon(self) -> Mpf:
@@ -285,12 +295,12 @@ class Trajectory(OldNames):
         return self.dense.at_end()
 
     def weights(self, time: Number) -> list[np.ndarray]:
-        """The parameter arrays W_1, ..., W_n at a time, in mpf or float64."""
+        """The parameter arrays W_1, ..., W_n (of a vector field its state arrays) at a time, in mpf or float64."""
         return self.weights_of(self(time))
 
     def weights_of(self, state: np.ndarray) -> list[np.ndarray]:
         """Cuts a state into the parameter arrays."""
-        return [state[where].reshape(shape) for where, shape in self.objective.slices()]
+        return [state[where].reshape(shape) for where, shape in self.moves.slices()]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the trajectory with all its digits; `symflow.load_trajectory` reads it back."""
@@ -304,7 +314,7 @@ class Trajectory(OldNames):
         Raises:
             ValueError: the objective is not a network's training loss.
         """
-        if self.objective.network is None:
+        if isinstance(self.moves, VectorField) or self.moves.network is None:
             raise ValueError("only a network has an end-to-end matrix; use the trajectory's values directly")
         import mpmath
 

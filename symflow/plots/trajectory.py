@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symflow.networks.objective import Objective
 from symflow.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILION, Look, drawn, label, mark_events
+from symflow.programs.flat import entry_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,11 +50,13 @@ def _draw_trajectory(ax: Axes, trajectory: Trajectory) -> None:
 
 def _curves(trajectory: Trajectory, states: np.ndarray) -> tuple[list[str], np.ndarray]:
     """What is drawn: every parameter, every array's norm, or the norm of theta; one column each."""
-    objective = trajectory.objective
-    states = states[:, : objective.parameter_count]  # without velocities and the like
-    if objective.parameter_count <= MOST_CURVES:
-        return [label(n) for n in objective.parameter_names()], states
-    if len(objective.parameters) <= MOST_CURVES:
-        norms = [np.linalg.norm(states[:, where], axis=1) for where, _ in objective.slices()]
-        return [rf"$\|${label(w.name)}$\|$" for w in objective.parameters], np.stack(norms, axis=1)
+    moves = trajectory.moves
+    arrays = moves.parameters if isinstance(moves, Objective) else moves.state
+    names = entry_names(arrays)
+    states = states[:, : len(names)]  # without velocities and the like
+    if len(names) <= MOST_CURVES:
+        return [label(n) for n in names], states
+    if len(arrays) <= MOST_CURVES:
+        norms = [np.linalg.norm(states[:, where], axis=1) for where, _ in moves.slices()]
+        return [rf"$\|${label(w.name)}$\|$" for w in arrays], np.stack(norms, axis=1)
     return [r"$\|\theta\|$"], np.linalg.norm(states, axis=1)[:, None]

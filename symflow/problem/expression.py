@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import sympy
 
 from symflow.errors import ProblemError, brief
-from symflow.programs.from_sympy import sympy_functions
+from symflow.programs.from_sympy import readable_functions
 
 MAX_TEXT = 2_000
 """Longest formula, in characters."""
@@ -27,7 +27,7 @@ def parse_expression(written: str, names: Mapping[str, sympy.Symbol], where: str
     Raises:
         ProblemError: anything else in the formula.
     """
-    functions = {**{name: f for f, name in sympy_functions().items()}, "sqrt": sympy.sqrt}
+    functions = {**readable_functions(), "sqrt": sympy.sqrt}
     rule = f"sums, products, quotients, rational powers, {', '.join(functions)}, numbers"
     allowed = f"{rule} and {', '.join(names)}"
     if len(written) > MAX_TEXT:

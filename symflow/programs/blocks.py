@@ -7,7 +7,7 @@ multiplied. For linear networks this gives the block structure of R7; products W
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
@@ -209,13 +209,24 @@ def _assemble(terms: tuple[Term, ...], free: Labels, axes: tuple[Axis, ...]) -> 
 
 def hessian_blocks(gradient: Mapping[Input, Node], parameters: Sequence[Input]) -> dict[tuple[int, int], Node]:
     """The blocks d^2 f / dW_j dW_k for j <= k (counted from 0), each with the axes of W_j followed by those of W_k."""
+    return _blocks([gradient[w] for w in parameters], parameters, lambda j, k: j <= k)
+
+
+def jacobian_blocks(outputs: Sequence[Node], arrays: Sequence[Input]) -> dict[tuple[int, int], Node]:
+    """The blocks d outputs[j] / d arrays[k], each with the axes of the output followed by those of the array."""
+    return _blocks(outputs, arrays, lambda j, k: True)
+
+
+def _blocks(
+    outputs: Sequence[Node], arrays: Sequence[Input], wanted: Callable[[int, int], bool]
+) -> dict[tuple[int, int], Node]:
     blocks: dict[tuple[int, int], Node] = {}
-    order = topological([gradient[w] for w in parameters])
-    for k, w in enumerate(parameters):
-        directional = Directional(w)
-        for x in order:
-            directional.of(x)
-        for j in range(k + 1):
-            g = gradient[parameters[j]]
-            blocks[j, k] = _assemble(directional.of(g), directional.free, g.axes + w.axes)
+    order = topological(outputs)
+    for k, x in enumerate(arrays):
+        directional = Directional(x)
+        for node in order:
+            directional.of(node)
+        for j, y in enumerate(outputs):
+            if wanted(j, k):
+                blocks[j, k] = _assemble(directional.of(y), directional.free, y.axes + x.axes)
     return blocks

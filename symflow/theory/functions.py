@@ -1,12 +1,13 @@
 """The elementary functions of an arithmetic: a formula is a function of numbers and of one of these.
 
-Called with `MPMATH` or `FLOAT64` it is evaluated, called with `SYMBOLS` on SymPy symbols it is what is printed.
+Called with `MPMATH`, `FLOAT64` or `BALLS` it is evaluated, called with `SYMBOLS` on SymPy symbols it is what is printed.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
+import flint
 import mpmath
 import numpy as np
 import sympy
@@ -55,6 +56,34 @@ class _Float64:
         return np.asarray(np.where(np.isnan(found), np.inf, found))
 
 
+class _Balls:
+    """Balls (`flint.arb`) at their working precision: what is computed encloses the true value."""
+
+    @staticmethod
+    def exp(x: Scalar) -> Scalar:
+        """e^x."""
+        return x.exp()
+
+    @staticmethod
+    def sqrt(x: Scalar) -> Scalar:
+        """The square root of a number >= 0, whatever part of the ball lies below 0."""
+        return x.nonnegative_part().sqrt()
+
+    @staticmethod
+    def maximum(x: Scalar, y: Scalar) -> Scalar:
+        """The larger one."""
+        return flint.arb(x).max(flint.arb(y))
+
+    @staticmethod
+    def mean_exp(x: Scalar) -> Scalar:
+        """(e^x - 1)/x, which grows with x: between its values at the ends."""
+
+        def at(end: Scalar) -> Scalar:
+            return flint.arb(1) if end == 0 else end.expm1() / end
+
+        return at(x.lower()).union(at(x.upper()))
+
+
 class _Mpmath:
     """mpmath at the working precision."""
 
@@ -101,4 +130,4 @@ class _Sympy:
         return (sympy.exp(x) - 1) / x
 
 
-FLOAT64, MPMATH, SYMBOLS = _Float64(), _Mpmath(), _Sympy()
+FLOAT64, MPMATH, SYMBOLS, BALLS = _Float64(), _Mpmath(), _Sympy(), _Balls()

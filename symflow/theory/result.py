@@ -10,6 +10,8 @@ from symflow.theory.statement import Claim, Statement
 SOURCES = {
     "ACH18": "S. Arora, N. Cohen and E. Hazan, On the Optimization of Deep Networks: Implicit Acceleration by "
     "Overparameterization, ICML 2018",
+    "B73": "H. Brezis, Operateurs maximaux monotones et semi-groupes de contractions dans les espaces de Hilbert, "
+    "North-Holland 1973",
     "BD21": "D. G. T. Barrett and B. Dherin, Implicit Gradient Regularization, ICLR 2021",
     "DHL18": "S. S. Du, W. Hu and J. D. Lee, Algorithmic Regularization in Learning Deep Homogeneous Models: Layers "
     "are Automatically Balanced, NeurIPS 2018",
@@ -18,6 +20,11 @@ SOURCES = {
     "HLW06": "E. Hairer, C. Lubich and G. Wanner, Geometric Numerical Integration, 2nd ed., Springer 2006",
     "HNW93": "E. Hairer, S. P. Norsett and G. Wanner, Solving Ordinary Differential Equations I, 2nd ed., Springer "
     "1993",
+    "L63": "S. Lojasiewicz, Une propriete topologique des sous-ensembles analytiques reels, Colloques "
+    "internationaux du "
+    "CNRS 117, 1963",
+    "P63": "B. T. Polyak, Gradient methods for the minimisation of functionals, USSR Computational Mathematics and "
+    "Mathematical Physics 3, 1963",
 }
 """The literature by the keys of the bibliography."""
 ELKABETZ_COHEN = SOURCES["EC21"]

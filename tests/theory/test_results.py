@@ -17,6 +17,8 @@ from symflow.theory import r06_concave_parabola as r06
 from symflow.theory import r15_convergence_time as r15
 from symflow.theory import r16_descent_converges as r16
 from symflow.theory import r22_trajectory_wise as r22
+from symflow.theory import r23_validator as r23
+from symflow.theory import r24_for_all_time as r24
 from symflow.theory.c02_two_scalars import two_scalars
 from symflow.theory.functions import MPMATH
 from symflow.theory.r03_fundamental_theorem import cell, constant_rate
@@ -29,7 +31,9 @@ VALUES = {
     "C": "1.5", "I_n": "1.9", "eta": "0.01", "beta": 3, "gamma": 5, "m": "0.7", "t": "1.5", "P": 11, "b_k": "0.2",
     "Lambda": 4, "mu": "0.4", "varepsilon": "0.1", "L": "0.3", "kappa": "0.6", r"\bar{s}": "1.1", r"\bar{G}": "2.5",
     "epsilon": "0.2", "b": "0.4", "e_i": "0.3", "q_i": "1.2", "j_i": "0.05", "delta_i": "0.7", "I_i": "0.9",
-    "w": "1.4", "nu": "0.3",
+    "w": "1.4", "nu": "0.3", "h_i": "0.6", "m_i": "-0.8", "B": "2.5", "r": "0.35", "K": 4, "Delta": "0.15", "a": "0.1",
+    r"e(\tau^-)": "0.02", "delta": "0.03", "f(q)": "0.07", "f^*": "0.01", "k": 5,
+    r"\|g(q)\|": "0.03",
 }  # fmt: skip
 
 
@@ -67,7 +71,7 @@ def test_a_file_has_one_result() -> None:
 
 def printed(result: str, label: str) -> Any:
     """The value of the printed expression, from SymPy alone."""
-    right = find(result).main.claim(label).right
+    right = find(result).statement.claim(label).right
     assert isinstance(right, Formula)
     values = {s: sympy.nsimplify(VALUES[s.name]) for s in right.expression.free_symbols}
     return sympy.N(right.expression.subs(values), 30)
@@ -110,6 +114,25 @@ def v(name: str) -> Any:
             ),
         ),
         ("R22", "growth", lambda: 1 + r22.excess_growth(v("eta"), v("m"), v("Lambda"), MPMATH)),
+        ("R23", "step", lambda: r23.after_step(*map(v, ("e_i", "j_i", "m_i", "h_i", "delta_i")), MPMATH)),
+        ("R23", "tail", lambda: r23.tail(v("B"), v("r"), v("K"))),
+        (
+            "R23",
+            "crossing",
+            lambda: r23.after_crossing(*map(v, (r"e(\tau^-)", "m", "Delta", "delta", "a", "b")), MPMATH),
+        ),
+        ("R24", "flow, path", lambda: r24.flow_length(v("f(q)") - v("f^*"), v("mu"), MPMATH)),
+        (
+            "R24",
+            "descent, path",
+            lambda: r24.descent_length(r24.flow_length(v("f(q)") - v("f^*"), v("mu"), MPMATH), v("eta"), v("beta")),
+        ),
+        (
+            "R24",
+            "descent, loss",
+            lambda: (v("f(q)") - v("f^*")) * r24.descent_factor(v("eta"), v("mu"), v("beta")) ** 5,
+        ),
+        ("R24", "isolated", lambda: r24.isolated_length(v(r"\|g(q)\|"), v("mu"))),
     ],
 )
 def test_what_is_printed_is_what_is_evaluated(result: str, label: str, evaluated: Any) -> None:

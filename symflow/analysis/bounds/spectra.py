@@ -8,7 +8,9 @@ import numpy as np
 
 from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS, extreme_eigenvalues
 from symflow.derivatives.derived import hessian, hessian_vector_product
-from symflow.evaluate.running_error import rounded_program, rounded_result, spectral_error
+from symflow.evaluate.eigenvalue_bounds import eigenvalue_bounds
+from symflow.evaluate.rounded import Rounded, norm_bound
+from symflow.evaluate.running_error import RoundedArithmetic, rounded_program, rounded_result
 from symflow.networks.objective import Objective
 
 ENTRIES = 1_000_000
@@ -56,18 +58,13 @@ def spectra(objective: Objective, points: np.ndarray, vectors: np.ndarray | None
     for first in range(0, len(points), step):
         some = points[first : first + step]
         matrices = rounded_result(objective, hessian(objective), some)
-        fine = np.isfinite(matrices.value).all(axis=(1, 2))
-        values = np.full((len(some), size), np.nan)
-        if fine.any():
-            values[fine] = np.linalg.eigvalsh(matrices.value[fine])
-        with np.errstate(over="ignore", invalid="ignore"):
-            error = spectral_error(matrices)
-            product = np.zeros(len(some))
-            if vectors is not None:
-                v = vectors[first : first + step]
-                length = np.linalg.norm(v, axis=1)
-                product = np.linalg.norm(np.einsum("cij,cj->ci", matrices.value, v), axis=1) + error * length
-        parts.append((values[:, 0] - error, values[:, -1] + error, product))
+        ends = eigenvalue_bounds(matrices)
+        product = np.zeros(len(some))
+        if vectors is not None:
+            along = Rounded(vectors[first : first + step], np.zeros((1, 1)))
+            moved = RoundedArithmetic().einsum("ij,j->i", [matrices, along])
+            product = norm_bound(moved)
+        parts.append((ends.smallest_low, ends.largest_high, product))
     low, high, products = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Spectra(low, high, None if vectors is None else products)
 

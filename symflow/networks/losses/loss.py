@@ -88,7 +88,7 @@ def expression_loss(
     """l(p, y), a loss of your own as a SymPy expression; with several outputs it is summed over them.
 
     Args:
-        expression: of the two symbols; sums, products, rational powers, exp, log, sin, cos and rational numbers.
+        expression: of the two symbols; see `expression_objective` for what it may contain.
         prediction: the symbol of p.
         target: the symbol of y.
         convex: True declares l convex in p where SymPy cannot prove it; bounds that need convexity then say so.

@@ -84,7 +84,7 @@ class _Integrator:
         self.events: list[Event] = []
         self.stopped: int | None = None
         self.short_steps = 0
-        gates, self.initial_zeros = initial_gates(base, state[: base.objective.parameter_count])
+        gates, self.initial_zeros = initial_gates(base, state)
         region = Region(gates, (), compile_recurrence(base, gates, self.arithmetic))
         self.region = self.stops.join(base, region, self.now)
 

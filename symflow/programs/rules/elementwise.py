@@ -17,6 +17,7 @@ from symflow.programs.rules.leaves import Const
 from symflow.programs.rules.node import Node
 
 if TYPE_CHECKING:
+    from flint import arb
     from gmpy2 import mpz
 
     from symflow.numbers.types import JaxArray, Mpf
@@ -71,6 +72,15 @@ def monotone_error(u: Interval) -> np.ndarray:
     return np.asarray(error + u.ulps * np.maximum(np.abs(ends[0]), np.abs(ends[1])))
 
 
+THIN = 2.0**-10
+"""Radius up to which balls take what a function is on a ball: there it is as narrow as the values at the ends."""
+
+
+def between_ends(at: Callable[[arb], arb]) -> Callable[[arb], arb]:
+    """A monotone function on a ball, from what `at` says of thin balls; of wide ones, between values at the ends."""
+    return lambda x: at(x) if x.rad() < THIN else at(x.lower()).union(at(x.upper()))
+
+
 @dataclass(frozen=True, eq=False)
 class Elementwise:
     """All that is known of a real function u, applied entry by entry. What is None is refused where it is needed.
@@ -91,7 +101,9 @@ class Elementwise:
         saturates: how values may fall below the last place of a series although they grow (`paths.taylor.resolved`): as
             an "exponential", as a "sigmoid" (to limits on both sides, poles at odd multiples of i pi), or None: they
             do not.
-        error: running error analysis; None refuses.
+        ball: an enclosure of u on a ball (`flint.arb`), at its working precision; not finite where u is not defined on
+            all of it.
+        error: how far u moves on an interval, up to rounding; None refuses.
         latex: u(x) in LaTeX.
         symbols: LaTeX for the note "entry by entry".
         note: LaTeX of its definition, where the symbol is not a standard one.
@@ -110,6 +122,7 @@ class Elementwise:
     domain: Literal["real", "positive", "nonzero"] = "real"
     largest: int | None = None
     saturates: Literal["exponential", "sigmoid"] | None = None
+    ball: Callable[[arb], arb] | None = None
     error: Callable[[Interval], np.ndarray] | None = None
     latex: Callable[[Printed], str] | None = None
     symbols: tuple[str, ...] | None = None

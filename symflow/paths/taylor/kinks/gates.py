@@ -40,13 +40,14 @@ def kink_at(objective: Objective, a: Position) -> Kink:
     return Kink(gate.layer, a[1] // samples, a[1] % samples)
 
 
-def initial_gates(base: VectorField, theta0: Sequence[Fraction]) -> tuple[dict[Gate, np.ndarray], list[Position]]:
-    """The gates at theta0 in exact arithmetic, and those exactly at their kink there (set to alpha for now)."""
-    objective = base.objective
+def initial_gates(base: VectorField, state: Sequence[Fraction]) -> tuple[dict[Gate, np.ndarray], list[Position]]:
+    """The gates at a state in exact arithmetic, and those exactly at their kink there (set to alpha for now)."""
     result: dict[Gate, np.ndarray] = {}
     zeros: list[Position] = []
-    if not objective.gates:
+    if not base.gates:
         return result, zeros
+    objective = base.objective
+    theta0 = state[: objective.parameter_count]
     for i, (g, z) in enumerate(zip(objective.gates, pre_activations(objective, theta0), strict=True)):
         result[g] = EXACT.gate(z, g.alpha, g.alpha_bar)
         zeros += [(i, e) for e, v in enumerate(z.reshape(-1)) if v == 0]

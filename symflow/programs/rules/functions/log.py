@@ -10,7 +10,7 @@ import numpy as np
 import sympy
 
 from symflow.errors import ComputationError
-from symflow.programs.rules.elementwise import Coefficients, Elementwise, Interval, Product, power
+from symflow.programs.rules.elementwise import Coefficients, Elementwise, Interval, Product, between_ends, power
 from symflow.programs.rules.functions.power import reciprocal_series
 
 if TYPE_CHECKING:
@@ -61,5 +61,6 @@ LOG = Elementwise(
     source="xp.log({0})",
     recurrence=_series,
     domain="positive",
+    ball=between_ends(lambda x: x.log()),
     error=_error,
 )

@@ -16,9 +16,18 @@ from symflow.errors import ComputationError
 from symflow.numbers.fixed_point import from_mpf, to_mpf
 from symflow.numbers.types import Scalar
 from symflow.programs.rules.add import scale
-from symflow.programs.rules.elementwise import Coefficients, Elementwise, Interval, Printed, Product, power
+from symflow.programs.rules.elementwise import (
+    Coefficients,
+    Elementwise,
+    Interval,
+    Printed,
+    Product,
+    between_ends,
+    power,
+)
 
 if TYPE_CHECKING:
+    from flint import arb
     from gmpy2 import mpz
 
     from symflow.numbers.types import Mpf
@@ -101,6 +110,18 @@ class Power:
             yield p * (next(products) >> bits) // (q * k)
             k += 1
 
+    def ball(self, x: arb) -> arb:
+        """x^e; whole powers are monotone on either side of 0."""
+        import flint
+
+        if not self.whole:
+            return between_ends(lambda v: v ** flint.fmpq(self.exponent.numerator, self.exponent.denominator))(x)
+        n = self.exponent.numerator
+        found = between_ends(lambda v: v**n)(x)
+        if not x.contains(0):
+            return found
+        return found.union(flint.arb(0)) if n > 0 else flint.arb.nan()
+
     def error(self, u: Interval) -> np.ndarray:
         """Monotone on either side of 0, where a power is smallest or has a pole."""
         ends = [u.at(u.low), u.at(u.high)]
@@ -141,6 +162,7 @@ def rational_power(exponent: Fraction) -> Elementwise:
         recurrence=u.series,
         constant=u.constant,
         domain="nonzero" if u.whole else "positive",
+        ball=u.ball,
         error=u.error,
         latex=u.latex,
         symbols=(),

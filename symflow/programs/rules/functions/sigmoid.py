@@ -10,10 +10,12 @@ import sympy
 
 from symflow.programs.rules.add import add
 from symflow.programs.rules.einsum import hadamard
-from symflow.programs.rules.elementwise import Elementwise, apply, monotone_error
+from symflow.programs.rules.elementwise import Elementwise, apply, between_ends, monotone_error
 from symflow.programs.rules.functions.exp import power_of_e
 
 if TYPE_CHECKING:
+    from flint import arb
+
     from symflow.numbers.types import Mpf
 
 
@@ -27,6 +29,16 @@ def sigmoid(x: Mpf) -> Mpf:
     return 1 / (1 + mpmath.exp(-x)) if x >= 0 else mpmath.exp(x) / (1 + mpmath.exp(x))
 
 
+def softplus_ball(x: arb) -> arb:
+    """log(1 + e^x) of a number."""
+    return x.exp().log1p() if x <= 0 else x + (-x).exp().log1p()
+
+
+def sigmoid_ball(x: arb) -> arb:
+    """1 / (1 + e^-x) of a number."""
+    return 1 / (1 + (-x).exp()) if x >= 0 else x.exp() / (1 + x.exp())
+
+
 SOFTPLUS = Elementwise(
     "softplus",
     derivative=lambda x, y: apply("sigmoid", x),
@@ -35,6 +47,7 @@ SOFTPLUS = Elementwise(
     jax=lambda jax, x: jax.nn.softplus(x),
     sympy=lambda x: sympy.log(1 + sympy.exp(x)),
     source="xp.logaddexp(0, {0})",
+    ball=between_ends(softplus_ball),
     error=monotone_error,
     latex=lambda x: rf"\log(1 + {power_of_e(x)})",
     symbols=(r"\log", r"e^{\cdot}"),
@@ -48,6 +61,7 @@ SIGMOID = Elementwise(
     sympy=lambda x: 1 / (1 + sympy.exp(-x)),
     source="xp.exp(-xp.logaddexp(0, -{0}))",
     saturates="sigmoid",
+    ball=between_ends(sigmoid_ball),
     error=monotone_error,
     latex=lambda x: rf"\varsigma({x.text})",
     symbols=(),

@@ -25,6 +25,7 @@ SIN = Elementwise(
     sympy=sympy.sin,
     source="xp.sin({0})",
     constant=lambda q: None if q else Fraction(0),
+    ball=lambda x: x.sin(),
     error=_error,
 )
 COS = Elementwise(
@@ -36,5 +37,6 @@ COS = Elementwise(
     sympy=sympy.cos,
     source="xp.cos({0})",
     constant=lambda q: None if q else Fraction(1),
+    ball=lambda x: x.cos(),
     error=_error,
 )

@@ -1,0 +1,90 @@
+"""float64 balls: functions and eigenvalues contain the truth, and the checks see what does not."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+
+from symflow.evaluate.eigenvalue_bounds import EigenvalueBounds, eigenvalue_bounds
+from symflow.evaluate.rounded import Rounded, norm_bound
+from symflow.evaluate.running_error import RoundedArithmetic
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 20])
+@pytest.mark.parametrize("scale", [1e-200, 1e-5, 1.0, 1e120])
+def test_eigenvalues_of_every_matrix_in_the_balls(size: int, scale: float) -> None:
+    rng = np.random.default_rng(size)
+    a = scale * rng.normal(size=(6, size, size))
+    reach = np.abs(a) * 10.0 ** rng.integers(-14, 0)
+    a, reach = a + np.swapaxes(a, 1, 2), reach + np.swapaxes(reach, 1, 2)
+    found = eigenvalue_bounds(Rounded(a, reach))
+    for _ in range(4):
+        move = rng.uniform(-1, 1, size=a.shape)
+        ends = np.linalg.eigvalsh(a + np.sign(move + np.swapaxes(move, 1, 2)) * reach)
+        slack = 1e-12 * np.abs(ends).max(axis=1)  # of NumPy's eigenvalues, which are not the truth either
+        assert contained(found, ends, slack)
+
+
+def contained(found: EigenvalueBounds, ends: np.ndarray, slack: np.ndarray) -> bool:
+    low, high = ends[:, 0], ends[:, -1]
+    below = (found.smallest_low <= low + slack) & (found.largest_low <= high + slack)
+    return bool((below & (found.smallest_high >= low - slack) & (found.largest_high >= high - slack)).all())
+
+
+def test_a_matrix_outside_the_balls_is_seen() -> None:
+    a = np.diag([1.0, 2.0, 5.0])[None]
+    found = eigenvalue_bounds(Rounded(a, np.full_like(a, 1e-3)))
+    assert contained(found, np.array([[1.0, 2.0, 5.0]]), np.zeros(1))
+    assert not contained(found, np.array([[0.99, 2.0, 5.0]]), np.zeros(1))
+    assert not contained(found, np.array([[1.0, 2.0, 5.01]]), np.zeros(1))
+
+
+def test_exact_eigenvalues() -> None:
+    """The second difference has eigenvalues 2 - 2 cos(k pi / (n + 1))."""
+    size = 12
+    a = 2 * np.eye(size) - np.eye(size, k=1) - np.eye(size, k=-1)
+    found = eigenvalue_bounds(Rounded(a[None], np.zeros((1, size, size))))
+    with mpmath.workdps(40):
+        low, high = (2 - 2 * mpmath.cos(k * mpmath.pi / (size + 1)) for k in (1, size))
+    assert found.smallest_low[0] <= low <= found.smallest_high[0] < found.smallest_low[0] + 1e-12
+    assert found.largest_low[0] <= high <= found.largest_high[0] < found.largest_low[0] + 1e-12
+
+
+def test_matrices_beyond_float64_are_not_known() -> None:
+    a = np.array([[[np.inf, 1.0], [1.0, 2.0]], [[1.0, 0.0], [0.0, np.nan]]])
+    found = eigenvalue_bounds(Rounded(a, np.zeros_like(a)))
+    assert np.isneginf(found.smallest_low).all() and np.isposinf(found.largest_high).all()
+
+
+@pytest.mark.parametrize("name, exponent", [
+    ("exp", None), ("log", None), ("sin", None), ("cos", None), ("softplus", None), ("sigmoid", None),
+    ("power", Fraction(-1)), ("power", Fraction(1, 2)), ("power", Fraction(-3)), ("power", Fraction(5, 3)),
+])  # fmt: skip
+def test_functions_contain_every_value(name: str, exponent: Fraction | None) -> None:
+    from symflow.programs.rules.elementwise import elementwise
+
+    rng = np.random.default_rng(3)
+    positive = elementwise(name, exponent).domain == "positive"
+    middle = rng.uniform(0.1, 40, 200) if positive else rng.uniform(-40, 40, 200)
+    reach = np.abs(middle) * 10.0 ** rng.uniform(-17, -0.01, 200)
+    found = RoundedArithmetic().function(name, Rounded(middle, reach), exponent)
+    u = elementwise(name, exponent).known("mpmath", "this test")
+    with mpmath.workdps(40):
+        for part in (-1, Fraction(-1, 3), 0, Fraction(1, 2), 1):
+            for m, r, v, e in zip(middle, reach, found.value, found.error, strict=True):
+                x = mpmath.mpf(m) + mpmath.mpf(r) * part.numerator / part.denominator
+                assert abs(u(x) - mpmath.mpf(v)) <= mpmath.mpf(e)
+
+
+def test_functions_say_where_they_are_not_defined() -> None:
+    over = Rounded(np.array([0.5]), np.array([1.0]))
+    for name, exponent in (("log", None), ("power", Fraction(-1)), ("power", Fraction(1, 2))):
+        assert np.isinf(RoundedArithmetic().function(name, over, exponent).error).all()
+
+
+def test_norms_do_not_underflow() -> None:
+    tiny = Rounded(np.full((1, 3), 1e-300), np.zeros((1, 3)))
+    assert 1.7e-300 < norm_bound(tiny)[0] < 1.8e-300
