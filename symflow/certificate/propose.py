@@ -66,12 +66,12 @@ def propose_flow(
     Raises:
         NotProposed: the error could not be followed to the end.
     """
-    time, error, before = Fraction(0), arb(0), [checker.ball(v) for v in net.theta0]
+    time, error, before = Fraction(0), arb(0), net.theta0
     todo = [(step_table(segment, steps.bits, steps.clock), 0) for segment in reversed(steps.segments)]
     tables: list[dict] = []
     while todo:
         table, cuts = todo.pop()
-        step = checker.Step(table, time, net, checker.ball(rate), len(tables))
+        step = checker.Step(table, time, net, checker.ball(rate), f"step {len(tables)}")
         step, defect = _with_slopes(step, table, steps.bits)
         if not defect.is_finite():
             if cuts == MOST_HALVES:
@@ -94,13 +94,18 @@ def _with_slopes(step: checker.Step, table: dict, bits: int) -> tuple[checker.St
     sliding = sliding_gates(step, arb(2) ** (-bits // 2))
     try:
         if sliding:
-            step.slopes = dict.fromkeys(sliding, arb(0))
+            step.slopes = dict.fromkeys(sliding, arb_poly([]))
             step.find_defect()
             table["slopes"] = slope_tables(step, sliding, int(0.23 * bits) + 8)
-            step = checker.Step(table, step.start, step.net, step.rate, int(step.name.split()[-1]))
+            step = checker.Step(table, step.start, step.net, step.rate, step.name)
         return step, step.find_defect()
     except checker.Rejected as why:
         raise NotProposed(f"t = {float(step.start):.6g}: {why}") from None
+
+
+def tube_box(step: checker.Step, low: arb, high: arb, radius: arb) -> list[arb]:
+    """A box that contains the tube on a cell."""
+    return [checker.on(p, low, high) + checker.around(radius) for p in step.theta]
 
 
 def rounded_up(value: arb, factor: Fraction = Fraction(17, 16)) -> list[int]:
@@ -147,8 +152,15 @@ class Cells:
         if low < end:
             low = self.add(cells, self.last(low))
         if not cells:
-            cells.append({"kind": "kink", "end": dyadic(end), "radius": rounded_up(2 * self.error + arb(2) ** -2000, Fraction(2)),
-                          "rate": [0, 0], "error": rounded_up(self.error)})
+            cells.append(
+                {
+                    "kind": "kink",
+                    "end": dyadic(end),
+                    "radius": rounded_up(2 * self.error + arb(2) ** -2000, Fraction(2)),
+                    "rate": [0, 0],
+                    "error": rounded_up(self.error),
+                }
+            )
             self.error = checker.ball(checker.rational(cells[-1]["error"]))
         return cells, self.error
 
@@ -172,8 +184,8 @@ class Cells:
         """Whether every gate that does not slide is certain on the tube of this cell."""
         step, a, b = self.step, checker.ball(low), checker.ball(high)
         try:
-            box = step.box(a, b, radius)
-            _, doubtful = step.tube_gates("any", box, a, b, radius, "")
+            box = tube_box(step, a, b, radius)
+            _, doubtful = step.tube_gates("convex", box, a, b, radius, "")
         except checker.Rejected as why:
             self.reasons.append(str(why))
             return False
@@ -269,12 +281,12 @@ class Cells:
     def rate(self, kind: str, a: arb, b: arb, radius: arb, wide: bool) -> list[int] | None:
         """A rate that can be proved; None where the Hessian's entries are too wide."""
         step = self.step
-        box = step.box(a, b, radius)
+        box = tube_box(step, a, b, radius)
         gates, _ = step.tube_gates(kind, box, a, b, radius, "")
         matrix = step.net.hessian(box, lambda *at: gates[at[:3]])
         c = float(step.rate)
         middle = np.array([[float(v.mid()) for v in row] for row in matrix]) * c
-        width = float(checker.norm(v.rad() for row in matrix for v in row)) * c
+        width = float(checker.norm(v.rad() for row in matrix for v in row).abs_upper()) * c
         size = float(np.linalg.norm(middle))
         if not np.isfinite(width + size):
             self.reasons.append("the Hessian is not finite on the tube")

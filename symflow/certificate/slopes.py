@@ -58,8 +58,7 @@ def slope_tables(step: checker.Step, sliding: list[Position], degree: int) -> li
     tables = []
     for k, at in enumerate(sliding):
         p = _inside(_chebyshev([v[k] for v in values], cosines, half), low, high, 2 * half)
-        where = dict(zip(("sample", "layer", "unit"), at, strict=True))
-        tables.append({**where, "coefficients": [number(c) for c in p.coeffs()]})
+        tables.append({"gate": list(at), "slope": [number(c) for c in p.coeffs()]})
     return tables
 
 
@@ -70,7 +69,7 @@ def _chebyshev(values: list[arb], cosines: list[arb], half: arb) -> arb_poly:
     u = arb_poly([-1, 1 / half])
     for k in range(count):
         terms = (v * cosines[k * (2 * j + 1) % (4 * count)] for j, v in enumerate(values))
-        c = checker.total(terms) * (2 if k else 1) / count
+        c = sum(terms, arb(0)) * (2 if k else 1) / count
         if abs(c) > abs(size) * arb(2) ** (-checker.flint.ctx.prec + 40):
             total += now * c
         before, now = now, (2 * u * now - before) if k else u
@@ -96,7 +95,7 @@ def _inside(p: arb_poly, low: arb, high: arb, length: arb) -> arb_poly:
 def _slopes_at(step: checker.Step, sliding: list[Position], s: arb) -> list[arb]:
     net = step.net
     theta = [p(s) for p in step.theta]
-    speed = net.cut([-d(s) * step.pace / step.rate * len(net.x) for d in step.derivatives])
+    speed = net.cut([-p.derivative()(s) * step.pace / step.rate * len(net.x) for p in step.theta])
     weights, known = net.cut(theta), dict.fromkeys(sliding, arb(0))
     middle = checker.ball(step.length) / 2
 
@@ -111,13 +110,13 @@ def _slopes_at(step: checker.Step, sliding: list[Position], s: arb) -> list[arb]
         passes = []
         for i, x in enumerate(net.x):
             inputs, gates, out = net.forward(weights, x, lambda *at, i=i: gate(i, *at))
-            passes.append((inputs[layer], *net.backward(weights, gates, net.residual(out, net.y[i]))))
+            passes.append((inputs[layer], *net.backward(weights, inputs, gates, net.residual(out, net.y[i]))[1:]))
         for unit in sorted({a[2] for a in sliding if a[1] == layer}):
             mine = [a for a in sliding if a[1:] == (layer, unit)]
             rest = list(speed[layer][unit])
-            for a_in, deltas, _ in passes:
+            for a_in, _, deltas in passes:
                 rest = [v - deltas[layer][unit] * a for v, a in zip(rest, a_in, strict=True)]
-            rows = [[passes[a[0]][2][layer][unit] * v for v in passes[a[0]][0]] for a in mine]
+            rows = [[passes[a[0]][1][layer][unit] * v for v in passes[a[0]][0]] for a in mine]
             for a, q in zip(mine, _least_squares(rows, rest), strict=True):
                 known[a] = q
     return [known[a].mid() for a in sliding]
