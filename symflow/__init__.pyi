@@ -34,6 +34,8 @@ from symflow.analysis.falsify import claim_quantities as claim_quantities
 from symflow.analysis.falsify import falsify as falsify
 from symflow.analysis.falsify.vocabulary import ClaimQuantity as ClaimQuantity
 from symflow.analysis.flow_checks import check_flow as check_flow
+from symflow.analysis.limit import limit as limit
+from symflow.analysis.limit.record import Limit as Limit
 from symflow.analysis.observables import Observables as Observables
 from symflow.analysis.sweeps.float64 import sweep_float64 as sweep_float64
 from symflow.analysis.sweeps.sweep import Sweep as Sweep
@@ -65,6 +67,7 @@ from symflow.errors import FlowInterrupted as FlowInterrupted
 from symflow.errors import FlowStopped as FlowStopped
 from symflow.errors import GateUndecided as GateUndecided
 from symflow.errors import KinkError as KinkError
+from symflow.errors import LimitUnknown as LimitUnknown
 from symflow.errors import ProblemError as ProblemError
 from symflow.errors import SymflowError as SymflowError
 from symflow.evaluate.balls import Enclosure as Enclosure

@@ -27,6 +27,11 @@ StopCause = Literal[
 errors of the gradient are too large, because the domain of the objective is left, because a stop condition cannot be
 decided, because starts of a sweep failed (see the message), or for a reason that was not given."""
 
+LimitCause = Literal["kink", "far", "singular", "unattainable", "minimum-unknown", "method", "step-size"]
+"""Why a limit is not known: a gate may change near it; the point is too far from it for the curvature there; the
+curvature that would make it unique or attracting is 0; the least squares value is not attained by such a network; the
+least loss is not known; nothing is known of this method of descent; or its step size is too large."""
+
 
 class SymflowError(Exception):
     r"""Base of every error symflow raises on purpose; its message is one line.
@@ -125,6 +130,27 @@ class GateUndecided(ComputationError):
         ...     print(str(error).split(";")[0])
         the sign of a pre-activation must be known, and its ball contains 0
     """
+
+
+class LimitUnknown(ComputationError):
+    """It is not proved that the path converges: why, and what to try.
+
+    Attributes:
+        cause: one of the texts of `LimitCause`.
+
+    Example:
+        >>> network = sf.FullyConnected((1, 1, 1), alpha_bar=0)
+        >>> problem = sf.Problem(network=network, data={"x": [1], "y": [1]}, init={"theta": ["-1/2", 1]})
+        >>> try:
+        ...     sf.limit(problem, horizon=0)
+        ... except sf.LimitUnknown as error:
+        ...     print(error.cause)
+        singular
+    """
+
+    def __init__(self, message: str = "", *, cause: LimitCause) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class PartialPath(Protocol):

@@ -1,6 +1,6 @@
 """The elementary functions of an arithmetic: a formula is a function of numbers and of one of these.
 
-Called with `MPMATH`, `FLOAT64` or `BALLS` it is evaluated, called with `SYMBOLS` on SymPy symbols it is what is printed.
+Called with `MPMATH`, `FLOAT64` or `BALLS` it is evaluated, with `SYMBOLS` on SymPy symbols it is what is printed.
 """
 
 from __future__ import annotations

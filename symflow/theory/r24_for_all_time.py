@@ -12,6 +12,7 @@ import sympy
 from symflow.numbers.types import Scalar
 from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis
+from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.result import SOURCES, Result
 from symflow.theory.statement import Claim, Statement
 from symflow.theory.terms import Formula
@@ -81,7 +82,7 @@ FOR_ALL_TIME = Result(
     "convergence for all time",
     "for all time: from a point of small loss, flow and descent converge close by, at a rate",
     f"{SOURCES['P63']}; {SOURCES['L63']}",
-    (),
+    (SMOOTH_ALONG,),
     (
         Claim(
             "flow, loss",

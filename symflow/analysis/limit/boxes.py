@@ -1,0 +1,156 @@
+"""Formulas on boxes of weights, in balls: all that a ball around a point needs to be known of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from flint import arb
+
+from symflow.caching import kept
+from symflow.derivatives.derived import Derived, gradient, hessian
+from symflow.errors import GateUndecided, LimitUnknown
+from symflow.evaluate.balls import ball_arithmetic, extreme_eigenvalues
+from symflow.evaluate.eigenvalue_bounds import eigenvalue_bounds
+from symflow.evaluate.interpret import interpret
+from symflow.evaluate.object_arrays import evaluate_objects
+from symflow.evaluate.rounded import Rounded
+from symflow.networks.objective import Objective
+from symflow.numbers.balls import Ball, around, ball, float_above
+from symflow.programs.nodes import Gate, Input, Node
+from symflow.programs.program import Program
+
+LARGE = 24
+"""Size of a matrix from which on float64 balls are tried first: eigenvalues to many digits take seconds there."""
+
+
+def box(center: Sequence[Ball], radius: Ball) -> np.ndarray:
+    """All points whose coordinates are within `radius` of those of the center, shape (P,): they contain the ball."""
+    found = np.empty(len(center), dtype=object)
+    found[:] = [around(x, radius) for x in center]
+    return found
+
+
+def values(objective: Objective, outputs: Mapping[str, Node], theta: np.ndarray) -> dict[str, np.ndarray]:
+    """Enclosures of nodes on a box.
+
+    Raises:
+        GateUndecided: a gate changes in the box, or may.
+    """
+    return interpret(Program(objective.program.inputs, outputs), bound(objective, theta), ball_arithmetic())
+
+
+def bound(objective: Objective, theta: np.ndarray) -> dict[Input, np.ndarray]:
+    """The inputs of the objective's program: data as balls, and the weights of a box."""
+    return {**_data(objective), **objective.cut(theta)}
+
+
+def _data(objective: Objective) -> dict[Input, np.ndarray]:
+    lift = np.frompyfunc(ball, 1, 1)
+    return {x: np.asarray(lift(a), dtype=object) for x, a in objective.data.items()}
+
+
+def smooth(objective: Objective, theta: np.ndarray) -> None:
+    """Refuses a box in which a gate may change. A pre-activation that is 0 on the whole box has no influence.
+
+    Raises:
+        LimitUnknown: it may; sample, layer and unit are named.
+    """
+    try:
+        values(objective, {"f": objective.loss}, theta)
+    except GateUndecided:
+        raise LimitUnknown(
+            f"a gate may change near the limit ({_open_gate(objective, theta)}), where nothing is known; continue "
+            "longer",
+            cause="kink",
+        ) from None
+
+
+def _open_gate(objective: Objective, theta: np.ndarray) -> str:
+    """Sample, layer and unit of the first gate that may change."""
+    gates = objective.gates
+    outputs: dict[str, Node] = {str(p): g.z for p, g in enumerate(gates)}
+    program = Program(objective.program.inputs, outputs)
+    found = interpret(program, bound(objective, theta), ball_arithmetic("union"))
+    for p, g in enumerate(gates):
+        for index in np.ndindex(found[str(p)].shape):
+            z = found[str(p)][index]
+            if not (z >= 0 or z < 0):
+                return _place(g, index)
+    return "not located"
+
+
+def _place(g: Gate, index: tuple[int, ...]) -> str:
+    *units, sample = index
+    return f"sample {sample}, layer {g.layer}, unit {units[0] if len(units) == 1 else tuple(units)}"
+
+
+@kept
+def _gradient(objective: Objective) -> Derived:
+    return gradient(objective)
+
+
+@kept
+def _hessian(objective: Objective) -> Derived:
+    return hessian(objective)
+
+
+def gradient_norm(objective: Objective, theta: np.ndarray) -> Ball:
+    """At least ||g|| on a box."""
+    return norm(slope(objective, theta))
+
+
+def slope(objective: Objective, theta: np.ndarray) -> np.ndarray:
+    """g on a box, shape (P,)."""
+    return np.asarray(evaluate_objects(_gradient(objective), list(theta), (), ball_arithmetic(), arb))
+
+
+def curvature(objective: Objective, theta: np.ndarray) -> np.ndarray:
+    """H on a box, shape (P, P)."""
+    return np.asarray(evaluate_objects(_hessian(objective), list(theta), (), ball_arithmetic(), arb))
+
+
+def loss_value(objective: Objective, theta: np.ndarray) -> Ball:
+    """f on a box."""
+    found: Ball = values(objective, {"f": objective.loss}, theta)["f"].item()
+    return found
+
+
+def norm(v: np.ndarray) -> Ball:
+    """At least the Euclidean norm of every vector in an array of balls."""
+    return square_sum(v).sqrt().upper()
+
+
+def square_sum(v: np.ndarray) -> Ball:
+    """At least the sum of the squares of the entries of every array in an array of balls."""
+    return sum((x.abs_upper() ** 2 for x in v.flat), arb(0)).upper()
+
+
+def least_eigenvalue(matrix: np.ndarray) -> Ball:
+    """The least eigenvalue of every symmetric matrix in a matrix of balls, enclosed.
+
+    A large matrix is rounded to float64 balls, unless the sign is lost there and more digits are affordable.
+    """
+    if len(matrix) >= LARGE:
+        found = eigenvalue_bounds(_rounded(matrix))
+        if found.smallest_low[0] > 0 or len(matrix) >= 2 * LARGE:
+            return arb(float(found.smallest_low[0])).union(arb(float(found.smallest_high[0])))
+    return extreme_eigenvalues(matrix)[0]
+
+
+def largest_eigenvalue(matrix: np.ndarray) -> Ball:
+    """The largest eigenvalue of every symmetric matrix in a matrix of balls, enclosed; large ones in float64 balls."""
+    if len(matrix) >= LARGE:
+        found = eigenvalue_bounds(_rounded(matrix))
+        if np.isfinite(found.largest_low[0]) and np.isfinite(found.largest_high[0]):
+            return arb(float(found.largest_low[0])).union(arb(float(found.largest_high[0])))
+    return extreme_eigenvalues(matrix)[1]
+
+
+def _rounded(matrix: np.ndarray) -> Rounded:
+    """A matrix of balls as one of float64 balls."""
+    middle, reach = np.empty((1, *matrix.shape)), np.empty((1, *matrix.shape))
+    for index, x in np.ndenumerate(matrix):
+        m = float(x.mid()) if x.is_finite() else 0.0
+        middle[0][index], reach[0][index] = m, float_above((x - arb(m)).abs_upper())
+    return Rounded(middle, reach)

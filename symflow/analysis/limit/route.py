@@ -1,0 +1,49 @@
+"""What makes a path converge near a point: the contract that the three cases of R24 share."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+
+from symflow.networks.objective import Objective
+from symflow.numbers.balls import Ball
+
+Kind: TypeAlias = Literal["interpolating", "linear", "isolated"]
+
+
+class Route(Protocol):
+    """One case of R24 on one objective; boxes are arrays of balls, numbers are balls."""
+
+    @property
+    def objective(self) -> Objective:
+        """f."""
+
+    @property
+    def kind(self) -> Kind:
+        """Its name."""
+
+    @property
+    def minimum(self) -> Fraction | None:
+        """f*, exactly; None where it is only enclosed at the limit."""
+
+    @property
+    def degenerate(self) -> str:
+        """What it means that mu is 0, in words."""
+
+    def rate(self, theta: np.ndarray) -> Ball:
+        """At most mu on a box; of any sign.
+
+        Raises:
+            GateUndecided: a gate may change in the box.
+        """
+
+    def excess(self, theta: np.ndarray, mu: Ball) -> Ball:
+        """At least f - f* on a box, where mu holds around it."""
+
+    def length(self, theta: np.ndarray, mu: Ball) -> Ball:
+        """At least how long the flow's path is from any point of a box."""
+
+    def stretch(self, step_size: Ball, beta: Ball) -> Ball:
+        """By what that is longer for descent at most, for eta beta <= 1."""

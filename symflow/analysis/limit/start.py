@@ -1,0 +1,85 @@
+"""Where a path has come to, with what is known of its error there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+from flint import arb
+
+from symflow.dynamics.methods.gradient_descent import GradientDescent
+from symflow.errors import LimitUnknown, ProblemError, brief
+from symflow.networks.objective import Objective
+from symflow.numbers.balls import Ball, ball, from_mpf
+from symflow.numbers.types import Mpf
+from symflow.paths.iterates import Iterates
+from symflow.paths.trajectory import How, Trajectory
+from symflow.problem import Problem
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A point that a path passes, or passes close by.
+
+    Attributes:
+        objective: f.
+        point: P rationals or mpf values.
+        error: at most how far any coordinate of the path is from it.
+        time: when.
+        step_size: of descent; None for flow.
+        dps: digits that the point is good to.
+        how: how the error is known.
+        reason: why it is not certified.
+    """
+
+    objective: Objective
+    point: np.ndarray
+    error: Mpf
+    time: Fraction
+    step_size: Fraction | None
+    dps: int
+    how: How = "certified"
+    reason: str = ""
+
+    def center(self) -> list[Ball]:
+        """The point in balls at the working precision."""
+        return [from_mpf(v) if hasattr(v, "_mpf_") else ball(Fraction(v)) for v in self.point]
+
+    def distance(self) -> Ball:
+        """At most how far the path is from the point."""
+        return (arb(len(self.point)).sqrt() * from_mpf(self.error)).upper()
+
+
+def start_of_problem(problem: Problem, step_size: Fraction | None, dps: int) -> Start:
+    """theta(0), exactly."""
+    point = np.empty(len(problem.theta0), dtype=object)
+    point[:] = list(problem.theta0)
+    return Start(problem.objective, point, mpmath.mpf(0), Fraction(0), step_size, dps)
+
+
+def start_of_path(path: Trajectory) -> Start:
+    """The end of a path.
+
+    Raises:
+        ProblemError: nothing is known of its error.
+        LimitUnknown: another method than gradient descent.
+    """
+    step_size = None
+    if isinstance(path.dense, Iterates):
+        if path.method != GradientDescent():
+            raise LimitUnknown(
+                f"R24 is about gradient flow and plain gradient descent, got {brief(path.method)}", cause="method"
+            )
+        step_size = path.step_size
+    if path.error is None:
+        raise ProblemError(
+            "the path needs an error, got one without; make it with dps=... and without error=None, or start anew at "
+            "its end: sf.limit(problem.replace(theta0=path.at_end()), horizon=0)"
+        )
+    certified = path.error.how == "certified"
+    reason = "" if certified else f"the error of the path up to t = {mpmath.nstr(path.horizon, 6)} is estimated"
+    return Start(
+        path.objective, path.at_end(), path.error.value, path.end, step_size, path.digits, path.error.how, reason
+    )
