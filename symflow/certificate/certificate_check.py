@@ -364,7 +364,7 @@ class Step:
                         slope, p = self.gates[at], self.z[at] * self.side(at)
                         sure = exceeds(p, low, high, (lip * radius + rest).abs_upper())
                     if not sure:
-                        may = kind in ("kink", "convex") or kind == "crossing" and at not in self.slopes
+                        may = kind in ("kink", "convex") or (kind == "crossing" and at not in self.slopes)
                         require(may, f"{name} ({kind}), pre-activation {at} on the tube", z.abs_lower(), ">", 0)
                         slope, doubtful[at] = net.either, (lip, rest)
                         rest += 2 * self.astray(at, low, high)
@@ -489,7 +489,7 @@ def attraction(net, point, table, eta=None):
         prove_eigenvalues(hessian, bound, "attraction, least eigenvalue")
         reach = norm(net.gradient(point, gate)[0]) / bound
     else:
-        applies = net.loss == "square" and (kind == "interpolation" or kind == "linear" and net.linear)
+        applies = net.loss == "square" and (kind == "interpolation" or (kind == "linear" and net.linear))
         require(applies, "attraction, this network and loss", kind, "is a kind for", net.loss)
         samples = net.passes(box, gate, identity(net.widths[0]) if kind == "linear" else net.x)
         j = arb_mat([row for *sample, _ in samples for row in net.jacobian(*sample)])

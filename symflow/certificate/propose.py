@@ -6,15 +6,17 @@ so that what is claimed is what it can prove, rounded up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from flint import arb, arb_poly
 
 from symflow.certificate import certificate_check as checker
-from symflow.certificate.slopes import number, slope_tables, sliding_gates
+from symflow.certificate.numbers import Table, dyadic, number, rounded_up
+from symflow.certificate.slopes import sliding_gates, slope_tables
 from symflow.paths.taylor.dense import Segment, TaylorSteps
 
 MOST_CUTS = 9
@@ -29,7 +31,32 @@ class NotProposed(Exception):
     """No cells were found with which the error could be followed; its text says where and why."""
 
 
-def step_table(segment: Segment, bits: int, clock: int) -> dict:
+@dataclass(frozen=True)
+class Enclosure:
+    """The steps of a certificate with their claims, and what they claim of the flow.
+
+    Attributes:
+        tables: the steps.
+        steps: the same as the checker reads them.
+        errors: of each step, the largest error claimed along it.
+    """
+
+    tables: tuple[Table, ...]
+    steps: tuple[checker.Step, ...]
+    errors: tuple[arb, ...]
+
+    @property
+    def end(self) -> Fraction:
+        """The time to which the flow is enclosed."""
+        return self.steps[-1].end
+
+    def box(self, time: Fraction) -> list[arb]:
+        """A box that contains the flow at a time."""
+        k = min(bisect_left([step.end for step in self.steps], time), len(self.steps) - 1)
+        return [v + checker.around(self.errors[k]) for v in self.steps[k].at(time)]
+
+
+def step_table(segment: Segment, bits: int, clock: int) -> Table:
     """A Taylor step as a table, without its claims."""
     length = Fraction(int(segment.end - segment.start), 1 << clock) / Fraction(2) ** segment.tau
     return {
@@ -43,12 +70,7 @@ def step_table(segment: Segment, bits: int, clock: int) -> dict:
     }
 
 
-def dyadic(value: Fraction) -> list[int]:
-    """A fraction whose denominator is a power of two as [mantissa, exponent]."""
-    return [value.numerator, 1 - value.denominator.bit_length()]
-
-
-def halves(table: dict) -> list[dict]:
+def halves(table: Table) -> list[Table]:
     """A step as two, each around its own beginning; coefficients are rounded to the exponent of the step."""
     half = checker.rational(table["length"]) / 2
     shift = arb_poly([checker.ball(half), 1])
@@ -60,15 +82,23 @@ def halves(table: dict) -> list[dict]:
 
 def propose_flow(
     net: checker.Network, steps: TaylorSteps, rate: Fraction, progress: Callable[[float], None] | None = None
-) -> list[dict]:
+) -> Enclosure:
     """The steps of a certificate with their claims.
+
+    Args:
+        net: the network, as the checker reads it.
+        steps: the flow.
+        rate: c of the flow theta' = -c grad f.
+        progress: called with the fraction that is done.
 
     Raises:
         NotProposed: the error could not be followed to the end.
     """
     time, error, before = Fraction(0), arb(0), net.theta0
     todo = [(step_table(segment, steps.bits, steps.clock), 0) for segment in reversed(steps.segments)]
-    tables: list[dict] = []
+    tables: list[Table] = []
+    done: list[checker.Step] = []
+    errors: list[arb] = []
     while todo:
         table, cuts = todo.pop()
         step = checker.Step(table, time, net, checker.ball(rate), f"step {len(tables)}")
@@ -81,15 +111,18 @@ def propose_flow(
         table["defect"] = rounded_up(defect)
         step.defect = checker.ball(checker.rational(table["defect"]))
         jump = checker.norm(a - b for a, b in zip(step.at(step.start), before, strict=True))
-        table["cells"], error = Cells(step, (error + jump).abs_upper()).cover()
+        cells = Cells(step, (error + jump).abs_upper())
+        table["cells"], error = cells.cover()
         time, before = step.end, step.at(step.end)
         tables.append(table)
+        done.append(step)
+        errors.append(cells.largest)
         if progress is not None:
             progress(float(time / steps.end))
-    return tables
+    return Enclosure(tuple(tables), tuple(done), tuple(errors))
 
 
-def _with_slopes(step: checker.Step, table: dict, bits: int) -> tuple[checker.Step, arb]:
+def _with_slopes(step: checker.Step, table: Table, bits: int) -> tuple[checker.Step, arb]:
     """The step with the slopes of the gates that slide along it, which are written into its table, and its defect."""
     sliding = sliding_gates(step, arb(2) ** (-bits // 2))
     try:
@@ -106,16 +139,6 @@ def _with_slopes(step: checker.Step, table: dict, bits: int) -> tuple[checker.St
 def tube_box(step: checker.Step, low: arb, high: arb, radius: arb) -> list[arb]:
     """A box that contains the tube on a cell."""
     return [checker.on(p, low, high) + checker.around(radius) for p in step.theta]
-
-
-def rounded_up(value: arb, factor: Fraction = Fraction(17, 16)) -> list[int]:
-    """A nonnegative bound with few digits, a little larger."""
-    v = (value.abs_upper() * checker.ball(factor)).abs_upper()
-    if v.is_zero():
-        return [1, -2000]
-    m, e = number(v)
-    drop = max(0, m.bit_length() - 24)
-    return [(m >> drop) + 1, e + drop]
 
 
 def rounded_rate(value: float) -> list[int]:
@@ -136,12 +159,12 @@ class Cells:
     """The cells of one step."""
 
     def __init__(self, step: checker.Step, error: arb) -> None:
-        self.step, self.error = step, error
+        self.step, self.error, self.largest = step, error, error
         self.reasons: list[str] = []
 
-    def cover(self) -> tuple[list[dict], arb]:
+    def cover(self) -> tuple[list[Table], arb]:
         """All cells from 0 to the end of the step, and the error there."""
-        cells: list[dict] = []
+        cells: list[Table] = []
         low, end = Fraction(0), self.step.length
         if not self.step.net.linear:
             for trial in self.start():
@@ -164,7 +187,7 @@ class Cells:
             self.error = checker.ball(checker.rational(cells[-1]["error"]))
         return cells, self.error
 
-    def add(self, cells: list[dict], trial: _Trial) -> Fraction:
+    def add(self, cells: list[Table], trial: _Trial) -> Fraction:
         claimed = rounded_up(trial.after, Fraction(1025, 1024))
         cells.append(
             {
@@ -176,6 +199,7 @@ class Cells:
             }
         )
         self.error = checker.ball(checker.rational(claimed))
+        self.largest = self.largest.max(self.error)
         return trial.high
 
     # The ends of a step, where gates change

@@ -7,11 +7,10 @@ interpolated. Nothing here is proved: the checker bounds the defect that comes o
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from flint import arb, arb_mat, arb_poly
 
 from symflow.certificate import certificate_check as checker
+from symflow.certificate.numbers import Table, number
 
 Position = tuple[int, int, int]
 """Sample, layer and unit, counted from 0."""
@@ -41,7 +40,7 @@ def sliding_gates(step: checker.Step, zero: arb) -> list[Position]:
     return found
 
 
-def slope_tables(step: checker.Step, sliding: list[Position], degree: int) -> list[dict]:
+def slope_tables(step: checker.Step, sliding: list[Position], degree: int) -> list[Table]:
     """The `slopes` of a step's table.
 
     Args:
@@ -55,7 +54,7 @@ def slope_tables(step: checker.Step, sliding: list[Position], degree: int) -> li
     nodes = [(half * (1 + cosines[2 * j + 1])).mid() for j in range(count)]
     values = [_slopes_at(step, sliding, s) for s in nodes]
     low, high = (checker.ball(v) for v in (step.net.alpha_bar, step.net.alpha))
-    tables = []
+    tables: list[Table] = []
     for k, at in enumerate(sliding):
         p = _inside(_chebyshev([v[k] for v in values], cosines, half), low, high, 2 * half)
         tables.append({"gate": list(at), "slope": [number(c) for c in p.coeffs()]})
@@ -74,12 +73,6 @@ def _chebyshev(values: list[arb], cosines: list[arb], half: arb) -> arb_poly:
             total += now * c
         before, now = now, (2 * u * now - before) if k else u
     return arb_poly([c.mid() for c in total.coeffs()])
-
-
-def number(value: arb) -> list[int]:
-    """The midpoint of a ball as [mantissa, exponent]."""
-    m, e = value.mid().man_exp()
-    return [int(m), int(e)]
 
 
 def _inside(p: arb_poly, low: arb, high: arb, length: arb) -> arb_poly:
@@ -134,9 +127,3 @@ def _least_squares(rows: list[list[arb]], right: list[arb]) -> list[arb]:
     b = m * arb_mat([[v.mid()] for v in right])
     gram, b = gram.mid(), b.mid()
     return [v.mid() for v in gram.solve(b).entries()]
-
-
-def as_fraction(value: arb) -> Fraction:
-    """The midpoint of a ball, exactly."""
-    m, e = number(value)
-    return Fraction(m) * Fraction(2) ** e
