@@ -93,6 +93,7 @@ from symflow.paths.float64 import solve_flow_float64 as solve_flow_float64
 from symflow.paths.float64 import sweep_flow_float64 as sweep_flow_float64
 from symflow.paths.flow import solve_field as solve_field
 from symflow.paths.flow import solve_flow as solve_flow
+from symflow.paths.path_error import PathError as PathError
 from symflow.paths.stop_conditions import Stop as Stop
 from symflow.paths.stop_conditions import Stopped as Stopped
 from symflow.paths.stop_conditions import stop_at_gradient_norm as stop_at_gradient_norm
@@ -101,7 +102,6 @@ from symflow.paths.stop_conditions import stop_when as stop_when
 from symflow.paths.times import linear_times as linear_times
 from symflow.paths.times import log_times as log_times
 from symflow.paths.trajectory import Event as Event
-from symflow.paths.trajectory import PathError as PathError
 from symflow.paths.trajectory import Trajectory as Trajectory
 from symflow.problem import Problem as Problem
 from symflow.problem import load_problem as load_problem

@@ -206,7 +206,7 @@ def deviation(
         keep_all = fits(steps, len(problem.theta0))
         # First: that descent diverges is so known before the flow is solved.
         part = _share(progress, 0, 0.3)
-        descent = run_descent(problem, eta, steps, dps, 1, indices, method, True, part, keep_all)
+        descent = run_descent(problem, eta, steps, dps, 1, indices, method, "certified", part, keep_all)
     times = [k * eta for k in indices]
     if flow is None:
         with with_remedies(REMEDIES):

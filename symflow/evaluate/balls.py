@@ -25,6 +25,9 @@ Undecided: TypeAlias = Literal["refuse", "union"]
 """What a gate is where the ball of its pre-activation contains numbers of both signs."""
 MAX_DPS = 100_000
 GUARD_BITS = 10
+GATE_REFUSED = (
+    "the sign of a pre-activation must be known, and its ball contains 0; take more digits, or a smaller radius"
+)
 
 
 def ball_arithmetic(undecided: Undecided = "refuse") -> ObjectArithmetic:
@@ -63,9 +66,7 @@ def gate_of_ball(z: Ball, on: Ball, off: Ball, undecided: Undecided = "refuse") 
         return off
     if undecided == "union":
         return on.union(off)
-    raise GateUndecided(
-        "the sign of a pre-activation must be known, and its ball contains 0; take more digits, or a smaller radius"
-    )
+    raise GateUndecided(GATE_REFUSED)
 
 
 def log_sum_exp(values: Sequence[Ball]) -> Ball:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from math import ceil, log2, log10
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -19,17 +21,20 @@ from symflow.errors import ComputationError, DescentDiverged, ProblemError, brie
 from symflow.evaluate.jax_runtime import own_modes
 from symflow.networks.objective import Objective
 from symflow.numbers.arguments import positive, whole
+from symflow.numbers.balls import midpoint
 from symflow.numbers.fixed_point import to_mpf
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.agreement import until_enough
 from symflow.paths.aliases import with_old_names
+from symflow.paths.certified.descent import Asked, Refused, certified_states, largest_radius
 from symflow.paths.float64.arguments import check_underflow
 from symflow.paths.iterates import GUARD, DescentStats, Iterates
 from symflow.paths.loops import diverged, fixed_states, float64_stepper, padded_gaps
+from symflow.paths.path_error import How, PathError, error_wanted
 from symflow.paths.sampling import to_float
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.solver import MAX_DPS
-from symflow.paths.trajectory import How, PathError, Trajectory, estimate_wanted
+from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
@@ -52,7 +57,7 @@ def descend(
     every: int = 1,
     keep: Sequence[int] | None = None,
     method: Method | None = None,
-    error: How | None = "estimated",
+    error: How | None = "certified",
     progress: Callable[[float], None] | None = None,
 ) -> Trajectory:
     """theta_{k+1} = theta_k - eta grad f(theta_k), theta_0 = theta0: runs full-batch descent.
@@ -68,11 +73,13 @@ def descend(
         every: keep one step in this many (and the last).
         keep: exactly which steps to keep, from 0 to `steps`, instead of `every`; 0 and the last are added.
         method: the recursion, such as `sf.HeavyBall("9/10")`; `sf.GradientDescent()` if left out.
-        error: "estimated": for a multiprecision run, make a second one with ten more digits, some of whose iterates are
-            moved by a few units in the first run's last place; more guard digits are taken until the two agree to
-            `dps`. None: no estimate.
+        error: of a multiprecision run. "certified": it is computed in balls, from the exact start with the exact step
+            size; |error| <= `error.value` is proved. Where that is not possible (a pre-activation whose sign cannot be
+            decided, an error bound that grows too fast) the error is estimated, and `error.reason` says why.
+            "estimated": a second run is made with ten more digits, some of whose iterates are moved by a few units in
+            the first run's last place; more guard digits are taken until the two agree to `dps`. None: neither.
         progress: called with the fraction of the work that is done, from 0 to 1 (multiprecision runs); it spans both
-            runs (descent and the run for its error estimate).
+            runs where there are two.
 
     Returns:
         A `Trajectory`: theta_k in `iterates`, shape (K, P), for the K kept steps k in `indices` (v_k in `velocity`,
@@ -94,10 +101,10 @@ def descend(
                [0.55      , 1.025     ],
                [0.59471563, 1.04899375]])
         >>> run = sf.descend(problem, step_size="1/10", steps=100, dps=20)
-        >>> run.error_estimate < 1e-20, round(run(10)[0] * run(10)[1], 6)
-        (True, 1.0)
+        >>> run.error.how, run.error.value < 1e-20, round(run(10)[0] * run(10)[1], 6)
+        ('certified', True, 1.0)
     """
-    return run_descent(problem, step_size, steps, dps, every, keep, method, estimate_wanted(error), progress)
+    return run_descent(problem, step_size, steps, dps, every, keep, method, error_wanted(error), progress)
 
 
 def run_descent(
@@ -108,7 +115,7 @@ def run_descent(
     every: int = 1,
     keep: Sequence[int] | None = None,
     method: Method | None = None,
-    wanted: bool = True,
+    error: How | None = "certified",
     progress: Callable[[float], None] | None = None,
     whole_path: bool = False,
 ) -> Trajectory:
@@ -125,7 +132,7 @@ def run_descent(
     if len(kept) > MAX_KEPT:
         raise ProblemError(f"at most {MAX_KEPT} iterates can be kept, got {len(kept)}; choose a larger every")
     run = _Run(problem, method, eta, sorted({0, steps, *kept}), progress, whole_path)
-    return run.float64() if dps is None else run.digits(dps, wanted)
+    return run.float64() if dps is None else run.digits(dps, error)
 
 
 def checked_method(method: object) -> Method:
@@ -180,23 +187,54 @@ class _Run:
         stats = DescentStats(self.indices[-1], self.method.name, None, time.perf_counter() - started)
         return self.path(arrays, None, None, stats)
 
-    def digits(self, dps: int, wanted: bool) -> Trajectory:
-        """With digits: pairs of runs until two of them agree.
+    def digits(self, dps: int, wanted: How | None) -> Trajectory:
+        """With digits.
 
         Raises:
             ComputationError: see `descend`.
         """
-        last, used = self.indices[-1], 0
+        last = self.indices[-1]
         every = np.empty((last + 1, len(self.problem.theta0))) if self.whole_path else None
+        if every is not None:
+            every[0] = [float(v) for v in self.problem.theta0]
+        reach = self.eta * last * (self.method.flow_rate or 1)
+        digits = working_digits(self.objective, self.problem.theta0, reach, dps)
+        reason = ""
+        if wanted == "certified":
+            found = self.certified(dps, digits, every)
+            if isinstance(found, Trajectory):
+                return found
+            reason = found.reason
+        return self.estimated(dps, digits, every, wanted is not None, reason)
+
+    def certified(self, dps: int, digits: int, every: np.ndarray | None) -> Trajectory | Refused:
+        """In balls."""
+        clock = time.perf_counter()
+        seen = self.watcher(every, (0.0, 1.0), lambda states: [float(x) for x in states])
+        asked = Asked(self.objective, self.method, self.problem.theta0, self.eta, self.indices, dps, seen)
+        found = certified_states(asked, self.working_bits(digits))
+        if isinstance(found, Refused):
+            return found
+        stats = DescentStats(self.indices[-1], self.method.name, found.bits, time.perf_counter() - clock)
+        error = PathError(largest_radius(found.states), "certified")
+        return self.path(self.arrays(found.states, midpoint), dps, error, stats, every)
+
+    def working_bits(self, digits: int) -> int:
+        """Bits for digits after the point and what the roundings of all steps add up to."""
+        return ceil((digits + log10(self.indices[-1] + 1)) * log2(10))
+
+    def estimated(self, dps: int, digits: int, every: np.ndarray | None, wanted: bool, reason: str) -> Trajectory:
+        """In fixed point: pairs of runs until two of them agree, or one run if no error is wanted."""
+        used = 0
 
         def attempt(digits: int) -> tuple[Trajectory | None, int]:
             nonlocal used
-            used, clock = digits, time.perf_counter()
-            bits = ceil((digits + log10(last + 1)) * log2(10))
+            used, clock, bits = digits, time.perf_counter(), self.working_bits(digits)
             states = self.fixed(bits, (0.0, 0.5 if wanted else 1.0), every=every)
-            stats = DescentStats(last, self.method.name, bits, time.perf_counter() - clock)
+            stats = DescentStats(self.indices[-1], self.method.name, bits, time.perf_counter() - clock)
+            arrays = partial(self.arrays, states, partial(to_mpf, bits=bits))
             if not wanted:
-                return self.path(self.arrays(states, bits), dps, None, stats, every), digits
+                return self.path(arrays(), dps, None, stats, every), digits
             clock = time.perf_counter()
             try:
                 check = self.fixed(bits + CHECK_BITS, (0.5, 1.0), shaken=CHECK_BITS)
@@ -205,44 +243,50 @@ class _Run:
             error, relative = _compared(states, check, bits)
             if relative <= mpmath.mpf(10) ** -dps:
                 stats = replace(stats, check_seconds=time.perf_counter() - clock)
-                return self.path(self.arrays(states, bits), dps, PathError(error, "estimated"), stats, every), digits
+                return self.path(arrays(), dps, PathError(error, "estimated", reason), stats, every), digits
             if relative < UNRELATED:
                 return None, digits + dps + ceil(float(mpmath.log10(relative))) + GUARD
             return None, 2 * digits
 
-        reach = self.eta * last * (self.method.flow_rate or 1)
-        found, _ = until_enough(attempt, working_digits(self.objective, self.problem.theta0, reach, dps))
+        found, _ = until_enough(attempt, digits)
         if found is None:
             raise ComputationError(
-                f"{dps} digits of {last} steps of descent could not be reached with {used} working digits; it "
-                "amplifies rounding too strongly, choose fewer steps or a smaller step size"
+                f"{dps} digits of {self.indices[-1]} steps of descent could not be reached with {used} working digits; "
+                "it amplifies rounding too strongly, choose fewer steps or a smaller step size"
             )
         return found
+
+    def watcher(
+        self, every: np.ndarray | None, share: tuple[float, float], floats: Callable[[list[Any]], list[float]]
+    ) -> Callable[[int, list[Any]], None] | None:
+        """What is told every state: it keeps the whole path, and reports progress as a part of all."""
+        count, last, wanted = len(self.problem.theta0), self.indices[-1], set(self.indices)
+        report, (low, high) = self.progress, share
+        reached = low
+
+        def seen(k: int, state: list[Any]) -> None:
+            if every is not None:
+                every[k] = floats(state[:count])
+            nonlocal reached
+            if report is not None and (k in wanted or k % 256 == 0):
+                reached = max(reached, low + (high - low) * k / last)  # a run may be made again
+                report(reached)
+
+        return None if every is None and report is None else seen
 
     def fixed(
         self, bits: int, share: tuple[float, float], *, shaken: int | None = None, every: np.ndarray | None = None
     ) -> list[list[mpz]]:
         """One run in fixed point, which is a part of what progress is reported of."""
-        count, last, wanted = len(self.problem.theta0), self.indices[-1], set(self.indices)
-        report, (low, high) = self.progress, share
-        if every is not None:
-            every[0] = [float(v) for v in self.problem.theta0]
-
-        def seen(k: int, state: list[mpz]) -> None:
-            if every is not None:
-                every[k] = [to_float(v, bits) for v in state[:count]]
-            if report is not None and (k in wanted or k % 256 == 0):
-                report(low + (high - low) * k / last)
-
-        watched = None if every is None and report is None else seen
+        watched = self.watcher(every, share, lambda values: [to_float(v, bits) for v in values])
         arguments = (self.objective, self.method, self.problem.theta0, self.eta, self.indices, bits)
         return fixed_states(*arguments, shaken=shaken, seen=watched)
 
-    def arrays(self, states: list[list[mpz]], bits: int) -> list[np.ndarray]:
-        """theta_k and what the method carries as mpf, one array each."""
+    def arrays(self, states: list[list[Any]], number: Callable[[Any], Mpf]) -> list[np.ndarray]:
+        """theta_k and what the method carries as mpf, one array each; `number` makes one of an entry."""
         flat = np.empty((len(states), len(states[0])), dtype=object)
         for row, values in enumerate(states):
-            flat[row, :] = [to_mpf(v, bits) for v in values]
+            flat[row, :] = [number(v) for v in values]
         return np.split(flat, 1 + len(self.method.carries), axis=1)
 
 

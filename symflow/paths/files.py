@@ -23,9 +23,10 @@ from symflow.numbers.types import JsonObject, Mpf
 from symflow.paths.float64.methods import SOLVERS
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.iterates import Iterates
+from symflow.paths.path_error import PathError
 from symflow.paths.stop_conditions import Stopped
 from symflow.paths.taylor.dense import FlowStats, Segment, TaylorSteps, taylor_steps
-from symflow.paths.trajectory import Event, PathError, Trajectory
+from symflow.paths.trajectory import Event, Trajectory
 from symflow.problem.architecture import architecture, loss_of, loss_table, network_table
 from symflow.problem.schema import LossSection, NetworkSection
 from symflow.problem.table import named_file, shown

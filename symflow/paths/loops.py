@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from math import ceil
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from gmpy2 import mpz
@@ -24,6 +25,7 @@ from symflow.numbers.fixed_point import from_fraction
 from symflow.numbers.types import JaxArray
 from symflow.programs.nodes import Input
 from symflow.programs.program import Program, entries, shape_of
+from symflow.programs.rules.arithmetic import Arithmetic
 
 SHAKES = 16
 """How often the second run is moved by what the first one may have lost since the last time."""
@@ -172,38 +174,64 @@ def fixed_states(
     return found
 
 
-def _fixed_step(objective: Objective, method: Method, eta: Fraction, bits: int) -> Callable[[list[mpz]], list[mpz]]:
-    """One step of a method on its whole state."""
+Compiled: TypeAlias = Callable[[Program, Mapping[Input, np.ndarray], Sequence[Input]], Callable[..., Sequence[Any]]]
+"""A program, its data (rationals) and the inputs that are given -> a function of the entries of these."""
+
+
+@dataclass(frozen=True)
+class MethodStep:
+    """One step of a method on its whole state, entry by entry, in any arithmetic.
+
+    Attributes:
+        point: the state -> where the gradient is taken.
+        velocity: the entries of that point -> those of -grad f.
+        update: the entries of the state and of -grad f -> those of the next state.
+    """
+
+    point: Callable[[list[Any]], Sequence[Any]]
+    velocity: Callable[..., Sequence[Any]]
+    update: Callable[..., Sequence[Any]]
+
+    def __call__(self, state: list[Any]) -> list[Any]:
+        """The next state."""
+        return list(self.update(*state, *self.velocity(*self.point(state))))
+
+
+def method_step(objective: Objective, method: Method, eta: Fraction, compiled: Compiled) -> MethodStep:
+    """The step of a method for one step size; `compiled` says how programs become functions."""
     field, count = gradient_flow_field(objective), objective.parameter_count
-    arithmetic = FixedArrays(bits)
-    data = {x: arithmetic.lift(a) for x, a in objective.data.items()}
     programs = recursion(method, count, eta)
-    short = max(eta.numerator.bit_length(), eta.denominator.bit_length()) < LONGEST_LITERAL
     plain = programs.point[THETA] is programs.state[0]
+    point = compiled(programs.point, {}, programs.state)
+    return MethodStep(
+        (lambda state: state[:count]) if plain else (lambda state: point(*state)),
+        compiled(field.program, objective.data, field.state),
+        compiled(programs.step, {}, (*programs.state, programs.direction)),
+    )
 
-    def compiled(program: Program, inputs: Sequence[Input]) -> Callable[..., Sequence[mpz]]:
-        known = data if program is field.program else {}
+
+def _fixed_step(objective: Objective, method: Method, eta: Fraction, bits: int) -> MethodStep:
+    """The step in fixed point."""
+    arithmetic = FixedArrays(bits)
+    short = max(eta.numerator.bit_length(), eta.denominator.bit_length()) < LONGEST_LITERAL
+
+    def compiled(
+        program: Program, data: Mapping[Input, np.ndarray], inputs: Sequence[Input]
+    ) -> Callable[..., Sequence[mpz]]:
+        known = {x: arithmetic.lift(a) for x, a in data.items()}
         written = unrolled(program, known, inputs, bits) if short or known else None
-        return written or partial(_interpreted, program, known, inputs, arithmetic)
+        return written or partial(interpreted, program, known, inputs, arithmetic)
 
-    velocity = compiled(field.program, field.state)
-    point = compiled(programs.point, programs.state)
-    update = compiled(programs.step, (*programs.state, programs.direction))
-
-    def step(state: list[mpz]) -> list[mpz]:
-        at = state[:count] if plain else point(*state)
-        return list(update(*state, *velocity(*at)))
-
-    return step
+    return method_step(objective, method, eta, compiled)
 
 
-def _interpreted(
+def interpreted(
     program: Program,
     known: Mapping[Input, np.ndarray],
     inputs: Sequence[Input],
-    arithmetic: FixedArrays,
-    *numbers: mpz,
-) -> list[mpz]:
+    arithmetic: Arithmetic,
+    *numbers: Any,
+) -> list[Any]:
     """The outputs of a program, entry by entry, from the entries of some inputs."""
     values, start = dict(known), 0
     for x in inputs:

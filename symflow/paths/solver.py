@@ -18,12 +18,13 @@ from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf
 from symflow.paths.agreement import until_enough
 from symflow.paths.identities import balancedness_drift, energy_defect
+from symflow.paths.path_error import PathError
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.stop_conditions import Monitor, Stopped
 from symflow.paths.taylor.dense import FlowStats, TaylorSteps, taylor_steps
 from symflow.paths.taylor.limits import CHECK_DIGITS, Limits, Precision
 from symflow.paths.taylor.run import Run, integrate
-from symflow.paths.trajectory import PathError, Trajectory
+from symflow.paths.trajectory import Trajectory
 
 GUARD = 6
 """Digits by which local truncation errors lie below the requested accuracy, at first."""

@@ -53,7 +53,7 @@ def test_heavy_ball_against_rationals(dps: int | None) -> None:
             assert np.abs(found - wanted).max() < (1e-15 if dps is None else mpmath.mpf(10) ** -40)
     assert (run.error is None) == (dps is None)
     if run.error is not None:
-        assert run.error.how == "estimated"
+        assert run.error.how == "certified"
         assert run.error.value == run.error_estimate < mpmath.mpf(10) ** -40
 
 

@@ -27,7 +27,8 @@ from symflow.networks.objective import Objective
 from symflow.numbers.types import Mpf
 from symflow.paths.descent import descend
 from symflow.paths.flow import solve_flow
-from symflow.paths.trajectory import How, Trajectory
+from symflow.paths.path_error import How
+from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 
 GUARD = (8, 24)

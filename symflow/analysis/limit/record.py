@@ -13,7 +13,7 @@ from symflow.errors import brief_float
 from symflow.evaluate.balls import Enclosure
 from symflow.networks.objective import Objective
 from symflow.numbers.types import Mpf
-from symflow.paths.trajectory import How
+from symflow.paths.path_error import How
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,8 @@ from symflow.networks.objective import Objective
 from symflow.numbers.balls import Ball, ball, from_mpf
 from symflow.numbers.types import Mpf
 from symflow.paths.iterates import Iterates
-from symflow.paths.trajectory import How, Trajectory
+from symflow.paths.path_error import How
+from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 
 

@@ -31,9 +31,10 @@ from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.float64.steps import Course, StepRun, run_steps
 from symflow.paths.float64.watch import Watch, watch
 from symflow.paths.flow import own_stops
+from symflow.paths.path_error import How, PathError, estimate_wanted
 from symflow.paths.solver import checked_limits
 from symflow.paths.stop_conditions import Stop, Stopped, monitors
-from symflow.paths.trajectory import How, PathError, Trajectory, estimate_wanted
+from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 

@@ -1,0 +1,1 @@
+"""Paths whose error is proved."""
