@@ -30,10 +30,6 @@ def attraction_table(net: checker.Network, point: Sequence[arb], step_size: Frac
         middle = _table(net, point, point, kind, Fraction(1), step_size)
         if middle is None:
             continue
-        try:
-            checker.attraction(net, point, {**middle, "radius": "0"}, step_size)
-        except checker.Rejected:
-            pass
         for radius in _radii(net, point, middle, kind):
             box = [v + checker.around(checker.ball(radius)) for v in point]
             table = _table(net, point, box, kind, radius, step_size)

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Long: it stands alone; 400 lines of code.
 r"""Checks a certificate: a theorem on gradient descent and gradient flow of one network, proved by computation.
 
     python certificate_check.py theorem.json
@@ -12,23 +13,31 @@ wherever there is one), from theta0; c is 1 for gradient descent and 1/(1 - beta
 = theta_k + v_{k+1}, v_{k+1} = beta v_k - eta g(theta_k), v_0 = 0, where g takes the slope alpha at z = 0.
 
 The proof. All numbers are balls (arb: a midpoint and a radius that holds every rounding error), so an inequality that
-is found true is true. The file gives, step by step, a polynomial p(s) near the flow. The program bounds its defect
-||p' + c g(p)|| itself, and cuts each step into cells; a cell has a tube (all points within `radius` of p), a rate m and
-an error e at its end. On the tube of a cell it proves, depending on the cell's kind:
+is found true is true. The file gives, step by step, a polynomial p(s) near the flow, with its gates: on which side each
+pre-activation z is in the middle of the step, or the slope q(s) of a gate that slides along z = 0. The program bounds
+the defect delta >= ||p' + c g(p)|| itself, g with these gates, and cuts each step into cells; a cell has a tube (all
+points within `radius` of p), a rate m and an error e at its end. u = ||theta - p|| is at most e at its beginning (the
+jump of p at a joint included). On the tube of a cell it proves, depending on the cell's kind:
 
 - smooth: no pre-activation vanishes, and -lambda_min(c H) <= m. Then (the fundamental theorem, Hairer, Norsett and
-  Wanner, Solving ODEs I, Theorem 10.6) e(t) <= e^{mt} (e + j) + delta (e^{mt} - 1)/m, j the jump of p at a joint.
+  Wanner, Solving ODEs I, Theorem 10.6) u(t) <= e^{mt} e + delta (e^{mt} - 1)/m.
 - kink: nothing but what the gates can be. The flow's velocity lies in the gradient with every gate that may change
-  replaced by the interval of its slopes, so that e(t) <= e + j + t sup ||p' + c g||.
-- convex: every gate whose pre-activation may vanish has alpha > alpha_bar and a positive back-propagated coefficient b
-  on the tube, for all values of these gates. Then f is there the largest of its smooth pieces, each of which has
-  -lambda_min(c H) <= m, so that c f + (m/2)||theta||^2 is convex. p' + c g is taken with slopes q in [alpha_bar, alpha]
-  (given in the file for gates that slide). Replacing s(z) by q z lowers f, at p by at most gap = c sum b (s(z) - q z),
-  so <theta' - p', theta - p> <= m u^2 + delta u + gap for u = ||theta - p||; where u >= sqrt(gap), gap/u <= sqrt(gap).
-  Hence e(t) <= e^{Mt} max(e + j, sqrt(gap)) + (delta + sqrt(gap)) (e^{Mt} - 1)/M with M = max(m, 0).
+  replaced by the interval of its slopes, so that u(t) <= e + t sup ||p' + c g||.
+- convex: every gate whose pre-activation may vanish has alpha > alpha_bar and a positive back-propagated coefficient b,
+  for all values of these gates. Then f is there the largest of its smooth pieces, each of which has -lambda_min(c H) <=
+  m, so that c f + (m/2)||theta||^2 is convex. Replacing s(z) by q z, q in [alpha_bar, alpha], lowers f, at p by at most
+  gap/c = sum b (s(z) - q z), so <theta' - p', theta - p> <= m u^2 + delta u + gap; and gap/u <= sqrt(gap) where u >=
+  sqrt(gap). Hence u(t) <= e^{Mt} max(e, sqrt(gap)) + (delta + sqrt(gap)) (e^{Mt} - 1)/M with M = max(m, 0).
+- crossing: every z that may vanish moves strictly in one direction, |z'| >= v, whatever these gates are; if towards
+  zero, z(p) does so too. So its gate differs from that of p for one time only, either from the cell's beginning on (z
+  leaves zero) or up to its end (z arrives), and |z(theta) - z(p)| <= L u + o makes that time at most (L u + o + a)/v, u
+  taken where it begins, a what z(p) lacks of zero there. In that time the gradients differ by at most J more. Taking
+  the gates in the order in which they begin to differ, u <= (e^{Mt} (e + sum J (o + a)/v) + delta (e^{Mt} - 1)/M) prod
+  (1 + J L/v), with m valid for all values of the gates.
 
-In each case e < radius on the whole cell, so the flow never leaves the tube. Descent is computed in balls from theta0.
-For all time (Polyak, Lojasiewicz): see `attraction`.
+In each case u < radius on the whole cell, so the flow never leaves the tube. Descent is computed in balls from theta0.
+For all time (Polyak, Lojasiewicz): see `attraction`. What is proved of f(theta(t)) holds for later t too: f does not
+increase along a flow.
 """
 
 import json
@@ -174,7 +183,7 @@ class Network:
         return [[theta[at + r * b : at + r * b + b] for r in range(a)] for at, (a, b) in places]
 
     def signs(self, name=None):
-        """A gate by the sign of its pre-activation, alpha for z = 0; any that it allows, or with a name only if certain."""
+        """A gate by the sign of z (alpha for z = 0): any that z allows, or, with a name, only one that is certain."""
 
         def gate(*at):
             z, (up, down) = at[-1], self.slopes

@@ -75,9 +75,15 @@ def halves(table: Table) -> list[Table]:
     half = checker.rational(table["length"]) / 2
     shift = arb_poly([checker.ball(half), 1])
     later = [arb_poly([arb(c) for c in row])(shift) for row in table["coefficients"]]
-    rows = [[int((c + arb("0.5")).mid().floor().unique_fmpz()) for c in p.coeffs()] for p in later]
+    rows = [[_nearest(c) for c in p.coeffs()] for p in later]
     first, second = ({**table, "length": dyadic(half), "coefficients": c} for c in (table["coefficients"], rows))
     return [first, second]
+
+
+def _nearest(value: arb) -> int:
+    """The whole number nearest to the midpoint of a ball."""
+    m, e = number(value)
+    return m << e if e >= 0 else ((m >> (-e - 1)) + 1) >> 1
 
 
 def propose_flow(

@@ -7,6 +7,8 @@ interpolated. Nothing here is proved: the checker bounds the defect that comes o
 
 from __future__ import annotations
 
+from typing import Any
+
 from flint import arb, arb_mat, arb_poly
 
 from symflow.certificate import certificate_check as checker
@@ -22,9 +24,8 @@ def sliding_gates(step: checker.Step, zero: arb) -> list[Position]:
     times = [checker.ball(step.length) * f / 8 for f in (1, 4, 7)]
     series: dict[Position, arb_poly] = {}
 
-    def gate(*at: object) -> arb:
-        *where, z = at
-        position, z = tuple(where), arb_poly([]) + z
+    def gate(*at: Any) -> arb:
+        position, z = at[:3], arb_poly([]) + at[3]
         series[position] = z
         values = [z(s) for s in times]
         if all(v.abs_upper() < zero for v in values):

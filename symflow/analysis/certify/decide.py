@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 
 from flint import arb
 
@@ -15,7 +16,7 @@ from symflow.certificate.attract import attraction_table
 from symflow.certificate.numbers import Table
 from symflow.certificate.propose import Enclosure, NotProposed, propose_flow
 from symflow.certificate.write import checking, document, problem_table, proved, step_size_and_momentum
-from symflow.errors import ComputationError, DescentDiverged
+from symflow.errors import ComputationError
 from symflow.networks.losses import SQUARE
 from symflow.numbers.rational import text
 from symflow.paths.flow import solve_flow
@@ -46,7 +47,14 @@ class Decision:
         table: the claim as a certificate states it; None where it was not decided.
         reason: why it was not decided, and what would decide it.
         retry: whether more digits may decide it.
-        bound: the number that decides, rounded (float64); for the word "by how much".
+        bound: the number that decides, rounded (float64): the largest distance, the loss, the distance of the limit.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> (decision,) = sf.certify(problem, loss="1/100", flow_time=4).decisions
+        >>> decision.kind, decision.holds, round(decision.bound, 12)
+        ('flow-loss', True, 1.4408e-08)
     """
 
     kind: str
@@ -85,11 +93,16 @@ def decide(request: Request, words: Callable[[Sequence[Decision]], str], report:
     outcome = Outcome(())
     for number, dps in enumerate(digits):
         share = 0.0 if number == 0 else 0.5 + 0.25 * (number - 1)
-        outcome = _Attempt(request, problem, dps, lambda done, s=share: report(s + 0.5 * done)).outcome(words)
+        outcome = _Attempt(request, problem, dps, partial(_later, report, share)).outcome(words)
         if not any(d.retry for d in outcome.decisions):
             break
     report(1.0)
     return outcome
+
+
+def _later(report: Report, share: float, done: float) -> None:
+    """The report of an attempt that begins at this fraction of the work."""
+    report(share + 0.5 * done)
 
 
 def _exactly(problem: Problem) -> Problem:
@@ -137,7 +150,9 @@ class _Attempt:
         try:
             lines = proved(certificate)
         except checker.Rejected as why:
-            undecided = [Decision(d.kind, None, None, f"the checker rejects the certificate: {why}", True) for d in decisions]
+            undecided = [
+                Decision(d.kind, None, None, f"the checker rejects the certificate: {why}", True) for d in decisions
+            ]
             return Outcome(tuple(undecided))
         return Outcome(tuple(decisions), certificate, tuple(lines))
 
@@ -236,7 +251,7 @@ class _Attempt:
             values.append(checker.norm(a - b for a, b in zip(theta, point, strict=True)))
         at = max(range(len(values)), key=lambda k: float(values[k].lower()))
         largest = max((v.upper() for v in values), key=float)
-        table = {"kind": kind, "bound": text(bound), "last": text(Fraction(r.steps))}
+        table: Table = {"kind": kind, "bound": text(bound), "last": text(Fraction(r.steps))}
         if largest < checker.ball(bound):
             return Decision(kind, True, {**table, "at": "0", "holds": True}, bound=float(largest))
         if values[at] > checker.ball(bound):
@@ -260,7 +275,9 @@ class _Attempt:
                 return Decision(kind, False, {**table, "at": "0", "holds": False}, bound=float(least))
             return self.close(kind, least, level)
         if not r.stays_below:
-            return Decision(kind, True, {**table, "at": text(Fraction(first)), "holds": True}, bound=float(values[first]))
+            return Decision(
+                kind, True, {**table, "at": text(Fraction(first)), "holds": True}, bound=float(values[first])
+            )
         return self.stays_below(net, table, values)
 
     def stays_below(self, net: checker.Network, table: Table, values: Sequence[arb]) -> Decision:
@@ -270,7 +287,9 @@ class _Attempt:
         if not values[-1] <= checker.ball(r.loss):
             return Decision(kind, None, None, f"the loss is {float(values[-1]):.6g} again at step {r.steps}")
         if r.method.flow_rate != 1:
-            return Decision(kind, None, None, f"convergence for all time is proved of gradient descent, not of {r.method.name}")
+            return Decision(
+                kind, None, None, f"convergence for all time is proved of gradient descent, not of {r.method.name}"
+            )
         found = attraction_table(net, self.iterates[-1], r.step_size)
         if found is None:
             why = "no ball was found from which descent converges; more steps, or a smaller step size, may decide it"
@@ -305,14 +324,15 @@ class _Attempt:
         except checker.Rejected as why:
             return Decision(kind, None, None, f"the ball around the end of the flow is rejected: {why}", True)
         apart = checker.norm(a - checker.ball(b) for a, b in zip(box, point, strict=True)) + checker.around(rest)
-        table = {"kind": kind, "bound": text(radius), "last": "0", "at": "0", "point": [text(v) for v in point]}
+        table: Table = {"kind": kind, "bound": text(radius), "last": "0", "at": "0"}
+        table["point"] = [text(v) for v in point]
         table["attraction"] = self.attraction
         for holds, certain in ((True, apart <= checker.ball(radius)), (False, apart > checker.ball(radius))):
             if certain:
                 return Decision(kind, holds, {**table, "holds": holds}, bound=float(apart))
         low, high = float(apart.lower()), float(apart.upper())
-        why = f"the distance is known to lie in [{low:.6g}, {high:.6g}]; a later horizon decides it"
-        return Decision(kind, None, None, why)
+        known = f"the distance is known to lie in [{low:.6g}, {high:.6g}]; a later horizon decides it"
+        return Decision(kind, None, None, known)
 
     def missing(self, kind: str, *, flow: bool = False, descent: bool = False) -> Decision | None:
         """The decision where an enclosure is missing that it needs."""

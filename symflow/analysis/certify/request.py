@@ -74,7 +74,9 @@ def checked_request(
         raise ProblemError("certify: limit and radius go together; give both or neither")
     if loss is None and (stays_below or flow_time is not None):
         raise ProblemError(f"certify: {'stays_below' if stays_below else 'flow_time'} goes with loss; give loss=")
-    asks_descent = distance is not None or (loss is not None and (flow_time is None or steps is not None or stays_below))
+    asks_descent = distance is not None or (
+        loss is not None and (flow_time is None or steps is not None or stays_below)
+    )
     eta = positive_step(problem, step_size) if asks_descent else None
     count = _steps(problem, eta, steps) if eta is not None else 0
     point = None if limit is None else tuple(rational_array(limit, "limit", ndim=1))
