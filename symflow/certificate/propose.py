@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from flint import arb, arb_poly
@@ -21,6 +22,10 @@ from symflow.paths.taylor.dense import Segment, TaylorSteps
 
 MOST_CUTS = 9
 """A cell is halved at most so often."""
+CLEARANCE = 1024
+"""Where a cell at the end of a step gives way to one without kinks, tubes may be so many times wider than the error."""
+MOST_RADII = 8
+"""So many radii of a tube are tried."""
 MOST_HALVES = 5
 """A step is halved at most so often."""
 WIDE = 0.1
@@ -230,7 +235,7 @@ class Cells:
     def tail(self) -> Fraction:
         """How far from the step's end its gates are certain on the tube; 0 where they are up to it."""
         length = self.step.length
-        radius = self.error * 16 * self.growth()
+        radius = self.around_all(self.error)
         if self.clear(length * 15 / 16, length, radius):
             return Fraction(0)
         for delta in self.lengths():
@@ -241,16 +246,22 @@ class Cells:
     def start(self) -> Iterator[_Trial]:
         """The cell at the beginning of a step at which a pre-activation vanishes there; nothing where none does."""
         length = self.step.length
-        if self.clear(Fraction(0), length / 16, self.error * 16 + arb(2) ** -checker.flint.ctx.prec):
+        if self.clear(Fraction(0), length / 16, self.around_all(self.error)):
             return
         for delta in self.lengths():
             trials = [self.attempt(kind, Fraction(0), delta) for kind in ("crossing", "convex", "kink")]
             for trial in sorted((t for t in trials if t is not None), key=lambda t: float(t.after)):
-                if self.clear(delta, min(delta * 16, length / 2), trial.after * 16):
+                if self.clear(delta, min(delta * 16, length / 2), self.around_all(trial.after)):
                     yield trial
                     return
         raise self.stays_close(self.step.start)
 
+    def around_all(self, error: arb) -> arb:
+        """The radius of a tube that is wider than those of the cells without kinks will be."""
+        added = self.step.defect * checker.ball(self.step.length * self.step.unit) + arb(2) ** -checker.flint.ctx.prec
+        return (CLEARANCE * (self.growth * (error + added))).abs_upper()
+
+    @cached_property
     def growth(self) -> arb:
         """About how much the error grows over the step."""
         step, middle = self.step, checker.ball(self.step.length) / 2
@@ -289,10 +300,9 @@ class Cells:
     def attempt(self, kind: str, low: Fraction, high: Fraction, wide: bool = True) -> _Trial | None:
         step, name = self.step, ""
         a, b = checker.ball(low), checker.ball(high)
-        growth = arb(4)
-        tiny = arb(2) ** -(checker.flint.ctx.prec)
-        for _ in range(12):
-            radius = ((self.error + step.defect * checker.ball((high - low) * step.unit) + tiny) * growth).abs_upper()
+        tiny = arb(2) ** -checker.flint.ctx.prec
+        radius = ((self.error + step.defect * checker.ball((high - low) * step.unit) + tiny) * 4).abs_upper()
+        for _ in range(MOST_RADII):
             try:
                 rate = [0, 0] if kind == "kink" else self.rate(kind, a, b, radius, wide)
                 if rate is None:
@@ -304,7 +314,7 @@ class Cells:
                 return None
             if after * checker.ball(Fraction(9, 8)) < radius:
                 return _Trial(kind, high, radius, rate, after)
-            growth *= arb(16)
+            radius = (radius * 2).max(after * 3).abs_upper()
         self.reasons.append(f"the error grows too much: {float(self.error):.3g} to {float(after):.3g}")
         return None
 
