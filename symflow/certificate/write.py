@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -86,13 +87,15 @@ def document(
 
 @contextmanager
 def checking(bits: int) -> Iterator[None]:
-    """In the block FLINT's settings are the checker's; afterwards what they were."""
+    """In the block FLINT's settings and the longest text of a number are the checker's; afterwards what they were."""
     with ball_precision(bits):
-        length = flint.ctx.cap
+        length, digits = flint.ctx.cap, sys.get_int_max_str_digits()
+        sys.set_int_max_str_digits(0)
         try:
             yield
         finally:
             flint.ctx.cap = length
+            sys.set_int_max_str_digits(digits)
 
 
 def proved(certificate: Table) -> list[str]:

@@ -78,10 +78,10 @@ def claim_latex(decision: Decision) -> str:
 
 def number_latex(text: str) -> str:
     r"""An exact rational: 3, -\tfrac{1}{2}."""
-    q = Fraction(text)
-    if q.denominator == 1:
-        return str(q.numerator)
-    return rf"{'-' if q < 0 else ''}\tfrac{{{abs(q.numerator)}}}{{{q.denominator}}}"
+    numerator, bar, denominator = text.partition("/")
+    if not bar:
+        return numerator
+    return rf"{'-' if numerator[0] == '-' else ''}\tfrac{{{numerator.removeprefix('-')}}}{{{denominator}}}"
 
 
 def _network(problem: Table) -> str:
