@@ -262,19 +262,19 @@ def isolated(factor: float = 1.0) -> Inequality:
 
 
 def contracts(factor: float, size: int, z: Any) -> tuple[Any, Any]:
-    """(||(1 - eta H) theta||, (1 - factor eta mu) ||theta||) for mu <= H <= beta, eta <= 1/beta."""
+    """(||(1 - eta H) theta||, max(1 - factor eta mu, eta beta - 1) ||theta||) for mu <= H <= beta, eta < 2/beta."""
     a, theta = z[: size**2].reshape(size, size), z[size**2 : size**2 + size]
     h = a @ a.T + 0.1 * jnp.eye(size)
     values = jnp.linalg.eigvalsh(h)
-    eta = (0.05 + 0.95 * jnp.tanh(z[-1]) ** 2) / values[-1]
+    eta = (0.05 + 1.9 * jnp.tanh(z[-1]) ** 2) / values[-1]
     # An allowance for rounding where one step reaches the minimum.
-    stated = 1 - factor * eta * values[0] + 1e-12
+    stated = r24.isolated_factor(eta, factor * values[0], values[-1], jnp) + 1e-12
     return jnp.linalg.norm(theta - eta * h @ theta), stated * jnp.linalg.norm(theta)
 
 
 def contraction(factor: float = 1.0) -> Inequality:
     """A step of descent around a minimum of positive curvature."""
-    scope = r"quadratics in 1 and 2 dimensions, $H \succeq 0.1$, $\eta \le 1/\beta$"
+    scope = r"quadratics in 1 and 2 dimensions, $H \succeq 0.1$, $\eta < 2/\beta$"
     return Inequality(
         scope, (MEAN_VALUE, RAYLEIGH), [1, 2], lambda size: size**2 + size + 1, partial(contracts, factor)
     )  # fmt: skip
@@ -373,7 +373,7 @@ DERIVATION = Derivation(
         ),
         Step(
             r"\|\theta_{k+1}-\theta^*\| = \|(I-\eta\bar H)(\theta_k-\theta^*)\|",
-            r"(1-\eta\mu)\|\theta_k-\theta^*\|",
+            r"\max\{1-\eta\mu,\eta\beta-1\}\|\theta_k-\theta^*\|",
             r"$\bar H$ the mean of $H$ on the segment, with eigenvalues in $[\mu,\beta]$. $\theta_k$ is in "
             r"$B_{\|q-\theta^*\|}(\theta^*)$, which is in $B_r(q)$ because $2\|q-\theta^*\| \le 2\|g(q)\|/\mu < r$.",
             (contraction(),),

@@ -21,11 +21,12 @@ KinkCause = Literal["sliding", "repelling", "tangency", "coincident", "precision
 pre-activation vanishes together with its derivatives; no continuation of several gates is consistent, or none could be
 tried; or rounding decides."""
 StopCause = Literal[
-    KinkCause, "max-steps", "time-limit", "step-size", "rounding", "domain", "quantity", "sweep", "unknown"
+    KinkCause, "max-steps", "time-limit", "step-size", "rounding", "domain", "quantity", "box", "sweep", "unknown"
 ]
 """Why a flow ends early: on a kink, at a limit of steps or of time, because the step size collapses, because rounding
 errors of the gradient are too large, because the domain of the objective is left, because a stop condition cannot be
-decided, because starts of a sweep failed (see the message), or for a reason that was not given."""
+decided, because a box of starts spreads too far, because starts of a sweep failed (see the message), or for a reason
+that was not given."""
 
 LimitCause = Literal["kink", "far", "singular", "unattainable", "minimum-unknown", "method", "step-size"]
 """Why a limit is not known: a gate may change near it; the point is too far from it for the curvature there; the

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
+from typing import Any
 
 from symflow.derivatives.derived import Derived
 from symflow.dynamics.vector_field import VectorField, gradient_flow_field
 from symflow.errors import FlowInterrupted, ProblemError, brief, brief_float
 from symflow.networks.objective import Objective
 from symflow.numbers.arguments import positive, whole
-from symflow.numbers.rational import rational_array
+from symflow.numbers.rational import rational, rational_array
 from symflow.numbers.types import Number
 from symflow.paths.aliases import with_old_names
+from symflow.paths.boxes.solve import solve_box
 from symflow.paths.path_error import How, estimate_wanted
 from symflow.paths.solver import MAX_DPS, MAX_HORIZON, FlowSolver, checked_limits
 from symflow.paths.stop_conditions import LOSS, Stop, listed_stops, monitors
@@ -123,6 +126,7 @@ def solve_field(
     *,
     horizon: Number | None,
     dps: int,
+    radius: Number | Sequence[Number] | None = None,
     stop: Stop | Sequence[Stop] = (),
     error: How | None = "estimated",
     progress: Callable[[float], None] | None = None,
@@ -139,6 +143,10 @@ def solve_field(
             and mpmath numbers mean themselves, a float its binary value.
         horizon: final time, positive (text, a rational or mpmath number, or a float, which means its shortest decimal).
         dps: digits asked for: |error| <= 10^-dps max(1, |value|) in each component.
+        radius: makes the start a box, |x_i(0) - start_i| <= radius_i (one number for all entries, or one each): the
+            trajectory is that of its centre, its certified `error.value` bounds how far the solution from any start in
+            the box is from it, and `trajectory.enclosure(t)` is a box that contains all of them at a time. 0 proves
+            the `dps` digits of one solution. For smooth fields with up to 24 entries, without stop conditions.
         stop: one or several conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the first one met ends
             it.
         error: "estimated": make a second run at other order and precision for `error.value`; see `solve_flow`. None: no
@@ -155,19 +163,23 @@ def solve_field(
         ProblemError: not a vector field, a start of another length, or a horizon, `dps`, limit or condition that is not
             valid.
         KinkError: a kink that is not a transversal crossing, unless the field is gradient flow itself (`slides`).
-        FlowStopped: a limit, a collapsed step size, or a condition that cannot be decided; its `trajectory` is what was
-            computed.
+        FlowStopped: a limit, a collapsed step size, a box that spreads too far, or a condition that cannot be decided;
+            its `trajectory` is what was computed.
         FlowInterrupted: Ctrl-C; its `trajectory` is what was computed.
         ComputationError: the digits cannot be reached.
 
-    Source: Taylor method with step size control, Jorba & Zou 2005.
+    Source: Taylor method with step size control, Jorba & Zou 2005; boxes in moving frames, Lohner 1988.
 
     Example:
-        >>> import mpmath, sympy
+        >>> import math, mpmath, sympy
         >>> x, y = sympy.symbols("x y")
         >>> circle = sf.solve_field(sf.VectorField({x: -y, y: x}), [1, 0], horizon=1, dps=30)
         >>> print(mpmath.nstr(circle(1)[0], 30))  # cos 1
         0.540302305868139717400936607443
+        >>> box = sf.solve_field(sf.VectorField({x: -x, y: x}), [1, 0], radius="1/10", horizon=1, dps=15)
+        >>> middle, reach = box.enclosure(1)  # x = x_0 / e, y = y_0 + x_0 (1 - 1/e)
+        >>> [round(float(r), 6) for r in reach], round(0.1 * math.exp(-1), 6), round(0.1 * (2 - math.exp(-1)), 6)
+        ([0.036788, 0.163212], 0.036788, 0.163212)
         >>> equation = sf.modified_equation(sf.expression_objective(x**2 / 2, [x]), order=4)
         >>> modified = sf.solve_field(equation.field("1/10"), [1], horizon=1, dps=15)
         >>> round(float(modified(1)[0]), 6), round(0.9**10, 6)  # ten steps of descent with step size 1/10
@@ -175,20 +187,22 @@ def solve_field(
     """
     given: object = field
     if not isinstance(given, VectorField):
-        hint = (
-            "solve_flow takes problems" if isinstance(given, Problem) else "make one with sf.VectorField({x: y, y: -x})"
-        )
+        hint = "solve_flow takes problems" if isinstance(given, Problem) else "see sf.VectorField"
         raise ProblemError(f"field must be a VectorField, got {brief(given)}; {hint}")
     state = rational_array(start, "start", ndim=1)
     if len(state) != field.dimension:
         raise ProblemError(f"start must have the {field.dimension} entries of the field's state, got {len(state)}")
+    radii = None if radius is None else _radii(radius, len(state))
+    if radii is not None and listed_stops(stop):
+        raise ProblemError("a box of starts cannot stop at a condition, got both; leave out radius or stop")
     end = positive(horizon, "horizon")
     if end > MAX_HORIZON:
         raise ProblemError(f"horizon must be at most 1e300, got {brief_float(end)}; give an earlier final time")
     dps, wanted = whole(dps, "dps", 1, MAX_DPS), estimate_wanted(error)
-    solver = FlowSolver(
-        field, list(state), end, dps, monitors(stop, field), checked_limits(max_steps, time_limit), progress
-    )
+    limits = checked_limits(max_steps, time_limit)
+    if radii is not None:
+        return solve_box(field, list(state), radii, end, dps, limits, progress)
+    solver = FlowSolver(field, list(state), end, dps, monitors(stop, field), limits, progress)
     try:
         return solver.solve(wanted)
     except FlowInterrupted:
@@ -196,3 +210,15 @@ def solve_field(
     except KeyboardInterrupt:  # between two runs
         done = solver.complete
         raise FlowInterrupted(time=None if done is None else done.horizon, trajectory=done) from None
+
+
+def _radii(radius: Number | Sequence[Number], size: int) -> list[Fraction]:
+    """The radius of each entry of a start."""
+    given: Any = radius
+    many = isinstance(given, list | tuple) or getattr(given, "ndim", 0) > 0
+    found = list(rational_array(given, "radius", ndim=1)) if many else [rational(given, "radius")] * size
+    if len(found) != size:
+        raise ProblemError(f"radius must be one number or {size}, got {len(found)}; give one an entry of the start")
+    if min(found) < 0:
+        raise ProblemError(f"radius must not be negative, got {brief(radius)}; give 0 for an entry that is known")
+    return found

@@ -120,6 +120,13 @@ class Stats(Protocol):
         """The numbers a report shows besides times."""
 
 
+class EnclosedSolutions(Protocol):
+    """Where all solutions are whose starts lie in a box."""
+
+    def __call__(self, at: Fraction) -> tuple[np.ndarray, np.ndarray]:
+        """Midpoints and radii (mpf, shape (P,)) of a box that contains all of them at a time."""
+
+
 @dataclass(frozen=True)
 class Trajectory(OldNames):
     """theta(t) on [0, horizon], a path: of `solve_flow` (any number of digits), `solve_flow_float64`, or `descend`.
@@ -140,6 +147,7 @@ class Trajectory(OldNames):
         conditions: the stop conditions that were asked for, in words.
         stopped: which of them ended it and when; None where none was met.
         incomplete: why it ends before the horizon asked for, where no condition did that; empty where it does not.
+        tube: for a box of starts, where all solutions from it are at any time: `tube(t)`; None elsewhere.
 
     Example:
         >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
@@ -165,6 +173,7 @@ class Trajectory(OldNames):
     conditions: tuple[str, ...] = ()
     stopped: Stopped | None = None
     incomplete: str = ""
+    tube: EnclosedSolutions | None = None
 
     @property
     def objective(self) -> Objective:
@@ -256,6 +265,23 @@ class Trajectory(OldNames):
         if isinstance(time, list | tuple) or getattr(time, "ndim", None):
             raise ProblemError(f"time must be one number, got {brief(time)}; trajectory.numpy(times) takes many")
         return self.dense(rational(time, "time"))
+
+    def enclosure(self, time: Number) -> tuple[np.ndarray, np.ndarray]:
+        """Midpoints and radii (mpf, shape (P,)) of a box that contains the state at a time, proved.
+
+        For a box of starts it contains the solutions from all of them.
+
+        Raises:
+            ProblemError: the error of the path is not certified, or the time lies outside [0, horizon].
+        """
+        if self.tube is not None:
+            return self.tube(rational(time, "time"))
+        if self.error is None or self.error.how != "certified":
+            raise ProblemError('an enclosure needs a certified error, got none; solve with error="certified"')
+        state = self(time)
+        radii = np.empty(len(state), dtype=object)
+        radii[:] = [self.error.value] * len(state)
+        return state, radii
 
     def at_end(self) -> np.ndarray:
         """The state at the horizon."""

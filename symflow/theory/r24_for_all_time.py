@@ -43,6 +43,11 @@ def linear_rate(chains: Scalar, moment: Scalar) -> Scalar:
     return chains * moment
 
 
+def isolated_factor(step_size: Scalar, mu: Scalar, beta: Scalar, functions: Functions) -> Scalar:
+    """By what the distance of the minimum shrinks in a step at least: max(1 - eta mu, eta beta - 1)."""
+    return functions.maximum(1 - step_size * mu, step_size * beta - 1)
+
+
 def isolated_length(gradient: Scalar, mu: Scalar) -> Scalar:
     """At most how far the minimum is where lambda_min(H) >= mu: ||g||/mu."""
     return gradient / mu
@@ -74,7 +79,7 @@ _CHAINS = Hypothesis(
 _CONVEX = Hypothesis(
     "positive curvature on a ball",
     r"$f$ is $C^2$ and $\lambda_{\min}(H) \ge \mu > 0$ on $B_r(q)$, $\|g(q)\|/\mu < r$; for descent "
-    r"$\lambda_{\max}(H) \le \beta$, $\eta \le 1/\beta$ and $2\|g(q)\|/\mu < r$",
+    r"$\lambda_{\max}(H) \le \beta$, $\eta < 2/\beta$ and $2\|g(q)\|/\mu < r$",
 )
 FOR_ALL_TIME = Result(
     "R24",
@@ -137,7 +142,7 @@ FOR_ALL_TIME = Result(
                 Claim("isolated, flow", Formula(sympy.Symbol(r"\|\theta(t)-\theta^*\|")), "<=",
                       Formula(sympy.exp(-_mu * _t) * sympy.Symbol(r"\|q-\theta^*\|"))),
                 Claim("isolated, descent", Formula(sympy.Symbol(r"\|\theta_k-\theta^*\|")), "<=",
-                      Formula((1 - _eta * _mu) ** _k * sympy.Symbol(r"\|q-\theta^*\|"))),
+                      Formula(isolated_factor(_eta, _mu, _beta, SYMBOLS) ** _k * sympy.Symbol(r"\|q-\theta^*\|"))),
             ),
             (_CONVEX,),
         ),

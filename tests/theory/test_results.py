@@ -33,7 +33,7 @@ VALUES = {
     "epsilon": "0.2", "b": "0.4", "e_i": "0.3", "q_i": "1.2", "j_i": "0.05", "delta_i": "0.7", "I_i": "0.9",
     "w": "1.4", "nu": "0.3", "h_i": "0.6", "m_i": "-0.8", "B": "2.5", "r": "0.35", "K": 4, "Delta": "0.15", "a": "0.1",
     r"e(\tau^-)": "0.02", "delta": "0.03", "f(q)": "0.07", "f^*": "0.01", "k": 5,
-    r"\|g(q)\|": "0.03",
+    r"\|g(q)\|": "0.03", r"\|q-\theta^*\|": "0.04",
 }  # fmt: skip
 
 
@@ -131,6 +131,11 @@ def v(name: str) -> Any:
             "R24",
             "descent, loss",
             lambda: (v("f(q)") - v("f^*")) * r24.descent_factor(v("eta"), v("mu"), v("beta")) ** 5,
+        ),
+        (
+            "R24",
+            "isolated, descent",
+            lambda: r24.isolated_factor(v("eta"), v("mu"), v("beta"), MPMATH) ** 5 * v(r"\|q-\theta^*\|"),
         ),
         ("R24", "isolated", lambda: r24.isolated_length(v(r"\|g(q)\|"), v("mu"))),
     ],

@@ -48,7 +48,7 @@ def limit(
 
     From the end q of the path: let mu > 0 with ||g||^2 >= 2 mu (f - f*) on the ball of radius r around q. If
     sqrt(2 (f(q) - f*)/mu) < r, the flow stays in that ball, converges, and the rest of its path is no longer than that;
-    descent with eta <= 1/beta, beta >= lambda_max(H) on the ball, pays a factor 2/(2 - eta beta). mu is found for the
+    descent with eta < 2/beta, beta >= lambda_max(H) on the ball, pays a factor 2/(2 - eta beta). mu is found for the
     square loss of networks whose outputs are free to move, for linear networks, and around isolated minima. All is
     computed in balls. The center of an isolated minimum is improved by Newton's method, to any number of digits.
 
@@ -64,7 +64,7 @@ def limit(
 
     Raises:
         LimitUnknown: it is not proved, with the cause: a gate may change (continue longer), the point is too far away
-            (continue longer), a singular Jacobian or Hessian, an unknown least loss, a step size above 1/beta.
+            (continue longer), a singular Jacobian or Hessian, an unknown least loss, a step size of 2/beta or more.
         ProblemError: a path without an error, or arguments that do not go together.
         FlowStopped: the flow cannot be solved; see `solve_flow`.
 
@@ -215,9 +215,9 @@ def _on_ball(route: Route, start: Start, center: list[Ball], r: Ball, near: np.n
     length = route.length(near, mu)
     if start.step_size is not None:
         eta = ball(start.step_size)
-        if not eta * beta <= 1:
+        if not eta * beta < 2:
             raise LimitUnknown(
-                f"{route.kind}: the step size must be at most 1/beta = {float(1 / beta):.4g} near the limit, got "
+                f"{route.kind}: the step size must be below 2/beta = {float(2 / beta):.4g} near the limit, got "
                 f"{float(eta):.4g}; take a smaller one",
                 cause="step-size",
             )

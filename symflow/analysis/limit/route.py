@@ -46,4 +46,4 @@ class Route(Protocol):
         """At least how long the flow's path is from any point of a box."""
 
     def stretch(self, step_size: Ball, beta: Ball) -> Ball:
-        """By what that is longer for descent at most, for eta beta <= 1."""
+        """By what that is longer for descent at most, for eta beta < 2."""

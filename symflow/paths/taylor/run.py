@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
+from typing import Any, TypeAlias
 
 from gmpy2 import mpz
 
@@ -36,7 +37,7 @@ class Run:
     """The result of one run; times of segments are in fixed point with `clock` bits.
 
     `stopped` is the number of the condition that ended it, None where it came to the horizon; `ended` is what else
-    ended it before, to be raised with the part that there is.
+    ended it before, to be raised with the part that there is. `observed` holds what an observer has said of each step.
     """
 
     segments: tuple[Segment, ...]
@@ -44,6 +45,11 @@ class Run:
     clock: int
     stopped: int | None = None
     ended: FlowStopped | FlowInterrupted | None = None
+    observed: tuple[Any, ...] = ()
+
+
+Observer: TypeAlias = Callable[[Region, mpz, int], Any]
+"""(region, s, tau) -> what is known of a step on [0, s] in s = t / 2^tau; its series are expanded then."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,14 @@ class _Integrator:
     """
 
     def __init__(
-        self, base: VectorField, state: Sequence[Fraction], precision: Precision, conditions: Sequence[Monitor]
+        self,
+        base: VectorField,
+        state: Sequence[Fraction],
+        precision: Precision,
+        conditions: Sequence[Monitor],
+        observer: Observer | None,
     ) -> None:
-        self.base, self.precision = base, precision
+        self.base, self.precision, self.observer = base, precision, observer
         self.arithmetic = FixedSeries(precision.bits)
         self.stops = StopWatch(conditions, self.arithmetic, precision.noise)
         self.values: list[mpz] = [self.arithmetic.lift(Fraction(q)) for q in state]
@@ -82,6 +93,7 @@ class _Integrator:
         self.clock = precision.bits
         self.segments: list[Segment] = []
         self.events: list[Event] = []
+        self.observed: list[Any] = []
         self.stopped: int | None = None
         self.short_steps = 0
         gates, self.initial_zeros = initial_gates(base, state)
@@ -96,7 +108,8 @@ class _Integrator:
     def result(self) -> Run:
         """What has been computed; a segment of no length where that is only the initial point."""
         point = Segment(self.time, self.time, 0, tuple([v] for v in self.values))
-        return Run(tuple(self.segments) or (point,), tuple(self.events), self.clock, self.stopped)
+        segments = tuple(self.segments) or (point,)
+        return Run(segments, tuple(self.events), self.clock, self.stopped, observed=tuple(self.observed))
 
     def start(self, state: Sequence[Fraction], horizon: Fraction) -> mpz:
         """Settles the gates whose kink theta0 lies on; chooses the first time scale and the clock.
@@ -145,6 +158,8 @@ class _Integrator:
             return
         end = self.end(proposal, horizon)
         coefficients = tuple(list(c) for c in recurrence.state)
+        if self.observer is not None:
+            self.observed.append(self.observer(self.region, end.s, self.tau))
         found = accepted(recurrence, coefficients, end.s, self.tau, p, doubtful=proposal.free)
         if found is None:
             raise rounding_error(self.now)
@@ -229,6 +244,7 @@ def integrate(
     conditions: Sequence[Monitor] = (),
     limits: Limits | None = None,
     progress: Callable[[float], None] | None = None,
+    observer: Observer | None = None,
 ) -> Run:
     """Integrates state' = F(state) from 0 to the horizon, or to where the first of the conditions is met.
 
@@ -236,7 +252,7 @@ def integrate(
     limit, a collapsed step or an undecided condition, a `FlowInterrupted` for Ctrl-C.
     """
     limits = limits or Limits()
-    run = _Integrator(field, state, precision, conditions)
+    run = _Integrator(field, state, precision, conditions, observer)
     try:
         end = run.start(state, horizon)
         while run.time < end and run.stopped is None:

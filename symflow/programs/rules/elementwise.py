@@ -15,6 +15,7 @@ from symflow.programs.rules.arithmetic import Arithmetic, Array
 from symflow.programs.rules.einsum import Einsum, Local, hadamard
 from symflow.programs.rules.leaves import Const
 from symflow.programs.rules.node import Node
+from symflow.programs.rules.series_bounds import SeriesRemainder
 
 if TYPE_CHECKING:
     from flint import arb
@@ -103,6 +104,7 @@ class Elementwise:
             do not.
         ball: an enclosure of u on a ball (`flint.arb`), at its working precision; not finite where u is not defined on
             all of it.
+        remainder: bounds a computed power series of u; None refuses.
         error: how far u moves on an interval, up to rounding; None refuses.
         latex: u(x) in LaTeX.
         symbols: LaTeX for the note "entry by entry".
@@ -123,6 +125,7 @@ class Elementwise:
     largest: int | None = None
     saturates: Literal["exponential", "sigmoid"] | None = None
     ball: Callable[[arb], arb] | None = None
+    remainder: SeriesRemainder | None = None
     error: Callable[[Interval], np.ndarray] | None = None
     latex: Callable[[Printed], str] | None = None
     symbols: tuple[str, ...] | None = None

@@ -12,6 +12,7 @@ from symflow.programs.rules.add import add
 from symflow.programs.rules.einsum import hadamard
 from symflow.programs.rules.elementwise import Elementwise, monotone_error, power
 from symflow.programs.rules.leaves import Const
+from symflow.programs.rules.series_bounds import integrated
 
 ATAN = Elementwise(
     "atan",
@@ -22,6 +23,7 @@ ATAN = Elementwise(
     sympy=sympy.atan,
     source="xp.arctan({0})",
     constant=lambda q: None if q else Fraction(0),
+    remainder=integrated,
     ball=lambda x: x.atan(),
     error=monotone_error,
     latex=lambda x: rf"\arctan({x.text})",

@@ -9,6 +9,7 @@ import numpy as np
 import sympy
 
 from symflow.programs.rules.elementwise import Elementwise, Printed, between_ends, monotone_error
+from symflow.programs.rules.series_bounds import self_referring
 
 MAX_EXPONENT = 90_000
 """Largest argument in series: e^z then has some 130,000 bits before the point, and its series many times as many."""
@@ -30,6 +31,7 @@ EXP = Elementwise(
     constant=lambda q: None if q else Fraction(1),
     largest=MAX_EXPONENT,
     saturates="exponential",
+    remainder=lambda u: self_referring(u, 1.0, 0.0),
     ball=between_ends(lambda x: x.exp()),
     error=monotone_error,
     latex=lambda x: power_of_e(x._replace(raised=x.raised and not x.array)),

@@ -12,6 +12,7 @@ import sympy
 from symflow.errors import ComputationError
 from symflow.programs.rules.elementwise import Coefficients, Elementwise, Interval, Product, between_ends, power
 from symflow.programs.rules.functions.power import reciprocal_series
+from symflow.programs.rules.series_bounds import Expanded, perturbed, power_norm
 
 if TYPE_CHECKING:
     from gmpy2 import mpz
@@ -45,6 +46,12 @@ def _series(first: mpz, x: Coefficients, y: Coefficients, bits: int, product: Pr
         k += 1
 
 
+def _remainder(u: Expanded) -> float:
+    """With r = x^ y^' - x^': y^ - log x^ = (y^ - log x^)_0 + int r / x^."""
+    inverse = power_norm(u, -1)
+    return u.initial + u.residual(1, 0, 1) * inverse + perturbed(u, 1.0, -1)
+
+
 def _error(u: Interval) -> np.ndarray:
     low = u.low
     error = np.where(low > 0, np.abs(np.log1p(u.error / np.where(low > 0, low, 1.0))), np.inf)
@@ -61,6 +68,7 @@ LOG = Elementwise(
     source="xp.log({0})",
     recurrence=_series,
     domain="positive",
+    remainder=_remainder,
     ball=between_ends(lambda x: x.log()),
     error=_error,
 )

@@ -25,6 +25,7 @@ from symflow.programs.rules.elementwise import (
     between_ends,
     power,
 )
+from symflow.programs.rules.series_bounds import Expanded, perturbed, power_norm
 
 if TYPE_CHECKING:
     from flint import arb
@@ -110,6 +111,12 @@ class Power:
             yield p * (next(products) >> bits) // (q * k)
             k += 1
 
+    def remainder(self, u: Expanded) -> float:
+        """With r = q x^ y^' - p y^ x^', e = p/q: y^ = x^^e ((y^/x^^e)_0 + int r x^^(-e-1) / q)."""
+        e, p, q = float(self.exponent), self.exponent.numerator, self.exponent.denominator
+        start = u.initial * power_norm(u._replace(x=u.x._replace(rest=0.0)), -e)
+        return power_norm(u, e) * (start + u.residual(q, p, 0) * power_norm(u, -e - 1) / q) + perturbed(u, e, e - 1)
+
     def ball(self, x: arb) -> arb:
         """x^e; whole powers are monotone on either side of 0."""
         import flint
@@ -162,6 +169,7 @@ def rational_power(exponent: Fraction) -> Elementwise:
         recurrence=u.series,
         constant=u.constant,
         domain="nonzero" if u.whole else "positive",
+        remainder=u.remainder,
         ball=u.ball,
         error=u.error,
         latex=u.latex,

@@ -12,6 +12,7 @@ from symflow.programs.rules.add import add
 from symflow.programs.rules.einsum import hadamard
 from symflow.programs.rules.elementwise import Elementwise, apply, between_ends, monotone_error
 from symflow.programs.rules.functions.exp import power_of_e
+from symflow.programs.rules.series_bounds import Expanded, integrated, self_referring
 
 if TYPE_CHECKING:
     from flint import arb
@@ -39,6 +40,11 @@ def sigmoid_ball(x: arb) -> arb:
     return 1 / (1 + (-x).exp()) if x >= 0 else x.exp() / (1 + x.exp())
 
 
+def _remainder(u: Expanded) -> float:
+    """d(y) = y - y^2, computed with one rounding in the square."""
+    return self_referring(u, 1 + 2 * u.y.norm, u.spread + u.tail(u.y.largest, u.y.largest))
+
+
 SOFTPLUS = Elementwise(
     "softplus",
     derivative=lambda x, y: apply("sigmoid", x),
@@ -47,6 +53,7 @@ SOFTPLUS = Elementwise(
     jax=lambda jax, x: jax.nn.softplus(x),
     sympy=lambda x: sympy.log(1 + sympy.exp(x)),
     source="xp.logaddexp(0, {0})",
+    remainder=integrated,
     ball=between_ends(softplus_ball),
     error=monotone_error,
     latex=lambda x: rf"\log(1 + {power_of_e(x)})",
@@ -61,6 +68,7 @@ SIGMOID = Elementwise(
     sympy=lambda x: 1 / (1 + sympy.exp(-x)),
     source="xp.exp(-xp.logaddexp(0, -{0}))",
     saturates="sigmoid",
+    remainder=_remainder,
     ball=between_ends(sigmoid_ball),
     error=monotone_error,
     latex=lambda x: rf"\varsigma({x.text})",

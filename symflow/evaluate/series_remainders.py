@@ -1,0 +1,260 @@
+r"""How far the series that a recurrence has computed are from the truth, and so the defect of a Taylor step.
+
+The state is the polynomial theta~ that was computed, exactly. Every other series of the recurrence stands for a
+function of theta~(s); its *remainder* bounds the difference in the norm of `programs.rules.series_bounds`: rounding of
+every coefficient, terms beyond the order, and what the remainders of its factors do. The field's own remainder, its
+last coefficient, which the state does not use, and the rounding of the integration bound the defect
+
+    theta~'(s) - 2^tau F(theta~(s)),    s = t / 2^tau.
+
+Nothing is computed again: the cost is proportional to the number of coefficients, not to its square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from math import inf, ldexp
+
+import numpy as np
+from gmpy2 import mpz
+
+from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.products import Coefficients
+from symflow.evaluate.series import Entry, Recurrence
+from symflow.evaluate.series_steps import Function, LogSumExp, Product, Step, Sum
+from symflow.numbers.balls import ball_precision
+from symflow.programs.rules.elementwise import elementwise
+from symflow.programs.rules.series_bounds import ROUNDED_UP, Expanded, SeriesBound
+
+FINE_BITS = 400
+"""Coefficients are converted to float64 in units of 2^-FINE_BITS or less."""
+RADII = (1.0, 0.9, 0.8)
+"""Parts of the series' own radius of convergence, on a logarithmic scale, that are tried for rho."""
+EXTRA_BITS = 32
+"""Bits beyond those of the series with which their first coefficients are checked."""
+
+
+@dataclass(frozen=True)
+class Remainders:
+    """What is proved of one Taylor step, in units of the last place (2^-bits) and in the variable s = t / 2^tau.
+
+    Attributes:
+        defect: at least |theta~'_i(s) - 2^tau F_i(theta~(s))|, one for every entry of the state.
+        speed: at least |theta~'_i(s)|, plain numbers.
+        watched: for other series, by what they are: at least the distance of the series from the truth, in ulps.
+    """
+
+    defect: np.ndarray
+    speed: np.ndarray
+    watched: dict[int, float]
+
+
+def remainders(recurrence: Recurrence, s: mpz, tau: int, watched: Sequence[Coefficients] = ()) -> Remainders:
+    """Bounds for the series as they are expanded, on [0, s].
+
+    Args:
+        recurrence: expanded.
+        s: where the step ends, or later; fixed point, at most 1.
+        tau: of the variable.
+        watched: series whose remainders are wanted.
+
+    Raises:
+        TypeError: a function has no rule.
+    """
+    found = _Remainders(recurrence, s, tau)
+    return Remainders(
+        np.array([found.defect(c, f) for c, f in zip(recurrence.state, recurrence.field, strict=True)]) * ROUNDED_UP,
+        np.array([found.speed(c) for c in recurrence.state]) * ROUNDED_UP,
+        {id(series): found.of(series) * ROUNDED_UP for series in watched},
+    )
+
+
+class _Remainders:
+    """Norms of all series of a recurrence, and remainders as they are asked for."""
+
+    def __init__(self, recurrence: Recurrence, s: mpz, tau: int) -> None:
+        arithmetic = recurrence.arithmetic
+        assert isinstance(arithmetic, FixedSeries)
+        self.bits, self.tau, self.recurrence = arithmetic.bits, tau, recurrence
+        self.s = _up(s, self.bits)
+        self.order = len(recurrence.state[0]) - 1
+        self.ulp = max(ldexp(1.0, -self.bits) if self.bits < 1000 else 0.0, 2.0**-1000)
+        powers = np.full(self.order + 1, self.s)
+        powers[0] = 1.0
+        self.powers = np.cumprod(powers)
+        self.spread = float(self.powers.sum())
+        self.steps: dict[int, Step] = {id(step.out): step for step in recurrence.steps}
+        series = [*recurrence.state, *(step.out for step in recurrence.steps)]
+        self.first = np.array([abs(_float(c[0], self.bits)) for c in series])
+        self._bound(series)
+        self.known: dict[int, float] = {id(c): 0.0 for c in recurrence.state}
+        self.initial: dict[int, float] = {}
+
+    def _bound(self, series: list[Coefficients]) -> None:
+        """Norms, and sizes relative to a geometric series for the rho that bounds the tails best."""
+        count, terms = len(series), self.order + 1
+        shift = max(0, self.bits - FINE_BITS)
+        flat = [c >> shift for c in chain.from_iterable(series)] if shift else list(chain.from_iterable(series))
+        try:
+            values = np.abs(np.fromiter(map(float, flat), float, count * terms).reshape(count, terms))
+        except OverflowError:
+            values = np.full((count, terms), inf)
+        values = (values + bool(shift)) * 2.0 ** (shift - self.bits) * (1 + 2.0**-50) * self.powers
+        norms, rests = values.sum(axis=1), values[:, 1:].sum(axis=1)
+        lengths = np.fromiter((c.bit_length() for c in chain.from_iterable(series)), float, count * terms)
+        places = np.arange(terms)
+        log2_s = np.log2(self.s) + 2.0**-40
+        sizes = np.where(lengths > 0, lengths, -np.inf).reshape(count, terms) - self.bits + places * log2_s
+        top = slice(max(1, terms - 4), terms)
+        with np.errstate(invalid="ignore"):
+            decay = (sizes.max() - sizes[:, top].max(axis=0)) / places[top]
+        widest = float(np.clip(np.nan_to_num(decay, nan=40.0, posinf=40.0).min(), 0.05, 40.0))
+        best = inf
+        for part in RADII:
+            log2_rho = part * widest
+            largest = (sizes + places * log2_rho).max(axis=1)
+            factor = self.bits - terms * log2_rho + float(np.log2(self.order / (1 - 2.0**-log2_rho)))
+            if factor + 2 * largest.max() < best:
+                best, chosen = factor + 2 * largest.max(), (factor, largest)
+        factor, largest = chosen
+        self.tail_factor = 2.0**factor * ROUNDED_UP if factor < 1000 else inf
+        with np.errstate(over="ignore"):
+            sized = np.where(largest < 1000, np.exp2(np.minimum(largest, 1000)), inf) * ROUNDED_UP
+        rows = zip(norms.tolist(), rests.tolist(), sized.tolist(), strict=True)
+        self.bounds = {id(c): SeriesBound(*row) for c, row in zip(series, rows, strict=True)}
+        self.firsts = {id(c): v for c, v in zip(series, self.first.tolist(), strict=True)}
+
+    def tail(self, a: float, b: float) -> float:
+        """Of a product of series of these sizes, in ulps."""
+        return a * b * self.tail_factor if a and b else 0.0
+
+    def of(self, series: Coefficients) -> float:
+        """The remainder of a series, in ulps."""
+        key = id(series)
+        if key not in self.known:
+            self.known[key] = self._remainder(self.steps[key])
+        return self.known[key]
+
+    def _remainder(self, step: Step) -> float:
+        if isinstance(step, Product):
+            return self._product(step)
+        if isinstance(step, Sum):
+            scaled = sum(abs(n) * self.of(x) for n, x in step.terms) / step.denominator
+            return scaled + (self.spread if step.denominator != 1 else 0.0) + (step.constant is not None)
+        return self._function(step) if isinstance(step, Function) else self._log_sum_exp(step)
+
+    def _product(self, step: Product) -> float:
+        total, tails, bounds = self.spread + (step.constant is not None), 0.0, self.bounds
+        for a, b in step.pairs:
+            left, right, moved_left, moved_right = bounds[id(a)], bounds[id(b)], self.of(a), self.of(b)
+            total += left.norm * moved_right + moved_left * (right.norm + moved_right * self.ulp)
+            tails += left.largest * right.largest
+        for c, x in step.scaled:
+            total += (abs(_float(c, self.bits)) + 2.0**-40) * self.of(x) + bounds[id(x)].norm
+        return total + self.tail(tails, 1.0)
+
+    def _function(self, step: Function, *, moved: float | None = None) -> float:
+        """By the rule of the function; `moved` is the argument's remainder where it is not its own."""
+        u = elementwise(step.name, step.exponent)
+        slope = step.out if step.derivative is None else step.derivative
+        expanded = Expanded(
+            self.bounds[id(step.x)],
+            self.bounds[id(step.out)],
+            self.bounds[id(slope)],
+            self.firsts[id(step.x)],
+            self.of(step.x) if moved is None else moved,
+            max(self._initial(step), self._initial(self.steps.get(id(slope)))),
+            2 * self.spread,
+            self.spread,
+            self.ulp,
+            self.tail,
+            partial(self.of, slope),
+            partial(self._residual, step.x, step.out),
+        )
+        return float(u.known("remainder", "proofs of series")(expanded))
+
+    def _initial(self, step: Step | None) -> float:
+        """How far the first coefficient of a function is from its value, in ulps; 0 for what is no function."""
+        if not isinstance(step, Function):
+            return 0.0
+        key = id(step.out)
+        if key not in self.initial:
+            ball = elementwise(step.name, step.exponent).known("ball", "proofs of series")
+            with ball_precision(self.bits + EXTRA_BITS):
+                off = abs(ball(_ball(step.x[0], self.bits)) - _ball(step.out[0], self.bits))
+                self.initial[key] = _ulps(off, self.bits)
+        return self.initial[key]
+
+    def _residual(self, x: Coefficients, y: Coefficients, q: int, p: int, b: int) -> float:
+        """||q x y' - p y x' - b x'|| s in ulps, of the polynomials, exactly but for the last sum."""
+        from flint import fmpz_poly
+
+        argument, function = (fmpz_poly([int(c) for c in series]) for series in (x, y))
+        slope, one = argument.derivative(), fmpz_poly([1 << self.bits])
+        found = q * argument * function.derivative() - p * function * slope - b * one * slope
+        powers = self.s ** np.arange(1, found.degree() + 2)
+        sizes = [abs(_float(mpz(int(c)), self.bits)) + 2.0**-1000 for c in found.coeffs()]
+        return float(np.dot(sizes, powers)) if sizes else 0.0
+
+    def _log_sum_exp(self, step: LogSumExp) -> float:
+        """With E = sum_i e^{x^_i - l^} = 1 + eps, l = l^ + log(1 + eps); and l is 1-Lipschitz in x, up to sum s_i."""
+        shares = [self.steps[id(share)] for share in step.shares]
+        own = 0.0
+        for share in shares:
+            assert isinstance(share, Function)
+            own += self._function(share, moved=0.0)
+        total = [sum(column, mpz(0)) for column in zip(*step.shares, strict=True)]
+        total[0] -= mpz(1) << self.bits
+        own += sum(abs(_float(c << self.bits, self.bits)) * w for c, w in zip(total, self.powers, strict=True))
+        norm = sum(self.bounds[id(share)].norm for share in step.shares)
+        moved = max(self.of(x) for x in step.xs)
+        if not (own * self.ulp < 0.1 and moved * self.ulp < 0.1):
+            return inf
+        return 2 * own + moved * 2 * (norm + own * self.ulp)
+
+    def defect(self, state: Coefficients, entry: Entry) -> float:
+        """At least |theta~'_i - 2^tau F_i|, in ulps."""
+        unit = 2.0**self.tau if abs(self.tau) < 1000 else inf
+        rounding = self.order * self.spread
+        if not isinstance(entry, list):
+            return rounding + unit * (entry is not None)
+        last = abs(_float(entry[self.order] << self.bits, self.bits)) * float(self.powers[-1])
+        return rounding + unit * (self.of(entry) + last)
+
+    def speed(self, state: Coefficients) -> float:
+        """At least |theta~'_i|."""
+        places = np.arange(1, self.order + 1)
+        sizes = np.array([abs(_float(c, self.bits)) for c in state[1:]]) + self.ulp
+        return float((sizes * places * self.powers[:-1]).sum())
+
+
+def _float(value: mpz, bits: int) -> float:
+    """value 2^-bits, to 1 part in 2^50; infinite beyond float64."""
+    length = value.bit_length()
+    shift = max(0, length - 60)
+    try:
+        return ldexp(float(value >> shift), shift - bits)
+    except OverflowError:
+        return inf if value > 0 else -inf
+
+
+def _up(value: mpz, bits: int) -> float:
+    """A positive fixed-point number as a float that is not smaller."""
+    return _float(value, bits) * (1 + 2.0**-50)
+
+
+def _ball(value: mpz, bits: int) -> object:
+    from flint import arb, fmpz
+
+    return arb(fmpz(int(value))) * arb(2) ** -bits
+
+
+def _ulps(size: object, bits: int) -> float:
+    """A ball's upper end in ulps; infinite where it is not finite."""
+    from flint import arb
+
+    scaled = float((size.upper() * arb(2) ** bits).upper())  # type: ignore[attr-defined]
+    return scaled * (1 + 2.0**-50) if scaled == scaled else inf

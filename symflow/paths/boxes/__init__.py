@@ -1,0 +1,1 @@
+"""Where the solutions from a whole box of starts are at any time, proved in balls."""
