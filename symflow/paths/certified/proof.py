@@ -47,20 +47,21 @@ def _fold(field: VectorField, steps: TaylorSteps, observed: Sequence[Step], radi
     reason = ""
     for cell in cells(field, steps, observed, float_above(radius)):
         number = cell.part.number
-        reason = observed[number].reason or _refused(cell)
+        reason = cell.reason
         if reason:
             break
         tau, terms = steps.segments[number].tau, len(steps.segments[number].coefficients[0])
         jump = arb(root * (terms + 2)) * unit if cell.part.low == 0 and number else ball(0)
         defect = arb(_norm(observed[number].defect)) * unit * from_fixed(1, tau)
         time = _length(steps, cell)
-        crossed = arb(cell.wrong) * unit
+        crossed, aside = arb(cell.correction.cost) * unit, arb(cell.correction.distance) * unit
+        jump += aside
         before = error + jump
         error = after_step(error, jump, arb(cell.rate), time, defect, BALLS)
         for met in cell.crossings:
             gap = BALLS.maximum(arb(met.offset) * unit + arb(met.normal) * before.max(error), ball(0)) / arb(met.slope)
             crossed += gap * arb(met.difference)
-        error = (error + crossed * BALLS.exp(BALLS.maximum(arb(cell.rate), ball(0)) * time)).upper()
+        error = (error + crossed * BALLS.exp(BALLS.maximum(arb(cell.rate), ball(0)) * time) + aside).upper()
         if not (before < radius and error < radius):
             reason = f"the error may exceed the radius {float_above(radius):.3g} of the tube"
             break
@@ -70,15 +71,6 @@ def _fold(field: VectorField, steps: TaylorSteps, observed: Sequence[Step], radi
     reading = max((_reading(steps, s, root) for s in observed), default=0.0)
     complete = not reason and bool(proved) and proved[-1].segment == len(observed) - 1 and proved[-1].end == 1
     return FlowProof(tuple(proved), upper(largest + arb(reading) * unit), complete, _reached(steps, proved), reason)
-
-
-def _refused(cell: Cell) -> str:
-    """Why nothing is proved on a cell."""
-    if cell.fine:
-        return ""
-    if not np.isfinite(cell.rate):
-        return "the Jacobian is not known on the tube in float64"
-    return "a kink is met that is not known to be convex or to be crossed in time"
 
 
 def _norm(sizes: np.ndarray) -> float:

@@ -37,7 +37,7 @@ class Rates:
 def rates(field: VectorField, boxes: Rounded, regions: Sequence[Region]) -> Rates:
     """m on boxes, each of which lies around a piece of the path in a region."""
     gates, count = on_boxes(field, boxes, regions), len(regions)
-    rows, low, high = choices(gates) if field.gates else (np.arange(count), [], [])
+    rows, low, high = choices(field, gates, regions) if field.gates else (np.arange(count), [], [])
     size = field.dimension
     rate, spread = np.full(count, -np.inf), np.zeros(count)
     derived = jacobian(field)
