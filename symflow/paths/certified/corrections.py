@@ -18,7 +18,7 @@ slopes. Held: grad z is orthogonal to the field by construction, so that |Delta'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -26,9 +26,8 @@ import numpy as np
 
 from symflow.caching import kept
 from symflow.dynamics.faces import normal_program
-from symflow.dynamics.jacobian import jacobian
 from symflow.dynamics.sliding import TiedGate, sliding_field
-from symflow.dynamics.vector_field import VectorField
+from symflow.dynamics.vector_field import VectorField, gradient_flow_field
 from symflow.evaluate.rounded import Rounded, norm_bound
 from symflow.evaluate.running_error import RoundedArithmetic, rounded_boxes
 from symflow.networks.objective import Objective
@@ -39,8 +38,8 @@ from symflow.paths.certified.windows import Part, at, lowest, normals
 from symflow.paths.taylor.dense import TaylorSteps
 from symflow.paths.taylor.kinks.gates import Position, value_of
 from symflow.paths.taylor.kinks.region import Region
-from symflow.programs.blocks import jacobian_blocks
-from symflow.programs.nodes import Input, Node
+from symflow.programs.differentiate import jvp
+from symflow.programs.nodes import Input, Node, zero
 from symflow.programs.program import Program, shape_of
 
 UP = 1 + 2.0**-30
@@ -127,10 +126,10 @@ def correction(
     distance = lever * _norm(np.array([c.size for c in wanted]))
     bent = max(_bend(field, box, known, c.gate) for c in wanted) * len(wanted)
     variation = sum(c.variation for c in wanted) + bent * distance * speed * length
-    flowing = _flowing(field, step.region)
-    there = _own_gates(field, step.region)
-    steep = _size(flowing.field, box, flowing.jacobian, there)
-    outside = _outside(flowing, steps, step, part, end, box, there, sizes[: len(held)], distance)
+    flowing, there = _held(field.objective, step.region.ties), _own_gates(field, step.region)
+    steepness, states = flowing.norms(box, there), len(field.state)
+    steep, shifts = _norm(np.array(steepness[:states])), [v * distance for v in steepness[states:]]
+    outside = _outside(flowing.field, steps, step, part, end, box, there, sizes[: len(held)], shifts)
     if outside is None:
         return None
     unit = 2.0 ** steps.segments[part.number].tau
@@ -211,48 +210,55 @@ def _repeated(x: Rounded, count: int) -> Rounded:
     return Rounded(np.repeat(x.value, count, axis=0), np.repeat(x.error, count, axis=0))
 
 
+@dataclass(frozen=True, eq=False)
+class _Slopes:
+    """The derivatives of a field's outputs in a direction; with all directions in a cube, bounds on their gradients."""
+
+    field: VectorField
+    program: Program
+    directions: tuple[Input, ...]
+
+    def norms(self, box: Rounded, known: Mapping[Node, Rounded]) -> list[float]:
+        """At least the norm of the Jacobian of each output on a box: all unit vectors have entries in [-1, 1]."""
+        cube: dict[Node, Rounded] = {}
+        for d in self.directions:
+            shape = (1, *shape_of(d.axes))
+            cube[d] = Rounded(np.zeros(shape), np.ones(shape))
+        found = rounded_boxes(self.field, self.program, box, {**known, **cube})
+        return [_norm(x.size.reshape(-1)) for x in found]
+
+
+def _slopes(field: VectorField, outputs: Sequence[Node], inputs: Sequence[Input]) -> _Slopes:
+    directions = tuple(Input(f"direction_{x.name}", x.axes, "direction", x.latex) for x in field.state)
+    dot = jvp(outputs, dict(zip(field.state, directions, strict=True)))
+    program = Program((*inputs, *directions), {f"{i}": dot.get(x, zero(x.axes)) for i, x in enumerate(outputs)})
+    return _Slopes(field, program, directions)
+
+
 @kept
-def _second_program(objective: Objective, gate: int) -> tuple[Program, Input]:
-    """The second derivatives of a pre-activation, in blocks."""
+def _held(objective: Objective, ties: tuple[TiedGate, ...]) -> _Slopes:
+    """Of the field that holds ties of gates on their kinks; then of its monitors."""
+    field = sliding_field(objective, ties) if ties else gradient_flow_field(objective)
+    assert field is not None
+    return _slopes(field, list(field.program.outputs.values()), field.program.inputs)
+
+
+@kept
+def _bent(objective: Objective, gate: int) -> tuple[_Slopes, Input]:
+    """Of the gradient of a pre-activation."""
     program, pick = normal_program(objective, gate)
-    blocks = jacobian_blocks(list(program.outputs.values()), objective.parameters)
-    return Program(program.inputs, {f"{j}_{k}": x for (j, k), x in blocks.items()}), pick
+    outputs = list(program.outputs.values())
+    return _slopes(gradient_flow_field(objective), outputs, program.inputs), pick
 
 
-def _bend(field: VectorField, box: Rounded, known: dict[Node, Rounded], a: Position) -> float:
+def _bend(field: VectorField, box: Rounded, known: Mapping[Node, Rounded], a: Position) -> float:
     """At least ||grad^2 z_a|| on a box."""
     if linear_form(field.objective, a) is not None:
         return 0.0
-    program, pick = _second_program(field.objective, a[0])
+    slopes, pick = _bent(field.objective, a[0])
     chosen = np.zeros((1, *shape_of(pick.axes)))
     chosen.reshape(-1)[a[1]] = 1.0
-    return _size(field, box, program, {**known, pick: Rounded(chosen, np.zeros_like(chosen))})
-
-
-@dataclass(frozen=True, eq=False)
-class _Flowing:
-    """The field that a step follows, its Jacobian, and the gradients of its monitors."""
-
-    field: VectorField
-    jacobian: Program
-    monitors: tuple[Program, ...]
-
-
-@kept
-def _held(objective: Objective, ties: tuple[TiedGate, ...]) -> _Flowing:
-    """The field that holds ties of gates on their kinks."""
-    field = sliding_field(objective, ties)
-    assert field is not None
-    monitors = []
-    for output in list(field.program.outputs.values())[len(field.state) :]:
-        blocks = jacobian_blocks([output], field.state)
-        monitors.append(Program(field.program.inputs, {f"{k}": x for (_, k), x in blocks.items()}))
-    return _Flowing(field, jacobian(field).program, tuple(monitors))
-
-
-def _flowing(field: VectorField, region: Region) -> _Flowing:
-    """What a step in a region follows."""
-    return _held(field.objective, region.ties) if region.ties else _Flowing(field, jacobian(field).program, ())
+    return _norm(np.array(slopes.norms(box, {**known, pick: Rounded(chosen, np.zeros_like(chosen))})))
 
 
 def _own_gates(field: VectorField, region: Region) -> dict[Node, Rounded]:
@@ -261,30 +267,35 @@ def _own_gates(field: VectorField, region: Region) -> dict[Node, Rounded]:
     return {g: Rounded(v, 2.0**-53 * np.abs(v)) for g, v in values.items()}
 
 
-def _size(flowing: VectorField, box: Rounded, program: Program, known: dict[Node, Rounded]) -> float:
-    """At least the Frobenius norm of all outputs together on a box."""
-    found = rounded_boxes(flowing, program, box, known)
-    entries = np.concatenate([x.size.reshape(-1) for x in found]) if found else np.zeros(1)
-    return _norm(entries)
-
-
 def _outside(
-    flowing: _Flowing,
+    flowing: VectorField,
     steps: TaylorSteps,
     step: Step,
     part: Part,
     end: float,
     box: Rounded,
-    known: dict[Node, Rounded],
+    known: Mapping[Node, Rounded],
     sizes: np.ndarray,
-    distance: float,
+    moved: Sequence[float],
 ) -> float | None:
-    """By how much the gates that slide lie outside their slopes on theta^, as a vector; None where it is not known."""
+    """By how much the gates that slide lie outside their slopes on theta^, as a vector; None where it is not known.
+
+    Args:
+        flowing: the field that holds them, with its monitors.
+        steps: the Taylor solution.
+        step: what is known of its step.
+        part: of the step.
+        end: s at the step's end.
+        box: the tube around the part.
+        known: the gates of the region.
+        sizes: at least ||grad z_a|| of each.
+        moved: at most how far each monitor is on theta^ from what it is on theta~, in units of the last place.
+    """
     total = 0.0
     if not len(sizes):
         return total
-    on_box = rounded_boxes(flowing.field, flowing.field.program, box, known)[len(flowing.field.state) :]
-    for number, (there, gradient) in enumerate(zip(on_box, flowing.monitors, strict=True)):
+    on_box = rounded_boxes(flowing, flowing.program, box, known)[len(flowing.state) :]
+    for number, there in enumerate(on_box):
         if float((there.value - there.error).min()) > 0:
             continue
         monitor = step.monitors[number]
@@ -293,9 +304,8 @@ def _outside(
         least = lowest(monitor, steps, part, end, 1.0)
         if least is None:
             return None
-        moved = _size(flowing.field, box, gradient, known) * distance
         rounding = monitor.remainder + len(monitor.series) + 4
-        total += float(sizes[number // 2]) * max(0.0, rounding + moved - least)
+        total += float(sizes[number // 2]) * max(0.0, rounding + moved[number] - least)
     return total
 
 
