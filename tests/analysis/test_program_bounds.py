@@ -99,3 +99,15 @@ def test_gates_are_decided_where_no_point_of_the_ball_changes_them() -> None:
     assert not found[-1]
     sample, layer, unit = decide(objective, centre, np.array([2.0])).first(0)
     assert (layer, 0 <= sample < 3, 0 <= unit < 6) == (1, True, True)
+
+
+def test_units_behind_dead_ones_are_decided() -> None:
+    """Layer 1 is dead for every sample: whatever follows stays 0 on a small ball, so that no gate may change there."""
+    problem = sf.Problem(
+        network={"widths": [1, 1, 3, 1, 1], "activation": "relu"},
+        data={"x": [["1/2"], ["1/3"]], "y": [[1], [1]]},
+        init={"theta": ["-1/3", "1/5", "2/7", "-1/9", "1/3", "1/7", "-1/11", "2/3"]},
+    )
+    centre = np.array([[float(v) for v in problem.theta0]])
+    assert decide(problem.objective, centre, np.array([0.01])).smooth[0]
+    assert not decide(problem.objective, centre, np.array([0.4])).smooth[0]

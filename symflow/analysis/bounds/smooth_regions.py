@@ -79,8 +79,10 @@ def decide(objective: Objective, centres: np.ndarray, radii: np.ndarray) -> Deci
         size = _lengths(Rounded(*(np.swapaxes(v, 1, 2) for v in (activations.value, activations.error))))
         z = RoundedArithmetic().einsum("ij,jk->ik", [w, activations])
         lost = np.where(size[:, None, :] > 0, z.error, 0.0)  # without a signal z is 0 at the centre
+        signal = (size + moved > 0)[:, None, :]  # without one z stays 0
         far = up(up(_lengths(w)[:, :, None] * moved[:, None, :]) + up(radius * up(size + moved)[:, None, :]))
-        open_here = (np.abs(z.value) <= up(far + lost)) & (size + moved > 0)[:, None, :]
+        far = np.where(signal, far, 0.0)
+        open_here = (np.abs(z.value) <= up(far + lost)) & signal
         opened.append(open_here)
         slope = np.where(z.value >= 0, slopes[0], slopes[1])
         # sigma is Lipschitz: the activation at the centre is as well known as z, times a slope.
@@ -89,9 +91,8 @@ def decide(objective: Objective, centres: np.ndarray, radii: np.ndarray) -> Deci
         none = ((steep == 0) | (lost == 0)) & ((slope == 0) | (z.value == 0))
         activations = Rounded(slope * z.value, np.where(none, 0.0, known))
         flat = ~open_here & (slope == 0)
-        moved = _lengths(
-            Rounded(np.zeros_like(far).swapaxes(1, 2), np.where(flat, 0.0, up(steepest * far)).swapaxes(1, 2))
-        )
+        reach = np.swapaxes(np.where(flat | (far == 0), 0.0, up(steepest * far)), 1, 2)
+        moved = _lengths(Rounded(np.zeros_like(reach), reach))
     return Decided(tuple(opened), tuple(range(1, len(opened) + 1)))
 
 
