@@ -206,7 +206,7 @@ def deviation(
     problem = given.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
     given_run = None if run is None else as_descent(given, eta, run, method)
     method = checked_method(method) if given_run is None else given_run.method
-    flowing = _order_zero(problem, method)
+    flowing = order_zero(problem, method)
     if given_run is not None:
         steps = min(steps, given_run.indices[-1])
         indices, descent = [k for k in given_run.indices if k <= steps], given_run
@@ -302,7 +302,7 @@ def _steps(problem: Problem, horizon: Number | None, eta: Fraction) -> int:
     return int(end / eta)
 
 
-def _order_zero(problem: Problem, method: Method) -> Problem:
+def order_zero(problem: Problem, method: Method) -> Problem:
     """The problem whose gradient flow is the method's flow of order 0.
 
     Raises:
