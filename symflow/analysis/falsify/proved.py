@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil, log2
+from typing import Any
 
 import numpy as np
 from flint import arb
@@ -47,7 +48,7 @@ def proved(
         dps: digits.
     """
     with ball_precision(ceil(dps * log2(10)) + GUARD_BITS):
-        points = {"start": np.array([ball(q) for q in problem.theta0], dtype=object)}
+        points: dict[Place, np.ndarray] = {"start": np.array([ball(q) for q in problem.theta0], dtype=object)}
         for place, error in errors.items():
             if error is not None and error.how == "certified":
                 wide = from_mpf(error.value)
@@ -71,7 +72,7 @@ def _distance(a: np.ndarray, b: np.ndarray) -> Ball:
     return sum(((x - y) ** 2 for x, y in zip(a.flat, b.flat, strict=True)), arb(0)).nonnegative_part().sqrt()
 
 
-def _at(claim: Claim, objective: Objective, theta: np.ndarray, place: Place) -> dict[str, Ball]:
+def _at(claim: Claim, objective: Objective, theta: np.ndarray, place: Place) -> dict[str, Any]:
     """The quantities at one point; none where an operation has no balls, or a gate cannot be decided."""
     names = claim.needs.points[place]
     imbalance = claim.needs.imbalance(place)
@@ -85,7 +86,7 @@ def _at(claim: Claim, objective: Objective, theta: np.ndarray, place: Place) -> 
         return {}
     if any(not abs(z) > 0 for name, array in arrays.items() if name.startswith(GATES) for z in array.flat):
         return {}
-    found = {name: np.asarray(arrays[name], dtype=object)[()] for name in names}
+    found: dict[str, Any] = {name: np.asarray(arrays[name], dtype=object)[()] for name in names}
     if imbalance:
         parts = [a.reshape(-1) for name, a in arrays.items() if name.startswith(IMBALANCE)]
         found[IMBALANCE] = np.concatenate(parts) if parts else np.empty(0, dtype=object)
