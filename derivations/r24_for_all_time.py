@@ -199,6 +199,38 @@ def interpolates(factor: float = 1.0) -> Inequality:
     return Inequality(scope, (RAYLEIGH,), [1, 2], lambda size: size * (size + 2), partial(interpolating, factor))
 
 
+def subgradient_chain() -> Iterator[sympy.Expr]:
+    """<v, theta'> with v = -theta', an element of the subdifferential, is -||theta'||^2."""
+    (slope,) = matrices("s")
+    yield inner(-slope, slope) + inner(slope, slope)
+
+
+def hull() -> Iterator[sympy.Expr]:
+    """p J^T r + (1 - p) K^T r = (p J + (1 - p) K)^T r."""
+    j, k, r = matrices("J K r")
+    p = sympy.Symbol("p")
+    both = p * j + (1 - p) * k
+    yield sympy.expand(p * transposed(j) * r + (1 - p) * transposed(k) * r - transposed(both) * r)
+
+
+def moved_jacobian(share: float, size: int, z: Any) -> tuple[Any, Any]:
+    """(sigma_min(A) - share ||D||_F, sigma_min(A + D)), `share` 1: what is computed for all J = A + D of a box."""
+    jacobian = z[: size * (size + 1)].reshape(size, size + 1)
+    left, values, right = jnp.linalg.svd(jacobian, full_matrices=False)
+    # The worst direction and any other, of a size below sigma_min.
+    worst = -jnp.outer(left[:, -1], right[-1])
+    other = z[size * (size + 1) :].reshape(size, size + 1)
+    moved = 0.9 * values[-1] * jnp.tanh(z[0] ** 2) * (worst + 0.1 * other / (1 + jnp.linalg.norm(other)))
+    least = jnp.linalg.eigvalsh((jacobian + moved) @ (jacobian + moved).T)[0]
+    return values[-1] - share * jnp.linalg.norm(moved) - 1e-7, jnp.sqrt(jnp.maximum(least, 0))
+
+
+def over_a_box(share: float = 1.0) -> Inequality:
+    """The least singular value on a box of matrices."""
+    scope = r"$1\times2$ and $2\times3$ matrices, moved by less than $\sigma_{\min}$"
+    return Inequality(scope, (TRIANGLE,), [1, 2], lambda size: 2 * size * (size + 1), partial(moved_jacobian, share))
+
+
 def moments() -> Iterator[sympy.Expr]:
     """phi(W) - phi(W*) - (1/2) Tr (W - W*) Sigma (W - W*)^T, Lambda = W* Sigma; and Phi = (W - W*) Sigma."""
     w, best, sigma = matrices("W V S")
@@ -344,6 +376,21 @@ DERIVATION = Derivation(
             r"\ge",
         ),
         Step(
+            r"\tfrac d{dt}f = \langle v,\theta'\rangle\big|_{v=-\theta'} = -\|\theta'\|^2",
+            r"-\operatorname{dist}(0,\partial f)^2 \le -2\mu f",
+            r"With kinks: $f$ is semialgebraic, so that the chain rule holds for almost every $t$ with any "
+            r"$v \in \partial f(\theta)$ (Davis et al.). $\partial f$ is the convex hull of limits of gradients "
+            r"$J^\top r/N$, $J \in \mathcal J$, hence in $\{J^\top r/N: J \in \mathcal J\}$; step 6 for each, then "
+            r"steps 1 to "
+            r"3. On a box of matrices around $A$, $\sigma_{\min} \ge \sigma_{\min}(A)-\|D\|_F$.",
+            (
+                SymbolicZero("any number of dimensions: the chain rule at $-\\theta'$", subgradient_chain),
+                SymbolicZero("matrices of any size: convex combinations", hull),
+                over_a_box(),
+            ),
+            r"\le",
+        ),
+        Step(
             r"\varphi(W)-\varphi(W^*)",
             r"\tfrac12\operatorname{Tr}(W-W^*)\Sigma_{xx}(W-W^*)^\top \le "
             r"\frac{\|\nabla\varphi\|_F^2}{2\lambda^+_{\min}"
@@ -356,7 +403,7 @@ DERIVATION = Derivation(
             r"\|g\|^2 = \sum_j\|W_{n:j+1}^\top\nabla\varphi\,W_{j-1:1}^\top\|_F^2",
             r"\lambda_{\min}\Bigl(\sum_jW_{n:j+1}W_{n:j+1}^\top\otimes W_{j-1:1}^\top "
             r"W_{j-1:1}\Bigr)\|\nabla\varphi\|_F^2",
-            r"Each term is a quadratic form in the entries of $\nabla\varphi$; then step 7.",
+            r"Each term is a quadratic form in the entries of $\nabla\varphi$; then step 8.",
             (SymbolicZero("matrices of any size: one layer's form", layers), linear_network()),
             r"\ge",
         ),
@@ -386,6 +433,7 @@ DERIVATION = Derivation(
         Control(r"$1.1\,\mu$ in the length of descent's path", descent_path(1.1)),
         Control(r"$\mu = 1.01\,\lambda_{\min}(JJ^\top)/N$", interpolates(1.01)),
         Control(r"$g = 1.01\,J^\top r/N$", gradient_of_outputs(Fraction(101, 100))),
+        Control(r"$\sigma_{\min}(A)-0.9\,\|D\|_F$", over_a_box(0.9)),
         Control(r"$1.01\,\mu$ for linear networks", linear_network(1.01)),
         Control(r"$\|q-\theta^*\| \le 0.99\,\|g\|/\mu$", isolated(1 / 0.99)),
         Control(r"$(1-1.01\,\eta\mu)$ around an isolated minimum", contraction(1.01)),

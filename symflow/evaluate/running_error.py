@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symflow.derivatives.derived import Derived
+from symflow.dynamics.vector_field import VectorField
 from symflow.evaluate.balls import log_sum_exp
 from symflow.evaluate.eigenvalue_bounds import eigenvalue_bounds
 from symflow.evaluate.interpret import interpret
@@ -24,7 +25,7 @@ from symflow.evaluate.numpy_batches import BatchArithmetic, bound_inputs
 from symflow.evaluate.rounded import TINY, UNIT, Rounded, between, rounded_input
 from symflow.networks.objective import Objective
 from symflow.numbers.balls import FLOAT64_BITS, ball_precision
-from symflow.programs.nodes import Input, Table
+from symflow.programs.nodes import Input, Node, Table
 from symflow.programs.program import Program
 from symflow.programs.rules.arithmetic import Arithmetic
 from symflow.programs.rules.elementwise import elementwise
@@ -131,6 +132,30 @@ def _from_balls(balls: Sequence[arb], shape: tuple[int, ...]) -> Rounded:
     value[infinite], error[infinite] = 0.0, np.inf
     # The midpoint is rounded to 53 bits, and numbers below the least float64 to 0.
     return Rounded(value.reshape(shape), (error * (1 + UNIT) + 2 * UNIT * np.abs(value) + TINY).reshape(shape))
+
+
+def rounded_boxes(field: VectorField, program: Program, boxes: Rounded, known: Mapping[Node, Rounded]) -> list[Rounded]:
+    """The outputs of a program on S boxes of states, shape (S, P), one array for each, whose first axis is S.
+
+    Args:
+        field: whose states they are; it supplies the data.
+        program: what to evaluate.
+        boxes: the states.
+        known: other nodes whose values are known, such as gates.
+    """
+    inputs: dict[Node, Rounded] = {
+        x: rounded_input(np.asarray(a, dtype=np.float64)[None]) for x, a in field.data.items()
+    }
+    for x, (where, shape) in zip(field.state, field.slices(), strict=True):
+        inputs[x] = Rounded(*(v[:, where].reshape(len(v), *shape) for v in (boxes.value, boxes.error)))
+    with np.errstate(all="ignore"):
+        found = interpret(program, inputs | dict(known), RoundedArithmetic())
+    count = len(boxes.value)
+
+    def full(a: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(a, (count, *a.shape[1:]))
+
+    return [Rounded(full(v.value), full(np.nan_to_num(v.error, nan=np.inf))) for v in found.values()]
 
 
 def rounded_program(

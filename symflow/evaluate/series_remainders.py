@@ -88,7 +88,7 @@ class _Remainders:
         self.spread = float(self.powers.sum())
         self.steps: dict[int, Step] = {id(step.out): step for step in recurrence.steps}
         series = [*recurrence.state, *(step.out for step in recurrence.steps)]
-        self.first = np.array([abs(_float(c[0], self.bits)) for c in series])
+        self.first = np.array([abs(fixed_to_float(c[0], self.bits)) for c in series])
         self._bound(series)
         self.known: dict[int, float] = {id(c): 0.0 for c in recurrence.state}
         self.initial: dict[int, float] = {}
@@ -153,7 +153,7 @@ class _Remainders:
             total += left.norm * moved_right + moved_left * (right.norm + moved_right * self.ulp)
             tails += left.largest * right.largest
         for c, x in step.scaled:
-            total += (abs(_float(c, self.bits)) + 2.0**-40) * self.of(x) + bounds[id(x)].norm
+            total += (abs(fixed_to_float(c, self.bits)) + 2.0**-40) * self.of(x) + bounds[id(x)].norm
         return total + self.tail(tails, 1.0)
 
     def _function(self, step: Function, *, moved: float | None = None) -> float:
@@ -196,7 +196,7 @@ class _Remainders:
         slope, one = argument.derivative(), fmpz_poly([1 << self.bits])
         found = q * argument * function.derivative() - p * function * slope - b * one * slope
         powers = self.s ** np.arange(1, found.degree() + 2)
-        sizes = [abs(_float(mpz(int(c)), self.bits)) + 2.0**-1000 for c in found.coeffs()]
+        sizes = [abs(fixed_to_float(mpz(int(c)), self.bits)) + 2.0**-1000 for c in found.coeffs()]
         return float(np.dot(sizes, powers)) if sizes else 0.0
 
     def _log_sum_exp(self, step: LogSumExp) -> float:
@@ -208,7 +208,7 @@ class _Remainders:
             own += self._function(share, moved=0.0)
         total = [sum(column, mpz(0)) for column in zip(*step.shares, strict=True)]
         total[0] -= mpz(1) << self.bits
-        own += sum(abs(_float(c << self.bits, self.bits)) * w for c, w in zip(total, self.powers, strict=True))
+        own += sum(abs(fixed_to_float(c << self.bits, self.bits)) * w for c, w in zip(total, self.powers, strict=True))
         norm = sum(self.bounds[id(share)].norm for share in step.shares)
         moved = max(self.of(x) for x in step.xs)
         if not (own * self.ulp < 0.1 and moved * self.ulp < 0.1):
@@ -221,17 +221,17 @@ class _Remainders:
         rounding = self.order * self.spread
         if not isinstance(entry, list):
             return rounding + unit * (entry is not None)
-        last = abs(_float(entry[self.order] << self.bits, self.bits)) * float(self.powers[-1])
+        last = abs(fixed_to_float(entry[self.order] << self.bits, self.bits)) * float(self.powers[-1])
         return rounding + unit * (self.of(entry) + last)
 
     def speed(self, state: Coefficients) -> float:
         """At least |theta~'_i|."""
         places = np.arange(1, self.order + 1)
-        sizes = np.array([abs(_float(c, self.bits)) for c in state[1:]]) + self.ulp
+        sizes = np.array([abs(fixed_to_float(c, self.bits)) for c in state[1:]]) + self.ulp
         return float((sizes * places * self.powers[:-1]).sum())
 
 
-def _float(value: mpz, bits: int) -> float:
+def fixed_to_float(value: mpz, bits: int) -> float:
     """value 2^-bits, to 1 part in 2^50; infinite beyond float64."""
     length = value.bit_length()
     shift = max(0, length - 60)
@@ -243,7 +243,7 @@ def _float(value: mpz, bits: int) -> float:
 
 def _up(value: mpz, bits: int) -> float:
     """A positive fixed-point number as a float that is not smaller."""
-    return _float(value, bits) * (1 + 2.0**-50)
+    return fixed_to_float(value, bits) * (1 + 2.0**-50)
 
 
 def _ball(value: mpz, bits: int) -> object:

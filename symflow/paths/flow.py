@@ -16,7 +16,7 @@ from symflow.numbers.rational import rational, rational_array
 from symflow.numbers.types import Number
 from symflow.paths.aliases import with_old_names
 from symflow.paths.boxes.solve import solve_box
-from symflow.paths.path_error import How, estimate_wanted
+from symflow.paths.path_error import How, error_wanted
 from symflow.paths.solver import MAX_DPS, MAX_HORIZON, FlowSolver, checked_limits
 from symflow.paths.stop_conditions import LOSS, Stop, listed_stops, monitors
 from symflow.paths.trajectory import Trajectory
@@ -31,7 +31,7 @@ def solve_flow(
     horizon: Number | None = None,
     dps: int | None = None,
     stop: Stop | Sequence[Stop] = (),
-    error: How | None = "estimated",
+    error: How | None = "certified",
     progress: Callable[[float], None] | None = None,
     max_steps: int = 100_000,
     time_limit: Number | None = None,
@@ -49,8 +49,9 @@ def solve_flow(
         dps: digits asked for: |error| <= 10^-dps max(1, |value|) in each component; the problem's own if left out.
         stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
             them is met, and its `stopped` says which and when, to `dps` digits; None there means that none was met.
-        error: "estimated": make a second run at other order and precision; `error.value` is twice the largest
-            difference, and more guard digits are taken until it meets `dps`. None: no estimate.
+        error: "certified": prove the error (R23), and take more digits until it meets `dps`; where that cannot be done
+            it is estimated, and `error.reason` says why. "estimated": make a second run at other order and precision;
+            `error.value` is twice the largest difference. None: the error is not known.
         progress: called with the fraction of the work that is done, from 0 to 1; it spans both runs (the flow and the
             run for its error estimate).
         max_steps: most Taylor steps of one run.
@@ -128,7 +129,7 @@ def solve_field(
     dps: int,
     radius: Number | Sequence[Number] | None = None,
     stop: Stop | Sequence[Stop] = (),
-    error: How | None = "estimated",
+    error: How | None = "certified",
     progress: Callable[[float], None] | None = None,
     max_steps: int = 100_000,
     time_limit: Number | None = None,
@@ -198,7 +199,7 @@ def solve_field(
     end = positive(horizon, "horizon")
     if end > MAX_HORIZON:
         raise ProblemError(f"horizon must be at most 1e300, got {brief_float(end)}; give an earlier final time")
-    dps, wanted = whole(dps, "dps", 1, MAX_DPS), estimate_wanted(error)
+    dps, wanted = whole(dps, "dps", 1, MAX_DPS), error_wanted(error)
     limits = checked_limits(max_steps, time_limit)
     if radii is not None:
         return solve_box(field, list(state), radii, end, dps, limits, progress)

@@ -17,7 +17,7 @@ class PathError:
 
     Attributes:
         value: the largest absolute error of any component at any time (of a kept step, for descent), an mpf.
-        how: "estimated" (from a second run), or "certified" (proved).
+        how: "certified" (proved by computation), or "estimated" (from a second run).
         reason: why an estimated error is not certified, where that was asked for; "" otherwise.
 
     Example:
@@ -25,7 +25,7 @@ class PathError:
         >>> problem = sf.load_problem("examples/linear.toml")
         >>> error = sf.solve_flow(problem, horizon="1/10", dps=15).error
         >>> error.how, error.value < 1e-15
-        ('estimated', True)
+        ('certified', True)
     """
 
     value: Mpf

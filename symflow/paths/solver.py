@@ -17,8 +17,10 @@ from symflow.numbers.fixed_point import from_fraction, to_mpf
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf
 from symflow.paths.agreement import until_enough
+from symflow.paths.certified.observed import Step, observe
+from symflow.paths.certified.proof import prove
 from symflow.paths.identities import balancedness_drift, energy_defect
-from symflow.paths.path_error import PathError
+from symflow.paths.path_error import How, PathError
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.stop_conditions import Monitor, Stopped
 from symflow.paths.taylor.dense import FlowStats, TaylorSteps, taylor_steps
@@ -29,6 +31,10 @@ from symflow.paths.trajectory import Trajectory
 GUARD = 6
 """Digits by which local truncation errors lie below the requested accuracy, at first."""
 MAX_DPS = 10_000
+MAX_PROVED = 256
+"""Most parameters of a flow whose error is proved: dense Jacobians on every cell."""
+TUBE_DIGITS = 12
+"""The tube of a proof has the radius 10^-TUBE_DIGITS, or that of the digits asked for."""
 MAX_HORIZON = 10**300
 """Latest final time: larger times overflow float64."""
 MAX_SECONDS = 10**9
@@ -67,8 +73,9 @@ class FlowSolver:
         self.field, self.state, self.end, self.dps = field, state, end, dps
         self.conditions, self.limits, self.progress = conditions, limits, progress
         self.complete: Trajectory | None = None
+        self.observed: tuple[Step, ...] = ()
 
-    def run(self, precision: Precision, low: float, high: float) -> Trajectory:
+    def run(self, precision: Precision, low: float, high: float, *, proved: bool = False) -> Trajectory:
         """One run; whatever ends it early carries what is known by then as a trajectory."""
         clock, report = time.perf_counter(), self.progress
         part = None if report is None else (lambda done: report(low + (high - low) * done))
@@ -80,8 +87,10 @@ class FlowSolver:
             conditions=self.conditions,
             limits=self.limits,
             progress=part,
+            observer=observe if proved else None,
         )
         found, error = self.trajectory(run, precision, clock), run.ended
+        self.observed = run.observed
         if error is None:
             return found
         if self.complete is not None and not isinstance(error, KinkError):
@@ -111,8 +120,8 @@ class FlowSolver:
             return result
         return replace(result, stopped=Stopped(result.conditions[run.stopped], result.horizon))
 
-    def solve(self, wanted: bool) -> Trajectory:
-        """Runs, in pairs where the error is to be estimated, until what is known of the error meets the digits."""
+    def solve(self, how: How | None) -> Trajectory:
+        """Runs until what is known of the error, proved or estimated from pairs of runs, meets the digits."""
         digits = needed_digits(self.field, self.state, self.dps)
         guard = GUARD + min(digits, max((c.stop.digits for c in self.conditions), default=0))
         spare = max(0, ceil(log10_of(self.end)))  # rounding errors of the field add up over time
@@ -124,7 +133,7 @@ class FlowSolver:
             guard, spare = extra
             self.complete = None
             try:
-                found, known = self.attempt(Precision.for_digits(digits, guard, spare), wanted)
+                found, known = self.attempt(Precision.for_digits(digits, guard, spare), how)
             except FlowStopped as error:
                 refused.append(error)
                 if not _worth_more_digits(refused):
@@ -148,23 +157,45 @@ class FlowSolver:
             f"{mpmath.nstr(max(errors.values()), 2)}); the flow amplifies errors too strongly, try a shorter horizon"
         )
 
-    def attempt(self, precision: Precision, wanted: bool) -> tuple[Trajectory, dict[str, Mpf]]:
-        """A flow and what is known of its errors: its identities and, from a second run, an estimate.
+    def attempt(self, precision: Precision, how: How | None) -> tuple[Trajectory, dict[str, Mpf]]:
+        """A flow and what is known of its errors: its identities, a proof, or an estimate from a second run.
 
         Raises:
             FlowStopped: it ends early, or two runs do not agree on what happens.
         """
-        found = self.run(precision, 0, 0.45 if wanted else 1.0)
+        found = self.run(precision, 0, 0.45 if how == "estimated" else 1.0, proved=how == "certified")
         errors = _identities(found) if self.field.slides else {}
-        if wanted:
-            self.complete = found
-            check = self.run(precision.for_check(), 0.45, 1)
-            disagreement = _disagreement(found, check)
-            if disagreement is not None:
-                raise disagreement
-            found = _with_estimates(found, check)
-            errors |= _estimates(found, check)
-        return found, errors
+        reason = ""
+        if how == "certified":
+            found, reason = self.proved(found)
+            if not reason and found.stopped is None:
+                assert found.error is not None
+                return found, errors | {"a proved error": found.error.value}
+        if how is None:
+            return found, errors
+        self.complete = found
+        check = self.run(precision.for_check(), 0.45, 1)
+        disagreement = _disagreement(found, check)
+        if disagreement is not None:
+            raise disagreement
+        estimated = _with_estimates(found, check, reason)
+        errors |= _estimates(estimated, check)
+        return (replace(estimated, error=found.error) if found.error is not None else estimated), errors
+
+    def proved(self, found: Trajectory) -> tuple[Trajectory, str]:
+        """A flow with a proof of its error, and why there is none where it is not complete."""
+        if found.objective is not None and self.field.dimension > MAX_PROVED:
+            return (
+                found,
+                f"{self.field.dimension} parameters are more than the {MAX_PROVED} up to which flows are proved",
+            )
+        with mpmath.workdps(15):
+            radius = mpmath.mpf(10) ** -min(self.dps, TUBE_DIGITS)
+        proof = prove(self.field, taylor_steps(found), self.observed, radius)
+        found = replace(found, proof=proof)
+        if proof.complete:
+            return replace(found, error=PathError(proof.value, "certified")), ""
+        return found, f"proved to t = {float(proof.end):.6g} only: {proof.reason}"
 
 
 def _worth_more_digits(refused: Sequence[FlowStopped]) -> bool:
@@ -206,7 +237,7 @@ def _estimates(found: Trajectory, check: Trajectory) -> dict[str, Mpf]:
     return errors
 
 
-def _with_estimates(first: Trajectory, second: Trajectory) -> Trajectory:
+def _with_estimates(first: Trajectory, second: Trajectory, reason: str) -> Trajectory:
     """The first run with the error estimates that the second one gives."""
     stopped = first.stopped
     if stopped is not None and second.stopped is not None:
@@ -217,7 +248,7 @@ def _with_estimates(first: Trajectory, second: Trajectory) -> Trajectory:
     assert isinstance(first.stats, FlowStats)
     stats = replace(first.stats, check_seconds=second.stats.seconds)
     error = _difference(taylor_steps(first), taylor_steps(second), first.stopped is not None)
-    return replace(first, error=PathError(error, "estimated"), stopped=stopped, stats=stats)
+    return replace(first, error=PathError(error, "estimated", reason), stopped=stopped, stats=stats)
 
 
 def _missing(errors: Iterable[Mpf], digits: int) -> int:

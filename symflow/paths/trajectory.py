@@ -18,6 +18,7 @@ from symflow.networks.objective import Objective
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.aliases import OldNames
+from symflow.paths.certified.record import FlowProof
 from symflow.paths.iterates import Iterates
 from symflow.paths.path_error import PathError
 from symflow.paths.stop_conditions import Stopped
@@ -146,6 +147,7 @@ class Trajectory(OldNames):
         stats: how it was computed, a `FlowStats`, a `Float64Stats` or a `DescentStats`.
         conditions: the stop conditions that were asked for, in words.
         stopped: which of them ended it and when; None where none was met.
+        proof: what its error is proved by, where it was to be certified; it may end early.
         incomplete: why it ends before the horizon asked for, where no condition did that; empty where it does not.
         tube: for a box of starts, where all solutions from it are at any time: `tube(t)`; None elsewhere.
 
@@ -173,6 +175,7 @@ class Trajectory(OldNames):
     conditions: tuple[str, ...] = ()
     stopped: Stopped | None = None
     incomplete: str = ""
+    proof: FlowProof | None = None
     tube: EnclosedSolutions | None = None
 
     @property

@@ -71,6 +71,14 @@ _SQUARE = Hypothesis(
     "outputs whose Jacobian has full row rank",
     r"square loss, $f^* = 0$, $J$ the $Nd_n \times P$ Jacobian of all outputs, its rows independent on $B_r(q)$",
 )
+_KINKS = Hypothesis(
+    "outputs whose Jacobian has full row rank whatever the gates",
+    r"square loss, $f^* = 0$, a (leaky) ReLU network, $\theta' \in -\partial f(\theta)$; on $B_r(q)$ every gate "
+    r"takes its "
+    r"values in a set $\Gamma$ of slopes, $\mathcal J$ a convex set of matrices that contains the Jacobian of all "
+    r"outputs "
+    r"for each of them",
+)
 _CHAINS = Hypothesis(
     "a linear network, square loss",
     r"a linear network, square loss, $f^*$ the least value of $\varphi$ over all matrices; "
@@ -86,7 +94,7 @@ FOR_ALL_TIME = Result(
     "for-all-time",
     "convergence for all time",
     "for all time: from a point of small loss, flow and descent converge close by, at a rate",
-    f"{SOURCES['P63']}; {SOURCES['L63']}",
+    f"{SOURCES['P63']}; {SOURCES['L63']}; with kinks: {SOURCES['DDKL20']}",
     (SMOOTH_ALONG,),
     (
         Claim(
@@ -122,6 +130,14 @@ FOR_ALL_TIME = Result(
             (Claim("interpolating", Formula(_mu), "=",
                    Formula(interpolating_rate(sympy.Symbol(r"\min_{B_r(q)}\lambda_{\min}(JJ^\top)"), _N))),),
             (_SQUARE,),
+        ),
+        Statement(
+            "R24",
+            "interpolating networks with kinks, for flow",
+            (Claim("kinks", Formula(_mu), "=",
+                   Formula(interpolating_rate(
+                       sympy.Symbol(r"\min_{J\in\mathcal J}\lambda_{\min}(JJ^\top)"), _N))),),
+            (_KINKS,),
         ),
         Statement(
             "R24",

@@ -13,6 +13,8 @@ SOURCES = {
     "B73": "H. Brezis, Operateurs maximaux monotones et semi-groupes de contractions dans les espaces de Hilbert, "
     "North-Holland 1973",
     "BD21": "D. G. T. Barrett and B. Dherin, Implicit Gradient Regularization, ICLR 2021",
+    "DDKL20": "D. Davis, D. Drusvyatskiy, S. Kakade and J. D. Lee, Stochastic Subgradient Method Converges on Tame "
+    "Functions, Foundations of Computational Mathematics 20, 2020",
     "DHL18": "S. S. Du, W. Hu and J. D. Lee, Algorithmic Regularization in Learning Deep Homogeneous Models: Layers "
     "are Automatically Balanced, NeurIPS 2018",
     "EC21": "O. Elkabetz and N. Cohen, Continuous vs. Discrete Optimization of Deep Neural Networks, NeurIPS 2021, "

@@ -9,8 +9,7 @@ from flint import arb
 
 from symflow.caching import kept
 from symflow.derivatives.derived import Derived, gradient, hessian
-from symflow.errors import GateUndecided, LimitUnknown
-from symflow.evaluate.balls import ball_arithmetic, extreme_eigenvalues
+from symflow.evaluate.balls import Undecided, ball_arithmetic, extreme_eigenvalues
 from symflow.evaluate.eigenvalue_bounds import eigenvalue_bounds
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import evaluate_objects
@@ -31,13 +30,15 @@ def box(center: Sequence[Ball], radius: Ball) -> np.ndarray:
     return found
 
 
-def values(objective: Objective, outputs: Mapping[str, Node], theta: np.ndarray) -> dict[str, np.ndarray]:
+def values(
+    objective: Objective, outputs: Mapping[str, Node], theta: np.ndarray, gates: Undecided = "refuse"
+) -> dict[str, np.ndarray]:
     """Enclosures of nodes on a box.
 
     Raises:
-        GateUndecided: a gate changes in the box, or may.
+        GateUndecided: a gate changes in the box, or may; unless `gates` is "union", for all slopes between its two.
     """
-    return interpret(Program(objective.program.inputs, outputs), bound(objective, theta), ball_arithmetic())
+    return interpret(Program(objective.program.inputs, outputs), bound(objective, theta), ball_arithmetic(gates))
 
 
 def bound(objective: Objective, theta: np.ndarray) -> dict[Input, np.ndarray]:
@@ -50,34 +51,18 @@ def _data(objective: Objective) -> dict[Input, np.ndarray]:
     return {x: np.asarray(lift(a), dtype=object) for x, a in objective.data.items()}
 
 
-def smooth(objective: Objective, theta: np.ndarray) -> None:
-    """Refuses a box in which a gate may change. A pre-activation that is 0 on the whole box has no influence.
+def open_gate(objective: Objective, theta: np.ndarray) -> str | None:
+    """Sample, layer and unit of a gate that may change in a box; None where there is none, and f is smooth there.
 
-    Raises:
-        LimitUnknown: it may; sample, layer and unit are named.
+    A pre-activation that is 0 on the whole box has no influence.
     """
-    try:
-        values(objective, {"f": objective.loss}, theta)
-    except GateUndecided:
-        raise LimitUnknown(
-            f"a gate may change near the limit ({_open_gate(objective, theta)}), where nothing is known; continue "
-            "longer",
-            cause="kink",
-        ) from None
-
-
-def _open_gate(objective: Objective, theta: np.ndarray) -> str:
-    """Sample, layer and unit of the first gate that may change."""
-    gates = objective.gates
-    outputs: dict[str, Node] = {str(p): g.z for p, g in enumerate(gates)}
-    program = Program(objective.program.inputs, outputs)
-    found = interpret(program, bound(objective, theta), ball_arithmetic("union"))
-    for p, g in enumerate(gates):
-        for index in np.ndindex(found[str(p)].shape):
-            z = found[str(p)][index]
+    outputs: dict[str, Node] = {str(p): g.z for p, g in enumerate(objective.gates)}
+    found = values(objective, outputs, theta, "union") if outputs else {}
+    for p, g in enumerate(objective.gates):
+        for index, z in np.ndenumerate(found[str(p)]):
             if not (z >= 0 or z < 0):
                 return _place(g, index)
-    return "not located"
+    return None
 
 
 def _place(g: Gate, index: tuple[int, ...]) -> str:
@@ -119,6 +104,20 @@ def loss_value(objective: Objective, theta: np.ndarray) -> Ball:
 def norm(v: np.ndarray) -> Ball:
     """At least the Euclidean norm of every vector in an array of balls."""
     return square_sum(v).sqrt().upper()
+
+
+def least_singular_square(matrix: np.ndarray) -> Ball:
+    """At most sigma^2, sigma the least singular value of every wide matrix in a matrix of balls.
+
+    sigma(A + D) >= sigma(A) - ||D||_F, A the midpoints: what the radii do to sigma is not multiplied by ||A||.
+    """
+    middle, reach = (np.empty(matrix.shape, dtype=object) for _ in range(2))
+    for index, x in np.ndenumerate(matrix):
+        middle[index], reach[index] = x.mid(), x.rad()
+    if matrix.shape[0] > matrix.shape[1]:
+        return arb(0)
+    sigma = least_eigenvalue(middle.dot(middle.T)).nonnegative_part().sqrt().lower() - norm(reach)
+    return (sigma.nonnegative_part().lower() ** 2).lower() if sigma.is_finite() else arb(0)
 
 
 def square_sum(v: np.ndarray) -> Ball:

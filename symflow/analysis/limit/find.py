@@ -140,7 +140,7 @@ class Neighbourhood:
     Attributes:
         radius: r.
         mu: the rate, from below.
-        beta: lambda_max(H) there, from above.
+        beta: lambda_max(H) there, from above; infinite where gates may change.
         length: of the rest of the path, at most.
     """
 
@@ -164,7 +164,9 @@ def _enclosed(route: Route, start: Start) -> Limit:
         middle, reach = _refined(route, center, found, reach)
     around_limit = boxes.box(middle, reach)
     loss = boxes.loss_value(start.objective, around_limit) if route.minimum is None else ball(route.minimum)
-    sharpness = boxes.largest_eigenvalue(boxes.curvature(start.objective, around_limit))
+    sharpness = arb(0, arb.pos_inf())
+    if boxes.open_gate(start.objective, around_limit) is None:
+        sharpness = boxes.largest_eigenvalue(boxes.curvature(start.objective, around_limit))
     return Limit(
         start.objective,
         route.kind,
@@ -207,11 +209,18 @@ def _neighbourhood(route: Route, start: Start, center: list[Ball]) -> Neighbourh
 def _on_ball(route: Route, start: Start, center: list[Ball], r: Ball, near: np.ndarray) -> Neighbourhood | None:
     """What holds on the ball of radius r, whether the path leaves it or not; None where mu > 0 is not shown."""
     theta = boxes.box(center, r)
-    boxes.smooth(start.objective, theta)
+    kink = boxes.open_gate(start.objective, theta)
+    if kink is not None and not (route.crosses_kinks and start.step_size is None):
+        raise LimitUnknown(
+            f"{route.kind}: a gate may change near the limit ({kink}), where nothing is known; continue longer",
+            cause="kink",
+        )
     mu = route.rate(theta).lower()
     if not mu > 0:
         return None
-    beta = boxes.largest_eigenvalue(boxes.curvature(start.objective, theta)).abs_upper()
+    beta = arb.pos_inf()
+    if kink is None:
+        beta = boxes.largest_eigenvalue(boxes.curvature(start.objective, theta)).abs_upper()
     length = route.length(near, mu)
     if start.step_size is not None:
         eta = ball(start.step_size)

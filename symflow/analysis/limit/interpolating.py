@@ -3,6 +3,9 @@
 f = w ||r(theta)||^2 for any program r of residuals, w = 1/(2N): networks of every kind. Samples that are equal, targets
 included, have equal residuals: they count as one with the root of their number as weight, since ||r||^2 is that of the
 weighted ones. A residual that is 0 on the whole box is left out.
+
+Where a gate changes, J is enclosed with all slopes between its two: the subgradients of f at a kink are J^T r/N with
+convex combinations J of what the two sides have, so that mu holds for each of them, and for the flow through kinks.
 """
 
 from __future__ import annotations
@@ -70,6 +73,7 @@ class Interpolating:
     squares: Squares
     kind: Kind = "interpolating"
     minimum: Fraction | None = Fraction(0)
+    crosses_kinks: bool = True
     degenerate: str = (
         "J J^T is singular, J the Jacobian of all outputs: more outputs than weights or than the data determine, "
         "duplicate inputs with different targets, or units that are off"
@@ -77,10 +81,7 @@ class Interpolating:
 
     def rate(self, theta: np.ndarray) -> Ball:
         """lambda_min(J J^T)/N."""
-        jacobian = self.jacobian(theta)
-        if len(jacobian) > self.objective.parameter_count:
-            return arb(0)
-        gram = boxes.least_eigenvalue(jacobian.dot(jacobian.T))
+        gram = boxes.least_singular_square(self.jacobian(theta))
         return interpolating_rate(gram, ball(1 / (2 * self.squares.weight)))
 
     def excess(self, theta: np.ndarray, mu: Ball) -> Ball:
@@ -96,13 +97,13 @@ class Interpolating:
         return 2 / (2 - step_size * beta)
 
     def _residual(self, theta: np.ndarray) -> np.ndarray:
-        return boxes.values(self.objective, {"r": self.squares.residual}, theta)["r"]
+        return boxes.values(self.objective, {"r": self.squares.residual}, theta, "union")["r"]
 
     def jacobian(self, theta: np.ndarray) -> np.ndarray:
         """J on a box, one row an output of a sample, equal samples as one and weighted by the root of their number."""
         residual, groups = self._residual(theta), _groups(self.objective, self.squares.residual)
         known = boxes.bound(self.objective, theta)
-        arithmetic = ball_arithmetic()
+        arithmetic = ball_arithmetic("union")
         rows = []
         for first, count in groups:
             for unit in np.ndindex(residual.shape[:-1] if residual.ndim else ()):

@@ -29,6 +29,7 @@ class Isolated:
     objective: Objective
     kind: Kind = "isolated"
     minimum: Fraction | None = None
+    crosses_kinks: bool = False
     degenerate: str = "the Hessian is not positive definite, so that minima need not be isolated"
 
     def rate(self, theta: np.ndarray) -> Ball:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import reduce
+from functools import cached_property, reduce
 
 import flint
 import numpy as np
@@ -96,6 +96,7 @@ class Linear:
     quadratic: Quadratic
     best: LeastSquares
     kind: Kind = "linear"
+    crosses_kinks: bool = False
     degenerate: str = (
         "the sum of the layers' chains is singular: two layers or more are rank-deficient, as at a saddle point"
     )
@@ -108,15 +109,13 @@ class Linear:
     def rate(self, theta: np.ndarray) -> Ball:
         """c a^2 lambda^+_min(Sigma_xx) lambda_min of the chains."""
         weights = self._weights(theta)
-        size = len(weights[-1]) * weights[0].shape[1]
-        total = np.full((size, size), arb(0), dtype=object)
+        blocks = []
         for j in range(len(weights)):
             above = _product(weights[j + 1 :][::-1], len(weights[-1]))
             below = _product(weights[:j][::-1], weights[0].shape[1])
-            total = total + np.kron(above.dot(above.T), below.T.dot(below))
-        q = self.quadratic
-        chains = boxes.least_eigenvalue(total)
-        return linear_rate(ball(q.total * q.factor**2) * chains, self._moment())
+            blocks.append(np.kron(above, below.T))  # times its transpose: W_{n:j+1} W_{n:j+1}^T kron ...
+        chains = boxes.least_singular_square(np.concatenate(blocks, axis=1))
+        return linear_rate(ball(self.quadratic.total * self.quadratic.factor**2) * chains, self._moment)
 
     def excess(self, theta: np.ndarray, mu: Ball) -> Ball:
         """f - f* = (c/2N) ||(a W - V) X||^2, V a least squares solution."""
@@ -142,6 +141,7 @@ class Linear:
         cut = self.objective.cut(theta)
         return [cut[w] for w in reversed(self.quadratic.weights)]
 
+    @cached_property
     def _moment(self) -> Ball:
         """lambda^+_min(Sigma_xx); 1 where X = 0 and every W is least."""
         if not len(self.best.moment):

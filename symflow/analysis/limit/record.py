@@ -31,9 +31,9 @@ class Limit:
         center: of the ball, P mpf values.
         radius: ||theta(infinity) - center|| <= radius (mpf).
         loss: f at the limit, an `Enclosure`.
-        sharpness: lambda_max(H) at the limit, an `Enclosure`.
+        sharpness: lambda_max(H) at the limit, an `Enclosure`; of infinite radius where the limit may lie on a kink.
         rate: mu, from below (mpf).
-        curvature: beta >= lambda_max(H) on the neighbourhood (mpf).
+        curvature: beta >= lambda_max(H) on the neighbourhood (mpf); infinite where gates may change there.
         start: where it was proved, the end of the path, P mpf values.
         start_radius: at most how far the path itself is from `start` there (mpf).
         neighbourhood: the radius of the ball around `start` on which mu and beta hold (mpf).
@@ -87,7 +87,9 @@ class Limit:
     def __repr__(self) -> str:
         path = "flow" if self.step_size is None else f"descent of step size {self.step_size}"
         short = mpmath.nstr(self.radius, 2, min_fixed=1, max_fixed=1)
-        numbers = f"rate {mpmath.nstr(self.rate, 4)}, sharpness {mpmath.nstr(self.sharpness.midpoint, 4)}"
+        known = mpmath.isfinite(self.sharpness.radius)
+        sharp = f"sharpness {mpmath.nstr(self.sharpness.midpoint, 4)}" if known else "perhaps on a kink"
+        numbers = f"rate {mpmath.nstr(self.rate, 4)}, {sharp}"
         return (
             f"<limit of {path} from t={brief_float(self.time)} on, {self.kind}, {self.how} within {short}, "
             f"loss {mpmath.nstr(self.loss.midpoint, 4)}, {numbers}>"

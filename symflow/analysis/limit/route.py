@@ -29,6 +29,10 @@ class Route(Protocol):
         """f*, exactly; None where it is only enclosed at the limit."""
 
     @property
+    def crosses_kinks(self) -> bool:
+        """Whether mu holds where gates change, for all subgradients: enough for flow, not for descent."""
+
+    @property
     def degenerate(self) -> str:
         """What it means that mu is 0, in words."""
 
@@ -36,7 +40,7 @@ class Route(Protocol):
         """At most mu on a box; of any sign.
 
         Raises:
-            GateUndecided: a gate may change in the box.
+            GateUndecided: a gate may change in the box, and kinks are not crossed.
         """
 
     def excess(self, theta: np.ndarray, mu: Ball) -> Ball:

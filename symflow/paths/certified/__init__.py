@@ -1,1 +1,1 @@
-"""Paths whose error is proved."""
+"""Paths whose error is proved by computation (R23 for flows, balls for descent)."""

@@ -1,0 +1,167 @@
+r"""The parts of Taylor steps on which the rate of R23 is known, cut as finely as the rate and the kinks need.
+
+A part is fine if every face that its tube meets is convex, and if theta~ is known to be on the right side of it but for
+a moment (`windows`). The exponent int m grows by what the size of the boxes adds to m, about in proportion to it; parts
+are cut so that this is at most `EXCESS` in all, in as few parts as possible: in numbers proportional to the square root
+of what they add. A part that is not fine is cut in two until it is, or `FINEST` of its step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ldexp
+
+import numpy as np
+
+from symflow.dynamics.vector_field import VectorField
+from symflow.evaluate.rounded import Rounded, norm_bound
+from symflow.paths.certified.boxes import on_parts, scaled_floats, step_end
+from symflow.paths.certified.gates import OnBoxes, known_gates
+from symflow.paths.certified.observed import Step
+from symflow.paths.certified.rates import Rates, rates
+from symflow.paths.certified.windows import Crossing, Part, crossing, normals, wrong_side
+from symflow.paths.taylor.dense import TaylorSteps
+
+EXCESS = 2.0
+"""What the boxes' size may add to int m, about: a digit."""
+FINEST = Fraction(1, 1 << 16)
+MOST_PARTS = 64
+"""Into how many a part is cut at once, at most."""
+PLANS = 2
+"""How often parts are cut for the sake of the rate."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A part of a step with what holds on its tube.
+
+    Attributes:
+        part: of the step.
+        rate: at least the one-sided rate, per unit of time.
+        open: how many gates may change on it.
+        wrong: a bound on the integral over time of what is added to the defect while theta~ is on the wrong side of a
+            kink, in units of the last place.
+        crossings: of kinks whose faces are not convex.
+        fine: whether R23 holds on it.
+    """
+
+    part: Part
+    rate: float
+    open: int
+    wrong: float
+    crossings: tuple[Crossing, ...]
+    fine: bool
+
+
+def cells(field: VectorField, steps: TaylorSteps, observed: Sequence[Step], radius: float) -> Iterator[Cell]:
+    """The cells in order of time, up to the first that is not fine.
+
+    Args:
+        field: the flow's.
+        steps: the Taylor solution theta~.
+        observed: what is known of each step.
+        radius: of the tube.
+    """
+    search = _Search(field, steps, observed, radius)
+    pending = [Part(i, Fraction(0), Fraction(1)) for i in range(len(observed))]
+    done: list[Cell] = []
+    rounds = 0
+    while pending:
+        found, measured = search.examine(pending)
+        counts = _counts(measured, search.times(pending)) if rounds < PLANS else np.ones(len(pending))
+        rounds += 1
+        later: list[Part] = []
+        for cell, count in zip(found, counts, strict=True):
+            if not cell.fine and cell.part.high - cell.part.low > FINEST:
+                count = max(count, 2)
+            if count > 1:
+                later += _cut(cell.part, int(count))
+            else:
+                done.append(cell)
+        pending = later
+    for cell in sorted(done, key=lambda c: (c.part.number, c.part.low)):
+        yield cell
+        if not cell.fine:
+            return
+
+
+def _counts(measured: Rates, times: np.ndarray) -> np.ndarray:
+    """Into how many parts each is cut for the sake of the rate: 1, or a power of 2."""
+    excess = np.where(np.isfinite(measured.spread), measured.spread * times, 1e6)
+    roots = np.sqrt(np.minimum(excess, 1e6))
+    wanted = np.clip(roots * roots.sum() / EXCESS, 1, MOST_PARTS)
+    return np.asarray(2 ** np.ceil(np.log2(wanted) - 0.2))
+
+
+def _cut(part: Part, count: int) -> list[Part]:
+    """Equal parts of a part."""
+    length = (part.high - part.low) / count
+    return [Part(part.number, part.low + i * length, part.low + (i + 1) * length) for i in range(count)]
+
+
+class _Search:
+    """The steps as float64 polynomials, and what is known of parts of them."""
+
+    def __init__(self, field: VectorField, steps: TaylorSteps, observed: Sequence[Step], radius: float) -> None:
+        self.field, self.steps, self.observed, self.radius = field, steps, observed, radius
+        self.ends = [step_end(s, steps.clock) for s in steps.segments]
+        self.floats = [
+            scaled_floats(s.coefficients, end, steps.bits) for s, end in zip(steps.segments, self.ends, strict=True)
+        ]
+
+    def times(self, parts: Sequence[Part]) -> np.ndarray:
+        """The lengths of parts in time."""
+        lengths = [ldexp(self.ends[p.number], self.steps.segments[p.number].tau) * float(p.high - p.low) for p in parts]
+        return np.array(lengths)
+
+    def boxes(self, parts: Sequence[Part]) -> Rounded:
+        """The tube around parts, as boxes."""
+        value = np.empty((len(parts), self.field.dimension))
+        reach = np.empty_like(value)
+        numbers = np.array([p.number for p in parts])
+        lows, highs = (
+            np.array([float(v) for v in ends]) for ends in zip(*((p.low, p.high) for p in parts), strict=True)
+        )
+        for number in np.unique(numbers):
+            rows = numbers == number
+            found = on_parts(self.floats[number], lows[rows], highs[rows])
+            value[rows], reach[rows] = found.value, found.error
+        return Rounded(value, (reach + self.radius) * (1 + 2.0**-40))
+
+    def examine(self, parts: Sequence[Part]) -> tuple[list[Cell], Rates]:
+        """What holds on the tubes around parts."""
+        boxes = self.boxes(parts)
+        measured = rates(self.field, boxes, [self.observed[p.number].region for p in parts])
+        found = []
+        for row, (part, rate) in enumerate(zip(parts, measured.rate, strict=True)):
+            box, on = Rounded(boxes.value[row : row + 1], boxes.error[row : row + 1]), measured.gates.only(row)
+            wrong, crossings = self._kinks(part, box, on)
+            fine = wrong is not None and bool(np.isfinite(rate))
+            found.append(Cell(part, float(rate), len(on.open[0]), wrong or 0.0, crossings, fine))
+        return found, measured
+
+    def _kinks(self, part: Part, box: Rounded, on: OnBoxes) -> tuple[float | None, tuple[Crossing, ...]]:
+        """The cost of the wrong sides of kinks, None where it is not known, and the crossings on a part."""
+        step, tau = self.observed[part.number], self.steps.segments[part.number].tau
+        end, convex = self.ends[part.number], bool(on.convex[0])
+        held = step.region.at_zero
+        crossings: list[Crossing] = []
+        wrong = 0.0
+        for a in on.open[0]:
+            if convex and a not in held:
+                lasts = wrong_side(self.field, self.steps, step, part, a, end)
+                if lasts is None:
+                    return None, ()
+                if lasts:
+                    normal = normals(self.field, box, [a], known_gates(self.field.gates, on.low, on.high))
+                    wrong += on.force[0][a] * float(norm_bound(normal)[0]) * ldexp(lasts, tau) * (1 + 2.0**-30)
+            elif not convex:
+                met = None
+                if a not in held:
+                    met = crossing(self.field, self.steps, step, part, a, end, box, on)
+                if met is None:
+                    return None, ()
+                crossings.append(met)
+        return wrong, tuple(crossings)

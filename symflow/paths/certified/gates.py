@@ -1,0 +1,168 @@
+"""Gates on boxes of states: which pre-activations may vanish there, and whether their faces are convex."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from symflow.dynamics.faces import activations, face_program
+from symflow.dynamics.vector_field import VectorField
+from symflow.evaluate.interpret import interpret
+from symflow.evaluate.rounded import UNIT, Rounded, rounded_input
+from symflow.evaluate.running_error import rounded_boxes
+from symflow.evaluate.signs import SignArithmetic, Signs, signs_of
+from symflow.paths.taylor.kinks.gates import Position
+from symflow.paths.taylor.kinks.region import Region
+from symflow.programs.nodes import Gate, Node
+from symflow.programs.program import Program
+
+MOST_TOGETHER = 3
+"""Most gates that are open on one box whose values are tried in turn; more are intervals."""
+
+
+@dataclass(frozen=True, eq=False)
+class OnBoxes:
+    """Gates on S boxes.
+
+    Attributes:
+        low: for each gate node its least values, shape (S, *gate).
+        high: its largest values.
+        open: for each box the gates whose pre-activation may vanish on it.
+        convex: for each box, whether all faces that may meet it are convex.
+        force: for each box the largest |jump of the gradient| / ||grad z_a|| of each open gate.
+    """
+
+    low: list[np.ndarray]
+    high: list[np.ndarray]
+    open: list[list[Position]]
+    convex: np.ndarray
+    force: list[dict[Position, float]]
+
+    def only(self, box: int) -> OnBoxes:
+        """The gates on one box."""
+        one = slice(box, box + 1)
+        low, high = [v[one] for v in self.low], [v[one] for v in self.high]
+        return OnBoxes(low, high, self.open[one], self.convex[one], self.force[one])
+
+
+def on_boxes(field: VectorField, boxes: Rounded, regions: Sequence[Region]) -> OnBoxes:
+    """The gates on boxes, each of which lies around a piece of the path in a region."""
+    gates, count = field.gates, len(regions)
+    if not gates:
+        return OnBoxes([], [], [[] for _ in regions], np.ones(count, dtype=bool), [{} for _ in regions])
+    low = [_values(g, regions) for g in gates]
+    high = [v.copy() for v in low]
+    is_open = [np.array([_positions(r.at_zero, i, v.shape[1:]) for r in regions]) for i, v in enumerate(low)]
+    program = face_program(field.objective)
+    for _ in range(len(gates) + 1):
+        _open(gates, low, high, is_open)
+        found = rounded_boxes(field, program, boxes, known_gates(gates, low, high))
+        before = [v.copy() for v in is_open]
+        _decide(field, boxes, regions, found[::2], low, high, is_open)
+        if all((a == b).all() for a, b in zip(before, is_open, strict=True)):
+            break
+    convex = np.ones(count, dtype=bool)
+    positions: list[list[Position]] = [[] for _ in regions]
+    force: list[dict[Position, float]] = [{} for _ in regions]
+    for i, (g, b, o) in enumerate(zip(gates, found[1::2], is_open, strict=True)):
+        rise = float(g.alpha - g.alpha_bar)
+        fine = np.sign(rise) * b.value - b.error >= 0
+        convex &= (fine | ~o).reshape(count, -1).all(axis=1)
+        for box, entry in zip(*np.nonzero(o.reshape(count, -1)), strict=True):
+            positions[box].append((i, int(entry)))
+            force[box][i, int(entry)] = abs(rise) * float(b.size.reshape(count, -1)[box, entry]) * (1 + 8 * UNIT)
+    return OnBoxes(low, high, positions, convex, force)
+
+
+def known_gates(gates: Sequence[Gate], low: Sequence[np.ndarray], high: Sequence[np.ndarray]) -> dict[Node, Rounded]:
+    """The gates as float64 balls."""
+    known: dict[Node, Rounded] = {}
+    for g, a, b in zip(gates, low, high, strict=True):
+        known[g] = Rounded(a / 2 + b / 2, (b - a) / 2 * (1 + 4 * UNIT) + 2 * UNIT * np.maximum(np.abs(a), np.abs(b)))
+    return known
+
+
+def choices(found: OnBoxes) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
+    """All values of the open gates of each box in turn: the box of each row, and the gates' least and largest values.
+
+    Where more than `MOST_TOGETHER` gates are open, one row with intervals.
+    """
+    rows: list[int] = []
+    fixed: list[tuple[int, Position, bool]] = []
+    for box, positions in enumerate(found.open):
+        if len(positions) > MOST_TOGETHER:
+            rows.append(box)
+            continue
+        for sides in product((False, True), repeat=len(positions)):
+            fixed += [(len(rows), a, upper) for a, upper in zip(positions, sides, strict=True)]
+            rows.append(box)
+    index = np.array(rows, dtype=int)
+    low, high = [v[index] for v in found.low], [v[index] for v in found.high]
+    for row, (i, entry), upper in fixed:
+        a, b = low[i].reshape(len(rows), -1), high[i].reshape(len(rows), -1)
+        a[row, entry] = b[row, entry] = (b if upper else a)[row, entry]
+    return index, low, high
+
+
+def _values(g: Gate, regions: Sequence[Region]) -> np.ndarray:
+    """The values of a gate in each region."""
+    return np.array([np.asarray(r.gates[g], dtype=np.float64) for r in regions])
+
+
+def _live(regions: Sequence[Region], gate: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Where theta~'s own pre-activations are not zero by structure."""
+    rows = [[isinstance(z, list) for z in r.recurrence.switching[gate]] for r in regions]
+    return np.array(rows, dtype=bool).reshape(len(regions), *shape)
+
+
+def _positions(held: frozenset[Position], gate: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Where gates of one node are held."""
+    found = np.zeros(shape, dtype=bool)
+    for i, entry in held:
+        if i == gate:
+            found.reshape(-1)[entry] = True
+    return found
+
+
+def _open(gates: Sequence[Gate], low: list[np.ndarray], high: list[np.ndarray], is_open: Sequence[np.ndarray]) -> None:
+    """Lets open gates take all values between their slopes."""
+    for g, a, b, o in zip(gates, low, high, is_open, strict=True):
+        ends = sorted((float(g.alpha), float(g.alpha_bar)))
+        a[o], b[o] = ends
+
+
+def _decide(
+    field: VectorField,
+    boxes: Rounded,
+    regions: Sequence[Region],
+    found: Sequence[Rounded],
+    low: list[np.ndarray],
+    high: list[np.ndarray],
+    is_open: list[np.ndarray],
+) -> None:
+    """Opens the gates whose pre-activation may have another sign than the region says; what was open remains so.
+
+    Signs are known from sizes, or by structure: behind a unit that is 0 on one side of its kink, z may be of one sign
+    or 0 on the whole box. Where z is 0 its gate does not matter, so that it may have the value of that sign.
+    """
+    behind = activations(field.objective)
+    data = {x: rounded_input(np.asarray(a, dtype=np.float64)[None]) for x, a in field.data.items()}
+    known: dict[Node, Signs] = {x: signs_of(v) for x, v in data.items()}
+    for x, (where, shape) in zip(field.state, field.slices(), strict=True):
+        known[x] = signs_of(Rounded(*(v[:, where].reshape(len(v), *shape) for v in (boxes.value, boxes.error))))
+    for i, (g, z) in enumerate(zip(field.gates, found, strict=True)):
+        sign = interpret(Program(field.program.inputs, {"z": g.z}), known, SignArithmetic())["z"]
+        may = Signs(sign.positive * (z.value > -z.error), sign.negative * (z.value < z.error))
+        on, off = float(g.alpha), float(g.alpha_bar)
+        given, live = _values(g, regions), _live(regions, i, z.value.shape[1:])
+        is_open[i] |= (may.positive > 0) & (may.negative > 0)
+        for value, excluded in ((on, may.negative), (off, may.positive)):
+            is_open[i] |= live & (excluded == 0) & (given != value)
+            settled = ~is_open[i] & (excluded == 0)
+            low[i][settled] = high[i][settled] = value
+        known[g] = Signs(*(np.ones_like(low[i]) * flag for flag in (max(on, off) > 0, min(on, off) < 0)))
+        moves = [may.positive * (on > 0) + may.negative * (off < 0), may.positive * (on < 0) + may.negative * (off > 0)]
+        known[behind[g]] = Signs(*((m > 0).astype(float) for m in moves))

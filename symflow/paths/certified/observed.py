@@ -1,0 +1,63 @@
+"""What is kept of every Taylor step for the proof of its error, while its series are at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from gmpy2 import mpz
+
+from symflow.evaluate.products import Coefficients
+from symflow.evaluate.series_remainders import remainders
+from symflow.paths.taylor.kinks.gates import Position, live_entries
+from symflow.paths.taylor.kinks.region import Region
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """A series along theta~ and at most how far it is from what it stands for, in units of the last place."""
+
+    series: Coefficients
+    remainder: float
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What is proved of one Taylor step, in units of the last place and in the step's variable s.
+
+    Attributes:
+        defect: at least |theta~'_i - 2^tau F_i(theta~)|, shape (P,).
+        speed: at least |theta~'_i|, shape (P,), plain numbers.
+        region: the gates, and what slides.
+        pre_activations: the series of those that are not zero by structure.
+        monitors: those of sliding gates.
+        reason: why nothing is proved; empty where it is.
+    """
+
+    defect: np.ndarray
+    speed: np.ndarray
+    region: Region
+    pre_activations: dict[Position, Watched]
+    monitors: tuple[Watched, ...]
+    reason: str = ""
+
+
+def observe(region: Region, s: mpz, tau: int) -> Step:
+    """The observer of a run (`symflow.paths.taylor.run.Observer`)."""
+    recurrence = region.recurrence
+    live = dict(live_entries(recurrence))
+    monitors = [m for m in recurrence.monitors if isinstance(m, list)]
+    count = len(recurrence.state)
+    try:
+        found = remainders(recurrence, s, tau, [*live.values(), *monitors])
+    except TypeError as missing:
+        return Step(np.full(count, np.inf), np.full(count, np.inf), region, {}, (), str(missing))
+    held = "a gate is held on its kink" if region.at_zero else ""
+    return Step(
+        found.defect,
+        found.speed,
+        region,
+        {a: Watched(list(z), found.watched[id(z)]) for a, z in live.items()},
+        tuple(Watched(list(m), found.watched[id(m)]) for m in monitors),
+        held,
+    )

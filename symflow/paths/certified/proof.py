@@ -1,0 +1,110 @@
+"""The proof of a flow's error: R23 over the cells of its steps, in balls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+
+import numpy as np
+from flint import arb
+
+from symflow.dynamics.vector_field import VectorField
+from symflow.evaluate.rounded import Rounded, norm_bound
+from symflow.numbers.balls import Ball, ball, ball_precision, float_above, from_fixed, from_mpf, upper
+from symflow.numbers.types import Mpf
+from symflow.paths.certified.cells import Cell, cells
+from symflow.paths.certified.observed import Step
+from symflow.paths.certified.record import FlowProof, ProofCell
+from symflow.paths.taylor.dense import TaylorSteps
+from symflow.theory.functions import BALLS
+from symflow.theory.r23_validator import after_step
+
+PROOF_BITS = 128
+"""Bits of the balls that errors are computed in."""
+
+
+def prove(
+    field: VectorField, steps: TaylorSteps, observed: Sequence[Step], radius: Mpf, initial: Mpf | None = None
+) -> FlowProof:
+    """Bounds the error of a Taylor solution on all of its steps, or on as many as can be.
+
+    Args:
+        field: the flow's.
+        steps: the Taylor solution.
+        observed: what was proved of each step while it was made.
+        radius: of the tube, which the error must not reach.
+        initial: at most how far the true start is from the first state, beyond its rounding.
+    """
+    with ball_precision(PROOF_BITS):
+        return _fold(field, steps, observed, from_mpf(radius), ball(0) if initial is None else from_mpf(initial))
+
+
+def _fold(field: VectorField, steps: TaylorSteps, observed: Sequence[Step], radius: Ball, initial: Ball) -> FlowProof:
+    unit = from_fixed(1, steps.bits)
+    root = sqrt(field.dimension) * (1 + 2.0**-50)
+    error, largest = initial + root * unit, initial
+    proved: list[ProofCell] = []
+    reason = ""
+    for cell in cells(field, steps, observed, float_above(radius)):
+        number = cell.part.number
+        reason = observed[number].reason or _refused(cell)
+        if reason:
+            break
+        tau, terms = steps.segments[number].tau, len(steps.segments[number].coefficients[0])
+        jump = arb(root * (terms + 2)) * unit if cell.part.low == 0 and number else ball(0)
+        defect = arb(_norm(observed[number].defect)) * unit * from_fixed(1, tau)
+        time = _length(steps, cell)
+        crossed = arb(cell.wrong) * unit
+        before = error + jump
+        error = after_step(error, jump, arb(cell.rate), time, defect, BALLS)
+        for met in cell.crossings:
+            gap = BALLS.maximum(arb(met.offset) * unit + arb(met.normal) * before.max(error), ball(0)) / arb(met.slope)
+            crossed += gap * arb(met.difference)
+        error = (error + crossed * BALLS.exp(BALLS.maximum(arb(cell.rate), ball(0)) * time)).upper()
+        if not (before < radius and error < radius):
+            reason = f"the error may exceed the radius {float_above(radius):.3g} of the tube"
+            break
+        largest = largest.max(before).max(error)
+        d, j, c, r, e = (upper(v) for v in (defect, jump, crossed, radius, error))
+        proved.append(ProofCell(number, cell.part.low, cell.part.high, cell.rate, d, j, c, r, e, cell.open))
+    reading = max((_reading(steps, s, root) for s in observed), default=0.0)
+    complete = not reason and bool(proved) and proved[-1].segment == len(observed) - 1 and proved[-1].end == 1
+    return FlowProof(tuple(proved), upper(largest + arb(reading) * unit), complete, _reached(steps, proved), reason)
+
+
+def _refused(cell: Cell) -> str:
+    """Why nothing is proved on a cell."""
+    if cell.fine:
+        return ""
+    if not np.isfinite(cell.rate):
+        return "the Jacobian is not known on the tube in float64"
+    return "a kink is met that is not known to be convex or to be crossed in time"
+
+
+def _norm(sizes: np.ndarray) -> float:
+    return float(norm_bound(Rounded(sizes, np.zeros_like(sizes))))
+
+
+def _length(steps: TaylorSteps, cell: Cell) -> Ball:
+    """The time that a part of a step takes."""
+    segment = steps.segments[cell.part.number]
+    return from_fixed(segment.end - segment.start, steps.clock) * ball(cell.part.high - cell.part.low)
+
+
+def _reading(steps: TaylorSteps, step: Step, root: float) -> float:
+    """By how much a state that is read from a polynomial misses it, in units of the last place.
+
+    Horner's rule rounds once for every coefficient, and the time is rounded twice.
+    """
+    return root * (len(steps.segments[0].coefficients[0]) + 2) + 2 * _norm(step.speed)
+
+
+def _reached(steps: TaylorSteps, proved: Sequence[ProofCell]) -> Mpf:
+    """The time that a proof reaches."""
+    from symflow.numbers.fixed_point import to_mpf
+
+    if not proved:
+        return to_mpf(0, 0)
+    segment, share = steps.segments[proved[-1].segment], proved[-1].end
+    length = (segment.end - segment.start) * share.numerator // share.denominator
+    return to_mpf(segment.start + length, steps.clock)

@@ -1,0 +1,170 @@
+r"""How long theta~ is on the wrong side of a kink: between its own zero of a pre-activation and its switch.
+
+There the field that it follows is not the one of its side, and the defect is larger by at most the jump of the gradient
+across the face. On a part of a step on which the slope of z along theta~ has one sign, what is on the wrong side lies
+at one end, and is no longer than (the excess of z there) / (the least slope).
+
+Where a face is not convex, theta may be on another side of it than theta~ is, near theta~'s switch. If the slope of z
+along *every* solution on the tube has one strict sign, theta crosses once, and is on another side than the gate of the
+step says for no longer than (z of theta~ at that end + ||grad z|| e) / (the least slope), e the error there: until then
+both have followed one field. R3 holds for theta' = G(t, theta), G switched when theta is: the gap is a defect (R23).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import inf
+
+import numpy as np
+
+from symflow.dynamics.faces import normal_program
+from symflow.dynamics.vector_field import VectorField
+from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.rounded import Rounded, norm_bound
+from symflow.evaluate.running_error import RoundedArithmetic, rounded_boxes
+from symflow.evaluate.series_remainders import fixed_to_float
+from symflow.paths.certified.boxes import on_parts, scaled_floats, slopes
+from symflow.paths.certified.gates import OnBoxes, choices, known_gates
+from symflow.paths.certified.observed import Step, Watched
+from symflow.paths.taylor.dense import Segment, TaylorSteps
+from symflow.paths.taylor.kinks.gates import Position, value_of
+from symflow.programs.nodes import Node
+from symflow.programs.program import shape_of
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of a Taylor step.
+
+    Attributes:
+        number: of the step.
+        low: where it begins, as a share of the step.
+        high: where it ends.
+    """
+
+    number: int
+    low: Fraction
+    high: Fraction
+
+
+def wrong_side(field: VectorField, steps: TaylorSteps, step: Step, part: Part, a: Position, end: float) -> float | None:
+    """At most how long theta~ is on the wrong side of a gate's kink, in units of the last place of s; None: unknown."""
+    watched = step.pre_activations.get(a)
+    if watched is None:  # z vanishes along theta~ and near it, so that the gate does not matter
+        return 0.0
+    on = value_of(field.objective, step.region.gates, a) == field.gates[a[0]].alpha
+    z, slope = ranges(watched, part, end, steps.bits)
+    side = 1.0 if on else -1.0
+    if side * z[0] - z[1] > (watched.remainder + 1) * 2.0 ** -min(steps.bits, 1000):
+        return 0.0
+    least = abs(slope[0]) - slope[1]
+    if not least > 0:
+        return None
+    rising = (slope[0] > 0) == on
+    value = at(watched, steps, steps.segments[part.number], part.low if rising else part.high)
+    excess = max(0.0, -side * value) + watched.remainder + len(watched.series) + 4
+    return excess / least * end * (1 + 2.0**-30)
+
+
+@dataclass(frozen=True, eq=False)
+class Crossing:
+    """A kink that is crossed in one direction, on a part of a step.
+
+    Attributes:
+        offset: how far theta~ is beyond the kink at the end of the part where it may be, in units of the last place;
+            negative where it is not.
+        normal: at least ||grad z||.
+        slope: at most |z'| along any solution, per unit of time.
+        difference: at least the distance of the fields on both sides.
+    """
+
+    offset: float
+    normal: float
+    slope: float
+    difference: float
+
+
+def crossing(
+    field: VectorField, steps: TaylorSteps, step: Step, part: Part, a: Position, end: float, box: Rounded, on: OnBoxes
+) -> Crossing | None:
+    """A crossing of an open gate's kink; None where z has not one direction on the tube.
+
+    Args:
+        field: the flow's.
+        steps: the Taylor solution.
+        step: what is known of its step.
+        part: of the step.
+        a: the gate.
+        end: s at the step's end.
+        box: the tube around the part, shape (1, P).
+        on: the gates there.
+    """
+    watched = step.pre_activations.get(a)
+    if watched is None:
+        return None
+    _, slope = ranges(watched, part, end, steps.bits)
+    rising = slope[0] > 0
+    own = (abs(slope[0]) - slope[1]) / end * 2.0 ** -steps.segments[part.number].tau
+    rates = _directions(field, box, a, on) if own > 0 else Rounded(np.zeros(1), np.ones(1))
+    least = min(own, float(((rates.value if rising else -rates.value) - rates.error).min()))
+    if not least > 0:
+        return None
+    before = (value_of(field.objective, step.region.gates, a) == field.gates[a[0]].alpha) != rising
+    side = -1.0 if before == rising else 1.0  # of z where theta~ is not beyond the kink
+    value = at(watched, steps, steps.segments[part.number], part.high if before else part.low)
+    normal = float(norm_bound(normals(field, box, [a], known_gates(field.gates, on.low, on.high)))[0])
+    offset = -side * value + 2 * watched.remainder + len(watched.series) + 4
+    return Crossing(offset, normal, least * (1 - 2.0**-30), on.force[0][a] * normal * (1 + 2.0**-30))
+
+
+def _directions(field: VectorField, box: Rounded, a: Position, on: OnBoxes) -> Rounded:
+    """grad z_a times the field on a box, for all values that its open gates may have."""
+    rows, low, high = choices(on)
+    known = known_gates(field.gates, low, high)
+    many = Rounded(*(np.repeat(v, len(rows), axis=0) for v in (box.value, box.error)))
+    parts = rounded_boxes(field, field.program, many, known)[: len(field.state)]
+    flat = [Rounded(x.value.reshape(len(rows), -1), x.error.reshape(len(rows), -1)) for x in parts]
+    speed = Rounded(*(np.concatenate([getattr(x, name) for x in flat], axis=1) for name in ("value", "error")))
+    return RoundedArithmetic().einsum("i,i->", [normals(field, many, [a] * len(rows), known), speed])
+
+
+def ranges(watched: Watched, part: Part, end: float, bits: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """A series and its slope in u on a part of the step: middle and reach of each."""
+    floats = scaled_floats([watched.series], end, bits)
+    low, high = np.array([float(part.low)]), np.array([float(part.high)])
+    z, slope = on_parts(floats, low, high), on_parts(slopes(floats), low, high)
+    return (z.value.item(), z.error.item()), (slope.value.item(), slope.error.item())
+
+
+def at(watched: Watched, steps: TaylorSteps, segment: Segment, share: Fraction) -> float:
+    """A series at a share of its step, in units of the last place."""
+    length = (segment.end - segment.start) >> (segment.tau + steps.clock - steps.bits)
+    s = (length * share.numerator) // share.denominator
+    return fixed_to_float(FixedSeries(steps.bits).horner(watched.series, s), 0)
+
+
+def normals(
+    field: VectorField, boxes: Rounded, positions: Sequence[Position], known: Mapping[Node, Rounded]
+) -> Rounded:
+    """grad z_a on boxes, one gate of each box, shape (S, P); `known` holds the gates there."""
+    value = np.zeros((len(positions), field.dimension))
+    error = np.full_like(value, inf)
+    for i, g in enumerate(field.gates):
+        rows = [k for k, a in enumerate(positions) if a[0] == i]
+        if not rows:
+            continue
+        program, pick = normal_program(field.objective, i)
+        shape = shape_of(g.z.axes)
+        chosen = np.zeros((len(rows), *shape))
+        for row, k in enumerate(rows):
+            chosen[row].reshape(-1)[positions[k][1]] = 1.0
+        there = {x: Rounded(v.value[rows], v.error[rows]) for x, v in known.items()}
+        there[pick] = Rounded(chosen, np.zeros_like(chosen))
+        outputs = rounded_boxes(field, program, Rounded(boxes.value[rows], boxes.error[rows]), there)
+        value[rows], error[rows] = (
+            np.concatenate([getattr(x, name).reshape(len(rows), -1) for x in outputs], axis=1)
+            for name in ("value", "error")
+        )
+    return Rounded(value, error)
