@@ -2,7 +2,7 @@
 
     python tests/benchmarks/bench_enclosures.py
 
-Writes `tests/studies/enclosures.md` (about ten minutes). Fields, boxes, times, published half-widths and sampled hulls
+Writes `tests/studies/enclosures.md` (about a quarter of an hour). Fields, boxes, times, published half-widths and sampled hulls
 are those of Zhang & Yap (arXiv 2502.00503 and 2602.00162, Table 2 of the program's report) and ARCH-COMP (Robertson).
 """
 
@@ -198,13 +198,13 @@ def box(case: Case, row: Row, parts: int) -> str:
         holds = (low <= np.subtract(row.middle, row.half) + ROUNDING) & (
             high >= np.add(row.middle, row.half) - ROUNDING
         )
-        shown = f"{', '.join(f'{h:.4f}' for h in half)} | {ratio} | {_yes(bool(holds.all()))} |"
+        shown = f"{', '.join(f'{np.ceil(1e4 * h) / 1e4:.4f}' for h in half)} | {ratio} | {_yes(bool(holds.all()))} |"
     count = parts ** len(case.centre)
     return f"| {case.name} | {row.time} | {count} | {shown} {seconds:.1f} | {row.published} |"
 
 
 def _union(case: Case, row: Row, parts: int) -> Box:
-    """The hull of the enclosures of all parts, rounded outwards."""
+    """The hull of the enclosures of all parts, to float64."""
     radius, lows, highs = Fraction(case.radius), [], []
     offsets = [radius * Fraction(2 * i + 1 - parts, parts) for i in range(parts)]
     for moved in itertools.product(offsets, repeat=len(case.centre)):
@@ -250,9 +250,9 @@ def main() -> None:
         "# Enclosures: benchmarks of other people",
         "",
         f"By `python tests/benchmarks/bench_enclosures.py`, {datetime.date.today()}, {used}, Python "
-        f"{platform.python_version()}, {platform.machine()}; seconds on two shared cores, in pure Python and FLINT. Hulls "
-        "are those of Runge–Kutta images of a grid in the box (Zhang & Yap): inner estimates, what a perfect tool would "
-        "print. Published half-widths and seconds: the same source, i7-13700HX.",
+        f"{platform.python_version()}, {platform.machine()}; seconds on two shared cores, in Python, GMP and FLINT. The "
+        "hulls are those of Runge–Kutta images of a grid in the box (Zhang & Yap): inner estimates, what a perfect tool "
+        "would print. Published half-widths and seconds: the same source, on an i7-13700HX.",
         "",
         f"## From the centre, to {DIGITS} digits",
         "",
@@ -266,8 +266,8 @@ def main() -> None:
         "",
         "## From whole boxes",
         "",
-        "`solve_field(..., radius=...)`: a certified box around all solutions. Where a side is cut into parts, the hull "
-        "of the enclosures of all parts. The ratio is half-width over that of the sampled hull.",
+        "`solve_field(..., radius=...)`: a certified box around all solutions. Where a box is cut into parts, the hull of "
+        "the enclosures of all of them. The ratio is the half-width over that of the sampled hull.",
         "",
         "| field | t | parts | half-widths | ratio | contains the hull | seconds | published half-widths (seconds) |",
         "|---|---|---|---|---|---|---|---|",
@@ -277,8 +277,8 @@ def main() -> None:
         "",
         "## Robertson's reaction at t = 40",
         "",
-        "x' = −0.4x + byz, y' = 0.4x − byz − cy², z' = cy² from (1, 0, 0), 20 digits, in the norm ‖W·‖ whose weights were "
-        "chosen from the path (`symflow.paths.certified.weights`). x + y + z is exactly 1.",
+        "x' = −0.4x + byz, y' = 0.4x − byz − cy², z' = cy² from (1, 0, 0), 20 digits, certified in the norm ‖W·‖ whose "
+        "weights were chosen from the path (`symflow.paths.certified.weights`). x + y + z is exactly 1.",
         "",
         "| b | c | solution | width of x + y + z | off 1 | weights | steps | seconds |",
         "|---|---|---|---|---|---|---|---|",
