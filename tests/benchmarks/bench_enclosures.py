@@ -2,8 +2,9 @@
 
     python tests/benchmarks/bench_enclosures.py
 
-Writes `tests/studies/enclosures.md` (about a quarter of an hour). Fields, boxes, times, published half-widths and sampled hulls
-are those of Zhang & Yap (arXiv 2502.00503 and 2602.00162, Table 2 of the program's report) and ARCH-COMP (Robertson).
+Writes `tests/studies/enclosures.md` (about half an hour). Fields, boxes, times, published half-widths and sampled
+hulls are those of Zhang & Yap (EnCorelib, Table 2; arXiv 2502.00503 and 2602.00162), Robertson's reaction is that of
+ARCH-COMP.
 """
 
 from __future__ import annotations
@@ -250,9 +251,9 @@ def main() -> None:
         "# Enclosures: benchmarks of other people",
         "",
         f"By `python tests/benchmarks/bench_enclosures.py`, {datetime.date.today()}, {used}, Python "
-        f"{platform.python_version()}, {platform.machine()}; seconds on two shared cores, in Python, GMP and FLINT. The "
-        "hulls are those of Runge–Kutta images of a grid in the box (Zhang & Yap): inner estimates, what a perfect tool "
-        "would print. Published half-widths and seconds: the same source, on an i7-13700HX.",
+        f"{platform.python_version()}, {platform.machine()}; seconds on two shared cores, in Python, GMP, FLINT. The "
+        "hulls are those of Runge–Kutta images of a grid in the box (Zhang & Yap): inner estimates, what a perfect "
+        "tool would print. Published half-widths and seconds: the same source, on an i7-13700HX.",
         "",
         f"## From the centre, to {DIGITS} digits",
         "",
@@ -266,8 +267,8 @@ def main() -> None:
         "",
         "## From whole boxes",
         "",
-        "`solve_field(..., radius=...)`: a certified box around all solutions. Where a box is cut into parts, the hull of "
-        "the enclosures of all of them. The ratio is the half-width over that of the sampled hull.",
+        "`solve_field(..., radius=...)`: a certified box around all solutions. Where a box is cut into parts, the hull "
+        "of the enclosures of all of them. The ratio is the half-width over that of the sampled hull.",
         "",
         "| field | t | parts | half-widths | ratio | contains the hull | seconds | published half-widths (seconds) |",
         "|---|---|---|---|---|---|---|---|",

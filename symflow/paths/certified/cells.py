@@ -1,9 +1,10 @@
 r"""The parts of Taylor steps on which the rate of R23 is known, cut as finely as the rate and the kinks need.
 
-A part is fine if every face that its tube meets is convex, and if theta~ is known to be on the right side of it but for
-a moment (`windows`). The exponent int m grows by what the size of the boxes adds to m, about in proportion to it; parts
-are cut so that this is at most `EXCESS` in all, in as few parts as possible: in numbers proportional to the square root
-of what they add. A part that is not fine is cut in two until it is, or `FINEST` of its step.
+A part is fine if every face that its tube meets is convex, and theta~ is known to be close to a path on the right side
+of it (`corrections`), or if the kink is crossed in one direction (`windows`). The exponent int m grows by what the size
+of the boxes adds to m, about in proportion to it; parts are cut so that this is at most `EXCESS` in all, in as few
+parts as possible: in numbers proportional to the square root of what they add. A part that is not fine is cut in two
+until it is, or `FINEST` of its step.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from math import ldexp
 import numpy as np
 
 from symflow.dynamics.vector_field import VectorField
-from symflow.evaluate.rounded import Rounded, norm_bound
+from symflow.evaluate.rounded import Rounded
 from symflow.paths.certified.boxes import on_parts, scaled_floats, step_end
-from symflow.paths.certified.gates import OnBoxes, known_gates
+from symflow.paths.certified.corrections import NONE, Correction, correction, unsupported
+from symflow.paths.certified.gates import OnBoxes
 from symflow.paths.certified.observed import Step
 from symflow.paths.certified.rates import Rates, rates
-from symflow.paths.certified.windows import Crossing, Part, crossing, normals, wrong_side
+from symflow.paths.certified.windows import Crossing, Part, crossing
 from symflow.paths.taylor.dense import TaylorSteps
 
 EXCESS = 2.0
@@ -41,18 +43,17 @@ class Cell:
         part: of the step.
         rate: at least the one-sided rate, per unit of time.
         open: how many gates may change on it.
-        wrong: a bound on the integral over time of what is added to the defect while theta~ is on the wrong side of a
-            kink, in units of the last place.
+        correction: by which theta~ becomes a path that lies where its gates say.
         crossings: of kinks whose faces are not convex.
-        fine: whether R23 holds on it.
+        reason: why R23 is not known to hold on it; empty where it is.
     """
 
     part: Part
     rate: float
     open: int
-    wrong: float
+    correction: Correction
     crossings: tuple[Crossing, ...]
-    fine: bool
+    reason: str
 
 
 def cells(
@@ -81,7 +82,7 @@ def cells(
         rounds += 1
         later: list[Part] = []
         for cell, count in zip(found, counts, strict=True):
-            if not cell.fine and cell.part.high - cell.part.low > FINEST:
+            if cell.reason and not search.reasons[cell.part.number] and cell.part.high - cell.part.low > FINEST:
                 count = max(count, 2)
             if count > 1:
                 later += _cut(cell.part, int(count))
@@ -90,7 +91,7 @@ def cells(
         pending = later
     for cell in sorted(done, key=lambda c: (c.part.number, c.part.low)):
         yield cell
-        if not cell.fine:
+        if cell.reason:
             return
 
 
@@ -121,6 +122,7 @@ class _Search:
     ) -> None:
         self.field, self.steps, self.observed, self.weights = field, steps, observed, weights
         self.radius = radius if weights is None else radius / weights
+        self.reasons = [step.reason or unsupported(field, step) for step in observed]
         self.ends = [step_end(s, steps.clock) for s in steps.segments]
         self.floats = [
             scaled_floats(s.coefficients, end, steps.bits) for s, end in zip(steps.segments, self.ends, strict=True)
@@ -152,31 +154,28 @@ class _Search:
         found = []
         for row, (part, rate) in enumerate(zip(parts, measured.rate, strict=True)):
             box, on = Rounded(boxes.value[row : row + 1], boxes.error[row : row + 1]), measured.gates.only(row)
-            wrong, crossings = self._kinks(part, box, on)
-            fine = wrong is not None and bool(np.isfinite(rate))
-            found.append(Cell(part, float(rate), len(on.open[0]), wrong or 0.0, crossings, fine))
+            reason, correct = self.reasons[part.number], NONE
+            crossings: tuple[Crossing, ...] = ()
+            if not reason and not np.isfinite(rate):
+                reason = "the Jacobian is not known on the tube in float64"
+            if not reason:
+                reason, correct, crossings = self._kinks(part, box, on)
+            found.append(Cell(part, float(rate), len(on.open[0]), correct, crossings, reason))
         return found, measured
 
-    def _kinks(self, part: Part, box: Rounded, on: OnBoxes) -> tuple[float | None, tuple[Crossing, ...]]:
-        """The cost of the wrong sides of kinks, None where it is not known, and the crossings on a part."""
-        step, tau = self.observed[part.number], self.steps.segments[part.number].tau
-        end, convex = self.ends[part.number], bool(on.convex[0])
-        held = step.region.at_zero
+    def _kinks(self, part: Part, box: Rounded, on: OnBoxes) -> tuple[str, Correction, tuple[Crossing, ...]]:
+        """Why the kinks on a part are not known to be convex or crossed, the correction and the crossings on it."""
+        step, end, held = self.observed[part.number], self.ends[part.number], self.observed[part.number].region.at_zero
         crossings: list[Crossing] = []
-        wrong = 0.0
-        for a in on.open[0]:
-            if convex and a not in held:
-                lasts = wrong_side(self.field, self.steps, step, part, a, end)
-                if lasts is None:
-                    return None, ()
-                if lasts:
-                    normal = normals(self.field, box, [a], known_gates(self.field.gates, on.low, on.high))
-                    wrong += on.force[0][a] * float(norm_bound(normal)[0]) * ldexp(lasts, tau) * (1 + 2.0**-30)
-            elif not convex:
-                met = None
-                if a not in held:
-                    met = crossing(self.field, self.steps, step, part, a, end, box, on)
-                if met is None:
-                    return None, ()
-                crossings.append(met)
-        return wrong, tuple(crossings)
+        for a in on.concave[0]:
+            if a in held:
+                return "the face of a gate that is held on its kink is not known to be convex", NONE, ()
+            met = crossing(self.field, self.steps, step, part, a, end, box, on)
+            if met is None:
+                return "a kink is met that is not known to be convex or to be crossed at once", NONE, ()
+            crossings.append(met)
+        late = [a for a in on.open[0] if a not in held and a not in on.concave[0]]
+        found = correction(self.field, self.steps, step, part, end, box, on, late)
+        if found is None:
+            return "where the path lies next to a kink is not known", NONE, ()
+        return "", found, tuple(crossings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,13 +15,16 @@ from symflow.evaluate.interpret import interpret
 from symflow.evaluate.rounded import UNIT, Rounded, rounded_input
 from symflow.evaluate.running_error import rounded_boxes
 from symflow.evaluate.signs import SignArithmetic, Signs, signs_of
+from symflow.paths.certified.surfaces import surfaces
 from symflow.paths.taylor.kinks.gates import Position
 from symflow.paths.taylor.kinks.region import Region
 from symflow.programs.nodes import Gate, Node
 from symflow.programs.program import Program
 
 MOST_TOGETHER = 3
-"""Most gates that are open on one box whose values are tried in turn; more are intervals."""
+"""Most surfaces that may meet one box on whose sides gates are tried in turn; of more, gates are intervals."""
+Bounds: TypeAlias = list[np.ndarray]
+"""One array for each gate node."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,28 +35,28 @@ class OnBoxes:
         low: for each gate node its least values, shape (S, *gate).
         high: its largest values.
         open: for each box the gates whose pre-activation may vanish on it.
-        convex: for each box, whether all faces that may meet it are convex.
+        concave: for each box the open gates whose faces there are not known to be convex.
         force: for each box the largest |jump of the gradient| / ||grad z_a|| of each open gate.
     """
 
     low: list[np.ndarray]
     high: list[np.ndarray]
     open: list[list[Position]]
-    convex: np.ndarray
+    concave: list[set[Position]]
     force: list[dict[Position, float]]
 
     def only(self, box: int) -> OnBoxes:
         """The gates on one box."""
         one = slice(box, box + 1)
         low, high = [v[one] for v in self.low], [v[one] for v in self.high]
-        return OnBoxes(low, high, self.open[one], self.convex[one], self.force[one])
+        return OnBoxes(low, high, self.open[one], self.concave[one], self.force[one])
 
 
 def on_boxes(field: VectorField, boxes: Rounded, regions: Sequence[Region]) -> OnBoxes:
     """The gates on boxes, each of which lies around a piece of the path in a region."""
     gates, count = field.gates, len(regions)
     if not gates:
-        return OnBoxes([], [], [[] for _ in regions], np.ones(count, dtype=bool), [{} for _ in regions])
+        return OnBoxes([], [], [[] for _ in regions], [set() for _ in regions], [{} for _ in regions])
     low = [_values(g, regions) for g in gates]
     high = [v.copy() for v in low]
     is_open = [np.array([_positions(r.at_zero, i, v.shape[1:]) for r in regions]) for i, v in enumerate(low)]
@@ -64,17 +68,18 @@ def on_boxes(field: VectorField, boxes: Rounded, regions: Sequence[Region]) -> O
         _decide(field, boxes, regions, found[::2], low, high, is_open)
         if all((a == b).all() for a, b in zip(before, is_open, strict=True)):
             break
-    convex = np.ones(count, dtype=bool)
+    concave: list[set[Position]] = [set() for _ in regions]
     positions: list[list[Position]] = [[] for _ in regions]
     force: list[dict[Position, float]] = [{} for _ in regions]
     for i, (g, b, o) in enumerate(zip(gates, found[1::2], is_open, strict=True)):
         rise = float(g.alpha - g.alpha_bar)
-        fine = np.sign(rise) * b.value - b.error >= 0
-        convex &= (fine | ~o).reshape(count, -1).all(axis=1)
+        convex = (np.sign(rise) * b.value - b.error >= 0).reshape(count, -1)
         for box, entry in zip(*np.nonzero(o.reshape(count, -1)), strict=True):
             positions[box].append((i, int(entry)))
+            if not convex[box, entry]:
+                concave[box].add((i, int(entry)))
             force[box][i, int(entry)] = abs(rise) * float(b.size.reshape(count, -1)[box, entry]) * (1 + 8 * UNIT)
-    return OnBoxes(low, high, positions, convex, force)
+    return OnBoxes(low, high, positions, concave, force)
 
 
 def known_gates(gates: Sequence[Gate], low: Sequence[np.ndarray], high: Sequence[np.ndarray]) -> dict[Node, Rounded]:
@@ -85,25 +90,31 @@ def known_gates(gates: Sequence[Gate], low: Sequence[np.ndarray], high: Sequence
     return known
 
 
-def choices(found: OnBoxes) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
+def choices(field: VectorField, found: OnBoxes, regions: Sequence[Region]) -> tuple[np.ndarray, Bounds, Bounds]:
     """All values of the open gates of each box in turn: the box of each row, and the gates' least and largest values.
 
-    Where more than `MOST_TOGETHER` gates are open, one row with intervals.
+    Gates that change on one surface change together. Where gates of more than `MOST_TOGETHER` surfaces are open, one
+    row with intervals.
     """
     rows: list[int] = []
     fixed: list[tuple[int, Position, bool]] = []
-    for box, positions in enumerate(found.open):
-        if len(positions) > MOST_TOGETHER:
+    for box, (positions, region) in enumerate(zip(found.open, regions, strict=True)):
+        groups = (
+            surfaces(field.objective, region, positions) if len(positions) > 1 else [[(a, True)] for a in positions]
+        )
+        if len(groups) > MOST_TOGETHER:
             rows.append(box)
             continue
-        for sides in product((False, True), repeat=len(positions)):
-            fixed += [(len(rows), a, upper) for a, upper in zip(positions, sides, strict=True)]
+        for sides in product((False, True), repeat=len(groups)):
+            pairs = ((group, side) for group, side in zip(groups, sides, strict=True))
+            fixed += [(len(rows), a, same == side) for group, side in pairs for a, same in group]
             rows.append(box)
     index = np.array(rows, dtype=int)
     low, high = [v[index] for v in found.low], [v[index] for v in found.high]
-    for row, (i, entry), upper in fixed:
-        a, b = low[i].reshape(len(rows), -1), high[i].reshape(len(rows), -1)
-        a[row, entry] = b[row, entry] = (b if upper else a)[row, entry]
+    for row, (i, entry), on in fixed:
+        g = field.gates[i]
+        for v in (low[i], high[i]):
+            v.reshape(len(rows), -1)[row, entry] = float(g.alpha if on else g.alpha_bar)
     return index, low, high
 
 

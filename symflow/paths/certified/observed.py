@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from gmpy2 import mpz
@@ -30,7 +31,7 @@ class Step:
         speed: at least |theta~'_i|, shape (P,), plain numbers.
         region: the gates, and what slides.
         pre_activations: the series of those that are not zero by structure.
-        monitors: those of sliding gates.
+        monitors: those of sliding gates; constants where they do not move.
         reason: why nothing is proved; empty where it is.
     """
 
@@ -38,7 +39,7 @@ class Step:
     speed: np.ndarray
     region: Region
     pre_activations: dict[Position, Watched]
-    monitors: tuple[Watched, ...]
+    monitors: tuple[Watched | Fraction | None, ...]
     reason: str = ""
 
 
@@ -52,12 +53,10 @@ def observe(region: Region, s: mpz, tau: int) -> Step:
         found = remainders(recurrence, s, tau, [*live.values(), *monitors])
     except TypeError as missing:
         return Step(np.full(count, np.inf), np.full(count, np.inf), region, {}, (), str(missing))
-    held = "a gate is held on its kink" if region.at_zero else ""
     return Step(
         found.defect,
         found.speed,
         region,
         {a: Watched(list(z), found.watched[id(z)]) for a, z in live.items()},
-        tuple(Watched(list(m), found.watched[id(m)]) for m in monitors),
-        held,
+        tuple(Watched(list(m), found.watched[id(m)]) if isinstance(m, list) else m for m in recurrence.monitors),
     )

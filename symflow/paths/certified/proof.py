@@ -61,20 +61,21 @@ def _fold(
     reason, beyond = "", False
     for cell in cells(field, steps, observed, float_above(radius), weights):
         number = cell.part.number
-        reason = observed[number].reason or _refused(cell)
+        reason = cell.reason
         if reason:
             break
         tau, terms = steps.segments[number].tau, len(steps.segments[number].coefficients[0])
         jump = arb(root * (terms + 2)) * unit if cell.part.low == 0 and number else ball(0)
         defect = arb(_norm(observed[number].defect * scales)) * unit * from_fixed(1, tau)
         time = _length(steps, cell)
-        crossed = arb(cell.wrong) * unit
+        crossed, aside = arb(cell.correction.cost) * unit, arb(cell.correction.distance) * unit
+        jump += aside
         before = error + jump
         error = after_step(error, jump, arb(cell.rate), time, defect, BALLS)
         for met in cell.crossings:
             gap = BALLS.maximum(arb(met.offset) * unit + arb(met.normal) * before.max(error), ball(0)) / arb(met.slope)
             crossed += gap * arb(met.difference)
-        error = (error + crossed * BALLS.exp(BALLS.maximum(arb(cell.rate), ball(0)) * time)).upper()
+        error = (error + crossed * BALLS.exp(BALLS.maximum(arb(cell.rate), ball(0)) * time) + aside).upper()
         beyond = beyond or not (before < radius and error < radius)
         if beyond:
             continue
@@ -88,15 +89,6 @@ def _fold(
     complete = not reason and bool(proved) and proved[-1].segment == len(observed) - 1 and proved[-1].end == 1
     value, named = upper(largest + arb(reading) * unit), () if weights is None else tuple(map(float, weights))
     return FlowProof(tuple(proved), value, complete, _reached(steps, proved), reason, named, needed)
-
-
-def _refused(cell: Cell) -> str:
-    """Why nothing is proved on a cell."""
-    if cell.fine:
-        return ""
-    if not np.isfinite(cell.rate):
-        return "the Jacobian is not known on the tube in float64"
-    return "a kink is met that is not known to be convex or to be crossed in time"
 
 
 def _norm(sizes: np.ndarray) -> float:

@@ -44,7 +44,7 @@ def rates(field: VectorField, boxes: Rounded, regions: Sequence[Region], weights
         weights: powers of 2, of the norm ||W .|| that the rate is meant in (`symflow.paths.certified.weights`).
     """
     gates, count = on_boxes(field, boxes, regions), len(regions)
-    rows, low, high = choices(gates) if field.gates else (np.arange(count), [], [])
+    rows, low, high = choices(field, gates, regions) if field.gates else (np.arange(count), [], [])
     size = field.dimension
     rate, spread = np.full(count, -np.inf), np.zeros(count)
     derived = jacobian(field)

@@ -1,8 +1,4 @@
-r"""How long theta~ is on the wrong side of a kink: between its own zero of a pre-activation and its switch.
-
-There the field that it follows is not the one of its side, and the defect is larger by at most the jump of the gradient
-across the face. On a part of a step on which the slope of z along theta~ has one sign, what is on the wrong side lies
-at one end, and is no longer than (the excess of z there) / (the least slope).
+r"""Pre-activations along theta~, and kinks that are crossed in one direction.
 
 Where a face is not convex, theta may be on another side of it than theta~ is, near theta~'s switch. If the slope of z
 along *every* solution on the tube has one strict sign, theta crosses once, and is on another side than the gate of the
@@ -15,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import inf
+from math import inf, ldexp
+from typing import TypeAlias
 
 import numpy as np
 
@@ -30,6 +27,7 @@ from symflow.paths.certified.gates import OnBoxes, choices, known_gates
 from symflow.paths.certified.observed import Step, Watched
 from symflow.paths.taylor.dense import Segment, TaylorSteps
 from symflow.paths.taylor.kinks.gates import Position, value_of
+from symflow.paths.taylor.kinks.region import Region
 from symflow.programs.nodes import Node
 from symflow.programs.program import shape_of
 
@@ -49,23 +47,26 @@ class Part:
     high: Fraction
 
 
-def wrong_side(field: VectorField, steps: TaylorSteps, step: Step, part: Part, a: Position, end: float) -> float | None:
-    """At most how long theta~ is on the wrong side of a gate's kink, in units of the last place of s; None: unknown."""
-    watched = step.pre_activations.get(a)
-    if watched is None:  # z vanishes along theta~ and near it, so that the gate does not matter
-        return 0.0
-    on = value_of(field.objective, step.region.gates, a) == field.gates[a[0]].alpha
-    z, slope = ranges(watched, part, end, steps.bits)
-    side = 1.0 if on else -1.0
-    if side * z[0] - z[1] > (watched.remainder + 1) * 2.0 ** -min(steps.bits, 1000):
-        return 0.0
-    least = abs(slope[0]) - slope[1]
+def lowest(watched: Watched, steps: TaylorSteps, part: Part, end: float, side: float) -> float | None:
+    """At most side z~ on a part of a step, in units of the last place; None where nothing is known.
+
+    Either z~ is away from 0, or monotone, or side z~ is convex: then its least value is at least that of the tangent
+    where the part begins, less (slope)^2 / (2 z~'').
+    """
+    segment, bits = steps.segments[part.number], steps.bits
+    z, slope, bend = ranges(watched, part, end, bits)
+    away = side * z[0] - z[1]
+    if away > 0:
+        return ldexp(away, min(bits, 1000))
+    if abs(slope[0]) > slope[1]:
+        return side * at(watched, steps, segment, part.low if side * slope[0] > 0 else part.high)
+    least = side * bend[0] - bend[1]
     if not least > 0:
         return None
-    rising = (slope[0] > 0) == on
-    value = at(watched, steps, steps.segments[part.number], part.low if rising else part.high)
-    excess = max(0.0, -side * value) + watched.remainder + len(watched.series) + 4
-    return excess / least * end * (1 + 2.0**-30)
+    derivative = Watched([k * c for k, c in enumerate(watched.series)][1:], 0.0)
+    rounding = len(watched.series) + 4
+    falls = max(0.0, (rounding - side * at(derivative, steps, segment, part.low)) * end * (1 + 2.0**-40))
+    return side * at(watched, steps, segment, part.low) - falls * ldexp(falls, -min(bits, 1000)) / (2 * least)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +105,10 @@ def crossing(
     watched = step.pre_activations.get(a)
     if watched is None:
         return None
-    _, slope = ranges(watched, part, end, steps.bits)
+    _, slope, _ = ranges(watched, part, end, steps.bits)
     rising = slope[0] > 0
     own = (abs(slope[0]) - slope[1]) / end * 2.0 ** -steps.segments[part.number].tau
-    rates = _directions(field, box, a, on) if own > 0 else Rounded(np.zeros(1), np.ones(1))
+    rates = _directions(field, box, a, on, step.region) if own > 0 else Rounded(np.zeros(1), np.ones(1))
     least = min(own, float(((rates.value if rising else -rates.value) - rates.error).min()))
     if not least > 0:
         return None
@@ -119,9 +120,9 @@ def crossing(
     return Crossing(offset, normal, least * (1 - 2.0**-30), on.force[0][a] * normal * (1 + 2.0**-30))
 
 
-def _directions(field: VectorField, box: Rounded, a: Position, on: OnBoxes) -> Rounded:
+def _directions(field: VectorField, box: Rounded, a: Position, on: OnBoxes, region: Region) -> Rounded:
     """grad z_a times the field on a box, for all values that its open gates may have."""
-    rows, low, high = choices(on)
+    rows, low, high = choices(field, on, [region])
     known = known_gates(field.gates, low, high)
     many = Rounded(*(np.repeat(v, len(rows), axis=0) for v in (box.value, box.error)))
     parts = rounded_boxes(field, field.program, many, known)[: len(field.state)]
@@ -130,12 +131,17 @@ def _directions(field: VectorField, box: Rounded, a: Position, on: OnBoxes) -> R
     return RoundedArithmetic().einsum("i,i->", [normals(field, many, [a] * len(rows), known), speed])
 
 
-def ranges(watched: Watched, part: Part, end: float, bits: int) -> tuple[tuple[float, float], tuple[float, float]]:
-    """A series and its slope in u on a part of the step: middle and reach of each."""
+Range: TypeAlias = tuple[float, float]
+"""Middle and reach."""
+
+
+def ranges(watched: Watched, part: Part, end: float, bits: int) -> tuple[Range, Range, Range]:
+    """A computed series and its first two derivatives in u on a part of the step."""
     floats = scaled_floats([watched.series], end, bits)
     low, high = np.array([float(part.low)]), np.array([float(part.high)])
-    z, slope = on_parts(floats, low, high), on_parts(slopes(floats), low, high)
-    return (z.value.item(), z.error.item()), (slope.value.item(), slope.error.item())
+    found = (on_parts(x, low, high) for x in (floats, slopes(floats), slopes(slopes(floats))))
+    z, slope, bend = ((x.value.item(), x.error.item()) for x in found)
+    return z, slope, bend
 
 
 def at(watched: Watched, steps: TaylorSteps, segment: Segment, share: Fraction) -> float:
