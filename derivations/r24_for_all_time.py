@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import jax.numpy as jnp
@@ -293,6 +294,46 @@ def isolated(factor: float = 1.0) -> Inequality:
     )  # fmt: skip
 
 
+def along_symmetries(sign: int, case: tuple[tuple[int, ...], int], draw: Draw) -> Iterator[Fraction]:
+    """<g, X> for symflow's gradients, A = E_ab: row b of W_j into row a, - column a of W_{j+1} into column b.
+
+    `sign` is -1; a case has widths and the slope alpha_bar, 1 or 0 (then a = b).
+    """
+    widths, slope = case
+    w, (x, y) = draw.matrices(widths), data(draw, widths)
+    loss = objective(widths, x, y, (Fraction(1), Fraction(slope)))
+    gradient = loss.cut(sf.evaluate_exact(sf.gradient(loss), list(flat(w))))
+    slopes = list(gradient.values())
+    for j, (here, above) in enumerate(pairwise(w)):
+        for a in range(len(here)):
+            for b in range(len(here)) if slope == 1 else (a,):
+                yield slopes[j][a].dot(here[b]) + sign * slopes[j + 1][:, b].dot(above[:, a])
+
+
+def invariance(sign: int = -1) -> IdentityTest:
+    """The gradient is orthogonal to symmetries."""
+    cases = [(w, 1) for w in ((2, 3, 2), (2, 2, 3, 1), (1, 2, 2, 2, 1))] + [((2, 3, 2), 0), ((2, 3, 3, 1), 0)]
+    scope = r"linear networks of depth 2, 3, 4, all $A$; ReLU networks on smooth regions, diagonal $A$; square loss"
+    return IdentityTest(scope, cases, lambda case: 2 * len(case[0]) + 2, partial(along_symmetries, sign))
+
+
+def added_directions() -> Iterator[sympy.Expr]:
+    """<g, H g> = <g, (H + rho X X^T) g> - rho ||X^T g||^2."""
+    g, h, x = matrices("g H X")
+    rho = sympy.Symbol("rho")
+    whole = h + rho * x * transposed(x)
+    yield inner(g, h * g) - inner(g, whole * g) + rho * inner(transposed(x) * g, transposed(x) * g)
+
+
+def penalty() -> Iterator[sympy.Expr]:
+    """The Hessian of (rho/2) (c - k)^2, c = (u^2 - v^2)/2: rho X X^T + rho (c - k) diag(1, -1), X = (u, -v)."""
+    u, v, k, rho = sympy.symbols("u v k rho")
+    c, x = (u**2 - v**2) / 2, sympy.Matrix([u, -v])
+    found = sympy.hessian(rho / 2 * (c - k) ** 2, (u, v))
+    yield found - rho * x * x.T - rho * (c - k) * sympy.diag(1, -1)
+    yield sympy.Matrix([c.diff(u), c.diff(v)]) - x
+
+
 def contracts(factor: float, size: int, z: Any) -> tuple[Any, Any]:
     """(||(1 - eta H) theta||, max(1 - factor eta mu, eta beta - 1) ||theta||) for mu <= H <= beta, eta < 2/beta."""
     a, theta = z[: size**2].reshape(size, size), z[size**2 : size**2 + size]
@@ -426,6 +467,25 @@ DERIVATION = Derivation(
             (contraction(),),
             r"\le",
         ),
+        Step(
+            r"\langle g,Hg\rangle = \langle g,(H+\rho XX^\top)g\rangle-\rho\|X^\top g\|^2",
+            r"\mu\|g\|^2",
+            r"$f$ does not change along $W_j \to e^{sA}W_j$, $W_{j+1} \to W_{j+1}e^{-sA}$, so that $X^\top g = 0$; "
+            r"then step "
+            r"10 as it is.",
+            (invariance(), SymbolicZero("matrices of any size", added_directions)),
+            r"\ge",
+        ),
+        Step(
+            r"\nabla^2F",
+            r"H+\rho XX^\top+\rho\sum(c-c(q))\nabla^2c \succeq \bar\mu",
+            r"Diagonal $A$: $X$ has the columns $\nabla c$, so that the flow conserves $c$ and its limit is a critical "
+            r"point of $F$. The entries of the diagonal matrices $\nabla^2c$ are $\pm1$, and a weight is in at most "
+            r"two of "
+            r"them. $F$ is strongly convex on the ball; then step 10 for $F$.",
+            (SymbolicZero("one unit with one weight before and after it", penalty, "checked exactly"), isolated()),
+            r"\succeq",
+        ),
     ),
     controls=(
         Control(r"$1.01\,\mu$ in the length of the flow's path", flow_path(1.01)),
@@ -435,6 +495,7 @@ DERIVATION = Derivation(
         Control(r"$g = 1.01\,J^\top r/N$", gradient_of_outputs(Fraction(101, 100))),
         Control(r"$\sigma_{\min}(A)-0.9\,\|D\|_F$", over_a_box(0.9)),
         Control(r"$1.01\,\mu$ for linear networks", linear_network(1.01)),
+        Control(r"$+W_{j+1}A$ in $X$", invariance(1)),
         Control(r"$\|q-\theta^*\| \le 0.99\,\|g\|/\mu$", isolated(1 / 0.99)),
         Control(r"$(1-1.01\,\eta\mu)$ around an isolated minimum", contraction(1.01)),
     ),

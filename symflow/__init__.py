@@ -34,6 +34,8 @@ __all__ = sorted(_EXPORTS)
 
 register(
     {
+        ("Certificate", "latex"): "symflow.latex.certificates:theorem_latex",
+        ("Certificate", "markdown"): "symflow.latex.certificates:theorem_markdown",
         ("Derived", "latex"): "symflow.latex:derived_latex",
         ("Derived", "explicit"): "symflow.evaluate.sympy_scalars:explicit",
         ("Derived", "source"): "symflow.evaluate.source:python_source",

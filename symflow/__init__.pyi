@@ -9,6 +9,9 @@ from symflow.analysis.bounds import known_bounds as known_bounds
 from symflow.analysis.bounds import user_bound as user_bound
 from symflow.analysis.bounds.series import BoundSeries as BoundSeries
 from symflow.analysis.bounds.series import NotApplicable as NotApplicable
+from symflow.analysis.certify.certificate import Certificate as Certificate
+from symflow.analysis.certify.certify import certify as certify
+from symflow.analysis.certify.decide import Decision as Decision
 from symflow.analysis.convergence.guarantee import DescentGuarantee as DescentGuarantee
 from symflow.analysis.convergence.guarantee import descent_guarantee as descent_guarantee
 from symflow.analysis.convergence.probability import convergence_probability as convergence_probability

@@ -140,13 +140,13 @@ class LimitUnknown(ComputationError):
         cause: one of the texts of `LimitCause`.
 
     Example:
-        >>> network = sf.FullyConnected((1, 1, 1), alpha_bar=0)
-        >>> problem = sf.Problem(network=network, data={"x": [1], "y": [1]}, init={"theta": ["-1/2", 1]})
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
         >>> try:
         ...     sf.limit(problem, horizon=0)
         ... except sf.LimitUnknown as error:
-        ...     print(error.cause)
-        singular
+        ...     print(error.cause)  # flow longer: sf.limit(problem, horizon=2) finds it
+        far
     """
 
     def __init__(self, message: str = "", *, cause: LimitCause) -> None:

@@ -23,7 +23,7 @@ ROOMS = (
     ("problem",),
     ("theory",),
     ("paths",),
-    ("proofs",),
+    ("certificate", "proofs"),
     ("analysis",),
     ("latex",),
     ("plots",),

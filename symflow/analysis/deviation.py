@@ -13,6 +13,7 @@ import numpy as np
 
 from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, before_kinks, chosen_bounds
 from symflow.analysis.bounds.descent_walk import fits
+from symflow.analysis.distances import distance_error, distances
 from symflow.analysis.given_runs import as_descent, known_flow, why_not_descent
 from symflow.analysis.observables import Observables, observe
 from symflow.displays import show
@@ -26,6 +27,7 @@ from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.descent import check_steps, checked_method, descend, float64_start, positive_step, run_descent
 from symflow.paths.flow import solve_flow
+from symflow.paths.path_error import PathError
 from symflow.paths.solver import MAX_DPS
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
@@ -56,8 +58,10 @@ class Deviation:
         indices: the S sampled steps k.
         times: k eta (mpf).
         values: the deviation of descent from flow at these times (mpf), descent computed with `dps` digits (or the
-            user's own run); 0 where it is below `error_estimate` and cannot be distinguished from it.
-        error_estimate: estimated error of the values, from those of flow and descent (mpf).
+            user's own run); 0 where it is below `error.value` and cannot be distinguished from it.
+        radii: the true deviation of descent from flow is within these of the values (mpf): what is known of flow and
+            descent, and what the norm rounds.
+        error: the largest of what flow and descent add to the radii, and how it is known: *certified* where both are.
         flow: the flow's trajectory.
         run: the descent run.
         bounds: by name, as `BoundSeries`: "R4", "R22" (bounds) and "R18" (leading order) unless others were asked for.
@@ -81,13 +85,19 @@ class Deviation:
     indices: tuple[int, ...]
     times: tuple[Mpf, ...]
     values: tuple[Mpf, ...]
-    error_estimate: Mpf
+    radii: tuple[Mpf, ...]
+    error: PathError
     flow: Trajectory
     run: Trajectory
     bounds: Mapping[str, BoundSeries]
     flow_series: Observables
     descent_series: Observables
     comparison: Comparison
+
+    @property
+    def error_estimate(self) -> Mpf:
+        """`error.value`."""
+        return self.error.value
 
     @property
     def method(self) -> Method:
@@ -111,7 +121,7 @@ class Deviation:
             single = descend(problem, step_size=self.step_size, steps=self.steps, keep=sampled, method=self.method)
         except DescentDiverged:
             return None
-        return tuple(_distances(single.iterates, self.run.iterates, self.dps))
+        return tuple(value for value, _ in distances(single.iterates, self.run.iterates, self.dps, mpmath.mpf(0)))
 
     @property
     def max(self) -> Mpf:
@@ -169,7 +179,8 @@ def deviation(
             the run for its error estimate, and the bounds.
 
     Returns:
-        A `Deviation`: `values` (mpf) at `times`, with `error_estimate`, and one `BoundSeries` per bound in `bounds`.
+        A `Deviation`: `values` (mpf) at `times`, each within `radii` of the truth (`error.how` says how that is known),
+        and one `BoundSeries` per bound in `bounds`.
 
     Raises:
         ProblemError: missing or invalid numbers, a run of another shape, or an entry of `bounds` that is not a `Bound`.
@@ -195,7 +206,7 @@ def deviation(
     problem = given.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
     given_run = None if run is None else as_descent(given, eta, run, method)
     method = checked_method(method) if given_run is None else given_run.method
-    flowing = _order_zero(problem, method)
+    flowing = order_zero(problem, method)
     if given_run is not None:
         steps = min(steps, given_run.indices[-1])
         indices, descent = [k for k in given_run.indices if k <= steps], given_run
@@ -235,8 +246,9 @@ def _compared(
     times, objective = [k * eta for k in indices], problem.compact
     iterates = descent.steps.at_steps(indices)
     states = np.array([flow(min(t, flow.end)) for t in times], dtype=object)
+    error = distance_error(flow, descent, len(problem.theta0))
+    values, radii = zip(*distances(iterates, states, dps, error.value), strict=True)
     with mpmath.workdps(dps + 15):
-        error = mpmath.sqrt(len(problem.theta0)) * (flow.error_estimate + (descent.error_estimate or 0))
         shown = tuple(mpmath.mpf(t.numerator) / t.denominator for t in times)
     first_kink, kink = _first_kink(objective, times, flow, states, iterates, dps)
     comparison = Comparison(
@@ -260,8 +272,9 @@ def _compared(
         dps=dps,
         indices=tuple(indices),
         times=shown,
-        values=tuple(v if v > error else mpmath.mpf(0) for v in _distances(iterates, states, dps)),
-        error_estimate=error,
+        values=values,
+        radii=radii,
+        error=error,
         flow=flow,
         run=descent,
         bounds=found,
@@ -289,7 +302,7 @@ def _steps(problem: Problem, horizon: Number | None, eta: Fraction) -> int:
     return int(end / eta)
 
 
-def _order_zero(problem: Problem, method: Method) -> Problem:
+def order_zero(problem: Problem, method: Method) -> Problem:
     """The problem whose gradient flow is the method's flow of order 0.
 
     Raises:
@@ -300,15 +313,6 @@ def _order_zero(problem: Problem, method: Method) -> Problem:
     if method.flow_rate == 1:
         return problem
     return Problem(objective=problem.objective.scaled(method.flow_rate), theta0=problem.theta0, dps=problem.dps)
-
-
-def _distances(a: np.ndarray, b: np.ndarray, dps: int) -> list[Mpf]:
-    """Euclidean distances of corresponding rows, as mpf."""
-    with mpmath.workdps(dps + 15):
-        return [
-            mpmath.sqrt(mpmath.fsum((mpmath.mpf(x) - mpmath.mpf(y)) ** 2 for x, y in zip(row, other, strict=True)))
-            for row, other in zip(a, b, strict=True)
-        ]
 
 
 def _gate_patterns(objective: Objective, points: np.ndarray, dps: int) -> list[tuple[bool, ...]]:

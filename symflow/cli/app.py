@@ -1,4 +1,4 @@
-"""The command line: run, derive, flow, deviation, bounds, advise, sweep, experiment.
+"""The command line: run, derive, flow, deviation, bounds, advise, certify, sweep, experiment.
 
 A command is one file in `commands`: its options, computation, JSON, tables and help. Errors are one line on
 standard error; `exit_status` says what the status means. What computes is imported inside the commands, so that
@@ -18,6 +18,7 @@ import typer
 
 from symflow.cli.commands.advise import advise
 from symflow.cli.commands.bounds import bounds
+from symflow.cli.commands.certify import certify
 from symflow.cli.commands.derive import derive
 from symflow.cli.commands.deviation import deviation
 from symflow.cli.commands.experiment import experiment
@@ -56,7 +57,7 @@ def options(
     """Options before the command."""
 
 
-for answer in (run, derive, flow, deviation, bounds, advise, experiment, sweep):
+for answer in (run, derive, flow, deviation, bounds, advise, certify, experiment, sweep):
     app.command()(command(answer))
 
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-UNIT = 2.0**-53
-"""Rounding of one operation, relative."""
-TINY = 2.0**-1022
-"""Rounding where results underflow, absolute."""
+from symflow.numbers.outward import TINY as TINY
+from symflow.numbers.outward import UNIT as UNIT
 
 
 @dataclass(frozen=True, eq=False)

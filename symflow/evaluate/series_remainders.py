@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from math import inf, ldexp
+from math import inf, isnan, ldexp
 
 import numpy as np
 from gmpy2 import mpz
@@ -64,11 +64,15 @@ def remainders(recurrence: Recurrence, s: mpz, tau: int, watched: Sequence[Coeff
     Raises:
         TypeError: a function has no rule.
     """
-    found = _Remainders(recurrence, s, tau)
+    with np.errstate(invalid="ignore", over="ignore"):  # what is beyond float64 is not known
+        found = _Remainders(recurrence, s, tau)
+        defects = [found.defect(c, f) for c, f in zip(recurrence.state, recurrence.field, strict=True)]
+        speeds = [found.speed(c) for c in recurrence.state]
+        known = {id(series): found.of(series) * ROUNDED_UP for series in watched}
     return Remainders(
-        np.array([found.defect(c, f) for c, f in zip(recurrence.state, recurrence.field, strict=True)]) * ROUNDED_UP,
-        np.array([found.speed(c) for c in recurrence.state]) * ROUNDED_UP,
-        {id(series): found.of(series) * ROUNDED_UP for series in watched},
+        np.nan_to_num(np.array(defects) * ROUNDED_UP, nan=inf, posinf=inf),
+        np.nan_to_num(np.array(speeds) * ROUNDED_UP, nan=inf, posinf=inf),
+        {key: inf if isnan(value) else value for key, value in known.items()},
     )
 
 

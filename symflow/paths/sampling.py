@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symflow.evaluate.rounded import Rounded
+from symflow.numbers.outward import TINY, UNIT
 from symflow.paths.taylor.dense import taylor_steps
 from symflow.paths.trajectory import Trajectory
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from gmpy2 import mpz
 
 
+NEAR = 16 * UNIT
+"""Relative distance of times that are the same to rounding."""
 CHUNK = 4096
 """Times that are evaluated together."""
 
@@ -24,7 +28,7 @@ class DenseFlow:
     """The Taylor steps of a trajectory, rounded to float64.
 
     Attributes:
-        starts: of the steps, shape (K,).
+        starts: of the steps, rounded, shape (K,).
         scales: their lengths, shape (K,): state(t) = sum_i c_i ((t - start) / scale)^i.
         coefficients: c_i, shape (order + 1, K, P).
     """
@@ -32,6 +36,30 @@ class DenseFlow:
     starts: np.ndarray
     scales: np.ndarray
     coefficients: np.ndarray
+
+    def around(self, times: np.ndarray) -> Rounded:
+        """theta at S times, and at most how far it is from the Taylor steps' own at any time within `NEAR` of these.
+
+        With s and its error ds: the coefficients are rounded to (order + 5) u, and the sum by Horner to (2 order + 1) u
+        of sum |c_i| |s|^i; ds costs ds sum i |c_i| (|s| + ds)^(i-1), twice: for these steps and for the flow.
+        """
+        order = len(self.coefficients)
+        values, errors = [], []
+        for first in range(0, len(times), CHUNK):
+            t = times[first : first + CHUNK]
+            k = np.maximum(np.searchsorted(self.starts, t, side="right") - 1, 0)
+            s = (t - self.starts[k]) / self.scales[k]
+            moved = (4 * UNIT + NEAR) * (np.abs(t) + np.abs(self.starts[k])) / self.scales[k] + 4 * UNIT * np.abs(s)
+            wide = (np.abs(s) + moved)[:, None] * (1 + 4 * UNIT)
+            sizes, slopes = np.abs(self.coefficients[-1][k]), np.zeros_like(self.coefficients[-1][k])
+            for c in self.coefficients[-2::-1]:
+                slopes = slopes * wide + sizes
+                sizes = sizes * wide + np.abs(c[k])
+            errors.append(
+                (8 * (order + 8) * UNIT * sizes + 2 * moved[:, None] * slopes) * (1 + 8 * order * UNIT) + TINY
+            )
+            values.append(self(t))
+        return Rounded(np.concatenate(values), np.concatenate(errors))
 
     def __call__(self, times: np.ndarray) -> np.ndarray:
         """theta at S times, shape (S, P), to float64 rounding."""
@@ -87,9 +115,10 @@ def dense_flow(trajectory: Trajectory) -> DenseFlow:
         # In units of the step's own length: in those of 2^tau, which may be much longer, coefficients may overflow.
         mantissa, exponent = math.frexp(lengths[k])
         exponent -= segment.tau
+        powers = np.cumprod(np.concatenate([[1.0], np.full(count - 1, mantissa)]))
         for p, series in enumerate(segment.coefficients):
-            row = [to_float(c, steps.bits - exponent * i) * mantissa**i for i, c in enumerate(series)]
-            values[: len(series), k, p] = row
+            row = [to_float(c, steps.bits - exponent * i) for i, c in enumerate(series)]
+            values[: len(series), k, p] = row * powers[: len(series)]
     return DenseFlow(starts, np.where(lengths > 0, lengths, 1.0), values)
 
 

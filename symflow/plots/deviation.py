@@ -113,15 +113,14 @@ def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None
     """Everything that is a distance; rounding that lies far below goes to the strip, or into words without one."""
     times = np.array([float(t) for t in dev.times])
     values = _floats(dev.values)
-    curves: list[tuple[np.ndarray, Look]] = [
-        (values, {"color": BLACK, "linewidth": 2.2, "label": r"deviation $\|\theta_k-\theta(k\eta)\|$"})
-    ]
+    said = rf"deviation $\|\theta_k-\theta(k\eta)\|$, {dev.error.how}"
+    curves: list[tuple[np.ndarray, Look]] = [(values, {"color": BLACK, "linewidth": 2.2, "label": said})]
     above = [n for n, bound in dev.bounds.items() if bound.kind != "curvature"]
     ranked = [*(n for n in LOOK if n in above), *(n for n in above if n not in LOOK)]
     for name in ranked:
         if np.isfinite(bound := _floats(dev.bounds[name].values)).any():
-            colour, dashes, said = LOOK.get(name, (GREEN, (0, (1.5, 1.5)), label(f"bound {name}")))
-            curves.append((bound, {"color": colour, "linestyle": dashes, "linewidth": 1.3, "label": said}))
+            colour, dashes, named = LOOK.get(name, (GREEN, (0, (1.5, 1.5)), label(f"bound {name}")))
+            curves.append((bound, {"color": colour, "linestyle": dashes, "linewidth": 1.3, "label": named}))
     low, high = _range([y for y, _ in curves])
     ceiling = (np.nanmax(values) if np.isfinite(values).any() else high) * 10.0**DECADES_ABOVE
     ax.set_yscale("log")

@@ -28,8 +28,9 @@ def document(dev: Deviation) -> str:
         (r"K\eta", "horizon", brief_time(dev.times[-1])),
         ("", f"largest deviation at {len(dev.times)} sampled times", nstr(dev.max, 6)),
     ]
-    if dev.flow.error_estimate is not None:
-        settings.append(("", "error of the flow, estimated", nstr(dev.flow.error_estimate, 2)))
+    if dev.flow.error is not None:
+        settings.append(("", f"error of the flow, {dev.flow.error.how}", nstr(dev.flow.error.value, 2)))
+    settings.append(("", f"error of the deviations, {dev.error.how}", nstr(max(dev.radii), 2)))
     if dev.flow.objective.gates:
         settings.append(("", "kinks met by the flow", str(len(dev.flow.events))))
     return formulas_document(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from symflow.analysis.deviation import Deviation
     from symflow.analysis.observables import Observables
     from symflow.derivatives.derived import Derived
+    from symflow.paths.path_error import PathError
     from symflow.paths.trajectory import Event, Trajectory
     from symflow.problem import Problem
 
@@ -103,12 +104,24 @@ def flow_report(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
         "theta": {key: _decimals(list(trajectory(time)), digits) for key, time in at.items()},
         "events": events_report(trajectory.events, digits),
         "error_estimate": optional_decimal(error),
-        "error_status": "none" if error is None else "estimated",
+        "error_status": _how(trajectory),
+        "error": error_report(trajectory.error),
         "horizon": decimal(trajectory.horizon, digits),
         "dps": trajectory.dps,
         **stats.facts(),
         "seconds": round(stats.seconds + stats.check_seconds if seconds is None else seconds, 6),
     }
+
+
+def error_report(error: PathError | None) -> JsonObject | None:
+    """What is known of an error: at most how large it is, how that is known, and why not better."""
+    if error is None:
+        return None
+    return {"value": optional_decimal(error.value), "how": error.how, "reason": error.reason or None}
+
+
+def _how(trajectory: Trajectory) -> str:
+    return "none" if trajectory.error is None else trajectory.error.how
 
 
 def formula_report(derived: Derived) -> JsonObject:
@@ -129,6 +142,8 @@ def deviation_report(dev: Deviation) -> JsonObject:
         "times": [exact_decimal(k * dev.step_size, dev.dps + 3) for k in dev.indices],
         "deviation": _decimals(dev.values, digits),
         "max_deviation": decimal(dev.max, digits),
+        "radii": _decimals(dev.radii, 3),
+        "error": error_report(dev.error),
         "rounding": rounding,
         "bounds": {name: _bound_values(b) for name, b in dev.bounds.items()},
         "reasons": {name: b.reason for name, b in dev.bounds.items()},
@@ -211,7 +226,8 @@ def full_report(dev: Deviation, seconds: float) -> JsonObject:
         },
         "flow": {
             "error_estimate": optional_decimal(error),
-            "error_status": "none" if error is None else "estimated",
+            "error_status": _how(dev.flow),
+            "error": error_report(dev.flow.error),
             **stats.facts(),
             "events": compared["events"],
             "theta_end": _decimals(list(dev.flow(dev.times[-1])), digits),
@@ -221,6 +237,8 @@ def full_report(dev: Deviation, seconds: float) -> JsonObject:
         "times": compared["times"],
         "deviation": compared["deviation"],
         "max_deviation": compared["max_deviation"],
+        "radii": compared["radii"],
+        "error": compared["error"],
         "rounding": compared["rounding"],
         "bounds": bounds,
         "series": {"flow": _series(dev.flow_series), "descent": _series(dev.descent_series)},

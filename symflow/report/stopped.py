@@ -34,5 +34,5 @@ def stopped_report(error: BaseException, said: str, times: Mapping[str, Fraction
         if not isinstance(trajectory, Trajectory):
             return data | {"computed_until": "0", "theta": {}, "events": []}
         known = {key: t for key, t in times.items() if t <= trajectory.end}
-        data |= {"computed_until": decimal(trajectory.horizon)} | flow_report(trajectory, known)
+        data = {"computed_until": decimal(trajectory.horizon)} | flow_report(trajectory, known) | data
     return data

@@ -99,7 +99,7 @@ def flow_tables(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
         shown.append(Text("no events"))
     if seconds is not None:
         stats = trajectory.stats
-        shown.append(Text(f"error estimate {short(trajectory.error_estimate, 2)}, {stats.method}, {seconds:.2f} s"))
+        shown.append(Text(f"{_error(trajectory)}, {stats.method}, {seconds:.2f} s"))
     return shown
 
 
@@ -163,6 +163,11 @@ def run_table(dev: Deviation) -> Table:
     return table
 
 
+def _error(path: Trajectory) -> str:
+    """What is known of the error of a path."""
+    return "error not known" if path.error is None else f"{path.error.how} error {short(path.error.value, 2)}"
+
+
 def run_rows(dev: Deviation) -> list[tuple[str, str]]:
     """Name and value of what `symflow run` says about a problem."""
     samples = "" if dev.problem.x is None else f", N = {len(dev.problem.x)} samples"
@@ -172,13 +177,15 @@ def run_rows(dev: Deviation) -> list[tuple[str, str]]:
     rows = [
         ("network", f"{describe(dev.problem)}, P = {len(dev.problem.theta0)} weights{samples}"),
         ("run", f"η = {dev.step_size}, {dev.steps} steps, horizon {brief_time(dev.times[-1])}"),
-        ("gradient flow", f"{dev.flow.stats.steps} Taylor steps, estimated error {short(dev.flow.error_estimate, 2)}"),
+        ("gradient flow", f"{dev.flow.stats.steps} Taylor steps, {_error(dev.flow)}"),
+        ("descent", f"{dev.run.stats.method}, {_error(dev.run)}"),
     ]
     if dev.flow.objective.gates:
         events = dev.flow.events
         first = f", the first at t = {brief_time(events[0].time)}" if events else ""
         rows.append(("events", f"{_kinds(events)}{first}" if events else "none"))
     rows.append(("max deviation", f"{short(dev.max)} at t = {brief_time(dev.times[largest])}{share}"))
+    rows.append(("its error", f"{short(dev.radii[largest], 2)}, {dev.error.how}"))
     if dev.rounding is not None:
         worst = max(dev.rounding)
         part = f" ({short(worst / dev.max, 2)} of the deviation)" if dev.max else ""

@@ -10,15 +10,15 @@ for the rate m and the defect of the cell (or, where the defect varies, its mean
 step whose map has a known Lipschitz constant L has growth = L and what it adds in place of the integral. The fold of
 this map over the cells is R3. Only + and * are asked of the numbers: floats, arrays, mpf, intervals or balls.
 
-Float64 rounds: `fold` enlarges each value by a relative allowance. What overflows is infinite, a bound that says
-nothing; an error that is exactly 0 does not grow. (Hairer, Norsett & Wanner 1993, Theorem 10.6; Elkabetz & Cohen 2021)
+Float64 rounds: `fold` is told how to round outwards (`symflow.numbers.outward`). What overflows is infinite, a bound
+that says nothing; an error that is exactly 0 does not grow. (Hairer, Norsett & Wanner 1993, Theorem 10.6; Elkabetz &
+Cohen 2021)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-import numpy as np
 import sympy
 
 from symflow.numbers.types import Scalar
@@ -44,33 +44,22 @@ def constant_rate(rate: Scalar, time: Scalar, functions: Functions = FLOAT64) ->
     return functions.exp(exponent), time * functions.mean_exp(exponent)
 
 
-def fold(cells: Iterable[tuple[Scalar, ...]], start: Scalar = 0.0, allowance: Scalar = 0.0) -> Iterator[Scalar]:
+def fold(
+    cells: Iterable[tuple[Scalar, ...]], start: Scalar = 0.0, rounded: Callable[[Scalar], Scalar] = lambda x: x
+) -> Iterator[Scalar]:
     """The error after each cell.
 
     Args:
         cells: (growth, defect, integral), with a jump at the beginning of the cell as a fourth number where there is
             one.
         start: rho, the error at the beginning.
-        allowance: for rounding, relative: each value is multiplied by 1 + allowance.
+        rounded: what makes a bound of a value with the rounding of one cell, such as `outward.above` for float64.
     """
-    error, enlarged = start, 1 + allowance
+    error = start
     for growth, defect, integral, *jump in cells:
         grows = growth if error or any(jump) else 1.0  # 0 times an infinite growth is 0
-        error = cell(error, grows, defect, integral, *jump) * enlarged
+        error = rounded(cell(error, grows, defect, integral, *jump))
         yield error
-
-
-def equal_cells(excess: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What `count` cells of growth q = 1 + excess each are together: q^count, and 1 + q + ... + q^(count - 1).
-
-    In float64; the second is the integral of the cells together where each of them has the integral 1.
-    """
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        exponent = count * np.log1p(excess)
-        growth = np.nan_to_num(np.exp(exponent), nan=np.inf, posinf=np.inf)
-        added = np.expm1(exponent) / np.where(excess == 0, 1.0, excess)
-        added = np.where(np.isnan(added), np.inf, added)
-    return np.asarray(growth), np.asarray(np.where(excess == 0, count, added))
 
 
 _t, _s = sympy.symbols("t s", real=True)

@@ -84,6 +84,14 @@ _CHAINS = Hypothesis(
     r"a linear network, square loss, $f^*$ the least value of $\varphi$ over all matrices; "
     r"$\lambda_{\min}^+$ the smallest eigenvalue that is not 0",
 )
+_SYMMETRIES = Hypothesis(
+    "positive curvature but for symmetries on a ball",
+    r"flow of a fully connected homogeneous network, no gate changes on $B_r(q)$; the columns of $X(\theta)$ are "
+    r"$(0,\dots,AW_j,-W_{j+1}A,\dots,0)$ for matrices $A$, diagonal ones unless the network is linear; "
+    r"$H+\rho XX^\top \succeq \mu > 0$ there, $\|g(q)\|/\mu < r$; for the second $A$ diagonal, "
+    r"$c = \frac12(\|(W_j)_{a\cdot}\|^2-\|(W_{j+1})_{\cdot a}\|^2)_{j,a}$, "
+    r"$\bar\mu = \mu-2\rho\max\|c-c(q)\|$, $F = f+\frac\rho2\|c-c(q)\|^2$, $p \in B_r(q)$",
+)
 _CONVEX = Hypothesis(
     "positive curvature on a ball",
     r"$f$ is $C^2$ and $\lambda_{\min}(H) \ge \mu > 0$ on $B_r(q)$, $\|g(q)\|/\mu < r$; for descent "
@@ -148,6 +156,18 @@ FOR_ALL_TIME = Result(
                                     r"W_{j-1:1}^\top W_{j-1:1}\Bigr)"),
                        sympy.Symbol(r"\lambda^+_{\min}(\Sigma_{xx})")))),),
             (_CHAINS,),
+        ),
+        Statement(
+            "R24",
+            "minima isolated but for symmetries, for flow",
+            (
+                Claim("symmetric", Formula(sympy.Symbol(r"\|q-\theta(\infty)\|")), "<=",
+                      Formula(isolated_length(sympy.Symbol(r"\|g(q)\|", positive=True), _mu))),
+                Claim("conserved", Formula(sympy.Symbol(r"\|p-\theta(\infty)\|")), "<=",
+                      Formula(isolated_length(sympy.Symbol(r"\|\nabla F(p)\|", positive=True),
+                                              sympy.Symbol(r"\bar\mu", positive=True)))),
+            ),
+            (_SYMMETRIES,),
         ),
         Statement(
             "R24",

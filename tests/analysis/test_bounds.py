@@ -251,7 +251,7 @@ def test_r22_without_growth_falls_below_the_truth() -> None:
     problem = sf.Problem(objective=sf.expression_objective(-(x**2), [x]), theta0=["1"])
     dev = sf.deviation(problem, step_size="1/50", horizon=3, dps=30, bounds=sf.known_bounds())
     steps = dev.comparison.steps
-    alone = np.cumsum(0.5 * steps.step_size**2 * steps.on_flow.hessian_gradient * steps.counts)
+    alone = np.cumsum(0.5 * float(steps.step_size.high) ** 2 * steps.on_flow.hessian_gradient * steps.counts)
     assert sum(float(v) > b for v, b in zip(dev.values[1:], alone, strict=True)) > 50
     assert violations(dev, "R22(tube-free)") == 0
     assert violations(dev, "R22(tube-free)", 0.9) > 0  # and the bound itself is within ten percent

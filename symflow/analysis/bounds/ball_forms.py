@@ -10,11 +10,12 @@ import numpy as np
 from symflow.caching import kept
 from symflow.derivatives.derived import directional_derivative
 from symflow.errors import ProblemError
+from symflow.evaluate.growing import GrowingArithmetic
 from symflow.evaluate.interpret import interpret
-from symflow.evaluate.numpy_batches import BatchArithmetic
 from symflow.evaluate.running_error import rounded_program
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
+from symflow.numbers.outward import up
 from symflow.programs.nodes import Input, Node, is_zero
 from symflow.programs.program import Program, transform
 from symflow.theory.hypotheses import Setting
@@ -38,8 +39,9 @@ class BallForms:
     count: int
 
     def __call__(self, radii: np.ndarray) -> dict[str, np.ndarray]:
-        """The bounds for S radii, by name, each of shape (S,)."""
-        found = interpret(self.program, {**self.fixed, EPSILON: radii}, BatchArithmetic())
+        """The bounds for S radii, by name, each of shape (S,); rounded upwards."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = interpret(self.program, {**self.fixed, EPSILON: radii}, GrowingArithmetic())
         return {name: np.broadcast_to(v, (self.count,)) for name, v in found.items()}
 
 
@@ -103,4 +105,4 @@ def ball_forms(objective: Objective, centres: np.ndarray) -> BallForms:
     before, after, inputs = _split(objective)
     # The forms grow with each of these, which are norms, products of norms and numbers: their largest values count.
     values = rounded_program(objective, before, centres)
-    return BallForms(after, {inputs[name]: v.value + v.error for name, v in values.items()}, len(centres))
+    return BallForms(after, {inputs[name]: up(v.value + v.error) for name, v in values.items()}, len(centres))

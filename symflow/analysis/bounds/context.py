@@ -29,6 +29,7 @@ from symflow.analysis.bounds.tube_bounds import Steps, intervals
 from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
+from symflow.numbers.outward import up
 from symflow.numbers.rational import rational
 from symflow.paths.sampling import DenseFlow, dense_flow
 from symflow.paths.trajectory import Trajectory
@@ -190,14 +191,15 @@ class Comparison:
     @cached_property
     def tube(self) -> Tube:
         """The cover of the flow."""
-        error = 0.0 if self.flow.error_estimate is None else float(self.flow.error_estimate)
-        size = float(np.sqrt(self.objective.parameter_count))
-        return cover(self.objective, self.compact, self.dense, self.times, error * size)
+        error = self.flow.error_estimate
+        return cover(
+            self.objective, self.compact, self.dense, self.times, 0.0 if error is None else float(up(float(error)))
+        )
 
     @cached_property
     def steps(self) -> Steps:
         """The intervals between the kept steps."""
-        return intervals(float(self.step_size), self.indices, self.times, self.tube)
+        return intervals(self.step_size, self.indices, self.times, self.tube)
 
 
 def before_kinks(flow: Trajectory, times: Sequence[Fraction]) -> tuple[int, str | None]:

@@ -21,7 +21,7 @@ GUARD = 15
 def _errors(objective: Objective, theta0: tuple[Fraction, ...], horizon: Fraction, dps: int) -> Trajectory:
     """theta and e along the flow, kept: neither depends on the step size."""
     state = [*theta0, *([Fraction(0)] * objective.parameter_count)]
-    return solve_field(leading_order_field(objective), state, horizon=horizon, dps=dps)
+    return solve_field(leading_order_field(objective), state, horizon=horizon, dps=dps, error="estimated")
 
 
 def leading_order(

@@ -20,6 +20,7 @@ from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
 from symflow.analysis.observables import gradients, too_large
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
+from symflow.numbers import outward
 from symflow.theory.r03_fundamental_theorem import fold
 
 SLACK = 0.01
@@ -34,8 +35,6 @@ LEAST_SAMPLES = 9
 """Second differences need a few samples."""
 BESIDE = 3
 """Where gates change, the largest rate of this many samples on either side stands for an interval."""
-ROUNDING = 4 * 2.0**-52
-"""Relative rounding of one step of the recursion."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +175,8 @@ def _march(samples: Samples, rates: _Rates, n: int) -> tuple[np.ndarray, np.ndar
     def bound(defect: np.ndarray, integral: np.ndarray, jump: np.ndarray) -> np.ndarray:
         """R3 at the samples after the first, each with the jump there."""
         columns = [a.tolist() for a in (growth, defect, integral, jump[:-1])]
-        after = np.fromiter(fold(zip(*columns, strict=True), allowance=ROUNDING), float, total)
-        return (after + jump[1:])[indices[1:] - 1] * (1 + ROUNDING)
+        after = np.fromiter(fold(zip(*columns, strict=True), rounded=outward.above), float, total)
+        return outward.up(after + jump[1:])[indices[1:] - 1]
 
     r22 = bound(mean + crossed, weights, jumps)
     integral = bound(np.ones(total), eta * flat, np.zeros(total + 1))

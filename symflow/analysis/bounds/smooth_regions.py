@@ -5,6 +5,8 @@ next layer has weights w_u, and ||w'_u - w_u|| <= R, so that
     |z'_u - z_u| <= Delta_u = ||w_u|| rho_j + R (||a_j|| + rho_j).
 Its gate is decided where |z_u| > Delta_u, and without influence where a'_j = 0 on the whole ball. The activation then
 moves by at most the larger slope times Delta_u, and not at all for a unit that is off with slope 0.
+
+In float64 z_u and a_j have bounds on their errors, which count, and all that follows is rounded up.
 """
 
 from __future__ import annotations
@@ -13,8 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from symflow.evaluate.rounded import Rounded, norm_bound, rounded_input
+from symflow.evaluate.running_error import RoundedArithmetic
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
+from symflow.numbers.outward import UNIT, up
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,19 +59,34 @@ def decide(objective: Objective, centres: np.ndarray, radii: np.ndarray) -> Deci
     assert isinstance(network, FullyConnected)
     x = next(np.asarray(a, dtype=np.float64) for y, a in objective.data.items() if y.name == "X")
     slopes = float(network.alpha), float(network.alpha_bar)
-    steepest = max(abs(s) for s in slopes)
-    activations = np.broadcast_to(x, (len(centres), *x.shape))
+    steepest = float(up(max(abs(s) for s in slopes)))
+    given = rounded_input(x)
+    error = np.where(x == 0, 0.0, given.error)  # a zero of the data is one
+    activations = Rounded(*(np.broadcast_to(v, (len(centres), *x.shape)) for v in (x, error)))
     moved = np.zeros((len(centres), x.shape[1]))
     radius = radii[:, None, None]
     opened = []
     for where, shape in list(objective.slices())[:-1]:
-        w = centres[:, where].reshape(-1, *shape)
-        size = np.linalg.norm(activations, axis=1)
-        z = w @ activations
-        delta = np.linalg.norm(w, axis=2)[:, :, None] * moved[:, None, :] + radius * (size + moved)[:, None, :]
-        open_here = (np.abs(z) <= delta) & (size + moved > 0)[:, None, :]
+        w = Rounded(centres[:, where].reshape(-1, *shape), np.zeros((1, *shape)))
+        size = _lengths(Rounded(*(np.swapaxes(v, 1, 2) for v in (activations.value, activations.error))))
+        z = RoundedArithmetic().einsum("ij,jk->ik", [w, activations])
+        lost = np.where(size[:, None, :] > 0, z.error, 0.0)  # without a signal z is 0 at the centre
+        far = up(up(_lengths(w)[:, :, None] * moved[:, None, :]) + up(radius * up(size + moved)[:, None, :]))
+        open_here = (np.abs(z.value) <= up(far + lost)) & (size + moved > 0)[:, None, :]
         opened.append(open_here)
-        activations = np.where(z >= 0, slopes[0], slopes[1]) * z
-        flat = ~open_here & (np.where(z >= 0, slopes[0], slopes[1]) == 0)
-        moved = np.linalg.norm(np.where(flat, 0.0, steepest * delta), axis=1)
+        slope = np.where(z.value >= 0, slopes[0], slopes[1])
+        # sigma is Lipschitz: the activation at the centre is as well known as z, times a slope.
+        steep = np.where(np.abs(z.value) > lost, np.abs(slope), steepest)
+        known = up(up(up(steep) * lost) + 4 * UNIT * np.abs(slope * z.value))
+        none = ((steep == 0) | (lost == 0)) & ((slope == 0) | (z.value == 0))
+        activations = Rounded(slope * z.value, np.where(none, 0.0, known))
+        flat = ~open_here & (slope == 0)
+        moved = _lengths(
+            Rounded(np.zeros_like(far).swapaxes(1, 2), np.where(flat, 0.0, up(steepest * far)).swapaxes(1, 2))
+        )
     return Decided(tuple(opened))
+
+
+def _lengths(x: Rounded) -> np.ndarray:
+    """At least the norms along the last axis; 0 where all is 0."""
+    return np.where((x.size > 0).any(axis=-1), norm_bound(x), 0.0)

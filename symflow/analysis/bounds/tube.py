@@ -14,15 +14,13 @@ with the spectrum of H(c), g = g(c) and the closed forms of `ball_forms` (drift,
 
 and across kinks the closed forms alone.
 
-Rounding: losses, gradients, spectra and what the closed forms are made of are computed in float64 with bounds on their
-own errors (`running_error`), which count; the few sums and products of positive numbers that follow are enlarged by
-RELATIVE, thousands of times what they lose, and every radius by RELATIVE ||theta||, for the rounding of the centre.
-The flow itself is taken as computed; its own estimated error is part of the radius.
+Rounding is outwards throughout: centres with their distance from the flow (`DenseFlow.around`), losses, gradients and
+spectra with bounds on their errors (`running_error`), closed forms by `GrowingArithmetic`, and the sums and products
+here with the next number above. The error of the flow, certified or estimated, is part of every radius.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,14 +29,15 @@ from symflow.analysis.bounds.ball_forms import BallForms, ball_forms
 from symflow.analysis.bounds.smooth_regions import decide
 from symflow.analysis.bounds.spectra import spectra
 from symflow.derivatives.derived import gradient
+from symflow.evaluate.boxes import box_program
 from symflow.evaluate.derived_batches import evaluate_batch
-from symflow.evaluate.running_error import rounded_program, rounded_result
+from symflow.evaluate.rounded import Rounded, norm_bound
+from symflow.evaluate.running_error import rounded_result
 from symflow.networks.objective import Objective
-from symflow.theory.functions import FLOAT64
+from symflow.numbers.outward import OUTWARD, UNIT, down, interval, up
+from symflow.paths.sampling import DenseFlow
 from symflow.theory.r01_energy import path_length
 
-RELATIVE = 1e-12
-"""Allowance for float64 rounding, relative to the size of what is added up."""
 CELLS = 1024
 """About how many cells the flow's path is cut into; every interval has one at least."""
 MOST_CELLS = 64
@@ -84,11 +83,11 @@ class Tube:
         owner: the interval of each cell.
         middles: the time of each centre.
         centres: shape (C, P).
-        radii: how far the flow goes from the centre within the cell.
-        low: lambda_min(H(c)), less rounding.
-        high: lambda_max(H(c)), with rounding.
-        slope: ||g(c)||.
-        hessian_gradient: ||H(c) g(c)||.
+        radii: at least how far the flow is from the centre within the cell.
+        low: at most lambda_min(H(c)).
+        high: at least lambda_max(H(c)).
+        slope: at least ||g(c)||.
+        hessian_gradient: at least ||H(c) g(c)||.
         forms: the closed forms around the centres.
     """
 
@@ -114,7 +113,7 @@ class Tube:
 
     def ball_radii(self, eps: np.ndarray) -> np.ndarray:
         """The radius of each ball that covers the tube of radius eps (one per interval)."""
-        return np.asarray(self.radii + eps[self.owner])
+        return up(self.radii + eps[self.owner])
 
     def balls(self, eps: np.ndarray) -> Constants:
         """What holds on the balls that cover the tube of radius eps (one per interval)."""
@@ -125,34 +124,32 @@ class Tube:
             smooth = decided.smooth
             bad = np.flatnonzero(~smooth)
             kink = (int(bad[0]), *decided.first(int(bad[0]))) if len(bad) else None
-        grown = {name: v * (1 + RELATIVE) for name, v in self.forms(radius).items()}
+        grown = self.forms(radius)
         drift = np.where(smooth, grown["drift"], np.inf)
         closed = {name: grown.get(name, np.inf) for name in ("m", "beta", "gamma")}
         size = np.maximum(np.abs(self.low), np.abs(self.high))
         with np.errstate(over="ignore", invalid="ignore"):  # infinite or undefined values are not bounds
-            m = np.minimum(drift - self.low, closed["m"]) + RELATIVE * size
-            beta = np.minimum(size + drift, closed["beta"]) * (1 + RELATIVE)
-            top = np.minimum(self.high + drift, beta) + RELATIVE * size
-            near = np.where(smooth, self.slope + radius * beta, np.inf)
-            gamma = np.minimum(near, closed["gamma"]) * (1 + RELATIVE)
-            moved = (self.hessian_gradient + drift * self.slope + beta * beta * radius) * (1 + RELATIVE)
-            product = np.minimum(beta * gamma, moved)
+            m = np.minimum(up(drift - self.low), closed["m"])
+            beta = np.minimum(up(size + drift), closed["beta"])
+            top = np.minimum(up(self.high + drift), beta)
+            near = np.where(smooth, up(self.slope + up(radius * beta)), np.inf)
+            gamma = np.minimum(near, closed["gamma"])
+            moved = up(up(self.hessian_gradient + up(drift * self.slope)) + up(up(beta * beta) * radius))
+            product = np.minimum(up(beta * gamma), moved)
         rows = (m, top, beta, gamma, product)
         m, top, beta, gamma, product = (np.nan_to_num(v, nan=np.inf, posinf=np.inf) for v in rows)
         return Constants(m, top, beta, gamma, product, smooth, kink)
 
 
-def cover(
-    objective: Objective, compact: Objective, flow: Callable[[np.ndarray], np.ndarray], times: np.ndarray, error: float
-) -> Tube:
+def cover(objective: Objective, compact: Objective, flow: DenseFlow, times: np.ndarray, error: float) -> Tube:
     """Covers the flow between the given times.
 
     Args:
         objective: f, over samples.
         compact: the same function in the form that is cheapest to evaluate.
-        flow: theta at many times, in float64.
-        times: t_0 < t_1 < ..., the ends of the intervals.
-        error: of the flow, in norm.
+        flow: theta in float64.
+        times: t_0 < t_1 < ..., the ends of the intervals, rounded.
+        error: of a component of the flow, at most.
     """
     lengths = np.diff(times)
     speeds = np.linalg.norm(evaluate_batch(compact, gradient, flow(times)), axis=1)
@@ -164,23 +161,32 @@ def cover(
     inner = np.arange(len(owner)) - first[owner]
     half = 0.5 * (lengths / counts)[owner]
     middles = times[owner] + half * (2 * inner + 1)
-    centres = flow(middles)
-    slopes = rounded_result(compact, gradient(compact), centres)
-    lost = np.linalg.norm(slopes.error, axis=1)
-    found = spectra(compact, centres, slopes.value)
+    centres = flow.around(middles)
+    slopes = rounded_result(compact, gradient(compact), centres.value)
+    slope = norm_bound(slopes)
+    found = spectra(compact, centres.value, slopes.value)
     assert found.products is not None
-    slope = (np.linalg.norm(slopes.value, axis=1) + lost) * (1 + RELATIVE)
-    products = (found.products + found.norm * lost) * (1 + RELATIVE)
-    forms = ball_forms(objective, centres)
-    radii = _path_radii(objective, flow, middles, half) + error + RELATIVE * np.linalg.norm(centres, axis=1)
-    return Tube(objective, first, owner, middles, centres, radii, found.low, found.high, slope, products, forms)
+    lost = norm_bound(Rounded(np.zeros_like(slopes.value), slopes.error))
+    products = up(found.products + up(found.norm * lost))
+    forms = ball_forms(objective, centres.value)
+    away = norm_bound(Rounded(np.zeros_like(centres.value), up(centres.error + error)))
+    radii = up(_path_radii(compact, flow, middles, half, error) + away)
+    return Tube(objective, first, owner, middles, centres.value, radii, found.low, found.high, slope, products, forms)
 
 
 def _path_radii(
-    objective: Objective, flow: Callable[[np.ndarray], np.ndarray], middles: np.ndarray, half: np.ndarray
+    objective: Objective, flow: DenseFlow, middles: np.ndarray, half: np.ndarray, error: float
 ) -> np.ndarray:
-    """How far the flow goes from the centre of each cell within it, by R1."""
-    ends = [middles - half, middles, middles + half]
-    before, at, after = (rounded_program(objective, objective.program, flow(np.maximum(t, 0)))["f"] for t in ends)
-    loss = np.maximum(before.value - at.value + before.error, at.value - after.value + after.error) + at.error
-    return np.asarray(path_length(half, np.maximum(loss, 0), FLOAT64) * (1 + RELATIVE))
+    """How far the flow goes from the centre of each cell within it, by R1.
+
+    The ends of a cell are known to a few units in the last place of the time: so are the times of its losses.
+    """
+    losses = []
+    for times in (np.maximum(middles - half, 0), middles, middles + half):
+        near = flow.around(times)
+        losses.append(box_program(objective, objective.program, Rounded(near.value, up(near.error + error)))["f"])
+    before, at, after = losses
+    ahead, behind = (up(up(x.value + x.error) - down(y.value - y.error)) for x, y in ((before, at), (at, after)))
+    drop = np.maximum(np.maximum(ahead, behind), 0.0)
+    longest = up(up(half) + 32 * UNIT * (np.abs(middles) + half))
+    return np.asarray(path_length(interval(longest), interval(drop), OUTWARD).high)

@@ -13,20 +13,22 @@ Per interval of n steps, h = n eta, with the constants of `tube` there (all of t
     R22(tube)       the defect of each step from sup ||H g|| on the tube
     R22(tube-free) the local error of each step from ||H g|| on the flow, carried on by ||I - eta H||
 
-The formulas are those of `theory.r04_step_size`, `r05_constant_curvature` and `r22_trajectory_wise`, folded by R3.
+The formulas are those of `theory.r04_step_size`, `r05_constant_curvature` and `r22_trajectory_wise`, folded by R3, in
+float64 with outward rounding (`numbers.outward`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from symflow.analysis.bounds.series import BoundSeries, not_applicable, padded
 from symflow.analysis.bounds.tube import Constants, Tube
-from symflow.theory.functions import FLOAT64
-from symflow.theory.r03_fundamental_theorem import constant_rate, equal_cells, fold
+from symflow.numbers.outward import OUTWARD, Interval, Known, above, float_range, geometric, interval
+from symflow.theory.r03_fundamental_theorem import constant_rate, fold
 from symflow.theory.r04_step_size import STEP_SIZE, defect
 from symflow.theory.r05_constant_curvature import CONSTANT_CURVATURE
 from symflow.theory.r22_trajectory_wise import TRAJECTORY_WISE, added_on_tube, excess_growth, local_error
@@ -38,8 +40,6 @@ ROUNDS = 60
 """Most enlargements of the tube."""
 LARGEST = 1e6
 """No tube is made wider."""
-ROUNDING = 1e-12
-"""Relative allowance for the rounding of the recursion itself (up to some thousand intervals)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +47,13 @@ class Steps:
     """The intervals of a run.
 
     Attributes:
-        step_size: eta.
+        step_size: eta, enclosed.
         counts: steps in each interval.
-        times: t_0 < t_1 < ..., one more than intervals.
+        times: t_0 < t_1 < ..., one more than intervals, rounded.
         on_flow: the constants of the tube of radius 0, the flow itself.
     """
 
-    step_size: float
+    step_size: Interval
     counts: np.ndarray
     times: np.ndarray
     on_flow: Constants
@@ -66,8 +66,7 @@ class Steps:
 def _folded(growth: np.ndarray, integral: np.ndarray) -> np.ndarray:
     """R3 with the defect 1 from no initial error, after every interval; what is not known is infinite."""
     columns = (growth.tolist(), [1.0] * len(growth), integral.tolist())
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = np.fromiter(fold(zip(*columns, strict=True), allowance=ROUNDING), float, len(growth))
+    values = np.fromiter(fold(zip(*columns, strict=True), rounded=above), float, len(growth))
     return np.where(np.isfinite(values), values, np.inf)
 
 
@@ -76,10 +75,9 @@ def _with_inside(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values, np.maximum(values, np.concatenate([[0.0], values[:-1]]))
 
 
-def _times(a: np.ndarray | float, b: np.ndarray) -> np.ndarray:
-    """The product, with 0 times infinity = infinity: a bound that is not known."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(np.nan_to_num(a * b, nan=np.inf, posinf=np.inf))
+def _times(a: Known, b: Known) -> np.ndarray:
+    """The product rounded up, with 0 times infinity = infinity: a bound that is not known."""
+    return np.asarray((interval(a) * b).high)
 
 
 # The bound after each interval, and its largest value inside, from constants of the tube ------------------------------
@@ -87,43 +85,44 @@ def _times(a: np.ndarray | float, b: np.ndarray) -> np.ndarray:
 
 def time_local(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     """R4 with beta and gamma over the tube up to t."""
-    return _r4(c, steps, _times(np.maximum.accumulate(c.beta), np.maximum.accumulate(c.gamma)))
+    return _r4(c, steps, np.maximum.accumulate(c.beta), np.maximum.accumulate(c.gamma))
 
 
 def whole_tube(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     """R4 with beta and gamma over the whole tube."""
-    return _r4(c, steps, _times(np.full(len(c.m), c.beta.max()), np.full(len(c.m), c.gamma.max())))
+    return _r4(c, steps, np.full(len(c.m), c.beta.max()), np.full(len(c.m), c.gamma.max()))
 
 
-def _r4(c: Constants, steps: Steps, product: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """eta beta gamma int e^{M(t) - M(s)} ds, with beta gamma as it is in the interval."""
-    integral, inside = _with_inside(_folded(*constant_rate(c.m, np.diff(steps.times))))
-    scaled = _times(steps.step_size, product)
+def _r4(c: Constants, steps: Steps, beta: np.ndarray, gamma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """eta beta gamma int e^{M(t) - M(s)} ds, with beta and gamma as they are in the interval."""
+    growth, integral = constant_rate(interval(c.m), steps.step_size * steps.counts, OUTWARD)
+    integral, inside = _with_inside(_folded(growth.high, integral.high))
+    scaled = defect(steps.step_size, interval(beta), interval(gamma))
     return _times(scaled, integral), _times(scaled, inside)
 
 
 def constant_m(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     """R5 with m over the whole tube."""
-    largest = defect(steps.step_size, c.beta.max(), np.full(len(c.m), c.gamma.max()))
-    return _with_inside(_times(largest, constant_rate(c.m.max(), steps.times[1:])[1]))
+    largest = defect(steps.step_size, interval(c.beta.max()), interval(np.full(len(c.m), c.gamma.max())))
+    times = steps.step_size * np.cumsum(steps.counts)
+    return _with_inside(_times(largest, constant_rate(interval(c.m.max()), times, OUTWARD)[1]))
 
 
 def on_tube(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     """R22 on the tube."""
-    eta, n = steps.step_size, steps.counts
-    with np.errstate(over="ignore", invalid="ignore"):
-        added = added_on_tube(eta, c.m, c.beta, c.hessian_gradient, FLOAT64)
-        growth, _ = constant_rate(c.m, eta * n)
-        return _with_inside(_folded(growth, _times(added, equal_cells(np.expm1(c.m * eta), n)[1])))
+    eta, m = steps.step_size, interval(c.m)
+    added = added_on_tube(eta, m, interval(c.beta), interval(c.hessian_gradient), OUTWARD)
+    growth, integral = geometric(OUTWARD.exp(m * eta).high, steps.counts)
+    return _with_inside(_folded(growth, _times(added, integral)))
 
 
 def without_tube(c: Constants, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     """R22 tube-free; the segments between descent and flow lie in the tube."""
     eta = steps.step_size
-    # Rounding may take ||I - eta H||, which is a norm, a little below 0.
-    excess = np.maximum(excess_growth(eta, c.m, c.max_eigenvalue, FLOAT64), -1.0)
-    growth, integral = equal_cells(excess, steps.counts)
-    return _with_inside(_folded(growth, _times(local_error(eta, steps.on_flow.hessian_gradient), integral)))
+    excess = excess_growth(eta, interval(c.m), interval(c.max_eigenvalue), OUTWARD)
+    # ||I - eta H|| is a norm: what bounds it is not below 0.
+    growth, integral = geometric(np.maximum((excess + 1.0).high, 0.0), steps.counts)
+    return _with_inside(_folded(growth, _times(local_error(eta, interval(steps.on_flow.hessian_gradient)), integral)))
 
 
 @dataclass(frozen=True)
@@ -292,6 +291,7 @@ def certified_series(name: str, found: SelfConsistentTube, count: int) -> BoundS
     return BoundSeries(name, "bound", "certified on a box", values, found.reason, quantities, radii)
 
 
-def intervals(step_size: float, indices: Sequence[int], times: np.ndarray, tube: Tube) -> Steps:
+def intervals(step_size: Fraction, indices: Sequence[int], times: np.ndarray, tube: Tube) -> Steps:
     """The intervals between the kept steps of a run, with the constants along the flow itself."""
-    return Steps(step_size, np.diff(np.asarray(indices)), times, tube.constants(np.zeros(len(times) - 1)))
+    counts = np.diff(np.asarray(indices))
+    return Steps(float_range(step_size), counts, times, tube.constants(np.zeros(len(times) - 1)))

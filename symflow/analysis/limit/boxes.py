@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from flint import arb
+from flint import arb, arb_mat
 
 from symflow.caching import kept
 from symflow.derivatives.derived import Derived, gradient, hessian
@@ -19,6 +19,7 @@ from symflow.numbers.balls import Ball, around, ball, float_above
 from symflow.programs.nodes import Gate, Input, Node
 from symflow.programs.program import Program
 
+NEWTON_STEPS = 100
 LARGE = 24
 """Size of a matrix from which on float64 balls are tried first: eigenvalues to many digits take seconds there."""
 
@@ -123,6 +124,33 @@ def least_singular_square(matrix: np.ndarray) -> Ball:
 def square_sum(v: np.ndarray) -> Ball:
     """At least the sum of the squares of the entries of every array in an array of balls."""
     return sum((x.abs_upper() ** 2 for x in v.flat), arb(0)).upper()
+
+
+def newton(
+    center: Sequence[Ball], slope: Callable[[np.ndarray], np.ndarray], bend: Callable[[np.ndarray], np.ndarray]
+) -> list[Ball]:
+    """A point where a slope is small, exact balls: Newton's method at the working precision, with nothing proved.
+
+    Args:
+        center: where it starts.
+        slope: on a box, shape (P,).
+        bend: its derivative, or nearly so, shape (P, P).
+    """
+    point = found = [x.mid() for x in center]
+    best = None
+    for _ in range(NEWTON_STEPS):
+        at = box(point, arb(0))
+        here = slope(at)
+        size = norm(np.array([x.mid() for x in here], dtype=object))
+        if best is not None and not size < best:
+            break
+        best, found = size, point
+        try:
+            step = arb_mat(bend(at).tolist()).solve(arb_mat([[v] for v in here]))
+        except ZeroDivisionError:
+            break
+        point = [(x - step[i, 0]).mid() for i, x in enumerate(point)]
+    return found
 
 
 def least_eigenvalue(matrix: np.ndarray) -> Ball:

@@ -12,11 +12,12 @@ from flint import arb
 
 from symflow.analysis.limit import boxes
 from symflow.analysis.limit.interpolating import interpolating
-from symflow.analysis.limit.isolated import Isolated, newton
+from symflow.analysis.limit.isolated import Isolated
 from symflow.analysis.limit.linear import linear
 from symflow.analysis.limit.record import Limit
-from symflow.analysis.limit.route import Route
+from symflow.analysis.limit.route import Refined, Route
 from symflow.analysis.limit.start import Start, start_of_path, start_of_problem
+from symflow.analysis.limit.symmetric import symmetric
 from symflow.errors import LimitUnknown, ProblemError
 from symflow.evaluate.balls import Enclosure
 from symflow.networks.objective import Objective
@@ -81,7 +82,7 @@ def limit(
     bits = round(max(start.dps, dps or 0) * log2(10)) + GUARD_BITS
     refusals: list[LimitUnknown] = []
     with ball_precision(bits):
-        for make in _routes(start.objective):
+        for make in _routes(start):
             try:
                 return _enclosed(make(start.objective), start)
             except LimitUnknown as refusal:
@@ -89,10 +90,10 @@ def limit(
     raise _most_telling(refusals)
 
 
-def _routes(objective: Objective) -> tuple[Callable[[Objective], Route], ...]:
+def _routes(start: Start) -> tuple[Callable[[Objective], Route], ...]:
     """The cases of R24, in the order in which they are tried: a large Hessian last."""
-    degenerate = (interpolating, linear)
-    return (Isolated, *degenerate) if objective.parameter_count < boxes.LARGE else (*degenerate, Isolated)
+    degenerate = (interpolating, linear) if start.step_size is not None else (interpolating, linear, symmetric)
+    return (Isolated, *degenerate) if start.objective.parameter_count < boxes.LARGE else (*degenerate, Isolated)
 
 
 def _start(path: object, horizon: Number | None, step_size: Number | None, steps: int | None, dps: int | None) -> Start:
@@ -159,9 +160,9 @@ def _enclosed(route: Route, start: Start) -> Limit:
     center = start.center()
     found = _neighbourhood(route, start, center)
     reach = (start.distance() + found.length).upper()
-    middle, excess = center, route.excess(boxes.box(center, start.distance()), found.mu)
-    if isinstance(route, Isolated):
-        middle, reach = _refined(route, center, found, reach)
+    near = boxes.box(center, start.distance())
+    excess = route.excess(near, found.mu)
+    middle, reach = _refined(route, center, near, found, reach)
     around_limit = boxes.box(middle, reach)
     loss = boxes.loss_value(start.objective, around_limit) if route.minimum is None else ball(route.minimum)
     sharpness = arb(0, arb.pos_inf())
@@ -234,12 +235,13 @@ def _on_ball(route: Route, start: Start, center: list[Ball], r: Ball, near: np.n
     return Neighbourhood(r, mu, beta, length)
 
 
-def _refined(route: Route, center: list[Ball], found: Neighbourhood, reach: Ball) -> tuple[list[Ball], Ball]:
-    """A point of the neighbourhood that is nearer to its critical point, where there is one, and how near."""
-    middle = newton(route.objective, center)
-    moved = boxes.norm(np.array([a - b for a, b in zip(middle, center, strict=True)], dtype=object))
-    near = route.length(boxes.box(middle, arb(0)), found.mu)
-    return (middle, near) if moved < found.radius and near < reach else (center, reach)
+def _refined(route: Route, center: list[Ball], near: np.ndarray, found: Neighbourhood, reach: Ball) -> Refined:
+    """A point of the neighbourhood that is nearer to the limit than its center, where there is one, and how near."""
+    better = route.refined(center, near, boxes.box(center, found.radius))
+    if better is None:
+        return center, reach
+    moved = boxes.norm(np.array([a - b for a, b in zip(better[0], center, strict=True)], dtype=object))
+    return better if moved < found.radius and better[1] < reach else (center, reach)
 
 
 def _rounding(center: list[Ball]) -> Ball:

@@ -10,6 +10,7 @@ convex combinations J of what the two sides have, so that mu holds for each of t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,7 +18,7 @@ import numpy as np
 from flint import arb
 
 from symflow.analysis.limit import boxes
-from symflow.analysis.limit.route import Kind
+from symflow.analysis.limit.route import Kind, Refined
 from symflow.caching import kept
 from symflow.errors import LimitUnknown
 from symflow.evaluate.balls import ball_arithmetic
@@ -95,6 +96,10 @@ class Interpolating:
     def stretch(self, step_size: Ball, beta: Ball) -> Ball:
         """2/(2 - eta beta)."""
         return 2 / (2 - step_size * beta)
+
+    def refined(self, center: Sequence[Ball], near: np.ndarray, theta: np.ndarray) -> Refined | None:
+        """None: minima are not isolated."""
+        return None
 
     def _residual(self, theta: np.ndarray) -> np.ndarray:
         return boxes.values(self.objective, {"r": self.squares.residual}, theta, "union")["r"]

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from flint import arb, arb_mat
+from flint import arb
 
 from symflow.analysis.limit import boxes
-from symflow.analysis.limit.route import Kind
+from symflow.analysis.limit.route import Kind, Refined
 from symflow.networks.objective import Objective
 from symflow.numbers.balls import Ball
 from symflow.theory.r24_for_all_time import isolated_length
-
-NEWTON_STEPS = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,21 +46,10 @@ class Isolated:
         """2: descent stays as close to the minimum as it was."""
         return arb(2)
 
-
-def newton(objective: Objective, center: Sequence[Ball]) -> list[Ball]:
-    """A point near the critical point, exact balls: Newton's method at the working precision, unproved."""
-    point = [x.mid() for x in center]
-    best = None
-    for _ in range(NEWTON_STEPS):
-        at = boxes.box(point, arb(0))
-        slope = boxes.slope(objective, at)
-        size = boxes.norm(slope)
-        if best is not None and not size < best:
-            break
-        best, found = size, point
-        try:
-            step = arb_mat(boxes.curvature(objective, at).tolist()).solve(arb_mat([[v] for v in slope]))
-        except ZeroDivisionError:
-            break
-        point = [(x - step[i, 0]).mid() for i, x in enumerate(point)]
-    return found
+    def refined(self, center: Sequence[Ball], near: np.ndarray, theta: np.ndarray) -> Refined | None:
+        """A point with a small gradient."""
+        mu = self.rate(theta).lower()
+        point = boxes.newton(
+            center, lambda at: boxes.slope(self.objective, at), lambda at: boxes.curvature(self.objective, at)
+        )
+        return point, self.length(boxes.box(point, arb(0)), mu)

@@ -10,6 +10,7 @@ not 0 are those of C^T B^T B C, Sigma_SS = C C^T.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, reduce
@@ -19,7 +20,7 @@ import numpy as np
 from flint import arb
 
 from symflow.analysis.limit import boxes
-from symflow.analysis.limit.route import Kind
+from symflow.analysis.limit.route import Kind, Refined
 from symflow.caching import kept
 from symflow.errors import LimitUnknown
 from symflow.networks.moments import Quadratic, exact_product, read_quadratic
@@ -135,6 +136,10 @@ class Linear:
     def stretch(self, step_size: Ball, beta: Ball) -> Ball:
         """2/(2 - eta beta)."""
         return 2 / (2 - step_size * beta)
+
+    def refined(self, center: Sequence[Ball], near: np.ndarray, theta: np.ndarray) -> Refined | None:
+        """None: minima are not isolated."""
+        return None
 
     def _weights(self, theta: np.ndarray) -> list[np.ndarray]:
         """W_1, ..., W_n on a box."""

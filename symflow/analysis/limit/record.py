@@ -27,7 +27,8 @@ class Limit:
     Attributes:
         objective: f.
         kind: why it converges: "interpolating" (square loss, all outputs free to move: f* = 0), "linear" (the least
-            squares value of a linear network), or "isolated" (a strict minimum, the only one nearby).
+            squares value of a linear network), "symmetric" (a minimum that is strict but for the symmetries of the
+            network), or "isolated" (a strict minimum, the only one nearby).
         center: of the ball, P mpf values.
         radius: ||theta(infinity) - center|| <= radius (mpf).
         loss: f at the limit, an `Enclosure`.

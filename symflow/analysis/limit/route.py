@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal, Protocol, TypeAlias
 
@@ -10,7 +11,9 @@ import numpy as np
 from symflow.networks.objective import Objective
 from symflow.numbers.balls import Ball
 
-Kind: TypeAlias = Literal["interpolating", "linear", "isolated"]
+Kind: TypeAlias = Literal["interpolating", "linear", "symmetric", "isolated"]
+Refined: TypeAlias = tuple[list[Ball], Ball]
+"""A point, and at most how far the limit is from it."""
 
 
 class Route(Protocol):
@@ -50,4 +53,16 @@ class Route(Protocol):
         """At least how long the flow's path is from any point of a box."""
 
     def stretch(self, step_size: Ball, beta: Ball) -> Ball:
-        """By what that is longer for descent at most, for eta beta < 2."""
+        """By what that is longer for descent at most, for eta beta < 2; not a number where only flow is known."""
+
+    def refined(self, center: Sequence[Ball], near: np.ndarray, theta: np.ndarray) -> Refined | None:
+        """A point near the limit by Newton's method, where the limit is the only one in the neighbourhood.
+
+        Args:
+            center: of the neighbourhood.
+            near: a box that the path passes.
+            theta: a box that contains the neighbourhood.
+
+        Returns:
+            The bound holds if the point is in the neighbourhood; None where there is none.
+        """

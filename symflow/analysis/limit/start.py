@@ -79,8 +79,10 @@ def start_of_path(path: Trajectory) -> Start:
             "the path needs an error, got one without; make it with dps=... and without error=None, or start anew at "
             "its end: sf.limit(problem.replace(theta0=path.at_end()), horizon=0)"
         )
-    certified = path.error.how == "certified"
-    reason = "" if certified else f"the error of the path up to t = {mpmath.nstr(path.horizon, 6)} is estimated"
+    reason = ""
+    if path.error.how != "certified":
+        reason = f"the error of the path up to t = {mpmath.nstr(path.horizon, 6)} is estimated"
+        reason += f": {path.error.reason}" if path.error.reason else ""
     return Start(
         path.objective, path.at_end(), path.error.value, path.end, step_size, path.digits, path.error.how, reason
     )

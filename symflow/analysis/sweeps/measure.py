@@ -89,7 +89,7 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> JsonO
         "max_deviation": dev.max,
         "final_deviation": dev.values[-1],
         "error_estimate": dev.error_estimate,
-        "error_status": "estimated",
+        "error_status": dev.error.how,
         **losses,
         "final_gradient_norm_flow": dev.flow_series.gradient_norm[-1],
         **spectra(dev.flow_series.min_eigenvalue, dev.flow_series.max_eigenvalue, dev.descent_series.max_eigenvalue),

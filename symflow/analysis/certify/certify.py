@@ -1,0 +1,89 @@
+"""`certify`: decides a statement on descent and flow, and proves it or its contrary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from symflow.analysis.certify.certificate import Certificate, asked, proved_words
+from symflow.analysis.certify.decide import decide
+from symflow.analysis.certify.request import checked_request
+from symflow.certificate.write import not_covered
+from symflow.dynamics.method import Method
+from symflow.numbers.types import Number
+from symflow.problem import Problem
+from symflow.problem.arguments import as_problem
+
+
+def certify(
+    problem: Problem,
+    *,
+    step_size: Number | None = None,
+    steps: int | None = None,
+    distance: Number | None = None,
+    loss: Number | None = None,
+    stays_below: bool = False,
+    flow_time: Number | None = None,
+    limit: Sequence[Number] | None = None,
+    radius: Number | None = None,
+    method: Method | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Certificate:
+    """Decides a statement on theta_k (descent) and theta(t) (flow) from theta0, and proves it or its contrary.
+
+    The claims, which may be combined:
+
+    - `distance`: ||theta_k - theta(k eta)|| <= distance for all k <= steps;
+    - `loss` with `steps`: f(theta_k) <= loss for a k <= steps; with `stays_below` also for all later steps;
+    - `loss` with `flow_time`: f(theta(t)) <= loss for all t >= flow_time;
+    - `limit` with `radius`: theta(t) converges to a point within `radius` of `limit`.
+
+    The flow is enclosed by R23 (through kinks of (leaky) ReLU too, where it is every solution of theta' in -df, df
+    Clarke's subdifferential), descent in balls, and convergence for all time proved by R24. `holds` is True or False
+    only where the stand-alone checker proves the certificate.
+
+    Args:
+        problem: what to run. Fully connected networks without biases, homogeneous activations, the four named losses.
+        step_size: eta; the problem's own if left out.
+        steps: of descent; those up to the problem's horizon if left out.
+        distance: a positive number, like all bounds (text, a rational or mpmath number, or a float, which means its
+            shortest decimal).
+        loss: a positive number.
+        stays_below: the loss of descent remains below for all time.
+        flow_time: a positive number.
+        limit: P numbers.
+        radius: a positive number.
+        method: of descent, gradient descent or `sf.HeavyBall(...)`, which is compared with its own flow of order 0,
+            theta' = -grad f/(1 - beta).
+        progress: called with the fraction of the work that is done, from 0 to 1.
+
+    Returns:
+        A `Certificate`: `holds` is True, False, or None with the `reason`; `save` writes the certificate.
+
+    Raises:
+        ProblemError: nothing to prove, arguments that do not go together, or a number that is not valid.
+
+    Source: R23 and R24; the theorem behind R23 is 10.6 in Hairer, Nørsett & Wanner 1993.
+
+    Example:
+        >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
+        ...                      init={"theta": ["1/2", 1]})
+        >>> cert = sf.certify(problem, step_size="1/10", steps=40, distance="1/50", loss="1/1000")
+        >>> cert
+        <Certificate proved: ||theta_k - theta(k eta)|| <= 1/50 for all k <= 40; f(theta_k) <= 1/1000 for a k <= 40>
+    """
+    problem = as_problem(problem, "certify")
+    request = checked_request(problem, method, step_size, steps, distance, loss, stays_below, flow_time, limit, radius)
+    why = not_covered(problem, request.method)
+    if why is not None:
+        reason = f"{why}; a problem that it covers would be decided"
+        return Certificate(request, None, (), reason, "; ".join(asked(request)), False, why)
+    outcome = decide(request, proved_words, progress or (lambda done: None))
+    stated = [d for d in outcome.decisions if d.holds is False] or [d for d in outcome.decisions if d.holds]
+    if outcome.certificate is None:
+        reason = "; ".join(dict.fromkeys(d.reason for d in outcome.decisions if d.holds is None))
+        statement = "; ".join(asked(request))
+        return Certificate(request, None, outcome.decisions, reason, statement, False, "nothing is proved")
+    holds = bool(stated[0].holds)
+    return Certificate(
+        request, holds, outcome.decisions, "", proved_words(stated), True, "", outcome.certificate, outcome.lines
+    )
