@@ -36,8 +36,9 @@ MAX_PROVED = 256
 """Most parameters of a flow whose error is proved: dense Jacobians on every cell."""
 TUBE_DIGITS = 12
 """The tube of a proof has the radius 10^-TUBE_DIGITS, or that of the digits asked for."""
-DEEPENED, MOST_AMPLIFIED = 2, 1000
-"""How often more guard digits are taken for a crude rate, and log10 of the largest error that they may make up for."""
+DEEPENED, MOST_AMPLIFIED, MOST_AT_KINKS = 2, 300, 40
+"""How often more guard digits are taken for a crude rate, and how many it may cost; with kinks, where more digits mean
+more work at every crossing, and a crude proof is more often one that no digits help."""
 MAX_HORIZON = 10**300
 """Latest final time: larger times overflow float64."""
 MAX_SECONDS = 10**9
@@ -175,7 +176,7 @@ class FlowSolver:
             if not reason and found.stopped is None:
                 assert found.error is not None
                 return found, errors | {"a proved error": found.error.value}
-            needed = _fits_with_more_digits(found)
+            needed = self.fits_with_more_digits(found)
             if needed is not None and self.deepened < DEEPENED:
                 self.deepened += 1
                 return found, errors | {"a proved error": needed}
@@ -189,6 +190,12 @@ class FlowSolver:
         estimated = _with_estimates(found, check, reason)
         errors |= _estimates(estimated, check)
         return (replace(estimated, error=found.error) if found.error is not None else estimated), errors
+
+    def fits_with_more_digits(self, found: Trajectory) -> Mpf | None:
+        """The error by the rates where the proof fails only because they amplify rounding beyond the guard digits."""
+        needed = None if found.proof is None else found.proof.needed
+        most = MOST_AT_KINKS if self.field.gates else MOST_AMPLIFIED
+        return None if needed is None or needed > mpmath.mpf(10) ** (most - self.dps) else needed
 
     def proved(self, found: Trajectory) -> tuple[Trajectory, str]:
         """A flow with a proof of its error, and why there is none where it is not complete."""
@@ -205,12 +212,6 @@ class FlowSolver:
         if proof.complete:
             return replace(found, error=PathError(proof.value, "certified")), ""
         return found, f"proved to t = {float(proof.end):.6g} only: {proof.reason}"
-
-
-def _fits_with_more_digits(found: Trajectory) -> Mpf | None:
-    """The error by the rates where the proof fails only because they amplify rounding beyond the guard digits."""
-    needed = None if found.proof is None else found.proof.needed
-    return None if needed is None or needed > mpmath.mpf(10) ** MOST_AMPLIFIED else needed
 
 
 def _worth_more_digits(refused: Sequence[FlowStopped]) -> bool:
