@@ -204,6 +204,8 @@ class FlowSolver:
                 found,
                 f"{self.field.dimension} parameters are more than the {MAX_PROVED} up to which flows are proved",
             )
+        if self.field.gates and not self.field.slides:  # convex faces make the gradient monotone, and no other field
+            return found, "a field with kinks is proved only if it is gradient flow"
         with mpmath.workdps(15):
             radius = mpmath.mpf(10) ** -min(self.dps, TUBE_DIGITS)
         steps = taylor_steps(found)
