@@ -331,6 +331,17 @@ def test_large_steps_and_other_methods_are_refused() -> None:
     assert refused(run) == "method"
 
 
+def test_flows_of_other_fields_are_refused() -> None:
+    x = sympy.Symbol("x")
+    objective = sf.expression_objective(x**2 / 2 + x**4, [x])
+    other = sf.modified_equation(objective, order=1).field("1/1000")
+    assert refused(sf.solve_field(other, [1], horizon=3, dps=20)) == "method"
+    own = sf.solve_flow(sf.Problem(objective=objective, theta0=[1]), horizon=3, dps=20)
+    assert sf.limit(own).kind == "isolated"
+    decay = sf.solve_field(sf.VectorField({x: -x}), [1], horizon=3, dps=20, error="estimated")
+    assert refused(decay) == "method"
+
+
 def test_a_gate_at_its_kink_is_refused_and_named() -> None:
     """a = relu(w x) with w = 1/10^6 and the radius larger than that."""
     network = sf.FullyConnected((1, 2, 1), alpha_bar=0)
