@@ -306,6 +306,13 @@ def test_hidden_layers_too_narrow_are_refused() -> None:
     assert refused(problem, "at least 3", step_size="1/100", steps=3000, dps=20) == "unattainable"
 
 
+def test_a_loss_that_vanishes_everywhere_leaves_the_start() -> None:
+    problem = sf.Problem(network=sf.FullyConnected((2, 1)), data={"x": [[0, 0]], "y": [0]}, init={"theta": [1, 2]})
+    for settings in ({"horizon": 0}, {"step_size": "1/10"}):
+        found = sf.limit(problem, **settings)  # type: ignore[arg-type]
+        assert (list(found.center), found.radius, found.loss.upper) == ([1, 2], 0, 0)
+
+
 def test_saddle_points_are_refused() -> None:
     problem = sf.Problem(network=sf.FullyConnected((2, 2, 1)), data={"x": [[1, 0], [0, 1]], "y": [1, 1]},
                          init={"theta": [0] * 6})  # fmt: skip
