@@ -61,3 +61,10 @@ def test_sweep_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ratios = re.findall(r"ratio ([0-9.]+)\)", capsys.readouterr().out)
     assert len(ratios) == 3
     assert all(abs(float(ratio) - 2) < 0.2 for ratio in ratios)  # of first order
+
+
+def test_boxes_of_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    widest = load("boxes_of_starts").main()
+    assert 0.05 <= widest[0] < 0.05 + 1e-9
+    assert widest[4] < 0.15  # half the sampled hull of the box of twice the size is 0.127
+    assert "certified" in capsys.readouterr().out

@@ -19,8 +19,8 @@ the defect delta >= ||p' + c g(p)|| itself, g with these gates, and cuts each st
 points within `radius` of p), a rate m and an error e at its end. u = ||theta - p|| is at most e at its beginning (the
 jump of p at a joint included). On the tube of a cell it proves, depending on the cell's kind:
 
-- smooth: no pre-activation vanishes, and -lambda_min(c H) <= m. Then (the fundamental theorem, Hairer, Norsett and
-  Wanner, Solving ODEs I, Theorem 10.6) u(t) <= e^{mt} e + delta (e^{mt} - 1)/m.
+- smooth: every gate is that of p, no pre-activation vanishes, and -lambda_min(c H) <= m. Then (the fundamental theorem,
+  Hairer, Norsett and Wanner, Solving ODEs I, Theorem 10.6) u(t) <= e^{mt} e + delta (e^{mt} - 1)/m.
 - kink: nothing but what the gates can be. The flow's velocity lies in the gradient with every gate that may change
   replaced by the interval of its slopes, so that u(t) <= e + t sup ||p' + c g||.
 - convex: every gate whose pre-activation may vanish has alpha > alpha_bar and a positive back-propagated coefficient b,
@@ -368,11 +368,9 @@ class Step:
                 for r, row in enumerate(w):
                     at, z, sizes = (i, layer, r), dot(row, a_in), [v.abs_upper() for v in row]
                     lip, rest = dot(sizes, moved) + reach, dot(sizes, off)
-                    sure, slope = z > 0 or z < 0 or z == 0, net.slopes[0 if z > 0 else 1]  # of z = 0 the slope is idle
-                    if not sure and at not in self.slopes:
-                        slope, p = self.gates[at], self.z[at] * self.side(at)
-                        sure = exceeds(p, low, high, (lip * radius + rest).abs_upper())
-                    if not sure:
+                    slope, side, spread = self.gates[at], self.side(at), (lip * radius + rest).abs_upper()
+                    known = z == 0 or z * side > 0 or exceeds(self.z[at] * side, low, high, spread)
+                    if at in self.slopes or not known:  # known: on the side of p, or 0 on the tube, where any slope is
                         may = kind in ("kink", "convex") or (kind == "crossing" and at not in self.slopes)
                         require(may, f"{name} ({kind}), pre-activation {at} on the tube", z.abs_lower(), ">", 0)
                         slope, doubtful[at] = net.either, (lip, rest)

@@ -11,6 +11,10 @@ from symflow.evaluate.numpy_batches import BatchArithmetic
 from symflow.numbers.outward import UNIT, up
 from symflow.programs.nodes import Table
 
+SMALL = 8
+"""Size up to which eigenvectors are worth their time."""
+POWERS = 6
+"""Products with the matrix that stand for them beyond."""
 LEAST = 2.0**-1074
 """Underflow of one operation."""
 
@@ -55,7 +59,7 @@ class GrowingArithmetic(BatchArithmetic):
             scale = np.maximum(x.max(axis=(-2, -1)), 2.0**-500)[..., None, None]
             fine = np.isfinite(scale)[..., 0]
             shares = np.where(fine[..., None], x / scale, 0.0)  # rounded, only to find v
-            v = np.abs(np.linalg.eigh((shares + np.swapaxes(shares, -1, -2)) / 2)[1][..., -1]) + 2.0**-40
+            v = _positive_vector((shares + np.swapaxes(shares, -1, -2)) / 2)
             moved = np.einsum("...ij,...j->...i", x, v) * (1 + 4 * (size + 2) * UNIT) + 2 * size * LEAST
             ratio = up(moved / v).max(axis=-1)
         return np.where(fine[..., 0] & ~np.isnan(ratio), ratio, np.inf)
@@ -71,6 +75,16 @@ class GrowingArithmetic(BatchArithmetic):
 
     def gate(self, z: np.ndarray, alpha: Fraction, alpha_bar: Fraction) -> np.ndarray:
         return _refuse("a gate")
+
+
+def _positive_vector(matrix: np.ndarray) -> np.ndarray:
+    """About the eigenvector of the largest eigenvalue of symmetric matrices of numbers >= 0; positive."""
+    if matrix.shape[-1] <= SMALL:
+        return np.asarray(np.abs(np.linalg.eigh(matrix)[1][..., -1]) + 2.0**-40)
+    v = matrix.sum(axis=-1)
+    for _ in range(POWERS):
+        v = np.einsum("...ij,...j->...i", matrix, v / np.maximum(v.max(axis=-1, keepdims=True), 2.0**-1000)) + v
+    return np.asarray(v / np.maximum(v.max(axis=-1, keepdims=True), 2.0**-1000) + 2.0**-40)
 
 
 def _grows(holds: bool, what: str) -> None:

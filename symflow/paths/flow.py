@@ -150,8 +150,9 @@ def solve_field(
             the `dps` digits of one solution. For smooth fields with up to 24 entries, without stop conditions.
         stop: one or several conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the first one met ends
             it.
-        error: "estimated": make a second run at other order and precision for `error.value`; see `solve_flow`. None: no
-            estimate.
+        error: "certified": `error.value` is proved where it can be (a stiff field's in a weighted norm, named in
+            `proof.weights`), else estimated with the reason in `error.reason`. "estimated": by a second run; see
+            `solve_flow`. None: nothing. A box of starts is always certified.
         progress: called with the fraction of the work that is done, from 0 to 1; it spans both runs (the solution and
             the run for its error estimate).
         max_steps: most Taylor steps of one run.

@@ -19,6 +19,7 @@ from symflow.numbers.types import Mpf
 from symflow.paths.agreement import until_enough
 from symflow.paths.certified.observed import Step, observe
 from symflow.paths.certified.proof import prove
+from symflow.paths.certified.weights import chosen_weights
 from symflow.paths.identities import balancedness_drift, energy_defect
 from symflow.paths.path_error import How, PathError
 from symflow.paths.scale import log10_of, needed_digits
@@ -35,6 +36,9 @@ MAX_PROVED = 256
 """Most parameters of a flow whose error is proved: dense Jacobians on every cell."""
 TUBE_DIGITS = 12
 """The tube of a proof has the radius 10^-TUBE_DIGITS, or that of the digits asked for."""
+DEEPENED, MOST_AMPLIFIED, MOST_AT_KINKS = 2, 300, 40
+"""How often more guard digits are taken for a crude rate, and how many it may cost; with kinks, where more digits mean
+more work at every crossing, and a crude proof is more often one that no digits help."""
 MAX_HORIZON = 10**300
 """Latest final time: larger times overflow float64."""
 MAX_SECONDS = 10**9
@@ -74,6 +78,7 @@ class FlowSolver:
         self.conditions, self.limits, self.progress = conditions, limits, progress
         self.complete: Trajectory | None = None
         self.observed: tuple[Step, ...] = ()
+        self.deepened = 0
 
     def run(self, precision: Precision, low: float, high: float, *, proved: bool = False) -> Trajectory:
         """One run; whatever ends it early carries what is known by then as a trajectory."""
@@ -171,6 +176,10 @@ class FlowSolver:
             if not reason and found.stopped is None:
                 assert found.error is not None
                 return found, errors | {"a proved error": found.error.value}
+            needed = self.fits_with_more_digits(found)
+            if needed is not None and self.deepened < DEEPENED:
+                self.deepened += 1
+                return found, errors | {"a proved error": needed}
         if how is None:
             return found, errors
         self.complete = found
@@ -182,14 +191,23 @@ class FlowSolver:
         errors |= _estimates(estimated, check)
         return (replace(estimated, error=found.error) if found.error is not None else estimated), errors
 
+    def fits_with_more_digits(self, found: Trajectory) -> Mpf | None:
+        """The error by the rates where the proof fails only because they amplify rounding beyond the guard digits."""
+        needed = None if found.proof is None else found.proof.needed
+        most = MOST_AT_KINKS if self.field.gates else MOST_AMPLIFIED
+        return None if needed is None or needed > mpmath.mpf(10) ** (most - self.dps) else needed
+
     def proved(self, found: Trajectory) -> tuple[Trajectory, str]:
         """A flow with a proof of its error, and why there is none where it is not complete."""
         count = self.field.dimension
         if count > MAX_PROVED:
             return found, f"{count} parameters are more than the {MAX_PROVED} up to which flows are proved"
+        if self.field.gates and not self.field.slides:  # convex faces make the gradient monotone, and no other field
+            return found, "a field with kinks is proved only if it is gradient flow"
         with mpmath.workdps(15):
             radius = mpmath.mpf(10) ** -min(self.dps, TUBE_DIGITS)
-        proof = prove(self.field, taylor_steps(found), self.observed, radius)
+        steps = taylor_steps(found)
+        proof = prove(self.field, steps, self.observed, radius, weights=chosen_weights(self.field, steps))
         found = replace(found, proof=proof)
         if proof.complete:
             return replace(found, error=PathError(proof.value, "certified")), ""

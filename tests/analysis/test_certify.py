@@ -127,19 +127,32 @@ def test_what_cannot_be_asked_is_refused(asked: dict[str, Any], message: str) ->
         (sf.load_problem("examples/convolutional.toml"), "fully connected networks, not convolutional"),
         (
             sf.Problem(network={"widths": [1, 1, 1], "activation": "leaky-relu", "slope": "1/5"},
-                       data={"x": [1], "y": [1]}, init={"theta": [1, 1]},
+                       data={"x": [1], "y": [1]}, init={"theta": [1, "1/2"]},
                        loss={"kind": "expression", "expression": "(prediction - target)**4"}),
             "not expression",
         ),
     ],
 )  # fmt: skip
-def test_elsewhere_nothing_is_claimed(problem: sf.Problem, reason: str, tmp_path: Path) -> None:
-    cert = sf.certify(problem, step_size="1/100", steps=10, distance="1/10")
+def test_elsewhere_there_is_no_certificate(problem: sf.Problem, reason: str, tmp_path: Path) -> None:
+    near = sf.certify(problem, step_size="1/100", steps=10, distance="1/10", loss=100, flow_time="1/20")
+    far = sf.certify(problem, step_size="1/100", steps=10, distance="1/1000000000")
+    assert (near.holds, far.holds) == (True, False)
+    apart = sf.deviation(problem, step_size="1/100", horizon="1/10", dps=15)
+    assert near.decisions[0].bound == pytest.approx(float(apart.max), rel=1e-12)
+    for cert in (near, far):
+        assert not cert.checkable
+        assert reason in cert.not_checkable_because
+        with pytest.raises(sf.ComputationError, match="no certificate to save"):
+            cert.save(tmp_path / "theorem.json")
+        with pytest.raises(sf.ComputationError, match="no certificate for a proof"):
+            cert.latex()
+
+
+def test_elsewhere_nothing_is_said_for_all_time() -> None:
+    problem = sf.load_problem("examples/convolutional.toml")
+    cert = sf.certify(problem, step_size="1/100", steps=5, loss=100, stays_below=True)
     assert (cert.holds, cert.checkable) == (None, False)
-    assert reason in cert.not_checkable_because
-    assert "not decided" in repr(cert)
-    with pytest.raises(sf.ComputationError, match="no certificate to save"):
-        cert.save(tmp_path / "theorem.json")
+    assert "sf.limit" in cert.reason
     with pytest.raises(sf.ComputationError, match="no theorem"):
         cert.latex()
 

@@ -47,13 +47,14 @@ def test_an_attained_bound_is_not_refuted() -> None:
     assert abs(found.values["lambda_min"].low + 2) < 1e-40
 
 
-@pytest.mark.parametrize(("digits", "refuted"), [(20, True), (40, True), (60, False)])
+@pytest.mark.parametrize(("digits", "refuted"), [(20, True), (40, True), (60, True), (120, False)])
 def test_a_violation_counts_where_it_is_above_its_error(digits: int, refuted: bool) -> None:
     """lambda_min >= (1 - 10^-digits) R9(c) fails by 2 10^-digits there: float64 cannot see it."""
     claim = sympy.Ge(Q["lambda_min"], Q["R9(c)"] * (1 - sympy.Rational(1, 10**digits)))
     found = sf.check_counterexample(chain(["0", "0", "2"]), claim)
     assert found.refuted == refuted
-    with mpmath.workdps(80):
+    assert found.values["lambda_min"].how == found.values["R9(c)"].how == "certified"
+    with mpmath.workdps(200):
         assert abs(found.violation - 2 * mpmath.mpf(10) ** -digits) <= found.error
 
 
@@ -403,3 +404,15 @@ def test_the_r13_bound_of_images_with_two_channels() -> None:
     )
     found = sf.check_counterexample(problem, sympy.Ge(Q["errors"], 0))
     assert float(found.values["errors"].low) == pytest.approx(2**0.5)
+
+
+def test_a_refutation_is_a_proof_only_where_nothing_is_estimated() -> None:
+    from types import SimpleNamespace
+
+    def proof(*hows: str) -> bool:
+        values = {str(i): SimpleNamespace(how=how) for i, how in enumerate(hows)}
+        return bool(sf.Refuted.proof.fget(SimpleNamespace(check=SimpleNamespace(values=values))))
+
+    assert proof("exact", "certified")
+    assert not proof("exact", "certified", "estimated")
+    assert not proof("certified on the tube")

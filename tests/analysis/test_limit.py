@@ -306,6 +306,13 @@ def test_hidden_layers_too_narrow_are_refused() -> None:
     assert refused(problem, "at least 3", step_size="1/100", steps=3000, dps=20) == "unattainable"
 
 
+def test_a_loss_that_vanishes_everywhere_leaves_the_start() -> None:
+    problem = sf.Problem(network=sf.FullyConnected((2, 1)), data={"x": [[0, 0]], "y": [0]}, init={"theta": [1, 2]})
+    for settings in ({"horizon": 0}, {"step_size": "1/10"}):
+        found = sf.limit(problem, **settings)  # type: ignore[arg-type]
+        assert (list(found.center), found.radius, found.loss.upper) == ([1, 2], 0, 0)
+
+
 def test_saddle_points_are_refused() -> None:
     problem = sf.Problem(network=sf.FullyConnected((2, 2, 1)), data={"x": [[1, 0], [0, 1]], "y": [1, 1]},
                          init={"theta": [0] * 6})  # fmt: skip
@@ -329,6 +336,17 @@ def test_large_steps_and_other_methods_are_refused() -> None:
     assert sf.limit(problem, step_size="1/4").factor < 1
     run = sf.descend(problem, step_size="1/10", steps=300, dps=20, method=sf.HeavyBall("1/2"))
     assert refused(run) == "method"
+
+
+def test_flows_of_other_fields_are_refused() -> None:
+    x = sympy.Symbol("x")
+    objective = sf.expression_objective(x**2 / 2 + x**4, [x])
+    other = sf.modified_equation(objective, order=1).field("1/1000")
+    assert refused(sf.solve_field(other, [1], horizon=3, dps=20)) == "method"
+    own = sf.solve_flow(sf.Problem(objective=objective, theta0=[1]), horizon=3, dps=20)
+    assert sf.limit(own).kind == "isolated"
+    decay = sf.solve_field(sf.VectorField({x: -x}), [1], horizon=3, dps=20, error="estimated")
+    assert refused(decay) == "method"
 
 
 def test_a_gate_at_its_kink_is_refused_and_named() -> None:

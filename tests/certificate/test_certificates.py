@@ -211,3 +211,27 @@ def test_polynomials_are_bounded_from_below() -> None:
         assert not checker.exceeds(p, zero, two, zero)
         assert checker.lowest(checker.arb_poly([0, 0, 1]), zero, two) == 0
         assert checker.lowest(p, zero, two) <= 0
+
+
+def overrun() -> checker.Step:
+    """w_1(s) = 3/4 - s and w_2 = 1 on [0, 1]: the gate of p is that of the middle, and z = w_1 < 0 after s = 3/4."""
+    net = checker.Network(
+        {"widths": [1, 1, 1], "alpha": "1", "alpha_bar": "0", "loss": "square", "x": [["1"]], "y": [["2"]],
+         "theta0": ["3/4", "1"]}
+    )  # fmt: skip
+    table = {"unit": 0, "length": [1, 0], "exponent": -2, "coefficients": [[3, -4], [4]], "slopes": [], "cells": []}
+    step = checker.Step({**table, "defect": [1, 10]}, Fraction(0), net, checker.arb(1), "step")
+    step.find_defect()
+    return step
+
+
+def test_a_gate_that_p_has_on_the_other_side_is_not_certain() -> None:
+    """There the defect, computed with the gate of the middle, says nothing of a smooth cell."""
+    with checking(100):
+        step, radius, error = overrun(), checker.arb("0.001"), checker.arb("0.0001")
+        rate = checker.arb(9)
+        before, after = (Fraction(1, 2), Fraction(9, 16)), (Fraction(7, 8), Fraction(15, 16))
+        assert step.error_after("smooth", *before, radius, rate, error, "before") > error
+        with pytest.raises(checker.Rejected, match=r"after .smooth., pre-activation"):
+            step.error_after("smooth", *after, radius, rate, error, "after")
+        assert step.error_after("kink", *after, radius, rate, error, "after") > error

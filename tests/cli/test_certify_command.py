@@ -33,7 +33,7 @@ def test_save_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_not_decided_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
-    settings = ["--step-size", "1/100", "--steps", "5", "--distance", "1"]
+    settings = ["--step-size", "1/100", "--steps", "5", "--loss", "1", "--stays-below"]
     assert main(["certify", "examples/convolutional.toml", *settings]) == 0
     assert capsys.readouterr().out.startswith("not decided: ")
 

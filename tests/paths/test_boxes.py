@@ -156,9 +156,12 @@ def test_wrong_arguments() -> None:
             sf.solve_field(field, [1, 3], radius=radius, **given)
     with pytest.raises(sf.ProblemError, match="leave out radius or stop"):
         sf.solve_field(field, [1, 3], radius=0, stop=sf.stop_when(x, 2), **given)
-    plain = sf.solve_field(field, [1, 3], **given)
+    plain = sf.solve_field(field, [1, 3], error=None, **given)
     with pytest.raises(sf.ProblemError, match="an enclosure needs a certified error"):
         plain.enclosure(1)
+    one = sf.solve_field(field, [1, 3], **given)
+    assert one.error is not None
+    assert set(one.enclosure(1)[1]) == {one.error.value}
     found = sf.solve_field(field, [1, 3], radius=0, **given)
     with pytest.raises(sf.ProblemError, match=r"time must lie in \[0, 1\]"):
         found.enclosure(2)

@@ -1,17 +1,25 @@
-r"""The closed forms on balls as functions of the radius: drift of H, beta, gamma and m at many centres at once."""
+r"""Bounds on balls as functions of the radius, at many centres at once: drift of H, beta, gamma and m.
+
+Closed forms where there are any. Elsewhere (convolutional networks, biases, any smooth expression) the program of H is
+evaluated on the box around the ball, in float64 with outward rounding: with |H(q) - V| <= E entrywise on the box and
+|H(c) - V_0| <= E_0 at the centre, drift = || |V - V_0| + E + E_0 ||. It grows faster with P than the closed forms do.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from symflow.caching import kept
-from symflow.derivatives.derived import directional_derivative
+from symflow.derivatives.derived import directional_derivative, hessian
 from symflow.errors import ProblemError
+from symflow.evaluate.boxes import box_result
 from symflow.evaluate.growing import GrowingArithmetic
 from symflow.evaluate.interpret import interpret
+from symflow.evaluate.rounded import Rounded
 from symflow.evaluate.running_error import rounded_program
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
@@ -22,6 +30,9 @@ from symflow.theory.hypotheses import Setting
 from symflow.theory.hypothesis_checks import CONVEX
 from symflow.theory.model import EPSILON
 from symflow.theory.r04_ball_constants import CONSTANTS
+
+ENTRIES = 1_000_000
+"""Most entries of the Hessians that are held at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +54,52 @@ class BallForms:
         with np.errstate(over="ignore", invalid="ignore"):
             found = interpret(self.program, {**self.fixed, EPSILON: radii}, GrowingArithmetic())
         return {name: np.broadcast_to(v, (self.count,)) for name, v in found.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class HessianBoxes:
+    """The drift from the Hessian's program on boxes.
+
+    Attributes:
+        objective: f.
+        centres: shape (S, P).
+    """
+
+    objective: Objective
+    centres: np.ndarray
+
+    def __call__(self, radii: np.ndarray) -> dict[str, np.ndarray]:
+        """The drift for S radii; infinite where the Hessian is not bounded on a box."""
+        size = self.centres.shape[1]
+        chunk = max(1, ENTRIES // size**2)
+        parts = [self._drift(slice(i, i + chunk), radii[i : i + chunk]) for i in range(0, len(radii), chunk)]
+        return {"drift": np.concatenate(parts)}
+
+    @cached_property
+    def _at_centres(self) -> Rounded | None:
+        """H at all centres; None where that takes too much room."""
+        if self.centres.size * self.centres.shape[1] > 4 * ENTRIES:
+            return None
+        return box_result(self.objective, hessian(self.objective), Rounded(self.centres, np.zeros_like(self.centres)))
+
+    def _drift(self, some: slice, radii: np.ndarray) -> np.ndarray:
+        centres, derived = self.centres[some], hessian(self.objective)
+        reach = np.broadcast_to(radii[:, None], centres.shape)
+        there = box_result(self.objective, derived, Rounded(centres, reach))
+        here = self._at_centres
+        if here is None:
+            here = box_result(self.objective, derived, Rounded(centres, np.zeros_like(centres)))
+        else:
+            here = Rounded(here.value[some], here.error[some])
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = up(up(np.abs(there.value - here.value)) + up(there.error + here.error))
+            moved = np.maximum(moved, np.swapaxes(moved, 1, 2))
+        return GrowingArithmetic().largest_eigenvalue(np.nan_to_num(moved, nan=np.inf, posinf=np.inf))
+
+
+def bounds_on_balls(objective: Objective, compact: Objective, centres: np.ndarray) -> BallForms | HessianBoxes:
+    """The closed forms, or what stands for them where there are none; `compact` is f as it is cheapest to evaluate."""
+    return ball_forms(objective, centres) if missing_forms(objective) is None else HessianBoxes(compact, centres)
 
 
 def missing_forms(objective: Objective) -> str | None:

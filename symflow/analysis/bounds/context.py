@@ -9,7 +9,6 @@ from functools import cached_property
 
 import numpy as np
 
-from symflow.analysis.bounds.ball_forms import missing_forms
 from symflow.analysis.bounds.descent_walk import Walk, walk
 from symflow.analysis.bounds.kinks import (
     MOST_STEPS,
@@ -186,7 +185,7 @@ class Comparison:
                 f"P = {count} parameters are too many for the dense spectra along the tube (at most "
                 f"{MAX_DENSE_PARAMETERS})"
             )
-        return missing_forms(self.objective)
+        return None
 
     @cached_property
     def tube(self) -> Tube:

@@ -6,7 +6,7 @@ Time is cut into cells. The cell [a, b] has its centre c = theta(s), s = (a + b)
 
 of c, with f(t) short for f(theta(t)): its speed is ||g||, and Cauchy and Schwarz bound the length of its path by the
 root of time times loss. So the tube of radius eps around that piece of the flow lies in B_R(c), R = r + eps. There,
-with the spectrum of H(c), g = g(c) and the closed forms of `ball_forms` (drift, beta, gamma, m), in a smooth region
+with the spectrum of H(c), g = g(c) and the bounds of `ball_forms` (drift, beta, gamma, m), in a smooth region
 
     -lambda_min(H) <= min(m, drift(R) - lambda_min(H(c))),    ||H|| <= min(beta, ||H(c)|| + drift(R)),
     ||g|| <= min(gamma, ||g|| + R beta),
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symflow.analysis.bounds.ball_forms import BallForms, ball_forms
+from symflow.analysis.bounds.ball_forms import BallForms, HessianBoxes, bounds_on_balls
 from symflow.analysis.bounds.smooth_regions import decide
 from symflow.analysis.bounds.spectra import spectra
 from symflow.derivatives.derived import gradient
@@ -88,7 +88,7 @@ class Tube:
         high: at least lambda_max(H(c)).
         slope: at least ||g(c)||.
         hessian_gradient: at least ||H(c) g(c)||.
-        forms: the closed forms around the centres.
+        forms: the bounds of `ball_forms` around the centres.
     """
 
     objective: Objective
@@ -101,7 +101,7 @@ class Tube:
     high: np.ndarray
     slope: np.ndarray
     hessian_gradient: np.ndarray
-    forms: BallForms
+    forms: BallForms | HessianBoxes
 
     def constants(self, eps: np.ndarray) -> Constants:
         """The constants on the tube of radius eps (one per interval)."""
@@ -168,7 +168,7 @@ def cover(objective: Objective, compact: Objective, flow: DenseFlow, times: np.n
     assert found.products is not None
     lost = norm_bound(Rounded(np.zeros_like(slopes.value), slopes.error))
     products = up(found.products + up(found.norm * lost))
-    forms = ball_forms(objective, centres.value)
+    forms = bounds_on_balls(objective, compact, centres.value)
     away = norm_bound(Rounded(np.zeros_like(centres.value), up(centres.error + error)))
     radii = up(_path_radii(compact, flow, middles, half, error) + away)
     return Tube(objective, first, owner, middles, centres.value, radii, found.low, found.high, slope, products, forms)

@@ -60,10 +60,12 @@ class Certificate:
             file: the name of the certificate that the proof refers to.
 
         Raises:
-            ComputationError: nothing is proved.
+            ComputationError: nothing is proved, or there is no certificate.
         """
         if self.holds is None:
             raise ComputationError(f"there is no theorem: {self.reason}")
+        if self.document is None:
+            raise ComputationError(f"there is no certificate for a proof to refer to: {self.not_checkable_because}")
         return str(show(self, "latex", file))
 
     def _repr_markdown_(self) -> str:

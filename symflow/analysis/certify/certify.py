@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from symflow.analysis.certify.certificate import Certificate, asked, proved_words
-from symflow.analysis.certify.decide import decide
-from symflow.analysis.certify.request import checked_request
+from symflow.analysis.certify.decide import Outcome, decide
+from symflow.analysis.certify.elsewhere import decide_elsewhere
+from symflow.analysis.certify.request import Request, checked_request
 from symflow.certificate.write import not_covered
 from symflow.dynamics.method import Method
 from symflow.numbers.types import Number
@@ -38,11 +39,13 @@ def certify(
     - `limit` with `radius`: theta(t) converges to a point within `radius` of `limit`.
 
     The flow is enclosed by R23 (through kinks of (leaky) ReLU too, where it is every solution of theta' in -df, df
-    Clarke's subdifferential), descent in balls, and convergence for all time proved by R24. `holds` is True or False
-    only where the stand-alone checker proves the certificate.
+    Clarke's subdifferential), descent in balls, and convergence for all time proved by R24. Where the stand-alone
+    checker covers the problem, `holds` is True or False only if it proves the certificate; elsewhere it rests on the
+    certified errors of `solve_flow` and `descend`, and nothing is said for all time.
 
     Args:
-        problem: what to run. Fully connected networks without biases, homogeneous activations, the four named losses.
+        problem: what to run. The checker covers fully connected networks without biases, homogeneous activations and
+            the four named losses.
         step_size: eta; the problem's own if left out.
         steps: of descent; those up to the problem's horizon if left out.
         distance: a positive number, like all bounds (text, a rational or mpmath number, or a float, which means its
@@ -74,16 +77,30 @@ def certify(
     problem = as_problem(problem, "certify")
     request = checked_request(problem, method, step_size, steps, distance, loss, stays_below, flow_time, limit, radius)
     why = not_covered(problem, request.method)
+    told = progress or (lambda done: None)
     if why is not None:
-        reason = f"{why}; a problem that it covers would be decided"
-        return Certificate(request, None, (), reason, "; ".join(asked(request)), False, why)
-    outcome = decide(request, proved_words, progress or (lambda done: None))
-    stated = [d for d in outcome.decisions if d.holds is False] or [d for d in outcome.decisions if d.holds]
-    if outcome.certificate is None:
-        reason = "; ".join(dict.fromkeys(d.reason for d in outcome.decisions if d.holds is None))
-        statement = "; ".join(asked(request))
-        return Certificate(request, None, outcome.decisions, reason, statement, False, "nothing is proved")
-    holds = bool(stated[0].holds)
+        return _certificate(request, Outcome(decide_elsewhere(request, why, told)), why)
+    return _certificate(request, decide(request, proved_words, told), None)
+
+
+def _certificate(request: Request, outcome: Outcome, why: str | None) -> Certificate:
+    """The record of what was decided; `why` the checker does not cover it."""
+    decisions = outcome.decisions
+    refuted, proved = ([d for d in decisions if d.holds is verdict] for verdict in (False, True))
+    reason = "; ".join(dict.fromkeys(d.reason for d in decisions if d.holds is None))
+    decided = refuted or (proved if not reason else [])
+    if not decided or (why is None and outcome.certificate is None):
+        return Certificate(
+            request, None, decisions, reason, "; ".join(asked(request)), False, why or "nothing is proved"
+        )
     return Certificate(
-        request, holds, outcome.decisions, "", proved_words(stated), True, "", outcome.certificate, outcome.lines
+        request,
+        not refuted,
+        decisions,
+        "",
+        proved_words(decided),
+        why is None,
+        why or "",
+        outcome.certificate,
+        outcome.lines,
     )

@@ -1,10 +1,11 @@
 r"""The quantities of a claim at one exact problem, each between two numbers: 50 digits, or certified on the tube.
 
-Every quantity is computed at two precisions; ten times the difference, and 10^-dps of its size at least, is taken as
-its error (*estimated*). That is an estimate only where both computations follow the same path: flows obey the energy
-identity and conserve balancedness to their digits (`solve_flow` returns no others), the errors of the finer ones are
-estimated by runs of their own, and both must end at the same place to `dps` digits. Suprema over the tube lie between
-their values at points of it and what `bounds.tube` certifies on it (float64 with an allowance for rounding).
+What can be proved is *certified*: evaluated in balls at the exact start, and around flow and descent where their errors
+are certified (`proved`). Every other quantity is computed at two precisions; ten times the difference, and 10^-dps of
+its size at least, is taken as its error (*estimated*). That is an estimate only where both computations follow the same
+path: flows obey the energy identity and conserve balancedness to their digits (`solve_flow` returns no others), and
+both must end at the same place to `dps` digits. Suprema over the tube lie between their values at points of it and what
+`bounds.tube` certifies on it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from symflow.analysis.bounds.context import Comparison
 from symflow.analysis.falsify.claim import Claim
 from symflow.analysis.falsify.points import GATES, IMBALANCE, missing, off_kinks, point_program, point_quantity
+from symflow.analysis.falsify.proved import DRIFTS, PAIRS, proved
 from symflow.analysis.falsify.vocabulary import Place
 from symflow.errors import ComputationError
 from symflow.evaluate.interpret import interpret
@@ -27,7 +29,7 @@ from symflow.networks.objective import Objective
 from symflow.numbers.types import Mpf
 from symflow.paths.descent import descend
 from symflow.paths.flow import solve_flow
-from symflow.paths.path_error import How
+from symflow.paths.path_error import How, PathError
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 
@@ -50,7 +52,7 @@ class Enclosure:
     Attributes:
         low: mpf.
         high: mpf.
-        how: "exact", "estimated" or "certified on the tube".
+        how: "exact", "certified", "estimated" or "certified on the tube".
     """
 
     low: Mpf
@@ -91,11 +93,15 @@ def enclosures(
             value = mpmath.mpf(q.numerator) / q.denominator
             gap = 0 if value * q.denominator == q.numerator and name in ("k", *whole) else _ulp(value, dps)
             found[name] = Enclosure(value - gap, value + gap, "exact")
-    fine, ends, flow = _measure(claim, problem, steps, dps + GUARD[1], seconds, error="estimated")
-    rough, others, _ = _measure(claim, problem, steps, dps + GUARD[0], seconds, error=None)
+    fine, ends, flow, errors = _measure(claim, problem, steps, dps + GUARD[1], seconds, error="certified")
+    known = proved(claim, problem, ends, errors, dps + GUARD[1])
+    rough, others, *_ = _measure(claim, problem, steps, dps + GUARD[0], seconds, error=None)
     with mpmath.workdps(dps + GUARD[1]):
         _check_agreement(ends, others, dps)
         for name, value in fine.items():
+            if name in known:
+                found[name] = Enclosure(*known[name], "certified")
+                continue
             error = 10 * abs(value - rough[name]) + _ulp(value, dps)
             low = value - error
             found[name] = Enclosure(
@@ -104,8 +110,8 @@ def enclosures(
     if claim.needs.tube:
         assert flow is not None
         radius = float(found_radius(fine)) if claim.needs.descent else 0.0
-        known = _tube(problem, flow, eta, steps, radius)
-        found |= {name: known[name] for name in claim.needs.tube}
+        on_tube = _tube(problem, flow, eta, steps, radius)
+        found |= {name: on_tube[name] for name in claim.needs.tube}
     return found
 
 
@@ -140,8 +146,8 @@ def _signed(name: str, claim: Claim) -> bool:
 
 def _measure(
     claim: Claim, problem: Problem, steps: int, dps: int, seconds: float | None, *, error: How | None
-) -> tuple[dict[str, Mpf], dict[Place, np.ndarray], Trajectory | None]:
-    """Quantities of points and distances at one precision, the points, and the flow."""
+) -> tuple[dict[str, Mpf], dict[Place, np.ndarray], Trajectory | None, dict[Place, PathError | None]]:
+    """Quantities of points and distances at one precision, the points, the flow, and the errors of paths."""
     needs, objective = claim.needs, problem.objective
     reason = missing(objective, {name for found in needs.points.values() for name in found})
     if reason is not None:
@@ -149,33 +155,28 @@ def _measure(
     with mpmath.workdps(dps):
         theta = _vector([mpmath.mpf(v.numerator) / v.denominator for v in problem.theta0])
         at: dict[Place, np.ndarray] = {"start": theta}
+        errors: dict[Place, PathError | None] = {}
         flow = None
         if needs.descent:
             run = descend(problem, steps=steps, dps=dps, keep=[steps], error=error)
-            at["descent"] = _vector(run.iterates[-1])
+            at["descent"], errors["descent"] = _vector(run.iterates[-1]), run.error
         if needs.flow:
             assert problem.step_size is not None
             end = steps * problem.step_size
             flow = solve_flow(problem, horizon=end, dps=dps, error=error, time_limit=seconds)
-            at["flow"] = _vector(flow(end))
+            at["flow"], errors["flow"] = _vector(flow(end)), flow.error
         found = {place: _at(claim, objective, point, place) for place, point in at.items()}
         values: dict[str, Mpf] = {}
         for name in claim.names:
             place, stem = needs.key(name)
             if stem in found.get(place, {}):
                 values[name] = found[place][stem]
-        pairs: dict[str, tuple[Place, Place]] = {
-            "deviation": ("descent", "flow"),
-            "displacement": ("flow", "start"),
-            "displacement_descent": ("descent", "start"),
-        }
         wanted = {*needs.run, *(["deviation"] if needs.tube and needs.descent else [])}
-        for name in wanted & pairs.keys():
-            values[name] = _distance(*(at[place] for place in pairs[name]))
-        drifts: dict[str, Place] = {"drift": "flow", "drift_descent": "descent"}
-        for name in wanted & drifts.keys():
-            values[name] = _distance(found[drifts[name]][IMBALANCE], found["start"][IMBALANCE])
-        return values, at, flow
+        for name in wanted & PAIRS.keys():
+            values[name] = _distance(*(at[place] for place in PAIRS[name]))
+        for name in wanted & DRIFTS.keys():
+            values[name] = _distance(found[DRIFTS[name]][IMBALANCE], found["start"][IMBALANCE])
+        return values, at, flow, errors
 
 
 def _vector(values: Sequence[Mpf] | np.ndarray) -> np.ndarray:

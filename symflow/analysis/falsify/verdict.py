@@ -159,6 +159,11 @@ class Refuted:
                 f"{brief(str(target))} must be a file that can be written: {error.strerror}; choose another folder"
             ) from None
 
+    @property
+    def proof(self) -> bool:
+        """Whether the refutation is proved: each quantity is exact, or certified by balls; none is estimated."""
+        return all(e.how in ("exact", "certified") for e in self.check.values.values())
+
     def __repr__(self) -> str:
         c = self.check
         lines = [
@@ -166,6 +171,8 @@ class Refuted:
             f"  by {self.problem!r}",
             f"  violation {mpmath.nstr(c.violation, 15)} (error {mpmath.nstr(c.error, 2)}, {c.dps} digits)",
         ]
+        if self.proof:
+            lines.append("  a proof: every quantity is exact or certified")
         for name, e in sorted(c.values.items()):
             shown = mpmath.nstr((e.low + e.high) / 2, 15)
             if e.how == "certified on the tube":

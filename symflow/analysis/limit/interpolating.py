@@ -81,8 +81,11 @@ class Interpolating:
     )
 
     def rate(self, theta: np.ndarray) -> Ball:
-        """lambda_min(J J^T)/N."""
-        gram = boxes.least_singular_square(self.jacobian(theta))
+        """lambda_min(J J^T)/N; 1, as good as any number, where all residuals are 0 on the whole box."""
+        jacobian = self.jacobian(theta)
+        if not len(jacobian):
+            return arb(1)
+        gram = boxes.least_singular_square(jacobian)
         return interpolating_rate(gram, ball(1 / (2 * self.squares.weight)))
 
     def excess(self, theta: np.ndarray, mu: Ball) -> Ball:

@@ -44,11 +44,12 @@ WIDE, POINT = Pace(8, 1.1, 1.3), Pace(2, 1.5, 3.0)
 
 @dataclass(frozen=True)
 class Cell:
-    """The frame and v during a part of a Taylor step, and at its end."""
+    """The frame and v at the beginning of a part of a Taylor step, during it, and at its end."""
 
     low: Fraction
     high: Fraction
     frame: Frame
+    before: np.ndarray
     after: Advanced
 
     def strays(self, step: Step, time: Fraction) -> np.ndarray:
@@ -56,7 +57,8 @@ class Cell:
         centre, variation = step.on(time, time)
         if time == self.high:
             return np.asarray(centre + self.after.frame.reach(self.after.v, variation))
-        return np.asarray(centre + self.frame.reach(self.after.during, variation))
+        v = self.before if time == self.low else self.after.during
+        return np.asarray(centre + self.frame.reach(v, variation))
 
     def largest(self, step: Step) -> Ball:
         """At least |x_i - x~_i| during the cell, for all i."""
@@ -142,7 +144,7 @@ class Encloser:
                 if size < step.length / 2**HALVINGS:
                     raise _too_wide(step.start)
                 continue
-            cells.append(Cell(low, high, self.frame, found))
+            cells.append(Cell(low, high, self.frame, self.v, found))
             self.frame, self.v, low = found.frame, found.v, high
         self.done.append(Stretch(step, tuple(cells)))
 

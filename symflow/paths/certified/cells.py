@@ -56,7 +56,13 @@ class Cell:
     reason: str
 
 
-def cells(field: VectorField, steps: TaylorSteps, observed: Sequence[Step], radius: float) -> Iterator[Cell]:
+def cells(
+    field: VectorField,
+    steps: TaylorSteps,
+    observed: Sequence[Step],
+    radius: float,
+    weights: np.ndarray | None = None,
+) -> Iterator[Cell]:
     """The cells in order of time, up to the first that is not fine.
 
     Args:
@@ -64,8 +70,9 @@ def cells(field: VectorField, steps: TaylorSteps, observed: Sequence[Step], radi
         steps: the Taylor solution theta~.
         observed: what is known of each step.
         radius: of the tube.
+        weights: of the norm that the radius and the rates are meant in.
     """
-    search = _Search(field, steps, observed, radius)
+    search = _Search(field, steps, observed, radius, weights)
     pending = [Part(i, Fraction(0), Fraction(1)) for i in range(len(observed))]
     done: list[Cell] = []
     rounds = 0
@@ -105,8 +112,16 @@ def _cut(part: Part, count: int) -> list[Part]:
 class _Search:
     """The steps as float64 polynomials, and what is known of parts of them."""
 
-    def __init__(self, field: VectorField, steps: TaylorSteps, observed: Sequence[Step], radius: float) -> None:
-        self.field, self.steps, self.observed, self.radius = field, steps, observed, radius
+    def __init__(
+        self,
+        field: VectorField,
+        steps: TaylorSteps,
+        observed: Sequence[Step],
+        radius: float,
+        weights: np.ndarray | None,
+    ) -> None:
+        self.field, self.steps, self.observed, self.weights = field, steps, observed, weights
+        self.radius = radius if weights is None else radius / weights
         self.reasons = [step.reason or unsupported(field, step) for step in observed]
         self.ends = [step_end(s, steps.clock) for s in steps.segments]
         self.floats = [
@@ -135,7 +150,7 @@ class _Search:
     def examine(self, parts: Sequence[Part]) -> tuple[list[Cell], Rates]:
         """What holds on the tubes around parts."""
         boxes = self.boxes(parts)
-        measured = rates(self.field, boxes, [self.observed[p.number].region for p in parts])
+        measured = rates(self.field, boxes, [self.observed[p.number].region for p in parts], self.weights)
         found = []
         for row, (part, rate) in enumerate(zip(parts, measured.rate, strict=True)):
             box, on = Rounded(boxes.value[row : row + 1], boxes.error[row : row + 1]), measured.gates.only(row)

@@ -24,7 +24,12 @@ PROOF_BITS = 128
 
 
 def prove(
-    field: VectorField, steps: TaylorSteps, observed: Sequence[Step], radius: Mpf, initial: Mpf | None = None
+    field: VectorField,
+    steps: TaylorSteps,
+    observed: Sequence[Step],
+    radius: Mpf,
+    initial: Mpf | None = None,
+    weights: np.ndarray | None = None,
 ) -> FlowProof:
     """Bounds the error of a Taylor solution on all of its steps, or on as many as can be.
 
@@ -34,25 +39,34 @@ def prove(
         observed: what was proved of each step while it was made.
         radius: of the tube, which the error must not reach.
         initial: at most how far the true start is from the first state, beyond its rounding.
+        weights: powers of 2, at least 1, of a smooth field: all is meant in the norm ||W .||, where W is diagonal.
     """
     with ball_precision(PROOF_BITS):
-        return _fold(field, steps, observed, from_mpf(radius), ball(0) if initial is None else from_mpf(initial))
+        start = ball(0) if initial is None else from_mpf(initial)
+        return _fold(field, steps, observed, from_mpf(radius), start, weights)
 
 
-def _fold(field: VectorField, steps: TaylorSteps, observed: Sequence[Step], radius: Ball, initial: Ball) -> FlowProof:
-    unit = from_fixed(1, steps.bits)
-    root = sqrt(field.dimension) * (1 + 2.0**-50)
+def _fold(
+    field: VectorField,
+    steps: TaylorSteps,
+    observed: Sequence[Step],
+    radius: Ball,
+    initial: Ball,
+    weights: np.ndarray | None,
+) -> FlowProof:
+    unit, scales = from_fixed(1, steps.bits), np.ones(field.dimension) if weights is None else weights
+    root = sqrt(float(scales @ scales)) * (1 + 2.0**-40)
     error, largest = initial + root * unit, initial
     proved: list[ProofCell] = []
-    reason = ""
-    for cell in cells(field, steps, observed, float_above(radius)):
+    reason, beyond = "", False
+    for cell in cells(field, steps, observed, float_above(radius), weights):
         number = cell.part.number
         reason = cell.reason
         if reason:
             break
         tau, terms = steps.segments[number].tau, len(steps.segments[number].coefficients[0])
         jump = arb(root * (terms + 2)) * unit if cell.part.low == 0 and number else ball(0)
-        defect = arb(_norm(observed[number].defect)) * unit * from_fixed(1, tau)
+        defect = arb(_norm(observed[number].defect * scales)) * unit * from_fixed(1, tau)
         time = _length(steps, cell)
         crossed, aside = arb(cell.correction.cost) * unit, arb(cell.correction.distance) * unit
         jump += aside
@@ -62,15 +76,19 @@ def _fold(field: VectorField, steps: TaylorSteps, observed: Sequence[Step], radi
             gap = BALLS.maximum(arb(met.offset) * unit + arb(met.normal) * before.max(error), ball(0)) / arb(met.slope)
             crossed += gap * arb(met.difference)
         error = (error + crossed * BALLS.exp(BALLS.maximum(arb(cell.rate), ball(0)) * time) + aside).upper()
-        if not (before < radius and error < radius):
-            reason = f"the error may exceed the radius {float_above(radius):.3g} of the tube"
-            break
+        beyond = beyond or not (before < radius and error < radius)
+        if beyond:
+            continue
         largest = largest.max(before).max(error)
         d, j, c, r, e = (upper(v) for v in (defect, jump, crossed, radius, error))
         proved.append(ProofCell(number, cell.part.low, cell.part.high, cell.rate, d, j, c, r, e, cell.open))
-    reading = max((_reading(steps, s, root) for s in observed), default=0.0)
+    needed = upper(error) if beyond and not reason else None
+    if beyond:
+        reason = f"the error may exceed the radius {float_above(radius):.3g} of the tube"
+    reading = max((_reading(steps, s, root, scales) for s in observed), default=0.0)
     complete = not reason and bool(proved) and proved[-1].segment == len(observed) - 1 and proved[-1].end == 1
-    return FlowProof(tuple(proved), upper(largest + arb(reading) * unit), complete, _reached(steps, proved), reason)
+    value, named = upper(largest + arb(reading) * unit), () if weights is None else tuple(map(float, weights))
+    return FlowProof(tuple(proved), value, complete, _reached(steps, proved), reason, named, needed)
 
 
 def _norm(sizes: np.ndarray) -> float:
@@ -83,12 +101,12 @@ def _length(steps: TaylorSteps, cell: Cell) -> Ball:
     return from_fixed(segment.end - segment.start, steps.clock) * ball(cell.part.high - cell.part.low)
 
 
-def _reading(steps: TaylorSteps, step: Step, root: float) -> float:
+def _reading(steps: TaylorSteps, step: Step, root: float, scales: np.ndarray) -> float:
     """By how much a state that is read from a polynomial misses it, in units of the last place.
 
     Horner's rule rounds once for every coefficient, and the time is rounded twice.
     """
-    return root * (len(steps.segments[0].coefficients[0]) + 2) + 2 * _norm(step.speed)
+    return root * (len(steps.segments[0].coefficients[0]) + 2) + 2 * _norm(step.speed * scales)
 
 
 def _reached(steps: TaylorSteps, proved: Sequence[ProofCell]) -> Mpf:

@@ -34,8 +34,15 @@ class Rates:
     gates: OnBoxes
 
 
-def rates(field: VectorField, boxes: Rounded, regions: Sequence[Region]) -> Rates:
-    """m on boxes, each of which lies around a piece of the path in a region."""
+def rates(field: VectorField, boxes: Rounded, regions: Sequence[Region], weights: np.ndarray | None = None) -> Rates:
+    """m on boxes, each of which lies around a piece of the path in a region.
+
+    Args:
+        field: F.
+        boxes: where.
+        regions: the gates there.
+        weights: powers of 2, of the norm ||W .|| that the rate is meant in (`symflow.paths.certified.weights`).
+    """
     gates, count = on_boxes(field, boxes, regions), len(regions)
     rows, low, high = choices(field, gates, regions) if field.gates else (np.arange(count), [], [])
     size = field.dimension
@@ -49,6 +56,8 @@ def rates(field: VectorField, boxes: Rounded, regions: Sequence[Region]) -> Rate
         part = Rounded(boxes.value[some], boxes.error[some])
         blocks = rounded_boxes(field, derived.program, part, known)
         value, error = (derived.joined([getattr(b, name) for b in blocks], np, 1) for name in ("value", "error"))
+        if weights is not None:
+            value, error = (a * (weights[:, None] / weights) for a in (value, error))
         found = eigenvalue_bounds(Rounded(value, error))
         np.maximum.at(rate, some, found.largest_high)
         with np.errstate(invalid="ignore"):

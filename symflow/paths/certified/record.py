@@ -49,6 +49,9 @@ class FlowProof:
         complete: whether it reaches the end of the flow.
         end: the time it reaches.
         reason: why it goes no further; empty where it is complete.
+        needed: where the error reaches the radius of the tube, what the rates make of it by the end: with so many more
+            digits it would not; None elsewhere.
+        weights: of the norm ||W .|| in which it bounds the error, at least 1 each; none for the Euclidean norm.
     """
 
     cells: tuple[ProofCell, ...]
@@ -56,6 +59,8 @@ class FlowProof:
     complete: bool
     end: Mpf
     reason: str = ""
+    weights: tuple[float, ...] = ()
+    needed: Mpf | None = None
 
     def __repr__(self) -> str:
         import mpmath
