@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import ldexp
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy as np
 from symflow.dynamics.vector_field import VectorField
 from symflow.evaluate.rounded import Rounded
 from symflow.paths.certified.boxes import on_parts, scaled_floats, step_end
-from symflow.paths.certified.corrections import NONE, Correction, correction, unsupported
+from symflow.paths.certified.corrections import NONE, Correction, Stratum, correction, stratum_on, unsupported
 from symflow.paths.certified.gates import OnBoxes
 from symflow.paths.certified.observed import Step
 from symflow.paths.certified.rates import Rates, rates
@@ -123,6 +124,7 @@ class _Search:
         self.field, self.steps, self.observed, self.weights = field, steps, observed, weights
         self.radius = radius if weights is None else radius / weights
         self.reasons = [step.reason or unsupported(field, step) for step in observed]
+        self.strata: dict[int, Stratum] = {}
         self.ends = [step_end(s, steps.clock) for s in steps.segments]
         self.floats = [
             scaled_floats(s.coefficients, end, steps.bits) for s, end in zip(steps.segments, self.ends, strict=True)
@@ -163,6 +165,15 @@ class _Search:
             found.append(Cell(part, float(rate), len(on.open[0]), correct, crossings, reason))
         return found, measured
 
+    def _near(self, part: Part, box: Rounded) -> Stratum:
+        """The stratum on the whole step, once, or on the part where the step is too long for it."""
+        region = self.observed[part.number].region
+        if part.number not in self.strata:
+            whole = self.boxes([Part(part.number, Fraction(0), Fraction(1))])
+            self.strata[part.number] = stratum_on(self.field, region, whole)
+        found = self.strata[part.number]
+        return found if found.known else stratum_on(self.field, region, box)
+
     def _kinks(self, part: Part, box: Rounded, on: OnBoxes) -> tuple[str, Correction, tuple[Crossing, ...]]:
         """Why the kinks on a part are not known to be convex or crossed, the correction and the crossings on it."""
         step, end, held = self.observed[part.number], self.ends[part.number], self.observed[part.number].region.at_zero
@@ -175,7 +186,7 @@ class _Search:
                 return "a kink is met that is not known to be convex or to be crossed at once", NONE, ()
             crossings.append(met)
         late = [a for a in on.open[0] if a not in held and a not in on.concave[0]]
-        found = correction(self.field, self.steps, step, part, end, box, on, late)
+        found = correction(self.field, self.steps, step, part, end, box, on, late, partial(self._near, part, box))
         if found is None:
             return "where the path lies next to a kink is not known", NONE, ()
         return "", found, tuple(crossings)

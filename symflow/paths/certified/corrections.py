@@ -18,7 +18,7 @@ slopes. Held: grad z is orthogonal to the field by construction, so that |Delta'
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -79,6 +79,7 @@ def correction(
     box: Rounded,
     on: OnBoxes,
     late: Sequence[Position],
+    near: Callable[[], Stratum],
 ) -> Correction | None:
     """The correction on a part of a step; None where there is none that is known.
 
@@ -91,6 +92,7 @@ def correction(
         box: the tube around the part, shape (1, P).
         on: the gates there.
         late: open gates that are not held, and whose faces are convex.
+        near: what is known of the stratum around the part.
     """
     length = end * float(part.high - part.low) * UP
     wanted: list[_Constraint] = []
@@ -126,14 +128,13 @@ def correction(
     distance = lever * _norm(np.array([c.size for c in wanted]))
     bent = max(_bend(field, box, known, c.gate) for c in wanted) * len(wanted)
     variation = sum(c.variation for c in wanted) + bent * distance * speed * length
-    flowing, there = _held(field.objective, step.region.ties), _own_gates(field, step.region)
-    steepness, states = flowing.norms(box, there), len(field.state)
-    steep, shifts = _norm(np.array(steepness[:states])), [v * distance for v in steepness[states:]]
-    outside = _outside(flowing.field, steps, step, part, end, box, there, sizes[: len(held)], shifts)
+    stratum = near()
+    shifts = [v * distance for v in stratum.gradients]
+    outside = _outside(stratum, steps, step, part, end, sizes[: len(held)], shifts)
     if outside is None:
         return None
     unit = 2.0 ** steps.segments[part.number].tau
-    cost = lever * variation + (steep * distance + outside) * length * unit
+    cost = lever * variation + (stratum.steep * distance + outside) * length * unit
     return Correction(distance * UP, cost * UP) if np.isfinite(cost) else None
 
 
@@ -267,36 +268,58 @@ def _own_gates(field: VectorField, region: Region) -> dict[Node, Rounded]:
     return {g: Rounded(v, 2.0**-53 * np.abs(v)) for g, v in values.items()}
 
 
+@dataclass(frozen=True, eq=False)
+class Stratum:
+    """The field that is followed, on a box, and its monitors.
+
+    Attributes:
+        steep: at least the norm of its Jacobian.
+        gradients: at least the norm of the gradient of each monitor.
+        positive: whether each monitor is positive on the whole box.
+    """
+
+    steep: float
+    gradients: tuple[float, ...]
+    positive: tuple[bool, ...]
+
+    @property
+    def known(self) -> bool:
+        """Whether the bounds are finite."""
+        return bool(np.isfinite([self.steep, *self.gradients]).all())
+
+
+def stratum_on(field: VectorField, region: Region, box: Rounded) -> Stratum:
+    """What is known of the field in a region, and of its monitors, on a box of shape (1, P)."""
+    flowing, known, states = _held(field.objective, region.ties), _own_gates(field, region), len(field.state)
+    norms = flowing.norms(box, known)
+    monitors = rounded_boxes(flowing.field, flowing.field.program, box, known)[states:] if region.ties else []
+    positive = tuple(bool((m.value - m.error).min() > 0) for m in monitors)
+    return Stratum(_norm(np.array(norms[:states])), tuple(norms[states:]), positive)
+
+
 def _outside(
-    flowing: VectorField,
+    stratum: Stratum,
     steps: TaylorSteps,
     step: Step,
     part: Part,
     end: float,
-    box: Rounded,
-    known: Mapping[Node, Rounded],
     sizes: np.ndarray,
     moved: Sequence[float],
 ) -> float | None:
     """By how much the gates that slide lie outside their slopes on theta^, as a vector; None where it is not known.
 
     Args:
-        flowing: the field that holds them, with its monitors.
+        stratum: the field that holds them, with its monitors.
         steps: the Taylor solution.
         step: what is known of its step.
         part: of the step.
         end: s at the step's end.
-        box: the tube around the part.
-        known: the gates of the region.
         sizes: at least ||grad z_a|| of each.
         moved: at most how far each monitor is on theta^ from what it is on theta~, in units of the last place.
     """
     total = 0.0
-    if not len(sizes):
-        return total
-    on_box = rounded_boxes(flowing, flowing.program, box, known)[len(flowing.state) :]
-    for number, there in enumerate(on_box):
-        if float((there.value - there.error).min()) > 0:
+    for number, positive in enumerate(stratum.positive):
+        if positive:
             continue
         monitor = step.monitors[number]
         if not isinstance(monitor, Watched):

@@ -73,7 +73,9 @@ def _fold(
         before = error + jump
         error = after_step(error, jump, arb(cell.rate), time, defect, BALLS)
         for met in cell.crossings:
-            gap = BALLS.maximum(arb(met.offset) * unit + arb(met.normal) * before.max(error), ball(0)) / arb(met.slope)
+            gap = BALLS.maximum(arb(met.offset) * unit + arb(met.normal) * (before.max(error) + aside), ball(0)) / arb(
+                met.slope
+            )
             crossed += gap * arb(met.difference)
         error = (error + crossed * BALLS.exp(BALLS.maximum(arb(cell.rate), ball(0)) * time) + aside).upper()
         beyond = beyond or not (before < radius and error < radius)
