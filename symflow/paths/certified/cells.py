@@ -32,6 +32,8 @@ EXCESS = 2.0
 FINEST = Fraction(1, 1 << 16)
 MOST_PARTS = 64
 """Into how many a part is cut at once, at most."""
+MOST_DOUBTFUL = 128
+"""Most parts that are cut on at once because they are not fine: more of them say that cutting does not help."""
 PLANS = 2
 """How often parts are cut for the sake of the rate."""
 
@@ -82,8 +84,14 @@ def cells(
         counts = _counts(measured, search.times(pending)) if rounds < PLANS else np.ones(len(pending))
         rounds += 1
         later: list[Part] = []
+        hopeless = sum(bool(cell.reason) for cell in found) > MOST_DOUBTFUL
         for cell, count in zip(found, counts, strict=True):
-            if cell.reason and not search.reasons[cell.part.number] and cell.part.high - cell.part.low > FINEST:
+            if (
+                cell.reason
+                and not hopeless
+                and not search.reasons[cell.part.number]
+                and cell.part.high - cell.part.low > FINEST
+            ):
                 count = max(count, 2)
             if count > 1:
                 later += _cut(cell.part, int(count))

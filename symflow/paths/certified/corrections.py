@@ -322,8 +322,10 @@ def _outside(
         if positive:
             continue
         monitor = step.monitors[number]
-        if not isinstance(monitor, Watched):
-            return None
+        if not isinstance(monitor, Watched):  # by structure the same everywhere
+            if monitor is not None and monitor < 0:
+                return None
+            continue
         least = lowest(monitor, steps, part, end, 1.0)
         if least is None:
             return None
