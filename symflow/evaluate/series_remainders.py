@@ -247,7 +247,7 @@ def fixed_to_float(value: mpz, bits: int) -> float:
 
 def _up(value: mpz, bits: int) -> float:
     """A positive fixed-point number as a float that is not smaller."""
-    return fixed_to_float(value, bits) * (1 + 2.0**-50)
+    return max(fixed_to_float(value, bits) * (1 + 2.0**-50), 2.0**-900)
 
 
 def _ball(value: mpz, bits: int) -> object:

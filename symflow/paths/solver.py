@@ -169,6 +169,7 @@ class FlowSolver:
             FlowStopped: it ends early, or two runs do not agree on what happens.
         """
         found = self.run(precision, 0, 0.45 if how == "estimated" else 1.0, proved=how == "certified")
+        self.complete = found if how is not None else None
         errors = _identities(found) if self.field.slides else {}
         reason = ""
         if how == "certified":
@@ -182,7 +183,6 @@ class FlowSolver:
                 return found, errors | {"a proved error": needed}
         if how is None:
             return found, errors
-        self.complete = found
         check = self.run(precision.for_check(), 0.45, 1)
         disagreement = _disagreement(found, check)
         if disagreement is not None:

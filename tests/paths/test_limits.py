@@ -89,7 +89,7 @@ def test_a_time_limit_in_the_second_run_leaves_the_whole_trajectory(monkeypatch:
     monkeypatch.setattr(solver, "integrate", slow_second)
     problem = reference("scalar-depth2")
     with pytest.raises(FlowStopped, match=r"while a second run estimated the error; the trajectory to t = 5") as caught:
-        solve_flow(problem, dps=30, time_limit=1000)
+        solve_flow(problem, dps=30, time_limit=1000, error="estimated")
     assert "error=None" in str(caught.value)
     part = caught.value.trajectory
     assert part.horizon == problem.horizon
@@ -166,14 +166,14 @@ def test_remedies_name_only_what_the_caller_can_set(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("run", [1, 2])
 def test_an_interruption_carries_what_was_computed(run: int, tmp_path: Path) -> None:
     problem = reference("linear-2-2-2-1")
-    whole = solve_flow(problem, dps=40)
+    whole = solve_flow(problem, dps=40, error="estimated")
 
     def interrupt(done: float) -> None:
         if done > (0.2 if run == 1 else 0.6):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as caught:
-        solve_flow(problem, dps=40, progress=interrupt)
+        solve_flow(problem, dps=40, progress=interrupt, error="estimated")
     error = caught.value
     assert isinstance(error, FlowInterrupted)
     assert not isinstance(error, Exception)  # what swallows errors does not swallow it
@@ -184,14 +184,15 @@ def test_an_interruption_carries_what_was_computed(run: int, tmp_path: Path) -> 
         assert error.trajectory.error_estimate is None
 
 
-def test_an_interruption_between_the_runs_keeps_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*args: Any) -> None:
+@pytest.mark.parametrize(("step", "how"), [("_difference", "estimated"), ("prove", "certified")])
+def test_an_interruption_between_the_runs_keeps_the_first(step: str, how: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: Any, **settings: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(solver, "_difference", interrupt)
+    monkeypatch.setattr(solver, step, interrupt)
     problem = reference("scalar-depth2")
     with pytest.raises(FlowInterrupted) as caught:
-        solve_flow(problem, dps=30)
+        solve_flow(problem, dps=30, error=how)
     assert caught.value.trajectory.horizon == caught.value.time == problem.horizon
     assert caught.value.trajectory.objective is problem.objective
 
@@ -213,7 +214,7 @@ def test_a_kink_in_the_second_run_keeps_the_part_before_it(monkeypatch: pytest.M
 
     monkeypatch.setattr(solver, "integrate", kink_in_second)
     with pytest.raises(KinkError) as caught:
-        solve_flow(problem, dps=30)
+        solve_flow(problem, dps=30, error="estimated")
     assert caught.value.trajectory.stats.steps == 3
 
 

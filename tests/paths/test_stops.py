@@ -69,7 +69,9 @@ def test_exponential_decay(stop: sf.Stop, time: Any, dps: int) -> None:
         exact = time()
         error = abs(trajectory.stopped.time - exact)
         assert error <= trajectory.stopped.error_estimate <= mpf(10) ** -dps * max(1, exact)
-        assert abs(trajectory.at_end()[0] - mpmath.exp(-exact)) <= trajectory.error_estimate <= mpf(10) ** -dps
+        state, late = trajectory.at_end()[0], trajectory.stopped.time
+        assert abs(state - mpmath.exp(-late)) <= trajectory.error.value <= mpf(10) ** -dps
+        assert abs(state - mpmath.exp(-exact)) <= trajectory.error.value + trajectory.stopped.error_estimate  # |w'| < 1
     assert trajectory.horizon == trajectory.stopped.time
     assert trajectory.stopped.condition == str(stop)
 

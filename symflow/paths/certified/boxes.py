@@ -25,8 +25,8 @@ ORDERS = 3
 
 
 def step_end(segment: Segment, clock: int) -> float:
-    """s at the end of the step, to float64."""
-    return ldexp(fixed_to_float(segment.end - segment.start, clock), -segment.tau)
+    """s at the end of the step, to float64; of a step that is too short for float64, a later one."""
+    return max(ldexp(fixed_to_float(segment.end - segment.start, clock), -segment.tau), 2.0**-900)
 
 
 def scaled_floats(series: Sequence[Coefficients], end: float, bits: int) -> Rounded:
@@ -37,14 +37,20 @@ def scaled_floats(series: Sequence[Coefficients], end: float, bits: int) -> Roun
         row[: len(c)] = [fixed_to_float(v, bits) for v in c]
     powers = np.full(terms, end)
     powers[0] = 1.0
-    values = values * np.cumprod(powers)
-    return Rounded(values, np.abs(values) * ((2 * terms + 8) * UNIT) + 2.0**-1000)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = values * np.cumprod(powers)
+    known = np.isfinite(values)
+    values = np.where(known, values, 0.0)
+    error = np.abs(values) * ((2 * terms + 8) * UNIT) + 2.0**-1000
+    return Rounded(values, np.where(known, error, np.inf))
 
 
 def slopes(series: Rounded) -> Rounded:
     """The coefficients of d/du."""
     places = np.arange(1, series.value.shape[1])
-    return Rounded(series.value[:, 1:] * places, series.error[:, 1:] * places * (1 + 4 * UNIT) + 2.0**-1000)
+    with np.errstate(over="ignore"):
+        value, error = series.value[:, 1:] * places, series.error[:, 1:] * places * (1 + 4 * UNIT) + 2.0**-1000
+    return Rounded(np.where(np.isfinite(value), value, 0.0), np.where(np.isfinite(value), error, np.inf))
 
 
 def on_parts(series: Rounded, lows: np.ndarray, highs: np.ndarray) -> Rounded:
@@ -67,8 +73,12 @@ def on_parts(series: Rounded, lows: np.ndarray, highs: np.ndarray) -> Rounded:
         weights[:, order:] = binomial[order:] * powers[:, : terms - order]
         weights *= (half**order)[:, None]
         rest -= weights
-        parts.append(weights @ series.value.T)
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts.append(weights @ series.value.T)
     lost = 4 * (2 * terms + 8) * UNIT
-    around = sum((np.abs(part) for part in parts[1:]), np.zeros_like(parts[0]))
-    beyond = (np.maximum(rest, 0.0) + ORDERS * lost * reach) @ sizes.T + reach @ (series.error.T + lost * sizes.T)
-    return Rounded(parts[0], (around + beyond) * (1 + lost))
+    with np.errstate(over="ignore", invalid="ignore"):
+        around = sum((np.abs(part) for part in parts[1:]), np.zeros_like(parts[0]))
+        beyond = (np.maximum(rest, 0.0) + ORDERS * lost * reach) @ sizes.T + reach @ (series.error.T + lost * sizes.T)
+        error = (around + beyond) * (1 + lost)
+    known = np.isfinite(parts[0]) & np.isfinite(error)
+    return Rounded(np.where(known, parts[0], 0.0), np.where(known, error, np.inf))

@@ -41,7 +41,8 @@ def prove(
         initial: at most how far the true start is from the first state, beyond its rounding.
         weights: powers of 2, at least 1, of a smooth field: all is meant in the norm ||W .||, where W is diagonal.
     """
-    with ball_precision(PROOF_BITS):
+    # What is beyond float64 is infinite or no number, and is refused where it is used.
+    with ball_precision(PROOF_BITS), np.errstate(all="ignore"):
         start = ball(0) if initial is None else from_mpf(initial)
         return _fold(field, steps, observed, from_mpf(radius), start, weights)
 
