@@ -76,8 +76,12 @@ def cells(
         weights: of the norm that the radius and the rates are meant in.
     """
     search = _Search(field, steps, observed, radius, weights)
-    pending = [Part(i, Fraction(0), Fraction(1)) for i in range(len(observed))]
+    first = next((i for i, reason in enumerate(search.reasons) if reason), None)
+    pending = [Part(i, Fraction(0), Fraction(1)) for i in range(len(observed) if first is None else first)]
     done: list[Cell] = []
+    if first is not None:
+        refused = Part(first, Fraction(0), Fraction(1))
+        done.append(Cell(refused, np.inf, 0, NONE, (), search.reasons[first]))
     rounds = 0
     while pending:
         found, measured = search.examine(pending)
@@ -164,12 +168,9 @@ class _Search:
         found = []
         for row, (part, rate) in enumerate(zip(parts, measured.rate, strict=True)):
             box, on = Rounded(boxes.value[row : row + 1], boxes.error[row : row + 1]), measured.gates.only(row)
-            reason, correct = self.reasons[part.number], NONE
-            crossings: tuple[Crossing, ...] = ()
-            if not reason and not np.isfinite(rate):
+            reason, correct, crossings = self._kinks(part, box, on)
+            if not np.isfinite(rate):
                 reason = "the Jacobian is not known on the tube in float64"
-            if not reason:
-                reason, correct, crossings = self._kinks(part, box, on)
             found.append(Cell(part, float(rate), len(on.open[0]), correct, crossings, reason))
         return found, measured
 
