@@ -98,10 +98,8 @@ def test_a_constant_or_unused_variable_has_gradient_zero() -> None:
     ("expression", "message"),
     [
         (M * X**2, "got m; substitute values first"),
-        (sympy.tan(X), "cannot turn tan"),
+        (sympy.asinh(X), "cannot turn asinh"),
         (abs(X), "cannot turn Abs"),
-        (X**Y, "cannot turn x"),
-        (sympy.pi * X, "cannot turn pi"),
         (sympy.Max(X, 0), "cannot turn Max"),
         (sympy.oo * X, "cannot turn oo"),
         (sympy.I * X, "cannot turn I"),

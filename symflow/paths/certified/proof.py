@@ -19,6 +19,7 @@ from symflow.paths.taylor.dense import TaylorSteps
 from symflow.theory.functions import BALLS
 from symflow.theory.r23_validator import after_step
 
+FLOAT64_BITS = 53
 PROOF_BITS = 128
 """Bits of the balls that errors are computed in."""
 
@@ -90,7 +91,9 @@ def _fold(
         reason = f"the error may exceed the radius {float_above(radius):.3g} of the tube"
     reading = max((_reading(steps, s, root, scales) for s in observed), default=0.0)
     complete = not reason and bool(proved) and proved[-1].segment == len(observed) - 1 and proved[-1].end == 1
-    value, named = upper(largest + arb(reading) * unit), () if weights is None else tuple(map(float, weights))
+    named = () if weights is None else tuple(map(float, weights))
+    with ball_precision(FLOAT64_BITS):  # what is printed with 17 digits is then the number itself
+        value = upper(largest + arb(reading) * unit)
     return FlowProof(tuple(proved), value, complete, _reached(steps, proved), reason, named, needed)
 
 
