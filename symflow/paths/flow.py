@@ -16,7 +16,7 @@ from symflow.numbers.rational import rational, rational_array
 from symflow.numbers.types import Number
 from symflow.paths.aliases import with_old_names
 from symflow.paths.boxes.solve import solve_box
-from symflow.paths.path_error import How, error_wanted
+from symflow.paths.path_error import ROUNDED_DATA, How, error_wanted
 from symflow.paths.solver import MAX_DPS, MAX_HORIZON, FlowSolver, checked_limits
 from symflow.paths.stop_conditions import LOSS, Stop, listed_stops, monitors
 from symflow.paths.trajectory import Trajectory
@@ -90,17 +90,21 @@ def solve_flow(
         raise ProblemError("run.horizon: a flow needs a final time, got none; give horizon=... or run.horizon")
     dps = problem.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
     given, problem = problem.objective, problem.for_digits(dps)
-    return solve_field(
+    rounded = problem.scaling is not None and error == "certified"
+    found = solve_field(
         gradient_flow_field(problem.compact, problem.objective),
         problem.theta0,
         horizon=horizon,
         dps=dps,
         stop=own_stops(stop, given, problem.objective),
-        error=error,
+        error="estimated" if rounded else error,
         progress=progress,
         max_steps=max_steps,
         time_limit=time_limit,
     )
+    if rounded and found.error is not None:
+        return replace(found, error=replace(found.error, reason=ROUNDED_DATA))
+    return found
 
 
 def own_stops(stop: Stop | Sequence[Stop], given: Objective, flowing: Objective) -> list[Stop]:
