@@ -30,7 +30,7 @@ from symflow.paths.certified.descent import Asked, Refused, certified_states, la
 from symflow.paths.float64.arguments import check_underflow
 from symflow.paths.iterates import GUARD, DescentStats, Iterates
 from symflow.paths.loops import diverged, fixed_states, float64_stepper, padded_gaps
-from symflow.paths.path_error import ROUNDED_DATA, How, PathError, error_wanted
+from symflow.paths.path_error import How, PathError, error_wanted
 from symflow.paths.sampling import to_float
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.solver import MAX_DPS
@@ -132,13 +132,7 @@ def run_descent(
     if len(kept) > MAX_KEPT:
         raise ProblemError(f"at most {MAX_KEPT} iterates can be kept, got {len(kept)}; choose a larger every")
     run = _Run(problem, method, eta, sorted({0, steps, *kept}), progress, whole_path)
-    if dps is None:
-        return run.float64()
-    rounded = problem.scaling is not None and error == "certified"
-    found = run.digits(dps, "estimated" if rounded else error)
-    if rounded and found.error is not None:
-        return replace(found, error=replace(found.error, reason=ROUNDED_DATA))
-    return found
+    return run.float64() if dps is None else run.digits(dps, error)
 
 
 def checked_method(method: object) -> Method:

@@ -16,7 +16,7 @@ from symflow.numbers.rational import rational, rational_array
 from symflow.numbers.types import Number
 from symflow.paths.aliases import with_old_names
 from symflow.paths.boxes.solve import solve_box
-from symflow.paths.path_error import ROUNDED_DATA, How, error_wanted
+from symflow.paths.path_error import How, error_wanted
 from symflow.paths.solver import MAX_DPS, MAX_HORIZON, FlowSolver, checked_limits
 from symflow.paths.stop_conditions import LOSS, Stop, listed_stops, monitors
 from symflow.paths.trajectory import Trajectory
@@ -50,8 +50,9 @@ def solve_flow(
         stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
             them is met, and its `stopped` says which and when, to `dps` digits; None there means that none was met.
         error: "certified": prove the error (R23), and take more digits until it meets `dps`; where that cannot be done
-            it is estimated, and `error.reason` says why. "estimated": make a second run at other order and precision;
-            `error.value` is twice the largest difference. None: the error is not known.
+            it is estimated, and `error.reason` says why. A proof is of the problem's exact rationals: of standardized
+            or whitened inputs as they are rounded to its digits. "estimated": make a second run at other order and
+            precision; `error.value` is twice the largest difference. None: the error is not known.
         progress: called with the fraction of the work that is done, from 0 to 1; it spans both runs (the flow and the
             run for its error estimate).
         max_steps: most Taylor steps of one run.
@@ -90,21 +91,17 @@ def solve_flow(
         raise ProblemError("run.horizon: a flow needs a final time, got none; give horizon=... or run.horizon")
     dps = problem.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
     given, problem = problem.objective, problem.for_digits(dps)
-    rounded = problem.scaling is not None and error == "certified"
-    found = solve_field(
+    return solve_field(
         gradient_flow_field(problem.compact, problem.objective),
         problem.theta0,
         horizon=horizon,
         dps=dps,
         stop=own_stops(stop, given, problem.objective),
-        error="estimated" if rounded else error,
+        error=error,
         progress=progress,
         max_steps=max_steps,
         time_limit=time_limit,
     )
-    if rounded and found.error is not None:
-        return replace(found, error=replace(found.error, reason=ROUNDED_DATA))
-    return found
 
 
 def own_stops(stop: Stop | Sequence[Stop], given: Objective, flowing: Objective) -> list[Stop]:

@@ -9,7 +9,6 @@ from symflow.errors import ProblemError, brief
 from symflow.numbers.types import Mpf
 
 How: TypeAlias = Literal["estimated", "certified"]
-ROUNDED_DATA = "standardized or whitened data are rounded to the digits of the problem, which no proof sees"
 
 
 @dataclass(frozen=True)

@@ -236,14 +236,3 @@ def test_estimated_and_unknown_errors_on_request() -> None:
     with pytest.raises(sf.ProblemError, match="certified"):
         sf.solve_flow(p, horizon=1, dps=15, error="proved")
     assert gradient_flow_field(p.compact).dimension == 2
-
-
-def test_rounded_data_are_not_certified() -> None:
-    data = {"x": [[1, 2], [3, "1/2"], [0, 1]], "y": [[1], [0], [1]], "standardize": True}
-    p = sf.Problem(network={"widths": [2, 1], "activation": "linear"}, data=data, init={"theta": ["1/2", 1]})
-    flow = sf.solve_flow(p, horizon=1, dps=15)
-    assert flow.error.how == "estimated"
-    assert "rounded" in flow.error.reason
-    run = sf.descend(p, step_size="1/10", steps=5, dps=15)
-    assert run.error.how == "estimated"
-    assert "rounded" in run.error.reason
