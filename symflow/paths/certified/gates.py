@@ -61,12 +61,12 @@ def on_boxes(field: VectorField, boxes: Rounded, regions: Sequence[Region]) -> O
     high = [v.copy() for v in low]
     is_open = [np.array([_positions(r.at_zero, i, v.shape[1:]) for r in regions]) for i, v in enumerate(low)]
     program = face_program(field.objective)
-    for _ in range(len(gates) + 1):
+    for _ in range(len(gates) + 1):  # a gate is final once those upstream are; the last round sees final ones alone
         _open(gates, low, high, is_open)
         found = rounded_boxes(field, program, boxes, known_gates(gates, low, high))
-        before = [v.copy() for v in is_open]
+        before = [v.copy() for v in (*is_open, *low, *high)]
         _decide(field, boxes, regions, found[::2], low, high, is_open)
-        if all((a == b).all() for a, b in zip(before, is_open, strict=True)):
+        if all((a == b).all() for a, b in zip(before, (*is_open, *low, *high), strict=True)):
             break
     concave: list[set[Position]] = [set() for _ in regions]
     positions: list[list[Position]] = [[] for _ in regions]
