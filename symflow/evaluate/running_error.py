@@ -10,11 +10,11 @@ of p - y. Inputs have the error of rounding them to float64. What is beyond floa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
+from flint import arb
 
 from symflow.derivatives.derived import Derived
 from symflow.dynamics.vector_field import VectorField
@@ -29,9 +29,6 @@ from symflow.programs.nodes import Input, Node, Table
 from symflow.programs.program import Program
 from symflow.programs.rules.arithmetic import Arithmetic
 from symflow.programs.rules.elementwise import elementwise
-
-if TYPE_CHECKING:
-    from flint import arb
 
 VALUES = BatchArithmetic()
 
@@ -117,8 +114,6 @@ class RoundedArithmetic(Arithmetic):
 
 def _balls(values: np.ndarray, errors: np.ndarray) -> list[arb]:
     """Values with errors as balls, in C order."""
-    from flint import arb
-
     pairs = zip(values.reshape(-1).tolist(), errors.reshape(-1).tolist(), strict=True)
     return [arb(v, e) for v, e in pairs]
 
@@ -134,6 +129,38 @@ def _from_balls(balls: Sequence[arb], shape: tuple[int, ...]) -> Rounded:
     return Rounded(value.reshape(shape), (error * (1 + UNIT) + 2 * UNIT * np.abs(value) + TINY).reshape(shape))
 
 
+def box_inputs(
+    data: Mapping[Input, np.ndarray], places: Iterable[tuple[Input, tuple[slice, tuple[int, ...]]]], boxes: Rounded
+) -> dict[Node, Rounded]:
+    """Data, rounded to float64, and the arrays of S boxes of states, shape (S, P), that are cut at `places`."""
+    known: dict[Node, Rounded] = {x: rounded_input(np.asarray(a, dtype=np.float64)[None]) for x, a in data.items()}
+    for x, (where, shape) in places:
+        known[x] = Rounded(*(v[:, where].reshape(len(v), *shape) for v in (boxes.value, boxes.error)))
+    return known
+
+
+def field_boxes(field: VectorField, boxes: Rounded) -> dict[Node, Rounded]:
+    """The inputs of a field's programs on S boxes of its states."""
+    return box_inputs(field.data, zip(field.state, field.slices(), strict=True), boxes)
+
+
+def evaluated(program: Program, inputs: Mapping[Node, Rounded], arithmetic: RoundedArithmetic) -> dict[str, Rounded]:
+    """The outputs of a program; what is not a number has an infinite error."""
+    with np.errstate(all="ignore"):
+        found = interpret(program, inputs, arithmetic)
+    return {name: Rounded(v.value, np.nan_to_num(v.error, nan=np.inf)) for name, v in found.items()}
+
+
+def joined(derived: Derived, found: Mapping[str, Rounded], count: int) -> Rounded:
+    """A derived result from the outputs of its program at `count` points or on so many boxes."""
+
+    def whole(arrays: Sequence[np.ndarray]) -> np.ndarray:
+        batched = [np.broadcast_to(a, (count, *a.shape[1:])) for a in arrays]
+        return np.asarray(derived.joined(batched, np, 1))
+
+    return Rounded(whole([x.value for x in found.values()]), whole([x.error for x in found.values()]))
+
+
 def rounded_boxes(field: VectorField, program: Program, boxes: Rounded, known: Mapping[Node, Rounded]) -> list[Rounded]:
     """The outputs of a program on S boxes of states, shape (S, P), one array for each, whose first axis is S.
 
@@ -143,41 +170,23 @@ def rounded_boxes(field: VectorField, program: Program, boxes: Rounded, known: M
         boxes: the states.
         known: other nodes whose values are known, such as gates.
     """
-    inputs: dict[Node, Rounded] = {
-        x: rounded_input(np.asarray(a, dtype=np.float64)[None]) for x, a in field.data.items()
-    }
-    for x, (where, shape) in zip(field.state, field.slices(), strict=True):
-        inputs[x] = Rounded(*(v[:, where].reshape(len(v), *shape) for v in (boxes.value, boxes.error)))
-    with np.errstate(all="ignore"):
-        found = interpret(program, inputs | dict(known), RoundedArithmetic())
+    found = evaluated(program, {**field_boxes(field, boxes), **known}, RoundedArithmetic()).values()
     count = len(boxes.value)
-
-    def full(a: np.ndarray) -> np.ndarray:
-        return np.broadcast_to(a, (count, *a.shape[1:]))
-
-    return [Rounded(full(v.value), full(np.nan_to_num(v.error, nan=np.inf))) for v in found.values()]
+    return [Rounded(*(np.broadcast_to(a, (count, *a.shape[1:])) for a in (v.value, v.error))) for v in found]
 
 
 def rounded_program(
     objective: Objective, program: Program, points: np.ndarray, extra: Mapping[Input, np.ndarray] | None = None
 ) -> dict[str, Rounded]:
     """The outputs of a program at S points (which were rounded to float64), each with a bound on its error."""
-    inputs = {x: rounded_input(a) for x, a in bound_inputs(objective, points).items()}
-    given = {x: rounded_input(np.atleast_1d(a)) for x, a in (extra or {}).items()}
-    with np.errstate(all="ignore"):
-        found = interpret(program, inputs | given, RoundedArithmetic())
-    return {name: Rounded(v.value, np.nan_to_num(v.error, nan=np.inf)) for name, v in found.items()}
+    inputs: dict[Node, Rounded] = {x: rounded_input(a) for x, a in bound_inputs(objective, points).items()}
+    given: dict[Node, Rounded] = {x: rounded_input(np.atleast_1d(a)) for x, a in (extra or {}).items()}
+    return evaluated(program, {**inputs, **given}, RoundedArithmetic())
 
 
 def rounded_result(objective: Objective, derived: Derived, points: np.ndarray) -> Rounded:
     """A derived result such as the gradient, shape (S, P), or the Hessian, (S, P, P), at S points."""
-    found = list(rounded_program(objective, derived.program, points).values())
-
-    def joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
-        batched = [np.broadcast_to(a, (len(points), *a.shape[1:])) for a in arrays]
-        return np.asarray(derived.joined(batched, np, 1))
-
-    return Rounded(joined([x.value for x in found]), joined([x.error for x in found]))
+    return joined(derived, rounded_program(objective, derived.program, points), len(points))
 
 
 def _contracted(subscripts: str, arrays: Sequence[np.ndarray]) -> int:

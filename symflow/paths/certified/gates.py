@@ -12,8 +12,8 @@ import numpy as np
 from symflow.dynamics.faces import activations, face_program
 from symflow.dynamics.vector_field import VectorField
 from symflow.evaluate.interpret import interpret
-from symflow.evaluate.rounded import UNIT, Rounded, rounded_input
-from symflow.evaluate.running_error import rounded_boxes
+from symflow.evaluate.rounded import UNIT, Rounded
+from symflow.evaluate.running_error import field_boxes, rounded_boxes
 from symflow.evaluate.signs import SignArithmetic, Signs, signs_of
 from symflow.paths.certified.surfaces import surfaces
 from symflow.paths.taylor.kinks.gates import Position
@@ -160,10 +160,7 @@ def _decide(
     or 0 on the whole box. Where z is 0 its gate does not matter, so that it may have the value of that sign.
     """
     behind = activations(field.objective)
-    data = {x: rounded_input(np.asarray(a, dtype=np.float64)[None]) for x, a in field.data.items()}
-    known: dict[Node, Signs] = {x: signs_of(v) for x, v in data.items()}
-    for x, (where, shape) in zip(field.state, field.slices(), strict=True):
-        known[x] = signs_of(Rounded(*(v[:, where].reshape(len(v), *shape) for v in (boxes.value, boxes.error))))
+    known: dict[Node, Signs] = {x: signs_of(v) for x, v in field_boxes(field, boxes).items()}
     for i, (g, z) in enumerate(zip(field.gates, found, strict=True)):
         sign = interpret(Program(field.program.inputs, {"z": g.z}), known, SignArithmetic())["z"]
         may = Signs(sign.positive * (z.value > -z.error), sign.negative * (z.value < z.error))
