@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
+from typing import Any
 
 import mpmath
 
@@ -26,7 +27,7 @@ from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.stop_conditions import Monitor, Stopped
 from symflow.paths.taylor.dense import FlowStats, TaylorSteps, taylor_steps
 from symflow.paths.taylor.limits import CHECK_DIGITS, Limits, Precision
-from symflow.paths.taylor.run import Run, integrate
+from symflow.paths.taylor.run import Observer, Run, integrate
 from symflow.paths.trajectory import Trajectory
 
 GUARD = 6
@@ -77,11 +78,12 @@ class FlowSolver:
         self.field, self.state, self.end, self.dps = field, state, end, dps
         self.conditions, self.limits, self.progress = conditions, limits, progress
         self.complete: Trajectory | None = None
-        self.observed: tuple[Step, ...] = ()
         self.deepened = 0
 
-    def run(self, precision: Precision, low: float, high: float, *, proved: bool = False) -> Trajectory:
-        """One run; whatever ends it early carries what is known by then as a trajectory."""
+    def run(
+        self, precision: Precision, low: float, high: float, observer: Observer | None = None
+    ) -> tuple[Trajectory, tuple[Any, ...]]:
+        """One run, and what was observed of its steps; what ends it early carries what is known as a trajectory."""
         clock, report = time.perf_counter(), self.progress
         part = None if report is None else (lambda done: report(low + (high - low) * done))
         run = integrate(
@@ -92,12 +94,11 @@ class FlowSolver:
             conditions=self.conditions,
             limits=self.limits,
             progress=part,
-            observer=observe if proved else None,
+            observer=observer,
         )
         found, error = self.trajectory(run, precision, clock), run.ended
-        self.observed = run.observed
         if error is None:
-            return found
+            return found, run.observed
         if self.complete is not None and not isinstance(error, KinkError):
             error.trajectory = self.complete
         else:
@@ -168,12 +169,14 @@ class FlowSolver:
         Raises:
             FlowStopped: it ends early, or two runs do not agree on what happens.
         """
-        found = self.run(precision, 0, 0.45 if how == "estimated" else 1.0, proved=how == "certified")
+        reason = self.not_proved() if how == "certified" else ""
+        proving = how == "certified" and not reason
+        share = 0.45 if how is not None and not proving else 1.0
+        found, observed = self.run(precision, 0, share, observe if proving else None)
         self.complete = found if how is not None else None
         errors = _identities(found) if self.field.slides else {}
-        reason = ""
-        if how == "certified":
-            found, reason = self.proved(found)
+        if proving:
+            found, reason = self.proved(found, observed)
             if not reason and found.stopped is None:
                 assert found.error is not None
                 return found, errors | {"a proved error": found.error.value}
@@ -183,7 +186,7 @@ class FlowSolver:
                 return found, errors | {"a proved error": needed}
         if how is None:
             return found, errors
-        check = self.run(precision.for_check(), 0.45, 1)
+        check, _ = self.run(precision.for_check(), 0.45, 1)
         disagreement = _disagreement(found, check)
         if disagreement is not None:
             raise disagreement
@@ -197,17 +200,21 @@ class FlowSolver:
         most = MOST_AT_KINKS if self.field.gates else MOST_AMPLIFIED
         return None if needed is None or needed > mpmath.mpf(10) ** (most - self.dps) else needed
 
-    def proved(self, found: Trajectory) -> tuple[Trajectory, str]:
-        """A flow with a proof of its error, and why there is none where it is not complete."""
+    def not_proved(self) -> str:
+        """Why no flow of this field is proved; empty where it can be tried."""
         count = self.field.dimension
         if count > MAX_PROVED:
-            return found, f"{count} parameters are more than the {MAX_PROVED} up to which flows are proved"
+            return f"{count} parameters are more than the {MAX_PROVED} up to which flows are proved"
         if self.field.gates and not self.field.slides:  # convex faces make the gradient monotone, and no other field
-            return found, "a field with kinks is proved only if it is gradient flow"
+            return "a field with kinks is proved only if it is gradient flow"
+        return ""
+
+    def proved(self, found: Trajectory, observed: Sequence[Step]) -> tuple[Trajectory, str]:
+        """A flow with a proof of its error, and why there is none where it is not complete."""
         with mpmath.workdps(15):
             radius = mpmath.mpf(10) ** -min(self.dps, TUBE_DIGITS)
         steps = taylor_steps(found)
-        proof = prove(self.field, steps, self.observed, radius, weights=chosen_weights(self.field, steps))
+        proof = prove(self.field, steps, observed, radius, weights=chosen_weights(self.field, steps))
         found = replace(found, proof=proof)
         if proof.complete:
             return replace(found, error=PathError(proof.value, "certified")), ""
