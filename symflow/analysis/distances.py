@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 from flint import arb
 
-from symflow.numbers.balls import RADIUS_BITS, Ball, ball_precision, from_mpf, midpoint, upper
+from symflow.numbers.balls import RADIUS_BITS, Ball, ball_precision, distance, from_mpf, midpoint, upper
 from symflow.numbers.types import Mpf
 from symflow.paths.path_error import PathError
 from symflow.paths.trajectory import Trajectory
@@ -48,7 +48,7 @@ def distances(a: np.ndarray, b: np.ndarray, dps: int, error: Mpf) -> Iterator[tu
     with ball_precision(ceil((dps + 2 * GUARD) * log2(10)) + GUARD_BITS):
         slack = from_mpf(error)
         for row, other in zip(a, b, strict=True):
-            found = sum(((_ball(x) - _ball(y)) ** 2 for x, y in zip(row, other, strict=True)), arb(0)).sqrt()
+            found = distance(map(_ball, row), map(_ball, other))
             value = midpoint(found)
             with mpmath.workdps(dps + GUARD):
                 value = +value if value > error else mpmath.mpf(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,14 @@ class Rounded:
     def size(self) -> np.ndarray:
         """At least the absolute values of the true entries."""
         return np.asarray(np.abs(self.value) + self.error)
+
+    def __getitem__(self, rows: slice | np.ndarray | list[int]) -> Rounded:
+        """Some of the batch."""
+        return Rounded(self.value[rows], self.error[rows])
+
+    def repeated(self, count: int) -> Rounded:
+        """Every row so many times."""
+        return Rounded(np.repeat(self.value, count, axis=0), np.repeat(self.error, count, axis=0))
 
 
 def rounded_input(value: np.ndarray) -> Rounded:
@@ -44,3 +53,17 @@ def norm_bound(x: Rounded) -> np.ndarray:
         shares = size / np.where(largest > 0, largest, 1.0)[..., None]
         found = largest * np.sqrt((shares**2).sum(axis=-1)) * (1 + 4 * (size.shape[-1] + 4) * UNIT) + TINY
     return np.asarray(np.nan_to_num(found, nan=np.inf, posinf=np.inf))
+
+
+def length_bound(sizes: np.ndarray) -> float:
+    """At least the Euclidean norm of one vector, from bounds on the sizes of its entries."""
+    return float(norm_bound(Rounded(sizes, np.zeros_like(sizes))))
+
+
+def flattened(parts: Sequence[Rounded]) -> Rounded:
+    """Arrays with the same batch as one vector a row."""
+    value, error = (
+        np.concatenate([a.reshape(len(a), -1) for a in arrays], axis=1)
+        for arrays in zip(*((x.value, x.error) for x in parts), strict=True)
+    )
+    return Rounded(value, error)

@@ -25,7 +25,7 @@ from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series import Entry, Recurrence
 from symflow.evaluate.series_steps import Function, LogSumExp, Product, Step, Sum
-from symflow.numbers.balls import ball_precision
+from symflow.numbers.balls import ball_precision, float_above, from_fixed
 from symflow.programs.rules.elementwise import elementwise
 from symflow.programs.rules.series_bounds import ROUNDED_UP, Expanded, SeriesBound
 
@@ -188,8 +188,8 @@ class _Remainders:
         if key not in self.initial:
             ball = elementwise(step.name, step.exponent).known("ball", "proofs of series")
             with ball_precision(self.bits + EXTRA_BITS):
-                off = abs(ball(_ball(step.x[0], self.bits)) - _ball(step.out[0], self.bits))
-                self.initial[key] = _ulps(off, self.bits)
+                off = abs(ball(from_fixed(step.x[0], self.bits)) - from_fixed(step.out[0], self.bits))
+                self.initial[key] = float_above(off / from_fixed(1, self.bits))
         return self.initial[key]
 
     def _residual(self, x: Coefficients, y: Coefficients, q: int, p: int, b: int) -> float:
@@ -248,17 +248,3 @@ def fixed_to_float(value: mpz, bits: int) -> float:
 def _up(value: mpz, bits: int) -> float:
     """A positive fixed-point number as a float that is not smaller."""
     return max(fixed_to_float(value, bits) * (1 + 2.0**-50), 2.0**-900)
-
-
-def _ball(value: mpz, bits: int) -> object:
-    from flint import arb, fmpz
-
-    return arb(fmpz(int(value))) * arb(2) ** -bits
-
-
-def _ulps(size: object, bits: int) -> float:
-    """A ball's upper end in ulps; infinite where it is not finite."""
-    from flint import arb
-
-    scaled = float((size.upper() * arb(2) ** bits).upper())  # type: ignore[attr-defined]
-    return scaled * (1 + 2.0**-50) if scaled == scaled else inf

@@ -11,7 +11,7 @@ of its own, so that conversions go through integers.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from math import inf, nextafter
@@ -86,6 +86,11 @@ def from_mpf(value: Mpf) -> Ball:
 def around(center: Ball, radius: Ball | float) -> Ball:
     """The ball's numbers and all within `radius` >= 0 of them."""
     return center + arb(0, radius.upper() if isinstance(radius, arb) else radius)
+
+
+def distance(x: Iterable[Ball], y: Iterable[Ball]) -> Ball:
+    """||x - y|| of two vectors of balls."""
+    return sum(((a - b) ** 2 for a, b in zip(x, y, strict=True)), arb(0)).nonnegative_part().sqrt()
 
 
 # From balls ---------------------------------------------------------------------------------------------------------

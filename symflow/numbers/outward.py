@@ -204,4 +204,4 @@ def geometric(growth: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.nda
             odd = (count >> bit) & 1 == 1
             total = np.where(odd, np.where(total > 0, up(1.0 + up(growth * total)), 1.0), total)
             power = np.where(odd, np.where(power == 1.0, growth, up(power * growth)), power)
-    return tuple(np.where(np.isnan(v), np.inf, v) for v in (power, total))  # type: ignore[return-value]
+    return np.where(np.isnan(power), np.inf, power), np.where(np.isnan(total), np.inf, total)

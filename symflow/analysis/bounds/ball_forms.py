@@ -98,7 +98,7 @@ class HessianBoxes:
 
 
 def bounds_on_balls(objective: Objective, compact: Objective, centres: np.ndarray) -> BallForms | HessianBoxes:
-    """The closed forms, or what stands for them where there are none; `compact` is f as it is cheapest to evaluate."""
+    """The closed forms, or bounds from the Hessian's program; `compact` is the cheapest form of f."""
     return ball_forms(objective, centres) if missing_forms(objective) is None else HessianBoxes(compact, centres)
 
 

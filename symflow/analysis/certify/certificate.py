@@ -137,5 +137,5 @@ def _sentence(decision: Decision) -> str:
 
 
 def short_bound(decision: Decision) -> str:
-    """The number that decides a claim, rounded; empty where there is none."""
+    """The number that decides a claim, rounded, or an empty string."""
     return "" if decision.bound is None else short(decision.bound)

@@ -7,7 +7,6 @@ from math import ceil, log2
 from typing import Any
 
 import numpy as np
-from flint import arb
 
 from symflow.analysis.falsify.claim import Claim
 from symflow.analysis.falsify.points import GATES, IMBALANCE, off_kinks, point_program
@@ -16,7 +15,7 @@ from symflow.errors import ComputationError
 from symflow.evaluate.balls import ball_arithmetic
 from symflow.evaluate.interpret import interpret
 from symflow.networks.objective import Objective
-from symflow.numbers.balls import Ball, around, ball, ball_precision, from_mpf, lower, upper
+from symflow.numbers.balls import Ball, around, ball, ball_precision, distance, from_mpf, lower, upper
 from symflow.numbers.types import Mpf
 from symflow.paths.path_error import PathError
 from symflow.problem import Problem
@@ -61,15 +60,11 @@ def proved(
                 values[name] = found[place][stem]
         for name, (a, b) in PAIRS.items():
             if a in points and b in points:
-                values[name] = _distance(points[a], points[b])
+                values[name] = distance(points[a], points[b])
         for name, place in DRIFTS.items():
             if IMBALANCE in found.get(place, {}) and IMBALANCE in found["start"]:
-                values[name] = _distance(found[place][IMBALANCE], found["start"][IMBALANCE])
+                values[name] = distance(found[place][IMBALANCE], found["start"][IMBALANCE])
         return {name: (lower(x), upper(x)) for name, x in values.items() if x.is_finite()}
-
-
-def _distance(a: np.ndarray, b: np.ndarray) -> Ball:
-    return sum(((x - y) ** 2 for x, y in zip(a.flat, b.flat, strict=True)), arb(0)).nonnegative_part().sqrt()
 
 
 def _at(claim: Claim, objective: Objective, theta: np.ndarray, place: Place) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from symflow.programs.differentiate import jvp, transpose
 from symflow.programs.nodes import Einsum, Input, Node, split_scale
 from symflow.programs.program import Program, shape_of
 from symflow.theory.functions import BALLS
-from symflow.theory.r24_for_all_time import flow_length, interpolating_rate
+from symflow.theory.r24_for_all_time import descent_length, flow_length, interpolating_rate
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ class Interpolating:
 
     def stretch(self, step_size: Ball, beta: Ball) -> Ball:
         """2/(2 - eta beta)."""
-        return 2 / (2 - step_size * beta)
+        return descent_length(ball(1), step_size, beta)
 
     def refined(self, center: Sequence[Ball], near: np.ndarray, theta: np.ndarray) -> Refined | None:
         """None: minima are not isolated."""

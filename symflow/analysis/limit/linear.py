@@ -28,7 +28,7 @@ from symflow.networks.objective import Objective
 from symflow.numbers.balls import Ball, ball
 from symflow.programs.program import shape_of
 from symflow.theory.functions import BALLS
-from symflow.theory.r24_for_all_time import flow_length, linear_rate
+from symflow.theory.r24_for_all_time import descent_length, flow_length, linear_rate
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ class Linear:
 
     def stretch(self, step_size: Ball, beta: Ball) -> Ball:
         """2/(2 - eta beta)."""
-        return 2 / (2 - step_size * beta)
+        return descent_length(ball(1), step_size, beta)
 
     def refined(self, center: Sequence[Ball], near: np.ndarray, theta: np.ndarray) -> Refined | None:
         """None: minima are not isolated."""

@@ -90,12 +90,7 @@ def cells(
         later: list[Part] = []
         hopeless = sum(bool(cell.reason) for cell in found) > MOST_DOUBTFUL
         for cell, count in zip(found, counts, strict=True):
-            if (
-                cell.reason
-                and not hopeless
-                and not search.reasons[cell.part.number]
-                and cell.part.high - cell.part.low > FINEST
-            ):
+            if cell.reason and not hopeless and cell.part.high - cell.part.low > FINEST:
                 count = max(count, 2)
             if count > 1:
                 later += _cut(cell.part, int(count))
@@ -152,9 +147,7 @@ class _Search:
         value = np.empty((len(parts), self.field.dimension))
         reach = np.empty_like(value)
         numbers = np.array([p.number for p in parts])
-        lows, highs = (
-            np.array([float(v) for v in ends]) for ends in zip(*((p.low, p.high) for p in parts), strict=True)
-        )
+        lows, highs = np.array([(float(p.low), float(p.high)) for p in parts]).T
         for number in np.unique(numbers):
             rows = numbers == number
             found = on_parts(self.floats[number], lows[rows], highs[rows])
@@ -167,7 +160,7 @@ class _Search:
         measured = rates(self.field, boxes, [self.observed[p.number].region for p in parts], self.weights)
         found = []
         for row, (part, rate) in enumerate(zip(parts, measured.rate, strict=True)):
-            box, on = Rounded(boxes.value[row : row + 1], boxes.error[row : row + 1]), measured.gates.only(row)
+            box, on = boxes[row : row + 1], measured.gates.only(row)
             reason, correct, crossings = self._kinks(part, box, on)
             if not np.isfinite(rate):
                 reason = "the Jacobian is not known on the tube in float64"

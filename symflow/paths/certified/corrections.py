@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
 
 import numpy as np
 
@@ -28,7 +27,7 @@ from symflow.caching import kept
 from symflow.dynamics.faces import normal_program
 from symflow.dynamics.sliding import TiedGate, sliding_field
 from symflow.dynamics.vector_field import VectorField, gradient_flow_field
-from symflow.evaluate.rounded import Rounded, norm_bound
+from symflow.evaluate.rounded import Rounded, length_bound, norm_bound
 from symflow.evaluate.running_error import RoundedArithmetic, rounded_boxes
 from symflow.networks.objective import Objective
 from symflow.paths.certified.gates import OnBoxes, known_gates
@@ -108,10 +107,10 @@ def correction(
         return NONE
     known = known_gates(field.gates, on.low, on.high)
     gates = [*held, *(c.gate for c in wanted)]
-    many: dict[Node, Rounded] = {g: _repeated(v, len(gates)) for g, v in known.items()}
-    found = normals(field, _repeated(box, len(gates)), gates, many)
+    many: dict[Node, Rounded] = {g: v.repeated(len(gates)) for g, v in known.items()}
+    found = normals(field, box.repeated(len(gates)), gates, many)
     sizes = norm_bound(found)
-    defect, speed = _norm(step.defect), _norm(step.speed)
+    defect, speed = length_bound(step.defect), length_bound(step.speed)
     for a, size in zip(held, sizes, strict=False):
         z = step.pre_activations.get(a)
         if z is None:
@@ -125,7 +124,7 @@ def correction(
     if inverse is None:
         return None
     lever = inverse * float(np.linalg.norm(rows.value)) * UP
-    distance = lever * _norm(np.array([c.size for c in wanted]))
+    distance = lever * length_bound(np.array([c.size for c in wanted]))
     bent = max(_bend(field, box, known, c.gate) for c in wanted) * len(wanted)
     variation = sum(c.variation for c in wanted) + bent * distance * speed * length
     stratum = near()
@@ -206,11 +205,6 @@ def _exact(matrix: np.ndarray) -> Rounded:
     return Rounded(matrix[None], np.zeros_like(matrix[None]))
 
 
-def _repeated(x: Rounded, count: int) -> Rounded:
-    """One box as many."""
-    return Rounded(np.repeat(x.value, count, axis=0), np.repeat(x.error, count, axis=0))
-
-
 @dataclass(frozen=True, eq=False)
 class _Slopes:
     """The derivatives of a field's outputs in a direction; with all directions in a cube, bounds on their gradients."""
@@ -226,7 +220,7 @@ class _Slopes:
             shape = (1, *shape_of(d.axes))
             cube[d] = Rounded(np.zeros(shape), np.ones(shape))
         found = rounded_boxes(self.field, self.program, box, {**known, **cube})
-        return [_norm(x.size.reshape(-1)) for x in found]
+        return [length_bound(x.size.reshape(-1)) for x in found]
 
 
 def _slopes(field: VectorField, outputs: Sequence[Node], inputs: Sequence[Input]) -> _Slopes:
@@ -259,7 +253,7 @@ def _bend(field: VectorField, box: Rounded, known: Mapping[Node, Rounded], a: Po
     slopes, pick = _bent(field.objective, a[0])
     chosen = np.zeros((1, *shape_of(pick.axes)))
     chosen.reshape(-1)[a[1]] = 1.0
-    return _norm(np.array(slopes.norms(box, {**known, pick: Rounded(chosen, np.zeros_like(chosen))})))
+    return length_bound(np.array(slopes.norms(box, {**known, pick: Rounded(chosen, np.zeros_like(chosen))})))
 
 
 def _own_gates(field: VectorField, region: Region) -> dict[Node, Rounded]:
@@ -294,7 +288,7 @@ def stratum_on(field: VectorField, region: Region, box: Rounded) -> Stratum:
     norms = flowing.norms(box, known)
     monitors = rounded_boxes(flowing.field, flowing.field.program, box, known)[states:] if region.ties else []
     positive = tuple(bool((m.value - m.error).min() > 0) for m in monitors)
-    return Stratum(_norm(np.array(norms[:states])), tuple(norms[states:]), positive)
+    return Stratum(length_bound(np.array(norms[:states])), tuple(norms[states:]), positive)
 
 
 def _outside(
@@ -332,7 +326,3 @@ def _outside(
         rounding = monitor.remainder + len(monitor.series) + 4
         total += float(sizes[number // 2]) * max(0.0, rounding + moved[number] - least)
     return total
-
-
-def _norm(sizes: np.ndarray) -> float:
-    return float(norm_bound(Rounded(sizes, np.zeros_like(sizes)))) if np.isfinite(sizes).all() else inf

@@ -9,8 +9,8 @@ import numpy as np
 from flint import arb
 
 from symflow.dynamics.vector_field import VectorField
-from symflow.evaluate.rounded import Rounded, norm_bound
-from symflow.numbers.balls import Ball, ball, ball_precision, float_above, from_fixed, from_mpf, upper
+from symflow.evaluate.rounded import length_bound
+from symflow.numbers.balls import FLOAT64_BITS, Ball, ball, ball_precision, float_above, from_fixed, from_mpf, upper
 from symflow.numbers.types import Mpf
 from symflow.paths.certified.cells import Cell, cells
 from symflow.paths.certified.observed import Step
@@ -19,7 +19,6 @@ from symflow.paths.taylor.dense import TaylorSteps
 from symflow.theory.functions import BALLS
 from symflow.theory.r23_validator import after_step
 
-FLOAT64_BITS = 53
 PROOF_BITS = 128
 """Bits of the balls that errors are computed in."""
 
@@ -68,16 +67,15 @@ def _fold(
             break
         tau, terms = steps.segments[number].tau, len(steps.segments[number].coefficients[0])
         jump = arb(root * (terms + 2)) * unit if cell.part.low == 0 and number else ball(0)
-        defect = arb(_norm(observed[number].defect * scales)) * unit * from_fixed(1, tau)
+        defect = arb(length_bound(observed[number].defect * scales)) * unit * from_fixed(1, tau)
         time = _length(steps, cell)
         crossed, aside = arb(cell.correction.cost) * unit, arb(cell.correction.distance) * unit
         jump += aside
         before = error + jump
         error = after_step(error, jump, arb(cell.rate), time, defect, BALLS)
         for met in cell.crossings:
-            gap = BALLS.maximum(arb(met.offset) * unit + arb(met.normal) * (before.max(error) + aside), ball(0)) / arb(
-                met.slope
-            )
+            beyond_kink = arb(met.offset) * unit + arb(met.normal) * (before.max(error) + aside)
+            gap = BALLS.maximum(beyond_kink, ball(0)) / arb(met.slope)
             crossed += gap * arb(met.difference)
         error = (error + crossed * BALLS.exp(BALLS.maximum(arb(cell.rate), ball(0)) * time) + aside).upper()
         beyond = beyond or not (before < radius and error < radius)
@@ -97,10 +95,6 @@ def _fold(
     return FlowProof(tuple(proved), value, complete, _reached(steps, proved), reason, named, needed)
 
 
-def _norm(sizes: np.ndarray) -> float:
-    return float(norm_bound(Rounded(sizes, np.zeros_like(sizes))))
-
-
 def _length(steps: TaylorSteps, cell: Cell) -> Ball:
     """The time that a part of a step takes."""
     segment = steps.segments[cell.part.number]
@@ -112,7 +106,7 @@ def _reading(steps: TaylorSteps, step: Step, root: float, scales: np.ndarray) ->
 
     Horner's rule rounds once for every coefficient, and the time is rounded twice.
     """
-    return root * (len(steps.segments[0].coefficients[0]) + 2) + 2 * _norm(step.speed * scales)
+    return root * (len(steps.segments[0].coefficients[0]) + 2) + 2 * length_bound(step.speed * scales)
 
 
 def _reached(steps: TaylorSteps, proved: Sequence[ProofCell]) -> Mpf:

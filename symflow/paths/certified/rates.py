@@ -53,8 +53,7 @@ def rates(field: VectorField, boxes: Rounded, regions: Sequence[Region], weights
         some = rows[first : first + step]
         where = slice(first, first + len(some))
         known = known_gates(field.gates, [v[where] for v in low], [v[where] for v in high])
-        part = Rounded(boxes.value[some], boxes.error[some])
-        blocks = rounded_boxes(field, derived.program, part, known)
+        blocks = rounded_boxes(field, derived.program, boxes[some], known)
         value, error = (derived.joined([getattr(b, name) for b in blocks], np, 1) for name in ("value", "error"))
         if weights is not None:
             value, error = (a * (weights[:, None] / weights) for a in (value, error))

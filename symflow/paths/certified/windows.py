@@ -19,7 +19,7 @@ import numpy as np
 from symflow.dynamics.faces import normal_program
 from symflow.dynamics.vector_field import VectorField
 from symflow.evaluate.fixed_point import FixedSeries
-from symflow.evaluate.rounded import Rounded, norm_bound
+from symflow.evaluate.rounded import Rounded, flattened, norm_bound
 from symflow.evaluate.running_error import RoundedArithmetic, rounded_boxes
 from symflow.evaluate.series_remainders import fixed_to_float
 from symflow.paths.certified.boxes import on_parts, scaled_floats, slopes
@@ -112,11 +112,10 @@ def crossing(
     least = min(own, float(((rates.value if rising else -rates.value) - rates.error).min()))
     if not least > 0:
         return None
-    before = (value_of(field.objective, step.region.gates, a) == field.gates[a[0]].alpha) != rising
-    side = -1.0 if before == rising else 1.0  # of z where theta~ is not beyond the kink
-    value = at(watched, steps, steps.segments[part.number], part.high if before else part.low)
+    positive = value_of(field.objective, step.region.gates, a) == field.gates[a[0]].alpha
+    value = at(watched, steps, steps.segments[part.number], part.low if positive == rising else part.high)
     normal = float(norm_bound(normals(field, box, [a], known_gates(field.gates, on.low, on.high)))[0])
-    offset = -side * value + 2 * watched.remainder + len(watched.series) + 4
+    offset = (-value if positive else value) + 2 * watched.remainder + len(watched.series) + 4
     return Crossing(offset, normal, least * (1 - 2.0**-30), on.force[0][a] * normal * (1 + 2.0**-30))
 
 
@@ -124,10 +123,8 @@ def _directions(field: VectorField, box: Rounded, a: Position, on: OnBoxes, regi
     """grad z_a times the field on a box, for all values that its open gates may have."""
     rows, low, high = choices(field, on, [region])
     known = known_gates(field.gates, low, high)
-    many = Rounded(*(np.repeat(v, len(rows), axis=0) for v in (box.value, box.error)))
-    parts = rounded_boxes(field, field.program, many, known)[: len(field.state)]
-    flat = [Rounded(x.value.reshape(len(rows), -1), x.error.reshape(len(rows), -1)) for x in parts]
-    speed = Rounded(*(np.concatenate([getattr(x, name) for x in flat], axis=1) for name in ("value", "error")))
+    many = box.repeated(len(rows))
+    speed = flattened(rounded_boxes(field, field.program, many, known)[: len(field.state)])
     return RoundedArithmetic().einsum("i,i->", [normals(field, many, [a] * len(rows), known), speed])
 
 
@@ -139,7 +136,8 @@ def ranges(watched: Watched, part: Part, end: float, bits: int) -> tuple[Range, 
     """A computed series and its first two derivatives in u on a part of the step."""
     floats = scaled_floats([watched.series], end, bits)
     low, high = np.array([float(part.low)]), np.array([float(part.high)])
-    found = (on_parts(x, low, high) for x in (floats, slopes(floats), slopes(slopes(floats))))
+    first = slopes(floats)
+    found = (on_parts(x, low, high) for x in (floats, first, slopes(first)))
     z, slope, bend = ((x.value.item(), x.error.item()) for x in found)
     return z, slope, bend
 
@@ -166,11 +164,8 @@ def normals(
         chosen = np.zeros((len(rows), *shape))
         for row, k in enumerate(rows):
             chosen[row].reshape(-1)[positions[k][1]] = 1.0
-        there = {x: Rounded(v.value[rows], v.error[rows]) for x, v in known.items()}
+        there = {x: v[rows] for x, v in known.items()}
         there[pick] = Rounded(chosen, np.zeros_like(chosen))
-        outputs = rounded_boxes(field, program, Rounded(boxes.value[rows], boxes.error[rows]), there)
-        value[rows], error[rows] = (
-            np.concatenate([getattr(x, name).reshape(len(rows), -1) for x in outputs], axis=1)
-            for name in ("value", "error")
-        )
+        normal = flattened(rounded_boxes(field, program, boxes[rows], there))
+        value[rows], error[rows] = normal.value, normal.error
     return Rounded(value, error)
