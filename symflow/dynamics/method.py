@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
+from symflow.errors import ProblemError, brief
+from symflow.numbers.rational import rational
 from symflow.programs.nodes import Axis, Const, Input, Node, einsum, scale
 from symflow.programs.program import Program
 
@@ -115,3 +117,15 @@ def times(scalar: Node, array: Node) -> Node:
     """A scalar node, such as the step size, times an array."""
     labels = tuple(range(len(array.axes)))
     return einsum((scalar, array), ((), labels), labels)
+
+
+def share_below_one(value: Any, name: str) -> Fraction:
+    """A setting in [0, 1), such as a momentum, as an exact rational.
+
+    Raises:
+        ProblemError: another value.
+    """
+    found = rational(value, name)
+    if not 0 <= found < 1:
+        raise ProblemError(f"{name} must be at least 0 and below 1, got {brief(value)}")
+    return found

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from symflow.dynamics.method import Arrays, Method, times
-from symflow.errors import ProblemError, brief
-from symflow.numbers.rational import rational
+from symflow.dynamics.method import Arrays, Method, share_below_one, times
 from symflow.programs.nodes import Node, add
 
 
@@ -39,10 +37,7 @@ class HeavyBall(Method):
     carries: ClassVar[tuple[str, ...]] = ("velocity",)
 
     def __init__(self, momentum: Any) -> None:
-        beta = rational(momentum, "momentum")
-        if not 0 <= beta < 1:
-            raise ProblemError(f"momentum must be at least 0 and below 1, got {brief(momentum)}")
-        object.__setattr__(self, "momentum", beta)
+        object.__setattr__(self, "momentum", share_below_one(momentum, "momentum"))
 
     @property
     def flow_rate(self) -> Fraction:
