@@ -11,13 +11,16 @@ from functools import partial
 
 import sympy
 
-from symflow.dynamics.modified import TERMS, Tree
+from symflow.dynamics.methods.gradient_descent import GradientDescent
+from symflow.dynamics.modified.coefficients import terms
+from symflow.dynamics.modified.trees import Tree, tree
 from symflow.proofs import Control, Derivation, Step, SymbolicZero
 from symflow.report.derivations import run
 from symflow.theory.r27_principal_flow import PRINCIPAL_FLOW, PSI
 
 x, eta, lam, t, start = sympy.symbols("x eta lambda t theta_0")
-ORDERS = len(TERMS)
+ORDERS = 6
+TERMS = terms(GradientDescent(), ORDERS - 1)
 
 
 def on_quadratics(psi: sympy.Expr) -> Iterator[sympy.Expr]:
@@ -35,10 +38,10 @@ def one_step() -> Iterator[sympy.Expr]:
 
 def chain(order: int) -> Tree:
     """The tree of H^order g."""
-    tree: Tree = ()
+    found = tree()
     for _ in range(order):
-        tree = (tree,)
-    return tree
+        found = tree(found)
+    return found
 
 
 def orders(psi: sympy.Expr) -> Iterator[sympy.Expr]:
@@ -78,7 +81,7 @@ DERIVATION = Derivation(
             r"\psi(\eta H)g",
             r"-\sum_i\frac{\eta^i}{i+1}H^ig",
             r"The terms of R17 with one branch.",
-            (SymbolicZero("the orders that R17 states", partial(orders, PSI)), SymbolicZero(r"$x \to 0$", limit)),
+            (SymbolicZero("orders 0 to 5", partial(orders, PSI)), SymbolicZero(r"$x \to 0$", limit)),
         ),
     ),
     controls=(

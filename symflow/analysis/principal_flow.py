@@ -182,19 +182,17 @@ def _field(derived: tuple[Derived, Derived], eta: Mpf, theta: State) -> State:
     real = all(v.imag == 0 for v in theta)
     at, native = ([v.real for v in theta], mpmath.mpf) if real else (list(theta), mpmath.mpc)
     slope, curvature = (evaluate_objects(formula, at, (), mpmath_arithmetic(), native) for formula in derived)
-    values, vectors = _spectrum(tuple(map(tuple, curvature)), mpmath.mp.prec)
+    values, vectors, inverse = _spectrum(tuple(map(tuple, curvature)), mpmath.mp.prec)
     if any(eta * v == 1 for v in values):
         raise ComputationError(
             "the principal flow meets eta lambda = 1, where its field is singular; take another step size"
         )
-    parts = mpmath.lu_solve(vectors, mpmath.matrix(slope.tolist()))
-    moved = vectors * mpmath.matrix([coefficient(eta * v) * part for v, part in zip(values, parts, strict=True)])
-    return np.array([mpmath.mpc(v) for v in moved], dtype=object)
+    return vectors.dot(np.array([coefficient(eta * v) for v in values]) * inverse.dot(slope))
 
 
 @lru_cache(maxsize=4)
-def _spectrum(rows: tuple[tuple[Any, ...], ...], bits: int) -> tuple[list[Any], mpmath.matrix]:
-    """Eigenvalues and eigenvectors (columns); kept, since on quadratics H is always the same.
+def _spectrum(rows: tuple[tuple[Any, ...], ...], bits: int) -> tuple[list[Any], np.ndarray, np.ndarray]:
+    """Eigenvalues, eigenvectors (columns) and the inverse of their matrix; kept, since on quadratics H is always the same.
 
     Raises:
         ComputationError: they were not found.
@@ -203,16 +201,22 @@ def _spectrum(rows: tuple[tuple[Any, ...], ...], bits: int) -> tuple[list[Any], 
         matrix = acb_mat([[acb(from_mpf(mpmath.re(v)), from_mpf(mpmath.im(v))) for v in row] for row in rows])
         try:
             values, vectors = matrix.eig(right=True, algorithm="approx")
-        except ValueError:
+            inverse = vectors.solve(
+                acb_mat([[int(i == j) for j in range(len(rows))] for i in range(len(rows))]), algorithm="approx"
+            )
+        except (ValueError, ZeroDivisionError):
             raise ComputationError(
                 "the spectrum of the Hessian could not be computed; take other digits or another start"
             ) from None
-        columns = [[_mpc(v) for v in row] for row in vectors.tolist()]
-        return [_mpc(v) for v in values], mpmath.matrix(columns)
+        return [_mpc(v) for v in values], _array(vectors), _array(inverse)
 
 
 def _mpc(x: acb) -> Any:
     return mpmath.mpc(midpoint(x.real), midpoint(x.imag))
+
+
+def _array(matrix: acb_mat) -> np.ndarray:
+    return np.array([[_mpc(v) for v in row] for row in matrix.tolist()], dtype=object)
 
 
 def _mpf(x: Any) -> Mpf:

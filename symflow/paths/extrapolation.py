@@ -85,9 +85,9 @@ def _extrapolated(field: Field, y: State, step: Mpf, tolerance: Mpf, rows: int) 
 def _midpoint(field: Field, y: State, slope: State, step: Mpf, count: int) -> State:
     """The modified midpoint rule with Gragg's smoothing left out (its even expansion holds at even counts)."""
     h = step / count
-    here, there = y, y + h * slope
+    here, there = y, y + slope * h  # array times number: the other way round mpmath tries to convert the array
     for _ in range(count - 1):
-        here, there = there, here + 2 * h * field(there)
+        here, there = there, here + field(there) * (2 * h)
     return there
 
 

@@ -45,7 +45,11 @@ class TwoGradientsBack(sf.Method):
     def step(self, now: Arrays, gradient: Node, step_size: Node) -> Arrays:
         third = Fraction(1, 3)
         mean = add([(third, gradient), (third, now["last"]), (third, now["before"])])
-        return {"theta": add([(1, now["theta"]), (-1, times(step_size, mean))]), "last": gradient, "before": now["last"]}
+        return {
+            "theta": add([(1, now["theta"]), (-1, times(step_size, mean))]),
+            "last": gradient,
+            "before": now["last"],
+        }
 
 
 def test_a_method_of_ones_own_with_complex_eigenvalues() -> None:
