@@ -43,7 +43,7 @@ class Batches:
         >>> sf.Batches(2).lists(samples=5, steps=4)
         ((0, 1), (2, 3), (4,), (0, 1))
         >>> sf.Batches(2, order="shuffled", seed=1).lists(samples=4, steps=4)
-        ((1, 3), (0, 2), (2, 3), (0, 1))
+        ((0, 1), (2, 3), (3, 0), (2, 1))
         >>> sf.Batches(order=[[0, 1, 2], [2]]).lists(samples=3, steps=3)
         ((0, 1, 2), (2,), (0, 1, 2))
     """

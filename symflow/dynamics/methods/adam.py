@@ -44,7 +44,7 @@ class Adam(Method):
         >>> problem = sf.load_problem("examples/linear.toml")
         >>> method = sf.Adam(0.9, 0.999, 1e-8, epsilon_inside=False)
         >>> run = sf.descend(problem, step_size="1/100", steps=3, method=method)
-        >>> abs(run.iterates[1] - run.iterates[0]).max().round(8)  # |M| / sqrt(S) = 1 in the first step
+        >>> round(float(abs(run.iterates[1] - run.iterates[0]).max()), 8)  # |M| / sqrt(S) = 1 in the first step
         0.01
         >>> run.steps.carried["mean_weight"].round(3)
         array([0.   , 0.1  , 0.19 , 0.271])
