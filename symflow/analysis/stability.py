@@ -57,6 +57,8 @@ def stability_threshold(method: Method | None = None, step_size: Number = 1) -> 
 
 def _characteristic(method: Method, eta: Fraction) -> sympy.Expr:
     """det(z - A - lambda B)."""
+    if method.batches is not None:
+        raise ProblemError(f"a stability threshold is one of full-batch descent, got {method!r}; leave batches out")
     programs = recursion(method, 1, eta)
     size = len(programs.state)
     try:
