@@ -98,6 +98,8 @@ from symflow.networks.objective import Objective as Objective
 from symflow.networks.objective import expression_objective as expression_objective
 from symflow.networks.training_loss import network_objective as network_objective
 from symflow.paths.descent import descend as descend
+from symflow.paths.epoch_orders import EpochOrders as EpochOrders
+from symflow.paths.epoch_orders import epoch_orders as epoch_orders
 from symflow.paths.files import load_trajectory as load_trajectory
 from symflow.paths.float64 import solve_flow_float64 as solve_flow_float64
 from symflow.paths.float64 import sweep_flow_float64 as sweep_flow_float64
