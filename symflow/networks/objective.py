@@ -16,7 +16,7 @@ from symflow.displays import show
 from symflow.errors import ProblemError, brief
 from symflow.programs.flat import entry_names, slices
 from symflow.programs.from_sympy import expression_node
-from symflow.programs.nodes import Gate, Input, Node, scale
+from symflow.programs.nodes import Gate, Input, Node, add, inner, scale
 from symflow.programs.program import Program, entries, shape_of
 
 if TYPE_CHECKING:
@@ -92,6 +92,16 @@ class Objective(Keeper):
         """The objective c f, which flows c times as fast: theta' = -c grad f."""
         program = Program(self.program.inputs, {"f": scale(factor, self.loss)}, self.program.names)
         return self if factor == 1 else replace(self, program=program, factor=factor * self.factor)
+
+    @kept
+    def decayed(self, decay: Fraction) -> Objective:
+        """The objective f + (decay / 2) ||theta||^2 of weight decay, which is no network's training loss any more."""
+        if decay == 0:
+            return self
+        squares = [(decay / 2, inner(w, w)) for w in self.parameters]
+        program = Program(self.program.inputs, {"f": add([(1, self.loss), *squares])}, self.program.names)
+        why = "the objective has a term of weight decay beside the training loss of a network"
+        return Objective(program, self.parameters, self.data, symbols=self.symbols, no_network=why)
 
     def parameter_names(self) -> list[str]:
         """A name for each entry of theta, such as W1[0,2]."""
