@@ -42,10 +42,7 @@ class ComparedFlow:
     @cached_property
     def gradient_flow(self) -> Problem | None:
         """The problem whose gradient flow it is; None where it is no gradient flow, or not known as one."""
-        speed = self.method.speed
-        if self.order or speed is None:
-            return None
-        return flowing(self.problem, speed, self.method.flow_decay)
+        return order_zero(self.problem, self.method) if self.order == 0 and self.method.speed is not None else None
 
     @cached_property
     def equation(self) -> ModifiedEquation:
@@ -77,7 +74,7 @@ class ComparedFlow:
 
         It is evaluated with some digits more than the flow has, and is then the exact start of the flow.
         """
-        if not self.equation.starts_elsewhere:
+        if not any(self.equation.start_coefficients):
             return np.array(self.problem.theta0, dtype=object)
         found = evaluate_mpmath(self.equation.start(self.step_size), self.problem.theta0, dps=dps + GUARD)
         return np.asarray(found)
@@ -108,9 +105,16 @@ def compared_flow(problem: Problem, method: Method, step_size: Fraction, order: 
     return found
 
 
-def flowing(problem: Problem, speed: Fraction, decay: Fraction) -> Problem:
-    """The problem whose gradient flow is theta' = -speed grad f - decay theta: f in the cheapest form it has."""
-    if speed == 1 and not decay:
+def order_zero(problem: Problem, method: Method) -> Problem:
+    """The problem whose gradient flow is the method's flow of order 0, theta' = -c grad f - d theta.
+
+    Raises:
+        ProblemError: that flow is not a gradient flow.
+    """
+    if method.speed is None:
+        raise ProblemError(f"the flow of {method.name} to order 0 is not a gradient flow; compare another method")
+    if method.speed == 1 and not method.flow_decay:
         return problem
-    objective = problem.compact.scaled(speed).decayed(decay) if decay else problem.objective.scaled(speed)
+    form = problem.compact if method.flow_decay else problem.objective
+    objective = form.scaled(method.speed).decayed(method.flow_decay)
     return Problem(objective=objective, theta0=problem.theta0, dps=problem.dps)

@@ -22,10 +22,12 @@ from symflow.analysis.bounds.kinks import (
 )
 from symflow.analysis.bounds.leading_order import leading_order
 from symflow.analysis.bounds.sampled import Samples, sampled_bounds
-from symflow.analysis.bounds.series import BoundSeries
+from symflow.analysis.bounds.series import BoundSeries, Kind
 from symflow.analysis.bounds.tube import Tube, cover
 from symflow.analysis.bounds.tube_bounds import Steps, intervals
 from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
+from symflow.dynamics.method import Method
+from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
 from symflow.numbers.outward import up
@@ -47,7 +49,12 @@ class Comparison:
         descent: theta_k for them, float64; None where no run is at hand, for bounds that need the flow alone.
         first_kink: how many of the samples lie, flow and descent, before any kink, judged in multiprecision.
         kink: why the others do not; None where all do.
-        not_descent_because: why the run is not gradient descent from the flow's start; None where it is.
+        not_descent_because: why bounds on gradient descent against gradient flow do not apply; None where they do.
+        no_leading_order: why the leading order is not known; None where it is.
+        method: of descent.
+        order: of the modified equation that descent is compared with; 0 for gradient flow.
+        transient: how far the iterates are from the method's slow manifold, shape (S, P), mpf; None where there is no
+            such part.
         user_run: whether the run is the user's, so that steps between the kept ones are not at hand.
         path: theta_k for every step k, float64, where the run gave them all.
     """
@@ -60,8 +67,16 @@ class Comparison:
     first_kink: int
     kink: str | None = None
     not_descent_because: str | None = None
+    no_leading_order: str | None = None
+    method: Method = GradientDescent()  # noqa: RUF009 - a frozen record
+    order: int = 0
+    transient: np.ndarray | None = None
     user_run: bool = False
     path: np.ndarray | None = None
+
+    def excludes(self, kind: Kind) -> str | None:
+        """Why bounds of a kind do not apply to the run; None where they do."""
+        return {"bound": self.not_descent_because, "leading order": self.no_leading_order}.get(kind)
 
     @property
     def objective(self) -> Objective:
@@ -171,8 +186,9 @@ class Comparison:
         until = None if self.first_kink == self.count else self.exact_times[self.first_kink]
         theta0 = self.problem.theta0
         return leading_order(
-            self.compact, theta0, self.step_size, self.exact_times, until, self.kink, horizon=self.flow.end
-        )
+            self.compact, theta0, self.step_size, self.exact_times, until, self.kink, horizon=self.flow.end,
+            method=self.method, order=self.order, transient=self.transient,
+        )  # fmt: skip
 
     # What the certified bounds share --------------------------------------------------------------------------------
 
