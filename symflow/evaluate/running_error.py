@@ -38,7 +38,7 @@ class RoundedArithmetic(Arithmetic):
 
     def constant(self, value: Fraction, shape: tuple[int, ...]) -> Rounded:
         v = VALUES.constant(value, shape)
-        return Rounded(v, np.where(v == value, 0.0, UNIT * np.abs(v)))
+        return Rounded(v, np.where(v == value, 0.0, UNIT * np.abs(v) + TINY))
 
     def identity(self, size: int) -> Rounded:
         v = VALUES.identity(size)

@@ -163,7 +163,7 @@ def _decide(
     known: dict[Node, Signs] = {x: signs_of(v) for x, v in field_boxes(field, boxes).items()}
     for i, (g, z) in enumerate(zip(field.gates, found, strict=True)):
         sign = interpret(Program(field.program.inputs, {"z": g.z}), known, SignArithmetic())["z"]
-        may = Signs(sign.positive * (z.value > -z.error), sign.negative * (z.value < z.error))
+        may = Signs(sign.positive * ~(z.value <= -z.error), sign.negative * ~(z.value >= z.error))
         on, off = float(g.alpha), float(g.alpha_bar)
         given, live = _values(g, regions), _live(regions, i, z.value.shape[1:])
         is_open[i] |= (may.positive > 0) & (may.negative > 0)

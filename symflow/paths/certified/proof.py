@@ -15,6 +15,7 @@ from symflow.numbers.types import Mpf
 from symflow.paths.certified.cells import Cell, cells
 from symflow.paths.certified.observed import Step
 from symflow.paths.certified.record import FlowProof, ProofCell
+from symflow.paths.certified.windows import cost
 from symflow.paths.taylor.dense import TaylorSteps
 from symflow.theory.functions import BALLS
 from symflow.theory.r23_validator import after_step
@@ -73,11 +74,9 @@ def _fold(
         jump += aside
         before = error + jump
         error = after_step(error, jump, arb(cell.rate), time, defect, BALLS)
-        for met in cell.crossings:
-            beyond_kink = arb(met.offset) * unit + arb(met.normal) * (before.max(error) + aside)
-            gap = BALLS.maximum(beyond_kink, ball(0)) / arb(met.slope)
-            crossed += gap * arb(met.difference)
-        error = (error + crossed * BALLS.exp(BALLS.maximum(arb(cell.rate), ball(0)) * time) + aside).upper()
+        growth = BALLS.exp(BALLS.maximum(arb(cell.rate), ball(0)) * time)
+        crossed += cost(cell.crossings, unit, before.max(error) + crossed * growth, aside, growth) / growth
+        error = (error + crossed * growth + aside).upper()
         beyond = beyond or not (before < radius and error < radius)
         if beyond:
             continue
