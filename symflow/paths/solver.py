@@ -220,7 +220,12 @@ class FlowSolver:
         with mpmath.workdps(15):
             radius = mpmath.mpf(10) ** -min(self.dps, TUBE_DIGITS)
         steps = taylor_steps(found)
-        proof = prove(self.field, steps, observed, radius, weights=chosen_weights(self.field, steps))
+        weights = chosen_weights(self.field, steps)
+        try:
+            proof = prove(self.field, steps, observed, radius, weights=weights, check=self.limits.check_proof)
+        except FlowStopped as late:
+            late.time, late.trajectory = found.horizon, found
+            raise
         found = replace(found, proof=proof)
         if proof.complete:
             return replace(found, error=PathError(proof.value, "certified")), ""

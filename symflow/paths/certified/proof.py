@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import sqrt
 
 import numpy as np
@@ -31,6 +31,7 @@ def prove(
     radius: Mpf,
     initial: Mpf | None = None,
     weights: np.ndarray | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> FlowProof:
     """Bounds the error of a Taylor solution on all of its steps, or on as many as can be.
 
@@ -41,11 +42,12 @@ def prove(
         radius: of the tube, which the error must not reach.
         initial: at most how far the true start is from the first state, beyond its rounding.
         weights: powers of 2, at least 1, of a smooth field: all is meant in the norm ||W .||, where W is diagonal.
+        check: called between parts of steps; what it raises ends the proof.
     """
     # What is beyond float64 is infinite or no number, and is refused where it is used.
     with ball_precision(PROOF_BITS), np.errstate(all="ignore"):
         start = ball(0) if initial is None else from_mpf(initial)
-        return _fold(field, steps, observed, from_mpf(radius), start, weights)
+        return _fold(field, steps, observed, from_mpf(radius), start, weights, check)
 
 
 def _fold(
@@ -55,13 +57,14 @@ def _fold(
     radius: Ball,
     initial: Ball,
     weights: np.ndarray | None,
+    check: Callable[[], None],
 ) -> FlowProof:
     unit, scales = from_fixed(1, steps.bits), np.ones(field.dimension) if weights is None else weights
     root = sqrt(float(scales @ scales)) * (1 + 2.0**-40)
     error, largest = initial + root * unit, initial
     proved: list[ProofCell] = []
     reason, beyond = "", False
-    for cell in cells(field, steps, observed, float_above(radius), weights):
+    for cell in cells(field, steps, observed, float_above(radius), weights, check):
         number = cell.part.number
         reason = cell.reason
         if reason:
