@@ -11,7 +11,7 @@ import numpy as np
 
 from symflow.analysis.given_runs import known_flow
 from symflow.dynamics.method import Method
-from symflow.dynamics.modified import ModifiedEquation, modified_equation
+from symflow.dynamics.modified.equation import ModifiedEquation, modified_equation
 from symflow.errors import ProblemError
 from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.numbers.arguments import whole

@@ -14,13 +14,16 @@ import sympy
 
 from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, before_kinks, chosen_bounds
 from symflow.analysis.bounds.descent_walk import fits
+from symflow.analysis.compared_flow import ComparedFlow, compared_flow
 from symflow.analysis.distances import distance_error, distances
-from symflow.analysis.given_runs import as_descent, known_flow, why_not_descent
+from symflow.analysis.given_runs import as_descent, why_not_descent
 from symflow.analysis.observables import Observables, observe
 from symflow.analysis.stability import stability_threshold
 from symflow.displays import show
 from symflow.dynamics.method import Method
-from symflow.errors import DescentDiverged, ProblemError, brief_float, with_remedies
+from symflow.dynamics.methods.gradient_descent import GradientDescent
+from symflow.dynamics.modified.coefficients import terms
+from symflow.errors import DescentDiverged, ProblemError, SymflowError, brief_float, with_remedies
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import mpmath_arithmetic
 from symflow.networks.objective import Objective
@@ -28,7 +31,6 @@ from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.descent import check_steps, checked_method, descend, positive_step, run_descent
-from symflow.paths.flow import solve_flow
 from symflow.paths.path_error import PathError
 from symflow.paths.runs import float64_start
 from symflow.paths.solver import MAX_DPS
@@ -45,6 +47,8 @@ REMEDIES = {"max-steps": "choose a shorter horizon or fewer digits"}
 """What a comparison can do where a flow takes too many steps."""
 EARLY_STEPS = 64
 """The first steps are all sampled: there the bounds are tightest."""
+GUARD = 15
+"""Digits of norms beyond those of the paths."""
 SAMPLES = 256
 """About how many further sample times are spread over the run."""
 
@@ -67,6 +71,7 @@ class Deviation:
         error: the largest of what flow and descent add to the radii, and how it is known: *certified* where both are.
         flow: the flow's trajectory.
         run: the descent run.
+        compared: the flow that it is compared with: `compared.called` says it in words, `compared.order` is its order.
         bounds: by name, as `BoundSeries`: "R4", "R22" (bounds) and "R18" (leading order) unless others were asked for.
         flow_series: observables along the flow, shape (S, ...).
         descent_series: observables along descent, shape (S, ...).
@@ -92,6 +97,7 @@ class Deviation:
     error: PathError
     flow: Trajectory
     run: Trajectory
+    compared: ComparedFlow
     bounds: Mapping[str, BoundSeries]
     flow_series: Observables
     descent_series: Observables
@@ -109,9 +115,35 @@ class Deviation:
 
     @property
     def compared_with(self) -> str:
-        """The flow that the run is compared with, in words: gradient flow, or a method's own flow of order 0."""
-        rate = self.method.flow_rate or Fraction(1)
-        return "gradient flow" if rate == 1 else f"theta' = -{rate} grad f(theta), {self.method.name} to order 0"
+        """The flow that the run is compared with, in words: gradient flow, a method's own flow of order 0, or its
+        modified equation."""
+        return self.compared.called
+
+    @property
+    def order(self) -> int:
+        """The order of the modified equation that it is compared with; 0 for gradient flow."""
+        return self.compared.order
+
+    @cached_property
+    def transient(self) -> tuple[Mpf, ...] | None:
+        """||theta_k - pi(theta_k, v_k)||, what of the iterates descent forgets because its velocity starts at rest, to
+        one order more than `order`; None for a method that carries nothing."""
+        gone = self.comparison.transient
+        return None if gone is None else self._norms(gone)
+
+    @cached_property
+    def on_manifold(self) -> tuple[Mpf, ...]:
+        """||pi(theta_k, v_k) - theta(k eta)||, the deviation without the transient; `values` where there is none."""
+        gone = self.comparison.transient
+        if gone is None:
+            return self.values
+        states = np.array([self.flow(min(k * self.step_size, self.flow.end)) for k in self.indices], dtype=object)
+        with mpmath.workdps(self.dps + GUARD):
+            return self._norms(self.run.steps.at_steps(self.indices) - gone - states)
+
+    def _norms(self, rows: np.ndarray) -> tuple[Mpf, ...]:
+        with mpmath.workdps(self.dps + GUARD):
+            return tuple(mpmath.sqrt(mpmath.fsum(v * v for v in row)) for row in rows)
 
     @cached_property
     def rounding(self) -> tuple[Mpf, ...] | None:
@@ -168,11 +200,13 @@ def deviation(
     bounds: Sequence[Bound] | None = None,
     flow: Trajectory | None = None,
     method: Method | None = None,
+    order: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Deviation:
-    """||theta_k - theta(k eta)|| for k eta <= T: compares gradient descent with gradient flow, and with bounds.
+    """||theta_k - theta(k eta)|| for k eta <= T: compares descent with flow, and with bounds.
 
-    theta_{k+1} = theta_k - eta grad f(theta_k) and theta' = -grad f(theta) start from the same theta0.
+    For gradient descent theta_{k+1} = theta_k - eta grad f(theta_k) and theta' = -grad f(theta) start from the same
+    theta0. Another method is compared with its own flow, to the order asked for.
 
     Args:
         problem: what to run.
@@ -184,9 +218,12 @@ def deviation(
             theta_1, ..., shape (K, P). Bounds that assume gradient descent are then not applicable.
         bounds: which bounds to evaluate, such as `sf.known_bounds()`; R4 and R22, sampled, and R18 if left out.
         flow: the problem's flow, where it is known already to the horizon and to `dps` digits.
-        method: of descent, such as `sf.HeavyBall("9/10")`, which is then compared with its own flow of order 0
-            (theta' = -grad f / (1 - beta)); gradient descent, or that of the run, if left out. Bounds that assume
-            gradient descent do not apply to another method.
+        method: of descent, such as `sf.HeavyBall("9/10")`, which is then compared with its own flow; gradient descent,
+            or that of the run, if left out. Bounds that assume gradient descent do not apply to another method.
+        order: of the modified equation that descent is compared with. Left out, or 0: the method's own flow of order 0,
+            theta' = -grad f / (1 - beta) for momentum. From order 1 on the flow starts where the slow manifold of the
+            method is met by descent from rest (R25): theta0 + eta beta/(1 - beta)^2 g + ...; what the velocity forgets
+            is `transient`, the rest of the deviation `on_manifold`, of size eta^(order + 1).
         progress: called with the fraction of the work that is done, from 0 to 1; it spans flow and descent, each with
             the run for its error estimate, and the bounds.
 
@@ -209,6 +246,9 @@ def deviation(
         0.010873
         >>> {name: round(float(series.values[-1] / dev.values[-1]), 2) for name, series in dev.bounds.items()}
         {'R4': 10.01, 'R22': 2.12, 'R18': 0.96}
+        >>> momentum = sf.deviation(problem, step_size="1/100", horizon=4, dps=15, method=sf.HeavyBall("1/2"), order=1)
+        >>> momentum.compared_with, round(momentum.transient[1], 6), round(momentum.on_manifold[-1], 6)
+        ('', 0, 0)
     """
     given = as_problem(problem, "deviation")
     chosen, told = chosen_bounds(bounds, QUICK), progress or (lambda done: None)
@@ -218,7 +258,7 @@ def deviation(
     problem = given.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
     given_run = None if run is None else as_descent(given, eta, run, method)
     method = checked_method(method) if given_run is None else given_run.method
-    flowing = order_zero(problem, method)
+    compared = compared_flow(problem, method, eta, order)
     if given_run is not None:
         steps = min(steps, given_run.indices[-1])
         indices, descent = [k for k in given_run.indices if k <= steps], given_run
@@ -231,20 +271,18 @@ def deviation(
         part = _share(progress, 0, 0.3)
         descent = run_descent(problem, eta, steps, dps, 1, indices, method, "certified", part, keep_all)
     times = [k * eta for k in indices]
-    if flow is None:
-        with with_remedies(REMEDIES):
-            flow = solve_flow(flowing, horizon=times[-1], dps=dps, progress=_share(progress, 0.3, 0.7))
-    else:
-        flow = known_flow(flow, flowing, times[-1], dps)
     with with_remedies(REMEDIES):
-        found = _compared(problem, eta, steps, indices, dps, flow, descent, given_run is not None, chosen, told)
+        if flow is None:
+            flow = compared.solve(times[-1], dps, _share(progress, 0.3, 0.7))
+        else:
+            flow = compared.given(flow, times[-1], dps)
+        found = _compared(compared, steps, indices, dps, flow, descent, given_run is not None, chosen, told)
     told(1.0)
     return found
 
 
 def _compared(
-    problem: Problem,
-    eta: Fraction,
+    compared: ComparedFlow,
     steps: int,
     indices: Sequence[int],
     dps: int,
@@ -255,6 +293,7 @@ def _compared(
     told: Callable[[float], None],
 ) -> Deviation:
     """Flow and descent at the sampled steps, and the bounds on their distance."""
+    problem, eta = compared.problem, compared.step_size
     times, objective = [k * eta for k in indices], problem.compact
     iterates = descent.steps.at_steps(indices)
     states = np.array([flow(min(t, flow.end)) for t in times], dtype=object)
@@ -263,15 +302,20 @@ def _compared(
     with mpmath.workdps(dps + 15):
         shown = tuple(mpmath.mpf(t.numerator) / t.denominator for t in times)
     first_kink, kink = _first_kink(objective, times, flow, states, iterates, dps)
+    flowing = problem if compared.gradient_flow is None else compared.gradient_flow
     comparison = Comparison(
-        problem=problem,
+        problem=flowing if isinstance(descent.method, GradientDescent) else problem,
         step_size=eta,
         indices=tuple(indices),
         flow=flow,
         descent=iterates.astype(np.float64),
         first_kink=first_kink,
         kink=kink,
-        not_descent_because=why_not_descent(problem, descent, eta, user_run),
+        not_descent_because=_no_bound(compared, descent, user_run),
+        no_leading_order=_no_leading_order(compared, descent, user_run),
+        method=descent.method,
+        order=compared.order,
+        run=descent,
         user_run=user_run,
         path=descent.steps.path,
     )
@@ -289,6 +333,7 @@ def _compared(
         error=error,
         flow=flow,
         run=descent,
+        compared=compared,
         bounds=found,
         flow_series=observe(objective, states.astype(np.float64)),
         descent_series=observe(objective, iterates.astype(np.float64)),
@@ -314,17 +359,28 @@ def _steps(problem: Problem, horizon: Number | None, eta: Fraction) -> int:
     return int(end / eta)
 
 
-def order_zero(problem: Problem, method: Method) -> Problem:
-    """The problem whose gradient flow is the method's flow of order 0.
+def _no_bound(compared: ComparedFlow, run: Trajectory, user_run: bool) -> str | None:
+    """Why bounds on gradient descent against gradient flow do not apply; None where they do."""
+    if compared.order:
+        return f"the bound is one on the distance from gradient flow, and the run is compared with {compared.called}"
+    flowing = compared.gradient_flow or compared.problem
+    return why_not_descent(flowing, run, compared.step_size, user_run)
 
-    Raises:
-        ProblemError: that flow is not a gradient flow.
-    """
-    if method.flow_rate is None:
-        raise ProblemError(f"the flow of {method.name} to order 0 is not a gradient flow; compare another method")
-    if method.flow_rate == 1:
-        return problem
-    return Problem(objective=problem.objective.scaled(method.flow_rate), theta0=problem.theta0, dps=problem.dps)
+
+def _no_leading_order(compared: ComparedFlow, run: Trajectory, user_run: bool) -> str | None:
+    """Why the leading order is not known; None where it is."""
+    method = run.method
+    if method.batches is not None:
+        return f"the leading order is one of full-batch descent, and the run is one of {method.called}"
+    if isinstance(method, GradientDescent):
+        return why_not_descent(compared.gradient_flow or compared.problem, run, compared.step_size, user_run)
+    if any(name not in run.steps.carried for name in method.carries):
+        return f"the given run of {method.called} has no {method.carries[0]}"
+    try:
+        terms(method, compared.order + 1)
+    except SymflowError as unknown:
+        return str(unknown)
+    return None
 
 
 def _gate_patterns(objective: Objective, points: np.ndarray, dps: int) -> list[tuple[bool, ...]]:

@@ -23,6 +23,7 @@ from symflow.analysis.bounds.kinks import (
 from symflow.analysis.bounds.leading_order import leading_order
 from symflow.analysis.bounds.sampled import Samples, sampled_bounds
 from symflow.analysis.bounds.series import BoundSeries, Kind
+from symflow.analysis.bounds.transients import transients
 from symflow.analysis.bounds.tube import Tube, cover
 from symflow.analysis.bounds.tube_bounds import Steps, intervals
 from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
@@ -53,8 +54,7 @@ class Comparison:
         no_leading_order: why the leading order is not known; None where it is.
         method: of descent.
         order: of the modified equation that descent is compared with; 0 for gradient flow.
-        transient: how far the iterates are from the method's slow manifold, shape (S, P), mpf; None where there is no
-            such part.
+        run: the run of descent with its digits; None where there is none.
         user_run: whether the run is the user's, so that steps between the kept ones are not at hand.
         path: theta_k for every step k, float64, where the run gave them all.
     """
@@ -70,7 +70,7 @@ class Comparison:
     no_leading_order: str | None = None
     method: Method = GradientDescent()  # noqa: RUF009 - a frozen record
     order: int = 0
-    transient: np.ndarray | None = None
+    run: Trajectory | None = None
     user_run: bool = False
     path: np.ndarray | None = None
 
@@ -180,6 +180,12 @@ class Comparison:
     def sampled(self) -> dict[str, BoundSeries]:
         """R4 and R22, sampled along flow and descent."""
         return sampled_bounds(self.samples)
+
+    @cached_property
+    def transient(self) -> np.ndarray | None:
+        """What of the iterates descent forgets (R25), up to eta^(order + 1), shape (S, P), mpf; None where the method
+        carries nothing."""
+        return None if self.run is None else transients(self.run, self.compact, self.indices, self.order + 1)
 
     def leading(self) -> BoundSeries:
         """R18."""

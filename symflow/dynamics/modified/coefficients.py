@@ -56,18 +56,18 @@ def transient_terms(method: Method, order: int) -> tuple[Terms, Terms]:
     """How far a point is from the slow manifold, up to eta^order, and what is carried there.
 
     Returns:
-        The parts of pi(theta, v) - theta with 1, ..., order + 1 vertices, in trees of theta and of u = v - V(theta);
+        The parts of pi(theta, v) - theta with 1, ..., order vertices, in trees of theta and of u = v - V(theta);
         those of V(theta), in trees of theta. A vertex of u carries no power of the step size: v has one already.
 
     Raises:
         ProblemError, BudgetError: see `terms`.
     """
     step, number = _step(method, order)
-    manifold, size = slow_manifold(step, order + 1), order + 1
-    found = phase(step, manifold, size) if manifold.carried else {}
+    manifold = slow_manifold(step, order)
+    found = phase(step, manifold, order) if manifold.carried else {}
 
     def parts(series: Series) -> Terms:
-        return tuple({t: number(c) for t, c in collapsed(part(series, n)).items()} for n in range(1, size + 1))
+        return tuple({t: number(c) for t, c in collapsed(part(series, n)).items()} for n in range(1, order + 1))
 
     return parts(found), parts(manifold.carried)
 
