@@ -45,6 +45,13 @@ def signed(c: Number, text: str) -> str:
     return _function(c, text)
 
 
+def number_latex(c: Number) -> str:
+    """A coefficient alone."""
+    if isinstance(c, Fraction):
+        return str(c) if c.denominator == 1 else ("-" if c < 0 else "") + _ratio(abs(c.numerator), c.denominator)
+    return _function(c, "").removeprefix("+") or "1"
+
+
 def _ratio(top: object, bottom: object, command: str = "tfrac") -> str:
     return rf"\{command}{{{top}}}{{{bottom}}}"
 
