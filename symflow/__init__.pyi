@@ -55,12 +55,15 @@ from symflow.derivatives.derived import hessian as hessian
 from symflow.derivatives.derived import hessian_form as hessian_form
 from symflow.derivatives.derived import hessian_vector_product as hessian_vector_product
 from symflow.derivatives.derived import loss as loss
+from symflow.dynamics.batches import Batches as Batches
 from symflow.dynamics.jacobian import Jacobian as Jacobian
 from symflow.dynamics.jacobian import jacobian as jacobian
 from symflow.dynamics.method import Method as Method
+from symflow.dynamics.methods.adam import Adam as Adam
 from symflow.dynamics.methods.gradient_descent import GradientDescent as GradientDescent
 from symflow.dynamics.methods.heavy_ball import HeavyBall as HeavyBall
 from symflow.dynamics.methods.nesterov import Nesterov as Nesterov
+from symflow.dynamics.methods.rmsprop import RMSProp as RMSProp
 from symflow.dynamics.modified.equation import ModifiedEquation as ModifiedEquation
 from symflow.dynamics.modified.equation import modified_equation as modified_equation
 from symflow.dynamics.vector_field import VectorField as VectorField

@@ -59,7 +59,7 @@ def test_heavy_ball_against_rationals(dps: int | None) -> None:
 
 @pytest.mark.parametrize("dps", [None, 40])
 def test_nesterov_against_rationals(dps: int | None) -> None:
-    """y = theta_k + beta (theta_k - theta_{k-1}), theta_{k+1} = y - eta g(y), without velocities, as Nesterov has it."""
+    """y = theta_k + beta (theta_k - theta_{k-1}), theta_{k+1} = y - eta g(y): without velocities, as he wrote it."""
     here = before = [Fraction(1, 2), Fraction(-1, 3)]
     exact = [here]
     for _ in range(6):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from symflow.dynamics.method import Arrays, Method, share_below_one, times
+from symflow.dynamics.method import Arrays, Method, Setting, share_below_one, times
 from symflow.programs.nodes import Node, add
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Nesterov(Method):
     """y_k = theta_k + beta v_k, v_{k+1} = beta v_k - eta grad f(y_k), theta_{k+1} = theta_k + v_{k+1}, v_0 = 0.
 
     That is y_k = theta_k + beta (theta_k - theta_{k-1}), theta_{k+1} = y_k - eta grad f(y_k), theta_{-1} = theta_0, in
     the form of Sutskever et al. PyTorch's and optax's `nesterov=True` run the same recursion and report the points y_k
     in place of theta_k. Its flow of order 0 is theta' = -grad f / (1 - beta) (R26).
+
+    `weight_decay`, `decoupled` and `batches` are those of every `Method`.
 
     Attributes:
         momentum: beta, an exact rational in [0, 1); a float means its shortest decimal.
@@ -34,15 +36,12 @@ class Nesterov(Method):
         (Fraction(9, 10), (3, 14))
     """
 
-    momentum: Fraction
+    momentum: Setting = Setting(share_below_one)
     name: ClassVar[str] = "Nesterov's method"
     carries: ClassVar[tuple[str, ...]] = ("velocity",)
 
-    def __init__(self, momentum: Any) -> None:
-        object.__setattr__(self, "momentum", share_below_one(momentum, "momentum"))
-
     @property
-    def flow_rate(self) -> Fraction:
+    def speed(self) -> Fraction:
         """1 / (1 - beta)."""
         return 1 / (1 - self.momentum)
 
