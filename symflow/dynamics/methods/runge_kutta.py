@@ -40,7 +40,8 @@ class RungeKutta:
 
     a: tuple[tuple[Fraction, ...], ...]
     b: tuple[Fraction, ...]
-    name: ClassVar[str] = "Runge-Kutta method"
+    name: ClassVar[str] = "the Runge-Kutta method"
+    symbols: ClassVar[tuple[()]] = ()
 
     def __init__(self, a: Sequence[Sequence[Any]], b: Sequence[Any]) -> None:
         try:

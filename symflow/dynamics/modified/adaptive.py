@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 import sympy
 
 from symflow.derivatives.derived import gradient_nodes
 from symflow.dynamics.methods.adam import Adam
 from symflow.dynamics.methods.rmsprop import RMSProp
-from symflow.dynamics.modified.coefficients import symbols
 from symflow.dynamics.modified.differentials import Vector
 from symflow.dynamics.modified.notation import number_latex, signed
 from symflow.errors import BudgetError, ProblemError
@@ -57,7 +56,7 @@ class AdaptiveExpansion:
     @property
     def symbols(self) -> tuple[sympy.Symbol, ...]:
         """The settings that are symbols."""
-        return symbols(self.method)
+        return self.method.symbols
 
     @property
     def factors(self) -> tuple[Fraction, Fraction]:
@@ -74,19 +73,16 @@ class AdaptiveExpansion:
         g = {w: add([(1, x), (coupled, w)]) for w, x in plain.items()}
         inverse = {w: power(add([(1, hadamard(x, x)), (1, Const(epsilon, x.axes))]), Fraction(-1, 2))
                    for w, x in g.items()}  # fmt: skip
-        first = {
-            w: add([(-1, hadamard(x, inverse[w])), (-decay if decoupled else 0, w)]) for w, x in g.items()
-        }
+        first = {w: add([(-1, hadamard(x, inverse[w])), (-decay if decoupled else 0, w)]) for w, x in g.items()}
         if not self.order:
             return [first]
-        along: dict[Node, Node] = {**first}
-        dot = jvp(plain.values(), along)
+        dot = jvp(plain.values(), dict[Node, Node](first.items()))
         constant, weight = self.factors
         second = {}
         for w, u in first.items():
             curved = add([(1, dot[plain[w]]), (coupled, u)])
             r = inverse[w]
-            lag = add([(constant, r), (weight * epsilon, hadamard(r, r, r))])
+            lag = add([(constant, r), (weight * epsilon, hadamard(r, hadamard(r, r)))])
             second[w] = add([(Fraction(1, 2), hadamard(lag, curved)), (decay / 2 if decoupled else 0, u)])
         return [first, second]
 
@@ -108,10 +104,11 @@ class AdaptiveExpansion:
             lag = rf"\Bigl({constant}+{weight}\frac{{\varepsilon}}{{R^2}}\Bigr)\frac{{1}}{{2R}}\,Hu"
             own = signed(decay / 2, "u") if decay and not coupled else ""
             lines.append(rf"& {{}}+\eta\Bigl({lag}{own}\Bigr)")
-        lines.append(rf"& u = -\frac{{g}}{{R}}{signed(-decay, r'\theta') if decay and not coupled else ''}")
+        shrinking = signed(-decay, r"\theta") if decay and not coupled else ""
+        lines.append(rf"& u = -\frac{{g}}{{R}}{shrinking}")
         lines.append(rf"& R = \sqrt{{g^2+\varepsilon}}, \quad \varepsilon = {number_latex(self.method.epsilon)}")
         if decay and coupled:
-            lines.append(rf"& g = \nabla f{signed(decay, r'\theta')}, \quad H = \nabla g")
+            lines.append(r"& g = \nabla f" + signed(decay, r"\theta") + r", \quad H = \nabla g")
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
     def start_latex(self) -> str:
@@ -125,3 +122,18 @@ class AdaptiveExpansion:
                 f"the start of the flow is not known for {self.method.name} without bias correction; start it from an "
                 "iterate after the means have forgotten their start"
             )
+
+    def loss_nodes(self, objective: Objective) -> Sequence[Node]:
+        """None: F_0 = -g/R is not a gradient."""
+        return self.loss_latex()
+
+    def loss_latex(self) -> NoReturn:
+        """None: F_0 = -g/R is not a gradient.
+
+        Raises:
+            ProblemError: always.
+        """
+        raise ProblemError(
+            f"{self.method.name} has no modified loss: g/sqrt(g^2 + epsilon), entry by entry, is not a gradient in "
+            "general; read the terms of the equation instead"
+        )

@@ -17,11 +17,11 @@ from symflow.dynamics.methods.rmsprop import RMSProp
 from symflow.dynamics.methods.runge_kutta import RungeKutta
 from symflow.dynamics.modified.adaptive import AdaptiveExpansion
 from symflow.dynamics.modified.coefficients import Terms
-from symflow.dynamics.modified.curl import Curl, curl_of
+from symflow.dynamics.modified.curl import Curl, curl
 from symflow.dynamics.modified.differentials import Vector, combined
 from symflow.dynamics.modified.epoch import EpochExpansion
 from symflow.dynamics.modified.expansion import Expansion, TreeExpansion
-from symflow.dynamics.modified.modified_loss import ModifiedLoss, loss_of
+from symflow.dynamics.modified.modified_loss import ModifiedLoss
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import BudgetError, ProblemError, brief
 from symflow.networks.moments import compact
@@ -158,7 +158,9 @@ class ModifiedEquation(Keeper):
             >>> loss.function("1/10").explicit()
             3*x**4/40 + x**2*y + 2*x + 3*(x*y + 1)**2/10
         """
-        return loss_of(self.objective, self.method, self.coefficients)
+        found = self.expansion
+        nodes = () if found.symbols else found.loss_nodes(self.objective)
+        return ModifiedLoss(self.objective, found.loss_latex(), nodes)
 
     def curl(self, order: int) -> Curl:
         """J(F_i) - J(F_i)^T, the antisymmetric part of the Jacobian of the term of eta^i; 0 where F_i is a gradient.
@@ -177,7 +179,7 @@ class ModifiedEquation(Keeper):
             -\\tfrac{1}{6}[H,T[g]] 0
         """
         i = whole(order, "order", 0, self.order)
-        return curl_of(self.objective, self.method, i, self.coefficients[i])
+        return Curl(self.objective, i, curl(self.coefficients[i]))
 
     def latex(self) -> str:
         """The equation in derivatives of f, as an ``aligned`` environment: a line or more for each power of eta."""
@@ -193,15 +195,22 @@ class ModifiedEquation(Keeper):
     def __repr__(self) -> str:
         return f"<modified equation ({self.result}) of order {self.order}: {brief(self.method)}>"
 
+    def require_numbers(self) -> None:
+        """Refuses settings that are symbols.
+
+        Raises:
+            ProblemError: there are such.
+        """
+        if isinstance(self.method, Method):
+            self.method.require_numbers()
+
     def _form(self) -> Objective:
         """The objective in the form that is cheapest to evaluate."""
-        require_numbers(self.method, self.expansion)
+        self.require_numbers()
         return self.objective if self.expansion.by_samples else compact(self.objective)
 
 
-def modified_equation(
-    objective: Objective, order: int, method: Method | RungeKutta | None = None
-) -> ModifiedEquation:
+def modified_equation(objective: Objective, order: int, method: Method | RungeKutta | None = None) -> ModifiedEquation:
     r"""theta' = F_0 + eta F_1 + eta^2 F_2 + ..., the modified equation of a method, derived from its recursion.
 
     For gradient descent -g - (eta/2) H g - eta^2 (H^2 g/3 + T[g,g]/12) - ..., g = grad f, H = grad^2 f, T = grad^3 f.
@@ -269,21 +278,9 @@ def _expansion(method: Method | RungeKutta, order: int) -> Expansion:
     return found
 
 
-def require_numbers(method: Method | RungeKutta, expansion: Expansion) -> None:
-    """Refuses settings that are symbols.
-
-    Raises:
-        ProblemError: there are such.
-    """
-    if names := expansion.symbols:
-        raise ProblemError(
-            f"this needs a number for {names[0]}, which is a symbol in {brief(method)}; only formulas take symbols"
-        )
-
-
 @kept
 def _terms(equation: ModifiedEquation) -> tuple[Derived, ...]:
-    require_numbers(equation.method, equation.expansion)
+    equation.require_numbers()
     vectors = equation.expansion.vectors(equation.objective)
     return tuple(
         _derived(f"term F_{i} of the modified equation", equation.objective, vector, equation.result, f"F_{i}")

@@ -10,11 +10,13 @@ import sympy
 
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods.runge_kutta import RungeKutta
-from symflow.dynamics.modified.coefficients import Number, Terms, start_terms, symbols, terms
+from symflow.dynamics.modified.coefficients import Number, Terms, start_terms, terms
 from symflow.dynamics.modified.differentials import Differentials, Vector, combined
+from symflow.dynamics.modified.modified_loss import loss_nodes, loss_numbers, loss_texts
 from symflow.dynamics.modified.notation import equation_latex, start_latex
 from symflow.dynamics.modified.trees import Tree
 from symflow.networks.objective import Objective
+from symflow.programs.nodes import Node
 
 RESULTS = {"HeavyBall": "R25", "Nesterov": "R26"}
 """The results on methods by the names of their classes; R17 for all others."""
@@ -53,6 +55,12 @@ class Expansion(Protocol):
     def start_latex(self) -> str:
         """The start."""
 
+    def loss_nodes(self, objective: Objective) -> Sequence[Node]:
+        """L_0, L_1, ..., F_i = -grad L_i."""
+
+    def loss_latex(self) -> Sequence[str]:
+        """The same as formulas."""
+
 
 @dataclass(frozen=True)
 class TreeExpansion:
@@ -80,7 +88,7 @@ class TreeExpansion:
     @property
     def symbols(self) -> tuple[sympy.Symbol, ...]:
         """The settings that are symbols."""
-        return symbols(self.method)
+        return self.method.symbols
 
     def vectors(self, objective: Objective) -> Sequence[Vector]:
         """F_0, ..., F_order."""
@@ -97,6 +105,14 @@ class TreeExpansion:
     def start_latex(self) -> str:
         """The start in derivatives of f at theta_0."""
         return start_latex(self.start)
+
+    def loss_nodes(self, objective: Objective) -> Sequence[Node]:
+        """L_0, L_1, ...."""
+        return loss_nodes(objective, loss_numbers(self.coefficients))
+
+    def loss_latex(self) -> Sequence[str]:
+        """The same as formulas."""
+        return loss_texts(loss_numbers(self.coefficients))
 
 
 def _vectors(objective: Objective, series: Sequence[Mapping[Tree, Number]]) -> Sequence[Vector]:

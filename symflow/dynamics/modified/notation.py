@@ -61,7 +61,7 @@ def _function(c: sympy.Expr, text: str) -> str:
     names = sorted(c.free_symbols, key=str)
     number = Fraction(1)
     sides: dict[int, list[str]] = {1: [], -1: []}
-    for expression, side in zip(sympy.fraction(sympy.together(c)), (1, -1), strict=True):
+    for expression, side in zip(sympy.fraction(sympy.cancel(c)), (1, -1), strict=True):
         constant, powers = sympy.factor_list(expression, *names)
         number *= Fraction(int(constant.p), int(constant.q)) ** side
         for factor, exponent in powers:

@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from symflow.dynamics.modified.differentials import Differentials
 from symflow.dynamics.modified.tree_series import Coefficient, Series, plus
-from symflow.dynamics.modified.trees import G, THETA, Tree, tree, vertices
+from symflow.dynamics.modified.trees import THETA, G, Tree, tree, vertices
 from symflow.programs.nodes import Node, add, einsum, scale
 
 
