@@ -33,6 +33,8 @@ SOURCES = {
     "CNRS 117, 1963",
     "P63": "B. T. Polyak, Gradient methods for the minimisation of functionals, USSR Computational Mathematics and "
     "Mathematical Physics 3, 1963",
+    "RWQD23": "M. Rosca, Y. Wu, C. Qin and B. Dherin, On a continuous time model of gradient descent dynamics and "
+    "instability in deep learning, Transactions on Machine Learning Research 2023",
     "SDBD21": "S. L. Smith, B. Dherin, D. G. T. Barrett and S. De, On the Origin of Implicit Regularization in "
     "Stochastic Gradient Descent, ICLR 2021",
 }
