@@ -9,10 +9,12 @@ from functools import cached_property
 
 import numpy as np
 
-from symflow.analysis.given_runs import known_flow
+from symflow.analysis.given_runs import known_flow, why_not_descent
 from symflow.dynamics.method import Method
+from symflow.dynamics.methods.gradient_descent import GradientDescent
+from symflow.dynamics.modified.coefficients import terms
 from symflow.dynamics.modified.equation import ModifiedEquation, modified_equation
-from symflow.errors import ProblemError
+from symflow.errors import ProblemError, SymflowError
 from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.numbers.arguments import whole
 from symflow.paths.flow import solve_field, solve_flow
@@ -44,6 +46,15 @@ class ComparedFlow:
         """The problem whose gradient flow it is; None where it is no gradient flow, or not known as one."""
         return order_zero(self.problem, self.method) if self.order == 0 and self.method.speed is not None else None
 
+    @property
+    def plain_descent(self) -> Problem | None:
+        """The problem on which the method is plain gradient descent, compared with gradient flow; None where it is not.
+
+        With weight decay it is the problem of the objective with the decay.
+        """
+        plain = isinstance(self.method, GradientDescent) and self.method.batches is None
+        return self.gradient_flow if plain else None
+
     @cached_property
     def equation(self) -> ModifiedEquation:
         """The modified equation."""
@@ -73,8 +84,11 @@ class ComparedFlow:
         """Where the flow starts: theta_0, or the point of the slow manifold that descent from rest approaches.
 
         It is evaluated with some digits more than the flow has, and is then the exact start of the flow.
+
+        Raises:
+            ProblemError: the start is not known to the order of the equation.
         """
-        if not any(self.equation.start_coefficients):
+        if self.order == 0 or not self.method.carries:
             return np.array(self.problem.theta0, dtype=object)
         found = evaluate_mpmath(self.equation.start(self.step_size), self.problem.theta0, dps=dps + GUARD)
         return np.asarray(found)
@@ -118,3 +132,27 @@ def order_zero(problem: Problem, method: Method) -> Problem:
     form = problem.compact if method.flow_decay else problem.objective
     objective = form.scaled(method.speed).decayed(method.flow_decay)
     return Problem(objective=objective, theta0=problem.theta0, dps=problem.dps)
+
+
+def no_bound(compared: ComparedFlow, run: Trajectory, user_run: bool) -> str | None:
+    """Why bounds on gradient descent against gradient flow do not apply; None where they do."""
+    if compared.order:
+        return f"the bound is one on the distance from gradient flow, and the run is compared with {compared.called}"
+    flowing = compared.plain_descent or compared.problem
+    return why_not_descent(flowing, run, compared.step_size, user_run)
+
+
+def no_leading_order(compared: ComparedFlow, run: Trajectory, user_run: bool) -> str | None:
+    """Why the leading order is not known; None where it is."""
+    method = run.method
+    if method.batches is not None:
+        return f"the leading order is one of full-batch descent, and the run is one of {method.called}"
+    if isinstance(method, GradientDescent):
+        return why_not_descent(compared.plain_descent or compared.problem, run, compared.step_size, user_run)
+    if any(name not in run.steps.carried for name in method.carries):
+        return f"the given run of {method.called} has no {method.carries[0]}"
+    try:
+        terms(method, compared.order + 1)
+    except SymflowError as unknown:
+        return str(unknown)
+    return None

@@ -12,21 +12,18 @@ import mpmath
 import numpy as np
 import sympy
 
-from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, before_kinks, chosen_bounds
+from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, chosen_bounds
 from symflow.analysis.bounds.descent_walk import fits
-from symflow.analysis.compared_flow import ComparedFlow, compared_flow
+from symflow.analysis.compared_flow import ComparedFlow, compared_flow, no_bound, no_leading_order
 from symflow.analysis.distances import distance_error, distances
-from symflow.analysis.given_runs import as_descent, why_not_descent
+from symflow.analysis.first_kink import first_kink
+from symflow.analysis.given_runs import as_descent
 from symflow.analysis.observables import Observables, observe
 from symflow.analysis.stability import stability_threshold
 from symflow.displays import show
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods.gradient_descent import GradientDescent
-from symflow.dynamics.modified.coefficients import terms
-from symflow.errors import DescentDiverged, ProblemError, SymflowError, brief_float, with_remedies
-from symflow.evaluate.interpret import interpret
-from symflow.evaluate.object_arrays import mpmath_arithmetic
-from symflow.networks.objective import Objective
+from symflow.errors import DescentDiverged, ProblemError, brief_float, with_remedies
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf, Number
@@ -37,7 +34,6 @@ from symflow.paths.solver import MAX_DPS
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
-from symflow.programs.program import Program
 from symflow.theory.registry import Table
 
 if TYPE_CHECKING:
@@ -301,19 +297,19 @@ def _compared(
     values, radii = zip(*distances(iterates, states, dps, error.value), strict=True)
     with mpmath.workdps(dps + 15):
         shown = tuple(mpmath.mpf(t.numerator) / t.denominator for t in times)
-    first_kink, kink = _first_kink(objective, times, flow, states, iterates, dps)
-    flowing = problem if compared.gradient_flow is None else compared.gradient_flow
+    smooth, kink = first_kink(objective, times, flow, states, iterates, dps)
+    plain = compared.plain_descent
     comparison = Comparison(
-        problem=flowing if isinstance(descent.method, GradientDescent) else problem,
+        problem=problem if plain is None else plain,
         step_size=eta,
         indices=tuple(indices),
         flow=flow,
         descent=iterates.astype(np.float64),
-        first_kink=first_kink,
+        first_kink=smooth,
         kink=kink,
-        not_descent_because=_no_bound(compared, descent, user_run),
-        no_leading_order=_no_leading_order(compared, descent, user_run),
-        method=descent.method,
+        not_descent_because=no_bound(compared, descent, user_run),
+        no_leading_order=no_leading_order(compared, descent, user_run),
+        method=descent.method if plain is None else GradientDescent(),
         order=compared.order,
         run=descent,
         user_run=user_run,
@@ -357,64 +353,3 @@ def _steps(problem: Problem, horizon: Number | None, eta: Fraction) -> int:
             "horizon or a smaller step size"
         )
     return int(end / eta)
-
-
-def _no_bound(compared: ComparedFlow, run: Trajectory, user_run: bool) -> str | None:
-    """Why bounds on gradient descent against gradient flow do not apply; None where they do."""
-    if compared.order:
-        return f"the bound is one on the distance from gradient flow, and the run is compared with {compared.called}"
-    flowing = compared.gradient_flow or compared.problem
-    return why_not_descent(flowing, run, compared.step_size, user_run)
-
-
-def _no_leading_order(compared: ComparedFlow, run: Trajectory, user_run: bool) -> str | None:
-    """Why the leading order is not known; None where it is."""
-    method = run.method
-    if method.batches is not None:
-        return f"the leading order is one of full-batch descent, and the run is one of {method.called}"
-    if isinstance(method, GradientDescent):
-        return why_not_descent(compared.gradient_flow or compared.problem, run, compared.step_size, user_run)
-    if any(name not in run.steps.carried for name in method.carries):
-        return f"the given run of {method.called} has no {method.carries[0]}"
-    try:
-        terms(method, compared.order + 1)
-    except SymflowError as unknown:
-        return str(unknown)
-    return None
-
-
-def _gate_patterns(objective: Objective, points: np.ndarray, dps: int) -> list[tuple[bool, ...]]:
-    """Which pre-activations are nonnegative at each point, in multiprecision."""
-    if not objective.gates:
-        return [()] * len(points)
-    program = Program(objective.program.inputs, {str(i): g.z for i, g in enumerate(objective.gates)})
-    patterns = []
-    with mpmath.workdps(dps + 15):
-        arithmetic = mpmath_arithmetic()
-        lift = np.frompyfunc(arithmetic.lift, 1, 1)
-        values = {x: np.asarray(lift(a), dtype=object) for x, a in objective.data.items()}
-        for point in points:
-            theta = np.array([mpmath.mpf(v) for v in point], dtype=object)
-            z = interpret(program, values | objective.cut(theta), arithmetic)
-            patterns.append(tuple(bool(v >= 0) for a in z.values() for v in a.reshape(-1)))
-    return patterns
-
-
-def _first_kink(
-    objective: Objective,
-    times: Sequence[Fraction],
-    flow: Trajectory,
-    states: np.ndarray,
-    iterates: np.ndarray,
-    dps: int,
-) -> tuple[int, str | None]:
-    """How many of the samples lie, flow and descent, in the first smooth region, and why the others do not."""
-    if not objective.gates:
-        return len(times), None
-    smooth, reason = before_kinks(flow, times)
-    here = _gate_patterns(objective, states[:smooth], dps)
-    there = _gate_patterns(objective, iterates[:smooth], dps)
-    for i, (a, b) in enumerate(zip(here, there, strict=True)):
-        if a != b:
-            return i, f"descent and flow lie on different sides of a kink at t = {float(times[i]):.6g}"
-    return smooth, reason
