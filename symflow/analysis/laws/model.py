@@ -1,0 +1,54 @@
+"""What is asked of a parametrized map: its known laws, a point, and its outputs near that point as polynomials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+import sympy
+
+from symflow.analysis.laws.families import Rotation
+from symflow.analysis.laws.law import Law
+from symflow.analysis.laws.polynomials import System
+
+
+@dataclass(frozen=True, eq=False)
+class Local:
+    """A map near a point.
+
+    Attributes:
+        moves: functions whose gradients are fields of the flow near the point; its Lie algebra bounds the laws above.
+        values: residues of the auxiliary functions of `moves` at the point.
+        whole: functions whose gradients span all fields near the point, among which laws are searched; None where the
+            map was sampled only.
+    """
+
+    moves: System
+    values: tuple[int, ...] = ()
+    whole: System | None = None
+
+
+class Model(Protocol):
+    """A parametrized map and the losses and data of which laws are wanted."""
+
+    @property
+    def symbols(self) -> tuple[sympy.Symbol, ...]:
+        """A name for each of the P parameters."""
+
+    @property
+    def scope(self) -> str:
+        """For which data and losses the laws hold."""
+
+    def point(self) -> tuple[Fraction, ...]:
+        """A point drawn by a fixed seed."""
+
+    def near(self, point: Sequence[Fraction]) -> Local:
+        """The map near a point."""
+
+    def known(self) -> tuple[Law, ...]:
+        """Laws that hold for every map of the kind, proved in R10 and R30."""
+
+    def rotations(self) -> tuple[Rotation, ...] | None:
+        """Rotations that are known; None where they are searched."""
