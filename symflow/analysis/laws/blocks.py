@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from symflow.analysis.laws.polynomials import System
+
+
+def joined_parts(count: int, groups: Iterable[Sequence[int]]) -> list[list[int]]:
+    """0, ..., count - 1 in the finest parts such that no group is divided, each in ascending order."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    edges = [(group[0], other) for group in groups for other in group[1:]]
+    rows, columns = zip(*edges, strict=True) if edges else ((), ())
+    number, labels = connected_components(coo_matrix(([1] * len(edges), (rows, columns)), (count, count)), False)
+    parts: list[list[int]] = [[] for _ in range(number)]
+    for i, label in enumerate(labels):
+        parts[label].append(i)
+    return parts
 
 
 @dataclass(frozen=True)
@@ -22,31 +37,12 @@ class Block:
 
 def blocks(system: System) -> list[Block]:
     """The finest parts; parameters that no potential depends on are parts of their own."""
-    depends = [
-        [p for p, slope in enumerate(gradient) if slope != 0] for gradient in system.gradients
-    ]
-    parent = list(range(system.parameters))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for variables in depends:
-        for p in variables[1:]:
-            parent[root(p)] = root(variables[0])
-    parts: dict[int, list[int]] = {}
-    for p in range(system.parameters):
-        parts.setdefault(root(p), []).append(p)
-    return [
-        Block(tuple(part), tuple(i for i, v in enumerate(depends) if v and root(v[0]) == name))
-        for name, part in sorted(parts.items(), key=lambda item: item[1])
-    ]
+    depends = [[p for p, slope in enumerate(gradient) if slope != 0] for gradient in system.gradients]
+    parts = joined_parts(system.parameters, depends)
+    return [Block(tuple(part), tuple(i for i, v in enumerate(depends) if v and v[0] in part)) for part in parts]
 
 
 def restricted(system: System, block: Block) -> System:
     """The system with the potentials of one block."""
-    return System(
-        system.ring, system.parameters, tuple(system.potentials[i] for i in block.potentials), system.auxiliary
-    )
+    kept = tuple(system.potentials[i] for i in block.potentials)
+    return System(system.ring, system.parameters, kept, system.auxiliary)

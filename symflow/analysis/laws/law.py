@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 
-from symflow.displays import show
 from symflow.dynamics.method import Method
+from symflow.errors import brief
 from symflow.programs.nodes import Axis, Const, Input, Node, Table, add, gather, hadamard, inner, zero
 from symflow.programs.program import Program
 
@@ -99,7 +99,7 @@ class Law:
         return f"$\\displaystyle {self.formula}$"
 
     def __repr__(self) -> str:
-        return f"<law {self.name}: {show(self, 'short')}>"
+        return f"<law {self.name}: {brief(str(self.expression))}>"
 
 
 def derivative(terms: Sequence[tuple[tuple[int, ...], Any]], position: int) -> list[tuple[tuple[int, ...], Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -41,8 +42,8 @@ class Model(Protocol):
     def scope(self) -> str:
         """For which data and losses the laws hold."""
 
-    def point(self) -> tuple[Fraction, ...]:
-        """A point drawn by a fixed seed."""
+    def points(self) -> Iterator[tuple[Fraction, ...]]:
+        """Points drawn by a fixed seed, of which the one with the fewest laws is taken."""
 
     def near(self, point: Sequence[Fraction]) -> Local:
         """The map near a point."""
@@ -52,3 +53,16 @@ class Model(Protocol):
 
     def rotations(self) -> tuple[Rotation, ...] | None:
         """Rotations that are known; None where they are searched."""
+
+
+def drawn_numbers(source: random.Random, count: int) -> list[Fraction]:
+    """Random numbers between -10 and 10, with three digits."""
+    return [Fraction(source.randint(-9999, 9999), 1000) for _ in range(count)]
+
+
+def drawn_inputs(source: random.Random, width: int, count: int) -> list[list[Fraction]]:
+    """Random inputs of several sizes: kinks of maps with biases lie at all distances from 0."""
+    return [
+        [v * Fraction(10) ** power for v in drawn_numbers(source, width)]
+        for power in (source.randint(-2, 1) for _ in range(count))
+    ]

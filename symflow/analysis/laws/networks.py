@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -25,18 +26,23 @@ from symflow.analysis.laws.polynomials import (
 )
 from symflow.errors import ProblemError
 from symflow.evaluate.interpret import interpret
+from symflow.evaluate.numpy_batches import BatchArithmetic
 from symflow.evaluate.object_arrays import EXACT
 from symflow.networks.network import Network
 from symflow.networks.training_loss import bias_inputs, sample_inputs, weight_inputs
 from symflow.programs.nodes import Axis, Gate, Input, Node
 from symflow.programs.program import Program, entries, shape_of
 
-SAMPLES, MOST_SAMPLES = 24, 192
-"""How many inputs are drawn at a time where the gates depend on the input, and at most."""
-TRIES = 60
-"""Of how many points the one is taken at which most gates take both values."""
+LINES, SAMPLES, RARER = 40, 8000, 5
+"""On how many lines, and at how many inputs on them, patterns of gates are looked for; points are compared at fewer."""
+PATTERNS, CHUNK, PATIENCE = 600, 40, 3
+"""Brackets are formed with the gates of at most so many patterns, so many at a time, until as many times bring nothing."""
+WIDE, FEW = 8, 6
+"""A pattern's linear function of more than the one number of inputs is taken at the other number of random ones."""
+TRIES, POINTS = 100, 10
+"""How many points are drawn, and at how many of them laws are counted."""
 RANGE = 1000
-"""Points and inputs are drawn from -RANGE, ..., RANGE."""
+"""Points are drawn from the integers -RANGE, ..., RANGE."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,36 +143,42 @@ class NetworkModel:
 
     # Points -----------------------------------------------------------------------------------------------------------
 
-    def point(self) -> tuple[Fraction, ...]:
-        """A point at which the gates of as many units as possible take both values."""
+    def points(self) -> Iterator[tuple[Fraction, ...]]:
+        """Points drawn by a fixed seed; with gates, those first at which more of them occur."""
         count = len(self.symbols)
-        best: tuple[int, tuple[Fraction, ...]] = (-1, ())
-        for seed in range(TRIES):
-            source = random.Random(seed)
-            theta = tuple(Fraction(source.randint(-RANGE, RANGE)) for _ in range(count))
-            if self.network.smooth:
-                return theta
-            both, units = self._both_values(theta, source)
-            if both > best[0]:
-                best = both, theta
-            if both == units:
-                break
-        return best[1]
+        source = random.Random(0)
+        drawn = [tuple(Fraction(source.randint(-RANGE, RANGE)) for _ in range(count)) for _ in range(TRIES)]
+        if self.network.smooth:
+            yield drawn[0]
+            return
+        rows = self.inputs()[::RARER] if self.data is None else self.data.astype(float)
+        found = self.prediction(len(rows))
+        variety = [self._variety(found, theta, rows) for theta in drawn]
+        yield from (drawn[i] for i in sorted(range(TRIES), key=lambda i: -variety[i])[:POINTS])
 
-    def _both_values(self, theta: Sequence[Fraction], source: random.Random) -> tuple[int, int]:
-        """How many gated units (or channels) take both values on drawn inputs, and how many there are."""
-        drawn = self._drawn(source, SAMPLES) if self.data is None else list(self.data)
-        found = self.prediction(len(drawn))
-        values = interpret(found.program, self.cut(theta) | {found.inputs: self.columns(drawn)}, EXACT)
-        both = units = 0
-        for i, gate in enumerate(found.gates):
-            flat = values[f"z{i}"].reshape(gate.axes[0].size, -1)
-            both += sum(bool((row > 0).any() and (row < 0).any()) for row in flat)
-            units += len(flat)
-        return both, units
+    def _variety(self, found: Prediction, theta: Sequence[Fraction], rows: np.ndarray) -> int:
+        """How many gated units (or channels) take both values, and how many neighbours are on together, in float64.
 
-    def _drawn(self, source: random.Random, samples: int) -> list[list[int]]:
-        return [[source.randint(-RANGE, RANGE) for _ in range(self.input_size)] for _ in range(samples)]
+        A weight between two units that are never on together does not move, which is a law of such regions alone.
+        """
+        gates = [g.reshape(len(g), -1, len(rows)) for g in self._float_gates(found, theta, rows)]
+        both = sum(int((g.any(axis=(1, 2)) & ~g.all(axis=(1, 2))).sum()) for g in gates)
+        on = [g.any(axis=1).astype(np.int64) for g in gates]
+        return both + sum(int((a @ b.T > 0).sum()) for a, b in pairwise(on))
+
+    def _float_gates(self, found: Prediction, theta: Sequence[Fraction], rows: np.ndarray) -> list[np.ndarray]:
+        """Which gates are on, (units or channels, further axes and samples) each."""
+        values = {w: a.astype(float)[None] for w, a in self.cut(theta).items()}
+        values[found.inputs] = rows.T.reshape(1, *shape_of(self.network.input_axes), len(rows))
+        z = interpret(found.program, values, BatchArithmetic())
+        return [z[f"z{i}"][0].reshape(int(g.axes[0].size), -1) > 0 for i, g in enumerate(found.gates)]
+
+    def inputs(self) -> np.ndarray:
+        """(SAMPLES, d_0) inputs on random lines, at all distances: many patterns of gates occur on a few lines."""
+        source = np.random.default_rng(1)
+        base, direction = source.normal(size=(2, LINES, 1, self.input_size))
+        steps = np.sinh(np.linspace(-6, 6, SAMPLES // LINES))[None, :, None]
+        return np.asarray((base + steps * direction).reshape(-1, self.input_size))
 
     # Near a point -----------------------------------------------------------------------------------------------------
 
@@ -201,22 +213,32 @@ class NetworkModel:
         return [*unit, [0] * size] if self.biases else unit
 
     def _sampled(self, ring: Ring, point: Sequence[Fraction]) -> System:
-        """Outputs with the gates of inputs that are drawn until they bring nothing new."""
-        source, found = random.Random(1), System(ring, len(self.symbols), ())
-        for _ in range(MOST_SAMPLES // SAMPLES):
-            more = self._patterns(ring, point, self._drawn(source, SAMPLES))
+        """Outputs with the gates of one input for each pattern found in float64."""
+        rows = self.inputs()
+        gates = self._float_gates(self.prediction(len(rows)), point, rows)
+        bits = np.packbits(np.concatenate([g.reshape(-1, len(rows)) for g in gates]), axis=0)
+        _, first = np.unique(bits, axis=1, return_index=True)
+        chosen = np.random.default_rng(2).permutation(first)
+        found, waited = System(ring, len(self.symbols), ()), 0
+        for start in range(0, min(len(chosen), PATTERNS), CHUNK):
+            exact = [[Fraction(float(v)) for v in rows[i]] for i in chosen[start : start + CHUNK]]
+            more = self._patterns(ring, point, exact)
             joined = System(ring, len(self.symbols), (*found.potentials, *more)).reduced()
-            if len(joined.potentials) == len(found.potentials):
-                break
+            waited = 0 if len(joined.potentials) > len(found.potentials) else waited + 1
             found = joined
+            if waited == PATIENCE:
+                break
         return found
 
     def _patterns(
-        self, ring: Ring, point: Sequence[Fraction], rows: Sequence[Sequence[int]]
+        self, ring: Ring, point: Sequence[Fraction], rows: Sequence[Sequence[Fraction | int]]
     ) -> tuple[Polynomial, ...]:
         """The outputs, linear functions of x, with the gates of each of some inputs; those on a kink are left out."""
         gates, kinks = self.gate_values(self.prediction(len(rows)), point, rows)
         basis = self._basis()
+        if len(basis) > WIDE:
+            source = random.Random(4)
+            basis = [[source.randint(-9, 9) for _ in range(self.input_size)] for _ in range(FEW)]
         small, found, seen = self.prediction(len(basis)), [], set()
         for i in np.flatnonzero(~kinks):
             pattern = [g[..., i] for g in gates]

@@ -35,13 +35,22 @@ def constant(ring: Ring, value: Fraction | int) -> Polynomial:
     return ring.constant(flint.fmpq(q.numerator, q.denominator))
 
 
-def polynomial_arithmetic(ring: Ring) -> ObjectArithmetic:
+class PolynomialArithmetic(ObjectArithmetic):
     """Arrays of polynomials; gates must be given."""
+
+    def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
+        # NumPy would take a polynomial that multiplies an array for a sequence: it stands in an array without axes.
+        factors = [self.constant(c, ()) for c in coefficients]
+        return np.asarray(sum(x * c for x, c in zip(arrays[1:], factors[1:], strict=True)) + arrays[0] * factors[0])
+
+
+def polynomial_arithmetic(ring: Ring) -> PolynomialArithmetic:
+    """Arrays over a ring."""
 
     def select(z: object, alpha: Fraction, alpha_bar: Fraction) -> object:
         raise TypeError("a gate of a polynomial has no value; give it")
 
-    return ObjectArithmetic(lambda q: constant(ring, q), select, "exact", {})
+    return PolynomialArithmetic(lambda q: constant(ring, q), select, "exact", {})
 
 
 def rational(q: Any) -> Fraction:
@@ -76,10 +85,12 @@ class Auxiliary:
 
     Attributes:
         gradient: dy/dtheta_p by p, polynomials in all variables.
-        reciprocal: D where y = 1/D; None for exponentials.
+        exponent: q where y = exp(q), a polynomial in the parameters and inputs.
+        reciprocal: D where y = 1/D, without reciprocals.
     """
 
     gradient: Mapping[int, Polynomial]
+    exponent: Polynomial | None = None
     reciprocal: Polynomial | None = None
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import flint
 
+from symflow.analysis.laws.blocks import joined_parts
 from symflow.analysis.laws.polynomials import Monomial, Polynomial, System, constant, from_terms, rational
 
 Column: TypeAlias = dict[tuple[int, tuple[int, ...]], Fraction]
@@ -147,19 +148,8 @@ def _primitive(vector: list[tuple[int, Fraction]]) -> list[tuple[int, Fraction]]
 
 def _connected(columns: Sequence[Column]) -> list[list[int]]:
     """The columns in parts that share no equation."""
-    parent = list(range(len(columns)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    first: dict[Any, int] = {}
+    sharing: dict[Any, list[int]] = {}
     for i, column in enumerate(columns):
         for key in column:
-            parent[root(i)] = root(first.setdefault(key, i))
-    parts: dict[int, list[int]] = {}
-    for i in range(len(columns)):
-        parts.setdefault(root(i), []).append(i)
-    return list(parts.values())
+            sharing.setdefault(key, []).append(i)
+    return joined_parts(len(columns), sharing.values())

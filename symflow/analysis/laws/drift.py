@@ -1,0 +1,3 @@
+"""placeholder"""
+class Drift: pass
+def drift(law, method): ...
