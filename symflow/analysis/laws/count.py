@@ -124,7 +124,7 @@ def _ranks(local: Local, parts: Sequence[Block], point: Sequence[Fraction], laws
     for part in parts:
         enough = len(part.variables) - _inside(laws, part)
         fields = restricted(local.moves, part).fields()
-        found.append(lie_rank(fields, where, len(point), enough))
+        found.append(lie_rank(fields, where, enough))
     return found
 
 

@@ -29,18 +29,23 @@ PATIENCE = 2
 
 @dataclass(frozen=True, eq=False)
 class Fields:
-    """m polynomial vector fields in N variables: the sum over terms of coefficient times product of variables.
+    """m vector fields: each component a sum over terms of coefficient times product of variables.
+
+    The variables are P parameters, then functions y of them that are no polynomials but have polynomial derivatives.
 
     Attributes:
-        variables: N.
+        parameters: P, the number of components.
+        variables: N, of all variables.
         factors: (T, d) indices of the variables that are multiplied; N where there are fewer than d.
         component: (T,) which component a term belongs to.
         term: (Z,) the term of each coefficient that is not 0.
         field: (Z,) its field.
         coefficient: (Z,) its residue.
         count: m.
+        slopes: dy/dtheta, one field for each y; None where there is no y.
     """
 
+    parameters: int
     variables: int
     factors: np.ndarray
     component: np.ndarray
@@ -48,6 +53,7 @@ class Fields:
     field: np.ndarray
     coefficient: np.ndarray
     count: int
+    slopes: Fields | None = None
 
     @cached_property
     def matrix(self) -> np.ndarray:
@@ -77,70 +83,88 @@ def _collected(places: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
     return total
 
 
+def _along(fields: Fields, curve: np.ndarray) -> np.ndarray:
+    """(P, m, K) every field along a curve."""
+    weighted = fields.values(curve)[fields.term] * fields.coefficient[:, None] % PRIME
+    place = fields.component[fields.term] * fields.count + fields.field
+    found = _collected(place, weighted, fields.parameters * fields.count)
+    return found.reshape(fields.parameters, fields.count, curve.shape[1])
+
+
 def _curve(fields: Fields, control: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """(N + 1, K) the solution of theta' = X_t(theta), and the constant 1."""
-    length = control.shape[1]
+    """(N + 1, K) the solution of theta' = X_t(theta), the y along it, and the constant 1."""
+    length, p = control.shape[1], fields.parameters
     curve = np.zeros((fields.variables + 1, length), dtype=np.int64)
     curve[:-1, 0], curve[-1, 0] = point, 1
+    speeds = np.zeros((p, length), dtype=np.int64)
     for k in range(1, length):
+        inverse = pow(k, -1, PRIME)
         moving = product(fields.values(curve[:, :k]), control[:, :k])[:, -1:]
-        speed = _collected(fields.component, moving, fields.variables)[:, 0]
-        curve[:-1, k] = speed * pow(k, -1, PRIME) % PRIME
+        speeds[:, k - 1] = _collected(fields.component, moving, p)[:, 0]
+        curve[:p, k] = speeds[:, k - 1] * inverse % PRIME
+        if fields.slopes is not None:
+            turned = product(_along(fields.slopes, curve[:, :k]), speeds[:, None, :k])[:, :, -1]
+            curve[p:-1, k] = turned.sum(axis=0) % PRIME * inverse % PRIME
     return curve
 
 
 def _jacobian(fields: Fields, control: np.ndarray, curve: np.ndarray) -> np.ndarray:
-    """(N, N, K) DX_t along the curve."""
-    n, length = fields.variables, control.shape[1]
-    total = np.zeros((n * n, length), dtype=np.int64)
-    for p in range(fields.factors.shape[1]):
-        by = fields.factors[:, p]
+    """(P, P, K) DX_t along the curve, through the y too."""
+    p, n, length = fields.parameters, fields.variables, control.shape[1]
+    total = np.zeros((p * n, length), dtype=np.int64)
+    for place in range(fields.factors.shape[1]):
+        by = fields.factors[:, place]
         inside = by < n
-        values = product(fields.values(curve, p), control)[inside]
-        total += _collected((fields.component * n + by)[inside], values, n * n)
-    return (total % PRIME).reshape(n, n, length)
+        values = product(fields.values(curve, place), control)[inside]
+        total += _collected((fields.component * n + by)[inside], values, p * n)
+    partial = (total % PRIME).reshape(p, n, length)
+    if fields.slopes is None:
+        return partial
+    slopes = _along(fields.slopes, curve)  # (P, A, K): dy_a/dtheta_q at [q, a]
+    through = _series_matmul(partial[:, p:], slopes.transpose(1, 0, 2))
+    return (partial[:, :p] + through) % PRIME
 
 
-def _pulled_back(fields: Fields, jacobian: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """(N, m, K) M(t)^{-1} Y_i(theta(t)), from (M^{-1})' = -M^{-1} DX_t."""
-    n, length = fields.variables, along.shape[2]
-    inverse = [np.eye(n, dtype=np.int64)]
-    for k in range(1, length):
-        total = sum(matmul(inverse[j], jacobian[:, :, k - 1 - j]) for j in range(k)) % PRIME
-        inverse.append(-total * pow(k, -1, PRIME) % PRIME)
-    found = [sum(matmul(inverse[j], along[:, :, k - j]) for j in range(k + 1)) % PRIME for k in range(length)]
+def _series_matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The product of matrices of series."""
+    length = a.shape[2]
+    found = [sum(matmul(a[:, :, j], b[:, :, k - j]) for j in range(k + 1)) % PRIME for k in range(length)]
     return np.stack(found, axis=2)
 
 
+def _pulled_back(jacobian: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """(P, m, K) M(t)^{-1} Y_i(theta(t)), from (M^{-1})' = -M^{-1} DX_t."""
+    p, _, length = along.shape
+    inverse = [np.eye(p, dtype=np.int64)]
+    for k in range(1, length):
+        total = sum(matmul(inverse[j], jacobian[:, :, k - 1 - j]) for j in range(k)) % PRIME
+        inverse.append(-total * pow(k, -1, PRIME) % PRIME)
+    return _series_matmul(np.stack(inverse, axis=2), along)
+
+
 def brackets(fields: Fields, point: Sequence[int], length: int, seed: int = 0) -> np.ndarray:
-    """(N, m K) iterated brackets at a point, as the columns of a matrix of residues."""
+    """(P, m K) iterated brackets at a point, as the columns of a matrix of residues."""
     source = np.random.default_rng(seed)
     combination = source.integers(0, PRIME, (fields.count, length))
     control = matmul(fields.matrix, combination)
     curve = _curve(fields, control, np.asarray(point, dtype=np.int64))
-    values = fields.values(curve)
-    weighted = values[fields.term] * fields.coefficient[:, None] % PRIME
-    place = fields.component[fields.term] * fields.count + fields.field
-    along = _collected(place, weighted, fields.variables * fields.count)
-    along = along.reshape(fields.variables, fields.count, length)
+    along = _along(fields, curve)
     if length == 1:
         return along[:, :, 0]
-    pulled = _pulled_back(fields, _jacobian(fields, control, curve), along)
-    return pulled.reshape(fields.variables, -1)
+    return _pulled_back(_jacobian(fields, control, curve), along).reshape(fields.parameters, -1)
 
 
-def lie_rank(fields: Fields, point: Sequence[int], parameters: int, enough: int) -> int:
-    """A lower bound on the dimension of the Lie algebra at a point, in the first variables.
+def lie_rank(fields: Fields, point: Sequence[int], enough: int) -> int:
+    """A lower bound on the dimension of the Lie algebra at a point.
 
     Args:
         fields: the vector fields.
         point: N residues.
-        parameters: how many of the variables are parameters; the others are functions of them.
         enough: no larger rank is possible.
     """
     best, waited = -1, 0
     for seed, length in enumerate(LENGTHS):
-        found = rank(brackets(fields, point, length, seed)[:parameters]) if fields.count else 0
+        found = rank(brackets(fields, point, length, seed)) if fields.count else 0
         waited = 0 if found > best else waited + 1
         best = max(best, found)
         if best >= enough or waited >= PATIENCE or not fields.count:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -131,14 +131,14 @@ class System:
         return System(self.ring, self.parameters, tuple(self.potentials[i] for i in kept), self.auxiliary)
 
     def fields(self) -> Fields:
-        """The gradients with their action on the auxiliary functions, modulo the prime."""
-        components = []
-        for gradient in self.gradients:
-            lifted = list(gradient)
-            for y in self.auxiliary:
-                lifted.append(sum((d * gradient[p] for p, d in y.gradient.items()), constant(self.ring, 0)))
-            components.append(lifted)
-        return modular_fields(components, self.parameters + len(self.auxiliary))
+        """The gradients modulo the prime, and those of the auxiliary functions."""
+        variables = self.parameters + len(self.auxiliary)
+        slopes = None
+        if self.auxiliary:
+            zero, every = constant(self.ring, 0), range(self.parameters)
+            listed = [[y.gradient.get(p, zero) for p in every] for y in self.auxiliary]
+            slopes = modular_fields(listed, self.parameters, variables)
+        return replace(modular_fields(self.gradients, self.parameters, variables), slopes=slopes)
 
 
 def independent(polynomials: Sequence[Polynomial]) -> list[int]:
@@ -155,7 +155,7 @@ def independent(polynomials: Sequence[Polynomial]) -> list[int]:
     return pivots(matrix)
 
 
-def modular_fields(components: Sequence[Sequence[Polynomial]], variables: int) -> Fields:
+def modular_fields(components: Sequence[Sequence[Polynomial]], parameters: int, variables: int) -> Fields:
     """Vector fields given by their components."""
     place: dict[tuple[int, Monomial], int] = {}
     found: list[tuple[int, int, int]] = []
@@ -169,6 +169,7 @@ def modular_fields(components: Sequence[Sequence[Polynomial]], variables: int) -
     factors = np.array([[*product, *[variables] * (degree - len(product))] for _, product in place], dtype=np.int64)
     table = np.array(found, dtype=np.int64).reshape(-1, 3)
     return Fields(
+        parameters,
         variables,
         factors.reshape(len(place), degree),
         np.array([component for component, _ in place], dtype=np.int64),
