@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import cache, partial
+from functools import partial
 from itertools import product
 from math import factorial, prod
 
@@ -24,21 +24,22 @@ import sympy
 
 import symflow as sf
 from symflow.derivatives.derived import parameter_directions
-from symflow.dynamics.modified import HG, TERMS, TGG, Differentials, G, Tree
+from symflow.dynamics.modified.differentials import Differentials, Vector
+from symflow.dynamics.modified.tree_series import along, plus
+from symflow.dynamics.modified.trees import HG, TGG, G, Tree, all_trees, grafted, tree
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import EXACT
 from symflow.networks.objective import Objective
 from symflow.programs.differentiate import jvp, transpose
-from symflow.programs.nodes import Const, Input, Node, add, einsum
+from symflow.programs.nodes import Const, Node, add, einsum
 from symflow.programs.program import Program
 from symflow.proofs import Control, Derivation, Draw, IdentityTest, Step, SymbolicZero
 from symflow.proofs.claims import Case, drawn_objective
 from symflow.report.derivations import run
-from symflow.theory.r17_modified_equation import MODIFIED_EQUATION
+from symflow.theory.r17_modified_equation import MODIFIED_EQUATION, TERMS
 
 Series = Mapping[Tree, Fraction]
 SIXTH = sympy.Rational(1, 6)
-Vector = Mapping[Input, Node]
 
 NETWORKS = (Case("1-1-2-1", sf.FullyConnected((1, 1, 2, 1))), Case("2-2-2", sf.FullyConnected((2, 2, 2))))
 
@@ -49,31 +50,6 @@ def altered(tree: Tree, coefficient: Fraction) -> tuple[Series, ...]:
 
 
 # Trees --------------------------------------------------------------------------------------------------------------
-
-
-@cache
-def grafted(sigma: Tree, tau: Tree) -> tuple[Tree, ...]:
-    """The trees with sigma attached to one vertex of tau, the root first."""
-    found = [tuple(sorted((*tau, sigma)))]
-    for position, branch in enumerate(tau):
-        rest = (*tau[:position], *tau[position + 1 :])
-        found += [tuple(sorted((*rest, longer))) for longer in grafted(sigma, branch)]
-    return tuple(found)
-
-
-def along(field: Series, series: Series) -> dict[Tree, Fraction]:
-    """The derivative of a combination of elementary differentials along another one."""
-    found: dict[Tree, Fraction] = {}
-    for sigma, a in field.items():
-        for tau, b in series.items():
-            for tree in grafted(sigma, tau):
-                found[tree] = found.get(tree, Fraction(0)) + a * b
-    return found
-
-
-def plus(a: Series, b: Series, factor: Fraction = Fraction(1)) -> dict[Tree, Fraction]:
-    """a + factor b."""
-    return {tree: a.get(tree, Fraction(0)) + factor * b.get(tree, Fraction(0)) for tree in {**a, **b}}
 
 
 def flow_by_trees(terms: Sequence[Series]) -> list[dict[Tree, Fraction]]:
@@ -91,11 +67,16 @@ def flow_by_trees(terms: Sequence[Series]) -> list[dict[Tree, Fraction]]:
     return total
 
 
+def each(series: Series, size: int) -> Iterator[sympy.Expr]:
+    """The coefficient of every tree with so many vertices."""
+    found = (series.get(t, Fraction(0)) for t in all_trees(size))
+    yield from (sympy.Rational(c.numerator, c.denominator) for c in found)
+
+
 def order_conditions(terms: Sequence[Series]) -> Iterator[sympy.Expr]:
     """The coefficient of every tree in that of eta^{k+1} of the flow, k = 1, ..., 4; that of the Euler step is 0."""
-    yield from (
-        sympy.Rational(c.numerator, c.denominator) for found in flow_by_trees(terms)[1:] for c in found.values()
-    )
+    for k, found in enumerate(flow_by_trees(terms)[1:], 1):
+        yield from each(found, k + 1)
 
 
 def first_defect() -> Iterator[sympy.Expr]:
@@ -105,9 +86,9 @@ def first_defect() -> Iterator[sympy.Expr]:
     """
     for p in range(len(TERMS) - 1):
         defect = flow_by_trees([*TERMS[: p + 1], {}])[-1]
-        yield from (sympy.Rational(c.numerator, c.denominator) for c in plus(defect, TERMS[p + 1]).values())
-    fifth = {tree: -c for tree, c in flow_by_trees([*TERMS, {}])[-1].items()}
-    yield from (sympy.Rational(c.numerator, c.denominator) for c in flow_by_trees([*TERMS, fifth])[-1].values())
+        yield from each(plus(defect, TERMS[p + 1]), p + 2)
+    fifth = {t: -c for t, c in flow_by_trees([*TERMS, {}])[-1].items()}
+    yield from each(flow_by_trees([*TERMS, fifth])[-1], 6)
 
 
 # Any function of one or two variables --------------------------------------------------------------------------------
@@ -129,11 +110,11 @@ class Jets:
 
     def differential(self, tree: Tree) -> list[sympy.Expr]:
         """An elementary differential."""
-        branches = [self.differential(branch) for branch in tree]
+        branches = [self.differential(branch) for branch in tree[1]]
         return [
             sympy.Add(*(
                 self.symbol((a, *places)) * prod((v[p] for v, p in zip(branches, places, strict=True)), start=1)
-                for places in product(self.variables, repeat=len(tree))
+                for places in product(self.variables, repeat=len(branches))
             ))
             for a in self.variables
         ]  # fmt: skip
@@ -204,11 +185,6 @@ def moved(objective: Objective, vector: Vector, field: Vector) -> Vector:
     return {w: dot[vector[w]] for w in objective.parameters}
 
 
-def all_trees(size: int) -> list[Tree]:
-    """The rooted trees with so many vertices."""
-    return [G] if size == 1 else sorted({tree for smaller in all_trees(size - 1) for tree in grafted(G, smaller)})
-
-
 def grafting(objective: Objective, first_only: bool = False) -> Iterator[Vector]:
     """The derivative of F(tau) along F(sigma), minus the sum over graftings; |tau| + |sigma| <= 5."""
     found = Differentials(objective)
@@ -272,9 +248,9 @@ def logarithm(terms: Sequence[Series] = TERMS) -> Iterator[sympy.Expr]:
     eta, h = sympy.symbols("eta h")
     series = sympy.series(sympy.log(1 - eta * h), eta, 0, len(terms) + 1).removeO()
     for i, term in enumerate(terms):
-        chain: Tree = ()
+        chain = G
         for _ in range(i):
-            chain = (chain,)
+            chain = tree(chain)
         c = term.get(chain, Fraction(0))
         yield series.coeff(eta, i + 1) - sympy.Rational(c.numerator, c.denominator) * h ** (i + 1)
 
@@ -318,7 +294,7 @@ def no_loss(factor: sympy.Expr) -> Iterator[sympy.Expr]:
     yield second[0].diff(y) - second[1].diff(x) - factor * (x**3 / 2 - y * (x * y + 1))
 
 
-FIRST_WRONG = altered((G, G, HG), Fraction(-1, 120))
+FIRST_WRONG = altered(tree(G, G, HG), Fraction(-1, 120))
 
 DERIVATION = Derivation(
     proves=MODIFIED_EQUATION,
@@ -404,7 +380,7 @@ DERIVATION = Derivation(
         ),
         Control(
             r"$\frac1{719}\nabla^5f[g,g,g,g]$ in place of $\frac1{720}\nabla^5f[g,g,g,g]$, on networks",
-            on_networks(partial(flow_coefficients, terms=altered((G, G, G, G), Fraction(1, 719)))),
+            on_networks(partial(flow_coefficients, terms=altered(tree(G, G, G, G), Fraction(1, 719)))),
         ),
         Control("grafting at the root only", on_networks(partial(grafting, first_only=True))),
         Control(

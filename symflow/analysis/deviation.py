@@ -25,9 +25,10 @@ from symflow.networks.objective import Objective
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf, Number
-from symflow.paths.descent import check_steps, checked_method, descend, float64_start, positive_step, run_descent
+from symflow.paths.descent import check_steps, checked_method, descend, positive_step, run_descent
 from symflow.paths.flow import solve_flow
 from symflow.paths.path_error import PathError
+from symflow.paths.runs import float64_start
 from symflow.paths.solver import MAX_DPS
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 def why_not_descent(problem: Problem, run: Trajectory, eta: Fraction, user_run: bool) -> str | None:
     """Why what is proved of gradient descent does not apply to the run; None where it does."""
-    if not isinstance(run.method, GradientDescent):
-        return f"the bound is one on gradient descent, and the run is one of {run.method.name}"
+    if run.method != GradientDescent():
+        return f"the bound is one on gradient descent, and the run is one of {run.method.called}"
     if user_run and not _is_descent(problem, problem.compact, run, eta):
         return (
             "the given run is not gradient descent from the flow's initial point with this step size, or "

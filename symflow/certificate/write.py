@@ -39,8 +39,8 @@ def not_covered(problem: Problem, method: Method) -> str | None:
         return "the checker covers networks without biases"
     if loss.kind not in checker.LOSSES:
         return f"the checker covers the losses {', '.join(checker.LOSSES)}, not {loss.kind}"
-    if not isinstance(method, GradientDescent | HeavyBall):
-        return f"the checker covers gradient descent and heavy ball, not {method.name}"
+    if not isinstance(method, GradientDescent | HeavyBall) or method.called != method.name:
+        return f"the checker covers gradient descent and heavy ball, not {method.called}"
     return None
 
 

@@ -26,9 +26,10 @@ class Iterates:
         method: the recursion.
         step_size: eta.
         indices: the steps k that are kept, increasing, starting with 0.
-        iterates: theta_k for these k, one row each: float64, or an object array of mpf.
-        carried: what the method carries (the velocity), by name, each of the shape of `iterates`.
-        dps: digits of a multiprecision run, None for float64.
+        iterates: theta_k for these k, one row each: float64, or an object array of mpf or `Fraction`.
+        carried: what the method carries (the velocity), by name, each of the shape of `iterates`; of single numbers one
+            for each k.
+        dps: digits of a multiprecision run, None for float64 and for exact rationals.
         path: theta_k for every step k = 0, 1, ... in float64, where the run was asked for them.
     """
 
@@ -64,6 +65,11 @@ class Iterates:
         return mpmath.mpf(self.end.numerator) / self.end.denominator
 
     @property
+    def exact(self) -> bool:
+        """Whether the iterates are exact rationals."""
+        return self.dps is None and self.iterates.dtype == object
+
+    @property
     def stored_digits(self) -> int:
         """Decimal digits that iterates are stored with."""
         return 17 if self.dps is None else self.dps + GUARD
@@ -83,7 +89,7 @@ class Iterates:
             return state
         step = self.iterates[there] - state
         if self.dps is None:
-            return np.asarray(state + float(rest) * step)
+            return np.asarray(state + (rest if self.exact else float(rest)) * step)
         with mpmath.workdps(self.dps + GUARD):
             return np.asarray(state + (self.iterates[there] - state) * (mpmath.mpf(rest.numerator) / rest.denominator))
 

@@ -1,4 +1,4 @@
-"""The loops of descent, one an arithmetic: JAX (float64, float32, traceable) and fixed point."""
+"""The loops of descent number by number: fixed point, exact rationals, and a step for any arithmetic."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any, TypeAlias
 import numpy as np
 from gmpy2 import mpz
 
-from symflow.caching import kept
-from symflow.derivatives.derived import gradient
-from symflow.dynamics.method import THETA, Method, recursion
+from symflow.dynamics.batches import batches_of
+from symflow.dynamics.method import THETA, Method, recursion, state_sizes
 from symflow.dynamics.vector_field import gradient_flow_field
-from symflow.errors import DescentDiverged, brief_float
+from symflow.errors import BudgetError, DescentDiverged, ProblemError, brief_float
 from symflow.evaluate.fixed_point import FixedArrays
 from symflow.evaluate.interpret import interpret
+from symflow.evaluate.object_arrays import EXACT
 from symflow.evaluate.scalar_code import unrolled
+from symflow.networks.batches import batch_loss, sample_count
 from symflow.networks.objective import Objective
 from symflow.numbers.fixed_point import from_fraction
-from symflow.numbers.types import JaxArray
 from symflow.programs.nodes import Input
 from symflow.programs.program import Program, entries, shape_of
 from symflow.programs.rules.arithmetic import Arithmetic
@@ -35,143 +35,19 @@ DIVERGED_BITS = 600
 """A parameter above 2^600 counts as divergence, or above 2 to as many bits as are carried: tiny data want more."""
 LONGEST_LITERAL = 10_000
 """Most bits of a number that is written into Python source, which has no longer ones."""
+LONGEST_EXACT = 1_000_000
+"""Most bits of a numerator or denominator in exact rationals: they grow exponentially with the steps."""
 
-State: TypeAlias = tuple[JaxArray, ...]
-"""theta and what the method carries."""
-Slope: TypeAlias = Callable[[JaxArray], JaxArray]
+Velocity: TypeAlias = Callable[..., Sequence[Any]]
+"""The entries of a point -> those of -grad f."""
 
 
-def diverged(step: int, eta: Fraction) -> DescentDiverged:
+def diverged(step: int, eta: Fraction, method: Method) -> DescentDiverged:
     """The error for a run that leaves all bounds."""
     return DescentDiverged(
-        f"gradient descent with step size {brief_float(eta)} diverges (noticed at step {step}); choose a smaller one",
+        f"{method.called} with step size {brief_float(eta)} diverges (noticed at step {step}); choose a smaller one",
         step=step,
     )
-
-
-# JAX ----------------------------------------------------------------------------------------------------------------
-
-
-class JaxSteps:
-    """One step of a method, traceable.
-
-    Args:
-        method: the recursion.
-        count: P.
-        dtype: of the arrays.
-    """
-
-    def __init__(self, method: Method, count: int, dtype: np.dtype | type = np.float64) -> None:
-        from symflow.evaluate.jax import JaxArithmetic
-
-        self.programs, self.arithmetic = recursion(method, count), JaxArithmetic(dtype)
-
-    def start(self, theta: JaxArray) -> State:
-        """The state at the start: what the method carries is 0."""
-        return (theta, *(0 * theta for _ in self.programs.state[1:]))
-
-    def point(self, state: State) -> JaxArray:
-        """Where the gradient of the step is taken."""
-        values = dict(zip(self.programs.state, state, strict=True))
-        at: JaxArray = interpret(self.programs.point, values, self.arithmetic)[THETA]
-        return at
-
-    def step(self, state: State, slope: JaxArray, step_size: JaxArray) -> State:
-        """The next state, from the gradient at `point`."""
-        values = dict(zip(self.programs.state, state, strict=True))
-        values |= {self.programs.direction: -slope, self.programs.step_size: step_size}
-        return tuple(interpret(self.programs.step, values, self.arithmetic).values())
-
-    def march(
-        self, slope: Slope, start: JaxArray, step_size: JaxArray, gaps: JaxArray, nudge: JaxArray | None = None
-    ) -> State:
-        """The states after each of several gaps, one row each.
-
-        Args:
-            slope: theta -> grad f(theta).
-            start: theta_0.
-            step_size: eta.
-            gaps: numbers of steps.
-            nudge: moves theta after every step by these relative amounts: a run that rounds differently.
-        """
-        from jax import lax
-
-        def once(_: JaxArray, state: State) -> State:
-            state = self.step(state, slope(self.point(state)), step_size)
-            return state if nudge is None else (state[0] * (1 + nudge), *state[1:])
-
-        def advance(state: State, gap: JaxArray) -> tuple[State, State]:
-            state = lax.fori_loop(0, gap, once, state)
-            return state, state
-
-        found: State = lax.scan(advance, self.start(start), gaps)[1]
-        return found
-
-
-@kept
-def float64_stepper(objective: Objective, method: Method) -> Callable[..., State]:
-    """(theta_0, eta, gaps) -> the states after each gap, compiled once; see `JaxSteps.march`."""
-    import jax
-
-    from symflow.evaluate.jax import to_jax
-
-    steps, slope = JaxSteps(method, objective.parameter_count), to_jax(gradient(objective))
-    return jax.jit(lambda *arguments: steps.march(slope, *arguments))
-
-
-def padded_gaps(gaps: np.ndarray, count: int) -> np.ndarray:
-    """Gaps with gaps of 0 steps behind them, up to the power of two from `count` on."""
-    return np.pad(gaps, (0, (1 << (count - 1).bit_length()) - len(gaps)))
-
-
-# Fixed point --------------------------------------------------------------------------------------------------------
-
-
-def fixed_states(
-    objective: Objective,
-    method: Method,
-    theta0: Sequence[Fraction],
-    eta: Fraction,
-    indices: Sequence[int],
-    bits: int,
-    *,
-    shaken: int | None = None,
-    seen: Callable[[int, list[mpz]], None] | None = None,
-) -> list[list[mpz]]:
-    """The kept states in fixed point: theta_k and what the method carries, one after the other.
-
-    Args:
-        objective: what is minimized.
-        method: the recursion.
-        theta0: the start.
-        eta: the step size.
-        indices: which iterates to keep.
-        bits: after the point.
-        shaken: move the states now and then by a few times what velocities with so many bits less lose between two
-            such times, nonzero components alone, so that exact zeros and the kinks of the start stay.
-        seen: told every step and its state.
-
-    Raises:
-        DescentDiverged: an iterate leaves all bounds.
-        ComputationError: the gradient is not finite.
-    """
-    state = [from_fraction(q, bits) for q in theta0] + [mpz(0)] * (len(theta0) * len(method.carries))
-    step = _fixed_step(objective, method, eta, bits)
-    limit = mpz(1) << (bits + max(DIVERGED_BITS, bits))
-    found, wanted, last = [state], set(indices), indices[-1]
-    between = -(-last // SHAKES)
-    lost = 0 if shaken is None else max(1, ceil(eta * (method.flow_rate or 1) * between)) << shaken
-    for k in range(1, last + 1):
-        state = step(state)
-        if max(state) > limit or min(state) < -limit:
-            raise diverged(k, eta)
-        if lost and k % between == 1 % between:
-            state = [v + MOVES[(i + k // between) % len(MOVES)] * lost if v else v for i, v in enumerate(state)]
-        if k in wanted:
-            found.append(state)
-        if seen is not None:
-            seen(k, state)
-    return found
 
 
 Compiled: TypeAlias = Callable[[Program, Mapping[Input, np.ndarray], Sequence[Input]], Callable[..., Sequence[Any]]]
@@ -184,45 +60,86 @@ class MethodStep:
 
     Attributes:
         point: the state -> where the gradient is taken.
-        velocity: the entries of that point -> those of -grad f.
+        velocity: k, counted from 0 -> (the entries of that point -> those of -grad f over the batch of step k).
         update: the entries of the state and of -grad f -> those of the next state.
     """
 
     point: Callable[[list[Any]], Sequence[Any]]
-    velocity: Callable[..., Sequence[Any]]
+    velocity: Callable[[int], Velocity]
     update: Callable[..., Sequence[Any]]
 
-    def __call__(self, state: list[Any]) -> list[Any]:
-        """The next state."""
-        return list(self.update(*state, *self.velocity(*self.point(state))))
+    def __call__(self, state: list[Any], k: int) -> list[Any]:
+        """The state after step k, counted from 0."""
+        return list(self.update(*state, *self.velocity(k)(*self.point(state))))
 
 
-def method_step(objective: Objective, method: Method, eta: Fraction, compiled: Compiled) -> MethodStep:
-    """The step of a method for one step size; `compiled` says how programs become functions."""
-    field, count = gradient_flow_field(objective), objective.parameter_count
-    programs = recursion(method, count, eta)
-    plain = programs.point[THETA] is programs.state[0]
-    point = compiled(programs.point, {}, programs.state)
-    return MethodStep(
-        (lambda state: state[:count]) if plain else (lambda state: point(*state)),
-        compiled(field.program, objective.data, field.state),
-        compiled(programs.step, {}, (*programs.state, programs.direction)),
-    )
+@dataclass(frozen=True)
+class Steps:
+    """What a run repeats, apart from its arithmetic.
 
+    Attributes:
+        objective: f; where there are batches, as a mean over samples.
+        method: the recursion.
+        eta: the step size.
+        count: how many steps.
+    """
 
-def _fixed_step(objective: Objective, method: Method, eta: Fraction, bits: int) -> MethodStep:
-    """The step in fixed point."""
-    arithmetic = FixedArrays(bits)
-    short = max(eta.numerator.bit_length(), eta.denominator.bit_length()) < LONGEST_LITERAL
+    objective: Objective
+    method: Method
+    eta: Fraction
+    count: int
 
-    def compiled(
-        program: Program, data: Mapping[Input, np.ndarray], inputs: Sequence[Input]
-    ) -> Callable[..., Sequence[mpz]]:
-        known = {x: arithmetic.lift(a) for x, a in data.items()}
-        written = unrolled(program, known, inputs, bits) if short or known else None
-        return written or partial(interpreted, program, known, inputs, arithmetic)
+    @property
+    def carried(self) -> int:
+        """How many numbers the method carries besides theta."""
+        return sum(state_sizes(self.method, self.objective.parameter_count)[1:])
 
-    return method_step(objective, method, eta, compiled)
+    def compiled(self, compiled: Compiled, lift: Callable[[Fraction], Any]) -> MethodStep:
+        """One step.
+
+        Args:
+            compiled: how programs become functions.
+            lift: how a rational becomes a number.
+
+        Raises:
+            ProblemError: batches that the data do not have.
+        """
+        count = self.objective.parameter_count
+        programs = recursion(self.method, count, self.eta)
+        plain = programs.point[THETA] is programs.state[0]
+        point = compiled(programs.point, {}, programs.state)
+        return MethodStep(
+            (lambda state: state[:count]) if plain else (lambda state: point(*state)),
+            self._velocity(compiled, lift),
+            compiled(programs.step, {}, (*programs.state, programs.direction)),
+        )
+
+    def _velocity(self, compiled: Compiled, lift: Callable[[Fraction], Any]) -> Callable[[int], Velocity]:
+        batches = self.method.batches
+        if batches is None:
+            field = gradient_flow_field(self.objective)
+            everywhere = compiled(field.program, self.objective.data, field.state)
+            return lambda k: everywhere
+        rows = batches_of(batches.table(sample_count(self.objective), self.count))
+        lifted = np.frompyfunc(lift, 1, 1)
+        known = [np.asarray(lifted(a), dtype=object) for a in self.objective.data.values()]
+        functions: dict[int, Velocity] = {}
+
+        def of_size(size: int) -> Velocity:
+            """-grad f over so many samples, a function of the parameters and of the samples."""
+            loss = batch_loss(self.objective, size)
+            field = gradient_flow_field(loss.objective)
+            return compiled(field.program, {}, (*field.state, *loss.data))
+
+        def velocity(k: int) -> Velocity:
+            batch = list(rows[k % len(rows)])
+            if len(batch) not in functions:
+                functions[len(batch)] = of_size(len(batch))
+            evaluate = functions[len(batch)]
+            numbers = [v for a in known for v in a[..., batch].reshape(-1).tolist()]
+            return lambda *point: evaluate(*point, *numbers)
+
+        return velocity
 
 
 def interpreted(
@@ -240,3 +157,95 @@ def interpreted(
         values[x], start = array.reshape(shape_of(x.axes)), start + len(array)
     outputs = interpret(program, values, arithmetic).values()
     return [v for array in outputs for v in array.reshape(-1).tolist()]
+
+
+# Fixed point and exact rationals ------------------------------------------------------------------------------------
+
+
+def fixed_states(
+    steps: Steps,
+    theta0: Sequence[Fraction],
+    indices: Sequence[int],
+    bits: int,
+    *,
+    shaken: int | None = None,
+    seen: Callable[[int, list[mpz]], None] | None = None,
+) -> list[list[mpz]]:
+    """The kept states in fixed point: theta_k and what the method carries, one after the other.
+
+    Args:
+        steps: what is repeated.
+        theta0: the start.
+        indices: which iterates to keep.
+        bits: after the point.
+        shaken: move the states now and then by a few times what velocities with so many bits less lose between two
+            such times, nonzero components alone, so that exact zeros and the kinks of the start stay.
+        seen: told every step and its state.
+
+    Raises:
+        DescentDiverged: an iterate leaves all bounds.
+        ComputationError: the gradient is not finite.
+    """
+    state = [from_fraction(q, bits) for q in theta0] + [mpz(0)] * steps.carried
+    step = _fixed_step(steps, bits)
+    limit = mpz(1) << (bits + max(DIVERGED_BITS, bits))
+    found, wanted = [state], set(indices)
+    between = -(-steps.count // SHAKES)
+    lost = 0 if shaken is None else max(1, ceil(steps.eta * (steps.method.speed or 1) * between)) << shaken
+    for k in range(1, steps.count + 1):
+        state = step(state, k - 1)
+        if max(state) > limit or min(state) < -limit:
+            raise diverged(k, steps.eta, steps.method)
+        if lost and k % between == 1 % between:
+            state = [v + MOVES[(i + k // between) % len(MOVES)] * lost if v else v for i, v in enumerate(state)]
+        if k in wanted:
+            found.append(state)
+        if seen is not None:
+            seen(k, state)
+    return found
+
+
+def _fixed_step(steps: Steps, bits: int) -> MethodStep:
+    """The step in fixed point."""
+    arithmetic, eta = FixedArrays(bits), steps.eta
+    short = max(eta.numerator.bit_length(), eta.denominator.bit_length()) < LONGEST_LITERAL
+
+    def compiled(
+        program: Program, data: Mapping[Input, np.ndarray], inputs: Sequence[Input]
+    ) -> Callable[..., Sequence[mpz]]:
+        known = {x: arithmetic.lift(a) for x, a in data.items()}
+        written = unrolled(program, known, inputs, bits) if short or known else None
+        return written or partial(interpreted, program, known, inputs, arithmetic)
+
+    return steps.compiled(compiled, partial(from_fraction, bits=bits))
+
+
+def exact_states(steps: Steps, theta0: Sequence[Fraction], indices: Sequence[int]) -> list[list[Fraction]]:
+    """The kept states in exact rationals.
+
+    Raises:
+        ProblemError: the method or the gradient is not rational.
+        BudgetError: the numbers become too long.
+    """
+    state = [*theta0, *[Fraction(0)] * steps.carried]
+    found, wanted = [state], set(indices)
+    try:
+        step = steps.compiled(
+            lambda program, data, inputs: partial(interpreted, program, data, inputs, EXACT), Fraction
+        )
+        for k in range(1, steps.count + 1):
+            state = step(state, k - 1)
+            longest = max(max(q.numerator.bit_length(), q.denominator.bit_length()) for q in state)
+            if longest > LONGEST_EXACT:
+                raise BudgetError(
+                    f"the exact iterate of step {k} has numbers of {longest} bits, over the limit of {LONGEST_EXACT}; "
+                    "make fewer steps, or give a number of digits (dps)"
+                )
+            if k in wanted:
+                found.append(state)
+    except TypeError as irrational:
+        reason = str(irrational).partition(";")[0]
+        raise ProblemError(
+            f"{steps.method.called} has no exact run of this problem: {reason}; give a number of digits (dps)"
+        ) from None
+    return found

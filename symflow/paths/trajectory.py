@@ -237,12 +237,12 @@ class Trajectory(OldNames):
 
     @property
     def iterates(self) -> np.ndarray:
-        """theta_k for the kept steps, shape (K, P): float64, or an object array of mpf."""
+        """theta_k for the kept steps, shape (K, P): float64, or an object array of mpf or `Fraction`."""
         return self.steps.iterates
 
     @property
     def velocity(self) -> np.ndarray:
-        """v_k for the kept steps, shape (K, P): float64, or an object array of mpf.
+        """v_k for the kept steps, shape (K, P): float64, or an object array of mpf or `Fraction`.
 
         Raises:
             AttributeError: the method carries no velocity.
@@ -375,6 +375,7 @@ class Trajectory(OldNames):
         numbers = "float64" if self.dps is None else f"{self.dps} digits"
         if isinstance(self.dense, Iterates):
             steps = self.dense
+            numbers = "exact rationals" if steps.exact else numbers
             return f"<{self.stats.method} of size {steps.step_size}, {numbers}, {error}, {len(steps.indices)} kept>"
         events = self.stats.remark or f"{len(self.events)} events"
         found = f"{numbers}, {error}, {events}, {self.stats.steps} steps{ended}"

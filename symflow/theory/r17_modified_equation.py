@@ -1,20 +1,24 @@
-"""R17: the modified equation of gradient descent, with the coefficients that `symflow.dynamics.modified` evaluates."""
+"""R17: the modified equation of gradient descent, with the coefficients that `symflow.dynamics.modified` derives."""
 
 from __future__ import annotations
 
 import sympy
 
-from symflow.dynamics.modified import TERMS, differential_latex
+from symflow.dynamics.methods.gradient_descent import GradientDescent
+from symflow.dynamics.modified.coefficients import terms
+from symflow.dynamics.modified.notation import differential_latex, ordered
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.result import SOURCES, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula
 
+TERMS = terms(GradientDescent(), 4)
+
 
 def term(order: int) -> sympy.Expr:
     """F_i, a sum of elementary differentials."""
-    parts = ((sympy.Rational(c.numerator, c.denominator), tree) for tree, c in TERMS[order].items())
+    parts = ((sympy.Rational(c.numerator, c.denominator), tree) for tree, c in ordered(TERMS[order]))
     return sympy.Add(*(c * sympy.Symbol(differential_latex(tree)) for c, tree in parts))
 
 

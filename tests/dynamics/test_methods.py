@@ -57,6 +57,26 @@ def test_heavy_ball_against_rationals(dps: int | None) -> None:
         assert run.error.value == run.error_estimate < mpmath.mpf(10) ** -40
 
 
+@pytest.mark.parametrize("dps", [None, 40])
+def test_nesterov_against_rationals(dps: int | None) -> None:
+    """y = theta_k + beta (theta_k - theta_{k-1}), theta_{k+1} = y - eta g(y): without velocities, as he wrote it."""
+    here = before = [Fraction(1, 2), Fraction(-1, 3)]
+    exact = [here]
+    for _ in range(6):
+        x, y = (a + BETA * (a - b) for a, b in zip(here, before, strict=True))
+        here, before = [x - ETA * (x * y - Fraction(1, 3)), y - ETA * (x * x / 2 + 2 * y)], here
+        exact.append(here)
+    run = sf.descend(cubic(), step_size=ETA, steps=6, dps=dps, method=sf.Nesterov("9/10"))
+    with mpmath.workdps(60):
+        wanted = np.array([[mpmath.mpf(q.numerator) / q.denominator for q in row] for row in exact])
+        assert np.abs(run.iterates - wanted).max() < (1e-15 if dps is None else mpmath.mpf(10) ** -40)
+        assert np.abs(run.velocity[1:] - (wanted[1:] - wanted[:-1])).max() < (1e-15 if dps is None else 1e-39)
+        heavy = sf.descend(cubic(), step_size=ETA, steps=6, dps=dps, method=sf.HeavyBall("9/10"))
+        assert (heavy.iterates[1] == run.iterates[1]).all()
+        assert np.abs(heavy.iterates[2] - run.iterates[2]).max() > 1e-3
+    assert run.error is None or run.error.how == "certified"
+
+
 @pytest.mark.parametrize(("eta", "kind"), [("1/2000", "real"), ("1/3", "complex")])
 def test_heavy_ball_on_a_quadratic(eta: str, kind: str) -> None:
     """theta_k = c_1 mu_1^k + c_2 mu_2^k with mu^2 - (1 + beta - eta h) mu + beta = 0 and theta_{-1} = theta_0."""
@@ -96,6 +116,8 @@ def test_gradient_descent_is_what_is_left_out() -> None:
 def test_a_wrong_momentum_is_refused(momentum: object) -> None:
     with pytest.raises(sf.ProblemError, match="momentum must be"):
         sf.HeavyBall(momentum)
+    with pytest.raises(sf.ProblemError, match="momentum must be"):
+        sf.Nesterov(momentum)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import sympy
 
 import symflow as sf
 from symflow.derivatives.derived import parameter_directions
-from symflow.dynamics.modified import TERMS
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import EXACT
 from symflow.programs.differentiate import jvp
@@ -129,12 +128,11 @@ def test_what_is_shown() -> None:
     )
     assert str(equation.citation).startswith("R17")
     assert "order 2" in repr(equation)
-    assert [len(list(t)) for t in TERMS] == [1, 1, 2, 3, 9]
 
 
-@pytest.mark.parametrize("order", [-1, 5, 1.0, True, "2"])
+@pytest.mark.parametrize("order", [-1, 1.0, True, "2"])
 def test_another_order_is_refused(order: object) -> None:
-    with pytest.raises(sf.ProblemError, match="order must be a whole number from 0 to 4"):
+    with pytest.raises(sf.ProblemError, match="order must be a whole number of at least 0"):
         sf.modified_equation(network(), order)
 
 

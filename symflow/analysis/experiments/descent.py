@@ -20,7 +20,8 @@ from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.evaluate.jax import to_jax
 from symflow.evaluate.jax_runtime import own_modes
 from symflow.networks.objective import Objective
-from symflow.paths.loops import JaxSteps, diverged
+from symflow.paths.jax_steps import JaxSteps
+from symflow.paths.loops import diverged
 
 CALL_SECONDS = 0.5
 """About how long one call computes: an interruption is noticed between two calls."""
@@ -53,7 +54,9 @@ def stepper(objective: Objective, dtype: np.dtype) -> Advance:
         JaxSteps(GradientDescent(), objective.parameter_count, dtype),
         to_jax(gradient(objective), dtype=dtype),
     )
-    compiled = jax.jit(lambda theta, eta, gap: steps.march(slope, theta, eta, gap)[0][-1])
+    compiled = jax.jit(
+        lambda theta, eta, gap: steps.march(lambda at, _: slope(at), steps.start(theta), eta, gap)[0][-1]
+    )
 
     def advance(theta: np.ndarray, eta: Fraction, steps: int) -> np.ndarray:
         with own_modes(x64=bool(dtype == np.float64)):
@@ -110,7 +113,7 @@ def descend_in_chunks(
                 seconds + (ended - began if size > 1 else 0.0),
             )
             if not np.isfinite(theta).all():
-                raise diverged(step, step_size)
+                raise diverged(step, step_size, GradientDescent())
             size = max(2, min(4 * size, int(steps * CALL_SECONDS / max(ended - began, 1e-9))))
             report(step / last)
             if ended - written >= chunk_seconds:

@@ -12,7 +12,7 @@ from jax import lax
 from symflow.analysis.falsify.vocabulary import Needs
 from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.numbers.types import JaxArray
-from symflow.paths.loops import JaxSteps, Slope, State
+from symflow.paths.jax_steps import JaxSteps, Slope, State
 
 FINE, COARSE = 64, 32
 """Steps of two integrations of the flow by Runge and Kutta's classical method."""

@@ -16,7 +16,7 @@ from symflow.paths.float64.arguments import checked_tolerances
 from symflow.paths.float64.estimate import CHECK, CHECK_RTOL, one_unit_away
 from symflow.paths.float64.methods import x64
 from symflow.paths.float64.sweep import SweepStopped
-from symflow.paths.loops import State, float64_stepper, padded_gaps
+from symflow.paths.jax_steps import State, float64_stepper, padded_gaps
 from symflow.problem import Problem
 
 EPS = float(np.finfo(np.float64).eps)

@@ -24,6 +24,7 @@ from symflow.analysis.sweeps.measure import bound_columns, columns, spectra
 from symflow.analysis.sweeps.sweep import Sweep, about_sweep, coordinates
 from symflow.analysis.sweeps.values import encode
 from symflow.derivatives.derived import loss
+from symflow.dynamics.methods import GradientDescent
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.networks.objective import Objective
@@ -188,7 +189,7 @@ def _rows(group: Group, bounds: Sequence[str]) -> Iterator[JsonObject]:
                 reached = np.isfinite(flow.states[b]).all(axis=1)
                 yield _stopped("sweep", flow.stopped, float(flow.times[reached].max(initial=0.0)))
             elif bad.any():
-                yield _stopped("diverged", str(diverged(kept[int(np.argmax(bad))], eta)), None)
+                yield _stopped("diverged", str(diverged(kept[int(np.argmax(bad))], eta, GradientDescent())), None)
             else:
                 states, errors = flow.states[b, place], (flow.errors[b], group.descent.errors[row])
                 try:

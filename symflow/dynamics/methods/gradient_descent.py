@@ -10,9 +10,11 @@ from symflow.dynamics.method import Arrays, Method, times
 from symflow.programs.nodes import Node, add
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GradientDescent(Method):
-    """theta_{k+1} = theta_k - eta grad f(theta_k), full batch; its flow of order 0 is gradient flow theta' = -grad f.
+    """theta_{k+1} = theta_k - eta grad f(theta_k); its flow of order 0 is gradient flow theta' = -grad f.
+
+    `weight_decay`, `decoupled` and `batches` are those of every `Method`.
 
     Example:
         >>> import symflow as sf
@@ -23,7 +25,7 @@ class GradientDescent(Method):
     name: ClassVar[str] = "gradient descent"
 
     @property
-    def flow_rate(self) -> Fraction:
+    def speed(self) -> Fraction:
         """1."""
         return Fraction(1)
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from symflow.dynamics.method import Arrays, Method, times
-from symflow.errors import ProblemError, brief
-from symflow.numbers.rational import rational
+from symflow.dynamics.method import Arrays, Method, Setting, share_below_one, times
 from symflow.programs.nodes import Node, add
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class HeavyBall(Method):
     """v_{k+1} = beta v_k - eta grad f(theta_k), theta_{k+1} = theta_k + v_{k+1}, from rest: v_0 = 0.
 
     Its flow of order 0 is theta' = -grad f / (1 - beta) (R25; Kovachki & Stuart 2021).
+
+    `weight_decay`, `decoupled` and `batches` are those of every `Method`.
 
     Attributes:
         momentum: beta, an exact rational in [0, 1); a float means its shortest decimal.
@@ -34,18 +34,12 @@ class HeavyBall(Method):
         (Fraction(9, 10), (3, 14))
     """
 
-    momentum: Fraction
+    momentum: Setting = Setting(share_below_one)
     name: ClassVar[str] = "heavy ball"
     carries: ClassVar[tuple[str, ...]] = ("velocity",)
 
-    def __init__(self, momentum: Any) -> None:
-        beta = rational(momentum, "momentum")
-        if not 0 <= beta < 1:
-            raise ProblemError(f"momentum must be at least 0 and below 1, got {brief(momentum)}")
-        object.__setattr__(self, "momentum", beta)
-
     @property
-    def flow_rate(self) -> Fraction:
+    def speed(self) -> Fraction:
         """1 / (1 - beta)."""
         return 1 / (1 - self.momentum)
 

@@ -18,7 +18,6 @@ from math import ceil, log2
 import numpy as np
 from flint import arb
 
-from symflow.dynamics.method import Method
 from symflow.errors import GateUndecided
 from symflow.evaluate.ball_code import unrolled_balls
 from symflow.evaluate.balls import GATE_REFUSED, ball_arithmetic
@@ -27,7 +26,7 @@ from symflow.numbers.balls import Ball, around, ball, ball_precision, exact_mpf
 from symflow.numbers.types import Mpf
 from symflow.paths.certified.folded_descent import TUBE, errors, march
 from symflow.paths.certified.linear_methods import step_map
-from symflow.paths.loops import DIVERGED_BITS, MethodStep, interpreted, method_step
+from symflow.paths.loops import DIVERGED_BITS, MethodStep, Steps, interpreted
 from symflow.programs.nodes import Input
 from symflow.programs.program import Program
 
@@ -82,19 +81,15 @@ class Asked:
     """What is run.
 
     Attributes:
-        objective: what is minimized.
-        method: the recursion.
+        steps: what is repeated.
         theta0: the start.
-        eta: the step size.
         indices: which iterates to keep, from 0 to the last.
         dps: digits.
         seen: told every step and its state.
     """
 
-    objective: Objective
-    method: Method
+    steps: Steps
     theta0: Sequence[Fraction]
-    eta: Fraction
     indices: Sequence[int]
     dps: int
     seen: Callable[[int, list[Ball]], None] | None = None
@@ -102,8 +97,8 @@ class Asked:
     def start(self, bits: int) -> tuple[MethodStep, list[Ball]]:
         """The step and the state at the start, with `bits` bits."""
         with ball_precision(bits):
-            state = [ball(q) for q in self.theta0] + [arb(0)] * (len(self.theta0) * len(self.method.carries))
-            return method_step(self.objective, self.method, self.eta, compiled), state
+            state = [ball(q) for q in self.theta0] + [arb(0)] * self.steps.carried
+            return self.steps.compiled(compiled, ball), state
 
 
 def certified_states(asked: Asked, bits: int) -> BallRun | Refused:
@@ -127,8 +122,9 @@ def certified_states(asked: Asked, bits: int) -> BallRun | Refused:
 
 def _folded(asked: Asked, bits: int) -> BallRun | None:
     """The same with errors by R3; None where that gives none."""
-    steps = step_map(asked.method, asked.eta)
-    if steps is None or asked.objective.parameter_count > MOST_PARAMETERS:
+    objective, method = asked.steps.objective, asked.steps.method
+    steps = None if method.batches else step_map(method, asked.steps.eta)
+    if steps is None or objective.parameter_count > MOST_PARAMETERS:
         return None
     goal = arb(10) ** -asked.dps
     tube = (TUBE * goal).mid()
@@ -137,12 +133,12 @@ def _folded(asked: Asked, bits: int) -> BallRun | None:
         step, start = asked.start(bits)
         try:
             with ball_precision(bits):
-                decided = gates_decided(asked.objective)
+                decided = gates_decided(objective)
             run = march(step, decided, start, asked.indices, bits, tube, asked.seen)
         except GateUndecided:  # a narrower tube, and the errors that it allows
             tube, bits = (tube * arb(2) ** -64).mid(), bits + 64
             continue
-        found = errors(asked.objective, steps, run, tube)
+        found = errors(objective, steps, run, tube)
         if found is None:
             return None
         with ball_precision(bits):
@@ -171,7 +167,7 @@ def _run(asked: Asked, bits: int) -> list[list[Ball]]:
             first = k
             for k in range(first + 1, min(first + BLOCK, last) + 1):
                 try:
-                    state = step(state)
+                    state = step(state, k - 1)
                 except GateUndecided:
                     raise _TooWide(bits + max(64, bits // 2), UNDECIDED.format(k), grows=False) from None
                 if k in wanted:

@@ -130,7 +130,7 @@ def march(
                 points.append([float(x) for x in point])
                 if decided is not None:
                     decided([around(x, tube) for x in point])
-                state = list(step.update(*state, *step.velocity(*point)))
+                state = list(step.update(*state, *step.velocity(k - 1)(*point)))
                 width = max(width, _widest(point), _widest(state))
                 if k in wanted:
                     run.kept.append(Kept(state, blocks, k - first))

@@ -1,0 +1,82 @@
+"""The coefficients of a method's modified equation, and of its start, by rooted trees: derived once, then kept."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache, partial
+from typing import Any, TypeAlias
+
+import sympy
+from sympy.polys.domains import QQ
+
+from symflow.dynamics.method import Method
+from symflow.dynamics.modified.logarithm import logarithm
+from symflow.dynamics.modified.slow_manifold import Step, slow_manifold
+from symflow.dynamics.modified.start import start
+from symflow.dynamics.modified.step import Convert, stepped
+from symflow.dynamics.modified.tree_series import Coefficient, collapsed, part
+from symflow.dynamics.modified.trees import Tree
+from symflow.errors import BudgetError
+
+Number: TypeAlias = Fraction | sympy.Expr
+"""A coefficient: a rational number, or a rational function of the symbols among a method's settings."""
+Terms: TypeAlias = tuple[dict[Tree, Number], ...]
+
+MAX_ORDER, MAX_SYMBOLIC_ORDER = 7, 6
+"""The highest orders that are derived: with numbers, and with symbols as settings (some ten seconds)."""
+
+
+@cache
+def terms(method: Method, order: int) -> Terms:
+    """F_0, ..., F_order.
+
+    Raises:
+        ProblemError: a method that is not a map of theta and one array that it carries, close to the identity.
+        BudgetError: the order is above the highest that is derived.
+    """
+    step, number = _step(method, order)
+    found = logarithm(slow_manifold(step, order + 1).moved, order + 1)
+    return tuple({t: number(c) for t, c in collapsed(term).items()} for term in found)
+
+
+@cache
+def start_terms(method: Method, order: int) -> Terms:
+    """S_1, ..., S_order: the flow that descent from rest at theta approaches starts at theta + sum eta^i S_i.
+
+    Raises:
+        ProblemError, BudgetError: see `terms`.
+    """
+    step, number = _step(method, order)
+    found = start(step, order)
+    return tuple({t: number(c) for t, c in collapsed(part(found, i)).items()} for i in range(1, order + 1))
+
+
+def symbols(method: Any) -> tuple[sympy.Symbol, ...]:
+    """The settings of a method that are symbols, by name."""
+    values = vars(method).values()
+    return tuple(sorted({x for x in values if isinstance(x, sympy.Symbol)}, key=str))
+
+
+def _step(method: Method, order: int) -> tuple[Step, Convert]:
+    names = symbols(method)
+    limit = MAX_SYMBOLIC_ORDER if names else MAX_ORDER
+    if order > limit:
+        raise BudgetError(
+            f"the modified equation of {method.name} is derived to order {limit} at most"
+            f"{' with symbols as settings' if names else ''}, got {order}; ask for a lower order"
+        )
+    if not names:
+        return partial(stepped, method, convert=Fraction), _rational
+    domain = QQ.frac_field(*names)
+
+    def convert(value: Any) -> Coefficient:
+        return domain.from_sympy(sympy.sympify(value))
+
+    def expression(c: Coefficient) -> sympy.Expr:
+        return sympy.factor(domain.to_sympy(domain.convert(c)))
+
+    return partial(stepped, method, convert=convert), expression
+
+
+def _rational(c: Coefficient) -> Fraction:
+    return Fraction(c)
