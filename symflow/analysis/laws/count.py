@@ -172,5 +172,9 @@ def _verdict(
     if local.whole is local.moves and all(len(part.potentials) == rank == 1 for part, rank in missing):
         where = "one field" if len(parts) == 1 else "one field in each block of parameters whose laws are not all found"
         return True, f"exact: {where}, so that its Lie algebra has dimension 1; {polynomials}"
-    known = f"{len(laws)} laws are known" if searched or local.whole is None else f"{len(laws)} laws are known (no search: too large)"
+    known = (
+        f"{len(laws)} laws are known"
+        if searched or local.whole is None
+        else f"{len(laws)} laws are known (no search: too large)"
+    )
     return False, f"at least {len(laws)}, at most {count}: {known}, and brackets at the point have rank {dimension}"

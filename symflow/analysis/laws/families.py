@@ -98,14 +98,16 @@ def _balance(found: Arrays, layer: int, a: int, b: int) -> Terms:
     return (*_product_terms(outwards, ONE), *_product_terms(inwards, -ONE))
 
 
-def _bracket(network: Network, layer: int, a: int, b: int, biased: bool) -> str:
-    """LaTeX of an entry of the balancedness."""
+def _balance_formula(network: Network, layer: int, a: int, b: int, biased: bool) -> tuple[str, str]:
+    """LaTeX of an entry of the balancedness, and of the whole."""
     upper, lower = f"W_{{{layer + 1}}}", f"W_{{{layer}}}"
     bias = rf" - b_{{{layer}}}b_{{{layer}}}^\top" if biased else ""
     if isinstance(network, FullyConnected):
-        return rf"({upper}^\top {upper} - {lower}{lower}^\top{bias})_{{{a},{b}}}"
-    term = rf"\langle {upper}^{{(:,{a})}}, {upper}^{{(:,{b})}}\rangle - \langle {lower}^{{({a})}}, {lower}^{{({b})}}\rangle"
-    return term + (rf" - b_{{{layer},{a}}}b_{{{layer},{b}}}" if biased else "")
+        matrix = rf"{upper}^\top {upper} - {lower}{lower}^\top{bias}"
+        return rf"({matrix})_{{{a},{b}}}", rf"D_{{{layer}}} = {matrix}"
+    outwards = rf"\langle {upper}^{{(:,{a})}}, {upper}^{{(:,{b})}}\rangle"
+    inwards = rf"\langle {lower}^{{({a},:)}}, {lower}^{{({b},:)}}\rangle"
+    return rf"{outwards} - {inwards}" + (rf" - b_{{{layer},{a}}}b_{{{layer},{b}}}" if biased else ""), ""
 
 
 def balances(found: Arrays) -> Iterator[Law]:
@@ -115,20 +117,20 @@ def balances(found: Arrays) -> Iterator[Law]:
         width = len(found.weights[layer - 1])
         for a, b in combinations_with_replacement(range(width), 2):
             if a == b or network.smooth:
-                formula = _bracket(network, layer, a + 1, b + 1, bool(found.biases))
-                yield Law(
-                    f"D_{layer}[{a + 1},{b + 1}]", _balance(found, layer, a, b), found.count, formula, found.symbols
-                )
+                formula, family = _balance_formula(network, layer, a + 1, b + 1, bool(found.biases))
+                name, terms = f"D_{layer}[{a + 1},{b + 1}]", _balance(found, layer, a, b)
+                yield Law(name, terms, found.count, formula, found.symbols, family)
 
 
 def column_sums(found: Arrays) -> Iterator[Law]:
     """1^T W_n column by column, and 1^T b_n: the outputs of the cross-entropy's derivative sum to 0."""
     depth, last = found.network.depth, found.weights[-1]
     flat = last.reshape(len(last), -1)
+    family = rf"\mathbf{{1}}^\top W_{{{depth}}}"
     for column in range(flat.shape[1]):
         terms = tuple(((int(p),), ONE) for p in flat[:, column])
-        formula = rf"(\mathbf{{1}}^\top W_{{{depth}}})_{{{column + 1}}}"
-        yield Law(f"1^T W_{depth}[{column + 1}]", terms, found.count, formula, found.symbols)
+        name = f"1^T W_{depth}[{column + 1}]"
+        yield Law(name, terms, found.count, rf"({family})_{{{column + 1}}}", found.symbols, family)
     if found.biases:
         terms = tuple(((int(p),), ONE) for p in found.biases[-1])
         yield Law(f"1^T b_{depth}", terms, found.count, rf"\mathbf{{1}}^\top b_{{{depth}}}", found.symbols)

@@ -33,6 +33,7 @@ class Law:
         count: P.
         formula: LaTeX.
         symbols: names of the parameters.
+        family: LaTeX of the matrix or vector that it is an entry of; empty where there is none.
 
     Source: R10, R30.
 
@@ -51,6 +52,7 @@ class Law:
     count: int
     formula: str
     symbols: tuple[sympy.Symbol, ...]
+    family: str = ""
 
     def __call__(self, theta: Sequence[Any]) -> Any:
         """h(theta)."""
@@ -131,7 +133,9 @@ def polynomial_node(terms: Terms, theta: Node) -> Node:
     parts: list[tuple[Fraction, Node]] = []
     for (degree, c), products in groups.items():
         axis = Axis(f"t{len(products)}", len(products))
-        factors = [gather(theta, Table(theta.axes[0], (axis,), tuple(p[d] for p in products)), 0) for d in range(degree)]
+        factors = [
+            gather(theta, Table(theta.axes[0], (axis,), tuple(p[d] for p in products)), 0) for d in range(degree)
+        ]
         value: Node = Const(Fraction(1), (axis,))
         for factor in factors[1:]:
             value = hadamard(value, factor)

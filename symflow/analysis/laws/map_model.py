@@ -226,7 +226,9 @@ class _Near:
     def transcendental(self) -> Local:
         """Outputs with exponentials or quotients: at drawn inputs for the brackets, with symbols for the laws."""
         inputs = self.inputs(max(4, len(self.point))) if self.map.inputs else [[]]
-        reader = Reader(len(self.point), spare(self.map.outputs) * len(inputs), 0, lambda _, z: self._decided(reader, z))
+        reader = Reader(
+            len(self.point), spare(self.map.outputs) * len(inputs), 0, lambda _, z: self._decided(reader, z)
+        )
         potentials: list[Polynomial] = []
         for x in inputs:
             potentials += self._read(reader, [constant(reader.ring, v) for v in x])

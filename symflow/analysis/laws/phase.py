@@ -73,9 +73,7 @@ class PhaseLaw:
         return f"$\\displaystyle {self.latex()}$"
 
 
-def phase_laws(
-    rotations: Iterable[Rotation], rate: Any, symbols: tuple[sympy.Symbol, ...]
-) -> tuple[PhaseLaw, ...]:
+def phase_laws(rotations: Iterable[Rotation], rate: Any, symbols: tuple[sympy.Symbol, ...]) -> tuple[PhaseLaw, ...]:
     """One law for each rotation.
 
     Raises:
