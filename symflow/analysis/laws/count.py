@@ -10,7 +10,7 @@ import numpy as np
 
 from symflow.analysis.laws.blocks import Block, blocks, restricted
 from symflow.analysis.laws.families import Rotation
-from symflow.analysis.laws.law import Law, derivative, evaluate_terms
+from symflow.analysis.laws.law import Law
 from symflow.analysis.laws.lie import lie_rank
 from symflow.analysis.laws.model import Local, Model
 from symflow.analysis.laws.polynomials import System
@@ -18,6 +18,7 @@ from symflow.analysis.laws.record import ConservationLaws
 from symflow.analysis.laws.residues import PRIME, pivots, residue, residues
 from symflow.analysis.laws.search import polynomial_laws, searchable, skew_generators
 from symflow.analysis.laws.subjects import as_model
+from symflow.analysis.laws.terms import derivative, evaluate_terms
 from symflow.analysis.laws.words import named_law, named_rotation
 from symflow.errors import ProblemError, brief
 from symflow.networks.network import Network

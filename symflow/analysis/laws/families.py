@@ -10,7 +10,8 @@ from itertools import combinations_with_replacement
 import numpy as np
 import sympy
 
-from symflow.analysis.laws.law import Law, Terms
+from symflow.analysis.laws.law import Law
+from symflow.analysis.laws.terms import Terms
 from symflow.networks.network import FullyConnected, Network
 from symflow.programs.flat import slices
 from symflow.programs.nodes import Input

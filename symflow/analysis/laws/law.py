@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sympy
 
+from symflow.analysis.laws.drift import Drift, drift
+from symflow.analysis.laws.terms import Terms, derivative, evaluate_terms, polynomial_node
 from symflow.dynamics.method import Method
 from symflow.errors import brief
-from symflow.programs.nodes import Axis, Const, Input, Node, Table, add, gather, hadamard, inner, zero
+from symflow.programs.nodes import Axis, Input
 from symflow.programs.program import Program
-
-if TYPE_CHECKING:
-    from symflow.analysis.laws.drift import Drift
-
-Terms = tuple[tuple[tuple[int, ...], Fraction], ...]
-"""Products of entries of theta, by their positions, with their coefficients."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ class Law:
         >>> law.name, law.expression
         ('D_1[1,2]', -W1_11*W1_21 - W1_12*W1_22 + W2_11*W2_12)
         >>> law([1, 2, 3, 4, 5, 6])
-        Fraction(19, 1)
+        19
         >>> print(law.latex())
         (W_{2}^\top W_{2} - W_{1}W_{1}^\top)_{1,2}
     """
@@ -89,8 +84,6 @@ class Law:
         Args:
             method: the recursion; gradient descent if left out.
         """
-        from symflow.analysis.laws.drift import drift
-
         return drift(self, method)
 
     def latex(self) -> str:
@@ -102,42 +95,3 @@ class Law:
 
     def __repr__(self) -> str:
         return f"<law {self.name}: {brief(str(self.expression))}>"
-
-
-def derivative(terms: Sequence[tuple[tuple[int, ...], Any]], position: int) -> list[tuple[tuple[int, ...], Any]]:
-    """The terms of the derivative with respect to one entry of theta."""
-    found = []
-    for product, c in terms:
-        if times := product.count(position):
-            at = product.index(position)
-            found.append((product[:at] + product[at + 1 :], times * c))
-    return found
-
-
-def evaluate_terms(terms: Sequence[tuple[tuple[int, ...], Any]], theta: Sequence[Any]) -> Any:
-    """The sum of coefficient times product."""
-    total: Any = 0
-    for product, c in terms:
-        value = c
-        for i in product:
-            value = value * theta[i] if value != 1 else theta[i]
-        total = total + value
-    return total
-
-
-def polynomial_node(terms: Terms, theta: Node) -> Node:
-    """The polynomial as a node: a scalar product of gathered entries for each degree and coefficient."""
-    groups: dict[tuple[int, Fraction], list[tuple[int, ...]]] = {}
-    for product, c in terms:
-        groups.setdefault((len(product), c), []).append(product)
-    parts: list[tuple[Fraction, Node]] = []
-    for (degree, c), products in groups.items():
-        axis = Axis(f"t{len(products)}", len(products))
-        factors = [
-            gather(theta, Table(theta.axes[0], (axis,), tuple(p[d] for p in products)), 0) for d in range(degree)
-        ]
-        value: Node = Const(Fraction(1), (axis,))
-        for factor in factors[1:]:
-            value = hadamard(value, factor)
-        parts.append((c, inner(factors[0] if factors else value, value)))
-    return add(parts) if parts else zero(())

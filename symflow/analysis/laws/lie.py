@@ -13,7 +13,7 @@ the laws known is reported as a bound.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -125,10 +125,14 @@ def _jacobian(fields: Fields, control: np.ndarray, curve: np.ndarray) -> np.ndar
     return (partial[:, :p] + through) % PRIME
 
 
+def _sum(products: Iterable[np.ndarray]) -> np.ndarray:
+    """The sum of arrays of residues."""
+    return np.asarray(sum(products)) % PRIME
+
+
 def _series_matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The product of matrices of series."""
-    length = a.shape[2]
-    found = [sum(matmul(a[:, :, j], b[:, :, k - j]) for j in range(k + 1)) % PRIME for k in range(length)]
+    found = [_sum(matmul(a[:, :, j], b[:, :, k - j]) for j in range(k + 1)) for k in range(a.shape[2])]
     return np.stack(found, axis=2)
 
 
@@ -137,7 +141,7 @@ def _pulled_back(jacobian: np.ndarray, along: np.ndarray) -> np.ndarray:
     p, _, length = along.shape
     inverse = [np.eye(p, dtype=np.int64)]
     for k in range(1, length):
-        total = sum(matmul(inverse[j], jacobian[:, :, k - 1 - j]) for j in range(k)) % PRIME
+        total = _sum(matmul(inverse[j], jacobian[:, :, k - 1 - j]) for j in range(k))
         inverse.append(-total * pow(k, -1, PRIME) % PRIME)
     return _series_matmul(np.stack(inverse, axis=2), along)
 

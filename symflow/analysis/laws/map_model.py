@@ -67,7 +67,9 @@ class MapModel:
 
     def near(self, point: Sequence[Fraction]) -> Local:
         """The map with the gates that occur near a point."""
-        where = _Near(self.map, tuple(point))
+        occurring = {s for e in self.map.outputs for s in e.free_symbols}
+        inputs = [x for x in self.map.inputs if x in occurring]
+        where = _Near(ParametricMap(self.map.outputs, self.map.parameters, inputs), tuple(point))
         if spare(self.map.outputs):
             return where.transcendental()
         patterns = where.listed()
@@ -259,6 +261,6 @@ def _at(polynomial: Polynomial, values: Sequence[Any]) -> Any:
 
 def _inside(low: Fraction | None, high: Fraction | None) -> Fraction:
     """A number between two."""
-    if low is None or high is None:
-        return Fraction(1) if low is high else low + 1 if low is not None else high - 1  # type: ignore[operator]
-    return (low + high) / 2
+    if low is not None and high is not None:
+        return (low + high) / 2
+    return low + 1 if low is not None else high - 1 if high is not None else Fraction(1)

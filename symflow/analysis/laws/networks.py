@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import cached_property, partial
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 import numpy as np
 import sympy
@@ -30,13 +31,13 @@ from symflow.evaluate.numpy_batches import BatchArithmetic
 from symflow.evaluate.object_arrays import EXACT
 from symflow.networks.network import Network
 from symflow.networks.training_loss import bias_inputs, sample_inputs, weight_inputs
-from symflow.programs.nodes import Axis, Gate, Input, Node
+from symflow.programs.nodes import Axis, Gate, Input
 from symflow.programs.program import Program, entries, shape_of
 
 LINES, SAMPLES, RARER = 40, 8000, 5
 """On how many lines, and at how many inputs on them, patterns of gates are looked for; points are compared at fewer."""
 PATTERNS, CHUNK, PATIENCE = 600, 40, 3
-"""Brackets are formed with the gates of at most so many patterns, so many at a time, until as many times bring nothing."""
+"""At most so many patterns are used, so many at a time, until as many times in succession bring nothing new."""
 WIDE, FEW = 8, 6
 """A pattern's linear function of more than the one number of inputs is taken at the other number of random ones."""
 TRIES, POINTS = 100, 10
@@ -164,7 +165,7 @@ class NetworkModel:
         gates = [g.reshape(len(g), -1, len(rows)) for g in self._float_gates(found, theta, rows)]
         both = sum(int((g.any(axis=(1, 2)) & ~g.all(axis=(1, 2))).sum()) for g in gates)
         on = [g.any(axis=1).astype(np.int64) for g in gates]
-        return both + sum(int((a @ b.T > 0).sum()) for a, b in pairwise(on))
+        return both + sum(int(np.count_nonzero(np.matmul(a, b.T))) for a, b in pairwise(on))
 
     def _float_gates(self, found: Prediction, theta: Sequence[Fraction], rows: np.ndarray) -> list[np.ndarray]:
         """Which gates are on, (units or channels, further axes and samples) each."""
@@ -239,7 +240,8 @@ class NetworkModel:
         if len(basis) > WIDE:
             source = random.Random(4)
             basis = [[source.randint(-9, 9) for _ in range(self.input_size)] for _ in range(FEW)]
-        small, found, seen = self.prediction(len(basis)), [], set()
+        small, seen = self.prediction(len(basis)), set()
+        found: list[Polynomial] = []
         for i in np.flatnonzero(~kinks):
             pattern = [g[..., i] for g in gates]
             key = tuple(v for g in pattern for v in g.reshape(-1))
@@ -255,9 +257,7 @@ class NetworkModel:
         values = {**self.cut(point), prediction.inputs: self.columns(rows)}
         found = interpret(prediction.program, values, EXACT)
         z = [np.asarray(found[f"z{i}"]) for i in range(len(prediction.gates))]
-        gates = [
-            np.where(v >= 0, g.alpha, g.alpha_bar).astype(object) for v, g in zip(z, prediction.gates, strict=True)
-        ]
+        gates = [_chosen(v >= 0, g) for v, g in zip(z, prediction.gates, strict=True)]
         kinks = np.zeros(len(rows), dtype=bool)
         if any((v == 0).any() for v in z):
             near = self._evaluated(polynomial_ring(len(self.symbols)), prediction, rows, gates)
@@ -275,7 +275,7 @@ class NetworkModel:
     ) -> dict[str, np.ndarray]:
         """The program as polynomials in theta, with given gates."""
         lift = np.frompyfunc(partial(constant, ring), 1, 1)
-        values: dict[Node, np.ndarray] = dict(self.cut(ring.gens()[: len(self.symbols)]))
+        values: dict[Any, np.ndarray] = {**self.cut(ring.gens()[: len(self.symbols)])}
         values[prediction.inputs] = lift(self.columns(rows))
         values |= {g: lift(v) for g, v in zip(prediction.gates, gates, strict=True)}
         return interpret(prediction.program, values, polynomial_arithmetic(ring))
@@ -292,3 +292,10 @@ class NetworkModel:
         if self.differences:
             found = found[:-1] - found[1:]
         return tuple(found.reshape(-1))
+
+
+def _chosen(on: np.ndarray, gate: Gate) -> np.ndarray:
+    """The slopes of a gate where it is on and where it is off."""
+    found = np.empty(on.shape, dtype=object)
+    found[on], found[~on] = gate.alpha, gate.alpha_bar
+    return found

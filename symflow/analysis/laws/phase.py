@@ -32,7 +32,7 @@ class PhaseLaw:
         >>> law.name, law.rate
         ('J_1[1,2]', Fraction(3, 1))
         >>> law.bracket([1, 2, 3, 4], [0, 1, 1, 0])  # <A theta, theta'> at theta, theta'
-        Fraction(-3, 1)
+        -3
     """
 
     name: str
@@ -44,7 +44,8 @@ class PhaseLaw:
     def bracket(self, theta: Sequence[Any], velocity: Sequence[Any]) -> Any:
         """<A theta, theta'>, which decays as e^{-tau t}."""
         total: Any = 0
-        for p, q, c in self.terms:
+        for p, q, given in self.terms:
+            c = given.numerator if given.denominator == 1 else given
             total = total + c * (theta[p] * velocity[q] - theta[q] * velocity[p])
         return total
 

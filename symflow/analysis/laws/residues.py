@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
+import flint
 import numpy as np
 
 PRIME = 2**31 - 1
@@ -50,18 +51,19 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def rank(matrix: np.ndarray) -> int:
     """The rank of a matrix of residues."""
-    import flint
-
     if not matrix.size:
         return 0
-    return int(flint.nmod_mat(*matrix.shape, matrix.reshape(-1).tolist(), PRIME).rank())
+    return int(_modular(matrix).rank())
 
 
 def pivots(matrix: np.ndarray) -> list[int]:
     """The columns that are independent of those before them."""
-    import flint
-
     if not matrix.size:
         return []
-    reduced, found = flint.nmod_mat(*matrix.shape, matrix.reshape(-1).tolist(), PRIME).rref()
+    reduced, found = _modular(matrix).rref()
     return [next(c for c in range(matrix.shape[1]) if int(reduced[r, c])) for r in range(int(found))]
+
+
+def _modular(matrix: np.ndarray) -> flint.nmod_mat:
+    rows, columns = matrix.shape
+    return flint.nmod_mat(rows, columns, matrix.reshape(-1).tolist(), PRIME)

@@ -39,8 +39,8 @@ def _exponentials(exponents: Sequence[Polynomial]) -> list[int]:
         return [1] * len(exponents)
     matrix = flint.fmpq_mat(len(place), len(exponents) + 1)
     constants = [row for e, row in place.items() if not any(e)]
-    for row in constants:
-        matrix[row, 0] = 1
+    for where in constants:
+        matrix[where, 0] = 1
     for column, terms in enumerate(listed, start=1):
         for e, c in terms:
             matrix[place[e], column] = c

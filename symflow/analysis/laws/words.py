@@ -7,7 +7,8 @@ from fractions import Fraction
 import sympy
 
 from symflow.analysis.laws.families import Rotation
-from symflow.analysis.laws.law import Law, Terms, evaluate_terms
+from symflow.analysis.laws.law import Law
+from symflow.analysis.laws.terms import Terms, evaluate_terms
 
 
 def _rational(q: Fraction) -> sympy.Rational:
