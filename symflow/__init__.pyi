@@ -46,6 +46,9 @@ from symflow.analysis.laws.record import ConservationLaws as ConservationLaws
 from symflow.analysis.limit import limit as limit
 from symflow.analysis.limit.record import Limit as Limit
 from symflow.analysis.observables import Observables as Observables
+from symflow.analysis.principal_flow import PrincipalFlow as PrincipalFlow
+from symflow.analysis.principal_flow import principal_flow as principal_flow
+from symflow.analysis.stability import stability_threshold as stability_threshold
 from symflow.analysis.sweeps.float64 import sweep_float64 as sweep_float64
 from symflow.analysis.sweeps.sweep import Sweep as Sweep
 from symflow.analysis.sweeps.sweep import sweep as sweep
@@ -101,6 +104,8 @@ from symflow.networks.objective import Objective as Objective
 from symflow.networks.objective import expression_objective as expression_objective
 from symflow.networks.training_loss import network_objective as network_objective
 from symflow.paths.descent import descend as descend
+from symflow.paths.epoch_orders import EpochOrders as EpochOrders
+from symflow.paths.epoch_orders import epoch_orders as epoch_orders
 from symflow.paths.files import load_trajectory as load_trajectory
 from symflow.paths.float64 import solve_flow_float64 as solve_flow_float64
 from symflow.paths.float64 import sweep_flow_float64 as sweep_flow_float64

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -10,7 +11,7 @@ from math import ceil
 from typing import Any, TypeAlias
 
 import numpy as np
-from gmpy2 import mpz
+from gmpy2 import mpq, mpz
 
 from symflow.dynamics.batches import batches_of
 from symflow.dynamics.method import THETA, Method, recursion, state_sizes
@@ -35,8 +36,8 @@ DIVERGED_BITS = 600
 """A parameter above 2^600 counts as divergence, or above 2 to as many bits as are carried: tiny data want more."""
 LONGEST_LITERAL = 10_000
 """Most bits of a number that is written into Python source, which has no longer ones."""
-LONGEST_EXACT = 1_000_000
-"""Most bits of a numerator or denominator in exact rationals: they grow exponentially with the steps."""
+LONGEST_EXACT = 65_536
+"""Most bits of a numerator or denominator in exact rationals (about 20 000 digits): they grow exponentially."""
 
 Velocity: TypeAlias = Callable[..., Sequence[Any]]
 """The entries of a point -> those of -grad f."""
@@ -220,32 +221,62 @@ def _fixed_step(steps: Steps, bits: int) -> MethodStep:
     return steps.compiled(compiled, partial(from_fraction, bits=bits))
 
 
-def exact_states(steps: Steps, theta0: Sequence[Fraction], indices: Sequence[int]) -> list[list[Fraction]]:
+@contextmanager
+def exact_step(steps: Steps) -> Iterator[MethodStep]:
+    """The step in exact rationals, of gmpy2: their products cancel common factors faster than those of `Fraction`.
+
+    Raises:
+        ProblemError: the method or the gradient is not rational.
+        BudgetError: the numbers become too long.
+    """
+
+    def compiled(
+        program: Program, data: Mapping[Input, np.ndarray], inputs: Sequence[Input]
+    ) -> Callable[..., Sequence[mpq]]:
+        known = {x: np.asarray(np.frompyfunc(mpq, 1, 1)(a), dtype=object) for x, a in data.items()}
+
+        def evaluate(*numbers: mpq) -> Sequence[mpq]:
+            longest = max(max(q.numerator.bit_length(), q.denominator.bit_length()) for q in numbers)
+            if longest > LONGEST_EXACT:
+                raise BudgetError(
+                    f"exact iterates have numbers of {longest} bits, over the limit of {LONGEST_EXACT}; make fewer "
+                    "steps, or give a number of digits (dps)"
+                )
+            return interpreted(program, known, inputs, EXACT, *numbers)
+
+        return evaluate
+
+    try:
+        yield steps.compiled(compiled, mpq)
+    except TypeError as irrational:
+        reason = str(irrational).partition(";")[0]
+        raise ProblemError(
+            f"{steps.method.called} has no exact run of this problem: {reason}; give a number of digits (dps)"
+        ) from None
+
+
+def exact_start(steps: Steps, theta0: Sequence[Fraction]) -> list[mpq]:
+    """The state at the start."""
+    return [*map(mpq, theta0), *[mpq(0)] * steps.carried]
+
+
+def fraction(q: mpq) -> Fraction:
+    """A rational of gmpy2 as Python's."""
+    return Fraction(int(q.numerator), int(q.denominator))
+
+
+def exact_states(steps: Steps, theta0: Sequence[Fraction], indices: Sequence[int]) -> list[list[mpq]]:
     """The kept states in exact rationals.
 
     Raises:
         ProblemError: the method or the gradient is not rational.
         BudgetError: the numbers become too long.
     """
-    state = [*theta0, *[Fraction(0)] * steps.carried]
+    state = exact_start(steps, theta0)
     found, wanted = [state], set(indices)
-    try:
-        step = steps.compiled(
-            lambda program, data, inputs: partial(interpreted, program, data, inputs, EXACT), Fraction
-        )
+    with exact_step(steps) as step:
         for k in range(1, steps.count + 1):
             state = step(state, k - 1)
-            longest = max(max(q.numerator.bit_length(), q.denominator.bit_length()) for q in state)
-            if longest > LONGEST_EXACT:
-                raise BudgetError(
-                    f"the exact iterate of step {k} has numbers of {longest} bits, over the limit of {LONGEST_EXACT}; "
-                    "make fewer steps, or give a number of digits (dps)"
-                )
             if k in wanted:
                 found.append(state)
-    except TypeError as irrational:
-        reason = str(irrational).partition(";")[0]
-        raise ProblemError(
-            f"{steps.method.called} has no exact run of this problem: {reason}; give a number of digits (dps)"
-        ) from None
     return found

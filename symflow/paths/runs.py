@@ -28,7 +28,7 @@ from symflow.paths.certified.descent import Asked, Refused, certified_states, la
 from symflow.paths.float64.arguments import check_underflow
 from symflow.paths.iterates import GUARD, DescentStats, Iterates
 from symflow.paths.jax_steps import float64_stepper, jax_slopes, padded_gaps
-from symflow.paths.loops import Steps, diverged, exact_states, fixed_states
+from symflow.paths.loops import Steps, diverged, exact_states, fixed_states, fraction
 from symflow.paths.path_error import How, PathError
 from symflow.paths.sampling import to_float
 from symflow.paths.scale import log10_of, needed_digits
@@ -95,7 +95,7 @@ class Run:
         started = time.perf_counter()
         states = exact_states(self.repeated, self.problem.theta0, self.indices)
         stats = DescentStats(self.indices[-1], self.method.called, None, time.perf_counter() - started)
-        return self.path(self.arrays(states, lambda q: q), None, PathError(mpmath.mpf(0), "certified"), stats)
+        return self.path(self.arrays(states, fraction), None, PathError(mpmath.mpf(0), "certified"), stats)
 
     def digits(self, dps: int, wanted: How | None) -> Trajectory:
         """With digits.

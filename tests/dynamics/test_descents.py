@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -223,3 +225,93 @@ def test_an_epoch_is_every_sample_once(samples: int, size: int) -> None:
     assert {len(batch) for batch in drawn} == {size}
     counts = np.bincount([i for batch in drawn for i in batch], minlength=samples)
     assert abs(counts / (200 * size) - 1 / samples).max() < 5 * math.sqrt(1 / samples / (200 * size))
+
+
+def test_all_orders_of_an_epoch() -> None:
+    """Each end is that of the batches listed in its order; their mean is, to O(eta^3), that of R29."""
+    lists = [(0, 1), (2, 3), (4,)]
+    for method in (sf.GradientDescent(), sf.HeavyBall(BETA, weight_decay=LAMBDA)):
+        found = sf.epoch_orders(problem("leaky-relu"), step_size=ETA, method=replace(method, batches=sf.Batches(2)))
+        assert found.batches == tuple(lists)
+        assert found.orders == tuple(itertools.permutations(range(3)))
+        for order, end in zip(found.orders, found.ends, strict=True):
+            own = replace(method, batches=sf.Batches(order=[lists[i] for i in order]))
+            assert (exact(problem("leaky-relu"), 3, own)[-1] == end).all()
+        assert len({tuple(end) for end in found.ends}) == 6
+        assert (found.mean == sum(found.ends[1:], found.ends[0]) / 6).all()
+
+
+def test_a_scalar_epoch_is_a_product() -> None:
+    """(theta - eta (theta - y_k)) in turn: the mean over orders of a_k + b_k theta, by hand."""
+    scalars = sf.Problem(
+        network={"widths": [1, 1], "activation": "linear"}, data={"x": [1, 1, 1], "y": [0, 1, 5]}, init={"theta": [2]}
+    )
+    found = sf.epoch_orders(scalars, step_size="1/3", method=sf.GradientDescent(batches=sf.Batches(1)))
+    for order, (end,) in zip(found.orders, found.ends, strict=True):
+        theta = F(2)
+        for k in order:
+            theta -= F(1, 3) * (theta - (0, 1, 5)[k])
+        assert end == theta
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: sf.Batches(0), "batches: size must be a positive whole number"),
+        (lambda: sf.Batches(order="cyclic"), "batches: size is missing"),
+        (lambda: sf.Batches(2, order="sorted"), "batches: order must be one of"),
+        (lambda: sf.Batches(2, order=[[0], []]), "list of lists of at least one sample"),
+        (lambda: sf.Batches(3, order=[[0, 1]]), "that of the largest listed batch, 2, got 3"),
+        (lambda: sf.Batches(order=[[0, -1]]), r"batches: order\[0\] must be a whole number of at least 0"),
+        (lambda: sf.Batches(2, seed=-1), "batches: seed"),
+        (lambda: sf.GradientDescent(batches=2), "batches must be a Batches"),
+        (lambda: sf.GradientDescent(weight_decay=-1), "weight_decay must be at least 0"),
+        (lambda: sf.GradientDescent(decoupled=1), "decoupled must be True or False"),
+        (lambda: sf.Adam(1, RHO, EPS), "momentum must be at least 0 and below 1"),
+        (lambda: sf.Adam(BETA, RHO, 0), "epsilon must be positive"),
+        (lambda: sf.RMSProp(-1, EPS), "decay must be at least 0"),
+        (lambda: sf.RMSProp(RHO, EPS, epsilon_inside=0), "epsilon_inside must be True or False"),
+        (lambda: exact(problem(), 1, sf.RMSProp(RHO, EPS)), "RMSProp has no exact run of this problem: .* irrational"),
+        (lambda: exact(logistic(), 1, sf.GradientDescent()), "gradient descent has no exact run .*sigmoid"),
+        (lambda: exact(problem(), 1, sf.GradientDescent(batches=sf.Batches(6))), "number of samples, 5, got 6"),
+        (lambda: exact(problem(), 1, sf.GradientDescent(batches=sf.Batches(order=[[5]]))), "from 0 to 4, got 5"),
+        (lambda: sf.epoch_orders(problem(), step_size=1), "epoch_orders needs batches"),
+        (lambda: sf.epoch_orders(problem(), step_size=1, method=shuffled()), "batches that every epoch has"),
+        (lambda: sf.epoch_orders(many(), step_size=1, method=ones()), "at most 6 batches, got 7 .5040 orders"),
+        (lambda: sf.descend(expression(), step_size=1, steps=1, method=ones()), "a mean over samples"),
+        (lambda: sf.descend(problem(), step_size=1, steps=1, dps="all"), 'dps must be None .float64., "exact"'),
+    ],
+)
+def test_what_a_method_cannot_do(call: Callable[[], Any], said: str) -> None:
+    with pytest.raises(sf.ProblemError, match=said) as refused:
+        call()
+    assert "\n" not in str(refused.value)
+
+
+def ones() -> sf.Method:
+    return sf.GradientDescent(batches=sf.Batches(1))
+
+
+def shuffled() -> sf.Method:
+    return sf.GradientDescent(batches=sf.Batches(1, order="shuffled"))
+
+
+def many() -> sf.Problem:
+    data = {"x": list(range(7)), "y": [0] * 7}
+    return sf.Problem(network={"widths": [1, 1], "activation": "linear"}, data=data, init={"theta": [2]})
+
+
+def expression() -> sf.Problem:
+    x = sympy.Symbol("x")
+    return sf.Problem(objective=sf.expression_objective(x**2, [x]), theta0=[1])
+
+
+def logistic() -> sf.Problem:
+    data = {"x": [1, 2], "y": [1, -1]}
+    network = {"widths": [1, 1], "activation": "linear"}
+    return sf.Problem(network=network, loss="logistic", data=data, init={"theta": [2]})
+
+
+def test_exact_runs_end_where_numbers_become_too_long() -> None:
+    with pytest.raises(sf.BudgetError, match=r"exact iterates have numbers of .* bits"):
+        exact(problem(), 40, sf.GradientDescent())
