@@ -74,9 +74,9 @@ class Drift:
         >>> drift([1, 2], [4, 2], "1/10")  # eta^2 h(g), as <grad h, g> = 0
         Fraction(-3, 25)
         >>> print(drift.latex())
-        h(\theta_{k+1})-h(\theta_k) = \\eta^2h(g)
+        h(\theta_{k+1})-h(\theta_k) = \eta^2h(g)
         >>> print(law.drift(sf.HeavyBall("1/2")).latex())
-        h(\theta_{k+1})-h(\theta_k) = 12\\,\\eta^2h(g)+O(\\eta^{3})
+        h(\theta_{k+1})-h(\theta_k) = 12\,\eta^2h(g)+O(\eta^{3})
     """
 
     law: Polynomial
