@@ -206,7 +206,7 @@ def deviation(
     dps = given.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
     problem = given.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
     given_run = None if run is None else as_descent(given, eta, run, method)
-    method = checked_method(method) if given_run is None else given_run.method
+    method = checked_method(problem, method) if given_run is None else given_run.method
     flowing = order_zero(problem, method)
     if given_run is not None:
         steps = min(steps, given_run.indices[-1])

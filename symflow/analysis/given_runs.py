@@ -88,7 +88,7 @@ def as_descent(problem: Problem, eta: Fraction, run: object, method: Method | No
     if iterates.ndim != 2 or iterates.shape[1] != expected or len(iterates) < 2:
         raise ProblemError(f"a run must have shape (K + 1, {expected}) with K >= 1, got {iterates.shape}")
     check_start(problem, iterates[0])
-    steps = Iterates(checked_method(method), eta, tuple(range(len(iterates))), iterates)
+    steps = Iterates(checked_method(problem, method), eta, tuple(range(len(iterates))), iterates)
     stats = DescentStats(len(iterates) - 1, "a given run", None, 0.0)
     return Trajectory(problem.objective, steps, None, (), None, stats)
 

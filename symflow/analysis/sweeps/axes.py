@@ -18,8 +18,9 @@ from symflow.numbers.types import JsonObject, Number
 from symflow.paths.descent import check_steps, positive_step
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.problem.fields import MAX_DEPTH, MAX_WIDTH
 from symflow.problem.initialize import DEFAULT_SCALE, initial_theta
-from symflow.problem.schema import MAX_DEPTH, MAX_WIDTH, InitSection
+from symflow.problem.schema import InitSection
 
 MAX_TASKS = 100_000
 """Most tasks of one sweep."""
