@@ -40,6 +40,9 @@ from symflow.analysis.flow_checks import check_flow as check_flow
 from symflow.analysis.limit import limit as limit
 from symflow.analysis.limit.record import Limit as Limit
 from symflow.analysis.observables import Observables as Observables
+from symflow.analysis.principal_flow import PrincipalFlow as PrincipalFlow
+from symflow.analysis.principal_flow import principal_flow as principal_flow
+from symflow.analysis.stability import stability_threshold as stability_threshold
 from symflow.analysis.sweeps.float64 import sweep_float64 as sweep_float64
 from symflow.analysis.sweeps.sweep import Sweep as Sweep
 from symflow.analysis.sweeps.sweep import sweep as sweep

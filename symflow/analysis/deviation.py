@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import mpmath
 import numpy as np
+import sympy
 
 from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, before_kinks, chosen_bounds
 from symflow.analysis.bounds.descent_walk import fits
 from symflow.analysis.distances import distance_error, distances
 from symflow.analysis.given_runs import as_descent, known_flow, why_not_descent
 from symflow.analysis.observables import Observables, observe
+from symflow.analysis.stability import stability_threshold
 from symflow.displays import show
 from symflow.dynamics.method import Method
 from symflow.errors import DescentDiverged, ProblemError, brief_float, with_remedies
@@ -123,6 +125,15 @@ class Deviation:
         except DescentDiverged:
             return None
         return tuple(value for value, _ in distances(single.iterates, self.run.iterates, self.dps, mpmath.mpf(0)))
+
+    @cached_property
+    def stable_sharpness(self) -> sympy.Expr | None:
+        """The sharpness at which the method loses stability on quadratics (`stability_threshold`); None where it is not
+        linear on them."""
+        try:
+            return stability_threshold(self.method, self.step_size)
+        except ProblemError:
+            return None
 
     @property
     def max(self) -> Mpf:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from symflow.numbers.types import Mpf
@@ -205,10 +206,16 @@ def _draw_sharpness(ax: Axes, dev: Deviation) -> None:
     ax.plot(times, descent.max_eigenvalue, label="_descent", **dashed)
     if descent.min_eigenvalue is not None:
         ax.plot(times, descent.min_eigenvalue, label="_descent", **dashed)
-    limit = 2 / float(dev.step_size)
-    highest = float(max(flow.max_eigenvalue.max(), descent.max_eigenvalue.max()))
-    if limit <= 4 * highest:
-        lines.append(ax.axhline(limit, color=VERMILION, linestyle=(0, (1, 1)), linewidth=1.3, label=r"$2/\eta$"))
-    else:
-        lines += ax.plot([], [], " ", label=rf"$2/\eta={limit:.4g}$, above")
+    lines += _threshold(ax, dev, float(max(flow.max_eigenvalue.max(), descent.max_eigenvalue.max())))
     legend_above(ax, lines)
+
+
+def _threshold(ax: Axes, dev: Deviation, highest: float) -> list[Line2D]:
+    """The sharpness at which the method loses stability, or in words where it lies far above the curves."""
+    if dev.stable_sharpness is None:
+        return []
+    limit = float(dev.stable_sharpness)
+    scaled = f"{float(dev.stable_sharpness * dev.step_size):.3g}"
+    if limit <= 4 * highest:
+        return [ax.axhline(limit, color=VERMILION, linestyle=(0, (1, 1)), linewidth=1.3, label=rf"${scaled}/\eta$")]
+    return ax.plot([], [], " ", label=rf"${scaled}/\eta={limit:.4g}$, above")

@@ -111,8 +111,8 @@ def applicable(problem: Problem) -> Applicability:
         >>> rows = sf.applicable(problem)
         >>> print(rows["R14"].answer, rows["R14"].reason, sep=": ")
         not applicable: theta(0) is not balanced: an entry of D_1 is 0.75
-        >>> [row.result for row in rows.rows if row.answer == "applies"]
-        ['R1', 'R2', 'R3', 'R4', 'R5', 'R7', 'R9', 'R10', 'R11', 'R12', 'R17', 'R18', 'R22', 'R23', 'R24']
+        >>> [row.result for row in rows.rows if row.answer == "applies"][:8]
+        ['R1', 'R2', 'R3', 'R4', 'R5', 'R7', 'R9', 'R10']
     """
     problem = as_problem(problem, "applicable")
     setting = Setting(problem.objective, problem.theta0, problem.dps)

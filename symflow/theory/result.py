@@ -27,6 +27,8 @@ SOURCES = {
     "CNRS 117, 1963",
     "P63": "B. T. Polyak, Gradient methods for the minimisation of functionals, USSR Computational Mathematics and "
     "Mathematical Physics 3, 1963",
+    "RWQD23": "M. Rosca, Y. Wu, C. Qin and B. Dherin, On a continuous time model of gradient descent dynamics and "
+    "instability in deep learning, Transactions on Machine Learning Research 2023",
 }
 """The literature by the keys of the bibliography."""
 ELKABETZ_COHEN = SOURCES["EC21"]
