@@ -91,19 +91,23 @@ def _batches(section: DescentSection) -> Batches | None:
     return Batches(section.batch_size, order, section.seed or 0)
 
 
+def has_file_form(method: Method) -> bool:
+    """Whether a problem file can name the method: those of one's own it cannot."""
+    return type(method) in METHODS.values()
+
+
 def descent_table(method: Method) -> JsonObject:
     """The table that means a method.
 
     Raises:
         ProblemError: a method of one's own, which files cannot name.
     """
-    name = next((name for name, kind in METHODS.items() if type(method) is kind), None)
-    if name is None:
+    if not has_file_form(method):
         raise ProblemError(
             f"descent: only the methods {', '.join(METHODS)} have a file form, got {brief(method)}; give it as "
             "method=..."
         )
-    table: JsonObject = {"method": name}
+    table: JsonObject = {"method": next(name for name, kind in METHODS.items() if type(method) is kind)}
     for key, value in method.settings().items():
         if key != "batches":
             table[key] = text(value) if isinstance(value, Fraction) else value
