@@ -13,6 +13,7 @@ import numpy as np
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods import GradientDescent
 from symflow.errors import ProblemError, brief
+from symflow.networks.batches import sample_count
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.losses import SQUARE, Loss
 from symflow.networks.moments import compact
@@ -147,6 +148,8 @@ class Problem:
     def _set(self, **fields: object) -> None:
         for key, value in fields.items():
             object.__setattr__(self, key, value)
+        if self.method.batches is not None:
+            self.method.batches.check(sample_count(self.objective))
 
     @property
     def compact(self) -> Objective:
