@@ -127,10 +127,9 @@ def order_zero(problem: Problem, method: Method) -> Problem:
     """
     if method.speed is None:
         raise ProblemError(f"the flow of {method.name} to order 0 is not a gradient flow; compare another method")
-    if method.speed == 1 and not method.flow_decay:
+    if method.flow_rate == 1:
         return problem
-    form = problem.compact if method.flow_decay else problem.objective
-    objective = form.scaled(method.speed).decayed(method.flow_decay)
+    objective = problem.objective.scaled(method.speed).decayed(method.flow_decay)
     return Problem(objective=objective, theta0=problem.theta0, dps=problem.dps)
 
 

@@ -214,8 +214,8 @@ def deviation(
             theta_1, ..., shape (K, P). Bounds that assume gradient descent are then not applicable.
         bounds: which bounds to evaluate, such as `sf.known_bounds()`; R4 and R22, sampled, and R18 if left out.
         flow: the problem's flow, where it is known already to the horizon and to `dps` digits.
-        method: of descent, such as `sf.HeavyBall("9/10")`, which is then compared with its own flow; gradient descent,
-            or that of the run, if left out. Bounds that assume gradient descent do not apply to another method.
+        method: of descent, such as `sf.HeavyBall("9/10")`, which is then compared with its own flow; the problem's
+            own, or that of the run, if left out. Bounds that assume gradient descent do not apply to another method.
         order: of the modified equation that descent is compared with. Left out, or 0: the method's own flow of order 0,
             theta' = -grad f / (1 - beta) for momentum. From order 1 on the flow starts where the slow manifold of the
             method is met by descent from rest (R25): theta0 + eta beta/(1 - beta)^2 g + ...; what the velocity forgets
@@ -253,7 +253,7 @@ def deviation(
     dps = given.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
     problem = given.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
     given_run = None if run is None else as_descent(given, eta, run, method)
-    method = checked_method(method) if given_run is None else given_run.method
+    method = checked_method(method, problem) if given_run is None else given_run.method
     compared = compared_flow(problem, method, eta, order)
     if given_run is not None:
         steps = min(steps, given_run.indices[-1])

@@ -30,7 +30,7 @@ def why_not_descent(problem: Problem, run: Trajectory, eta: Fraction, user_run: 
     """
     method = run.method
     if not isinstance(method, GradientDescent) or method.batches is not None:
-        return f"the bound is one on gradient descent, and the run is one of {method.called}"
+        return not_descent(method)
     return why_not_its_own(problem, run, eta, user_run)
 
 
@@ -42,6 +42,11 @@ def why_not_its_own(problem: Problem, run: Trajectory, eta: Fraction, user_run: 
             "too few consecutive steps were kept to tell"
         )
     return None
+
+
+def not_descent(method: Method) -> str:
+    """Why what is proved of gradient descent over all samples does not apply to another method."""
+    return f"the bound is one on gradient descent, and the run is one of {method.called}"
 
 
 def known_flow(flow: object, problem: Problem, horizon: Fraction, dps: int) -> Trajectory:
@@ -97,7 +102,7 @@ def as_descent(problem: Problem, eta: Fraction, run: object, method: Method | No
     if iterates.ndim != 2 or iterates.shape[1] != expected or len(iterates) < 2:
         raise ProblemError(f"a run must have shape (K + 1, {expected}) with K >= 1, got {iterates.shape}")
     check_start(problem, iterates[0])
-    steps = Iterates(checked_method(method), eta, tuple(range(len(iterates))), iterates)
+    steps = Iterates(checked_method(method, problem), eta, tuple(range(len(iterates))), iterates)
     stats = DescentStats(len(iterates) - 1, "a given run", None, 0.0)
     return Trajectory(problem.objective, steps, None, (), None, stats)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from symflow.analysis.bounds import Bound, BoundSeries, known_bounds
+from symflow.analysis.compared_flow import order_zero
 from symflow.analysis.deviation import REMEDIES, deviation
 from symflow.derivatives.derived import loss
 from symflow.errors import with_remedies
@@ -62,7 +63,7 @@ def columns(bounds: Sequence[str]) -> dict[str, str]:
 
 
 def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> JsonObject:
-    """How far descent strays from flow, and what the theory says about it, at the end t = K eta <= horizon.
+    """How far descent strays from its flow of order 0, and what the theory says of it, at the end t = K eta <= horizon.
 
     Sharpness is lambda_max of the Hessian; spectra and the gradient norm are float64, everything else has the
     problem's digits. `lowest_min_eigenvalue_flow` is the lowest at the sampled times. `kink_events` counts the flow's
@@ -78,9 +79,13 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> JsonO
         DescentDiverged: descent does.
     """
     chosen = bounds_named(bounds)
-    flow = _flow(problem.objective, problem.theta0, problem.horizon, problem.dps)
+    flow = None  # of Adam and RMSProp it depends on the step size
+    if problem.method.speed is not None:
+        flowing = order_zero(problem, problem.method)
+        flow = _flow(flowing.objective, problem.theta0, problem.horizon, problem.dps)
     with np.errstate(over="ignore", invalid="ignore"):  # of descent that is about to diverge
         dev = deviation(problem, bounds=chosen, flow=flow)
+    flow = dev.flow
     objective, digits = problem.compact, problem.dps + 15
     ends = {"initial_loss": flow(0), "final_loss_flow": flow(dev.times[-1]), "final_loss_descent": dev.run.iterates[-1]}
     losses = {name: evaluate_mpmath(loss(objective), theta, dps=digits) for name, theta in ends.items()}
