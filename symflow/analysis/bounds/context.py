@@ -184,8 +184,10 @@ class Comparison:
     @cached_property
     def transient(self) -> np.ndarray | None:
         """What of the iterates descent forgets (R25), up to eta^(order + 1), shape (S, P), mpf; None where the method
-        carries nothing."""
-        return None if self.run is None else transients(self.run, self.compact, self.indices, self.order + 1)
+        carries nothing, or where the leading order is not known."""
+        if self.run is None or self.no_leading_order is not None:
+            return None
+        return transients(self.run, self.compact, self.indices, self.order + 1)
 
     def leading(self) -> BoundSeries:
         """R18."""
