@@ -10,7 +10,7 @@ Run: python -m derivations.r25_heavy_ball
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from math import factorial
@@ -122,36 +122,48 @@ def chain(order: int) -> Tree:
     return found
 
 
-def truncated(series: sympy.Expr) -> sympy.Expr:
-    """A polynomial in x up to x^{ORDER + 1}, with coefficients in lowest terms."""
-    found = sympy.Poly(sympy.expand(series), x).all_coeffs()[::-1]
-    return sympy.Add(*(sympy.cancel(c) * x**i for i, c in enumerate(found[: ORDER + 2])))
+def powers(polynomial: sympy.Expr) -> list[Any]:
+    """The coefficients of 1, x, ..., x^{ORDER + 1}."""
+    found = sympy.Poly(polynomial, x)
+    return [FIELD.from_sympy(found.coeff_monomial(x**i)) for i in range(ORDER + 2)]
 
 
-def roots_of(half: sympy.Expr, square: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
-    """half +- sqrt(square) in powers of x, where the square is nu^2/4 (1 + w) and w is small with x."""
-    w, power, root = truncated(4 * square / NU**2 - 1), sympy.Integer(1), sympy.Integer(0)
+def times(a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
+    """The product of two series in x."""
+    return [_total(a[i] * b[n - i] for i in range(n + 1)) for n in range(len(a))]
+
+
+def _total(numbers: Iterable[Any]) -> Any:
+    return sum(numbers, FIELD.zero)
+
+
+def roots_of(middle: sympy.Expr, product: sympy.Expr) -> tuple[list[Any], list[Any]]:
+    """The roots of mu^2 - middle mu + product in powers of x; at x = 0 they are 1 and beta."""
+    square = powers(sympy.expand(middle**2 - 4 * product))
+    nu = FIELD.from_sympy(NU)
+    w = [c / nu**2 for c in square]
+    w[0] -= 1
+    power, root = [FIELD.one, *[FIELD.zero] * (ORDER + 1)], [FIELD.zero] * (ORDER + 2)
     for n in range(ORDER + 2):
-        root += sympy.binomial(sympy.Rational(1, 2), n) * power
-        power = truncated(power * w)
-    root = truncated(NU / 2 * root)
-    return half + root, half - root
+        c = FIELD.from_sympy(sympy.binomial(sympy.Rational(1, 2), n))
+        root, power = [r + c * p for r, p in zip(root, power, strict=True)], times(power, w)
+    both = [(m, nu * r) for m, r in zip(powers(middle), root, strict=True)]
+    return [(m + r) / 2 for m, r in both], [(m - r) / 2 for m, r in both]
 
 
 def start_on_quadratics(
     method: Method, middle: sympy.Expr, product: sympy.Expr, factor: Fraction = Fraction(1)
 ) -> Iterator[sympy.Expr]:
-    """On f = (h/2) theta^2, x = eta h: A theta_0 in powers of x against the chains of S_1, ..., S_4."""
-    square = middle**2 / 4 - product
-    large, small = roots_of(middle / 2, square)
-    stated = 1 + sum(
-        factor * c * x**i
-        for i, term in enumerate(start_terms(method, ORDER), 1)
-        for t, c in term.items()
-        if t == chain(i - 1)
-    )
-    gap = sympy.Poly(sympy.expand(stated * (large - small) - large * (1 - small)), x)
-    yield from (sympy.cancel(gap.coeff_monomial(x**i)) for i in range(ORDER + 1))
+    """On f = (h/2) theta^2, x = eta h: A theta_0 in powers of x against the chains of S_1, ..., S_4.
+
+    From rest A + B = 1 = A/mu_+ + B/mu_-, so that A (mu_+ - mu_-) = mu_+ (1 - mu_-).
+    """
+    large, small = roots_of(middle, product)
+    start = in_field(start_terms(method, ORDER))
+    share = [FIELD.one, *(start[i][chain(i)] * factor.numerator / factor.denominator for i in range(ORDER)), FIELD.zero]
+    left = times(share, [a - b for a, b in zip(large, small, strict=True)])
+    right = times(large, [(i == 0) - c for i, c in enumerate(small)])
+    yield from (FIELD.to_sympy(a - b) for a, b in list(zip(left, right, strict=True))[: ORDER + 1])
 
 
 # Quadratics ---------------------------------------------------------------------------------------------------------

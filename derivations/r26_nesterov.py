@@ -29,7 +29,7 @@ from derivations.r25_heavy_ball import (
     loss,
     roots_of,
     start_on_quadratics,
-    truncated,
+    times,
     x,
 )
 from symflow.dynamics.modified.coefficients import terms
@@ -63,17 +63,14 @@ def constant_gradient(first: sympy.Expr) -> Iterator[sympy.Expr]:
 
 
 def rate_of_terms(found: Sequence[Series]) -> Iterator[sympy.Expr]:
-    """On f = (h/2) theta^2, x = eta h: log mu_+ of mu^2 - (1 + beta)(1 - x) mu + beta (1 - x) against the chains."""
-    middle = (1 + BETA) * (1 - x)
-    large, _ = roots_of(middle / 2, middle**2 / 4 - BETA * (1 - x))
-    stated = [FIELD.to_sympy(term[chain(i)]) for i, term in enumerate(found)]
-    exponent = sum(c * x ** (i + 1) for i, c in enumerate(stated))
-    power, series = sympy.Integer(1), sympy.Integer(1)
+    """On f = (h/2) theta^2, x = eta h: mu_+ of mu^2 - (1 + beta)(1 - x) mu + beta (1 - x) is exp(sum c_i x^{i+1})."""
+    large, _ = roots_of((1 + BETA) * (1 - x), BETA * (1 - x))
+    exponent = [FIELD.zero, *(term[chain(i)] for i, term in enumerate(found))]
+    power = series = [FIELD.one, *[FIELD.zero] * (ORDER + 1)]
     for n in range(1, ORDER + 2):
-        power = truncated(power * exponent / n)
-        series += power
-    gap = sympy.Poly(sympy.expand(series - large), x)
-    yield from (sympy.cancel(gap.coeff_monomial(x**i)) for i in range(ORDER + 2))
+        power = [c / n for c in times(power, exponent)]
+        series = [a + b for a, b in zip(series, power, strict=True)]
+    yield from (FIELD.to_sympy(a - b) for a, b in zip(series, large, strict=True))
 
 
 FOUND = in_field(terms(METHOD, ORDER))
