@@ -547,6 +547,8 @@ def prove(data):
     for claim in data["claims"]:
         kind, holds = claim["kind"], claim["holds"]
         bound, last, at = (rational(claim[key]) for key in ("bound", "last", "at"))
+        if not isinstance(holds, bool):  # what is true or false of it decides how many steps are looked at
+            raise ValueError(f"holds must be true or false, got {holds!r}")
         if kind in ("distance", "descent-loss", "descent-stays"):
             require(0 <= at <= last <= steps, f"{kind}, steps of descent", last, "<=", steps)
             every = range(int(last) + 1) if holds == (kind == "distance") else [int(at)]

@@ -92,7 +92,7 @@ def _norm(reach: np.ndarray) -> np.ndarray:
         v = np.einsum("...ij,...j->...i", reach, v / v.max(axis=-1, keepdims=True))
     v = v / v.max(axis=-1, keepdims=True) + 2.0**-60
     ratio = np.einsum("...ij,...j->...i", reach, v) / v
-    return _up(ratio.max(axis=-1), reach.shape[-1])
+    return _up(ratio.max(axis=-1), reach.shape[-1]) + 2.0**-900  # products that underflow, over entries of v
 
 
 def _up(sums: np.ndarray, size: int) -> np.ndarray:

@@ -38,7 +38,7 @@ class RoundedArithmetic(Arithmetic):
 
     def constant(self, value: Fraction, shape: tuple[int, ...]) -> Rounded:
         v = VALUES.constant(value, shape)
-        return Rounded(v, np.where(v == value, 0.0, UNIT * np.abs(v)))
+        return Rounded(v, np.where(v == value, 0.0, UNIT * np.abs(v) + TINY))
 
     def identity(self, size: int) -> Rounded:
         v = VALUES.identity(size)
@@ -129,11 +129,17 @@ def _from_balls(balls: Sequence[arb], shape: tuple[int, ...]) -> Rounded:
     return Rounded(value.reshape(shape), (error * (1 + UNIT) + 2 * UNIT * np.abs(value) + TINY).reshape(shape))
 
 
+def _rounded_data(exact: np.ndarray) -> Rounded:
+    """Exact numbers, rounded to float64; zeros stay exact, since what is made of them vanishes by structure."""
+    found = rounded_input(np.asarray(exact, dtype=np.float64))
+    return Rounded(found.value[None], np.where(exact == 0, 0.0, found.error)[None])
+
+
 def box_inputs(
     data: Mapping[Input, np.ndarray], places: Iterable[tuple[Input, tuple[slice, tuple[int, ...]]]], boxes: Rounded
 ) -> dict[Node, Rounded]:
     """Data, rounded to float64, and the arrays of S boxes of states, shape (S, P), that are cut at `places`."""
-    known: dict[Node, Rounded] = {x: rounded_input(np.asarray(a, dtype=np.float64)[None]) for x, a in data.items()}
+    known: dict[Node, Rounded] = {x: _rounded_data(a) for x, a in data.items()}
     for x, (where, shape) in places:
         known[x] = Rounded(*(v[:, where].reshape(len(v), *shape) for v in (boxes.value, boxes.error)))
     return known

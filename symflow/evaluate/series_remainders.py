@@ -19,13 +19,14 @@ from itertools import chain
 from math import inf, isnan, ldexp
 
 import numpy as np
+from flint import arb
 from gmpy2 import mpz
 
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series import Entry, Recurrence
 from symflow.evaluate.series_steps import Function, LogSumExp, Product, Step, Sum
-from symflow.numbers.balls import ball_precision, float_above, from_fixed
+from symflow.numbers.balls import FLOAT64_BITS, ball_precision, float_above, from_fixed
 from symflow.programs.rules.elementwise import elementwise
 from symflow.programs.rules.series_bounds import ROUNDED_UP, Expanded, SeriesBound
 
@@ -110,7 +111,7 @@ class _Remainders:
         norms, rests = values.sum(axis=1), values[:, 1:].sum(axis=1)
         lengths = np.fromiter((c.bit_length() for c in chain.from_iterable(series)), float, count * terms)
         places = np.arange(terms)
-        log2_s = np.log2(self.s) + 2.0**-40
+        log2_s = _log2_above(self.s)
         sizes = np.where(lengths > 0, lengths, -np.inf).reshape(count, terms) - self.bits + places * log2_s
         top = slice(max(1, terms - 4), terms)
         with np.errstate(invalid="ignore"):
@@ -120,13 +121,13 @@ class _Remainders:
         for part in RADII:
             log2_rho = part * widest
             largest = (sizes + places * log2_rho).max(axis=1)
-            factor = self.bits - terms * log2_rho + float(np.log2(self.order / (1 - 2.0**-log2_rho)))
-            if factor + 2 * largest.max() < best:
-                best, chosen = factor + 2 * largest.max(), (factor, largest)
-        factor, largest = chosen
-        self.tail_factor = 2.0**factor * ROUNDED_UP if factor < 1000 else inf
-        with np.errstate(over="ignore"):
-            sized = np.where(largest < 1000, np.exp2(np.minimum(largest, 1000)), inf) * ROUNDED_UP
+            share = float(_exp2_above(np.asarray(-log2_rho)))
+            factor = float(_exp2_above(np.asarray(self.bits - terms * log2_rho))) * self.order / (1 - share)
+            size = float(_exp2_above(largest.max()))
+            if factor * size * size < best or best == inf:
+                best, chosen = factor * size * size, (factor, largest)
+        self.tail_factor, largest = chosen[0] * ROUNDED_UP, chosen[1]
+        sized = _exp2_above(largest)
         rows = zip(norms.tolist(), rests.tolist(), sized.tolist(), strict=True)
         self.bounds = {id(c): SeriesBound(*row) for c, row in zip(series, rows, strict=True)}
         self.firsts = {id(c): v for c, v in zip(series, self.first.tolist(), strict=True)}
@@ -146,7 +147,7 @@ class _Remainders:
         if isinstance(step, Product):
             return self._product(step)
         if isinstance(step, Sum):
-            scaled = sum(abs(n) * self.of(x) for n, x in step.terms) / step.denominator
+            scaled = sum(_size(n, step.denominator) * self.of(x) for n, x in step.terms)
             return scaled + (self.spread if step.denominator != 1 else 0.0) + (step.constant is not None)
         return self._function(step) if isinstance(step, Function) else self._log_sum_exp(step)
 
@@ -199,7 +200,7 @@ class _Remainders:
         argument, function = (fmpz_poly([int(c) for c in series]) for series in (x, y))
         slope, one = argument.derivative(), fmpz_poly([1 << self.bits])
         found = q * argument * function.derivative() - p * function * slope - b * one * slope
-        powers = self.s ** np.arange(1, found.degree() + 2)
+        powers = np.cumprod(np.full(found.degree() + 1, self.s))
         sizes = [abs(fixed_to_float(mpz(int(c)), self.bits)) + 2.0**-1000 for c in found.coeffs()]
         return float(np.dot(sizes, powers)) if sizes else 0.0
 
@@ -243,6 +244,27 @@ def fixed_to_float(value: mpz, bits: int) -> float:
         return ldexp(float(value >> shift), shift - bits)
     except OverflowError:
         return inf if value > 0 else -inf
+
+
+def _size(numerator: int, denominator: int) -> float:
+    """|numerator / denominator|, to float64; infinite beyond it."""
+    try:
+        return abs(numerator) / denominator
+    except OverflowError:
+        return inf
+
+
+def _log2_above(x: float) -> float:
+    """At least log2 x."""
+    with ball_precision(FLOAT64_BITS):
+        return float_above(arb(x).log() / arb(2).log())
+
+
+def _exp2_above(x: np.ndarray) -> np.ndarray:
+    """At least 2^x, for x known to 2^-22: on [n, n + 1] the chord 2^n (1 + x - n); infinite from x = 1000 on."""
+    clipped = np.clip(x, -1000.0, 1000.0)
+    whole = np.floor(clipped)
+    return np.where(x < 1000, np.ldexp(1 + (clipped - whole), whole.astype(int)) * ROUNDED_UP, inf)
 
 
 def _up(value: mpz, bits: int) -> float:

@@ -28,8 +28,8 @@ class Signs:
 
 
 def signs_of(x: Rounded) -> Signs:
-    """The signs of float64 balls."""
-    return Signs((x.value > -x.error).astype(float), (x.value < x.error).astype(float))
+    """The signs of float64 balls; of what is no number, both."""
+    return Signs((~(x.value <= -x.error)).astype(float), (~(x.value >= x.error)).astype(float))
 
 
 class SignArithmetic(Arithmetic):

@@ -165,6 +165,9 @@ def moment_form(objective: Objective) -> Objective | None:
 @kept
 def compact(objective: Objective) -> Objective:
     """The equivalent form of an objective that is cheapest to evaluate: moments instead of samples where they apply."""
+    if objective.undecayed is not None:
+        below, rate = objective.undecayed
+        return compact(below).decayed(rate)
     return (moment_form(objective) if objective.data else None) or objective
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from math import ceil
 from typing import Any
 
@@ -35,6 +36,8 @@ GUARD = 6
 MAX_DPS = 10_000
 MAX_PROVED = 256
 """Most parameters of a flow whose error is proved: dense Jacobians on every cell."""
+LARGEST_PROVED = 1e300
+"""Largest data whose flows are proved: what is made of more is beyond float64."""
 TUBE_DIGITS = 12
 """The tube of a proof has the radius 10^-TUBE_DIGITS, or that of the digits asked for."""
 DEEPENED, MOST_AMPLIFIED, MOST_AT_KINKS = 2, 300, 40
@@ -207,6 +210,9 @@ class FlowSolver:
             return f"{count} parameters are more than the {MAX_PROVED} up to which flows are proved"
         if self.field.gates and not self.field.slides:  # convex faces make the gradient monotone, and no other field
             return "a field with kinks is proved only if it is gradient flow"
+        slopes = (q for g in self.field.gates for q in (g.alpha, g.alpha_bar))
+        if any(abs(q) > LARGEST_PROVED for q in chain(slopes, *(a.flat for a in self.field.data.values()))):
+            return f"data and slopes beyond {LARGEST_PROVED:g} are not proved: proofs bound rates in float64"
         return ""
 
     def proved(self, found: Trajectory, observed: Sequence[Step]) -> tuple[Trajectory, str]:
@@ -214,7 +220,12 @@ class FlowSolver:
         with mpmath.workdps(15):
             radius = mpmath.mpf(10) ** -min(self.dps, TUBE_DIGITS)
         steps = taylor_steps(found)
-        proof = prove(self.field, steps, observed, radius, weights=chosen_weights(self.field, steps))
+        weights = chosen_weights(self.field, steps)
+        try:
+            proof = prove(self.field, steps, observed, radius, weights=weights, check=self.limits.check_proof)
+        except FlowStopped as late:
+            late.time, late.trajectory = found.horizon, found
+            raise
         found = replace(found, proof=proof)
         if proof.complete:
             return replace(found, error=PathError(proof.value, "certified")), ""

@@ -140,6 +140,16 @@ def test_what_is_no_certificate_is_unreadable(content: bytes, tmp_path: Path) ->
     assert run.stderr.count("\n") == 1
 
 
+def test_what_is_neither_true_nor_false_proves_nothing(tmp_path: Path) -> None:
+    """A distance at step 0, which is 0, does not stand for those at all steps."""
+    certificate = next(c for c in CASES if c.name == "linear 2-1").certificate()
+    assert certificate.document is not None
+    for holds in (2, "yes", 1, "", None, []):
+        changed = json.loads(to_bytes(certificate.document))
+        changed["claims"][0] |= {"holds": holds, "bound": "1/1000000000", "at": "0"}
+        assert check(tmp_path, json.dumps(changed).encode()).returncode == 2
+
+
 def test_a_rejection_is_one_line_with_both_sides(tmp_path: Path) -> None:
     certificate = next(c for c in CASES if c.name == "linear 2-1").certificate()
     assert certificate.document is not None

@@ -22,6 +22,8 @@ from symflow.paths.taylor.dense import Segment
 
 ORDERS = 3
 """Orders in v that are kept with their signs."""
+FLOOR = 2.0**-900
+"""Powers below this may underflow, and are taken to be this where they bound."""
 
 
 def step_end(segment: Segment, clock: int) -> float:
@@ -38,10 +40,11 @@ def scaled_floats(series: Sequence[Coefficients], end: float, bits: int) -> Roun
     powers = np.full(terms, end)
     powers[0] = 1.0
     with np.errstate(over="ignore", invalid="ignore"):
+        lost = 2.0**-1000 * np.maximum(np.abs(values), 1.0)  # where powers or products underflow
         values = values * np.cumprod(powers)
     known = np.isfinite(values)
     values = np.where(known, values, 0.0)
-    error = np.abs(values) * ((2 * terms + 8) * UNIT) + 2.0**-1000
+    error = np.abs(values) * ((2 * terms + 8) * UNIT) + lost
     return Rounded(values, np.where(known, error, np.inf))
 
 
@@ -61,7 +64,7 @@ def on_parts(series: Rounded, lows: np.ndarray, highs: np.ndarray) -> Rounded:
     reach = np.ones((len(lows), terms))
     for k in range(1, terms):
         powers[:, k] = powers[:, k - 1] * centre
-        reach[:, k] = reach[:, k - 1] * (centre + half)
+        reach[:, k] = np.maximum(reach[:, k - 1] * (centre + half), FLOOR)
     rest = reach.copy()
     sizes = np.abs(series.value)
     parts: list[np.ndarray] = []

@@ -9,7 +9,7 @@ until it is, or `FINEST` of its step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -36,6 +36,8 @@ MOST_DOUBTFUL = 128
 """Most parts that are cut on at once because they are not fine: more of them say that cutting does not help."""
 PLANS = 2
 """How often parts are cut for the sake of the rate."""
+MOST_PLANNED = 1 << 15
+"""Into how many parts all are cut at once for the sake of the rate, at most, where steps are not more than that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,7 @@ def cells(
     observed: Sequence[Step],
     radius: float,
     weights: np.ndarray | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[Cell]:
     """The cells in order of time, up to the first that is not fine.
 
@@ -74,8 +77,9 @@ def cells(
         observed: what is known of each step.
         radius: of the tube.
         weights: of the norm that the radius and the rates are meant in.
+        check: called between parts; what it raises ends the search.
     """
-    search = _Search(field, steps, observed, radius, weights)
+    search = _Search(field, steps, observed, radius, weights, check)
     first = next((i for i, reason in enumerate(search.reasons) if reason), None)
     pending = [Part(i, Fraction(0), Fraction(1)) for i in range(len(observed) if first is None else first)]
     done: list[Cell] = []
@@ -108,7 +112,9 @@ def _counts(measured: Rates, times: np.ndarray) -> np.ndarray:
     excess = np.where(np.isfinite(measured.spread), measured.spread * times, 1e6)
     roots = np.sqrt(np.minimum(excess, 1e6))
     wanted = np.clip(roots * roots.sum() / EXCESS, 1, MOST_PARTS)
-    return np.asarray(2 ** np.ceil(np.log2(wanted) - 0.2))
+    counts = 2 ** np.ceil(np.log2(wanted) - 0.2)
+    too_many = max(1.0, float(counts.sum()) / MOST_PLANNED)
+    return np.asarray(np.maximum(1, 2 ** np.floor(np.log2(counts / too_many))))
 
 
 def _cut(part: Part, count: int) -> list[Part]:
@@ -127,7 +133,9 @@ class _Search:
         observed: Sequence[Step],
         radius: float,
         weights: np.ndarray | None,
+        check: Callable[[], None],
     ) -> None:
+        self.check = check
         self.field, self.steps, self.observed, self.weights = field, steps, observed, weights
         self.radius = radius if weights is None else radius / weights
         self.reasons = [step.reason or unsupported(field, step) for step in observed]
@@ -160,6 +168,7 @@ class _Search:
         measured = rates(self.field, boxes, [self.observed[p.number].region for p in parts], self.weights)
         found = []
         for row, (part, rate) in enumerate(zip(parts, measured.rate, strict=True)):
+            self.check()
             box, on = boxes[row : row + 1], measured.gates.only(row)
             reason, correct, crossings = self._kinks(part, box, on)
             if not np.isfinite(rate):

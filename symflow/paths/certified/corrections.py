@@ -32,14 +32,14 @@ from symflow.evaluate.running_error import RoundedArithmetic, rounded_boxes
 from symflow.networks.objective import Objective
 from symflow.paths.certified.gates import OnBoxes, known_gates
 from symflow.paths.certified.observed import Step, Watched
+from symflow.paths.certified.steepness import Slopes, slopes_of
 from symflow.paths.certified.surfaces import linear_form, multiple
 from symflow.paths.certified.windows import Part, at, lowest, normals
 from symflow.paths.taylor.dense import TaylorSteps
 from symflow.paths.taylor.kinks.gates import Position, value_of
 from symflow.paths.taylor.kinks.region import Region
-from symflow.programs.differentiate import jvp
-from symflow.programs.nodes import Input, Node, zero
-from symflow.programs.program import Program, shape_of
+from symflow.programs.nodes import Input, Node
+from symflow.programs.program import shape_of
 
 UP = 1 + 2.0**-30
 
@@ -180,7 +180,7 @@ def _depth(field: VectorField, steps: TaylorSteps, step: Step, part: Part, a: Po
         return 0.0
     on = value_of(field.objective, step.region.gates, a) == field.gates[a[0]].alpha
     least = lowest(watched, steps, part, end, 1.0 if on else -1.0)
-    return None if least is None else max(0.0, watched.remainder + len(watched.series) + 4 - least)
+    return None if least is None else max(watched.remainder + len(watched.series) + 4 - least, 0.0)
 
 
 def _inverse_gram(rows: Rounded) -> float | None:
@@ -205,45 +205,20 @@ def _exact(matrix: np.ndarray) -> Rounded:
     return Rounded(matrix[None], np.zeros_like(matrix[None]))
 
 
-@dataclass(frozen=True, eq=False)
-class _Slopes:
-    """The derivatives of a field's outputs in a direction; with all directions in a cube, bounds on their gradients."""
-
-    field: VectorField
-    program: Program
-    directions: tuple[Input, ...]
-
-    def norms(self, box: Rounded, known: Mapping[Node, Rounded]) -> list[float]:
-        """At least the norm of the Jacobian of each output on a box: all unit vectors have entries in [-1, 1]."""
-        cube: dict[Node, Rounded] = {}
-        for d in self.directions:
-            shape = (1, *shape_of(d.axes))
-            cube[d] = Rounded(np.zeros(shape), np.ones(shape))
-        found = rounded_boxes(self.field, self.program, box, {**known, **cube})
-        return [length_bound(x.size.reshape(-1)) for x in found]
-
-
-def _slopes(field: VectorField, outputs: Sequence[Node], inputs: Sequence[Input]) -> _Slopes:
-    directions = tuple(Input(f"direction_{x.name}", x.axes, "direction", x.latex) for x in field.state)
-    dot = jvp(outputs, dict(zip(field.state, directions, strict=True)))
-    program = Program((*inputs, *directions), {f"{i}": dot.get(x, zero(x.axes)) for i, x in enumerate(outputs)})
-    return _Slopes(field, program, directions)
-
-
 @kept
-def _held(objective: Objective, ties: tuple[TiedGate, ...]) -> _Slopes:
+def _held(objective: Objective, ties: tuple[TiedGate, ...]) -> Slopes:
     """Of the field that holds ties of gates on their kinks; then of its monitors."""
     field = sliding_field(objective, ties) if ties else gradient_flow_field(objective)
     assert field is not None
-    return _slopes(field, list(field.program.outputs.values()), field.program.inputs)
+    return slopes_of(field, list(field.program.outputs.values()), field.program.inputs)
 
 
 @kept
-def _bent(objective: Objective, gate: int) -> tuple[_Slopes, Input]:
+def _bent(objective: Objective, gate: int) -> tuple[Slopes, Input]:
     """Of the gradient of a pre-activation."""
     program, pick = normal_program(objective, gate)
     outputs = list(program.outputs.values())
-    return _slopes(gradient_flow_field(objective), outputs, program.inputs), pick
+    return slopes_of(gradient_flow_field(objective), outputs, program.inputs), pick
 
 
 def _bend(field: VectorField, box: Rounded, known: Mapping[Node, Rounded], a: Position) -> float:
@@ -324,5 +299,5 @@ def _outside(
         if least is None:
             return None
         rounding = monitor.remainder + len(monitor.series) + 4
-        total += float(sizes[number // 2]) * max(0.0, rounding + moved[number] - least)
+        total += float(sizes[number // 2]) * max(rounding + moved[number] - least, 0.0)
     return total

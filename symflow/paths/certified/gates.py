@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import product
 from typing import TypeAlias
 
@@ -79,7 +80,30 @@ def on_boxes(field: VectorField, boxes: Rounded, regions: Sequence[Region]) -> O
             if not convex[box, entry]:
                 concave[box].add((i, int(entry)))
             force[box][i, int(entry)] = abs(rise) * float(b.size.reshape(count, -1)[box, entry]) * (1 + 8 * UNIT)
+    for box, region in enumerate(regions):
+        if concave[box] and len(positions[box]) > 1:
+            concave[box] -= _convex_together(field, region, positions[box], [b[box : box + 1] for b in found[1::2]])
     return OnBoxes(low, high, positions, concave, force)
+
+
+def _convex_together(
+    field: VectorField, region: Region, positions: Sequence[Position], coefficients: Sequence[Rounded]
+) -> set[Position]:
+    """The gates on surfaces whose gates make a convex face together, whatever each of them does.
+
+    Where z_a = c_a z vanish together, the gradient jumps by (alpha - alpha_bar) sum_a |c_a| b_a grad z.
+    """
+    found: set[Position] = set()
+    for group in surfaces(field.objective, region, positions):
+        total = lost = 0.0
+        for (i, entry), factor in group:
+            b, rise = coefficients[i], float(field.gates[i].alpha - field.gates[i].alpha_bar) * abs(float(factor))
+            value, error = (float(v.reshape(-1)[entry]) for v in (b.value, b.error))
+            total += rise * value - abs(rise) * error
+            lost += abs(rise) * (abs(value) + error)
+        if len(group) > 1 and total >= 8 * (len(group) + 4) * UNIT * lost:
+            found |= {a for a, _ in group}
+    return found
 
 
 def known_gates(gates: Sequence[Gate], low: Sequence[np.ndarray], high: Sequence[np.ndarray]) -> dict[Node, Rounded]:
@@ -100,14 +124,16 @@ def choices(field: VectorField, found: OnBoxes, regions: Sequence[Region]) -> tu
     fixed: list[tuple[int, Position, bool]] = []
     for box, (positions, region) in enumerate(zip(found.open, regions, strict=True)):
         groups = (
-            surfaces(field.objective, region, positions) if len(positions) > 1 else [[(a, True)] for a in positions]
+            surfaces(field.objective, region, positions)
+            if len(positions) > 1
+            else [[(a, Fraction(1))] for a in positions]
         )
         if len(groups) > MOST_TOGETHER:
             rows.append(box)
             continue
         for sides in product((False, True), repeat=len(groups)):
             pairs = ((group, side) for group, side in zip(groups, sides, strict=True))
-            fixed += [(len(rows), a, same == side) for group, side in pairs for a, same in group]
+            fixed += [(len(rows), a, (factor > 0) == side) for group, side in pairs for a, factor in group]
             rows.append(box)
     index = np.array(rows, dtype=int)
     low, high = [v[index] for v in found.low], [v[index] for v in found.high]
@@ -163,7 +189,7 @@ def _decide(
     known: dict[Node, Signs] = {x: signs_of(v) for x, v in field_boxes(field, boxes).items()}
     for i, (g, z) in enumerate(zip(field.gates, found, strict=True)):
         sign = interpret(Program(field.program.inputs, {"z": g.z}), known, SignArithmetic())["z"]
-        may = Signs(sign.positive * (z.value > -z.error), sign.negative * (z.value < z.error))
+        may = Signs(sign.positive * ~(z.value <= -z.error), sign.negative * ~(z.value >= z.error))
         on, off = float(g.alpha), float(g.alpha_bar)
         given, live = _values(g, regions), _live(regions, i, z.value.shape[1:])
         is_open[i] |= (may.positive > 0) & (may.negative > 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import sqrt
 
 import numpy as np
@@ -15,6 +15,7 @@ from symflow.numbers.types import Mpf
 from symflow.paths.certified.cells import Cell, cells
 from symflow.paths.certified.observed import Step
 from symflow.paths.certified.record import FlowProof, ProofCell
+from symflow.paths.certified.windows import cost
 from symflow.paths.taylor.dense import TaylorSteps
 from symflow.theory.functions import BALLS
 from symflow.theory.r23_validator import after_step
@@ -30,6 +31,7 @@ def prove(
     radius: Mpf,
     initial: Mpf | None = None,
     weights: np.ndarray | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> FlowProof:
     """Bounds the error of a Taylor solution on all of its steps, or on as many as can be.
 
@@ -40,11 +42,12 @@ def prove(
         radius: of the tube, which the error must not reach.
         initial: at most how far the true start is from the first state, beyond its rounding.
         weights: powers of 2, at least 1, of a smooth field: all is meant in the norm ||W .||, where W is diagonal.
+        check: called between parts of steps; what it raises ends the proof.
     """
     # What is beyond float64 is infinite or no number, and is refused where it is used.
     with ball_precision(PROOF_BITS), np.errstate(all="ignore"):
         start = ball(0) if initial is None else from_mpf(initial)
-        return _fold(field, steps, observed, from_mpf(radius), start, weights)
+        return _fold(field, steps, observed, from_mpf(radius), start, weights, check)
 
 
 def _fold(
@@ -54,13 +57,14 @@ def _fold(
     radius: Ball,
     initial: Ball,
     weights: np.ndarray | None,
+    check: Callable[[], None],
 ) -> FlowProof:
     unit, scales = from_fixed(1, steps.bits), np.ones(field.dimension) if weights is None else weights
     root = sqrt(float(scales @ scales)) * (1 + 2.0**-40)
     error, largest = initial + root * unit, initial
     proved: list[ProofCell] = []
     reason, beyond = "", False
-    for cell in cells(field, steps, observed, float_above(radius), weights):
+    for cell in cells(field, steps, observed, float_above(radius), weights, check):
         number = cell.part.number
         reason = cell.reason
         if reason:
@@ -73,11 +77,9 @@ def _fold(
         jump += aside
         before = error + jump
         error = after_step(error, jump, arb(cell.rate), time, defect, BALLS)
-        for met in cell.crossings:
-            beyond_kink = arb(met.offset) * unit + arb(met.normal) * (before.max(error) + aside)
-            gap = BALLS.maximum(beyond_kink, ball(0)) / arb(met.slope)
-            crossed += gap * arb(met.difference)
-        error = (error + crossed * BALLS.exp(BALLS.maximum(arb(cell.rate), ball(0)) * time) + aside).upper()
+        growth = BALLS.exp(BALLS.maximum(arb(cell.rate), ball(0)) * time)
+        crossed += cost(cell.crossings, unit, before.max(error) + crossed * growth, aside, growth) / growth
+        error = (error + crossed * growth + aside).upper()
         beyond = beyond or not (before < radius and error < radius)
         if beyond:
             continue

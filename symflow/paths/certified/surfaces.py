@@ -18,10 +18,15 @@ from symflow.programs.nodes import Gate
 from symflow.programs.program import shape_of
 
 
-def multiple(objective: Objective, region: Region, a: Position, b: Position) -> Fraction | None:
-    """c with z_b = c z_a for all theta in the region, where that is known: one formula, or linear ones of theta."""
+def multiple(
+    objective: Objective, region: Region, a: Position, b: Position, *, everywhere: bool = False
+) -> Fraction | None:
+    """c with z_b = c z_a for all theta in the region, where that is known: one formula, or linear ones of theta.
+
+    With `everywhere`, for all theta: what is one formula with the gates of the region need not be with others.
+    """
     first, second = (region.pre_activation(x) for x in (a, b))
-    if isinstance(first, list) and first is second:
+    if not everywhere and isinstance(first, list) and first is second:
         return Fraction(1)
     one, other = (linear_form(objective, x) for x in (a, b))
     if one is None or other is None:
@@ -33,17 +38,20 @@ def multiple(objective: Objective, region: Region, a: Position, b: Position) -> 
     return factor if all(q == factor * p for p, q in zip(one, other, strict=True)) else None
 
 
-def surfaces(objective: Objective, region: Region, positions: Sequence[Position]) -> list[list[tuple[Position, bool]]]:
-    """Gates by the surface on which they change, each with whether it is on where the first one is."""
-    found: list[list[tuple[Position, bool]]] = []
+def surfaces(
+    objective: Objective, region: Region, positions: Sequence[Position]
+) -> list[list[tuple[Position, Fraction]]]:
+    """The gates that may change, by the surface on which they do, each with its z over that of the first one."""
+    found: list[list[tuple[Position, Fraction]]] = []
+    first = min((gate for gate, _ in positions), default=0)  # gates behind one that may change have no one formula
     for a in positions:
         for group in found:
-            factor = multiple(objective, region, group[0][0], a)
+            factor = multiple(objective, region, group[0][0], a, everywhere=a[0] > first)
             if factor is not None:
-                group.append((a, factor > 0))
+                group.append((a, factor))
                 break
         else:
-            found.append([(a, True)])
+            found.append([(a, Fraction(1))])
     return found
 
 

@@ -99,6 +99,19 @@ class Limits:
     deadline: float = inf
     seconds: float = inf
 
+    def check_proof(self) -> None:
+        """Ends a proof that has used up the time.
+
+        Raises:
+            FlowStopped: it has.
+        """
+        if time.perf_counter() >= self.deadline:
+            raise FlowStopped(
+                f"the time limit of {self.seconds:g} s was reached while the error was being proved",
+                "allow more time (time_limit) or leave the proof out (error=None)",
+                cause="time-limit",
+            )
+
     def check(self, segments: Sequence[Segment], clock: int, horizon: Fraction, *, open_ended: bool) -> None:
         """Ends a run that has used up its steps or its time, or that cannot get to the horizon in any number of steps.
 

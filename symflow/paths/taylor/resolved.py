@@ -61,7 +61,7 @@ def log2_resolved(
             spread = sizes @ np.power.outer(2.0**step * RADII, np.arange(1, sizes.shape[1] + 1)).T
             hidden = _log_bound(first[:, None], spread, sigmoids[:, None]) - order * np.log(RADII)
             hidden = np.where(np.isnan(hidden), np.inf, hidden)
-        excess = np.where(lost, first + spread[:, 0] - allowed, hidden.min(axis=1) - SLACK * allowed)
+            excess = np.where(lost, first + spread[:, 0] - allowed, hidden.min(axis=1) - SLACK * allowed)
         if (excess + duration <= 0).all():
             break
         step -= 1

@@ -159,7 +159,7 @@ class _Integrator:
         end = self.end(proposal, horizon)
         coefficients = tuple(list(c) for c in recurrence.state)
         if self.observer is not None:
-            self.observed.append(self.observer(self.region, end.s, self.tau))
+            self.observed.append(self.observer(self.region, end.s + 1, self.tau))  # the horizon lies between
         found = accepted(recurrence, coefficients, end.s, self.tau, p, doubtful=proposal.free)
         if found is None:
             raise rounding_error(self.now)
