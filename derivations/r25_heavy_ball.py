@@ -224,7 +224,7 @@ DERIVATION = Derivation(
             r"(1-\beta)\eta^{p+1}",
             r"$x(\eta)$ has $+\eta^{p+1}F_p$, $x(-\eta)$ has $-\eta^{p+1}F_p$, and in all other terms $F_p$ comes with "
             r"higher powers: $F_p$ is determined by $F_0,\dots,F_{p-1}$.",
-            (SymbolicZero(r"$p = 4$", new_term),),
+            (SymbolicZero(r"$p = 4$", new_term, "checked exactly"),),
         ),
         Step(
             r"F_0+\eta F_1",
