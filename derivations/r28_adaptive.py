@@ -27,7 +27,7 @@ FIRST = -G / ROOT
 
 def ages(factor: int = 1) -> Iterator[sympy.Expr]:
     """(1 - b) sum_j b^j = 1 and (1 - b) sum_j j b^j = b/(1 - b), as sums up to j = n with what is left over."""
-    b, j, n = sympy.symbols("b j n", positive=True)
+    b, n = sympy.symbols("b n", positive=True)
     yield sympy.simplify((1 - b) * (1 - b ** (n + 1)) / (1 - b) - 1 + b ** (n + 1))
     partial_sum = factor * (b - (n + 1) * b ** (n + 1) + n * b ** (n + 2)) / (1 - b)
     step = partial_sum.subs(n, n + 1) - partial_sum - (1 - b) * (n + 1) * b ** (n + 1)
