@@ -33,6 +33,18 @@ class Curl:
         objective: f.
         order: i.
         chains: the products with their coefficients, such as {H, T[g]: -1/6}.
+
+    Example:
+        >>> import sympy
+        >>> x, y = sympy.symbols("x y")
+        >>> objective = sf.expression_objective(x**2 * y / 2 + x, [x, y])
+        >>> curl = sf.modified_equation(objective, order=2).curl(2)
+        >>> curl.latex(), bool(curl)
+        ('-\\\\tfrac{1}{6}[H,T[g]]', True)
+        >>> curl.function.explicit().subs({x: 1, y: 0})
+        Matrix([
+        [ Delta_y/12],
+        [-Delta_x/12]])
     """
 
     objective: Objective

@@ -39,6 +39,9 @@ HALF = Fraction(1, 2)
 class EpochExpansion:
     """The expansion of gradient descent on batches, to order 0 or 1.
 
+    Attributes:
+        all_orders: whether batches that every epoch has are taken in all orders, in the mean.
+
     Raises:
         ProblemError: another method, or a weight decay.
         BudgetError: order 2 or more.
@@ -46,6 +49,7 @@ class EpochExpansion:
 
     method: Method
     order: int
+    all_orders: bool = False
     by_samples: ClassVar[bool] = True
     result: ClassVar[str] = "R29"
 
@@ -64,6 +68,11 @@ class EpochExpansion:
         return ()
 
     @property
+    def repeats(self) -> bool:
+        """Whether every epoch has the same batches in the same order."""
+        return self._batches.repeats
+
+    @property
     def _batches(self) -> Batches:
         assert self.method.batches is not None
         return self.method.batches
@@ -71,7 +80,9 @@ class EpochExpansion:
     def vectors(self, objective: Objective) -> Sequence[Vector]:
         """F_0 and F_1."""
         if self._batches.repeats:
-            return self._in_order(objective)[: self.order + 1]
+            mean, slopes = self._steps(objective)
+            second = _all_orders(objective, slopes) if self.all_orders else _in_order(objective, mean, slopes)
+            return [combined(objective, [(Fraction(-1), mean)]), second][: self.order + 1]
         g = gradient_nodes(objective)[0]
         share = self._share(objective)
         terms = [(-HALF * (1 - share), _along(g, g))] if self.order and share != 1 else []
@@ -81,18 +92,11 @@ class EpochExpansion:
         first = combined(objective, [(Fraction(-1), g)])
         return [first, combined(objective, terms)][: self.order + 1]
 
-    def _in_order(self, objective: Objective) -> Sequence[Vector]:
-        """F_0 and F_1 of epochs that are all alike."""
+    def _steps(self, objective: Objective) -> tuple[Vector, list[Vector]]:
+        """The gradients of the batches of an epoch, their mean first."""
         count = sample_count(objective)
-        steps = self._batches.lists(count, self._batches.epoch(count))
-        m = len(steps)
-        slopes = [_gradient(objective, batch) for batch in steps]
-        mean = combined(objective, [(Fraction(1, m), g) for g in slopes])
-        second = []
-        for k, g in enumerate(slopes):
-            before = combined(objective, [(Fraction(1, m), x) for x in slopes[:k]])
-            second.append((Fraction(1), _along(g, combined(objective, [(Fraction(1), before), (-HALF, mean)]))))
-        return [combined(objective, [(Fraction(-1), mean)]), combined(objective, second)]
+        slopes = [_gradient(objective, b) for b in self._batches.lists(count, self._batches.epoch(count))]
+        return combined(objective, [(Fraction(1, len(slopes)), g) for g in slopes]), slopes
 
     def _each(self, objective: Objective) -> list[Vector]:
         """The gradients of all samples."""
@@ -121,6 +125,11 @@ class EpochExpansion:
             ProblemError: batches in a fixed order.
         """
         self._require_mean()
+        if self.all_orders:
+            _, slopes = self._steps(objective)
+            m = len(slopes)
+            numbers = [(Fraction(1, 4 * m), inner(x, x)) for g in slopes for x in g.values()]
+            return [objective.loss, add(numbers)][: self.order + 1]
         share, count = self._share(objective), sample_count(objective)
         weighted: list[tuple[Fraction, Vector]] = [((1 - share) / 4, gradient_nodes(objective)[0])]
         if share:
@@ -134,10 +143,10 @@ class EpochExpansion:
         return ["f", self._mean_latex(r"\|g\|^2", r"\|g_i\|^2", Fraction(1, 4))][: self.order + 1]
 
     def _require_mean(self) -> None:
-        if self._batches.repeats:
+        if self._batches.repeats and not self.all_orders:
             raise ProblemError(
                 "batches in a fixed order have no modified loss at order 1: F_1 depends on their order; ask for the "
-                'mean over orders, order="shuffled"'
+                "mean over orders, equation.over_orders()"
             )
 
     def start_vectors(self, objective: Objective) -> Sequence[Vector]:
@@ -147,7 +156,7 @@ class EpochExpansion:
     def latex(self) -> str:
         """The equation."""
         lines = [r"\dot\theta = {}& -g"]
-        if self.order and self._batches.repeats:
+        if self.order and self._batches.repeats and not self.all_orders:
             lines.append(r"& {}+\eta\Bigl(\tfrac{1}{m}\sum_{j<k\le m}H_kg_j-\tfrac{m}{2}Hg\Bigr)")
         elif self.order:
             lines.append(rf"& {{}}+\eta\Bigl(-{self._mean_latex('Hg', 'H_ig_i', HALF)}\Bigr)")
@@ -156,6 +165,8 @@ class EpochExpansion:
     def _mean_latex(self, whole: str, sample: str, factor: Fraction) -> str:
         """factor ((1 - c) whole + (c/N) sum_i sample)."""
         number = number_latex(factor)
+        if self.all_orders:
+            return rf"{number}\cdot\tfrac{{1}}{{m}}\sum_k{sample.replace('i', 'k')}"
         if self._batches.order == "with-replacement":
             return f"{number}{whole}"
         if self._batches.width == 1:
@@ -167,6 +178,20 @@ class EpochExpansion:
     def start_latex(self) -> str:
         """The start: theta_0."""
         return r"\theta(0) = \theta_0"
+
+
+def _in_order(objective: Objective, mean: Vector, slopes: Sequence[Vector]) -> Vector:
+    """F_1 of batches in their own order."""
+    found = []
+    for k, g in enumerate(slopes):
+        before = [(Fraction(1, len(slopes)), x) for x in slopes[:k]]
+        found.append((Fraction(1), _along(g, combined(objective, [*before, (-HALF, mean)]))))
+    return combined(objective, found)
+
+
+def _all_orders(objective: Objective, slopes: Sequence[Vector]) -> Vector:
+    """F_1 in the mean over the orders of the batches."""
+    return combined(objective, [(-HALF / len(slopes), _along(g, g)) for g in slopes])
 
 
 def _gradient(objective: Objective, batch: Sequence[int]) -> Vector:

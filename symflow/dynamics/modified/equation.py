@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -140,6 +140,28 @@ class ModifiedEquation(Keeper):
         moved = _powers(form, eta, self.expansion.start_vectors(form), 1)
         there = combined(form, [(Fraction(1), {w: w for w in form.parameters}), (Fraction(1), moved)])
         return _derived("start of the flow", form, there, self.result)
+
+    def over_orders(self) -> ModifiedEquation:
+        """The equation of epochs in the mean over all orders of their batches (R29), of which `epoch_orders` runs all.
+
+        Returns:
+            The same equation with F_1 = -(1/2m) sum_k H_k g_k, the gradient flow of f + (eta/4m) sum_k ||grad f_k||^2.
+
+        Raises:
+            ProblemError: a method without batches, or batches that are drawn, which are in the mean already.
+
+        Example:
+            >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1, 2], "y": [1, 0]},
+            ...                      init={"theta": [1]})
+            >>> method = sf.GradientDescent(batches=sf.Batches(1))
+            >>> print(sf.modified_equation(problem.objective, order=1, method=method).over_orders().loss().latex())
+            f+\\eta\\Bigl(\\tfrac{1}{4}\\cdot\\tfrac{1}{m}\\sum_k\\|g_k\\|^2\\Bigr)
+        """
+        if not isinstance(self.expansion, EpochExpansion) or not self.expansion.repeats:
+            raise ProblemError(
+                f"the mean over orders is of batches that every epoch has, cyclic or listed, got {brief(self.method)}"
+            )
+        return replace(self, expansion=replace(self.expansion, all_orders=True))
 
     def loss(self) -> ModifiedLoss:
         """The modified loss, of which the equation is the gradient flow: f/nu + eta (...) ||g||^2 + ....

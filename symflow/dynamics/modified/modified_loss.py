@@ -30,6 +30,14 @@ class ModifiedLoss:
         objective: f.
         terms: L_0, L_1, ... as LaTeX.
         nodes: the same as nodes; none where they have symbols.
+
+    Example:
+        >>> import sympy
+        >>> x = sympy.Symbol("x")
+        >>> objective = sf.expression_objective(x**4 / 4, [x])
+        >>> loss = sf.modified_equation(objective, order=1, method=sf.Nesterov(sympy.Symbol("beta"))).loss()
+        >>> print(loss.latex())
+        \\frac{1}{1-\\beta}f+\\eta\\Bigl(\\frac{1-\\beta+2\\beta^{2}}{4(1-\\beta)^{3}}\\|g\\|^2\\Bigr)
     """
 
     objective: Objective
