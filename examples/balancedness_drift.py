@@ -16,7 +16,7 @@ Run: python examples/balancedness_drift.py
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,8 +27,7 @@ STEP_SIZES = ("1/10000", "1/1000", "1/100", "1/10", "1")
 PUBLISHED = (4.4e-5, 6.29e-4, 6.44e-3, 7.29e-2, 3.656)
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One step size.
 
     Attributes:
