@@ -73,8 +73,11 @@ from symflow.dynamics.methods.gradient_descent import GradientDescent as Gradien
 from symflow.dynamics.methods.heavy_ball import HeavyBall as HeavyBall
 from symflow.dynamics.methods.nesterov import Nesterov as Nesterov
 from symflow.dynamics.methods.rmsprop import RMSProp as RMSProp
+from symflow.dynamics.methods.runge_kutta import RungeKutta as RungeKutta
+from symflow.dynamics.modified.curl import Curl as Curl
 from symflow.dynamics.modified.equation import ModifiedEquation as ModifiedEquation
 from symflow.dynamics.modified.equation import modified_equation as modified_equation
+from symflow.dynamics.modified.modified_loss import ModifiedLoss as ModifiedLoss
 from symflow.dynamics.vector_field import VectorField as VectorField
 from symflow.errors import BudgetError as BudgetError
 from symflow.errors import ComputationError as ComputationError

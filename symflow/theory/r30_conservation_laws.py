@@ -75,7 +75,7 @@ CONSERVATION_LAWS = Result(
     remark=r"Exact without error probability: ranks at one rational point modulo a large prime can only be too small, "
     r"so independent laws prove a number from below and iterated brackets from above. ReLU and leaky networks with "
     r"biases or at least two inputs have one law a hidden unit where every unit takes both values; on $\mathbb{R}\to"
-    r"\mathbb{R}$, without biases, the units with input weights of one sign form a linear block.  For $d_0 = d_n = 1$ "
+    r"\mathbb{R}$, without biases, the units with input weights of one sign form a linear block. For $d_0 = d_n = 1$ "
     r"linear networks have one field, hence $P-1$ laws.",
     derivations=("r30_conservation_laws",),
 )
