@@ -19,6 +19,7 @@ from symflow.numbers.fixed_point import from_fraction, to_mpf
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf
 from symflow.paths.agreement import until_enough
+from symflow.paths.certified.event_times import with_radii
 from symflow.paths.certified.observed import Step, observe
 from symflow.paths.certified.proof import prove
 from symflow.paths.certified.weights import chosen_weights
@@ -237,7 +238,8 @@ class FlowSolver:
             raise
         found = replace(found, proof=proof)
         if proof.complete:
-            return replace(found, error=PathError(proof.value, "certified")), ""
+            events = with_radii(self.field, steps, observed, found.events, proof.value, radius)
+            return replace(found, error=PathError(proof.value, "certified"), events=events), ""
         return found, f"proved to t = {float(proof.end):.6g} only: {proof.reason}"
 
 

@@ -76,8 +76,8 @@ class Study:
             "# Certified deviations",
             "",
             f"The {count} problems of `tests/analysis/test_bounds_study.py` at {DIGITS} digits (step size {STEP_SIZE}, "
-            f"horizons 1 to 4), {date.today()}, symflow {sf.__version__}, {versions}. The ratio is the largest possible "
-            "of value and truth, (value + radius) / (value - radius), at any time at which descent has moved; its "
+            f"horizons 1 to 4), {date.today()}, symflow {sf.__version__}, {versions}. The ratio is the largest "
+            "possible one, (value + radius) / (value - radius), at any time at which descent has moved; its "
             f"distance from 1 was below 1e-30 in all. Values at three times were compared with runs at {DIGITS + MORE} "
             "digits: none was further from it than its radius.",
             "",
