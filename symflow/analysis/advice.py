@@ -24,7 +24,7 @@ from symflow.paths.flow import solve_flow
 from symflow.paths.sampling import dense_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
-from symflow.problem.arguments import as_problem
+from symflow.problem.arguments import as_problem, plain_descent
 from symflow.theory.registry import Table
 
 LEAST_EPSILON = Fraction(1, 10**10)
@@ -168,6 +168,7 @@ def max_step_size(
         0.09
     """
     problem = as_problem(problem, "max_step_size").for_digits(DPS)
+    plain_descent(problem, "max_step_size")
     eps = rational(epsilon, "epsilon")
     if eps < LEAST_EPSILON:
         raise ProblemError(

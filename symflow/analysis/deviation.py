@@ -110,8 +110,11 @@ class Deviation:
     @property
     def compared_with(self) -> str:
         """The flow that the run is compared with, in words: gradient flow, or a method's own flow of order 0."""
-        rate = self.method.flow_rate or Fraction(1)
-        return "gradient flow" if rate == 1 else f"theta' = -{rate} grad f(theta), {self.method.name} to order 0"
+        method, rate = self.method, self.method.speed or Fraction(1)
+        if method.flow_rate == 1:
+            return "gradient flow"
+        decay = f" - {method.flow_decay} theta" if method.flow_decay else ""
+        return f"theta' = -{'' if rate == 1 else f'{rate} '}grad f(theta){decay}, {method.called} to order 0"
 
     @cached_property
     def rounding(self) -> tuple[Mpf, ...] | None:
@@ -170,7 +173,7 @@ def deviation(
     method: Method | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Deviation:
-    """||theta_k - theta(k eta)|| for k eta <= T: compares gradient descent with gradient flow, and with bounds.
+    """||theta_k - theta(k eta)|| for k eta <= T: compares descent with its flow, and with bounds.
 
     theta_{k+1} = theta_k - eta grad f(theta_k) and theta' = -grad f(theta) start from the same theta0.
 
@@ -185,8 +188,9 @@ def deviation(
         bounds: which bounds to evaluate, such as `sf.known_bounds()`; R4 and R22, sampled, and R18 if left out.
         flow: the problem's flow, where it is known already to the horizon and to `dps` digits.
         method: of descent, such as `sf.HeavyBall("9/10")`, which is then compared with its own flow of order 0
-            (theta' = -grad f / (1 - beta)); gradient descent, or that of the run, if left out. Bounds that assume
-            gradient descent do not apply to another method.
+            (theta' = -grad f / (1 - beta), with weight decay, over all samples); the problem's own, or that of the
+            run, if left out. Bounds that assume gradient descent do not apply to another method, nor to weight decay
+            and batches.
         progress: called with the fraction of the work that is done, from 0 to 1; it spans flow and descent, each with
             the run for its error estimate, and the bounds.
 
@@ -217,7 +221,7 @@ def deviation(
     dps = given.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
     problem = given.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
     given_run = None if run is None else as_descent(given, eta, run, method)
-    method = checked_method(method) if given_run is None else given_run.method
+    method = checked_method(method, problem) if given_run is None else given_run.method
     flowing = order_zero(problem, method)
     if given_run is not None:
         steps = min(steps, given_run.indices[-1])
@@ -320,11 +324,12 @@ def order_zero(problem: Problem, method: Method) -> Problem:
     Raises:
         ProblemError: that flow is not a gradient flow.
     """
-    if method.flow_rate is None:
+    if method.speed is None:
         raise ProblemError(f"the flow of {method.name} to order 0 is not a gradient flow; compare another method")
     if method.flow_rate == 1:
         return problem
-    return Problem(objective=problem.objective.scaled(method.flow_rate), theta0=problem.theta0, dps=problem.dps)
+    objective = problem.objective.scaled(method.speed).decayed(method.flow_decay)
+    return Problem(objective=objective, theta0=problem.theta0, dps=problem.dps)
 
 
 def _gate_patterns(objective: Objective, points: np.ndarray, dps: int) -> list[tuple[bool, ...]]:

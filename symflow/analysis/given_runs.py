@@ -26,13 +26,18 @@ if TYPE_CHECKING:
 def why_not_descent(problem: Problem, run: Trajectory, eta: Fraction, user_run: bool) -> str | None:
     """Why what is proved of gradient descent does not apply to the run; None where it does."""
     if run.method != GradientDescent():
-        return f"the bound is one on gradient descent, and the run is one of {run.method.called}"
+        return not_descent(run.method)
     if user_run and not _is_descent(problem, problem.compact, run, eta):
         return (
             "the given run is not gradient descent from the flow's initial point with this step size, or "
             "too few consecutive steps were kept to tell"
         )
     return None
+
+
+def not_descent(method: Method) -> str:
+    """Why what is proved of gradient descent over all samples does not apply to another method."""
+    return f"the bound is one on gradient descent, and the run is one of {method.called}"
 
 
 def known_flow(flow: object, problem: Problem, horizon: Fraction, dps: int) -> Trajectory:
@@ -88,7 +93,7 @@ def as_descent(problem: Problem, eta: Fraction, run: object, method: Method | No
     if iterates.ndim != 2 or iterates.shape[1] != expected or len(iterates) < 2:
         raise ProblemError(f"a run must have shape (K + 1, {expected}) with K >= 1, got {iterates.shape}")
     check_start(problem, iterates[0])
-    steps = Iterates(checked_method(method), eta, tuple(range(len(iterates))), iterates)
+    steps = Iterates(checked_method(method, problem), eta, tuple(range(len(iterates))), iterates)
     stats = DescentStats(len(iterates) - 1, "a given run", None, 0.0)
     return Trajectory(problem.objective, steps, None, (), None, stats)
 

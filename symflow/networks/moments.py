@@ -158,13 +158,21 @@ def moment_form(objective: Objective) -> Objective | None:
     inputs = (*objective.parameters, sigma_xx, lambda_yx, squared_y)
     data = {sigma_xx: value_xx, lambda_yx: value_yx, squared_y: value_yy}
     return Objective(
-        Program(inputs, {"f": loss}), objective.parameters, data, objective.network, sample_loss=objective.sample_loss
+        Program(inputs, {"f": loss}),
+        objective.parameters,
+        data,
+        objective.network,
+        sample_loss=objective.sample_loss,
+        architecture=objective.architecture,
     )
 
 
 @kept
 def compact(objective: Objective) -> Objective:
     """The equivalent form of an objective that is cheapest to evaluate: moments instead of samples where they apply."""
+    if objective.undecayed is not None:
+        below, rate = objective.undecayed
+        return compact(below).decayed(rate)
     return (moment_form(objective) if objective.data else None) or objective
 
 

@@ -16,7 +16,7 @@ from symflow.displays import show
 from symflow.errors import ProblemError, brief
 from symflow.programs.flat import entry_names, slices
 from symflow.programs.from_sympy import expression_node
-from symflow.programs.nodes import Gate, Input, Node, scale
+from symflow.programs.nodes import Gate, Input, Node, add, inner, scale
 from symflow.programs.program import Program, entries, shape_of
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Objective(Keeper):
         biases: those parameters that are biases of a network, which then is not homogeneous.
         no_network: why `network` is None, for messages.
         factor: f is this multiple of the network's training loss.
+        architecture: the network whose training loss it is, homogeneous or not (with biases, smooth activations).
+        undecayed: where f is another objective plus (d/2)||theta||^2: that one, and d.
 
     Example:
         >>> objective = sf.network_objective(sf.FullyConnected((2, 3, 1)), [[1, 0], [0, 1]], [1, -1])
@@ -57,6 +59,8 @@ class Objective(Keeper):
     biases: tuple[Input, ...] = ()
     no_network: str = "the objective is not the training loss of a network"
     factor: Fraction = Fraction(1)
+    architecture: Network | None = None
+    undecayed: tuple[Objective, Fraction] | None = None
 
     @property
     def loss(self) -> Node:
@@ -90,8 +94,24 @@ class Objective(Keeper):
     @kept
     def scaled(self, factor: Fraction) -> Objective:
         """The objective c f, which flows c times as fast: theta' = -c grad f."""
+        if self.undecayed is not None:
+            below, rate = self.undecayed
+            return below.scaled(factor).decayed(factor * rate)
         program = Program(self.program.inputs, {"f": scale(factor, self.loss)}, self.program.names)
         return self if factor == 1 else replace(self, program=program, factor=factor * self.factor)
+
+    @kept
+    def decayed(self, rate: Fraction) -> Objective:
+        """f + (d/2)||theta||^2, whose gradient flow is theta' = -grad f - d theta: weight decay.
+
+        A network with it is not homogeneous, so that the results on homogeneous networks do not apply.
+        """
+        if rate == 0:
+            return self
+        squares = [(rate / 2, inner(w, w)) for w in self.parameters]
+        program = Program(self.program.inputs, {"f": add([(1, self.loss), *squares])}, self.program.names)
+        reason = "weight decay is added to the loss, which then is not that of a homogeneous network"
+        return replace(self, program=program, network=None, no_network=reason, undecayed=(self, rate))
 
     def parameter_names(self) -> list[str]:
         """A name for each entry of theta, such as W1[0,2]."""

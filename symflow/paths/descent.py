@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from symflow.dynamics.method import Method
-from symflow.dynamics.methods.gradient_descent import GradientDescent
+from symflow.dynamics.methods import GradientDescent
 from symflow.errors import ProblemError, brief
 from symflow.numbers.arguments import positive, whole
 from symflow.numbers.types import Number
@@ -111,7 +111,7 @@ def run_descent(
     eta = positive_step(problem, step_size)
     steps, every = whole(steps, "steps", 1), whole(every, "every", 1)
     kept = range(0, steps, every) if keep is None else _kept(keep, steps)
-    method = checked_method(method)
+    method = checked_method(method, problem)
     if dps is not None and dps != "exact":
         dps = whole(dps, "dps", 1, MAX_DPS, otherwise='None (float64), "exact" (rationals)')
         check_steps(steps, ", or float64 (dps=None)")
@@ -124,14 +124,14 @@ def run_descent(
     return run.float64() if dps is None else run.digits(dps, error)
 
 
-def checked_method(method: object) -> Method:
-    """The method given, gradient descent for None.
+def checked_method(method: object, problem: Problem | None = None) -> Method:
+    """The method given; for None the problem's own, or gradient descent where there is no problem.
 
     Raises:
         ProblemError: something else.
     """
     if method is None:
-        return GradientDescent()
+        return GradientDescent() if problem is None else problem.method
     if not isinstance(method, Method):
         raise ProblemError(f'method must be a Method such as sf.HeavyBall("9/10"), got {brief(method)}')
     return method

@@ -85,7 +85,7 @@ def epoch_orders(problem: Problem, *, step_size: Number | None = None, method: M
         <one epoch of 2 batches of heavy ball in all 2 orders>
     """
     problem = as_problem(problem, "epoch_orders")
-    eta, method = positive_step(problem, step_size), checked_method(method)
+    eta, method = positive_step(problem, step_size), checked_method(method, problem)
     if method.batches is None:
         raise ProblemError("epoch_orders needs batches; give a method with them, sf.GradientDescent(batches=...)")
     if not method.batches.repeats:

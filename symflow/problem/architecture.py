@@ -13,7 +13,8 @@ from symflow.networks.network import FullyConnected, Network
 from symflow.numbers.rational import text
 from symflow.numbers.types import JsonObject
 from symflow.problem.expression import parse_expression
-from symflow.problem.schema import MAX_PARAMETERS, LayerSection, LossSection, NetworkSection
+from symflow.problem.fields import MAX_PARAMETERS
+from symflow.problem.schema import LayerSection, LossSection, NetworkSection
 
 
 def architecture(section: NetworkSection, source: str) -> Network:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from symflow.dynamics.methods import GradientDescent
 from symflow.errors import ProblemError, brief
 from symflow.networks.objective import Objective
 from symflow.problem.problem import Problem
@@ -34,6 +35,23 @@ def as_problem(value: object, caller: str) -> Problem:
         remedy = "make one with sf.Problem(...) or load one with sf.load_problem(path)"
     kind = "an Objective" if isinstance(value, Objective) else brief(value)
     raise ProblemError(f"{caller} needs a problem (objective and initial weights), got {kind}; {remedy}")
+
+
+def plain_descent(problem: Problem, caller: str) -> None:
+    """Refuses a problem that asks for another method than gradient descent over all samples.
+
+    Args:
+        problem: what is asked about.
+        caller: what is about gradient descent alone.
+
+    Raises:
+        ProblemError: it has another method.
+    """
+    if problem.method != GradientDescent():
+        raise ProblemError(
+            f"{caller} is about gradient descent, got a problem with {problem.method.called}; take "
+            "problem.replace(method=sf.GradientDescent())"
+        )
 
 
 def same_objective(a: Objective, b: Objective) -> bool:

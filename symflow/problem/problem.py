@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from symflow.dynamics.method import Method
+from symflow.dynamics.methods import GradientDescent
 from symflow.errors import ProblemError, brief
+from symflow.networks.batches import sample_count
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.losses import SQUARE, Loss
 from symflow.networks.moments import compact
@@ -21,19 +24,21 @@ from symflow.numbers.rational import rational_array, text
 from symflow.numbers.types import JsonObject, Number
 from symflow.problem.architecture import architecture, describe, loss_of, loss_table, network_table
 from symflow.problem.data import Ends, samples
+from symflow.problem.descent import PLAIN, descent_table, method_of
 from symflow.problem.initialize import initial_theta
 from symflow.problem.scaling import Scaling
-from symflow.problem.schema import InitSection, RunSection, parse, parse_run
+from symflow.problem.schema import InitSection, RunSection, parse, parse_descent, parse_run
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Problem:
-    """theta' = -grad f(theta), theta(0) = theta0, and gradient descent with the same start.
+    """theta' = -grad f(theta), theta(0) = theta0, and descent with the same start.
 
     ``Problem(network=..., data=..., init=...)`` takes the tables of a problem file as dictionaries, with arrays where
     the file has lists; ``network`` and ``loss`` may also be the records themselves (``FullyConnected``,
-    ``Convolutional``, ``Loss``), and the loss its kind alone ("logistic"). Inputs or targets of one number per sample
-    may be a flat list or array. ``Problem(objective=..., theta0=...)`` takes any smooth function instead of a network.
+    ``Convolutional``, ``Loss``), the loss its kind alone ("logistic") and ``descent`` a `Method`. Inputs or targets of
+    one number per sample may be a flat list or array. ``Problem(objective=..., theta0=...)`` takes any smooth function
+    instead of a network.
     In both a Python float in an array of data or weights means its binary value, and as a single setting (horizon,
     step size, slope, scale) its shortest decimal: 0.01 is 1/100. Text, ``Fraction``, ``Decimal``, SymPy numbers and
     ``mpf`` have their own value.
@@ -44,6 +49,7 @@ class Problem:
         horizon: where the flow ends, a `Fraction`, or None if not given.
         step_size: the step size eta of descent, a `Fraction`, or None if not given.
         dps: decimal digits to work with.
+        method: of descent, with its weight decay and batches; gradient descent over all samples if not given.
         name: a name for people, or None.
         network: the architecture; None for a stand-alone objective.
         x: inputs, (N, d_0) read-only object array of `Fraction`; None for a stand-alone objective.
@@ -69,6 +75,7 @@ class Problem:
     horizon: Fraction | None
     step_size: Fraction | None
     dps: int
+    method: Method
     name: str | None
     network: Network | None
     x: np.ndarray | None
@@ -84,6 +91,7 @@ class Problem:
         init: Mapping[str, object] | None = None,
         loss: Mapping[str, object] | Loss | str | None = None,
         run: Mapping[str, object] | None = None,
+        descent: Mapping[str, object] | Method | None = None,
         name: str | None = None,
         objective: Objective | None = None,
         theta0: Sequence[Number] | None = None,
@@ -95,7 +103,10 @@ class Problem:
             network = network_table(network)
         if isinstance(loss, Loss):
             loss = loss_table(loss)
-        sections = {"network": network, "data": data, "init": init, "loss": loss, "run": run}
+        sections: dict[str, object] = {"network": network, "data": data, "init": init, "loss": loss, "run": run}
+        record = descent if isinstance(descent, Method) else None
+        if record is None:
+            sections["descent"] = descent
         tables: dict[str, Any] = {key: table for key, table in sections.items() if table is not None}
         alone = {"theta0": theta0, "horizon": horizon, "step_size": step_size, "dps": dps}
         given = [key for key, value in alone.items() if value is not None]
@@ -105,13 +116,16 @@ class Problem:
                 raise ProblemError(f"Problem: {given[0]} goes with objective; next to network write {place}")
             if name is not None:
                 tables["name"] = name
-            self._set(**resolve(tables, "Problem", Path()))
+            fields = resolve(tables, "Problem", Path())
+            self._set(**(fields if record is None else fields | {"method": record}))
             return
+        table = tables.pop("descent", None)
         if tables:
             raise ProblemError(
                 f"Problem: must have either objective or network, got objective and {next(iter(tables))}"
             )
-        self._set(**_stand_alone(objective, {key: alone[key] for key in given}, name))
+        method = record or method_of(None if table is None else parse_descent(table, "Problem"), "Problem")
+        self._set(method=method, **_stand_alone(objective, {key: alone[key] for key in given}, name))
 
     @classmethod
     def from_mapping(cls, tables: Mapping[str, object], source: str, folder: Path, name: str | None = None) -> Problem:
@@ -134,13 +148,17 @@ class Problem:
     def _set(self, **fields: object) -> None:
         for key, value in fields.items():
             object.__setattr__(self, key, value)
+        if self.method.batches is not None:
+            self.method.batches.check(sample_count(self.objective))
 
     @property
     def compact(self) -> Objective:
         """The equivalent form of the objective that is cheapest to evaluate; found once, and kept by the objective."""
         return compact(self.objective)
 
-    def replace(self, *, theta0: Sequence[Number] | None = None, **run: object) -> Problem:
+    def replace(
+        self, *, theta0: Sequence[Number] | None = None, method: Method | None = None, **run: object
+    ) -> Problem:
         """The same objective (with all that was compiled for it), from another start or with other settings.
 
         Where the inputs were standardized or whitened, another ``dps`` makes another objective, whose inputs are right
@@ -148,6 +166,7 @@ class Problem:
 
         Args:
             theta0: P numbers, shape (P,); the problem's own if left out.
+            method: of descent; the problem's own if left out.
             run: `horizon`, `step_size`, `dps`; the problem's own if left out.
 
         Returns:
@@ -160,7 +179,8 @@ class Problem:
         start = self.theta0 if theta0 is None else theta0
         changed = _stand_alone(self.objective, {"theta0": start} | kept | run, self.name)
         drawn = self.drawn if theta0 is None else None
-        fields = {"network": self.network, "x": self.x, "y": self.y, "scaling": self.scaling, "drawn": drawn}
+        fields: dict[str, object] = {"network": self.network, "x": self.x, "y": self.y, "scaling": self.scaling}
+        fields |= {"drawn": drawn, "method": method or self.method}
         problem = object.__new__(type(self))
         problem._set(**(changed | fields | self._rescaled(changed["dps"])))
         return problem
@@ -187,7 +207,7 @@ class Problem:
         """Pickled as its tables: shared caches and read-only views of the program do not travel."""
         if self.network is None:
             return super().__reduce__()
-        return _rebuild, (self.to_dict(),)
+        return _rebuild, (self.replace(method=GradientDescent()).to_dict(), self.method)
 
     def __repr__(self) -> str:
         if self.network is None:
@@ -201,6 +221,8 @@ class Problem:
             f"{key}={brief(value)}" for key in ("horizon", "step_size") if (value := getattr(self, key)) is not None
         ]
         parts.append(f"dps={self.dps}")
+        if self.method != GradientDescent():
+            parts.append(self.method.called)
         return f"Problem({'' if self.name is None else brief(self.name) + ': '}{', '.join(parts)})"
 
     def to_dict(self) -> JsonObject:
@@ -211,7 +233,8 @@ class Problem:
         draw.
 
         Raises:
-            ProblemError: the problem is a stand-alone objective, for which there is no file.
+            ProblemError: the problem is a stand-alone objective, or its method is one of your own: for these there is
+                no file.
         """
         if self.network is None or self.x is None or self.y is None:
             raise ProblemError("Problem: only a network's problem has a file form, got a stand-alone objective")
@@ -219,12 +242,14 @@ class Problem:
             key: text(value) for key in ("horizon", "step_size") if (value := getattr(self, key)) is not None
         }
         tables: JsonObject = {} if self.name is None else {"name": self.name}
+        descent = descent_table(self.method)
         return tables | {
             "network": network_table(self.network),
             "loss": loss_table(self.objective.sample_loss or SQUARE),
             "data": self._data_table(),
             "init": {"theta": [text(value) for value in self.theta0]},
             "run": run | {"dps": self.dps},
+            **({} if descent == {"method": PLAIN} else {"descent": descent}),
         }
 
     def _data_table(self) -> JsonObject:
@@ -238,8 +263,8 @@ class Problem:
         return table
 
 
-def _rebuild(tables: JsonObject) -> Problem:
-    return Problem(**tables)
+def _rebuild(tables: JsonObject, method: Method) -> Problem:
+    return Problem(**tables, descent=method)
 
 
 def resolve(tables: Mapping[str, object], source: str, folder: Path) -> dict[str, Any]:
@@ -264,6 +289,7 @@ def resolve(tables: Mapping[str, object], source: str, folder: Path) -> dict[str
         "scaling": scaling,
         "name": parsed.name,
         "drawn": None if parsed.init.scheme is None else parsed.init,
+        "method": method_of(parsed.descent, source),
         **_run_fields(parsed.run),
     }
 

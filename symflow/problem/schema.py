@@ -4,56 +4,42 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
-from pydantic_core import PydanticKnownError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from symflow.errors import ProblemError, brief, shorten
 from symflow.networks.activations import ACTIVATIONS
 from symflow.networks.layers import LAYERS
 from symflow.networks.losses import LOSSES
-from symflow.numbers.rational import setting
-
-MAX_DEPTH = 1_000
-MAX_WIDTH = 10_000
-MAX_PARAMETERS = 1_000_000
-MAX_SAMPLES = 1_000_000
-MAX_ENTRIES = 20_000_000
-"""Most numbers in x and y together."""
-MIN_DPS = 15
-MAX_DPS = 10_000
+from symflow.problem.descent import DescentSection
+from symflow.problem.fields import (
+    MAX_DEPTH,
+    MAX_DPS,
+    MAX_SAMPLES,
+    MAX_WIDTH,
+    MIN_DPS,
+    Digits,
+    Flag,
+    Names,
+    Number,
+    Padding,
+    Positive,
+    Rows,
+    Samples,
+    Section,
+    Seed,
+    Slope,
+    Text,
+    Width,
+    Widths,
+    choice,
+    extents,
+    listed,
+    name_in,
+)
 
 NETWORKS = ("fully-connected", "convolutional")
-
-
-def _number(value: object) -> Fraction | None:
-    return None if value is None else setting(value)
-
-
-def _positive(value: object) -> Fraction | None:
-    number = _number(value)
-    if number is not None and number <= 0:
-        raise ValueError("a positive number")
-    return number
-
-
-def _slope(value: object) -> Fraction | None:
-    number = _number(value)
-    if number is not None and not 0 < number < 1:
-        raise ValueError("a number between 0 and 1, both excluded")
-    return number
-
-
-def _plain(value: object) -> object:
-    """NumPy's integers and one-dimensional arrays, and tuples, as the file would have them."""
-    if isinstance(value, np.ndarray) and value.ndim == 1:
-        return value.tolist()
-    if isinstance(value, tuple | list):
-        return [int(item) if isinstance(item, np.integer) else item for item in value]
-    return int(value) if isinstance(value, np.integer) else value
 
 
 def _table_of_loss(value: object) -> object:
@@ -61,69 +47,16 @@ def _table_of_loss(value: object) -> object:
     return {"kind": value} if isinstance(value, str) else value
 
 
-def _listed(value: object) -> object:
-    """A list; nothing else is made into one (pydantic before 2.9 has no strict lists)."""
-    plain = _plain(value)
-    if not isinstance(plain, list):
-        raise PydanticKnownError("list_type")
-    return plain
-
-
-def _extents(value: object) -> object:
-    """One integer stands for a list of one."""
-    plain = _plain(value)
-    return _listed([plain] if isinstance(plain, int) and not isinstance(plain, bool) else plain)
-
-
-Number = Annotated[Fraction | None, PlainValidator(_number)]
-Positive = Annotated[Fraction | None, PlainValidator(_positive)]
-Slope = Annotated[Fraction | None, PlainValidator(_slope)]
-
-
-Width = Annotated[int, Field(strict=True, ge=1, le=MAX_WIDTH), BeforeValidator(_plain)]
-Padding = Annotated[int, Field(strict=True, ge=0, le=MAX_WIDTH), BeforeValidator(_plain)]
-Widths = Annotated[list[Width], Field(min_length=2, max_length=MAX_DEPTH + 1), BeforeValidator(_listed)]
-Row = Annotated[int, Field(strict=True, ge=0, lt=MAX_SAMPLES)]
-Rows = Annotated[list[Row], Field(min_length=1, max_length=MAX_SAMPLES), BeforeValidator(_listed)]
-Samples = Annotated[int, Field(strict=True, ge=1, le=MAX_SAMPLES), BeforeValidator(_plain)]
-Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63), BeforeValidator(_plain)]
-Digits = Annotated[int, Field(strict=True, ge=MIN_DPS, le=MAX_DPS), BeforeValidator(_plain)]
-Text = Annotated[str, Field(strict=True)]
-Names = Annotated[list[Text], Field(min_length=1), BeforeValidator(_listed)]
-Flag = Annotated[bool, Field(strict=True)]
-
-
-def _choice(values: Iterable[str]) -> str:
-    return "one of " + ", ".join(f'"{value}"' for value in values)
-
-
-def _name_in(known: Mapping[str, object]) -> PlainValidator:
-    """A name from a registry, as it is when the file is read."""
-
-    def check(value: object) -> str:
-        if not isinstance(value, str) or value not in known:
-            raise ValueError(_choice(known))
-        return value
-
-    return PlainValidator(check)
-
-
-class Section(BaseModel):
-    """A table of the file; a key it does not know is an error. Field descriptions end the sentence "... must be"."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-
-Extents = Annotated[list[Width], Field(min_length=1, max_length=2), BeforeValidator(_extents)]
-Paddings = Annotated[list[Padding], Field(min_length=1, max_length=2), BeforeValidator(_extents)]
-Input = Annotated[list[Width], Field(min_length=2, max_length=3), BeforeValidator(_listed)]
+Extents = Annotated[list[Width], Field(min_length=1, max_length=2), BeforeValidator(extents)]
+Paddings = Annotated[list[Padding], Field(min_length=1, max_length=2), BeforeValidator(extents)]
+Input = Annotated[list[Width], Field(min_length=2, max_length=3), BeforeValidator(listed)]
 _EXTENT: dict[str, Any] = {"item": f"an integer from 1 to {MAX_WIDTH}"}
 
 
 class LayerSection(Section):
     """[[network.layers]]: extents are one integer, or one for each spatial dimension."""
 
-    kind: Annotated[str, _name_in(LAYERS)] = Field(description=_choice(LAYERS))
+    kind: Annotated[str, name_in(LAYERS)] = Field(description=choice(LAYERS))
     channels: Width | None = Field(default=None, description=f"an integer from 1 to {MAX_WIDTH}")
     kernel: Extents | None = Field(default=None, description="one or two positive integers", json_schema_extra=_EXTENT)
     stride: Extents | None = Field(default=None, description="one or two positive integers", json_schema_extra=_EXTENT)
@@ -142,7 +75,7 @@ class NetworkSection(Section):
     A convolutional one has ``input`` and ``layers`` in place of ``widths``.
     """
 
-    kind: Literal["fully-connected", "convolutional"] = Field(default="fully-connected", description=_choice(NETWORKS))
+    kind: Literal["fully-connected", "convolutional"] = Field(default="fully-connected", description=choice(NETWORKS))
     widths: Widths | None = Field(
         default=None,
         description=f"a list of 2 to {MAX_DEPTH + 1} layer widths d_0, ..., d_n",
@@ -156,7 +89,7 @@ class NetworkSection(Section):
     layers: Annotated[list[LayerSection], Field(min_length=1, max_length=MAX_DEPTH)] | None = Field(
         default=None, description=f"a list of 1 to {MAX_DEPTH} tables [[network.layers]]"
     )
-    activation: Annotated[str, _name_in(ACTIVATIONS)] = Field(description=_choice(ACTIVATIONS))
+    activation: Annotated[str, name_in(ACTIVATIONS)] = Field(description=choice(ACTIVATIONS))
     slope: Slope = Field(default=None, description="a number between 0 and 1, both excluded")
     alpha: Number = Field(default=None, description="a number")
     alpha_bar: Number = Field(default=None, description="a number")
@@ -165,7 +98,7 @@ class NetworkSection(Section):
 class LossSection(Section):
     """[loss]: the loss of one sample; ``square`` is |h(x) - y|^2 / 2 (see ``symflow.networks.losses``)."""
 
-    kind: Annotated[str, _name_in(LOSSES)] = Field(default="square", description=_choice(LOSSES))
+    kind: Annotated[str, name_in(LOSSES)] = Field(default="square", description=choice(LOSSES))
     expression: Text | None = Field(default=None, description="a formula in prediction and target")
     convex: Flag | None = Field(default=None, description="true or false")
 
@@ -199,7 +132,7 @@ class InitSection(Section):
 
     theta: Any = Field(default=None, description="a list of all P weights")
     scheme: Literal["gaussian", "xavier", "balanced"] | None = Field(
-        default=None, description=_choice(("gaussian", "xavier", "balanced"))
+        default=None, description=choice(("gaussian", "xavier", "balanced"))
     )
     scale: Positive = Field(default=None, description="a positive number")
     seed: Seed | None = Field(default=None, description="an integer from 0 to 2^63 - 1")
@@ -226,6 +159,7 @@ class ProblemFile(Section):
     data: DataSection = Field(description="a table [data]")
     init: InitSection = Field(description="a table [init]")
     run: RunSection = Field(default_factory=lambda: RunSection(), description="a table [run]")
+    descent: DescentSection | None = Field(default=None, description="a table [descent]")
 
 
 Model = TypeVar("Model", bound=Section)
@@ -258,6 +192,15 @@ def parse_run(raw: dict[str, object], source: str) -> RunSection:
         ProblemError: A value of the wrong type or out of range.
     """
     return _validate(RunSection, raw, source)
+
+
+def parse_descent(raw: object, source: str) -> DescentSection:
+    """The [descent] table alone, for a stand-alone objective.
+
+    Raises:
+        ProblemError: a value of the wrong type or out of range.
+    """
+    return _validate(DescentSection, raw, source)
 
 
 def _validate(model: type[Model], raw: object, source: str) -> Model:

@@ -13,7 +13,7 @@ import numpy as np
 
 from symflow.errors import ProblemError, brief, shorten
 from symflow.numbers.rational import MAX_ARRAY_BITS, NotRational, exact
-from symflow.problem.schema import MAX_SAMPLES
+from symflow.problem.fields import MAX_SAMPLES
 
 MAX_BYTES = 50_000_000
 """Largest file that is read."""

@@ -14,6 +14,7 @@ from symflow.numbers.rational import text
 from symflow.numbers.types import JsonObject, Mpf
 from symflow.problem.architecture import describe as architecture
 from symflow.problem.architecture import loss_table, network_table
+from symflow.problem.descent import descent_table, has_file_form
 from symflow.versions import versions
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from symflow.analysis.deviation import Deviation
     from symflow.analysis.observables import Observables
     from symflow.derivatives.derived import Derived
+    from symflow.dynamics.method import Method
     from symflow.paths.path_error import PathError
     from symflow.paths.trajectory import Event, Trajectory
     from symflow.problem import Problem
@@ -153,10 +155,17 @@ def deviation_report(dev: Deviation) -> JsonObject:
         "quantities": {name: _quantities(b) for name, b in dev.bounds.items()},
         "step_size": text(dev.step_size),
         "steps": dev.steps,
+        "method": method_report(dev.method),
+        "compared_with": dev.compared_with,
         "dps": dev.dps,
         "events": events_report(dev.flow.events, dev.flow.dense.stored_digits),
         "error_estimate": optional_decimal(dev.flow.error_estimate),
     }
+
+
+def method_report(method: Method) -> JsonObject:
+    """A method: its name in words, and its settings as problem files have them, where they can name it."""
+    return {"name": method.called} | ({"descent": descent_table(method)} if has_file_form(method) else {})
 
 
 def _bound_values(bound: BoundSeries) -> list[str | None] | None:
@@ -196,7 +205,8 @@ def full_report(dev: Deviation, seconds: float) -> JsonObject:
     """
     digits = dev.flow.dense.stored_digits
     stats, error = dev.flow.stats, dev.flow.error_estimate
-    stand_alone = dev.problem.network is None
+    problem = dev.problem.replace(method=dev.method)
+    filed = problem.network is not None and has_file_form(dev.method)
     compared = deviation_report(dev)
     bounds = {}
     for name, bound in dev.bounds.items():
@@ -216,12 +226,14 @@ def full_report(dev: Deviation, seconds: float) -> JsonObject:
     return {
         "name": dev.problem.name,
         "verdict": verdict(dev),
-        "problem": None if stand_alone else dev.problem.to_dict(),
+        "problem": problem.to_dict() if filed else None,
         "versions": versions(),
         "network": network_report(dev.problem),
         "settings": {
             "step_size": text(dev.step_size),
             "steps": dev.steps,
+            "method": compared["method"],
+            "compared_with": dev.compared_with,
             "horizon": compared["times"][-1],
             "dps": dev.dps,
         },

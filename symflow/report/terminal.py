@@ -131,6 +131,7 @@ def deviation_tables(dev: Deviation) -> list[Table | Text]:
     count = len(dev.times)
     rows = sorted({round(i * (count - 1) / (SHOWN_TIMES - 1)) for i in range(SHOWN_TIMES)})
     title = f"{describe(dev.problem)}, step size {dev.step_size}, {dev.steps} steps"
+    title += "" if dev.compared_with == "gradient flow" else f" of {dev.method.called}"
     table = new_table(title, "time", "deviation", *[f"{name} {_kind(dev, name)}" for name in names], "of it rounding")
     for i in rows:
         values = [dev.bounds[name].values[i] for name in names]
@@ -174,10 +175,12 @@ def run_rows(dev: Deviation) -> list[tuple[str, str]]:
     largest = max(range(len(dev.values)), key=dev.values.__getitem__)
     way = travelled(dev)
     share = f", {short(100 * dev.max / way, 3)} % of the flow's way" if way else ""
+    plain = dev.compared_with == "gradient flow"
+    flow, said = ("gradient flow", "") if plain else ("flow", f"{dev.compared_with}; ")
     rows = [
         ("network", f"{describe(dev.problem)}, P = {len(dev.problem.theta0)} weights{samples}"),
         ("run", f"η = {dev.step_size}, {dev.steps} steps, horizon {brief_time(dev.times[-1])}"),
-        ("gradient flow", f"{dev.flow.stats.steps} Taylor steps, {_error(dev.flow)}"),
+        (flow, f"{said}{dev.flow.stats.steps} Taylor steps, {_error(dev.flow)}"),
         ("descent", f"{dev.run.stats.method}, {_error(dev.run)}"),
     ]
     if dev.flow.objective.gates:

@@ -6,6 +6,7 @@ import gzip
 import struct
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import pytest
 import symflow as sf
 from symflow.analysis.experiments import reference
 from symflow.analysis.experiments.checkpoints import Checkpoint, content_key
-from symflow.analysis.experiments.descent import descend_in_chunks
+from symflow.analysis.experiments.descent import Stepper, descend_in_chunks, stepper
 from symflow.analysis.experiments.idx import read_idx
 from symflow.analysis.experiments.images import mnist
 
@@ -95,16 +96,18 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
         mnist(images, labels, 2)
 
 
-def counting(steps: list[int]):  # type: ignore[no-untyped-def]
-    """A map without meaning instead of descent, which notes how many steps it makes."""
+def counting(steps: list[int]) -> Stepper:
+    """A map without meaning instead of descent, which notes its steps and carries how many there were."""
 
-    def advance(theta: np.ndarray, eta: Fraction, count: int) -> np.ndarray:
+    def advance(state: tuple[np.ndarray, ...], eta: Fraction, first: int, count: int) -> tuple[np.ndarray, ...]:
+        theta, before = state
+        assert int(before) == first
         steps.append(count)
         for _ in range(count):
             theta = theta - float(eta) * np.sin(theta)
-        return theta
+        return theta, before + count
 
-    return advance
+    return Stepper(sf.GradientDescent(), lambda theta: (theta, np.zeros(())), lambda total: advance)
 
 
 def test_interrupted_descent_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -131,12 +134,30 @@ def test_interrupted_descent_goes_on_where_it_was(tmp_path: Path) -> None:
     assert sum(steps) == 200  # no step was made twice
 
 
-def test_diverging_descent_is_a_computation_error() -> None:
-    def growing(theta: np.ndarray, eta: Fraction, count: int) -> np.ndarray:
-        return theta * np.float64(1e100) ** count
-
+@pytest.mark.parametrize("order", ["cyclic", "shuffled"])
+def test_chunks_of_a_method_with_batches_are_one_run(order: Any) -> None:
+    """Momenta and the number of the step go from chunk to chunk."""
+    data = {"x": [["1", "1/2"], ["-1/3", "1"], ["1/4", "-1"]], "y": ["1", "-1/2", "1/3"]}
+    problem = sf.Problem(network={"widths": [2, 2, 1], "activation": "linear"}, data=data, init={"scheme": "xavier"})
+    method = sf.Adam("1/2", "3/4", "1/50", batches=sf.Batches(2, order=order, seed=4), weight_decay="1/5")
+    start, grid = np.array([float(v) for v in problem.theta0]), np.array([0, 3, 4, 25, 60])
+    steps = stepper(problem.objective, method, np.dtype(np.float64))
     nothing = Checkpoint(None, "x", "k", print)
-    with np.errstate(over="ignore"), pytest.raises(sf.ComputationError, match=r"step size 0.5 diverges"):
+    found = descend_in_chunks(steps, start, Fraction(1, 30), grid, nothing, lambda _: None)
+    whole = sf.descend(problem, step_size="1/30", steps=60, keep=grid, method=method)
+    np.testing.assert_allclose(found.states, whole.iterates, rtol=1e-12)
+
+
+def test_diverging_descent_is_a_computation_error() -> None:
+    def advance(state: tuple[np.ndarray, ...], eta: Fraction, first: int, count: int) -> tuple[np.ndarray, ...]:
+        return (state[0] * np.float64(1e100) ** count,)
+
+    growing = Stepper(sf.HeavyBall("1/2"), lambda theta: (theta,), lambda total: advance)
+    nothing = Checkpoint(None, "x", "k", print)
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(sf.ComputationError, match=r"heavy ball with step size 0.5 diverges"),
+    ):
         descend_in_chunks(growing, np.ones(2), Fraction(1, 2), np.array([0, 9]), nothing, lambda _: None)
 
 

@@ -87,18 +87,23 @@ def test_the_table_is_that_of_many_digits_in_float64(found: sf.Sweep, tmp_path: 
     assert read.attrs["tolerances"]["rtol"] == 1e-10
 
 
-def test_all_runs_of_descent_at_once_are_the_single_ones() -> None:
+METHODS = [sf.GradientDescent(), sf.Nesterov("1/2", weight_decay="1/9"), sf.RMSProp("1/2", "1/50")]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_all_runs_of_descent_at_once_are_the_single_ones(method: sf.Method) -> None:
     """Runs of different lengths share a batch; the nudged run shows how much rounding matters."""
     problem = scalar()
     objective = problem.compact
     etas, indices = [Fraction(1, 3), Fraction(1, 50)], [[0, 1, 2, 12], list(range(0, 201, 2))]
-    paths = descents(objective, np.array([[0.5, 0.5], [0.3, -0.2]]), etas, indices)
+    paths = descents(objective, method, np.array([[0.5, 0.5], [0.3, -0.2]]), etas, indices)
     for row, (theta0, (eta, kept)) in enumerate(
         (theta0, run) for theta0 in (["1/2", "1/2"], ["3/10", "-1/5"]) for run in zip(etas, indices, strict=True)
     ):
-        single = sf.descend(problem.replace(theta0=theta0), step_size=eta, steps=kept[-1], keep=kept)
+        start = problem.replace(theta0=theta0, method=method)
+        single = sf.descend(start, step_size=eta, steps=kept[-1], keep=kept)
         np.testing.assert_allclose(paths.states[row, : len(kept)], single.iterates, rtol=1e-13, atol=1e-14)
-        digits = sf.descend(problem.replace(theta0=theta0), step_size=eta, steps=kept[-1], keep=kept, dps=30)
+        digits = sf.descend(start, step_size=eta, steps=kept[-1], keep=kept, dps=30)
         error = np.abs(paths.states[row, : len(kept)] - digits.iterates).max()
         assert float(error) <= paths.errors[row] < 1e-12
 
@@ -158,6 +163,23 @@ def test_wrong_input_is_one_line(given: dict[str, Any], message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("method", [sf.HeavyBall("1/2", weight_decay="1/9"), sf.GradientDescent(batches=sf.Batches(1))])
+def test_another_method_is_compared_with_its_own_flow(method: sf.Method, tmp_path: Path) -> None:
+    """In float64 as with many digits; what is proved of gradient descent does not apply, by name."""
+    data = {"x": ["1", "1/2"], "y": ["1", "-1/3"]}
+    base = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data=data, init={"theta": ["1/2", "1/3"]})
+    fast = sf.sweep_float64(base, step_size=["1/10", "1/20"], horizon=1, method=method).floats()
+    settings = {"step_size": ["1/10", "1/20"], "horizon": 1, "dps": 15, "method": method}
+    slow = sf.sweep(base, folder=tmp_path, **settings, executor=Serial()).floats()
+    np.testing.assert_allclose(fast["max_deviation"], slow["max_deviation"], rtol=1e-8)
+    dev = sf.deviation(base, step_size="1/20", horizon=1, dps=15, method=method)
+    assert abs(float(dev.max) / slow["max_deviation"][1] - 1) < 1e-12
+    for table in (fast, slow):
+        assert set(table["R4_reason"]) == {
+            f"the bound is one on gradient descent, and the run is one of {method.called}"
+        }
+
+
 def test_numbers_beyond_float64() -> None:
     with pytest.raises(sf.ComputationError, match="beyond float64"):
         sf.sweep_float64(scalar(), step_size="1/4", scale="1e400")
@@ -168,7 +190,7 @@ def test_a_spectrum_beyond_float64_is_a_row() -> None:
     still = np.tile([1e160, 1e-160], (1, 3, 1))
     path = Paths(np.array([0.0, 0.5, 1.0]), still, np.zeros(1))
     objective = scalar().objective
-    group = Group(objective, [None], [Fraction(1, 2)], [[0, 1, 2]], path, [np.arange(3)], path)  # type: ignore[list-item]
+    group = Group(objective, sf.GradientDescent(), [None], [Fraction(1, 2)], [[0, 1, 2]], path, [np.arange(3)], path)  # type: ignore[list-item]
     (row,) = _rows(group, ())
     assert row["status"] == "stopped: not computable"
     assert "the Hessian at point 0 is not finite" in row["reason"]

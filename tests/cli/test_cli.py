@@ -646,3 +646,59 @@ def test_an_import_that_an_interruption_breaks_is_an_interruption(
     captured = capsys.readouterr()
     assert json.loads(captured.out)["error"]["message"] == "interrupted"
     assert lines(captured.err) == ["symflow: interrupted"]
+
+
+HEAVY = LINEAR + '[descent]\nmethod = "heavy-ball"\nmomentum = "1/2"\n'
+
+
+@pytest.mark.parametrize("command", ["deviation", "bounds"])
+def test_options_choose_the_method(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file's own method, and options on top of it: JSON names what ran, as `sf.deviation` runs it."""
+    file = tmp_path / "heavy.toml"
+    file.write_text(HEAVY, encoding="utf-8")
+    problem = sf.load_problem(file)
+    cases: list[tuple[list[str], sf.Method]] = [
+        ([], sf.HeavyBall("1/2")),
+        (["--momentum", "1/3", "--batch-size", "1"], sf.HeavyBall("1/3", batches=sf.Batches(1))),
+        (["--method", "gradient-descent", "--weight-decay", "0.1"], sf.GradientDescent(weight_decay="1/10")),
+    ]
+    for options, method in cases:
+        assert cli.main([command, str(file), *options, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        found = found["series"] if command == "bounds" else found
+        assert found["method"]["name"] == method.called
+        assert (
+            sf.Problem(objective=problem.objective, theta0=problem.theta0, descent=found["method"]["descent"]).method
+            == method
+        )
+        dev = sf.deviation(problem, method=method, bounds=[])
+        assert found["compared_with"] == dev.compared_with
+        assert abs(mpmath.mpf(found["max_deviation"]) - dev.max) < 1e-15
+        reasons = {found["reasons"][name] for name in ("R4", "R22")}
+        assert reasons == {f"the bound is one on gradient descent, and the run is one of {method.called}"}
+
+
+def test_wrong_options_of_a_method_are_one_line(linear: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for options, said in (
+        (["--method", "heavy-ball"], 'command line: descent.momentum is missing; method = "heavy-ball" needs it'),
+        (["--momentum", "1"], "descent.momentum = 1 goes with method = heavy-ball, nesterov, adam"),
+        (["--method", "sgd"], "command line: method must be one of"),
+        (["--batch-size", "3"], "batches: size must be at most the number of samples, 2, got 3"),
+        (["--method", "rmsprop", "--decay", "0.9", "--epsilon", "1e-8"], "not a gradient flow"),
+    ):
+        assert cli.main(["deviation", str(linear), *options]) == 2
+        out, error = capsys.readouterr()
+        assert not out
+        assert said in error
+        assert error.count("\n") == 1
+
+
+def test_a_report_names_the_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "heavy.toml"
+    file.write_text(HEAVY, encoding="utf-8")
+    assert cli.main(["run", str(file), "--out", str(tmp_path / "out"), "--weight-decay", "1/9"]) == 0
+    said = capsys.readouterr().out
+    assert "heavy ball with weight decay" in said
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    table = {"method": "heavy-ball", "momentum": "1/2", "weight_decay": "1/9"}
+    assert report["settings"]["method"]["descent"] == report["problem"]["descent"] == table

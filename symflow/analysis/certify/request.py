@@ -84,7 +84,7 @@ def checked_request(
         raise ProblemError(f"limit must have the {len(problem.theta0)} parameters of the problem, got {len(point)}")
     return Request(
         problem,
-        checked_method(method),
+        checked_method(method, problem),
         eta,
         count,
         _positive(distance, "distance"),

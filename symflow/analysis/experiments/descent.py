@@ -1,4 +1,4 @@
-"""Full-batch gradient descent of an experiment, in chunks that a kill can interrupt.
+"""Descent of an experiment, in chunks that a kill can interrupt.
 
 One compiled function makes any number of steps; how the steps are divided into calls does not change a bit of the
 result.
@@ -10,17 +10,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from symflow.analysis.experiments.checkpoints import Checkpoint
 from symflow.caching import kept
-from symflow.derivatives.derived import gradient
-from symflow.dynamics.methods.gradient_descent import GradientDescent
-from symflow.evaluate.jax import to_jax
+from symflow.dynamics.method import Method
 from symflow.evaluate.jax_runtime import own_modes
 from symflow.networks.objective import Objective
-from symflow.paths.jax_steps import JaxSteps
+from symflow.numbers.types import JaxArray
+from symflow.paths.jax_steps import JaxSteps, State, jax_slopes
 from symflow.paths.loops import diverged
 
 CALL_SECONDS = 0.5
@@ -28,7 +28,8 @@ CALL_SECONDS = 0.5
 CHUNK_SECONDS = 5.0
 """Seconds between two checkpoints: what a kill loses at most."""
 
-Advance = Callable[[np.ndarray, Fraction, int], np.ndarray]
+Advance = Callable[[tuple[np.ndarray, ...], Fraction, int, int], tuple[np.ndarray, ...]]
+"""(theta and what is carried, eta, the first step, how many) -> the same after these steps."""
 Report = Callable[[float], None]
 
 
@@ -45,28 +46,53 @@ class Iterates:
     seconds: float
 
 
+@dataclass(frozen=True, eq=False)
+class Stepper:
+    """A method's steps in float32 or float64, compiled once.
+
+    Attributes:
+        method: of descent.
+        start: theta -> the state at the start.
+        advance: of a run of so many steps.
+    """
+
+    method: Method
+    start: Callable[[np.ndarray], tuple[np.ndarray, ...]]
+    advance: Callable[[int], Advance]
+
+
 @kept
-def stepper(objective: Objective, dtype: np.dtype) -> Advance:
-    """(theta, eta, steps) -> theta after `steps` steps of descent, in float32 or float64; compiled once."""
+def stepper(objective: Objective, method: Method, dtype: np.dtype) -> Stepper:
+    """The steps of a method."""
     import jax
 
-    steps, slope = (
-        JaxSteps(GradientDescent(), objective.parameter_count, dtype),
-        to_jax(gradient(objective), dtype=dtype),
-    )
-    compiled = jax.jit(
-        lambda theta, eta, gap: steps.march(lambda at, _: slope(at), steps.start(theta), eta, gap)[0][-1]
-    )
+    steps, slopes = JaxSteps(method, objective.parameter_count, dtype), jax_slopes(objective, method, dtype)
 
-    def advance(theta: np.ndarray, eta: Fraction, steps: int) -> np.ndarray:
-        with own_modes(x64=bool(dtype == np.float64)):
-            return np.asarray(compiled(theta, dtype.type(float(eta)), np.array([steps], dtype=np.int32)))
+    def run(state: State, eta: JaxArray, gap: JaxArray, first: JaxArray, table: Any) -> State:
+        return tuple(x[-1] for x in steps.march(slopes(table), state, eta, gap, first=first))
 
-    return advance
+    compiled = jax.jit(run)
+
+    def start(theta: np.ndarray) -> tuple[np.ndarray, ...]:
+        arrays, numbers = len(method.carries), len(method.counts)
+        return (theta, *[np.zeros_like(theta)] * arrays, *[np.zeros((), dtype)] * numbers)
+
+    def advance(count: int) -> Advance:
+        table = slopes.table(count)
+
+        def made(state: tuple[np.ndarray, ...], eta: Fraction, first: int, count: int) -> tuple[np.ndarray, ...]:
+            with own_modes(x64=bool(dtype == np.float64)):
+                gap, begin = np.array([count], dtype=np.int32), np.int32(first)
+                found = compiled(state, dtype.type(float(eta)), gap, begin, table)
+                return tuple(np.asarray(x) for x in found)
+
+        return made
+
+    return Stepper(method, start, advance)
 
 
 def descend_in_chunks(
-    advance: Advance,
+    stepper: Stepper,
     start: np.ndarray,
     step_size: Fraction,
     indices: np.ndarray,
@@ -74,10 +100,10 @@ def descend_in_chunks(
     report: Report,
     chunk_seconds: float = CHUNK_SECONDS,
 ) -> Iterates:
-    """theta_{k+1} = theta_k - eta grad f(theta_k), kept at the steps `indices`; continues from a checkpoint.
+    """Descent, kept at the steps `indices`; continues from a checkpoint.
 
     Args:
-        advance: from `stepper`.
+        stepper: of the method, see `stepper`.
         start: theta_0, shape (P,), of the dtype to compute in.
         step_size: eta.
         indices: increasing steps, beginning with 0.
@@ -88,32 +114,34 @@ def descend_in_chunks(
     Raises:
         DescentDiverged: values that are no longer finite.
     """
-    theta, step, kept, seconds = start, 0, [start], 0.0
+    state, step, kept, seconds = stepper.start(start), 0, [start], 0.0
     found = checkpoint.read()
     if found is not None:
-        theta, step, kept = found["theta"], int(found["step"]), list(found["states"])
+        carried = [found[f"carried{i}"] for i in range(1, len(state))]
+        state, step, kept = (found["theta"], *carried), int(found["step"]), list(found["states"])
         seconds = float(found["seconds"])
     last, written = int(indices[-1]), time.perf_counter()
-    size = 1
+    advance, size = stepper.advance(last), 1
 
     def save() -> None:
-        checkpoint.write({"theta": theta, "step": step, "states": np.stack(kept), "seconds": seconds})
+        carried = {f"carried{i}": x for i, x in enumerate(state) if i}
+        checkpoint.write({"theta": state[0], **carried, "step": step, "states": np.stack(kept), "seconds": seconds})
 
     try:
         while step < last:
             steps = min(size, int(indices[len(kept)]) - step)
             began = time.perf_counter()
-            moved = advance(theta, step_size, steps)
+            moved = advance(state, step_size, step, steps)
             ended = time.perf_counter()
             # one assignment, so that an interruption finds a whole state
-            theta, step, kept, seconds = (
+            state, step, kept, seconds = (
                 moved,
                 step + steps,
-                [*kept, moved] if step + steps == indices[len(kept)] else kept,
+                [*kept, moved[0]] if step + steps == indices[len(kept)] else kept,
                 seconds + (ended - began if size > 1 else 0.0),
             )
-            if not np.isfinite(theta).all():
-                raise diverged(step, step_size, GradientDescent())
+            if not np.isfinite(state[0]).all():
+                raise diverged(step, step_size, stepper.method)
             size = max(2, min(4 * size, int(steps * CALL_SECONDS / max(ended - began, 1e-9))))
             report(step / last)
             if ended - written >= chunk_seconds:

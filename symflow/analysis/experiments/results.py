@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from symflow.analysis.experiments.settings import Settings
 from symflow.errors import ProblemError
 from symflow.numbers.rational import text
 from symflow.numbers.types import JsonObject
+from symflow.problem.descent import descent_table, method_of
+from symflow.problem.schema import parse_descent
 
 FORMAT = "symflow experiment 1"
 KEYS = {
@@ -161,7 +163,8 @@ class Experiment:
 
     def metadata(self) -> JsonObject:
         """Everything but the arrays, as JSON holds it."""
-        settings = asdict(self.settings) | {"step_size": text(self.settings.step_size)}
+        settings = {f.name: getattr(self.settings, f.name) for f in fields(self.settings)}
+        settings |= {"step_size": text(self.settings.step_size), "method": descent_table(self.settings.method)}
         return {
             "format": FORMAT,
             "keys": KEYS,
@@ -235,7 +238,9 @@ def load_experiment(path: str | Path) -> Experiment:
 def _restored(data: JsonObject, arrays: Mapping[str, np.ndarray]) -> Experiment:
     given = data["settings"]
     tuples = {key: None if given[key] is None else tuple(given[key]) for key in ("networks", "ratios", "tolerances")}
-    settings = Settings(**{**given, **tuples, "step_size": Fraction(given["step_size"])})
+    # Files of 0.1.0 have no method.
+    method = method_of(parse_descent(given.get("method", {}), "settings"), "settings")
+    settings = Settings(**{**given, **tuples, "step_size": Fraction(given["step_size"]), "method": method})
     networks = {}
     for name, entry in data["networks"].items():
         runs = {

@@ -9,9 +9,12 @@ from fractions import Fraction
 import numpy as np
 
 from symflow.analysis.experiments.networks import NETWORKS
+from symflow.dynamics.method import Method
 from symflow.errors import ProblemError, brief
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
+from symflow.paths.descent import checked_method
+from symflow.problem.descent import descent_table
 
 RATIOS = (2, 5, 10, 20)
 TOLERANCES = {False: (1e-4, 1e-6, 1e-8, 1e-10), True: (1e-4, 1e-5, 1e-6, 1e-7)}
@@ -34,6 +37,7 @@ class Settings:
         seed: of the initial weights.
         dtype: "float64" or "float32", of descent; the flow and all distances are float64.
         tolerances: relative tolerances of the flow, falling, at least two; None for the usual ones.
+        method: of descent, whose flow of order 0 is the flow.
     """
 
     networks: tuple[str, ...]
@@ -44,6 +48,7 @@ class Settings:
     seed: int
     dtype: str
     tolerances: tuple[float, ...] | None
+    method: Method
 
     @property
     def horizon(self) -> Fraction:
@@ -74,6 +79,7 @@ def checked_settings(
     seed: object,
     dtype: object,
     tolerances: Sequence[object] | None,
+    method: object = None,
 ) -> Settings:
     """The settings.
 
@@ -95,6 +101,8 @@ def checked_settings(
     rtols = None if tolerances is None else tuple(sorted({_tolerance(t) for t in tolerances}, reverse=True))
     if rtols is not None and len(rtols) < 2:
         raise ProblemError(f"tolerances must be at least two different ones, got {len(rtols)}; the error needs both")
+    chosen_method = checked_method(method)
+    descent_table(chosen_method)  # the file of results names it
     return Settings(
         networks=tuple(dict.fromkeys(names)),
         samples=whole(samples, "samples", 1, MOST["samples"]),
@@ -104,6 +112,7 @@ def checked_settings(
         seed=whole(seed, "seed", 0, MOST["seed"]),
         dtype=dtype,
         tolerances=rtols,
+        method=chosen_method,
     )
 
 

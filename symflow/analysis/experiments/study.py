@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from symflow.analysis.deviation import order_zero
 from symflow.analysis.experiments.checkpoints import Checkpoint, Say, content_key
 from symflow.analysis.experiments.descent import CHUNK_SECONDS, descend_in_chunks, stepper
 from symflow.analysis.experiments.images import Images, digits, mnist
 from symflow.analysis.experiments.networks import architecture, network_problem
-from symflow.analysis.experiments.reference import estimated_error, flow_in_chunks, method
+from symflow.analysis.experiments.reference import estimated_error, flow_in_chunks
+from symflow.analysis.experiments.reference import method as solver_of
 from symflow.analysis.experiments.results import DescentRun, Experiment, Flow, NetworkResult, Tolerance
 from symflow.analysis.experiments.settings import RATIOS, Settings, checked_settings
+from symflow.dynamics.method import Method
 from symflow.errors import ProblemError, brief
 from symflow.evaluate.jax import to_jax
 from symflow.evaluate.jax_runtime import check_runtime, own_modes
@@ -25,6 +28,7 @@ from symflow.numbers.rational import text
 from symflow.numbers.types import Number
 from symflow.problem import Problem
 from symflow.problem.architecture import describe
+from symflow.problem.descent import descent_table
 from symflow.versions import versions
 
 RESULT = "experiment.npz"
@@ -50,6 +54,7 @@ def experiment(
     seed: int = 0,
     dtype: str = "float64",
     tolerances: Sequence[Number] | None = None,
+    method: Method | None = None,
     folder: str | Path | None = None,
     progress: Progress | None = None,
     say: Say | None = None,
@@ -58,8 +63,9 @@ def experiment(
     """theta_{k+1} = theta_k - (eta_0 / r) grad f(theta_k): descent of the paper's networks, and its distance from flow.
 
     Full batch, for r = 1 and every ratio, from the same start to the same time; theta' = -grad f(theta) by diffrax at
-    several tolerances. The paper takes the run at eta_0 / r for the flow; here its distance from the flow is known, up
-    to the error of the flow, which is estimated. Runs on JAX's default device.
+    several tolerances. Another `method` is compared with its own flow of order 0. The paper takes the run at eta_0 / r
+    for the flow; here its distance from the flow is known, up to the error of the flow, which is estimated. Runs on
+    JAX's default device.
 
     Args:
         networks: "linear", "relu", "conv", "conv-max-pool", one or several.
@@ -72,6 +78,7 @@ def experiment(
         dtype: "float64" or "float32", of descent. Flow, losses and distances are float64.
         tolerances: relative tolerances of the flow, at least two, for the reference and its error; usual ones if left
             out.
+        method: of descent, one that problem files know; gradient descent over all samples if left out.
         folder: where `experiment.npz` and the checkpoints are written; runs found there are not made again, and one
             that was killed continues from its last chunk. None keeps nothing.
         progress: label -> a context manager whose value is called with the fraction of a run that is done, from 0 to 1.
@@ -95,7 +102,7 @@ def experiment(
         >>> round(float(runs[1].from_flow[-1] / runs[2].from_base[-1]), 1)  # the paper takes the latter for the former
         2.0
     """
-    settings = checked_settings(networks, samples, iterations, step_size, ratios, seed, dtype, tolerances)
+    settings = checked_settings(networks, samples, iterations, step_size, ratios, seed, dtype, tolerances, method)
     images = _images(data, settings.samples)
     for name in settings.networks:
         architecture(name, images.extents)  # refuse what does not fit before anything is computed
@@ -156,6 +163,7 @@ class _Runner:
         self.chunk_seconds = chunk_seconds
         self.folder = None if folder is None else folder / CHECKPOINTS
         self.problem: Problem = network_problem(name, images, settings.seed)
+        self.flowing = order_zero(self.problem, settings.method)
         self.start = np.array([float(v) for v in self.problem.theta0])
         self.built = architecture(name, images.extents)
         self.about = {
@@ -168,6 +176,7 @@ class _Runner:
             "step_size": text(settings.step_size),
             "device": device(),
             "versions": versions(LIBRARIES),
+            "method": descent_table(settings.method),
         }
 
     def checkpoint(self, label: str, **more: str | int) -> Checkpoint:
@@ -179,7 +188,7 @@ class _Runner:
         flows = [self._flow(rtol) for rtol in self.settings.of_flow(bool(self.problem.objective.gates))]
         reference = flows[-1].states
         flow = Flow(
-            solver=method(self.problem),
+            solver=solver_of(self.flowing),
             tolerances=tuple(
                 Tolerance(f.rtol, f.evaluations, f.reading, f.steps, f.rejected, f.seconds, _apart(f.states, reference))
                 for f in flows
@@ -199,13 +208,13 @@ class _Runner:
 
     def _flow(self, rtol: float) -> Any:
         label = f"flow-{rtol:.0e}"
-        checkpoint = self.checkpoint(label, rtol=repr(rtol), solver=method(self.problem))
+        checkpoint = self.checkpoint(label, rtol=repr(rtol), solver=solver_of(self.flowing))
         with self.progress(f"{self.name}: flow at rtol {rtol:.0e}") as report:
-            return flow_in_chunks(self.problem, self.settings.times, rtol, checkpoint, report, self.chunk_seconds)
+            return flow_in_chunks(self.flowing, self.settings.times, rtol, checkpoint, report, self.chunk_seconds)
 
     def _descents(self, reference: np.ndarray) -> Mapping[int, DescentRun]:
         dtype = np.dtype(self.settings.dtype)
-        advance = stepper(self.problem.objective, dtype)
+        steps = stepper(self.problem.objective, self.settings.method, dtype)
         found: dict[int, DescentRun] = {}
         base = np.zeros(0)
         for ratio in (1, *self.settings.ratios):
@@ -213,7 +222,7 @@ class _Runner:
             checkpoint = self.checkpoint(label.replace("/", "-by-"), ratio=ratio, dtype=self.settings.dtype)
             with self.progress(f"{self.name}: descent at {label}") as report:
                 run = descend_in_chunks(
-                    advance,
+                    steps,
                     self.start.astype(dtype),
                     self.settings.step_size / ratio,
                     ratio * self.settings.indices,

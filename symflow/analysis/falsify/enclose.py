@@ -22,6 +22,7 @@ from symflow.analysis.falsify.claim import Claim
 from symflow.analysis.falsify.points import GATES, IMBALANCE, missing, off_kinks, point_program, point_quantity
 from symflow.analysis.falsify.proved import DRIFTS, PAIRS, proved
 from symflow.analysis.falsify.vocabulary import Place
+from symflow.dynamics.methods import GradientDescent
 from symflow.errors import ComputationError
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import mpmath_arithmetic
@@ -158,7 +159,7 @@ def _measure(
         errors: dict[Place, PathError | None] = {}
         flow = None
         if needs.descent:
-            run = descend(problem, steps=steps, dps=dps, keep=[steps], error=error)
+            run = descend(problem, steps=steps, dps=dps, keep=[steps], method=GradientDescent(), error=error)
             at["descent"], errors["descent"] = _vector(run.iterates[-1]), run.error
         if needs.flow:
             assert problem.step_size is not None

@@ -29,7 +29,7 @@ from symflow.paths.descent import descend
 from symflow.paths.flow import solve_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
-from symflow.problem.arguments import as_problem
+from symflow.problem.arguments import as_problem, plain_descent
 
 GUARD_BITS = 64
 MAX_DPS = 10_000
@@ -110,6 +110,7 @@ def _start(path: object, horizon: Number | None, step_size: Number | None, steps
         if horizon is not None:
             raise ProblemError("step_size and horizon do not go together, got both; give steps for descent")
         eta, count = positive(step_size, "step_size"), whole(0 if steps is None else steps, "steps", 0)
+        plain_descent(problem, "a limit of descent")
         if not count:
             return start_of_problem(problem, eta, digits)
         return start_of_path(descend(problem, step_size=eta, steps=count, dps=digits, every=count))

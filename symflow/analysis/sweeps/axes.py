@@ -10,16 +10,18 @@ from typing import TypeVar
 
 import numpy as np
 
+from symflow.dynamics.method import Method
 from symflow.errors import ProblemError, brief, brief_float
 from symflow.networks.network import FullyConnected
 from symflow.numbers.arguments import positive, whole
 from symflow.numbers.rational import rational
 from symflow.numbers.types import JsonObject, Number
-from symflow.paths.descent import check_steps, positive_step
+from symflow.paths.descent import check_steps, checked_method, positive_step
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.problem.fields import MAX_DEPTH, MAX_WIDTH
 from symflow.problem.initialize import DEFAULT_SCALE, initial_theta
-from symflow.problem.schema import MAX_DEPTH, MAX_WIDTH, InitSection
+from symflow.problem.schema import InitSection
 
 MAX_TASKS = 100_000
 """Most tasks of one sweep."""
@@ -97,6 +99,15 @@ def axes_of(
     if count > MAX_TASKS:
         raise ProblemError(f"a sweep must have at most {MAX_TASKS} tasks, got {count}; give fewer values")
     return axes
+
+
+def with_method(base: Problem, method: Method) -> Problem:
+    """The base problem with a method of descent that the sweep was given.
+
+    Raises:
+        ProblemError: something else than a method.
+    """
+    return as_problem(base, "a sweep").replace(method=checked_method(method))
 
 
 def check_run(base: Problem, axes: Axes, horizon: Number | None) -> tuple[Fraction, tuple[Fraction, ...]]:

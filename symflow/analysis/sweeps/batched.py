@@ -9,14 +9,14 @@ from fractions import Fraction
 import numpy as np
 
 from symflow.caching import kept
-from symflow.dynamics.methods.gradient_descent import GradientDescent
+from symflow.dynamics.method import Method
 from symflow.networks.objective import Objective
 from symflow.paths.float64 import sweep_flow_float64
 from symflow.paths.float64.arguments import checked_tolerances
 from symflow.paths.float64.estimate import CHECK, CHECK_RTOL, one_unit_away
 from symflow.paths.float64.methods import x64
 from symflow.paths.float64.sweep import SweepStopped
-from symflow.paths.jax_steps import State, float64_stepper, padded_gaps
+from symflow.paths.jax_steps import State, float64_stepper, jax_slopes, padded_gaps
 from symflow.problem import Problem
 
 EPS = float(np.finfo(np.float64).eps)
@@ -78,14 +78,18 @@ def _batches(rows: np.ndarray, times: int) -> list[np.ndarray]:
 
 
 @kept
-def _stepper(objective: Objective) -> Callable[..., State]:
+def _stepper(objective: Objective, method: Method) -> Callable[..., State]:
     import jax
 
-    return jax.jit(jax.vmap(float64_stepper(objective, GradientDescent()), in_axes=(0, 0, 0, None)))
+    return jax.jit(jax.vmap(float64_stepper(objective, method), in_axes=(0, 0, 0, None, None)))
 
 
 def descents(
-    objective: Objective, thetas: np.ndarray, etas: Sequence[Fraction], indices: Sequence[Sequence[int]]
+    objective: Objective,
+    method: Method,
+    thetas: np.ndarray,
+    etas: Sequence[Fraction],
+    indices: Sequence[Sequence[int]],
 ) -> Paths:
     """Descent from each start with each step size, (b, e) in the row b E + e, and again with every iterate nudged.
 
@@ -100,11 +104,12 @@ def descents(
     nudge = EPS * np.where(np.arange(width) % 2 == 0, 1.0, -1.0)
     runs: list[list[np.ndarray]] = [[], []]
     with x64():
-        run = _stepper(objective)
+        run = _stepper(objective, method)
+        table = jax_slopes(objective, method).table(max(kept[-1] for kept in indices))
         for part in _batches(rows[:, None], width * gaps.shape[1]):
             b, e = np.divmod(part[:, 0], len(etas))
             for found, moved in zip(runs, (np.zeros(width), nudge), strict=True):
-                path = np.asarray(run(thetas[b], steps[e], gaps[e], moved)[0])
+                path = np.asarray(run(thetas[b], steps[e], gaps[e], moved, table)[0])
                 found.append(np.concatenate([thetas[b][:, None], path], axis=1))
     first, second = (np.concatenate(found)[: len(rows)] for found in runs)
     return Paths(np.zeros(0), first, _errors(first, second))

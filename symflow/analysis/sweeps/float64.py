@@ -14,16 +14,18 @@ from symflow.analysis.bounds.descent_walk import walk
 from symflow.analysis.bounds.kinks import Crossings
 from symflow.analysis.bounds.sampled import Samples, sampled_bounds
 from symflow.analysis.bounds.series import BoundSeries, not_applicable
-from symflow.analysis.deviation import sample_steps
+from symflow.analysis.deviation import order_zero, sample_steps
 from symflow.analysis.eigenvalues import extreme_eigenvalues
+from symflow.analysis.given_runs import not_descent
 from symflow.analysis.observables import gradients, too_large
 from symflow.analysis.sweeps import table
-from symflow.analysis.sweeps.axes import Start, axes_of, check_run, starts
+from symflow.analysis.sweeps.axes import Start, axes_of, check_run, starts, with_method
 from symflow.analysis.sweeps.batched import Paths, descents, flows
 from symflow.analysis.sweeps.measure import bound_columns, columns, spectra
 from symflow.analysis.sweeps.sweep import Sweep, about_sweep, coordinates
 from symflow.analysis.sweeps.values import encode
 from symflow.derivatives.derived import loss
+from symflow.dynamics.method import Method
 from symflow.dynamics.methods import GradientDescent
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.evaluate.derived_batches import evaluate_batch
@@ -48,7 +50,8 @@ class Group:
     """One architecture: B starts and E step sizes.
 
     Attributes:
-        objective: what flows, in the form that is cheapest to evaluate.
+        objective: f, in the form that is cheapest to evaluate.
+        method: of descent.
         starts: B of them.
         etas: E step sizes.
         indices: for each, the sampled steps.
@@ -58,6 +61,7 @@ class Group:
     """
 
     objective: Objective
+    method: Method
     starts: Sequence[Start]
     etas: Sequence[Fraction]
     indices: Sequence[list[int]]
@@ -76,6 +80,7 @@ def sweep_float64(
     scale: Number | Iterable[Number] | None = None,
     scheme: str | None = None,
     horizon: Number | None = None,
+    method: Method | None = None,
     bounds: Sequence[str] = BOUNDS,
     rtol: float = 1e-10,
     atol: float = 1e-12,
@@ -100,6 +105,7 @@ def sweep_float64(
         scale: of the initialization.
         scheme: how theta(0) is drawn.
         horizon: final time; the base problem's own if left out.
+        method: of descent, which is compared with its own flow of order 0; the base problem's own if left out.
         bounds: of "R4" and "R22", both *sampled*; () for none.
         rtol: relative tolerance of a step of the flow.
         atol: absolute tolerance.
@@ -127,6 +133,8 @@ def sweep_float64(
     unknown = [name for name in bounds if name not in BOUNDS]
     if unknown:
         raise ProblemError(f"bounds must be among {', '.join(BOUNDS)} in float64, got {brief(unknown[0])}; take sweep")
+    if method is not None:
+        base = with_method(base, method)
     axes = axes_of(base, step_size=step_size, seed=seed, depth=depth, width=width, scale=scale, scheme=scheme)
     end, etas = check_run(base, axes, horizon)
     every = list(starts(base, axes))
@@ -165,8 +173,10 @@ def _run(
     everywhere = sorted({t for own in times for t in own})
     where = {t: i for i, t in enumerate(everywhere)}
     places = [np.array([where[t] for t in own]) for own in times]
-    flow = flows(problem, thetas, [float(t) for t in everywhere], rtol, atol, max_steps)
-    return Group(objective, group, etas, indices, flow, places, descents(objective, thetas, etas, indices))
+    flowing, method = order_zero(problem, problem.method), problem.method
+    flow = flows(flowing, thetas, [float(t) for t in everywhere], rtol, atol, max_steps)
+    run = descents(objective if method.batches is None else problem.objective, method, thetas, etas, indices)
+    return Group(objective, method, group, etas, indices, flow, places, run)
 
 
 def _rows(group: Group, bounds: Sequence[str]) -> Iterator[JsonObject]:
@@ -189,12 +199,12 @@ def _rows(group: Group, bounds: Sequence[str]) -> Iterator[JsonObject]:
                 reached = np.isfinite(flow.states[b]).all(axis=1)
                 yield _stopped("sweep", flow.stopped, float(flow.times[reached].max(initial=0.0)))
             elif bad.any():
-                yield _stopped("diverged", str(diverged(kept[int(np.argmax(bad))], eta, GradientDescent())), None)
+                yield _stopped("diverged", str(diverged(kept[int(np.argmax(bad))], eta, group.method)), None)
             else:
                 states, errors = flow.states[b, place], (flow.errors[b], group.descent.errors[row])
                 try:
                     found = _row(objective, states, run, errors, known, place)
-                    for one in _bounds(objective, eta, kept, states, run, bounds):
+                    for one in _bounds(group, eta, kept, states, run, bounds):
                         found |= _as_floats(bound_columns(one, found["final_deviation"]))
                     yield {"status": "done", "steps": kept[-1]} | found
                 except (ComputationError, np.linalg.LinAlgError) as failed:  # a spectrum that cannot be found
@@ -253,10 +263,13 @@ def _row(
 
 
 def _bounds(
-    objective: Objective, eta: Fraction, kept: list[int], flow: np.ndarray, run: np.ndarray, names: Sequence[str]
+    group: Group, eta: Fraction, kept: list[int], flow: np.ndarray, run: np.ndarray, names: Sequence[str]
 ) -> list[BoundSeries]:
     if not names:
         return []
+    objective = group.objective
+    if group.method != GradientDescent():
+        return [not_applicable(name, "bound", len(kept), not_descent(group.method)) for name in names]
     if objective.gates:
         return [not_applicable(name, "bound", len(kept), KINKS) for name in names]
     size, times = float(eta), np.array(kept) * float(eta)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from symflow.analysis.bounds import Bound, BoundSeries, known_bounds
-from symflow.analysis.deviation import REMEDIES, deviation
+from symflow.analysis.deviation import REMEDIES, deviation, order_zero
 from symflow.derivatives.derived import loss
 from symflow.errors import with_remedies
 from symflow.evaluate.object_arrays import evaluate_mpmath
@@ -62,7 +62,7 @@ def columns(bounds: Sequence[str]) -> dict[str, str]:
 
 
 def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> JsonObject:
-    """How far descent strays from flow, and what the theory says about it, at the end t = K eta <= horizon.
+    """How far descent strays from its flow of order 0, and what the theory says of it, at the end t = K eta <= horizon.
 
     Sharpness is lambda_max of the Hessian; spectra and the gradient norm are float64, everything else has the
     problem's digits. `lowest_min_eigenvalue_flow` is the lowest at the sampled times. `kink_events` counts the flow's
@@ -78,7 +78,8 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> JsonO
         DescentDiverged: descent does.
     """
     chosen = bounds_named(bounds)
-    flow = _flow(problem.objective, problem.theta0, problem.horizon, problem.dps)
+    flowing = order_zero(problem, problem.method)
+    flow = _flow(flowing.objective, problem.theta0, problem.horizon, problem.dps)
     with np.errstate(over="ignore", invalid="ignore"):  # of descent that is about to diverge
         dev = deviation(problem, bounds=chosen, flow=flow)
     objective, digits = problem.compact, problem.dps + 15

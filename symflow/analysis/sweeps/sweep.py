@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symflow.analysis.sweeps import execute, table
-from symflow.analysis.sweeps.axes import Axes, axes_of, check_run, starts
+from symflow.analysis.sweeps.axes import Axes, axes_of, check_run, starts, with_method
 from symflow.analysis.sweeps.measure import BOUNDS, bounds_named, columns
 from symflow.analysis.sweeps.task import Measure, Task, describe, describe_measure, read_result, write_result
 from symflow.analysis.sweeps.values import encode
+from symflow.dynamics.method import Method
 from symflow.errors import ProblemError, brief
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import text
@@ -105,6 +106,7 @@ def sweep(
     scheme: str | None = None,
     horizon: Number | None = None,
     dps: int | None = None,
+    method: Method | None = None,
     bounds: Sequence[str] = BOUNDS,
     measure: Measure | None = None,
     executor: Executor | None = None,
@@ -135,6 +137,7 @@ def sweep(
             width where the base problem's theta(0) is given.
         horizon: final time; the base problem's own if left out.
         dps: digits; the base problem's own if left out.
+        method: of descent, which is compared with its own flow of order 0; the base problem's own if left out.
         bounds: names of `sf.known_bounds()` to evaluate at the end of each run.
         measure: a function of your own, problem -> {column: value}, instead of `measure_deviation`; values are int,
             float, bool, text, `Fraction`, `Decimal`, mpmath numbers or None. It must be picklable, and may raise
@@ -173,6 +176,8 @@ def sweep(
     bounds = (bounds,) if isinstance(bounds, str) else tuple(bounds)
     if dps is not None:
         base = as_problem(base, "a sweep").replace(dps=dps)
+    if method is not None:
+        base = with_method(base, method)
     axes = axes_of(base, step_size=step_size, seed=seed, depth=depth, width=width, scale=scale, scheme=scheme)
     end, etas = check_run(base, axes, horizon)
     measured = describe_measure(measure, bounds)

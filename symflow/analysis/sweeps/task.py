@@ -169,7 +169,7 @@ def _measured(description: str, measure: Measure | None) -> JsonObject:
 
 def _problem(tables: JsonObject) -> Problem:
     """The problem of a task, on the objective of an earlier one of the same architecture where there was one."""
-    shared = canonical({key: tables[key] for key in ("network", "loss", "data")})
+    shared = canonical({key: tables[key] for key in ("network", "loss", "data", "descent") if key in tables})
     return _architecture(shared).replace(theta0=tables["init"]["theta"], **tables["run"])
 
 

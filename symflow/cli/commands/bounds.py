@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from symflow.cli.exit_status import Answer
+from symflow.cli.method_options import takes_method, with_method
 from symflow.cli.options import Digits, Horizon, Json, ProblemFile, StepSize, check_folder, load_run, write_results
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 LOWER = "\N{GREEK SMALL LETTER LAMDA}_min of H"
 
 
+@takes_method
 def bounds(
     problem: ProblemFile,
+    descent: JsonObject,
     step_size: StepSize = None,
     horizon: Horizon = None,
     dps: Digits = None,
@@ -34,6 +37,7 @@ def bounds(
     from symflow.analysis.tightness import tightness
 
     given, settings = load_run(problem, step_size, horizon)
+    given = with_method(given, descent)
     if out is not None:
         check_folder(out)
     started = time.perf_counter()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 
 from symflow.cli.exit_status import Answer
+from symflow.cli.method_options import takes_method, with_method
 from symflow.cli.options import Digits, Horizon, Json, ProblemFile, StepSize, load_run
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
+from symflow.numbers.types import JsonObject
 
 
+@takes_method
 def deviation(
     problem: ProblemFile,
+    descent: JsonObject,
     step_size: StepSize = None,
     horizon: Horizon = None,
     dps: Digits = None,
@@ -24,6 +28,7 @@ def deviation(
     from symflow.report.terminal import deviation_tables
 
     given, settings = load_run(problem, step_size, horizon)
+    given = with_method(given, descent)
     started = time.perf_counter()
     with progress(given.name or "deviation") as report:
         dev = compare(given, **settings, dps=dps, progress=report)

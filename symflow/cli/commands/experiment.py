@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from symflow.cli.exit_status import Answer
+from symflow.cli.method_options import method_from, takes_method
 from symflow.cli.options import Json, check_folder, write_results
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from symflow.analysis.experiments import Experiment, NetworkResult
 
 
+@takes_method
 def experiment(
+    descent: JsonObject,
     networks: Annotated[
         list[str] | None,
         typer.Option("--network", metavar="NAME...", help="linear, relu, conv or conv-max-pool; linear if left out."),
@@ -56,8 +59,10 @@ def experiment(
     """
     from symflow.analysis.experiments import experiment as run_experiment
     from symflow.analysis.experiments.study import RESULT
+    from symflow.dynamics.methods import GradientDescent
 
     check_folder(out)
+    method = method_from(descent, GradientDescent())
     started = time.perf_counter()
     found = run_experiment(
         _separated(networks or ["linear"]),
@@ -69,6 +74,7 @@ def experiment(
         tolerances=None if tolerances is None else _separated([tolerances]),
         seed=seed,
         dtype=dtype,
+        method=method,
         folder=out,
         progress=progress,
         say=say,

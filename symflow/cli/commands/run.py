@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from symflow.cli.exit_status import Answer
+from symflow.cli.method_options import takes_method, with_method
 from symflow.cli.options import Json, check_folder, check_settings, load, write_results
 from symflow.cli.signals import check_interrupted, progress
 from symflow.cli.streams import show
@@ -26,7 +27,9 @@ FILES = ("report.json", "formulas.tex", "deviation.svg", "deviation.png")
 """What is written for each problem."""
 
 
+@takes_method
 def run(
+    descent: JsonObject,
     problems: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[PROBLEM]...", help="Problem files; two built-in Iris problems if left out."),
@@ -38,7 +41,7 @@ def run(
 ) -> Answer:
     """Write report, LaTeX and pictures. The main job: flow, descent, deviation and bounds of each problem."""
     paths = problems or sorted(EXAMPLES.glob("*.toml"))
-    given = [load(path) for path in paths]
+    given = [with_method(load(path), descent) for path in paths]
     for path, problem in zip(paths, given, strict=True):
         check_settings(path, problem, {})
     places = folders(given, out)

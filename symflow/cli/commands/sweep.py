@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from symflow.cli.exit_status import DONE, FAILED, Answer
+from symflow.cli.method_options import takes_method, with_method
 from symflow.cli.options import Digits, Horizon, Json, ProblemFile, check_folder, load
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
@@ -35,8 +36,10 @@ IntegerRanges = Annotated[
 ]
 
 
+@takes_method
 def sweep(
     problem: ProblemFile,
+    descent: JsonObject,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where tasks and sweep.parquet are kept.")],
     step_size: Values = None,
     seed: IntegerRanges = None,
@@ -72,7 +75,7 @@ def sweep(
     }
     if float64 and (dps is not None or workers is not None):
         raise ProblemError("--float64 goes without --dps and --workers: it has its own digits and one device")
-    base = load(problem)
+    base = with_method(load(problem), descent)
     started = time.perf_counter()
     with progress("sweep") as report:
         if float64:
