@@ -31,6 +31,12 @@ SOURCES = {
     "L63": "S. Lojasiewicz, Une propriete topologique des sous-ensembles analytiques reels, Colloques "
     "internationaux du "
     "CNRS 117, 1963",
+    "MGP23": "S. Marcotte, R. Gribonval and G. Peyre, Abide by the Law and Follow the Flow: Conservation Laws for "
+    "Gradient Flows, NeurIPS 2023",
+    "MGP24": "S. Marcotte, R. Gribonval and G. Peyre, Keep the Momentum: Conservation Laws beyond Euclidean Gradient "
+    "Flows, ICML 2024",
+    "MGP25": "S. Marcotte, R. Gribonval and G. Peyre, Transformative or Conservative? Conservation Laws for ResNets "
+    "and Transformers, ICML 2025",
     "P63": "B. T. Polyak, Gradient methods for the minimisation of functionals, USSR Computational Mathematics and "
     "Mathematical Physics 3, 1963",
     "RWQD23": "M. Rosca, Y. Wu, C. Qin and B. Dherin, On a continuous time model of gradient descent dynamics and "

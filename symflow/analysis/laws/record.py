@@ -31,6 +31,7 @@ class ConservationLaws:
         scope: for which data and losses.
         point: theta, P rational numbers; with gates, the laws are those of its region.
         symbols: the parameters.
+        rotations: antisymmetric symmetries of the map, which `momentum` turns into laws.
 
     Example:
         >>> laws = sf.conservation_laws(sf.FullyConnected((1, 2, 2, 1)))
@@ -69,6 +70,16 @@ class ConservationLaws:
     def complete(self) -> bool:
         """Whether `laws` are all of them: every other law is a function of these near the point."""
         return self.at_least == self.at_most
+
+    @property
+    def result(self) -> str:
+        """The id of the result that it is an instance of."""
+        return "R30"
+
+    @property
+    def citation(self) -> Any:
+        """Where the result comes from: a `Citation`."""
+        return show(self, "citation")
 
     def momentum(self, rate: Any) -> tuple[PhaseLaw, ...]:
         r"""Laws of the momentum flow mu theta'' + kappa theta' = -grad f on phase space, tau = kappa/mu.

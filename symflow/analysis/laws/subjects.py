@@ -50,6 +50,11 @@ def _network(network: Network, biases: bool, loss: Loss | None, data: np.ndarray
 
 
 def _objective(objective: Objective) -> Model:
+    if objective.undecayed is not None:
+        raise ProblemError(
+            "with weight decay d laws of degree k decay as e^{-k d t} in place of being conserved; give the objective "
+            "without it"
+        )
     if objective.architecture is None:
         return MapModel(_own(objective), "its own flow")
     found = [objective.data[x] for x in objective.data_inputs if x.name == "X" and x in objective.data]
