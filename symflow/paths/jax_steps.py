@@ -14,12 +14,13 @@ from symflow.derivatives.derived import gradient
 from symflow.dynamics.method import THETA, Method, entrywise, recursion
 from symflow.evaluate.data_folding import partial_evaluation
 from symflow.evaluate.interpret import interpret
+from symflow.evaluate.jit_options import PLAIN_PRODUCTS, SMALL_OPERATIONS, jit
 from symflow.evaluate.theta_gathers import selections
 from symflow.networks.batches import batch_loss, sample_count
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JaxArray
 from symflow.programs.nodes import Input
-from symflow.programs.program import entries
+from symflow.programs.program import entries, operation_count
 
 State: TypeAlias = tuple[JaxArray, ...]
 """theta and what the method carries."""
@@ -152,6 +153,13 @@ class JaxSlopes:
         rows = self.method.batches.table(sample_count(self.objective), steps)
         return np.pad(rows, ((0, (1 << (len(rows) - 1).bit_length()) - len(rows)), (0, 0))), len(rows)
 
+    @property
+    def operations(self) -> int:
+        """Scalar operations of the gradient of a step."""
+        batches, objective = self.method.batches, self.objective
+        over = objective if batches is None else batch_loss(objective, batches.width).objective
+        return operation_count(gradient(over).program)
+
     @cached_property
     def _all(self) -> Callable[..., list[JaxArray]]:
         """The parameter arrays -> the gradient in such arrays, over all samples."""
@@ -233,11 +241,8 @@ def jax_slopes(objective: Objective, method: Method, dtype: np.dtype | type = np
     return JaxSlopes(objective, method, dtype)
 
 
-@kept
-def float64_stepper(objective: Objective, method: Method) -> Callable[..., State]:
-    """(theta_0, eta, gaps, nudge, table) -> the states after each gap, compiled once; see `JaxSteps.march`."""
-    import jax
-
+def float64_march(objective: Objective, method: Method) -> Callable[..., State]:
+    """(theta_0, eta, gaps, nudge, table) -> the states after each gap, traceable; see `JaxSteps.march`."""
     steps, slopes = jax_steps(objective, method), jax_slopes(objective, method)
 
     def run(
@@ -249,7 +254,14 @@ def float64_stepper(objective: Objective, method: Method) -> Callable[..., State
     ) -> State:
         return steps.march(slopes(steps, table), steps.start(theta), step_size, gaps, nudge)
 
-    return jax.jit(run)
+    return run
+
+
+@kept
+def float64_stepper(objective: Objective, method: Method) -> Callable[..., State]:
+    """The same, compiled once."""
+    small = jax_slopes(objective, method).operations < SMALL_OPERATIONS
+    return jit(float64_march(objective, method), PLAIN_PRODUCTS if small else {})
 
 
 def padded_gaps(gaps: np.ndarray, count: int) -> np.ndarray:

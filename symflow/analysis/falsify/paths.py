@@ -110,7 +110,7 @@ class Paths:
             )
             slopes = jax.vmap(slope)(jnp.concatenate(points))
             if descends:
-                following = method.join(method.step(method.split(descent), slopes[:1], eta))
+                following = method.join(method.step(method.split(descent), [slopes[0]], eta))
                 descent = tuple(jnp.where(i < steps, x, was) for x, was in zip(following, descent, strict=True))
             if flows:
                 k = -slopes[-2:]
