@@ -36,6 +36,8 @@ register(
     {
         ("Certificate", "latex"): "symflow.latex.certificates:theorem_latex",
         ("Certificate", "markdown"): "symflow.latex.certificates:theorem_markdown",
+        ("ConservationLaws", "citation"): "symflow.theory.registry:cited",
+        ("ConservationLaws", "latex"): "symflow.latex.laws:laws_latex",
         ("Derived", "latex"): "symflow.latex:derived_latex",
         ("Derived", "explicit"): "symflow.evaluate.sympy_scalars:explicit",
         ("Derived", "source"): "symflow.evaluate.source:python_source",

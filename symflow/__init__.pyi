@@ -37,6 +37,12 @@ from symflow.analysis.falsify import claim_quantities as claim_quantities
 from symflow.analysis.falsify import falsify as falsify
 from symflow.analysis.falsify.vocabulary import ClaimQuantity as ClaimQuantity
 from symflow.analysis.flow_checks import check_flow as check_flow
+from symflow.analysis.laws.count import conservation_laws as conservation_laws
+from symflow.analysis.laws.drift import Drift as Drift
+from symflow.analysis.laws.law import Law as Law
+from symflow.analysis.laws.parametric_map import ParametricMap as ParametricMap
+from symflow.analysis.laws.phase import PhaseLaw as PhaseLaw
+from symflow.analysis.laws.record import ConservationLaws as ConservationLaws
 from symflow.analysis.limit import limit as limit
 from symflow.analysis.limit.record import Limit as Limit
 from symflow.analysis.observables import Observables as Observables
@@ -67,8 +73,11 @@ from symflow.dynamics.methods.gradient_descent import GradientDescent as Gradien
 from symflow.dynamics.methods.heavy_ball import HeavyBall as HeavyBall
 from symflow.dynamics.methods.nesterov import Nesterov as Nesterov
 from symflow.dynamics.methods.rmsprop import RMSProp as RMSProp
+from symflow.dynamics.methods.runge_kutta import RungeKutta as RungeKutta
+from symflow.dynamics.modified.curl import Curl as Curl
 from symflow.dynamics.modified.equation import ModifiedEquation as ModifiedEquation
 from symflow.dynamics.modified.equation import modified_equation as modified_equation
+from symflow.dynamics.modified.modified_loss import ModifiedLoss as ModifiedLoss
 from symflow.dynamics.vector_field import VectorField as VectorField
 from symflow.errors import BudgetError as BudgetError
 from symflow.errors import ComputationError as ComputationError

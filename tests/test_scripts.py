@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
+import math
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -68,3 +70,16 @@ def test_boxes_of_starts(capsys: pytest.CaptureFixture[str]) -> None:
     assert 0.05 <= widest[0] < 0.05 + 1e-9
     assert widest[4] < 0.15  # half the sampled hull of the box of twice the size is 0.127
     assert "certified" in capsys.readouterr().out
+
+
+def test_balancedness_drift(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = load("balancedness_drift").main()
+    for row in rows:  # exactly eta^2 sum h(g_k), through kinks too, up to rounding
+        assert abs(row.drift - row.from_gradients) < 1e-6 * row.drift
+    exponents = [math.log10(after.drift / row.drift) for row, after in itertools.pairwise(rows)]
+    assert max(exponents) > 3  # at the threshold of stability
+    assert abs(exponents[1] - 1) < 0.05  # at rest
+    assert exponents[0] > 1.15  # the gradient has hardly changed
+    for row in rows[:2]:  # the drift is eta I(T), I from the run at ten times the step size
+        assert abs(row.from_larger / row.drift - 1) < 0.02
+    assert "h(g)" in capsys.readouterr().out

@@ -7,6 +7,8 @@ from dataclasses import MISSING, dataclass, fields
 from fractions import Fraction
 from typing import Any, ClassVar, TypeAlias
 
+import sympy
+
 from symflow.dynamics.batches import Batches
 from symflow.errors import ProblemError, brief
 from symflow.numbers.rational import rational
@@ -20,6 +22,8 @@ Arrays: TypeAlias = Mapping[str, Node]
 
 class Setting:
     """A setting of a method: given as any number, checked, and kept as an exact rational.
+
+    A SymPy symbol is kept as it is: the formulas of `sf.modified_equation` take it; what runs a method refuses it.
 
     Args:
         check: (value, name) -> the rational; refuses others.
@@ -41,7 +45,7 @@ class Setting:
         return self.default
 
     def __set__(self, method: Any, value: Any) -> None:
-        method.__dict__[self.name] = self.check(value, self.name)
+        method.__dict__[self.name] = value if isinstance(value, sympy.Symbol) else self.check(value, self.name)
 
 
 def share_below_one(value: Any, name: str) -> Fraction:
@@ -120,6 +124,23 @@ class Method:
                 raise ProblemError(f"{key} must be True or False, got {brief(getattr(self, key))}")
         if self.batches is not None and not isinstance(self.batches, Batches):
             raise ProblemError(f"batches must be a Batches such as sf.Batches(8), got {brief(self.batches)}")
+
+    @property
+    def symbols(self) -> tuple[sympy.Symbol, ...]:
+        """The settings that are symbols, by name."""
+        return tuple(sorted({x for x in vars(self).values() if isinstance(x, sympy.Symbol)}, key=str))
+
+    def require_numbers(self) -> None:
+        """Refuses symbols as settings.
+
+        Raises:
+            ProblemError: there are such.
+        """
+        if self.symbols:
+            raise ProblemError(
+                f"this needs a number for {self.symbols[0]}, which is a symbol in {brief(self)}; only formulas take "
+                "symbols"
+            )
 
     @property
     def speed(self) -> Fraction | None:

@@ -158,7 +158,12 @@ def moment_form(objective: Objective) -> Objective | None:
     inputs = (*objective.parameters, sigma_xx, lambda_yx, squared_y)
     data = {sigma_xx: value_xx, lambda_yx: value_yx, squared_y: value_yy}
     return Objective(
-        Program(inputs, {"f": loss}), objective.parameters, data, objective.network, sample_loss=objective.sample_loss
+        Program(inputs, {"f": loss}),
+        objective.parameters,
+        data,
+        objective.network,
+        sample_loss=objective.sample_loss,
+        architecture=objective.architecture,
     )
 
 

@@ -39,6 +39,7 @@ class Objective(Keeper):
         biases: those parameters that are biases of a network, which then is not homogeneous.
         no_network: why `network` is None, for messages.
         factor: f is this multiple of the network's training loss.
+        architecture: the network whose training loss it is, homogeneous or not (with biases, smooth activations).
         undecayed: where f is another objective plus (d/2)||theta||^2: that one, and d.
 
     Example:
@@ -58,6 +59,7 @@ class Objective(Keeper):
     biases: tuple[Input, ...] = ()
     no_network: str = "the objective is not the training loss of a network"
     factor: Fraction = Fraction(1)
+    architecture: Network | None = None
     undecayed: tuple[Objective, Fraction] | None = None
 
     @property

@@ -98,7 +98,7 @@ def network_objective(
     added = bias_inputs(network) if biases else ()
     parameters = tuple(chain.from_iterable(zip(weights, added, strict=True))) if biases else weights
     reason = _not_homogeneous(network, biases)
-    about: dict[str, Any] = {"sample_loss": loss, "biases": added}
+    about: dict[str, Any] = {"sample_loss": loss, "biases": added, "architecture": network}
     about |= {"network": network} if reason is None else {"no_network": reason}
     inputs, targets = sample_inputs(network, Axis("sample", samples))
     forward = network.forward(weights, inputs, added)

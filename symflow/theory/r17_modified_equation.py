@@ -6,7 +6,7 @@ import sympy
 
 from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.dynamics.modified.coefficients import terms
-from symflow.dynamics.modified.notation import differential_latex, ordered
+from symflow.theory.differential_sums import differential_sum
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.result import SOURCES, Result
@@ -18,8 +18,7 @@ TERMS = terms(GradientDescent(), 4)
 
 def term(order: int) -> sympy.Expr:
     """F_i, a sum of elementary differentials."""
-    parts = ((sympy.Rational(c.numerator, c.denominator), tree) for tree, c in ordered(TERMS[order]))
-    return sympy.Add(*(c * sympy.Symbol(differential_latex(tree)) for c, tree in parts))
+    return differential_sum(TERMS[order])
 
 
 MODIFIED_EQUATION = Result(

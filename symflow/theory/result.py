@@ -13,22 +13,36 @@ SOURCES = {
     "B73": "H. Brezis, Operateurs maximaux monotones et semi-groupes de contractions dans les espaces de Hilbert, "
     "North-Holland 1973",
     "BD21": "D. G. T. Barrett and B. Dherin, Implicit Gradient Regularization, ICLR 2021",
+    "CKS24": "M. D. Cattaneo, J. M. Klusowski and B. Shigida, On the Implicit Bias of Adam, ICML 2024",
+    "CS25": "M. D. Cattaneo and B. Shigida, Modified Loss of Momentum Gradient Descent: Fine-Grained Analysis, 2025",
     "DDKL20": "D. Davis, D. Drusvyatskiy, S. Kakade and J. D. Lee, Stochastic Subgradient Method Converges on Tame "
     "Functions, Foundations of Computational Mathematics 20, 2020",
     "DHL18": "S. S. Du, W. Hu and J. D. Lee, Algorithmic Regularization in Learning Deep Homogeneous Models: Layers "
     "are Automatically Balanced, NeurIPS 2018",
     "EC21": "O. Elkabetz and N. Cohen, Continuous vs. Discrete Optimization of Deep Neural Networks, NeurIPS 2021, "
     "arXiv:2107.06608",
+    "GLZW23": "A. Ghosh, H. Lyu, X. Zhang and R. Wang, Implicit Regularization in Heavy-Ball Momentum Accelerated "
+    "Stochastic Gradient Descent, ICLR 2023",
     "HLW06": "E. Hairer, C. Lubich and G. Wanner, Geometric Numerical Integration, 2nd ed., Springer 2006",
     "HNW93": "E. Hairer, S. P. Norsett and G. Wanner, Solving Ordinary Differential Equations I, 2nd ed., Springer "
     "1993",
+    "KS21": "N. B. Kovachki and A. M. Stuart, Continuous Time Analysis of Momentum Methods, Journal of Machine "
+    "Learning Research 22, 2021",
     "L63": "S. Lojasiewicz, Une propriete topologique des sous-ensembles analytiques reels, Colloques "
     "internationaux du "
     "CNRS 117, 1963",
+    "MGP23": "S. Marcotte, R. Gribonval and G. Peyre, Abide by the Law and Follow the Flow: Conservation Laws for "
+    "Gradient Flows, NeurIPS 2023",
+    "MGP24": "S. Marcotte, R. Gribonval and G. Peyre, Keep the Momentum: Conservation Laws beyond Euclidean Gradient "
+    "Flows, ICML 2024",
+    "MGP25": "S. Marcotte, R. Gribonval and G. Peyre, Transformative or Conservative? Conservation Laws for ResNets "
+    "and Transformers, ICML 2025",
     "P63": "B. T. Polyak, Gradient methods for the minimisation of functionals, USSR Computational Mathematics and "
     "Mathematical Physics 3, 1963",
     "RWQD23": "M. Rosca, Y. Wu, C. Qin and B. Dherin, On a continuous time model of gradient descent dynamics and "
     "instability in deep learning, Transactions on Machine Learning Research 2023",
+    "SDBD21": "S. L. Smith, B. Dherin, D. G. T. Barrett and S. De, On the Origin of Implicit Regularization in "
+    "Stochastic Gradient Descent, ICLR 2021",
 }
 """The literature by the keys of the bibliography."""
 ELKABETZ_COHEN = SOURCES["EC21"]

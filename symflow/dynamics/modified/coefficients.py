@@ -10,10 +10,11 @@ import sympy
 from sympy.polys.domains import QQ
 
 from symflow.dynamics.method import Method
+from symflow.dynamics.methods.runge_kutta import RungeKutta
 from symflow.dynamics.modified.logarithm import logarithm
 from symflow.dynamics.modified.slow_manifold import Step, slow_manifold
 from symflow.dynamics.modified.start import start
-from symflow.dynamics.modified.step import Convert, stepped
+from symflow.dynamics.modified.step import Convert, stepped, tableau_step
 from symflow.dynamics.modified.tree_series import Coefficient, collapsed, part
 from symflow.dynamics.modified.trees import Tree
 from symflow.errors import BudgetError
@@ -27,7 +28,7 @@ MAX_ORDER, MAX_SYMBOLIC_ORDER = 7, 6
 
 
 @cache
-def terms(method: Method, order: int) -> Terms:
+def terms(method: Method | RungeKutta, order: int) -> Terms:
     """F_0, ..., F_order.
 
     Raises:
@@ -40,7 +41,7 @@ def terms(method: Method, order: int) -> Terms:
 
 
 @cache
-def start_terms(method: Method, order: int) -> Terms:
+def start_terms(method: Method | RungeKutta, order: int) -> Terms:
     """S_1, ..., S_order: the flow that descent from rest at theta approaches starts at theta + sum eta^i S_i.
 
     Raises:
@@ -51,22 +52,18 @@ def start_terms(method: Method, order: int) -> Terms:
     return tuple({t: number(c) for t, c in collapsed(part(found, i)).items()} for i in range(1, order + 1))
 
 
-def symbols(method: Any) -> tuple[sympy.Symbol, ...]:
-    """The settings of a method that are symbols, by name."""
-    values = vars(method).values()
-    return tuple(sorted({x for x in values if isinstance(x, sympy.Symbol)}, key=str))
-
-
-def _step(method: Method, order: int) -> tuple[Step, Convert]:
-    names = symbols(method)
+def _step(method: Method | RungeKutta, order: int) -> tuple[Step, Convert]:
+    names = method.symbols
     limit = MAX_SYMBOLIC_ORDER if names else MAX_ORDER
     if order > limit:
         raise BudgetError(
             f"the modified equation of {method.name} is derived to order {limit} at most"
             f"{' with symbols as settings' if names else ''}, got {order}; ask for a lower order"
         )
+    if isinstance(method, RungeKutta):
+        return partial(tableau_step, method), Fraction
     if not names:
-        return partial(stepped, method, convert=Fraction), _rational
+        return partial(stepped, method, convert=Fraction), Fraction
     domain = QQ.frac_field(*names)
 
     def convert(value: Any) -> Coefficient:
@@ -76,7 +73,3 @@ def _step(method: Method, order: int) -> tuple[Step, Convert]:
         return sympy.factor(domain.to_sympy(domain.convert(c)))
 
     return partial(stepped, method, convert=convert), expression
-
-
-def _rational(c: Coefficient) -> Fraction:
-    return Fraction(c)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from itertools import groupby
 
 from symflow.derivatives.derived import gradient_nodes
 from symflow.dynamics.modified.trees import THETA, G, Tree
 from symflow.networks.objective import Objective
 from symflow.programs.differentiate import jvp
-from symflow.programs.nodes import Input, Node
+from symflow.programs.nodes import Input, Node, add
 from symflow.programs.program import transform
 
 Vector = Mapping[Input, Node]
@@ -49,3 +50,9 @@ class Differentials:
                 derivative = {w: dot[x] for w, x in derivative.items()}
         new = transform(derivative.values(), lambda x, _: values.get(x))
         return {w: new[x] for w, x in derivative.items()}
+
+
+def combined(objective: Objective, weighted: Iterable[tuple[Fraction, Vector]]) -> Vector:
+    """A linear combination of vectors; without terms it is zero."""
+    known = list(weighted)
+    return {w: add([(0, w), *((c, x[w]) for c, x in known)]) for w in objective.parameters}

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from symflow.caching import kept
+from symflow.caching import Keeper, kept
 from symflow.derivatives.derived import MAX_OPERATIONS, Derived
 from symflow.displays import show
 from symflow.dynamics.method import Method
+from symflow.dynamics.methods.adam import Adam
 from symflow.dynamics.methods.gradient_descent import GradientDescent
-from symflow.dynamics.modified.coefficients import Number, Terms, start_terms, symbols, terms
-from symflow.dynamics.modified.differentials import Differentials
-from symflow.dynamics.modified.notation import equation_latex, start_latex
-from symflow.dynamics.modified.trees import Tree
+from symflow.dynamics.methods.rmsprop import RMSProp
+from symflow.dynamics.methods.runge_kutta import RungeKutta
+from symflow.dynamics.modified.adaptive import AdaptiveExpansion
+from symflow.dynamics.modified.coefficients import Terms
+from symflow.dynamics.modified.curl import Curl, curl
+from symflow.dynamics.modified.differentials import Vector, combined
+from symflow.dynamics.modified.epoch import EpochExpansion
+from symflow.dynamics.modified.expansion import Expansion, TreeExpansion
+from symflow.dynamics.modified.modified_loss import ModifiedLoss
 from symflow.dynamics.vector_field import VectorField
-from symflow.errors import BudgetError, ProblemError
+from symflow.errors import BudgetError, ProblemError, brief
 from symflow.networks.moments import compact
 from symflow.networks.objective import Objective, require_objective
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
-from symflow.programs.nodes import Node, add
 from symflow.programs.program import Program, topological
-
-RESULTS: Mapping[str, str] = {}
-"""The results on methods by name; R17 for all others."""
 
 
 @dataclass(frozen=True, eq=False)
-class ModifiedEquation:
+class ModifiedEquation(Keeper):
     """theta' = sum_{i <= order} eta^i F_i(theta), which descent solves up to O(eta^(order+2)) in every step.
 
     Of a method that carries a velocity this is its motion once the velocity follows theta; `start` is where the flow
@@ -39,9 +41,7 @@ class ModifiedEquation:
     Attributes:
         objective: f.
         method: whose recursion it derives from.
-        coefficients: F_0, ..., F_order as coefficients of elementary differentials, by rooted trees
-            (`symflow.dynamics.modified.trees`): rational numbers, or rational functions of the settings that are
-            symbols.
+        expansion: F_0, ..., F_order for any objective.
 
     Example:
         >>> import sympy
@@ -54,18 +54,32 @@ class ModifiedEquation:
     """
 
     objective: Objective
-    method: Method
-    coefficients: Terms
+    method: Method | RungeKutta
+    expansion: Expansion
 
     @property
     def order(self) -> int:
         """The highest power of eta."""
-        return len(self.coefficients) - 1
+        return self.expansion.order
 
     @property
     def result(self) -> str:
         """The id of the result that it states."""
-        return RESULTS.get(self.method.name, "R17")
+        return self.expansion.result
+
+    @property
+    def coefficients(self) -> Terms:
+        """F_0, ..., F_order as coefficients of elementary differentials, by rooted trees.
+
+        Trees are those of `symflow.dynamics.modified.trees`. The coefficients are rational numbers, or rational
+        functions of the settings that are symbols.
+
+        Raises:
+            ProblemError: RMSProp, Adam, and descent on batches have no such series.
+        """
+        if not isinstance(self.expansion, TreeExpansion):
+            raise ProblemError(f"the modified equation of {self.method!r} is not a sum of elementary differentials")
+        return self.expansion.coefficients
 
     @property
     def terms(self) -> tuple[Derived, ...]:
@@ -75,13 +89,7 @@ class ModifiedEquation:
             ProblemError: a setting of the method is a symbol.
             BudgetError: a term has more than `symflow.derivatives.derived.MAX_OPERATIONS` operations.
         """
-        self._require_numbers()
-        return _programs(self.objective, self.coefficients_key, "term F_{} of the modified equation")
-
-    @property
-    def coefficients_key(self) -> tuple[tuple[tuple[Tree, Number], ...], ...]:
-        """The coefficients in a form that can be compared."""
-        return tuple(tuple(term.items()) for term in self.coefficients)
+        return _terms(self)
 
     @property
     def citation(self) -> Any:
@@ -100,10 +108,10 @@ class ModifiedEquation:
         Raises:
             ProblemError: a step size that is not a number, or a setting of the method is a symbol.
         """
-        self._require_numbers()
-        eta, form = rational(step_size, "step_size"), compact(self.objective)
-        outputs = _sum(form, self.coefficients, eta, 0)
-        return VectorField(Program(form.program.inputs, outputs), form.parameters, form, given=self.objective)
+        eta, form = rational(step_size, "step_size"), self._form()
+        outputs = _powers(form, eta, self.expansion.vectors(form), 0)
+        program = Program(form.program.inputs, {w.name: x for w, x in outputs.items()})
+        return VectorField(program, form.parameters, form, given=self.objective)
 
     def start(self, step_size: Any) -> Derived:
         """Where the flow starts for descent that begins at rest at theta_0: theta_0 + eta S_1 + ... up to eta^order.
@@ -118,7 +126,7 @@ class ModifiedEquation:
             A vector program of theta_0, for `sf.evaluate_exact` and `sf.evaluate_mpmath`.
 
         Raises:
-            ProblemError: see `field`.
+            ProblemError: see `field`; or a method whose start is not known.
 
         Example:
             >>> import sympy
@@ -128,42 +136,103 @@ class ModifiedEquation:
             >>> equation.start("1/10").explicit()[0]  # x + eta beta/(1 - beta)^2 x
             6*x/5
         """
-        self._require_numbers()
-        eta, form = rational(step_size, "step_size"), compact(self.objective)
-        moved = _sum(form, self.start_coefficients, eta, 1)
-        outputs = {
-            f"start_{w.name}": add([(1, w), (1, x)]) for w, x in zip(form.parameters, moved.values(), strict=True)
-        }
-        return Derived("start of the modified equation", form, Program(form.program.inputs, outputs), "vector", (),
-                       self.result)  # fmt: skip
+        eta, form = rational(step_size, "step_size"), self._form()
+        moved = _powers(form, eta, self.expansion.start_vectors(form), 1)
+        there = combined(form, [(Fraction(1), {w: w for w in form.parameters}), (Fraction(1), moved)])
+        return _derived("start of the flow", form, there, self.result)
 
-    @property
-    def start_coefficients(self) -> Terms:
-        """S_1, ..., S_order, as `coefficients`."""
-        return start_terms(self.method, self.order)
+    def over_orders(self) -> ModifiedEquation:
+        """The equation of epochs in the mean over all orders of their batches (R29), of which `epoch_orders` runs all.
+
+        Returns:
+            The same equation with F_1 = -(1/2m) sum_k H_k g_k, the gradient flow of f + (eta/4m) sum_k ||grad f_k||^2.
+
+        Raises:
+            ProblemError: a method without batches, or batches that are drawn, which are in the mean already.
+
+        Example:
+            >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1, 2], "y": [1, 0]},
+            ...                      init={"theta": [1]})
+            >>> method = sf.GradientDescent(batches=sf.Batches(1))
+            >>> print(sf.modified_equation(problem.objective, order=1, method=method).over_orders().loss().latex())
+            f+\\eta\\Bigl(\\tfrac{1}{4}\\cdot\\tfrac{1}{m}\\sum_k\\|g_k\\|^2\\Bigr)
+        """
+        if not isinstance(self.expansion, EpochExpansion) or not self.expansion.repeats:
+            raise ProblemError(
+                f"the mean over orders is of batches that every epoch has, cyclic or listed, got {brief(self.method)}"
+            )
+        return replace(self, expansion=replace(self.expansion, all_orders=True))
+
+    def loss(self) -> ModifiedLoss:
+        """The modified loss, of which the equation is the gradient flow: f/nu + eta (...) ||g||^2 + ....
+
+        Raises:
+            ProblemError: a term is not the gradient of a function for every f; the message names its power of eta, and
+                `curl` is what forbids it. Or no series of elementary differentials.
+
+        Example:
+            >>> import sympy
+            >>> x, y = sympy.symbols("x y")
+            >>> objective = sf.expression_objective(x**2 * y / 2 + x, [x, y])
+            >>> loss = sf.modified_equation(objective, order=1, method=sf.HeavyBall("1/2")).loss()
+            >>> print(loss.latex())
+            2f+\\eta\\Bigl(3\\|g\\|^2\\Bigr)
+            >>> loss.function("1/10").explicit()
+            3*x**4/40 + x**2*y + 2*x + 3*(x*y + 1)**2/10
+        """
+        found = self.expansion
+        nodes = () if found.symbols else found.loss_nodes(self.objective)
+        return ModifiedLoss(self.objective, found.loss_latex(), nodes)
+
+    def curl(self, order: int) -> Curl:
+        """J(F_i) - J(F_i)^T, the antisymmetric part of the Jacobian of the term of eta^i; 0 where F_i is a gradient.
+
+        Args:
+            order: i.
+
+        Raises:
+            ProblemError: another order, or no series of elementary differentials.
+
+        Example:
+            >>> import sympy
+            >>> x = sympy.Symbol("x")
+            >>> equation = sf.modified_equation(sf.expression_objective(x**4, [x]), order=2)
+            >>> print(equation.curl(2).latex(), equation.curl(1).latex())
+            -\\tfrac{1}{6}[H,T[g]] 0
+        """
+        i = whole(order, "order", 0, self.order)
+        return Curl(self.objective, i, curl(self.coefficients[i]))
 
     def latex(self) -> str:
         """The equation in derivatives of f, as an ``aligned`` environment: a line or more for each power of eta."""
-        return equation_latex(self.coefficients)
+        return self.expansion.latex()
 
     def start_latex(self) -> str:
         """The start in derivatives of f at theta_0, as an ``aligned`` environment."""
-        return start_latex(self.start_coefficients)
+        return self.expansion.start_latex()
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
 
     def __repr__(self) -> str:
-        return f"<modified equation ({self.result}) of {self.method!r}, order {self.order}>"
+        return f"<modified equation ({self.result}) of order {self.order}: {brief(self.method)}>"
 
-    def _require_numbers(self) -> None:
-        if names := symbols(self.method):
-            raise ProblemError(
-                f"this needs a number for {names[0]}, which is a symbol in {self.method!r}; only formulas take symbols"
-            )
+    def require_numbers(self) -> None:
+        """Refuses settings that are symbols.
+
+        Raises:
+            ProblemError: there are such.
+        """
+        if isinstance(self.method, Method):
+            self.method.require_numbers()
+
+    def _form(self) -> Objective:
+        """The objective in the form that is cheapest to evaluate."""
+        self.require_numbers()
+        return self.objective if self.expansion.by_samples else compact(self.objective)
 
 
-def modified_equation(objective: Objective, order: int, method: Method | None = None) -> ModifiedEquation:
+def modified_equation(objective: Objective, order: int, method: Method | RungeKutta | None = None) -> ModifiedEquation:
     r"""theta' = F_0 + eta F_1 + eta^2 F_2 + ..., the modified equation of a method, derived from its recursion.
 
     For gradient descent -g - (eta/2) H g - eta^2 (H^2 g/3 + T[g,g]/12) - ..., g = grad f, H = grad^2 f, T = grad^3 f.
@@ -171,7 +240,9 @@ def modified_equation(objective: Objective, order: int, method: Method | None = 
     f + (eta/4) ||g||^2; from order 2 on no modified loss exists in general.
 
     A method that carries a velocity follows it on its slow manifold, where the velocity is a function of theta; time is
-    t = k eta.
+    t = k eta. Of RMSProp and Adam (epsilon inside the root) orders 0 and 1 are known (R28), once their means have
+    forgotten their start. Gradient descent on batches has orders 0 and 1 as well: of the epochs as they are, or in the
+    mean over what is drawn (R29).
 
     Args:
         objective: f; with gates, the equation holds inside a smooth region.
@@ -188,7 +259,7 @@ def modified_equation(objective: Objective, order: int, method: Method | None = 
             `symflow.derivatives.derived.MAX_OPERATIONS` operations.
 
     Source: Barrett & Dherin 2021 (order 1), Hairer, Lubich & Wanner 2006 (R17); Kovachki & Stuart 2021, Ghosh et al.
-    2023, Cattaneo & Shigida 2025 (R25, R26).
+    2023, Cattaneo & Shigida 2025 (R25, R26); Cattaneo, Klusowski & Shigida 2024 (R28); Smith et al. 2021 (R29).
 
     Example:
         >>> import sympy
@@ -202,45 +273,54 @@ def modified_equation(objective: Objective, order: int, method: Method | None = 
         & {}+\eta\Bigl(-\tfrac{1}{2}Hg\Bigr) \\
         & {}+\eta^2\Bigl(-\tfrac{1}{3}H^2g-\tfrac{1}{12}T[g,g]\Bigr)
         \end{aligned}
-        >>> print(sf.modified_equation(equation.objective, order=1, method=sf.HeavyBall("1/2")).latex())
+        >>> beta = sympy.Symbol("beta")
+        >>> print(sf.modified_equation(equation.objective, order=1, method=sf.HeavyBall(beta)).latex())
         \begin{aligned}
-        \dot\theta = {}& -2g \\
-        & {}+\eta\Bigl(-6Hg\Bigr)
+        \dot\theta = {}& -\frac{1}{1-\beta}g \\
+        & {}+\eta\Bigl(-\frac{1+\beta}{2(1-\beta)^{3}}Hg\Bigr)
         \end{aligned}
     """
     require_objective(objective)
     method = GradientDescent() if method is None else method
-    if not isinstance(method, Method):
-        raise ProblemError(f"method must be a Method such as sf.HeavyBall('9/10'), got {method!r}")
-    found = ModifiedEquation(objective, method, terms(method, whole(order, "order", 0)))
-    if not symbols(method):
+    found = ModifiedEquation(objective, method, _expansion(method, whole(order, "order", 0)))
+    if not found.expansion.symbols:
         _ = found.terms  # refuses what is over the budget
     return found
 
 
-def _sum(form: Objective, series: Sequence[Mapping[Tree, Number]], eta: Fraction, lowest: int) -> dict[str, Node]:
-    """sum_i eta^i (series i)(theta), by the names of the parameters."""
-    differentials = Differentials(form)
-    weighted = [(eta**i * c, differentials(t)) for i, term in enumerate(series, lowest) for t, c in term.items()]
-    return {w.name: add([(0, w), *((c, x[w]) for c, x in weighted)]) for w in form.parameters}
+def _expansion(method: Method | RungeKutta, order: int) -> Expansion:
+    if not isinstance(method, Method | RungeKutta):
+        raise ProblemError(f"method must be a Method such as sf.HeavyBall('9/10'), got {brief(method)}")
+    if isinstance(method, Method) and method.batches is not None:
+        return EpochExpansion(method, order)
+    if isinstance(method, Adam | RMSProp):
+        return AdaptiveExpansion(method, order)
+    found = TreeExpansion(method, order)
+    _ = found.coefficients  # refuses methods and orders
+    return found
 
 
 @kept
-def _programs(
-    objective: Objective, series: tuple[tuple[tuple[Tree, Number], ...], ...], kind: str
-) -> tuple[Derived, ...]:
-    """One vector program for each series."""
-    differentials = Differentials(objective)
-    return tuple(_program(objective, differentials, i, dict(term), kind) for i, term in enumerate(series))
+def _terms(equation: ModifiedEquation) -> tuple[Derived, ...]:
+    equation.require_numbers()
+    vectors = equation.expansion.vectors(equation.objective)
+    return tuple(
+        _derived(f"term F_{i} of the modified equation", equation.objective, vector, equation.result, f"F_{i}")
+        for i, vector in enumerate(vectors)
+    )
 
 
-def _program(objective: Objective, found: Differentials, i: int, term: Mapping[Tree, Number], kind: str) -> Derived:
-    weighted = [(c, found(t)) for t, c in term.items()]
-    outputs = {f"F_{w.name}": add([(0, w), *((c, x[w]) for c, x in weighted)]) for w in objective.parameters}
+def _derived(kind: str, objective: Objective, vector: Vector, result: str, name: str = "start") -> Derived:
+    outputs = {f"{name[0]}_{w.name}": x for w, x in vector.items()}
     length = len(topological(outputs.values()))
     if length > MAX_OPERATIONS:
         raise BudgetError(
-            f"F_{i} of the modified equation has {length} operations, over the budget of {MAX_OPERATIONS}; ask for a "
+            f"{name} of the modified equation has {length} operations, over the budget of {MAX_OPERATIONS}; ask for a "
             "lower order or a shallower network"
         )
-    return Derived(kind.format(i), objective, Program(objective.program.inputs, outputs), "vector", (), "R17")
+    return Derived(kind, objective, Program(objective.program.inputs, outputs), "vector", (), result)
+
+
+def _powers(objective: Objective, eta: Fraction, vectors: Sequence[Vector], lowest: int) -> Vector:
+    """sum_i eta^i v_i."""
+    return combined(objective, [(eta**i, v) for i, v in enumerate(vectors, lowest)])

@@ -45,6 +45,13 @@ def signed(c: Number, text: str) -> str:
     return _function(c, text)
 
 
+def number_latex(c: Number) -> str:
+    """A coefficient alone."""
+    if isinstance(c, Fraction):
+        return str(c) if c.denominator == 1 else ("-" if c < 0 else "") + _ratio(abs(c.numerator), c.denominator)
+    return _function(c, "").removeprefix("+") or "1"
+
+
 def _ratio(top: object, bottom: object, command: str = "tfrac") -> str:
     return rf"\{command}{{{top}}}{{{bottom}}}"
 
@@ -54,7 +61,7 @@ def _function(c: sympy.Expr, text: str) -> str:
     names = sorted(c.free_symbols, key=str)
     number = Fraction(1)
     sides: dict[int, list[str]] = {1: [], -1: []}
-    for expression, side in zip(sympy.fraction(sympy.together(c)), (1, -1), strict=True):
+    for expression, side in zip(sympy.fraction(sympy.cancel(c)), (1, -1), strict=True):
         constant, powers = sympy.factor_list(expression, *names)
         number *= Fraction(int(constant.p), int(constant.q)) ** side
         for factor, exponent in powers:

@@ -6,11 +6,13 @@ expanded without a rule of its own. Settings that are symbols become rational fu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from symflow.dynamics.method import THETA, Method, recursion
+from symflow.dynamics.methods.runge_kutta import RungeKutta
 from symflow.dynamics.modified.tree_series import Coefficient, Series, decayed, gradient_at, plus
 from symflow.errors import ProblemError
 from symflow.programs.nodes import Add, Const, Einsum, Input, Node
@@ -53,10 +55,10 @@ def stepped(method: Method, carried: Series, size: int, convert: Convert) -> Ste
     Raises:
         ProblemError: the method carries several arrays, or its step is not made of sums and multiples.
     """
-    if len(method.carries) > 1:
+    if len(method.carries) > 1 or method.counts:
         raise ProblemError(
-            f"{method.name} carries {len(method.carries)} arrays; modified equations by trees are for methods that "
-            "carry one or none"
+            f"{method.name} carries {', '.join((*method.carries, *method.counts))}; modified equations by trees are "
+            "for methods that carry one array or none"
         )
     programs = recursion(method, 1)
     theta, *rest = programs.state
@@ -74,6 +76,21 @@ def stepped(method: Method, carried: Series, size: int, convert: Convert) -> Ste
     if first.power or first.identity != 1 or any(x.power or x.identity for x in others):
         raise ProblemError(f"a step of {method.name} is not a small change of theta; its modified equation is unknown")
     return Stepped(first.series, others[0].series if others else None)
+
+
+def tableau_step(method: RungeKutta, carried: Series, size: int) -> Stepped:
+    """One step of an explicit Runge-Kutta method, which carries nothing."""
+    slopes: list[Series] = []
+    for row in method.a:
+        slopes.append(gradient_at(_weighted(row, slopes), size))
+    return Stepped(_weighted(method.b, slopes), None)
+
+
+def _weighted(weights: Sequence[Fraction], slopes: Sequence[Series]) -> Series:
+    found: Series = {}
+    for c, slope in zip(weights, slopes, strict=True):
+        found = plus(found, slope, -c)
+    return found
 
 
 class _Interpreter:
@@ -107,22 +124,22 @@ class _Interpreter:
         known = [(c, x) for c, x in terms if x.identity or x.series]
         if not known:
             return terms[0][1]
-        power, identity = known[0][1].power, self._convert(0)
+        power, identity = min(x.power for _, x in known), self._convert(0)
         series: Series = {}
         for c, x in known:
-            if x.power != power:
-                raise ProblemError(
-                    f"{self._method.name} adds terms of different orders in the step size, such as theta and a "
-                    "gradient without it"
-                )
-            identity, series = identity + c * x.identity, plus(series, x.series, c)
+            there = self._at(x, power)
+            identity, series = identity + c * there.identity, plus(series, there.series, c)
         return Value(power, identity, series)
 
     def _product(self, numbers: list[Value], arrays: list[Value]) -> Value:
         found = arrays[0] if arrays else Value(0, self._convert(1), {})
         for c in numbers:
-            found = found.times_number(c.identity)
-            found = Value(found.power + c.power, found.identity, found.series)
-        while arrays and found.power > 0:  # eta theta: the vertex of theta carries the power
-            found = Value(found.power - 1, self._convert(0), decayed(found.identity, found.series, self._size))
-        return found
+            scaled = found.times_number(c.identity)
+            found = Value(scaled.power + c.power, scaled.identity, scaled.series)
+        return self._at(found, min(0, found.power)) if arrays else found
+
+    def _at(self, x: Value, power: int) -> Value:
+        """The same with another power of the step size before it: vertices of theta carry the others."""
+        for _ in range(x.power - power):
+            x = Value(x.power - 1, self._convert(0), decayed(x.identity, x.series, self._size))
+        return x

@@ -1,0 +1,266 @@
+"""Maps of one's own as models: which gates occur near a point, and the outputs with them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+from typing import Any, TypeAlias
+
+import flint
+import sympy
+
+from symflow.analysis.laws.families import Rotation
+from symflow.analysis.laws.law import Law
+from symflow.analysis.laws.model import Local, drawn_inputs, drawn_numbers
+from symflow.analysis.laws.parametric_map import ParametricMap
+from symflow.analysis.laws.polynomials import Polynomial, System, constant, polynomial_ring
+from symflow.analysis.laws.reader import Reader, gate_keys, spare
+from symflow.analysis.laws.specialize import auxiliary_values
+from symflow.errors import ProblemError
+from symflow.numbers.balls import ball_precision
+
+Pattern: TypeAlias = Mapping[object, bool]
+"""The values of gates."""
+SAMPLES = 96
+"""How many inputs are drawn where patterns cannot be listed."""
+MOST_GATES = 7
+"""Of so many gates all combinations are looked at, whether they occur or not."""
+BITS = 200
+"""Precision at which gates that depend on exponentials are decided."""
+
+
+class OnKink(Exception):
+    """A gate's argument vanishes at a point but not nearby."""
+
+
+@dataclass(frozen=True, eq=False)
+class MapModel:
+    """A map of one's own, for all inputs.
+
+    Attributes:
+        map: g.
+        scope: for which data and losses.
+    """
+
+    map: ParametricMap
+    scope: str
+
+    @property
+    def symbols(self) -> tuple[sympy.Symbol, ...]:
+        """The parameters."""
+        return self.map.parameters
+
+    def known(self) -> tuple[Law, ...]:
+        """None: they are searched."""
+        return ()
+
+    def rotations(self) -> tuple[Rotation, ...] | None:
+        """They are searched."""
+        return None
+
+    def points(self) -> Iterator[tuple[Fraction, ...]]:
+        """One point of numbers between -10 and 10."""
+        yield tuple(drawn_numbers(random.Random(0), len(self.symbols)))
+
+    def near(self, point: Sequence[Fraction]) -> Local:
+        """The map with the gates that occur near a point."""
+        occurring = {s for e in self.map.outputs for s in e.free_symbols}
+        inputs = [x for x in self.map.inputs if x in occurring]
+        where = _Near(ParametricMap(self.map.outputs, self.map.parameters, inputs), tuple(point))
+        if spare(self.map.outputs):
+            return where.transcendental()
+        patterns = where.listed()
+        if patterns is not None:
+            system = where.coefficients(patterns).reduced()
+            return Local(system, whole=system)
+        moves = where.coefficients(where.sampled()).reduced()
+        keys = gate_keys(self.map.outputs)
+        if len(keys) > MOST_GATES:
+            return Local(moves)
+        return Local(moves, whole=where.coefficients(where.combinations(keys)).reduced())
+
+
+@dataclass(frozen=True, eq=False)
+class _Near:
+    """A map and a point."""
+
+    map: ParametricMap
+    point: tuple[Fraction, ...]
+
+    # Patterns of gates ------------------------------------------------------------------------------------------------
+
+    def pattern(self, x: Sequence[Fraction]) -> dict[object, bool]:
+        """The gates at the point and an input.
+
+        Raises:
+            OnKink: one is undecided.
+        """
+        found: dict[object, bool] = {}
+        reader = self._numeric(found)
+        self._read(reader, [constant(reader.ring, v) for v in x])
+        return found
+
+    def _numeric(self, found: dict[object, bool]) -> Reader:
+        """A reader that decides gates at the point, and writes down how."""
+
+        def decide(key: object, z: Polynomial) -> bool:
+            sign = self._sign(reader, z)
+            if sign == 0:
+                raise OnKink
+            found[key] = sign > 0
+            return found[key]
+
+        reader = Reader(len(self.point), spare(self.map.outputs), 0, decide)
+        return reader
+
+    def _sign(self, reader: Reader, z: Polynomial) -> int:
+        """The sign of a polynomial at the point; 0 if it is undecided."""
+        with ball_precision(BITS):
+            values: list[Any] = [flint.arb(flint.fmpq(v.numerator, v.denominator)) for v in self.point]
+            for y in reader.auxiliary:
+                values.append(_at(y.exponent, values).exp() if y.reciprocal is None else 1 / _at(y.reciprocal, values))
+            value = _at(z, values)
+            return 1 if value > 0 else -1 if value < 0 else 0
+
+    def sampled(self) -> list[Pattern]:
+        """The patterns at inputs drawn by a fixed seed, those on a kink left out."""
+        found: dict[tuple[tuple[object, bool], ...], Pattern] = {}
+        for x in self.inputs(SAMPLES):
+            try:
+                pattern = self.pattern(x)
+            except OnKink:
+                continue
+            found.setdefault(tuple(pattern.items()), pattern)
+        return list(found.values())
+
+    def inputs(self, count: int) -> list[list[Fraction]]:
+        """Inputs of several sizes."""
+        return drawn_inputs(random.Random(1), len(self.map.inputs), count)
+
+    def combinations(self, keys: Sequence[object]) -> Iterator[Pattern]:
+        """All patterns, whether they occur or not."""
+        for values in product((False, True), repeat=len(keys)):
+            yield dict(zip(keys, values, strict=True))
+
+    def listed(self) -> list[Pattern] | None:
+        """All patterns that occur near the point, where they can be listed: no gates, no inputs, or one input."""
+        if not gate_keys(self.map.outputs):
+            return [{}]
+        if not self.map.inputs:
+            try:
+                return [self.pattern([])]
+            except OnKink:
+                raise ProblemError("the point must not lie on a kink; give another one with at=") from None
+        return self._on_a_line() if len(self.map.inputs) == 1 else None
+
+    def _on_a_line(self) -> list[Pattern] | None:
+        """The patterns of one input, if every gate is linear in it where the gates before it are constant."""
+        open_: list[tuple[Fraction | None, Fraction | None]] = [(None, None)]
+        found: dict[tuple[tuple[object, bool], ...], Pattern] = {}
+        while open_:
+            low, high = open_.pop()
+            x = _inside(low, high)
+            try:
+                pattern = self.pattern([x])
+            except OnKink:
+                open_ += [(low, x), (x, high)]
+                continue
+            roots = self._roots(pattern)
+            if roots is None:
+                return None
+            found.setdefault(tuple(pattern.items()), pattern)
+            below = [r for r in roots if r < x and (low is None or r > low)]
+            above = [r for r in roots if r > x and (high is None or r < high)]
+            open_ += [(low, max(below))] if below else []
+            open_ += [(min(above), high)] if above else []
+        return list(found.values())
+
+    def _roots(self, pattern: Pattern) -> list[Fraction] | None:
+        """Where the arguments of the gates vanish, as functions of the one input at the point."""
+        arguments: list[Polynomial] = []
+
+        def decide(key: object, z: Polynomial) -> bool:
+            arguments.append(z)
+            return pattern[key]
+
+        reader = Reader(len(self.point), 0, 1, decide)
+        self._read(reader, [reader.generators[-1]])
+        line = polynomial_ring(1)
+        values = [constant(line, v) for v in self.point]
+        roots = []
+        for z in arguments:
+            at = {int(e[0]): c for e, c in z.compose(*values, line.gens()[0], ctx=line).terms()}
+            if max(at, default=0) > 1:
+                return None
+            if 1 in at:
+                root = -at.get(0, flint.fmpq(0)) / at[1]
+                roots.append(Fraction(int(root.p), int(root.q)))
+        return roots
+
+    # Outputs ----------------------------------------------------------------------------------------------------------
+
+    def _read(self, reader: Reader, x: Sequence[Polynomial]) -> list[Polynomial]:
+        values = dict(zip(self.map.parameters, reader.generators, strict=False))
+        values |= dict(zip(self.map.inputs, x, strict=True))
+        return [reader.read(e, values) for e in self.map.outputs]
+
+    def _fixed(self, pattern: Pattern) -> tuple[Reader, list[Polynomial]]:
+        """The outputs with given gates, the inputs as variables."""
+        reader = Reader(len(self.point), spare(self.map.outputs), len(self.map.inputs), lambda key, _: pattern[key])
+        return reader, self._read(reader, reader.generators[reader.first_input :])
+
+    def coefficients(self, patterns: Any) -> System:
+        """The coefficients of the products of inputs in the outputs, for all patterns."""
+        ring = polynomial_ring(len(self.point))
+        found = []
+        for pattern in patterns:
+            for output in self._fixed(pattern)[1]:
+                parts: dict[tuple[int, ...], dict[tuple[int, ...], Any]] = {}
+                for exponents, c in output.terms():
+                    theta, x = exponents[: len(self.point)], exponents[len(self.point) :]
+                    parts.setdefault(tuple(x), {})[tuple(theta)] = c
+                found += [ring.from_dict(part) for part in parts.values()]
+        return System(ring, len(self.point), tuple(found))
+
+    def transcendental(self) -> Local:
+        """Outputs with exponentials or quotients: at drawn inputs for the brackets, with symbols for the laws."""
+        inputs = self.inputs(max(4, len(self.point))) if self.map.inputs else [[]]
+        reader = Reader(
+            len(self.point), spare(self.map.outputs) * len(inputs), 0, lambda _, z: self._decided(reader, z)
+        )
+        potentials: list[Polynomial] = []
+        for x in inputs:
+            potentials += self._read(reader, [constant(reader.ring, v) for v in x])
+        moves = System(reader.ring, len(self.point), tuple(potentials), tuple(reader.auxiliary)).reduced()
+        whole = None
+        if not gate_keys(self.map.outputs):
+            symbolic, outputs = self._fixed({})
+            whole = System(symbolic.ring, len(self.point), tuple(outputs), tuple(symbolic.auxiliary))
+        return Local(moves, auxiliary_values(moves, self.point), whole)
+
+    def _decided(self, reader: Reader, z: Polynomial) -> bool:
+        sign = self._sign(reader, z)
+        if sign == 0:
+            raise ProblemError("the point must not lie on a kink; give another one with at=")
+        return sign > 0
+
+
+def _at(polynomial: Polynomial, values: Sequence[Any]) -> Any:
+    """A polynomial at balls."""
+    total = flint.arb(0)
+    for product_, c in polynomial.terms():
+        term = flint.arb(c)
+        for v, e in zip(values, product_, strict=False):
+            term = term * v ** int(e) if e else term
+        total += term
+    return total
+
+
+def _inside(low: Fraction | None, high: Fraction | None) -> Fraction:
+    """A number between two."""
+    if low is not None and high is not None:
+        return (low + high) / 2
+    return low + 1 if low is not None else high - 1 if high is not None else Fraction(1)
