@@ -205,7 +205,7 @@ class NetworkModel:
 
     @staticmethod
     def _whole(system: System) -> Local:
-        reduced = system.reduced()
+        reduced = system.reduced(exactly=True)
         return Local(reduced, whole=reduced)
 
     def _basis(self) -> list[list[int]]:
@@ -225,7 +225,7 @@ class NetworkModel:
         for start in range(0, min(len(chosen), PATTERNS), CHUNK):
             exact = [[Fraction(float(v)) for v in rows[i]] for i in chosen[start : start + CHUNK]]
             more = self._patterns(ring, point, exact)
-            joined = System(ring, len(self.symbols), (*found.potentials, *more)).reduced()
+            joined = System(ring, len(self.symbols), (*found.potentials, *more)).reduced(exactly=False)
             waited = 0 if len(joined.potentials) > len(found.potentials) else waited + 1
             found = joined
             if waited == PATIENCE:
