@@ -273,7 +273,7 @@ def exceeds(p, low, high, margin):
         a, b = todo.pop()
         middle, seen = (a + b) / 2, seen + 1
         if not on(p, a, b) > margin:
-            if seen > 2000 or not p(middle) > margin:
+            if seen > 2000 or not p(a).min(p(middle)).min(p(b)) > margin:
                 return False
             todo += [(a, middle), (middle, b)]
     return True

@@ -157,6 +157,10 @@ def rounded_rate(value: float) -> list[int]:
     return [int(np.ceil(value * 2.0**20)), -20]
 
 
+MOST_TRIED = 12
+"""Cells that are tried at the beginning of a step, each four times as long as the one before: z grows as errors do."""
+
+
 @dataclass(frozen=True)
 class _Trial:
     kind: str
@@ -248,7 +252,13 @@ class Cells:
         length = self.step.length
         if self.clear(Fraction(0), length / 16, self.around_all(self.error)):
             return
+        tried = 0
         for delta in self.lengths():
+            if not self.clear(delta, min(delta * 16, length / 2), self.around_all(self.error)):
+                continue  # the error will hardly be smaller
+            tried += 1
+            if tried > MOST_TRIED:
+                break
             trials = [self.attempt(kind, Fraction(0), delta) for kind in ("crossing", "convex", "kink")]
             for trial in sorted((t for t in trials if t is not None), key=lambda t: float(t.after)):
                 if self.clear(delta, min(delta * 16, length / 2), self.around_all(trial.after)):
@@ -274,7 +284,8 @@ class Cells:
         return slope(checker.ball(self.step.length) / 2) if at[:3] in self.step.slopes else slope
 
     def stays_close(self, time: Fraction) -> NotProposed:
-        return NotProposed(f"t = {float(time):.6g}: a pre-activation stays too close to zero: {self.reasons[-1]}")
+        why = self.reasons[-1].lstrip(", ") if self.reasons else "its sign is not certain on any part of the step"
+        return NotProposed(f"t = {float(time):.6g}: a pre-activation stays too close to zero: {why}")
 
     def last(self, low: Fraction) -> _Trial:
         """The cell at the end of a step at which a pre-activation vanishes there."""

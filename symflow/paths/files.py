@@ -23,7 +23,7 @@ from symflow.numbers.types import JsonObject, Mpf
 from symflow.paths.float64.methods import SOLVERS
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.iterates import Iterates
-from symflow.paths.path_error import PathError
+from symflow.paths.path_error import PathError, error_wanted
 from symflow.paths.stop_conditions import Stopped
 from symflow.paths.taylor.dense import FlowStats, Segment, TaylorSteps, taylor_steps
 from symflow.paths.trajectory import Event, Trajectory
@@ -142,6 +142,8 @@ def _to_json(trajectory: Trajectory) -> JsonObject:
         **_dense(trajectory),
         "dps": trajectory.dps,
         "error_estimate": _number(trajectory.error_estimate),
+        "error_how": None if trajectory.error is None else trajectory.error.how,
+        "error_reason": "" if trajectory.error is None else trajectory.error.reason,
         "stats": asdict(trajectory.stats),  # type: ignore[call-overload]
         "conditions": list(trajectory.conditions),
         "stopped": _stopped(trajectory.stopped),
@@ -152,6 +154,7 @@ def _to_json(trajectory: Trajectory) -> JsonObject:
                 "time": _number(e.time),
                 "gate_before": _number(e.gate_before),
                 "gate_after": _number(e.gate_after),
+                "radius": _number(e.radius),
             }
             for e in trajectory.events
         ],
@@ -229,18 +232,19 @@ def _from_json(data: JsonObject, moves: Objective | VectorField) -> Trajectory:
     events = tuple(
         Event(
             _read_number(e["time"]), e["kind"], e["sample"], e["layer"], e["unit"],
-            _read_number(e["gate_before"]), _read_number(e["gate_after"]),
+            _read_number(e["gate_before"]), _read_number(e["gate_after"]), _read_number(e.get("radius")),
         )
         for e in data["events"]
     )  # fmt: skip
     dense, error = _read_dense(data, moves), _read_number(data["error_estimate"])
     taylor = isinstance(dense, TaylorSteps)
+    how = error_wanted(data.get("error_how") or "estimated") or "estimated"
     return Trajectory(
         moves=moves,
         dense=dense,
         dps=int(data["dps"]) if taylor else None,
         events=events,
-        error=None if error is None else PathError(error, "estimated"),
+        error=None if error is None else PathError(error, how, data.get("error_reason", "")),
         stats=FlowStats(**data["stats"]) if taylor else Float64Stats(**data["stats"]),
         conditions=tuple(data.get("conditions", ())),
         stopped=_read_stopped(data.get("stopped")),

@@ -60,7 +60,7 @@ def solve_flow(
 
     Returns:
         A `Trajectory`: `trajectory(t)` is theta(t), an object array of mpf of shape (P,), at any t in [0, horizon];
-        `error.value` (mpf) is its estimated largest absolute error (not certified).
+        `error.value` (mpf) is its largest absolute error, proved or estimated as `error.how` says.
 
     Raises:
         ProblemError: no horizon, or a number that is not valid.

@@ -16,7 +16,7 @@ from gmpy2 import mpq, mpz
 from symflow.dynamics.batches import batches_of
 from symflow.dynamics.method import THETA, Method, recursion, state_sizes
 from symflow.dynamics.vector_field import gradient_flow_field
-from symflow.errors import BudgetError, DescentDiverged, ProblemError, brief_float
+from symflow.errors import BudgetError, ComputationError, DescentDiverged, ProblemError, brief_float
 from symflow.evaluate.fixed_point import FixedArrays
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import EXACT
@@ -194,7 +194,10 @@ def fixed_states(
     between = -(-steps.count // SHAKES)
     lost = 0 if shaken is None else max(1, ceil(steps.eta * (steps.method.speed or 1) * between)) << shaken
     for k in range(1, steps.count + 1):
-        state = step(state, k - 1)
+        try:
+            state = step(state, k - 1)
+        except ComputationError as beyond:  # at the start it is the problem's
+            raise beyond if k == 1 else diverged(k, steps.eta, steps.method) from beyond
         if max(state) > limit or min(state) < -limit:
             raise diverged(k, steps.eta, steps.method)
         if lost and k % between == 1 % between:

@@ -19,6 +19,7 @@ from symflow.numbers.fixed_point import from_fraction, to_mpf
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf
 from symflow.paths.agreement import until_enough
+from symflow.paths.certified.event_times import with_radii
 from symflow.paths.certified.observed import Step, observe
 from symflow.paths.certified.proof import prove
 from symflow.paths.certified.weights import chosen_weights
@@ -66,7 +67,12 @@ def checked_limits(max_steps: object, time_limit: object) -> Limits:
 
 
 class FlowSolver:
-    """One problem with its runs; `complete` is the first run of the pair that is being made, once it is done."""
+    """One problem with its runs.
+
+    Attributes:
+        complete: the first run of the pair that is being made, once it is done.
+        unproved: a complete run whose proof needs more digits.
+    """
 
     def __init__(
         self,
@@ -81,6 +87,7 @@ class FlowSolver:
         self.field, self.state, self.end, self.dps = field, state, end, dps
         self.conditions, self.limits, self.progress = conditions, limits, progress
         self.complete: Trajectory | None = None
+        self.unproved: Trajectory | None = None
         self.deepened = 0
 
     def run(
@@ -102,18 +109,20 @@ class FlowSolver:
         found, error = self.trajectory(run, precision, clock), run.ended
         if error is None:
             return found, run.observed
-        if self.complete is not None and not isinstance(error, KinkError):
-            error.trajectory = self.complete
+        known = self.complete or self.unproved
+        if known is not None and not isinstance(error, KinkError):
+            error.trajectory = known
         else:
             error.trajectory = replace(
                 found, incomplete=error.what if isinstance(error, FlowStopped) else "interrupted"
             )
-        if self.complete is not None and isinstance(error, FlowStopped) and error.cause == "time-limit":
+        if known is not None and isinstance(error, FlowStopped) and error.cause == "time-limit":
+            doing = "a second run estimated the error" if self.complete else "a run with more digits was to be proved"
             error.what = (
-                f"the time limit of {self.limits.seconds:g} s was reached while a second run estimated the error; "
-                f"the trajectory to t = {float(self.complete.horizon):.6g} is known without an estimate"
+                f"the time limit of {self.limits.seconds:g} s was reached while {doing}; the trajectory to "
+                f"t = {float(known.horizon):.6g} is known without {'an estimate' if self.complete else 'a proof'}"
             )
-            error.advise("allow more time (time_limit) or leave the estimate out (error=None)")
+            error.advise("allow more time (time_limit) or leave the error out (error=None)")
         raise error
 
     def trajectory(self, run: Run, p: Precision, clock: float) -> Trajectory:
@@ -186,6 +195,7 @@ class FlowSolver:
             needed = self.fits_with_more_digits(found)
             if needed is not None and self.deepened < DEEPENED:
                 self.deepened += 1
+                self.unproved = found
                 return found, errors | {"a proved error": needed}
         if how is None:
             return found, errors
@@ -228,7 +238,8 @@ class FlowSolver:
             raise
         found = replace(found, proof=proof)
         if proof.complete:
-            return replace(found, error=PathError(proof.value, "certified")), ""
+            events = with_radii(self.field, steps, observed, found.events, proof.value, radius)
+            return replace(found, error=PathError(proof.value, "certified"), events=events), ""
         return found, f"proved to t = {float(proof.end):.6g} only: {proof.reason}"
 
 

@@ -86,6 +86,7 @@ def events_report(events: Sequence[Event], digits: int) -> list[JsonObject]:
             "layer": e.layer,
             "gate_before": _gate(e.gate_before, digits),
             "gate_after": _gate(e.gate_after, digits),
+            "radius": None if e.radius is None else decimal(e.radius, 3),
         }
         for e in events
     ]

@@ -129,7 +129,7 @@ def crossing(
     _, slope, _ = ranges(watched, part, end, steps.bits)
     rising = slope[0] > 0
     own = (abs(slope[0]) - slope[1]) / end * 2.0 ** -steps.segments[part.number].tau
-    rates = _directions(field, box, a, on, step.region) if own > 0 else Rounded(np.zeros(1), np.ones(1))
+    rates = directions(field, box, a, on, step.region) if own > 0 else Rounded(np.zeros(1), np.ones(1))
     least = min(own, float(((rates.value if rising else -rates.value) - rates.error).min()))
     if not least > 0:
         return None
@@ -190,7 +190,7 @@ def cost(met: Sequence[Crossing], unit: Ball, error: Ball, aside: Ball, growth: 
         total += factor * error
 
 
-def _directions(field: VectorField, box: Rounded, a: Position, on: OnBoxes, region: Region) -> Rounded:
+def directions(field: VectorField, box: Rounded, a: Position, on: OnBoxes, region: Region) -> Rounded:
     """grad z_a times the field on a box, for all values that its open gates may have."""
     rows, low, high = choices(field, on, [region])
     if any(gate < a[0] for gate, _ in on.open[0]):  # z itself depends on them, and not by the side of the field alone
