@@ -12,7 +12,7 @@ import sympy
 from symflow.dynamics.batches import Batches
 from symflow.errors import ProblemError, brief
 from symflow.numbers.rational import rational
-from symflow.programs.nodes import Axis, Const, Input, Node, add, einsum, scale
+from symflow.programs.nodes import Add, Axis, Const, Einsum, Gate, Input, Map, Node, add, einsum, scale
 from symflow.programs.program import Program
 
 THETA = "theta"
@@ -228,6 +228,17 @@ def recursion(method: Method, count: int, step_size: Fraction | None = None) -> 
     return Recursion(
         state, direction, eta, Program(state, {THETA: point}), Program(inputs, {name: new[name] for name in now})
     )
+
+
+def entrywise(programs: Recursion) -> bool:
+    """Whether each entry of the point and of the next state comes of the same entry of all arrays, as written."""
+    return all(_entrywise(x) for x in (*programs.point.nodes, *programs.step.nodes))
+
+
+def _entrywise(x: Node) -> bool:
+    if isinstance(x, Einsum):
+        return all(used in ((), x.out) for used in x.labels)
+    return isinstance(x, Input | Const | Add | Map | Gate)
 
 
 def state_sizes(method: Method, count: int) -> list[int]:

@@ -343,42 +343,6 @@ def test_momentum_laws_of_maps_are_searched() -> None:
     assert sf.conservation_laws(sf.FullyConnected((2, 2, 1), activation="relu")).momentum(1) == ()
 
 
-# Studies ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.thorough
-def test_all_published_networks() -> None:
-    from time import perf_counter
-
-    started = perf_counter()
-    assert sum(exact(row["widths"]) for row in PUBLISHED) == 801
-    assert perf_counter() - started < 60
-
-
-def relu_network(seed: int) -> tuple[tuple[int, ...], bool]:
-    """Widths with at least two inputs, and whether there are biases."""
-    source = random.Random(seed)
-    depth = source.choice([2, 2, 3, 3, 4])
-    widths = (source.randint(2, 4), *(source.randint(2, 4) for _ in range(depth - 1)), source.randint(1, 3))
-    return widths, source.random() < 0.5
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("seed", range(50))
-def test_random_relu_networks(seed: int) -> None:
-    widths, biases = relu_network(seed)
-    assert exact(widths, activation="relu", biases=biases) == sum(widths[1:-1])
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("seed", range(50))
-def test_random_maps(seed: int) -> None:
-    for point in (0, 1):
-        dimension, by_hand, laws = checked_map(seed, point)
-        assert dimension == by_hand
-        assert laws.at_least <= laws.count
-
-
 def test_drawn_maps_are_of_all_kinds() -> None:
     found: list[Drawn] = [drawn_map(seed) for seed in range(50)]
     assert {d.name for d in found} == {"residual", "shared", "biases"}

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/into_docs.py [NAME ...] [--peer FILE]
 
-NAME is one of evaluation, first, gradient, derivation, flow, experiment; all of them without one (two hours on two
-cores, most of it heyoka and symflow at 500 digits, and descent at small steps). `--peer` is passed to the flow
+NAME is one of evaluation, first, gradient, derivation, flow, experiment, methods; all of them without one (two hours
+on two cores, most of it heyoka and symflow at 500 digits, and descent at small steps). `--peer` is passed to the flow
 benchmark. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
 """
 
@@ -29,6 +29,7 @@ COMMANDS = {
     "derivation": ["bench_derivation.py"],
     "flow": ["bench_flow.py", "--rounds", "3"],
     "experiment": ["bench_experiment.py"],
+    "methods": ["bench_methods.py"],
 }
 
 STUDIES = ("bounds",)

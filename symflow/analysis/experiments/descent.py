@@ -20,7 +20,7 @@ from symflow.dynamics.method import Method
 from symflow.evaluate.jax_runtime import own_modes
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JaxArray
-from symflow.paths.jax_steps import JaxSteps, State, jax_slopes
+from symflow.paths.jax_steps import State, jax_slopes, jax_steps
 from symflow.paths.loops import diverged
 
 CALL_SECONDS = 0.5
@@ -66,10 +66,10 @@ def stepper(objective: Objective, method: Method, dtype: np.dtype) -> Stepper:
     """The steps of a method."""
     import jax
 
-    steps, slopes = JaxSteps(method, objective.parameter_count, dtype), jax_slopes(objective, method, dtype)
+    steps, slopes = jax_steps(objective, method, dtype), jax_slopes(objective, method, dtype)
 
     def run(state: State, eta: JaxArray, gap: JaxArray, first: JaxArray, table: Any) -> State:
-        return tuple(x[-1] for x in steps.march(slopes(table), state, eta, gap, first=first))
+        return tuple(x[-1] for x in steps.march(slopes(steps, table), state, eta, gap, first=first))
 
     compiled = jax.jit(run)
 

@@ -96,7 +96,7 @@ class Paths:
         """
         count = max(4 * FINE if flows else 0, self.most_steps if descends else 0)
         stage = np.arange(count) % 4
-        method = JaxSteps(GradientDescent(), start.shape[0])
+        method = JaxSteps(GradientDescent(), [start.shape[0]])
         until = jnp.asarray([[4 * FINE], [4 * COARSE]])
         lengths = (steps * eta / jnp.asarray([FINE, COARSE]))[:, None]
 
@@ -105,10 +105,12 @@ class Paths:
         ) -> tuple[tuple[State, JaxArray, JaxArray, JaxArray], JaxArray]:
             descent, y, k, z = state
             i, a, b, end = now
-            points = ([method.point(descent)[None]] if descends else []) + ([y + a * lengths * k] if flows else [])
+            points = ([method.points(method.split(descent))[0][None]] if descends else []) + (
+                [y + a * lengths * k] if flows else []
+            )
             slopes = jax.vmap(slope)(jnp.concatenate(points))
             if descends:
-                following = method.step(descent, slopes[0], eta)
+                following = method.join(method.step(method.split(descent), [slopes[0]], eta))
                 descent = tuple(jnp.where(i < steps, x, was) for x, was in zip(following, descent, strict=True))
             if flows:
                 k = -slopes[-2:]

@@ -74,13 +74,13 @@ class MapModel:
             return where.transcendental()
         patterns = where.listed()
         if patterns is not None:
-            system = where.coefficients(patterns).reduced()
+            system = where.coefficients(patterns).reduced(exactly=True)
             return Local(system, whole=system)
-        moves = where.coefficients(where.sampled()).reduced()
+        moves = where.coefficients(where.sampled()).reduced(exactly=False)
         keys = gate_keys(self.map.outputs)
         if len(keys) > MOST_GATES:
             return Local(moves)
-        return Local(moves, whole=where.coefficients(where.combinations(keys)).reduced())
+        return Local(moves, whole=where.coefficients(where.combinations(keys)).reduced(exactly=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +234,7 @@ class _Near:
         potentials: list[Polynomial] = []
         for x in inputs:
             potentials += self._read(reader, [constant(reader.ring, v) for v in x])
-        moves = System(reader.ring, len(self.point), tuple(potentials), tuple(reader.auxiliary)).reduced()
+        moves = System(reader.ring, len(self.point), tuple(potentials), tuple(reader.auxiliary)).reduced(exactly=False)
         whole = None
         if not gate_keys(self.map.outputs):
             symbolic, outputs = self._fixed({})

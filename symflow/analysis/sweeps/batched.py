@@ -16,7 +16,7 @@ from symflow.paths.float64.arguments import checked_tolerances
 from symflow.paths.float64.estimate import CHECK, CHECK_RTOL, one_unit_away
 from symflow.paths.float64.methods import x64
 from symflow.paths.float64.sweep import SweepStopped
-from symflow.paths.jax_steps import State, float64_stepper, jax_slopes, padded_gaps
+from symflow.paths.jax_steps import State, float64_march, jax_slopes, padded_gaps
 from symflow.problem import Problem
 
 EPS = float(np.finfo(np.float64).eps)
@@ -81,7 +81,7 @@ def _batches(rows: np.ndarray, times: int) -> list[np.ndarray]:
 def _stepper(objective: Objective, method: Method) -> Callable[..., State]:
     import jax
 
-    return jax.jit(jax.vmap(float64_stepper(objective, method), in_axes=(0, 0, 0, None, None)))
+    return jax.jit(jax.vmap(float64_march(objective, method), in_axes=(0, 0, 0, None, None)))
 
 
 def descents(
