@@ -89,6 +89,14 @@ def test_no_loss_at_order_two(method: sf.Method, latex: str) -> None:
     assert latex in str(refused.value)
 
 
+def test_nesterovs_method_has_a_loss_at_order_two_for_one_momentum() -> None:
+    """1 - 7 beta = 0: the loss of order 2 has the field as its gradient."""
+    equation = sf.modified_equation(QUARTIC, 2, sf.Nesterov("1/7"))
+    assert not equation.curl(2)
+    loss, field = equation.loss().function("1/7").explicit(), equation.field("1/7").explicit()
+    assert [sympy.expand(-loss.diff(v) - x) for v, x in zip((X, Y), field, strict=True)] == [0, 0]
+
+
 def test_gradients_of_numbers_are_found_again_and_others_refused() -> None:
     """The unrooted trees of five vertices, with coefficients 1, 2, ...; one rooted tree more is not a gradient."""
     series, roots = {}, set()
