@@ -164,7 +164,8 @@ def _verdict(
     count = local.moves.parameters - dimension
     where = "almost every point" if local.moves.auxiliary else "the point"
     if len(laws) == count:
-        return True, f"exact: {count} laws are independent at {where}, and brackets of rank {dimension} allow no more"
+        laws_are = "1 law is known" if count == 1 else f"{count} laws are independent"
+        return True, f"exact: {laws_are} at {where}, and brackets of rank {dimension} allow no more"
     missing = [
         (part, rank)
         for part, rank in zip(parts, ranks, strict=True)
