@@ -116,7 +116,7 @@ def test_gradients_of_numbers_are_found_again_and_others_refused() -> None:
 
 
 def test_heavy_ball_on_its_slow_manifold_is_gradient_descent_of_another_loss() -> None:
-    """Cattaneo & Shigida 2025: its map is theta minus a gradient, to all orders, though its flow is no gradient flow."""
+    """Cattaneo & Shigida 2025: its map is theta minus a gradient to all orders, though its flow is no gradient flow."""
 
     def is_gradient(method: sf.Method) -> list[bool]:
         moved = slow_manifold(partial(stepped, method, convert=Fraction), 6).moved
