@@ -361,6 +361,7 @@ def test_symbols_are_for_formulas() -> None:
     equation = sf.modified_equation(SMOOTH, 1, method)
     for use in (lambda: equation.field("1/10"), lambda: equation.terms, lambda: equation.start("1/10"),
                 lambda: equation.loss().function("1/10"),
+                lambda: sf.modified_equation(SMOOTH, 2, method).curl(2).function,
                 lambda: sf.descend(sf.load_problem("examples/linear.toml"), steps=1, method=method)):  # fmt: skip
         with pytest.raises(sf.ProblemError, match="number"):
             use()
