@@ -13,6 +13,7 @@ from pathlib import Path
 from time import perf_counter
 
 import pytest
+import sympy
 from plain_brackets import drawn_map, drawn_point, lie_dimension
 
 import symflow as sf
@@ -120,3 +121,25 @@ def test_the_committed_table_has_all_rows() -> None:
     assert "sum 801" in text
     assert text.count("\n| [") == 100
     assert text.count("\n| residual") + text.count("\n| shared") + text.count("\n| biases |") == 100
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("softmax", [True, False])
+def test_attention_with_matrices(softmax: bool) -> None:
+    """A head on two tokens in the plane: the entries of Q Q^T - K K^T and V V^T - O O^T; linear heads also one that
+    weighs Q, K against V, O, since all outputs are products of both."""
+    x, q, k, v, o = (sympy.Matrix(2, 2, sympy.symbols(f"{letter}0:4")) for letter in "xqkvo")
+    scores = x * q.T * k * x.T
+    if softmax:
+        powers = scores.applyfunc(sympy.exp)
+        scores = sympy.Matrix(2, 2, lambda i, j: powers[i, j] / (powers[i, 0] + powers[i, 1]))
+    laws = sf.conservation_laws(sf.ParametricMap(list(scores * x * v.T * o), [*q, *k, *v, *o], list(x)))
+    assert (laws.exact, laws.complete, laws.count) == (True, True, 6 if softmax else 7)
+    found = sympy.Matrix([[law.expression.coeff(s**2) for s in (*q, *k, *v, *o)] for law in laws.laws])
+    expected = [
+        [1, 1, 0, 0, -1, -1, *[0] * 10],
+        [0, 0, 1, 1, 0, 0, -1, -1, *[0] * 8],
+        [*[0] * 8, 1, 1, 0, 0, -1, -1, 0, 0],
+        [*[0] * 10, 1, 1, 0, 0, -1, -1],
+    ]
+    assert found.col_join(sympy.Matrix(expected)).rank() == found.rank()
