@@ -1,4 +1,4 @@
-"""Which flow does descent with momentum follow? Its modified equations of order 0 to 3, and what its velocity forgets.
+"""Which flow does descent with momentum follow? Its modified equations of order 0 to 2, and what its velocity forgets.
 
 Run: python examples/which_flow.py [FOLDER]     (writes which_flow.png there, by default beside this file's caller)
 """
@@ -15,16 +15,21 @@ from matplotlib.figure import Figure
 
 import symflow as sf
 
-ORDERS = range(4)
+ORDERS = range(3)
+PROBLEM = {
+    "network": {"kind": "fully-connected", "widths": [2, 2, 1], "activation": "linear"},
+    "data": {"x": [["1/2", "-3/10"], ["7/10", "1"]], "y": [["1"], ["-1/4"]]},
+    "init": {"theta": ["3/10", "1/5", "-1/4", "2/5", "1/2", "-1/3"]},
+}
 
 
 def main(folder: Path = Path()) -> list[float]:
     """Prints distances for two step sizes, plots them for the smaller one, returns the observed orders."""
-    problem, method = sf.load_problem(Path(__file__).parent / "linear.toml"), sf.HeavyBall("1/2")
+    problem, method = sf.Problem(**PROBLEM), sf.HeavyBall("1/2")
     print(sf.modified_equation(problem.objective, order=1, method=method).latex())
     runs = {
         eta: [
-            sf.deviation(problem, step_size=eta, horizon=2, dps=25, method=method, order=p, bounds=[]) for p in ORDERS
+            sf.deviation(problem, step_size=eta, horizon=1, dps=20, method=method, order=p, bounds=[]) for p in ORDERS
         ]
         for eta in (Fraction(1, 100), Fraction(1, 200))
     }
@@ -43,7 +48,7 @@ def main(folder: Path = Path()) -> list[float]:
     assert run.transient is not None
     axes.semilogy(times, [float(v) or float("nan") for v in run.transient], ":", label="forgotten by the velocity")
     axes.set(xlabel=r"time $t=k\eta$", ylabel="distance from the flow")
-    axes.legend()
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     figure.savefig(folder / "which_flow.png", dpi=150)
     return observed
 

@@ -30,6 +30,12 @@ def test_there_are_three_examples_and_each_is_tested() -> None:
     assert {f"test_{name}" for name in EXAMPLES} <= set(globals())
 
 
+def test_which_flow(tmp_path: Path) -> None:
+    orders = load("which_flow").main(tmp_path)
+    assert all(abs(order - p - 1) < 0.1 for p, order in enumerate(orders)), orders
+    assert (tmp_path / "which_flow.png").stat().st_size > 10_000
+
+
 def test_halving_the_step(tmp_path: Path) -> None:
     orders = load("halving_the_step").main(tmp_path)
     assert all(abs(order - 1) < 0.05 for order in orders)

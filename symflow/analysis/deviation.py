@@ -123,7 +123,8 @@ class Deviation:
     @cached_property
     def transient(self) -> tuple[Mpf, ...] | None:
         """||theta_k - pi(theta_k, v_k)||, what of the iterates descent forgets because its velocity starts at rest, to
-        one order more than `order`; None for a method that carries nothing."""
+        one order more than `order`; None for a method that carries nothing. What is smaller than eta^(order + 2) in it
+        is the truncation of pi."""
         gone = self.comparison.transient
         return None if gone is None else self._norms(gone)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import sympy
 
+from symflow.caching import kept
 from symflow.displays import show
 from symflow.dynamics.vector_field import VectorField
 from symflow.programs.blocks import jacobian_blocks
@@ -82,8 +83,18 @@ def jacobian(field: VectorField) -> Jacobian:
         [2 - 2*y,  -2*x],
         [      y, x - 1]])
     """
+    return short_jacobian(field, None)
+
+
+@kept
+def short_jacobian(field: VectorField, budget: int | None) -> Jacobian:
+    """dG/dx, made once.
+
+    Raises:
+        BudgetError: it takes more factored terms than the budget to derive.
+    """
     outputs = list(field.program.outputs.values())[: len(field.state)]
     names = list(field.program.outputs)[: len(field.state)]
-    blocks = jacobian_blocks(outputs, field.state)
+    blocks = jacobian_blocks(outputs, field.state, budget)
     found = {f"J_{name}_{x.name}": blocks[j, k] for j, name in enumerate(names) for k, x in enumerate(field.state)}
     return Jacobian(field, Program(field.program.inputs, found))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import sympy
 
+from symflow.caching import Keeper
 from symflow.derivatives.derived import gradient_nodes
 from symflow.displays import show
 from symflow.dynamics.expressions import Components, expression_field
@@ -22,7 +23,7 @@ SHOWN = 120
 
 
 @dataclass(frozen=True, eq=False, init=False)
-class VectorField:
+class VectorField(Keeper):
     r"""x' = G(x), an autonomous vector field, from SymPy expressions or from a program.
 
     Sums, products, powers, exp, log, sin, cos, tan, atan, sinh, cosh, tanh, rational numbers (a float means its binary

@@ -12,8 +12,9 @@ from typing import Any
 
 import mpmath
 
+from symflow.dynamics.jacobian import short_jacobian
 from symflow.dynamics.vector_field import VectorField
-from symflow.errors import ComputationError, FlowStopped, KinkError, ProblemError, brief
+from symflow.errors import BudgetError, ComputationError, FlowStopped, KinkError, ProblemError, brief
 from symflow.numbers.arguments import whole
 from symflow.numbers.fixed_point import from_fraction, to_mpf
 from symflow.numbers.rational import rational
@@ -22,6 +23,7 @@ from symflow.paths.agreement import until_enough
 from symflow.paths.certified.event_times import with_radii
 from symflow.paths.certified.observed import Step, observe
 from symflow.paths.certified.proof import prove
+from symflow.paths.certified.rates import MOST_TERMS
 from symflow.paths.certified.weights import chosen_weights
 from symflow.paths.identities import balancedness_drift, energy_defect
 from symflow.paths.path_error import How, PathError
@@ -223,6 +225,10 @@ class FlowSolver:
         slopes = (q for g in self.field.gates for q in (g.alpha, g.alpha_bar))
         if any(abs(q) > LARGEST_PROVED for q in chain(slopes, *(a.flat for a in self.field.data.values()))):
             return f"data and slopes beyond {LARGEST_PROVED:g} are not proved: proofs bound rates in float64"
+        try:
+            short_jacobian(self.field, MOST_TERMS)
+        except BudgetError:
+            return f"the Jacobian of the field has more than {MOST_TERMS} terms, which are too many to bound its rate"
         return ""
 
     def proved(self, found: Trajectory, observed: Sequence[Step]) -> tuple[Trajectory, str]:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from itertools import count
 from math import prod
 
+from symflow.errors import BudgetError
 from symflow.programs.nodes import (
     Add,
     Axis,
@@ -212,20 +213,36 @@ def hessian_blocks(gradient: Mapping[Input, Node], parameters: Sequence[Input]) 
     return _blocks([gradient[w] for w in parameters], parameters, lambda j, k: j <= k)
 
 
-def jacobian_blocks(outputs: Sequence[Node], arrays: Sequence[Input]) -> dict[tuple[int, int], Node]:
-    """The blocks d outputs[j] / d arrays[k], each with the axes of the output followed by those of the array."""
-    return _blocks(outputs, arrays, lambda j, k: True)
+def jacobian_blocks(
+    outputs: Sequence[Node], arrays: Sequence[Input], budget: int | None = None
+) -> dict[tuple[int, int], Node]:
+    """The blocks d outputs[j] / d arrays[k], each with the axes of the output followed by those of the array.
+
+    Args:
+        outputs: what is differentiated.
+        arrays: by what.
+        budget: the largest number of factored terms on the way; None for no limit.
+
+    Raises:
+        BudgetError: there are more.
+    """
+    return _blocks(outputs, arrays, lambda j, k: True, budget)
 
 
 def _blocks(
-    outputs: Sequence[Node], arrays: Sequence[Input], wanted: Callable[[int, int], bool]
+    outputs: Sequence[Node],
+    arrays: Sequence[Input],
+    wanted: Callable[[int, int], bool],
+    budget: int | None = None,
 ) -> dict[tuple[int, int], Node]:
     blocks: dict[tuple[int, int], Node] = {}
-    order = topological(outputs)
+    order, found = topological(outputs), 0
     for k, x in enumerate(arrays):
         directional = Directional(x)
         for node in order:
-            directional.of(node)
+            found += len(directional.of(node))
+            if budget is not None and found > budget:
+                raise BudgetError(f"the derivatives have more than {budget} terms; take a shorter program")
         for j, y in enumerate(outputs):
             if wanted(j, k):
                 blocks[j, k] = _assemble(directional.of(y), directional.free, y.axes + x.axes)

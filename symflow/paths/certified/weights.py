@@ -21,11 +21,12 @@ from math import ldexp
 
 import numpy as np
 
-from symflow.dynamics.jacobian import jacobian
+from symflow.dynamics.jacobian import short_jacobian
 from symflow.dynamics.vector_field import VectorField
 from symflow.evaluate.rounded import Rounded
 from symflow.evaluate.running_error import rounded_boxes
 from symflow.numbers.fixed_point import to_mpf
+from symflow.paths.certified.rates import MOST_TERMS
 from symflow.paths.taylor.dense import TaylorSteps
 
 MOST = 32
@@ -73,7 +74,7 @@ def _exponent(field: VectorField, steps: TaylorSteps) -> Callable[[np.ndarray], 
     segments = steps.segments[::stride]
     points = np.array([[float(to_mpf(v, steps.bits)) for v in steps.fixed(s.start)] for s in segments])
     ends = np.array([*(float(to_mpf(s.start, steps.clock)) for s in segments), float(steps.horizon)])
-    derived = jacobian(field)
+    derived = short_jacobian(field, MOST_TERMS)
     blocks = rounded_boxes(field, derived.program, Rounded(points, np.zeros_like(points)), {})
     matrices = derived.joined([b.value for b in blocks], np, 1)
     if not np.isfinite(matrices).all():
