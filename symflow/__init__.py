@@ -8,7 +8,7 @@ the rooms of this package, from the ground up; a room imports only from rooms ab
    `differentiate` is the one differentiator.
 3. `networks`: architectures and losses become an `Objective`: a program f(theta) with its data.
 4. `derivatives`: the gradient and the Hessian, programs too.
-5. `dynamics`: what moves theta: the gradient flow theta' = -grad f, flow held on kinks, modified equations of GD.
+5. `dynamics`: what moves theta: the gradient flow theta' = -grad f, flow held on kinks, modified equations of methods.
 6. `evaluate`: interpreters of programs: exact rationals, mpmath, balls, JAX, NumPy, power series, SymPy scalars, source
    text.
 7. `problem`: a `Problem` is an objective, a start, a horizon and a step size, from a file or from Python.

@@ -12,30 +12,28 @@ import mpmath
 import numpy as np
 import sympy
 
-from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, before_kinks, chosen_bounds
+from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, chosen_bounds
 from symflow.analysis.bounds.descent_walk import fits
+from symflow.analysis.compared_flow import ComparedFlow, compared_flow, no_bound, no_leading_order
 from symflow.analysis.distances import distance_error, distances
-from symflow.analysis.given_runs import as_descent, known_flow, why_not_descent
+from symflow.analysis.first_kink import first_kink
+from symflow.analysis.given_runs import as_descent
 from symflow.analysis.observables import Observables, observe
 from symflow.analysis.stability import stability_threshold
 from symflow.displays import show
 from symflow.dynamics.method import Method
+from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.errors import DescentDiverged, ProblemError, brief_float, with_remedies
-from symflow.evaluate.interpret import interpret
-from symflow.evaluate.object_arrays import mpmath_arithmetic
-from symflow.networks.objective import Objective
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.descent import check_steps, checked_method, descend, positive_step, run_descent
-from symflow.paths.flow import solve_flow
 from symflow.paths.path_error import PathError
 from symflow.paths.runs import float64_start
 from symflow.paths.solver import MAX_DPS
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
-from symflow.programs.program import Program
 from symflow.theory.registry import Table
 
 if TYPE_CHECKING:
@@ -45,6 +43,8 @@ REMEDIES = {"max-steps": "choose a shorter horizon or fewer digits"}
 """What a comparison can do where a flow takes too many steps."""
 EARLY_STEPS = 64
 """The first steps are all sampled: there the bounds are tightest."""
+GUARD = 15
+"""Digits of norms beyond those of the paths."""
 SAMPLES = 256
 """About how many further sample times are spread over the run."""
 
@@ -67,6 +67,7 @@ class Deviation:
         error: the largest of what flow and descent add to the radii, and how it is known: *certified* where both are.
         flow: the flow's trajectory.
         run: the descent run.
+        compared: the flow that it is compared with: `compared.called` says it in words, `compared.order` is its order.
         bounds: by name, as `BoundSeries`: "R4", "R22" (bounds) and "R18" (leading order) unless others were asked for.
         flow_series: observables along the flow, shape (S, ...).
         descent_series: observables along descent, shape (S, ...).
@@ -92,6 +93,7 @@ class Deviation:
     error: PathError
     flow: Trajectory
     run: Trajectory
+    compared: ComparedFlow
     bounds: Mapping[str, BoundSeries]
     flow_series: Observables
     descent_series: Observables
@@ -109,12 +111,35 @@ class Deviation:
 
     @property
     def compared_with(self) -> str:
-        """The flow that the run is compared with, in words: gradient flow, or a method's own flow of order 0."""
-        method, rate = self.method, self.method.speed or Fraction(1)
-        if method.flow_rate == 1:
-            return "gradient flow"
-        decay = f" - {method.flow_decay} theta" if method.flow_decay else ""
-        return f"theta' = -{'' if rate == 1 else f'{rate} '}grad f(theta){decay}, {method.called} to order 0"
+        """The flow that the run is compared with, in words: gradient flow, a method's own flow of order 0, or its
+        modified equation."""
+        return self.compared.called
+
+    @property
+    def order(self) -> int:
+        """The order of the modified equation that it is compared with; 0 for gradient flow."""
+        return self.compared.order
+
+    @cached_property
+    def transient(self) -> tuple[Mpf, ...] | None:
+        """||theta_k - pi(theta_k, v_k)||, what of the iterates descent forgets because its velocity starts at rest, to
+        one order more than `order`; None for a method that carries nothing."""
+        gone = self.comparison.transient
+        return None if gone is None else self._norms(gone)
+
+    @cached_property
+    def on_manifold(self) -> tuple[Mpf, ...]:
+        """||pi(theta_k, v_k) - theta(k eta)||, the deviation without the transient; `values` where there is none."""
+        gone = self.comparison.transient
+        if gone is None:
+            return self.values
+        states = np.array([self.flow(min(k * self.step_size, self.flow.end)) for k in self.indices], dtype=object)
+        with mpmath.workdps(self.dps + GUARD):
+            return self._norms(self.run.steps.at_steps(self.indices) - gone - states)
+
+    def _norms(self, rows: np.ndarray) -> tuple[Mpf, ...]:
+        with mpmath.workdps(self.dps + GUARD):
+            return tuple(mpmath.sqrt(mpmath.fsum(v * v for v in row)) for row in rows)
 
     @cached_property
     def rounding(self) -> tuple[Mpf, ...] | None:
@@ -171,11 +196,13 @@ def deviation(
     bounds: Sequence[Bound] | None = None,
     flow: Trajectory | None = None,
     method: Method | None = None,
+    order: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Deviation:
-    """||theta_k - theta(k eta)|| for k eta <= T: compares descent with its flow, and with bounds.
+    """||theta_k - theta(k eta)|| for k eta <= T: compares descent with flow, and with bounds.
 
-    theta_{k+1} = theta_k - eta grad f(theta_k) and theta' = -grad f(theta) start from the same theta0.
+    For gradient descent theta_{k+1} = theta_k - eta grad f(theta_k) and theta' = -grad f(theta) start from the same
+    theta0. Another method is compared with its own flow, to the order asked for.
 
     Args:
         problem: what to run.
@@ -187,10 +214,12 @@ def deviation(
             theta_1, ..., shape (K, P). Bounds that assume gradient descent are then not applicable.
         bounds: which bounds to evaluate, such as `sf.known_bounds()`; R4 and R22, sampled, and R18 if left out.
         flow: the problem's flow, where it is known already to the horizon and to `dps` digits.
-        method: of descent, such as `sf.HeavyBall("9/10")`, which is then compared with its own flow of order 0
-            (theta' = -grad f / (1 - beta), with weight decay, over all samples); the problem's own, or that of the
-            run, if left out. Bounds that assume gradient descent do not apply to another method, nor to weight decay
-            and batches.
+        method: of descent, such as `sf.HeavyBall("9/10")`, which is then compared with its own flow; the problem's
+            own, or that of the run, if left out. Bounds that assume gradient descent do not apply to another method.
+        order: of the modified equation that descent is compared with. Left out, or 0: the method's own flow of order 0,
+            theta' = -grad f / (1 - beta) for momentum. From order 1 on the flow starts where the slow manifold of the
+            method is met by descent from rest (R25): theta0 + eta beta/(1 - beta)^2 g + ...; what the velocity forgets
+            is `transient`, the rest of the deviation `on_manifold`, of size eta^(order + 1).
         progress: called with the fraction of the work that is done, from 0 to 1; it spans flow and descent, each with
             the run for its error estimate, and the bounds.
 
@@ -206,6 +235,7 @@ def deviation(
     Source: Elkabetz & Cohen 2021 (R3, R4); R22: symflow, from R3; R18: Hairer, Nørsett & Wanner 1993, section II.8.
 
     Example:
+        >>> import mpmath
         >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
         ...                      init={"theta": ["1/2", 1]})
         >>> dev = sf.deviation(problem, step_size="1/10", horizon=1, dps=15)
@@ -213,6 +243,11 @@ def deviation(
         0.010873
         >>> {name: round(float(series.values[-1] / dev.values[-1]), 2) for name, series in dev.bounds.items()}
         {'R4': 10.01, 'R22': 2.12, 'R18': 0.96}
+        >>> momentum = sf.deviation(problem, step_size="1/100", horizon=4, dps=15, method=sf.HeavyBall("1/2"), order=1)
+        >>> momentum.compared_with
+        'the modified equation of heavy ball to order 1'
+        >>> [mpmath.nstr(v, 3) for v in (momentum.transient[0], momentum.transient[20], momentum.on_manifold[-1])]
+        ['0.0122', '2.52e-5', '3.95e-5']
     """
     given = as_problem(problem, "deviation")
     chosen, told = chosen_bounds(bounds, QUICK), progress or (lambda done: None)
@@ -222,7 +257,7 @@ def deviation(
     problem = given.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
     given_run = None if run is None else as_descent(given, eta, run, method)
     method = checked_method(method, problem) if given_run is None else given_run.method
-    flowing = order_zero(problem, method)
+    compared = compared_flow(problem, method, eta, order)
     if given_run is not None:
         steps = min(steps, given_run.indices[-1])
         indices, descent = [k for k in given_run.indices if k <= steps], given_run
@@ -235,20 +270,18 @@ def deviation(
         part = _share(progress, 0, 0.3)
         descent = run_descent(problem, eta, steps, dps, 1, indices, method, "certified", part, keep_all)
     times = [k * eta for k in indices]
-    if flow is None:
-        with with_remedies(REMEDIES):
-            flow = solve_flow(flowing, horizon=times[-1], dps=dps, progress=_share(progress, 0.3, 0.7))
-    else:
-        flow = known_flow(flow, flowing, times[-1], dps)
     with with_remedies(REMEDIES):
-        found = _compared(problem, eta, steps, indices, dps, flow, descent, given_run is not None, chosen, told)
+        if flow is None:
+            flow = compared.solve(times[-1], dps, _share(progress, 0.3, 0.7))
+        else:
+            flow = compared.given(flow, times[-1], dps)
+        found = _compared(compared, steps, indices, dps, flow, descent, given_run is not None, chosen, told)
     told(1.0)
     return found
 
 
 def _compared(
-    problem: Problem,
-    eta: Fraction,
+    compared: ComparedFlow,
     steps: int,
     indices: Sequence[int],
     dps: int,
@@ -259,6 +292,7 @@ def _compared(
     told: Callable[[float], None],
 ) -> Deviation:
     """Flow and descent at the sampled steps, and the bounds on their distance."""
+    problem, eta = compared.problem, compared.step_size
     times, objective = [k * eta for k in indices], problem.compact
     iterates = descent.steps.at_steps(indices)
     states = np.array([flow(min(t, flow.end)) for t in times], dtype=object)
@@ -266,16 +300,21 @@ def _compared(
     values, radii = zip(*distances(iterates, states, dps, error.value), strict=True)
     with mpmath.workdps(dps + 15):
         shown = tuple(mpmath.mpf(t.numerator) / t.denominator for t in times)
-    first_kink, kink = _first_kink(objective, times, flow, states, iterates, dps)
+    smooth, kink = first_kink(objective, times, flow, states, iterates, dps)
+    plain = compared.plain_descent
     comparison = Comparison(
-        problem=problem,
+        problem=problem if plain is None else plain,
         step_size=eta,
         indices=tuple(indices),
         flow=flow,
         descent=iterates.astype(np.float64),
-        first_kink=first_kink,
+        first_kink=smooth,
         kink=kink,
-        not_descent_because=why_not_descent(problem, descent, eta, user_run),
+        not_descent_because=no_bound(compared, descent, user_run),
+        no_leading_order=no_leading_order(compared, descent, user_run),
+        method=descent.method if plain is None else GradientDescent(),
+        order=compared.order,
+        run=descent,
         user_run=user_run,
         path=descent.steps.path,
     )
@@ -293,6 +332,7 @@ def _compared(
         error=error,
         flow=flow,
         run=descent,
+        compared=compared,
         bounds=found,
         flow_series=observe(objective, states.astype(np.float64)),
         descent_series=observe(objective, iterates.astype(np.float64)),
@@ -316,54 +356,3 @@ def _steps(problem: Problem, horizon: Number | None, eta: Fraction) -> int:
             "horizon or a smaller step size"
         )
     return int(end / eta)
-
-
-def order_zero(problem: Problem, method: Method) -> Problem:
-    """The problem whose gradient flow is the method's flow of order 0.
-
-    Raises:
-        ProblemError: that flow is not a gradient flow.
-    """
-    if method.speed is None:
-        raise ProblemError(f"the flow of {method.name} to order 0 is not a gradient flow; compare another method")
-    if method.flow_rate == 1:
-        return problem
-    objective = problem.objective.scaled(method.speed).decayed(method.flow_decay)
-    return Problem(objective=objective, theta0=problem.theta0, dps=problem.dps)
-
-
-def _gate_patterns(objective: Objective, points: np.ndarray, dps: int) -> list[tuple[bool, ...]]:
-    """Which pre-activations are nonnegative at each point, in multiprecision."""
-    if not objective.gates:
-        return [()] * len(points)
-    program = Program(objective.program.inputs, {str(i): g.z for i, g in enumerate(objective.gates)})
-    patterns = []
-    with mpmath.workdps(dps + 15):
-        arithmetic = mpmath_arithmetic()
-        lift = np.frompyfunc(arithmetic.lift, 1, 1)
-        values = {x: np.asarray(lift(a), dtype=object) for x, a in objective.data.items()}
-        for point in points:
-            theta = np.array([mpmath.mpf(v) for v in point], dtype=object)
-            z = interpret(program, values | objective.cut(theta), arithmetic)
-            patterns.append(tuple(bool(v >= 0) for a in z.values() for v in a.reshape(-1)))
-    return patterns
-
-
-def _first_kink(
-    objective: Objective,
-    times: Sequence[Fraction],
-    flow: Trajectory,
-    states: np.ndarray,
-    iterates: np.ndarray,
-    dps: int,
-) -> tuple[int, str | None]:
-    """How many of the samples lie, flow and descent, in the first smooth region, and why the others do not."""
-    if not objective.gates:
-        return len(times), None
-    smooth, reason = before_kinks(flow, times)
-    here = _gate_patterns(objective, states[:smooth], dps)
-    there = _gate_patterns(objective, iterates[:smooth], dps)
-    for i, (a, b) in enumerate(zip(here, there, strict=True)):
-        if a != b:
-            return i, f"descent and flow lie on different sides of a kink at t = {float(times[i]):.6g}"
-    return smooth, reason

@@ -55,7 +55,8 @@ def verdict(dev: Deviation) -> str:
 
     largest, way = dev.max, travelled(dev)
     share = f" ({nstr(100 * largest / way, 2)} % of the way the flow went)" if way else ""
-    parts = [f"Descent strays from flow by at most {nstr(largest, 3)}{share}"]
+    flow = "flow" if dev.order == 0 else dev.compared_with
+    parts = [f"Descent strays from {flow} by at most {nstr(largest, 3)}{share}"]
     leading = comparison(dev, "R18") if "R18" in dev.bounds else {"worst": None}
     if leading["worst"] is not None:
         said = f"the leading order R18 predicts it within {nstr(100 * leading['worst'], 2)} %"

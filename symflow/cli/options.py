@@ -21,6 +21,11 @@ Horizon = Annotated[str | None, typer.Option("--horizon", metavar="T", help="Fin
 StepSize = Annotated[str | None, typer.Option("--step-size", metavar="ETA", help="Step size, such as 0.01 or 1/100.")]
 Digits = Annotated[int | None, typer.Option("--dps", metavar="D", help="Decimal digits, such as 50.")]
 
+FlowOrder = Annotated[
+    int | None,
+    typer.Option("--flow-order", metavar="P", help="Order of the modified equation to compare with, such as 2."),
+]
+
 
 def load(path: Path) -> Problem:
     """The problem in a file."""

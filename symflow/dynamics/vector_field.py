@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import sympy
@@ -14,9 +13,8 @@ from symflow.displays import show
 from symflow.dynamics.expressions import Components, expression_field
 from symflow.errors import NoObjective
 from symflow.networks.objective import Objective
-from symflow.programs.differentiate import jvp
 from symflow.programs.flat import entry_names, slices
-from symflow.programs.nodes import Gate, Input, Node, add, scale
+from symflow.programs.nodes import Gate, Input, scale
 from symflow.programs.program import Program, entries
 
 SHOWN = 120
@@ -168,17 +166,3 @@ def gradient_flow_field(objective: Objective, given: Objective | None = None) ->
     outputs = {w.name: scale(-1, g[w]) for w in objective.parameters}
     program = Program(objective.program.inputs, outputs)
     return VectorField(program, objective.parameters, objective, slides=True, given=given)
-
-
-def leading_order_field(objective: Objective) -> VectorField:
-    """R18: theta' = -g, e' = -H e - (1/2) H g = -H (e + g/2); descent strays from flow by eta e(t) + O(eta^2)."""
-    g, _ = gradient_nodes(objective)
-    errors = tuple(Input(f"e_{w.name}", w.axes, "state", f"e_{{{w.name}}}") for w in objective.parameters)
-    along: dict[Node, Node] = {
-        w: add([(1, e), (Fraction(1, 2), g[w])]) for w, e in zip(objective.parameters, errors, strict=True)
-    }
-    dot = jvp(g.values(), along)
-    outputs = {w.name: scale(-1, g[w]) for w in objective.parameters}
-    outputs |= {e.name: scale(-1, dot[g[w]]) for w, e in zip(objective.parameters, errors, strict=True)}
-    program = Program((*objective.program.inputs, *errors), outputs)
-    return VectorField(program, (*objective.parameters, *errors), objective)

@@ -128,12 +128,13 @@ def checked_method(method: object, problem: Problem | None = None) -> Method:
     """The method given; for None the problem's own, or gradient descent where there is no problem.
 
     Raises:
-        ProblemError: something else.
+        ProblemError: something else, or a setting that is a symbol.
     """
     if method is None:
         return GradientDescent() if problem is None else problem.method
     if not isinstance(method, Method):
         raise ProblemError(f'method must be a Method such as sf.HeavyBall("9/10"), got {brief(method)}')
+    method.require_numbers()
     return method
 
 

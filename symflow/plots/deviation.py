@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from symflow.analysis.deviation import Deviation
 
 LOOK: dict[str, tuple[str, Dash, str]] = {  # in the order of drawing and of the legend
-    "R18": (ORANGE, (0, (4, 2)), r"leading order $\eta\,\|e(t)\|$ (R18)"),
+    "R18": (ORANGE, (0, (4, 2)), "leading order (R18)"),
     "R22": (BLUE, (0, (7, 2)), "bound R22"),
     "R4": (VERMILION, (0, (7, 2, 1.5, 2)), "bound R4"),
     "R22(tube-free)": (PURPLE, "solid", "bound R22(tube-free), certified"),
@@ -122,6 +122,11 @@ def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None
         if np.isfinite(bound := _floats(dev.bounds[name].values)).any():
             colour, dashes, named = LOOK.get(name, (GREEN, (0, (1.5, 1.5)), label(f"bound {name}")))
             curves.append((bound, {"color": colour, "linestyle": dashes, "linewidth": 1.3, "label": named}))
+    if dev.transient is not None and np.isfinite(gone := _floats(dev.transient)).any():
+        gone[gone < np.nanmax(gone) * 10.0**-DECADES_ABOVE] = np.nan
+        curves.append(
+            (gone, {"color": GREEN, "linestyle": (0, (1, 1.4)), "linewidth": 1.3, "label": "transient (R25)"})
+        )
     low, high = _range([y for y, _ in curves])
     ceiling = (np.nanmax(values) if np.isfinite(values).any() else high) * 10.0**DECADES_ABOVE
     ax.set_yscale("log")
@@ -129,17 +134,17 @@ def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None
     lines = [line for y, look in curves for line in ax.plot(times, y, **look)]
     handles = list(lines)
     if dev.rounding is not None and np.isfinite(rounding := _floats(dev.rounding)).any():
-        dotted: Look = {"color": GREY, "linestyle": (0, (1, 1.4)), "linewidth": 1.1}
+        faint: Look = {"color": GREY, "linestyle": (0, (1, 1.4)), "linewidth": 1.1}
         if not _far_below(dev):
-            handles += ax.plot(times, rounding, label="float64 rounding", **dotted)
+            handles += ax.plot(times, rounding, label="float64 rounding", **faint)
             low = min(low, float(np.nanmin(rounding)))
         elif strip is not None:
-            handles += strip.plot(times, rounding, label="float64 rounding", **dotted)
+            handles += strip.plot(times, rounding, label="float64 rounding", **faint)
             _break_axis(ax, strip, rounding)
             mark_events(strip, dev.flow.events)
         else:
             worst = _scientific(float(np.nanmax(rounding)))
-            handles += ax.plot([], [], label=rf"float64 rounding: $\leq {worst}$, below", **dotted)
+            handles += ax.plot([], [], label=rf"float64 rounding: $\leq {worst}$, below", **faint)
     handles += mark_events(ax, dev.flow.events)
     ax.set_ylim(bottom=low / 2)
     ax.set_xlim(0, times[-1])

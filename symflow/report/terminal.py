@@ -188,6 +188,9 @@ def run_rows(dev: Deviation) -> list[tuple[str, str]]:
         first = f", the first at t = {brief_time(events[0].time)}" if events else ""
         rows.append(("events", f"{_kinds(events)}{first}" if events else "none"))
     rows.append(("max deviation", f"{short(dev.max)} at t = {brief_time(dev.times[largest])}{share}"))
+    if dev.transient is not None:
+        after = f"{short(dev.on_manifold[-1])} at the end without the transient of the velocity"
+        rows.append(("transient", f"at most {short(max(dev.transient))}; {after}"))
     rows.append(("its error", f"{short(dev.radii[largest], 2)}, {dev.error.how}"))
     if dev.rounding is not None:
         worst = max(dev.rounding)
@@ -198,7 +201,9 @@ def run_rows(dev: Deviation) -> list[tuple[str, str]]:
     rows += [(names.get(name, name), _compared(dev, name)) for name in ordered]
     rows += [("why no later" if i == 0 else "", why) for i, why in enumerate(_reasons_of_ends(dev))]
     sharp = sharpness(dev)
-    against = f"at most {short(sharp)} (stable below 2)" if sharp is not None else f"not computed: {_no_spectrum(dev)}"
+    limit = dev.stable_sharpness
+    stable = "" if limit is None else f" (stable below {short(float(limit * dev.step_size))})"
+    against = f"at most {short(sharp)}{stable}" if sharp is not None else f"not computed: {_no_spectrum(dev)}"
     rows.append(("η·λ_max", against))
     if dev.flow_series.min_eigenvalue is not None:
         lowest = float(dev.flow_series.min_eigenvalue.min())

@@ -1,6 +1,6 @@
 """R18: the leading orders of the deviation of descent from flow in the step size.
 
-e is integrated along the flow by `symflow.dynamics.vector_field.leading_order_field`.
+e is integrated along the flow by `symflow.dynamics.modified.leading_order_field`.
 """
 
 from __future__ import annotations

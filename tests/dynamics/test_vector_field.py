@@ -16,7 +16,8 @@ from mpmath import mpf
 from scipy.integrate import solve_ivp
 
 import symflow as sf
-from symflow.dynamics.vector_field import gradient_flow_field, leading_order_field
+from symflow.dynamics.modified.leading_order import leading_order_field
+from symflow.dynamics.vector_field import gradient_flow_field
 
 x, y, z, t = sympy.symbols("x y z t")
 LOTKA_VOLTERRA = {x: 2 * x - 2 * x * y, y: -y + x * y}

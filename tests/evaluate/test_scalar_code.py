@@ -11,7 +11,8 @@ import pytest
 import sympy
 
 import symflow as sf
-from symflow.dynamics.vector_field import gradient_flow_field, leading_order_field
+from symflow.dynamics.modified.leading_order import leading_order_field
+from symflow.dynamics.vector_field import gradient_flow_field
 from symflow.errors import ComputationError, DescentDiverged
 from symflow.evaluate import scalar_code as module
 from symflow.evaluate.fixed_point import FixedArrays

@@ -17,7 +17,8 @@ from mpmath import mpf
 from mpseries import MpmathSeries
 
 import symflow as sf
-from symflow.dynamics.vector_field import VectorField, gradient_flow_field, leading_order_field
+from symflow.dynamics.modified.leading_order import leading_order_field
+from symflow.dynamics.vector_field import VectorField, gradient_flow_field
 from symflow.errors import BudgetError, ComputationError
 from symflow.evaluate import series
 from symflow.evaluate.fixed_point import FixedSeries

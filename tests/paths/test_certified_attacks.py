@@ -165,3 +165,28 @@ def test_opposite_samples_slide_together_although_one_face_is_concave_alone() ->
     with mpmath.workdps(40):
         assert abs(w) <= flow.error.value  # type: ignore[union-attr]
         assert abs(v - mpmath.sqrt(mpmath.mpf(15) / 16)) <= flow.error.value  # type: ignore[union-attr]
+
+
+def test_a_sample_that_nearly_touches_its_kink_and_never_acts_is_a_zero_sample() -> None:
+    """z of the last sample rises to -1e-10 at t = 3/2 and falls again: it is off always, as a zero sample is.
+
+    Boxes of states are too wide to see it; z along the path is not.
+    """
+    theta = ["2/5", "33/100", "19/50", "31/50"]
+    x = [["43/100", "61/100", "89/100"], ["9/25", "41/50", "3/10"], ["69/100", "1/4", "17/20"]]
+    near = ["-0.797274948858229474830240046667", "0.239164445051585950407799863183", "0.554213879437125388704508488492"]
+
+    def problem(last: list[str]) -> sf.Problem:
+        y = [["23/20"], ["22/25"], ["143/100"], ["1"]]
+        network = {"widths": [3, 1, 1], "activation": "relu"}
+        return sf.Problem(network=network, data={"x": [*x, last], "y": y}, init={"theta": theta})
+
+    touching, apart = certified(problem(near), 2), certified(problem(["0", "0", "0"]), 2)
+    assert not touching.events
+    with mpmath.workdps(40):
+        z = [sum(mpmath.mpf(q) * w for q, w in zip(near, touching(t)[:3], strict=True))
+             for t in ("149/100", "3/2", "151/100")]  # fmt: skip
+        assert -1e-9 < z[1] < 0
+        assert max(z[0], z[2]) < 100 * z[1]
+        gap = max(abs(a - b) for a, b in zip(touching(2), apart(2), strict=True))
+        assert gap <= touching.error.value + apart.error.value  # type: ignore[union-attr]

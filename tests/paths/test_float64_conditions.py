@@ -23,7 +23,7 @@ from cases import reference
 from plain_flow import network_problem
 
 import symflow as sf
-from symflow.dynamics.vector_field import leading_order_field
+from symflow.dynamics.modified.leading_order import leading_order_field
 from symflow.errors import FlowInterrupted
 from symflow.paths.float64 import Float64Stats, RungeKuttaSteps, steps
 

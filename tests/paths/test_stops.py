@@ -16,7 +16,7 @@ from plain_flow import network_problem, random_case
 
 import symflow as sf
 from symflow.derivatives.derived import Derived
-from symflow.dynamics.vector_field import leading_order_field
+from symflow.dynamics.modified.leading_order import leading_order_field
 from symflow.errors import FlowStopped, KinkError, ProblemError
 from symflow.paths import solver
 from symflow.paths.agreement import ATTEMPTS

@@ -80,8 +80,8 @@ class Bound:
             raise ProblemError(
                 f"a bound is evaluated on a comparison, got {brief(run)}; give deviation(...).comparison"
             )
-        if self.kind != "curvature" and run.not_descent_because is not None:
-            return not_applicable(self.name, self.kind, run.count, run.not_descent_because)
+        if (why := run.excludes(self.kind)) is not None:
+            return not_applicable(self.name, self.kind, run.count, why)
         if self.needs_descent and run.descent is None:
             return not_applicable(self.name, self.kind, run.count, "it needs a run of descent, and there is none")
         setting = Setting(run.objective, run.problem.theta0, run.problem.dps)

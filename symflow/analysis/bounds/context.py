@@ -22,10 +22,13 @@ from symflow.analysis.bounds.kinks import (
 )
 from symflow.analysis.bounds.leading_order import leading_order
 from symflow.analysis.bounds.sampled import Samples, sampled_bounds
-from symflow.analysis.bounds.series import BoundSeries
+from symflow.analysis.bounds.series import BoundSeries, Kind
+from symflow.analysis.bounds.transients import transients
 from symflow.analysis.bounds.tube import Tube, cover
 from symflow.analysis.bounds.tube_bounds import Steps, intervals
 from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
+from symflow.dynamics.method import Method
+from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
 from symflow.numbers.outward import up
@@ -47,7 +50,11 @@ class Comparison:
         descent: theta_k for them, float64; None where no run is at hand, for bounds that need the flow alone.
         first_kink: how many of the samples lie, flow and descent, before any kink, judged in multiprecision.
         kink: why the others do not; None where all do.
-        not_descent_because: why the run is not gradient descent from the flow's start; None where it is.
+        not_descent_because: why bounds on gradient descent against gradient flow do not apply; None where they do.
+        no_leading_order: why the leading order is not known; None where it is.
+        method: of descent.
+        order: of the modified equation that descent is compared with; 0 for gradient flow.
+        run: the run of descent with its digits; None where there is none.
         user_run: whether the run is the user's, so that steps between the kept ones are not at hand.
         path: theta_k for every step k, float64, where the run gave them all.
     """
@@ -60,8 +67,16 @@ class Comparison:
     first_kink: int
     kink: str | None = None
     not_descent_because: str | None = None
+    no_leading_order: str | None = None
+    method: Method = GradientDescent()  # noqa: RUF009 - a frozen record
+    order: int = 0
+    run: Trajectory | None = None
     user_run: bool = False
     path: np.ndarray | None = None
+
+    def excludes(self, kind: Kind) -> str | None:
+        """Why bounds of a kind do not apply to the run; None where they do."""
+        return {"bound": self.not_descent_because, "leading order": self.no_leading_order}.get(kind)
 
     @property
     def objective(self) -> Objective:
@@ -166,13 +181,22 @@ class Comparison:
         """R4 and R22, sampled along flow and descent."""
         return sampled_bounds(self.samples)
 
+    @cached_property
+    def transient(self) -> np.ndarray | None:
+        """What of the iterates descent forgets (R25), up to eta^(order + 1), shape (S, P), mpf; None where the method
+        carries nothing, or where the leading order is not known."""
+        if self.run is None or self.no_leading_order is not None:
+            return None
+        return transients(self.run, self.compact, self.indices, self.order + 1)
+
     def leading(self) -> BoundSeries:
         """R18."""
         until = None if self.first_kink == self.count else self.exact_times[self.first_kink]
         theta0 = self.problem.theta0
         return leading_order(
-            self.compact, theta0, self.step_size, self.exact_times, until, self.kink, horizon=self.flow.end
-        )
+            self.compact, theta0, self.step_size, self.exact_times, until, self.kink, horizon=self.flow.end,
+            method=self.method, order=self.order, transient=self.transient,
+        )  # fmt: skip
 
     # What the certified bounds share --------------------------------------------------------------------------------
 

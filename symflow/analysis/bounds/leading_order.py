@@ -1,27 +1,44 @@
-"""R18: the leading order of the deviation in the step size."""
+"""R18: the leading order of the deviation in the step size, for any method with a modified equation by trees."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
 
+import numpy as np
+
 from symflow.analysis.bounds.series import BoundSeries, not_applicable
 from symflow.caching import kept
-from symflow.dynamics.vector_field import leading_order_field
+from symflow.derivatives.derived import Derived
+from symflow.dynamics.method import Method
+from symflow.dynamics.methods.gradient_descent import GradientDescent
+from symflow.dynamics.modified.coefficients import start_terms
+from symflow.dynamics.modified.differentials import Differentials
+from symflow.dynamics.modified.leading_order import leading_order_field
+from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.networks.objective import Objective
 from symflow.numbers.types import Mpf
 from symflow.paths.flow import solve_field
 from symflow.paths.trajectory import Trajectory
+from symflow.programs.nodes import add
+from symflow.programs.program import Program
 
 GUARD = 15
 """Digits of the norms beyond those of the flow."""
 
 
 @kept
-def _errors(objective: Objective, theta0: tuple[Fraction, ...], horizon: Fraction, dps: int) -> Trajectory:
+def _errors(
+    objective: Objective, method: Method, order: int, theta0: tuple[Fraction, ...], horizon: Fraction, dps: int
+) -> Trajectory:
     """theta and e along the flow, kept: neither depends on the step size."""
-    state = [*theta0, *([Fraction(0)] * objective.parameter_count)]
-    return solve_field(leading_order_field(objective), state, horizon=horizon, dps=dps, error="estimated")
+    last = start_terms(method, order + 1)[-1]
+    found = Differentials(objective)
+    outputs = {w.name: add([(0, w), *((c, found(t)[w]) for t, c in last.items())]) for w in objective.parameters}
+    start = Derived("start of e", objective, Program(objective.program.inputs, outputs), "vector")
+    errors = evaluate_mpmath(start, theta0, dps=dps + GUARD) if last else [Fraction(0)] * objective.parameter_count
+    field = leading_order_field(objective, method, order)
+    return solve_field(field, [*theta0, *errors], horizon=horizon, dps=dps, error="estimated")
 
 
 def leading_order(
@@ -33,11 +50,16 @@ def leading_order(
     reason: str | None,
     dps: int = 20,
     horizon: Fraction | None = None,
+    method: Method = GradientDescent(),  # noqa: B008 - a frozen record
+    order: int = 0,
+    transient: np.ndarray | None = None,
 ) -> BoundSeries:
-    """R18: eta ||e(t)|| with e' = -H e - (1/2) H g, integrated along the flow with `dps` digits.
+    """R18: ||eta^(p+1) e(t) + transient|| with e' = F_0' e + F_(p+1), integrated along the flow with `dps` digits.
+
+    For gradient descent against gradient flow e' = -H e - (1/2) H g, without a transient.
 
     Args:
-        objective: what flows.
+        objective: f.
         theta0: where from.
         step_size: eta.
         times: where to evaluate.
@@ -45,6 +67,12 @@ def leading_order(
         reason: why it does not hold later.
         dps: digits.
         horizon: integrate at least so far, where nothing ends it: one solution then serves several step sizes.
+        method: of descent.
+        order: p, of the modified equation that descent is compared with.
+        transient: how far the iterates are from the slow manifold, shape (S, P), mpf; None where there is none.
+
+    Raises:
+        ProblemError: a method that has no modified equation by trees.
     """
     import mpmath
 
@@ -53,12 +81,13 @@ def leading_order(
         return not_applicable("R18", "leading order", len(times), reason or "no smooth time")
     count = objective.parameter_count
     end = inside[-1] if until is not None or horizon is None else horizon
-    trajectory = _errors(objective, tuple(theta0), end, dps)
+    trajectory = _errors(objective, method, order, tuple(theta0), end, dps)
     values: list[Mpf] = []
     with mpmath.workdps(dps + GUARD):
-        eta = mpmath.mpf(step_size.numerator) / step_size.denominator
-        for t in inside:
-            e = trajectory(min(t, trajectory.end))[count:]
-            values.append(eta * mpmath.sqrt(mpmath.fsum(v * v for v in e)))
+        scale = (mpmath.mpf(step_size.numerator) / step_size.denominator) ** (order + 1)
+        for i, t in enumerate(inside):
+            e = trajectory(min(t, trajectory.end))[count:] * scale
+            gone = e if transient is None else e + transient[i]
+            values.append(mpmath.sqrt(mpmath.fsum(v * v for v in gone)))
     values += [None] * (len(times) - len(inside))
     return BoundSeries("R18", "leading order", "estimated", tuple(values), reason if until is not None else None)

@@ -10,7 +10,7 @@ from functools import partial
 from flint import arb
 
 from symflow.analysis.certify.request import Request
-from symflow.analysis.deviation import order_zero
+from symflow.analysis.compared_flow import order_zero
 from symflow.certificate import certificate_check as checker
 from symflow.certificate.attract import attraction_table
 from symflow.certificate.numbers import Table

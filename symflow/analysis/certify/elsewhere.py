@@ -12,7 +12,7 @@ from flint import arb
 
 from symflow.analysis.certify.decide import BEYOND, Decision, Report
 from symflow.analysis.certify.request import Request
-from symflow.analysis.deviation import order_zero
+from symflow.analysis.compared_flow import order_zero
 from symflow.certificate import certificate_check as checker
 from symflow.certificate.write import checking
 from symflow.derivatives.derived import loss

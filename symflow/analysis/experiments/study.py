@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from symflow.analysis.deviation import order_zero
+from symflow.analysis.compared_flow import order_zero
 from symflow.analysis.experiments.checkpoints import Checkpoint, Say, content_key
 from symflow.analysis.experiments.descent import CHUNK_SECONDS, descend_in_chunks, stepper
 from symflow.analysis.experiments.images import Images, digits, mnist

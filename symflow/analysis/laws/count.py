@@ -162,8 +162,10 @@ def _verdict(
     """Whether the number is proved, and how it is known."""
     dimension = sum(ranks)
     count = local.moves.parameters - dimension
+    where = "almost every point" if local.moves.auxiliary else "the point"
     if len(laws) == count:
-        return True, f"exact: {count} laws are independent at the point, and brackets of rank {dimension} allow no more"
+        laws_are = "1 law is known" if count == 1 else f"{count} laws are independent"
+        return True, f"exact: {laws_are} at {where}, and brackets of rank {dimension} allow no more"
     missing = [
         (part, rank)
         for part, rank in zip(parts, ranks, strict=True)
@@ -171,11 +173,11 @@ def _verdict(
     ]
     polynomials = f"{len(laws)} of the laws are polynomials of degree {max((w.degree for w in laws), default=order)}"
     if local.whole is local.moves and all(len(part.potentials) == rank == 1 for part, rank in missing):
-        where = "one field" if len(parts) == 1 else "one field in each block of parameters whose laws are not all found"
-        return True, f"exact: {where}, so that its Lie algebra has dimension 1; {polynomials}"
+        what = "one field" if len(parts) == 1 else "one field in each block of parameters whose laws are not all found"
+        return True, f"exact: {what}, so that its Lie algebra has dimension 1; {polynomials}"
     known = (
         f"{len(laws)} laws are known"
         if searched or local.whole is None
         else f"{len(laws)} laws are known (no search: too large)"
     )
-    return False, f"at least {len(laws)}, at most {count}: {known}, and brackets at the point have rank {dimension}"
+    return False, f"at least {len(laws)}, at most {count}: {known}, and brackets at {where} have rank {dimension}"

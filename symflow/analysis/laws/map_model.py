@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -30,6 +32,12 @@ MOST_GATES = 7
 """Of so many gates all combinations are looked at, whether they occur or not."""
 BITS = 200
 """Precision at which gates that depend on exponentials are decided."""
+
+
+MOST_KINKS = 100
+"""After so many undecided inputs on a line the point itself lies on a kink."""
+Line: TypeAlias = Callable[[Any], list[Any]]
+"""The inputs at a number, or at a polynomial."""
 
 
 class OnKink(Exception):
@@ -74,13 +82,13 @@ class MapModel:
             return where.transcendental()
         patterns = where.listed()
         if patterns is not None:
-            system = where.coefficients(patterns).reduced()
+            system = where.coefficients(patterns).reduced(exactly=True)
             return Local(system, whole=system)
-        moves = where.coefficients(where.sampled()).reduced()
+        moves = where.coefficients(where.sampled()).reduced(exactly=False)
         keys = gate_keys(self.map.outputs)
         if len(keys) > MOST_GATES:
             return Local(moves)
-        return Local(moves, whole=where.coefficients(where.combinations(keys)).reduced())
+        return Local(moves, whole=where.coefficients(where.combinations(keys)).reduced(exactly=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,11 +137,10 @@ class _Near:
         """The patterns at inputs drawn by a fixed seed, those on a kink left out."""
         found: dict[tuple[tuple[object, bool], ...], Pattern] = {}
         for x in self.inputs(SAMPLES):
-            try:
+            with suppress(OnKink):
                 pattern = self.pattern(x)
-            except OnKink:
-                continue
-            found.setdefault(tuple(pattern.items()), pattern)
+                self._fixed(pattern)
+                found.setdefault(tuple(pattern.items()), pattern)
         return list(found.values())
 
     def inputs(self, count: int) -> list[list[Fraction]]:
@@ -146,7 +153,11 @@ class _Near:
             yield dict(zip(keys, values, strict=True))
 
     def listed(self) -> list[Pattern] | None:
-        """All patterns that occur near the point, where they can be listed: no gates, no inputs, or one input."""
+        """All patterns that occur near the point, where they can be listed.
+
+        Without gates or inputs; with one input; with two, if the arguments of all gates are homogeneous in them: x =
+        (1, s) and (-1, s) then stand for all.
+        """
         if not gate_keys(self.map.outputs):
             return [{}]
         if not self.map.inputs:
@@ -154,51 +165,80 @@ class _Near:
                 return [self.pattern([])]
             except OnKink:
                 raise ProblemError("the point must not lie on a kink; give another one with at=") from None
-        return self._on_a_line() if len(self.map.inputs) == 1 else None
+        if len(self.map.inputs) == 1:
+            return self._on_a_line(lambda s: [s])
+        if len(self.map.inputs) > 2:
+            return None
+        sides = [self._on_a_line(partial(_ray, sign)) for sign in (1, -1)]
+        if any(side is None for side in sides):
+            return None
+        found = [pattern for side in sides if side is not None for pattern in side]
+        return found if all(map(self._homogeneous, found)) else None
 
-    def _on_a_line(self) -> list[Pattern] | None:
-        """The patterns of one input, if every gate is linear in it where the gates before it are constant."""
+    def _on_a_line(self, line: Line) -> list[Pattern] | None:
+        """The patterns on a line, if every gate is linear along it where the gates before it are constant."""
         open_: list[tuple[Fraction | None, Fraction | None]] = [(None, None)]
         found: dict[tuple[tuple[object, bool], ...], Pattern] = {}
+        kinks = 0
         while open_:
             low, high = open_.pop()
-            x = _inside(low, high)
+            s = _inside(low, high)
             try:
-                pattern = self.pattern([x])
+                pattern = self.pattern(line(s))
+                roots = self._roots(pattern, line)
             except OnKink:
-                open_ += [(low, x), (x, high)]
+                kinks += 1
+                if kinks > MOST_KINKS:
+                    raise ProblemError("the point must not lie on a kink; give another one with at=") from None
+                open_ += [(low, s), (s, high)]
                 continue
-            roots = self._roots(pattern)
             if roots is None:
                 return None
             found.setdefault(tuple(pattern.items()), pattern)
-            below = [r for r in roots if r < x and (low is None or r > low)]
-            above = [r for r in roots if r > x and (high is None or r < high)]
+            below = [r for r in roots if r < s and (low is None or r > low)]
+            above = [r for r in roots if r > s and (high is None or r < high)]
             open_ += [(low, max(below))] if below else []
             open_ += [(min(above), high)] if above else []
         return list(found.values())
 
-    def _roots(self, pattern: Pattern) -> list[Fraction] | None:
-        """Where the arguments of the gates vanish, as functions of the one input at the point."""
-        arguments: list[Polynomial] = []
+    def _arguments(
+        self, pattern: Pattern, inputs: int, x: Callable[[Reader], Sequence[Polynomial]]
+    ) -> list[Polynomial]:
+        """The arguments of the gates, with inputs that are polynomials in so many variables."""
+        found: list[Polynomial] = []
 
         def decide(key: object, z: Polynomial) -> bool:
-            arguments.append(z)
-            return pattern[key]
+            found.append(z)
+            return _value(pattern, key)
 
-        reader = Reader(len(self.point), 0, 1, decide)
-        self._read(reader, [reader.generators[-1]])
-        line = polynomial_ring(1)
-        values = [constant(line, v) for v in self.point]
+        reader = Reader(len(self.point), 0, inputs, decide)
+        self._read(reader, x(reader))
+        return found
+
+    def _roots(self, pattern: Pattern, line: Line) -> list[Fraction] | None:
+        """Where the arguments of the gates vanish along a line at the point; None if one is not linear along it."""
+
+        def along(reader: Reader) -> list[Polynomial]:
+            zero, s = constant(reader.ring, 0), reader.generators[-1]
+            return [zero + v for v in line(s)]
+
+        ring = polynomial_ring(1)
+        values = [constant(ring, v) for v in self.point]
         roots = []
-        for z in arguments:
-            at = {int(e[0]): c for e, c in z.compose(*values, line.gens()[0], ctx=line).terms()}
+        for z in self._arguments(pattern, 1, along):
+            at = {int(e[0]): c for e, c in z.compose(*values, ring.gens()[0], ctx=ring).terms()}
             if max(at, default=0) > 1:
                 return None
             if 1 in at:
                 root = -at.get(0, flint.fmpq(0)) / at[1]
                 roots.append(Fraction(int(root.p), int(root.q)))
         return roots
+
+    def _homogeneous(self, pattern: Pattern) -> bool:
+        """Whether the arguments of the gates are linear in the inputs, without a constant."""
+        inputs, p = len(self.map.inputs), len(self.point)
+        found = self._arguments(pattern, inputs, lambda reader: reader.generators[p:])
+        return all(sum(exponents[p:]) == 1 for z in found for exponents, _ in z.terms())
 
     # Outputs ----------------------------------------------------------------------------------------------------------
 
@@ -209,7 +249,9 @@ class _Near:
 
     def _fixed(self, pattern: Pattern) -> tuple[Reader, list[Polynomial]]:
         """The outputs with given gates, the inputs as variables."""
-        reader = Reader(len(self.point), spare(self.map.outputs), len(self.map.inputs), lambda key, _: pattern[key])
+        reader = Reader(
+            len(self.point), spare(self.map.outputs), len(self.map.inputs), lambda key, _: _value(pattern, key)
+        )
         return reader, self._read(reader, reader.generators[reader.first_input :])
 
     def coefficients(self, patterns: Any) -> System:
@@ -234,7 +276,7 @@ class _Near:
         potentials: list[Polynomial] = []
         for x in inputs:
             potentials += self._read(reader, [constant(reader.ring, v) for v in x])
-        moves = System(reader.ring, len(self.point), tuple(potentials), tuple(reader.auxiliary)).reduced()
+        moves = System(reader.ring, len(self.point), tuple(potentials), tuple(reader.auxiliary)).reduced(exactly=False)
         whole = None
         if not gate_keys(self.map.outputs):
             symbolic, outputs = self._fixed({})
@@ -257,6 +299,22 @@ def _at(polynomial: Polynomial, values: Sequence[Any]) -> Any:
             term = term * v ** int(e) if e else term
         total += term
     return total
+
+
+def _value(pattern: Pattern, key: object) -> bool:
+    """The value of a gate.
+
+    Raises:
+        OnKink: its argument vanished at the input of the pattern, and does not nearby.
+    """
+    if key not in pattern:
+        raise OnKink
+    return pattern[key]
+
+
+def _ray(sign: int, s: Any) -> list[Any]:
+    """Inputs on one side of a plane."""
+    return [sign, s]
 
 
 def _inside(low: Fraction | None, high: Fraction | None) -> Fraction:

@@ -40,8 +40,8 @@ PATTERNS, CHUNK, PATIENCE = 600, 40, 3
 """At most so many patterns are used, so many at a time, until as many times in succession bring nothing new."""
 WIDE, FEW = 8, 6
 """A pattern's linear function of more than the one number of inputs is taken at the other number of random ones."""
-TRIES, POINTS = 100, 10
-"""How many points are drawn, and at how many of them laws are counted."""
+TRIES = ((100, 5), (700, 20))
+"""How many points are drawn and at how many of them laws are counted; the second time only if more laws hold there."""
 RANGE = 1000
 """Points are drawn from the integers -RANGE, ..., RANGE."""
 
@@ -148,14 +148,15 @@ class NetworkModel:
         """Points drawn by a fixed seed; with gates, those first at which more of them occur."""
         count = len(self.symbols)
         source = random.Random(0)
-        drawn = [tuple(Fraction(source.randint(-RANGE, RANGE)) for _ in range(count)) for _ in range(TRIES)]
         if self.network.smooth:
-            yield drawn[0]
+            yield _integers(source, count)
             return
         rows = self.inputs()[::RARER] if self.data is None else self.data.astype(float)
         found = self.prediction(len(rows))
-        variety = [self._variety(found, theta, rows) for theta in drawn]
-        yield from (drawn[i] for i in sorted(range(TRIES), key=lambda i: -variety[i])[:POINTS])
+        for tries, kept in TRIES:
+            drawn = [_integers(source, count) for _ in range(tries)]
+            variety = [self._variety(found, theta, rows) for theta in drawn]
+            yield from (drawn[i] for i in sorted(range(tries), key=lambda i: -variety[i])[:kept])
 
     def _variety(self, found: Prediction, theta: Sequence[Fraction], rows: np.ndarray) -> int:
         """How many gated units (or channels) take both values, and how many neighbours are on together, in float64.
@@ -204,7 +205,7 @@ class NetworkModel:
 
     @staticmethod
     def _whole(system: System) -> Local:
-        reduced = system.reduced()
+        reduced = system.reduced(exactly=True)
         return Local(reduced, whole=reduced)
 
     def _basis(self) -> list[list[int]]:
@@ -224,7 +225,7 @@ class NetworkModel:
         for start in range(0, min(len(chosen), PATTERNS), CHUNK):
             exact = [[Fraction(float(v)) for v in rows[i]] for i in chosen[start : start + CHUNK]]
             more = self._patterns(ring, point, exact)
-            joined = System(ring, len(self.symbols), (*found.potentials, *more)).reduced()
+            joined = System(ring, len(self.symbols), (*found.potentials, *more)).reduced(exactly=False)
             waited = 0 if len(joined.potentials) > len(found.potentials) else waited + 1
             found = joined
             if waited == PATIENCE:
@@ -299,3 +300,8 @@ def _chosen(on: np.ndarray, gate: Gate) -> np.ndarray:
     found = np.empty(on.shape, dtype=object)
     found[on], found[~on] = gate.alpha, gate.alpha_bar
     return found
+
+
+def _integers(source: random.Random, count: int) -> tuple[Fraction, ...]:
+    """A point."""
+    return tuple(Fraction(source.randint(-RANGE, RANGE)) for _ in range(count))

@@ -125,9 +125,14 @@ class System:
         """Those of the potentials."""
         return tuple(map(self.gradient, self.potentials))
 
-    def reduced(self) -> System:
-        """Potentials that are independent of those before them, and not constant."""
-        kept = independent(self.potentials)
+    def reduced(self, *, exactly: bool) -> System:
+        """Potentials that are independent of those before them, and not constant.
+
+        Args:
+            exactly: over the rationals, so that the others are in their span; otherwise modulo the prime, where a
+                potential may be dropped that is not.
+        """
+        kept = independent(self.potentials, exactly=exactly)
         return System(self.ring, self.parameters, tuple(self.potentials[i] for i in kept), self.auxiliary)
 
     def fields(self) -> Fields:
@@ -141,18 +146,28 @@ class System:
         return replace(modular_fields(self.gradients, self.parameters, variables), slopes=slopes)
 
 
-def independent(polynomials: Sequence[Polynomial]) -> list[int]:
-    """The positions of polynomials that are independent, modulo the prime and constants, of those before them."""
+def independent(polynomials: Sequence[Polynomial], *, exactly: bool) -> list[int]:
+    """The positions of polynomials that are independent, modulo constants, of those before them.
+
+    Independent residues come from independent rationals; where residues are dependent the rationals decide.
+    """
     place: dict[tuple[int, ...], int] = {}
     entries = []
     for column, polynomial in enumerate(polynomials):
         for exponents, c in polynomial.terms():
             if any(exponents):
-                entries.append((place.setdefault(tuple(exponents), len(place)), column, residue(rational(c))))
+                entries.append((place.setdefault(tuple(exponents), len(place)), column, c))
     matrix = np.zeros((len(place), len(polynomials)), dtype=np.int64)
-    for row, column, value in entries:
-        matrix[row, column] = value
-    return pivots(matrix)
+    for row, column, c in entries:
+        matrix[row, column] = residue(rational(c))
+    found = pivots(matrix)
+    if not exactly or len(found) == len({column for _, column, _ in entries}):
+        return found
+    table = flint.fmpq_mat(len(place), len(polynomials))
+    for row, column, c in entries:
+        table[row, column] = c
+    reduced, rank = table.rref()
+    return [next(c for c in range(len(polynomials)) if reduced[r, c] != 0) for r in range(rank)]
 
 
 def modular_fields(components: Sequence[Sequence[Polynomial]], parameters: int, variables: int) -> Fields:

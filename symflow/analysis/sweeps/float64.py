@@ -14,7 +14,8 @@ from symflow.analysis.bounds.descent_walk import walk
 from symflow.analysis.bounds.kinks import Crossings
 from symflow.analysis.bounds.sampled import Samples, sampled_bounds
 from symflow.analysis.bounds.series import BoundSeries, not_applicable
-from symflow.analysis.deviation import order_zero, sample_steps
+from symflow.analysis.compared_flow import order_zero
+from symflow.analysis.deviation import sample_steps
 from symflow.analysis.eigenvalues import extreme_eigenvalues
 from symflow.analysis.given_runs import not_descent
 from symflow.analysis.observables import gradients, too_large

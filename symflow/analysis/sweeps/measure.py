@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from symflow.analysis.bounds import Bound, BoundSeries, known_bounds
-from symflow.analysis.deviation import REMEDIES, deviation, order_zero
+from symflow.analysis.compared_flow import order_zero
+from symflow.analysis.deviation import REMEDIES, deviation
 from symflow.derivatives.derived import loss
 from symflow.errors import with_remedies
 from symflow.evaluate.object_arrays import evaluate_mpmath
@@ -78,10 +79,13 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> JsonO
         DescentDiverged: descent does.
     """
     chosen = bounds_named(bounds)
-    flowing = order_zero(problem, problem.method)
-    flow = _flow(flowing.objective, problem.theta0, problem.horizon, problem.dps)
+    flow = None  # of Adam and RMSProp it depends on the step size
+    if problem.method.speed is not None:
+        flowing = order_zero(problem, problem.method)
+        flow = _flow(flowing.objective, problem.theta0, problem.horizon, problem.dps)
     with np.errstate(over="ignore", invalid="ignore"):  # of descent that is about to diverge
         dev = deviation(problem, bounds=chosen, flow=flow)
+    flow = dev.flow
     objective, digits = problem.compact, problem.dps + 15
     ends = {"initial_loss": flow(0), "final_loss_flow": flow(dev.times[-1]), "final_loss_descent": dev.run.iterates[-1]}
     losses = {name: evaluate_mpmath(loss(objective), theta, dps=digits) for name, theta in ends.items()}

@@ -6,7 +6,7 @@ import time
 
 from symflow.cli.exit_status import Answer
 from symflow.cli.method_options import takes_method, with_method
-from symflow.cli.options import Digits, Horizon, Json, ProblemFile, StepSize, load_run
+from symflow.cli.options import Digits, FlowOrder, Horizon, Json, ProblemFile, StepSize, load_run
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
 from symflow.numbers.types import JsonObject
@@ -19,6 +19,7 @@ def deviation(
     step_size: StepSize = None,
     horizon: Horizon = None,
     dps: Digits = None,
+    flow_order: FlowOrder = None,
     as_json: Json = False,
 ) -> Answer:
     """Compare descent with flow. The answer: how far it strays, and what bounds that."""
@@ -31,7 +32,7 @@ def deviation(
     given = with_method(given, descent)
     started = time.perf_counter()
     with progress(given.name or "deviation") as report:
-        dev = compare(given, **settings, dps=dps, progress=report)
+        dev = compare(given, **settings, dps=dps, order=flow_order, progress=report)
     seconds = time.perf_counter() - started
     return Answer(
         lambda: deviation_report(dev) | {"seconds": round(seconds, 6)},

@@ -13,9 +13,9 @@ from symflow.dynamics.method import Method
 from symflow.dynamics.methods.runge_kutta import RungeKutta
 from symflow.dynamics.modified.logarithm import logarithm
 from symflow.dynamics.modified.slow_manifold import Step, slow_manifold
-from symflow.dynamics.modified.start import start
+from symflow.dynamics.modified.start import phase, start
 from symflow.dynamics.modified.step import Convert, stepped, tableau_step
-from symflow.dynamics.modified.tree_series import Coefficient, collapsed, part
+from symflow.dynamics.modified.tree_series import Coefficient, Series, collapsed, part
 from symflow.dynamics.modified.trees import Tree
 from symflow.errors import BudgetError
 
@@ -50,6 +50,27 @@ def start_terms(method: Method | RungeKutta, order: int) -> Terms:
     step, number = _step(method, order)
     found = start(step, order)
     return tuple({t: number(c) for t, c in collapsed(part(found, i)).items()} for i in range(1, order + 1))
+
+
+@cache
+def transient_terms(method: Method, order: int) -> tuple[Terms, Terms]:
+    """How far a point is from the slow manifold, up to eta^order, and what is carried there.
+
+    Returns:
+        The parts of pi(theta, v) - theta with 1, ..., order vertices, in trees of theta and of u = v - V(theta);
+        those of V(theta), in trees of theta. A vertex of u carries no power of the step size: v has one already.
+
+    Raises:
+        ProblemError, BudgetError: see `terms`.
+    """
+    step, number = _step(method, order)
+    manifold = slow_manifold(step, order)
+    found = phase(step, manifold, order) if manifold.carried else {}
+
+    def parts(series: Series) -> Terms:
+        return tuple({t: number(c) for t, c in collapsed(part(series, n)).items()} for n in range(1, order + 1))
+
+    return parts(found), parts(manifold.carried)
 
 
 def _step(method: Method | RungeKutta, order: int) -> tuple[Step, Convert]:

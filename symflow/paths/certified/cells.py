@@ -18,14 +18,15 @@ from math import ldexp
 import numpy as np
 
 from symflow.dynamics.vector_field import VectorField
-from symflow.evaluate.rounded import Rounded
+from symflow.evaluate.rounded import Rounded, norm_bound
 from symflow.paths.certified.boxes import on_parts, scaled_floats, step_end
 from symflow.paths.certified.corrections import NONE, Correction, Stratum, correction, stratum_on, unsupported
-from symflow.paths.certified.gates import OnBoxes
+from symflow.paths.certified.gates import OnBoxes, known_gates
 from symflow.paths.certified.observed import Step
 from symflow.paths.certified.rates import Rates, rates
-from symflow.paths.certified.windows import Crossing, Part, crossing
+from symflow.paths.certified.windows import Crossing, Part, crossing, normals, ranges
 from symflow.paths.taylor.dense import TaylorSteps
+from symflow.paths.taylor.kinks.gates import Position, value_of
 
 EXCESS = 2.0
 """What the boxes' size may add to int m, about: a digit."""
@@ -171,10 +172,39 @@ class _Search:
             self.check()
             box, on = boxes[row : row + 1], measured.gates.only(row)
             reason, correct, crossings = self._kinks(part, box, on)
+            certain = self._certain(part, box, on) if reason else frozenset()
+            if certain:
+                again = rates(self.field, box, [self.observed[part.number].region], self.weights, certain)
+                rate, on = again.rate[0], again.gates
+                reason, correct, crossings = self._kinks(part, box, on)
             if not np.isfinite(rate):
                 reason = "the Jacobian is not known on the tube in float64"
             found.append(Cell(part, float(rate), len(on.open[0]), correct, crossings, reason))
         return found, measured
+
+    def _certain(self, part: Part, box: Rounded, on: OnBoxes) -> frozenset[Position]:
+        """The open gates whose z~ is further from 0 on a part than z can be from z~ on the tube.
+
+        Boxes forget how the entries of theta~ move together: next to a tangency z on a box may vanish, on the tube not.
+        """
+        step, end = self.observed[part.number], self.ends[part.number]
+        held, found = step.region.at_zero, []
+        for a in on.open[0]:
+            watched = step.pre_activations.get(a)
+            if watched is None or a in held:
+                continue
+            z, _, _ = ranges(watched, part, end, self.steps.bits)
+            lost = (watched.remainder + len(watched.series) + 4) * ldexp(1.0, -min(self.steps.bits, 1000))
+            away = (abs(z[0]) - z[1]) * (1 - 2.0**-40) - lost
+            known = known_gates(self.field.gates, on.low, on.high)
+            moved = (
+                float(norm_bound(normals(self.field, box, [a], known))[0]) * float(np.max(self.radius)) * (1 + 2.0**-40)
+            )
+            gate = self.field.gates[a[0]]
+            positive = value_of(self.field.objective, step.region.gates, a) == gate.alpha
+            if away > moved and positive == (z[0] > 0):
+                found.append(a)
+        return frozenset(found)
 
     def _near(self, part: Part, box: Rounded) -> Stratum:
         """The stratum on the whole step, once, or on the part where the step is too long for it."""

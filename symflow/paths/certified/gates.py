@@ -53,8 +53,17 @@ class OnBoxes:
         return OnBoxes(low, high, self.open[one], self.concave[one], self.force[one])
 
 
-def on_boxes(field: VectorField, boxes: Rounded, regions: Sequence[Region]) -> OnBoxes:
-    """The gates on boxes, each of which lies around a piece of the path in a region."""
+def on_boxes(
+    field: VectorField, boxes: Rounded, regions: Sequence[Region], certain: frozenset[Position] = frozenset()
+) -> OnBoxes:
+    """The gates on boxes, each of which lies around a piece of the path in a region.
+
+    Args:
+        field: gradient flow, or one without gates.
+        boxes: where.
+        regions: the gates on the path.
+        certain: gates that are known to be those of the region wherever the solution may be on the boxes.
+    """
     gates, count = field.gates, len(regions)
     if not gates:
         return OnBoxes([], [], [[] for _ in regions], [set() for _ in regions], [{} for _ in regions])
@@ -67,6 +76,10 @@ def on_boxes(field: VectorField, boxes: Rounded, regions: Sequence[Region]) -> O
         found = rounded_boxes(field, program, boxes, known_gates(gates, low, high))
         before = [v.copy() for v in (*is_open, *low, *high)]
         _decide(field, boxes, regions, found[::2], low, high, is_open)
+        for i, entry in certain:
+            is_open[i].reshape(count, -1)[:, entry] = False
+            for v, given in ((low[i], _values(gates[i], regions)), (high[i], _values(gates[i], regions))):
+                v.reshape(count, -1)[:, entry] = given.reshape(count, -1)[:, entry]
         if all((a == b).all() for a, b in zip(before, (*is_open, *low, *high), strict=True)):
             break
     concave: list[set[Position]] = [set() for _ in regions]

@@ -13,6 +13,7 @@ from symflow.evaluate.eigenvalue_bounds import eigenvalue_bounds
 from symflow.evaluate.rounded import Rounded
 from symflow.evaluate.running_error import rounded_boxes
 from symflow.paths.certified.gates import OnBoxes, choices, known_gates, on_boxes
+from symflow.paths.taylor.kinks.gates import Position
 from symflow.paths.taylor.kinks.region import Region
 
 ENTRIES = 500_000
@@ -34,7 +35,13 @@ class Rates:
     gates: OnBoxes
 
 
-def rates(field: VectorField, boxes: Rounded, regions: Sequence[Region], weights: np.ndarray | None = None) -> Rates:
+def rates(
+    field: VectorField,
+    boxes: Rounded,
+    regions: Sequence[Region],
+    weights: np.ndarray | None = None,
+    certain: frozenset[Position] = frozenset(),
+) -> Rates:
     """m on boxes, each of which lies around a piece of the path in a region.
 
     Args:
@@ -42,8 +49,9 @@ def rates(field: VectorField, boxes: Rounded, regions: Sequence[Region], weights
         boxes: where.
         regions: the gates there.
         weights: powers of 2, of the norm ||W .|| that the rate is meant in (`symflow.paths.certified.weights`).
+        certain: gates that are known to be those of the region.
     """
-    gates, count = on_boxes(field, boxes, regions), len(regions)
+    gates, count = on_boxes(field, boxes, regions, certain), len(regions)
     rows, low, high = choices(field, gates, regions) if field.gates else (np.arange(count), [], [])
     size = field.dimension
     rate, spread = np.full(count, -np.inf), np.zeros(count)
