@@ -18,7 +18,7 @@ import mpmath
 import numpy as np
 
 from symflow.analysis.bounds.context import Comparison
-from symflow.analysis.deviation import order_zero
+from symflow.analysis.compared_flow import order_zero
 from symflow.analysis.falsify.claim import Claim
 from symflow.analysis.falsify.points import GATES, IMBALANCE, missing, off_kinks, point_program, point_quantity
 from symflow.analysis.falsify.proved import DRIFTS, PAIRS, proved
