@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeAlias
 
 from symflow.derivatives.derived import Derived, parameter_directions
@@ -18,6 +19,7 @@ from symflow.dynamics.modified.differentials import Differentials, combined
 from symflow.dynamics.modified.notation import differential_latex, signed
 from symflow.dynamics.modified.tree_series import Coefficient, Forest, Series
 from symflow.dynamics.modified.trees import DECAY, VELOCITY, Tree, tree
+from symflow.errors import ProblemError
 from symflow.networks.objective import Objective
 from symflow.programs.program import Program
 
@@ -59,8 +61,13 @@ class Curl:
         """The antisymmetric matrix applied to a direction Delta, as a vector program.
 
         Raises:
-            TypeError: a coefficient is a symbol.
+            ProblemError: a coefficient has a symbol.
         """
+        if not all(isinstance(c, Fraction) for c in self.chains.values()):
+            raise ProblemError(
+                f"the curl of F_{self.order} has symbols, and a program takes numbers; give the method's settings as "
+                "numbers"
+            )
         directions = parameter_directions(self.objective)
         known = dict(zip(self.objective.parameters, directions, strict=True))
         found = Differentials(self.objective, {VELOCITY: known})

@@ -10,8 +10,8 @@ import sympy
 from symflow.dynamics.modified.coefficients import Number
 from symflow.dynamics.modified.trees import DECAY, GRADIENT, Tree
 
-PER_LINE = 4
-"""Terms on a line."""
+PER_LINE, FUNCTIONS_PER_LINE = 4, 2
+"""Terms on a line: with rational numbers, and with rational functions as coefficients."""
 
 
 def differential_latex(tree: Tree, leaf: str = r"\theta") -> str:
@@ -117,13 +117,14 @@ def start_latex(terms: Sequence[Mapping[Tree, Number]]) -> str:
 def _aligned(left: str, first: str, terms: Sequence[Mapping[Tree, Number]], lowest: int) -> str:
     lines = [f"& {first}"] if first else []
     for i, term in enumerate(terms, lowest):
-        lines += _lines(i, [signed(c, differential_latex(t)) for t, c in ordered(term)], not lines)
+        count = PER_LINE if all(isinstance(c, Fraction) for c in term.values()) else FUNCTIONS_PER_LINE
+        lines += _lines(i, [signed(c, differential_latex(t)) for t, c in ordered(term)], count, not lines)
     return f"\\begin{{aligned}}\n{left} = {{}}" + " \\\\\n".join(lines or ["& 0"]) + "\n\\end{aligned}"
 
 
-def _lines(i: int, texts: Sequence[str], leading: bool) -> Iterator[str]:
+def _lines(i: int, texts: Sequence[str], count: int, leading: bool) -> Iterator[str]:
     """eta^i times a sum, in lines that fit on a page."""
-    rows = ["".join(texts[start : start + PER_LINE]) for start in range(0, len(texts), PER_LINE)]
+    rows = ["".join(texts[start : start + count]) for start in range(0, len(texts), count)]
     power = "" if i == 0 else r"\eta" if i == 1 else rf"\eta^{i}"
     for row in rows:
         text = row
