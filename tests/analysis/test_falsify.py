@@ -6,6 +6,7 @@ f = (1 - w_1 w_2 w_3)^2 / 2 has the Hessian eigenvalues s, -s, 0 and R9(c) is -s
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
@@ -416,3 +417,31 @@ def test_a_refutation_is_a_proof_only_where_nothing_is_estimated() -> None:
     assert proof("exact", "certified")
     assert not proof("exact", "certified", "estimated")
     assert not proof("certified on the tube")
+
+
+def test_claims_about_descent_are_about_the_family_s_method() -> None:
+    """On f = (theta x - y)^2 / 2 gradient descent is below gradient flow, (1 - eta x^2)^k <= e^(-eta x^2 k).
+
+    Heavy ball, which starts at rest, lags behind its own flow theta' = -10 grad f.
+    """
+    q = {name: quantity.symbol for name, quantity in sf.claim_quantities().items()}
+    usual: dict[str, Any] = {"depths": (1,), "widths": (1, 1), "samples": (1, 1), "step_sizes": (0.01, 0.2)}
+    usual |= {"times": (0.05, 2.0), "steps": 64, "data": 1.0}
+    below = q["f_descent"] <= q["f"]
+    heavy = sf.HeavyBall("9/10")
+    found = sf.falsify(below, sf.Family(**usual, method=heavy), seconds=30)
+    assert isinstance(found, sf.Refuted)
+    assert found.problem.method == heavy
+    x, y, eta = found.problem.x[0, 0], found.problem.y[0, 0], found.problem.step_size
+    (theta,), v, steps = found.problem.theta0, Fraction(0), int(found.problem.horizon / eta)
+    start = theta
+    for _ in range(steps):
+        v = Fraction(9, 10) * v - eta * x * (theta * x - y)
+        theta += v
+    assert float((theta * x - y) ** 2) > float((start * x - y) ** 2) * math.exp(-20 * x * x * steps * eta)
+    assert isinstance(sf.falsify(below, sf.Family(**usual), seconds=3), sf.NotRefuted)
+    for method, said in ((sf.RMSProp("1/2", "1/9"), "over all samples, got RMSProp"), ("adam", "must be a Method")):
+        with pytest.raises(sf.ProblemError, match=said):
+            sf.Family(method=method)  # type: ignore[arg-type]
+    with pytest.raises(sf.ProblemError, match="about gradient descent, got a family with heavy ball"):
+        sf.falsify(q["beta"] <= 1, sf.Family(method=heavy), seconds=5)

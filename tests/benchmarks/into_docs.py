@@ -33,6 +33,8 @@ COMMANDS = {
 }
 
 STUDIES = ("bounds",)
+PAGES = {"experiment": "experiments.md", "methods": "methods.md"}
+"""Where a table stands that is not in benchmarks.md."""
 
 
 def marked(name: str) -> re.Pattern[str]:
@@ -82,7 +84,7 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.names or COMMANDS:
         block = study(name) if name in STUDIES else measured(name, options.peer)
-        page = DOCS / ("experiments.md" if name == "experiment" else "benchmarks.md")
+        page = DOCS / PAGES.get(name, "benchmarks.md")
         text = page.read_text(encoding="utf-8")
         if not marked(name).search(text):
             raise SystemExit(f"{page.name} has no markers for the benchmark {name}")

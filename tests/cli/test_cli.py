@@ -675,7 +675,8 @@ def test_options_choose_the_method(command: str, tmp_path: Path, capsys: pytest.
         assert found["compared_with"] == dev.compared_with
         assert abs(mpmath.mpf(found["max_deviation"]) - dev.max) < 1e-15
         reasons = {found["reasons"][name] for name in ("R4", "R22")}
-        assert reasons == {f"the bound is one on gradient descent, and the run is one of {method.called}"}
+        said = f"the bound is one on gradient descent, and the run is one of {method.called}"
+        assert reasons == {said if isinstance(method, sf.HeavyBall) else None}  # with decay it is descent of another f
 
 
 def test_wrong_options_of_a_method_are_one_line(linear: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -684,7 +685,6 @@ def test_wrong_options_of_a_method_are_one_line(linear: Path, capsys: pytest.Cap
         (["--momentum", "1"], "descent.momentum = 1 goes with method = heavy-ball, nesterov, adam"),
         (["--method", "sgd"], "command line: method must be one of"),
         (["--batch-size", "3"], "batches: size must be at most the number of samples, 2, got 3"),
-        (["--method", "rmsprop", "--decay", "0.9", "--epsilon", "1e-8"], "not a gradient flow"),
     ):
         assert cli.main(["deviation", str(linear), *options]) == 2
         out, error = capsys.readouterr()

@@ -315,3 +315,85 @@ def logistic() -> sf.Problem:
 def test_exact_runs_end_where_numbers_become_too_long() -> None:
     with pytest.raises(sf.BudgetError, match=r"exact iterates have numbers of .* bits"):
         exact(problem(), 40, sf.GradientDescent())
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_weight_decay_has_its_own_flow(decoupled: bool) -> None:
+    """The distance from theta' = -c g - d theta is O(eta) through kinks; from the flow without decay it is not."""
+    method = sf.HeavyBall("1/2", weight_decay=LAMBDA, decoupled=decoupled)
+    runs = [
+        sf.deviation(problem("relu"), step_size=eta, horizon=1, dps=15, method=method, bounds=[])
+        for eta in ("1/200", "1/400")
+    ]
+    decay = LAMBDA if decoupled else 2 * LAMBDA
+    assert method.flow_decay == decay
+    assert runs[0].compared_with == f"theta' = -2 grad f(theta) - {decay} theta, {method.called} to order 0"
+    assert abs(runs[0].values[-1] / runs[1].values[-1] - 2) < 0.1
+    plain = sf.deviation(problem("relu"), step_size="1/400", horizon=1, dps=15, method=sf.HeavyBall("1/2"), bounds=[])
+    apart = [float(a) - float(b) for a, b in zip(runs[1].run.iterates[-1], plain.flow(1), strict=True)]
+    assert max(map(abs, apart)) > 10 * runs[1].values[-1]
+    wrong = problem("relu").objective.scaled(F(2)).decayed(decay * F(101, 100))
+    flow = sf.solve_flow(sf.Problem(objective=wrong, theta0=THETA), horizon=1, dps=15)
+    assert max(abs(a - b) for a, b in zip(flow(1), runs[1].flow(1), strict=True)) > 1e-4
+
+
+def test_the_comparison_with_a_recursion_by_hand_can_fail() -> None:
+    """A momentum or an epsilon 1 % off, epsilon on the other side, the other weight decay, and other batches differ."""
+    off = F(101, 100)
+    pairs: list[tuple[sf.Method, sf.Method]] = [
+        (sf.HeavyBall(BETA), sf.HeavyBall(BETA * off)),
+        (sf.HeavyBall(BETA), sf.Nesterov(BETA)),
+        (sf.RMSProp(RHO, EPS), sf.RMSProp(RHO, EPS * off)),
+        (sf.RMSProp(RHO, EPS), sf.RMSProp(RHO, EPS, epsilon_inside=False)),
+        (sf.Adam(BETA, RHO, EPS), sf.Adam(BETA, RHO, EPS, bias_correction=False)),
+        (sf.Adam(BETA, RHO, EPS, weight_decay=LAMBDA), sf.Adam(BETA, RHO, EPS, weight_decay=LAMBDA, decoupled=True)),
+        (
+            sf.GradientDescent(batches=sf.Batches(2)),
+            sf.GradientDescent(batches=sf.Batches(order=[[0, 1], [2, 3], [4, 0]])),
+        ),
+    ]
+    for one, other in pairs:
+        runs = [sf.descend(problem(), step_size=ETA, steps=12, method=method).iterates for method in (one, other)]
+        assert not same(runs[0], runs[1], 1e-13)
+        assert not same(runs[0], runs[1], 1e-5)
+
+
+def on(order: list[list[int]]) -> sf.Method:
+    """Gradient descent on listed batches."""
+    return sf.GradientDescent(batches=sf.Batches(order=order))
+
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "convolution and cross-entropy": {
+        "network": {"kind": "convolutional", "input": [1, 4], "activation": "relu",
+                    "layers": [{"kind": "convolution", "channels": 2, "kernel": 2}, {"kind": "max-pool", "size": 3},
+                               {"kind": "dense", "width": 3}]},
+        "loss": "cross-entropy", "labels": [0, 2, 1, 1, 0], "inputs": 4,
+    },
+    "logistic": {"network": {"widths": [2, 2, 1], "activation": "leaky-relu", "slope": "1/5"}, "loss": "logistic",
+                 "y": [1, -1, -1, 1, 1], "inputs": 2},
+    "expression": {"network": {"widths": [2, 2, 1], "activation": "linear"}, "y": Y, "inputs": 2,
+                   "loss": {"kind": "expression", "expression": "(prediction - target)**4 / 4"}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_a_batch_is_a_problem_of_its_samples(name: str) -> None:
+    """Steps on batches are single steps of gradient descent on problems whose data are those of the batch alone."""
+    case = NETWORKS[name]
+    x = np.random.default_rng(7).integers(-9, 10, (5, case["inputs"])).astype(object) * F(1, 8)
+    rest = {key: case[key] for key in ("network", "loss")}
+    key = "labels" if "labels" in case else "y"
+    whole = sf.Problem(**rest, data={"x": x, key: case[key]}, init={"scheme": "xavier", "seed": 2})
+    lists = [(0, 3, 1), (4, 2), (2, 2, 0)]
+    for dps, within in ((None, 1e-14), (30, mpf(10) ** -29)):
+        method = sf.GradientDescent(batches=sf.Batches(order=lists))
+        run = sf.descend(whole, step_size="1/3", steps=6, dps=dps, method=method)
+        with mpmath.workdps(45):
+            for k in range(6):
+                batch = list(lists[k % 3])
+                own = [case[key][i] for i in batch]
+                targets = {"y": [[int(c == label) for c in range(3)] for label in own] if key == "labels" else own}
+                alone = sf.Problem(**rest, data={"x": x[batch], **targets}, init={"theta": list(run.iterates[k])})
+                step = sf.descend(alone, step_size="1/3", steps=1, dps=dps).iterates[1]
+                assert max(abs(a - b) for a, b in zip(step, run.iterates[k + 1], strict=True)) < within

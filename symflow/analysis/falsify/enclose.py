@@ -18,11 +18,11 @@ import mpmath
 import numpy as np
 
 from symflow.analysis.bounds.context import Comparison
+from symflow.analysis.compared_flow import order_zero
 from symflow.analysis.falsify.claim import Claim
 from symflow.analysis.falsify.points import GATES, IMBALANCE, missing, off_kinks, point_program, point_quantity
 from symflow.analysis.falsify.proved import DRIFTS, PAIRS, proved
 from symflow.analysis.falsify.vocabulary import Place
-from symflow.dynamics.methods import GradientDescent
 from symflow.errors import ComputationError
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import mpmath_arithmetic
@@ -159,12 +159,14 @@ def _measure(
         errors: dict[Place, PathError | None] = {}
         flow = None
         if needs.descent:
-            run = descend(problem, steps=steps, dps=dps, keep=[steps], method=GradientDescent(), error=error)
+            run = descend(problem, steps=steps, dps=dps, keep=[steps], error=error)
             at["descent"], errors["descent"] = _vector(run.iterates[-1]), run.error
         if needs.flow:
             assert problem.step_size is not None
             end = steps * problem.step_size
-            flow = solve_flow(problem, horizon=end, dps=dps, error=error, time_limit=seconds)
+            flow = solve_flow(
+                order_zero(problem, problem.method), horizon=end, dps=dps, error=error, time_limit=seconds
+            )
             at["flow"], errors["flow"] = _vector(flow(end)), flow.error
         found = {place: _at(claim, objective, point, place) for place, point in at.items()}
         values: dict[str, Mpf] = {}

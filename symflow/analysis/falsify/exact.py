@@ -45,7 +45,15 @@ class ExactPoint:
             run["horizon"] = self.steps * self.eta
         data = {"x": [list(row) for row in self.x], "y": [list(row) for row in self.y]}
         init = {"theta": list(self.theta)}
-        return Problem(network=setup.network, loss=setup.loss, data=data, init=init, run=run, name="counterexample")
+        return Problem(
+            network=setup.network,
+            loss=setup.loss,
+            data=data,
+            init=init,
+            run=run,
+            descent=setup.method,
+            name="counterexample",
+        )
 
 
 @dataclass(frozen=True)

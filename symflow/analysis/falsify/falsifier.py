@@ -21,6 +21,7 @@ from symflow.analysis.falsify.points import missing
 from symflow.analysis.falsify.search import Evaluator, evaluator
 from symflow.analysis.falsify.shorten import Judge, shortened
 from symflow.analysis.falsify.verdict import NotRefuted, Refuted, Searched, Verdict
+from symflow.dynamics.methods import GradientDescent
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.networks.objective import Objective
 from symflow.networks.training_loss import network_objective
@@ -93,6 +94,11 @@ def falsify(
         family = Family()
     if not isinstance(family, Family):
         raise ProblemError(f"family must be a sf.Family, got {brief(family)}; write sf.Family(depths=(2, 3))")
+    if read.needs.tube and family.method != GradientDescent():
+        raise ProblemError(
+            f"claims about the tube of R4 are about gradient descent, got a family with {family.method.called}; leave "
+            "its method out"
+        )
     limit = float(rational(seconds, "seconds"))
     if not 0 < limit <= 1e7:
         raise ProblemError(f"seconds must be a positive number up to 1e7, got {brief(seconds)}")
@@ -189,7 +195,7 @@ class _Search:
             if len(self.kept) >= KEPT:
                 del self.kept[next(iter(self.kept))]
             sized = self.claim.at(sizes(objective, setup.samples))
-            self.kept[key] = evaluator(sized, objective, self.family.steps)
+            self.kept[key] = evaluator(sized, objective, self.family.steps, self.family.method)
         run = self.kept[key]
         self.setups.add(setup)
         for _ in range(ROUNDS):

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from symflow.dynamics.method import Method
+from symflow.dynamics.methods import GradientDescent
 from symflow.errors import ProblemError, brief
 from symflow.networks.convolutional import Convolution, Convolutional, Dense, Pool
 from symflow.networks.layers import Layer
@@ -18,10 +20,12 @@ from symflow.networks.losses import LOSSES, Loss, as_loss
 from symflow.networks.network import FullyConnected, Network
 from symflow.numbers.arguments import positive, whole
 from symflow.problem.architecture import describe
+from symflow.problem.descent import has_file_form
 from symflow.programs.program import shape_of
 
 ACTIVATIONS = {"linear": Fraction(1), "relu": Fraction(0), "leaky-relu": Fraction(1, 5)}
 """The slope for z < 0; that for z >= 0 is 1."""
+GRADIENT_DESCENT = GradientDescent()
 INITIALIZATIONS = ("gaussian", "sparse", "grid", "balanced")
 NETWORK_KINDS = ("fully-connected", "convolutional")
 MOST_STEPS = 1024
@@ -39,12 +43,14 @@ class Setup:
         loss: l, of one sample.
         samples: N.
         balanced: whether theta(0) is exactly balanced.
+        method: of descent.
     """
 
     network: Network
     loss: Loss
     samples: int
     balanced: bool = False
+    method: Method = GRADIENT_DESCENT
 
     def __str__(self) -> str:
         start = ", balanced" if self.balanced else ""
@@ -72,6 +78,8 @@ class Family:
         times: the smallest and the largest t = k eta.
         steps: the largest k; where the claim contains quantities of the tube of R4, k is between it and 256 times as
             large.
+        method: of descent, over all samples; its flow of order 0 is then the flow. Claims about the tube of R4 are
+            about gradient descent alone.
 
     Raises:
         ProblemError: a setting outside its range.
@@ -96,6 +104,7 @@ class Family:
     step_sizes: tuple[float, float] = (1e-6, 1.0)
     times: tuple[float, float] = (1e-2, 10.0)
     steps: int = 256
+    method: Method = GRADIENT_DESCENT
 
     def __post_init__(self) -> None:
         for x in _listed(self.depths, "depths"):
@@ -118,6 +127,7 @@ class Family:
         _range(self.step_sizes, "step_sizes", lambda x: positive(x, "Family: step_sizes"))
         _range(self.times, "times", lambda x: positive(x, "Family: times"))
         whole(self.steps, "Family: steps", 1, MOST_STEPS)
+        _check_method(self.method)
         if next(self.setups(np.random.default_rng(0)), None) is None:
             raise ProblemError(
                 "Family: no network of the family goes with its losses and initializations (logistic and exponential "
@@ -137,7 +147,7 @@ class Family:
                 if (loss.known.labels == "signs" and _outputs(network) > 1) or (balanced and not linear):
                     continue
                 fitting = True
-                yield Setup(network, loss, _between(rng, self.samples), balanced)
+                yield Setup(network, loss, _between(rng, self.samples), balanced, self.method)
             if not fitting:
                 return
 
@@ -173,6 +183,16 @@ def _between(rng: np.random.Generator, ends: tuple[int, int]) -> int:
 
 
 # Checks -------------------------------------------------------------------------------------------------------------
+
+
+def _check_method(method: object) -> None:
+    if not isinstance(method, Method):
+        raise ProblemError(f'Family: method must be a Method such as sf.HeavyBall("9/10"), got {brief(method)}')
+    if method.speed is None or method.batches is not None or not has_file_form(method):
+        raise ProblemError(
+            f"Family: method must be gradient descent, heavy ball or Nesterov's method over all samples, got "
+            f"{method.called}"
+        )
 
 
 def _listed(values: object, name: str, empty: bool = False) -> Sequence[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from symflow.analysis.falsify.vocabulary import Needs
-from symflow.dynamics.methods.gradient_descent import GradientDescent
+from symflow.dynamics.method import Method
 from symflow.numbers.types import JaxArray
 from symflow.paths.jax_steps import JaxSteps, Slope, State
 
@@ -51,10 +51,12 @@ class Paths:
     Attributes:
         needs: of the claim.
         most_steps: the largest k.
+        method: of descent; the flow is its own of order 0.
     """
 
     needs: Needs
     most_steps: int
+    method: Method
 
     def __call__(self, slope: Slope, theta: JaxArray, eta: JaxArray, steps: JaxArray) -> Run:
         """Descent and flow from theta.
@@ -96,7 +98,8 @@ class Paths:
         """
         count = max(4 * FINE if flows else 0, self.most_steps if descends else 0)
         stage = np.arange(count) % 4
-        method = JaxSteps(GradientDescent(), [start.shape[0]])
+        method = JaxSteps(self.method, [start.shape[0]])
+        speed, decay = float(self.method.speed or 1), float(self.method.flow_decay)
         until = jnp.asarray([[4 * FINE], [4 * COARSE]])
         lengths = (steps * eta / jnp.asarray([FINE, COARSE]))[:, None]
 
@@ -113,7 +116,7 @@ class Paths:
                 following = method.join(method.step(method.split(descent), [slopes[0]], eta))
                 descent = tuple(jnp.where(i < steps, x, was) for x, was in zip(following, descent, strict=True))
             if flows:
-                k = -slopes[-2:]
+                k = -speed * slopes[-2:] - (decay * points[-1] if decay else 0)
                 z = z + b * lengths * k
                 y = jnp.where(end & (i < until), z, y)
                 z = jnp.where(end, y, z)

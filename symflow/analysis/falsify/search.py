@@ -24,6 +24,7 @@ from symflow.analysis.falsify.paths import SAMPLES, Paths, Run
 from symflow.analysis.falsify.point_jax import KINK, SPECTRAL, Local
 from symflow.analysis.falsify.points import IMBALANCE, off_kinks
 from symflow.analysis.falsify.vocabulary import Place
+from symflow.dynamics.method import Method
 from symflow.evaluate.jax_runtime import own_modes
 from symflow.evaluate.jit_options import THROWAWAY, jit
 from symflow.networks.objective import Objective
@@ -69,15 +70,16 @@ class Evaluator:
         return margins, ties, [np.nan_to_num(np.asarray(g)[: points.count], posinf=0, neginf=0) for g in slopes]
 
 
-def evaluator(claim: Claim, objective: Objective, most_steps: int) -> Evaluator:
+def evaluator(claim: Claim, objective: Objective, most_steps: int, method: Method) -> Evaluator:
     """A claim for one setup; it is compiled at the first call.
 
     Args:
         claim: with the whole numbers of this setup put in.
         objective: a training loss of the setup's shape, whatever its data.
         most_steps: the largest k.
+        method: of descent.
     """
-    model = _Model(claim, objective, most_steps)
+    model = _Model(claim, objective, most_steps, method)
 
     def total(theta: JaxArray, x: JaxArray, y: JaxArray, log_eta: JaxArray, steps: JaxArray) -> tuple[JaxArray, Margin]:
         margins, ties = jax.vmap(model.margin)(theta, x, y, log_eta, steps)
@@ -90,9 +92,9 @@ def evaluator(claim: Claim, objective: Objective, most_steps: int) -> Evaluator:
 class _Model:
     """The quantities of one claim as functions of one point, traceable."""
 
-    def __init__(self, claim: Claim, objective: Objective, most_steps: int) -> None:
+    def __init__(self, claim: Claim, objective: Objective, most_steps: int, method: Method) -> None:
         self.claim, self.needs = claim, claim.needs
-        self.local, self.paths = Local(objective, claim.needs), Paths(claim.needs, most_steps)
+        self.local, self.paths = Local(objective, claim.needs), Paths(claim.needs, most_steps, method)
         self.inputs = {x.name: x for x in objective.data_inputs}
 
     def margin(
