@@ -115,7 +115,7 @@ def test_what_is_refused() -> None:
         sf.deviation(p, step_size=ETA, horizon=1, dps=15, flow=flow, order=1)
     with pytest.raises(sf.ProblemError, match="order must be"):
         sf.deviation(p, step_size=ETA, horizon=1, dps=15, order=-1)
-    with pytest.raises(sf.BudgetError, match="to order 7 at most"):
+    with pytest.raises(sf.BudgetError, match="to order 9 at most"):
         sf.deviation(p, step_size=ETA, horizon=1, dps=15, order=99)
     run = np.array([[0.5, 1.0], [0.51, 1.0], [0.52, 1.01]])
     given = sf.deviation(p, step_size=ETA, horizon=1, dps=15, run=run, method=sf.HeavyBall("1/2"))
