@@ -75,7 +75,7 @@ def rate_of_terms(found: Sequence[Series]) -> Iterator[sympy.Expr]:
 
 FOUND = in_field(terms(METHOD, ORDER))
 LOSS = (1 - BETA + 2 * BETA**2) / (4 * NU**3)
-CURL = -(1 - 8 * BETA + 7 * BETA**2) / (6 * NU**5)
+CURL = -(1 - 7 * BETA) / (6 * NU**4)
 
 DERIVATION = Derivation(
     proves=NESTEROV,
@@ -97,8 +97,8 @@ DERIVATION = Derivation(
         ),
         Step(
             r"J(F_2)-J(F_2)^\top",
-            r"c\,[H,T[g]]",
-            r"As in R25, step 4: $c$ is the coefficient of $H^2g$ less twice that of $T[g,g]$.",
+            r"-\frac{1-7\beta}{6\nu^4}[H,T[g]]",
+            r"As in R25, step 4: the coefficient of $H^2g$ less twice that of $T[g,g]$.",
             (SymbolicZero(r"all $\beta$", partial(bent, FOUND, CURL)),),
         ),
         Step(

@@ -70,6 +70,7 @@ HEAVY_BALL = Result(
     r"(1-\sqrt\beta)^2$. The roots are complex if and only if $(1-\sqrt\beta)^2 < \eta\lambda < (1+\sqrt\beta)^2$, and "
     r"descent diverges if $\lambda < 0$ or $\eta\lambda > 2(1+\beta)$. From $\theta_0$ itself the flow is off by "
     r"$O(\eta)$ at every order. The terms up to $\eta$ are the gradient flow of $f/\nu + "
-    r"\eta\frac{1+\beta}{4\nu^3}\|g\|^2$.",
+    r"\eta\frac{1+\beta}{4\nu^3}\|g\|^2$; $J(F_2)-J(F_2)^\top = -\frac{1}{6\nu^3}[H,T[g]]$ forbids one at order "
+    r"$\eta^2$.",
     derivations=("r25_heavy_ball",),
 )

@@ -23,6 +23,7 @@ NESTEROV = Result(
     modified_claims(TERMS, START),
     (MOMENTUM,),
     remark=r"The gradient is taken at $y_k = \theta_k+\beta(\theta_k-\theta_{k-1})$. The terms up to $\eta$ are the "
-    r"gradient flow of $f/\nu + \eta\frac{1-\beta+2\beta^2}{4\nu^3}\|g\|^2$.",
+    r"gradient flow of $f/\nu + \eta\frac{1-\beta+2\beta^2}{4\nu^3}\|g\|^2$; $J(F_2)-J(F_2)^\top = "
+    r"-\frac{1-7\beta}{6\nu^4}[H,T[g]]$ forbids a modified loss at order $\eta^2$ unless $\beta = 1/7$.",
     derivations=("r26_nesterov",),
 )

@@ -364,3 +364,9 @@ def test_a_kink_at_the_first_input_tried_is_no_kink_of_the_map() -> None:
     assert (laws.count, laws.exact) == (1, True)
     with pytest.raises(ProblemError, match="on a kink"):
         sf.conservation_laws(sf.ParametricMap([U * sigma(V * X)], [U, V], [X]), at=[1, 0])
+
+
+def test_a_singular_point_is_said_to_be_one() -> None:
+    laws = sf.conservation_laws(sf.FullyConnected((2, 2, 2)), at=[0] * 8)
+    assert (laws.at_least, laws.at_most, laws.exact) == (0, 8, False)
+    assert "singular" in laws.how

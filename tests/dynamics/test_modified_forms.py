@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import mpmath
 import numpy as np
@@ -13,7 +14,9 @@ import sympy
 
 import symflow as sf
 from symflow.dynamics.modified.potential import gradient, potential
-from symflow.dynamics.modified.tree_series import plus
+from symflow.dynamics.modified.slow_manifold import slow_manifold
+from symflow.dynamics.modified.step import stepped
+from symflow.dynamics.modified.tree_series import part, plus
 from symflow.dynamics.modified.trees import all_trees
 
 X, Y = sympy.symbols("x y")
@@ -89,6 +92,14 @@ def test_no_loss_at_order_two(method: sf.Method, latex: str) -> None:
     assert latex in str(refused.value)
 
 
+def test_nesterovs_method_has_a_loss_at_order_two_for_one_momentum() -> None:
+    """1 - 7 beta = 0: the loss of order 2 has the field as its gradient."""
+    equation = sf.modified_equation(QUARTIC, 2, sf.Nesterov("1/7"))
+    assert not equation.curl(2)
+    loss, field = equation.loss().function("1/7").explicit(), equation.field("1/7").explicit()
+    assert [sympy.expand(-loss.diff(v) - x) for v, x in zip((X, Y), field, strict=True)] == [0, 0]
+
+
 def test_gradients_of_numbers_are_found_again_and_others_refused() -> None:
     """The unrooted trees of five vertices, with coefficients 1, 2, ...; one rooted tree more is not a gradient."""
     series, roots = {}, set()
@@ -102,6 +113,17 @@ def test_gradients_of_numbers_are_found_again_and_others_refused() -> None:
     assert sorted(found.values()) == sorted({Fraction(c) for c in found.values()})
     for t in all_trees(5):
         assert potential(plus(series, {t: Fraction(1)})) is None
+
+
+def test_heavy_ball_on_its_slow_manifold_is_gradient_descent_of_another_loss() -> None:
+    """Cattaneo & Shigida 2025: its map is theta minus a gradient to all orders, though its flow is no gradient flow."""
+
+    def is_gradient(method: sf.Method) -> list[bool]:
+        moved = slow_manifold(partial(stepped, method, convert=Fraction), 6).moved
+        return [potential(part(moved, n)) is not None for n in range(1, 7)]
+
+    assert is_gradient(sf.HeavyBall("1/3")) == [True] * 6
+    assert is_gradient(sf.Nesterov("1/3")) == [True, True, False, False, False, False]
 
 
 # RMSProp and Adam ---------------------------------------------------------------------------------------------------

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from fractions import Fraction
 from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from time import process_time
 
 import kauri
 import mpmath
@@ -178,7 +182,7 @@ def test_other_tableaus_are_refused(a: list, b: list, message: str) -> None:
 # Quadratics ---------------------------------------------------------------------------------------------------------
 
 
-ORDER = 6
+ORDER = 9
 Powers = list[Fraction]
 """The coefficients of 1, z, ..., z^{ORDER + 1}."""
 
@@ -214,13 +218,48 @@ def test_on_quadratics_the_chains_are_those_of_the_slow_root(kind: type, beta: F
     for _ in range(4):
         miss = [a - b + c for a, b, c in zip(times(mu, mu), times(s, mu), p, strict=True)]
         mu = [a - b for a, b in zip(mu, over(miss, [2 * a - b for a, b in zip(mu, s, strict=True)]), strict=True)]
-    rate = logarithm(mu)
-    order = ORDER if kind is sf.HeavyBall else 5
+    rate, order = logarithm(mu), 5
     assert [term[chain(i)] for i, term in enumerate(terms(kind(beta), order))] == rate[1 : order + 2]
     if kind is sf.HeavyBall:
         z, nu = sympy.Rational(str((1 + beta) / (1 - beta))), 1 - beta
         legendre = [Fraction(str(sympy.legendre(k, z))) / ((k + 1) * nu ** (k + 1)) for k in range(ORDER + 1)]
-        assert rate[1:] == [-c for c in legendre]
+        assert rate[1:] == [-c for c in legendre]  # to (eta lambda)^10
+
+
+TABLE = Path(__file__).parent.parent / "studies" / "modified_equations.md"
+
+
+@pytest.mark.thorough
+def test_legendres_series_to_order_ten_and_the_time_it_takes() -> None:
+    """All trees up to 10 vertices for heavy ball; the table has the times of the other orders."""
+    rows = []
+    for method in (
+        sf.GradientDescent(),
+        sf.HeavyBall("1/2"),
+        sf.Nesterov("1/2"),
+        sf.HeavyBall(BETA),
+        sf.Nesterov(BETA),
+    ):
+        for order in (2, 3, 4, 5) if method.symbols else (2, 3, 4, 5, 6, 7, 9):
+            terms.cache_clear()
+            began = process_time()
+            found = terms(method, order)
+            took = process_time() - began
+            began = process_time()
+            start_terms.__wrapped__(method, min(order, 6))
+            rows.append(f"| {method!r} | {order} | {len(found[-1])} | {took:.3f} | {process_time() - began:.3f} |\n")
+            if isinstance(method, sf.HeavyBall) and order == 9:
+                legendre = [sympy.legendre(k, 3) * 2 ** (k + 1) / sympy.Integer(k + 1) for k in range(10)]
+                assert [term[chain(i)] for i, term in enumerate(found)] == [-Fraction(str(c)) for c in legendre]
+    TABLE.write_text(
+        "# Modified equations by rooted trees: terms and seconds\n\n"
+        f"`tests/dynamics/test_trees.py`, {date.today()}, symflow {version('symflow')}, SymPy {version('sympy')}; "
+        f"seconds "
+        "of processor time on one core. Trees: differentials in the last term. The start is derived to the same "
+        "order, at "
+        "most 6.\n\n| method | order | trees | seconds | start |\n|---|---|---|---|---|\n" + "".join(rows),
+        encoding="utf-8",
+    )
 
 
 # The recursions themselves, at 45 digits ----------------------------------------------------------------------------
@@ -329,8 +368,8 @@ def test_symbols_are_for_formulas() -> None:
 
 
 def test_orders_and_methods_that_are_not_known() -> None:
-    with pytest.raises(sf.BudgetError, match="order 7 at most, got 8"):
-        sf.modified_equation(SMOOTH, 8)
+    with pytest.raises(sf.BudgetError, match="order 9 at most, got 10"):
+        sf.modified_equation(SMOOTH, 10)
     with pytest.raises(sf.BudgetError, match="order 6 at most with symbols as settings, got 7"):
         sf.modified_equation(SMOOTH, 7, sf.Nesterov(BETA))
     with pytest.raises(sf.ProblemError, match="method must be a Method"):

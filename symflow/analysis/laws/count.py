@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -71,7 +72,9 @@ def conservation_laws(
     model = as_model(subject, loss, biases)
     order = whole(degree, "degree", 1)
     if at is not None:
-        return _counted(model, _point(at, len(model.symbols)), order)
+        found = _counted(model, _point(at, len(model.symbols)), order)
+        hint = "; the point may be singular, as balanced starts are: leave at= out, or move it a little"
+        return found if found.exact else replace(found, how=found.how + hint)
     best: ConservationLaws | None = None
     for point in model.points():
         found = _counted(model, point, order)

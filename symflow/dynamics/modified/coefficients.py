@@ -23,7 +23,7 @@ Number: TypeAlias = Fraction | sympy.Expr
 """A coefficient: a rational number, or a rational function of the symbols among a method's settings."""
 Terms: TypeAlias = tuple[dict[Tree, Number], ...]
 
-MAX_ORDER, MAX_SYMBOLIC_ORDER = 7, 6
+MAX_ORDER, MAX_SYMBOLIC_ORDER = 9, 6
 """The highest orders that are derived: with numbers, and with symbols as settings (some ten seconds)."""
 
 

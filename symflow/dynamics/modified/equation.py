@@ -255,7 +255,7 @@ def modified_equation(objective: Objective, order: int, method: Method | RungeKu
 
     Raises:
         ProblemError: another order, or a method whose equation is not known.
-        BudgetError: the order is above the highest that is derived (7; 6 with symbols), or a term has more than
+        BudgetError: the order is above the highest that is derived (9; 6 with symbols), or a term has more than
             `symflow.derivatives.derived.MAX_OPERATIONS` operations.
 
     Source: Barrett & Dherin 2021 (order 1), Hairer, Lubich & Wanner 2006 (R17); Kovachki & Stuart 2021, Ghosh et al.

@@ -46,12 +46,14 @@ def exponential(s: Series, size: int) -> dict[Forest, Coefficient]:
 def product(a: Mapping[Forest, Coefficient], b: Series, size: int) -> dict[Forest, Coefficient]:
     """A polynomial in trees times a series, up to `size` vertices."""
     found: dict[Forest, Coefficient] = {}
+    sized = sorted(((vertices(t), t, y) for t, y in b.items()), key=lambda item: item[0])
     for forest, x in a.items():
         room = size - sum(map(vertices, forest))
-        for t, y in b.items():
-            if vertices(t) <= room:
-                key = tuple(sorted((*forest, t)))
-                found[key] = found[key] + x * y if key in found else x * y
+        for needed, t, y in sized:
+            if needed > room:
+                break
+            key = tuple(sorted((*forest, t)))
+            found[key] = found[key] + x * y if key in found else x * y
     return found
 
 
