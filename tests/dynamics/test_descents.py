@@ -72,6 +72,10 @@ def check(
         within = {"float64": 1e-13, "digits": mpf(10) ** -40, "exact": F(1, 10**400)}[kind]
         assert same(run.iterates, expected, within)
         assert any(abs(a - b) > 1e-2 for a, b in zip(expected[-1], expected[0], strict=True))  # it moved
+    if kind == "digits":
+        assert run.error is not None
+        assert run.error.how == "certified"  # RMSProp and Adam in balls too
+        assert run.error.value < mpf(10) ** -40
     if kind == "exact":
         assert all(isinstance(v, Fraction) for v in run.iterates.flat)
         assert run.error is not None
