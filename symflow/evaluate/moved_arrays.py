@@ -51,13 +51,20 @@ def along_axis(f: Callable[[Any], Any], x: np.ndarray, position: int) -> np.ndar
     return result
 
 
+def _entry(number: Any) -> np.ndarray:
+    """A number as an array without axes: NumPy would take a polynomial for a sequence."""
+    found = np.empty((), dtype=object)
+    found[()] = number
+    return found
+
+
 def gathered(x: np.ndarray, table: Table, position: int, zero: Any) -> np.ndarray:
     """`Gather` on an object array."""
     index = table.positions
     result = np.take(x, np.maximum(index, 0), axis=position)
     if (index < 0).any():
         shape = [1] * position + list(index.shape) + [1] * (x.ndim - position - 1)
-        result = np.where((index >= 0).reshape(shape), result, zero)
+        result = np.where((index >= 0).reshape(shape), result, _entry(zero))
     return np.asarray(result, dtype=object)
 
 
@@ -66,7 +73,7 @@ def scattered(x: np.ndarray, table: Table, position: int, zero: Any) -> np.ndarr
     index = table.positions.reshape(-1)
     shape = (*x.shape[:position], index.size, *x.shape[position + len(table.targets) :])
     moved = np.moveaxis(x.reshape(shape), position, 0)
-    result = np.full((int(table.source.size), *moved.shape[1:]), zero, dtype=object)
+    result = np.full((int(table.source.size), *moved.shape[1:]), _entry(zero), dtype=object)
     for target, source in enumerate(index):
         if source >= 0:
             result[source] = result[source] + moved[target]

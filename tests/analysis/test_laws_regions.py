@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import sympy
 
 import symflow as sf
@@ -43,3 +44,11 @@ def test_left_out_the_point_has_few_laws_on_a_line_too() -> None:
     assert sf.conservation_laws(network, at=[1, -2, 3, 4, 5, 6, 7, 8]).count == 5
     laws = sf.conservation_laws(network)
     assert (laws.count, laws.exact) == (5, True)
+
+
+@pytest.mark.parametrize(("activation", "expected"), [("linear", 3), ("relu", 2)])
+def test_padded_convolutions(activation: str, expected: int) -> None:
+    """One matrix D_1 of two channels, its diagonal with gates; padding reads zeros."""
+    parts = (sf.Convolution(2, (2,), (1,), (1,)), sf.Dense(2))
+    laws = sf.conservation_laws(sf.Convolutional((1, 3), parts, activation=activation))
+    assert (laws.count, laws.exact, laws.complete) == (expected, True, True)
