@@ -143,7 +143,8 @@ def write(table: Path, title: str, said: str, rows: list[str]) -> None:
         f"# {title}",
         "",
         f"Slopes of log2 of the distance between halvings of the step size, {DIGITS} digits, {date.today()}, symflow "
-        f"{version('symflow')}. {said} Expected: order + 1 within {TOLERANCE}. `tests/analysis/test_modified_slopes.py`.",
+        f"{version('symflow')}. {said} Expected: order + 1 within {TOLERANCE}. "
+        "`tests/analysis/test_modified_slopes.py`.",
         "",
         f"| problem | method | first step size | order | {numbers} |",
         "|---" * (4 + HALVINGS) + "|",
@@ -172,6 +173,6 @@ def test_slopes_of_all_adaptive_methods() -> None:
             for order, found in adaptive_slopes(p, method, HALVINGS):
                 rows.append(row(name, method, FIRST, order, found))
                 wrong += [(name, repr(method), order, s) for s in found if abs(s - order - 1) >= TOLERANCE]
-    said = f"Over the time 1/2, from iterate {FORGOTTEN}, whose means have forgotten their start (1/4^{FORGOTTEN} < 1e-50)."
+    said = f"Over the time 1/2, from iterate {FORGOTTEN}, whose means have forgotten their start (4^-90 < 1e-50)."
     write(ADAPTIVE_TABLE, "RMSProp and Adam against their modified equations", said, rows)
     assert not wrong, wrong
