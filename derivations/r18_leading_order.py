@@ -234,8 +234,8 @@ DERIVATION = Derivation(
             r"\tfrac{d}{dt}\bigl(\theta + \eta^{p+1}e\bigr)",
             r"\sum_{i\le p+1}\eta^iF_i\bigl(\theta + \eta^{p+1}e\bigr) + O(\eta^{p+2})",
             r"Any method: $\theta$ solves the modified equation of order $p$ and $\dot e = F_0'e + F_{p+1}$. So "
-            r"$\theta + \eta^{p+1}e$ follows that of order $p+1$, from its start to the order $p+1$ as $e(0) = S_{p+1}$, "
-            r"as does $\pi(\theta_k, v_k) = \theta_k - \tau_k$ (R17, R25, R26), within "
+            r"$\theta + \eta^{p+1}e$ follows that of order $p+1$, from its start to the order $p+1$ as $e(0) = "
+            r"S_{p+1}$, as does $\pi(\theta_k, v_k) = \theta_k - \tau_k$ (R17, R25, R26), within "
             r"$O(\eta^{p+2})$ over a fixed time by Gr\"onwall.",
             (SymbolicZero("all fields of two variables, $p = 0, 1, 2$", next_order),),
         ),
