@@ -321,3 +321,14 @@ def test_what_batches_show_and_refuse() -> None:
     theta = np.array(problem.theta0, dtype=object)
     for a, b in zip(drawn.terms, plain.terms, strict=True):
         assert (sf.evaluate_exact(a, theta) == sf.evaluate_exact(b, theta)).all()
+
+
+@pytest.mark.parametrize("batches", [sf.Batches(3), sf.Batches(order=[[0], [0, 1]])])
+def test_the_loss_of_batches_of_several_sizes_is_the_mean_of_theirs(batches: sf.Batches) -> None:
+    """Not f: each sample of a smaller batch counts more."""
+    problem, method = samples(4), sf.GradientDescent(batches=batches)
+    theta = np.array(problem.theta0, dtype=object)
+    equation = sf.modified_equation(problem.objective, 1, method).over_orders()
+    terms = [sf.evaluate_exact(t, theta) for t in equation.terms]
+    loss = replace(problem.objective, program=equation.loss().function("1/7").program, network=None)
+    assert (sf.evaluate_exact(sf.gradient(loss), theta) == -terms[0] - terms[1] / 7).all()
