@@ -8,7 +8,8 @@ descent a published table (hidden width 64, 2000 steps) reads 4.4e-5, 6.29e-4, 6
 
 With the number of steps fixed, eta also moves the horizon T: the local exponent is 1 + d log I / d log T. It is near 2
 while the gradient has hardly changed (I grows like T), near 1 once the flow has come to rest (I no longer grows), and
-leaves both where the step size nears the stability threshold. There is no exponent that is the method's own.
+leaves both where the step size nears the stability threshold, eta lambda = 2; nothing is predicted from such runs.
+There is no exponent that is the method's own.
 
 Run: python examples/balancedness_drift.py
 """
@@ -36,6 +37,7 @@ class Row(NamedTuple):
         from_gradients: the norm of eta^2 sum_k h(g_k).
         from_larger: of eta I(T), I from the first steps of the run at ten times the step size; NaN for the largest.
         loss: at the end, over that at the start.
+        stability: eta times the largest eigenvalue of the Hessian at the start; above 2 descent does not follow flow.
     """
 
     step_size: float
@@ -43,6 +45,7 @@ class Row(NamedTuple):
     from_gradients: float
     from_larger: float
     loss: float
+    stability: float
 
 
 def problem() -> sf.Problem:
@@ -74,6 +77,7 @@ def main() -> list[Row]:
     laws = sf.conservation_laws(sf.FullyConnected((5, 4, 1), activation="relu"))
     print(f"{laws.count} laws for 4 hidden units, exact: {laws.exact}; {laws.laws[0].drift().latex()}")
     value = sf.to_jax(sf.loss(start.objective))
+    sharpness = float(np.linalg.eigvalsh(sf.to_jax(sf.hessian(start.objective))(np.array(start.theta0, float)))[-1])
     first: dict[float, np.ndarray] = {}
     for text in reversed(STEP_SIZES):
         run = sf.descend(start, step_size=text, steps=STEPS)
@@ -89,6 +93,7 @@ def main() -> list[Row]:
                 float(np.linalg.norm(moved.sum(axis=0))),
                 math.nan if larger is None else float(np.linalg.norm(eta * larger)),
                 float(value(iterates[-1]) / value(iterates[0])),
+                eta * sharpness,
             )
         )
     rows.reverse()
@@ -98,13 +103,14 @@ def main() -> list[Row]:
 
 def report(rows: list[Row]) -> None:
     """The table."""
-    print("   eta    drift      eta^2 sum h(g)  from 10 eta  loss     exponent  predicted  published")
+    print("   eta    drift      eta^2 sum h(g)  from 10 eta  loss     eta lambda  exponent  predicted  published")
     for i, row in enumerate(rows):
         line = f"{row.step_size:7g}  {row.drift:.3e}  {row.from_gradients:.3e}       {row.from_larger:.3e}"
-        line += f"    {row.loss:.1e}"
+        line += f"    {row.loss:.1e}  {row.stability:10.3g}"
         if i + 1 < len(rows):
             after = rows[i + 1]
-            predicted = math.log10(after.from_larger / row.from_larger)
+            follows = 10 * after.stability < 2  # the runs that I is taken from
+            predicted = math.log10(after.from_larger / row.from_larger) if follows else math.nan
             published = math.log10(PUBLISHED[i + 1] / PUBLISHED[i])
             line += f"  {math.log10(after.drift / row.drift):.2f}      {predicted:.2f}       {published:.2f}"
         print(line)
