@@ -14,8 +14,9 @@ from symflow.dynamics.method import Method
 from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.dynamics.modified.coefficients import terms
 from symflow.dynamics.modified.equation import ModifiedEquation, modified_equation
-from symflow.errors import ProblemError, SymflowError
+from symflow.errors import ProblemError, SymflowError, brief
 from symflow.evaluate.object_arrays import evaluate_mpmath
+from symflow.networks.batches import sample_count
 from symflow.numbers.arguments import whole
 from symflow.paths.flow import solve_field, solve_flow
 from symflow.paths.trajectory import Trajectory
@@ -44,7 +45,14 @@ class ComparedFlow:
     @cached_property
     def gradient_flow(self) -> Problem | None:
         """The problem whose gradient flow it is; None where it is no gradient flow, or not known as one."""
-        return order_zero(self.problem, self.method) if self.order == 0 and self.method.speed is not None else None
+        known = self.order == 0 and self.method.speed is not None and self._fair
+        return order_zero(self.problem, self.method) if known else None
+
+    @property
+    def _fair(self) -> bool:
+        """Whether the mean gradient of an epoch is that of f."""
+        batches = self.method.batches
+        return batches is None or batches.fair(sample_count(self.problem.objective))
 
     @property
     def plain_descent(self) -> Problem | None:
@@ -57,7 +65,16 @@ class ComparedFlow:
 
     @cached_property
     def equation(self) -> ModifiedEquation:
-        """The modified equation."""
+        """The modified equation.
+
+        Raises:
+            ProblemError: it is not known.
+        """
+        if not self._fair and (not isinstance(self.method, GradientDescent) or self.method.weight_decay):
+            raise ProblemError(
+                f"the flow of {self.method.called} is known where all samples weigh the same in an epoch, got "
+                f"{brief(self.method.batches)}; choose a size that divides the number of samples, or shuffled batches"
+            )
         return modified_equation(self.problem.objective, self.order, self.method)
 
     @property

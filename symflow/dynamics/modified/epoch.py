@@ -195,12 +195,14 @@ def _all_orders(objective: Objective, slopes: Sequence[Vector]) -> Vector:
 
 
 def _gradient(objective: Objective, batch: Sequence[int]) -> Vector:
-    """The gradient of the mean over some samples, as a function of the data of all."""
+    """The gradient of the mean over some samples, as a function of the data of all and of f's own gates."""
     part = batch_loss(objective, len(batch))
     own, sample = Axis(SAMPLE, len(batch)), Axis(SAMPLE, sample_count(objective))
     table = Table(sample, (own,), tuple(batch))
     whole = {x.name: x for x in objective.data}
     values: dict[Node, Node] = {x: gather(whole[x.name], table, len(x.axes) - 1) for x in part.data if x.axes}
+    # The flow knows the kinks of f: a batch reads the gates of its samples from those of all.
+    values |= {x: gather(y, table, len(y.axes) - 1) for x, y in zip(part.objective.gates, objective.gates, strict=True)}
     g = gradient_nodes(part.objective)[0]
     new = transform(g.values(), lambda x, _: values.get(x))
     return {w: new[x] for w, x in g.items()}
