@@ -14,9 +14,8 @@ from symflow.dynamics.method import Method
 from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.dynamics.modified.coefficients import terms
 from symflow.dynamics.modified.equation import ModifiedEquation, modified_equation
-from symflow.errors import ProblemError, SymflowError, brief
+from symflow.errors import ProblemError, SymflowError
 from symflow.evaluate.object_arrays import evaluate_mpmath
-from symflow.networks.batches import sample_count
 from symflow.numbers.arguments import whole
 from symflow.paths.flow import solve_field, solve_flow
 from symflow.paths.trajectory import Trajectory
@@ -45,14 +44,7 @@ class ComparedFlow:
     @cached_property
     def gradient_flow(self) -> Problem | None:
         """The problem whose gradient flow it is; None where it is no gradient flow, or not known as one."""
-        known = self.order == 0 and self.method.speed is not None and self._fair
-        return order_zero(self.problem, self.method) if known else None
-
-    @property
-    def _fair(self) -> bool:
-        """Whether the mean gradient of an epoch is that of f."""
-        batches = self.method.batches
-        return batches is None or batches.fair(sample_count(self.problem.objective))
+        return order_zero(self.problem, self.method) if self.order == 0 and self.method.speed is not None else None
 
     @property
     def plain_descent(self) -> Problem | None:
@@ -65,16 +57,7 @@ class ComparedFlow:
 
     @cached_property
     def equation(self) -> ModifiedEquation:
-        """The modified equation.
-
-        Raises:
-            ProblemError: it is not known.
-        """
-        if not self._fair and (not isinstance(self.method, GradientDescent) or self.method.weight_decay):
-            raise ProblemError(
-                f"the flow of {self.method.called} is known where all samples weigh the same in an epoch, got "
-                f"{brief(self.method.batches)}; choose a size that divides the number of samples, or shuffled batches"
-            )
+        """The modified equation."""
         return modified_equation(self.problem.objective, self.order, self.method)
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -110,16 +109,6 @@ class Batches:
         if self.listed is not None:
             return len(set(map(len, self.listed))) == 1
         return self.order == "with-replacement" or samples % self.width == 0
-
-    def fair(self, samples: int) -> bool:
-        """Whether the mean over epochs of the mean gradients is that over all samples: in it all weigh the same."""
-        if not self.repeats:
-            return True
-        weights = [Fraction(0)] * samples
-        for batch in self.lists(samples, self.epoch(samples)):
-            for i in batch:
-                weights[i] += Fraction(1, len(batch))
-        return len(set(weights)) == 1
 
     def table(self, samples: int, steps: int) -> np.ndarray:
         """The batches as rows of samples, padded with -1: step k takes row k, modulo the number of rows.

@@ -298,6 +298,12 @@ def test_residues_are_exact() -> None:
             ),
             "on a kink",
         ),
+        (lambda: sf.conservation_laws(sf.ParametricMap([X / U], [U], [X]), at=[0]), "no denominator of the map"),
+        (lambda: sf.conservation_laws(sf.FullyConnected((1, 1)), at=["1/2147483647"]), "got 1/2147483647; scale"),
+        (
+            lambda: sf.conservation_laws(sf.FullyConnected((1, 1)), loss=sf.expression_loss(U**2 + V, U, V)),
+            "slope must depend on the target",
+        ),
         (lambda: sf.conservation_laws(RESIDUAL).momentum("fast"), "rate"),
     ],
 )

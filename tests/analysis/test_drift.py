@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sympy
 
 import symflow as sf
 from symflow.errors import ProblemError
@@ -145,3 +146,13 @@ def test_errors() -> None:
     decayed = sf.conservation_laws
     with pytest.raises(ProblemError, match="without it"):
         decayed(OBJECTIVE.decayed(Fraction(1, 10)))
+
+
+def test_what_a_drift_or_a_law_refuses_it_names() -> None:
+    law = sf.conservation_laws(sf.FullyConnected((1, 1, 1))).laws[0]
+    with pytest.raises(sf.ProblemError, match="must be rational to be exact"):
+        law.drift(sf.Adam("9/10", "99/100", "1e-3"))([1, 2], [1, 1], "1/10")
+    with pytest.raises(sf.ProblemError, match="needs a number for beta"):
+        law.drift(sf.HeavyBall(sympy.Symbol("beta")))
+    with pytest.raises(sf.ProblemError, match="P = 2 numbers, got 1"):
+        law([1])

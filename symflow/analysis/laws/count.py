@@ -178,9 +178,6 @@ def _verdict(
     if local.whole is local.moves and all(len(part.potentials) == rank == 1 for part, rank in missing):
         what = "one field" if len(parts) == 1 else "one field in each block of parameters whose laws are not all found"
         return True, f"exact: {what}, so that its Lie algebra has dimension 1; {polynomials}"
-    known = (
-        f"{len(laws)} laws are known"
-        if searched or local.whole is None
-        else f"{len(laws)} laws are known (no search: too large)"
-    )
+    known = "1 law is known" if len(laws) == 1 else f"{len(laws)} laws are known"
+    known += "" if searched or local.whole is None else " (no search: too large)"
     return False, f"at least {len(laws)}, at most {count}: {known}, and brackets at {where} have rank {dimension}"

@@ -95,8 +95,7 @@ class Drift:
             carried: what the method carries, by name, such as velocity; 0 where it is left out.
 
         Raises:
-            ProblemError: arrays of other lengths or names.
-            TypeError: a method with roots; use `program`.
+            ProblemError: arrays of other lengths or names, or a method with roots.
         """
         given = {THETA: theta, "direction": gradient, **carried}
         known = {x.name: x for x in self.program.inputs}
@@ -109,7 +108,12 @@ class Drift:
             else:
                 array = _numbers(given.get(name), x, "gradient" if name == "direction" else name)
                 values[x] = -array if name == "direction" else array
-        return Fraction(interpret(self.program, values, EXACT)["drift"][()])
+        try:
+            return Fraction(interpret(self.program, values, EXACT)["drift"][()])
+        except TypeError:
+            raise ProblemError(
+                f"the drift under {self.method.name} must be rational to be exact, got one with roots; use its program"
+            ) from None
 
     def latex(self) -> str:
         """The drift in powers of the step size."""
@@ -126,11 +130,12 @@ def drift(law: Polynomial, method: Method | None) -> Drift:
     """The drift of a law under a method.
 
     Raises:
-        ProblemError: not a method.
+        ProblemError: not a method, or one with symbols as settings.
     """
     by = GradientDescent() if method is None else method
     if not isinstance(by, Method):
         raise ProblemError(f"a method such as sf.HeavyBall(0.9) is needed, got {brief(method)}")
+    by.require_numbers()
     found = recursion(by, law.count)
     theta = found.state[0]
     h = polynomial_node(law.terms, theta)

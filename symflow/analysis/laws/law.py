@@ -11,7 +11,7 @@ import sympy
 from symflow.analysis.laws.drift import Drift, drift
 from symflow.analysis.laws.terms import Terms, derivative, evaluate_terms, polynomial_node
 from symflow.dynamics.method import Method
-from symflow.errors import brief
+from symflow.errors import ProblemError, brief
 from symflow.programs.nodes import Axis, Input
 from symflow.programs.program import Program
 
@@ -50,7 +50,13 @@ class Law:
     family: str = ""
 
     def __call__(self, theta: Sequence[Any]) -> Any:
-        """h(theta)."""
+        """h(theta).
+
+        Raises:
+            ProblemError: not P numbers.
+        """
+        if len(theta) != self.count:
+            raise ProblemError(f"theta must have P = {self.count} numbers, got {len(theta)}")
         return evaluate_terms(self.terms, theta)
 
     @property

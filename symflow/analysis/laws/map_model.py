@@ -18,7 +18,7 @@ from symflow.analysis.laws.families import Rotation
 from symflow.analysis.laws.law import Law
 from symflow.analysis.laws.model import Local, drawn_inputs, drawn_numbers
 from symflow.analysis.laws.parametric_map import ParametricMap
-from symflow.analysis.laws.polynomials import Polynomial, System, constant, polynomial_ring
+from symflow.analysis.laws.polynomials import Polynomial, System, constant, polynomial_ring, rational
 from symflow.analysis.laws.reader import Reader, gate_keys, spare
 from symflow.analysis.laws.specialize import auxiliary_values
 from symflow.errors import ProblemError
@@ -42,6 +42,24 @@ Line: TypeAlias = Callable[[Any], list[Any]]
 
 class OnKink(Exception):
     """A gate's argument vanishes at a point but not nearby."""
+
+
+@dataclass(frozen=True, eq=False)
+class Root:
+    """Where slope(theta) s + value(theta) vanishes.
+
+    Attributes:
+        at: s at the point.
+        slope, value: polynomials.
+    """
+
+    at: Fraction
+    slope: Polynomial
+    value: Polynomial
+
+    def same(self, other: Root) -> bool:
+        """Whether two are the same near the point."""
+        return bool(self.value * other.slope == other.value * self.slope)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +174,7 @@ class _Near:
         """All patterns that occur near the point, where they can be listed.
 
         Without gates or inputs; with one input; with two, if the arguments of all gates are homogeneous in them: x =
-        (1, s) and (-1, s) then stand for all.
+        (1, s) and (-1, s) then stand for all. Not where kinks meet at the point and part nearby.
         """
         if not gate_keys(self.map.outputs):
             return [{}]
@@ -176,7 +194,11 @@ class _Near:
         return found if all(map(self._homogeneous, found)) else None
 
     def _on_a_line(self, line: Line) -> list[Pattern] | None:
-        """The patterns on a line, if every gate is linear along it where the gates before it are constant."""
+        """The patterns on a line, if every gate is linear along it where the gates before it are constant.
+
+        Where kinks meet at the point but not nearby, a pattern opens between them: then None as well.
+        """
+        ends: dict[Fraction, list[Root]] = {}
         open_: list[tuple[Fraction | None, Fraction | None]] = [(None, None)]
         found: dict[tuple[tuple[object, bool], ...], Pattern] = {}
         kinks = 0
@@ -195,11 +217,14 @@ class _Near:
             if roots is None:
                 return None
             found.setdefault(tuple(pattern.items()), pattern)
-            below = [r for r in roots if r < s and (low is None or r > low)]
-            above = [r for r in roots if r > s and (high is None or r < high)]
+            below, above = [r.at for r in roots if r.at < s], [r.at for r in roots if r.at > s]
+            for end in (*([max(below)] if below else []), *([min(above)] if above else [])):
+                ends.setdefault(end, []).extend(r for r in roots if r.at == end)
+            below = [r for r in below if low is None or r > low]
+            above = [r for r in above if high is None or r < high]
             open_ += [(low, max(below))] if below else []
             open_ += [(min(above), high)] if above else []
-        return list(found.values())
+        return list(found.values()) if all(r.same(met[0]) for met in ends.values() for r in met) else None
 
     def _arguments(
         self, pattern: Pattern, inputs: int, x: Callable[[Reader], Sequence[Polynomial]]
@@ -215,23 +240,29 @@ class _Near:
         self._read(reader, x(reader))
         return found
 
-    def _roots(self, pattern: Pattern, line: Line) -> list[Fraction] | None:
-        """Where the arguments of the gates vanish along a line at the point; None if one is not linear along it."""
+    def _roots(self, pattern: Pattern, line: Line) -> list[Root] | None:
+        """Where the arguments of the gates vanish along a line at the point; None if one is not linear along it.
+
+        Nor if a slope vanishes at the point alone: nearby the argument has a zero far away.
+        """
 
         def along(reader: Reader) -> list[Polynomial]:
             zero, s = constant(reader.ring, 0), reader.generators[-1]
             return [zero + v for v in line(s)]
 
-        ring = polynomial_ring(1)
-        values = [constant(ring, v) for v in self.point]
+        values = [constant(polynomial_ring(1), v) for v in (*self.point, Fraction(0))]
         roots = []
         for z in self._arguments(pattern, 1, along):
-            at = {int(e[0]): c for e, c in z.compose(*values, ring.gens()[0], ctx=ring).terms()}
-            if max(at, default=0) > 1:
+            slope = z.derivative(len(self.point))
+            if slope == 0:
+                continue
+            value = z - slope * z.context().gens()[-1]
+            if value.degrees()[-1] > 0 or slope.degrees()[-1] > 0:
                 return None
-            if 1 in at:
-                root = -at.get(0, flint.fmpq(0)) / at[1]
-                roots.append(Fraction(int(root.p), int(root.q)))
+            a, b = (_number(q.compose(*values, ctx=polynomial_ring(1))) for q in (slope, value))
+            if a == 0:
+                return None
+            roots.append(Root(-b / a, slope, value))
         return roots
 
     def _homogeneous(self, pattern: Pattern) -> bool:
@@ -299,6 +330,11 @@ def _at(polynomial: Polynomial, values: Sequence[Any]) -> Any:
             term = term * v ** int(e) if e else term
         total += term
     return total
+
+
+def _number(constant_: Polynomial) -> Fraction:
+    """The value of a constant polynomial."""
+    return next((rational(c) for _, c in constant_.terms()), Fraction(0))
 
 
 def _value(pattern: Pattern, key: object) -> bool:

@@ -142,6 +142,11 @@ class NetworkModel:
             values[w], at = array.reshape(shape), at + prod(shape)
         return values
 
+    @property
+    def _two_inputs(self) -> bool:
+        """Whether 1 and -1 stand for all inputs: the outputs are homogeneous in one number."""
+        return self.data is None and self.input_size == 1 and not self.biases
+
     # Points -----------------------------------------------------------------------------------------------------------
 
     def points(self) -> Iterator[tuple[Fraction, ...]]:
@@ -152,6 +157,7 @@ class NetworkModel:
             yield _integers(source, count)
             return
         rows = self.inputs()[::RARER] if self.data is None else self.data.astype(float)
+        rows = np.array([[1.0], [-1.0]]) if self._two_inputs else rows
         found = self.prediction(len(rows))
         for tries, kept in TRIES:
             drawn = [_integers(source, count) for _ in range(tries)]
@@ -161,9 +167,14 @@ class NetworkModel:
     def _variety(self, found: Prediction, theta: Sequence[Fraction], rows: np.ndarray) -> int:
         """How many gated units (or channels) take both values, and how many neighbours are on together, in float64.
 
-        A weight between two units that are never on together does not move, which is a law of such regions alone.
+        A weight between two units that are never on together does not move, which is a law of such regions alone. Where
+        two inputs stand for all: for how many of them all layers have units that are on, then how many are on.
         """
         gates = [g.reshape(len(g), -1, len(rows)) for g in self._float_gates(found, theta, rows)]
+        if self._two_inputs:
+            number = np.array([g.sum(axis=(0, 1)) for g in gates])
+            moving = int((number > 0).all(axis=0).sum())
+            return moving * len(theta) ** 2 + int(number.sum() + (number[1:] * number[:-1]).sum())
         both = sum(int((g.any(axis=(1, 2)) & ~g.all(axis=(1, 2))).sum()) for g in gates)
         on = [g.any(axis=1).astype(np.int64) for g in gates]
         return both + sum(int(np.count_nonzero(np.matmul(a, b.T))) for a, b in pairwise(on))
@@ -199,7 +210,7 @@ class NetworkModel:
         if self.network.smooth:
             basis = self._basis()
             return self._whole(System(ring, len(self.symbols), self._outputs(ring, self.prediction(len(basis)), basis)))
-        if self.input_size == 1 and not self.biases:  # homogeneous in x: two inputs stand for all
+        if self._two_inputs:
             return self._whole(System(ring, len(self.symbols), self._patterns(ring, point, [[1], [-1]])))
         return Local(self._sampled(ring, point))
 

@@ -28,6 +28,7 @@ def spare(expressions: tuple[sympy.Expr, ...]) -> int:
     found = set()
     for e in expressions:
         found |= {x for x in sympy.preorder_traversal(e) if x.func in (sympy.exp, sympy.tanh) or _quotient(x)}
+        found |= {x for x in sympy.preorder_traversal(e) if x is sympy.E or (x.is_Pow and x.base is sympy.E)}
     return 2 * len(found)
 
 
@@ -106,7 +107,7 @@ class Reader:
             a = arguments[0]
             return a if a == 0 or self.decide((x, 0), a) else -a
         if x is sympy.E:
-            return constant(self.ring, 0)  # the base of a power, never a value
+            return self._exponential(constant(self.ring, 1))
         raise ProblemError(f"a parametric map may contain {_SUPPORTED}, got {brief(x)}; rewrite it")
 
     def _extreme(self, x: sympy.Basic, arguments: list[Polynomial]) -> Polynomial:

@@ -8,6 +8,8 @@ from fractions import Fraction
 import flint
 import numpy as np
 
+from symflow.errors import ProblemError, brief
+
 PRIME = 2**31 - 1
 """A product of two residues fits into int64."""
 _HALF = 16
@@ -17,11 +19,14 @@ def residue(q: Fraction | int) -> int:
     """q modulo the prime.
 
     Raises:
-        ZeroDivisionError: the prime divides its denominator.
+        ProblemError: the prime divides its denominator.
     """
     value = Fraction(q)
     if value.denominator % PRIME == 0:
-        raise ZeroDivisionError("the prime divides a denominator")
+        raise ProblemError(
+            f"ranks are taken modulo {PRIME}, which may divide no denominator of the map and the point, got "
+            f"{brief(value)}; scale the map or give another point with at="
+        )
     return value.numerator * pow(value.denominator, -1, PRIME) % PRIME
 
 

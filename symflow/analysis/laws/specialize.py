@@ -17,15 +17,26 @@ import flint
 
 from symflow.analysis.laws.polynomials import Polynomial, System, rational
 from symflow.analysis.laws.residues import PRIME, residue
+from symflow.errors import ProblemError
 
 
 def auxiliary_values(system: System, point: Sequence[Fraction]) -> tuple[int, ...]:
-    """The residues of the auxiliary functions at a point, in their order."""
+    """The residues of the auxiliary functions at a point, in their order.
+
+    Raises:
+        ProblemError: a denominator vanishes there.
+    """
     exponentials = iter(_exponentials([y.exponent for y in system.auxiliary if y.exponent is not None]))
     values = [residue(v) for v in point]
     for y in system.auxiliary:
-        values.append(next(exponentials) if y.reciprocal is None else pow(_at(y.reciprocal, values), -1, PRIME))
+        values.append(next(exponentials) if y.reciprocal is None else _inverse(_at(y.reciprocal, values)))
     return tuple(values[len(point) :])
+
+
+def _inverse(value: int) -> int:
+    if value == 0:
+        raise ProblemError("no denominator of the map may be 0 at the point, got one that is; give another at=")
+    return pow(value, -1, PRIME)
 
 
 def _exponentials(exponents: Sequence[Polynomial]) -> list[int]:

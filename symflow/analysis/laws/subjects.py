@@ -13,6 +13,7 @@ from symflow.analysis.laws.networks import NetworkModel
 from symflow.analysis.laws.parametric_map import ParametricMap
 from symflow.errors import ProblemError, brief
 from symflow.networks.losses import Loss, as_loss
+from symflow.networks.losses.expression import PREDICTION, TARGET
 from symflow.networks.network import Network
 from symflow.networks.objective import Objective
 from symflow.programs.program import Program
@@ -42,6 +43,11 @@ def _network(network: Network, biases: bool, loss: Loss | None, data: np.ndarray
         raise ProblemError(
             f"conservation laws of networks need a homogeneous activation, got {network.activation}; give the map as "
             "sf.ParametricMap"
+        )
+    if loss is not None and loss.expression is not None and TARGET not in loss.expression.diff(PREDICTION).free_symbols:
+        raise ProblemError(
+            "laws are those of all targets: the loss's slope must depend on the target, got "
+            f"{brief(str(loss.expression))}; give the loss as an objective of your own"
         )
     differences = loss is not None and loss.kind == "cross-entropy"
     losses = "every loss" if loss is None else "the cross-entropy" if differences else f"the {loss.kind} loss"

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from symflow.analysis.bounds import Bound, BoundSeries, known_bounds
-from symflow.analysis.compared_flow import compared_flow
+from symflow.analysis.compared_flow import order_zero
 from symflow.analysis.deviation import REMEDIES, deviation
 from symflow.derivatives.derived import loss
 from symflow.errors import with_remedies
 from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JsonObject, Mpf
-from symflow.paths.descent import positive_step
 from symflow.paths.flow import solve_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
@@ -80,9 +79,9 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> JsonO
         DescentDiverged: descent does.
     """
     chosen = bounds_named(bounds)
-    flow = None  # what is no gradient flow depends on the step size
-    flowing = compared_flow(problem, problem.method, positive_step(problem, None), None).gradient_flow
-    if flowing is not None:
+    flow = None  # of Adam and RMSProp it depends on the step size
+    if problem.method.speed is not None:
+        flowing = order_zero(problem, problem.method)
         flow = _flow(flowing.objective, problem.theta0, problem.horizon, problem.dps)
     with np.errstate(over="ignore", invalid="ignore"):  # of descent that is about to diverge
         dev = deviation(problem, bounds=chosen, flow=flow)

@@ -12,7 +12,7 @@ orders of the batches F_1 = -(1/2m) sum_k H_k g_k, the gradient flow of f + (eta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
@@ -94,9 +94,13 @@ class EpochExpansion:
 
     def _steps(self, objective: Objective) -> tuple[Vector, list[Vector]]:
         """The gradients of the batches of an epoch, their mean first."""
-        count = sample_count(objective)
-        slopes = [_gradient(objective, b) for b in self._batches.lists(count, self._batches.epoch(count))]
+        slopes = [_gradient(objective, b) for b in self._listed(objective)]
         return combined(objective, [(Fraction(1, len(slopes)), g) for g in slopes]), slopes
+
+    def _listed(self, objective: Objective) -> Sequence[Sequence[int]]:
+        """The samples of each batch of an epoch."""
+        count = sample_count(objective)
+        return self._batches.lists(count, self._batches.epoch(count))
 
     def _each(self, objective: Objective) -> list[Vector]:
         """The gradients of all samples."""
@@ -119,17 +123,16 @@ class EpochExpansion:
         return Fraction(count - size, size * (count - 1)) if count > 1 else Fraction(0)
 
     def loss_nodes(self, objective: Objective) -> Sequence[Node]:
-        """f and (1 - c)/4 ||g||^2 + (c/4N) sum_i ||g_i||^2.
+        """f and (1 - c)/4 ||g||^2 + (c/4N) sum_i ||g_i||^2; with the same batches every epoch (1/m) sum_k f_k for f.
 
         Raises:
             ProblemError: batches in a fixed order.
         """
         self._require_mean()
-        if self.all_orders:
+        if self._batches.repeats:
             _, slopes = self._steps(objective)
-            m = len(slopes)
-            numbers = [(Fraction(1, 4 * m), inner(x, x)) for g in slopes for x in g.values()]
-            return [objective.loss, add(numbers)][: self.order + 1]
+            numbers = [(Fraction(1, 4 * len(slopes)), inner(x, x)) for g in slopes for x in g.values()]
+            return [_mean_loss(objective, self._listed(objective)), add(numbers)][: self.order + 1]
         share, count = self._share(objective), sample_count(objective)
         weighted: list[tuple[Fraction, Vector]] = [((1 - share) / 4, gradient_nodes(objective)[0])]
         if share:
@@ -140,10 +143,11 @@ class EpochExpansion:
     def loss_latex(self) -> Sequence[str]:
         """The terms of the modified loss."""
         self._require_mean()
-        return ["f", self._mean_latex(r"\|g\|^2", r"\|g_i\|^2", Fraction(1, 4))][: self.order + 1]
+        mean = r"\tfrac{1}{m}\sum_kf_k" if self._batches.repeats else "f"
+        return [mean, self._mean_latex(r"\|g\|^2", r"\|g_i\|^2", Fraction(1, 4))][: self.order + 1]
 
     def _require_mean(self) -> None:
-        if self._batches.repeats and not self.all_orders:
+        if self.order and self._batches.repeats and not self.all_orders:
             raise ProblemError(
                 "batches in a fixed order have no modified loss at order 1: F_1 depends on their order; ask for the "
                 "mean over orders, equation.over_orders()"
@@ -160,6 +164,8 @@ class EpochExpansion:
             lines.append(r"& {}+\eta\Bigl(\tfrac{1}{m}\sum_{j<k\le m}H_kg_j-\tfrac{m}{2}Hg\Bigr)")
         elif self.order:
             lines.append(rf"& {{}}+\eta\Bigl(-{self._mean_latex('Hg', 'H_ig_i', HALF)}\Bigr)")
+        if self._batches.repeats:  # batches of several sizes: not the gradient of f
+            lines.append(r"& g = \tfrac{1}{m}\sum_kg_k, \quad H = \nabla g")
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
     def _mean_latex(self, whole: str, sample: str, factor: Fraction) -> str:
@@ -195,7 +201,21 @@ def _all_orders(objective: Objective, slopes: Sequence[Vector]) -> Vector:
 
 
 def _gradient(objective: Objective, batch: Sequence[int]) -> Vector:
-    """The gradient of the mean over some samples, as a function of the data of all and of f's own gates."""
+    """The gradient of the mean over some samples, as a function of the data of all."""
+    g = gradient_nodes(batch_loss(objective, len(batch)).objective)[0]
+    new = _of_samples(objective, batch, list(g.values()))
+    return {w: new[x] for w, x in g.items()}
+
+
+def _mean_loss(objective: Objective, batches: Sequence[Sequence[int]]) -> Node:
+    """The mean of the losses over each of some batches: f, if all have one size and take all samples."""
+    losses = [batch_loss(objective, len(b)).objective.loss for b in batches]
+    new = [_of_samples(objective, b, [x])[x] for b, x in zip(batches, losses, strict=True)]
+    return add([(Fraction(1, len(new)), x) for x in new])
+
+
+def _of_samples(objective: Objective, batch: Sequence[int], nodes: Sequence[Node]) -> Mapping[Node, Node]:
+    """Nodes of the objective of a batch with its samples taken from the data, and the gates, of all."""
     part = batch_loss(objective, len(batch))
     own, sample = Axis(SAMPLE, len(batch)), Axis(SAMPLE, sample_count(objective))
     table = Table(sample, (own,), tuple(batch))
@@ -203,9 +223,7 @@ def _gradient(objective: Objective, batch: Sequence[int]) -> Vector:
     values: dict[Node, Node] = {x: gather(whole[x.name], table, len(x.axes) - 1) for x in part.data if x.axes}
     # The flow knows the kinks of f: a batch reads the gates of its samples from those of all.
     values |= {x: gather(y, table, len(y.axes) - 1) for x, y in zip(part.objective.gates, objective.gates, strict=True)}
-    g = gradient_nodes(part.objective)[0]
-    new = transform(g.values(), lambda x, _: values.get(x))
-    return {w: new[x] for w, x in g.items()}
+    return transform(nodes, lambda x, _: values.get(x))
 
 
 def _along(g: Vector, direction: Vector) -> Vector:

@@ -145,7 +145,8 @@ class ModifiedEquation(Keeper):
         """The equation of epochs in the mean over all orders of their batches (R29), of which `epoch_orders` runs all.
 
         Returns:
-            The same equation with F_1 = -(1/2m) sum_k H_k g_k, the gradient flow of f + (eta/4m) sum_k ||grad f_k||^2.
+            The same equation with F_1 = -(1/2m) sum_k H_k g_k, the gradient flow of
+            (1/m) sum_k f_k + (eta/4m) sum_k ||grad f_k||^2; the former is f if the batches have one size.
 
         Raises:
             ProblemError: a method without batches, or batches that are drawn, which are in the mean already.
@@ -155,7 +156,7 @@ class ModifiedEquation(Keeper):
             ...                      init={"theta": [1]})
             >>> method = sf.GradientDescent(batches=sf.Batches(1))
             >>> print(sf.modified_equation(problem.objective, order=1, method=method).over_orders().loss().latex())
-            f+\\eta\\Bigl(\\tfrac{1}{4}\\cdot\\tfrac{1}{m}\\sum_k\\|g_k\\|^2\\Bigr)
+            \\tfrac{1}{m}\\sum_kf_k+\\eta\\Bigl(\\tfrac{1}{4}\\cdot\\tfrac{1}{m}\\sum_k\\|g_k\\|^2\\Bigr)
         """
         if not isinstance(self.expansion, EpochExpansion) or not self.expansion.repeats:
             raise ProblemError(
