@@ -177,6 +177,24 @@ def kink(factor: sympy.Expr) -> Iterator[sympy.Expr]:
     yield descent - flow - factor * eta * (1 - phase) * (q - p)
 
 
+def next_order(added: int = 1) -> Iterator[sympy.Expr]:
+    """y = x + eta^{p+1} e solves the equation of order p + 1 up to O(eta^{p+2}), x that of order p; p = 0, 1, 2.
+
+    In two dimensions with unknown fields F_i; `added` is 1: e' = F_0' e + F_{p + added}.
+    """
+    eta, x, y, u, v = sympy.symbols("eta x y u v")
+    for p in range(3):
+        fields = [[sympy.Function(f"F{i}{c}")(x, y) for c in "ab"] for i in range(p + 2)]
+        moved = {x: x + eta ** (p + 1) * u, y: y + eta ** (p + 1) * v}
+        for c in range(2):
+            velocity = sum(eta**i * f[c] for i, f in enumerate(fields[: p + 1]))
+            rate = fields[0][c].diff(x) * u + fields[0][c].diff(y) * v + fields[p + added][c]
+            whole = sum(eta**i * f[c] for i, f in enumerate(fields))
+            for power in range(p + 2):
+                defect = (velocity + eta ** (p + 1) * rate - whole.subs(moved, simultaneous=True)).diff(eta, power)
+                yield sympy.expand(defect.subs(eta, 0).doit())
+
+
 DERIVATION = Derivation(
     proves=LEADING_ORDER,
     steps=(
@@ -212,6 +230,15 @@ DERIVATION = Derivation(
             r"depends on the phase $\varphi \in [0,1)$ of the last point above the kink, $\varphi\eta p$.",
             (SymbolicZero(r"all slopes $p, q > 0$, phases and numbers of steps", partial(kink, sympy.Integer(1))),),
         ),
+        Step(
+            r"\tfrac{d}{dt}\bigl(\theta + \eta^{p+1}e\bigr)",
+            r"\sum_{i\le p+1}\eta^iF_i\bigl(\theta + \eta^{p+1}e\bigr) + O(\eta^{p+2})",
+            r"Any method: $\theta$ solves the modified equation of order $p$ and $\dot e = F_0'e + F_{p+1}$. So "
+            r"$\theta + \eta^{p+1}e$ follows that of order $p+1$, from its start to the order $p+1$ as $e(0) = "
+            r"S_{p+1}$, as does $\pi(\theta_k, v_k) = \theta_k - \tau_k$ (R17, R25, R26), within "
+            r"$O(\eta^{p+2})$ over a fixed time by Gr\"onwall.",
+            (SymbolicZero("all fields of two variables, $p = 0, 1, 2$", next_order),),
+        ),
     ),
     controls=(
         Control(r"$\frac{1.01}2Hg$ in place of $\frac12Hg$", SymbolicZero("", partial(defects, PERCENT_MORE * HALF))),
@@ -224,6 +251,7 @@ DERIVATION = Derivation(
             SymbolicZero("", partial(on_quadratics, PERCENT_MORE * THIRD)),
         ),
         Control(r"the defects accumulate without growth: $k$ in place of $(e^{ka}-1)/a$", remainder(grown=False)),
+        Control("$F_p$ in place of $F_{p+1}$", SymbolicZero("", partial(next_order, 0))),
         Control("the shift at a kink has the other sign", SymbolicZero("", partial(kink, -sympy.Integer(1)))),
     ),
     notation=(r"$g$, $H$, $T$ at $\theta(t)$; no kink on the curve",),

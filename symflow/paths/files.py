@@ -142,8 +142,7 @@ def _to_json(trajectory: Trajectory) -> JsonObject:
         **_dense(trajectory),
         "dps": trajectory.dps,
         "error_estimate": _number(trajectory.error_estimate),
-        "error_how": None if trajectory.error is None else trajectory.error.how,
-        "error_reason": "" if trajectory.error is None else trajectory.error.reason,
+        **({} if (error := trajectory.error) is None else {"error_how": error.how, "error_reason": error.reason}),
         "stats": asdict(trajectory.stats),  # type: ignore[call-overload]
         "conditions": list(trajectory.conditions),
         "stopped": _stopped(trajectory.stopped),

@@ -34,6 +34,8 @@ MOVES = (1, -2, 3, -1, 2, -3)
 """By how many times what is lost the components are moved in turn."""
 DIVERGED_BITS = 600
 """A parameter above 2^600 counts as divergence, or above 2 to as many bits as are carried: tiny data want more."""
+GROWN_BITS = 30
+"""A parameter above 2^30 where the gradient cannot be computed any more has diverged."""
 LONGEST_LITERAL = 10_000
 """Most bits of a number that is written into Python source, which has no longer ones."""
 LONGEST_EXACT = 65_536
@@ -196,8 +198,10 @@ def fixed_states(
     for k in range(1, steps.count + 1):
         try:
             state = step(state, k - 1)
-        except ComputationError as beyond:  # at the start it is the problem's
-            raise beyond if k == 1 else diverged(k, steps.eta, steps.method) from beyond
+        except ComputationError as beyond:
+            if max(map(abs, state)) < mpz(1) << (bits + GROWN_BITS):  # it has not grown: the objective ends there
+                raise
+            raise diverged(k, steps.eta, steps.method) from beyond
         if max(state) > limit or min(state) < -limit:
             raise diverged(k, steps.eta, steps.method)
         if lost and k % between == 1 % between:

@@ -15,6 +15,7 @@ from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula
 
 _eta = sympy.Symbol("eta", positive=True)
+_p = sympy.Symbol("p", positive=True)
 _e, _e2, _He, _He2, _Tee, _Tge, _HHe = (
     sympy.Symbol(name) for name in ("e(t)", "e_2(t)", "He", "He_2", "T[e,e]", "T[g,e]", "H^2e")
 )
@@ -22,7 +23,7 @@ LEADING_ORDER = Result(
     "R18",
     "leading-order",
     "leading order of the deviation",
-    "leading order of the deviation of gradient descent from gradient flow",
+    "leading order of the deviation of descent from flow, for any method from its modified equation",
     f"asymptotic expansion of the global error of Euler's method, {SOURCES['HNW93']}, section II.8",
     (SMOOTH_ALONG,),
     (
@@ -39,6 +40,18 @@ LEADING_ORDER = Result(
             "=",
             Formula(-_He2 - _Tee / 2 - (_Tge + _HHe) / 2 + term(2)),
         ),
+        Claim(
+            "any method",
+            Formula(sympy.Symbol(r"\theta_k-\theta(k\eta)")),
+            "=",
+            Formula(_eta ** (_p + 1) * _e + sympy.Symbol(r"\tau_k") + sympy.Symbol(r"O(\eta^{p+2})")),
+        ),
+        Claim(
+            "any method, first order",
+            Formula(sympy.Symbol(r"\dot e")),
+            "=",
+            Formula(sympy.Symbol("F_0'e") + sympy.Symbol("F_{p+1}")),
+        ),
     ),
     (
         Hypothesis(
@@ -47,7 +60,11 @@ LEADING_ORDER = Result(
             r"\nabla^3f$, $e(0) = e_2(0) = 0$",
         ),
     ),
-    remark=r"It fails after a kink is crossed, where descent adds a jump of order $\eta$ that depends on the phase "
+    remark=r"For any method $\theta(t)$ solves its modified equation of order $p$, $\dot\theta = "
+    r"\sum_{i\le p}\eta^iF_i(\theta)$, from $\theta_0 + \sum_{i\le p}\eta^iS_i(\theta_0)$, $e(0) = S_{p+1}(\theta_0)$ "
+    r"(R17, R25, R26), and $\tau_k = \theta_k - \pi(\theta_k, v_k)$ is what the velocity forgets, 0 for gradient "
+    r"descent. "
+    r"It fails after a kink is crossed, where descent adds a jump of order $\eta$ that depends on the phase "
     r"of its "
     "steps.",
     derivations=("r18_leading_order",),

@@ -1,7 +1,8 @@
 """Descent against its modified equations: slope order + 1 over halvings of the step size, at 50 digits.
 
 The flow starts where the equation's `start` says; after the time 1 the velocity has forgotten that descent started at
-rest (beta^k < 1e-50). The table of tests/studies/modified_slopes.md is written by the thorough test.
+rest (beta^k < 1e-50). The thorough tests write the tables modified_slopes.md and adaptive_slopes.md of
+tests/studies.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pytest
 import symflow as sf
 
 TABLE = Path(__file__).parent.parent / "studies" / "modified_slopes.md"
+ADAPTIVE_TABLE = TABLE.with_name("adaptive_slopes.md")
 DIGITS, HALVINGS, TOLERANCE = 50, 5, 0.05
 X, Y = [["1/2", "-3/10"], ["7/10", "1"]], [["1"], ["-1/4"]]
 WIDE = ["3/10", "1/5", "-1/4", "2/5", "1/2", "-1/3"]
@@ -97,25 +99,80 @@ def test_from_theta_0_itself_the_error_is_of_first_order_whatever_the_order() ->
     assert abs(float(mpmath.log(apart[0] / apart[1], 2)) - 1) < TOLERANCE
 
 
+ADAPTIVE = (
+    sf.RMSProp("1/4", "1/10"),
+    sf.Adam("1/4", "1/4", "1/10"),
+    sf.Adam("1/4", "1/5", "1/10", bias_correction=False, weight_decay="1/10", decoupled=True),
+)
+FORGOTTEN, FIRST = 90, Fraction(1, 4000)
+"""Steps after which the means have forgotten their start, (1/4)^90 < 1e-54, in little time; the first step size."""
+
+
+def adaptive_slopes(p: sf.Problem, method: sf.Method, halvings: int) -> Iterator[tuple[int, list[float]]]:
+    """The slopes for orders 0 and 1 of the distance after the time 1/2, from an iterate that forgot the start."""
+    sizes = [FIRST / 2**i for i in range(halvings + 1)]
+    runs = [
+        sf.descend(p, step_size=eta, steps=FORGOTTEN + int(1 / (2 * eta)), dps=DIGITS, keep=[FORGOTTEN], method=method,
+                   error=None)
+        for eta in sizes
+    ]  # fmt: skip
+    for order in (0, 1):
+        equation, found = sf.modified_equation(p.objective, order=order, method=method), []
+        for eta, run in zip(sizes, runs, strict=True):
+            flow = sf.solve_field(equation.field(eta), list(run.iterates[1]), horizon="1/2", dps=DIGITS, error=None)
+            with mpmath.workdps(DIGITS + 20):
+                found.append(mpmath.norm(list(run.iterates[-1] - flow("1/2"))))
+        with mpmath.workdps(30):
+            yield order, [float(mpmath.log(a / b, 2)) for a, b in pairwise(found)]
+
+
+def test_slopes_of_adam() -> None:
+    for order, found in adaptive_slopes(PROBLEMS["linear"], ADAPTIVE[1], 1):
+        assert all(abs(s - order - 1) < TOLERANCE for s in found), (order, found)
+
+
+def row(name: str, method: sf.Method, first: Fraction, order: int, found: list[float]) -> str:
+    """A line of a table."""
+    return f"| {name} | `{method!r}` | {first} | {order} | {' | '.join(f'{s:.4f}' for s in found)} |"
+
+
+def write(table: Path, title: str, said: str, rows: list[str]) -> None:
+    """Writes a table."""
+    numbers = " | ".join(str(i) for i in range(1, HALVINGS + 1))
+    head = [
+        f"# {title}",
+        "",
+        f"Slopes of log2 of the distance between halvings of the step size, {DIGITS} digits, {date.today()}, symflow "
+        f"{version('symflow')}. {said} Expected: order + 1 within {TOLERANCE}. "
+        "`tests/analysis/test_modified_slopes.py`.",
+        "",
+        f"| problem | method | first step size | order | {numbers} |",
+        "|---" * (4 + HALVINGS) + "|",
+    ]
+    table.write_text("\n".join([*head, *rows]) + "\n", encoding="utf-8")
+
+
 @pytest.mark.thorough
 def test_slopes_of_all_methods() -> None:
     rows, wrong = [], []
     for name, p in PROBLEMS.items():
         for case in METHODS:
             for order, found in slopes(p, case, range(5), HALVINGS):
-                cells = " | ".join(f"{s:.4f}" for s in found)
-                rows.append(f"| {name} | `{case.method!r}` | {case.first} | {order} | {cells} |")
+                rows.append(row(name, case.method, case.first, order, found))
                 wrong += [(name, str(case), order, s) for s in found if abs(s - order - 1) >= TOLERANCE]
-    numbers = " | ".join(str(i) for i in range(1, HALVINGS + 1))
-    head = [
-        "# Descent against its modified equations",
-        "",
-        f"Slopes of log2 of the distance at the time 1 between halvings of the step size, {DIGITS} digits, "
-        f"{date.today()}, symflow {version('symflow')}. The flow starts on the method's slow manifold. Expected: order "
-        f"+ 1 within {TOLERANCE}. `tests/analysis/test_modified_slopes.py`.",
-        "",
-        f"| problem | method | first step size | order | {numbers} |",
-        "|---" * (4 + HALVINGS) + "|",
-    ]
-    TABLE.write_text("\n".join([*head, *rows]) + "\n", encoding="utf-8")
+    said = "The distance is that at the time 1; the flow starts on the method's slow manifold."
+    write(TABLE, "Descent against its modified equations", said, rows)
+    assert not wrong, wrong
+
+
+@pytest.mark.thorough
+def test_slopes_of_all_adaptive_methods() -> None:
+    rows, wrong = [], []
+    for name, p in PROBLEMS.items():
+        for method in ADAPTIVE:
+            for order, found in adaptive_slopes(p, method, HALVINGS):
+                rows.append(row(name, method, FIRST, order, found))
+                wrong += [(name, repr(method), order, s) for s in found if abs(s - order - 1) >= TOLERANCE]
+    said = f"Over the time 1/2, from iterate {FORGOTTEN}, whose means have forgotten their start (4^-90 < 1e-50)."
+    write(ADAPTIVE_TABLE, "RMSProp and Adam against their modified equations", said, rows)
     assert not wrong, wrong

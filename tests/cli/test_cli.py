@@ -261,7 +261,7 @@ def test_flow_events_and_human_output(capsys: pytest.CaptureFixture[str], tmp_pa
     assert cli.main(["flow", str(path), "--dps", "25", "--json"]) == 0
     events = as_json(capsys)["events"]
     assert len(events) == 5
-    assert set(events[0]) == {"time", "kind", "sample", "unit", "layer", "gate_before", "gate_after"}
+    assert set(events[0]) == {"time", "kind", "sample", "unit", "layer", "gate_before", "gate_after", "radius"}
     assert events[0]["time"].startswith("2.684757318658985588286")
     assert (events[0]["sample"], events[0]["layer"], events[0]["unit"]) == (1, 1, 0)
     assert cli.main(["flow", str(path), "--dps", "25"]) == 0

@@ -249,7 +249,7 @@ def test_a_diverging_step_is_noticed_before_the_flow_is_solved(monkeypatch: pyte
     def solved(*args: object, **settings: object) -> None:
         raise AssertionError("the flow was solved first")
 
-    monkeypatch.setattr("symflow.analysis.deviation.solve_flow", solved)
+    monkeypatch.setattr("symflow.analysis.compared_flow.solve_flow", solved)
     with pytest.raises(sf.DescentDiverged, match="step size 50 diverges"):
         sf.deviation(problem, step_size=50, horizon=50_000)
     with pytest.raises(sf.ProblemError, match="steps are too many for multiprecision descent"):

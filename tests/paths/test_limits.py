@@ -153,7 +153,7 @@ def test_remedies_name_only_what_the_caller_can_set(monkeypatch: pytest.MonkeyPa
     def limited(*args: Any, **settings: Any) -> Any:
         return solve_flow(*args, **settings, max_steps=3)
 
-    monkeypatch.setattr("symflow.analysis.deviation.solve_flow", limited)
+    monkeypatch.setattr("symflow.analysis.compared_flow.solve_flow", limited)
     with pytest.raises(FlowStopped, match="choose a shorter horizon or fewer digits") as caught:
         sf.deviation(problem, step_size="1/100", horizon=1, dps=50)
     assert "max_steps" not in str(caught.value)
@@ -250,7 +250,7 @@ def test_sigint_on_the_command_line_saves_the_part(long_problem: Path, tmp_path:
         status, out, err = interrupted(command, seconds)
         assert status == 130
         (line,) = err.splitlines()
-        if target.exists():
+        if target.exists() and sf.load_trajectory(target).horizon > 1:
             break
     assert line.startswith("symflow: interrupted at t = ")
     assert line.endswith(f"; the part computed so far is saved in {target}")
