@@ -25,7 +25,7 @@ from symflow.numbers.fixed_point import to_mpf
 from symflow.numbers.types import Mpf
 from symflow.paths.agreement import until_enough
 from symflow.paths.certified.descent import Asked, Refused, certified_states, largest_radius
-from symflow.paths.float64.arguments import check_underflow
+from symflow.paths.float64.arguments import NORMAL, check_underflow
 from symflow.paths.iterates import GUARD, DescentStats, Iterates
 from symflow.paths.jax_steps import float64_stepper, jax_slopes, padded_gaps
 from symflow.paths.loops import Steps, diverged, exact_states, fixed_states, fraction
@@ -75,6 +75,7 @@ class Run:
         """In float64."""
         started = time.perf_counter()
         start, step = float64_start(self.objective, self.problem.theta0, self.eta, self.indices[-1])
+        check_settings(self.method)
         gaps = np.diff(np.array(self.indices, dtype=np.int64))
         with within_float64(), own_modes():
             table = jax_slopes(self.objective, self.method).table(self.indices[-1])
@@ -236,6 +237,20 @@ def float64_start(
     with within_float64():
         check_underflow(objective, theta0, float(step) * steps)
     return start, step
+
+
+def check_settings(method: Method) -> None:
+    """Refuses settings that compiled code takes for 0: an epsilon that is one then divides 0 by 0.
+
+    Raises:
+        ComputationError: there are such.
+    """
+    for name, value in method.settings().items():
+        if isinstance(value, Fraction) and 0 < abs(value) < NORMAL:
+            raise ComputationError(
+                f"{name} must be 0 or at least {float(NORMAL):.3g} in float64, got {brief_float(value)}; run descent "
+                "with digits (dps=...)"
+            )
 
 
 def working_digits(objective: Objective, theta0: Sequence[Fraction], time: Fraction, dps: int) -> int:

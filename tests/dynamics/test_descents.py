@@ -316,6 +316,18 @@ def logistic() -> sf.Problem:
     return sf.Problem(network=network, loss="logistic", data=data, init={"theta": [2]})
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_epsilon_that_float64_takes_for_zero_is_refused(inside: bool) -> None:
+    """0/0 where the gradient is 0; with digits, and with an epsilon within float64, such a weight stays."""
+    x, y = sympy.symbols("x y")
+    flat = sf.Problem(objective=sf.expression_objective(x**2 / 2 + 0 * y, [x, y]), theta0=[1, 1])
+    lost, held = (sf.RMSProp(RHO, e, epsilon_inside=inside) for e in ("1e-310", "1e-300"))
+    with pytest.raises(sf.ComputationError, match=r"epsilon must be 0 or at least 2.23e-308 in float64, got 1e-310"):
+        sf.descend(flat, step_size="1/10", steps=2, method=lost)
+    assert sf.descend(flat, step_size="1/10", steps=2, method=lost, dps=20).iterates[-1][1] == 1
+    assert sf.descend(flat, step_size="1/10", steps=2, method=held).iterates[-1][1] == 1
+
+
 def test_exact_runs_end_where_numbers_become_too_long() -> None:
     with pytest.raises(sf.BudgetError, match=r"exact iterates have numbers of .* bits"):
         exact(problem(), 40, sf.GradientDescent())

@@ -202,12 +202,13 @@ def test_what_adaptive_methods_show_and_refuse() -> None:
 # Batches ------------------------------------------------------------------------------------------------------------
 
 
-def samples(count: int) -> sf.Problem:
-    """A linear network with so many samples."""
+def samples(count: int, below: int = 1) -> sf.Problem:
+    """A network with so many samples, linear or, with the slope 0 below 0, of ReLU."""
     x = [[Fraction(k + 1, 2), Fraction((-1) ** k, k + 1)] for k in range(count)]
     y = [[Fraction(k * k - 3, 4)] for k in range(count)]
     weights = [Fraction(1, 2), Fraction(-1, 3), Fraction(2, 5), Fraction(1), Fraction(-1, 2), Fraction(3, 4)]
-    return sf.Problem(network=sf.FullyConnected((2, 2, 1)), data={"x": x, "y": y}, init={"theta": weights})
+    network = sf.FullyConnected((2, 2, 1), alpha_bar=below)
+    return sf.Problem(network=network, data={"x": x, "y": y}, init={"theta": weights})
 
 
 def second_order(problem: sf.Problem, end: np.ndarray, eta: Fraction, m: int) -> np.ndarray:
@@ -267,6 +268,17 @@ def test_batches_in_their_own_order(batches: sf.Batches) -> None:
         half = (moved[0] - moved[1]) * 10**9 / 4
         gaps.append(size((run.ends[0] - theta - m * eta * terms[0] - (m * eta) ** 2 * half) / (m * eta**2) - terms[1]))
     assert abs(float(gaps[0] / gaps[1]) - 2) < 0.01
+
+
+def test_epochs_of_a_network_with_gates_follow_their_flow() -> None:
+    """Inside a smooth region the defect of an epoch is O(eta^3), also where its batches are not of one size."""
+    problem, method = samples(4, below=0), sf.GradientDescent(batches=sf.Batches(3))
+    gaps = []
+    for eta in (Fraction(1, 4000), Fraction(1, 8000)):
+        found = sf.deviation(problem, step_size=eta, horizon=2 * eta, dps=25, method=method, order=1)
+        assert not found.flow.events
+        gaps.append(found.values[-1])
+    assert abs(float(gaps[0] / gaps[1]) - 8) < 0.1
 
 
 def test_shuffled_batches_are_the_mean_over_all_ways_of_cutting() -> None:

@@ -215,12 +215,14 @@ def _mean_loss(objective: Objective, batches: Sequence[Sequence[int]]) -> Node:
 
 
 def _of_samples(objective: Objective, batch: Sequence[int], nodes: Sequence[Node]) -> Mapping[Node, Node]:
-    """Nodes of the objective of a batch with its samples taken from the data of all."""
+    """Nodes of the objective of a batch with its samples taken from the data, and the gates, of all."""
     part = batch_loss(objective, len(batch))
     own, sample = Axis(SAMPLE, len(batch)), Axis(SAMPLE, sample_count(objective))
     table = Table(sample, (own,), tuple(batch))
     whole = {x.name: x for x in objective.data}
     values: dict[Node, Node] = {x: gather(whole[x.name], table, len(x.axes) - 1) for x in part.data if x.axes}
+    # The flow knows the kinks of f: a batch reads the gates of its samples from those of all.
+    values |= {x: gather(y, table, len(y.axes) - 1) for x, y in zip(part.objective.gates, objective.gates, strict=True)}
     return transform(nodes, lambda x, _: values.get(x))
 
 
