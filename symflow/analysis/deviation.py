@@ -23,7 +23,7 @@ from symflow.analysis.stability import stability_threshold
 from symflow.displays import show
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods.gradient_descent import GradientDescent
-from symflow.errors import DescentDiverged, ProblemError, brief_float, with_remedies
+from symflow.errors import ComputationError, ProblemError, brief_float, with_remedies
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf, Number
@@ -145,13 +145,13 @@ class Deviation:
     @cached_property
     def rounding(self) -> tuple[Mpf, ...] | None:
         """The part of a float64 run's distance that is rounding, ||theta_k(float64) - theta_k||, from a run of its own;
-        None for a run the caller gave, and where descent diverges in float64."""
+        None for a run the caller gave, and where float64 cannot make one (it diverges there, or a setting is lost)."""
         if self.comparison.user_run:
             return None
         problem, sampled = self.problem, self.indices
         try:
             single = descend(problem, step_size=self.step_size, steps=self.steps, keep=sampled, method=self.method)
-        except DescentDiverged:
+        except ComputationError:
             return None
         return tuple(value for value, _ in distances(single.iterates, self.run.iterates, self.dps, mpmath.mpf(0)))
 

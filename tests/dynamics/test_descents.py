@@ -326,6 +326,8 @@ def test_an_epsilon_that_float64_takes_for_zero_is_refused(inside: bool) -> None
         sf.descend(flat, step_size="1/10", steps=2, method=lost)
     assert sf.descend(flat, step_size="1/10", steps=2, method=lost, dps=20).iterates[-1][1] == 1
     assert sf.descend(flat, step_size="1/10", steps=2, method=held).iterates[-1][1] == 1
+    slow = sf.deviation(flat, step_size="1/10", horizon="1/5", dps=15, method=sf.HeavyBall("1e-310"))
+    assert slow.rounding is None
 
 
 def test_exact_runs_end_where_numbers_become_too_long() -> None:
