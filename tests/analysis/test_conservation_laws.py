@@ -304,6 +304,7 @@ def test_residues_are_exact() -> None:
             lambda: sf.conservation_laws(sf.FullyConnected((1, 1)), loss=sf.expression_loss(U**2 + V, U, V)),
             "slope must depend on the target",
         ),
+        (lambda: sf.conservation_laws(sf.FullyConnected((1, 1)), biases="yes"), "True or False, got 'yes'"),
         (lambda: sf.conservation_laws(RESIDUAL).momentum("fast"), "rate"),
     ],
 )

@@ -25,6 +25,8 @@ def as_model(subject: Any, loss: Any, biases: bool) -> Model:
     Raises:
         ProblemError: it is none, or the activation is not homogeneous.
     """
+    if not isinstance(biases, bool):
+        raise ProblemError(f"biases must be True or False, got {brief(biases)}")
     if isinstance(subject, Network):
         given = None if loss is None else as_loss(loss)
         return _network(subject, biases, given, None)
