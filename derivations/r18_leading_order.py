@@ -237,7 +237,7 @@ DERIVATION = Derivation(
             r"$\theta + \eta^{p+1}e$ follows that of order $p+1$, from its start to the order $p+1$ as $e(0) = "
             r"S_{p+1}$, as does $\pi(\theta_k, v_k) = \theta_k - \tau_k$ (R17, R25, R26), within "
             r"$O(\eta^{p+2})$ over a fixed time by Gr\"onwall.",
-            (SymbolicZero("all fields of two variables, $p = 0, 1, 2$", next_order),),
+            (SymbolicZero("all fields of two variables, $p = 0, 1, 2$", next_order, "checked exactly"),),
         ),
     ),
     controls=(
