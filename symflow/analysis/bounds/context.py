@@ -28,7 +28,7 @@ from symflow.analysis.bounds.tube import Tube, cover
 from symflow.analysis.bounds.tube_bounds import Steps, intervals
 from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
 from symflow.dynamics.method import Method
-from symflow.dynamics.methods.gradient_descent import GradientDescent
+from symflow.dynamics.methods.gradient_descent import GRADIENT_DESCENT
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
 from symflow.numbers.outward import up
@@ -54,7 +54,7 @@ class Comparison:
         no_leading_order: why the leading order is not known; None where it is.
         method: of descent.
         order: of the modified equation that descent is compared with; 0 for gradient flow.
-        run: the run of descent with its digits; None where there is none.
+        run: the run of descent with its digits; None if only the flow is compared.
         user_run: whether the run is the user's, so that steps between the kept ones are not at hand.
         path: theta_k for every step k, float64, where the run gave them all.
     """
@@ -68,7 +68,7 @@ class Comparison:
     kink: str | None = None
     not_descent_because: str | None = None
     no_leading_order: str | None = None
-    method: Method = GradientDescent()  # noqa: RUF009 - a frozen record
+    method: Method = GRADIENT_DESCENT
     order: int = 0
     run: Trajectory | None = None
     user_run: bool = False
@@ -183,8 +183,10 @@ class Comparison:
 
     @cached_property
     def transient(self) -> np.ndarray | None:
-        """What of the iterates descent forgets (R25), up to eta^(order + 1), shape (S, P), mpf; None where the method
-        carries nothing, or where the leading order is not known."""
+        """The part of the iterates that descent forgets (R25), up to eta^(order + 1), shape (S, P), mpf.
+
+        None if the method carries nothing, or if the leading order is not known.
+        """
         if self.run is None or self.no_leading_order is not None:
             return None
         return transients(self.run, self.compact, self.indices, self.order + 1)

@@ -11,16 +11,16 @@ from symflow.analysis.bounds.series import BoundSeries, not_applicable
 from symflow.caching import kept
 from symflow.derivatives.derived import Derived
 from symflow.dynamics.method import Method
-from symflow.dynamics.methods.gradient_descent import GradientDescent
+from symflow.dynamics.methods.gradient_descent import GRADIENT_DESCENT
 from symflow.dynamics.modified.coefficients import start_terms
-from symflow.dynamics.modified.differentials import Differentials
+from symflow.dynamics.modified.differentials import Differentials, combined
 from symflow.dynamics.modified.leading_order import leading_order_field
 from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.networks.objective import Objective
+from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf
 from symflow.paths.flow import solve_field
 from symflow.paths.trajectory import Trajectory
-from symflow.programs.nodes import add
 from symflow.programs.program import Program
 
 GUARD = 15
@@ -34,7 +34,7 @@ def _errors(
     """theta and e along the flow, kept: neither depends on the step size."""
     last = start_terms(method, order + 1)[-1]
     found = Differentials(objective)
-    outputs = {w.name: add([(0, w), *((c, found(t)[w]) for t, c in last.items())]) for w in objective.parameters}
+    outputs = {w.name: x for w, x in combined(objective, ((c, found(t)) for t, c in last.items())).items()}
     start = Derived("start of e", objective, Program(objective.program.inputs, outputs), "vector")
     errors = evaluate_mpmath(start, theta0, dps=dps + GUARD) if last else [Fraction(0)] * objective.parameter_count
     field = leading_order_field(objective, method, order)
@@ -50,7 +50,7 @@ def leading_order(
     reason: str | None,
     dps: int = 20,
     horizon: Fraction | None = None,
-    method: Method = GradientDescent(),  # noqa: B008 - a frozen record
+    method: Method = GRADIENT_DESCENT,
     order: int = 0,
     transient: np.ndarray | None = None,
 ) -> BoundSeries:
@@ -69,7 +69,7 @@ def leading_order(
         horizon: integrate at least so far, where nothing ends it: one solution then serves several step sizes.
         method: of descent.
         order: p, of the modified equation that descent is compared with.
-        transient: how far the iterates are from the slow manifold, shape (S, P), mpf; None where there is none.
+        transient: how far the iterates are from the slow manifold, shape (S, P), mpf; None without a velocity.
 
     Raises:
         ProblemError: a method that has no modified equation by trees.
@@ -84,7 +84,7 @@ def leading_order(
     trajectory = _errors(objective, method, order, tuple(theta0), end, dps)
     values: list[Mpf] = []
     with mpmath.workdps(dps + GUARD):
-        scale = (mpmath.mpf(step_size.numerator) / step_size.denominator) ** (order + 1)
+        scale = mpf(step_size) ** (order + 1)
         for i, t in enumerate(inside):
             e = trajectory(min(t, trajectory.end))[count:] * scale
             gone = e if transient is None else e + transient[i]

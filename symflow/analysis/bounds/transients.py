@@ -1,4 +1,4 @@
-"""What of a run of descent dies out: the distance of its iterates from the method's slow manifold."""
+"""The part of a run of descent that dies out: the distance of its iterates from the method's slow manifold."""
 
 from __future__ import annotations
 

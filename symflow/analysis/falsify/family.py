@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from symflow.dynamics.method import Method
-from symflow.dynamics.methods import GradientDescent
+from symflow.dynamics.methods.gradient_descent import GRADIENT_DESCENT
 from symflow.errors import ProblemError, brief
 from symflow.networks.convolutional import Convolution, Convolutional, Dense, Pool
 from symflow.networks.layers import Layer
@@ -25,7 +25,6 @@ from symflow.programs.program import shape_of
 
 ACTIVATIONS = {"linear": Fraction(1), "relu": Fraction(0), "leaky-relu": Fraction(1, 5)}
 """The slope for z < 0; that for z >= 0 is 1."""
-GRADIENT_DESCENT = GradientDescent()
 INITIALIZATIONS = ("gaussian", "sparse", "grid", "balanced")
 NETWORK_KINDS = ("fully-connected", "convolutional")
 MOST_STEPS = 1024

@@ -32,3 +32,7 @@ class GradientDescent(Method):
     def step(self, now: Arrays, gradient: Node, step_size: Node) -> Arrays:
         """theta_{k+1}."""
         return {"theta": add([(1, now["theta"]), (-1, times(step_size, gradient))])}
+
+
+GRADIENT_DESCENT = GradientDescent()
+"""The default of what takes a method."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import ClassVar
 
-from symflow.dynamics.method import Arrays, Method, Setting, share_below_one, times
-from symflow.programs.nodes import Node, add
+from symflow.dynamics.methods.momentum import Momentum
 
 
 @dataclass(frozen=True, repr=False)
-class HeavyBall(Method):
+class HeavyBall(Momentum):
     """v_{k+1} = beta v_k - eta grad f(theta_k), theta_{k+1} = theta_k + v_{k+1}, from rest: v_0 = 0.
 
     Its flow of order 0 is theta' = -grad f / (1 - beta) (R25; Kovachki & Stuart 2021).
@@ -34,16 +32,4 @@ class HeavyBall(Method):
         (Fraction(9, 10), (3, 14))
     """
 
-    momentum: Setting = Setting(share_below_one)
     name: ClassVar[str] = "heavy ball"
-    carries: ClassVar[tuple[str, ...]] = ("velocity",)
-
-    @property
-    def speed(self) -> Fraction:
-        """1 / (1 - beta)."""
-        return 1 / (1 - self.momentum)
-
-    def step(self, now: Arrays, gradient: Node, step_size: Node) -> Arrays:
-        """v_{k+1} and theta_{k+1}."""
-        velocity = add([(self.momentum, now["velocity"]), (-1, times(step_size, gradient))])
-        return {"theta": add([(1, now["theta"]), (1, velocity)]), "velocity": velocity}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import ClassVar
 
-from symflow.dynamics.method import Arrays, Method, Setting, share_below_one, times
+from symflow.dynamics.method import Arrays
+from symflow.dynamics.methods.momentum import Momentum
 from symflow.programs.nodes import Node, add
 
 
 @dataclass(frozen=True, repr=False)
-class Nesterov(Method):
+class Nesterov(Momentum):
     """y_k = theta_k + beta v_k, v_{k+1} = beta v_k - eta grad f(y_k), theta_{k+1} = theta_k + v_{k+1}, v_0 = 0.
 
     That is y_k = theta_k + beta (theta_k - theta_{k-1}), theta_{k+1} = y_k - eta grad f(y_k), theta_{-1} = theta_0, in
@@ -36,20 +36,8 @@ class Nesterov(Method):
         (Fraction(9, 10), (3, 14))
     """
 
-    momentum: Setting = Setting(share_below_one)
     name: ClassVar[str] = "Nesterov's method"
-    carries: ClassVar[tuple[str, ...]] = ("velocity",)
-
-    @property
-    def speed(self) -> Fraction:
-        """1 / (1 - beta)."""
-        return 1 / (1 - self.momentum)
 
     def point(self, now: Arrays) -> Node:
         """y_k."""
         return add([(1, now["theta"]), (self.momentum, now["velocity"])])
-
-    def step(self, now: Arrays, gradient: Node, step_size: Node) -> Arrays:
-        """v_{k+1} and theta_{k+1}."""
-        velocity = add([(self.momentum, now["velocity"]), (-1, times(step_size, gradient))])
-        return {"theta": add([(1, now["theta"]), (1, velocity)]), "velocity": velocity}
