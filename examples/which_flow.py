@@ -1,6 +1,6 @@
 """Which flow does descent with momentum follow? Its modified equations of order 0 to 2, and what its velocity forgets.
 
-Run: python examples/which_flow.py [FOLDER]     (writes which_flow.png there, by default beside this file's caller)
+Run: python examples/which_flow.py [FOLDER]     (writes which_flow.png there, or in the current folder)
 """
 
 from __future__ import annotations

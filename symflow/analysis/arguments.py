@@ -1,4 +1,4 @@
-"""Checks of arguments: digits; whether a flow or a given run belongs to a problem."""
+"""Checks of arguments: the number of steps; whether a flow or a given run belongs to a problem."""
 
 from __future__ import annotations
 
@@ -39,6 +39,29 @@ def as_flow_of(problem: Problem, flow: object, remedy: str = "solve it with sf.s
     if apart is not None:
         raise ProblemError(f"flow must start at the problem's theta0, got a start with {apart}; {remedy}")
     return flow
+
+
+def steps_to(problem: Problem, horizon: Number | None, eta: Fraction, caller: str) -> int:
+    """How many steps descent takes to the horizon given, or to the problem's own.
+
+    Args:
+        problem: what is run.
+        horizon: the final time that was given; None for the problem's own.
+        eta: the step size.
+        caller: what needs the final time, the start of the error message.
+
+    Raises:
+        ProblemError: no final time, or one before the first step.
+    """
+    end = problem.horizon if horizon is None else rational(horizon, "horizon")
+    if end is None:
+        raise ProblemError(f"run.horizon: {caller} needs a final time, got none; give horizon=... or run.horizon")
+    if end < eta:
+        raise ProblemError(
+            f"horizon {brief_float(end)} is shorter than one step of size {brief_float(eta)}; take a longer "
+            "horizon or a smaller step size"
+        )
+    return int(end / eta)
 
 
 def check_start(problem: Problem, start: Iterable[Number]) -> None:

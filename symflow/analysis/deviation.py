@@ -12,6 +12,7 @@ import mpmath
 import numpy as np
 import sympy
 
+from symflow.analysis.arguments import steps_to
 from symflow.analysis.bounds import QUICK, Bound, BoundSeries, Comparison, chosen_bounds
 from symflow.analysis.bounds.descent_walk import fits
 from symflow.analysis.compared_flow import ComparedFlow, compared_flow, no_bound, no_leading_order
@@ -23,9 +24,9 @@ from symflow.analysis.stability import stability_threshold
 from symflow.displays import show
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods.gradient_descent import GradientDescent
-from symflow.errors import ComputationError, ProblemError, brief_float, with_remedies
+from symflow.errors import ComputationError, ProblemError, with_remedies
 from symflow.numbers.arguments import whole
-from symflow.numbers.rational import rational
+from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.descent import check_steps, checked_method, descend, positive_step, run_descent
 from symflow.paths.path_error import PathError
@@ -253,7 +254,7 @@ def deviation(
     given = as_problem(problem, "deviation")
     chosen, told = chosen_bounds(bounds, QUICK), progress or (lambda done: None)
     eta = positive_step(given, step_size)
-    steps = _steps(given, horizon, eta)
+    steps = steps_to(given, horizon, eta, "a comparison")
     dps = given.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
     problem = given.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
     given_run = None if run is None else as_descent(given, eta, run, method)
@@ -300,7 +301,7 @@ def _compared(
     error = distance_error(flow, descent, len(problem.theta0))
     values, radii = zip(*distances(iterates, states, dps, error.value), strict=True)
     with mpmath.workdps(dps + 15):
-        shown = tuple(mpmath.mpf(t.numerator) / t.denominator for t in times)
+        shown = tuple(map(mpf, times))
     smooth, kink = first_kink(objective, times, flow, states, iterates, dps)
     plain = compared.plain_descent
     comparison = Comparison(
@@ -344,16 +345,3 @@ def _compared(
 def _share(progress: Callable[[float], None] | None, low: float, high: float) -> Callable[[float], None] | None:
     """The report of a part of the work."""
     return None if progress is None else lambda done: progress(low + (high - low) * done)
-
-
-def _steps(problem: Problem, horizon: Number | None, eta: Fraction) -> int:
-    """How many steps descent takes to the horizon given, or to the problem's own."""
-    end = problem.horizon if horizon is None else rational(horizon, "horizon")
-    if end is None:
-        raise ProblemError("run.horizon: a comparison needs a final time, got none; give horizon=... or run.horizon")
-    if end < eta:
-        raise ProblemError(
-            f"horizon {brief_float(end)} is shorter than one step of size {brief_float(eta)}; take a longer "
-            "horizon or a smaller step size"
-        )
-    return int(end / eta)

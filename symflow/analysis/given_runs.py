@@ -31,11 +31,6 @@ def why_not_descent(problem: Problem, run: Trajectory, eta: Fraction, user_run: 
     method = run.method
     if not isinstance(method, GradientDescent) or method.batches is not None:
         return not_descent(method)
-    return why_not_its_own(problem, run, eta, user_run)
-
-
-def why_not_its_own(problem: Problem, run: Trajectory, eta: Fraction, user_run: bool) -> str | None:
-    """Why the run is not known to be its method's on the problem; None where it is."""
     if user_run and not _is_descent(problem, problem.compact, run, eta):
         return (
             "the given run is not gradient descent from the flow's initial point with this step size, or "

@@ -11,12 +11,13 @@ import mpmath
 import numpy as np
 from flint import acb, acb_mat
 
+from symflow.analysis.arguments import steps_to
 from symflow.derivatives.derived import Derived, gradient, hessian
 from symflow.errors import ComputationError, ProblemError
 from symflow.evaluate.object_arrays import evaluate_objects, mpmath_arithmetic
 from symflow.numbers.arguments import whole
 from symflow.numbers.balls import ball_precision, from_mpf, midpoint
-from symflow.numbers.rational import rational
+from symflow.numbers.rational import mpf, rational
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.descent import positive_step
 from symflow.paths.extrapolation import State, integrate
@@ -91,7 +92,7 @@ class PrincipalFlow:
             raise ProblemError(f"time must be from 0 to {self.times[-1]}, got {t}; solve to a longer horizon")
         k = int(t / self.step_size)
         with mpmath.workdps(self.dps + GUARD):
-            rest = _mpf(t - k * self.step_size)
+            rest = mpf(t - k * self.step_size)
             return _advance(_derived(self.problem), self.step_size, self.states[k], rest, self.dps)
 
     def __repr__(self) -> str:
@@ -135,7 +136,8 @@ def principal_flow(
     dps = whole(dps, "dps", 1, MAX_DPS)
     eta = positive_step(given, step_size)
     problem = given.for_digits(dps)
-    steps = _steps(problem, horizon, eta)
+    steps = steps_to(problem, horizon, eta, "the principal flow")
+    whole(steps, "the number of steps horizon/step_size", 1, MOST_STEPS)
     if problem.objective.gates:
         raise ProblemError("the principal flow needs a loss without kinks, got a network with gates; take a linear one")
     if problem.objective.parameter_count > MOST_PARAMETERS:
@@ -149,21 +151,14 @@ def principal_flow(
     return PrincipalFlow(problem, eta, dps, states, PathError(error, "estimated"))
 
 
-def _steps(problem: Problem, horizon: Number | None, eta: Fraction) -> int:
-    end = problem.horizon if horizon is None else rational(horizon, "horizon")
-    if end is None:
-        raise ProblemError("run.horizon: the principal flow needs a final time, got none; give horizon=...")
-    return whole(int(end / eta), "the number of steps horizon/step_size", 1, MOST_STEPS)
-
-
 def _states(problem: Problem, eta: Fraction, steps: int, dps: int) -> np.ndarray:
     """theta(k eta) for all k."""
     formulas = _derived(problem)
     found = np.empty((steps + 1, len(problem.theta0)), dtype=object)
     with mpmath.workdps(dps + GUARD):
-        found[0] = [mpmath.mpc(_mpf(v)) for v in problem.theta0]
+        found[0] = [mpmath.mpc(mpf(v)) for v in problem.theta0]
         for k in range(steps):
-            found[k + 1] = _advance(formulas, eta, found[k], _mpf(eta), dps)
+            found[k + 1] = _advance(formulas, eta, found[k], mpf(eta), dps)
     return found
 
 
@@ -174,7 +169,7 @@ def _derived(problem: Problem) -> tuple[Derived, Derived]:
 
 def _advance(derived: tuple[Derived, Derived], eta: Fraction, start: State, length: Mpf, dps: int) -> State:
     """The flow over a time."""
-    end: State = integrate(partial(_field, derived, _mpf(eta)), start, length, mpmath.mpf(10) ** -(dps + 5))
+    end: State = integrate(partial(_field, derived, mpf(eta)), start, length, mpmath.mpf(10) ** -(dps + 5))
     return end
 
 
@@ -218,7 +213,3 @@ def _mpc(x: acb) -> Any:
 
 def _array(matrix: acb_mat) -> np.ndarray:
     return np.array([[_mpc(v) for v in row] for row in matrix.tolist()], dtype=object)
-
-
-def _mpf(x: Any) -> Mpf:
-    return mpmath.mpf(x.numerator) / x.denominator

@@ -43,12 +43,13 @@ KEYS: dict[str, Any] = {
 def takes_method(answer: Callable[..., Answer]) -> Callable[..., Answer]:
     """A command with these options; its argument `descent` is the table of those that were given."""
 
-    def with_table(**arguments: Any) -> Answer:
+    def command(**arguments: Any) -> Answer:
         given = {key: value for key in KEYS if (value := arguments.pop(key)) is not None}
         if "batch_seed" in given:
             given["seed"] = given.pop("batch_seed")
         return answer(**arguments, descent=given)
 
+    with_table: Any = command  # typer reads the signature, which functions have as an attribute only when it is set
     signature = inspect.signature(answer, eval_str=True)
     own = [p for p in signature.parameters.values() if p.name != "descent"]
     added = [
@@ -56,9 +57,9 @@ def takes_method(answer: Callable[..., Answer]) -> Callable[..., Answer]:
     ]
     last = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
     with_table.__name__, with_table.__doc__, with_table.__module__ = answer.__name__, answer.__doc__, answer.__module__
-    with_table.__signature__ = signature.replace(parameters=[*last, *added])  # type: ignore[attr-defined]
+    with_table.__signature__ = signature.replace(parameters=[*last, *added])
     with_table.__annotations__ = {p.name: p.annotation for p in (*own, *added)} | {"return": Answer}
-    return with_table
+    return command
 
 
 def method_from(descent: JsonObject, method: Method) -> Method:

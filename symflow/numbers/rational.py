@@ -130,6 +130,13 @@ def text(value: Fraction) -> str:
     return numerator if value.denominator == 1 else f"{numerator}/{Decimal(value.denominator)}"
 
 
+def mpf(q: Fraction) -> Any:
+    """A rational as an mpmath number, rounded to the precision of the enclosing `mpmath.workdps` block."""
+    import mpmath
+
+    return mpmath.mpf(q.numerator) / q.denominator
+
+
 def rational_latex(q: Fraction) -> str:
     r"""A rational number as an integer or a \tfrac."""
     if q.denominator == 1:

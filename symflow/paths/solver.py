@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import chain
 from math import ceil
 from typing import Any
@@ -183,7 +184,7 @@ class FlowSolver:
         Raises:
             FlowStopped: it ends early, or two runs do not agree on what happens.
         """
-        reason = self.not_proved() if how == "certified" else ""
+        reason = self.not_proved if how == "certified" else ""
         proving = how == "certified" and not reason
         share = 0.45 if how is not None and not proving else 1.0
         found, observed = self.run(precision, 0, share, observe if proving else None)
@@ -215,6 +216,7 @@ class FlowSolver:
         most = MOST_AT_KINKS if self.field.gates else MOST_AMPLIFIED
         return None if needed is None or needed > mpmath.mpf(10) ** (most - self.dps) else needed
 
+    @cached_property
     def not_proved(self) -> str:
         """Why no flow of this field is proved; empty where it can be tried."""
         count = self.field.dimension

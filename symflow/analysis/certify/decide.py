@@ -207,7 +207,7 @@ class _Attempt:
     def enclosed(self, end: Fraction, later: int) -> Enclosure | None:
         """The flow to a time; for a limit only where a ball was found around its end."""
         r = self.request
-        flowing = self.problem if r.flow_rate == 1 else order_zero(self.problem, r.method)
+        flowing = order_zero(self.problem, r.method)
         steps = taylor_steps(solve_flow(flowing, horizon=end, dps=self.dps, error=None))
         self.bits = steps.bits + 64
         with checking(self.bits):

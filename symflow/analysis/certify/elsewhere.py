@@ -60,7 +60,7 @@ def _path(request: Request, *, flow: bool) -> tuple[Trajectory | None, str]:
                 r.step_size * r.steps if r.distance is not None and r.step_size is not None else 0,
                 r.flow_time or 0,
             ]
-            flowing = r.problem if r.method.flow_rate == 1 else order_zero(r.problem, r.method)
+            flowing = order_zero(r.problem, r.method)
             path = solve_flow(flowing, horizon=Fraction(max(ends)) * (1 + BEYOND), dps=DPS, error="certified")
         else:
             path = descend(r.problem, step_size=r.step_size, steps=r.steps, dps=DPS, method=r.method, error="certified")

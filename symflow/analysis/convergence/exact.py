@@ -15,8 +15,9 @@ from math import ceil, comb
 
 import mpmath
 
-from symflow.analysis.convergence.start import BalancedStart, mpf
+from symflow.analysis.convergence.start import BalancedStart
 from symflow.errors import ComputationError
+from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf
 from symflow.theory.functions import MPMATH
 from symflow.theory.r15_convergence_time import half_angle as angle_of_half

@@ -19,11 +19,12 @@ import numpy as np
 
 from symflow.analysis.convergence.display import number, with_values
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, hitting_angle, panels, time_to
-from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf
+from symflow.analysis.convergence.start import BalancedStart, checked_start
 from symflow.analysis.convergence.time import GUARD, explicit_quantities, working_digits
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
 from symflow.numbers.arguments import positive
 from symflow.numbers.decimal import rounded_down
+from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf, Number
 from symflow.theory import r16_descent_converges as r16
 from symflow.theory.functions import MPMATH

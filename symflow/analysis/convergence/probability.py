@@ -19,11 +19,11 @@ import mpmath
 import numpy as np
 
 from symflow.analysis.convergence.exact import ExactSolution
-from symflow.analysis.convergence.start import checked_norms, mpf
+from symflow.analysis.convergence.start import checked_norms
 from symflow.analysis.convergence.time import GUARD, explicit_quantities
 from symflow.errors import ProblemError, brief, brief_float
 from symflow.numbers.arguments import positive, whole
-from symflow.numbers.rational import rational
+from symflow.numbers.rational import mpf, rational
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.solver import MAX_DPS
 

@@ -14,8 +14,7 @@ from symflow.networks.losses import SQUARE
 from symflow.networks.moments import exact_product
 from symflow.networks.network import FullyConnected
 from symflow.numbers.arguments import positive, whole
-from symflow.numbers.rational import rational
-from symflow.numbers.types import Mpf
+from symflow.numbers.rational import mpf, rational
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
@@ -74,11 +73,6 @@ def checked_norms(depth: object, target_norm: object, w0: object) -> tuple[int, 
     """Depth and norms of a start, whatever its direction."""
     depth = whole(depth, "depth", 2, MAX_DEPTH)
     return depth, positive(target_norm, "target_norm"), positive(w0, "w0")
-
-
-def mpf(value: Fraction) -> Mpf:
-    """A rational at the working precision."""
-    return mpmath.mpf(value.numerator) / value.denominator
 
 
 def balanced_start(problem: Problem) -> BalancedStart:

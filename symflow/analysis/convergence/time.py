@@ -31,9 +31,10 @@ import mpmath
 
 from symflow.analysis.convergence.display import number, with_values
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, half_angle, hitting_angle, time_to
-from symflow.analysis.convergence.start import BalancedStart, checked_start, mpf
+from symflow.analysis.convergence.start import BalancedStart, checked_start
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.numbers.arguments import positive, whole
+from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.solver import MAX_DPS
 from symflow.theory.functions import MPMATH

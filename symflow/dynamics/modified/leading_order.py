@@ -7,11 +7,11 @@ from fractions import Fraction
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.dynamics.modified.coefficients import terms
-from symflow.dynamics.modified.differentials import Differentials
+from symflow.dynamics.modified.differentials import Differentials, Vector, combined
 from symflow.dynamics.modified.trees import GRADIENT, THETA, G
 from symflow.dynamics.vector_field import VectorField
 from symflow.networks.objective import Objective
-from symflow.programs.nodes import Input, Node, add
+from symflow.programs.nodes import Input
 from symflow.programs.program import Program
 
 
@@ -33,14 +33,14 @@ def leading_order_field(objective: Objective, method: Method | None = None, orde
     first, *_, last = terms(GradientDescent() if method is None else method, order + 1)
     found = Differentials(objective)
     errors = tuple(Input(f"e_{w.name}", w.axes, "state", f"e_{{{w.name}}}") for w in objective.parameters)
-    e: dict[Input, Node] = dict(zip(objective.parameters, errors, strict=True))
+    e: Vector = dict(zip(objective.parameters, errors, strict=True))
     once = {t: c for t, c in last.items() if t[0] == GRADIENT and len(t[1]) == 1}
-    inside = [(first.get(G, 0), e), *((c, found(t[1][0])) for t, c in once.items())]
-    bent = found.applied([{w: add([(Fraction(c), x[w]) for c, x in inside]) for w in objective.parameters}])
-    others = [(first.get(THETA, 0), e), *((c, found(t)) for t, c in last.items() if t not in once)]
-    outputs = {w.name: add([(c, found(t)[w]) for t, c in first.items()]) for w in objective.parameters}
-    outputs |= {
-        x.name: add([(1, bent[w]), *((c, y[w]) for c, y in others if c)]) for w, x in e.items() if isinstance(x, Input)
-    }
+    inside = [(first.get(G, Fraction(0)), e), *((c, found(t[1][0])) for t, c in once.items())]
+    bent = found.applied([combined(objective, inside)])
+    others = [(first.get(THETA, Fraction(0)), e), *((c, found(t)) for t, c in last.items() if t not in once)]
+    moved = combined(objective, ((c, found(t)) for t, c in first.items()))
+    strayed = combined(objective, [(Fraction(1), bent), *others])
+    outputs = {w.name: x for w, x in moved.items()}
+    outputs |= {x.name: strayed[w] for w, x in zip(objective.parameters, errors, strict=True)}
     program = Program((*objective.program.inputs, *errors), outputs)
     return VectorField(program, (*objective.parameters, *errors), objective)
