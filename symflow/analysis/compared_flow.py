@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -16,8 +16,10 @@ from symflow.dynamics.modified.coefficients import terms
 from symflow.dynamics.modified.equation import ModifiedEquation, modified_equation
 from symflow.errors import ProblemError, SymflowError
 from symflow.evaluate.object_arrays import evaluate_mpmath
+from symflow.networks.objective import Objective
 from symflow.numbers.arguments import whole
 from symflow.paths.flow import solve_field, solve_flow
+from symflow.paths.scale import pre_activations
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 
@@ -148,6 +150,9 @@ def no_leading_order(compared: ComparedFlow, run: Trajectory, user_run: bool) ->
         return f"the leading order is one of full-batch descent, and the run is one of {method.called}"
     if isinstance(method, GradientDescent):
         return why_not_descent(compared.plain_descent or compared.problem, run, compared.step_size, user_run)
+    problem = compared.problem
+    if compared.order and _on_a_kink(problem.compact, problem.theta0):
+        return "descent starts on a kink, and the flow elsewhere; the leading order needs one smooth region"
     if any(name not in run.steps.carried for name in method.carries):
         return f"the given run of {method.called} has no {method.carries[0]}"
     try:
@@ -155,3 +160,10 @@ def no_leading_order(compared: ComparedFlow, run: Trajectory, user_run: bool) ->
     except SymflowError as unknown:
         return str(unknown)
     return None
+
+
+def _on_a_kink(objective: Objective, theta0: Sequence[Fraction]) -> bool:
+    """Whether a pre-activation is 0 at theta_0, and not at all weights, as those of a zero sample are."""
+    elsewhere = [v + Fraction(1, 7 + i) for i, v in enumerate(theta0)]
+    pairs = zip(pre_activations(objective, theta0), pre_activations(objective, elsewhere), strict=True)
+    return any(((z == 0) & (other != 0)).any() for z, other in pairs)

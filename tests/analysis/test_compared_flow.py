@@ -108,6 +108,22 @@ def test_adam_is_compared_with_its_sign_like_flow() -> None:
     assert dev.transient is None
 
 
+def test_from_a_kink_the_leading_order_is_not_known() -> None:
+    """A unit whose weights are 0 rests on the kinks of all samples; a zero sample, on kinks everywhere, is none."""
+
+    def relu(theta: list[str], x: list[list[str]]) -> sf.Deviation:
+        network = sf.FullyConnected((2, 2, 1), 1, "1/5")
+        p = sf.Problem(network=network, data={"x": x, "y": [["1"], ["-1/4"]]}, init={"theta": theta})
+        return sf.deviation(p, step_size=ETA, horizon="1/4", dps=15, method=sf.HeavyBall("1/2"), order=1)
+
+    x = [["1/2", "3/10"], ["7/10", "1"]]
+    resting = relu(["3/10", "1/5", "0", "0", "1/2", "0"], x)
+    assert "descent starts on a kink" in resting.bounds["R18"].reason
+    smooth = ["3/10", "1/5", "1/4", "2/5", "1/2", "1/3"]
+    assert relu(smooth, x).bounds["R18"].reason is None
+    assert relu(smooth, [["0", "0"], x[1]]).bounds["R18"].reason is None
+
+
 def test_what_is_refused() -> None:
     p = network()
     flow = sf.solve_flow(p, horizon=1, dps=15)

@@ -15,6 +15,7 @@ from symflow.dynamics.methods.gradient_descent import GRADIENT_DESCENT
 from symflow.dynamics.modified.coefficients import start_terms
 from symflow.dynamics.modified.differentials import Differentials, combined
 from symflow.dynamics.modified.leading_order import leading_order_field
+from symflow.errors import KinkError
 from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.networks.objective import Objective
 from symflow.numbers.rational import mpf
@@ -81,7 +82,11 @@ def leading_order(
         return not_applicable("R18", "leading order", len(times), reason or "no smooth time")
     count = objective.parameter_count
     end = inside[-1] if until is not None or horizon is None else horizon
-    trajectory = _errors(objective, method, order, tuple(theta0), end, dps)
+    try:
+        trajectory = _errors(objective, method, order, tuple(theta0), end, dps)
+    except KinkError as stopped:  # the flow of order 0 meets a kink where that of a higher order does not
+        why = f"the flow of order 0 cannot be continued: {stopped}"
+        return not_applicable("R18", "leading order", len(times), why)
     values: list[Mpf] = []
     with mpmath.workdps(dps + GUARD):
         scale = mpf(step_size) ** (order + 1)

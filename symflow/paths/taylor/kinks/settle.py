@@ -115,7 +115,7 @@ def _consistent_flows(corner: Corner) -> list[list[Region]] | Undecided:
     """The flows that agree with what they assume, each with all regions that describe it."""
     ties = corner.ties
     choices: tuple[Side, ...] = ("on", "off", "slide") if corner.base.slides else ("on", "off")
-    surfaces = read_surfaces(corner) if len(ties) > 1 else None
+    surfaces = read_surfaces(corner) if len(ties) > 1 and corner.base.slides else None  # what slides implies
     flows: list[list[Region]] = []
     for sides in product(choices, repeat=len(ties)):
         if len(ties) == 1 and sides == ("slide",) and any(not region.parked for flow in flows for region in flow):
