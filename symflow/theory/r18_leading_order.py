@@ -50,7 +50,7 @@ LEADING_ORDER = Result(
             "any method, first order",
             Formula(sympy.Symbol(r"\dot e")),
             "=",
-            Formula(sympy.Symbol("F_0'e") + sympy.Symbol("F_{p+1}")),
+            Formula(sympy.Symbol("{F_0'}e") + sympy.Symbol("F_{p+1}")),
         ),
     ),
     (

@@ -1,4 +1,4 @@
-"""What heavy ball and Nesterov's method share: a velocity that forgets by the factor beta."""
+"""What heavy ball and Nesterov's method share: a velocity that decays by the factor beta."""
 
 from __future__ import annotations
 
