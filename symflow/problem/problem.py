@@ -145,6 +145,59 @@ class Problem:
         problem._set(**(fields | {"name": fields["name"] or name}))
         return problem
 
+    @classmethod
+    def from_weights(
+        cls,
+        weights: object,
+        data: Mapping[str, object],
+        activation: Any = None,
+        *,
+        network: Network | None = None,
+        input: Sequence[int] | None = None,
+        stride: int | Sequence[int] | None = None,
+        padding: int | Sequence[int] | None = None,
+        **tables: Any,
+    ) -> Problem:
+        """The problem whose theta(0) are weights from PyTorch, Flax, Equinox or NumPy, each with its binary value.
+
+        Widths, biases and the shapes of convolutions are inferred. What weights do not say must be given: the
+        activation and, for convolutions, the extents of the input, stride and padding (one for all of them). Pools,
+        skip connections, diagonal layers and an output scale are given with the architecture, as `network`.
+
+        Args:
+            weights: a state dict or module of PyTorch, ``{"0.weight": ..., "0.bias": ...}``, layers in the order of its
+                keys; a pytree of Flax, ``{"params": {"Dense_0": {"kernel": ..., "bias": ...}}}``, whose kernels have
+                their outputs last and whose images their channels last; a module of Equinox; or a list of arrays
+                [W_1, b_1, W_2, ...] (biases where there are any) or of pairs, matrices with their outputs first. The
+                names alone say which: a square matrix in a list is not transposed.
+            data: the [data] table: `x` and `y` or `labels`; or a Bunch of scikit-learn. Images are rows, channel by
+                channel: ``images.reshape(N, -1)`` in PyTorch's layout.
+            activation: such as "relu" or ("leaky-relu", "1/100"); not with `network`.
+            network: the architecture, which the weights must fit.
+            input: (channels, length) or (channels, height, width), for convolutions.
+            stride: of the convolutions.
+            padding: of the convolutions.
+            tables: `loss`, `run`, `descent` and `name`, as for `Problem`.
+
+        Raises:
+            ProblemError: see above, each with what is missing or does not fit.
+
+        Example:
+            >>> import numpy as np
+            >>> weights = {"0.weight": np.float32([[0.5, 1], [0.1, 2]]), "2.weight": np.float32([[1, -1]])}
+            >>> data = {"x": [[1, 0], [0, 1]], "y": [1, -1]}
+            >>> problem = sf.Problem.from_weights(weights, data, activation="relu", run={"horizon": 1})
+            >>> problem.network.widths, problem.theta0[2] == np.float32(0.1).item()
+            ((2, 2, 1), True)
+            >>> [w.shape for w in sf.solve_flow(problem, dps=15).weights(1)]  # the way back
+            [(2, 2), (1, 2)]
+        """
+        from symflow.problem.from_weights import network_and_theta
+
+        geometry = {"input": input, "stride": stride, "padding": padding}
+        found, theta = network_and_theta(weights, activation, network, geometry)
+        return cls(network=found, data=data, init={"theta": theta}, **tables)
+
     def _set(self, **fields: object) -> None:
         for key, value in fields.items():
             object.__setattr__(self, key, value)
