@@ -23,7 +23,7 @@ from symflow.networks.training_loss import network_objective
 from symflow.numbers.rational import rational_array, text
 from symflow.numbers.types import JsonObject, Number
 from symflow.problem.architecture import architecture, describe, loss_of, loss_table, network_table
-from symflow.problem.data import Ends, samples
+from symflow.problem.data import Ends, of_bunch, samples
 from symflow.problem.descent import PLAIN, descent_table, method_of
 from symflow.problem.initialize import initial_theta
 from symflow.problem.scaling import Scaling
@@ -37,8 +37,9 @@ class Problem:
     ``Problem(network=..., data=..., init=...)`` takes the tables of a problem file as dictionaries, with arrays where
     the file has lists; ``network`` and ``loss`` may also be the records themselves (``FullyConnected``,
     ``Convolutional``, ``Loss``), the loss its kind alone ("logistic") and ``descent`` a `Method`. Inputs or targets of
-    one number per sample may be a flat list or array. ``Problem(objective=..., theta0=...)`` takes any smooth function
-    instead of a network.
+    one number per sample may be a flat list or array; arrays may be those of NumPy, JAX, PyTorch or pandas, and
+    ``data`` a Bunch of scikit-learn (integer targets are labels).
+    ``Problem(objective=..., theta0=...)`` takes any smooth function instead of a network.
     In both a Python float in an array of data or weights means its binary value, and as a single setting (horizon,
     step size, slope, scale) its shortest decimal: 0.01 is 1/100. Text, ``Fraction``, ``Decimal``, SymPy numbers and
     ``mpf`` have their own value.
@@ -103,7 +104,13 @@ class Problem:
             network = network_table(network)
         if isinstance(loss, Loss):
             loss = loss_table(loss)
-        sections: dict[str, object] = {"network": network, "data": data, "init": init, "loss": loss, "run": run}
+        sections: dict[str, object] = {
+            "network": network,
+            "data": of_bunch(data),
+            "init": init,
+            "loss": loss,
+            "run": run,
+        }
         record = descent if isinstance(descent, Method) else None
         if record is None:
             sections["descent"] = descent
