@@ -118,7 +118,7 @@ def _part(part: Part, name: str) -> str:
             return f'<figure class="line">{time_line(events, end)}{_legend(events)}</figure>'
         case Code(title, text):
             label = f"<p>{_text(title)}</p>\n" if title else ""
-            return f'{label}<pre tabindex="0"><code>{escape(text)}</code></pre>'
+            return f'{label}<pre tabindex="0"><code>{_text(text)}</code></pre>'
     raise TypeError(f"a page has no {type(part).__name__}")
 
 

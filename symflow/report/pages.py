@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from symflow.analysis.verdict import sharpness, verdict
@@ -17,10 +19,12 @@ from symflow.report.parts import (
     Part,
     Picture,
     Section,
+    Stated,
     Table,
     TimeLine,
     quantities_table,
 )
+from symflow.report.problem_formulas import objective_section
 from symflow.report.quantities import (
     EVENT_COLUMNS,
     event_rows,
@@ -29,14 +33,20 @@ from symflow.report.quantities import (
     run_quantities,
     series_quantities,
 )
+from symflow.theory.registry import RESULTS
 from symflow.versions import versions
 
 if TYPE_CHECKING:
     from symflow.analysis.deviation import Deviation
+    from symflow.analysis.experiments import Experiment
+    from symflow.analysis.sweeps.sweep import Sweep
+    from symflow.analysis.tightness import TightnessTable
     from symflow.problem import Problem
 
 MOST_EVENTS = 400
 """Further events stand in report.json alone."""
+MOST_REASONS = 20
+"""Different reasons of failures that are listed."""
 MOST_NUMBERS = 2000
 """A problem with more numbers is not written out on the page."""
 
@@ -65,9 +75,60 @@ def run_document(dev: Deviation, command: str) -> Document:
     )
 
 
+def bounds_document(table: TightnessTable, found: Sequence[Part], command: str) -> Document:
+    """What `symflow bounds` found; `found` are its tables."""
+    dev = table.deviation
+    bounds = [
+        Stated(name) for name in dict.fromkeys(row.name.partition("(")[0] for row in table.rows) if name in RESULTS
+    ]
+    shown = [
+        Section("Every bound next to the truth", (*found, *warnings(dev))),
+        Section("Pictures", pictures(dev)),
+        *events_section(dev),
+        objective_section(dev.problem.objective),
+        Section("The bounds", tuple(bounds)),
+    ]
+    repeated = reproduction(dev.problem.replace(method=dev.method), command, "bounds.json")
+    return Document(dev.problem.name or "problem", "how tight the bounds are", verdict(dev), (*shown, repeated))
+
+
+def sweep_document(found: Sweep, base: Problem, rows: Sequence[Part], command: str) -> Document:
+    """What `symflow sweep` found; `rows` is its table."""
+    counts = Counter(str(row["status"]) for row in found.rows)
+    listed = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    failed = {str(row["reason"]) for row in found.rows if row.get("reason")}
+    notes = [Note(reason, warning=True) for reason in sorted(failed)[:MOST_REASONS]]
+    return Document(
+        base.name or "sweep",
+        "descent compared with flow on a grid",
+        f"{len(found.rows)} tasks: {listed}.",
+        (Section("What was found", (*rows, *notes)), reproduction(base, command, "sweep.parquet")),
+    )
+
+
+def experiment_document(
+    found: Experiment, networks: Mapping[str, tuple[Sequence[Part], bytes]], command: str
+) -> Document:
+    """What `symflow experiment` found; for each network its parts and its picture."""
+    shown = []
+    for name, (parts, svg) in networks.items():
+        said = (
+            "Four panels against time: loss, distances from the base run, distances from the flow; error against cost."
+        )
+        shown.append(Section(name, (*parts, Picture(svg, said, said, wide=True))))
+    settings = found.settings
+    sizes = len(next(iter(found.networks.values())).runs)
+    answer = f"Descent on {settings.samples} images at {sizes} step sizes, next to the flow itself."
+    return Document("experiment", "descent and flow on images", answer, (*shown, reproduction(None, command, "")))
+
+
+def _ends(dev: Deviation) -> tuple[Note, ...]:
+    return tuple(Note(f"Some bounds end early: {reason}.", warning=True) for reason in reasons_of_ends(dev))
+
+
 def warnings(dev: Deviation) -> tuple[Note, ...]:
     """What a reader must not pass over."""
-    found = [f"some bounds end early: {reason}" for reason in reasons_of_ends(dev)]
+    found: list[str] = []
     sharp, stable = sharpness(dev), dev.stable_sharpness
     if sharp is not None and stable is not None and sharp >= float(stable * dev.step_size):
         found.append(

@@ -37,12 +37,12 @@ def formula_sections(
     """
     network = objective.network
     shown = moment_form(objective) or objective
-    moments = any(x.name == "Sigma_xx" for x in shown.program.inputs)
+    moments = _moments(shown)
     flow, form = formulas(gradient_flow(shown)), formulas(hessian_form(shown))
     # T_1, T_2, ... are numbered anew in each formula, so equal lines with them may mean different things.
     repeated = [e for e in form.equations if e in flow.equations and network is not None and "T_{" not in e]
     fresh = [e for e in form.equations if e not in repeated] + where([n for n in form.notes if n not in flow.notes])
-    first = _section_of(shown, moments)
+    first = objective_section(objective)
     given = (Facts(tuple(settings)),) if settings else ()
     hessian: list[Part] = []
     text = _FORM_OF_PRODUCTS if moments else (_FORM_WITH_GATES if objective.gates else _FORM)
@@ -78,8 +78,15 @@ def _display(text: str, lines: Sequence[str]) -> Display:
     return Display(text.strip(), tuple(lines))
 
 
-def _section_of(objective: Objective, moments: bool) -> Section:
+def _moments(objective: Objective) -> bool:
+    """Whether it is written in moments."""
+    return any(x.name == "Sigma_xx" for x in objective.program.inputs)
+
+
+def objective_section(given: Objective) -> Section:
     """What is minimized."""
+    objective = moment_form(given) or given
+    moments = _moments(objective)
     network = objective.network
     if network is None:
         return Section("The objective", (_display("The function is", formulas(loss(objective)).lines),))
