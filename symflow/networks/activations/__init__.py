@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+import sympy
+
 from symflow.errors import ProblemError, brief
-from symflow.networks.activations import homogeneous
+from symflow.networks.activations import gelu, homogeneous, sigmoid, silu, softplus, tanh
 from symflow.networks.activations.activation import Activation, ActivationKind
+from symflow.networks.activations.expression import ExpressionActivation
 from symflow.networks.activations.homogeneous import Homogeneous
 
-__all__ = ["ACTIVATIONS", "Activation", "ActivationKind", "Homogeneous", "as_activation"]
+__all__ = ["ACTIVATIONS", "Activation", "ActivationKind", "ExpressionActivation", "Homogeneous", "as_activation"]
 
-ACTIVATIONS: dict[str, ActivationKind] = {**homogeneous.KINDS}
+ACTIVATIONS: dict[str, ActivationKind] = {
+    **homogeneous.KINDS,
+    **tanh.KINDS,
+    **sigmoid.KINDS,
+    **softplus.KINDS,
+    **gelu.KINDS,
+    **silu.KINDS,
+}
 
 
 def as_activation(given: Any, alpha: Any, alpha_bar: Any) -> Activation:
-    """An activation from its name, a pair such as ("leaky-relu", "1/5") or its record; from two slopes if it is None.
+    """An activation from its name, a pair such as ("leaky-relu", "1/5"), its record, or a SymPy expression in a symbol.
+
+    If it is None, it has the two slopes.
 
     Raises:
         ProblemError: none of them, or both a name and slopes.
@@ -24,6 +36,8 @@ def as_activation(given: Any, alpha: Any, alpha_bar: Any) -> Activation:
         return Homogeneous(alpha, alpha_bar)
     if alpha != 1 or alpha_bar != 1:
         raise ProblemError(f"give either activation or the slopes alpha and alpha_bar, got {brief(given)} and slopes")
+    if isinstance(given, sympy.Expr):
+        return ExpressionActivation(given)
     name, *settings = given if isinstance(given, tuple | list) and given else (given,)
     if isinstance(name, Activation) and not settings:
         return name

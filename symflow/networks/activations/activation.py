@@ -31,6 +31,20 @@ class Activation:
         raise NotImplementedError
 
 
+class Smooth(Activation):
+    """An activation without kinks that is not homogeneous: a subclass says what it is in `of`."""
+
+    def of(self, z: Node) -> Node:
+        """sigma(z)."""
+        raise NotImplementedError
+
+    def apply(self, z: Node, layer: int, names: dict[Node, str]) -> Node:
+        """sigma(z), with Z and A of this layer named."""
+        a = self.of(z)
+        names |= {z: f"Z_{{{layer}}}", a: f"A_{{{layer}}}"}
+        return a
+
+
 @dataclass(frozen=True)
 class ActivationKind:
     """An activation by its name in problem files.
