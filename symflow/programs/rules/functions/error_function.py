@@ -17,6 +17,7 @@ import sympy
 from symflow.programs.rules.add import scale
 from symflow.programs.rules.einsum import hadamard
 from symflow.programs.rules.elementwise import (
+    THIN,
     Elementwise,
     Interval,
     Printed,
@@ -78,7 +79,7 @@ class Bell:
             square = flint.arb(self.square.numerator) / self.square.denominator
             return (square / flint.arb.pi()).sqrt() * (-self.rate * v * v / 2).exp()
 
-        return between_ends(at)(abs(x))
+        return at(x) if x.rad() < THIN else at(x.abs_lower()).union(at(x.abs_upper()))
 
     def error(self, u: Interval) -> np.ndarray:
         """At the ends it moves most, or at 0; the rounding of x^2 is that many times larger in y."""
