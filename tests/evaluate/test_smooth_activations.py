@@ -259,3 +259,43 @@ def test_own_activation_equals_the_named_one() -> None:
         ]
         assert max(abs(a - b) for a, b in zip(*values, strict=True)) < mpf(10) ** -47
     assert networks[1].activation == "expression"
+
+
+DATA: dict[str, Any] = {"data": {"x": [[1, 2], [3, -1]], "y": [1, 0]}, "init": {"scheme": "gaussian", "seed": 1}}
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"widths": [2, 2, 1], "activation": "expression", "expression": "z*tanh(z) + erf(z/3)"},
+        {"widths": [2, 2, 2, 1], "activation": ["gelu-tanh", {"kind": "expression", "expression": "log(1 + exp(z))"}]},
+        {"widths": [2, 2, 2, 1], "activation": "silu", "biases": True},
+    ],
+)
+def test_problem_files_name_smooth_activations(network: dict[str, Any]) -> None:
+    problem = sf.Problem(network=network, **DATA)
+    assert sf.Problem(**problem.to_dict()).network == problem.network
+    table = problem.to_dict()["network"]
+    assert {key: table[key] for key in network if key not in ("expression", "activation")} == {
+        key: value for key, value in network.items() if key not in ("expression", "activation")
+    }
+
+
+@pytest.mark.parametrize(
+    ("keys", "phrase"),
+    [
+        ({"activation": "expression", "expression": "abs(z)"}, "network.expression may contain only sums"),
+        ({"activation": "expression", "expression": "z**(1/3)"}, "must be smooth, and z**(1/3) is not"),
+        ({"activation": "expression", "expression": "__import__('os')"}, "network.expression may contain only sums"),
+        ({"activation": "expression", "expression": "2"}, "must have one free symbol, got none"),
+        ({"activation": "expression"}, "network.expression is missing"),
+        ({"activation": "tanh", "expression": "z"}, 'goes with activation = "expression", got "tanh"'),
+        ({"activation": "tanh", "slope": "1/2"}, 'goes with activation = "leaky-relu", got "tanh"'),
+        ({"activation": [{"kind": "expression", "expression": "x"}]}, "network.activation[0].expression may contain"),
+    ],
+)
+def test_problem_files_that_are_wrong_about_it(keys: dict[str, Any], phrase: str) -> None:
+    with pytest.raises(sf.ProblemError) as refused:
+        sf.Problem(network={"widths": [2, 2, 1], **keys}, **DATA)
+    assert phrase in str(refused.value)
+    assert "\n" not in str(refused.value)

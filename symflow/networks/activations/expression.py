@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sympy
 
 from symflow.errors import ProblemError, brief
-from symflow.networks.activations.activation import Smooth
+from symflow.networks.activations.activation import ActivationKind, Smooth
 from symflow.programs.from_sympy import expression_node
 from symflow.programs.nodes import Input, Node
 
@@ -66,6 +66,16 @@ class ExpressionActivation(Smooth):
         """sigma(z)."""
         return str(sympy.latex(self.expression))
 
+    @property
+    def settings(self) -> dict[str, sympy.Expr]:  # type: ignore[override]
+        """The expression."""
+        return {"expression": self.expression}
+
+    @property
+    def given(self) -> sympy.Expr:
+        """The expression."""
+        return self.expression
+
     def of(self, z: Node) -> Node:
         """The expression at z."""
         return expression_node(self.expression, {Z: z})
@@ -110,3 +120,6 @@ def _singular(expression: sympy.Expr) -> sympy.Expr | None:
         if whole and len({v > 0 for v in values}) > 1:
             return part
     return None
+
+
+KINDS = {"expression": ActivationKind(("expression",), ExpressionActivation)}
