@@ -98,8 +98,6 @@ class Products:
             return [_trace(self.symbol(x) + size)]
         if part.is_vector_product:
             first, *others = part.edges[0].chain
-            if others == [first.flip()] and first.node is not ONES:
-                return [Part(rf"\|{self.text((others[0],))}\|^2")]
             return self._inner((first.flip(),), tuple(others))
         return None
 
