@@ -134,10 +134,17 @@ def _matrix(values: object, shape: tuple[int, int], where: str) -> np.ndarray:
 
 
 def linear_network(network: object) -> FullyConnected:
-    if not isinstance(network, FullyConnected) or not network.linear or network.alpha != 1:
-        shown = getattr(network, "activation", None) or brief(network)
+    """A network whose output is W_n ... W_1 x.
+
+    Raises:
+        ProblemError: another one.
+    """
+    if not isinstance(network, FullyConnected):
+        shown = getattr(network, "kind", None) or brief(network)
+        raise ProblemError(f"matrix data need a fully connected linear network, got {shown}; use sf.FullyConnected")
+    if not network.linear or network.alpha != 1 or network.output_scale != 1:
         raise ProblemError(
-            f"matrix data need a fully connected network with the linear activation z -> z, got {shown}; "
-            'set activation = "linear"'
+            "matrix data need a network with the output W_n ... W_1 x, got one with another activation than z -> z, "
+            'biases, skip connections, diagonal layers or an output scale; set activation = "linear" alone'
         )
     return network
