@@ -11,7 +11,12 @@ from pydantic_core import PydanticUndefined
 from symflow.problem.fields import Section
 from symflow.problem.schema import ProblemFile, _section_of
 
-TABLES = {"layers": "[[network.layers]]"}
+HEADINGS = {
+    "top": "At the top",
+    "activation": "An entry of a list of activations",
+    "layers": "`[[network.layers]]`",
+}
+"""Headings of tables that are not those of a file."""
 
 
 def section() -> str:
@@ -24,7 +29,7 @@ def section() -> str:
     parts = ["", "## Every key"]
     for heading, model in tables():
         known = meanings.pop(heading)
-        parts += [f"### `{heading}`" if heading != "top" else "### At the top", _table(model, known)]
+        parts += [f"### {HEADINGS.get(heading, f'`[{heading}]`')}", _table(model, known)]
         if known:
             raise KeyError(f"keys.toml: {heading} has no key {', '.join(known)}; remove it")
     if meanings:
@@ -46,8 +51,8 @@ def tables() -> list[tuple[str, type[Section]]]:
 def _table(model: type[Section], meanings: dict[str, str]) -> str:
     rows = []
     for key, field in model.model_fields.items():
-        if _section_of(field.annotation) is not None and key != "layers":
-            continue
+        if model is ProblemFile and _section_of(field.annotation) is not None:
+            continue  # a table of its own
         if key not in meanings:
             raise KeyError(f"keys.toml does not say what {model.__name__}.{key} means; add a line")
         rows.append(f"| `{key}` | {_cell(field.description or '')} | {_default(field)} | {_cell(meanings.pop(key))} |")
