@@ -22,7 +22,9 @@ from symflow.networks.sensing import objective_of
 from symflow.networks.training_loss import network_objective
 from symflow.numbers.rational import rational, rational_array, text
 from symflow.numbers.types import JsonObject, Mpf
-from symflow.paths.float64.methods import SOLVERS
+from symflow.paths.float64.gated.record import EventCorrectedSteps
+from symflow.paths.float64.gated.run import HeldGate
+from symflow.paths.float64.methods import EVENT_CORRECTED, SOLVERS
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.iterates import Iterates
 from symflow.paths.path_error import PathError, error_wanted
@@ -169,6 +171,10 @@ def _dense(trajectory: Trajectory) -> JsonObject:
     if isinstance(trajectory.dense, RungeKuttaSteps):
         steps = trajectory.dense
         return {"solver": steps.solver, "knots": _bytes(steps.knots), "states": _bytes(steps.states)}
+    if isinstance(trajectory.dense, EventCorrectedSteps):
+        gated = trajectory.dense
+        held = [[[g.unit, g.sample, g.value] for g in gates] for gates in gated.held]
+        return {"solver": EVENT_CORRECTED, "knots": _bytes(gated.knots), "states": _bytes(gated.states), "held": held}
     taylor = taylor_steps(trajectory)
     segments = [
         [_hex(s.start), _hex(s.end), s.tau, [[_hex(c) for c in series] for series in s.coefficients]]
@@ -178,11 +184,16 @@ def _dense(trajectory: Trajectory) -> JsonObject:
     return {"bits": taylor.bits, "clock": taylor.clock, **asked, "segments": segments}
 
 
-def _read_dense(data: JsonObject, moves: Objective | VectorField) -> RungeKuttaSteps | TaylorSteps:
+def _read_dense(
+    data: JsonObject, moves: Objective | VectorField
+) -> RungeKuttaSteps | EventCorrectedSteps | TaylorSteps:
     if "solver" in data:
         objective = moves if isinstance(moves, Objective) else moves.objective
         knots, states = _array(data["knots"]), _array(data["states"])
         fits = knots.ndim == 1 and len(knots) and states.shape == (len(knots), objective.parameter_count)
+        if fits and data["solver"] == EVENT_CORRECTED and len(data["held"]) == len(knots):
+            held = tuple(tuple(HeldGate(int(u), int(i), float(v)) for u, i, v in gates) for gates in data["held"])
+            return EventCorrectedSteps(objective, knots, states, held)
         if not fits or data["solver"] not in SOLVERS:
             raise ValueError("not the steps of a known method on this objective")
         return RungeKuttaSteps(compact(objective), data["solver"], knots, states)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -59,7 +59,7 @@ def final_time(problem: Problem, horizon: Number | None, at: np.ndarray | None) 
     return end
 
 
-def checked_tolerances(rtol: float, atol: float, solver: str) -> tuple[float, float]:
+def checked_tolerances(rtol: float, atol: float, solver: str, solvers: Iterable[str] = SOLVERS) -> tuple[float, float]:
     """rtol and atol, with the method checked too."""
 
     def real(x: object) -> bool:
@@ -71,8 +71,8 @@ def checked_tolerances(rtol: float, atol: float, solver: str) -> tuple[float, fl
         )
     if not real(atol) or not 0 < atol < np.inf:
         raise ProblemError(f"atol must be a positive number, got {brief(atol)}")
-    if not isinstance(solver, str) or solver not in SOLVERS:
-        raise ProblemError(f"solver must be one of {', '.join(SOLVERS)}, got {brief(solver)}")
+    if not isinstance(solver, str) or solver not in solvers:
+        raise ProblemError(f"solver must be one of {', '.join(solvers)}, got {brief(solver)}")
     return float(rtol), float(atol)
 
 

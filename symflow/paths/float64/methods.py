@@ -18,6 +18,8 @@ from symflow.numbers.types import JaxArray
 
 SOLVERS = {"dopri8": ("Dopri8", 13), "tsit5": ("Tsit5", 6), "dopri5": ("Dopri5", 6)}
 """Name -> diffrax's class, and gradient evaluations a step (the last stage is the next step's first)."""
+EVENT_CORRECTED = "event-corrected"
+"""The method that locates kinks and holds sliding gates (`paths.float64.gated`)."""
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JsonObject, Mpf
 from symflow.paths.float64.dense import dense_output
+from symflow.paths.float64.methods import EVENT_CORRECTED
 from symflow.paths.trajectory import outside
 
 
@@ -27,9 +28,9 @@ class Float64Stats:
         rejected: steps that were rejected, or cut because they would jump over something unseen.
         evaluations: gradient evaluations of the run (without those of the second one, of conditions and of kinks).
         gate_changes: how many gates differ between consecutive step ends, summed over the steps; 0 for smooth flows.
-            They are counted, not located.
+            They are counted, not located; of the event-corrected method, how many crossings it located.
         kink_steps: the largest number of steps that have the same gate's kink within reach; a few at a crossing, most
-            steps where the flow slides.
+            steps where the flow slides. Of the event-corrected method, the most gates held at once.
         note: what that means for the accuracy, one line; empty for smooth flows.
         seconds: wall time of the run, compilation included where the objective is new.
         check_rtol: relative tolerance of the second run: 100 times tighter (10^4 times and so on where that hardly
@@ -65,7 +66,9 @@ class Float64Stats:
 
     @property
     def remark(self) -> str:
-        """How many gate changes were stepped over; empty where there were none."""
+        """How many gate changes were stepped over; empty where there were none, or where they are events."""
+        if self.solver == EVENT_CORRECTED:
+            return ""
         return f"{self.gate_changes} gate changes not located" if self.gate_changes else ""
 
     def facts(self) -> JsonObject:
@@ -126,11 +129,8 @@ class RungeKuttaSteps:
         Raises:
             ProblemError: a time lies outside [0, end], by more than the rounding of sums and products of floats.
         """
-        at = np.array([_nearest(t) for t in times], dtype=np.float64)
-        beyond = (at < 0) | (at > self.knots[-1] * (1 + 2.0**-50))
-        if beyond.any():
-            raise outside(times[int(beyond.argmax())], self.end)
-        return dense_output(self.objective, self.solver, self.knots, self.states, np.minimum(at, self.knots[-1]))
+        at = float_times(times, self.knots, self.end)
+        return dense_output(self.objective, self.solver, self.knots, self.states, at)
 
 
 def _nearest(time: Fraction) -> float:
@@ -138,3 +138,16 @@ def _nearest(time: Fraction) -> float:
         return float(time)
     except OverflowError:
         return inf if time > 0 else -inf
+
+
+def float_times(times: Sequence[Fraction], knots: np.ndarray, end: Fraction) -> np.ndarray:
+    """Times in float64, within the knots.
+
+    Raises:
+        ProblemError: one lies outside [0, end], by more than the rounding of sums and products of floats.
+    """
+    at = np.array([_nearest(t) for t in times], dtype=np.float64)
+    beyond = (at < 0) | (at > knots[-1] * (1 + 2.0**-50))
+    if beyond.any():
+        raise outside(times[int(beyond.argmax())], end)
+    return np.minimum(at, knots[-1])

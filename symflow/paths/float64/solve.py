@@ -11,7 +11,7 @@ import mpmath
 import numpy as np
 
 from symflow.dynamics.vector_field import gradient_flow_field
-from symflow.errors import FlowInterrupted, FlowStopped, StopCause
+from symflow.errors import FlowInterrupted, FlowStopped, ProblemError, StopCause
 from symflow.networks.objective import Objective
 from symflow.numbers.types import Number
 from symflow.paths.aliases import with_old_names
@@ -25,8 +25,9 @@ from symflow.paths.float64.arguments import (
     start_point,
 )
 from symflow.paths.float64.estimate import SecondRun, Unfinished, second_run
+from symflow.paths.float64.gated.solve import Asked, solve_gated
 from symflow.paths.float64.kinks import CHATTER, KinkCounts, count_kinks, kink_note
-from symflow.paths.float64.methods import x64
+from symflow.paths.float64.methods import EVENT_CORRECTED, SOLVERS, x64
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.float64.steps import Course, StepRun, run_steps
 from symflow.paths.float64.watch import Watch, watch
@@ -81,7 +82,8 @@ def solve_flow_float64(
         rtol: relative tolerance of a step, from 1e-13 to 1e-3.
         atol: absolute tolerance of a step; rtol times the smallest |theta0_i| > 0 where that is below 1e-6 (a start of
             1e-40 is lost otherwise), if it is smaller.
-        solver: "dopri8" (order 8), "tsit5" or "dopri5" (order 5).
+        solver: "dopri8" (order 8), "tsit5" or "dopri5" (order 5); "event-corrected" for flows with kinks (R31), which
+            locates kinks, walks them in order of time and holds sliding gates: see below.
         stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
             them is met on its dense output, and `stopped` says which and when, with the estimated error of that time.
             Four points per step are checked, so that a quantity that turns twice between two of them is missed.
@@ -118,13 +120,21 @@ def solve_flow_float64(
     problem, wanted = as_problem(problem, "solve_flow_float64"), estimate_wanted(error)
     at = None if times is None else checked_times(times)
     end = final_time(problem, horizon, at)
-    rtol, atol = checked_tolerances(rtol, atol, solver)
+    rtol, atol = checked_tolerances(rtol, atol, solver, (*SOLVERS, EVENT_CORRECTED))
     limits = checked_limits(max_steps, time_limit)
     given = exact_start(problem, theta0)
     start = start_point(given)
     stops = own_stops(stop, problem.objective, problem.objective)
-    flow = _Flow(problem, solver, (rtol, small_atol(start, rtol, atol)), stops)
     report = progress or (lambda done: None)
+    if solver == EVENT_CORRECTED:
+        if stops:
+            raise ProblemError(f'stop conditions go with the other solvers, got solver="{solver}"; leave them out')
+        times_asked = np.zeros(0) if at is None else at
+        asked = Asked(end, times_asked, rtol, small_atol(start, rtol, atol), limits, bool(wanted))
+        with x64():
+            check_underflow(problem.objective, given, end)
+            return solve_gated(problem.objective, start, asked, report)
+    flow = _Flow(problem, solver, (rtol, small_atol(start, rtol, atol)), stops)
     known = flow.recorded(StepRun(np.zeros(1), start[None], 0, 0, 0, "interrupted"), NO_KINKS, 0.0)
     try:
         with x64():

@@ -1,0 +1,133 @@
+"""Gates that are held on their kinks: the flow along the surface z = 0, and when they let go.
+
+With n_a the gradient of a held pre-activation, the flow is theta' = -Q grad f, Q the projection off all n_a, whatever
+value the held gates have in grad f (docs/theory/kinks.md). The value g_a at which grad f itself is tangential is
+sigma' in the Clarke sense; a gate lets go where it would leave [alpha_bar, alpha].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from symflow.paths.float64.gated.frozen import Frozen
+
+RANK = 1e-10
+"""Relative singular value below which normals count as dependent (duplicate samples)."""
+SMALLEST = 4
+"""Least number of held gates that is compiled for."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One gate: a row and a column of the array of gates."""
+
+    unit: int
+    sample: int
+
+
+Held = tuple[Place, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Gone:
+    """A gate that lets go.
+
+    Attributes:
+        place: which.
+        bound: the slope that it takes.
+        beyond: by how much its value at the end of the step lies beyond that.
+        pull: the derivative of grad f by it (P,).
+    """
+
+    place: Place
+    bound: float
+    beyond: float
+    pull: np.ndarray
+
+    def since(self, before: float, h: float) -> float:
+        """How long before the end of a step of size h it was at its bound, its value moving linearly from `before`."""
+        moved = self.bound + self.beyond - before
+        return h * min(max(self.beyond / moved, 0.0), 1.0) if moved else 0.0
+
+
+def mask(held: Held, shape: tuple[int, ...]) -> np.ndarray:
+    """Where gates are held, shape (U, N)."""
+    found = np.zeros(shape, dtype=bool)
+    for at in held:
+        found[at.unit, at.sample] = True
+    return found
+
+
+def rows(held: Held, gates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Samples, units and gates of their samples, padded to few different sizes."""
+    size = SMALLEST
+    while size < len(held):
+        size *= 2
+    padded = [*held, *[held[0]] * (size - len(held))]
+    samples = np.array([at.sample for at in padded])
+    return samples, np.array([at.unit for at in padded]), gates[:, samples].T
+
+
+def normals(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> np.ndarray:
+    """n_a, shape (Q, P)."""
+    return np.asarray(frozen.normals(theta, *rows(held, gates)))[: len(held)]
+
+
+def tangent_basis(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> np.ndarray:
+    """An orthonormal basis of the span of the n_a, padded with zeros, shape (Q', P)."""
+    if not held:
+        return np.zeros((1, len(theta)))
+    _, sizes, basis = np.linalg.svd(normals(frozen, theta, gates, held), full_matrices=False)
+    found = np.zeros((max(SMALLEST, len(held)), len(theta)))
+    kept = sizes > RANK * sizes[0] if sizes[0] > 0 else np.zeros(len(sizes), dtype=bool)
+    found[: int(kept.sum())] = basis[kept]
+    return found
+
+
+def onto_surface(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> np.ndarray:
+    """The nearest point with z = 0 at all held gates, by two Gauss-Newton steps."""
+    if held:
+        samples, units, theirs = rows(held, gates)
+        for _ in range(2):
+            n = normals(frozen, theta, gates, held)
+            z = np.asarray(frozen.moving(theta, np.zeros_like(theta), samples, theirs)[0])
+            theta = theta - np.linalg.lstsq(n, z[np.arange(len(held)), units[: len(held)]], rcond=RANK)[0]
+    return theta
+
+
+def let_go(
+    frozen: Frozen, theta: np.ndarray, slope: np.ndarray, gates: np.ndarray, held: Held
+) -> tuple[Held, np.ndarray, np.ndarray, tuple[Gone, ...]]:
+    """Sets held gates to their values; those outside [alpha_bar, alpha] let go, the one farthest outside first.
+
+    Args:
+        frozen: what is compiled.
+        theta: on the surface.
+        slope: grad f with these gates.
+        gates: of all units and samples.
+        held: the held ones.
+
+    Returns:
+        The gates still held, grad f, the gates, and those that let go.
+    """
+    gone: list[Gone] = []
+    gates = gates.copy()
+    while held:
+        n = normals(frozen, theta, gates, held)
+        pulls = np.asarray(frozen.pulls(theta, *rows(held, gates)))[: len(held)]
+        where = [at.unit for at in held], [at.sample for at in held]
+        old, low, high = gates[where], frozen.alpha_bar[where[0]], frozen.alpha[where[0]]
+        low, high = np.minimum(low, high), np.maximum(low, high)
+        new = old - np.linalg.lstsq(n @ pulls.T, n @ slope, rcond=RANK)[0]
+        gates[where] = np.clip(new, low, high)
+        slope = slope + (gates[where] - old) @ pulls
+        outside = np.maximum(low - new, new - high)
+        worst = int(np.argmax(outside))
+        if outside[worst] <= 0:
+            break
+        bound = float(gates[where][worst])
+        gone.append(Gone(held[worst], bound, float(new[worst]) - bound, pulls[worst]))
+        held = held[:worst] + held[worst + 1 :]
+    return held, slope, gates, tuple(gone)

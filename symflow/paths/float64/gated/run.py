@@ -1,0 +1,176 @@
+"""Event-corrected steps from the start to the final time, their size chosen by an estimate of each step's error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import mpmath
+import numpy as np
+
+from symflow.paths.float64.gated.frozen import Frozen
+from symflow.paths.float64.gated.held import Held, Place
+from symflow.paths.float64.gated.step import Point, Stepped, corrected_step, start_point
+from symflow.paths.float64.methods import first_steps
+from symflow.paths.taylor.limits import Limits
+from symflow.paths.trajectory import Event
+
+SAFETY, SHORTEN, LENGTHEN = 0.9, 0.2, 4.0
+"""Factors of the step-size control."""
+SHORTEST = 1e-14
+"""Of the whole time: a smaller step is a collapse."""
+MOST_KINKS = 2000
+"""Of one step."""
+
+
+@dataclass(frozen=True)
+class HeldGate:
+    """A gate on its kink at the end of a step, and its value sigma'."""
+
+    unit: int
+    sample: int
+    value: float
+
+
+@dataclass(frozen=True, eq=False)
+class GatedRun:
+    """One run.
+
+    Attributes:
+        knots: 0 and the ends of the steps.
+        states: the states there (K, P).
+        held: the gates held there.
+        events: in order of time.
+        rejected: steps that were made again, shorter.
+        gradients: what it cost, a single sample counted as its share.
+        stopped: why it ended early: "steps", "collapse", "time" or "interrupted"; else "".
+    """
+
+    knots: np.ndarray
+    states: np.ndarray
+    held: tuple[tuple[HeldGate, ...], ...]
+    events: tuple[Event, ...]
+    rejected: int
+    gradients: float
+    stopped: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of a run.
+
+    Attributes:
+        stops: times > 0 that steps end at, increasing; the last is the final time.
+        rtol: relative tolerance of a step.
+        atol: absolute tolerance of a step.
+        limits: of steps and time.
+    """
+
+    stops: np.ndarray
+    rtol: float
+    atol: float
+    limits: Limits
+
+
+def run_gated(frozen: Frozen, start: np.ndarray, plan: Plan, report: Callable[[float], None]) -> GatedRun:
+    """Runs from t = 0 to the last stop."""
+    run = _Run(frozen, start, plan)
+    try:
+        run.stopped = run.to_the_end(report)
+    except KeyboardInterrupt:
+        run.stopped = "interrupted"
+    return run.result()
+
+
+class _Run:
+    """The state of a run."""
+
+    def __init__(self, frozen: Frozen, start: np.ndarray, plan: Plan) -> None:
+        self.frozen, self.plan = frozen, plan
+        self.point, count = start_point(frozen, start)
+        self.gradients, self.rejected, self.t, self.stopped = float(count), 0, 0.0, ""
+        self.knots, self.states = [0.0], [start]
+        self.held: list[tuple[HeldGate, ...]] = [()]
+        self.events: list[Event] = []
+
+    def to_the_end(self, report: Callable[[float], None]) -> str:
+        """Steps to all stops; says why it ended early."""
+        end = float(self.plan.stops[-1])
+        h = float(first_steps(self.point.theta[None], self.point.slope[None], end)[0])
+        for stop in self.plan.stops.tolist():
+            while self.t < stop:
+                if len(self.knots) + self.rejected > self.plan.limits.max_steps:
+                    return "steps"
+                if time.perf_counter() > self.plan.limits.deadline:
+                    return "time"
+                left = stop - self.t
+                size = left if h >= left * (1 - 1e-12) else min(h, left / 2)
+                made = corrected_step(self.frozen, self.point, size, MOST_KINKS)
+                error = float("inf") if made is None else self.error(made)
+                if made is not None and made.cut is not None and made.cut > SHORTEST * end:
+                    self.gradients += made.gradients
+                    self.rejected += 1
+                    h = made.cut
+                    continue
+                if made is not None and error <= 1:
+                    self.accept(made, stop if size == left else self.t + size, size)
+                    longer = size * min(LENGTHEN, SAFETY * max(error, 1e-12) ** -0.25)
+                    h = max(h, longer) if size < h else longer
+                    report(self.t / end)
+                    continue
+                self.gradients += 0.0 if made is None else made.gradients
+                self.rejected += 1
+                h = size * max(SHORTEN, SAFETY * error**-0.25)
+                if h < SHORTEST * end:
+                    return "collapse"
+        return ""
+
+    def error(self, made: Stepped) -> float:
+        """The estimated error of a step, 1 at the tolerances."""
+        scale = self.plan.atol + self.plan.rtol * np.maximum(np.abs(self.point.theta), np.abs(made.point.theta))
+        found = float(np.sqrt(np.mean((made.error / scale) ** 2)))
+        return found if np.isfinite(found) else float("inf")
+
+    def accept(self, made: Stepped, t: float, size: float) -> None:
+        """Takes a step."""
+        self.events += sorted(_events(self.frozen, self.point, made, t - size, size), key=lambda e: e.time)
+        self.point, self.t = made.point, t
+        self.gradients += made.gradients
+        self.knots.append(t)
+        self.states.append(made.point.theta)
+        self.held.append(held_gates(made.point))
+
+    def result(self) -> GatedRun:
+        """What is known."""
+        knots, states = np.array(self.knots), np.stack(self.states)
+        return GatedRun(
+            knots, states, tuple(self.held), tuple(self.events), self.rejected, self.gradients, self.stopped
+        )
+
+
+def held_gates(point: Point) -> tuple[HeldGate, ...]:
+    """The held gates with their values."""
+    return tuple(HeldGate(at.unit, at.sample, float(point.gates[at.unit, at.sample])) for at in point.held)
+
+
+def places(held: Sequence[HeldGate]) -> Held:
+    """Where they are."""
+    return tuple(Place(g.unit, g.sample) for g in held)
+
+
+def _events(frozen: Frozen, before: Point, made: Stepped, t: float, h: float) -> list[Event]:
+    """The events of a step from time t."""
+
+    def event(time: float, place: Place, kind: str, gates: tuple[float, float]) -> Event:
+        layer, unit = int(frozen.layers[place.unit]), int(frozen.units[place.unit])
+        ends = [frozen.slopes.get(v, mpmath.mpf(v)) for v in gates]
+        return Event(mpmath.mpf(time), kind, place.sample, layer, unit, ends[0], ends[1])
+
+    found = [
+        event(t + c.time, c.place, "sliding" if c.holds else "crossing", (c.before, c.after)) for c in made.crossings
+    ]
+    for gone, since in made.gone:
+        value = float(before.gates[gone.place.unit, gone.place.sample])
+        found.append(event(t + h - since, gone.place, "leaving", (value, gone.bound)))
+    return found

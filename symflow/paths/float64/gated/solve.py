@@ -1,0 +1,135 @@
+"""A float64 flow through kinks that are located, walked and held."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import mpmath
+import numpy as np
+
+from symflow.errors import FlowInterrupted, FlowStopped, ProblemError, StopCause
+from symflow.networks.objective import Objective
+from symflow.paths.float64.gated.frozen import Frozen, frozen
+from symflow.paths.float64.gated.record import EventCorrectedSteps
+from symflow.paths.float64.gated.run import GatedRun, Plan, run_gated
+from symflow.paths.float64.methods import EVENT_CORRECTED
+from symflow.paths.float64.record import Float64Stats
+from symflow.paths.path_error import PathError
+from symflow.paths.taylor.limits import Limits
+from symflow.paths.trajectory import Trajectory
+
+COMPARED = 16
+"""Equal parts of the time, at whose ends two runs are compared; the tighter one has twice as many."""
+LOOSER = 32.0
+"""The factor between the tolerances of two runs: their steps differ by more than two."""
+STOPPED: Mapping[str, tuple[str, StopCause, str]] = {
+    "steps": ("the steps allowed led only to", "max-steps", "allow more steps (max_steps) or looser tolerances"),
+    "time": ("the time limit was reached at", "time-limit", "allow more time (time_limit) or looser tolerances"),
+    "collapse": ("the step size collapsed at", "step-size", "choose a shorter horizon or another start"),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for.
+
+    Attributes:
+        end: the final time.
+        at: times that the error estimate covers.
+        rtol: relative tolerance of a step.
+        atol: absolute tolerance of a step.
+        limits: of a run.
+        estimate: whether to make a second run.
+    """
+
+    end: float
+    at: np.ndarray
+    rtol: float
+    atol: float
+    limits: Limits
+    estimate: bool
+
+    def plan(self, looser: float = 1.0, parts: int = 2 * COMPARED) -> Plan:
+        """The run, at tolerances so much looser, with steps of at most so many parts of the time."""
+        stops = np.unique(np.concatenate([np.arange(1, parts + 1) * (self.end / parts), self.at[self.at > 0]]))
+        stops = np.append(stops[stops < self.end * (1 - 1e-12)], self.end)
+        return Plan(stops, self.rtol * looser, self.atol * looser, self.limits)
+
+
+def solve_gated(objective: Objective, start: np.ndarray, asked: Asked, report: Callable[[float], None]) -> Trajectory:
+    """The flow from a start, to be called within `x64`; see `solve_flow_float64`.
+
+    Raises:
+        ProblemError: the objective has no kinks.
+        FlowStopped: it ends early.
+        FlowInterrupted: Ctrl-C.
+    """
+    if not objective.gates:
+        raise ProblemError(f'solver="{EVENT_CORRECTED}" is for flows with kinks, got a smooth one; take "dopri8"')
+    compiled = frozen(objective)
+    clock, share = time.perf_counter(), 0.7 if asked.estimate else 1.0
+    run = run_gated(compiled, start, asked.plan(), lambda done: report(share * done))
+    flow = _recorded(objective, asked, run, time.perf_counter() - clock)
+    if run.stopped == "interrupted":
+        raise FlowInterrupted(time=flow.horizon, trajectory=replace(flow, incomplete="interrupted"))
+    if run.stopped:
+        what, cause, remedy = STOPPED[run.stopped]
+        what = f"{what} t = {float(flow.horizon):.6g} of {asked.end:.6g}"
+        raise FlowStopped(what, remedy, cause=cause, time=flow.horizon, trajectory=replace(flow, incomplete=what))
+    if not asked.estimate:
+        return flow
+    return _estimated(compiled, flow, run, asked, lambda done: report(share + (1 - share) * done))
+
+
+def _recorded(objective: Objective, asked: Asked, run: GatedRun, seconds: float) -> Trajectory:
+    slides = sum(e.kind == "sliding" for e in run.events)
+    crossings = sum(e.kind == "crossing" for e in run.events)
+    stats = Float64Stats(
+        solver=EVENT_CORRECTED,
+        rtol=asked.rtol,
+        atol=asked.atol,
+        accepted=len(run.knots) - 1,
+        rejected=run.rejected,
+        evaluations=round(run.gradients),
+        gate_changes=crossings,
+        kink_steps=max((len(h) for h in run.held), default=0),
+        note=f"{crossings} crossings were located and {slides} gates held on their kinks, times to float64's accuracy",
+        seconds=seconds,
+    )
+    for array in (run.knots, run.states):
+        array.flags.writeable = False
+    return Trajectory(
+        objective, EventCorrectedSteps(objective, run.knots, run.states, run.held), None, run.events, None, stats
+    )
+
+
+def _estimated(
+    compiled: Frozen, flow: Trajectory, run: GatedRun, asked: Asked, report: Callable[[float], None]
+) -> Trajectory:
+    """The flow with the largest difference from a run at looser tolerances, at times that both have steps at."""
+    clock = time.perf_counter()
+    loose = asked.plan(LOOSER, COMPARED)
+    check = run_gated(compiled, run.states[0], loose, report)
+    if check.stopped == "interrupted":
+        raise FlowInterrupted(time=flow.horizon, trajectory=flow)
+    if check.stopped:
+        raise FlowStopped(
+            f"a second run for the error estimate ended early ({STOPPED[check.stopped][1]}); the flow is known without",
+            "allow more time (time_limit) or leave the estimate out (error=None)",
+            cause=STOPPED[check.stopped][1],
+            time=flow.horizon,
+            trajectory=flow,
+        )
+    pair = [r.states[np.searchsorted(r.knots, loose.stops)] for r in (run, check)]
+    stats = flow.stats
+    assert isinstance(stats, Float64Stats)
+    stats = replace(
+        stats,
+        check_rtol=asked.rtol * LOOSER,
+        check_atol=asked.atol * LOOSER,
+        check_seconds=time.perf_counter() - clock,
+    )
+    error = mpmath.mpf(float(np.abs(pair[0] - pair[1]).max()))
+    return replace(flow, error=PathError(error, "estimated"), stats=stats)

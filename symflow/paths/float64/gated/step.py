@@ -1,0 +1,204 @@
+"""One event-corrected step (R31): a Runge-Kutta step with frozen gates, and what the kinks in it change.
+
+With gates frozen the field is smooth, and the classical method of order 4 steps along it. The samples whose gates
+disagree with their pre-activations at the end, or in between, are walked through their kinks in order of time
+(`walk.py`); d(h) = -int excess + H int d is added. Where the corrected end shows further samples, or kinks that were
+not foreseen, the walk is repeated with what is known now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from symflow.paths.float64.gated.cubic import cubic
+from symflow.paths.float64.gated.frozen import Frozen
+from symflow.paths.float64.gated.held import Gone, Held, let_go, mask, onto_surface, tangent_basis
+from symflow.paths.float64.gated.walk import Crossing, Frame, moving, walk
+
+REPEATS = 6
+"""Walks of one step, at most."""
+SETTLED = 2
+"""Walks after which disagreeing gates of walked samples are taken for kinks at the very end."""
+SETTLINGS = 50
+"""Evaluations until the gates of all layers agree with their pre-activations."""
+GRAZING = 0.2
+"""A pre-activation whose parabola through three points comes within this part of its bend of zero is walked."""
+AT_END = 1e-4
+"""A kink so near to the end of a step, relative to its size, lies at its end."""
+DIFFERENCE = 1e-4
+"""Relative step of the difference quotient that applies the Hessian."""
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """The state at the end of a step.
+
+    Attributes:
+        theta: shape (P,).
+        slope: grad f with the gates, shape (P,); not projected.
+        z: pre-activations (U, N).
+        gates: sigma' (U, N), between the slopes for held gates.
+        held: gates on their kinks.
+    """
+
+    theta: np.ndarray
+    slope: np.ndarray
+    z: np.ndarray
+    gates: np.ndarray
+    held: Held = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Stepped:
+    """One step.
+
+    Attributes:
+        point: its end.
+        error: an estimate of its error, a vector (P,).
+        crossings: kinks, times after the beginning of the step.
+        gone: gates that let go, and how long before its end.
+        gradients: what it cost, in gradients of f.
+        cut: where the step should end instead: at a kink of a sample with a held gate, whose normal jumps there.
+    """
+
+    point: Point
+    error: np.ndarray
+    crossings: tuple[Crossing, ...]
+    gone: tuple[tuple[Gone, float], ...]
+    gradients: float
+    cut: float | None = None
+
+
+def agreeing(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> tuple[Point, int]:
+    """Gates of all layers that agree with their pre-activations, held ones as given; and gradients evaluated."""
+    fixed = mask(held, gates.shape)
+    count = 0
+    while count < SETTLINGS:
+        count += 1
+        slope, z = (np.asarray(v) for v in frozen.gradient(theta, gates))
+        found = np.where(fixed, gates, frozen.gates_of(z))
+        if (found == gates).all():
+            break
+        gates = found
+    return Point(theta, slope, z, gates, held), count
+
+
+def start_point(frozen: Frozen, theta: np.ndarray) -> tuple[Point, int]:
+    """A start, all gates as sigma' has them."""
+    gates = np.repeat(frozen.alpha[:, None], frozen.samples, axis=1)
+    return agreeing(frozen, theta, gates, ())
+
+
+class _Stages:
+    """The Runge-Kutta step with frozen gates."""
+
+    def __init__(self, frozen: Frozen, point: Point, h: float) -> None:
+        self.frozen, self.point, self.h = frozen, point, h
+        self.gradients = 0.0
+        theta, self.basis = point.theta, tangent_basis(frozen, point.theta, point.gates, point.held)
+        self.first = point.slope - self.basis.T @ (self.basis @ point.slope)
+        second, _ = self.field(theta - h / 2 * self.first)
+        third, self.z_middle = self.field(theta - h / 2 * second)
+        fourth, _ = self.field(theta - h * third)
+        self.end = theta - h / 6 * (self.first + 2 * second + 2 * third + fourth)
+        self.last, self.z_end = self.field(self.end)
+        self.error = h / 6 * (fourth - self.last)
+
+    def field(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """grad f projected off the normals of held gates, and pre-activations."""
+        slope, z = (np.asarray(v) for v in self.frozen.gradient(theta, self.point.gates))
+        self.gradients += 1
+        if self.point.held:
+            basis = tangent_basis(self.frozen, theta, self.point.gates, self.point.held)
+            slope = slope - basis.T @ (basis @ slope)
+        return slope, z
+
+    def suspects(self, held: np.ndarray) -> np.ndarray:
+        """Samples with a pre-activation that disagrees with its gate, or may do so in between."""
+        sign = np.where(self.point.gates == self.frozen.alpha[:, None], 1.0, -1.0)
+        start, middle, end = (sign * z for z in (self.point.z, self.z_middle, self.z_end))
+        bend, slope = 2 * (start - 2 * middle + end), 4 * middle - 3 * start - end
+        with np.errstate(all="ignore"):
+            turns = (bend > 0) & (slope < 0) & (-slope < 2 * bend)
+            grazes = turns & (start - slope * slope / (4 * bend) < GRAZING * bend)
+        return np.flatnonzero((((end < 0) | (middle < 0) | grazes) & ~held).any(axis=0))
+
+    def hessian(self, v: np.ndarray) -> np.ndarray:
+        """H v at the end of the step, by a difference quotient."""
+        size = float(np.linalg.norm(v))
+        if size == 0:
+            return np.zeros_like(v)
+        c = DIFFERENCE * max(float(np.linalg.norm(self.end)), 1.0) / size
+        found = (self.field(self.end + c * v)[0] - self.last) / c
+        return np.asarray(found - self.basis.T @ (self.basis @ found))
+
+
+def corrected_step(frozen: Frozen, point: Point, h: float, most: int) -> Stepped | None:
+    """One step of size h; None where more than `most` kinks lie in it, or values are not finite."""
+    stages = _Stages(frozen, point, h)
+    if not np.isfinite(stages.last).all():
+        return None
+    fixed = mask(point.held, point.gates.shape)
+    path = cubic(h, point.theta, -stages.first, stages.end, -stages.last)
+    frame = Frame(path, point.gates, stages.basis, fixed)
+    samples, shift, bent = stages.suspects(fixed), np.zeros_like(point.theta), np.zeros_like(point.theta)
+    crossings: tuple[Crossing, ...] = ()
+    excess = np.zeros_like(point.theta)
+    work = 0.0
+    for repeat in range(REPEATS):
+        gates = point.gates.copy()
+        if len(samples):
+            theirs = point.gates[:, samples].T
+            _, dot = moving(frozen, point.theta, -stages.first, samples, theirs)
+            end = moving(frozen, stages.end + shift, -stages.last - excess, samples, theirs)
+            walked = walk(frozen, frame, samples, (point.z[:, samples].T, dot), end, most)
+            if walked is None:
+                return None
+            bent = stages.hessian(walked.integral)
+            shift, excess, crossings = walked.shift - bent, walked.excess, walked.crossings
+            gates[:, samples] = walked.gates.T
+            work += walked.work + 4 / 3 * len(samples)
+        held = point.held + tuple(c.place for c in crossings if c.holds)
+        slope, z = (np.asarray(v) for v in frozen.gradient(stages.end + shift, gates))
+        stages.gradients += 1
+        wrong = (frozen.gates_of(z) != gates) & ~mask(held, gates.shape)
+        further = np.setdiff1d(np.flatnonzero(wrong.any(axis=0)), samples)
+        if not wrong.any() or (not len(further) and repeat >= SETTLED):
+            break
+        samples = np.union1d(samples, further)
+    found = Point(stages.end + shift, slope, z, gates, held)
+    end_point, gone, extra = _settled(frozen, found, bool(wrong.any()), h)
+    moved = float(np.linalg.norm(shift))
+    bent = bent * (float(np.linalg.norm(bent)) / moved if moved > 0 else 0.0)
+    gradients = stages.gradients + extra + work / frozen.samples
+    cut = _turn(held, crossings, h)
+    return Stepped(end_point, np.abs(stages.error) + np.abs(bent), crossings, gone, gradients, cut)
+
+
+def _turn(held: Held, crossings: Sequence[Crossing], h: float) -> float | None:
+    """The first crossing of a sample with a held gate, unless it lies at the end of the step."""
+    samples = {at.sample for at in held}
+    times = [c.time for c in crossings if c.place.sample in samples and not c.holds]
+    first = min(times, default=h)
+    return first if first < h * (1 - AT_END) else None
+
+
+def _settled(frozen: Frozen, point: Point, wrong: bool, h: float) -> tuple[Point, tuple[tuple[Gone, float], ...], int]:
+    """The end of a step on the surface of held gates, with gates that agree, and without those that let go.
+
+    A gate that let go within the step was held too long: what that did is taken back, its value linear in time.
+    """
+    if not point.held and not wrong:
+        return point, (), 0
+    theta = onto_surface(frozen, point.theta, point.gates, point.held)
+    found, count = agreeing(frozen, theta, point.gates, point.held)
+    held, slope, gates, gone = let_go(frozen, theta, found.slope, found.gates, point.held)
+    if not gone:
+        return Point(theta, slope, found.z, gates, held), (), count
+    left = tuple((g, g.since(float(point.gates[g.place.unit, g.place.sample]), h)) for g in gone)
+    theta = theta + sum(since / 2 * g.beyond * g.pull for g, since in left)
+    found, more = agreeing(frozen, theta, gates, held)
+    return found, left, count + more
