@@ -1,0 +1,137 @@
+"""The event-corrected float64 flow against flows with digits, reference trajectories, and its own convergence."""
+
+import numpy as np
+import pytest
+
+import symflow as sf
+from symflow.paths.float64.gated.frozen import frozen
+from symflow.paths.float64.gated.run import Plan, run_gated
+from symflow.paths.float64.gated.step import corrected_step, start_point
+from symflow.paths.float64.methods import x64
+from symflow.paths.taylor.limits import Limits
+from tests.cases import reference, reference_tables
+
+EVENTS = "event-corrected"
+
+
+def reference_states(name: str) -> dict[str, np.ndarray]:
+    """Time -> the state there, of an independent integrator."""
+    return {t: np.array([float(v) for v in state]) for t, state in reference_tables(name)["theta"].items()}
+
+
+def flow(problem: sf.Problem, **settings: object) -> sf.Trajectory:
+    return sf.solve_flow_float64(problem, solver=EVENTS, **settings)
+
+
+def gated(widths: tuple[int, ...], samples: int, seed: int, **network: object) -> sf.Problem:
+    """A random problem of a network with kinks."""
+    rng = np.random.default_rng(seed)
+    made = sf.FullyConnected(widths, **network)
+    x, y = rng.normal(size=(samples, widths[0])).round(3), rng.normal(size=(samples, widths[-1])).round(3)
+    theta = (rng.normal(size=made.parameter_count) * 0.5).round(3)
+    return sf.Problem(network=made, data={"x": x, "y": y}, init={"theta": list(theta)})
+
+
+@pytest.mark.parametrize("name", ["relu-2-3-1", "leaky-2-2-2-1", "slide-relu-3-3-1", "slide-leaky-2-2-2-1"])
+def test_reference_trajectories(name: str) -> None:
+    """Those of an independent integrator, two of which slide; the estimate covers the error."""
+    found = flow(reference(name), times=list(reference_states(name)))
+    accuracy = float(reference_tables(name).get("accuracy", 0))
+    assert found.error is not None and found.error.how == "estimated"
+    for time, state in reference_states(name).items():
+        error = np.abs(found(time) - state).max()
+        assert error < max(float(found.error.value), 2 * accuracy, 2e-10) and error < 1e-7, (time, error)
+
+
+def test_events_are_those_of_the_flow_with_digits() -> None:
+    """Crossings, slides and leavings of a network that slides: kinds, places, times, and the slopes."""
+    problem = gated((3, 5, 4, 1), 12, 4, activation="relu")
+    exact = sf.solve_flow(problem, horizon=3, dps=20, error=None)
+    found = flow(problem, horizon=3, rtol=1e-11, atol=1e-13)
+    names = ("kind", "sample", "layer", "unit")
+    assert [[getattr(e, n) for n in names] for e in found.events] == [
+        [getattr(e, n) for n in names] for e in exact.events
+    ]
+    for ours, theirs in zip(found.events, exact.events, strict=True):
+        assert abs(ours.time - theirs.time) < 1e-6
+        assert abs(float(ours.gate_after) - float(theirs.gate_after)) < 1e-5
+    assert np.abs(found.at_end() - exact.numpy(3)).max() < float(found.error.value) < 1e-6
+    between = [0.31, 1.27, 2.9]
+    assert np.abs(found.numpy(between) - exact.numpy(between)).max() < 1e-7
+
+
+def test_a_step_through_many_kinks_has_a_high_order() -> None:
+    """120 samples, dozens of kinks a step: four times shorter steps are at least 16 times better (a method that steps
+    over kinks gains 4). With the walk left out, that is, its control, the error is far larger."""
+    problem = gated((4, 10, 3), 120, 2, activation=("leaky-relu", "1/5"))
+    start = np.array([float(v) for v in problem.theta0])
+
+    def end(steps: int) -> tuple[np.ndarray, int]:
+        point, _ = start_point(compiled, start)
+        kinks = 0
+        for _ in range(steps):
+            made = corrected_step(compiled, point, 1.0 / steps, 1000)
+            assert made is not None
+            point, kinks = made.point, kinks + len(made.crossings)
+        return point.theta, kinks
+
+    with x64():
+        compiled = frozen(problem.objective)
+        tight, kinks = end(256)
+        errors = [float(np.abs(end(n)[0] - tight).max()) for n in (8, 32)]
+        plain = start.copy()
+        gates = start_point(compiled, start)[0].gates
+        for _ in range(32):
+            slope, z = (np.asarray(v) for v in compiled.gradient(plain, gates))
+            plain, gates = plain - slope * 1.0 / 32, compiled.gates_of(z)
+    assert kinks > 60, kinks
+    assert errors[1] < errors[0] / 16 and errors[1] < 1e-6, errors
+    assert np.abs(plain - tight).max() > 1e3 * errors[1]
+
+
+def test_max_pooling() -> None:
+    """Kinks of maxima are gates too."""
+    layers = [sf.Convolution(2, kernel=2, stride=1, padding=0), sf.Pool("max", 2, 1), sf.Dense(1)]
+    network = sf.Convolutional((1, 5), layers, activation="relu")
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(6, 5)).round(3), rng.normal(size=(6, 1)).round(3)
+    theta = list((rng.normal(size=network.parameter_count) * 0.7).round(3))
+    problem = sf.Problem(network=network, data={"x": x, "y": y}, init={"theta": theta})
+    exact = sf.solve_flow(problem, horizon=2, dps=20, error=None)
+    found = flow(problem, horizon=2)
+    assert len(exact.events) > 2
+    assert np.abs(found.at_end() - exact.numpy(2)).max() < float(found.error.value) < 1e-6
+
+
+def test_saved_flows_are_read_back(tmp_path) -> None:
+    problem = reference("slide-relu-3-3-1")
+    found = flow(problem, horizon=8, rtol=1e-7, error=None)
+    assert any(e.kind == "sliding" for e in found.events)
+    found.save(tmp_path / "flow.json")
+    again = sf.load_trajectory(tmp_path / "flow.json")
+    times = [0.5, 4.5, 7.9]
+    assert (again.numpy(times) == found.numpy(times)).all()
+    assert again.events == found.events
+
+
+def test_refusals() -> None:
+    smooth = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+    with pytest.raises(sf.ProblemError, match=r'is for flows with kinks, got a smooth one; take "dopri8"'):
+        flow(smooth, horizon=1)
+    problem = reference("relu-2-3-1")
+    with pytest.raises(sf.ProblemError, match="stop conditions go with the other solvers"):
+        flow(problem, horizon=1, stop=sf.stop_at_loss("1/100"))
+    with pytest.raises(
+        sf.FlowStopped, match=r"the steps allowed led only to t = .* of 10; allow more steps"
+    ) as stopped:
+        flow(problem, horizon=10, max_steps=3)
+    assert stopped.value.trajectory.end > 0
+
+
+def test_a_run_without_time_says_so() -> None:
+    problem = reference("relu-2-3-1")
+    with x64():
+        compiled = frozen(problem.objective)
+        plan = Plan(np.array([1.0]), 1e-8, 1e-10, Limits(deadline=0.0))
+        run = run_gated(compiled, np.array([float(v) for v in problem.theta0]), plan, lambda _: None)
+    assert run.stopped == "time" and len(run.knots) == 1
