@@ -51,11 +51,10 @@ def _loaded(llvm: Any) -> Compiled:
     """Machine code from the cache, or compiled now."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    name, flags = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    text = kernel()
-    parts = (text, importlib.metadata.version("llvmlite"), str(llvm.llvm_version_info), name, flags)
-    key = hashlib.sha256("\0".join((*parts, llvm.get_process_triple())).encode()).hexdigest()
-    machine = llvm.Target.from_default_triple().create_target_machine(cpu=name, features=flags, opt=3, jit=True)
+    text, machine = kernel(), _machine(llvm)
+    versions = (importlib.metadata.version("llvmlite"), str(llvm.llvm_version_info), llvm.get_process_triple())
+    parts = (text, *versions, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     place = _cache_file(key)
     code = None if place is None else _cached(place)
     if code is None:
@@ -78,6 +77,12 @@ def _loaded(llvm: Any) -> Compiled:
         entry("horner", pointer, pointer, word, word, pointer, pointer, word),
         engine,
     )
+
+
+def _machine(llvm: Any) -> Any:
+    """This machine, with all its instructions."""
+    name, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    return llvm.Target.from_default_triple().create_target_machine(cpu=name, features=features, opt=3, jit=True)
 
 
 def _compile(llvm: Any, machine: Any, text: str) -> bytes:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symflow.evaluate.native.compiled import Compiled
+from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.native.compiled import Compiled, compiled
 from symflow.evaluate.native.layout import BLOCK, DIGIT, ENVIRONMENT, FIELD, MOST_SHIFT, PACK
-from symflow.evaluate.native.residues import MOST_MODULI, reduction_tables, tables
-from symflow.evaluate.native.table import Table
-from symflow.evaluate.native.words import from_words, to_words
+from symflow.evaluate.native.residues import MOST_MODULI, moduli, packed, reduction_tables, tables
+from symflow.evaluate.native.table import Table, table_of
+from symflow.evaluate.native.words import KeptSeries, from_words, to_words
 from symflow.evaluate.products import Coefficients
+from symflow.evaluate.series_steps import Entry, SeriesArithmetic, Step
 
 if TYPE_CHECKING:
     from gmpy2 import mpz
@@ -67,29 +69,29 @@ class Memory:
 
     def __init__(self, table: Table, bits: int, width: Width, columns: int) -> None:
         self.table, self.width, self.columns, self.limbs = table, width, columns, width.limbs
-        limbs, moduli = width.limbs, width.moduli
-        whole = -(-DIGIT * moduli // 64)
-        wide = max(-(-(DIGIT * moduli - bits) // 64), limbs)
+        limbs, count = width.limbs, width.moduli
+        whole = -(-DIGIT * count // 64)
+        wide = max(-(-(DIGIT * count - bits) // 64), limbs)
         chunks = -(-64 * limbs // DIGIT)
         last = 64 * limbs - DIGIT * (chunks - 1)
         room = whole + limbs + 2 * MOST_SHIFT + 8
         words = table.words.copy()
         divisors = self._divisors(words)
-        residues = np.zeros(table.places * columns * moduli // 2, dtype=np.uint64)
+        residues = np.zeros(table.places * columns * count // 2, dtype=np.uint64)
         constants = to_words(table.constants, limbs) if table.constants else np.zeros((0, limbs), dtype=np.uint64)
         arrays = {
             "series": np.zeros(table.series * columns * limbs + 1, dtype=np.uint64),
             "residues": residues,
             "constants": np.append(constants.reshape(-1), np.uint64(0)),
-            "constant_residues": _residues(table.constants, moduli),
+            "constant_residues": _residues(table.constants, count),
             "operations": words,
             "integrals": table.integrals,
             "divisors": divisors,
-            **tables(moduli).arrays,
-            **reduction_tables(moduli, limbs),
-            "prepared": np.zeros(len(table.starts) * moduli * BLOCK, dtype=np.uint64),
-            "sums": np.zeros(2 * moduli + 2 * limbs + 16, dtype=np.uint64),
-            "digits": np.zeros(moduli + chunks + 16, dtype=np.uint64),
+            **tables(count).arrays,
+            **reduction_tables(count, limbs),
+            "prepared": np.zeros(len(table.starts) * count * BLOCK, dtype=np.uint64),
+            "sums": np.zeros(2 * count + 2 * limbs + 16, dtype=np.uint64),
+            "digits": np.zeros(count + chunks + 16, dtype=np.uint64),
             "number": np.zeros(room, dtype=np.uint64),
             "shifted": np.zeros(room, dtype=np.uint64),
             "bad": np.zeros(1, dtype=np.uint64),
@@ -97,7 +99,7 @@ class Memory:
         numbers = {
             "limbs": limbs,
             "top": width.bits % 64,
-            "moduli": moduli,
+            "moduli": count,
             "columns": columns,
             "wide": wide,
             "whole": whole,
@@ -169,8 +171,7 @@ def _divisor(d: int) -> list[int]:
 
 
 def _residues(constants: Sequence[mpz], count: int) -> np.ndarray:
-    from symflow.evaluate.native.residues import moduli, packed
-
+    """The constants modulo each prime, packed."""
     rows = [packed([int(c % p) for p in moduli(count)]) for c in constants]
     return np.concatenate(rows) if rows else np.zeros(1, dtype=np.uint64)
 
@@ -181,17 +182,20 @@ class NativeExpansion:
     Args:
         kernel: the compiled functions.
         table: what they execute.
+        state: its series.
         bits: after the point.
     """
 
-    def __init__(self, kernel: Compiled, table: Table, bits: int) -> None:
+    def __init__(self, kernel: Compiled, table: Table, state: Sequence[Coefficients], bits: int) -> None:
         self.kernel, self.table, self.bits = kernel, table, bits
+        self.state = [table.numbers[id(s)] for s in state]
         self.more = 0
         self.memory: Memory | None = None
         self.order = -1
 
-    def expand(self, state: Sequence[int], values: Sequence[mpz], order: int, tau: int) -> bool:
-        """Whether the kernel has expanded the state, whose numbers are given, from its values."""
+    def expand(self, values: Sequence[mpz], order: int, tau: int) -> bool:
+        """Whether the kernel has expanded the state from its values."""
+        self.order = -1
         if not -MOST_SHIFT < tau >> 6 < MOST_SHIFT:
             return False
         while True:
@@ -200,7 +204,7 @@ class NativeExpansion:
                 return False
             try:
                 memory.check(values)
-                memory.view[state, 0] = to_words(values, memory.limbs)
+                memory.view[self.state, 0] = to_words(values, memory.limbs)
                 if self._run(memory, order, tau):
                     self.order = order
                     return True
@@ -250,7 +254,40 @@ class NativeExpansion:
             return
         assert self.memory is not None
         count = self.order + 1
-        numbers = [self.table.numbers[id(s)] for s in series]
-        found = from_words(self.memory.view[numbers, :count])
+        found = from_words(self.memory.view[[self.table.numbers[id(s)] for s in series], :count])
         for i, s in enumerate(series):
             s[:] = found[i * count : (i + 1) * count]
+
+    def coefficient(self, series: Sequence[Coefficients], k: int) -> list[mpz]:
+        """Coefficient k of some series of the last expansion."""
+        assert self.memory is not None
+        return from_words(self.memory.view[[self.table.numbers[id(s)] for s in series], k]) if series else []
+
+    def kept(self) -> KeptSeries:
+        """The state's coefficients, to keep."""
+        assert self.memory is not None
+        return KeptSeries(self.memory.view[self.state, : self.order + 1].copy())
+
+    def horner(self, series: Sequence[Coefficients], s: mpz, *, derivative: bool) -> list[mpz] | None:
+        """The values of series at s >= 0, or of their derivatives; None where they aren't words, or are too large."""
+        memory = self.memory
+        if not isinstance(series, KeptSeries) or series.words is None or memory is None:
+            return None
+        rows, count, limbs = series.shape
+        if limbs != memory.limbs or not 0 <= s <= 1 << self.bits:
+            return None
+        at = to_words([s], limbs)
+        values = np.empty((rows, limbs), dtype=np.uint64)
+        given = (series.words.ctypes.data, count, rows, at.ctypes.data, values.ctypes.data, int(derivative))
+        return None if self.kernel.horner(memory.address, *given) else from_words(values)
+
+
+def native_expansion(
+    steps: Sequence[Step], state: Sequence[Coefficients], field: Sequence[Entry], arithmetic: SeriesArithmetic
+) -> NativeExpansion | None:
+    """The recurrence for the kernel; None without llvmlite, or where there is a function that it doesn't know."""
+    kernel = compiled()
+    if kernel is None or not isinstance(arithmetic, FixedSeries):
+        return None
+    table = table_of(steps, state, field, arithmetic, arithmetic.bits)
+    return None if table is None else NativeExpansion(kernel, table, state, arithmetic.bits)

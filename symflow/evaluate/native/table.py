@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -142,9 +141,7 @@ class _Writer:
         divisor = 0 if step.denominator == 1 else step.denominator
         words = all(abs(n) < LARGEST_WORD for n, _ in step.terms)
         terms = [(int(n) if words else self.constant(n), self.series(x)) for n, x in step.terms]
-        self.operations.append(
-            Operation(SUM if words else WEIGHTED, out, [], terms, constant, divisor=divisor)
-        )
+        self.operations.append(Operation(SUM if words else WEIGHTED, out, [], terms, constant, divisor=divisor))
 
     def _function(self, step: Function) -> bool:
         u, bits = elementwise(step.name, step.exponent), self.bits
