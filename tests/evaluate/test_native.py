@@ -1,4 +1,4 @@
-"""The compiled kernel gives the integers of Python's arithmetic, bit for bit, and its absence costs nothing but time."""
+"""The compiled kernel gives the integers of Python's arithmetic, bit for bit; its absence costs nothing but time."""
 
 from __future__ import annotations
 

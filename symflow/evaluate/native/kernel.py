@@ -249,9 +249,9 @@ def _write_reconstruction(code: Code) -> None:
                 y = shares.load(j).splat() & LOW32
                 for place, part in zip(totals, _lanes(cofactors, j * vectors + v), strict=True):
                     place.set(place.value + y * part)
-            for part, place in enumerate(totals):
-                low.store(place.value & LOW28, v * 2 + part, VECTOR)
-                high.store(place.value.lshr(DIGIT), v * 2 + part, VECTOR)
+            for half, place in enumerate(totals):
+                low.store(place.value & LOW28, v * 2 + half, VECTOR)
+                high.store(place.value.lshr(DIGIT), v * 2 + half, VECTOR)
         carry = code.variable(0)
         with code.loop(0, moduli) as d:
             value = low.load(d) + high.load(d - 1) - quotient * product.load(d) + carry.value

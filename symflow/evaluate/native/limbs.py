@@ -216,10 +216,10 @@ def _write_product(code: Code) -> None:
         with code.when(sign.equals(0) ^ 1):  # the words of a are those of a + 2^(64 size)
             borrow, row = code.variable(1), product.at(size)
             with code.loop(0, size + 1) as i:
-                word = code.variable(0)
+                taken = code.variable(0)
                 with code.when(i.less(size)):
-                    word.set(b.load(i))
-                total = _wide(row.load(i)) + _wide(word.value ^ -1) + _wide(borrow.value)
+                    taken.set(b.load(i))
+                total = _wide(row.load(i)) + _wide(taken.value ^ -1) + _wide(borrow.value)
                 row.store(_word(total), i)
                 borrow.set(_high(total))
     with code.function("lower", [POINTER, POINTER, WORD, WORD]) as (source, target, bits, size):

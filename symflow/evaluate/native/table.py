@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -189,10 +190,10 @@ class _Writer:
     def table(self, state: Sequence[Coefficients], field: Sequence[Entry], arithmetic: SeriesArithmetic) -> Table:
         """All that was collected, with the state's integrals."""
         integrals: list[tuple[int, int, int]] = []
-        for series, entry in zip(state, field, strict=True):
-            known = isinstance(entry, list)
-            constant = NONE if known or entry is None else self.constant(arithmetic.lift(entry))
-            integrals.append((self.series(series), self.series(entry) if known else NONE, constant))
+        for coefficients, entry in zip(state, field, strict=True):
+            source = self.series(entry) if isinstance(entry, list) else NONE
+            constant = self.constant(arithmetic.lift(entry)) if isinstance(entry, Fraction) else NONE
+            integrals.append((self.series(coefficients), source, constant))
         places, slopes = _places(self.operations)
         rows: list[list[int]] = []
         for series, source, constant in integrals:
