@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
+
+import sympy
 
 from symflow.programs.nodes import Node
 
@@ -22,13 +25,36 @@ class Activation:
 
     name: str
     latex: str
-    settings: Mapping[str, Fraction] = {}
+    settings: Mapping[str, Fraction | sympy.Expr] = {}
     slopes: tuple[Fraction, Fraction] | None = None
     smooth: bool = True
 
     def apply(self, z: Node, layer: int, names: dict[Node, str]) -> Node:
         """sigma(z) as a node; LaTeX names of what deserves one are added to `names`."""
         raise NotImplementedError
+
+    def at(self, layer: int) -> Activation:
+        """The activation after the given layer with weights, from 1: this one after each."""
+        return self
+
+    @property
+    def given(self) -> Any:
+        """What a network takes as its activation in Python: the name, or a tuple of the name and the settings."""
+        return (self.name, *map(str, self.settings.values())) if self.settings else self.name
+
+
+class Smooth(Activation):
+    """An activation without kinks that is not homogeneous: a subclass says what it is in `of`."""
+
+    def of(self, z: Node) -> Node:
+        """sigma(z)."""
+        raise NotImplementedError
+
+    def apply(self, z: Node, layer: int, names: dict[Node, str]) -> Node:
+        """sigma(z), with Z and A of this layer named."""
+        a = self.of(z)
+        names |= {z: f"Z_{{{layer}}}", a: f"A_{{{layer}}}"}
+        return a
 
 
 @dataclass(frozen=True)
