@@ -182,8 +182,8 @@ def test_widths() -> None:
         for terms in (1, 10**3, 10**9):
             width = width_of(bits, terms, 0)
             assert width is not None
-            assert width.bits >= bits + 8
-            assert 8 * terms * (1 << 2 * width.bits) <= tables(width.moduli).product
+            assert width.bits >= bits + 6
+            assert 204 * terms * (1 << 2 * width.bits) <= 100 * tables(width.moduli).product
     assert width_of(10_000, 1, 0) is None
 
 

@@ -20,7 +20,7 @@ from symflow.evaluate.series_steps import Entry, SeriesArithmetic, Step
 if TYPE_CHECKING:
     from gmpy2 import mpz
 
-RESERVE = 8
+RESERVE = 6
 """Least bits before the point; where a coefficient needs more, more moduli are taken."""
 COMFORTABLE = 40
 """Bits before the point for which there is an own limb, if the moduli allow for it."""
@@ -53,14 +53,14 @@ def width_of(bits: int, terms: int, more: int) -> Width | None:
         terms: sums have at most this many products of two coefficients.
         more: how often it was not enough.
     """
-    growth = terms.bit_length()
-    least = -(-(2 * (bits + RESERVE) + growth + 4) // DIGIT)
-    count = (-(-least // PACK) + more) * PACK
-    if count <= MOST_MODULI and tables(count).bits < 2 * (bits + RESERVE) + growth:
+    least = -(-(2 * (bits + RESERVE) + terms.bit_length()) // DIGIT)
+    count = -(-least // PACK) * PACK
+    if count <= MOST_MODULI and tables(count).bits(terms) < bits + RESERVE:
         count += PACK
+    count += more * PACK
     if count > MOST_MODULI:
         return None
-    most = (tables(count).bits - growth) // 2
+    most = tables(count).bits(terms)
     return Width(count, most if more else min(most, 64 * (-(-(bits + COMFORTABLE + 1) // 64)) - 1))
 
 

@@ -6,7 +6,7 @@ coefficient is reduced once, not in every product. T comes back by the explicit 
 "Multidigit modular multiplication with the explicit Chinese remainder theorem", 1995): with P = prod p,
 y_p = (T (P/p)^-1 mod p) and q = round(sum y_p / p),
 
-    T = sum_p y_p P/p - q P,    exactly, for |T| < P/8,
+    T = sum_p y_p P/p - q P,    exactly, for |T| < 0.49 P,
 
 where q needs floating point of a few bits only. So the integers are those of schoolbook arithmetic; of a number of L
 limbs a product costs about 5 L multiplications of 32 bits, eight at a time, instead of L^2.

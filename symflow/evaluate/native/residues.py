@@ -44,10 +44,9 @@ class Moduli:
     product: int
     arrays: dict[str, np.ndarray]
 
-    @property
-    def bits(self) -> int:
-        """Sums T below 2^bits in size are recovered: |T| < P/8."""
-        return self.product.bit_length() - 4
+    def bits(self, terms: int) -> int:
+        """The most bits of numbers for which sums of so many products of two are recovered: |T| < 0.49 P."""
+        return ((self.product * 49 // 100 // terms).bit_length() - 1) // 2
 
 
 @cache
