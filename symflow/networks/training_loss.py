@@ -125,4 +125,3 @@ def network_objective(
     if y is not None:
         data[targets] = y.T.reshape(shape_of(targets.axes))
     return Objective(program, parameters, data, **about)
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symflow.theory.hypothesis_checks import LINEAR
+from symflow.theory.architecture_checks import LINEAR
 from symflow.theory.result import ELKABETZ_COHEN, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import (

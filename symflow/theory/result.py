@@ -41,6 +41,8 @@ SOURCES = {
     "Mathematical Physics 3, 1963",
     "RWQD23": "M. Rosca, Y. Wu, C. Qin and B. Dherin, On a continuous time model of gradient descent dynamics and "
     "instability in deep learning, Transactions on Machine Learning Research 2023",
+    "WGLM20": "B. Woodworth, S. Gunasekar, J. D. Lee, E. Moroshko, P. Savarese, I. Golan, D. Soudry and N. Srebro, "
+    "Kernel and Rich Regimes in Overparametrized Models, COLT 2020",
     "SDBD21": "S. L. Smith, B. Dherin, D. G. T. Barrett and S. De, On the Origin of Implicit Regularization in "
     "Stochastic Gradient Descent, ICLR 2021",
 }
