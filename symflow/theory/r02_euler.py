@@ -20,4 +20,5 @@ EULER = Result(
         Claim("all", Derivative(_OUTPUT, "weights"), "=", n * _OUTPUT),
     ),
     derivations=("r02_euler",),
+    in_its_place=("R32",),
 )

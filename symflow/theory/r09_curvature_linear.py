@@ -69,4 +69,5 @@ CURVATURE_LINEAR = Result(
         curvature_bound("(e)", -LargestEigenvalue(Named(r"\widehat M", (j, k), _GRADIENT))),
     ),
     derivations=("r09_curvature_ladder",),
+    in_its_place=("R34",),
 )

@@ -62,4 +62,5 @@ BALANCEDNESS = Result(
     ),
     remark=r"For networks with gates away from kinks; the matrices $D_j$ are those of linear networks.",
     derivations=("r10_balancedness",),
+    in_its_place=("R33",),
 )

@@ -46,4 +46,5 @@ ROUGHLY_CONVEX = Result(
     ),
     (Hypothesis("that theta = theta(t) is on gradient flow", r"$\theta = \theta(t)$ on gradient flow"),),
     derivations=("r11_roughly_convex",),
+    in_its_place=("R34",),
 )

@@ -52,4 +52,5 @@ CURVATURE_GATED = Result(
         curvature_bound("(e)", -SampleMean(LargestEigenvalue(_SAMPLE))),
     ),
     derivations=("r12_gated_curvature",),
+    in_its_place=("R34",),
 )

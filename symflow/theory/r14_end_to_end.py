@@ -19,4 +19,5 @@ END_TO_END = Result(
     (LINEAR, WHOLE_MATRICES, BALANCED),
     (Claim("", Derivative(_W, "flow"), "=", -_SPEED),),
     derivations=("r14_end_to_end",),
+    in_its_place=("R35",),
 )

@@ -1,8 +1,8 @@
 r"""R33: what biases and skip connections leave of balancedness.
 
 Let S be a set of hidden layers whose outputs skip connections add up, joined neither to the input nor to the output.
-Unit c of all of them is written by the rows c of W_l and b_l and read by the columns c of W_{l+1}, l in S. Multiply what
-writes by e^s and what reads by e^-s: where the activations are homogeneous, h stays, so that
+Unit c of all of them is written by the rows c of W_l and b_l and read by the columns c of W_{l+1}, l in S. Multiply
+what writes by e^s and what reads by e^-s: where the activations are homogeneous, h stays, so that
 sum_l <(W_l)_c:, (G_l)_c:> + (b_l)_c (g_l)_c = sum_l <(W_{l+1})_:c, (G_{l+1})_:c>. For linear layers e^{sA} with any A.
 """
 
@@ -67,7 +67,7 @@ STREAM_BALANCE = Result(
         Claim("descent, each unit", Increment(UNIT), "=", _SQUARE_STEP * over(units("G", "g_unit")), Streams(S)),
         Claim("descent, linear", Increment(MATRIX), "=", _MATRIX_DRIFT, Streams(S, True), (LINEAR_STREAMS,)),
     ),
-    remark=r"The last bias belongs to no law. Skip connections to the input or to the output end the laws of the layers "
-    r"that they join; without them $S = \{j\}$. $b_l = 0$ where layer $l$ has no bias. Away from kinks.",
+    remark=r"The last bias belongs to no law. Skip connections to the input or to the output end the laws of the "
+    r"layers that they join; without them $S = \{j\}$. $b_l = 0$ where layer $l$ has no bias. Away from kinks.",
     derivations=("r33_stream_balance",),
 )

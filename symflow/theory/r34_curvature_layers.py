@@ -59,7 +59,7 @@ CURVATURE_LAYERS = Result(
         Claim("exact", HESSIAN_FORM, "=", SampleMean(SecondDerivative("loss", _MOVED) + 2 * (GRAD_LOSS.T * _CROSS))),
         curvature_bound("", -SampleMean(LargestEigenvalue(_SAMPLE))),
     ),
-    remark=r"Without biases and skip connections this is R12(e). The bias of the first layer that has a second one "
-    r"above it costs $\sqrt{\|a_{i,j-1}\|^2+1}$ in place of $\|a_{i,j-1}\|$; the last bias nothing.",
+    remark=r"Without biases and skip connections this is R12(e). A bias costs "
+    r"$\sqrt{\|a_{i,j-1}\|^2+1}$ in place of $\|a_{i,j-1}\|$; that of the last layer nothing.",
     derivations=("r34_curvature_layers",),
 )

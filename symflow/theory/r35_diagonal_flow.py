@@ -1,8 +1,8 @@
 r"""R35: what gradient flow of diagonal linear networks does to the product of the weights.
 
 phi depends on w = w_n ... w_1, entry by entry; w_j' = -(prod_{l != j} w_l) phi', so that every w_{j+1}^2 - w_j^2 is
-conserved and w' = -sum_j prod_{l != j} w_l^2 phi'(w). With two layers (w_2^2 + w_1^2)^2 = (w_2^2 - w_1^2)^2 + 4 w^2: the
-flow of w is a mirror flow, w' = -sqrt(c^2 + 4 w^2) phi'(w) with c of the start, whose potential is the hyperbolic
+conserved and w' = -sum_j prod_{l != j} w_l^2 phi'(w). With two layers (w_2^2 + w_1^2)^2 = (w_2^2 - w_1^2)^2 + 4 w^2:
+the flow of w is a mirror flow, w' = -sqrt(c^2 + 4 w^2) phi'(w) with c of the start, whose potential is the hyperbolic
 entropy. (Woodworth et al. 2020)
 """
 
@@ -55,8 +55,8 @@ DIAGONAL_FLOW = Result(
         Claim("product", Derivative(PRODUCT, "flow"), "=", -(_SPEED * _SLOPE)),
         Claim("two layers", Derivative(PRODUCT, "flow"), "=", -(_ROOT * _SLOPE), None, (TWO_LAYERS,)),
     ),
-    remark=r"In every entry $c$. With two layers $\Delta_c$ is conserved, and the flow of $w$ is the mirror flow of the "
-    r"potential $\frac12\sum_c\bigl(w_c\operatorname{arsinh}(2w_c/|\Delta_c|)-\frac12\sqrt{4w_c^2+\Delta_c^2}\bigr)$, "
+    remark=r"In every entry $c$. With two layers $\Delta_c$ is conserved, and the flow of $w$ is the mirror flow of "
+    r"the potential $\frac12\sum_c\bigl(w_c\operatorname{arsinh}(2w_c/|\Delta_c|)-\frac12\sqrt{4w_c^2+\Delta_c^2}\bigr)$, "
     r"whose second derivative is $1/\sqrt{\Delta_c^2+4w_c^2}$.",
     derivations=("r35_diagonal_flow",),
 )

@@ -92,6 +92,7 @@ class Result:
         parts: further statements that belong to it, with hypotheses of their own.
         remark: what follows, LaTeX text.
         derivations: the files in derivations/ that prove it.
+        in_its_place: the ids of results that say what remains of it for networks that it is not about.
 
     Example:
         >>> from symflow.theory.registry import find
@@ -111,6 +112,7 @@ class Result:
     parts: tuple[Statement, ...] = ()
     remark: str = ""
     derivations: tuple[str, ...] = ()
+    in_its_place: tuple[str, ...] = ()
 
     @property
     def assumptions(self) -> tuple[Hypothesis, ...]:
