@@ -119,7 +119,7 @@ DERIVATION = Derivation(
             identity(altered(STATEMENT, "all", lambda _: (n + 1) * STATEMENT.claim("layer").right), "all", BIASED[:1]),
         ),
         Control("biases that scale with the square", SymbolicZero("", lambda: one_layer(2))),
-    ),  # fmt: skip
+    ),
     notation=(
         r"$z_j = W_ja_{j-1}+b_j$, $a_j = \sigma(z_j)+\sum_{(i,j)}a_i$ over skip connections, $h = c\,a_n$ without "
         r"activation",

@@ -124,6 +124,7 @@ _PLAIN = Power(frobenius(W(l + 1)), sympy.Integer(2)) - Power(frobenius(W(l)), s
 EACH = other(BALANCEDNESS.statement.claim("flow, each unit or channel"))
 MATRICES = other(replace(STATEMENT.claim("flow, linear"), over=Streams(S), hypotheses=()))
 _SQUARED = Power(Letter("b_unit", (l, sympy.Symbol("c", integer=True))), sympy.Integer(2))
+_OTHER_SIGN = units("W", "b_unit") + 2 * _SQUARED
 FEWER: Callable[[Term], Term] = lambda right: Number(sympy.Rational(99, 100)) * right  # noqa: E731
 
 DERIVATION = Derivation(
@@ -182,17 +183,17 @@ DERIVATION = Derivation(
     ),
     controls=(
         Control("R10 for a network with biases: the law without them", identity(conserved(over(_PLAIN)), "", [BIASED])),
-        Control("biases with the other sign", identity(conserved(over(units("W", "b_unit") + 2 * _SQUARED)), "", [BIASED])),
+        Control("biases with the other sign", identity(conserved(over(_OTHER_SIGN)), "", [BIASED])),
         Control("each layer by itself, past a skip connection", identity(EACH, EACH.claims[0].label, [RESIDUAL])),
         Control("a layer that the input is added to", identity(EACH, EACH.claims[0].label, [FROM_INPUT])),
         Control("all of the matrix with gates, not only its diagonal", identity(MATRICES, "flow, linear", [BIASED])),
         Control("0.99 of the drift", identity(altered(STATEMENT, "descent, linear", FEWER), "descent, linear", LINEAR)),
         Control("layer 1 of the residual block alone, in symbols", SymbolicZero("", lambda: invariance(False))),
-        Control("the wrong sign of the layer that reads, in symbols", SymbolicZero("", lambda: matrices_of_any_size(1))),
+        Control("the layer that reads with the wrong sign", SymbolicZero("", lambda: matrices_of_any_size(1))),
     ),
     notation=(
-        r"$z_l = W_la_{l-1}+b_l$, $a_l = \sigma(z_l)+\sum_{(i,l)}a_i$; $G_l = \partial f/\partial W_l$, $g_l = \partial "
-        r"f/\partial b_l$, $\theta$ on no kink",
+        r"$z_l = W_la_{l-1}+b_l$, $a_l = \sigma(z_l)+\sum_{(i,l)}a_i$; $G_l = \partial f/\partial W_l$, "
+        r"$g_l = \partial f/\partial b_l$, $\theta$ on no kink",
         r"$S$: a class of hidden layers under ``a skip connection joins them''; pools pass a class on",
     ),
 )  # fmt: skip

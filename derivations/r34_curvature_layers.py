@@ -1,7 +1,9 @@
 r"""R34: curvature of networks with biases, skip connections and diagonal layers on a smooth region.
 
     lambda_min(H) >= -(1/N) sum_i lambda_max(M^(i)),
-    M^(i)_{jj'} = ||delta_{i,j'}|| ||P_{j'-1,j}|| sqrt(||a_{i,j-1}||^2 + e_j),  e_j = 1 where layer j has a bias, else 0.
+    M^(i)_{jj'} = ||delta_{i,j'}|| ||P_{j'-1,j}|| sqrt(||a_{i,j-1}||^2 + e_j),
+
+e_j = 1 where layer j has a bias, else 0.
 
 P_{k,j} = d a_k / d z_j, skip connections included, with fixed gates; a bias of the later layer gives no second order.
 
@@ -116,8 +118,8 @@ DERIVATION = Derivation(
             r"a_{i,n}+t\sum_jQ_{i,j}\zeta_{i,j}+t^2\sum_{j<j'}Q_{i,j'}\Delta_{j'}P_{i,j'-1,j}\zeta_{i,j}+O(t^3), \quad "
             r"\zeta_{i,j} = \Delta_ja_{i,j-1}+\beta_j",
             r"(Up to $c$.) No gate changes, so that $z_j$ is affine in $W_j$, in $b_j$ and in $a_{j-1}$, and $a_k$ is "
-            r"affine in $z_j$, with derivative $P_{k,j}$: two layers meet where $\Delta_{j'}$ multiplies what $\zeta_j$ "
-            r"changed in $a_{j'-1}$. Biases and skip connections only add.",
+            r"affine in $z_j$, with derivative $P_{k,j}$: two layers meet where $\Delta_{j'}$ multiplies what "
+            r"$\zeta_j$ changed in $a_{j'-1}$. Biases and skip connections only add.",
             (
                 SymbolicZero("matrices of any sizes, one layer above another, induction over the layers", two_layers),
                 exact(STATEMENT),
@@ -173,8 +175,8 @@ DERIVATION = Derivation(
         Control("a bias of the later layer in the second order", SymbolicZero("", partial(two_layers, bias=1))),
     ),
     notation=(
-        r"$z_j = W_ja_{j-1}+b_j$, $a_j = \sigma(z_j)+\sum_{(i,j)}a_i$, $h = c\,a_n$; gates fixed near $\theta$; $\ell$ is "
-        r"$\ell(c\,\cdot,y)$",
+        r"$z_j = W_ja_{j-1}+b_j$, $a_j = \sigma(z_j)+\sum_{(i,j)}a_i$, $h = c\,a_n$; gates fixed near $\theta$; $\ell$ "
+        r"is $\ell(c\,\cdot,y)$",
         r"$P_{i,k,j} = \partial a_{i,k}/\partial z_{i,j}$, $Q_{i,j} = P_{i,n,j}$, skip connections included",
     ),
     remarks="Steps 3 to 5 are inequalities by lemmas; the search attacks the last one with symflow's Hessian.",

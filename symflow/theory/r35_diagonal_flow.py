@@ -56,7 +56,7 @@ DIAGONAL_FLOW = Result(
         Claim("two layers", Derivative(PRODUCT, "flow"), "=", -(_ROOT * _SLOPE), None, (TWO_LAYERS,)),
     ),
     remark=r"In every entry $c$. With two layers $\Delta_c$ is conserved, and the flow of $w$ is the mirror flow of "
-    r"the potential $\frac12\sum_c\bigl(w_c\operatorname{arsinh}(2w_c/|\Delta_c|)-\frac12\sqrt{4w_c^2+\Delta_c^2}\bigr)$, "
-    r"whose second derivative is $1/\sqrt{\Delta_c^2+4w_c^2}$.",
+    r"the potential $\frac12\sum_c\bigl(w_c\operatorname{arsinh}(2w_c/|\Delta_c|)-\frac12\sqrt{4w_c^2+"
+    r"\Delta_c^2}\bigr)$, whose second derivative is $1/\sqrt{\Delta_c^2+4w_c^2}$.",
     derivations=("r35_diagonal_flow",),
 )
