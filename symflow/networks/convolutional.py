@@ -193,7 +193,7 @@ class Convolutional(Network):
 
     @property
     def fans(self) -> tuple[tuple[int, int], ...]:
-        """Channels times window extents for convolutions; inputs and outputs of dense layers, (1, 1) of diagonal ones."""
+        """Channels times window extents for convolutions; inputs and outputs of dense ones, (1, 1) of diagonal ones."""
         windows = [self.parts[p].windows for p in self.weighted]
         return tuple(
             (1, 1) if len(shape) == 1 else (prod(shape[1:]), shape[0] * (1 if window is None else prod(window.size)))

@@ -25,11 +25,12 @@ from symflow.networks.options import (
     not_homogeneous,
     scale_of_output,
     skip_pairs,
+    skipped,
 )
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import text
 from symflow.numbers.types import Number
-from symflow.programs.nodes import Axis, Node, Size, add, matmul, scale
+from symflow.programs.nodes import Axis, Node, Size, matmul, scale
 from symflow.programs.program import shape_of
 
 
@@ -107,7 +108,7 @@ class Network:
         """Checks and sets what every architecture may have, once its layers are known."""
         count, numbers = self.layer_count, self.layer_numbers
         weighted = [j in numbers for j in range(1, count + 1)]
-        found = {"sigma": as_activation(*sigma, layers=len(numbers) - 1)}
+        found: dict[str, object] = {"sigma": as_activation(*sigma, layers=len(numbers) - 1)}
         found |= {"biases": bias_flags(biases, weighted), "skip": skip_pairs(skip, self.boundaries)}
         found |= {"diagonal": diagonal_layers(diagonal, self.boundaries, self.matrices)}
         found |= {"output_scale": scale_of_output(output_scale)}
@@ -148,23 +149,12 @@ class Network:
         return changed
 
     def _passed_on(self, z: Node, weighted: int, layer: int, before: Sequence[Node], names: dict[Node, str]) -> Node:
-        """a_j: the activation, where it has one, then what skip connections add.
+        """a_j, from the result before the activation of a layer j with so many layers with weights up to it.
 
-        Args:
-            z: the layer's result before its activation.
-            weighted: how many layers with weights there are up to here; 0 for a layer without weights.
-            layer: j.
-            before: a_0, ..., a_{j-1}.
-            names: LaTeX names, which are added to.
+        A layer without weights gives 0, and has no activation.
         """
         a = self.sigma.at(weighted).apply(z, layer, names) if 0 < weighted < self.depth else z
-        added = [before[i] for i, j in self.skip if j == layer]
-        if added:
-            own = names.pop(a, f"A_{{{layer}}}")
-            a = add([(1, a), *((1, x) for x in added)])
-            if layer < self.layer_count:
-                names[a] = own
-        return a
+        return skipped(a, [before[i] for i, j in self.skip if j == layer], layer, layer < self.layer_count, names)
 
     def _scaled(self, a: Node) -> Node:
         return scale(self.output_scale, a)
@@ -206,6 +196,11 @@ class Network:
         if self.sigma.slopes is None:
             raise ProblemError(f"only homogeneous activations have slopes, got {self.activation}; see sigma")
         return self.sigma.slopes
+
+    @property
+    def end_to_end_scale(self) -> Fraction:
+        """c with h(x) = c W_n ... W_1 x, of a linear network."""
+        return self.alpha ** (self.depth - 1) * self.output_scale
 
     @property
     def depth(self) -> int:
@@ -253,8 +248,9 @@ class Network:
 
     @property
     def parameter_count(self) -> int:
-        """P, the number of weights."""
-        return sum(map(prod, self.shapes))
+        """P, the number of weights and biases."""
+        shapes = self.shapes
+        return sum(map(prod, shapes)) + sum(s[0] for s, has in zip(shapes, self.biased, strict=True) if has)
 
     @property
     def fans(self) -> tuple[tuple[int, int], ...]:
@@ -382,7 +378,7 @@ class FullyConnected(Network):
     @property
     def fans(self) -> tuple[tuple[int, int], ...]:
         """(d_{j-1}, d_j) for every layer; (1, 1) for a diagonal one."""
-        return tuple((1, 1) if len(shape) == 1 else shape[::-1] for shape in self.shapes)
+        return tuple((1, 1) if len(shape) == 1 else (shape[1], shape[0]) for shape in self.shapes)
 
     def forward(self, weights: Sequence[Node], x: Node, biases: Sequence[Node] = ()) -> Forward:
         """c W_n sigma(W_{n-1} ... sigma(W_1 x)), with z_j = W_j a_{j-1} + b_j where there are biases."""

@@ -138,6 +138,17 @@ def affine(z: Node, bias: Node | None) -> Node:
     return add([(1, z), (1, bias)])
 
 
+def skipped(a: Node, added: Sequence[Node], layer: int, hidden: bool, names: dict[Node, str]) -> Node:
+    """a_j with what skip connections add; the name of a hidden layer's result goes to the sum."""
+    if not added:
+        return a
+    own = names.pop(a, f"A_{{{layer}}}")
+    a = add([(1, a), *((1, x) for x in added)])
+    if hidden:
+        names[a] = own
+    return a
+
+
 def diagonal_product(w: Node, a: Node) -> Node:
     """diag(w) a, entry by entry."""
     labels = tuple(range(len(a.axes)))

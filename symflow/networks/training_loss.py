@@ -71,8 +71,8 @@ def network_objective(
     """f(theta) = (1/N) sum_i l(h_theta(x_i), y_i), the training loss of a network.
 
     A network with biases or skip connections, or with an activation that is not homogeneous, is not homogeneous in each
-    layer's weights: the objective then has no `network`, and no result on homogeneous networks applies (nor where layers
-    are diagonal or the output is scaled: the results are not stated for these). `no_network` says why.
+    layer's weights: the objective then has no `network`, and no result on homogeneous networks applies. The same holds
+    where layers are diagonal or the output is scaled, for which the results are not stated. `no_network` says why.
 
     Args:
         network: the architecture.

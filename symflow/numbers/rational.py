@@ -255,14 +255,27 @@ def _bounded(numerator: int, denominator: int) -> Fraction:
     return fraction
 
 
+def plain_array(values: object) -> np.ndarray | None:
+    """A NumPy array of an array of NumPy, JAX, PyTorch or pandas, each entry of the value it has; None otherwise.
+
+    Tensors are detached from their graph and brought to the CPU; the short floats of other libraries (bfloat16) become
+    float64, which holds them exactly.
+    """
+    if isinstance(values, str | bytes | dict) or not hasattr(values, "__array__"):
+        return None
+    if callable(detach := getattr(values, "detach", None)):
+        tensor: Any = detach().cpu()
+        values = tensor.double() if str(tensor.dtype) == "torch.bfloat16" else tensor
+    array = np.asanyarray(values)  # not asarray, which forgets the mask of a masked array
+    return array.astype(np.float64) if array.dtype.kind == "V" and array.dtype.names is None else array
+
+
 def _items(values: object) -> Sequence[object] | None:
     """The items of a list, tuple or array; None for anything else."""
     if isinstance(values, list | tuple):
         return values
-    if isinstance(values, str | bytes | dict) or not hasattr(values, "__array__"):
-        return None
-    array = np.asanyarray(values)  # not asarray, which forgets the mask of a masked array
-    if array.ndim == 0:
+    array = plain_array(values)
+    if array is None or array.ndim == 0:
         return None
     items: list[object] = array.tolist()
     return items

@@ -7,7 +7,7 @@ copy has two typing errors there; R's and scikit-learn's have not). 150 flowers,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -104,6 +104,17 @@ def samples(
         return x, y, None
     scaling = Scaling(x, data.standardize, data.whiten)
     return scaling.scaled(dps, where), y, scaling
+
+
+def of_bunch(data: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    """The [data] table of a Bunch of scikit-learn (keys data and target); anything else as it is.
+
+    Integer targets are class numbers, as those of its data sets for classification are: `labels`; others are `y`.
+    """
+    if not isinstance(data, Mapping) or not {"data", "target"} <= data.keys() or {"x", "y", "labels"} & data.keys():
+        return data
+    classes = np.asanyarray(data["target"]).dtype.kind in "iu"
+    return {"x": data["data"], "labels" if classes else "y": data["target"]}
 
 
 def _inline(data: DataSection, ends: Ends, where: str) -> tuple[np.ndarray, np.ndarray]:
@@ -206,7 +217,12 @@ def _selected(data: DataSection, available: int, ends: Ends, where: str) -> list
 
 
 def _class_numbers(labels: object, ends: Ends, where: str) -> np.ndarray:
-    numbers = rational_array(labels, where, ndim=1)
+    try:
+        numbers = rational_array(labels, where, ndim=1)
+    except ProblemError as refused:
+        raise ProblemError(
+            f"{refused}; labels next to x are class numbers, such as numpy.unique(labels, return_inverse=True)[1]"
+        ) from None
     for i, number in enumerate(numbers):
         if number.denominator != 1 or not 0 <= number < ends.classes:
             raise ProblemError(

@@ -23,7 +23,7 @@ from symflow.networks.training_loss import network_objective
 from symflow.numbers.rational import rational_array, text
 from symflow.numbers.types import JsonObject, Number
 from symflow.problem.architecture import architecture, describe, loss_of, loss_table, network_table
-from symflow.problem.data import Ends, samples
+from symflow.problem.data import Ends, of_bunch, samples
 from symflow.problem.descent import PLAIN, descent_table, method_of
 from symflow.problem.initialize import initial_theta
 from symflow.problem.scaling import Scaling
@@ -37,8 +37,9 @@ class Problem:
     ``Problem(network=..., data=..., init=...)`` takes the tables of a problem file as dictionaries, with arrays where
     the file has lists; ``network`` and ``loss`` may also be the records themselves (``FullyConnected``,
     ``Convolutional``, ``Loss``), the loss its kind alone ("logistic") and ``descent`` a `Method`. Inputs or targets of
-    one number per sample may be a flat list or array. ``Problem(objective=..., theta0=...)`` takes any smooth function
-    instead of a network.
+    one number per sample may be a flat list or array; arrays may be those of NumPy, JAX, PyTorch or pandas, and
+    ``data`` a Bunch of scikit-learn (integer targets are labels).
+    ``Problem(objective=..., theta0=...)`` takes any smooth function instead of a network.
     In both a Python float in an array of data or weights means its binary value, and as a single setting (horizon,
     step size, slope, scale) its shortest decimal: 0.01 is 1/100. Text, ``Fraction``, ``Decimal``, SymPy numbers and
     ``mpf`` have their own value.
@@ -103,7 +104,13 @@ class Problem:
             network = network_table(network)
         if isinstance(loss, Loss):
             loss = loss_table(loss)
-        sections: dict[str, object] = {"network": network, "data": data, "init": init, "loss": loss, "run": run}
+        sections: dict[str, object] = {
+            "network": network,
+            "data": of_bunch(data),
+            "init": init,
+            "loss": loss,
+            "run": run,
+        }
         record = descent if isinstance(descent, Method) else None
         if record is None:
             sections["descent"] = descent
@@ -144,6 +151,59 @@ class Problem:
         fields = resolve(tables, source, folder)
         problem._set(**(fields | {"name": fields["name"] or name}))
         return problem
+
+    @classmethod
+    def from_weights(
+        cls,
+        weights: object,
+        data: Mapping[str, object],
+        activation: Any = None,
+        *,
+        network: Network | None = None,
+        input: Sequence[int] | None = None,
+        stride: int | Sequence[int] | None = None,
+        padding: int | Sequence[int] | None = None,
+        **tables: Any,
+    ) -> Problem:
+        """The problem whose theta(0) are weights from PyTorch, Flax, Equinox or NumPy, each with its binary value.
+
+        Widths, biases and the shapes of convolutions are inferred. What weights do not say must be given: the
+        activation and, for convolutions, the extents of the input, stride and padding (one for all of them). Pools,
+        skip connections, diagonal layers and an output scale are given with the architecture, as `network`.
+
+        Args:
+            weights: a state dict or module of PyTorch, ``{"0.weight": ..., "0.bias": ...}``, layers in the order of its
+                keys; a pytree of Flax, ``{"params": {"Dense_0": {"kernel": ..., "bias": ...}}}``, whose kernels have
+                their outputs last and whose images their channels last; a module of Equinox; or a list of arrays
+                [W_1, b_1, W_2, ...] (biases where there are any) or of pairs, matrices with their outputs first. The
+                names alone say which: a square matrix in a list is not transposed.
+            data: the [data] table: `x` and `y` or `labels`; or a Bunch of scikit-learn. Images are rows, channel by
+                channel: ``images.reshape(N, -1)`` in PyTorch's layout.
+            activation: such as "relu" or ("leaky-relu", "1/100"); not with `network`.
+            network: the architecture, which the weights must fit.
+            input: (channels, length) or (channels, height, width), for convolutions.
+            stride: of the convolutions.
+            padding: of the convolutions.
+            tables: `loss`, `run`, `descent` and `name`, as for `Problem`.
+
+        Raises:
+            ProblemError: see above, each with what is missing or does not fit.
+
+        Example:
+            >>> import numpy as np
+            >>> weights = {"0.weight": np.float32([[0.5, 1], [0.1, 2]]), "2.weight": np.float32([[1, -1]])}
+            >>> data = {"x": [[1, 0], [0, 1]], "y": [1, -1]}
+            >>> problem = sf.Problem.from_weights(weights, data, activation="relu", run={"horizon": 1})
+            >>> problem.network.widths, problem.theta0[2] == np.float32(0.1).item()
+            ((2, 2, 1), True)
+            >>> [w.shape for w in sf.solve_flow(problem, dps=15).weights(1)]  # the way back
+            [(2, 2), (1, 2)]
+        """
+        from symflow.problem.from_weights import network_and_theta
+
+        geometry = {"input": input, "stride": stride, "padding": padding}
+        found, theta = network_and_theta(weights, activation, network, geometry)
+        return cls(network=found, data=data, init={"theta": theta}, **tables)
 
     def _set(self, **fields: object) -> None:
         for key, value in fields.items():

@@ -196,8 +196,8 @@ class Model:
         return self.network
 
     @property
-    def end_to_end_scale(self) -> Fraction:
-        """c with h(x) = c W_{n:1} x.
+    def slope_product(self) -> Fraction:
+        """a with a_n = a W_{n:1} x: the product of the slopes of linear activations; h = c a_n.
 
         Raises:
             ProblemError: the network is not linear.
@@ -238,14 +238,14 @@ class Model:
     def phi_curvature(self, direction: Value) -> Value:
         """hess phi [A, A] at a matrix A of the size of the end-to-end matrix."""
         moved = times(direction, Value(self.inputs["X"])).node
-        forms = self.loss_curvature(Value(columns_first(scale(self.end_to_end_scale, moved)), True))
+        forms = self.loss_curvature(Value(columns_first(scale(self.slope_product, moved)), True))
         return times(self.inverse_samples, Value(einsum((forms.node,), ((0,),), ())))
 
 
 def _gradient_of_phi(model: Model) -> Value:
     """(c/N) sum_i grad l_i x_i^T."""
     product = einsum((model.loss_gradient(), model.inputs["X"]), ((0, 2), (1, 2)), (0, 1))
-    return times(model.inverse_samples, Value(scale(model.end_to_end_scale, product)))
+    return times(model.inverse_samples, Value(scale(model.slope_product, product)))
 
 
 def _second_moment(model: Model) -> Value:
