@@ -86,7 +86,8 @@ def curvature_bounds(objective: Objective) -> dict[str, CurvatureBound]:
     """lambda_min(H(theta)) >= bound(theta): every known lower bound on the curvature of a network's training loss.
 
     Linear networks: "R9(a)" <= ... <= "R9(e)"; fully connected ones: "R12" <= "R12(c)" <= "R12(e)"; convolutional ones:
-    "R13(kappa)" <= "R13"; fully connected ones with biases or skip connections: "R34". With gates they hold where theta is not on a kink (H is then that of the smooth piece).
+    "R13(kappa)" <= "R13"; fully connected ones with biases or skip connections: "R34". With gates they hold where theta
+    is not on a kink (H is then that of the smooth piece).
 
     For thousands of points evaluate ``bound = sf.to_jax(...)`` by ``jax.lax.map(bound, points, batch_size=64)``: with
     two CPU cores a vmap over all of them may hang (several batched LAPACK calls of XLA wait for each other; seen with

@@ -9,6 +9,12 @@ r"""What the letters of a statement mean for one objective: weights, gradients, 
 | Sigma_xx | \Sigma_{xx} | second moment of the inputs |
 | D | D_{i,j} | the diagonal of sigma' at sample i, layer j; D_{i,n} = I |
 | layer_matrix, kappa, pool | \mathcal A_j(w_j), \kappa_j, p | convolutional networks, see `networks.layer_matrices` |
+| b, beta, has_bias | b_j, \beta_j, e_j | bias of layer j, its direction, 1 where it has one and 0 elsewhere |
+| b_unit, g_unit | (b_j)_c, (g_j)_c | the bias of output c and its gradient, for all c at once |
+| b_square, g_square | b_j b_j^\top, g_j g_j^\top | the products as matrices |
+| activations | a_{i,j} | what layer j + 1 reads at sample i |
+| passage, to_output | P^{(i)}_{k,j}, Q_{i,j} | what a change of z_j changes in a_k and in a_n, see `passages` |
+| unit_weight, unit_slope | (w_j)_c, \partial_c\varphi | diagonal networks: entry by entry |
 | slope, smoothness, third | \max\{|\alpha|, |\bar\alpha|\}, L, L_3 | of the activation; of the loss |
 | eta, epsilon | \eta, \varepsilon | hyper-parameters |
 | lambda_min, lambda_max | \lambda_{\min}(H), \lambda_{\max}(H) | of the Hessian |
@@ -47,28 +53,12 @@ from symflow.programs.nodes import (
 )
 from symflow.programs.program import shape_of, transform
 from symflow.theory.architecture_checks import trained
+from symflow.theory.arrays import columns, columns_first, diagonal_entries, outer, rows, single_row, vectors
 from symflow.theory.passages import Passages, gate_matrix
 from symflow.theory.values import Value, number, times
 
 ETA = Input("eta", (), "hyper", r"\eta")
 EPSILON = Input("epsilon", (), "hyper", r"\varepsilon")
-
-
-def columns_first(x: Node) -> Node:
-    """An array with the samples last, with the samples first."""
-    rank = len(x.axes)
-    return einsum((x,), (tuple(range(rank)),), (rank - 1, *range(rank - 1)))
-
-
-def vectors(x: Node) -> Node:
-    """An array with the samples last as one vector a sample, samples first: norms of images are those of all pixels."""
-    columns = columns_first(x)
-    own = columns.axes[1:]
-    if len(own) == 1:
-        return columns
-    count = prod(shape_of(own))
-    flat = Axis("x".join(a.name for a in own), count)
-    return scatter_add(columns, Table(flat, own, tuple(range(count))), 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,32 +260,6 @@ def _steepest(model: Model) -> Fraction:
     return max(abs(a) for slopes in found if slopes is not None for a in slopes)
 
 
-def _outer(v: Node) -> Value:
-    """v v^T."""
-    return Value(einsum((v, v), ((0,), (1,)), (0, 1)))
-
-
-def _single(w: Node) -> Node:
-    """The weights of a diagonal layer, or of the one row of a last layer."""
-    return w if len(w.axes) == 1 else einsum((w,), ((0, 1),), (1,))
-
-
-def _diagonal(slope: Node) -> Node:
-    """The diagonal of a square matrix, the entries of a single row."""
-    if shape_of(slope.axes)[0] == 1:
-        return _single(slope)
-    return einsum((slope,), ((0, 0),), (0,))
-
-
-def _rows(w: Node) -> Value:
-    return Value(w, True)
-
-
-def _columns(w: Node) -> Value:
-    rank = len(w.axes)
-    return Value(einsum((w,), (tuple(range(rank)),), (1, 0, *range(2, rank))), True)
-
-
 def _joined_hessian(model: Model, sign: int) -> Node:
     """H or -H, joined from its blocks.
 
@@ -358,22 +322,22 @@ _LETTERS: Mapping[str, Callable[..., Value]] = {
     "W": lambda m, j: Value(m.matrix(m.objective.parameters, j)),
     "Delta": lambda m, j: Value(m.matrix(m.directions, j)),
     "G": lambda m, j: Value(m.matrix(m.slopes, j)),
-    "W_in": lambda m, j: _rows(m.matrix(m.objective.parameters, j)),
-    "W_out": lambda m, j: _columns(m.matrix(m.objective.parameters, j)),
-    "G_in": lambda m, j: _rows(m.matrix(m.slopes, j)),
-    "G_out": lambda m, j: _columns(m.matrix(m.slopes, j)),
+    "W_in": lambda m, j: rows(m.matrix(m.objective.parameters, j)),
+    "W_out": lambda m, j: columns(m.matrix(m.objective.parameters, j)),
+    "G_in": lambda m, j: rows(m.matrix(m.slopes, j)),
+    "G_out": lambda m, j: columns(m.matrix(m.slopes, j)),
     "b": lambda m, j: Value(m.bias(m.objective.parameters, j)),
     "b_unit": lambda m, j: Value(m.bias(m.objective.parameters, j), True),
     "g_unit": lambda m, j: Value(m.bias(m.slopes, j), True),
-    "b_square": lambda m, j: _outer(m.bias(m.objective.parameters, j)),
-    "g_square": lambda m, j: _outer(m.bias(m.slopes, j)),
+    "b_square": lambda m, j: outer(m.bias(m.objective.parameters, j)),
+    "g_square": lambda m, j: outer(m.bias(m.slopes, j)),
     "beta": lambda m, j: Value(m.bias(m.directions, j)),
     "has_bias": lambda m, j: number(int(j in m.biases)),
     "activations": lambda m, j: Value(columns_first(m.forward.layers[j].inputs), True),
     "passage": lambda m, top, j: Value(m.passages.between(top, j), True),
     "to_output": lambda m, j: Value(m.passages.to_output(j), True),
-    "unit_weight": lambda m, j: Value(_single(m.weights[j - 1]), True),
-    "unit_slope": lambda m: Value(_diagonal(m.letter("grad_phi", ()).node), True),
+    "unit_weight": lambda m, j: Value(single_row(m.weights[j - 1]), True),
+    "unit_slope": lambda m: Value(diagonal_entries(m.letter("grad_phi", ()).node), True),
     "f": lambda m: Value(m.objective.loss),
     "h": lambda m: Value(columns_first(m.forward.prediction), True),
     "x": lambda m: Value(vectors(m.inputs["X"]), True),

@@ -19,6 +19,7 @@ from symflow.theory.terms import (
     Increment,
     Letter,
     Members,
+    Named,
     Number,
     Power,
     S,
@@ -47,11 +48,11 @@ def units(weights: str, bias: str) -> Term:
     return squares[0] - squares[1] - squares[2]
 
 
-UNIT = over(units("W", "b_unit"))
+UNIT = Named("B", (S, c), over(units("W", "b_unit")))
 LAYERS = over(
     Power(frobenius(W(l + 1)), _TWO) - Power(frobenius(W(l)), _TWO) - Power(frobenius(Letter("b", (l,))), _TWO)
 )
-MATRIX = over(W(l + 1).T * W(l + 1) - W(l) * W(l).T - Letter("b_square", (l,)))
+MATRIX = Named("D", (S,), over(W(l + 1).T * W(l + 1) - W(l) * W(l).T - Letter("b_square", (l,))))
 _MATRIX_DRIFT = _SQUARE_STEP * over(G(l + 1).T * G(l + 1) - G(l) * G(l).T - Letter("g_square", (l,)))
 STREAM_BALANCE = Result(
     "R33",

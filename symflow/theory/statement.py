@@ -17,6 +17,7 @@ from symflow.networks.training_loss import network_objective
 from symflow.numbers.types import Number
 from symflow.programs.nodes import Input, Node, Size
 from symflow.programs.program import Program, topological
+from symflow.theory.architecture_checks import trained
 from symflow.theory.hypotheses import Hypothesis, Setting
 from symflow.theory.lowering import Lowering, Place, cases
 from symflow.theory.model import Model
@@ -125,8 +126,7 @@ class Statement:
         """
         objective = _objective(where)
         assumed = (*self.hypotheses, *(h for claim in self.claims for h in claim.hypotheses))
-        if objective.network is None:
-            _admitted(objective, self.result, self.hypotheses)
+        _admitted(objective, self.result, self.hypotheses)
         return Instance(self, Model(objective, any(h.architecture for h in assumed)))
 
     def latex(self, depth: int | None = None, values: Mapping[str, str] | None = None) -> str:
@@ -189,8 +189,7 @@ class Instance:
             ProblemError: a quantity that the network or the loss does not have.
         """
         claim = self.statement.claim(label)
-        if self.objective.network is None:
-            _admitted(self.objective, f"{self.statement.result}{label and f' ({label})'}", claim.hypotheses)
+        _admitted(self.objective, f"{self.statement.result}{label and f' ({label})'}", claim.hypotheses)
         start: Place = {n: self.model.depth}
         found = [start] if claim.over is None else list(cases(claim.over, start, self.model.network))
         lower = self.lowering
@@ -270,6 +269,8 @@ def _admitted(objective: Objective, name: str, hypotheses: Sequence[Hypothesis])
     Raises:
         ProblemError: a hypothesis on the network fails.
     """
+    if objective.network is not None or trained(objective) is None:
+        return  # homogeneous: its letters say what they need; or no network at all, which `Model` refuses
     for hypothesis in hypotheses:
         if hypothesis.architecture and (verdict := hypothesis.check(Setting(objective))).status == "fails":
             raise ProblemError(f"{name} does not apply: {verdict.reason}")
