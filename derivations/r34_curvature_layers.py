@@ -38,6 +38,7 @@ STATEMENT = CURVATURE_LAYERS.statement
 ONE_BIAS = Case("linear 1-1-1, bias in layer 1", sf.FullyConnected((1, 1, 1), biases=[True, False]))
 RESIDUAL = Case("ReLU 2-2-2-1, layer 1 added to layer 2, biases",
                 sf.FullyConnected((2, 2, 2, 1), activation="relu", skip=[[1, 2]], biases=True))  # fmt: skip
+SCALAR_RESIDUAL = Case("linear 1-1-1-1, layer 1 added to layer 2", sf.FullyConnected((1, 1, 1, 1), skip=[[1, 2]]))
 NETWORKS = [
     Case("ReLU 2-3-2, biases", sf.FullyConnected((2, 3, 2), activation="relu", biases=True)),
     Case("linear 2-2-3-2-1, biases in layers 1 and 3",
@@ -169,7 +170,7 @@ DERIVATION = Derivation(
         Control("the factor 2 of the exact form is 1.98", exact(altered(STATEMENT, "exact", halved))),
         Control("the exact form of R12 for a network with biases", exact(WITHOUT_SKIP, NETWORKS[:1])),
         Control(r"$e_j = 0$: the bound of R12(e) for a network with a bias", spectrum(WITHOUT_BIAS, cases=[ONE_BIAS])),
-        Control("R12(e), whose chains leave skip connections out", spectrum(WITHOUT_SKIP, "(e)", [RESIDUAL])),
+        Control("R12(e), whose chains leave skip connections out", spectrum(WITHOUT_SKIP, "(e)", [SCALAR_RESIDUAL])),
         Control("0.99 of the bound",
                 spectrum(altered(STATEMENT, "", lambda right: Number(sympy.Rational(99, 100)) * right))),
         Control("a bias of the later layer in the second order", SymbolicZero("", partial(two_layers, bias=1))),

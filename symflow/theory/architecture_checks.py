@@ -163,6 +163,10 @@ def _linear(network: Network) -> Verdict:
     return holds(f"a linear network of depth {network.depth}" + ("" if beyond is None else f", where {beyond}"))
 
 
+def _linear_with_biases(network: Network) -> Verdict:
+    return _linear(network.with_biases(False)) if not network.skip else _linear(network)
+
+
 def _fully_connected(network: Network) -> Verdict:
     if not isinstance(network, FullyConnected):
         return fails(f"not a fully connected network: {described(network)}")
@@ -242,6 +246,10 @@ def _diagonal_chain(network: Network) -> Verdict:
 NETWORK = architecture("a homogeneous network", "a homogeneous network without biases and skip connections",
                        _homogeneous)  # fmt: skip
 LINEAR = architecture("a deep linear network", r"$f(\theta) = \varphi(W_{n:1})$", _linear)
+LINEAR_WITH_BIASES = architecture(
+    "a deep linear network, with or without biases", r"$f(\theta) = \varphi(W_{n:1})$ where the biases are 0",
+    _linear_with_biases,
+)  # fmt: skip
 FULLY_CONNECTED = architecture("a fully connected network", "a fully connected homogeneous network", _fully_connected)
 CONVOLUTIONAL = architecture("a convolutional network", "a convolutional homogeneous network", _convolutional)
 WHOLE_MATRICES = architecture("no diagonal layers", "no diagonal layers", _whole_matrices)

@@ -18,7 +18,7 @@ from symflow.networks.objective import Objective
 from symflow.numbers.rational import text
 from symflow.programs.nodes import Gate, Input, Map, is_zero
 from symflow.programs.program import Program
-from symflow.theory.architecture_checks import LINEAR, WHOLE_MATRICES, of_network, trained
+from symflow.theory.architecture_checks import LINEAR, LINEAR_WITH_BIASES, WHOLE_MATRICES, of_network, trained
 from symflow.theory.hypotheses import Hypothesis, Setting, Verdict, fails, holds, unchecked
 
 # The network --------------------------------------------------------------------------------------------------------
@@ -228,9 +228,9 @@ def _small(setting: Setting) -> Verdict:
 
 def _slope_at_zero(setting: Setting) -> Verdict:
     objective = setting.objective
-    refused = _no_product(setting)
-    if refused is not None:
-        return refused
+    linear = LINEAR_WITH_BIASES.check(setting)
+    if linear.status == "fails":
+        return linear
     if _data(objective, "X") is None or _data(objective, "Y") is None:
         return unchecked("no data are given")
     return _nonzero_slope(objective)
@@ -244,7 +244,7 @@ def _nonzero_slope(objective: Objective) -> Verdict:
     from symflow.evaluate.object_arrays import mpmath_arithmetic
     from symflow.theory.model import Model
 
-    node = Model(objective).letter("grad_phi", ()).node
+    node = Model(objective, True).letter("grad_phi", ()).node
     if is_zero(node):
         return fails("the gradient of phi at 0 vanishes")
     with mpmath.workdps(50):
