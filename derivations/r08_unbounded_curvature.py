@@ -199,8 +199,8 @@ DERIVATION = Derivation(
         Step(
             r"\lambda_{\min}(H)",
             r"\lambda_{\min}(H_{WW})",
-            r"With biases: at $b = 0$ the block $H_{WW}$ in the weights is the Hessian of the network without biases, and "
-            r"a principal submatrix of $H$.",
+            r"With biases: at $b = 0$ the block $H_{WW}$ in the weights is the Hessian of the network without biases, "
+            r"and a principal submatrix of $H$.",
             (
                 Inequality(
                     "a matrix of size 3 and its first block of size 2",

@@ -5,7 +5,7 @@ The checks read the network that the objective is the training loss of, homogene
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.network import FullyConnected, Network
@@ -130,19 +130,19 @@ def uncrossed_layers(network: Network) -> tuple[int, ...]:
 # Hypotheses ---------------------------------------------------------------------------------------------------------
 
 
-def of_network(check: object) -> Check:
+def of_network(check: Callable[[Network], Verdict]) -> Check:
     """A check on the network that an objective is the training loss of."""
 
     def checked(setting: Setting) -> Verdict:
         network = trained(setting.objective)
         if network is None:
             return fails(setting.objective.no_network)
-        return check(network)  # type: ignore[operator, no-any-return]
+        return check(network)
 
     return checked
 
 
-def architecture(text: str, latex: str, check: object) -> Hypothesis:
+def architecture(text: str, latex: str, check: Callable[[Network], Verdict]) -> Hypothesis:
     """A hypothesis on the network: a statement with it is about every network that it admits."""
     return Hypothesis(text, latex, of_network(check), architecture=True)
 

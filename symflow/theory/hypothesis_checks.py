@@ -38,7 +38,7 @@ def _one_output(network: Network) -> Verdict:
 
 
 def _unit_slope(network: Network) -> Verdict:
-    if any(network.sigma.at(j).slopes != (1, 1) for j in range(1, network.depth)):
+    if any(network.sigma.at(j).slopes != (Fraction(1), Fraction(1)) for j in range(1, network.depth)):
         return fails("the slope of the activation is not 1")
     return holds("the activation is z -> z")
 

@@ -195,7 +195,8 @@ class Model:
         sigma = self.network.sigma
         if not (sigma.smooth and all(sigma.at(j).slopes is not None for j in range(1, self.depth))):
             raise ProblemError(f"this formula is one of linear networks, got the activation {self.network.activation}")
-        return prod((self.network.sigma.at(j).slopes or (0, 0))[0] for j in range(1, self.depth))
+        found = [slopes[0] for j in range(1, self.depth) if (slopes := sigma.at(j).slopes) is not None]
+        return prod(found, start=Fraction(1))
 
     @cached_property
     def _loss_gradient(self) -> tuple[Input, Node]:

@@ -15,7 +15,22 @@ from symflow.theory.architecture_checks import DIAGONAL_CHAIN, architecture
 from symflow.theory.hypotheses import Verdict, fails, holds
 from symflow.theory.result import SOURCES, Result
 from symflow.theory.statement import Claim
-from symflow.theory.terms import Derivative, Letter, Named, Number, Power, Range, Term, c, j, l, n, product, total
+from symflow.theory.terms import (
+    Derivative,
+    Index,
+    Letter,
+    Named,
+    Number,
+    Power,
+    Range,
+    Term,
+    c,
+    j,
+    l,
+    n,
+    product,
+    total,
+)
 
 _TWO = sympy.Integer(2)
 
@@ -27,9 +42,9 @@ def _two_layers(network: Network) -> Verdict:
 TWO_LAYERS = architecture("depth 2", "$n = 2$", _two_layers)
 
 
-def unit(layer: object) -> Term:
+def unit(layer: Index) -> Term:
     """The weight of entry c in a layer."""
-    return Letter("unit_weight", (layer, c))  # type: ignore[arg-type]
+    return Letter("unit_weight", (layer, c))
 
 
 _SLOPE = Letter("unit_slope", (c,))
