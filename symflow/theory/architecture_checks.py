@@ -142,6 +142,18 @@ def of_network(check: Callable[[Network], Verdict]) -> Check:
     return checked
 
 
+def of_samples(check: Callable[[Network], Verdict]) -> Check:
+    """A check on the network that an objective is the training loss over samples of."""
+    checked = of_network(check)
+
+    def of_objective(setting: Setting) -> Verdict:
+        if setting.objective.matrix_data is not None:
+            return fails("the loss is one of matrix data, not a mean over samples of inputs")
+        return checked(setting)
+
+    return of_objective
+
+
 def architecture(text: str, latex: str, check: Callable[[Network], Verdict]) -> Hypothesis:
     """A hypothesis on the network: a statement with it is about every network that it admits."""
     return Hypothesis(text, latex, of_network(check), architecture=True)
@@ -250,18 +262,24 @@ LINEAR_WITH_BIASES = architecture(
     "a deep linear network, with or without biases", r"$f(\theta) = \varphi(W_{n:1})$ where the biases are 0",
     _linear_with_biases,
 )  # fmt: skip
-FULLY_CONNECTED = architecture("a fully connected network", "a fully connected homogeneous network", _fully_connected)
+FULLY_CONNECTED = Hypothesis(
+    "a fully connected network",
+    "a fully connected homogeneous network",
+    of_samples(_fully_connected),
+    architecture=True,
+)
 CONVOLUTIONAL = architecture("a convolutional network", "a convolutional homogeneous network", _convolutional)
 WHOLE_MATRICES = architecture("no diagonal layers", "no diagonal layers", _whole_matrices)
 HOMOGENEOUS_ACTIVATIONS = architecture(
     "homogeneous activations", r"every activation homogeneous, $\sigma(cz) = c\,\sigma(z)$ for $c > 0$",
     _homogeneous_activations,
 )  # fmt: skip
-PIECEWISE_LINEAR = architecture(
+PIECEWISE_LINEAR = Hypothesis(
     "a fully connected network with homogeneous activations",
     "a fully connected network with homogeneous activations, with or without biases, skip connections and diagonal "
     "layers",
-    _piecewise_linear,
+    of_samples(_piecewise_linear),
+    architecture=True,
 )
 NO_SKIP = architecture("no skip connections", "no skip connections", _no_skip)
 UNCROSSED = architecture(

@@ -179,6 +179,8 @@ def _scientific(x: Fraction) -> str:
 
 def _whitened(setting: Setting) -> Verdict:
     x = _data(setting.objective, "X")
+    if setting.objective.matrix_data is not None:
+        return fails("the data are matrix data, not samples of inputs")
     if x is None:
         return unchecked("no data are given")
     second = exact_product(x, x.T) / Fraction(x.shape[1])
@@ -231,7 +233,7 @@ def _slope_at_zero(setting: Setting) -> Verdict:
     linear = LINEAR_WITH_BIASES.check(setting)
     if linear.status == "fails":
         return linear
-    if _data(objective, "X") is None or _data(objective, "Y") is None:
+    if any(x not in objective.data for x in objective.data_inputs):
         return unchecked("no data are given")
     return _nonzero_slope(objective)
 
@@ -271,6 +273,8 @@ def _aligned(setting: Setting) -> Verdict:
     objective = setting.objective
     if _no_product(setting) is not None or ONE_OUTPUT.check(setting).status == "fails":
         return fails("the end-to-end matrix is not a row")
+    if objective.matrix_data is not None:
+        return fails("the data are matrix data, not samples of inputs")
     x, y = _data(objective, "X"), _data(objective, "Y")
     if setting.theta0 is None or x is None or y is None:
         return unchecked("no initial weights or no data are given")
