@@ -38,7 +38,7 @@ __all__ = ["Entry", "Function", "Recurrence", "SeriesArithmetic", "compile_recur
 OPERATION_BUDGET = 2_000_000
 """Scalar products per order above which a multiprecision recurrence would exhaust time and memory."""
 
-LEAST_ORDER = 16
+LEAST_ORDER = 8
 """Order from which on a recurrence is worth the table that the kernel needs."""
 
 
