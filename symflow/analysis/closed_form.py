@@ -180,8 +180,10 @@ def _extra(rate: float, time: Mpf) -> Any:
 
 
 def _one_layer(problem: Problem, time: Fraction) -> Value:
+    assert problem.x is not None
+    rate = float(sum(v * v for v in problem.x.flat) / len(problem.x))
     found = np.empty(len(problem.theta0), dtype=object)
-    with _extra(float(sum(v * v for v in np.ravel(problem.x)) / len(np.atleast_1d(problem.x))), _mpf(time)):
+    with _extra(rate, _mpf(time)):
         found[:] = single_layer(problem, _mpf(time))
     return found
 

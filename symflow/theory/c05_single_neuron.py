@@ -9,8 +9,7 @@ from symflow.theory.functions import MPMATH, SYMBOLS, AllFunctions
 from symflow.theory.hypotheses import Hypothesis, Setting, Verdict
 from symflow.theory.hypothesis_checks import LINEAR, SQUARE_LOSS, fails, holds
 from symflow.theory.result import SOURCES, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 from symflow.theory.whitened import SQUARED_DISTANCE
 
 
@@ -57,23 +56,18 @@ def _energy(a: Scalar, u: Scalar, delta: Scalar, target: Scalar, kappa: Scalar, 
     def integral(rate: Scalar) -> Scalar:
         return time * MPMATH.mean_exp(rate * time)
 
-    return (
-        first**2 * integral(delta + kappa) + 2 * first * second * integral(delta) + second**2 * integral(delta - kappa)
-    )
+    ends = first**2 * integral(delta + kappa) + second**2 * integral(delta - kappa)
+    return ends + 2 * first * second * integral(delta)
 
 
 def _one_neuron(setting: Setting) -> Verdict:
     network = setting.objective.network
     if network is None or network.depth != 2 or len(network.weight_axes[0]) != 2:
         return fails("not a linear network of depth 2")
-    inputs, hidden, outputs = (
-        int(a.size) for a in (*network.input_axes, network.weight_axes[1][1], *network.output_axes)
-    )
-    return (
-        holds("one hidden unit, one output")
-        if hidden == outputs == 1
-        else fails(f"widths {inputs}, {hidden}, {outputs}")
-    )
+    hidden, outputs = (int(a.size) for a in (network.weight_axes[1][1], *network.output_axes))
+    if hidden == outputs == 1:
+        return holds("one hidden unit, one output")
+    return fails(f"the network has {hidden} hidden units and {outputs} outputs")
 
 
 ONE_NEURON = Hypothesis(
@@ -91,13 +85,13 @@ SINGLE_NEURON = Result(
     f"the setting: {SOURCES['KMSA24']}; this form without branches: symflow",
     (LINEAR, SQUARE_LOSS, SQUARED_DISTANCE, ONE_NEURON),
     (
-        Claim("output weight", Formula(sympy.Symbol("a")), "=", Formula(sympy.Symbol("A") / _s)),
-        Claim("along b", Formula(sympy.Symbol("u")), "=", Formula(sympy.Symbol("U") / _s)),
-        Claim("across b", Formula(sympy.Symbol(r"w_\perp(t)")), "=", Formula(sympy.Symbol(r"w_\perp(0)") / _s)),
-        Claim("A", Formula(sympy.Symbol("A")), "=", Formula(_HALF * _A)),
-        Claim("U", Formula(sympy.Symbol("U")), "=", Formula(_HALF * _U)),
-        Claim("scale", Formula(_s**2), "=", Formula(1 + 2 * sympy.Symbol(r"\int_0^tA^2"))),
-        Claim("rate", Formula(_kappa), "=", Formula(growth(_delta, _lam, SYMBOLS))),
+        equation("output weight", "a", sympy.Symbol("A") / _s),
+        equation("along b", "u", sympy.Symbol("U") / _s),
+        equation("across b", r"w_\perp(t)", sympy.Symbol(r"w_\perp(0)") / _s),
+        equation("A", "A", _HALF * _A),
+        equation("U", "U", _HALF * _U),
+        equation("scale", _s**2, 1 + 2 * sympy.Symbol(r"\int_0^tA^2")),
+        equation("rate", _kappa, growth(_delta, _lam, SYMBOLS)),
     ),
     (
         Hypothesis(

@@ -10,8 +10,7 @@ from symflow.theory.functions import SYMBOLS
 from symflow.theory.hypotheses import Hypothesis, Setting, Verdict
 from symflow.theory.hypothesis_checks import BALANCED, LINEAR, SQUARE_LOSS, fails, holds, unchecked
 from symflow.theory.result import SOURCES, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 from symflow.theory.whitened import SQUARED_DISTANCE, end_to_end_matrix, whitened_form
 
 
@@ -45,14 +44,9 @@ MODES = Result(
     f"two layers: {SOURCES['SMG14']}; any depth: {SOURCES['ACH18']}",
     (LINEAR, SQUARE_LOSS, SQUARED_DISTANCE, BALANCED, DECOUPLED),
     (
-        Claim(
-            "modes",
-            Formula(sympy.Symbol("W_{n:1}(t)")),
-            "=",
-            Formula(sympy.Symbol(r"\sum_\alpha s_\alpha(t)u_\alpha v_\alpha^\top")),
-        ),
-        Claim("any depth", Formula(sympy.Symbol(r"s_\alpha'")), "=", Formula(_n * _s ** (2 - 2 / _n) * (_lam - _s))),
-        Claim("two layers", Formula(_s), "=", Formula(balanced(_s0, _lam, 2 * _lam, _t, SYMBOLS))),
+        equation("modes", "W_{n:1}(t)", r"\sum_\alpha s_\alpha(t)u_\alpha v_\alpha^\top"),
+        equation("any depth", r"s_\alpha'", _n * _s ** (2 - 2 / _n) * (_lam - _s)),
+        equation("two layers", _s, balanced(_s0, _lam, 2 * _lam, _t, SYMBOLS)),
     ),
     (
         Hypothesis(

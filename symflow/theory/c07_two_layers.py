@@ -13,8 +13,7 @@ from symflow.theory.functions import MPMATH
 from symflow.theory.hypotheses import Hypothesis, Setting, Verdict
 from symflow.theory.hypothesis_checks import LINEAR, SQUARE_LOSS, balancedness, fails, holds, unchecked
 from symflow.theory.result import SOURCES, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 from symflow.theory.whitened import SQUARED_DISTANCE
 
 
@@ -77,17 +76,11 @@ TWO_LAYERS = Result(
     f"delta = 0: {SOURCES['BDSL22']}; delta: {SOURCES['DABM24']}; without their rank conditions: symflow",
     (LINEAR, SQUARE_LOSS, SQUARED_DISTANCE, MULTIPLE),
     (
-        Claim(
-            "equation",
-            Formula(sympy.Symbol(r"\tfrac{d}{dt}QQ^\top")),
-            "=",
-            Formula(sympy.Symbol(r"FQQ^\top+QQ^\top F-(QQ^\top)^2")),
-        ),
-        Claim(
+        equation("equation", r"\tfrac{d}{dt}QQ^\top", r"FQQ^\top+QQ^\top F-(QQ^\top)^2"),
+        equation(
             "solution",
-            Formula(sympy.Symbol(r"QQ^\top(t)")),
-            "=",
-            Formula(sympy.Symbol(r"e^{Ft}Q_0\Bigl(I+Q_0^\top\int_0^te^{2Fs}ds\,Q_0\Bigr)^{-1}Q_0^\top e^{Ft}")),
+            r"QQ^\top(t)",
+            r"e^{Ft}Q_0\Bigl(I+Q_0^\top\int_0^te^{2Fs}ds\,Q_0\Bigr)^{-1}Q_0^\top e^{Ft}",
         ),
     ),
     (

@@ -17,8 +17,7 @@ from symflow.numbers.types import Mpf
 from symflow.theory.hypotheses import Hypothesis, Setting, Verdict
 from symflow.theory.hypothesis_checks import fails, holds, unchecked
 from symflow.theory.result import SOURCES, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 
 MAX_STEPS = 400
 """Newton steps of the dual problem before it is called unsolved."""
@@ -28,8 +27,8 @@ def _diagonal(setting: Setting) -> Verdict:
     network = setting.objective.architecture
     if not isinstance(network, FullyConnected) or network.depth != 2 or tuple(network.diagonal) != (1,):
         return fails("not a network of depth 2 whose first layer is diagonal")
-    plain = network.sigma.smooth and network.sigma.slopes is not None and not any(network.biases) and not network.skip
-    if not plain or network.sigma.slopes != (1, 1) or network.output_scale != 1 or int(network.widths[2]) != 1:
+    plain = not any(network.biases) and not network.skip and network.output_scale == 1
+    if not plain or network.sigma.slopes != (Fraction(1), Fraction(1)) or network.output_axes[0].size != 1:
         return fails("the network is not x -> <w_2 * w_1, x> with one output")
     return holds("the diagonal network x -> <w_2 * w_1, x>")
 
@@ -145,30 +144,21 @@ HYPERBOLIC_ENTROPY = Result(
     f"{SOURCES['WGLM20']}; for any start and with its evaluation: symflow",
     (DIAGONAL, SQUARE_ALONE, INDEPENDENT),
     (
-        Claim(
-            "flow",
-            Formula(sympy.Symbol(r"\tfrac{d}{dt}\Psi'(\beta_i)")),
-            "=",
-            Formula(sympy.Symbol(r"-\partial_i\varphi(\beta)")),
-        ),
-        Claim("entropy", Formula(sympy.Symbol(r"\Psi'(\beta_i)")), "=", Formula(sympy.asinh(2 * _beta / _c) / 2)),
-        Claim(
+        equation("flow", r"\tfrac{d}{dt}\Psi'(\beta_i)", r"-\partial_i\varphi(\beta)"),
+        equation("entropy", r"\Psi'(\beta_i)", sympy.asinh(2 * _beta / _c) / 2),
+        equation(
             "limit",
-            Formula(sympy.Symbol(r"\beta(\infty)")),
-            "=",
-            Formula(
-                sympy.Symbol(
-                    r"\operatorname{argmin}_{X^\top\beta=y}\textstyle\sum_i\bigl[\Psi(\beta_i)-\Psi'(\beta_i(0))\beta_i\bigr]"
-                )
-            ),
+            r"\beta(\infty)",
+            r"\operatorname{argmin}_{X^\top\beta=y}\textstyle\sum_i\bigl[\Psi(\beta_i)-\Psi'(\beta_i(0))\beta_i\bigr]",
         ),
-        Claim("dual", Formula(_beta), "=", Formula(_c / 2 * sympy.sinh(2 * _nu + sympy.asinh(2 * _start / _c)))),
+        equation("dual", _beta, _c / 2 * sympy.sinh(2 * _nu + sympy.asinh(2 * _start / _c))),
     ),
     (
         Hypothesis(
             "",
-            r"$f = \varphi(\beta) = \frac1{2N}\|X^\top\beta-y\|^2$, $c_i = |w_{2,i}^2-w_{1,i}^2|$ at $t = 0$ (conserved), "
-            r"$c_i > 0$; $\beta_i = \beta_i(0)e^{\pm2(X\nu)_i}$ with the sign of $\beta_i(0)$ where $c_i = 0$",
+            r"$f = \varphi(\beta) = \frac1{2N}\|X^\top\beta-y\|^2$, $c_i = |w_{2,i}^2-w_{1,i}^2| > 0$ at "
+            r" $t = 0$, which is conserved; where it is 0, $\beta_i = "
+            r"\beta_i(0)e^{\pm2(X\nu)_i}$ with the sign of $\beta_i(0)$",
         ),
         Hypothesis(
             "that the flow converges to an interpolator", "the flow converges to some $\\beta$ with $X^\\top\\beta = y$"

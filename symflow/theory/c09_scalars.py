@@ -13,8 +13,7 @@ from symflow.numbers.types import Mpf
 from symflow.theory.hypotheses import Hypothesis, Setting, Verdict
 from symflow.theory.hypothesis_checks import LINEAR, SQUARE_LOSS, fails, holds
 from symflow.theory.result import OURS, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 
 
 def _scalars(setting: Setting) -> Verdict:
@@ -120,7 +119,7 @@ def scalars_at(weights: Sequence[Mpf], target: Mpf, time: Mpf) -> list[Mpf]:
     return found
 
 
-_z, _t, _lam, _zeta = sympy.symbols("z t lambda zeta", real=True)
+_z, _t, _lam, _R = sympy.symbols("z t lambda r(z)", real=True)
 PRODUCT_OF_SCALARS = Result(
     "C9",
     "scalars",
@@ -129,26 +128,16 @@ PRODUCT_OF_SCALARS = Result(
     OURS,
     (LINEAR, SQUARE_LOSS, SCALARS),
     (
-        Claim("others", Formula(sympy.Symbol("w_j")), "=", Formula(sympy.Symbol(r"\pm\sqrt{z^2+c_j}"))),
-        Claim(
-            "equation",
-            Formula(sympy.Symbol("z'")),
-            "=",
-            Formula((_lam - _z * sympy.Symbol("r(z)")) * sympy.Symbol("r(z)")),
-        ),
-        Claim(
-            "time",
-            Formula(_t),
-            "=",
-            Formula(sympy.Symbol(r"\int_{z(0)}^{z(t)}\frac{d\zeta}{(\lambda-\zeta r(\zeta))\,r(\zeta)}")),
-        ),
+        equation("others", "w_j", r"\pm\sqrt{z^2+c_j}"),
+        equation("equation", "z'", (_lam - _z * _R) * _R),
+        equation("time", _t, r"\int_{z(0)}^{z(t)}\frac{d\zeta}{(\lambda-\zeta r(\zeta))\,r(\zeta)}"),
     ),
     (
         Hypothesis(
             "",
-            r"$f = \frac\sigma2(w_n\cdots w_1-\lambda)^2$ up to a constant, $\sigma = 1$ (else $\sigma t$ in place of $t$); "
-            r"$z$ is the weight of least size, $r(z)$ the product of the others, $c_j = w_j^2-z^2 \ge 0$ at $t = 0$; the "
-            r"signs remain ($w_j = \pm z$ where $c_j = 0$)",
+            r"$f = \frac\sigma2(w_n\cdots w_1-\lambda)^2$ up to a constant, $\sigma = 1$ (else $\sigma t$ in place of "
+            r"$t$); $z$ is the weight of least size, $r(z)$ the product of the others, $c_j = w_j^2-z^2 \ge 0$ at "
+            r"$t = 0$; the signs remain ($w_j = \pm z$ where $c_j = 0$)",
         ),
     ),
     derivations=("c09_scalars",),

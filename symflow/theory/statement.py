@@ -20,7 +20,7 @@ from symflow.programs.program import Program, topological
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.lowering import Lowering, Place, places
 from symflow.theory.model import Model
-from symflow.theory.terms import Range, Term, n
+from symflow.theory.terms import Formula, Range, Term, n
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +54,12 @@ class Claim:
     right: Term
     over: Range | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
+
+
+def equation(label: str, left: sympy.Expr | str, right: sympy.Expr | str) -> Claim:
+    """left = right between numbers or, as LaTeX text, between matrices."""
+    sides = [Formula(sympy.Symbol(side) if isinstance(side, str) else side) for side in (left, right)]
+    return Claim(label, sides[0], "=", sides[1])
 
 
 @dataclass(frozen=True)
