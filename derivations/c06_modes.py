@@ -63,9 +63,12 @@ DERIVATION = Derivation(
         Step(
             r"s'",
             r"n\,s^{2-2/n}(\lambda-s)",
-            r"Balanced layers are $W_j = \sum_ks_k^{1/n}u^{(j)}_ku^{(j-1)\top}_k$ with orthonormal frames, $u^{(n)} = u$ and "
-            r"$u^{(0)} = v$; where $M = \sum_k\lambda_ku_kv_k^\top$, so are their velocities.  The form is kept by the flow, "
-            r"and every summand of R14 is $\sum_k(s_k^2)^{(n-j)/n}(s_k-\lambda_k)(s_k^2)^{(j-1)/n}u_kv_k^\top$.  Common "
+            r"Balanced layers are $W_j = \sum_ks_k^{1/n}u^{(j)}_ku^{(j-1)\top}_k$ with orthonormal frames, $u^{(n)} "
+            r"= u$ and "
+            r"$u^{(0)} = v$; where $M = \sum_k\lambda_ku_kv_k^\top$, so are their velocities.  The form is kept by "
+            r"the flow, "
+            r"and every summand of R14 is $\sum_k(s_k^2)^{(n-j)/n}(s_k-\lambda_k)(s_k^2)^{(j-1)/n}u_kv_k^\top$.  "
+            r"Common "
             r"singular vectors exist if $W^\top M$ and $WM^\top$ are symmetric (Eckart and Young 1939).",
             (SymbolicZero(r"all $s > 0$, $\lambda$, $n$, $j$", mode),),
         ),

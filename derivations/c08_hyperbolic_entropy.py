@@ -19,7 +19,7 @@ from symflow.theory.c08_hyperbolic_entropy import HYPERBOLIC_ENTROPY
 
 C = sympy.Symbol("c", positive=True)
 BETA, NU, START, G = sympy.symbols("beta nu beta_0 g", real=True)
-HALF = sympy.Rational(1, 2)
+HALF, TWO = sympy.Rational(1, 2), sympy.Integer(2)
 
 
 def product() -> Iterator[sympy.Expr]:
@@ -50,7 +50,7 @@ def balanced(sign: int) -> Iterator[sympy.Expr]:
     yield sympy.simplify(sign * sympy.log(size).diff(size) / 2 * (sign * (-2 * size * G)) + G)
 
 
-def dual(factor: sympy.Expr = sympy.Integer(2)) -> Iterator[sympy.Expr]:
+def dual(factor: sympy.Expr = TWO) -> Iterator[sympy.Expr]:
     """beta = (c/2) sinh(2 nu + arsinh(2 beta_0/c)) has Psi'(beta) - Psi'(beta_0) = nu; `factor` is the 2 of 2 nu.
 
     The conjugate of Psi has the derivative (c/2) sinh(2 p): it is convex, so the dual problem is concave.
@@ -76,7 +76,8 @@ DERIVATION = Derivation(
         Step(
             r"\tfrac{d}{dt}\Psi'(\beta_i)",
             r"-\partial_i\varphi(\beta), \quad \Psi'(\beta) = \tfrac12\operatorname{arsinh}(2\beta/c)",
-            r"$\Psi'' = (c^2+4\beta^2)^{-1/2}$; where $c_i = 0$, $\Psi' = \pm\frac12\log|\beta|$ and $\beta_i$ keeps its "
+            r"$\Psi'' = (c^2+4\beta^2)^{-1/2}$; where $c_i = 0$, $\Psi' = \pm\frac12\log|\beta|$ and $\beta_i$ "
+            r"keeps its "
             r"sign.",
             (
                 SymbolicZero(r"all $\beta$, $c > 0$", potential),
@@ -87,9 +88,11 @@ DERIVATION = Derivation(
         Step(
             r"\Psi'(\beta_i(\infty))-\Psi'(\beta_i(0))",
             r"(X\nu)_i, \quad X^\top\beta(\infty) = y",
-            r"$\nabla\varphi = \frac1NX(X^\top\beta-y)$ lies in the range of $X$ at all times, and so does its integral, whose "
+            r"$\nabla\varphi = \frac1NX(X^\top\beta-y)$ lies in the range of $X$ at all times, and so does its "
+            r"integral, whose "
             r"limit exists as that of $\beta$ does.  These are the conditions of Karush, Kuhn and Tucker of the "
-            r"minimum of $\sum_i[\Psi(\beta_i)-\Psi'(\beta_i(0))\beta_i]$ under $X^\top\beta = y$: it is strictly convex, "
+            r"minimum of $\sum_i[\Psi(\beta_i)-\Psi'(\beta_i(0))\beta_i]$ under $X^\top\beta = y$: it is strictly "
+            r"convex, "
             r"so they suffice and the minimizer is unique.  Inverted they are the dual formula.",
             (SymbolicZero(r"all $\nu$, $\beta_0$, $c > 0$", dual),),
         ),

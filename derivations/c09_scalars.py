@@ -63,7 +63,8 @@ DERIVATION = Derivation(
         Step(
             r"w_j",
             r"\pm\sqrt{z^2+c_j}, \quad c_j = w_j^2-z^2 \ge 0",
-            r"$c_j$ is conserved (R10), and $z$ is the weight of least size.  Where $c_j > 0$, $w_j$ has no zero and keeps its "
+            r"$c_j$ is conserved (R10), and $z$ is the weight of least size.  Where $c_j > 0$, $w_j$ has no zero "
+            r"and keeps its "
             r"sign; where $c_j = 0$, $w_j = \pm z$ with one sign, as neither reaches 0 in finite time: at 0 both rest.",
             (
                 SymbolicZero(r"all $w_j$, $z$, and the product $q$ of the rest", conserved),
