@@ -126,7 +126,7 @@ def closed_form(problem: Problem, result: str | None = None) -> ClosedForm:
         >>> form.result
         'C9'
         >>> [round(float(w), 6) for w in form.value("1/2")]
-        [1.015163, 1.335275, 1.741049]
+        [0.916256, 1.260764, 1.685089]
     """
     problem = as_problem(problem, "closed_form")
     setting = Setting(problem.objective, problem.theta0, problem.dps)
