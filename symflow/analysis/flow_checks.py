@@ -107,7 +107,7 @@ def _balancedness(trajectory: Trajectory) -> list[Check]:
 def _closed_forms(problem: Problem, trajectory: Trajectory) -> list[Check]:
     """The exact solutions C1, C2 that apply to this problem."""
     network = problem.network
-    if not isinstance(network, FullyConnected) or not network.linear or network.alpha != 1:
+    if not isinstance(network, FullyConnected) or not network.linear or network.end_to_end_scale != 1:
         return []
     if problem.objective.sample_loss != SQUARE:
         return []

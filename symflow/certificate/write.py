@@ -33,10 +33,8 @@ def not_covered(problem: Problem, method: Method) -> str | None:
         return "the checker covers networks, not stand-alone objectives"
     if not isinstance(network, FullyConnected):
         return f"the checker covers fully connected networks, not {network.kind} ones"
-    if network.sigma.slopes is None:
-        return f"the checker covers homogeneous activations, not {network.activation}"
-    if problem.objective.parameter_count != network.parameter_count:
-        return "the checker covers networks without biases"
+    if network.not_homogeneous is not None:
+        return f"the checker covers layers of matrices with homogeneous activations alone: {network.not_homogeneous}"
     if loss.kind not in checker.LOSSES:
         return f"the checker covers the losses {', '.join(checker.LOSSES)}, not {loss.kind}"
     if not isinstance(method, GradientDescent | HeavyBall) or method.called != method.name:

@@ -45,7 +45,7 @@ def _fully_connected(network: FullyConnected) -> list[str]:
     """h_theta(x) = W_n sigma(W_{n-1} ... sigma(W_1 x)) with W_j of shape d_j x d_{j-1}."""
     n = network.depth
     if network.linear:
-        slope = network.alpha ** (n - 1)
+        slope = network.end_to_end_scale
         product = "".join(f"W_{{{j}}}" for j in range(n, 0, -1)) if n <= 6 else f"W_{{{n}}}\\cdots W_{{1}}"
         chain = f" = W_{{{n}:1}}\\,x" if n > 1 else ""
         factor = "" if slope == 1 else rational_latex(slope) + r"\,"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
@@ -17,7 +18,9 @@ from symflow.networks.layers.convolution import Convolution
 from symflow.networks.layers.dense import Dense
 from symflow.networks.layers.layer import Layer, pixels, read_table, set_extents, window_count
 from symflow.networks.layers.pool import Pool
-from symflow.networks.network import Forward, Network, WeightedLayer, affine
+from symflow.networks.network import Forward, Network, WeightedLayer
+from symflow.networks.options import Biases, Skip, affine, diagonal_product, joined_positions
+from symflow.numbers.types import Number
 from symflow.programs.nodes import Axis, Node, Table
 
 __all__ = ["Convolution", "Convolutional", "Dense", "Pool"]
@@ -30,7 +33,7 @@ class Shape(NamedTuple):
     extents: tuple[int, ...]
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Convolutional(Network):
     """h(x) = A_n sigma(A_{n-1} ... sigma(A_1 x)), a convolutional network, with pools between its layers.
 
@@ -42,6 +45,10 @@ class Convolutional(Network):
         input: channels and spatial extents, (channels, length) or (channels, height, width).
         parts: convolutions and pools, then dense layers.
         sigma: the activation, as a record; given as in `FullyConnected`.
+        biases: whether each part has a bias (one number a channel or unit); pools have none.
+        skip: pairs (i, j) of parts of the same output shape, pools included, as in `FullyConnected`; 0 is the input.
+        diagonal: dense parts after dense ones whose matrix is diagonal.
+        output_scale: the output is multiplied by it.
 
     Raises:
         ValueError: a layer that does not fit its input, a spatial layer after a dense one, or no layer with weights.
@@ -61,6 +68,10 @@ class Convolutional(Network):
     input: tuple[int, ...]
     parts: tuple[Layer, ...]
     sigma: Activation
+    biases: tuple[bool, ...]
+    skip: tuple[tuple[int, int], ...]
+    diagonal: tuple[int, ...]
+    output_scale: Fraction
 
     kind = "convolutional"
 
@@ -72,6 +83,10 @@ class Convolutional(Network):
         alpha_bar: Any = 1,
         *,
         activation: Any = None,
+        biases: Biases = False,
+        skip: Skip = (),
+        diagonal: Iterable[int] = (),
+        output_scale: Number = 1,
     ) -> None:
         object.__setattr__(self, "input", input)
         set_extents(self, input=1)
@@ -80,7 +95,6 @@ class Convolutional(Network):
         if not isinstance(given, Iterable) or not all(isinstance(part, Layer) for part in listed):
             raise ProblemError(f"parts must be a list of sf.Convolution, sf.Pool and sf.Dense, got {brief(given)}")
         object.__setattr__(self, "parts", listed)
-        self._activate(activation, alpha, alpha_bar)
         if len(self.input) not in (2, 3):
             raise ValueError(
                 "input must be [channels, length] or [channels, height, width], positive integers, "
@@ -88,7 +102,10 @@ class Convolutional(Network):
             )
         if not any(part.weighted for part in self.parts):
             raise ValueError("layers must have at least one convolution or dense layer, got none")
-        _ = self.shapes_between
+        self._set_options((activation, alpha, alpha_bar), biases, skip, diagonal, output_scale)
+
+    def _written(self) -> list[str]:
+        return [str(self.input), f"[{', '.join(map(repr, self.parts))}]"]
 
     @cached_property
     def shapes_between(self) -> tuple[Shape, ...]:
@@ -101,9 +118,29 @@ class Convolutional(Network):
         return tuple(shapes)
 
     @property
+    def boundaries(self) -> tuple[Shape, ...]:
+        """Channels and spatial extents of the input and after every layer."""
+        return self.shapes_between
+
+    @property
+    def matrices(self) -> tuple[bool, ...]:
+        """True for a dense layer after a dense one."""
+        return tuple(part.windows is None and not self.shapes_between[p].extents for p, part in enumerate(self.parts))
+
+    @property
+    def depth(self) -> int:
+        """n, the number of layers with weights."""
+        return len(self.weighted)
+
+    @property
     def layer_count(self) -> int:
         """The number of layers, pools included."""
         return len(self.parts)
+
+    @property
+    def layer_numbers(self) -> tuple[int, ...]:
+        """The numbers of the layers with weights, from 1, pools included."""
+        return tuple(position + 1 for position in self.weighted)
 
     @cached_property
     def weighted(self) -> tuple[int, ...]:
@@ -115,13 +152,24 @@ class Convolutional(Network):
         """Whether h is smooth in the weights: no gates, in the activation or in max pooling."""
         return self.sigma.smooth and all(part.smooth for part in self.parts)
 
+    @cached_property
+    def _joined(self) -> tuple[list[int], list[int]]:
+        """For each number of layers passed the first with the same axis of channels or units, and of pixels.
+
+        Skip connections and diagonals join both, a pool keeps the channels of its input.
+        """
+        equal = [*self.skip, *((j - 1, j) for j in self.diagonal)]
+        kept = [(p, p + 1) for p, part in enumerate(self.parts) if not part.weighted]
+        count = len(self.parts) + 1
+        return joined_positions(count, [*equal, *kept]), joined_positions(count, equal)
+
     def _axes(self, position: int) -> tuple[Axis, ...]:
-        """The axes after `position` layers; a layer without weights keeps the channels before it."""
+        """The axes after `position` layers."""
+        origins, places = self._joined
+        channels, spatial = self.shapes_between[origins[position]]
+        own = Axis(f"{'c' if spatial else 'd'}{origins[position]}", channels)
         extents = self.shapes_between[position].extents
-        origin = max((p + 1 for p in self.weighted if p < position), default=0)
-        channels, spatial = self.shapes_between[origin]
-        own = Axis(f"{'c' if spatial else 'd'}{origin}", channels)
-        return (own, pixels(position, extents)) if extents else (own,)
+        return (own, pixels(places[position], extents)) if extents else (own,)
 
     @property
     def input_axes(self) -> tuple[Axis, ...]:
@@ -137,38 +185,47 @@ class Convolutional(Network):
     def weight_axes(self) -> tuple[tuple[Axis, ...], ...]:
         """(out, in, window...) for convolutions, (out, in) or (out, channels, pixels) for dense layers."""
         return tuple(
-            self.parts[p].weight_axes(self._axes(p + 1)[0], self._axes(p), self.table(p)) for p in self.weighted
+            self._axes(p + 1)
+            if p + 1 in self.diagonal
+            else self.parts[p].weight_axes(self._axes(p + 1)[0], self._axes(p), self.table(p))
+            for p in self.weighted
         )
 
     @property
     def fans(self) -> tuple[tuple[int, int], ...]:
-        """Channels times window extents for convolutions; inputs and outputs of dense layers."""
+        """Channels times window extents for convolutions; inputs and outputs of dense ones, (1, 1) of diagonal ones."""
         windows = [self.parts[p].windows for p in self.weighted]
         return tuple(
-            (prod(shape[1:]), shape[0] * (1 if window is None else prod(window.size)))
+            (1, 1) if len(shape) == 1 else (prod(shape[1:]), shape[0] * (1 if window is None else prod(window.size)))
             for window, shape in zip(windows, self.shapes, strict=True)
         )
 
     def table(self, position: int) -> Table | None:
         """Which entries the windows of a layer read; None for a layer that reads its whole input."""
         windows = self.parts[position].windows
-        return None if windows is None else read_table(self.shapes_between[position].extents, windows, position + 1)
+        if windows is None:
+            return None
+        ends = self._axes(position)[1], self._axes(position + 1)[1].name
+        return read_table(self.shapes_between[position].extents, windows, position + 1, ends)
 
     def forward(self, weights: Sequence[Node], x: Node, biases: Sequence[Node] = ()) -> Forward:
         """The network as nodes; x has the axes channel, pixel, sample, and a bias one entry a channel or unit."""
         names: dict[Node, str] = {}
         layers: list[WeightedLayer] = []
-        a = x
+        passed = [x]
+        given = list(zip(weights, self._biases_of(biases), strict=True))
         for position, part in enumerate(self.parts):
+            a, number = passed[-1], position + 1
             if not part.weighted:
-                a = part.apply(a, None, self.table(position), position + 1)
-                names[a] = f"A_{{{position + 1}}}"
+                a = part.apply(a, None, self.table(position), number)
+                names[a] = f"A_{{{number}}}"
+                passed.append(self._passed_on(a, 0, number, passed, names))
                 continue
-            w = weights[len(layers)]
-            z = affine(part.apply(a, w, self.table(position), position + 1), biases, len(layers) + 1)
-            layers.append(WeightedLayer(w, a, z))
-            a = z if len(layers) == self.depth else self.sigma.apply(z, position + 1, names)
-        return Forward(a, tuple(layers), names)
+            w, b = given[len(layers)]
+            z = diagonal_product(w, a) if number in self.diagonal else part.apply(a, w, self.table(position), number)
+            layers.append(WeightedLayer(w, a, affine(z, b)))
+            passed.append(self._passed_on(layers[-1].outputs, len(layers), number, passed, names))
+        return Forward(self._scaled(passed[-1]), tuple(layers), names)
 
 
 def _counts(part: Layer, extents: tuple[int, ...], where: str) -> tuple[int, ...]:

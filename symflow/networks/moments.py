@@ -162,6 +162,7 @@ def moment_form(objective: Objective) -> Objective | None:
         objective.parameters,
         data,
         objective.network,
+        no_network=objective.no_network,
         sample_loss=objective.sample_loss,
         architecture=objective.architecture,
     )

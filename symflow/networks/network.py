@@ -1,20 +1,36 @@
-"""Homogeneous networks: what every architecture offers, and the fully connected one."""
+"""Networks: what every architecture offers, and the fully connected one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 import sympy
 
 from symflow.errors import ProblemError, brief
 from symflow.networks.activations import Activation, as_activation
+from symflow.networks.options import (
+    Biases,
+    Skip,
+    affine,
+    bias_flags,
+    diagonal_layers,
+    diagonal_product,
+    joined_positions,
+    not_homogeneous,
+    scale_of_output,
+    skip_pairs,
+    skipped,
+)
 from symflow.numbers.arguments import whole
-from symflow.programs.nodes import Axis, Node, Size, add, broadcast, matmul
+from symflow.numbers.rational import text
+from symflow.numbers.types import Number
+from symflow.programs.nodes import Axis, Node, Size, matmul, scale
 from symflow.programs.program import shape_of
 
 
@@ -48,16 +64,6 @@ class Forward:
     names: dict[Node, str]
 
 
-def affine(z: Node, biases: Sequence[Node], layer: int) -> Node:
-    """z with the bias of this layer added to every unit or channel; z itself where there are no biases."""
-    if not biases:
-        return z
-    bias = biases[layer - 1]
-    for position in range(1, len(z.axes)):
-        bias = broadcast(bias, position, z.axes[position])
-    return add([(1, z), (1, bias)])
-
-
 def _width(value: object) -> Size:
     if isinstance(value, sympy.Expr) and not value.is_Number:
         return value
@@ -67,12 +73,21 @@ def _width(value: object) -> Size:
 class Network:
     """An architecture: base of frozen records.
 
-    Where the activation is homogeneous and there are no biases, the output is positively homogeneous in each layer's
-    weights.
+    With the input as a_0 and the output scale c,
+
+        a_j = sigma(W_j a_{j-1} + b_j) + sum over skip pairs (i, j) of a_i,   h(x) = c a_n,
+
+    where the last layer has no activation. Where the activation is homogeneous and there are neither biases nor skip
+    connections, h is positively homogeneous in each layer's weights.
 
     Attributes:
         kind: its name in problem files.
-        sigma: the activation, as a record.
+        sigma: the activation, as a record; that of the layers is `activation_of`.
+        biases: whether each layer has a bias, pools included (they have none).
+        skip: pairs (i, j), i < j: the output of layer i, after its activation, is added to that of layer j. Layer 0 is
+            the input; pools count as layers.
+        diagonal: the layers whose matrix is diagonal; their parameter is its diagonal, a vector.
+        output_scale: c, a rational number.
 
     Example:
         >>> network = sf.FullyConnected((2, 3, 1), alpha_bar="1/5")
@@ -82,9 +97,84 @@ class Network:
 
     kind: str
     sigma: Activation
+    biases: tuple[bool, ...]
+    skip: tuple[tuple[int, int], ...]
+    diagonal: tuple[int, ...]
+    output_scale: Fraction
 
-    def _activate(self, activation: Any, alpha: Any, alpha_bar: Any) -> None:
-        object.__setattr__(self, "sigma", as_activation(activation, alpha, alpha_bar))
+    def _set_options(
+        self, sigma: tuple[Any, Any, Any], biases: Biases, skip: Skip, diagonal: Iterable[int], output_scale: Number
+    ) -> None:
+        """Checks and sets what every architecture may have, once its layers are known."""
+        count, numbers = self.layer_count, self.layer_numbers
+        weighted = [j in numbers for j in range(1, count + 1)]
+        found: dict[str, object] = {"sigma": as_activation(*sigma, layers=len(numbers) - 1)}
+        found |= {"biases": bias_flags(biases, weighted), "skip": skip_pairs(skip, self.boundaries)}
+        found |= {"diagonal": diagonal_layers(diagonal, self.boundaries, self.matrices)}
+        found |= {"output_scale": scale_of_output(output_scale)}
+        for key, value in found.items():
+            object.__setattr__(self, key, value)
+
+    @property
+    def boundaries(self) -> tuple[Any, ...]:
+        """The shape of the input and of the output of every layer."""
+        raise NotImplementedError
+
+    @property
+    def matrices(self) -> tuple[bool, ...]:
+        """Whether each layer multiplies one column a sample by a matrix."""
+        raise NotImplementedError
+
+    @property
+    def layer_numbers(self) -> tuple[int, ...]:
+        """The numbers of the layers with weights, from 1, pools included."""
+        return tuple(range(1, self.depth + 1))
+
+    @property
+    def biased(self) -> tuple[bool, ...]:
+        """Whether each layer with weights has a bias."""
+        return tuple(self.biases[j - 1] for j in self.layer_numbers)
+
+    @property
+    def not_homogeneous(self) -> str | None:
+        """Why the results on homogeneous networks do not apply; None where they do."""
+        scaled = self.output_scale != 1
+        return not_homogeneous(any(self.biases), bool(self.skip), bool(self.diagonal), scaled, self.sigma)
+
+    def with_biases(self, biases: Biases = True) -> Self:
+        """The same architecture with other biases."""
+        changed = copy(self)
+        weighted = [j in self.layer_numbers for j in range(1, self.layer_count + 1)]
+        object.__setattr__(changed, "biases", bias_flags(biases, weighted))
+        return changed
+
+    def _passed_on(self, z: Node, weighted: int, layer: int, before: Sequence[Node], names: dict[Node, str]) -> Node:
+        """a_j, from the result before the activation of a layer j with so many layers with weights up to it.
+
+        A layer without weights gives 0, and has no activation.
+        """
+        a = self.sigma.at(weighted).apply(z, layer, names) if 0 < weighted < self.depth else z
+        return skipped(a, [before[i] for i, j in self.skip if j == layer], layer, layer < self.layer_count, names)
+
+    def _scaled(self, a: Node) -> Node:
+        return scale(self.output_scale, a)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join([*self._written(), *self._written_options()])})"
+
+    def _written(self) -> list[str]:
+        """The arguments of an architecture of this kind."""
+        raise NotImplementedError
+
+    def _written_options(self) -> list[str]:
+        """The other arguments, those that are not left out."""
+        has = {"skip": [list(pair) for pair in self.skip], "diagonal": list(self.diagonal)}
+        listed = [f"{key}={value}" for key, value in has.items() if value]
+        if any(self.biases):
+            listed.insert(0, f"biases={True if all(self.biased) else list(self.biases)}")
+        if self.output_scale != 1:
+            listed.append(f"output_scale={text(self.output_scale)!r}")
+        return [f"activation={self.sigma.given!r}", *listed]
 
     @property
     def activation(self) -> str:
@@ -106,6 +196,11 @@ class Network:
         if self.sigma.slopes is None:
             raise ProblemError(f"only homogeneous activations have slopes, got {self.activation}; see sigma")
         return self.sigma.slopes
+
+    @property
+    def end_to_end_scale(self) -> Fraction:
+        """c with h(x) = c W_n ... W_1 x, of a linear network."""
+        return self.alpha ** (self.depth - 1) * self.output_scale
 
     @property
     def depth(self) -> int:
@@ -153,8 +248,9 @@ class Network:
 
     @property
     def parameter_count(self) -> int:
-        """P, the number of weights."""
-        return sum(map(prod, self.shapes))
+        """P, the number of weights and biases."""
+        shapes = self.shapes
+        return sum(map(prod, shapes)) + sum(s[0] for s, has in zip(shapes, self.biased, strict=True) if has)
 
     @property
     def fans(self) -> tuple[tuple[int, int], ...]:
@@ -167,12 +263,17 @@ class Network:
         Args:
             weights: W_1, ..., W_n.
             x: the inputs.
-            biases: b_1, ..., b_n, one number a unit or channel, for z_j = W_j a_{j-1} + b_j; none if left out.
+            biases: b_j of the layers that have one, one number a unit or channel, for z_j = W_j a_{j-1} + b_j.
         """
         raise NotImplementedError
 
+    def _biases_of(self, biases: Sequence[Node]) -> list[Node | None]:
+        """The bias of every layer with weights, None for those without."""
+        rest = iter(biases)
+        return [next(rest) if has else None for has in self.biased]
 
-@dataclass(frozen=True, init=False)
+
+@dataclass(frozen=True, init=False, repr=False)
 class FullyConnected(Network):
     r"""h(x) = W_n sigma(W_{n-1} ... sigma(W_1 x)), W_j of shape (d_j, d_{j-1}).
 
@@ -205,22 +306,56 @@ class FullyConnected(Network):
 
     widths: tuple[Size, ...]
     sigma: Activation
+    biases: tuple[bool, ...]
+    skip: tuple[tuple[int, int], ...]
+    diagonal: tuple[int, ...]
+    output_scale: Fraction
 
     kind = "fully-connected"
 
-    def __init__(self, widths: Iterable[Size], alpha: Any = 1, alpha_bar: Any = 1, *, activation: Any = None) -> None:
+    def __init__(
+        self,
+        widths: Iterable[Size],
+        alpha: Any = 1,
+        alpha_bar: Any = 1,
+        *,
+        activation: Any = None,
+        biases: Biases = False,
+        skip: Skip = (),
+        diagonal: Iterable[int] = (),
+        output_scale: Number = 1,
+    ) -> None:
         given: object = widths
         if isinstance(given, str) or not isinstance(given, Iterable):
             raise ProblemError(f"widths must be a list of layer widths such as (2, 3, 1), got {brief(given)}; give one")
         object.__setattr__(self, "widths", tuple(map(_width, given)))
         if len(self.widths) < 2:
             raise ProblemError(f"widths must have at least two entries (input and output), got {list(self.widths)}")
-        self._activate(activation, alpha, alpha_bar)
+        self._set_options((activation, alpha, alpha_bar), biases, skip, diagonal, output_scale)
+
+    def _written(self) -> list[str]:
+        return [str(self.widths)]
+
+    @property
+    def depth(self) -> int:
+        """n, the number of layers."""
+        return len(self.widths) - 1
+
+    @property
+    def boundaries(self) -> tuple[Size, ...]:
+        """The widths."""
+        return self.widths
+
+    @property
+    def matrices(self) -> tuple[bool, ...]:
+        """True for every layer."""
+        return (True,) * self.depth
 
     @property
     def linear(self) -> bool:
-        """Whether the activation is linear."""
-        return self.sigma.smooth and self.sigma.slopes is not None
+        """Whether h(x) = c W_n ... W_1 x with the weight matrices themselves."""
+        plain = not (any(self.biases) or self.skip or self.diagonal)
+        return plain and self.sigma.smooth and self.sigma.slopes is not None
 
     @property
     def input_axes(self) -> tuple[Axis, ...]:
@@ -234,26 +369,31 @@ class FullyConnected(Network):
 
     @property
     def weight_axes(self) -> tuple[tuple[Axis, ...], ...]:
-        """(d_j, d_{j-1}) for every weight matrix."""
-        return tuple((b, a) for a, b in zip(self.axes, self.axes[1:], strict=False))
+        """(d_j, d_{j-1}) for every weight matrix, (d_j,) for a diagonal one."""
+        return tuple(
+            (b,) if j in self.diagonal else (b, a)
+            for j, (a, b) in enumerate(zip(self.axes, self.axes[1:], strict=False), 1)
+        )
 
     @property
     def fans(self) -> tuple[tuple[int, int], ...]:
-        """(d_{j-1}, d_j) for every layer."""
-        return tuple((a, b) for b, a in self.shapes)
+        """(d_{j-1}, d_j) for every layer; (1, 1) for a diagonal one."""
+        return tuple((1, 1) if len(shape) == 1 else (shape[1], shape[0]) for shape in self.shapes)
 
     def forward(self, weights: Sequence[Node], x: Node, biases: Sequence[Node] = ()) -> Forward:
-        """W_n sigma(W_{n-1} ... sigma(W_1 x)), with z_j = W_j a_{j-1} + b_j where there are biases."""
+        """c W_n sigma(W_{n-1} ... sigma(W_1 x)), with z_j = W_j a_{j-1} + b_j where there are biases."""
         names: dict[Node, str] = {}
         layers: list[WeightedLayer] = []
-        a = x
-        for j, w in enumerate(weights, start=1):
-            z = affine(matmul(w, a), biases, j)
-            layers.append(WeightedLayer(w, a, z))
-            a = z if j == self.depth else self.sigma.apply(z, j, names)
-        return Forward(a, tuple(layers), names)
+        passed = [x]
+        for j, (w, b) in enumerate(zip(weights, self._biases_of(biases), strict=True), 1):
+            product = diagonal_product if j in self.diagonal else matmul
+            z = affine(product(w, passed[-1]), b)
+            layers.append(WeightedLayer(w, passed[-1], z))
+            passed.append(self._passed_on(z, j, j, passed, names))
+        return Forward(self._scaled(passed[-1]), tuple(layers), names)
 
     @cached_property
     def axes(self) -> tuple[Axis, ...]:
-        """One axis a layer boundary: d0, ..., dn."""
-        return tuple(Axis(f"d{j}", d) for j, d in enumerate(self.widths))
+        """One axis a layer boundary: d0, ..., dn; those that a skip connection or a diagonal layer joins are one."""
+        joined = joined_positions(len(self.widths), [*self.skip, *((j - 1, j) for j in self.diagonal)])
+        return tuple(Axis(f"d{first}", self.widths[first]) for first in joined)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
-from itertools import chain
 from math import prod
 from typing import Any
 
@@ -33,15 +33,25 @@ def _rows(values: object, name: str, axes: tuple[Axis, ...], samples: int | None
 
 
 def weight_inputs(network: Network) -> tuple[Input, ...]:
-    """The parameter inputs W_1, ..., W_n."""
-    return tuple(Input(f"W{j}", axes, "parameter", f"W_{{{j}}}") for j, axes in enumerate(network.weight_axes, start=1))
+    """The parameter inputs W_1, ..., W_n; of a diagonal layer the vector w_j."""
+    return tuple(
+        Input(f"W{j}", axes, "parameter", f"{'w' if len(axes) == 1 else 'W'}_{{{j}}}")
+        for j, axes in enumerate(network.weight_axes, start=1)
+    )
 
 
 def bias_inputs(network: Network) -> tuple[Input, ...]:
-    """The parameter inputs b_1, ..., b_n: one entry a unit or channel."""
+    """The parameter inputs b_j of the layers that have a bias: one entry a unit or channel."""
     return tuple(
-        Input(f"b{j}", axes[:1], "parameter", f"b_{{{j}}}") for j, axes in enumerate(network.weight_axes, start=1)
+        Input(f"b{j}", axes[:1], "parameter", f"b_{{{j}}}")
+        for j, (axes, has) in enumerate(zip(network.weight_axes, network.biased, strict=True), start=1)
+        if has
     )
+
+
+def parameter_inputs(weights: Sequence[Input], biases: Sequence[Input]) -> tuple[Input, ...]:
+    """All parameters in the order of theta: W_1, b_1, W_2, b_2, ..."""
+    return tuple(sorted((*weights, *biases), key=lambda x: (int(x.name[1:]), x.name[0] == "b")))
 
 
 def sample_inputs(network: Network, sample: Axis) -> tuple[Input, Input]:
@@ -56,12 +66,13 @@ def network_objective(
     y: np.ndarray | None,
     loss: Loss | str = SQUARE,
     *,
-    biases: bool = False,
+    biases: bool | None = None,
 ) -> Objective:
     """f(theta) = (1/N) sum_i l(h_theta(x_i), y_i), the training loss of a network.
 
-    A network with biases, or with an activation that is not homogeneous, is not homogeneous in its weights: the
-    objective then has no `network`, and no result on homogeneous networks applies.
+    A network with biases or skip connections, or with an activation that is not homogeneous, is not homogeneous in each
+    layer's weights: the objective then has no `network`, and no result on homogeneous networks applies. The same holds
+    where layers are diagonal or the output is scaled, for which the results are not stated. `no_network` says why.
 
     Args:
         network: the architecture.
@@ -69,11 +80,11 @@ def network_objective(
             leaves the data symbolic. Rational numbers; a float means its binary value.
         y: N x d_n targets, or N numbers where d_n = 1; None leaves them symbolic. Rational numbers.
         loss: the loss of one sample, or its name such as "logistic".
-        biases: give every layer a bias, z_j = W_j a_{j-1} + b_j; the parameters are then W_1, b_1, W_2, b_2, ...
+        biases: True gives every layer a bias, z_j = W_j a_{j-1} + b_j, False none; left out, the network says it.
 
     Returns:
-        An `Objective` of P parameters: theta is all weights, layer 1 first, each matrix row-major; data are kept
-        exactly.
+        An `Objective` of P parameters: theta is W_1, b_1, W_2, b_2, ..., each matrix row-major, of a diagonal one its
+        diagonal; data are kept exactly.
 
     Raises:
         ValueError: data that are not rational numbers or have another shape, or targets that the loss does not admit.
@@ -88,16 +99,15 @@ def network_objective(
     """
     if not hasattr(network, "weight_axes"):
         raise ProblemError(f"a network such as sf.FullyConnected((2, 3, 1)) is needed, got {brief(network)}")
+    network = network if biases is None else network.with_biases(biases)
     loss = as_loss(loss)
     x = None if x is None else _rows(x, "x", network.input_axes, None)
     y = None if y is None else _rows(y, "y", network.output_axes, None if x is None else len(x))
     if y is not None:
         loss.known.check_targets(y, "y")
     samples: Size = sympy.Symbol("N", integer=True, positive=True) if x is None else len(x)
-    weights = weight_inputs(network)
-    added = bias_inputs(network) if biases else ()
-    parameters = tuple(chain.from_iterable(zip(weights, added, strict=True))) if biases else weights
-    reason = _not_homogeneous(network, biases)
+    weights, added = weight_inputs(network), bias_inputs(network)
+    parameters, reason = parameter_inputs(weights, added), network.not_homogeneous
     about: dict[str, Any] = {"sample_loss": loss, "biases": added, "architecture": network}
     about |= {"network": network} if reason is None else {"no_network": reason}
     inputs, targets = sample_inputs(network, Axis("sample", samples))
@@ -115,12 +125,3 @@ def network_objective(
     if y is not None:
         data[targets] = y.T.reshape(shape_of(targets.axes))
     return Objective(program, parameters, data, **about)
-
-
-def _not_homogeneous(network: Network, biases: bool) -> str | None:
-    """Why a network's output is not positively homogeneous in each layer's weights; None where it is."""
-    if biases:
-        return "the network has biases, so that its output is not homogeneous in the weights"
-    if network.sigma.slopes is None:
-        return f"the activation {network.activation} is not homogeneous, nor is the network's output in its weights"
-    return None

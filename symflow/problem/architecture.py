@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from symflow.errors import ProblemError
-from symflow.networks.activations import ACTIVATIONS
+from symflow.errors import ProblemError, shorten
+from symflow.networks.activations import ACTIVATIONS, Activation, PerLayer
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.layers import LAYERS, Layer
 from symflow.networks.losses import PREDICTION, TARGET, Loss, expression_loss
@@ -13,7 +13,7 @@ from symflow.networks.network import FullyConnected, Network
 from symflow.numbers.rational import text
 from symflow.numbers.types import JsonObject
 from symflow.problem.expression import parse_expression
-from symflow.problem.fields import MAX_PARAMETERS
+from symflow.problem.fields import MAX_PARAMETERS, Section
 from symflow.problem.schema import LayerSection, LossSection, NetworkSection
 
 
@@ -23,25 +23,37 @@ def architecture(section: NetworkSection, source: str) -> Network:
     Raises:
         ProblemError: layers that do not fit one another, or too many parameters.
     """
-    kind = ACTIVATIONS[section.activation]
-    sigma = kind.make(*(getattr(section, key) for key in kind.settings))
+    options: dict[str, Any] = {key: getattr(section, key) for key in ("biases", "skip", "diagonal", "output_scale")}
+    options["activation"] = _activation(section)
     network: Network
-    if section.widths is not None:
-        network, key = FullyConnected(section.widths, activation=sigma), "widths"
-    else:
-        assert section.input is not None
-        dimensions = len(section.input) - 1
-        try:
+    try:
+        if section.widths is not None:
+            network, key = FullyConnected(section.widths, **options), "widths"
+        else:
+            assert section.input is not None
+            dimensions = len(section.input) - 1
             parts = [_part(layer, number, dimensions) for number, layer in enumerate(section.layers or ())]
-            network, key = Convolutional(section.input, parts, activation=sigma), "layers"
-        except ValueError as error:
-            raise ProblemError(f"{source}: network.{error}") from None
+            network, key = Convolutional(section.input, parts, **options), "layers"
+    except ValueError as error:
+        raise ProblemError(f"{source}: network.{error}") from None
     count = network.parameter_count
     if count > MAX_PARAMETERS:
         raise ProblemError(
             f"{source}: network.{key} must give at most {MAX_PARAMETERS} parameters, got {count}; use smaller layers"
         )
     return network
+
+
+def _activation(section: NetworkSection) -> Activation | list[Activation]:
+    """The record, or one for each entry of a list."""
+
+    def made(name: str, given: Section) -> Activation:
+        kind = ACTIVATIONS[name]
+        return kind.make(*(getattr(given, key) for key in kind.settings))
+
+    if isinstance(section.activation, str):
+        return made(section.activation, section)
+    return [made(entry.kind, entry) for entry in section.activation]
 
 
 def _part(layer: LayerSection, number: int, dimensions: int) -> Layer:
@@ -75,17 +87,58 @@ def network_table(network: Network) -> JsonObject:
         assert isinstance(network, Convolutional)
         layers = [{"kind": part.name, **part.settings} for part in network.parts]
         table |= {"input": list(network.input), "layers": layers}
-    return table | {"activation": network.activation} | {key: text(v) for key, v in network.sigma.settings.items()}
+    return table | _activation_table(network.sigma) | _options_table(network)
+
+
+def _activation_table(sigma: Activation) -> JsonObject:
+    """The keys that say the activation."""
+    if isinstance(sigma, PerLayer):
+        entries = [{"kind": s.name, **_settings(s)} if s.settings else s.name for s in sigma.each]
+        return {"activation": entries}
+    return {"activation": sigma.name, **_settings(sigma)}
+
+
+def _settings(sigma: Activation) -> JsonObject:
+    return {key: text(value) for key, value in sigma.settings.items()}
+
+
+def _options_table(network: Network) -> JsonObject:
+    """Biases, skip connections, diagonal layers and the output's scale, where a network has them."""
+    table: JsonObject = {}
+    if any(network.biases):
+        table["biases"] = True if all(network.biased) else list(network.biases)
+    if network.skip:
+        table["skip"] = [list(pair) for pair in network.skip]
+    if network.diagonal:
+        table["diagonal"] = list(network.diagonal)
+    return table if network.output_scale == 1 else {**table, "output_scale": text(network.output_scale)}
 
 
 def describe(network: Network) -> str:
     """A network in a few words, such as "fully-connected 2-3-1" or "convolutional 1x8x8: conv 4, max-pool, dense 2"."""
+    return "".join([_described_layers(network), *(f", {words}" for words in _described_options(network))])
+
+
+def _described_layers(network: Network) -> str:
     if isinstance(network, FullyConnected):
         sizes = [str(width) for width in network.widths]
         return f"fully-connected {'-'.join(sizes if len(sizes) <= 8 else [*sizes[:4], '...', *sizes[-2:]])}"
     assert isinstance(network, Convolutional)
     words = ", ".join(part.summary for part in network.parts)
     return f"convolutional {'x'.join(map(str, network.input))}: {words}"
+
+
+def _described_options(network: Network) -> list[str]:
+    """What a network has beyond weights and activations."""
+    found: list[str] = []
+    if any(network.biases):
+        having = [str(j) for j, has in enumerate(network.biases, 1) if has]
+        found.append("biases" if all(network.biased) else f"biases in {shorten(', '.join(having), 40)}")
+    if network.skip:
+        found.append(f"skip {shorten(', '.join(f'{i}->{j}' for i, j in network.skip), 40)}")
+    if network.diagonal:
+        found.append(f"diagonal {shorten(', '.join(map(str, network.diagonal)), 40)}")
+    return found if network.output_scale == 1 else [*found, f"output scale {text(network.output_scale)}"]
 
 
 def loss_of(section: LossSection, source: str) -> Loss:

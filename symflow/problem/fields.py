@@ -33,6 +33,13 @@ def _positive(value: object) -> Fraction | None:
     return number
 
 
+def _not_negative(value: object) -> Fraction | None:
+    number = _number(value)
+    if number is not None and number < 0:
+        raise ValueError("a number that is not negative")
+    return number
+
+
 def _slope(value: object) -> Fraction | None:
     number = _number(value)
     if number is not None and not 0 < number < 1:
@@ -65,6 +72,7 @@ def extents(value: object) -> object:
 
 Number = Annotated[Fraction | None, PlainValidator(_number)]
 Positive = Annotated[Fraction | None, PlainValidator(_positive)]
+NotNegative = Annotated[Fraction | None, PlainValidator(_not_negative)]
 Slope = Annotated[Fraction | None, PlainValidator(_slope)]
 
 
@@ -79,6 +87,13 @@ Digits = Annotated[int, Field(strict=True, ge=MIN_DPS, le=MAX_DPS), BeforeValida
 Text = Annotated[str, Field(strict=True)]
 Names = Annotated[list[Text], Field(min_length=1), BeforeValidator(listed)]
 Flag = Annotated[bool, Field(strict=True)]
+Flags = Annotated[list[Flag], BeforeValidator(listed)]
+LayerNumber = Annotated[int, Field(strict=True, ge=0, le=MAX_DEPTH), BeforeValidator(_plain)]
+Pairs = Annotated[
+    list[Annotated[list[LayerNumber], Field(min_length=2, max_length=2), BeforeValidator(listed)]],
+    BeforeValidator(listed),
+]
+Layers = Annotated[list[LayerNumber], BeforeValidator(listed)]
 
 
 def choice(values: Iterable[str]) -> str:

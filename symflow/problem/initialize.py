@@ -4,7 +4,12 @@ Schemes, with their defaults (``seed`` is 0 unless given):
 
 - ``gaussian``: every weight N(0, scale^2), scale 1/10.
 - ``xavier``: Glorot's uniform distribution on +-scale sqrt(6 / (fan-in + fan-out)), scale 1.
-- ``balanced``: W_{j+1}^T W_{j+1} = W_j W_j^T exactly, singular values between scale/2 and 3 scale/2, scale 1.
+- ``balanced``: W_{j+1}^T W_{j+1} = W_j W_j^T exactly, singular values between scale/2 and 3 scale/2, scale 1; in
+  diagonal networks all weights of a unit have the same size, between scale/2 and 3 scale/2.
+
+A diagonal layer has fan-in and fan-out 1. Biases are 0, or with ``bias_scale`` drawn as the weights are, in place of
+``scale``: N(0, bias_scale^2), or uniform on +-bias_scale sqrt(6 / (fan-in + fan-out)) of their layer. They are drawn
+after all weights, which do not depend on them.
 
 Only ``random.Random.getrandbits`` is drawn from (a Mersenne twister fixed by Python's documentation) and only integer
 and ``decimal`` arithmetic follows, correctly rounded; no floating-point library takes part.
@@ -23,7 +28,7 @@ import numpy as np
 
 from symflow.errors import ProblemError
 from symflow.networks.network import FullyConnected, Network
-from symflow.numbers.rational import rational_array
+from symflow.numbers.rational import rational_array, text
 from symflow.problem.schema import InitSection
 from symflow.programs.program import shape_of
 
@@ -35,7 +40,7 @@ DEFAULT_SCALE = {"gaussian": Fraction(1, 10), "xavier": Fraction(1), "balanced":
 
 
 def initial_theta(init: InitSection, network: Network, source: str) -> tuple[Fraction, ...]:
-    """theta(0): all P weights, layer 1 first, each matrix row-major.
+    """theta(0): all P parameters, W_1, b_1, W_2, b_2, ..., each matrix row-major.
 
     Args:
         init: the [init] section.
@@ -45,33 +50,106 @@ def initial_theta(init: InitSection, network: Network, source: str) -> tuple[Fra
     Raises:
         ProblemError: not P weights, one that is not a number, or a network without a `balanced` start.
     """
-    shapes = [shape_of(axes) for axes in network.weight_axes]
+    shapes = parameter_shapes(network)
     count = sum(map(math.prod, shapes))
     if init.theta is not None:
         where = f"{source}: init.theta"
         given = tuple(rational_array(init.theta, where, ndim=1))
         if len(given) != count:
-            raise ProblemError(f"{where} must have all {count} weights ({_shapes(shapes)}), got {len(given)}")
+            words = "parameters" if any(network.biases) else "weights"
+            raise ProblemError(f"{where} must have all {count} {words} ({_shapes(shapes)}), got {len(given)}")
         return given
     rng = random.Random(init.seed or 0)
     scale = DEFAULT_SCALE[str(init.scheme)] if init.scale is None else init.scale
-    if init.scheme == "gaussian":
-        return tuple(scale * value for value in gaussian(rng, count))
-    if init.scheme == "xavier":
-        fans = zip(shapes, network.fans, strict=True)
-        return tuple(scale * value for shape, fan in fans for value in glorot(rng, *fan, math.prod(shape)))
+    weights = [shape_of(axes) for axes in network.weight_axes]
+    if init.scheme == "balanced":
+        drawn = _balanced_weights(rng, network, scale, init.bias_scale, source)
+    elif init.scheme == "gaussian":
+        rest = iter(gaussian(rng, sum(map(math.prod, weights))))
+        drawn = [[scale * next(rest) for _ in range(math.prod(shape))] for shape in weights]
+    else:
+        fans = zip(weights, network.fans, strict=True)
+        drawn = [[scale * value for value in glorot(rng, *fan, math.prod(shape))] for shape, fan in fans]
+    biases = _biases(rng, network, str(init.scheme), init.bias_scale or Fraction(0))
+    return tuple(value for pair in zip(drawn, biases, strict=True) for layer in pair for value in layer)
+
+
+def parameter_shapes(network: Network) -> list[tuple[int, ...]]:
+    """The shapes of W_1, b_1, W_2, b_2, ..., in the order of theta."""
+    found: list[tuple[int, ...]] = []
+    for axes, biased in zip(network.weight_axes, network.biased, strict=True):
+        shape = shape_of(axes)
+        found += [shape, shape[:1]] if biased else [shape]
+    return found
+
+
+def _biases(rng: random.Random, network: Network, scheme: str, scale: Fraction) -> list[list[Fraction]]:
+    """The biases of every layer with weights, drawn after all weights; zeros for scale 0, none where it has none."""
+    found: list[list[Fraction]] = []
+    for shape, fan, biased in zip(network.shapes, network.fans, network.biased, strict=True):
+        count = shape[0] if biased else 0
+        if scale == 0:
+            found.append([Fraction(0)] * count)
+        else:
+            values = gaussian(rng, count) if scheme == "gaussian" else glorot(rng, *fan, count)
+            found.append([scale * value for value in values])
+    return found
+
+
+def _balanced_weights(
+    rng: random.Random, network: Network, scale: Fraction, bias_scale: Fraction | None, source: str
+) -> list[list[Fraction]]:
+    """The weights of a balanced start, the entries of each layer in a list.
+
+    With biases they are balanced together with biases 0.
+
+    Raises:
+        ProblemError: a network without such a start, or one that is too wide.
+    """
+    where = f'{source}: init.scheme = "balanced"'
     if not isinstance(network, FullyConnected):
         raise ProblemError(
-            f'{source}: init.scheme = "balanced" must go with a fully-connected network (W_{{j+1}}^T W_{{j+1}} = '
+            f"{where} must go with a fully-connected network (W_{{j+1}}^T W_{{j+1}} = "
             f'W_j W_j^T has no meaning for shared weights), got "{network.kind}"; use "xavier"'
         )
+    if network.skip:
+        raise ProblemError(
+            f"{where} must go with a network without skip connections (W_{{j+1}}^T W_{{j+1}} - W_j W_j^T is not "
+            f'conserved with them), got skip = {[list(pair) for pair in network.skip]}; use "xavier"'
+        )
+    if bias_scale:
+        raise ProblemError(
+            f"{where} has biases 0 (W_{{j+1}}^T W_{{j+1}} = W_j W_j^T + b_j b_j^T is conserved), got init.bias_scale = "
+            f"{text(bias_scale)}; remove it"
+        )
     widths = [int(width) for width in network.widths]
+    if network.diagonal:
+        return _balanced_units(rng, network, widths, scale, where)
     if max(widths) > MAX_BALANCED_WIDTH:
         raise ProblemError(
-            f'{source}: init.scheme = "balanced" must have widths of at most {MAX_BALANCED_WIDTH}, got {max(widths)}; '
+            f"{where} must have widths of at most {MAX_BALANCED_WIDTH}, got {max(widths)}; "
             "use narrower layers or another scheme"
         )
-    return tuple(weight for matrix in balanced(rng, widths, scale) for weight in matrix.flat)
+    return [list(matrix.flat) for matrix in balanced(rng, widths, scale)]
+
+
+def _balanced_units(
+    rng: random.Random, network: FullyConnected, widths: Sequence[int], scale: Fraction, where: str
+) -> list[list[Fraction]]:
+    """Every weight of unit r is +-s_r: then all w_j[r]^2 are equal, which the flow of a diagonal network conserves.
+
+    Raises:
+        ProblemError: a layer that is neither diagonal nor leads from one input or to one output.
+    """
+    ends = {j for j in (1, network.depth) if 1 in widths[j - 1 : j + 1]}
+    mixed = [j for j in range(1, network.depth + 1) if j not in network.diagonal and j not in ends]
+    if mixed:
+        raise ProblemError(
+            f"{where} must go with layers that all are diagonal (the first may have one input, the last one output) or "
+            f'none of them, got diagonal = {list(network.diagonal)} of {network.depth} layers; use "gaussian"'
+        )
+    sizes = [scale * Fraction(50 + _below(rng, 101), 100) for _ in range(max(widths))]
+    return [[size * (1 - 2 * rng.getrandbits(1)) for size in sizes[: max(pair)]] for pair in pairwise(widths)]
 
 
 def gaussian(rng: random.Random, count: int) -> list[Fraction]:

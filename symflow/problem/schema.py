@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
@@ -21,9 +22,13 @@ from symflow.problem.fields import (
     MIN_DPS,
     Digits,
     Flag,
+    Flags,
+    Layers,
     Names,
+    NotNegative,
     Number,
     Padding,
+    Pairs,
     Positive,
     Rows,
     Samples,
@@ -69,8 +74,31 @@ class LayerSection(Section):
     width: Width | None = Field(default=None, description=f"an integer from 1 to {MAX_WIDTH}")
 
 
+class ActivationSettings(Section):
+    """The settings of activations; `Activation.settings` says which one needs."""
+
+    slope: Slope = Field(default=None, description="a number between 0 and 1, both excluded")
+    alpha: Number = Field(default=None, description="a number")
+    alpha_bar: Number = Field(default=None, description="a number")
+
+
+class ActivationSection(ActivationSettings):
+    """One entry of a list of activations: a name stands for the table that says no more."""
+
+    kind: Annotated[str, name_in(ACTIVATIONS)] = Field(description=choice(ACTIVATIONS))
+
+
+def _activation(value: object) -> object:
+    """A name, or a list with a table for each layer."""
+    if isinstance(value, list | tuple):
+        return [{"kind": entry} if isinstance(entry, str) else entry for entry in value]
+    if not isinstance(value, str) or value not in ACTIVATIONS:
+        raise ValueError(choice(ACTIVATIONS))
+    return value
+
+
 class NetworkSection(Section):
-    """[network]: h(x) = W_n s(W_{n-1} ... s(W_1 x)), s(z) = alpha z for z >= 0 and alpha_bar z for z < 0.
+    """[network]: a_j = s(W_j a_{j-1} + b_j) + skipped a_i, h(x) = c a_n; see `FullyConnected`.
 
     A convolutional one has ``input`` and ``layers`` in place of ``widths``.
     """
@@ -89,10 +117,29 @@ class NetworkSection(Section):
     layers: Annotated[list[LayerSection], Field(min_length=1, max_length=MAX_DEPTH)] | None = Field(
         default=None, description=f"a list of 1 to {MAX_DEPTH} tables [[network.layers]]"
     )
-    activation: Annotated[str, name_in(ACTIVATIONS)] = Field(description=choice(ACTIVATIONS))
+    activation: Annotated[str | list[ActivationSection], BeforeValidator(_activation)] = Field(
+        description=choice(ACTIVATIONS),
+        json_schema_extra={"item": f"{choice(ACTIVATIONS)}, or a table with such a kind and its settings"},
+    )
     slope: Slope = Field(default=None, description="a number between 0 and 1, both excluded")
     alpha: Number = Field(default=None, description="a number")
     alpha_bar: Number = Field(default=None, description="a number")
+    biases: Flag | Flags = Field(
+        default=False,
+        description="true or false, or a list of these, one a layer",
+        json_schema_extra={"item": "true or false"},
+    )
+    skip: Pairs = Field(
+        default=[],
+        description="a list of pairs of layers such as [[0, 2]]",
+        json_schema_extra={"item": "a pair of layers such as [0, 2]"},
+    )
+    diagonal: Layers = Field(
+        default=[],
+        description="a list of layers such as [1]",
+        json_schema_extra={"item": f"an integer from 1 to {MAX_DEPTH}"},
+    )
+    output_scale: Number = Field(default=Fraction(1), description="a number other than 0")
 
 
 class LossSection(Section):
@@ -135,6 +182,7 @@ class InitSection(Section):
         default=None, description=choice(("gaussian", "xavier", "balanced"))
     )
     scale: Positive = Field(default=None, description="a positive number")
+    bias_scale: NotNegative = Field(default=None, description="a number that is not negative")
     seed: Seed | None = Field(default=None, description="an integer from 0 to 2^63 - 1")
 
 
@@ -272,17 +320,17 @@ def _key(part: object) -> str:
 
 
 def _check_network(network: NetworkSection, source: str) -> None:
-    wanted = ACTIVATIONS[network.activation].settings
-    for key in ("slope", "alpha", "alpha_bar"):
-        value = getattr(network, key)
-        if value is None and key in wanted:
-            raise ProblemError(f'{source}: network.{key} is missing; activation = "{network.activation}" needs it')
-        if value is not None and key not in wanted:
-            fitting = next(name for name, kind in ACTIVATIONS.items() if key in kind.settings)
-            raise ProblemError(
-                f'{source}: network.{key} = {brief(value)} goes with activation = "{fitting}", '
-                f'got "{network.activation}"; remove it or change the activation'
-            )
+    if isinstance(network.activation, str):
+        _check_activation(network, network.activation, f"{source}: network", "activation")
+    else:
+        for key in ActivationSettings.model_fields:
+            if getattr(network, key) is not None:
+                raise ProblemError(
+                    f"{source}: network.{key} goes with one activation, got a list of them; write the entry as a table "
+                    f'such as {{kind = "leaky-relu", slope = "1/5"}}'
+                )
+        for number, entry in enumerate(network.activation):
+            _check_activation(entry, entry.kind, f"{source}: network.activation[{number}]", "kind")
     given = {key for key in ("widths", "input", "layers") if getattr(network, key) is not None}
     needed = {"widths"} if network.kind == "fully-connected" else {"input", "layers"}
     for key in sorted(given - needed):
@@ -293,6 +341,21 @@ def _check_network(network: NetworkSection, source: str) -> None:
         raise ProblemError(f"{source}: network.{key} is missing; it must be {right}")
     for number, layer in enumerate(network.layers or ()):
         _check_layer(layer, f"{source}: network.layers[{number}]")
+
+
+def _check_activation(given: Section, name: str, where: str, key_of_name: str) -> None:
+    """Refuses settings that the activation does not have, and missing ones."""
+    wanted = ACTIVATIONS[name].settings
+    for key in ActivationSettings.model_fields:
+        value = getattr(given, key)
+        if value is None and key in wanted:
+            raise ProblemError(f'{where}.{key} is missing; {key_of_name} = "{name}" needs it')
+        if value is not None and key not in wanted:
+            fitting = next(name for name, kind in ACTIVATIONS.items() if key in kind.settings)
+            raise ProblemError(
+                f'{where}.{key} = {brief(value)} goes with {key_of_name} = "{fitting}", got "{name}"; remove it or '
+                f"change the {key_of_name}"
+            )
 
 
 def _check_layer(layer: LayerSection, where: str) -> None:
@@ -322,7 +385,7 @@ def _check_init(init: InitSection, source: str) -> None:
     if (init.theta is None) == (init.scheme is None):
         got = "neither" if init.theta is None else "both"
         raise ProblemError(f"{source}: init must have exactly one of theta and scheme, got {got}")
-    for key in ("scale", "seed"):
+    for key in ("scale", "bias_scale", "seed"):
         if init.theta is not None and getattr(init, key) is not None:
             raise ProblemError(
                 f"{source}: init.{key} = {brief(getattr(init, key))} goes with init.scheme, got init.theta; remove it"

@@ -167,7 +167,7 @@ class Model:
         """
         if not self.network.linear:
             raise ProblemError(f"this formula is one of linear networks, got the activation {self.network.activation}")
-        return self.network.alpha ** (self.depth - 1)
+        return self.network.end_to_end_scale
 
     @cached_property
     def _loss_gradient(self) -> tuple[Input, Node]:

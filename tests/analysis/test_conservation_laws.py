@@ -250,7 +250,7 @@ def test_one_wrong_coefficient_is_refuted() -> None:
 
 def test_a_number_off_by_one_is_refuted() -> None:
     """Brackets of rank d prove at most P - d laws; d + 1 is never reached, and fewer fields reach less."""
-    model = NetworkModel(sf.FullyConnected((2, 2, 2)), False, False, None, "")
+    model = NetworkModel(sf.FullyConnected((2, 2, 2)), False, None, "")
     point = next(model.points())
     fields = model.near(point).moves.fields()
     reached = [

@@ -173,8 +173,9 @@ def _moments(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
         raise ProblemError(
             "R15 needs a fully connected network's problem, got another one; give network, data and init"
         )
-    if not network.linear or network.alpha != 1:
-        raise ProblemError(f'R15 needs activation = "linear", got "{network.activation}"; use another method')
+    if not network.linear or network.end_to_end_scale != 1:
+        reason = network.not_homogeneous or f'the activation "{network.activation}"'
+        raise ProblemError(f'R15 needs activation = "linear" and nothing else, got {reason}; use another method')
     if network.widths[-1] != 1:
         raise ProblemError(f"R15 needs one output, d_n = 1, got d_n = {network.widths[-1]}; use one column of data.y")
     if network.depth < 2:

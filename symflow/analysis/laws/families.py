@@ -43,13 +43,13 @@ class Arrays:
     Attributes:
         network: the architecture.
         weights: positions of the entries of W_1, ..., W_n, in their shapes.
-        biases: those of b_1, ..., b_n; empty where there are none.
+        biases: those of b_1, ..., b_n; None for a layer without a bias.
         symbols: a name for each entry of theta.
     """
 
     network: Network
     weights: tuple[np.ndarray, ...]
-    biases: tuple[np.ndarray, ...]
+    biases: tuple[np.ndarray | None, ...]
     symbols: tuple[sympy.Symbol, ...]
 
     @property
@@ -59,23 +59,24 @@ class Arrays:
 
     def into(self, layer: int, unit: int) -> list[int]:
         """The weights and the bias into a unit or channel of layer j."""
-        bias = [int(self.biases[layer - 1][unit])] if self.biases else []
-        return [*map(int, self.weights[layer - 1][unit].reshape(-1)), *bias]
+        bias = self.biases[layer - 1]
+        own = [] if bias is None else [int(bias[unit])]
+        return [*map(int, self.weights[layer - 1][unit].reshape(-1)), *own]
 
     def out_of(self, layer: int, unit: int) -> list[int]:
         """The weights out of it."""
         return [*map(int, self.weights[layer][:, unit].reshape(-1))]
 
 
-def arrays(network: Network, parameters: Sequence[Input], biases: Sequence[Input]) -> Arrays:
+def arrays(network: Network, parameters: Sequence[Input]) -> Arrays:
     """The positions of a network's parameters."""
     where = {
-        w: np.arange(s.start, s.stop).reshape(shape)
+        w.name: np.arange(s.start, s.stop).reshape(shape)
         for w, (s, shape) in zip(parameters, slices(parameters), strict=True)
     }
-    weights = tuple(where[w] for w in parameters if w not in biases)
     symbols = tuple(s for w in parameters for s in entry_symbols(w))
-    return Arrays(network, weights, tuple(where[b] for b in biases), symbols)
+    layers = range(1, network.depth + 1)
+    return Arrays(network, tuple(where[f"W{j}"] for j in layers), tuple(where.get(f"b{j}") for j in layers), symbols)
 
 
 def entry_symbols(x: Input) -> list[sympy.Symbol]:
@@ -118,7 +119,7 @@ def balances(found: Arrays) -> Iterator[Law]:
         width = len(found.weights[layer - 1])
         for a, b in combinations_with_replacement(range(width), 2):
             if a == b or network.smooth:
-                formula, family = _balance_formula(network, layer, a + 1, b + 1, bool(found.biases))
+                formula, family = _balance_formula(network, layer, a + 1, b + 1, network.biased[layer - 1])
                 name, terms = f"D_{layer}[{a + 1},{b + 1}]", _balance(found, layer, a, b)
                 yield Law(name, terms, found.count, formula, found.symbols, family)
 
@@ -132,7 +133,7 @@ def column_sums(found: Arrays) -> Iterator[Law]:
         terms = tuple(((int(p),), ONE) for p in flat[:, column])
         name = f"1^T W_{depth}[{column + 1}]"
         yield Law(name, terms, found.count, rf"({family})_{{{column + 1}}}", found.symbols, family)
-    if found.biases:
+    if found.biases[-1] is not None:
         terms = tuple(((int(p),), ONE) for p in found.biases[-1])
         yield Law(f"1^T b_{depth}", terms, found.count, rf"\mathbf{{1}}^\top b_{{{depth}}}", found.symbols)
 

@@ -30,7 +30,7 @@ from symflow.evaluate.interpret import interpret
 from symflow.evaluate.numpy_batches import BatchArithmetic
 from symflow.evaluate.object_arrays import EXACT
 from symflow.networks.network import Network
-from symflow.networks.training_loss import bias_inputs, sample_inputs, weight_inputs
+from symflow.networks.training_loss import bias_inputs, parameter_inputs, sample_inputs, weight_inputs
 from symflow.programs.nodes import Axis, Gate, Input
 from symflow.programs.program import Program, entries, shape_of
 
@@ -69,14 +69,12 @@ class NetworkModel:
 
     Attributes:
         network: the architecture; its activation is homogeneous.
-        biases: whether each layer has a bias.
         differences: whether only differences of outputs matter (cross-entropy).
         data: (N, d_0) the given inputs; None for all.
         scope: for which data and losses.
     """
 
     network: Network
-    biases: bool
     differences: bool
     data: np.ndarray | None
     scope: str
@@ -84,15 +82,12 @@ class NetworkModel:
     @cached_property
     def parameters(self) -> tuple[Input, ...]:
         """W_1, b_1, W_2, ..., as in `network_objective`."""
-        weights = weight_inputs(self.network)
-        if not self.biases:
-            return weights
-        return tuple(x for pair in zip(weights, bias_inputs(self.network), strict=True) for x in pair)
+        return parameter_inputs(weight_inputs(self.network), bias_inputs(self.network))
 
     @cached_property
     def arrays(self) -> Arrays:
         """Where they stand in theta."""
-        return arrays(self.network, self.parameters, bias_inputs(self.network) if self.biases else ())
+        return arrays(self.network, self.parameters)
 
     @property
     def symbols(self) -> tuple[sympy.Symbol, ...]:
@@ -112,8 +107,7 @@ class NetworkModel:
     def prediction(self, samples: int) -> Prediction:
         """h on a number of samples."""
         inputs, _ = sample_inputs(self.network, Axis("sample", samples))
-        biases = [x for x in self.parameters if x in bias_inputs(self.network)] if self.biases else []
-        weights = [x for x in self.parameters if x not in biases]
+        weights, biases = weight_inputs(self.network), bias_inputs(self.network)
         found = self.network.forward(weights, inputs, biases).prediction
         whole = Program((*self.parameters, inputs), {"h": found})
         gates = tuple(x for x in whole.nodes if isinstance(x, Gate))
@@ -145,7 +139,7 @@ class NetworkModel:
     @property
     def _two_inputs(self) -> bool:
         """Whether 1 and -1 stand for all inputs: the outputs are homogeneous in one number."""
-        return self.data is None and self.input_size == 1 and not self.biases
+        return self.data is None and self.input_size == 1 and not any(self.network.biases)
 
     # Points -----------------------------------------------------------------------------------------------------------
 
@@ -223,7 +217,7 @@ class NetworkModel:
         """Inputs on which a linear (with biases: affine) function is determined."""
         size = self.input_size
         unit = [[int(i == k) for i in range(size)] for k in range(size)]
-        return [*unit, [0] * size] if self.biases else unit
+        return [*unit, [0] * size] if any(self.network.biases) else unit
 
     def _sampled(self, ring: Ring, point: Sequence[Fraction]) -> System:
         """Outputs with the gates of one input for each pattern found in float64."""

@@ -29,7 +29,7 @@ def as_model(subject: Any, loss: Any, biases: bool) -> Model:
         raise ProblemError(f"biases must be True or False, got {brief(biases)}")
     if isinstance(subject, Network):
         given = None if loss is None else as_loss(loss)
-        return _network(subject, biases, given, None)
+        return _network(subject.with_biases() if biases else subject, given, None)
     if loss is not None or biases:
         raise ProblemError("loss= and biases= go with a network; an objective has its own, and a map has none")
     if isinstance(subject, ParametricMap):
@@ -40,11 +40,16 @@ def as_model(subject: Any, loss: Any, biases: bool) -> Model:
     raise ProblemError(f"a network, an objective or a parametric map is needed, got {brief(subject)}{hint}")
 
 
-def _network(network: Network, biases: bool, loss: Loss | None, data: np.ndarray | None) -> NetworkModel:
+def _network(network: Network, loss: Loss | None, data: np.ndarray | None) -> NetworkModel:
     if network.sigma.slopes is None:
         raise ProblemError(
             f"conservation laws of networks need a homogeneous activation, got {network.activation}; give the map as "
             "sf.ParametricMap"
+        )
+    if network.skip or network.diagonal:
+        raise ProblemError(
+            "conservation laws of networks are for layers of matrices without skip connections, got "
+            f"{brief(network)}; give the map as sf.ParametricMap"
         )
     if loss is not None and loss.expression is not None and TARGET not in loss.expression.diff(PREDICTION).free_symbols:
         raise ProblemError(
@@ -54,7 +59,7 @@ def _network(network: Network, biases: bool, loss: Loss | None, data: np.ndarray
     differences = loss is not None and loss.kind == "cross-entropy"
     losses = "every loss" if loss is None else "the cross-entropy" if differences else f"the {loss.kind} loss"
     inputs = "every data set" if data is None else "the given inputs with any targets"
-    return NetworkModel(network, biases, differences, data, f"{inputs} and {losses}")
+    return NetworkModel(network, differences, data, f"{inputs} and {losses}")
 
 
 def _objective(objective: Objective) -> Model:
@@ -71,7 +76,7 @@ def _objective(objective: Objective) -> Model:
         data = found[0].reshape(-1, found[0].shape[-1]).T
     elif moments := [objective.data[x] for x in objective.data_inputs if x.name == "Sigma_xx" and x in objective.data]:
         data = moments[0].T  # its columns span what the inputs span
-    return _network(objective.architecture, bool(objective.biases), objective.sample_loss, data)
+    return _network(objective.architecture, objective.sample_loss, data)
 
 
 def _own(objective: Objective) -> ParametricMap:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from symflow.errors import ProblemError, brief
 from symflow.networks.activations import homogeneous
 from symflow.networks.activations.activation import Activation, ActivationKind
 from symflow.networks.activations.homogeneous import Homogeneous
+from symflow.networks.activations.per_layer import PerLayer, joined
 
-__all__ = ["ACTIVATIONS", "Activation", "ActivationKind", "Homogeneous", "as_activation"]
+__all__ = ["ACTIVATIONS", "Activation", "ActivationKind", "Homogeneous", "PerLayer", "as_activation"]
 
 ACTIVATIONS: dict[str, ActivationKind] = {**homogeneous.KINDS}
 
 
-def as_activation(given: Any, alpha: Any, alpha_bar: Any) -> Activation:
+def as_activation(given: Any, alpha: Any, alpha_bar: Any, *, layers: int = 1) -> Activation:
     """An activation from its name, a pair such as ("leaky-relu", "1/5") or its record; from two slopes if it is None.
+
+    A list has one of these for each layer with weights but the last. ["leaky-relu", "1/5"] is read as the pair.
+
+    Args:
+        given: as the user gave it.
+        alpha: slope for z >= 0, where no activation is given.
+        alpha_bar: slope for z < 0.
+        layers: how many entries a list must have.
 
     Raises:
         ProblemError: none of them, or both a name and slopes.
@@ -24,6 +34,18 @@ def as_activation(given: Any, alpha: Any, alpha_bar: Any) -> Activation:
         return Homogeneous(alpha, alpha_bar)
     if alpha != 1 or alpha_bar != 1:
         raise ProblemError(f"give either activation or the slopes alpha and alpha_bar, got {brief(given)} and slopes")
+    if isinstance(given, list | tuple) and given and not _is_pair(given):
+        return joined([_one(entry) for entry in given], layers)
+    return _one(given)
+
+
+def _is_pair(given: Sequence[Any]) -> bool:
+    """Whether a sequence is one activation with its settings."""
+    name = given[0]
+    return isinstance(name, str) and (name not in ACTIVATIONS or bool(ACTIVATIONS[name].settings))
+
+
+def _one(given: Any) -> Activation:
     name, *settings = given if isinstance(given, tuple | list) and given else (given,)
     if isinstance(name, Activation) and not settings:
         return name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from symflow.programs.nodes import Node
 
@@ -29,6 +30,15 @@ class Activation:
     def apply(self, z: Node, layer: int, names: dict[Node, str]) -> Node:
         """sigma(z) as a node; LaTeX names of what deserves one are added to `names`."""
         raise NotImplementedError
+
+    def at(self, layer: int) -> Activation:
+        """The activation after the given layer with weights, from 1: this one after each."""
+        return self
+
+    @property
+    def given(self) -> Any:
+        """What a network takes as its activation in Python: the name, or a tuple of the name and the settings."""
+        return (self.name, *map(str, self.settings.values())) if self.settings else self.name
 
 
 @dataclass(frozen=True)

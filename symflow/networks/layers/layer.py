@@ -117,8 +117,15 @@ def pixels(layer: int, extents: Sequence[int]) -> Axis:
     return Axis(f"p{layer}", prod(extents))
 
 
-def read_table(extents: Sequence[int], windows: Windows, layer: int) -> Table:
-    """Which pixel each entry of each window reads: targets are the window's dimensions and the window's number."""
+def read_table(extents: Sequence[int], windows: Windows, layer: int, ends: tuple[Axis, str]) -> Table:
+    """Which pixel each entry of each window reads: targets are the window's dimensions and the window's number.
+
+    Args:
+        extents: of the input.
+        windows: what is read.
+        layer: its number, from 1.
+        ends: the axis of the input's pixels, and the name of that of the windows.
+    """
     counts = tuple(window_count(*dimension) for dimension in zip(extents, *windows, strict=True))
     index: list[int] = []
     for offset in product(*map(range, windows.size)):
@@ -130,7 +137,8 @@ def read_table(extents: Sequence[int], windows: Windows, layer: int) -> Table:
             index.append(flat if all(0 <= a < extent for a, extent in zip(at, extents, strict=True)) else -1)
     named = "hwd" if len(windows.size) > 1 else ("",)
     targets = tuple(Axis(f"k{layer}{letter}", k) for letter, k in zip(named, windows.size, strict=False))
-    return Table(pixels(layer - 1, extents), (*targets, pixels(layer, counts)), tuple(index))
+    source, after = ends
+    return Table(source, (*targets, Axis(after, prod(counts))), tuple(index))
 
 
 def overlap(table: Table) -> int:
