@@ -94,6 +94,7 @@ from symflow.evaluate.balls import evaluate_balls as evaluate_balls
 from symflow.evaluate.jax import to_jax as to_jax
 from symflow.evaluate.object_arrays import evaluate_exact as evaluate_exact
 from symflow.evaluate.object_arrays import evaluate_mpmath as evaluate_mpmath
+from symflow.networks.activations.expression import ExpressionActivation as ExpressionActivation
 from symflow.networks.convolutional import Convolution as Convolution
 from symflow.networks.convolutional import Convolutional as Convolutional
 from symflow.networks.convolutional import Dense as Dense

@@ -147,8 +147,8 @@ def require_objective(objective: object) -> None:
 def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbol]) -> Objective:
     """f(theta), an objective from a SymPy expression in scalar variables.
 
-    Supported: sums, products, powers, exp, log, sin, cos, tan, atan, sinh, cosh, tanh and rational numbers (a float
-    means its binary value), e and pi.
+    Supported: sums, products, powers, exp, log, sin, cos, tan, atan, sinh, cosh, tanh, erf and rational numbers (a
+    float means its binary value), e and pi.
 
     Args:
         expression: f, a SymPy expression in the variables alone.

@@ -80,6 +80,7 @@ class ActivationSettings(Section):
     slope: Slope = Field(default=None, description="a number between 0 and 1, both excluded")
     alpha: Number = Field(default=None, description="a number")
     alpha_bar: Number = Field(default=None, description="a number")
+    expression: Text | None = Field(default=None, description="a formula in z")
 
 
 class ActivationSection(ActivationSettings):
@@ -124,6 +125,7 @@ class NetworkSection(Section):
     slope: Slope = Field(default=None, description="a number between 0 and 1, both excluded")
     alpha: Number = Field(default=None, description="a number")
     alpha_bar: Number = Field(default=None, description="a number")
+    expression: Text | None = Field(default=None, description="a formula in z")
     biases: Flag | Flags = Field(
         default=False,
         description="true or false, or a list of these, one a layer",
