@@ -143,8 +143,8 @@ def write(balanced: dict, unbalanced: dict, flows: dict, network: tuple[float, n
     lines += [
         "",
         f"20000 units, scale 1e-3, step size 1/100, at t = 100 (seed 0): f - 256/2925 = {value - float(LOSS):.1e}, "
-        f"slope {line[0]:.5f} (line: {float(LINE[0]):.5f}), intercept {line[1]:.5f} ({float(LINE[1]):.5f}); {counts['all']} "
-        f"units active on all points, {counts['none']} on none, {counts['some']} on some.",
+        f"slope {line[0]:.5f} (line: {float(LINE[0]):.5f}), intercept {line[1]:.5f} ({float(LINE[1]):.5f}); "
+        f"{counts['all']} units active on all points, {counts['none']} on none, {counts['some']} on some.",
         "",
         "## By the flow, 20 digits, certified (R23), its limit proved (R24)",
         "",

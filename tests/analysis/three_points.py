@@ -1,8 +1,8 @@
 """Three points, ReLU units with biases, small initialization: the published setting, and where its flow ends.
 
 Boursier, Flammarion, "Early alignment in two-layer networks training is a two-edged sword" (arXiv 2401.10791), section
-5 and their code: h(x) = sum_j a_j relu(w_j x + b_j), so that a bias is a weight of the input (x, 1); w_j, b_j drawn from
-N(0, scale^2/m), |a_j| = ||(w_j, b_j)||. Their loss is twice ours, so their time is half of ours.
+5 and their code: h(x) = sum_j a_j relu(w_j x + b_j), so that a bias is a weight of the input (x, 1); w_j and b_j are
+drawn from N(0, scale^2/m), |a_j| = ||(w_j, b_j)||. Their loss is twice ours, so their time is half of ours.
 
 Where it ends. Let e* be the residual of the least-squares line: (-160, 224, -64)/390. In a network in which every unit
 is active on all three points, or off on all of them, or off but for its kink on point 0 or 2 with a_j < 0, and so in a
