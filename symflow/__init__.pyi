@@ -101,11 +101,13 @@ from symflow.networks.convolutional import Dense as Dense
 from symflow.networks.convolutional import Pool as Pool
 from symflow.networks.losses import Loss as Loss
 from symflow.networks.losses import expression_loss as expression_loss
+from symflow.networks.matrix_data import MatrixData as MatrixData
 from symflow.networks.moments import moment_form as moment_form
 from symflow.networks.network import FullyConnected as FullyConnected
 from symflow.networks.network import Network as Network
 from symflow.networks.objective import Objective as Objective
 from symflow.networks.objective import expression_objective as expression_objective
+from symflow.networks.sensing import sensing_objective as sensing_objective
 from symflow.networks.training_loss import network_objective as network_objective
 from symflow.paths.descent import descend as descend
 from symflow.paths.epoch_orders import EpochOrders as EpochOrders

@@ -153,7 +153,7 @@ class LossSection(Section):
 
 
 class DataSection(Section):
-    """[data]: N samples, one a row; given in place (x and y or labels) or as columns of a table."""
+    """[data]: N samples, one a row; given in place (x and y or labels) or as columns of a table; or matrix data."""
 
     x: Any = Field(default=None, description="a list of rows, or of numbers for one input")
     y: Any = Field(default=None, description="a list of rows, or of numbers for one output")
@@ -174,6 +174,9 @@ class DataSection(Section):
     )
     standardize: Flag = Field(default=False, description="true or false")
     whiten: Flag = Field(default=False, description="true or false")
+    sensing: Any = Field(default=None, description="a list of matrices, or the path of an npz file")
+    mask: Any = Field(default=None, description="a matrix of zeros and ones")
+    target: Any = Field(default=None, description="a matrix")
 
 
 class InitSection(Section):
