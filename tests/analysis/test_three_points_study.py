@@ -16,7 +16,8 @@ from three_points import LINE, LOSS, Settled, line_of, problem, settled, units_o
 import symflow as sf
 
 TABLE = Path(__file__).parent.parent / "studies" / "three_points.md"
-SCALES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+LARGE = (10, 3, 1, 0.3, 0.1, 0.05)
+SCALES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 DRIFT = 0.775**2 + 4  # |sum_k y_k (x_k, 1)|^2
 
 
@@ -48,15 +49,15 @@ def outcome(value: float) -> str:
 
 
 def by_descent(units: int, scales: tuple[float, ...], seeds: int, init: str = "balanced") -> dict[float, list[str]]:
-    """Where descent with step size 1/200 is at t = 150."""
+    """Where descent with step size 1/200 is at t = 300."""
     first = problem(units, 1, 0)
     loss = sf.to_jax(sf.loss(first.objective))
     found: dict[float, list[str]] = {}
     for scale in scales:
         for seed in range(seeds):
             start = first.replace(theta0=problem(units, scale, seed, init).theta0)
-            run = sf.descend(start, step_size="1/200", steps=30_000, every=30_000)
-            found.setdefault(scale, []).append(outcome(float(loss(run.numpy(150)))))
+            run = sf.descend(start, step_size="1/200", steps=60_000, every=60_000)
+            found.setdefault(scale, []).append(outcome(float(loss(run.numpy(300)))))
     return found
 
 
@@ -85,15 +86,15 @@ def published() -> tuple[float, np.ndarray, dict[str, int]]:
 
 @pytest.mark.thorough
 def test_the_study_of_three_points() -> None:
-    balanced = {units: by_descent(units, (10, 3, 1, 0.3, *SCALES), 20) for units in (20, 200)}
-    unbalanced = by_descent(20, (1, *SCALES), 20, init="unbalanced")
+    balanced = {units: by_descent(units, (*LARGE, *SCALES), 20) for units in (20, 200)}
+    unbalanced = by_descent(20, (*LARGE, *SCALES), 20, init="unbalanced")
     flows = {(units, seed): by_flow(units, seed) for units, seed in ((4, 0), (10, 2), (10, 5))}
     value, line, counts = published()
     for scale in SCALES:
         assert balanced[20][scale] == balanced[200][scale] == ["line"] * 20
     for found in flows.values():
         fell = [found[scale][0] for scale in SCALES]
-        assert np.allclose(np.diff(fell[2:]), 3 * log(10) / DRIFT**0.5, atol=0.05)  # 3.22 a decade
+        assert np.allclose(np.diff(fell[1:]), 3 * log(10) / DRIFT**0.5, atol=0.05)  # 3.22 a decade
     assert abs(value - float(LOSS)) < 1e-6
     assert counts["some"] == 0
     write(balanced, unbalanced, flows, (value, line, counts))
@@ -115,10 +116,11 @@ def write(balanced: dict, unbalanced: dict, flows: dict, network: tuple[float, n
         "",
         "## What was found",
         "",
-        "- The plateau is not near the line: it *is* the line. For every scale below a threshold (between 0.1 and 0.3 "
-        "here, for 20 and 200 units alike) the flow converges to it, and stays for all time; the limit as the scale "
-        "goes to 0 is reached before. A finite scale changes only which of the networks that compute this line is "
-        "reached, and when.",
+        "- The plateau is not near the line: it *is* the line. For every scale below a threshold (about 0.1 for "
+        "20 units, 0.05 for 200: the larger network has more extreme units) the flow converges to it and stays for all "
+        "time; the limit as the scale goes to 0 is attained before. A small scale changes only which of the networks "
+        "that compute this line is reached, and when. Above the threshold the line is a plateau that may last some "
+        "hundreds of units of time, and is left for zero; nothing in between was a limit.",
         "- It is a local minimum, not a saddle: every unit is active on all points, or off on all of them, or off but "
         "for a kink that pushes it back; around such a network f >= 256/2925 (proof in "
         "`tests/analysis/three_points.py`). A unit with a > 0 that is active on one or two points leaves it; small "
@@ -130,14 +132,14 @@ def write(balanced: dict, unbalanced: dict, flows: dict, network: tuple[float, n
         "prediction at 1/8 passes its target on the way, and the flow then has more than one continuation: symflow "
         "stops there and says so. Descent steps over the kink and never sees this.",
         "",
-        "## By descent, 20 starts for each scale, step size 1/200, to t = 150",
+        "## By descent, 20 starts for each scale, step size 1/200, to t = 300",
         "",
         "How many are within 1e-4 of the line's loss / of zero / elsewhere:",
         "",
         "| scale | 20 units | 200 units | 20 units, a drawn independently |",
         "|---|---|---|---|",
     ]
-    for scale in (10, 3, 1, 0.3, *SCALES):
+    for scale in (*LARGE, *SCALES):
         cells = (balanced[20][scale], balanced[200][scale], unbalanced.get(scale))
         lines.append(f"| {scale:g} | {' | '.join(counted(cell) for cell in cells)} |")
     lines += [

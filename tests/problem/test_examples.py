@@ -82,6 +82,34 @@ def test_the_diagonal_network_ends_at_the_least_hyperbolic_entropy() -> None:
     assert max(abs(p - q) for p, q in zip(beta, expected, strict=True)) < 1e-14
 
 
+def test_the_unseen_entry_of_the_matrix_grows_as_the_loss_falls() -> None:
+    flow = sf.solve_flow(sf.example("matrix-completion"), horizon=20, dps=15)
+    bounds = []
+    for t in (5, 10, 20):
+        w = flow.end_to_end(t)
+        missed = mpmath.sqrt((w[0, 1] - 1) ** 2 + (w[1, 0] - 1) ** 2 + w[1, 1] ** 2)
+        assert w[0, 0] * w[1, 1] > w[0, 1] * w[1, 0]
+        bounds.append((1 - missed) ** 2 / missed)
+        assert w[0, 0] >= bounds[-1]
+    assert bounds[2] > 0.7 > 0.2 > bounds[0]
+
+
+def test_the_sensed_matrix_is_nearer_than_the_one_of_least_norm() -> None:
+    problem = sf.example("matrix-sensing")
+    truth = np.outer([1, 0.5, -1], [1, -1, 0.5])
+    found = sf.solve_flow(problem, horizon=60, dps=15).end_to_end(60).astype(float)
+    identity = np.eye(3).ravel()
+    theta = np.concatenate([truth.ravel(), identity, identity])
+    assert float(sf.to_jax(sf.loss(problem.objective))(theta)) < 1e-30  # it is what was measured
+    hessian = np.asarray(sf.to_jax(sf.hessian(problem.objective))(theta))[:9, :9]  # sum A_i A_i^T/m
+    kernel = np.linalg.eigh(hessian)[1][:, :3]  # six measurements of nine numbers; least norm misses this part
+    missed = np.linalg.norm(kernel.T @ truth.ravel())
+    assert missed == pytest.approx(0.911, abs=1e-3)
+    assert np.linalg.norm(found - truth) < missed / 2
+    values = np.linalg.svd(found)[1]
+    assert values[1] < 0.05 * values[0]
+
+
 def test_the_three_points_are_those_of_the_paper() -> None:
     problem = sf.example("three-points")
     assert problem.x.ravel().tolist() == [Fraction(-3, 4), Fraction(-1, 2), Fraction(1, 8)]
