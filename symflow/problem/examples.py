@@ -51,7 +51,7 @@ def examples() -> tuple[Example, ...]:
 
     Example:
         >>> [x.name for x in sf.examples()][:2]
-        ['deep-linear-5', 'momentum-toy']
+        ['deep-linear-5', 'diagonal']
     """
     return tuple(_read(path) for path in sorted(FOLDER.glob("*.toml")))
 
@@ -66,8 +66,9 @@ def example(name: str) -> Problem:
         ProblemError: an unknown name.
 
     Example:
-        >>> sf.example("single-neuron")
-        Problem(single-neuron: fully-connected 2-1-1 linear, square loss, N=2, P=3, horizon=20, step_size=1/100, dps=50)
+        >>> problem = sf.example("single-neuron")
+        >>> problem.name, problem.network.widths, problem.horizon
+        ('single-neuron', (2, 1, 1), Fraction(20, 1))
     """
     names = [path.stem for path in sorted(FOLDER.glob("*.toml"))]
     if not isinstance(name, str) or name not in names:
