@@ -116,17 +116,20 @@ def write(balanced: dict, unbalanced: dict, flows: dict, network: tuple[float, n
         "",
         "## What was found",
         "",
-        "- The plateau is not near the line: it *is* the line. For every scale below a threshold (about 0.1 for "
-        "20 units, 0.05 for 200: the larger network has more extreme units) the flow converges to it and stays for all "
-        "time; the limit as the scale goes to 0 is attained before. A small scale changes only which of the networks "
-        "that compute this line is reached, and when. Above the threshold the line is a plateau that may last some "
-        "hundreds of units of time, and is left for zero; nothing in between was a limit.",
+        "- The plateau is not near the line: it *is* the line. At scales of 0.05 and less every start (20 and 200 units) "
+        "ended there, and for the flows below it is proved that they converge to it: they stay for all time, and the "
+        "limit as the scale goes to 0 is attained before. A small scale changes only which of the networks that compute "
+        "this line is reached, and when. At larger scales the line is a plateau that may last some hundreds of units of "
+        "time and is left for zero; what is elsewhere in the table is on that way. The more units, the smaller the "
+        "threshold: some unit is slower to turn.",
+        "- Where a_j is drawn independently of w_j the threshold is far smaller, 1e-5 here: a unit with |a_j| < |w_j| "
+        "may cross a_j = 0 and turn late. (The paper asks for |a_j| >= ||(w_j, b_j)||.)",
         "- It is a local minimum, not a saddle: every unit is active on all points, or off on all of them, or off but "
         "for a kink that pushes it back; around such a network f >= 256/2925 (proof in "
         "`tests/analysis/three_points.py`). A unit with a > 0 that is active on one or two points leaves it; small "
         "starts have none left when the loss falls.",
         "- The loss falls 3 ln(10)/|sum_k y_k (x_k, 1)| = 3.22 later for every factor 10 of the scale, and the line is "
-        "approached like exp(-2 mu t), mu = 0.07 for the smallest rate proved.",
+        "approached at least as fast as exp(-2 mu t), mu from below in the table.",
         "- Units that die with a < 0 come to rest exactly on the kink of their last point (1/8 or -3/4): the flow has "
         "no velocity on the other side. While the residual there is negative they are held. At scales near 1 the "
         "prediction at 1/8 passes its target on the way, and the flow then has more than one continuation: symflow "
