@@ -116,14 +116,14 @@ def write(balanced: dict, unbalanced: dict, flows: dict, network: tuple[float, n
         "",
         "## What was found",
         "",
-        "- The plateau is not near the line: it *is* the line. At scales of 0.05 and less every start (20 and 200 units) "
-        "ended there, and for the flows below it is proved that they converge to it: they stay for all time, and the "
-        "limit as the scale goes to 0 is attained before. A small scale changes only which of the networks that compute "
-        "this line is reached, and when. At larger scales the line is a plateau that may last some hundreds of units of "
-        "time and is left for zero; what is elsewhere in the table is on that way. The more units, the smaller the "
-        "threshold: some unit is slower to turn.",
-        "- Where a_j is drawn independently of w_j the threshold is far smaller, 1e-5 here: a unit with |a_j| < |w_j| "
-        "may cross a_j = 0 and turn late. (The paper asks for |a_j| >= ||(w_j, b_j)||.)",
+        "- The plateau is not near the line: it *is* the line. At scales of 0.05 and less every start (20 and 200 "
+        "units) ended there, and for the flows below it is proved that they converge to it: they stay for all time, "
+        "and the limit as the scale goes to 0 is attained before. A small scale changes only which of the networks "
+        "that compute this line is reached, and when. At larger scales the line is a plateau that may last some "
+        "hundreds of units of time and is left for zero; what is elsewhere in the table is on that way. The more "
+        "units, the smaller the threshold: some unit is slower to turn.",
+        "- Where a_j is drawn independently of w_j the threshold is far smaller, 1e-5 here: a unit with |a_j| < "
+        "|w_j| may cross a_j = 0 and turn late. (The paper asks for |a_j| >= ||(w_j, b_j)||.)",
         "- It is a local minimum, not a saddle: every unit is active on all points, or off on all of them, or off but "
         "for a kink that pushes it back; around such a network f >= 256/2925 (proof in "
         "`tests/analysis/three_points.py`). A unit with a > 0 that is active on one or two points leaves it; small "
