@@ -62,7 +62,7 @@ def by_descent(units: int, scales: tuple[float, ...], seeds: int, init: str = "b
 
 
 def by_flow(units: int, seed: int) -> dict[float, tuple[float, float, Settled]]:
-    """For every scale: when the loss falls, how far it is above the line's at t = 60, and the proof from there on."""
+    """For every scale: when the loss falls, its excess over the line's at t = 60, and the proof from there on."""
     found = {}
     for scale in SCALES:
         flow = sf.solve_flow(problem(units, scale, seed), horizon=60, dps=20)
@@ -100,6 +100,31 @@ def test_the_study_of_three_points() -> None:
     write(balanced, unbalanced, flows, (value, line, counts))
 
 
+FOUND = [
+    "## What was found",
+    "",
+    "- The plateau is not near the line: it *is* the line. At scales of 0.05 and less every start (20 and 200 "
+    "units) ended there, and for the flows below it is proved that they converge to it: they stay for all time, "
+    "and the limit as the scale goes to 0 is attained before. A small scale changes only which of the networks "
+    "that compute this line is reached, and when. At larger scales the line is a plateau that may last some "
+    "hundreds of units of time and is left for zero; what is elsewhere in the table is on that way. The more "
+    "units, the smaller the threshold: some unit is slower to turn.",
+    "- Where a_j is drawn independently of w_j the threshold is far smaller, 1e-5 here: a unit with |a_j| < "
+    "|w_j| may cross a_j = 0 and turn late. (The paper asks for |a_j| >= ||(w_j, b_j)||.)",
+    "- It is a local minimum, not a saddle: every unit is active on all points, or off on all of them, or off but "
+    "for a kink that pushes it back; around such a network f >= 256/2925 (proof in "
+    "`tests/analysis/three_points.py`). A unit with a > 0 that is active on one or two points leaves it; small "
+    "starts have none left when the loss falls.",
+    "- The loss falls 3 ln(10)/|sum_k y_k (x_k, 1)| = 3.22 later for every factor 10 of the scale, and the line is "
+    "approached at least as fast as exp(-2 mu t), mu from below in the table.",
+    "- Units that die with a < 0 come to rest exactly on the kink of their last point (1/8 or -3/4): the flow has "
+    "no velocity on the other side. While the residual there is negative they are held. At scales near 1 the "
+    "prediction at 1/8 passes its target on the way, and the flow then has more than one continuation: symflow "
+    "stops there and says so. Descent steps over the kink and never sees this.",
+    "",
+]
+
+
 def write(balanced: dict, unbalanced: dict, flows: dict, network: tuple[float, np.ndarray, dict[str, int]]) -> None:
     """The table of the study."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("symflow", "numpy", "jax", "python-flint"))
@@ -114,27 +139,7 @@ def write(balanced: dict, unbalanced: dict, flows: dict, network: tuple[float, n
         "ends near the least-squares line (slope -4/65, intercept 251/390), at the mean squared error 512/2925, twice "
         "our f = 256/2925 = 0.0875213675..., though zero can be reached.",
         "",
-        "## What was found",
-        "",
-        "- The plateau is not near the line: it *is* the line. At scales of 0.05 and less every start (20 and 200 "
-        "units) ended there, and for the flows below it is proved that they converge to it: they stay for all time, "
-        "and the limit as the scale goes to 0 is attained before. A small scale changes only which of the networks "
-        "that compute this line is reached, and when. At larger scales the line is a plateau that may last some "
-        "hundreds of units of time and is left for zero; what is elsewhere in the table is on that way. The more "
-        "units, the smaller the threshold: some unit is slower to turn.",
-        "- Where a_j is drawn independently of w_j the threshold is far smaller, 1e-5 here: a unit with |a_j| < "
-        "|w_j| may cross a_j = 0 and turn late. (The paper asks for |a_j| >= ||(w_j, b_j)||.)",
-        "- It is a local minimum, not a saddle: every unit is active on all points, or off on all of them, or off but "
-        "for a kink that pushes it back; around such a network f >= 256/2925 (proof in "
-        "`tests/analysis/three_points.py`). A unit with a > 0 that is active on one or two points leaves it; small "
-        "starts have none left when the loss falls.",
-        "- The loss falls 3 ln(10)/|sum_k y_k (x_k, 1)| = 3.22 later for every factor 10 of the scale, and the line is "
-        "approached at least as fast as exp(-2 mu t), mu from below in the table.",
-        "- Units that die with a < 0 come to rest exactly on the kink of their last point (1/8 or -3/4): the flow has "
-        "no velocity on the other side. While the residual there is negative they are held. At scales near 1 the "
-        "prediction at 1/8 passes its target on the way, and the flow then has more than one continuation: symflow "
-        "stops there and says so. Descent steps over the kink and never sees this.",
-        "",
+        *FOUND,
         "## By descent, 20 starts for each scale, step size 1/200, to t = 300",
         "",
         "How many are within 1e-4 of the line's loss / of zero / elsewhere:",
