@@ -47,12 +47,12 @@ SOURCES = {
     "Mathematical Physics 3, 1963",
     "RWQD23": "M. Rosca, Y. Wu, C. Qin and B. Dherin, On a continuous time model of gradient descent dynamics and "
     "instability in deep learning, Transactions on Machine Learning Research 2023",
+    "WGLM20": "B. Woodworth, S. Gunasekar, J. D. Lee, E. Moroshko, P. Savarese, I. Golan, D. Soudry and N. Srebro, "
+    "Kernel and Rich Regimes in Overparametrized Models, COLT 2020",
     "SDBD21": "S. L. Smith, B. Dherin, D. G. T. Barrett and S. De, On the Origin of Implicit Regularization in "
     "Stochastic Gradient Descent, ICLR 2021",
     "SMG14": "A. M. Saxe, J. L. McClelland and S. Ganguli, Exact solutions to the nonlinear dynamics of learning in "
     "deep linear neural networks, ICLR 2014",
-    "WGLM20": "B. Woodworth, S. Gunasekar, J. D. Lee, E. Moroshko, P. Savarese, I. Golan, D. Soudry and N. Srebro, "
-    "Kernel and Rich Regimes in Overparametrized Models, COLT 2020",
 }
 """The literature by the keys of the bibliography."""
 ELKABETZ_COHEN = SOURCES["EC21"]
@@ -100,6 +100,7 @@ class Result:
         parts: further statements that belong to it, with hypotheses of their own.
         remark: what follows, LaTeX text.
         derivations: the files in derivations/ that prove it.
+        in_its_place: the ids of results that say what remains of it for networks that it is not about.
 
     Example:
         >>> from symflow.theory.registry import find
@@ -119,6 +120,7 @@ class Result:
     parts: tuple[Statement, ...] = ()
     remark: str = ""
     derivations: tuple[str, ...] = ()
+    in_its_place: tuple[str, ...] = ()
 
     @property
     def assumptions(self) -> tuple[Hypothesis, ...]:
