@@ -60,8 +60,6 @@ def formulas(derived: Derived) -> Formulas:
     Raises:
         ProblemError: the network has biases, for which the paper's notation has no place.
     """
-    if derived.objective.biases:
-        raise ProblemError("LaTeX is written for networks without biases, got one with; leave them out (biases=False)")
     derived = with_block_maps(derived)
     names = naming(derived)
     new = readable(derived.program, derived.objective, names.given)
