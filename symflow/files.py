@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LONGEST_PREFIX = 200
 """Most bytes of a target's name in its temporary name: with what is added, no longer than names may be."""
@@ -137,3 +143,29 @@ def _rename_all(waiting: dict[Path, Path]) -> None:
                 interrupted = error
     if interrupted is not None:
         raise interrupted
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Replaces a file at once; makes its folder."""
+    import numpy as np
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    write_atomically(path, content.getvalue())
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file; the zip format checks each against its CRC.
+
+    Raises:
+        ValueError: the file is damaged or of another kind.
+        OSError: it cannot be read.
+    """
+    import numpy as np
+
+    try:
+        with open(path, "rb") as content, np.load(content, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as damaged:
+        raise ValueError(" ".join(str(damaged).split()) or type(damaged).__name__) from None

@@ -58,7 +58,7 @@ class Recurrence:
 
     @property
     def saturating(self) -> list[Function]:
-        """The exponentials and sigmoids, whose values may fall below the last place although they grow."""
+        """The functions that flatten out, whose values may fall below the last place although they grow."""
         functions = (s for s in self.steps if isinstance(s, Function))
         return [s for s in functions if elementwise(s.name, s.exponent).saturates is not None]
 

@@ -6,7 +6,7 @@ import keyword
 import re
 
 from symflow.derivatives.derived import Derived
-from symflow.programs.nodes import Input, Node
+from symflow.programs.nodes import Input, Map, Node
 from symflow.programs.program import Program
 
 
@@ -40,4 +40,6 @@ def python_source(derived: Derived) -> str:
     if derived.citation is not None:
         about += f"; {derived.citation}"
     outputs = ", ".join(f'"{key}": {name[x]}' for key, x in program.outputs.items())
-    return "\n".join([head, f'    """{about}."""', *lines, f"    return {{{outputs}}}", ""])
+    preambles = dict.fromkeys(x.record.preamble for x in program.nodes if isinstance(x, Map) and x.record.preamble)
+    before = ["import math", "", "", *(f"{text}\n" for text in preambles)] if preambles else []
+    return "\n".join([*before, head, f'    """{about}."""', *lines, f"    return {{{outputs}}}", ""])

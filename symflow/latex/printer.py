@@ -157,10 +157,11 @@ def _positive_first(terms: list[Term]) -> list[Term]:
 
 def _with_coefficient(c: Fraction, contraction: Contraction, parts: list[Part]) -> Term:
     """The term; factors 1/N are part of its coefficient."""
-    samples = sum(_is_inverse_samples(x) for x, _ in contraction.factors)
+    inverse = [x for x, _ in contraction.factors if isinstance(x, Input) and _is_inverse_samples(x)]
     size = abs(c)
-    if samples:
-        power = f"N^{{{samples}}}" if samples > 1 else "N"
+    if inverse:
+        count = inverse[0].latex.removeprefix(r"\tfrac{1}{").removesuffix("}")
+        power = f"{count}^{{{len(inverse)}}}" if len(inverse) > 1 else count
         below = power if size.denominator == 1 else f"{size.denominator}{power}"
         number = rf"\tfrac{{{size.numerator}}}{{{below}}}"
     else:

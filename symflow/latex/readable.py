@@ -7,13 +7,14 @@ of `windows`. All else is rebuilt as it is, so the steps after this one know mat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TypeAlias
 
 from symflow.latex.axis_groups import Groups, by_sample, fused, fused_product, grouped, matching
+from symflow.latex.measurements import measurement
 from symflow.latex.operator_node import Applied, Operator
+from symflow.latex.rules import Rule, applied
 from symflow.latex.windows import VEC, Image, Linear, averages, patches, selections
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.objective import Objective
@@ -34,7 +35,6 @@ from symflow.programs.nodes import (
     Stack,
     Table,
     add,
-    einsum,
     scale,
     softmax,
     split_scale,
@@ -53,9 +53,6 @@ MAXIMUM = Operator(r"\max\{", (), r"\}")
 COLUMN = Operator(r"\begin{pmatrix} ", (), r" \end{pmatrix}", r" \\ ")
 COLUMN_BY_SAMPLE = replace(COLUMN, notes=(r"\begin{pmatrix}\,\end{pmatrix}\colon \text{one matrix for each sample}",))
 ROW = Operator("", (), "", " & ")
-
-Rule: TypeAlias = tuple[tuple[Node, ...], Callable[[Sequence[Node]], Node]]
-"""The nodes that a rewritten node is made of, and how it is made of what they became."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +100,8 @@ class Rules:
             return _stack(x)
         if isinstance(x, Einsum) and self.fuse:
             return self._product(x)
+        if isinstance(x, Einsum) and (measured := measurement(x)) is not None:
+            return measured
         if isinstance(x, Add):
             return x.arguments, lambda new: added([(c, y) for (c, _), y in zip(x.terms, new, strict=True)])
         if isinstance(x, Input):
@@ -177,19 +176,6 @@ def _stack(x: Stack) -> Rule:
 
         return entries, matrix
     return x.args, lambda new: Applied(COLUMN if len(x.axes) == 1 else COLUMN_BY_SAMPLE, tuple(new), x.axes)
-
-
-def applied(operator: Operator, x: Node, axes: tuple[Axis, ...]) -> Node:
-    """A linear operator applied to a node; scalar factors move outwards."""
-    factor, base = split_scale(x)
-    if isinstance(base, Einsum) and any(not a.axes for a in base.args) and any(a.axes for a in base.args):
-        scalars = [a for a in base.args if not a.axes]
-        arrays = [(a, used) for a, used in zip(base.args, base.labels, strict=True) if a.axes]
-        broadcast = dict(zip(base.out, base.axes, strict=True))
-        rest = einsum([a for a, _ in arrays], [used for _, used in arrays], base.out, broadcast)
-        out = tuple(range(len(axes)))
-        return scale(factor, einsum([*scalars, applied(operator, rest, axes)], [*([()] * len(scalars)), out], out))
-    return scale(factor, Applied(operator, (base,), axes))
 
 
 def added(terms: Sequence[tuple[Fraction, Node]]) -> Node:

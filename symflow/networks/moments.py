@@ -13,7 +13,6 @@ from math import lcm
 
 import numpy as np
 
-from symflow.caching import kept
 from symflow.networks.objective import Objective, require_objective
 from symflow.programs.nodes import Add, Einsum, Input, Node, add, einsum, inner, matmul, scale, split_scale
 from symflow.programs.program import Program, shape_of
@@ -90,6 +89,8 @@ def _moment(a: Input, b: Input) -> Node:
 
 def read_quadratic(objective: Objective) -> Quadratic | None:
     """Reads f as the square loss of a linear network with a known number of samples, or returns None."""
+    if objective.matrix_data is not None:
+        return None
     weight, square = split_scale(objective.loss)
     if not (isinstance(square, Einsum) and len(square.args) == 2 and square.args[0] is square.args[1]):
         return None
@@ -151,10 +152,10 @@ def moment_form(objective: Objective) -> Objective | None:
     lambda_yx, value_yx = moment("Lambda_yx", ys, xs, (dn, d0), r"\Lambda_{yx}")
     squared_y = Input("mean_square_y", (), "data", r"\operatorname{Tr}\Sigma_{yy}")
     value_yy = np.array(sum((v * v for v in ys.flat), Fraction(0)) / count, dtype=object)
-    end_to_end = _product(list(found.weights))
-    slope = add([(found.factor**2, matmul(end_to_end, sigma_xx)), (2 * found.factor * found.sign, lambda_yx)])
+    product = end_to_end(list(found.weights))
+    slope = add([(found.factor**2, matmul(product, sigma_xx)), (2 * found.factor * found.sign, lambda_yx)])
     # f = total/2 (<M, M Sigma - 2 Lambda> + Tr Sigma_yy), written so that its gradient is total (M Sigma - Lambda).
-    loss = scale(found.total / 2, add([(1, inner(end_to_end, slope)), (1, squared_y)]))
+    loss = scale(found.total / 2, add([(1, inner(product, slope)), (1, squared_y)]))
     inputs = (*objective.parameters, sigma_xx, lambda_yx, squared_y)
     data = {sigma_xx: value_xx, lambda_yx: value_yx, squared_y: value_yy}
     return Objective(
@@ -168,16 +169,7 @@ def moment_form(objective: Objective) -> Objective | None:
     )
 
 
-@kept
-def compact(objective: Objective) -> Objective:
-    """The equivalent form of an objective that is cheapest to evaluate: moments instead of samples where they apply."""
-    if objective.undecayed is not None:
-        below, rate = objective.undecayed
-        return compact(below).decayed(rate)
-    return (moment_form(objective) if objective.data else None) or objective
-
-
-def _product(weights: list[Input]) -> Node:
+def end_to_end(weights: list[Input]) -> Node:
     """W_n ... W_1, associated from the narrower side so that intermediate products are small."""
     first, last = weights[-1].axes[1].size, weights[0].axes[0].size
     from_input = not (isinstance(first, int) and isinstance(last, int)) or first <= last

@@ -21,6 +21,7 @@ from symflow.programs.program import Program, entries, shape_of
 
 if TYPE_CHECKING:
     from symflow.networks.losses import Loss
+    from symflow.networks.matrix_data import MatrixData
     from symflow.networks.network import Network
 
 
@@ -40,6 +41,7 @@ class Objective(Keeper):
         no_network: why `network` is None, for messages.
         factor: f is this multiple of the network's training loss.
         architecture: the network whose training loss it is, homogeneous or not (with biases, smooth activations).
+        matrix_data: what the end-to-end matrix is compared with, where these are no samples (`sensing_objective`).
         undecayed: where f is another objective plus (d/2)||theta||^2: that one, and d.
 
     Example:
@@ -60,6 +62,7 @@ class Objective(Keeper):
     no_network: str = "the objective is not the training loss of a network"
     factor: Fraction = Fraction(1)
     architecture: Network | None = None
+    matrix_data: MatrixData | None = None
     undecayed: tuple[Objective, Fraction] | None = None
 
     @property
@@ -147,8 +150,8 @@ def require_objective(objective: object) -> None:
 def expression_objective(expression: sympy.Expr, variables: Sequence[sympy.Symbol]) -> Objective:
     """f(theta), an objective from a SymPy expression in scalar variables.
 
-    Supported: sums, products, powers, exp, log, sin, cos, tan, atan, sinh, cosh, tanh and rational numbers (a float
-    means its binary value), e and pi.
+    Supported: sums, products, powers, exp, log, sin, cos, tan, atan, sinh, cosh, tanh, erf and rational numbers (a
+    float means its binary value), e and pi.
 
     Args:
         expression: f, a SymPy expression in the variables alone.

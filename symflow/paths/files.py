@@ -14,9 +14,11 @@ from gmpy2 import mpz
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ComputationError, ProblemError
 from symflow.files import write_atomically
+from symflow.networks.compact import compact
 from symflow.networks.losses import SQUARE
-from symflow.networks.moments import compact
+from symflow.networks.matrix_data import matrix_data
 from symflow.networks.objective import Objective
+from symflow.networks.sensing import objective_of
 from symflow.networks.training_loss import network_objective
 from symflow.numbers.rational import rational, rational_array, text
 from symflow.numbers.types import JsonObject, Mpf
@@ -134,7 +136,9 @@ def _to_json(trajectory: Trajectory) -> JsonObject:
     if network is not None:
         data["network"] = network_table(network)
         data["loss"] = loss_table(trajectory.objective.sample_loss or SQUARE)
-        for x, a in trajectory.objective.data.items():
+        if trajectory.objective.matrix_data is not None:
+            data["matrix_data"] = trajectory.objective.matrix_data.table()
+        for x, a in trajectory.objective.data.items() if trajectory.objective.matrix_data is None else ():
             data[x.name] = [[text(q) for q in row] for row in a.reshape(-1, a.shape[-1]).T]
         if trajectory.objective.factor != 1:  # files of 0.1.0 have none
             data["factor"] = text(trajectory.objective.factor)
@@ -221,10 +225,13 @@ def _objective(data: JsonObject, source: str) -> Objective:
     described = data["network"]
     if described is None:
         raise ProblemError(f"{source}: the trajectory is of a stand-alone objective or field; give objective=...")
-    x, y = (rational_array(data[name], ndim=2, where=name) for name in ("X", "Y"))
     network = architecture(NetworkSection.model_validate(described), source)
+    factor = rational(data.get("factor", "1"), "factor")
+    if "matrix_data" in data:
+        return objective_of(network, matrix_data(network, data["matrix_data"], source)).scaled(factor)
+    x, y = (rational_array(data[name], ndim=2, where=name) for name in ("X", "Y"))
     objective = network_objective(network, x, y, loss_of(LossSection.model_validate(data["loss"]), source))
-    return objective.scaled(rational(data.get("factor", "1"), "factor"))
+    return objective.scaled(factor)
 
 
 def _from_json(data: JsonObject, moves: Objective | VectorField) -> Trajectory:

@@ -13,7 +13,7 @@ from gmpy2 import mpz
 from symflow.derivatives.derived import loss
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.object_arrays import evaluate_mpmath
-from symflow.networks.moments import compact
+from symflow.networks.compact import compact
 from symflow.numbers.fixed_point import to_mpf
 from symflow.numbers.types import Mpf
 from symflow.paths.taylor.dense import Segment, TaylorSteps, taylor_steps

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from symflow.errors import ProblemError, shorten
 from symflow.networks.activations import ACTIVATIONS, Activation, PerLayer
+from symflow.networks.activations.expression import Z
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.layers import LAYERS, Layer
 from symflow.networks.losses import PREDICTION, TARGET, Loss, expression_loss
@@ -24,7 +26,7 @@ def architecture(section: NetworkSection, source: str) -> Network:
         ProblemError: layers that do not fit one another, or too many parameters.
     """
     options: dict[str, Any] = {key: getattr(section, key) for key in ("biases", "skip", "diagonal", "output_scale")}
-    options["activation"] = _activation(section)
+    options["activation"] = _activation(section, f"{source}: network")
     network: Network
     try:
         if section.widths is not None:
@@ -44,16 +46,24 @@ def architecture(section: NetworkSection, source: str) -> Network:
     return network
 
 
-def _activation(section: NetworkSection) -> Activation | list[Activation]:
+def _activation(section: NetworkSection, where: str) -> Activation | list[Activation]:
     """The record, or one for each entry of a list."""
 
-    def made(name: str, given: Section) -> Activation:
+    def setting(given: Section, key: str, where: str) -> Any:
+        value = getattr(given, key)
+        return parse_expression(value, {"z": Z}, f"{where}.{key}") if isinstance(value, str) else value
+
+    def made(name: str, given: Section, where: str) -> Activation:
         kind = ACTIVATIONS[name]
-        return kind.make(*(getattr(given, key) for key in kind.settings))
+        settings = [setting(given, key, where) for key in kind.settings]
+        try:
+            return kind.make(*settings)
+        except ProblemError as error:
+            raise ProblemError(f"{where}.{error}") from None
 
     if isinstance(section.activation, str):
-        return made(section.activation, section)
-    return [made(entry.kind, entry) for entry in section.activation]
+        return made(section.activation, section, where)
+    return [made(e.kind, e, f"{where}.activation[{number}]") for number, e in enumerate(section.activation)]
 
 
 def _part(layer: LayerSection, number: int, dimensions: int) -> Layer:
@@ -99,7 +109,7 @@ def _activation_table(sigma: Activation) -> JsonObject:
 
 
 def _settings(sigma: Activation) -> JsonObject:
-    return {key: text(value) for key, value in sigma.settings.items()}
+    return {key: text(v) if isinstance(v, Fraction) else str(v) for key, v in sigma.settings.items()}
 
 
 def _options_table(network: Network) -> JsonObject:

@@ -14,11 +14,13 @@ from symflow.dynamics.method import Method
 from symflow.dynamics.methods import GradientDescent
 from symflow.errors import ProblemError, brief
 from symflow.networks.batches import sample_count
+from symflow.networks.compact import compact
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.losses import SQUARE, Loss
-from symflow.networks.moments import compact
+from symflow.networks.matrix_data import MatrixData
 from symflow.networks.network import FullyConnected, Network
 from symflow.networks.objective import Objective
+from symflow.networks.sensing import objective_of
 from symflow.networks.training_loss import network_objective
 from symflow.numbers.rational import rational_array, text
 from symflow.numbers.types import JsonObject, Number
@@ -26,6 +28,7 @@ from symflow.problem.architecture import architecture, describe, loss_of, loss_t
 from symflow.problem.data import Ends, of_bunch, samples
 from symflow.problem.descent import PLAIN, descent_table, method_of
 from symflow.problem.initialize import initial_theta
+from symflow.problem.matrices import matrix_data_of
 from symflow.problem.scaling import Scaling
 from symflow.problem.schema import InitSection, RunSection, parse, parse_descent, parse_run
 
@@ -53,8 +56,8 @@ class Problem:
         method: of descent, with its weight decay and batches; gradient descent over all samples if not given.
         name: a name for people, or None.
         network: the architecture; None for a stand-alone objective.
-        x: inputs, (N, d_0) read-only object array of `Fraction`; None for a stand-alone objective.
-        y: targets, (N, d_n) read-only object array of `Fraction`; None for a stand-alone objective.
+        x: inputs, (N, d_0) read-only object array of `Fraction`; None for matrix data and a stand-alone objective.
+        y: targets, (N, d_n) read-only object array of `Fraction`; None where x is.
         drawn: the scheme, scale and seed that theta0 was drawn with; None where it was given.
         scaling: how x was standardized or whitened, for `dps` digits; None where x was used as given.
 
@@ -216,6 +219,11 @@ class Problem:
         """The equivalent form of the objective that is cheapest to evaluate; found once, and kept by the objective."""
         return compact(self.objective)
 
+    @property
+    def matrix_data(self) -> MatrixData | None:
+        """What the end-to-end matrix of a linear network is compared with, where the data are no samples."""
+        return self.objective.matrix_data
+
     def replace(
         self, *, theta0: Sequence[Number] | None = None, method: Method | None = None, **run: object
     ) -> Problem:
@@ -275,7 +283,9 @@ class Problem:
         else:
             parts = [f"{describe(self.network)} {self.network.activation}"]
             parts.append(f"{(self.objective.sample_loss or SQUARE).kind} loss")
-            parts.append(f"N={0 if self.x is None else len(self.x)}")
+            data = self.matrix_data
+            samples_given = f"N={0 if self.x is None else len(self.x)}"
+            parts.append(samples_given if data is None else f"{data.kind} of m={data.count}")
         parts.append(f"P={len(self.theta0)}")
         parts += [
             f"{key}={brief(value)}" for key in ("horizon", "step_size") if (value := getattr(self, key)) is not None
@@ -296,7 +306,7 @@ class Problem:
             ProblemError: the problem is a stand-alone objective, or its method is one of your own: for these there is
                 no file.
         """
-        if self.network is None or self.x is None or self.y is None:
+        if self.network is None:
             raise ProblemError("Problem: only a network's problem has a file form, got a stand-alone objective")
         run: JsonObject = {
             key: text(value) for key in ("horizon", "step_size") if (value := getattr(self, key)) is not None
@@ -313,6 +323,8 @@ class Problem:
         }
 
     def _data_table(self) -> JsonObject:
+        if self.matrix_data is not None:
+            return self.matrix_data.table()
         x = self.x if self.scaling is None else self.scaling.inputs
         assert x is not None
         assert self.y is not None
@@ -336,17 +348,17 @@ def resolve(tables: Mapping[str, object], source: str, folder: Path) -> dict[str
     parsed = parse(tables, source)
     network = architecture(parsed.network, source)
     loss = loss_of(parsed.loss, source)
-    ends = Ends.of(network, loss)
-    x, y, scaling = samples(parsed.data, ends, parsed.run.dps, source, folder)
-    where = "data.targets" if parsed.data.targets is not None else "data.y"
-    loss.known.check_targets(y, f"{source}: {where}")
-    return {
+    matrices = matrix_data_of(parsed.data, network, loss.kind, source, folder)
+    if matrices is not None:
+        read: dict[str, Any] = {"objective": objective_of(network, matrices)} | dict.fromkeys(("x", "y", "scaling"))
+    else:
+        x, y, scaling = samples(parsed.data, Ends.of(network, loss), parsed.run.dps, source, folder)
+        where = "data.targets" if parsed.data.targets is not None else "data.y"
+        loss.known.check_targets(y, f"{source}: {where}")
+        read = {"objective": network_objective(network, x, y, loss), "x": x, "y": y, "scaling": scaling}
+    return read | {
         "theta0": initial_theta(parsed.init, network, source),
-        "objective": network_objective(network, x, y, loss),
         "network": network,
-        "x": x,
-        "y": y,
-        "scaling": scaling,
         "name": parsed.name,
         "drawn": None if parsed.init.scheme is None else parsed.init,
         "method": method_of(parsed.descent, source),

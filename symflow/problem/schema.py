@@ -80,6 +80,7 @@ class ActivationSettings(Section):
     slope: Slope = Field(default=None, description="a number between 0 and 1, both excluded")
     alpha: Number = Field(default=None, description="a number")
     alpha_bar: Number = Field(default=None, description="a number")
+    expression: Text | None = Field(default=None, description="a formula in z")
 
 
 class ActivationSection(ActivationSettings):
@@ -124,6 +125,7 @@ class NetworkSection(Section):
     slope: Slope = Field(default=None, description="a number between 0 and 1, both excluded")
     alpha: Number = Field(default=None, description="a number")
     alpha_bar: Number = Field(default=None, description="a number")
+    expression: Text | None = Field(default=None, description="a formula in z")
     biases: Flag | Flags = Field(
         default=False,
         description="true or false, or a list of these, one a layer",
@@ -151,7 +153,7 @@ class LossSection(Section):
 
 
 class DataSection(Section):
-    """[data]: N samples, one a row; given in place (x and y or labels) or as columns of a table."""
+    """[data]: N samples, one a row; given in place (x and y or labels) or as columns of a table; or matrix data."""
 
     x: Any = Field(default=None, description="a list of rows, or of numbers for one input")
     y: Any = Field(default=None, description="a list of rows, or of numbers for one output")
@@ -172,6 +174,9 @@ class DataSection(Section):
     )
     standardize: Flag = Field(default=False, description="true or false")
     whiten: Flag = Field(default=False, description="true or false")
+    sensing: Any = Field(default=None, description="a list of matrices, or the path of an npz file")
+    mask: Any = Field(default=None, description="a matrix of zeros and ones")
+    target: Any = Field(default=None, description="a matrix")
 
 
 class InitSection(Section):

@@ -32,10 +32,6 @@ def _tangent(x: Node) -> Node:
     return hadamard(apply("sin", x), power(apply("cos", x), -1))
 
 
-def _hyperbolic_tangent(x: Node) -> Node:
-    return add([(2, apply("sigmoid", scale(2, x))), (-1, Const(Fraction(1), x.axes))])
-
-
 def _half_exponentials(x: Node, sign: int) -> Node:
     """(e^x + sign e^-x)/2."""
     half = Fraction(1, 2)
@@ -44,7 +40,6 @@ def _half_exponentials(x: Node, sign: int) -> Node:
 
 REWRITTEN: Mapping[type[sympy.Function], Callable[[Node], Node]] = {
     sympy.tan: _tangent,
-    sympy.tanh: _hyperbolic_tangent,
     sympy.sinh: lambda x: _half_exponentials(x, -1),
     sympy.cosh: lambda x: _half_exponentials(x, 1),
 }
@@ -108,8 +103,8 @@ class _Reader:
 def expression_node(expression: sympy.Expr, values: Mapping[sympy.Symbol, Node]) -> Node:
     """The node of a SymPy expression whose symbols stand for arrays of equal axes, applied entry by entry.
 
-    Supported: sums, products, powers, exp, log, sin, cos, tan, atan, sinh, cosh, tanh, rational numbers (floats mean
-    their binary value), e and pi; log(1 + exp(x)) becomes the softplus. A power whose exponent is not a rational
+    Supported: sums, products, powers, exp, log, sin, cos, tan, atan, sinh, cosh, tanh, erf, rational numbers (floats
+    mean their binary value), e and pi; log(1 + exp(x)) becomes the softplus. A power whose exponent is not a rational
     number is exp(exponent log(base)), so that its base must be positive.
 
     Raises:

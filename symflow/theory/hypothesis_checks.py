@@ -63,6 +63,8 @@ def _fully_connected(setting: Setting) -> Verdict:
     network = setting.objective.network
     if not isinstance(network, FullyConnected):
         return _other(setting, "fully connected")
+    if setting.objective.matrix_data is not None:
+        return fails("the loss is one of matrix data, not a mean over samples of inputs")
     return holds(f"a fully connected {network.activation} network")
 
 
@@ -236,6 +238,8 @@ def _scientific(x: Fraction) -> str:
 
 def _whitened(setting: Setting) -> Verdict:
     x = _data(setting.objective, "X")
+    if setting.objective.matrix_data is not None:
+        return fails("the data are matrix data, not samples of inputs")
     if x is None:
         return unchecked("no data are given")
     second = exact_product(x, x.T) / Fraction(x.shape[1])
@@ -280,7 +284,7 @@ def _slope_at_zero(setting: Setting) -> Verdict:
     objective = setting.objective
     if _linear(setting).status == "fails":
         return _other(setting, "fully connected linear")
-    if _data(objective, "X") is None or _data(objective, "Y") is None:
+    if any(x not in objective.data for x in objective.data_inputs):
         return unchecked("no data are given")
     return _nonzero_slope(objective)
 
@@ -320,6 +324,8 @@ def _aligned(setting: Setting) -> Verdict:
     objective = setting.objective
     if _linear(setting).status == "fails" or _one_output(setting).status == "fails":
         return fails("the end-to-end matrix is not a row")
+    if objective.matrix_data is not None:
+        return fails("the data are matrix data, not samples of inputs")
     x, y = _data(objective, "X"), _data(objective, "Y")
     if setting.theta0 is None or x is None or y is None:
         return unchecked("no initial weights or no data are given")

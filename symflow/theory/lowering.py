@@ -183,7 +183,12 @@ class Lowering:
         factor = reduce(values.times, numbers, values.number(1))
         if factor == values.ZERO:  # what it multiplies may not exist, as a maximum over sets of -1 layers
             return factor
-        rest = [self(x, place) for x in term.factors if not isinstance(x, Number)]
+        rest = []
+        for x in term.factors:
+            if not isinstance(x, Number):
+                rest.append(self(x, place))
+                if rest[-1] == values.ZERO:
+                    return values.ZERO
         if not rest:
             return factor
         if rest[-1].rank == 1:  # from the right: matrix times vector

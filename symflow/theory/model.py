@@ -4,9 +4,9 @@ r"""What the letters of a statement mean for one objective: weights, gradients, 
 |---|---|---|
 | W, Delta, G | W_j, \Delta_j, G_j | weights, direction, gradient of layer j |
 | W_in, W_out | (W_j)_{c:}, (W_j)_{:c} | weights of layer j into its output c, out of its input c; for all c at once |
-| f, h, x, grad_loss | f, h, x_i, \nabla\ell_i | loss; per sample: output, input, gradient of the loss at the output |
+| f, h, x, grad_loss | f, h, x_i, \nabla\ell_i | loss; of a sample: output, input, gradient of l there |
 | grad_phi | \nabla\varphi | linear networks: the gradient at the end-to-end matrix |
-| Sigma_xx | \Sigma_{xx} | second moment of the inputs |
+| Sigma_xx | \Sigma_{xx} | second moment of the inputs; matrix data: a matrix whose norm bounds hess phi |
 | D | D_{i,j} | the diagonal of sigma' at sample i, layer j; D_{i,n} = I |
 | layer_matrix, kappa, pool | \mathcal A_j(w_j), \kappa_j, p | convolutional networks, see `networks.layer_matrices` |
 | slope, smoothness, third | \max\{|\alpha|, |\bar\alpha|\}, L, L_3 | of the activation; of the loss |
@@ -28,6 +28,8 @@ from symflow.errors import ProblemError
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.layer_matrices import layer_constant, layer_matrix, pooling_norm
 from symflow.networks.losses import LOSSES
+from symflow.networks.matrix_data import SENSING, MatrixData
+from symflow.networks.moments import end_to_end
 from symflow.networks.network import Forward, FullyConnected, Network
 from symflow.networks.objective import Objective
 from symflow.programs.blocks import hessian_blocks
@@ -43,6 +45,7 @@ from symflow.programs.nodes import (
     add,
     einsum,
     gate,
+    inner,
     scale,
     scatter_add,
 )
@@ -85,7 +88,7 @@ class Model:
             raise ProblemError(f"a statement about homogeneous networks does not apply: {self.objective.no_network}")
         if self.objective.network is None or self.objective.sample_loss is None:
             raise ProblemError("a statement about networks needs a network's training loss, got another objective")
-        if "X" not in {x.name for x in self.objective.data_inputs}:
+        if self.objective.matrix_data is None and "X" not in {x.name for x in self.objective.data_inputs}:
             raise ProblemError("a statement about networks needs the loss over samples, got its moment form")
 
     @property
@@ -140,6 +143,8 @@ class Model:
         """
         if name not in _LETTERS:
             raise ProblemError(f"{name} is a supremum, which no program computes")
+        if self.objective.matrix_data is not None and name in _OF_SAMPLES:
+            raise ProblemError("this formula is one of losses over samples, got matrix data")
         return _LETTERS[name](self, *indices)
 
     def layer_identity(self, layer: int) -> Value:
@@ -196,23 +201,55 @@ class Model:
         labels = tuple(range(rank))
         return Value(einsum((bent, columns), (labels, labels), labels[-1:]), True)
 
+    @cached_property
+    def phi_gradient(self) -> tuple[Input, Node]:
+        """Matrix data: a stand-in for W_{n:1}, and the gradient of phi there."""
+        w = end_to_end(list(self.weights[::-1]))
+        stand_in, direction = Input("end_to_end", w.axes, "data", "W"), Input("E", w.axes, "direction", "E")
+        phi = transform([self.objective.loss], lambda x, _: stand_in if x is w else None)[self.objective.loss]
+        form = jvp([phi], {stand_in: direction})[phi]
+        return stand_in, transpose(form, [direction], Const(Fraction(1), ()))[direction]
+
     def phi_curvature(self, direction: Value) -> Value:
         """hess phi [A, A] at a matrix A of the size of the end-to-end matrix."""
+        if self.objective.matrix_data is not None:
+            stand_in, slope = self.phi_gradient
+            return Value(inner(jvp([slope], {stand_in: direction.node})[slope], direction.node))
         moved = times(direction, Value(self.inputs["X"])).node
         forms = self.loss_curvature(Value(columns_first(scale(self.end_to_end_scale, moved)), True))
         return times(self.inverse_samples, Value(einsum((forms.node,), ((0,),), ())))
 
 
 def _gradient_of_phi(model: Model) -> Value:
-    """(c/N) sum_i grad l_i x_i^T."""
+    """(c/N) sum_i grad l_i x_i^T; of matrix data (1/m) sum_i (<A_i, W> - y_i) A_i."""
+    if model.objective.matrix_data is not None:
+        stand_in, slope = model.phi_gradient
+        w = end_to_end(list(model.weights[::-1]))
+        return Value(transform([slope], lambda x, _: w if x is stand_in else None)[slope])
     product = einsum((model.loss_gradient(), model.inputs["X"]), ((0, 2), (1, 2)), (0, 1))
     return times(model.inverse_samples, Value(scale(model.end_to_end_scale, product)))
 
 
 def _second_moment(model: Model) -> Value:
-    """(1/N) X X^T."""
+    """(1/N) X X^T; of matrix data a matrix of the norm of hess phi = (1/m) sum_i A_i kron A_i."""
+    if model.objective.matrix_data is not None:
+        return _measured_moment(model, model.objective.matrix_data)
     x = model.inputs["X"]
     return times(model.inverse_samples, Value(einsum((x, x), ((0, 2), (1, 2)), (0, 1))))
+
+
+def _measured_moment(model: Model, data: MatrixData) -> Value:
+    """The Gram matrix (1/m) <A_i, A_j>, of the same norm as hess phi; I/m where A_i = e_a e_b^T."""
+    if data.kind != "sensing":
+        axis = model.fully_connected.axes[0]
+        return Value(scale(Fraction(1, data.count), Identity((axis, axis))))
+    sensing = model.inputs[SENSING]
+    sample = sensing.axes[-1]
+    other = Axis(f"{sample.name}'", sample.size)
+    copies = einsum((sensing, Identity((sample, other))), ((0, 1, 2), (2, 3)), (0, 1, 3))
+    gram = einsum((sensing, copies), ((0, 1, 2), (0, 1, 3)), (2, 3))
+    inverse = model.inputs.get("inverse_samples")
+    return times(number(Fraction(1, data.count)) if inverse is None else Value(inverse), Value(gram))
 
 
 def _gates(model: Model, layer: int) -> Value:
@@ -317,3 +354,5 @@ _LETTERS: Mapping[str, Callable[..., Value]] = {
     "kappa": lambda m, j: Value(layer_constant(_convolutional(m), j)),
     "pool": lambda m: Value(pooling_norm(_convolutional(m))),
 }
+_OF_SAMPLES = ("h", "x", "grad_loss", "D")
+"""The letters that mean something for losses over samples alone."""

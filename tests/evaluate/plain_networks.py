@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import jax
@@ -16,12 +15,21 @@ from hypothesis import strategies as st
 import symflow as sf
 from symflow.networks.network import Network
 
-ACTIVATIONS = {
-    "linear": (Fraction(1), Fraction(1)),
-    "relu": (Fraction(1), Fraction(0)),
-    "leaky": (Fraction(1), Fraction(1, 5)),
-    "homogeneous": (Fraction(3, 2), Fraction(-1, 2)),
+ACTIVATIONS = ("linear", "relu", ("leaky-relu", "1/5"), ("homogeneous", "3/2", "-1/2"))
+Z = sympy.Symbol("z", real=True)
+MISH = Z * sympy.tanh(sympy.log(1 + sympy.exp(Z)))
+BENT = (Z + sympy.sqrt(Z**2 + 1)) / 2 + sympy.erf(Z) / 4
+SMOOTH: dict[Any, Callable[[Any], Any]] = {
+    "tanh": jnp.tanh,
+    "sigmoid": lambda z: 1 / (1 + jnp.exp(-z)),
+    "softplus": lambda z: jnp.log1p(jnp.exp(z)),
+    "gelu": lambda z: z * (1 + jax.scipy.special.erf(z / np.sqrt(2))) / 2,
+    "gelu-tanh": lambda z: z * (1 + jnp.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))) / 2,
+    "silu": lambda z: z / (1 + jnp.exp(-z)),
+    MISH: lambda z: z * jnp.tanh(jnp.log1p(jnp.exp(z))),
+    BENT: lambda z: (z + jnp.sqrt(z**2 + 1)) / 2 + jax.scipy.special.erf(z) / 4,
 }
+"""Smooth activations, and the same written from the definitions."""
 P, Y = sympy.symbols("p y", real=True)
 OWN = {
     "quartic": (P - Y) ** 4 / 4 + (P - Y) ** 2 / 2,
@@ -88,15 +96,21 @@ class Case:
     def plain(self) -> Callable[[Any], Any]:
         """The loss of theta in plain JAX."""
         x, y, _, _ = self.arrays
-        alpha, alpha_bar = float(self.network.alpha), float(self.network.alpha_bar)
-
-        def activate(z: Any) -> Any:
-            return jnp.where(z >= 0, alpha * z, alpha_bar * z)
+        activate = plain_activation(self.network)
 
         def loss(theta: Any) -> Any:
             return plain_loss(self.loss, plain_network(self.network, theta, x, activate), y)
 
         return loss
+
+
+def plain_activation(network: Network) -> Callable[[Any], Any]:
+    """sigma in plain JAX."""
+    if network.sigma.slopes is None:
+        key = getattr(network.sigma, "expression", network.activation)
+        return SMOOTH[key]
+    alpha, alpha_bar = map(float, network.sigma.slopes)
+    return lambda z: jnp.where(z >= 0, alpha * z, alpha_bar * z)
 
 
 def plain_network(network: Network, theta: Any, x: Any, activate: Callable[[Any], Any]) -> Any:
@@ -133,21 +147,21 @@ def plain_network(network: Network, theta: Any, x: Any, activate: Callable[[Any]
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def cases(draw: st.DrawFn, activations: Sequence[Any] = ACTIVATIONS) -> Case:
     """Small networks of every kind with every loss."""
     loss = draw(st.sampled_from(LOSSES))
-    slopes = draw(st.sampled_from(sorted(ACTIVATIONS.values())))
+    activation = draw(st.sampled_from(activations))
     outputs = 1 if loss in ("logistic", "exponential") else draw(st.integers(1, 3))
     if draw(st.booleans()):
         widths = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
-        network: Network = sf.FullyConnected((*widths, outputs), *slopes)
+        network: Network = sf.FullyConnected((*widths, outputs), activation=activation)
     else:
-        network = draw(convolutional(outputs, slopes))
+        network = draw(convolutional(outputs, activation))
     return Case(network, loss, draw(st.integers(1, 4)), draw(st.integers(0, 2**31)))
 
 
 @st.composite
-def convolutional(draw: st.DrawFn, outputs: int, slopes: tuple[Fraction, Fraction]) -> sf.Convolutional:
+def convolutional(draw: st.DrawFn, outputs: int, activation: Any) -> sf.Convolutional:
     """One or two spatial dimensions, strides, padding, both pools, then dense layers."""
     dimensions = draw(st.integers(1, 2))
     extents = [draw(st.integers(3, 6 if dimensions == 1 else 4)) for _ in range(dimensions)]
@@ -165,4 +179,4 @@ def convolutional(draw: st.DrawFn, outputs: int, slopes: tuple[Fraction, Fractio
         extents = [(e + 2 * p - k) // s + 1 for e, k, s, p in zip(extents, size, stride, padding, strict=True)]
     if draw(st.booleans()):
         parts.append(sf.Dense(draw(st.integers(1, 3))))
-    return sf.Convolutional(image, (*parts, sf.Dense(outputs)), *slopes)
+    return sf.Convolutional(image, (*parts, sf.Dense(outputs)), activation=activation)

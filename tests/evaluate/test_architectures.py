@@ -16,6 +16,7 @@ from plain_networks import LOSSES, Case, cases
 
 import symflow as sf
 from symflow.evaluate.interpret import interpret
+from symflow.evaluate.numpy_batches import evaluate_points
 from symflow.evaluate.object_arrays import EXACT
 from symflow.programs.program import Program
 
@@ -23,11 +24,14 @@ TOLERANCE = 2e-12
 
 
 def on_a_kink(case: Case, objective: sf.Objective) -> bool:
-    """Whether some gate's pre-activation is exactly zero: there both conventions are arbitrary."""
+    """Whether some gate's pre-activation is zero: there both conventions are arbitrary."""
     theta = np.array([Fraction(float(v)) for v in case.arrays[2]], dtype=object)
     program = Program(objective.program.inputs, {str(i): g.z for i, g in enumerate(objective.gates)})
-    values = interpret(program, {**objective.data, **objective.cut(theta)}, EXACT)
-    return any((v == 0).any() for v in values.values())
+    if case.network.sigma.slopes is not None:
+        values = interpret(program, {**objective.data, **objective.cut(theta)}, EXACT)
+        return any((v == 0).any() for v in values.values())
+    close = evaluate_points(objective, program, theta.astype(float)[None])
+    return any((np.abs(v) < 1e-9).any() for v in close.values())
 
 
 def agree(mine: Any, theirs: Any, what: str) -> None:

@@ -46,7 +46,7 @@ CASES: list[tuple[str, Any, str]] = [
     ("network.widths", [2, 5000, 5000, 1], "network.widths must give at most 1000000 parameters, got 25015000"),
     ("network.activation", ABSENT, 'network.activation is missing; it must be one of "linear", "relu", "leaky-relu"'),
     ("network.activation", "rleu", "got 'rleu' (did you mean \"relu\"?)"),
-    ("network.activation", "tanh", 'must be one of "linear", "relu", "leaky-relu", "homogeneous", got \'tanh\''),
+    ("network.activation", "swish", 'must be one of "linear", "relu", "leaky-relu", "homogeneous", "tanh"'),
     ("network.activation", 1, "network.activation must be one of"),
     ("network.activation", "leaky-relu", 'network.slope is missing; activation = "leaky-relu" needs it'),
     ("network.activation", "homogeneous", 'network.alpha is missing; activation = "homogeneous" needs it'),

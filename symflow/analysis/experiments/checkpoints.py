@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symflow.analysis.experiments.archive import read_arrays, write_arrays
-from symflow.files import temporary_prefix
+from symflow.files import read_arrays, temporary_prefix, write_arrays
 
 if TYPE_CHECKING:
     import numpy.typing as npt

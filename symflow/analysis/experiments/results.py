@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from symflow.analysis.experiments.archive import read_arrays, write_arrays
 from symflow.analysis.experiments.settings import Settings
 from symflow.errors import ProblemError
+from symflow.files import read_arrays, write_arrays
 from symflow.numbers.rational import text
 from symflow.numbers.types import JsonObject
 from symflow.problem.descent import descent_table, method_of

@@ -24,7 +24,7 @@ from symflow.dynamics.modified.expansion import Expansion, TreeExpansion
 from symflow.dynamics.modified.modified_loss import ModifiedLoss
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import BudgetError, ProblemError, brief
-from symflow.networks.moments import compact
+from symflow.networks.compact import compact
 from symflow.networks.objective import Objective, require_objective
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational

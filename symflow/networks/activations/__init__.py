@@ -5,21 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import sympy
+
 from symflow.errors import ProblemError, brief
-from symflow.networks.activations import homogeneous
+from symflow.networks.activations import expression, gelu, homogeneous, sigmoid, silu, softplus, tanh
 from symflow.networks.activations.activation import Activation, ActivationKind
+from symflow.networks.activations.expression import ExpressionActivation
 from symflow.networks.activations.homogeneous import Homogeneous
 from symflow.networks.activations.per_layer import PerLayer, joined
 
-__all__ = ["ACTIVATIONS", "Activation", "ActivationKind", "Homogeneous", "PerLayer", "as_activation"]
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "ActivationKind",
+    "ExpressionActivation",
+    "Homogeneous",
+    "PerLayer",
+    "as_activation",
+]
 
-ACTIVATIONS: dict[str, ActivationKind] = {**homogeneous.KINDS}
+ACTIVATIONS: dict[str, ActivationKind] = {
+    **homogeneous.KINDS,
+    **tanh.KINDS,
+    **sigmoid.KINDS,
+    **softplus.KINDS,
+    **gelu.KINDS,
+    **silu.KINDS,
+    **expression.KINDS,
+}
 
 
 def as_activation(given: Any, alpha: Any, alpha_bar: Any, *, layers: int = 1) -> Activation:
-    """An activation from its name, a pair such as ("leaky-relu", "1/5") or its record; from two slopes if it is None.
+    """An activation from its name, a pair such as ("leaky-relu", "1/5"), its record, or a SymPy expression in a symbol.
 
-    A list has one of these for each layer with weights but the last. ["leaky-relu", "1/5"] is read as the pair.
+    If it is None, it has the two slopes. A list has one of these for each layer with weights but the last.
+    ["leaky-relu", "1/5"] is read as the pair.
 
     Args:
         given: as the user gave it.
@@ -46,6 +66,8 @@ def _is_pair(given: Sequence[Any]) -> bool:
 
 
 def _one(given: Any) -> Activation:
+    if isinstance(given, sympy.Expr):
+        return ExpressionActivation(given)
     name, *settings = given if isinstance(given, tuple | list) and given else (given,)
     if isinstance(name, Activation) and not settings:
         return name

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import sympy
+
 from symflow.programs.nodes import Node
 
 
@@ -23,7 +25,7 @@ class Activation:
 
     name: str
     latex: str
-    settings: Mapping[str, Fraction] = {}
+    settings: Mapping[str, Fraction | sympy.Expr] = {}
     slopes: tuple[Fraction, Fraction] | None = None
     smooth: bool = True
 
@@ -39,6 +41,20 @@ class Activation:
     def given(self) -> Any:
         """What a network takes as its activation in Python: the name, or a tuple of the name and the settings."""
         return (self.name, *map(str, self.settings.values())) if self.settings else self.name
+
+
+class Smooth(Activation):
+    """An activation without kinks that is not homogeneous: a subclass says what it is in `of`."""
+
+    def of(self, z: Node) -> Node:
+        """sigma(z)."""
+        raise NotImplementedError
+
+    def apply(self, z: Node, layer: int, names: dict[Node, str]) -> Node:
+        """sigma(z), with Z and A of this layer named."""
+        a = self.of(z)
+        names |= {z: f"Z_{{{layer}}}", a: f"A_{{{layer}}}"}
+        return a
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,8 @@ class RangeArithmetic:
         if exponent is not None and (exponent < 0 or exponent.denominator > 1):
             name = "log"  # what is near 0 is out of sight as it is for the logarithm
         if exponent is None or name == "log":
-            self.arguments.append((name, low, high))
+            faster = elementwise(name, None).transition
+            self.arguments.append((name, low, high) if faster is None else ("sigmoid", faster * low, faster * high))
         if exponent is not None:
             return _power(low, high, exponent)
         if name in ("sin", "cos"):

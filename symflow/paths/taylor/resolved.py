@@ -5,9 +5,9 @@ series then look like those of a simpler field. From the series of z itself a bo
 
     |e^{z(s)}| <= B(r) = e^{z_0 + D(r)},   D(r) = sum_{k>=1} |z_k| r^k,
 
-so the terms beyond order p are at most about B(rho h) rho^-p for |s| <= h and any rho > 1. A sigmoid is at most
-B/(1 - B) away from 0 or 1, with -|z_0| for z_0, and at most 1/sin(max(D, pi/2)) where D < pi, which keeps it from its
-poles at odd multiples of i pi. Softplus and log-sum-exp have sigmoids and exponentials as their derivatives.
+so the terms beyond order p are at most about B(rho h) rho^-p for |s| <= h and any rho > 1. What takes the place of B
+for another function that flattens out (a sigmoid, tanh, the bell e^{-z^2/2}) stands in its record: `saturates`.
+Softplus, erf and log-sum-exp have such functions as their derivatives.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ SHORTEST = -60
 def log2_resolved(
     functions: Sequence[Function], bits: int, log2_start: float, log2_tolerance: float, order: int, tau: int
 ) -> float:
-    """log2 of the largest step h <= 2^log2_start in which no exponential or sigmoid hides more than it may.
+    """log2 of the largest step h <= 2^log2_start in which no function that flattens out hides more than it may.
 
     Args:
-        functions: the exponentials and sigmoids of the recurrence, expanded.
+        functions: those of the recurrence that flatten out, expanded.
         bits: of the fixed point.
         log2_start: the step to begin with.
         log2_tolerance: log2 eps of the local tolerance.
@@ -51,29 +51,31 @@ def log2_resolved(
         return log2_start
     first = np.array([_number(f.x[0], bits) for f in functions])
     sizes = np.array([[abs(_number(c, bits)) for c in f.x[1 : TERMS + 1]] for f in functions])
-    sigmoids = np.array([elementwise(f.name, f.exponent).saturates == "sigmoid" for f in functions])
-    first = np.where(sigmoids, -np.abs(first), first)
-    lost = first < (LOST - bits) * log(2)
+    with np.errstate(invalid="ignore"):
+        start = _log_bounds(functions, first[:, None], np.zeros((len(functions), 1)))[:, 0]
+    lost = start < (LOST - bits) * log(2)
     step = log2_start
     while step > SHORTEST:
         allowed, duration = log2_tolerance * log(2), (step + tau) * log(2)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             spread = sizes @ np.power.outer(2.0**step * RADII, np.arange(1, sizes.shape[1] + 1)).T
-            hidden = _log_bound(first[:, None], spread, sigmoids[:, None]) - order * np.log(RADII)
-            hidden = np.where(np.isnan(hidden), np.inf, hidden)
-            excess = np.where(lost, first + spread[:, 0] - allowed, hidden.min(axis=1) - SLACK * allowed)
+            bounds = _log_bounds(functions, first[:, None], spread)
+            hidden = np.nan_to_num(bounds - order * np.log(RADII), nan=np.inf, posinf=np.inf, neginf=-np.inf)
+            excess = np.where(lost, bounds[:, 0] - allowed, hidden.min(axis=1) - SLACK * allowed)
         if (excess + duration <= 0).all():
             break
         step -= 1
     return step
 
 
-def _log_bound(first: np.ndarray, spread: np.ndarray, sigmoids: np.ndarray) -> np.ndarray:
-    """log B of exponentials; of sigmoids the log of the bound of their distance from the nearer limit."""
-    exponent = first + spread
-    saturated = exponent - np.log(-np.expm1(np.minimum(exponent, -log(2))))
-    near = np.where(spread < np.pi, -np.log(np.sin(np.clip(spread, np.pi / 2, np.pi))), np.inf)
-    return np.where(sigmoids, np.where(exponent < -log(2), saturated, near), exponent)
+def _log_bounds(functions: Sequence[Function], first: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """log B, one row a function."""
+    records = np.array([elementwise(f.name, f.exponent) for f in functions])
+    found = np.empty(spread.shape)
+    for record in set(records):
+        rows = records == record
+        found[rows] = record.known("saturates", "steps")(first[rows], spread[rows])
+    return found
 
 
 def _number(value: mpz, bits: int) -> float:

@@ -95,13 +95,15 @@ class Elementwise:
         jax: (jax, x) -> u(x), for JAX arrays.
         sympy: u of a SymPy expression; where it is a class of SymPy, expressions with it are read as this function.
         source: Python text with {0} for the argument, over an array module `xp`.
+        preamble: functions that `source` calls and array modules lack, as Python text; it may use `math`.
         recurrence: power series; None integrates y' = u'(x) x' with the series of the derivative.
         constant: u(q) of a rational where that is rational for sure, for series of constants; None elsewhere.
         domain: where u has a Taylor series: "real", "positive" or "nonzero" arguments.
         largest: the largest argument that is computed with in series; None for all.
-        saturates: how values may fall below the last place of a series although they grow (`paths.taylor.resolved`): as
-            an "exponential", as a "sigmoid" (to limits on both sides, poles at odd multiples of i pi), or None: they
-            do not.
+        saturates: (z_0, D) -> at least log |u(z) - the nearest limit| on |z - z_0| <= D, where values may fall below
+            the last place of a series although they grow (`paths.taylor.resolved`); None: they do not.
+        transition: c where float64 tells u(x) from its limits about where it tells sigmoid(c x) from them; None of
+            functions without limits.
         ball: an enclosure of u on a ball (`flint.arb`), at its working precision; not finite where u is not defined on
             all of it.
         remainder: bounds a computed power series of u; None refuses.
@@ -119,11 +121,13 @@ class Elementwise:
     jax: Callable[[ModuleType, JaxArray], JaxArray] | None = None
     sympy: Callable[[sympy.Expr], sympy.Expr] | None = None
     source: str | None = None
+    preamble: str | None = None
     recurrence: Recurrence | None = None
     constant: Callable[[Fraction], Fraction | None] = lambda q: None
     domain: Literal["real", "positive", "nonzero"] = "real"
     largest: int | None = None
-    saturates: Literal["exponential", "sigmoid"] | None = None
+    saturates: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    transition: float | None = None
     ball: Callable[[arb], arb] | None = None
     remainder: SeriesRemainder | None = None
     error: Callable[[Interval], np.ndarray] | None = None

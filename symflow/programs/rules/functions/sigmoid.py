@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from symflow.numbers.types import Mpf
 
+LOG2 = float(np.log(2))
+
 
 def softplus(x: Mpf) -> Mpf:
     """log(1 + e^x), without overflow or cancellation."""
@@ -40,6 +42,18 @@ def sigmoid_ball(x: arb) -> arb:
     return 1 / (1 + (-x).exp()) if x >= 0 else x.exp() / (1 + x.exp())
 
 
+def log_distance(first: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """log of a bound on how far sigmoid(z) is from the nearer limit, on |z - z_0| <= D.
+
+    With B = e^{-|z_0| + D} < 1/2 it is at most B/(1 - B), and at most 1/sin(max(D, pi/2)) where D < pi, which keeps z
+    from the poles at odd multiples of i pi.
+    """
+    exponent = spread - np.abs(first)
+    saturated = exponent - np.log(-np.expm1(np.minimum(exponent, -LOG2)))
+    near = np.where(spread < np.pi, -np.log(np.sin(np.clip(spread, np.pi / 2, np.pi))), np.inf)
+    return np.where(exponent < -LOG2, saturated, near)
+
+
 def _remainder(u: Expanded) -> float:
     """d(y) = y - y^2, computed with one rounding in the square."""
     return self_referring(u, 1 + 2 * u.y.norm, u.spread + u.tail(u.y.largest, u.y.largest))
@@ -53,6 +67,7 @@ SOFTPLUS = Elementwise(
     jax=lambda jax, x: jax.nn.softplus(x),
     sympy=lambda x: sympy.log(1 + sympy.exp(x)),
     source="xp.logaddexp(0, {0})",
+    transition=1.0,
     remainder=integrated,
     ball=between_ends(softplus_ball),
     error=monotone_error,
@@ -67,7 +82,8 @@ SIGMOID = Elementwise(
     jax=lambda jax, x: jax.nn.sigmoid(x),
     sympy=lambda x: 1 / (1 + sympy.exp(-x)),
     source="xp.exp(-xp.logaddexp(0, -{0}))",
-    saturates="sigmoid",
+    saturates=log_distance,
+    transition=1.0,
     remainder=_remainder,
     ball=between_ends(sigmoid_ball),
     error=monotone_error,
