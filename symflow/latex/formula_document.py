@@ -100,7 +100,7 @@ def _display(text: str, lines: Sequence[str]) -> str:
 
 def _section_of(objective: Objective, moments: bool) -> str:
     """What is minimized."""
-    network = objective.network
+    network = objective.architecture
     if network is None:
         return "\n\n".join([r"\section{The objective}", _display("The function is", formulas(loss(objective)).lines)])
     sample_loss = objective.sample_loss or SQUARE
@@ -117,14 +117,14 @@ def _section_of(objective: Objective, moments: bool) -> str:
 
 def _flow_text(objective: Objective, moments: bool) -> str:
     """What gradient flow is, and what its symbols mean."""
-    network = objective.network
+    network = objective.architecture
     if network is None:
         return _FLOW
     text = _FLOW + _FLOW_OF_WEIGHTS
     if moments:
         return text
     columns = "" if isinstance(network, Convolutional) else "\nColumns are samples."
-    named = _LINEAR if network.linear else _LAYERS if network.smooth else _LAYERS + _GATES
+    named = _LINEAR if network.linear else _LAYERS if not objective.gates else _LAYERS + _GATES
     last = _RESIDUALS if (objective.sample_loss or SQUARE).known.residual else _PREDICTIONS
     return text + columns + named + last + _BARS
 

@@ -13,7 +13,7 @@ from itertools import count
 from typing import TypeAlias
 
 from symflow.latex.contractions import Contraction, Factor, is_symmetric
-from symflow.programs.nodes import Axis, Gate, Input, Node
+from symflow.programs.nodes import Axis, Gate, Identity, Input, Node
 
 ONES = Input("ones", (Axis("ones", 1),), "data", r"\mathbf{1}")
 """The column of ones, of any length."""
@@ -59,6 +59,11 @@ class Edge:
     u: int
     v: int
     chain: Chain
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether it is an identity alone."""
+        return len(self.chain) == 1 and isinstance(self.chain[0].node, Identity)
 
     def touches(self, label: int) -> bool:
         """Whether the label is one of the two ends."""
@@ -178,9 +183,10 @@ class Component:
             node = vector.chain[0].node
             if min(vector.u, vector.v) >= 0 or len(vector.chain) > 1 or not _is_scaling(node):
                 continue
-            other = next((e for e in self.edges if e is not vector and e.touches(label)), None)
-            if other is None:
+            others = [e for e in self.edges if e is not vector and e.touches(label) and not e.is_identity]
+            if not others:
                 continue
+            other = max(others, key=lambda e: min(e.u, e.v) >= 0)  # matrices first
             rest = other.leaving(label)
             if rest.v >= 0:
                 chain: Chain = (Piece(node, diagonal=True), *rest.chain)

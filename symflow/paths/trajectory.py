@@ -296,7 +296,10 @@ class Trajectory(OldNames):
         return self.dense.at_end()
 
     def weights(self, time: Number) -> list[np.ndarray]:
-        """The parameter arrays W_1, ..., W_n (of a vector field its state arrays) at a time, in mpf or float64."""
+        """The parameter arrays at a time, in mpf or float64: W_1, b_1, W_2, ... as in theta.
+
+        A diagonal layer's is a vector; there is no b_j where a layer has no bias. Of a vector field its state arrays.
+        """
         return self.weights_of(self(time))
 
     def weights_of(self, state: np.ndarray) -> list[np.ndarray]:
@@ -313,10 +316,11 @@ class Trajectory(OldNames):
         It is computed with `dps` digits and some guard digits, or in float64.
 
         Raises:
-            ValueError: the objective is not a network's training loss.
+            ProblemError: the objective is not the training loss of a network of matrices alone.
         """
         if isinstance(self.moves, VectorField) or self.moves.network is None:
-            raise ValueError("only a network has an end-to-end matrix; use the trajectory's values directly")
+            reason = "a vector field is not" if isinstance(self.moves, VectorField) else self.moves.no_network
+            raise ProblemError(f"only a network of matrices has an end-to-end matrix: {reason}; see weights")
         import mpmath
 
         with mpmath.workdps(self.digits + 15):
