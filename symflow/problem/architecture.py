@@ -129,6 +129,12 @@ def describe(network: Network) -> str:
     return "".join([_described_layers(network), *(f", {words}" for words in _described_options(network))])
 
 
+def called(network: Network) -> str:
+    """The same with the activation, such as "fully-connected 2-3-1 relu, biases"."""
+    options = "".join(f", {words}" for words in _described_options(network))
+    return f"{_described_layers(network)} {network.activation}{options}"
+
+
 def _described_layers(network: Network) -> str:
     if isinstance(network, FullyConnected):
         sizes = [str(width) for width in network.widths]

@@ -490,6 +490,10 @@ class Reader:
             return self.values[name]
         if found := self.match(r"\\operatorname\{Tr\}\(I_\{(\d+)\}\)"):
             return float(found[1])
+        if self.take(r"\operatorname{diag}("):
+            v = self.sum()
+            self.need(")")
+            return np.diag(v[:, 0])
         if self.take(r"\operatorname{Tr}("):
             a = self.sum()
             self.need(")")
