@@ -31,7 +31,14 @@ def _anchor(result: Result) -> str:
 
 
 def _section(result: Result) -> str:
-    parts = [f"## {result.id} {result.slug}", "", f"{result.title[0].upper()}{result.title[1:]}.", ""]
+    proofs = ", ".join(f"[`{name}`](../../derivations/{name}.py)" for name in result.derivations)
+    heading = f"## {result.id} {result.slug}\n\n{result.title[0].upper()}{result.title[1:]}.\n"
+    return f"{heading}\n{stated(result)}\nSource: {result.source}. Derivation: {proofs}.\n"
+
+
+def stated(result: Result) -> str:
+    """What a result assumes and its formulas, those of its parts too, as Markdown."""
+    parts = []
     if result.assumptions:
         parts += ["Suppose", "", *(f"- {a.latex}" for a in result.assumptions), ""]
     parts += _formulas(result.main)
@@ -43,8 +50,7 @@ def _section(result: Result) -> str:
         parts += _formulas(part)
     if result.remark:
         parts += [result.remark, ""]
-    proofs = ", ".join(f"[`{name}`](../../derivations/{name}.py)" for name in result.derivations)
-    return "\n".join([*parts, f"Source: {result.source}. Derivation: {proofs}.", ""])
+    return "\n".join(parts)
 
 
 def _formulas(statement: Statement) -> list[str]:

@@ -1,0 +1,1 @@
+"""The documentation: pages written by hand, and in `generate` what makes the others."""
