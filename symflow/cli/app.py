@@ -1,4 +1,4 @@
-"""The command line: run, derive, flow, deviation, bounds, advise, certify, sweep, experiment.
+"""The command line: run, derive, flow, deviation, bounds, advise, certify, falsify, sweep, experiment.
 
 A command is one file in `commands`: its options, computation, JSON, tables and help. Errors are one line on
 standard error; `exit_status` says what the status means. What computes is imported inside the commands, so that
@@ -22,12 +22,14 @@ from symflow.cli.commands.certify import certify
 from symflow.cli.commands.derive import derive
 from symflow.cli.commands.deviation import deviation
 from symflow.cli.commands.experiment import experiment
+from symflow.cli.commands.falsify import falsify
 from symflow.cli.commands.flow import flow
 from symflow.cli.commands.run import run
 from symflow.cli.commands.sweep import AXES, sweep
 from symflow.cli.exit_status import DONE, FAILED, INTERRUPTED, WRONG, command, complain, fail
 from symflow.cli.signals import interrupted, interruptible
 from symflow.cli.streams import OutputLost, drop_output, provide_streams, say, writing
+from symflow.cli.typed import typing
 from symflow.errors import ProblemError
 from symflow.versions import __version__
 
@@ -57,7 +59,7 @@ def options(
     """Options before the command."""
 
 
-for answer in (run, derive, flow, deviation, bounds, advise, certify, experiment, sweep):
+for answer in (run, derive, flow, deviation, bounds, advise, certify, falsify, experiment, sweep):
     app.command()(command(answer))
 
 
@@ -71,9 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     provide_streams()
-    arguments = spread(list(sys.argv[1:] if argv is None else argv))
+    typed = list(sys.argv[1:] if argv is None else argv)
+    arguments = spread(typed)
     try:
-        with interruptible(), _without_windows():
+        with interruptible(), _without_windows(), typing(typed):
             status = _execute(arguments, "--json" in arguments)
         with writing():
             sys.stdout.flush()

@@ -6,6 +6,7 @@ import json
 import os
 import tomllib
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any
 
 from symflow.errors import ProblemError, brief, shorten
@@ -43,6 +44,18 @@ def load_problem(path: str | os.PathLike[str]) -> Problem:
         ('problem', Fraction(1, 10), (Fraction(1, 2),), Fraction(10, 1))
     """
     file = named_file(path, "load_problem")
+    tables, source = load_tables(file)
+    if file.suffix.lower() == ".json" and isinstance(tables, dict) and "problem" in tables:
+        tables = tables["problem"]
+    return Problem.from_mapping(tables, source, file.parent, name=file.stem[:200])
+
+
+def load_tables(file: Path) -> tuple[Any, str]:
+    """The tables of a ``.toml`` or ``.json`` file, decimals as `Decimal`, and how messages name the file.
+
+    Raises:
+        ProblemError: one line: the file, the line, what is wrong and what would be right.
+    """
     source = shown(file)
     if file.suffix.lower() not in (".toml", ".json"):
         if file.is_dir():
@@ -64,9 +77,7 @@ def load_problem(path: str | os.PathLike[str]) -> Problem:
         raise ProblemError(f"{source}: {refused}") from None
     except ValueError:  # tomllib's int() refuses more than 4300 digits, without saying where
         raise ProblemError(f"{source}: must have integers of at most 4300 digits; write longer ones as text") from None
-    if file.suffix.lower() == ".json" and isinstance(tables, dict) and "problem" in tables:
-        tables = tables["problem"]
-    return Problem.from_mapping(tables, source, file.parent, name=file.stem[:200])
+    return tables, source
 
 
 def _json(content: str) -> Any:

@@ -18,6 +18,7 @@ from symflow.errors import ProblemError, brief
 from symflow.files import write_atomically
 from symflow.numbers.types import Mpf
 from symflow.problem import Problem
+from symflow.problem.toml import problem_toml
 
 
 @dataclass(frozen=True)
@@ -147,17 +148,19 @@ class Refuted:
             ProblemError: another ending, or a folder that cannot be written.
         """
         target = Path(os.fspath(path))
-        tables = self.problem.to_dict()
         if target.suffix not in (".toml", ".json"):
             raise ProblemError(f"a problem file must end in .toml or .json, got {brief(target.name)}")
-        note = f"{self.claim}; it fails by {mpmath.nstr(self.violation, 10)}"
-        content = json.dumps(tables, indent=1) if target.suffix == ".json" else problem_toml(tables, note)
+        content = json.dumps(self.problem.to_dict(), indent=1) if target.suffix == ".json" else self.toml()
         try:
             write_atomically(target, content.encode() + b"\n")
         except OSError as error:
             raise ProblemError(
                 f"{brief(str(target))} must be a file that can be written: {error.strerror}; choose another folder"
             ) from None
+
+    def toml(self) -> str:
+        """The counterexample as the text of a problem file."""
+        return problem_toml(self.problem.to_dict(), f"{self.claim}; it fails by {mpmath.nstr(self.violation, 10)}")
 
     @property
     def proof(self) -> bool:
@@ -189,22 +192,3 @@ class Refuted:
 
 
 Verdict = Refuted | NotRefuted
-
-
-def problem_toml(tables: Mapping[str, object], note: str = "") -> str:
-    """The tables of `Problem.to_dict` as TOML; strings, numbers, lists and booleans are written as JSON writes them."""
-    lines = [f"# {line}" for line in note.splitlines()]
-    lines += [f"{key} = {json.dumps(value)}" for key, value in tables.items() if not isinstance(value, Mapping)]
-    for name, table in tables.items():
-        if not isinstance(table, Mapping):
-            continue
-        lines += ["", f"[{name}]"]
-        later: list[str] = []
-        for key, value in table.items():
-            if isinstance(value, list) and value and isinstance(value[0], Mapping):
-                for part in value:
-                    later += ["", f"[[{name}.{key}]]", *(f"{k} = {json.dumps(v)}" for k, v in part.items())]
-            else:
-                lines.append(f"{key} = {json.dumps(value)}")
-        lines += later
-    return "\n".join(lines)
