@@ -258,3 +258,33 @@ def test_balanced_starts_are_refused_where_they_mean_nothing(
 ) -> None:
     with pytest.raises(sf.ProblemError, match=message):
         start(network, scheme="balanced", **init)
+
+
+# --- Conservation laws ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "count", "names"),
+    [
+        ({"activation": "relu", "skip": [[1, 2]], "biases": True}, 2, ["D_1+2[1,1]", "D_1+2[2,2]"]),
+        ({"skip": [[0, 1]]}, 6, ["D_2[1,1]", "D_2[1,2]", "D_2[2,2]"]),
+        ({"diagonal": [2]}, 4, ["D_1[1,1]", "D_1[2,2]", "D_2[1,1]", "D_2[2,2]"]),
+        ({"activation": ["relu", "linear"], "output_scale": 2}, 5, ["D_1[1,1]", "D_1[2,2]", "D_2[1,1]", "D_2[1,2]"]),
+    ],
+)
+def test_laws_are_conserved_and_complete(options: dict[str, Any], count: int, names: list[str]) -> None:
+    """Complete by brackets; conserved: each law's gradient is orthogonal to that of a loss, exactly."""
+    network = sf.FullyConnected((2, 2, 2, 2), **options)
+    laws = sf.conservation_laws(network)
+    assert (laws.count, laws.exact, laws.complete) == (count, True, True)
+    assert [law.name for law in laws.laws][: len(names)] == names
+    rng = np.random.default_rng(0)
+    objective = sf.network_objective(network, rng.integers(-5, 6, (3, 2)), rng.integers(-5, 6, (3, 2)))
+    theta = [Fraction(int(v), 7) for v in rng.integers(-20, 21, objective.parameter_count)]
+    gradient = sf.evaluate_exact(sf.gradient(objective), theta)
+    for law in laws.laws:
+        along = sum(
+            (c * gradient[p] * np.prod([theta[q] for k, q in enumerate(where) if k != at], initial=Fraction(1))
+             for where, c in law.terms for at, p in enumerate(where)), Fraction(0)
+        )  # fmt: skip
+        assert along == 0, law.name
