@@ -28,6 +28,7 @@ from symflow.cli.commands.sweep import AXES, sweep
 from symflow.cli.exit_status import DONE, FAILED, INTERRUPTED, WRONG, command, complain, fail
 from symflow.cli.signals import interrupted, interruptible
 from symflow.cli.streams import OutputLost, drop_output, provide_streams, say, writing
+from symflow.cli.typed import typing
 from symflow.errors import ProblemError
 from symflow.versions import __version__
 
@@ -71,9 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     provide_streams()
-    arguments = spread(list(sys.argv[1:] if argv is None else argv))
+    typed = list(sys.argv[1:] if argv is None else argv)
+    arguments = spread(typed)
     try:
-        with interruptible(), _without_windows():
+        with interruptible(), _without_windows(), typing(typed):
             status = _execute(arguments, "--json" in arguments)
         with writing():
             sys.stdout.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,6 +90,23 @@ def deviation_figure(dev: Deviation) -> Figure:
     with style():
         fig = Figure(figsize=(6.4, 5.2), layout="constrained")
         _draw_deviation(fig.add_subplot(), dev)
+    return fig
+
+
+def loss_figure(dev: Deviation) -> Figure:
+    """The loss along flow and descent alone."""
+    return _alone(_draw_loss, dev)
+
+
+def sharpness_figure(dev: Deviation) -> Figure:
+    """The Hessian eigenvalues along flow and descent alone."""
+    return _alone(_draw_sharpness, dev)
+
+
+def _alone(draw: Callable[[Axes, Deviation], None], dev: Deviation) -> Figure:
+    with style():
+        fig = Figure(figsize=(4.4, 2.8), layout="constrained")
+        draw(fig.add_subplot(), dev)
     return fig
 
 

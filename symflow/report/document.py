@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from mpmath import nstr
 
 from symflow.analysis.verdict import comparison
-from symflow.latex.formula_document import formulas_document
 from symflow.numbers.decimal import brief_time, short
 from symflow.numbers.rational import text
+from symflow.report.latex_document import latex_document
+from symflow.report.parts import Section
+from symflow.report.problem_formulas import formula_sections
 from symflow.report.report import describe
+from symflow.theory.registry import RESULTS
 
 if TYPE_CHECKING:
     from symflow.analysis.deviation import Deviation
@@ -18,6 +21,22 @@ if TYPE_CHECKING:
 
 def document(dev: Deviation) -> str:
     """``formulas.tex``: the problem's equations and bounds, with what was found."""
+    return latex_document(dev.problem.name or "problem", sections(dev))
+
+
+def sections(dev: Deviation) -> tuple[Section, ...]:
+    """The problem's equations and bounds, with what was found."""
+    return formula_sections(
+        dev.problem.objective, _settings(dev), [(name, _bound_rows(dev, name)) for name in dev.bounds if _known(name)]
+    )
+
+
+def _known(name: str) -> bool:
+    """Whether a bound is the main statement of a result; others, such as R22(tube-free), stand in its formulas."""
+    return name in RESULTS
+
+
+def _settings(dev: Deviation) -> list[tuple[str, str, str]]:
     problem = dev.problem
     settings = [("", "network", describe(problem)), ("P", "parameters", str(len(problem.theta0)))]
     if problem.x is not None:
@@ -33,9 +52,7 @@ def document(dev: Deviation) -> str:
     settings.append(("", f"error of the deviations, {dev.error.how}", nstr(max(dev.radii), 2)))
     if dev.flow.objective.gates:
         settings.append(("", "kinks met by the flow", str(len(dev.flow.events))))
-    return formulas_document(
-        problem.objective, problem.name or "problem", settings, [(name, _bound_rows(dev, name)) for name in dev.bounds]
-    )
+    return settings
 
 
 def _bound_rows(dev: Deviation, name: str) -> list[tuple[str, str, str]]:

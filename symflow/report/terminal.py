@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +11,18 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from symflow.analysis.verdict import comparison, sharpness, travelled
 from symflow.errors import printable
 from symflow.numbers.decimal import brief_time, short
-from symflow.numbers.types import Mpf
+from symflow.report import parts as parts_of_reports
+from symflow.report.parts import Note, Part, Quantity
+from symflow.report.quantities import (
+    EVENT_COLUMNS,
+    error_words,
+    event_rows,
+    reasons_of_ends,
+    run_quantities,
+    series_quantities,
+)
 from symflow.report.report import describe
 
 if TYPE_CHECKING:
@@ -27,26 +34,6 @@ SHOWN_EVENTS = 20
 """Longer lists of events are cut on the terminal; JSON has all of them."""
 SHOWN_TIMES = 9
 """Rows of a deviation table."""
-
-
-def _gate(value: Mpf | Fraction | None) -> str:
-    """A gate's value: a slope, where it stands while sliding, or inert."""
-    if value is None:
-        return "inert"
-    return str(value) if isinstance(value, Fraction) else short(value)
-
-
-def _kinds(events: Sequence[Event]) -> str:
-    """How many kinks of each kind."""
-    names = {
-        "crossing": "kink crossings",
-        "sliding": "kinks slid along",
-        "leaving": "kinks left",
-        "revival": "gates revived",
-        "inert": "gates turned inert",
-    }
-    counts = Counter(e.kind for e in events)
-    return ", ".join(f"{counts[kind]} {name}" for kind, name in names.items() if counts[kind])
 
 
 class _Shown:
@@ -70,6 +57,20 @@ class _Screen(Console):
 def console() -> Console:
     """What tables and lines are printed on."""
     return _Screen(highlight=False, markup=False, emoji=False)
+
+
+def as_text(parts: Iterable[Part]) -> list[Table | Text]:
+    """The tables and notes of a document as what the terminal shows."""
+    shown: list[Table | Text] = []
+    for part in parts:
+        if isinstance(part, parts_of_reports.Table):
+            table = new_table(part.title, *part.columns, numbers=part.numbers)
+            for row in part.rows:
+                table.add_row(*row)
+            shown.append(table)
+        elif isinstance(part, Note):
+            shown.append(Text(part.text))
+    return shown
 
 
 def new_table(title: str, *columns: str, numbers: bool = True) -> Table:
@@ -99,7 +100,7 @@ def flow_tables(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: flo
         shown.append(Text("no events"))
     if seconds is not None:
         stats = trajectory.stats
-        shown.append(Text(f"{_error(trajectory)}, {stats.method}, {seconds:.2f} s"))
+        shown.append(Text(f"{error_words(trajectory)}, {stats.method}, {seconds:.2f} s"))
     return shown
 
 
@@ -113,13 +114,9 @@ def checks_table(checks: Sequence[Check]) -> Table:
 
 def events_table(events: Sequence[Event]) -> Table:
     """Gate changes in order of time."""
-    import mpmath
-
-    table = new_table("events", "time", "kind", "sample", "layer", "unit", "gate")
-    for e in events[:SHOWN_EVENTS]:
-        before = "sliding" if e.kind == "leaving" else _gate(e.gate_before)
-        gate = f"{before} to {_gate(e.gate_after)}"
-        table.add_row(mpmath.nstr(e.time, 15), e.kind, str(e.sample), str(e.layer), str(e.unit), gate)
+    table = new_table("events", *EVENT_COLUMNS)
+    for row in event_rows(events[:SHOWN_EVENTS]):
+        table.add_row(*row)
     if len(events) > SHOWN_EVENTS:
         table.add_row(f"and {len(events) - SHOWN_EVENTS} more")
     return table
@@ -164,79 +161,7 @@ def run_table(dev: Deviation) -> Table:
     return table
 
 
-def _error(path: Trajectory) -> str:
-    """What is known of the error of a path."""
-    return "error not known" if path.error is None else f"{path.error.how} error {short(path.error.value, 2)}"
-
-
 def run_rows(dev: Deviation) -> list[tuple[str, str]]:
     """Name and value of what `symflow run` says about a problem."""
-    samples = "" if dev.problem.x is None else f", N = {len(dev.problem.x)} samples"
-    largest = max(range(len(dev.values)), key=dev.values.__getitem__)
-    way = travelled(dev)
-    share = f", {short(100 * dev.max / way, 3)} % of the flow's way" if way else ""
-    plain = dev.compared_with == "gradient flow"
-    flow, said = ("gradient flow", "") if plain else ("flow", f"{dev.compared_with}; ")
-    rows = [
-        ("network", f"{describe(dev.problem)}, P = {len(dev.problem.theta0)} weights{samples}"),
-        ("run", f"η = {dev.step_size}, {dev.steps} steps, horizon {brief_time(dev.times[-1])}"),
-        (flow, f"{said}{dev.flow.stats.steps} Taylor steps, {_error(dev.flow)}"),
-        ("descent", f"{dev.run.stats.method}, {_error(dev.run)}"),
-    ]
-    if dev.flow.objective.gates:
-        events = dev.flow.events
-        first = f", the first at t = {brief_time(events[0].time)}" if events else ""
-        rows.append(("events", f"{_kinds(events)}{first}" if events else "none"))
-    rows.append(("max deviation", f"{short(dev.max)} at t = {brief_time(dev.times[largest])}{share}"))
-    if dev.transient is not None:
-        after = f"{short(dev.on_manifold[-1])} at the end without the transient of the velocity"
-        rows.append(("transient", f"at most {short(max(dev.transient))}; {after}"))
-    rows.append(("its error", f"{short(dev.radii[largest], 2)}, {dev.error.how}"))
-    if dev.rounding is not None:
-        worst = max(dev.rounding)
-        part = f" ({short(worst / dev.max, 2)} of the deviation)" if dev.max else ""
-        rows.append(("of float64 rounding", f"{short(worst, 2)}{part}"))
-    names = {"R18": "R18 leading order", "R22": "R22 bound", "R4": "R4 bound"}
-    ordered = [*(n for n in names if n in dev.bounds), *(n for n in dev.bounds if n not in names)]
-    rows += [(names.get(name, name), _compared(dev, name)) for name in ordered]
-    rows += [("why no later" if i == 0 else "", why) for i, why in enumerate(_reasons_of_ends(dev))]
-    sharp = sharpness(dev)
-    limit = dev.stable_sharpness
-    stable = "" if limit is None else f" (stable below {short(float(limit * dev.step_size))})"
-    against = f"at most {short(sharp)}{stable}" if sharp is not None else f"not computed: {_no_spectrum(dev)}"
-    rows.append(("η·λ_max", against))
-    if dev.flow_series.min_eigenvalue is not None:
-        lowest = float(dev.flow_series.min_eigenvalue.min())
-        rows.append(
-            ("λ_min along the flow", f"at least {short(lowest)}" + (" (not convex there)" if lowest < 0 else ""))
-        )
-    rows.append(
-        (
-            "loss at the end",
-            f"flow {short(dev.flow_series.loss[-1], 6)}, descent {short(dev.descent_series.loss[-1], 6)}",
-        )
-    )
-    return rows
-
-
-def _no_spectrum(dev: Deviation) -> str:
-    return dev.descent_series.reason or "no spectrum"
-
-
-def _compared(dev: Deviation, name: str) -> str:
-    bound = dev.bounds[name]
-    found = comparison(dev, name)
-    if found["value"] is None:
-        return f"not applicable: {bound.reason}"
-    ratio = "" if found["ratio"] is None else f" = {short(found['ratio'])} × deviation"
-    later = "" if found["until_end"] else "; not applicable later"
-    return f"{short(found['value'])}{ratio} at t = {brief_time(found['time'])} ({bound.status}){later}"
-
-
-def _reasons_of_ends(dev: Deviation) -> list[str]:
-    """Why bounds end before the run does; each reason once."""
-    ends = {name: comparison(dev, name) for name in dev.bounds}
-    reasons = [
-        dev.bounds[n].reason for n, found in ends.items() if found["value"] is not None and not found["until_end"]
-    ]
-    return list(dict.fromkeys(reason for reason in reasons if reason is not None))
+    ends = [Quantity("why no later" if i == 0 else "", why) for i, why in enumerate(reasons_of_ends(dev))]
+    return [(q.name, q.said) for q in (*run_quantities(dev), *ends, *series_quantities(dev))]

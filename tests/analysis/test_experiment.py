@@ -26,7 +26,8 @@ from symflow.analysis.experiments.networks import architecture, network_problem
 from symflow.analysis.experiments.reference import FlowRun, estimated_error
 from symflow.analysis.experiments.settings import checked_settings
 from symflow.cli.app import main
-from symflow.cli.commands.experiment import network_tables
+from symflow.cli.commands.experiment import network_parts
+from symflow.report.terminal import as_text
 
 SMALL = {"samples": 40, "iterations": 60, "step_size": "1/100", "ratios": (2, 20), "tolerances": ("1e-4", "1e-6")}
 
@@ -250,7 +251,7 @@ def test_command(linear: tuple[Experiment, Path], capsys: pytest.CaptureFixture[
     assert runs[0]["max_from_flow"] == linear[0].networks["linear"].runs[1].from_flow.max()
     assert {Path(f).name for f in found["files"]} == {"experiment.npz", "linear.svg", "linear.png"}
     assert all(Path(f).stat().st_size > 1000 for f in found["files"])
-    Console(width=120).print(*network_tables(linear[0].networks["linear"]))
+    Console(width=120).print(*as_text(network_parts(linear[0].networks["linear"])))
     shown = capsys.readouterr().out
     for said in ("descent, η0/20", "1,200", "estimated", "dopri8"):
         assert said in shown

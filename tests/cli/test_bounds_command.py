@@ -31,8 +31,8 @@ def test_bounds_as_json_and_files(capsys: pytest.CaptureFixture[str], tmp_path: 
     for slack in found["slack"]:
         for name in ("m", "beta", "gamma"):
             assert float(slack["found"][name]) <= float(slack["certified"][name])
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["bounds.json", "bounds.png", "bounds.svg"]
-    assert len(found["files"]) == 3
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bounds.json", "bounds.png", "bounds.svg", "report.html"]
+    assert len(found["files"]) == 4
 
 
 def test_bounds_as_tables(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,10 +15,12 @@ from symflow.derivatives.derived import directional_derivative
 from symflow.errors import ProblemError
 from symflow.latex import derived_latex, formulas
 from symflow.latex.escape import escape
-from symflow.latex.formula_document import formulas_document
 from symflow.networks.objective import Objective
 from symflow.networks.training_loss import network_objective
+from symflow.report.latex_document import latex_document
+from symflow.report.problem_formulas import formula_sections
 
+Rows = list[tuple[str, str, str]]
 SETTINGS = [("N", "number of samples", "5"), ("", "initialization", "exactly balanced, scale 1/2, seed 7")]
 BOUNDS = [
     ("R4", [(r"\beta", "largest ‖H‖ on the tube", "3.21, sampled at 200 times"), (r"\eta", "step size", "1/100")]),
@@ -30,6 +32,11 @@ HOSTILE = (
     r"50% of a_b & c # $x$ ~ ^ \input{/etc/passwd} {Größe} λ≥0 Ångström naïve ŷ „中“ <|`\"|> -- ?`"
     + "\n\n\\end{document}"
 )
+
+
+def formulas_document(objective: Objective, title: str, settings: Rows, bounds: list[tuple[str, Rows]]) -> str:
+    """The formulas of an objective as a LaTeX document."""
+    return latex_document(title, formula_sections(objective, settings, bounds))
 
 
 def symbolic_widths(depth: int, relu: bool) -> Objective:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,10 +13,12 @@ from symflow.cli.method_options import takes_method, with_method
 from symflow.cli.options import Digits, Horizon, Json, ProblemFile, StepSize, check_folder, load_run, write_results
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
+from symflow.cli.typed import command_line
 from symflow.numbers.types import JsonObject
 
 if TYPE_CHECKING:
     from symflow.analysis.tightness import Slack, Tightness, TightnessTable
+    from symflow.report.parts import Part, Table
 
 LOWER = "\N{GREEK SMALL LETTER LAMDA}_min of H"
 
@@ -29,12 +31,14 @@ def bounds(
     horizon: Horizon = None,
     dps: Digits = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Also write bounds.json and a plot over time here.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Also write report.html, bounds.json and a plot here."),
     ] = None,
     as_json: Json = False,
 ) -> Answer:
     """Every bound next to the truth. The answer: its value, their ratio, or why it does not apply."""
     from symflow.analysis.tightness import tightness
+    from symflow.report.terminal import as_text
 
     given, settings = load_run(problem, step_size, horizon)
     given = with_method(given, descent)
@@ -47,16 +51,18 @@ def bounds(
     written = [] if out is None else _write(table, found, out)
     found["files"] = [str(path) for path in written]
     said = [f"wrote {', '.join(map(str, written))}"] if written else []
-    return Answer(lambda: found, lambda: show(*bounds_tables(table), *said))
+    return Answer(lambda: found, lambda: show(*as_text(bounds_parts(table)), *said))
 
 
 def _write(table: TightnessTable, found: JsonObject, out: Path) -> list[Path]:
     from symflow.plots.deviation import deviation_figure
     from symflow.plots.style import render
+    from symflow.report.pages import bounds_document, page
     from symflow.report.report import to_json
 
     picture = deviation_figure(table.deviation)
     contents = {
+        "report.html": page(bounds_document(table, bounds_parts(table), command_line())),
         "bounds.json": (to_json(found) + "\n").encode(),
         "bounds.svg": render(picture, "svg"),
         "bounds.png": render(picture, "png"),
@@ -108,40 +114,39 @@ def _slack_report(slack: Slack) -> JsonObject:
     }
 
 
-def bounds_tables(table: TightnessTable) -> list[Any]:
+def bounds_parts(table: TightnessTable) -> list[Part]:
     """The tightness table, the slack of the closed forms, and why bounds end."""
-    from rich.text import Text
-
     from symflow.numbers.decimal import short
+    from symflow.report.parts import Note
     from symflow.report.report import describe
 
     dev = table.deviation
     title = f"{describe(dev.problem)}, step size {dev.step_size}, {dev.steps} steps"
     of_deviation = [r for r in table.rows if r.kind in ("bound", "leading order") and r.value is not None]
     of_curvature = [r for r in table.rows if r.kind == "curvature" and r.value is not None]
-    shown: list[Any] = [_rows(title, "deviation", of_deviation)] if of_deviation else []
+    shown: list[Part] = [_rows(title, "deviation", of_deviation)] if of_deviation else []
     shown += [_rows("along the flow", LOWER, of_curvature)] if of_curvature else []
     reasons: dict[str, list[str]] = {}
     for r in table.rows:
         if r.not_applicable is not None:
             star = "*" if r.value is not None else ""
             reasons.setdefault(r.not_applicable.reason, []).append(r.name + star)
-    shown += [Text(f"{', '.join(names)}: {reason}") for reason, names in reasons.items()]
+    shown += [Note(f"{', '.join(names)}: {reason}") for reason, names in reasons.items()]
     if any(not r.until_end and r.value is not None for r in table.rows):
-        shown.append(Text("* not applicable later"))
+        shown.append(Note("* not applicable later"))
     for s in table.slack:
         parts = [f"{n} {short(getattr(s.certified, n))} / {short(getattr(s.found, n))}" for n in ("m", "beta", "gamma")]
         where = f"on the ball of radius {short(s.radius, 3)} around theta({short(s.time, 4)})"
-        shown.append(Text(f"certified / found by ascent {where}: {', '.join(parts)}"))
+        shown.append(Note(f"certified / found by ascent {where}: {', '.join(parts)}"))
     return shown
 
 
-def _rows(title: str, truth: str, rows: list[Tightness]) -> Any:
+def _rows(title: str, truth: str, rows: list[Tightness]) -> Table:
     from symflow.numbers.decimal import brief_time, short
-    from symflow.report.terminal import new_table
+    from symflow.report.parts import Table
 
-    found = new_table(title, "bound", "at time", "value", truth, "ratio", "of maxima", "status")
+    lines = []
     for r in rows:
         when = brief_time(r.time) + ("" if r.until_end else "*")
-        found.add_row(r.name, when, *map(short, (r.value, r.truth, r.ratio, r.worst)), r.status)
-    return found
+        lines.append((r.name, when, *map(short, (r.value, r.truth, r.ratio, r.worst)), r.status))
+    return Table(title, ("bound", "at time", "value", truth, "ratio", "of maxima", "status"), tuple(lines))

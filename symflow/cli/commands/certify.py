@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from symflow.cli.exit_status import Answer
-from symflow.cli.options import Json, ProblemFile, StepSize, load, number
+from symflow.cli.options import Json, ProblemFile, StepSize, load, number, write_results
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
+from symflow.cli.typed import command_line
 from symflow.errors import ProblemError, brief
 from symflow.numbers.types import JsonObject
 
 if TYPE_CHECKING:
     from symflow.analysis.certify.certificate import Certificate
+    from symflow.problem import Problem
 
 
 def certify(
@@ -45,7 +47,10 @@ def certify(
         str | None, typer.Option("--momentum", metavar="BETA", help="Heavy ball with this momentum.")
     ] = None,
     save: Annotated[
-        Path | None, typer.Option("--save", metavar="FILE", help="Write the certificate, and its checker next to it.")
+        Path | None,
+        typer.Option(
+            "--save", metavar="FILE", help="Write the certificate, and next to it its checker and report.html."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> Answer:
@@ -68,6 +73,8 @@ def certify(
         found = decide(given, steps=steps, stays_below=stays_below, progress=report, **settings)
     seconds = time.perf_counter() - started
     files = [] if save is None or found.document is None else found.save(save)
+    if save is not None:
+        files = [*files, *_write_page(found, given, save, files)]
     return Answer(
         lambda: _report(found, files) | {"seconds": round(seconds, 6)}, lambda: show(*_lines(found, save, files))
     )
@@ -97,6 +104,14 @@ def _report(found: Certificate, files: list[Path]) -> JsonObject:
     }
 
 
+def _write_page(found: Certificate, given: Problem, save: Path, files: list[Path]) -> list[Path]:
+    from symflow.report.certificate_page import certificate_document
+    from symflow.report.html import html_document
+
+    document = certificate_document(found, given, [path.name for path in files], command_line())
+    return write_results(save.parent, {"report.html": html_document(document).encode()})
+
+
 def _lines(found: Certificate, save: Path | None, files: list[Path]) -> list[Any]:
     from rich.text import Text
 
@@ -105,8 +120,9 @@ def _lines(found: Certificate, save: Path | None, files: list[Path]) -> list[Any
     if found.holds is None:
         shown.append(Text(f"reason: {found.reason}"))
     if save is not None:
-        said = f"certificate: {', '.join(map(str, files))}" if files else "no certificate: nothing is proved"
-        shown.append(Text(said))
-    if files:
-        shown.append(Text(f"check it with: python {files[-1]} {files[0]}"))
+        certificate = ", ".join(map(str, files[:-1]))
+        said = f"certificate: {certificate}" if certificate else "no certificate: nothing is proved"
+        shown += [Text(said), Text(f"report: {files[-1]}")]
+    if len(files) > 1:
+        shown.append(Text(f"check it with: python {files[1]} {files[0]}"))
     return shown

@@ -15,12 +15,14 @@ from symflow.cli.method_options import method_from, takes_method
 from symflow.cli.options import Json, check_folder, write_results
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
+from symflow.cli.typed import command_line
 from symflow.errors import ProblemError
 from symflow.numbers.types import JsonObject
 from symflow.report.progress import say
 
 if TYPE_CHECKING:
     from symflow.analysis.experiments import Experiment, NetworkResult
+    from symflow.report.parts import Part
 
 
 @takes_method
@@ -92,7 +94,9 @@ def experiment_report(found: Experiment, written: Sequence[Path], seconds: float
 
 
 def _tables(found: Experiment, written: Sequence[Path]) -> list[Any]:
-    shown = [table for result in found.networks.values() for table in network_tables(result)]
+    from symflow.report.terminal import as_text
+
+    shown: list[Any] = [x for result in found.networks.values() for x in as_text(network_parts(result))]
     shown.append(f"computed on {found.device}, descent in {found.settings.dtype}")
     return [*shown, f"wrote {', '.join(map(str, written))}"]
 
@@ -100,12 +104,16 @@ def _tables(found: Experiment, written: Sequence[Path]) -> list[Any]:
 def _pictures(found: Experiment, out: Path) -> list[Path]:
     from symflow.plots.experiments import experiment_figure
     from symflow.plots.style import render
+    from symflow.report.pages import experiment_document, page
 
     contents: dict[str, bytes] = {}
+    shown = {}
     for name, result in found.networks.items():
         picture = experiment_figure(result, f"{found.settings.samples} {data_name(found)}")
         contents |= {f"{name}.{kind}": render(picture, kind) for kind in ("svg", "png")}
-    return write_results(out, contents)
+        shown[name] = (network_parts(result), contents[f"{name}.svg"])
+    written = page(experiment_document(found, shown, command_line()))
+    return write_results(out, {"report.html": written} | contents)
 
 
 def data_name(found: Experiment) -> str:
@@ -207,17 +215,12 @@ HEADS = ("run", "gradients", "max distance", "at the end", "loss", "seconds")
 """Gradient evaluations; the largest distance from the flow, and that at the end; the loss at the end."""
 
 
-def network_tables(found: NetworkResult) -> list[Any]:
-    """What is shown of one network."""
-    from rich.text import Text
-
+def network_parts(found: NetworkResult) -> list[Part]:
+    """What is said of one network."""
     from symflow.numbers.decimal import short
-    from symflow.report.terminal import new_table
+    from symflow.report.parts import Note, Table
 
     title = f"{found.name}: {found.description}, {found.parameters} parameters; distances from the flow"
-    table = new_table(title, *HEADS)
-    for row in network_rows(found):
-        table.add_row(*row)
     base = found.runs[1]
     last = max(found.runs)
     said = (
@@ -226,7 +229,5 @@ def network_tables(found: NetworkResult) -> list[Any]:
         "tightest tolerances)."
     )
     if last > 1:
-        said += (
-            f"  The paper's stand-in for the flow, η0/{last}, is {short(found.runs[last].from_flow[-1], 2)} from it."
-        )
-    return [table, Text(said)]
+        said += f" The paper's stand-in for the flow, η0/{last}, is {short(found.runs[last].from_flow[-1], 2)} from it."
+    return [Table(title, HEADS, tuple(network_rows(found))), Note(said)]

@@ -15,6 +15,7 @@ from symflow.cli.method_options import takes_method, with_method
 from symflow.cli.options import Json, check_folder, check_settings, load, write_results
 from symflow.cli.signals import check_interrupted, progress
 from symflow.cli.streams import show
+from symflow.cli.typed import command_line
 from symflow.numbers.types import JsonObject
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 """The problems that run without an argument."""
-FILES = ("report.json", "formulas.tex", "deviation.svg", "deviation.png")
+FILES = ("report.html", "report.json", "formulas.tex", "deviation.svg", "deviation.png")
 """What is written for each problem."""
 
 
@@ -62,6 +63,7 @@ def _run_one(problem: Problem, folder: Path) -> tuple[JsonObject, Deviation]:
     from symflow.plots.deviation import figure
     from symflow.plots.style import render
     from symflow.report.document import document
+    from symflow.report.pages import page, run_document
     from symflow.report.report import full_report, to_json
 
     started = time.perf_counter()
@@ -70,6 +72,7 @@ def _run_one(problem: Problem, folder: Path) -> tuple[JsonObject, Deviation]:
     report = full_report(dev, time.perf_counter() - started)
     picture = figure(dev)
     contents = (
+        page(run_document(dev, command_line())),
         (to_json(report) + "\n").encode(),
         document(dev).encode(),
         render(picture, "svg"),

@@ -13,14 +13,17 @@ import typer
 
 from symflow.cli.exit_status import DONE, FAILED, Answer
 from symflow.cli.method_options import takes_method, with_method
-from symflow.cli.options import Digits, Horizon, Json, ProblemFile, check_folder, load
+from symflow.cli.options import Digits, Horizon, Json, ProblemFile, check_folder, load, write_results
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
+from symflow.cli.typed import command_line
 from symflow.errors import ProblemError, brief
 from symflow.numbers.types import JsonObject
 
 if TYPE_CHECKING:
     from symflow.analysis.sweeps.sweep import Sweep
+    from symflow.problem import Problem
+    from symflow.report.parts import Part
 
 AXES = ("--step-size", "--seed", "--depth", "--width", "--scale")
 """Options of the command that take several values."""
@@ -62,6 +65,7 @@ def sweep(
     """
     from symflow.analysis.sweeps.float64 import sweep_float64
     from symflow.analysis.sweeps.sweep import sweep as run_sweep
+    from symflow.report.terminal import as_text
 
     check_folder(out)
     axes: JsonObject = {
@@ -85,11 +89,12 @@ def sweep(
             found = run_sweep(base, **axes, dps=dps, workers=workers, folder=out, progress=report)
     file = out / TABLE
     found.save(file)
+    page = _write_page(found, base, out)
     seconds = round(time.perf_counter() - started, 6)
     said = _missing(found)
     return Answer(
-        lambda: sweep_report(found) | {"file": str(file), "seconds": seconds},
-        lambda: show(*_tables(found), f"wrote {file}"),
+        lambda: sweep_report(found) | {"file": str(file), "report": str(page), "seconds": seconds},
+        lambda: show(*as_text(sweep_parts(found, SHOWN)), f"wrote {file} and {page.name}"),
         FAILED if said else DONE,
         said,
     )
@@ -104,6 +109,15 @@ def _missing(found: Sweep) -> str:
         f"{len(failed)} of {len(found.rows)} tasks have no result ({failed[0]['status']}: "
         f"{failed[0]['reason']}); the others are kept, run the command again for these"
     )
+
+
+def _write_page(found: Sweep, base: Problem, out: Path) -> Path:
+    from symflow.report.pages import page, sweep_document
+
+    (written,) = write_results(
+        out, {"report.html": page(sweep_document(found, base, sweep_parts(found), command_line()))}
+    )
+    return written
 
 
 def sweep_report(found: Sweep) -> JsonObject:
@@ -124,19 +138,22 @@ def sweep_report(found: Sweep) -> JsonObject:
     }
 
 
-def _tables(found: Sweep) -> list[Any]:
+def sweep_parts(found: Sweep, most: int | None = None) -> list[Part]:
+    """The rows, those columns that vary first; at most so many of them."""
     from symflow.analysis.sweeps.values import decode
     from symflow.numbers.decimal import short
-    from symflow.report.terminal import new_table
+    from symflow.report.parts import Note, Table
 
     varied = [n for n in ("step_size", "seed", "widths", "scale") if len({str(r[n]) for r in found.rows}) > 1]
-    rows = new_table("", *(name.replace("_", " ") for name in varied), "max deviation", "at the end", "status")
-    for row in found.rows[:SHOWN]:
+    lines = []
+    for row in found.rows[:most]:
         numbers = [decode(row.get(name)) for name in ("max_deviation", "final_deviation")]
         where = ["-" if row[name] is None else str(decode(row[name])) for name in varied]
-        rows.add_row(*where, *map(short, numbers), str(row["status"]))
-    rest = len(found.rows) - SHOWN
-    return [rows, *([f"... and {rest} more rows"] if rest > 0 else []), repr(found).strip("<>")]
+        lines.append((*where, *map(short, numbers), str(row["status"])))
+    heads = (*(name.replace("_", " ") for name in varied), "max deviation", "at the end", "status")
+    rest = len(found.rows) - len(lines)
+    more = [Note(f"... and {rest} more rows")] if rest > 0 else []
+    return [Table("", heads, tuple(lines)), *more, Note(repr(found).strip("<>"))]
 
 
 def whole_numbers(written: Sequence[str], option: str) -> list[int] | None:

@@ -1,8 +1,4 @@
-r"""The formulas of a problem as a LaTeX document, with the general statements they rest on.
-
-The document needs nothing beyond a minimal TeX installation (amsmath, amssymb, geometry, longtable) and one run of
-pdflatex.
-"""
+r"""The formulas of a problem, with the general statements they rest on, as sections of a document."""
 
 from __future__ import annotations
 
@@ -11,108 +7,104 @@ from collections.abc import Sequence
 from symflow.derivatives.derived import gradient_flow, hessian_form, loss
 from symflow.latex import formulas, where
 from symflow.latex.definitions import loss_latex, network_latex
-from symflow.latex.escape import escape
-from symflow.latex.results import FITTING, bibliography, keys, result_latex
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.losses import SQUARE, Loss
 from symflow.networks.moments import moment_form
 from symflow.networks.network import Network
 from symflow.networks.objective import Objective
+from symflow.report.parts import Display, Facts, Part, Prose, Section, Stated
 from symflow.theory.registry import find
 
 
-def formulas_document(
+def formula_sections(
     objective: Objective,
-    title: str,
     settings: Sequence[tuple[str, str, str]],
     bounds: Sequence[tuple[str, Sequence[tuple[str, str, str]]]],
-) -> str:
-    r"""A complete LaTeX document: the network, its gradient flow, Hessian form, invariants and bounds.
+) -> tuple[Section, ...]:
+    r"""The network, its gradient flow, Hessian form, invariants and bounds.
 
     Linear networks with data are written in moment form (R7 with Sigma_xx and Lambda_yx), others in sample form.
 
     Args:
         objective: what is minimized; a network's training loss or any other function.
-        title: the problem's name, plain text.
         settings: rows (symbol, meaning, value) of the first table: number of samples, initialization, step size, ...
             The symbol is LaTeX mathematics without dollar signs (or empty), the others are plain text.
         bounds: for each bound its result id, such as "R4", and rows like those of `settings`. The value says how it
             was obtained ("0.0123, sampled at 200 times") or "not applicable: " and why.
-
-    Returns:
-        LaTeX source for one run of pdflatex.
 
     Raises:
         ProblemError: an unknown result id.
     """
     network = objective.network
     shown = moment_form(objective) or objective
-    moments = any(x.name == "Sigma_xx" for x in shown.program.inputs)
+    moments = _moments(shown)
     flow, form = formulas(gradient_flow(shown)), formulas(hessian_form(shown))
     # T_1, T_2, ... are numbered anew in each formula, so equal lines with them may mean different things.
     repeated = [e for e in form.equations if e in flow.equations and network is not None and "T_{" not in e]
     fresh = [e for e in form.equations if e not in repeated] + where([n for n in form.notes if n not in flow.notes])
-    parts = [_PREAMBLE, "\\begin{document}", rf"\begin{{center}}\Large {escape(title)}\end{{center}}"]
-    parts.append(_section_of(shown, moments))
-    if settings:
-        parts.append(table(settings))
-    parts.append(r"\section{Gradient flow}")
-    parts += [_display(_flow_text(shown, moments), flow.lines), r"\section{The Hessian as a quadratic form}"]
+    first = objective_section(objective)
+    given = (Facts(tuple(settings)),) if settings else ()
+    hessian: list[Part] = []
     text = _FORM_OF_PRODUCTS if moments else (_FORM_WITH_GATES if objective.gates else _FORM)
     if not moments and network is not None:
         text += _FORM_OF_SAMPLES
-    results = ["R3", *(result for result, _ in bounds)]
     if network is not None:
-        on_hessian = _hessian_results(network, objective.sample_loss or SQUARE)
-        parts += [result_latex(result) for result in on_hessian]
-        results += on_hessian
-    parts.append(_display(text + (_FORM_CONTINUES if repeated else ""), fresh))
+        hessian += [Stated(result) for result in _hessian_results(network, objective.sample_loss or SQUARE)]
+    hessian.append(_display(text + (_FORM_CONTINUES if repeated else ""), fresh))
+    sections = [
+        Section(first.title, first.parts + given),
+        Section("Gradient flow", (_display(_flow_text(shown, moments), flow.lines),)),
+        Section("The Hessian as a quadratic form", tuple(hessian)),
+    ]
     if network is not None and network.depth > 1:
-        parts += [r"\section{Invariants}", result_latex("R10")]
-        results.append("R10")
-    parts += [r"\section{How far gradient descent is from gradient flow}", _BOUNDS, result_latex("R3")]
+        sections.append(Section("Invariants", (Stated("R10"),)))
+    return (*sections, _distances(objective, bounds))
+
+
+def _distances(objective: Objective, bounds: Sequence[tuple[str, Sequence[tuple[str, str, str]]]]) -> Section:
+    """The bounds, in general and for this problem."""
+    parts: list[Part] = [Prose(_BOUNDS.strip()), Stated("R3")]
     if objective.gates:
-        parts.append(_CAUTION)
+        parts.append(Prose(_CAUTION.strip()))
     for result, rows in bounds:
-        parts.append(result_latex(result))
+        parts.append(Stated(find(result).id))
         if rows:
-            parts.append("For this problem:\n" + table(rows))
-    cited = {key for name in results for key in keys(find(name).source)}
-    parts += [bibliography(cited), "\\end{document}", ""]
-    return "\n\n".join(parts)
+            parts.append(Facts(tuple(rows), "For this problem:"))
+    return Section("How far gradient descent is from gradient flow", tuple(parts))
 
 
-def table(rows: Sequence[tuple[str, str, str]]) -> str:
-    """Rows (LaTeX symbol, meaning, value) as a table that may break across pages."""
-    lines = [r"\begin{longtable}{@{}>{\raggedright}p{0.16\textwidth}>{\raggedright}p{0.36\textwidth}"
-             r">{\raggedright\arraybackslash}p{0.42\textwidth}@{}}", r"\hline"]  # fmt: skip
-    for at, (symbol, meaning, value) in enumerate(rows):
-        strut = "" if at else r"\rule{0pt}{2.6ex}"
-        mathematics = f"${symbol}$" if symbol else ""
-        lines.append(f"{strut}{mathematics} & {escape(meaning)} & {escape(value)} \\\\[0.4ex]")
-    return "\n".join([*lines, r"\hline", r"\end{longtable}"])
-
-
-def _display(text: str, lines: Sequence[str]) -> str:
+def _display(text: str, lines: Sequence[str]) -> Display:
     """Text that ends in the equations."""
-    return "\n".join([text.strip(), r"\begin{align*}", " \\\\\n".join(lines), r"\end{align*}"])
+    return Display(text.strip(), tuple(lines))
 
 
-def _section_of(objective: Objective, moments: bool) -> str:
+def _moments(objective: Objective) -> bool:
+    """Whether it is written in moments."""
+    return any(x.name == "Sigma_xx" for x in objective.program.inputs)
+
+
+def objective_section(given: Objective) -> Section:
     """What is minimized."""
+    objective = moment_form(given) or given
+    moments = _moments(objective)
     network = objective.network
     if network is None:
-        return "\n\n".join([r"\section{The objective}", _display("The function is", formulas(loss(objective)).lines)])
+        return Section("The objective", (_display("The function is", formulas(loss(objective)).lines),))
     sample_loss = objective.sample_loss or SQUARE
-    parts = [
-        r"\section{The network}",
-        f"The network is\n\\[\n{network_latex(network)}\n\\]",
-        f"and its training loss\n\\[\n{loss_latex(sample_loss)}\n\\]",
-        _CONVEXITY[sample_loss.convexity],
+    parts: list[Part] = [
+        _display("The network is", _lines(network_latex(network))),
+        _display("and its training loss", _lines(loss_latex(sample_loss))),
+        Prose(_CONVEXITY[sample_loss.convexity]),
     ]
     if moments or sample_loss.expression is not None:
         parts.append(_display(_MOMENTS if moments else _LOSS, formulas(loss(objective)).lines))
-    return "\n\n".join(parts)
+    return Section("The network", tuple(parts))
+
+
+def _lines(aligned: str) -> list[str]:
+    """The lines of an ``aligned`` environment."""
+    inner = aligned.removeprefix("\\begin{aligned}\n").removesuffix("\n\\end{aligned}")
+    return inner.split(" \\\\\n")
 
 
 def _flow_text(objective: Objective, moments: bool) -> str:
@@ -138,18 +130,6 @@ def _hessian_results(network: Network, sample_loss: Loss) -> list[str]:
         return []
     return ["R13"] if isinstance(network, Convolutional) else ["R12"]
 
-
-_PREAMBLE = (
-    r"""\documentclass[10pt,a4paper]{article}
-\usepackage[margin=2.5cm]{geometry}
-\usepackage{amsmath,amssymb,array,longtable}
-\allowdisplaybreaks
-\setlength{\parindent}{0pt}
-\setlength{\parskip}{0.5ex plus 0.5ex}
-\emergencystretch=2em
-"""
-    + FITTING
-)
 
 _MOMENTS = r"""
 With the moments $\Sigma_{xx} = \tfrac1N XX^\top$, $\Lambda_{yx} = \tfrac1N YX^\top$, $\Sigma_{yy} = \tfrac1N YY^\top$

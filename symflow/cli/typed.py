@@ -1,0 +1,25 @@
+"""The command as it was typed, which reports repeat."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_typed: ContextVar[tuple[str, ...]] = ContextVar("typed", default=())
+
+
+@contextmanager
+def typing(arguments: Sequence[str]) -> Iterator[None]:
+    """In the block these are the arguments."""
+    token = _typed.set(tuple(arguments))
+    try:
+        yield
+    finally:
+        _typed.reset(token)
+
+
+def command_line() -> str:
+    """What a person types to run the same again."""
+    return shlex.join(["symflow", *_typed.get()])
