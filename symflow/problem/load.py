@@ -6,6 +6,7 @@ import json
 import os
 import tomllib
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any
 
 from symflow.errors import ProblemError, brief, shorten
@@ -42,6 +43,16 @@ def load_problem(path: str | os.PathLike[str]) -> Problem:
         >>> problem.name, problem.x[0, 0], problem.theta0, problem.horizon
         ('problem', Fraction(1, 10), (Fraction(1, 2),), Fraction(10, 1))
     """
+    tables, file = read_tables(path)
+    return Problem.from_mapping(tables, shown(file), file.parent, name=file.stem[:200])
+
+
+def read_tables(path: str | os.PathLike[str]) -> tuple[Any, Path]:
+    """What a problem file holds, its decimals exact, and the file.
+
+    Raises:
+        ProblemError: it is not a ``.toml`` or ``.json`` file that can be read.
+    """
     file = named_file(path, "load_problem")
     source = shown(file)
     if file.suffix.lower() not in (".toml", ".json"):
@@ -66,7 +77,7 @@ def load_problem(path: str | os.PathLike[str]) -> Problem:
         raise ProblemError(f"{source}: must have integers of at most 4300 digits; write longer ones as text") from None
     if file.suffix.lower() == ".json" and isinstance(tables, dict) and "problem" in tables:
         tables = tables["problem"]
-    return Problem.from_mapping(tables, source, file.parent, name=file.stem[:200])
+    return tables, file
 
 
 def _json(content: str) -> Any:
