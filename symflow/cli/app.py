@@ -1,4 +1,4 @@
-"""The command line: run, derive, flow, deviation, bounds, advise, certify, sweep, experiment.
+"""The command line: run, derive, flow, deviation, bounds, advise, certify, falsify, sweep, experiment.
 
 A command is one file in `commands`: its options, computation, JSON, tables and help. Errors are one line on
 standard error; `exit_status` says what the status means. What computes is imported inside the commands, so that
@@ -22,6 +22,7 @@ from symflow.cli.commands.certify import certify
 from symflow.cli.commands.derive import derive
 from symflow.cli.commands.deviation import deviation
 from symflow.cli.commands.experiment import experiment
+from symflow.cli.commands.falsify import falsify
 from symflow.cli.commands.flow import flow
 from symflow.cli.commands.run import run
 from symflow.cli.commands.sweep import AXES, sweep
@@ -58,7 +59,7 @@ def options(
     """Options before the command."""
 
 
-for answer in (run, derive, flow, deviation, bounds, advise, certify, experiment, sweep):
+for answer in (run, derive, flow, deviation, bounds, advise, certify, falsify, experiment, sweep):
     app.command()(command(answer))
 
 

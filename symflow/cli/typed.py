@@ -21,5 +21,5 @@ def typing(arguments: Sequence[str]) -> Iterator[None]:
 
 
 def command_line() -> str:
-    """What a person types to run the same again."""
-    return shlex.join(["symflow", *_typed.get()])
+    """What a person types to run the same again; how it was to be printed is left out."""
+    return shlex.join(["symflow", *(word for word in _typed.get() if word != "--json")])

@@ -52,7 +52,8 @@ def _network(objective: Objective, convolutional: bool, text: str) -> list[str]:
     else:
         found.append(
             r"$X \in \mathbb R^{d_0\times N}$ holds the $N$ inputs, "
-            rf"$Y \in \mathbb R^{{d_{{{n}}}\times N}}$ their targets: columns are samples. (In files and in Python rows are samples.)"
+            rf"$Y \in \mathbb R^{{d_{{{n}}}\times N}}$ their targets: columns are samples. "
+            "(In files and in Python rows are samples.)"
         )
     if re.search(r"\bZ_\{", text):
         found.append(
@@ -83,8 +84,8 @@ _SENTENCES = (
     (_OF_TIME, r"A dot on a weight is its derivative in time along gradient flow $\theta' = -\nabla f(\theta)$."),
     (
         r"\\Delta",
-        r"$\Delta = (\Delta_1,\Delta_2,\dots)$ is a direction in the space of $\theta$, $\Delta_j$ of the shape of $W_j$; "
-        r"$H[\Delta,\Delta] = \frac{d^2}{ds^2}f(\theta+s\Delta)\big|_{s=0}$.",
+        r"$\Delta = (\Delta_1,\Delta_2,\dots)$ is a direction in the space of $\theta$, $\Delta_j$ of the shape of "
+        r"$W_j$; $H[\Delta,\Delta] = \frac{d^2}{ds^2}f(\theta+s\Delta)\big|_{s=0}$.",
     ),
     (
         r"\\d?dot\{(?![Ww]\})",

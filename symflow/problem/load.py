@@ -48,12 +48,24 @@ def load_problem(path: str | os.PathLike[str]) -> Problem:
 
 
 def read_tables(path: str | os.PathLike[str]) -> tuple[Any, Path]:
-    """What a problem file holds, its decimals exact, and the file.
+    """The tables of a problem, as `load_tables` reads them, and their file.
 
     Raises:
-        ProblemError: it is not a ``.toml`` or ``.json`` file that can be read.
+        ProblemError: see `load_tables`.
     """
     file = named_file(path, "load_problem")
+    tables, _ = load_tables(file)
+    if file.suffix.lower() == ".json" and isinstance(tables, dict) and "problem" in tables:
+        tables = tables["problem"]
+    return tables, file
+
+
+def load_tables(file: Path) -> tuple[Any, str]:
+    """The tables of a ``.toml`` or ``.json`` file, decimals as `Decimal`, and how messages name the file.
+
+    Raises:
+        ProblemError: one line: the file, the line, what is wrong and what would be right.
+    """
     source = shown(file)
     if file.suffix.lower() not in (".toml", ".json"):
         if file.is_dir():
@@ -75,9 +87,7 @@ def read_tables(path: str | os.PathLike[str]) -> tuple[Any, Path]:
         raise ProblemError(f"{source}: {refused}") from None
     except ValueError:  # tomllib's int() refuses more than 4300 digits, without saying where
         raise ProblemError(f"{source}: must have integers of at most 4300 digits; write longer ones as text") from None
-    if file.suffix.lower() == ".json" and isinstance(tables, dict) and "problem" in tables:
-        tables = tables["problem"]
-    return tables, file
+    return tables, source
 
 
 def _json(content: str) -> Any:

@@ -54,6 +54,7 @@ def _table_of_loss(value: object) -> object:
 
 Extents = Annotated[list[Width], Field(min_length=1, max_length=2), BeforeValidator(extents)]
 Paddings = Annotated[list[Padding], Field(min_length=1, max_length=2), BeforeValidator(extents)]
+Name = Annotated[str, Field(strict=True, max_length=200)]
 Input = Annotated[list[Width], Field(min_length=2, max_length=3), BeforeValidator(listed)]
 _EXTENT: dict[str, Any] = {"item": f"an integer from 1 to {MAX_WIDTH}"}
 
@@ -202,9 +203,7 @@ class RunSection(Section):
 class FormulaFile(Section):
     """What formulas need of a problem file, and what does not matter to them."""
 
-    name: Annotated[str, Field(strict=True, max_length=200)] | None = Field(
-        default=None, description="text of at most 200 characters"
-    )
+    name: Name | None = Field(default=None, description="text of at most 200 characters")
     network: NetworkSection = Field(description="a table [network]")
     loss: Annotated[LossSection, BeforeValidator(_table_of_loss)] = Field(
         default_factory=lambda: LossSection(), description="a table [loss], or its kind"

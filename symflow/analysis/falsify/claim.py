@@ -113,7 +113,7 @@ def _inequality(relation: Relation, what: str) -> Inequality:
         raise ProblemError(f"{what} must be a SymPy inequality such as sympy.Ge(a, b), got {brief(relation)}")
     for symbol in sorted(map(str, relation.free_symbols)):
         if not known(symbol):
-            raise ProblemError(f"{what} contains the unknown quantity {brief(symbol)}; {_nearest(symbol)}")
+            raise ProblemError(f"{what} contains the unknown quantity {brief(symbol)}; {nearest(symbol)}")
     if not relation.free_symbols:
         raise ProblemError(f"{what} must contain a quantity of sf.claim_quantities(), got {brief(str(relation))}")
     check_expression(relation.lhs, what)
@@ -123,7 +123,8 @@ def _inequality(relation: Relation, what: str) -> Inequality:
     return Inequality(relation, relation.rhs, relation.lhs)
 
 
-def _nearest(symbol: str) -> str:
+def nearest(symbol: str) -> str:
+    """What an unknown quantity may have been meant to be."""
     names = list(claim_quantities())
     near = difflib.get_close_matches(symbol[:100], names, n=1)
     return f"did you mean {near[0]}?" if near else f"known are {shorten(', '.join(names), 200)} (sf.claim_quantities())"

@@ -148,17 +148,19 @@ class Refuted:
             ProblemError: another ending, or a folder that cannot be written.
         """
         target = Path(os.fspath(path))
-        tables = self.problem.to_dict()
         if target.suffix not in (".toml", ".json"):
             raise ProblemError(f"a problem file must end in .toml or .json, got {brief(target.name)}")
-        note = f"{self.claim}; it fails by {mpmath.nstr(self.violation, 10)}"
-        content = json.dumps(tables, indent=1) if target.suffix == ".json" else problem_toml(tables, note)
+        content = json.dumps(self.problem.to_dict(), indent=1) if target.suffix == ".json" else self.toml()
         try:
             write_atomically(target, content.encode() + b"\n")
         except OSError as error:
             raise ProblemError(
                 f"{brief(str(target))} must be a file that can be written: {error.strerror}; choose another folder"
             ) from None
+
+    def toml(self) -> str:
+        """The counterexample as the text of a problem file."""
+        return problem_toml(self.problem.to_dict(), f"{self.claim}; it fails by {mpmath.nstr(self.violation, 10)}")
 
     @property
     def proof(self) -> bool:
