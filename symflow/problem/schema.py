@@ -230,8 +230,7 @@ def parse(raw: object, source: str) -> ProblemFile:
         source: where it is from, the start of every error message.
 
     Raises:
-        ProblemError: an unknown key (with the nearest known one), a missing one, a value of the wrong type or out of
-            range, keys that exclude each other, or a network too large.
+        ProblemError: a key that is unknown, missing or excluded by another, a value out of range, a network too large.
     """
     if not isinstance(raw, dict):
         raise ProblemError(f"{source}: the problem must be a table of sections, got {brief(raw)}")
