@@ -12,6 +12,8 @@ from symflow.analysis.bounds.series import NotApplicable as NotApplicable
 from symflow.analysis.certify.certificate import Certificate as Certificate
 from symflow.analysis.certify.certify import certify as certify
 from symflow.analysis.certify.decide import Decision as Decision
+from symflow.analysis.closed_form import ClosedForm as ClosedForm
+from symflow.analysis.closed_form import closed_form as closed_form
 from symflow.analysis.convergence.guarantee import DescentGuarantee as DescentGuarantee
 from symflow.analysis.convergence.guarantee import descent_guarantee as descent_guarantee
 from symflow.analysis.convergence.probability import convergence_probability as convergence_probability
@@ -129,6 +131,9 @@ from symflow.paths.trajectory import Event as Event
 from symflow.paths.trajectory import Trajectory as Trajectory
 from symflow.problem import Problem as Problem
 from symflow.problem import load_problem as load_problem
+from symflow.problem.examples import Example as Example
+from symflow.problem.examples import example as example
+from symflow.problem.examples import examples as examples
 from symflow.programs.program import Program as Program
 from symflow.theory.applicable import Applicability as Applicability
 from symflow.theory.applicable import applicable as applicable
