@@ -113,6 +113,12 @@ _PREAMBLE = (
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{0.5ex plus 0.5ex}
 \emergencystretch=3em
+% one letter for each, however a formula was made
+\renewcommand{\epsilon}{\varepsilon}
+\renewcommand{\phi}{\varphi}
+% a section starts on a new page only where hardly anything of it would stand on this one
+\widowpenalty=300
+\clubpenalty=300
 \setcounter{secnumdepth}{0}
 \renewcommand{\part}[1]{\par\medskip\textbf{#1.}}
 \newcommand{\source}[1]{\emph{Source:} #1.}
