@@ -116,7 +116,6 @@ _PREAMBLE = (
 % one letter for each, however a formula was made
 \renewcommand{\epsilon}{\varepsilon}
 \renewcommand{\phi}{\varphi}
-% a section starts on a new page only where hardly anything of it would stand on this one
 \widowpenalty=300
 \clubpenalty=300
 \setcounter{secnumdepth}{0}
