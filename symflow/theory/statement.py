@@ -21,7 +21,7 @@ from symflow.theory.architecture_checks import trained
 from symflow.theory.hypotheses import Hypothesis, Setting
 from symflow.theory.lowering import Lowering, Place, cases
 from symflow.theory.model import Model
-from symflow.theory.terms import Cases, Term, n
+from symflow.theory.terms import Cases, Formula, Term, n
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,6 +55,12 @@ class Claim:
     right: Term
     over: Cases | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
+
+
+def equation(label: str, left: sympy.Expr | str, right: sympy.Expr | str) -> Claim:
+    """left = right between numbers or, as LaTeX text, between matrices."""
+    sides = [Formula(sympy.Symbol(side) if isinstance(side, str) else side) for side in (left, right)]
+    return Claim(label, sides[0], "=", sides[1])
 
 
 @dataclass(frozen=True)
@@ -129,14 +135,17 @@ class Statement:
         _admitted(objective, self.result, self.hypotheses)
         return Instance(self, Model(objective, any(h.architecture for h in assumed)))
 
-    def latex(self, depth: int | None = None, values: Mapping[str, str] | None = None) -> str:
+    def latex(
+        self, depth: int | None = None, values: Mapping[str, str] | None = None, *, document: bool = False
+    ) -> str:
         r"""The statement as an ``aligned`` environment.
 
         Args:
             depth: n; symbolic if left out.
             values: by the label of a claim, LaTeX of the value of both sides, which is shown after them.
+            document: a complete file instead, with the notation, the hypotheses, a label and the sources.
         """
-        return str(show(self, "latex", depth, values))
+        return str(show(self, "document" if document else "latex", depth, values))
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
