@@ -9,6 +9,7 @@ r"""What the letters of a statement mean for one objective: weights, gradients, 
 | Sigma_xx | \Sigma_{xx} | second moment of the inputs; matrix data: a matrix whose norm bounds hess phi |
 | D | D_{i,j} | the diagonal of sigma' at sample i, layer j; D_{i,n} = I |
 | layer_matrix, kappa, pool | \mathcal A_j(w_j), \kappa_j, p | convolutional networks, see `networks.layer_matrices` |
+| V, V_in, V_out | V_j, ... | W_j + I around which a skip connection leads, see `shortcuts`; else W_j |
 | b, beta, has_bias | b_j, \beta_j, e_j | bias of layer j, its direction, 1 where it has one and 0 elsewhere |
 | b_unit, g_unit | (b_j)_c, (g_j)_c | the bias of output c and its gradient, for all c at once |
 | b_square, g_square | b_j b_j^\top, g_j g_j^\top | the products as matrices |
@@ -55,7 +56,7 @@ from symflow.programs.nodes import (
     scatter_add,
 )
 from symflow.programs.program import shape_of, transform
-from symflow.theory.architecture_checks import trained
+from symflow.theory.architecture_checks import shortcuts, trained
 from symflow.theory.arrays import columns, columns_first, diagonal_entries, outer, rows, single_row, vectors
 from symflow.theory.passages import Passages, gate_matrix
 from symflow.theory.values import Value, number, times
@@ -137,6 +138,13 @@ class Model:
             return found
         axis = w.axes[0]
         return einsum((found, Identity((axis, axis))), ((0,), (0, 1)), (0, 1))
+
+    def with_identity(self, layer: int) -> Node:
+        """V_j: W_j + I where a skip connection leads around a layer without activation, else W_j."""
+        w = self.matrix(self.objective.parameters, layer)
+        if layer not in shortcuts(self.network):
+            return w
+        return add([(1, w), (1, Identity((w.axes[0], w.axes[1])))])
 
     def bias(self, of: Sequence[Node], layer: int) -> Node:
         """What belongs to b_j among arrays like the parameters; 0 where the layer has no bias."""
@@ -362,6 +370,9 @@ _LETTERS: Mapping[str, Callable[..., Value]] = {
     "G": lambda m, j: Value(m.matrix(m.slopes, j)),
     "W_in": lambda m, j: rows(m.matrix(m.objective.parameters, j)),
     "W_out": lambda m, j: columns(m.matrix(m.objective.parameters, j)),
+    "V": lambda m, j: Value(m.with_identity(j)),
+    "V_in": lambda m, j: rows(m.with_identity(j)),
+    "V_out": lambda m, j: columns(m.with_identity(j)),
     "G_in": lambda m, j: rows(m.matrix(m.slopes, j)),
     "G_out": lambda m, j: columns(m.matrix(m.slopes, j)),
     "b": lambda m, j: Value(m.bias(m.objective.parameters, j)),
