@@ -6,6 +6,7 @@ The checks read the network that the objective is the training loss of, homogene
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.network import FullyConnected, Network
@@ -91,7 +92,11 @@ def shortcuts(network: Network) -> tuple[int, ...]:
     """Fully connected layers without activation whose input is added to their output: V_j = W_j + I in place of W_j."""
     if not isinstance(network, FullyConnected):
         return ()
-    plain = (j for j in range(1, network.depth + 1) if j == network.depth or network.sigma.at(j).slopes == (1, 1))
+    plain = (
+        j
+        for j in range(1, network.depth + 1)
+        if j == network.depth or network.sigma.at(j).slopes == (Fraction(1), Fraction(1))
+    )
     return tuple(j for j in plain if (j - 1, j) in network.skip)
 
 

@@ -76,8 +76,8 @@ STREAM_BALANCE = Result(
         Claim("descent, each unit", Increment(UNIT), "=", _SQUARE_STEP * over(units("G", "g_unit")), Streams(S)),
         Claim("descent, linear", Increment(MATRIX), "=", _MATRIX_DRIFT, Streams(S, True), (LINEAR_STREAMS,)),
     ),
-    remark=r"The last bias belongs to no law. Skip connections to the input or to the output end the laws of the layers "
-    r"that they join, but around a layer without activation; without them $S = \{j\}$. $b_l = 0$ where layer $l$ has "
+    remark=r"The last bias belongs to no law. Skip connections to the input or to the output end the laws of the "
+    r"layers that they join, but around a layer without activation; without them $S = \{j\}$. $b_l = 0$ where layer $l$ has "
     r"no bias. Away from kinks.",
     derivations=("r33_stream_balance",),
 )
