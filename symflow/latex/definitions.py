@@ -103,7 +103,7 @@ def _fully_connected(network: FullyConnected) -> list[str]:
         lines = [rf"h_\theta(x) &= {_scaled(network, n, body)}"]
     sizes = [d if isinstance(d, int) else sympy.latex(d) for d in network.widths]
     lines.append(rf"W_j &\in \mathbb{{R}}^{{d_j\times d_{{j-1}}}}, \quad j = 1,\dots,{n}")
-    if any(isinstance(d, int) for d in network.widths):
+    if sizes != [f"d_{{{j}}}" for j in range(n + 1)]:
         shown = [sizes[at : at + 12] for at in range(0, len(sizes), 12)]
         widths = ", \\\\\n&\\qquad ".join(", ".join(map(str, part)) for part in shown)
         lines.append(rf"(d_0,\dots,d_{{{n}}}) &= ({widths})")

@@ -71,12 +71,12 @@ class CurvatureBound(Derived):
         """The weakest of the verdicts: "holds", "declared" (the convexity of the loss) or "unchecked"."""
         return overall(self.verdicts)
 
-    def latex(self) -> str:
-        """The bound in the paper's notation, at this depth."""
+    def latex(self, document: bool = False) -> str:
+        """The bound in the paper's notation, at this depth; a complete file with ``document=True``."""
         assert self.statement is not None
         network = trained(self.objective)
         assert network is not None
-        return self.statement.latex(network.depth)
+        return self.statement.latex(network.depth, document=document)
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.kind}, {self.status}>"

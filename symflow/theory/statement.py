@@ -129,14 +129,17 @@ class Statement:
         _admitted(objective, self.result, self.hypotheses)
         return Instance(self, Model(objective, any(h.architecture for h in assumed)))
 
-    def latex(self, depth: int | None = None, values: Mapping[str, str] | None = None) -> str:
+    def latex(
+        self, depth: int | None = None, values: Mapping[str, str] | None = None, *, document: bool = False
+    ) -> str:
         r"""The statement as an ``aligned`` environment.
 
         Args:
             depth: n; symbolic if left out.
             values: by the label of a claim, LaTeX of the value of both sides, which is shown after them.
+            document: a complete file instead, with the notation, the hypotheses, a label and the sources.
         """
-        return str(show(self, "latex", depth, values))
+        return str(show(self, "document" if document else "latex", depth, values))
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
