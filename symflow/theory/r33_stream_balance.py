@@ -77,7 +77,7 @@ STREAM_BALANCE = Result(
         Claim("descent, linear", Increment(MATRIX), "=", _MATRIX_DRIFT, Streams(S, True), (LINEAR_STREAMS,)),
     ),
     remark=r"The last bias belongs to no law. Skip connections to the input or to the output end the laws of the "
-    r"layers that they join, but around a layer without activation; without them $S = \{j\}$. $b_l = 0$ where layer $l$ has "
-    r"no bias. Away from kinks.",
+    r"layers that they join, but around a layer without activation; without them $S = \{j\}$. $b_l = 0$ where layer "
+    r"$l$ has no bias. Away from kinks.",
     derivations=("r33_stream_balance",),
 )
