@@ -39,7 +39,6 @@ from symflow.networks.matrix_data import SENSING, MatrixData
 from symflow.networks.moments import end_to_end
 from symflow.networks.network import Forward, FullyConnected, Network
 from symflow.networks.objective import Objective
-from symflow.programs.blocks import hessian_blocks
 from symflow.programs.differentiate import jvp, transpose
 from symflow.programs.nodes import (
     Axis,
@@ -48,16 +47,23 @@ from symflow.programs.nodes import (
     Input,
     LargestEigenvalue,
     Node,
-    Table,
     add,
     einsum,
     inner,
     scale,
-    scatter_add,
 )
 from symflow.programs.program import shape_of, transform
 from symflow.theory.architecture_checks import shortcuts, trained
-from symflow.theory.arrays import columns, columns_first, diagonal_entries, outer, rows, single_row, vectors
+from symflow.theory.arrays import (
+    columns,
+    columns_first,
+    diagonal_entries,
+    joined_hessian,
+    outer,
+    rows,
+    single_row,
+    vectors,
+)
 from symflow.theory.passages import Passages, gate_matrix
 from symflow.theory.values import Value, number, times
 
@@ -306,41 +312,13 @@ def _steepest(model: Model) -> Fraction:
     return max(abs(a) for slopes in found if slopes is not None for a in slopes)
 
 
-def _joined_hessian(model: Model, sign: int) -> Node:
-    """H or -H, joined from its blocks.
-
-    Raises:
-        ValueError: a width is a symbol.
-    """
-    objective = model.objective
-    places = [(where.start, prod(shape)) for where, shape in objective.slices()]
-    size = objective.parameter_count
-    rows, columns = Axis("theta", size), Axis("theta'", size)
-
-    def placed(block: Node, first: int, second: int, sources: tuple[Axis, Axis]) -> Node:
-        for position, (layer, source) in enumerate(zip((first, second), sources, strict=True)):
-            start, count = places[layer]
-            index = tuple(range(start, start + count))
-            block = scatter_add(block, Table(source, objective.parameters[layer].axes, index), position)
-        return block
-
-    terms: list[tuple[int, Node]] = []
-    blocks = hessian_blocks(dict(zip(objective.parameters, model.slopes, strict=True)), objective.parameters)
-    for (a, b), block in blocks.items():
-        terms.append((sign, placed(block, a, b, (rows, columns))))
-        if a != b:
-            mirrored = placed(block, a, b, (columns, rows))
-            terms.append((sign, einsum((mirrored,), ((0, 1),), (1, 0))))
-    return add(terms)
-
-
 def _smallest_eigenvalue(model: Model) -> Value:
     """-lambda_max(-H)."""
-    return Value(scale(-1, LargestEigenvalue(_joined_hessian(model, -1))))
+    return Value(scale(-1, LargestEigenvalue(joined_hessian(model.objective, model.slopes, -1))))
 
 
 def _largest_eigenvalue(model: Model) -> Value:
-    return Value(LargestEigenvalue(_joined_hessian(model, 1)))
+    return Value(LargestEigenvalue(joined_hessian(model.objective, model.slopes, 1)))
 
 
 def _bound_on_loss(name: Literal["smoothness", "third"], derivative: str, power: int) -> Callable[[Model], Value]:
