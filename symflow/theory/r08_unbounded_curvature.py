@@ -25,6 +25,8 @@ UNBOUNDED_CURVATURE = Result(
     remark=r"A family on which it is seen: let two layers $a < b$ be $0$ and the others $x_jx_{j-1}^\top$ with unit "
     r"vectors, $x_n$ and $x_0$ the top singular vectors of $\nabla\varphi(0)$, one of them multiplied by $s > 0$. Then "
     r"$\lambda_{\min}(H) = -s\,\|\nabla\varphi(0)\|$, so that R9(c) is an equality there. For $n = 2$ the infimum is "
-    r"$-\infty$ for the square loss and finite for the logistic loss.",
+    r"$-\infty$ for the square loss and finite for the logistic loss. "
+    r"With biases, at $b = 0$ the Hessian in the weights is a principal submatrix: $\lambda_{\min}(H)$ is at most what "
+    r"it is without them.",
     derivations=("r08_unbounded_curvature",),
 )
