@@ -360,9 +360,9 @@ class Trajectory(OldNames):
             raise ProblemError(f"times must be at least one, got {brief(times)}; give some")
         return self.dense.rounded(listed)
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Plots the parameters (the norm of each layer where they are many) against time, with the events marked."""
-        return show(self, "plot", ax)
+    def plot(self, ax: Axes | None = None, legend: bool = True) -> Axes:
+        """Plots the parameters (the Frobenius norm of each layer where they are many) against time, with the events."""
+        return show(self, "plot", ax, legend)
 
     def __repr__(self) -> str:
         import mpmath
