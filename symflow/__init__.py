@@ -52,6 +52,13 @@ register(
         ("VectorField", "latex"): "symflow.latex:field_latex",
         ("Jacobian", "explicit"): "symflow.evaluate.sympy_scalars:explicit_jacobian",
         ("Deviation", "plot"): "symflow.plots.deviation:plot_deviation",
+        ("BoundSeries", "html"): "symflow.report.notebook:bound_html",
+        ("Deviation", "html"): "symflow.report.notebook:deviation_html",
+        ("Limit", "html"): "symflow.report.notebook:limit_html",
+        ("StepAdvice", "html"): "symflow.report.notebook:advice_html",
+        ("Sweep", "html"): "symflow.report.notebook:sweep_html",
+        ("TightnessTable", "html"): "symflow.report.notebook:tightness_html",
+        ("Trajectory", "html"): "symflow.report.notebook:trajectory_html",
     }
 )
 

@@ -174,6 +174,9 @@ class Deviation:
         """Plots deviation, bounds and leading order against time on a logarithmic scale."""
         return show(self, "plot", ax, legend)
 
+    def _repr_html_(self) -> str:
+        return str(show(self, "html"))
+
     def __repr__(self) -> str:
         return (
             f"<Deviation over {self.steps} steps of {self.step_size}: max {mpmath.nstr(self.max, 4)}, "

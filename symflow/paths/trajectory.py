@@ -364,6 +364,9 @@ class Trajectory(OldNames):
         """Plots the parameters (the Frobenius norm of each layer where they are many) against time, with the events."""
         return show(self, "plot", ax, legend)
 
+    def _repr_html_(self) -> str:
+        return str(show(self, "html"))
+
     def __repr__(self) -> str:
         import mpmath
 

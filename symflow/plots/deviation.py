@@ -197,9 +197,9 @@ def _apart(dev: Deviation, names: Sequence[str], ceiling: float) -> list[tuple[l
         seen = values[np.isfinite(values)]
         if not seen.size or (len(names) > 1 and seen.min() > ceiling):
             continue
-        for others, drawn in found:
+        for others, shown in found:
             alike = dev.bounds[others[0]].status == dev.bounds[name].status
-            if alike and np.allclose(values, drawn, rtol=SAME_CURVE, atol=0, equal_nan=True):
+            if alike and np.allclose(values, shown, rtol=SAME_CURVE, atol=0, equal_nan=True):
                 others.append(name)
                 break
         else:

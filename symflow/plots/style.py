@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from symflow.errors import ComputationError, ProblemError, brief, printable
@@ -84,10 +84,20 @@ def drawn(ax: Axes | None, draw: Callable[[Axes], None]) -> Axes:
             raise ProblemError(f"ax must be axes of matplotlib, got {brief(ax)}; leave it out for a new figure")
         draw(ax)
         return ax
+    _start_pyplot()
     with style():
         new: Axes = _new_figure().add_subplot()
         draw(new)
     return new
+
+
+def _start_pyplot() -> None:
+    """Lets pyplot load its backend before a style is set: what the backend of notebooks sets then must remain set, or
+    notebooks would show the first picture alone."""
+    with suppress(Exception):  # no backend, each in its own way: `_new_figure` does without
+        from matplotlib import pyplot as plt
+
+        plt.draw_if_interactive()
 
 
 _opened: list[weakref.ref[Figure]] = []
