@@ -38,6 +38,7 @@ register(
         ("Certificate", "markdown"): "symflow.latex.certificates:theorem_markdown",
         ("ConservationLaws", "citation"): "symflow.theory.registry:cited",
         ("ConservationLaws", "latex"): "symflow.latex.laws:laws_latex",
+        ("Derived", "call"): "symflow.evaluate.call:value_at",
         ("Derived", "latex"): "symflow.latex:derived_latex",
         ("Derived", "explicit"): "symflow.evaluate.sympy_scalars:explicit",
         ("Derived", "source"): "symflow.evaluate.source:python_source",

@@ -257,20 +257,21 @@ class Trajectory(OldNames):
     # Any path ---------------------------------------------------------------------------------------------------------
 
     def __call__(self, time: object) -> np.ndarray:
-        """theta(t), shape (P,), in mpf or float64.
+        """theta(t), shape (P,), in mpf or float64; at S times one row each, shape (S, P).
 
         A time beyond the horizon by no more than the rounding of a float is accepted, so that every number that stands
         for the horizon can be used.
 
         Args:
-            time: t in [0, horizon] (text, a rational or mpmath number, or a float, which means its shortest decimal).
+            time: t in [0, horizon] (text, a rational or mpmath number, or a float, which means its shortest decimal);
+                or several, in a list, a NumPy array or a pandas column.
 
         Raises:
-            ProblemError: not one number (`numpy` takes many times), or it lies outside [0, horizon].
+            ProblemError: not a number or numbers, or one that lies outside [0, horizon].
         """
-        if isinstance(time, list | tuple) or getattr(time, "ndim", None):
-            raise ProblemError(f"time must be one number, got {brief(time)}; trajectory.numpy(times) takes many")
-        return self.dense(rational(time, "time"))
+        if isinstance(time, str) or not isinstance(time, Iterable) or getattr(time, "ndim", 1) == 0:
+            return self.dense(rational(time, "time"))
+        return np.array([self.dense(t) for t in self._times(time)])
 
     def enclosure(self, time: Number) -> tuple[np.ndarray, np.ndarray]:
         """Midpoints and radii (mpf, shape (P,)) of a box that contains the state at a time, proved.
@@ -355,10 +356,13 @@ class Trajectory(OldNames):
         """
         if isinstance(times, str) or not isinstance(times, Iterable) or getattr(times, "ndim", 1) == 0:
             return self.dense.rounded([rational(times, "time")])[0]
+        return self.dense.rounded(self._times(times))
+
+    def _times(self, times: Iterable[object]) -> list[Fraction]:
         listed = [rational(t, f"times[{i}]") for i, t in enumerate(times)]
         if not listed:
             raise ProblemError(f"times must be at least one, got {brief(times)}; give some")
-        return self.dense.rounded(listed)
+        return listed
 
     def plot(self, ax: Axes | None = None, legend: bool = True) -> Axes:
         """Plots the parameters (the Frobenius norm of each layer where they are many) against time, with the events."""
