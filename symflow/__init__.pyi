@@ -131,6 +131,9 @@ from symflow.paths.trajectory import Event as Event
 from symflow.paths.trajectory import Trajectory as Trajectory
 from symflow.problem import Problem as Problem
 from symflow.problem import load_problem as load_problem
+from symflow.problem.examples import Example as Example
+from symflow.problem.examples import example as example
+from symflow.problem.examples import examples as examples
 from symflow.programs.program import Program as Program
 from symflow.theory.applicable import Applicability as Applicability
 from symflow.theory.applicable import applicable as applicable

@@ -186,7 +186,7 @@ def tightness(
         >>> {row.name: round(float(row.ratio), 3) for row in table.rows if row.ratio is not None}
         {'R22': 2.122, 'R18': 0.958}
         >>> table["R13"].status, table["R13"].not_applicable.reason
-        ('not applicable', "the objective is not a convolutional network's training loss")
+        ('not applicable', 'not a convolutional network: a fully connected linear network without biases')
     """
     problem = as_problem(problem, "tightness")
     chosen = chosen_bounds(bounds, known_bounds())

@@ -74,9 +74,14 @@ class Derived:
         """
         return show(self, "call", theta, direction)
 
-    def latex(self) -> str:
-        """The formula as LaTeX: lines `symbol = expression`, in an aligned environment."""
-        return str(show(self, "latex"))
+    def latex(self, document: bool = False) -> str:
+        """The formula as LaTeX: lines `symbol = expression`, in an aligned environment.
+
+        Args:
+            document: a complete file instead, which says what every symbol means (shapes, orders, indices, dots, bars)
+                and in which each equation has a number and a label such as ``eq:gradient-flow:1``.
+        """
+        return str(show(self, "document" if document else "latex"))
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"

@@ -297,7 +297,7 @@ class Trajectory(OldNames):
         return self.dense.at_end()
 
     def weights(self, time: Number) -> list[np.ndarray]:
-        """The parameter arrays W_1, ..., W_n (of a vector field its state arrays) at a time, in mpf or float64."""
+        """The parameter arrays W_1, b_1, W_2, ... (those that exist; of a field its state arrays) at a time."""
         return self.weights_of(self(time))
 
     def weights_of(self, state: np.ndarray) -> list[np.ndarray]:
@@ -311,13 +311,12 @@ class Trajectory(OldNames):
     def end_to_end(self, time: Number) -> np.ndarray:
         """W_{n:1} = W_n ... W_1 at a time, shape (d_n, d_0).
 
-        It is computed with `dps` digits and some guard digits, or in float64.
-
         Raises:
-            ValueError: the objective is not a network's training loss.
+            ProblemError: the objective is not the training loss of a network of matrices alone.
         """
         if isinstance(self.moves, VectorField) or self.moves.network is None:
-            raise ValueError("only a network has an end-to-end matrix; use the trajectory's values directly")
+            reason = getattr(self.moves, "no_network", "this is the path of a vector field")
+            raise ProblemError(f"only a network of matrices has an end-to-end matrix: {reason}; see weights")
         import mpmath
 
         with mpmath.workdps(self.digits + 15):

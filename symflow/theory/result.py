@@ -41,6 +41,8 @@ SOURCES = {
     "Mathematical Physics 3, 1963",
     "RWQD23": "M. Rosca, Y. Wu, C. Qin and B. Dherin, On a continuous time model of gradient descent dynamics and "
     "instability in deep learning, Transactions on Machine Learning Research 2023",
+    "WGLM20": "B. Woodworth, S. Gunasekar, J. D. Lee, E. Moroshko, P. Savarese, I. Golan, D. Soudry and N. Srebro, "
+    "Kernel and Rich Regimes in Overparametrized Models, COLT 2020",
     "SDBD21": "S. L. Smith, B. Dherin, D. G. T. Barrett and S. De, On the Origin of Implicit Regularization in "
     "Stochastic Gradient Descent, ICLR 2021",
 }
@@ -90,6 +92,7 @@ class Result:
         parts: further statements that belong to it, with hypotheses of their own.
         remark: what follows, LaTeX text.
         derivations: the files in derivations/ that prove it.
+        in_its_place: the ids of results that say what remains of it for networks that it is not about.
 
     Example:
         >>> from symflow.theory.registry import find
@@ -109,6 +112,7 @@ class Result:
     parts: tuple[Statement, ...] = ()
     remark: str = ""
     derivations: tuple[str, ...] = ()
+    in_its_place: tuple[str, ...] = ()
 
     @property
     def assumptions(self) -> tuple[Hypothesis, ...]:

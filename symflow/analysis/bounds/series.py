@@ -30,7 +30,7 @@ class NotApplicable:
         >>> dev.bounds["R13"].not_applicable.since
         0
         >>> print(dev.bounds["R13"].not_applicable.reason)
-        the objective is not a convolutional network's training loss
+        not a convolutional network: a fully connected linear network without biases
     """
 
     reason: str

@@ -14,9 +14,10 @@ from symflow.networks.convolutional import Convolutional
 from symflow.networks.objective import Objective
 from symflow.programs.nodes import Axis, Const, Node, Table, add, inner, maximum, power, scale, scatter_add
 from symflow.programs.program import Program, shape_of
+from symflow.theory.architecture_checks import FULLY_CONNECTED, LINEAR, NETWORK
 from symflow.theory.curvature import LADDERS
 from symflow.theory.hypotheses import Hypothesis, Setting
-from symflow.theory.hypothesis_checks import FULLY_CONNECTED, LINEAR, NETWORK, SMOOTH_REGION
+from symflow.theory.hypothesis_checks import SMOOTH_REGION
 from symflow.theory.lowering import Lowering
 from symflow.theory.model import Model
 from symflow.theory.r10_balancedness import BALANCEDNESS
