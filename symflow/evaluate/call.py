@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from symflow.derivatives.derived import Derived
@@ -17,7 +18,8 @@ def value_at(derived: Derived, theta: Any, direction: Any = ()) -> Any:
     """float64 for floats (JAX and its tracers too), exact rationals for rationals, many digits for mpf."""
     given = [x for x in (theta, direction) if not (isinstance(x, tuple) and not x)]
     if all(_floats(x) for x in given):
-        return to_jax(derived)(*given)
+        found = to_jax(derived)(*given)
+        return found if any(isinstance(x, jax.Array) for x in given) else np.asarray(found)[()]
     entries = [v for x in given for v in np.asarray(x, dtype=object).reshape(-1)]
     bits = max((int(v._mpf_[3]) for v in entries if hasattr(v, "_mpf_")), default=0)
     dps = max(LEAST_DPS, int(bits / 3.3))

@@ -83,7 +83,7 @@ def dot(first: Any, second: Any) -> Any:
 def _array(values: Any) -> np.ndarray:
     """As float64, or as objects that are numbers."""
     array = np.asarray(values)
-    if array.dtype.kind in "iuf":
+    if array.size and array.dtype.kind in "iuf":
         return array.astype(float)
     if array.dtype != object or not array.size or not all(hasattr(v, "_mpf_") or _exact(v) for v in array.reshape(-1)):
         raise ProblemError(f"a vector must be an array of numbers, got {brief(values)}")

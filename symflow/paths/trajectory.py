@@ -22,7 +22,7 @@ from symflow.paths.certified.record import FlowProof
 from symflow.paths.iterates import Iterates
 from symflow.paths.path_error import PathError
 from symflow.paths.stop_conditions import Stopped
-from symflow.paths.times import linear_times, log_times
+from symflow.paths.times import linear_times, log_times, read_times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -271,7 +271,7 @@ class Trajectory(OldNames):
         """
         if isinstance(time, str) or not isinstance(time, Iterable) or getattr(time, "ndim", 1) == 0:
             return self.dense(rational(time, "time"))
-        return np.array([self.dense(t) for t in self._times(time)])
+        return np.array([self.dense(t) for t in read_times(time)])
 
     def enclosure(self, time: Number) -> tuple[np.ndarray, np.ndarray]:
         """Midpoints and radii (mpf, shape (P,)) of a box that contains the state at a time, proved.
@@ -355,13 +355,7 @@ class Trajectory(OldNames):
         """
         if isinstance(times, str) or not isinstance(times, Iterable) or getattr(times, "ndim", 1) == 0:
             return self.dense.rounded([rational(times, "time")])[0]
-        return self.dense.rounded(self._times(times))
-
-    def _times(self, times: Iterable[object]) -> list[Fraction]:
-        listed = [rational(t, f"times[{i}]") for i, t in enumerate(times)]
-        if not listed:
-            raise ProblemError(f"times must be at least one, got {brief(times)}; give some")
-        return listed
+        return self.dense.rounded(read_times(times))
 
     def plot(self, ax: Axes | None = None, legend: bool = True) -> Axes:
         """Plots the parameters (the Frobenius norm of each layer where they are many) against time, with the events."""
