@@ -198,7 +198,7 @@ def _apart(dev: Deviation, names: Sequence[str], ceiling: float) -> list[tuple[l
         if not seen.size or (len(names) > 1 and seen.min() > ceiling):
             continue
         for others, shown in found:
-            alike = dev.bounds[others[0]].status == dev.bounds[name].status
+            alike = name in LOOK and others[0] in LOOK and dev.bounds[others[0]].status == dev.bounds[name].status
             if alike and np.allclose(values, shown, rtol=SAME_CURVE, atol=0, equal_nan=True):
                 others.append(name)
                 break
