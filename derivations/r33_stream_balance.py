@@ -44,6 +44,8 @@ GATED = [
     BIASED,
     RESIDUAL,
     FROM_INPUT,
+    Case("ReLU and linear 2-2-2-2-2, layers 1, 2 added to layers 2, 3, biases",
+         sf.FullyConnected((2, 2, 2, 2, 2), activation=["relu", "linear", "relu"], skip=[[1, 2], [2, 3]], biases=True)),
     Case("slopes 3/2 and -4/7, ReLU, a diagonal layer",
          sf.FullyConnected((2, 3, 3, 1), activation=[("homogeneous", "3/2", "-4/7"), "relu"], diagonal=[2],
                            biases=[False, True, True], output_scale="1/2")),
@@ -76,6 +78,13 @@ def invariance(joint: bool = True) -> Iterator[sympy.Expr]:
     up, down = sympy.exp(s), sympy.exp(-s)
     moved = output(up, down, up if joint else sympy.S.One, down if joint else sympy.S.One)
     yield sympy.expand(sympy.powsimp(sympy.expand(moved - output(*[sympy.S.One] * 4))))
+
+
+def identity_added(weight: int = 1) -> Iterator[sympy.Expr]:
+    """(W + tX) a + b + a = V a + b + t X a with V = W + I: the directions of V are those of W; the weight of I is 1."""
+    t = sympy.Symbol("t")
+    w, x, a, b = sympy.symbols("W X a b", commutative=False)
+    yield sympy.expand((w + t * x) * a + b + a - ((w + weight) * a + b + t * x * a))
 
 
 def first_order() -> Iterator[sympy.Expr]:
@@ -124,7 +133,7 @@ _PLAIN = Power(frobenius(W(l + 1)), sympy.Integer(2)) - Power(frobenius(W(l)), s
 EACH = other(BALANCEDNESS.statement.claim("flow, each unit or channel"))
 MATRICES = other(replace(STATEMENT.claim("flow, linear"), over=Streams(S), hypotheses=()))
 _SQUARED = Power(Letter("b_unit", (l, sympy.Symbol("c", integer=True))), sympy.Integer(2))
-_OTHER_SIGN = units("W", "b_unit") + 2 * _SQUARED
+_OTHER_SIGN = units("V", "b_unit") + 2 * _SQUARED
 FEWER: Callable[[Term], Term] = lambda right: Number(sympy.Rational(99, 100)) * right  # noqa: E731
 
 DERIVATION = Derivation(
@@ -137,6 +146,13 @@ DERIVATION = Derivation(
             r"large, by $\sigma(e^sz) = e^s\sigma(z)$. Only the columns $c$ of $W_{l+1}$ read it, as $S$ has neither "
             r"input nor output. Nothing else changes, no gate either.",
             (SymbolicZero("a residual block of scalars, any slopes on both sides of the kinks", invariance),),
+        ),
+        Step(
+            r"z_j+a_{j-1}",
+            r"V_ja_{j-1}+b_j, \quad V_j = W_j+I",
+            r"A skip connection around a layer without activation. $V_j$ moves as $W_j$ does, "
+            r"$\partial f/\partial V_j = G_j$, and the skip connection is gone: below, $W_j$ stands for $V_j$.",
+            (SymbolicZero("matrices of any sizes", identity_added),),
         ),
         Step(
             r"\tfrac{d}{dt}\sum_{l\in S}\bigl(\|(W_{l+1})_{:c}\|^2-\|(W_l)_{c:}\|^2-(b_l)_c^2\bigr)",
@@ -164,7 +180,7 @@ DERIVATION = Derivation(
         Step(
             r"\tfrac{d}{dt}\sum_{l\in S}\bigl(W_{l+1}^\top W_{l+1}-W_lW_l^\top-b_lb_l^\top\bigr)",
             r"0",
-            r"Step 4 plus its transpose, as in R10 with $[W_l\ b_l]$ in place of $W_l$.",
+            r"Step 5 plus its transpose, as in R10 with $[W_l\ b_l]$ in place of $W_l$.",
             (
                 SymbolicZero("matrices of any sizes", lambda: with_bias(1)),
                 identity(STATEMENT, "flow, linear", LINEAR, LINEAR_SCOPE),
@@ -173,7 +189,7 @@ DERIVATION = Derivation(
         Step(
             r"\sum_{l\in S}(\cdots)\big|_{\theta-\eta g}-\sum_{l\in S}(\cdots)\big|_\theta",
             r"\eta^2\sum_{l\in S}\bigl(G_{l+1}^\top G_{l+1}-G_lG_l^\top-g_lg_l^\top\bigr)",
-            r"Expand: the terms in $\eta$ are those of step 5, and of step 2 for one unit.",
+            r"Expand: the terms in $\eta$ are those of step 6, and of step 3 for one unit.",
             (
                 SymbolicZero("matrices of any sizes", lambda: with_bias(2)),
                 identity(STATEMENT, "descent, linear", LINEAR, LINEAR_SCOPE),
@@ -188,6 +204,7 @@ DERIVATION = Derivation(
         Control("a layer that the input is added to", identity(EACH, EACH.claims[0].label, [FROM_INPUT])),
         Control("all of the matrix with gates, not only its diagonal", identity(MATRICES, "flow, linear", [BIASED])),
         Control("0.99 of the drift", identity(altered(STATEMENT, "descent, linear", FEWER), "descent, linear", LINEAR)),
+        Control("twice the identity", SymbolicZero("", lambda: identity_added(2))),
         Control("layer 1 of the residual block alone, in symbols", SymbolicZero("", lambda: invariance(False))),
         Control("the layer that reads with the wrong sign", SymbolicZero("", lambda: matrices_of_any_size(1))),
     ),

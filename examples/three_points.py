@@ -2,8 +2,8 @@
 
 Run: python examples/three_points.py
 
-The setting of Boursier and Flammarion (arXiv 2401.10791); tests/studies/three_points.md says what becomes of it for other
-scales and for all time.
+The setting of Boursier and Flammarion (arXiv 2401.10791); tests/studies/three_points.md says what becomes of it for
+other scales and for all time.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from symflow.analysis.bounds.series import NotApplicable as NotApplicable
 from symflow.analysis.certify.certificate import Certificate as Certificate
 from symflow.analysis.certify.certify import certify as certify
 from symflow.analysis.certify.decide import Decision as Decision
+from symflow.analysis.closed_form import ClosedForm as ClosedForm
+from symflow.analysis.closed_form import closed_form as closed_form
 from symflow.analysis.convergence.guarantee import DescentGuarantee as DescentGuarantee
 from symflow.analysis.convergence.guarantee import descent_guarantee as descent_guarantee
 from symflow.analysis.convergence.probability import convergence_probability as convergence_probability

@@ -38,7 +38,7 @@ __all__ = ["Entry", "Function", "Recurrence", "SeriesArithmetic", "compile_recur
 OPERATION_BUDGET = 2_000_000
 """Scalar products per order above which a multiprecision recurrence would exhaust time and memory."""
 
-LEAST_ORDER = 16
+LEAST_ORDER = 8
 """Order from which on a recurrence is worth the table that the kernel needs."""
 
 
@@ -85,14 +85,16 @@ class Recurrence:
         functions = (s for s in self.steps if isinstance(s, Function))
         return [s for s in functions if elementwise(s.name, s.exponent).saturates is not None]
 
-    def expand(self, values: Sequence[mpz], order: int, tau: int) -> None:
+    def expand(self, values: Sequence[mpz], order: int, tau: int, room: int = 0) -> None:
         """Computes the state's coefficients up to `order` from its values, in the variable s = t / 2^tau.
+
+        `room` is the highest order that is to follow.
 
         Afterwards `coefficient`, `kept` and `rates` say what they are, and the lists of monitors and switching entries
         are filled. All others, those of the state too, may be filled by `complete` only.
         """
         kernel = self._kernel if order >= LEAST_ORDER else self.__dict__.get("_kernel")
-        if kernel is not None and kernel.expand(values, order, tau):
+        if kernel is not None and kernel.expand(values, order, tau, room):
             kernel.read(self._read)
         else:
             self._expand(values, order, tau)

@@ -64,6 +64,8 @@ _LETTERS = {
 _SHAPED = {
     "W_in": r"(W_{%s})_{%s:}",
     "W_out": r"(W_{%s})_{:%s}",
+    "V_in": r"(V_{%s})_{%s:}",
+    "V_out": r"(V_{%s})_{:%s}",
     "G_in": r"(G_{%s})_{%s:}",
     "G_out": r"(G_{%s})_{:%s}",
     "b_unit": r"(b_{%s})_{%s}",
@@ -78,12 +80,15 @@ _SHAPED = {
 """Letters whose indices stand in places of their own; the last index fills what remains."""
 _RELATIONS = {"=": "=", ">=": r"\ge", "<=": r"\le", "<": "<"}
 _OPERATIONS = {"sum": r"\sum", "product": r"\prod", "max": r"\max", "min": r"\min"}
+_SHORTCUT = r"V_j = W_j + I \text{ where } (j-1,j) \text{ is a skip connection and } \sigma_j(z) = z, \text{ else } W_j"
 _NOTES = {
     "grad_phi": r"f(\theta) = \varphi(W_{n:1})",
     "grad_loss": r"\nabla\ell_i = \nabla_{\hat y}\,\ell(h_\theta(x_i),y_i)",
     "kappa": r"\|\mathcal A_j(w)\| \le \kappa_j \|w\|_F \text{ for all } w",
     "pool": r"p \ge \text{product of the norms of all poolings}",
     "smoothness": r"L \ge \|\nabla^2\ell\|",
+    "V_in": _SHORTCUT,
+    "V": _SHORTCUT,
     "has_bias": r"e_j = 1 \text{ where layer } j \text{ has a bias, else } 0",
     "activations": r"a_{i,j} \text{ what layer } j+1 \text{ reads at } x_i",
     "passage": r"P^{(i)}_{k,j} = \partial a_{i,k}/\partial z_{i,j}",

@@ -6,6 +6,7 @@ The checks read the network that the objective is the training loss of, homogene
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.network import FullyConnected, Network
@@ -87,14 +88,28 @@ def described(network: Network) -> str:
     return f"{parts[0]}, where {'; '.join(named)}" if named else f"{parts[0]} without biases"
 
 
+def shortcuts(network: Network) -> tuple[int, ...]:
+    """Fully connected layers without activation whose input is added to their output: V_j = W_j + I in place of W_j."""
+    if not isinstance(network, FullyConnected):
+        return ()
+    plain = (
+        j
+        for j in range(1, network.depth + 1)
+        if j == network.depth or network.sigma.at(j).slopes == (Fraction(1), Fraction(1))
+    )
+    return tuple(j for j in plain if (j - 1, j) in network.skip)
+
+
 def streams(network: Network) -> tuple[tuple[int, ...], ...]:
     """The sets of hidden layers whose outputs skip connections add up, but for those with the input or the output.
 
     Scaling unit c of all layers of such a set by e^s, and what reads it by e^-s, changes nothing where the activations
-    are homogeneous. Layers are those with weights, from 1; pools pass a stream on.
+    are homogeneous. Layers are those with weights, from 1; pools pass a stream on, and what `shortcuts` says of a skip
+    connection around one layer is said by V_j.
     """
+    skip = [pair for pair in network.skip if pair[1] not in shortcuts(network) or pair[0] + 1 != pair[1]]
     pools = [(p - 1, p) for p in range(1, network.layer_count + 1) if p not in network.layer_numbers]
-    first = joined_positions(network.layer_count + 1, [*network.skip, *pools])
+    first = joined_positions(network.layer_count + 1, [*skip, *pools])
     places = {layer: first[number] for layer, number in enumerate(network.layer_numbers, 1)}
     ends = {first[0], first[-1]}
     found: dict[int, list[int]] = {}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
-from symflow.programs.nodes import Axis, Node, Table, einsum, scatter_add
+from symflow.networks.objective import Objective
+from symflow.programs.blocks import hessian_blocks
+from symflow.programs.nodes import Axis, Node, Table, add, einsum, scatter_add
 from symflow.programs.program import shape_of
 from symflow.theory.values import Value
 
@@ -52,3 +55,30 @@ def columns(w: Node) -> Value:
     """What belongs to each second index, as a batch: the columns of a matrix."""
     rank = len(w.axes)
     return Value(einsum((w,), (tuple(range(rank)),), (1, 0, *range(2, rank))), True)
+
+
+def joined_hessian(objective: Objective, slopes: Sequence[Node], sign: int) -> Node:
+    """H or -H, joined from its blocks.
+
+    Raises:
+        ValueError: a width is a symbol.
+    """
+    places = [(where.start, prod(shape)) for where, shape in objective.slices()]
+    size = objective.parameter_count
+    rows, columns = Axis("theta", size), Axis("theta'", size)
+
+    def placed(block: Node, first: int, second: int, sources: tuple[Axis, Axis]) -> Node:
+        for position, (layer, source) in enumerate(zip((first, second), sources, strict=True)):
+            start, count = places[layer]
+            index = tuple(range(start, start + count))
+            block = scatter_add(block, Table(source, objective.parameters[layer].axes, index), position)
+        return block
+
+    terms: list[tuple[int, Node]] = []
+    blocks = hessian_blocks(dict(zip(objective.parameters, slopes, strict=True)), objective.parameters)
+    for (a, b), block in blocks.items():
+        terms.append((sign, placed(block, a, b, (rows, columns))))
+        if a != b:
+            mirrored = placed(block, a, b, (columns, rows))
+            terms.append((sign, einsum((mirrored,), ((0, 1),), (1, 0))))
+    return add(terms)

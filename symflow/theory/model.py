@@ -9,6 +9,7 @@ r"""What the letters of a statement mean for one objective: weights, gradients, 
 | Sigma_xx | \Sigma_{xx} | second moment of the inputs; matrix data: a matrix whose norm bounds hess phi |
 | D | D_{i,j} | the diagonal of sigma' at sample i, layer j; D_{i,n} = I |
 | layer_matrix, kappa, pool | \mathcal A_j(w_j), \kappa_j, p | convolutional networks, see `networks.layer_matrices` |
+| V, V_in, V_out | V_j, ... | W_j + I around which a skip connection leads, see `shortcuts`; else W_j |
 | b, beta, has_bias | b_j, \beta_j, e_j | bias of layer j, its direction, 1 where it has one and 0 elsewhere |
 | b_unit, g_unit | (b_j)_c, (g_j)_c | the bias of output c and its gradient, for all c at once |
 | b_square, g_square | b_j b_j^\top, g_j g_j^\top | the products as matrices |
@@ -38,7 +39,6 @@ from symflow.networks.matrix_data import SENSING, MatrixData
 from symflow.networks.moments import end_to_end
 from symflow.networks.network import Forward, FullyConnected, Network
 from symflow.networks.objective import Objective
-from symflow.programs.blocks import hessian_blocks
 from symflow.programs.differentiate import jvp, transpose
 from symflow.programs.nodes import (
     Axis,
@@ -47,16 +47,23 @@ from symflow.programs.nodes import (
     Input,
     LargestEigenvalue,
     Node,
-    Table,
     add,
     einsum,
     inner,
     scale,
-    scatter_add,
 )
 from symflow.programs.program import shape_of, transform
-from symflow.theory.architecture_checks import trained
-from symflow.theory.arrays import columns, columns_first, diagonal_entries, outer, rows, single_row, vectors
+from symflow.theory.architecture_checks import shortcuts, trained
+from symflow.theory.arrays import (
+    columns,
+    columns_first,
+    diagonal_entries,
+    joined_hessian,
+    outer,
+    rows,
+    single_row,
+    vectors,
+)
 from symflow.theory.passages import Passages, gate_matrix
 from symflow.theory.values import Value, number, times
 
@@ -137,6 +144,13 @@ class Model:
             return found
         axis = w.axes[0]
         return einsum((found, Identity((axis, axis))), ((0,), (0, 1)), (0, 1))
+
+    def with_identity(self, layer: int) -> Node:
+        """V_j: W_j + I where a skip connection leads around a layer without activation, else W_j."""
+        w = self.matrix(self.objective.parameters, layer)
+        if layer not in shortcuts(self.network):
+            return w
+        return add([(1, w), (1, Identity((w.axes[0], w.axes[1])))])
 
     def bias(self, of: Sequence[Node], layer: int) -> Node:
         """What belongs to b_j among arrays like the parameters; 0 where the layer has no bias."""
@@ -298,41 +312,13 @@ def _steepest(model: Model) -> Fraction:
     return max(abs(a) for slopes in found if slopes is not None for a in slopes)
 
 
-def _joined_hessian(model: Model, sign: int) -> Node:
-    """H or -H, joined from its blocks.
-
-    Raises:
-        ValueError: a width is a symbol.
-    """
-    objective = model.objective
-    places = [(where.start, prod(shape)) for where, shape in objective.slices()]
-    size = objective.parameter_count
-    rows, columns = Axis("theta", size), Axis("theta'", size)
-
-    def placed(block: Node, first: int, second: int, sources: tuple[Axis, Axis]) -> Node:
-        for position, (layer, source) in enumerate(zip((first, second), sources, strict=True)):
-            start, count = places[layer]
-            index = tuple(range(start, start + count))
-            block = scatter_add(block, Table(source, objective.parameters[layer].axes, index), position)
-        return block
-
-    terms: list[tuple[int, Node]] = []
-    blocks = hessian_blocks(dict(zip(objective.parameters, model.slopes, strict=True)), objective.parameters)
-    for (a, b), block in blocks.items():
-        terms.append((sign, placed(block, a, b, (rows, columns))))
-        if a != b:
-            mirrored = placed(block, a, b, (columns, rows))
-            terms.append((sign, einsum((mirrored,), ((0, 1),), (1, 0))))
-    return add(terms)
-
-
 def _smallest_eigenvalue(model: Model) -> Value:
     """-lambda_max(-H)."""
-    return Value(scale(-1, LargestEigenvalue(_joined_hessian(model, -1))))
+    return Value(scale(-1, LargestEigenvalue(joined_hessian(model.objective, model.slopes, -1))))
 
 
 def _largest_eigenvalue(model: Model) -> Value:
-    return Value(LargestEigenvalue(_joined_hessian(model, 1)))
+    return Value(LargestEigenvalue(joined_hessian(model.objective, model.slopes, 1)))
 
 
 def _bound_on_loss(name: Literal["smoothness", "third"], derivative: str, power: int) -> Callable[[Model], Value]:
@@ -362,6 +348,9 @@ _LETTERS: Mapping[str, Callable[..., Value]] = {
     "G": lambda m, j: Value(m.matrix(m.slopes, j)),
     "W_in": lambda m, j: rows(m.matrix(m.objective.parameters, j)),
     "W_out": lambda m, j: columns(m.matrix(m.objective.parameters, j)),
+    "V": lambda m, j: Value(m.with_identity(j)),
+    "V_in": lambda m, j: rows(m.with_identity(j)),
+    "V_out": lambda m, j: columns(m.with_identity(j)),
     "G_in": lambda m, j: rows(m.matrix(m.slopes, j)),
     "G_out": lambda m, j: columns(m.matrix(m.slopes, j)),
     "b": lambda m, j: Value(m.bias(m.objective.parameters, j)),

@@ -22,9 +22,9 @@ UNBOUNDED_CURVATURE = Result(
     ELKABETZ_COHEN,
     (LINEAR_WITH_BIASES, WHOLE_MATRICES, DEPTH_THREE, SLOPE_AT_ZERO),
     (Claim("", Formula(sympy.Symbol(r"\inf_\theta\lambda_{\min}(H(\theta))")), "=", Formula(-sympy.oo)),),
-    remark=r"On the family $\lambda_{\min}(H) = -s\,\|\nabla\varphi(0)\|$, so that R9(c) is an equality there. For "
-    r"$n = 2$ "
-    r"the infimum is $-\infty$ for the square loss and finite for the logistic loss. With biases, at $b = 0$ the "
-    r"Hessian in the weights is a principal submatrix, so that $\lambda_{\min}(H)$ is at most what it is without them.",
+    remark=r"A family on which it is seen: let two layers $a < b$ be $0$ and the others $x_jx_{j-1}^\top$ with unit "
+    r"vectors, $x_n$ and $x_0$ the top singular vectors of $\nabla\varphi(0)$, one of them multiplied by $s > 0$. Then "
+    r"$\lambda_{\min}(H) = -s\,\|\nabla\varphi(0)\|$, so that R9(c) is an equality there. For $n = 2$ the infimum is "
+    r"$-\infty$ for the square loss and finite for the logistic loss.",
     derivations=("r08_unbounded_curvature",),
 )

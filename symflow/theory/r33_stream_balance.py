@@ -4,6 +4,9 @@ Let S be a set of hidden layers whose outputs skip connections add up, joined ne
 Unit c of all of them is written by the rows c of W_l and b_l and read by the columns c of W_{l+1}, l in S. Multiply
 what writes by e^s and what reads by e^-s: where the activations are homogeneous, h stays, so that
 sum_l <(W_l)_c:, (G_l)_c:> + (b_l)_c (g_l)_c = sum_l <(W_{l+1})_:c, (G_{l+1})_:c>. For linear layers e^{sA} with any A.
+
+A skip connection (j-1, j) around a layer without activation adds the identity: z_j + a_{j-1} = V_j a_{j-1} + b_j with
+V_j = W_j + I, and V_j' = W_j'. So V_j takes the place of W_j, and the skip connection joins nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from symflow.theory.terms import (
     Derivative,
     G,
     Increment,
+    Index,
     Letter,
     Members,
     Named,
@@ -25,7 +29,6 @@ from symflow.theory.terms import (
     S,
     Streams,
     Term,
-    W,
     c,
     frobenius,
     l,
@@ -34,6 +37,11 @@ from symflow.theory.terms import (
 
 _TWO, _ZERO = sympy.Integer(2), Number(sympy.Integer(0))
 _SQUARE_STEP = Power(Letter("eta"), _TWO)
+
+
+def V(layer: Index) -> Letter:
+    """W_j, or W_j + I where a skip connection leads around a layer without activation."""
+    return Letter("V", (layer,))
 
 
 def over(body: Term) -> Term:
@@ -48,11 +56,11 @@ def units(weights: str, bias: str) -> Term:
     return squares[0] - squares[1] - squares[2]
 
 
-UNIT = Named("B", (S, c), over(units("W", "b_unit")))
+UNIT = Named("B", (S, c), over(units("V", "b_unit")))
 LAYERS = over(
-    Power(frobenius(W(l + 1)), _TWO) - Power(frobenius(W(l)), _TWO) - Power(frobenius(Letter("b", (l,))), _TWO)
+    Power(frobenius(V(l + 1)), _TWO) - Power(frobenius(V(l)), _TWO) - Power(frobenius(Letter("b", (l,))), _TWO)
 )
-MATRIX = Named("D", (S,), over(W(l + 1).T * W(l + 1) - W(l) * W(l).T - Letter("b_square", (l,))))
+MATRIX = Named("D", (S,), over(V(l + 1).T * V(l + 1) - V(l) * V(l).T - Letter("b_square", (l,))))
 _MATRIX_DRIFT = _SQUARE_STEP * over(G(l + 1).T * G(l + 1) - G(l) * G(l).T - Letter("g_square", (l,)))
 STREAM_BALANCE = Result(
     "R33",
@@ -69,6 +77,7 @@ STREAM_BALANCE = Result(
         Claim("descent, linear", Increment(MATRIX), "=", _MATRIX_DRIFT, Streams(S, True), (LINEAR_STREAMS,)),
     ),
     remark=r"The last bias belongs to no law. Skip connections to the input or to the output end the laws of the "
-    r"layers that they join; without them $S = \{j\}$. $b_l = 0$ where layer $l$ has no bias. Away from kinks.",
+    r"layers that they join, but around a layer without activation; without them $S = \{j\}$. $b_l = 0$ where layer "
+    r"$l$ has no bias. Away from kinks.",
     derivations=("r33_stream_balance",),
 )

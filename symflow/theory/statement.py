@@ -21,7 +21,7 @@ from symflow.theory.architecture_checks import trained
 from symflow.theory.hypotheses import Hypothesis, Setting
 from symflow.theory.lowering import Lowering, Place, cases
 from symflow.theory.model import Model
-from symflow.theory.terms import Cases, Term, n
+from symflow.theory.terms import Cases, Formula, Term, n
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,6 +55,12 @@ class Claim:
     right: Term
     over: Cases | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
+
+
+def equation(label: str, left: sympy.Expr | str, right: sympy.Expr | str) -> Claim:
+    """left = right between numbers or, as LaTeX text, between matrices."""
+    sides = [Formula(sympy.Symbol(side) if isinstance(side, str) else side) for side in (left, right)]
+    return Claim(label, sides[0], "=", sides[1])
 
 
 @dataclass(frozen=True)

@@ -78,10 +78,34 @@ def published() -> tuple[float, np.ndarray, dict[str, int]]:
     start = problem(20_000, 1e-3, 0)
     run = sf.descend(start, step_size="1/100", steps=10_000, every=10_000)
     theta = run.numpy(100)
+    return float(sf.to_jax(sf.loss(start.objective))(theta)), line_of(theta), activity(theta)
+
+
+def activity(theta: np.ndarray) -> dict[str, int]:
+    """How many units are active on all points, on none, on some."""
     w, _ = units_of(theta)
     active = (np.array(three_points.X, dtype=float) @ w.T > 0).sum(axis=0)
-    counts = {"all": int((active == 3).sum()), "none": int((active == 0).sum()), "some": int((active % 3 > 0).sum())}
-    return float(sf.to_jax(sf.loss(start.objective))(theta)), line_of(theta), counts
+    return {"all": int((active == 3).sum()), "none": int((active == 0).sum()), "some": int((active % 3 > 0).sum())}
+
+
+def activity_text(counts: dict[str, int]) -> str:
+    return f"{counts['all']} units active on all points, {counts['none']} on none, {counts['some']} on some"
+
+
+def in_float64() -> tuple[sf.Trajectory, float, dict[str, int]]:
+    """200 units, scale 1e-3, by the flow in float64 to t = 60."""
+    start = problem(200, 1e-3, 0)
+    flow = sf.solve_flow_float64(start, horizon=60)
+    theta = flow.numpy(60)
+    return flow, float(sf.to_jax(sf.loss(start.objective))(theta)), activity(theta)
+
+
+@pytest.mark.thorough
+def test_where_units_rest_on_a_kink_that_repels_the_flow_stops() -> None:
+    """Scale 1: the prediction at 1/8 passes its target, and the units that died there may stay or leave."""
+    with pytest.raises(sf.KinkError, match=r"the flow stops at t = 9\.53\d+ on a kink \(sample 2, ") as stopped:
+        sf.solve_flow(problem(10, 1, 0), horizon=20, dps=15)
+    assert "no continuation" in str(stopped.value)
 
 
 @pytest.mark.thorough
@@ -154,7 +178,9 @@ def write(balanced: dict, unbalanced: dict, flows: dict, network: tuple[float, n
         "",
         f"20000 units, scale 1e-3, step size 1/100, at t = 100 (seed 0): f - 256/2925 = {value - float(LOSS):.1e}, "
         f"slope {line[0]:.5f} (line: {float(LINE[0]):.5f}), intercept {line[1]:.5f} ({float(LINE[1]):.5f}); "
-        f"{counts['all']} units active on all points, {counts['none']} on none, {counts['some']} on some.",
+        f"{activity_text(counts)}.",
+        "",
+        float64_text(),
         "",
         "## By the flow, 20 digits, certified (R23), its limit proved (R24)",
         "",
@@ -168,6 +194,16 @@ def write(balanced: dict, unbalanced: dict, flows: dict, network: tuple[float, n
                 f"{float(end.limit.rate):.4f} | {float(end.limit.radius):.0e} |"
             )
     TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def float64_text() -> str:
+    """What the flow in float64 found."""
+    flow, value, counts = in_float64()
+    assert flow.error is not None
+    return (
+        f"200 units, scale 1e-3, by the flow in float64 (estimated error {float(flow.error.value):.0e}), at t = 60: "
+        f"f - 256/2925 = {value - float(LOSS):.1e}; {activity_text(counts)}."
+    )
 
 
 def counted(found: list[str] | None) -> str:

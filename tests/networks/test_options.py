@@ -15,6 +15,7 @@ import sympy
 from scipy.integrate import solve_ivp
 
 import symflow as sf
+from symflow.analysis.sweeps.axes import axes_of, starts
 
 FULL = {
     "widths": [2, 3, 3, 1],
@@ -289,3 +290,29 @@ def test_laws_are_conserved_and_complete(options: dict[str, Any], count: int, na
             for at, p in enumerate(where):
                 along += c * gradient[p] * prod(theta[q] for k, q in enumerate(where) if k != at)
         assert along == 0, law.name
+
+
+# --- Sweeps and claims ------------------------------------------------------------------------------------------------
+
+
+def test_sweeps_draw_biases_as_the_base_problem_does() -> None:
+    base = sf.Problem(
+        network={"widths": [1, 2, 1], "activation": "tanh", "biases": True}, data={"x": [1, -2], "y": [1, 2]},
+        init={"scheme": "xavier", "seed": 3, "bias_scale": "1/2"}, run={"horizon": "1/5", "step_size": "1/10"},
+    )  # fmt: skip
+    axes = axes_of(base, step_size=None, seed=[3], depth=None, width=[2, 3], scale=None, scheme=None)
+    same, wider = starts(base, axes)
+    assert same.problem.theta0 == base.theta0
+    assert all(wider.problem.theta0[p] != 0 for p in (3, 4, 5, 9))
+
+
+def test_claims_are_searched_on_these_networks() -> None:
+    network = sf.FullyConnected((1, 2, 1), activation="relu", biases=True)
+    claim = sf.claim_quantities()["lambda_min"].symbol >= 0
+    refuted = sf.falsify(claim, sf.Family(networks=[network]), seconds=20)
+    assert refuted.status == "refuted"
+    assert refuted.problem.network == network
+    f, theta = refuted.problem.objective, refuted.problem.theta0
+    assert np.linalg.eigvalsh(floats(sf.evaluate_exact(sf.hessian(f), theta)))[0] < 0
+    with pytest.raises(sf.ProblemError, match="grad_phi"):  # no gradient of phi where there is no phi
+        sf.falsify(sf.claim_quantities()["grad_phi"].symbol >= 0, sf.Family(networks=[network]), seconds=5)

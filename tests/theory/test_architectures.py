@@ -121,10 +121,13 @@ def test_the_bounds_hold_and_are_not_far_off(name: str, loss: str) -> None:
 
 
 def test_where_biases_and_skips_stand() -> None:
-    network = FC((2, 3, 3, 2, 3, 2), skip=[[1, 2], [2, 4]], activation=["linear", "linear", "relu", "linear"])
+    network = FC((2, 3, 3, 2, 3, 2), skip=[[1, 2], [2, 4]], activation=["linear", "relu", "relu", "linear"])
     assert homogeneous_streams(network) == ((1, 2, 4), (3,))
-    assert linear_streams(network) == ((1, 2, 4),)
+    assert linear_streams(network) == ()
     assert uncrossed_layers(network) == (1, 5)
+    around = FC((2, 3, 3, 2, 3, 2), skip=[[1, 2], [2, 4]], activation=["linear", "linear", "relu", "linear"])
+    assert homogeneous_streams(around) == ((1,), (2, 4), (3,))
+    assert linear_streams(around) == ((1,), (2, 4))
     pooled = sf.Convolutional((1, 4), (sf.Convolution(1, (1,), (1,), (0,)), sf.Pool("max", (1,), (1,)),
                                        sf.Convolution(1, (1,), (1,), (0,)), sf.Dense(1)), skip=[[2, 3]])  # fmt: skip
     assert homogeneous_streams(pooled) == ((1, 2),)
@@ -162,6 +165,18 @@ def test_multiples_of_a_training_loss_have_multiples_of_the_bounds() -> None:
     for name, bound in sf.curvature_bounds(o.scaled(Fraction(3))).items():
         plain = float(sf.evaluate_mpmath(sf.curvature_bounds(o)[name], point(o)))
         assert float(sf.evaluate_mpmath(bound, point(o))) == pytest.approx(3 * plain, rel=1e-12)
+
+
+@pytest.mark.parametrize("options", [
+    {"biases": True}, {"biases": [True, False, False]}, {"skip": [[1, 2]]}, {"skip": [[0, 1], [1, 3]], "biases": True},
+    {"skip": [[0, 2]]}, {"diagonal": [1, 2]}, {"skip": [[1, 2]], "activation": "relu", "biases": True},
+])  # fmt: skip
+def test_r33_has_all_conservation_laws(options: dict[str, Any]) -> None:
+    """As many as are counted exactly, by ranks of Lie brackets."""
+    network = FC((2, 2, 2, 2), **options)
+    matrices = linear_streams(network)
+    count = sum(3 if s in matrices else 2 for s in homogeneous_streams(network))
+    assert sf.conservation_laws(network).count == count
 
 
 # Refusals, and that they are right ----------------------------------------------------------------------------------

@@ -24,10 +24,6 @@ RESERVE = 6
 """Least bits before the point; where a coefficient needs more, more moduli are taken."""
 COMFORTABLE = 40
 """Bits before the point for which there is an own limb, if the moduli allow for it."""
-SHORT = 9
-"""Expansions to a low order get this many columns, so that a first look doesn't reserve what is needed later."""
-
-
 LINE = 64
 """Bytes of a cache line."""
 
@@ -188,18 +184,18 @@ class NativeExpansion:
 
     def __init__(self, kernel: Compiled, table: Table, state: Sequence[Coefficients], bits: int) -> None:
         self.kernel, self.table, self.bits = kernel, table, bits
-        self.state = [table.numbers[id(s)] for s in state]
+        self.state = self._numbers(state)
         self.more = 0
         self.memory: Memory | None = None
         self.order = -1
 
-    def expand(self, values: Sequence[mpz], order: int, tau: int) -> bool:
+    def expand(self, values: Sequence[mpz], order: int, tau: int, room: int = 0) -> bool:
         """Whether the kernel has expanded the state from its values."""
         self.order = -1
         if not -MOST_SHIFT < tau >> 6 < MOST_SHIFT:
             return False
         while True:
-            memory = self._prepared(order)
+            memory = self._prepared(max(order, room))
             if memory is None:
                 return False
             try:
@@ -218,7 +214,7 @@ class NativeExpansion:
         memory = self.memory
         if memory is not None and memory.columns > order:
             return memory
-        columns = SHORT if order < SHORT else order + 1
+        columns = order + 1
         while True:
             linear, quadratic = self.table.terms
             width = width_of(self.bits, linear * columns + quadratic * columns**2, self.more)
@@ -254,14 +250,18 @@ class NativeExpansion:
             return
         assert self.memory is not None
         count = self.order + 1
-        found = from_words(self.memory.view[[self.table.numbers[id(s)] for s in series], :count])
+        found = from_words(self.memory.view[self._numbers(series), :count])
         for i, s in enumerate(series):
             s[:] = found[i * count : (i + 1) * count]
 
     def coefficient(self, series: Sequence[Coefficients], k: int) -> list[mpz]:
         """Coefficient k of some series of the last expansion."""
         assert self.memory is not None
-        return from_words(self.memory.view[[self.table.numbers[id(s)] for s in series], k]) if series else []
+        return from_words(self.memory.view[self._numbers(series), k]) if series else []
+
+    def _numbers(self, series: Sequence[Coefficients]) -> list[int]:
+        numbers = self.table.numbers
+        return [numbers[id(s)] for s in series]
 
     def kept(self) -> KeptSeries:
         """The state's coefficients, to keep."""

@@ -72,3 +72,8 @@ class KeptSeries(Sequence[Coefficients]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return tuple, (self._integers,)
+
+
+def terms_of(series: Sequence[Coefficients]) -> int:
+    """How many coefficients each of the series has."""
+    return series.shape[1] if isinstance(series, KeptSeries) else len(series[0])

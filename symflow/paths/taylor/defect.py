@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from gmpy2 import mpz
 
 from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.native.words import terms_of
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series import Recurrence
 from symflow.paths.taylor.step_size import log2_abs
@@ -37,8 +38,7 @@ def log2_local_error(
     recurrence.expand(values, 0, tau)
     moved = (abs(v - arithmetic.integrate(r, 0, tau)) for v, r in zip(slopes, recurrence.rates(), strict=True))
     largest = max(moved, default=mpz(0))
-    order = len(coefficients[0]) - 1
-    return values, log2_abs(largest * s) - arithmetic.bits - log2_abs(order + 1)
+    return values, log2_abs(largest * s) - arithmetic.bits - log2_abs(mpz(terms_of(coefficients)))
 
 
 def watched_series(recurrence: Recurrence) -> list[Coefficients]:

@@ -125,7 +125,7 @@ class _Integrator:
         if zeros:
             self.settle(zeros, start=True)
         order, recurrence = 8, self.region.recurrence
-        recurrence.expand(self.values, order, 0)
+        recurrence.expand(self.values, order, 0, room=self.precision.order)
         largest = [max(map(log2_abs, recurrence.coefficient(k))) for k in (0, order)]
         scale = max(largest[0], float(self.precision.bits))
         if largest[1] > float("-inf"):
