@@ -189,7 +189,9 @@ def test_plots_compose_in_small_figures(trajectory: sf.Trajectory, dev: Any) -> 
     fig, axes = plt.subplots(1, 2, figsize=(6.6, 2.4), layout="constrained")
     assert dev.plot(axes[0]) is axes[0]
     assert trajectory.plot(ax=axes[1], legend=False) is axes[1]
-    fig.canvas.draw()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # letters that the font lacks
+        fig.canvas.draw()
     box, inside = axes[0].get_legend().get_window_extent(), axes[0].get_window_extent()
     assert inside.x0 <= box.x0
     assert box.x1 <= inside.x1 + 1
