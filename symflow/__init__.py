@@ -38,6 +38,7 @@ register(
         ("Certificate", "markdown"): "symflow.latex.certificates:theorem_markdown",
         ("ConservationLaws", "citation"): "symflow.theory.registry:cited",
         ("ConservationLaws", "latex"): "symflow.latex.laws:laws_latex",
+        ("Derived", "call"): "symflow.evaluate.call:value_at",
         ("Derived", "latex"): "symflow.latex:derived_latex",
         ("Derived", "document"): "symflow.report.formula_document:derived_document",
         ("Derived", "explicit"): "symflow.evaluate.sympy_scalars:explicit",
@@ -54,6 +55,13 @@ register(
         ("VectorField", "latex"): "symflow.latex:field_latex",
         ("Jacobian", "explicit"): "symflow.evaluate.sympy_scalars:explicit_jacobian",
         ("Deviation", "plot"): "symflow.plots.deviation:plot_deviation",
+        ("BoundSeries", "html"): "symflow.report.notebook:bound_html",
+        ("Deviation", "html"): "symflow.report.notebook:deviation_html",
+        ("Limit", "html"): "symflow.report.notebook:limit_html",
+        ("StepAdvice", "html"): "symflow.report.notebook:advice_html",
+        ("Sweep", "html"): "symflow.report.notebook:sweep_html",
+        ("TightnessTable", "html"): "symflow.report.notebook:tightness_html",
+        ("Trajectory", "html"): "symflow.report.notebook:trajectory_html",
     }
 )
 

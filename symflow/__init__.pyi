@@ -111,6 +111,8 @@ from symflow.networks.objective import Objective as Objective
 from symflow.networks.objective import expression_objective as expression_objective
 from symflow.networks.sensing import sensing_objective as sensing_objective
 from symflow.networks.training_loss import network_objective as network_objective
+from symflow.numbers.vectors import dot as dot
+from symflow.numbers.vectors import norm as norm
 from symflow.paths.descent import descend as descend
 from symflow.paths.epoch_orders import EpochOrders as EpochOrders
 from symflow.paths.epoch_orders import epoch_orders as epoch_orders

@@ -12,6 +12,7 @@ from symflow.analysis.bounds import Bound, BoundSeries, chosen_bounds, known_bou
 from symflow.analysis.bounds.ball_ascent import Ascent, ascend
 from symflow.analysis.bounds.series import Kind, NotApplicable, Status, exact_mpf
 from symflow.analysis.deviation import Deviation, deviation
+from symflow.displays import show
 from symflow.errors import ProblemError, brief
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.trajectory import Trajectory
@@ -114,6 +115,9 @@ class TightnessTable:
             KeyError: no such bound.
         """
         return Table({row.name: row for row in self.rows})[name]
+
+    def _repr_html_(self) -> str:
+        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         lines = []

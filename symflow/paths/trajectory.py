@@ -22,7 +22,7 @@ from symflow.paths.certified.record import FlowProof
 from symflow.paths.iterates import Iterates
 from symflow.paths.path_error import PathError
 from symflow.paths.stop_conditions import Stopped
-from symflow.paths.times import linear_times, log_times
+from symflow.paths.times import linear_times, log_times, read_times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -257,20 +257,21 @@ class Trajectory(OldNames):
     # Any path ---------------------------------------------------------------------------------------------------------
 
     def __call__(self, time: object) -> np.ndarray:
-        """theta(t), shape (P,), in mpf or float64.
+        """theta(t), shape (P,), in mpf or float64; at S times one row each, shape (S, P).
 
         A time beyond the horizon by no more than the rounding of a float is accepted, so that every number that stands
         for the horizon can be used.
 
         Args:
-            time: t in [0, horizon] (text, a rational or mpmath number, or a float, which means its shortest decimal).
+            time: t in [0, horizon] (text, a rational or mpmath number, or a float, which means its shortest decimal);
+                or several, in a list, a NumPy array or a pandas column.
 
         Raises:
-            ProblemError: not one number (`numpy` takes many times), or it lies outside [0, horizon].
+            ProblemError: not a number or numbers, or one that lies outside [0, horizon].
         """
-        if isinstance(time, list | tuple) or getattr(time, "ndim", None):
-            raise ProblemError(f"time must be one number, got {brief(time)}; trajectory.numpy(times) takes many")
-        return self.dense(rational(time, "time"))
+        if isinstance(time, str) or not isinstance(time, Iterable) or getattr(time, "ndim", 1) == 0:
+            return self.dense(rational(time, "time"))
+        return np.array([self.dense(t) for t in read_times(time)])
 
     def enclosure(self, time: Number) -> tuple[np.ndarray, np.ndarray]:
         """Midpoints and radii (mpf, shape (P,)) of a box that contains the state at a time, proved.
@@ -354,14 +355,14 @@ class Trajectory(OldNames):
         """
         if isinstance(times, str) or not isinstance(times, Iterable) or getattr(times, "ndim", 1) == 0:
             return self.dense.rounded([rational(times, "time")])[0]
-        listed = [rational(t, f"times[{i}]") for i, t in enumerate(times)]
-        if not listed:
-            raise ProblemError(f"times must be at least one, got {brief(times)}; give some")
-        return self.dense.rounded(listed)
+        return self.dense.rounded(read_times(times))
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Plots the parameters (the norm of each layer where they are many) against time, with the events marked."""
-        return show(self, "plot", ax)
+    def plot(self, ax: Axes | None = None, legend: bool = True) -> Axes:
+        """Plots the parameters (the Frobenius norm of each layer where they are many) against time, with the events."""
+        return show(self, "plot", ax, legend)
+
+    def _repr_html_(self) -> str:
+        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         import mpmath
