@@ -23,7 +23,7 @@ import symflow as sf
 from symflow.networks.losses import Loss
 from symflow.proofs import Control, Derivation, Draw, FiftyDigits, IdentityTest, Inequality, Step, SymbolicZero
 from symflow.proofs.claims import Case, claim_inequality
-from symflow.proofs.lemmas import CAUCHY_SCHWARZ, SUBMULTIPLICATIVITY, TRIANGLE
+from symflow.proofs.lemmas import CAUCHY_SCHWARZ, RAYLEIGH, SUBMULTIPLICATIVITY, TRIANGLE
 from symflow.proofs.networks import chain, data, flat, objective, product_of_entries
 from symflow.proofs.words import inner, matrices, trace, transposed
 from symflow.report.derivations import run
@@ -125,6 +125,13 @@ def slope_of_phi() -> Inequality:
     return claim_inequality(stated, "", "logistic loss, widths 2, 2, 1", LOGISTIC, (TRIANGLE,))
 
 
+def principal_block(size: int, z: Any) -> tuple[Any, Any]:
+    """(lambda_min(A), lambda_min of A without its last row and column) for symmetric A."""
+    a = z.reshape(size, size)
+    a = a + a.T
+    return jnp.linalg.eigvalsh(a)[0], jnp.linalg.eigvalsh(a[:-1, :-1])[0]
+
+
 DERIVATION = Derivation(
     proves=UNBOUNDED_CURVATURE,
     steps=(
@@ -188,6 +195,22 @@ DERIVATION = Derivation(
                 ),
             ),
             r"\ge",
+        ),
+        Step(
+            r"\lambda_{\min}(H)",
+            r"\lambda_{\min}(H_{WW})",
+            r"With biases: at $b = 0$ the block $H_{WW}$ in the weights is the Hessian of the network without biases, "
+            r"and a principal submatrix of $H$.",
+            (
+                Inequality(
+                    "a matrix of size 3 and its first block of size 2",
+                    (RAYLEIGH,),
+                    [3],
+                    lambda size: size**2,
+                    principal_block,
+                ),
+            ),
+            r"\le",
         ),
     ),
     controls=(

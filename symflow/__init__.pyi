@@ -12,6 +12,8 @@ from symflow.analysis.bounds.series import NotApplicable as NotApplicable
 from symflow.analysis.certify.certificate import Certificate as Certificate
 from symflow.analysis.certify.certify import certify as certify
 from symflow.analysis.certify.decide import Decision as Decision
+from symflow.analysis.closed_form import ClosedForm as ClosedForm
+from symflow.analysis.closed_form import closed_form as closed_form
 from symflow.analysis.convergence.guarantee import DescentGuarantee as DescentGuarantee
 from symflow.analysis.convergence.guarantee import descent_guarantee as descent_guarantee
 from symflow.analysis.convergence.probability import convergence_probability as convergence_probability
@@ -109,6 +111,8 @@ from symflow.networks.objective import Objective as Objective
 from symflow.networks.objective import expression_objective as expression_objective
 from symflow.networks.sensing import sensing_objective as sensing_objective
 from symflow.networks.training_loss import network_objective as network_objective
+from symflow.numbers.vectors import dot as dot
+from symflow.numbers.vectors import norm as norm
 from symflow.paths.descent import descend as descend
 from symflow.paths.epoch_orders import EpochOrders as EpochOrders
 from symflow.paths.epoch_orders import epoch_orders as epoch_orders
@@ -129,6 +133,9 @@ from symflow.paths.trajectory import Event as Event
 from symflow.paths.trajectory import Trajectory as Trajectory
 from symflow.problem import Problem as Problem
 from symflow.problem import load_problem as load_problem
+from symflow.problem.examples import Example as Example
+from symflow.problem.examples import example as example
+from symflow.problem.examples import examples as examples
 from symflow.programs.program import Program as Program
 from symflow.theory.applicable import Applicability as Applicability
 from symflow.theory.applicable import applicable as applicable

@@ -20,7 +20,7 @@ RECORDS = [  # what users receive from functions and do not import; after @, wha
     "Applicability", "BalancedStart", "BoundSeries", "Check@falsify", "Check@flow_checks", "Citation", "Claim@falsify",
     "Claim@theory", "ClaimQuantity", "ConvergenceTime", "Derived", "DescentGuarantee", "Deviation", "Event",
     "Experiment", "ExtremeEigenvalues", "Guarantee", "Hypothesis", "Instance", "ModifiedEquation", "Network",
-    "NetworkResult", "NotApplicable", "Observables", "Program", "Quantity", "Searched", "Slack", "StepAdvice",
+    "NetworkResult", "NotApplicable", "Observables", "Program", "Quantity@bounds", "Searched", "Slack", "StepAdvice",
     "Stopped", "Tightness", "TightnessTable", "VectorField", "Verdict",
 ]  # fmt: skip
 

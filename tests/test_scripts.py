@@ -47,6 +47,13 @@ def test_through_kinks(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.count("gate") == 5
 
 
+def test_three_points(capsys: pytest.CaptureFixture[str]) -> None:
+    above, distance = load("three_points").main()
+    assert 0 < above < 1e-4
+    assert distance < 0.05
+    assert "2 units active on all points" in capsys.readouterr().out
+
+
 def test_formulas_and_jax(capsys: pytest.CaptureFixture[str]) -> None:
     assert load("formulas_and_jax").main() < 1e-14
     assert "W_{1}" in capsys.readouterr().out

@@ -14,6 +14,7 @@ from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks
 from symflow.analysis.bounds.kinks import MOST_STEPS, gates_at
 from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
+from symflow.displays import show
 from symflow.errors import ComputationError, ProblemError, brief, with_remedies
 from symflow.networks.network import FullyConnected
 from symflow.numbers.arguments import positive
@@ -113,6 +114,9 @@ class StepAdvice:
         """The largest step size with a certified bound; None where no certified bound applies."""
         proved = [x for x in self.guarantees if x.status == "certified on a box" and x.step_size is not None]
         return max(proved, key=lambda x: x.step_size or 0, default=None)
+
+    def _repr_html_(self) -> str:
+        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         best = self.certified

@@ -170,9 +170,12 @@ class Deviation:
         """The largest sampled deviation (mpf)."""
         return max(self.values)
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: Axes | None = None, legend: bool = True) -> Axes:
         """Plots deviation, bounds and leading order against time on a logarithmic scale."""
-        return show(self, "plot", ax)
+        return show(self, "plot", ax, legend)
+
+    def _repr_html_(self) -> str:
+        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         return (

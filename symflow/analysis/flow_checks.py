@@ -115,7 +115,7 @@ def _closed_forms(problem: Problem, trajectory: Trajectory) -> list[Check]:
     time = trajectory.horizon
     state = trajectory.at_end()
     if network.depth == 1:
-        exact = _single_layer(problem, time)
+        exact = single_layer(problem, time)
         difference = max(abs(a - b) for a, b in zip(state, exact, strict=True))
         return [Check("matrix exponential", "closed form, n = 1", _digits(difference, max(map(abs, exact)), limit))]
     if network.widths == (1, 1, 1):
@@ -126,7 +126,7 @@ def _closed_forms(problem: Problem, trajectory: Trajectory) -> list[Check]:
     return []
 
 
-def _moments(problem: Problem) -> tuple[Mpf, Mpf]:
+def moments(problem: Problem) -> tuple[Mpf, Mpf]:
     """Sigma_xx and Lambda_yx as mpmath matrices."""
 
     def matrix(rows: Any) -> Mpf:
@@ -136,9 +136,9 @@ def _moments(problem: Problem) -> tuple[Mpf, Mpf]:
     return x.T * x / x.rows, y.T * x / x.rows
 
 
-def _single_layer(problem: Problem, time: Mpf) -> list[Mpf]:
+def single_layer(problem: Problem, time: Mpf) -> list[Mpf]:
     """W(t) = W_* + (W(0) - W_*) exp(-Sigma t); in moment form without inverse: through the augmented exponential."""
-    sigma, target = _moments(problem)
+    sigma, target = moments(problem)
     rows, columns = target.rows, target.cols
     w = mpmath.matrix(rows, columns)
     for i, q in enumerate(problem.theta0):
@@ -155,7 +155,7 @@ def _single_layer(problem: Problem, time: Mpf) -> list[Mpf]:
 
 def _scalar_depth_two(problem: Problem, time: Mpf) -> Mpf | None:
     """u = w_1 w_2 of f = (sigma/2)(u - lambda)^2: time runs sigma times as fast."""
-    sigma, target = (m[0, 0] for m in _moments(problem))
+    sigma, target = (m[0, 0] for m in moments(problem))
     if sigma == 0:
         return None
     w1, w2 = (mpmath.mpf(q.numerator) / q.denominator for q in problem.theta0)

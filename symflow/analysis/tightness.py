@@ -12,6 +12,7 @@ from symflow.analysis.bounds import Bound, BoundSeries, chosen_bounds, known_bou
 from symflow.analysis.bounds.ball_ascent import Ascent, ascend
 from symflow.analysis.bounds.series import Kind, NotApplicable, Status, exact_mpf
 from symflow.analysis.deviation import Deviation, deviation
+from symflow.displays import show
 from symflow.errors import ProblemError, brief
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.trajectory import Trajectory
@@ -115,6 +116,9 @@ class TightnessTable:
         """
         return Table({row.name: row for row in self.rows})[name]
 
+    def _repr_html_(self) -> str:
+        return str(show(self, "html"))
+
     def __repr__(self) -> str:
         lines = []
         for r in self.rows:
@@ -182,7 +186,7 @@ def tightness(
         >>> {row.name: round(float(row.ratio), 3) for row in table.rows if row.ratio is not None}
         {'R22': 2.122, 'R18': 0.958}
         >>> table["R13"].status, table["R13"].not_applicable.reason
-        ('not applicable', "the objective is not a convolutional network's training loss")
+        ('not applicable', 'not a convolutional network: a fully connected linear network without biases')
     """
     problem = as_problem(problem, "tightness")
     chosen = chosen_bounds(bounds, known_bounds())

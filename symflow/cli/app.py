@@ -1,4 +1,4 @@
-"""The command line: run, derive, flow, deviation, bounds, advise, certify, falsify, sweep, experiment.
+"""The command line: run, derive, flow, deviation, bounds, advise, certify, falsify, sweep, experiment, examples.
 
 A command is one file in `commands`: its options, computation, JSON, tables and help. Errors are one line on
 standard error; `exit_status` says what the status means. What computes is imported inside the commands, so that
@@ -21,6 +21,7 @@ from symflow.cli.commands.bounds import bounds
 from symflow.cli.commands.certify import certify
 from symflow.cli.commands.derive import derive
 from symflow.cli.commands.deviation import deviation
+from symflow.cli.commands.examples import examples
 from symflow.cli.commands.experiment import experiment
 from symflow.cli.commands.falsify import falsify
 from symflow.cli.commands.flow import flow
@@ -59,7 +60,7 @@ def options(
     """Options before the command."""
 
 
-for answer in (run, derive, flow, deviation, bounds, advise, certify, falsify, experiment, sweep):
+for answer in (run, derive, flow, deviation, bounds, advise, certify, falsify, experiment, sweep, examples):
     app.command()(command(answer))
 
 

@@ -15,7 +15,9 @@ from symflow.errors import ComputationError, ProblemError, brief
 if TYPE_CHECKING:
     from symflow.problem import Problem
 
-ProblemFile = Annotated[Path, typer.Argument(metavar="PROBLEM", help="A problem file (.toml or .json).")]
+ProblemFile = Annotated[
+    Path, typer.Argument(metavar="PROBLEM", help="A problem file (.toml or .json), or example:NAME (symflow examples).")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 Horizon = Annotated[str | None, typer.Option("--horizon", metavar="T", help="Final time, such as 10, 2.5 or 5/2.")]
 StepSize = Annotated[str | None, typer.Option("--step-size", metavar="ETA", help="Step size, such as 0.01 or 1/100.")]
@@ -28,10 +30,12 @@ FlowOrder = Annotated[
 
 
 def load(path: Path) -> Problem:
-    """The problem in a file."""
-    from symflow.problem import load_problem
+    """The problem in a file, or a named one (example:NAME)."""
+    from symflow.problem.examples import PREFIX, example
+    from symflow.problem.load import load_problem
 
-    return load_problem(path)
+    name = str(path)
+    return example(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else load_problem(path)
 
 
 @overload

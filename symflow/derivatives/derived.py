@@ -64,9 +64,24 @@ class Derived:
     directions: tuple[Input, ...] = ()
     result: str | None = None
 
-    def latex(self) -> str:
-        """The formula as LaTeX: lines `symbol = expression`, in an aligned environment."""
-        return str(show(self, "latex"))
+    def __call__(self, theta: Any, direction: Any = ()) -> Any:
+        """The value at theta, in the arithmetic of its numbers: float64 for floats (by JAX, so that it can be
+        differentiated), exact for rationals where the formula is rational, else many digits.
+
+        Args:
+            theta: P numbers, layer 1 first, each matrix row-major.
+            direction: P numbers, where the result is a form in a direction.
+        """
+        return show(self, "call", theta, direction)
+
+    def latex(self, document: bool = False) -> str:
+        """The formula as LaTeX: lines `symbol = expression`, in an aligned environment.
+
+        Args:
+            document: a complete file instead, which says what every symbol means (shapes, orders, indices, dots, bars)
+                and in which each equation has a number and a label such as ``eq:gradient-flow:1``.
+        """
+        return str(show(self, "document" if document else "latex"))
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"

@@ -1,26 +1,28 @@
 """The Hessian of a fully connected network's training loss through Jacobians, all blocks at once.
 
-Gates are constants when they are differentiated, so for each sample i the network is a product of matrices W_k and
-gates. With delta_k = df/dz_k, the gradient in W_k[r, u] is sum_i delta_k[r, i] a_{k-1}[u, i], and its derivative in
-the parameter p of the same or an earlier layer is
+With delta_k = df/dz_k, the gradient in W_k[r, u] is sum_i delta_k[r, i] a_{k-1}[u, i], and its derivative in the
+parameter p of the same or an earlier layer is
 
     H[(k, r, u), p] = sum_i a_{k-1}[u, i] Z_k[i, r, p] + delta_k[r, i] K_k[i, u, p],
 
-Z_k the derivative of delta_k that comes through the outputs, K_k that of a_{k-1}. Both are read from small arrays that
-have one axis for all units z of the network:
+K_k the derivative of a_{k-1}, Z_k that of delta_k but for the weights of the layers after k. Both are read from small
+arrays that have one axis for all units z of the layers up to k: with p = W[r(p), c(p)] and J_k = dz_k/dz,
 
-    Z_k[i, r, p] = (A^T S A)[i, r, r(p)] a[i, c(p)],   A = dh/dz,   S = d^2 f/dh dh,   p = W[r(p), c(p)].
+    Z_k[i, r, p] = (S_k J_k)[i, r, r(p)] a[i, c(p)],   K_k[i, u, p] = (D_{k-1} J_{k-1})[i, u, r(p)] a[i, c(p)],
+    S_n = d^2 f/dh dh,   S_k = V_k^T S_{k+1} V_k + diag(sigma''(z_k) df/da_k),   V_k = dz_{k+1}/dz_k = W_{k+1} D_k,
 
-O(depth) operations, whatever the number of blocks.
+D_k the diagonal of sigma'(z_k). S_k is the second derivative of f in z_k. O(depth) operations, whatever the number of
+blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 from symflow.derivatives.derived import Derived
-from symflow.networks.network import FullyConnected
+from symflow.networks.network import FullyConnected, WeightedLayer
 from symflow.networks.objective import Objective
 from symflow.programs.blocks import Directional
 from symflow.programs.differentiate import jvp, transpose
@@ -33,57 +35,71 @@ from symflow.programs.nodes import (
     Table,
     add,
     einsum,
-    gate,
     gather,
     hadamard,
+    is_zero,
     scatter_add,
 )
 from symflow.programs.program import Program, entries, shape_of, topological
 
 
 def jacobian_hessian(objective: Objective) -> Derived | None:
-    """The Hessian as one P x P output "H", or None where f is not the loss of a fully connected network on samples."""
-    network, weights = objective.network, objective.parameters
+    """The Hessian as one P x P output "H", or None where f is not the loss of a fully connected network on samples.
+
+    Networks with biases, skip connections, diagonal layers or an output scale have none.
+    """
+    network, weights = objective.architecture, objective.parameters
     x = next((d for d in objective.data_inputs if d.name == "X"), None)
     if not isinstance(network, FullyConnected) or x is None or not isinstance(x.axes[-1].size, int):
         return None
+    if any(network.biases) or network.skip or network.diagonal or network.output_scale != 1:
+        return None
     forward = network.forward(weights, x)
-    if forward.prediction not in objective.program.nodes:
+    if not _only_through(objective.loss, forward.prediction, weights):
         return None
     found = _loss_derivatives(objective.loss, forward.prediction)
     if found is None:
         return None
     slope, curvature = found
     layers = forward.layers
-    gates = [gate(z.outputs, network.alpha, network.alpha_bar, k) for k, z in enumerate(layers[:-1], start=1)]
+    gates, bends = _activation_derivatives(layers)
     inputs = _joined([einsum((z.inputs,), ((0, 1),), (1, 0)) for z in layers])
     rows, columns = _places(weights)
     theta = Axis("theta", len(rows))
 
-    outputs = _joined(_output_derivatives(weights, gates, forward.prediction))
-    weighted = einsum((curvature, outputs), ((0, 1, 2), (0, 2, 3)), (0, 1, 3))
-    mixed = einsum((outputs, weighted), ((0, 2, 1), (0, 2, 3)), (0, 1, 3))
-    deltas = _deltas(weights, gates, slope)
-    reached = _input_derivatives(weights, gates)
+    deltas, pulled = _deltas(weights, gates, slope)
+    steps = _steps(weights, gates)
+    second = _second_derivatives(steps, curvature, [(c, e) for c, e in zip(bends, pulled, strict=True)])
+    along = _jacobians(steps, layers[0].outputs)
     terms: list[tuple[int, Node]] = []
-    start = above = 0
+    start = 0
     for k, (w, layer) in enumerate(zip(weights, layers, strict=True)):
-        height, end = shape_of(w.axes)[0], start + entries(w.axes)
-        here = gather(mixed, Table(mixed.axes[1], w.axes[:1], tuple(range(above, above + height))), 1)
+        end = start + entries(w.axes)
+        here = einsum((second[k], along[k]), ((0, 1, 2), (0, 2, 3)), (0, 1, 3)) if k else second[k]
         upto = Axis(f"upto{k}", end)
         moved = _per_parameter(here, inputs, rows[:end], columns[:end], upto)
         block = einsum((layer.inputs, moved), ((1, 0), (0, 2, 3)), (2, 1, 3))
         terms.append((1, _placed(block, theta, start, 0)))
         if k:
             earlier = Axis(f"upto{k - 1}", start)
-            bent = _per_parameter(reached[k - 1], inputs, rows[:start], columns[:start], earlier)
-            lower = einsum((deltas[k], bent), ((0, 1), (1, 2, 3)), (0, 2, 3))
+            reached = einsum((gates[k - 1], along[k - 1]), ((1, 0), (0, 1, 2)), (0, 1, 2))
+            later = _per_parameter(reached, inputs, rows[:start], columns[:start], earlier)
+            lower = einsum((deltas[k], later), ((0, 1), (1, 2, 3)), (0, 2, 3))
             left = gather(block, Table(upto, (earlier,), tuple(range(start))), 2)
             mirrored = _placed(add([(1, left), (1, lower)]), theta, start, 0)
             terms += [(1, _placed(lower, theta, start, 0)), (1, einsum((mirrored,), ((0, 1),), (1, 0)))]
-        start, above = end, above + height
+        start = end
     program = Program(objective.program.inputs, {"H": add(terms)})
     return Derived("hessian", objective, program, "matrix")
+
+
+def _only_through(loss: Node, prediction: Node, weights: Sequence[Input]) -> bool:
+    """Whether the loss depends on the weights, and that through the prediction alone."""
+    below: set[Node] = set()
+    for x in topological([loss]):
+        if x in weights or (x is not prediction and any(a in below for a in x.arguments)):
+            below.add(x)
+    return prediction in topological([loss]) and loss not in below
 
 
 def _placed(block: Node, theta: Axis, row: int, column: int) -> Node:
@@ -147,35 +163,58 @@ def _per_parameter(x: Node, inputs: Node, rows: list[int], columns: list[int], t
     return einsum((units, read), ((0, 1, 2), (0, 2)), (0, 1, 2))
 
 
-def _output_derivatives(weights: Sequence[Input], gates: Sequence[Node], prediction: Node) -> list[Node]:
-    """dh/dz_k for every layer, each with the axes sample, output, unit."""
-    output, sample = prediction.axes
-    product = einsum((Identity((output, output)),), ((1, 2),), (0, 1, 2), {0: sample})
-    result = [product]
-    for k in range(len(gates) - 1, -1, -1):
-        product = einsum((product, weights[k + 1]), ((0, 1, 2), (2, 3)), (0, 1, 3))
-        product = einsum((product, gates[k]), ((0, 1, 2), (2, 0)), (0, 1, 2))
-        result.append(product)
+def _activation_derivatives(layers: Sequence[WeightedLayer]) -> tuple[list[Node], list[Node]]:
+    """sigma'(z) and sigma''(z) of every layer but the last."""
+    first: list[Node] = []
+    second: list[Node] = []
+    for below, above in pairwise(layers):
+        z, a = below.outputs, above.inputs
+        one = {z: Const(Fraction(1), z.axes)}
+        first.append(jvp([a], one)[a])
+        second.append(jvp(first[-1:], one)[first[-1]])
+    return first, second
+
+
+def _steps(weights: Sequence[Input], gates: Sequence[Node]) -> list[Node]:
+    """V_k = dz_{k+1}/dz_k for every layer but the last, with the axes sample, unit, unit."""
+    return [einsum((w, d), ((1, 2), (2, 0)), (0, 1, 2)) for w, d in zip(weights[1:], gates, strict=True)]
+
+
+def _second_derivatives(steps: Sequence[Node], last: Node, bends: Sequence[tuple[Node, Node]]) -> list[Node]:
+    """S_k for every layer: the second derivative of f in z_k, with the axes sample, unit, unit.
+
+    Args:
+        steps: V_k.
+        last: S_n.
+        bends: sigma''(z_k) and df/da_k for every layer but the last.
+    """
+    result = [last]
+    for v, (bend, error) in zip(reversed(steps), reversed(bends), strict=True):
+        moved = einsum((result[-1], v), ((0, 1, 2), (0, 2, 3)), (0, 1, 3))
+        s = einsum((v, moved), ((0, 2, 1), (0, 2, 3)), (0, 1, 3))
+        if not is_zero(bend):
+            unit = bend.axes[0]
+            s = add([(1, s), (1, einsum((hadamard(bend, error), Identity((unit, unit))), ((1, 0), (1, 2)), (0, 1, 2)))])
+        result.append(s)
     return result[::-1]
 
 
-def _input_derivatives(weights: Sequence[Input], gates: Sequence[Node]) -> list[Node]:
-    """da_{k-1}/dz of layers 2, 3, ..., each with the axes sample, unit, unit of any earlier layer."""
-    result: list[Node] = []
-    for k, d in enumerate(gates):
-        unit = d.axes[0]
-        here = einsum((Identity((unit, unit)), d), ((1, 2), (2, 0)), (0, 1, 2))
-        if result:
-            before = einsum((weights[k], result[-1]), ((1, 3), (0, 3, 2)), (0, 1, 2))
-            here = _joined([einsum((before, d), ((0, 1, 2), (1, 0)), (0, 1, 2)), here])
-        result.append(here)
+def _jacobians(steps: Sequence[Node], first: Node) -> list[Node]:
+    """J_k = dz_k/dz of all units of the layers up to k, with the axes sample, unit, unit."""
+    unit, sample = first.axes
+    result = [einsum((Identity((unit, unit)),), ((1, 2),), (0, 1, 2), {0: sample})]
+    for k, v in enumerate(steps):
+        unit = v.axes[1]
+        own = einsum((Identity((unit, unit)),), ((1, 2),), (0, 1, 2), {0: sample})
+        before = einsum((v, result[-1]), ((0, 1, 2), (0, 2, 3)), (0, 1, 3)) if k else v
+        result.append(_joined([before, own]))
     return result
 
 
-def _deltas(weights: Sequence[Input], gates: Sequence[Node], slope: Node) -> list[Node]:
-    """df/dz_k for every layer."""
-    result = [slope]
+def _deltas(weights: Sequence[Input], gates: Sequence[Node], slope: Node) -> tuple[list[Node], list[Node]]:
+    """df/dz_k for every layer, and df/da_k for every layer but the last."""
+    deltas, pulled = [slope], []
     for k in range(len(gates) - 1, -1, -1):
-        pulled = einsum((weights[k + 1], result[-1]), ((0, 1), (0, 2)), (1, 2))
-        result.append(hadamard(pulled, gates[k]))
-    return result[::-1]
+        pulled.append(einsum((weights[k + 1], deltas[-1]), ((0, 1), (0, 2)), (1, 2)))
+        deltas.append(hadamard(pulled[-1], gates[k]))
+    return deltas[::-1], pulled[::-1]

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -18,6 +21,7 @@ import numpy as np
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import BudgetError
 from symflow.evaluate.interpret import interpret
+from symflow.evaluate.native.expansion import NativeExpansion, native_expansion
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_compiler import SeriesCompiler, entry_array
 from symflow.evaluate.series_steps import Entry, Function, SeriesArithmetic, Step
@@ -33,6 +37,9 @@ __all__ = ["Entry", "Function", "Recurrence", "SeriesArithmetic", "compile_recur
 
 OPERATION_BUDGET = 2_000_000
 """Scalar products per order above which a multiprecision recurrence would exhaust time and memory."""
+
+LEAST_ORDER = 8
+"""Order from which on a recurrence is worth the table that the kernel needs."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +63,76 @@ class Recurrence:
     steps: list[Step]
     arithmetic: SeriesArithmetic
 
+    @cached_property
+    def _kernel(self) -> NativeExpansion | None:
+        return native_expansion(self.steps, self.state, self.field, self.arithmetic)
+
+    @property
+    def _native(self) -> NativeExpansion | None:
+        """What holds the last expansion, if the lists don't."""
+        kernel = self.__dict__.get("_kernel")
+        return kernel if kernel is not None and kernel.order >= 0 else None
+
+    @cached_property
+    def _read(self) -> list[Coefficients]:
+        """Further series that are read after every expansion."""
+        entries = [*self.monitors, *chain.from_iterable(self.switching), *(f.x for f in self.saturating)]
+        return list({id(e): e for e in entries if isinstance(e, list)}.values())
+
     @property
     def saturating(self) -> list[Function]:
         """The functions that flatten out, whose values may fall below the last place although they grow."""
         functions = (s for s in self.steps if isinstance(s, Function))
         return [s for s in functions if elementwise(s.name, s.exponent).saturates is not None]
 
-    def expand(self, values: Sequence[mpz], order: int, tau: int) -> None:
-        """Computes the state's coefficients up to `order` from its values, in the variable s = t / 2^tau."""
+    def expand(self, values: Sequence[mpz], order: int, tau: int, room: int = 0) -> None:
+        """Computes the state's coefficients up to `order` from its values, in the variable s = t / 2^tau.
+
+        `room` is the highest order that is to follow.
+
+        Afterwards `coefficient`, `kept` and `rates` say what they are, and the lists of monitors and switching entries
+        are filled. All others, those of the state too, may be filled by `complete` only.
+        """
+        kernel = self._kernel if order >= LEAST_ORDER else self.__dict__.get("_kernel")
+        if kernel is not None and kernel.expand(values, order, tau, room):
+            kernel.read(self._read)
+        else:
+            self._expand(values, order, tau)
+
+    def complete(self) -> None:
+        """Fills all lists with the coefficients of the last expansion."""
+        if self._native is not None:
+            self._native.read([*self.state, *(step.out for step in self.steps)])
+
+    def coefficient(self, k: int) -> list[mpz]:
+        """Coefficient k of every entry of the state."""
+        return [c[k] for c in self.state] if self._native is None else self._native.coefficient(self.state, k)
+
+    def kept(self) -> Sequence[Coefficients]:
+        """The coefficients of the state, which the next expansion doesn't change."""
+        return tuple(list(c) for c in self.state) if self._native is None else self._native.kept()
+
+    def rates(self) -> list[mpz]:
+        """The field at the point."""
+        series = [entry for entry in self.field if isinstance(entry, list)]
+        found = iter([e[0] for e in series] if self._native is None else self._native.coefficient(series, 0))
+        lift = self.arithmetic.lift
+        return [next(found) if isinstance(entry, list) else lift(entry or Fraction(0)) for entry in self.field]
+
+    def values(self, series: Sequence[Coefficients], s: mpz) -> list[mpz]:
+        """Kept series at s, 0 <= s <= 1, fixed point."""
+        found = None if self._native is None else self._native.horner(series, s, derivative=False)
+        return [self.arithmetic.horner(c, s) for c in series] if found is None else found
+
+    def slopes(self, series: Sequence[Coefficients], s: mpz) -> list[mpz]:
+        """The derivatives of kept series at s, 0 <= s <= 1, fixed point."""
+        found = None if self._native is None else self._native.horner(series, s, derivative=True)
+        if found is not None:
+            return found
+        return [self.arithmetic.horner([k * c[k] for k in range(1, len(c))], s) for c in series]
+
+    def _expand(self, values: Sequence[mpz], order: int, tau: int) -> None:
+        """`expand` in Python, into the lists."""
         a = self.arithmetic
         for step in self.steps:
             step.out.clear()

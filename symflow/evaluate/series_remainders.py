@@ -65,6 +65,7 @@ def remainders(recurrence: Recurrence, s: mpz, tau: int, watched: Sequence[Coeff
     Raises:
         TypeError: a function has no rule.
     """
+    recurrence.complete()
     with np.errstate(invalid="ignore", over="ignore"):  # what is beyond float64 is not known
         found = _Remainders(recurrence, s, tau)
         defects = [found.defect(c, f) for c, f in zip(recurrence.state, recurrence.field, strict=True)]

@@ -14,6 +14,7 @@ from symflow.dynamics.vector_field import VectorField
 from symflow.errors import BudgetError
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import ObjectArithmetic
+from symflow.programs.flat import entry_name
 from symflow.programs.nodes import Input, Node
 from symflow.programs.program import Program, entries
 
@@ -34,8 +35,7 @@ def scalar_symbols(x: Input) -> np.ndarray:
     """One real SymPy symbol per entry: W1_{1,2} is printed as the entry of W_1 in row 1, column 2."""
     array = np.empty(tuple(int(a.size) for a in x.axes), dtype=object)
     for index in np.ndindex(array.shape):
-        suffix = "_" + "".join(str(i + 1) if i < 9 else f"({i + 1})" for i in index) if index else ""
-        array[index] = sympy.Symbol(f"{x.name}{suffix}", real=True)
+        array[index] = sympy.Symbol(entry_name(x, index), real=True)
     return array
 
 

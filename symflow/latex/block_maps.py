@@ -22,7 +22,7 @@ from symflow.programs.program import Program
 def with_block_maps(derived: Derived) -> Derived:
     """The Hessian of a convolutional network with its blocks as maps; any other result as it is."""
     objective = derived.objective
-    if derived.kind != "hessian" or not isinstance(objective.network, Convolutional):
+    if derived.kind != "hessian" or not isinstance(objective.architecture, Convolutional):
         return derived
     gradient, _ = gradient_nodes(objective)
     named = program_names(derived)

@@ -9,12 +9,13 @@ import re
 from collections.abc import Sequence
 
 from symflow.latex.escape import escape
-from symflow.latex.results import FITTING, bibliography, display, keys, source_latex
+from symflow.latex.results import FITTING, THEOREM, bibliography, display, keys, label, source_latex
 from symflow.proofs.lemmas import Lemma
 from symflow.proofs.outcome import Check, Outcome
 from symflow.proofs.record import Control, Derivation, Step, Verified
 from symflow.proofs.search import Inequality
 from symflow.theory.notation import NOTATION
+from symflow.versions import __version__
 
 
 def book(verified: Sequence[Verified]) -> str:
@@ -39,7 +40,7 @@ def _section(verified: Verified) -> str:
     ]
     hypotheses = ";\n".join(rf"\item {hypothesis.removesuffix('.')}" for hypothesis in d.hypotheses)
     parts.append("\n".join([r"\begin{itemize}", f"{hypotheses}.", r"\end{itemize}"]))
-    parts += [r"\part{Statement}", _statement(d), _fitting(d.consequence), r"\part{Proof}"]
+    parts += [_statement(d), r"\part{Proof}"]
     for number, (step, outcomes) in enumerate(zip(d.steps, verified.outcomes, strict=True), start=1):
         parts.append(_step(number, step, outcomes))
     if d.remarks:
@@ -51,9 +52,11 @@ def _section(verified: Verified) -> str:
 
 
 def _statement(d: Derivation) -> str:
-    """What is proved; a statement without claims stands in the consequence."""
+    """What is proved, as an environment with a label; a statement without claims stands in the consequence."""
     shown = [display(d.statement)] if d.statement.claims else []
-    return "\n".join([*shown, d.proves.remark] if d.part is None else shown)
+    remark = [d.proves.remark] if d.part is None and d.proves.remark else []
+    head = rf"\begin{{result}}{{{d.result}}}{{{d.title}}}\label{{result:{label(f'{d.result} {d.name}')}}}"
+    return "\n".join([head, *shown, *remark, _fitting(d.consequence), r"\end{result}"])
 
 
 def _fitting(conclusion: str) -> str:
@@ -110,6 +113,11 @@ _PREAMBLE = (
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{0.5ex plus 0.5ex}
 \emergencystretch=3em
+% one letter for each, however a formula was made
+\renewcommand{\epsilon}{\varepsilon}
+\renewcommand{\phi}{\varphi}
+\widowpenalty=300
+\clubpenalty=300
 \setcounter{secnumdepth}{0}
 \renewcommand{\part}[1]{\par\medskip\textbf{#1.}}
 \newcommand{\source}[1]{\emph{Source:} #1.}
@@ -123,6 +131,8 @@ _PREAMBLE = (
 \makeatother
 """
     + FITTING
+    + "\n"
+    + THEOREM
     + r"""
 % left, relation, right: on one line where it fits
 \newcommand{\formula}[3]{\sbox{\onelinebox}{$\displaystyle #1 #2 #3$}%
@@ -130,11 +140,15 @@ _PREAMBLE = (
 \[\begin{aligned}&#1\\&\quad{}#2 #3\end{aligned}\]\fi}"""
 )
 
-_TITLE = r"""\title{Gradient descent and gradient flow on homogeneous networks:\\
+_TITLE = (
+    r"""\title{Gradient descent and gradient flow on homogeneous networks:\\
 the results, derived and machine-checked}
-\author{symflow}
-\date{}
+\author{symflow """
+    + __version__
+    + r"""}
+\date{\today}
 \maketitle"""
+)
 
 _NOTATION = "\n".join([r"\section{Notation}", r"\begin{itemize}", *(rf"\item {x}" for x in NOTATION), r"\end{itemize}"])
 

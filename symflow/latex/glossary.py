@@ -14,7 +14,12 @@ WEIGHTS = r"W_{j}\colon \text{rows are outputs, columns are inputs (channel, the
 SHAPES = (r"X, Y, Z_{j}, A_{j}\colon \text{rows are channels, columns are pixels of samples}", WEIGHTS)
 
 
-def notes(nodes: Iterable[Node], network: Network | None) -> list[str]:
+def slope_symbol(gate: Gate, by_layer: bool) -> str:
+    """sigma' of a gate, with its layer where layers have different activations."""
+    return rf"\sigma_{{{gate.layer}}}'" if by_layer else r"\sigma'"
+
+
+def notes(nodes: Iterable[Node], network: Network | None, by_layer: bool = False) -> list[str]:
     """The notes for formulas with these nodes."""
     nodes = tuple(nodes)
     found: dict[str, None] = dict.fromkeys(SHAPES if isinstance(network, Convolutional) else ())
@@ -23,7 +28,7 @@ def notes(nodes: Iterable[Node], network: Network | None) -> list[str]:
             found.update(dict.fromkeys(x.operator.notes))
         elif isinstance(x, Gate):
             found.setdefault(
-                rf"\sigma'(z) := {rational_latex(x.alpha)} \text{{ for }} z \ge 0, \quad "
+                rf"{slope_symbol(x, by_layer)}(z) := {rational_latex(x.alpha)} \text{{ for }} z \ge 0, \quad "
                 rf"{rational_latex(x.alpha_bar)} \text{{ for }} z < 0"
             )
         elif isinstance(x, Map) and x.record.note is not None:

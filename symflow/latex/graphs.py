@@ -1,6 +1,7 @@
 """Contractions as graphs: labels are vertices, matrices are edges, and reduction finds the matrix notation.
 
 Edges in series are a matrix product, parallel edges a Hadamard product; a sum over a loose end is a product with ones.
+A parameter vector w that multiplies the rows of a matrix is the matrix diag(w).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from itertools import count
 from typing import TypeAlias
 
 from symflow.latex.contractions import Contraction, Factor, is_symmetric
-from symflow.programs.nodes import Axis, Gate, Input, Node
+from symflow.programs.nodes import Axis, Gate, Identity, Input, Node
 
 ONES = Input("ones", (Axis("ones", 1),), "data", r"\mathbf{1}")
 """The column of ones, of any length."""
@@ -20,15 +21,19 @@ ONES = Input("ones", (Axis("ones", 1),), "data", r"\mathbf{1}")
 
 @dataclass(frozen=True)
 class Piece:
-    """A factor of a matrix product: a node, or the Hadamard product of several chains, possibly transposed."""
+    """A factor of a matrix product: a node, or the Hadamard product of several chains, possibly transposed.
+
+    With `diagonal` it is the diagonal matrix of a vector.
+    """
 
     node: Node | None
     flipped: bool = False
     hadamard: tuple[Chain, ...] = ()
+    diagonal: bool = False
 
     def flip(self) -> Piece:
         """The transpose."""
-        if self.node is not None and is_symmetric(self.node):
+        if self.diagonal or (self.node is not None and is_symmetric(self.node)):
             return self
         return replace(self, flipped=not self.flipped)
 
@@ -54,6 +59,11 @@ class Edge:
     u: int
     v: int
     chain: Chain
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether it is an identity alone."""
+        return len(self.chain) == 1 and isinstance(self.chain[0].node, Identity)
 
     def touches(self, label: int) -> bool:
         """Whether the label is one of the two ends."""
@@ -113,7 +123,7 @@ class Component:
         Args:
             ends: fresh negative labels.
         """
-        while not self.is_walk and (self._parallel() or self._series() or self._leaf(ends)):
+        while not self.is_walk and (self._parallel() or self._series() or self._leaf(ends) or self._scaling()):
             pass
 
     def walk(self) -> Chain:
@@ -166,10 +176,36 @@ class Component:
         self.edges.append(Edge(label, next(ends), (Piece(ONES),)))
         return True
 
+    def _scaling(self) -> bool:
+        """Multiplies another edge at the label of a parameter vector by the diagonal matrix, or by it a vector."""
+        for vector in self.edges:
+            label = max(vector.u, vector.v)
+            node = vector.chain[0].node
+            if min(vector.u, vector.v) >= 0 or len(vector.chain) > 1 or not _is_scaling(node):
+                continue
+            others = [e for e in self.edges if e is not vector and e.touches(label) and not e.is_identity]
+            if not others:
+                continue
+            other = max(others, key=lambda e: min(e.u, e.v) >= 0)  # matrices first
+            rest = other.leaving(label)
+            if rest.v >= 0:
+                chain: Chain = (Piece(node, diagonal=True), *rest.chain)
+            else:
+                chain = (Piece(None, hadamard=(vector.leaving(label).chain, rest.chain)),)
+            kept = [e for e in self.edges if e is not vector and e is not other]
+            self.edges = [*kept, Edge(label, rest.v, chain)]
+            return True
+        return False
+
     def _summed_label(self, degree: int) -> int | None:
         """The first summed label with this many edges."""
         pinned = self._pinned
         return next((i for i, d in self._degree().items() if d == degree and i >= 0 and i not in pinned), None)
+
+
+def _is_scaling(node: Node | None) -> bool:
+    """Whether a vector is that of a diagonal layer, its direction or velocity."""
+    return isinstance(node, Input) and len(node.axes) == 1 and node.role in ("parameter", "direction", "state")
 
 
 def components(contraction: Contraction) -> list[Component]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from symflow.derivatives.derived import Derived
-from symflow.errors import ProblemError
 from symflow.latex.block_maps import with_block_maps
 from symflow.latex.contractions import Form
 from symflow.latex.expansion import Expansion
@@ -55,13 +54,7 @@ class Formulas:
 
 
 def formulas(derived: Derived) -> Formulas:
-    """A derived result in LaTeX.
-
-    Raises:
-        ProblemError: the network has biases, for which the paper's notation has no place.
-    """
-    if derived.objective.biases:
-        raise ProblemError("LaTeX is written for networks without biases, got one with; leave them out (biases=False)")
+    """A derived result in LaTeX."""
     derived = with_block_maps(derived)
     names = naming(derived)
     new = readable(derived.program, derived.objective, names.given)
@@ -71,7 +64,7 @@ def formulas(derived: Derived) -> Formulas:
     equations = _equations(program, names, _choose(program, names))
     room = LINE - max(printed_width(e.left) for e in equations)
     printed = [f"{e.left} &= {broken(e.terms, room)}" for e in equations]
-    return Formulas(printed, notes(program.nodes, derived.objective.network))
+    return Formulas(printed, notes(program.nodes, derived.objective.architecture, names.by_layer))
 
 
 def _equations(program: Program, names: Naming, expand: Expansion) -> list[Equation]:

@@ -27,6 +27,7 @@ class Naming:
         phi: the gradient of phi, for a linear network in moment form.
         given: names of intermediate results.
         multiples: the nodes x whose name means a multiple c x.
+        by_layer: whether gates belong to different activations of different layers.
     """
 
     reserved: Set[str]
@@ -35,6 +36,7 @@ class Naming:
     phi: PhiGradient | None
     given: Mapping[Node, str]
     multiples: Mapping[Node, Fraction]
+    by_layer: bool
 
     def read_as(self, new: Mapping[Node, Node]) -> Naming:
         """The names after nodes have become others."""
@@ -68,7 +70,8 @@ def naming(derived: Derived) -> Naming:
     given = _given_names(derived, weight_products, reserved)
     multiples = {split_scale(x)[1]: split_scale(x)[0] for x in given}
     names = {split_scale(x)[1]: name for x, name in given.items()}
-    return Naming(reserved, layer, weight_products, phi_gradient(objective), names, multiples)
+    by_layer = len({(x.alpha, x.alpha_bar) for x in objective.gates}) > 1
+    return Naming(reserved, layer, weight_products, phi_gradient(objective), names, multiples, by_layer)
 
 
 def _weight_products(nodes: Iterable[Node], layer: Mapping[Node, int]) -> dict[Node, tuple[int, int]]:
@@ -118,9 +121,10 @@ def program_names(derived: Derived) -> dict[Node, str]:
 def _prediction(objective: Objective) -> Node | None:
     """The network's prediction, where the program computes one."""
     named = {x.name: x for x in objective.program.inputs}
-    if objective.network is None or "X" not in named:
+    if objective.architecture is None or "X" not in named:
         return None
-    prediction = objective.network.forward(objective.parameters, named["X"]).prediction
+    weights = [w for w in objective.parameters if w not in objective.biases]
+    prediction = objective.architecture.forward(weights, named["X"], objective.biases).prediction
     base = split_scale(prediction)[1]
     return prediction if base in objective.program.nodes and is_operation(base) else None
 
@@ -146,9 +150,8 @@ def _adjoint_names(objective: Objective, names: Mapping[Node, str]) -> dict[Node
 
 def _layers(objective: Objective) -> int:
     """The number of the last layer, pools included."""
-    network = objective.network
-    assert network is not None
-    return network.layer_count
+    assert objective.architecture is not None
+    return objective.architecture.layer_count
 
 
 def is_operation(x: Node) -> bool:

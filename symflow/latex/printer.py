@@ -9,6 +9,7 @@ from fractions import Fraction
 from symflow.latex.contractions import Contraction, Form
 from symflow.latex.expansion import Expansion
 from symflow.latex.fragments import Part, Term, joined, printed_width
+from symflow.latex.glossary import slope_symbol
 from symflow.latex.graphs import Chain, Component, components, flip
 from symflow.latex.index_notation import entry_parts, index_letters
 from symflow.latex.names import Naming
@@ -32,6 +33,7 @@ class Printer:
         self.expand = expand
         self.names = names
         self._reserved = naming.reserved
+        self._by_layer = naming.by_layer
         gradient = None if naming.phi is None else naming.phi.symbol
         self._products = Products(naming.layer, gradient, self._symbol)
 
@@ -145,7 +147,7 @@ class Printer:
         if isinstance(x, Applied):
             return x.operator([inner, *others])
         if isinstance(x, Gate):
-            return rf"\sigma'({inner})"
+            return rf"{slope_symbol(x, self._by_layer)}({inner})"
         raised = "^" not in inner and printed_width(inner) <= 12
         return x.record.printed(Printed(inner, raised, bool(x.axes)))
 

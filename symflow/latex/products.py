@@ -53,7 +53,7 @@ class Products:
 
     def _joins(self, a: Piece, b: Piece) -> bool:
         """Whether two neighbours are consecutive weights, W_{j+1} W_j or its transpose."""
-        if a.node is None or b.node is None or a.flipped != b.flipped:
+        if a.node is None or b.node is None or a.flipped != b.flipped or a.diagonal or b.diagonal:
             return False
         i, j = self.layer.get(a.node), self.layer.get(b.node)
         return i is not None and j is not None and i - j == (-1 if a.flipped else 1)
@@ -76,6 +76,7 @@ class Products:
             text = f"W_{{{max(layers)}:{min(layers)}}}"
         elif first.node is not None:
             text = self.symbol(first.node)
+            text = rf"\operatorname{{diag}}({text})" if first.diagonal else text
         else:
             factors = self._hadamard(first.hadamard)
             text = factors[0] if len(factors) == 1 else "(" + r" \odot ".join(factors) + ")"

@@ -228,7 +228,7 @@ def readable(program: Program, objective: Objective, named: Iterable[Node]) -> d
 
 def _rules(nodes: Sequence[Node], objective: Objective) -> Rules:
     softmaxes = {softmax(x): x for x in nodes if isinstance(x, LogSumExp)}
-    network = objective.network
+    network = objective.architecture
     if not isinstance(network, Convolutional):
         return Rules(False, {}, {}, {}, softmaxes)
     images: dict[Node, Image] = {}

@@ -25,6 +25,31 @@ def result_latex(name: str) -> str:
     return "\n".join([*parts, result.remark])
 
 
+def theorem(result: Result, statement: Statement, formulas: str, heading: str = "") -> str:
+    r"""A statement of a result as an environment ``result``, with the label ``result:R9``.
+
+    Args:
+        result: what it belongs to.
+        statement: the result's own or a part of it.
+        formulas: LaTeX of its claims; empty where there are none.
+        heading: in place of the result's title.
+    """
+    name = f"{result.id}, {heading}" if heading else result.id
+    cited = keys(result.source)
+    sources = rf", \cite{{{','.join(cited)}}}" if cited else ""
+    parts = [rf"\begin{{result}}{{{name}}}{{{result.title}{sources}}}\label{{result:{label(name)}}}"]
+    if statement.hypotheses:
+        parts.append(f"Suppose {'; '.join(h.latex for h in statement.hypotheses)}. Then")
+    if formulas:
+        parts.append(rf"\statement{{{formulas}}}")
+    return "\n".join([*parts, r"\end{result}"])
+
+
+def label(name: str) -> str:
+    """A name as part of a LaTeX label."""
+    return re.sub(r"[^\w]+", "-", name).strip("-")
+
+
 def assumed(result: Result) -> str:
     """The assumptions as a sentence."""
     return f"Suppose {'; '.join(a.latex for a in result.assumptions)}. Then"
@@ -43,6 +68,12 @@ FITTING = r"""\usepackage{graphicx}
 \ifdim\wd\onelinebox<\linewidth{\small\[#1\]}\else\sbox{\onelinebox}{\footnotesize$\displaystyle #1$}%
 \ifdim\wd\onelinebox<\linewidth{\footnotesize\[#1\]}\else\[\resizebox{0.99\linewidth}{!}{\usebox{\onelinebox}}\]\fi\fi\fi}"""
 """The definition of the LaTeX command that sets a display in a size that fits."""
+THEOREM = r"""\makeatletter
+% #1: its number, which references to its label print; #2: its title and sources
+\newenvironment{result}[2]{\par\medskip\phantomsection\def\@currentlabel{#1}\textbf{Result #1} (#2)\textbf{.}\quad
+\ignorespaces}{\par\medskip}
+\makeatother"""
+"""The definition of the environment of `theorem`; it needs hyperref."""
 
 
 def keys(source: str) -> list[str]:

@@ -10,6 +10,7 @@ from sympy.printing.latex import LatexPrinter
 
 from symflow.theory.statement import Claim, Statement
 from symflow.theory.terms import (
+    Cases,
     Chain,
     Derivative,
     Domain,
@@ -29,11 +30,13 @@ from symflow.theory.terms import (
     Range,
     SampleMean,
     SecondDerivative,
+    Streams,
     Subsets,
     Sum,
     Term,
     Trace,
     Transpose,
+    Uncrossed,
     children,
     i,
     n,
@@ -53,16 +56,48 @@ _LETTERS = {
     "smoothness": "L",
     "third": "L_3",
     "pool": "p",
+    "beta": r"\beta",
+    "has_bias": "e",
+    "activations": "a",
+    "to_output": "Q",
 }
+_SHAPED = {
+    "W_in": r"(W_{%s})_{%s:}",
+    "W_out": r"(W_{%s})_{:%s}",
+    "V_in": r"(V_{%s})_{%s:}",
+    "V_out": r"(V_{%s})_{:%s}",
+    "G_in": r"(G_{%s})_{%s:}",
+    "G_out": r"(G_{%s})_{:%s}",
+    "b_unit": r"(b_{%s})_{%s}",
+    "g_unit": r"(g_{%s})_{%s}",
+    "b_square": r"b_{%s} b_{%s}^\top",
+    "g_square": r"g_{%s} g_{%s}^\top",
+    "layer_matrix": r"\mathcal A_{%s}(W_{%s})",
+    "unit_weight": r"(w_{%s})_{%s}",
+    "passage": r"P^{(%s)}_{%s,%s}",
+    "unit_slope": r"\partial_{%s}\varphi",
+}
+"""Letters whose indices stand in places of their own; the last index fills what remains."""
 _RELATIONS = {"=": "=", ">=": r"\ge", "<=": r"\le", "<": "<"}
 _OPERATIONS = {"sum": r"\sum", "product": r"\prod", "max": r"\max", "min": r"\min"}
+_SHORTCUT = r"V_j = W_j + I \text{ where } (j-1,j) \text{ is a skip connection and } \sigma_j(z) = z, \text{ else } W_j"
 _NOTES = {
     "grad_phi": r"f(\theta) = \varphi(W_{n:1})",
     "grad_loss": r"\nabla\ell_i = \nabla_{\hat y}\,\ell(h_\theta(x_i),y_i)",
     "kappa": r"\|\mathcal A_j(w)\| \le \kappa_j \|w\|_F \text{ for all } w",
     "pool": r"p \ge \text{product of the norms of all poolings}",
     "smoothness": r"L \ge \|\nabla^2\ell\|",
+    "V_in": _SHORTCUT,
+    "V": _SHORTCUT,
+    "has_bias": r"e_j = 1 \text{ where layer } j \text{ has a bias, else } 0",
+    "activations": r"a_{i,j} \text{ what layer } j+1 \text{ reads at } x_i",
+    "passage": r"P^{(i)}_{k,j} = \partial a_{i,k}/\partial z_{i,j}",
+    "to_output": r"Q_{i,j} = \partial a_{i,n}/\partial z_{i,j},\ h = c\,a_n",
     "third": r"|\nabla^3\ell[u,v,v]| \le L_3\|u\|\,\|v\|^2",
+}
+_CASES: dict[type, str] = {
+    Streams: r"\mathcal S \text{: sets of hidden layers that skip connections join, without input and output}",
+    Uncrossed: r"j \text{ uncrossed: no skip connection } (i,k) \text{ with } i < j \le k",
 }
 _GATED_CHAIN = r"W^{(i)}_{j':j} = D_{i,j'} W_{j'} \cdots D_{i,j} W_{j},\ D_{i,n} = I"
 _BALL = r"\theta' \in B_\varepsilon(\theta)"
@@ -96,15 +131,21 @@ class _Printer:
         text = f"{shown}{self.text(claim.left)} &{_RELATIONS[claim.relation]} {self.text(claim.right)}"
         if claim.over is None:
             return text
-        return rf"{text}, \quad {self.index(claim.over.index)} = {self.run(claim.over)}"
+        return rf"{text}, \quad {self.run(claim.over)}"
 
-    def run(self, domain: Range) -> str:
-        return rf"{self.index(domain.low)},\dots,{self.index(domain.high)}"
+    def run(self, domain: Cases) -> str:
+        """Where the free index of a claim runs."""
+        name = self.index(domain.index)
+        if isinstance(domain, Range):
+            return rf"{name} = {self.index(domain.low)},\dots,{self.index(domain.high)}"
+        return rf"{name} \in \mathcal S" if isinstance(domain, Streams) else rf"{name} \text{{ uncrossed}}"
 
     def definitions(self, claims: tuple[Claim, ...]) -> list[str]:
         """The letters that the claims define, each once."""
         found: dict[str, str] = {}
         for claim in claims:
+            if isinstance(claim.over, Streams | Uncrossed):
+                found.setdefault(str(type(claim.over)), _CASES[type(claim.over)])
             for x in _below(Product((claim.left, claim.right))):
                 if isinstance(x, Named):
                     found.setdefault(x.latex, f"{self.named(x)} = {self.text(x.definition)}")
@@ -179,15 +220,10 @@ class _Printer:
 
     def letter(self, term: Letter) -> str:
         name, indices = term.name, term.indices
-        if name in ("W_in", "W_out", "G_in", "G_out"):
-            layer, unit = (self.index(x) for x in indices)
-            return (
-                f"({name[0]}_{{{layer}}})_{{{unit}:}}"
-                if name.endswith("in")
-                else f"({name[0]}_{{{layer}}})_{{:{unit}}}"
-            )
-        if name == "layer_matrix":
-            return rf"\mathcal A_{{{self.index(indices[0])}}}(W_{{{self.index(indices[0])}}})"
+        if name in _SHAPED:
+            shape = _SHAPED[name]
+            texts = [self.index(x) for x in indices]
+            return shape % tuple(texts + texts[-1:] * (shape.count("%s") - len(texts)))
         if name.startswith("sup "):
             return rf"\sup_{{{_BALL}}} {name[4:]}"
         return _LETTERS.get(name, name) + self.subscript(indices)
@@ -246,10 +282,24 @@ class _Printer:
             return rf"\frac{{d}}{{dt}} {self.base(term.x)}"
         if term.along == "direction":
             return r"H[\Delta,\Delta]" if term.order == 2 else rf"\nabla^{{{term.order}}} {x}[\Delta^{{{term.order}}}]"
+        if term.along == "weights and biases":
+            return self.with_biases(term, x)
         if term.layer is None:
             return rf"\langle \theta, \nabla_\theta {x} \rangle"
         layer = self.index(term.layer)
         return rf"\bigl\langle W_{{{layer}}}, \tfrac{{\partial {x}}}{{\partial W_{{{layer}}}}} \bigr\rangle"
+
+    def with_biases(self, term: Derivative, x: str) -> str:
+        r"""<W_j, dx/dW_j> with the biases that scale along."""
+        above = self.index(n)
+        weights, bias = (
+            rf"\bigl\langle {v}_{{%s}}, \tfrac{{\partial {x}}}{{\partial {v}_{{%s}}}} \bigr\rangle" for v in "Wb"
+        )
+        if term.layer is None:
+            inner = rf"{weights % ('j', 'j')} + j {bias % ('j', 'j')}"
+            return rf"\sum_{{j=1}}^{{{above}}} \Bigl({inner}\Bigr)"
+        layer = self.index(term.layer)
+        return rf"{weights % (layer, layer)} + \sum_{{l={layer}}}^{{{above}}} {bias % ('l', 'l')}"
 
 
 class _Formulas(LatexPrinter):

@@ -178,12 +178,16 @@ def selections(network: Convolutional, prediction: Node) -> list[Selection]:
     for j, part in enumerate(network.parts, 1):
         if part.smooth:
             continue
-        read = next((x for x in nodes if isinstance(x, Gather) and x.table.source.name == f"p{j - 1}"), None)
+        read = next((x for x in nodes if isinstance(x, Gather) and x.table.targets[0].name == f"w{j}"), None)
         if read is None:  # slopes 0: nothing reaches the pool
             continue
-        output = next(x for x in nodes if len(x.axes) == 3 and x.axes[1].name == f"p{j}")
+        output = next(x for x in nodes if len(x.axes) == 3 and any(f"w{j}" in _named(a) for a in x.arguments))
         result.append(Selection(window_operator(part, j).direct, chosen(part, j), read, _factor(read, output), output))
     return result
+
+
+def _named(x: Node) -> list[str]:
+    return [axis.name for axis in x.axes]
 
 
 def _factor(read: Gather, output: Node) -> Fraction:

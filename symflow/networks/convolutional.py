@@ -147,6 +147,10 @@ class Convolutional(Network):
         """The positions of the layers with weights."""
         return tuple(position for position, part in enumerate(self.parts) if part.weighted)
 
+    def layer_is_smooth(self, layer: int) -> bool:
+        """Whether a hidden layer, from 1, has no kinks: neither in its activation nor as a pool."""
+        return self.parts[layer - 1].smooth and super().layer_is_smooth(layer)
+
     @property
     def smooth(self) -> bool:
         """Whether h is smooth in the weights: no gates, in the activation or in max pooling."""

@@ -149,10 +149,7 @@ class Network:
         return changed
 
     def _passed_on(self, z: Node, weighted: int, layer: int, before: Sequence[Node], names: dict[Node, str]) -> Node:
-        """a_j, from the result before the activation of a layer j with so many layers with weights up to it.
-
-        A layer without weights gives 0, and has no activation.
-        """
+        """a_j, from the result before the activation of layer j; `weighted` counts those with weights (a pool: 0)."""
         a = self.sigma.at(weighted).apply(z, layer, names) if 0 < weighted < self.depth else z
         return skipped(a, [before[i] for i, j in self.skip if j == layer], layer, layer < self.layer_count, names)
 
@@ -221,6 +218,10 @@ class Network:
     def smooth(self) -> bool:
         """Whether h is smooth in the weights: no gates."""
         return self.sigma.smooth
+
+    def layer_is_smooth(self, layer: int) -> bool:
+        """Whether a hidden layer, from 1, has no kinks: neither in its activation nor as a pool."""
+        return layer not in self.layer_numbers or self.sigma.at(self.layer_numbers.index(layer) + 1).smooth
 
     @property
     def input_axes(self) -> tuple[Axis, ...]:

@@ -117,7 +117,7 @@ class Objective(Keeper):
         return replace(self, program=program, network=None, no_network=reason, undecayed=(self, rate))
 
     def parameter_names(self) -> list[str]:
-        """A name for each entry of theta, such as W1[0,2]."""
+        """A name for each entry of theta, such as W1_13, counted from 1 as in formulas."""
         return entry_names(self.parameters)
 
     def cut(self, theta: Any, inputs: Sequence[Input] | None = None) -> dict[Input, Any]:

@@ -15,7 +15,7 @@ from symflow.errors import ProblemError, brief
 from symflow.networks.activations import Activation
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
-from symflow.programs.nodes import Node, add, broadcast, einsum
+from symflow.programs.nodes import Node, add, einsum
 
 Biases: TypeAlias = bool | Sequence[bool]
 Skip: TypeAlias = Sequence[Sequence[int]]
@@ -133,9 +133,8 @@ def affine(z: Node, bias: Node | None) -> Node:
     """z with the bias added to every unit or channel; z itself where there is none."""
     if bias is None:
         return z
-    for position in range(1, len(z.axes)):
-        bias = broadcast(bias, position, z.axes[position])
-    return add([(1, z), (1, bias)])
+    labels = tuple(range(len(z.axes)))
+    return add([(1, z), (1, einsum((bias,), ((0,),), labels, dict(enumerate(z.axes))))])
 
 
 def skipped(a: Node, added: Sequence[Node], layer: int, hidden: bool, names: dict[Node, str]) -> Node:

@@ -133,7 +133,7 @@ def _read_number(value: JsonObject | str | None) -> Fraction | Mpf | None:
 
 def _to_json(trajectory: Trajectory) -> JsonObject:
     moves = trajectory.moves
-    network = moves.network if isinstance(moves, Objective) else None
+    network = moves.architecture if isinstance(moves, Objective) and moves.undecayed is None else None
     data: JsonObject = {"format": FORMAT, "network": None}
     if network is not None:
         data["network"] = network_table(network)

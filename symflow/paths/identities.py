@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import mpmath
 import numpy as np
-from flint import fmpz, fmpz_poly
 from gmpy2 import mpz
 
 from symflow.derivatives.derived import loss
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.object_arrays import evaluate_mpmath
+from symflow.evaluate.products import sum_of_squares
 from symflow.networks.compact import compact
 from symflow.numbers.fixed_point import to_mpf
 from symflow.numbers.types import Mpf
@@ -88,10 +88,7 @@ def dissipated(steps: TaylorSteps) -> Mpf:
 
 def _dissipated(segment: Segment, steps: TaylorSteps) -> Mpf:
     bits = steps.bits
-    squares = fmpz_poly()
-    for c in segment.coefficients:
-        slope = fmpz_poly([fmpz(int(v)) for v in c]).derivative()
-        squares += slope * slope
-    integral = [mpz(0), *((mpz(int(v)) >> bits) // (m + 1) for m, v in enumerate(squares.coeffs()))]
+    squares = sum_of_squares([[k * v for k, v in enumerate(c) if k] for c in segment.coefficients])
+    integral = [mpz(0), *((v >> bits) // (m + 1) for m, v in enumerate(squares))]
     s = (segment.end - segment.start) >> (segment.tau + steps.clock - bits)
     return mpmath.ldexp(to_mpf(FixedSeries(bits).horner(integral, s), bits), -segment.tau)

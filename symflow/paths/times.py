@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 
@@ -97,3 +98,15 @@ def _ends(start: object, end: Number, count: int, *, positive: bool) -> tuple[Fr
         kind, least = ("logarithmic", "> 0") if positive else ("linear", ">= 0")
         raise ProblemError(f"a {kind} grid must run from a start {least} to a later end, got {brief(a)}, {brief(b)}")
     return a, b, count
+
+
+def read_times(times: Iterable[object]) -> list[Fraction]:
+    """Several times in a list, an array or a column.
+
+    Raises:
+        ProblemError: none, or something that is not a number.
+    """
+    listed = [rational(t, f"times[{i}]") for i, t in enumerate(times)]
+    if not listed:
+        raise ProblemError(f"times must be at least one, got {brief(times)}; give some")
+    return listed

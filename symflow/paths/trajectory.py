@@ -22,7 +22,7 @@ from symflow.paths.certified.record import FlowProof
 from symflow.paths.iterates import Iterates
 from symflow.paths.path_error import PathError
 from symflow.paths.stop_conditions import Stopped
-from symflow.paths.times import linear_times, log_times
+from symflow.paths.times import linear_times, log_times, read_times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -257,20 +257,21 @@ class Trajectory(OldNames):
     # Any path ---------------------------------------------------------------------------------------------------------
 
     def __call__(self, time: object) -> np.ndarray:
-        """theta(t), shape (P,), in mpf or float64.
+        """theta(t), shape (P,), in mpf or float64; at S times one row each, shape (S, P).
 
         A time beyond the horizon by no more than the rounding of a float is accepted, so that every number that stands
         for the horizon can be used.
 
         Args:
-            time: t in [0, horizon] (text, a rational or mpmath number, or a float, which means its shortest decimal).
+            time: t in [0, horizon] (text, a rational or mpmath number, or a float, which means its shortest decimal);
+                or several, in a list, a NumPy array or a pandas column.
 
         Raises:
-            ProblemError: not one number (`numpy` takes many times), or it lies outside [0, horizon].
+            ProblemError: not a number or numbers, or one that lies outside [0, horizon].
         """
-        if isinstance(time, list | tuple) or getattr(time, "ndim", None):
-            raise ProblemError(f"time must be one number, got {brief(time)}; trajectory.numpy(times) takes many")
-        return self.dense(rational(time, "time"))
+        if isinstance(time, str) or not isinstance(time, Iterable) or getattr(time, "ndim", 1) == 0:
+            return self.dense(rational(time, "time"))
+        return np.array([self.dense(t) for t in read_times(time)])
 
     def enclosure(self, time: Number) -> tuple[np.ndarray, np.ndarray]:
         """Midpoints and radii (mpf, shape (P,)) of a box that contains the state at a time, proved.
@@ -296,7 +297,7 @@ class Trajectory(OldNames):
         return self.dense.at_end()
 
     def weights(self, time: Number) -> list[np.ndarray]:
-        """The parameter arrays W_1, ..., W_n (of a vector field its state arrays) at a time, in mpf or float64."""
+        """The parameter arrays W_1, b_1, W_2, ... (those that exist; of a field its state arrays) at a time."""
         return self.weights_of(self(time))
 
     def weights_of(self, state: np.ndarray) -> list[np.ndarray]:
@@ -310,13 +311,12 @@ class Trajectory(OldNames):
     def end_to_end(self, time: Number) -> np.ndarray:
         """W_{n:1} = W_n ... W_1 at a time, shape (d_n, d_0).
 
-        It is computed with `dps` digits and some guard digits, or in float64.
-
         Raises:
-            ValueError: the objective is not a network's training loss.
+            ProblemError: the objective is not the training loss of a network of matrices alone.
         """
         if isinstance(self.moves, VectorField) or self.moves.network is None:
-            raise ValueError("only a network has an end-to-end matrix; use the trajectory's values directly")
+            reason = getattr(self.moves, "no_network", "this is the path of a vector field")
+            raise ProblemError(f"only a network of matrices has an end-to-end matrix: {reason}; see weights")
         import mpmath
 
         with mpmath.workdps(self.digits + 15):
@@ -355,14 +355,14 @@ class Trajectory(OldNames):
         """
         if isinstance(times, str) or not isinstance(times, Iterable) or getattr(times, "ndim", 1) == 0:
             return self.dense.rounded([rational(times, "time")])[0]
-        listed = [rational(t, f"times[{i}]") for i, t in enumerate(times)]
-        if not listed:
-            raise ProblemError(f"times must be at least one, got {brief(times)}; give some")
-        return self.dense.rounded(listed)
+        return self.dense.rounded(read_times(times))
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Plots the parameters (the norm of each layer where they are many) against time, with the events marked."""
-        return show(self, "plot", ax)
+    def plot(self, ax: Axes | None = None, legend: bool = True) -> Axes:
+        """Plots the parameters (the Frobenius norm of each layer where they are many) against time, with the events."""
+        return show(self, "plot", ax, legend)
+
+    def _repr_html_(self) -> str:
+        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         import mpmath

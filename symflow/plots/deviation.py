@@ -18,15 +18,20 @@ from symflow.plots.style import (
     GREY,
     ORANGE,
     PURPLE,
+    SMALL,
     VERMILION,
     Dash,
+    Legend,
     Look,
     drawn,
     label,
     legend_above,
+    legend_inside,
+    legend_left,
     mark_events,
     style,
-)  # fmt: skip
+    width_of,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,18 +50,23 @@ LOOK: dict[str, tuple[str, Dash, str]] = {  # in the order of drawing and of the
 }
 DECADES_ABOVE = 7
 """A bound more than this many decades above the largest deviation leaves the picture."""
+SAME_CURVE = 0.04
+"""Bounds within this share of one another are one line to the eye."""
 DECADES_BELOW = 3
 """Rounding more than this many decades below the smallest deviation gets an axis of its own."""
 
 
-def plot_deviation(dev: Deviation, ax: Axes | None = None) -> Axes:
+def plot_deviation(dev: Deviation, ax: Axes | None = None, legend: bool = True) -> Axes:
     """Deviation, bounds and leading order against time on a logarithmic scale.
 
     Args:
         dev: what to draw.
         ax: where; a new figure of pyplot if left out (reach it as ``ax.figure``).
+        legend: whether to draw one: above a figure of its own, inside axes that are given, with short labels in small
+            ones.
     """
-    return drawn(ax, lambda axes: _draw_deviation(axes, dev))
+    place = None if not legend else legend_inside if ax is not None else legend_left
+    return drawn(ax, lambda axes: _draw_deviation(axes, dev, None, place))
 
 
 def figure(dev: Deviation) -> Figure:
@@ -127,29 +137,16 @@ def _far_below(dev: Deviation) -> bool:
     return bool(np.nanmax(rounding) < np.nanmin(values) / 10.0**DECADES_BELOW)
 
 
-def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None:
+def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None, legend: Legend | None = legend_left) -> None:
     """Everything that is a distance; rounding that lies far below goes to the strip, or into words without one."""
     times = np.array([float(t) for t in dev.times])
-    values = _floats(dev.values)
-    said = rf"deviation $\|\theta_k-\theta(k\eta)\|$, {dev.error.how}"
-    curves: list[tuple[np.ndarray, Look]] = [(values, {"color": BLACK, "linewidth": 2.2, "label": said})]
-    above = [n for n, bound in dev.bounds.items() if bound.kind != "curvature"]
-    ranked = [*(n for n in LOOK if n in above), *(n for n in above if n not in LOOK)]
-    for name in ranked:
-        if np.isfinite(bound := _floats(dev.bounds[name].values)).any():
-            colour, dashes, named = LOOK.get(name, (GREEN, (0, (1.5, 1.5)), label(f"bound {name}")))
-            curves.append((bound, {"color": colour, "linestyle": dashes, "linewidth": 1.3, "label": named}))
-    if dev.transient is not None and np.isfinite(gone := _floats(dev.transient)).any():
-        gone[gone < np.nanmax(gone) * 10.0**-DECADES_ABOVE] = np.nan
-        curves.append(
-            (gone, {"color": GREEN, "linestyle": (0, (1, 1.4)), "linewidth": 1.3, "label": "transient (R25)"})
-        )
+    curves = _distances(dev, legend is legend_inside and width_of(ax) < SMALL)
+    values = curves[0][0]
     low, high = _range([y for y, _ in curves])
     ceiling = (np.nanmax(values) if np.isfinite(values).any() else high) * 10.0**DECADES_ABOVE
     ax.set_yscale("log")
     ax.set_ylim(low / 2, min(high, ceiling) * 2)  # before anything is drawn: an absurd bound must not set the scale
-    lines = [line for y, look in curves for line in ax.plot(times, y, **look)]
-    handles = list(lines)
+    handles = [line for y, look in curves for line in ax.plot(times, y, **look)]
     if dev.rounding is not None and np.isfinite(rounding := _floats(dev.rounding)).any():
         faint: Look = {"color": GREY, "linestyle": (0, (1, 1.4)), "linewidth": 1.1}
         if not _far_below(dev):
@@ -159,16 +156,55 @@ def _draw_deviation(ax: Axes, dev: Deviation, strip: Axes | None = None) -> None
             handles += strip.plot(times, rounding, label="float64 rounding", **faint)
             _break_axis(ax, strip, rounding)
             mark_events(strip, dev.flow.events)
-        else:
+        elif legend is not legend_inside:
             worst = _scientific(float(np.nanmax(rounding)))
             handles += ax.plot([], [], label=rf"float64 rounding: $\leq {worst}$, below", **faint)
     handles += mark_events(ax, dev.flow.events)
     ax.set_ylim(bottom=low / 2)
     ax.set_xlim(0, times[-1])
     (ax if strip is None else strip).set_xlabel(r"time $t=k\eta$")
-    ax.set_ylabel("distance")
-    place: Look = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0)}
-    ax.legend(handles=handles, ncols=2, handlelength=2.6, columnspacing=1.6, **place)
+    ax.set_ylabel("distance" if legend is legend_inside else r"distance, $\|\theta_k-\theta(k\eta)\|$")
+    if legend is not None:
+        legend(ax, handles)
+
+
+def _distances(dev: Deviation, short: bool) -> list[tuple[np.ndarray, Look]]:
+    """The deviation first, then what is drawn next to it: bounds that say something, leading order, transient."""
+    values = _floats(dev.values)
+    said = "deviation" if short else f"deviation, {dev.error.how}"
+    curves: list[tuple[np.ndarray, Look]] = [(values, {"color": BLACK, "linewidth": 2.2, "label": said})]
+    above = [n for n, bound in dev.bounds.items() if bound.kind != "curvature"]
+    ranked = [*(n for n in LOOK if n in above), *(n for n in above if n not in LOOK)]
+    ceiling = (np.nanmax(values) if np.isfinite(values).any() else np.inf) * 10.0**DECADES_ABOVE
+    for names, bound in _apart(dev, ranked, ceiling):
+        colour, dashes, named = LOOK.get(names[0], (GREEN, (0, (1.5, 1.5)), label(f"bound {names[0]}")))
+        if len(names) > 1 or short:
+            known = "" if short or "certified" not in dev.bounds[names[0]].status else ", certified"
+            named = f"{'' if short else 'bounds '}{', '.join(map(label, names))}{known}"
+        curves.append((bound, {"color": colour, "linestyle": dashes, "linewidth": 1.3, "label": named}))
+    if dev.transient is not None and np.isfinite(gone := _floats(dev.transient)).any():
+        gone[gone < np.nanmax(gone) * 10.0**-DECADES_ABOVE] = np.nan
+        look: Look = {"color": GREEN, "linestyle": (0, (1, 1.4)), "linewidth": 1.3}
+        curves.append((gone, look | {"label": "transient" if short else "transient (R25)"}))
+    return curves
+
+
+def _apart(dev: Deviation, names: Sequence[str], ceiling: float) -> list[tuple[list[str], np.ndarray]]:
+    """The bounds that are somewhere in the picture; those that cover one another, equally known, as one curve."""
+    found: list[tuple[list[str], np.ndarray]] = []
+    for name in names:
+        values = _floats(dev.bounds[name].values)
+        seen = values[np.isfinite(values)]
+        if not seen.size or (len(names) > 1 and seen.min() > ceiling):
+            continue
+        for others, shown in found:
+            alike = name in LOOK and others[0] in LOOK and dev.bounds[others[0]].status == dev.bounds[name].status
+            if alike and np.allclose(values, shown, rtol=SAME_CURVE, atol=0, equal_nan=True):
+                others.append(name)
+                break
+        else:
+            found.append(([name], values))
+    return found
 
 
 def _range(curves: Sequence[np.ndarray]) -> tuple[float, float]:

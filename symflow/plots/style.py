@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from symflow.errors import ComputationError, ProblemError, brief, printable
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Look: TypeAlias = dict[str, Any]
 """Keyword arguments of matplotlib."""
+Legend: TypeAlias = Callable[[Axes, Sequence["Artist"]], None]
+"""Draws a legend of these lines."""
 Dash: TypeAlias = str | tuple[int, tuple[float, ...]]
 
 # Okabe and Ito's colours, told apart by colour-blind people; the dashes tell the lines apart in black and white.
@@ -76,16 +78,26 @@ def style() -> Iterator[None]:
 
 
 def drawn(ax: Axes | None, draw: Callable[[Axes], None]) -> Axes:
-    """Draws on the axes given, or on those of a new figure in this module's style."""
+    """Draws on the axes given, or on those of a new figure in this module's style, which notebooks show."""
     if ax is not None:
         if not isinstance(ax, Axes):
             raise ProblemError(f"ax must be axes of matplotlib, got {brief(ax)}; leave it out for a new figure")
         draw(ax)
         return ax
+    _start_pyplot()
     with style():
         new: Axes = _new_figure().add_subplot()
         draw(new)
     return new
+
+
+def _start_pyplot() -> None:
+    """Lets pyplot load its backend before a style is set: what the backend of notebooks sets then must remain set, or
+    notebooks would show the first picture alone."""
+    with suppress(Exception):  # no backend, each in its own way: `_new_figure` does without
+        from matplotlib import pyplot as plt
+
+        plt.draw_if_interactive()
 
 
 _opened: list[weakref.ref[Figure]] = []
@@ -154,13 +166,59 @@ def mark_events(ax: Axes, events: Sequence[Event]) -> list[Line2D]:
     return handles[:1]
 
 
-def legend_above(ax: Axes, handles: Sequence[Artist]) -> None:
+SMALL = 4.2 * 72
+"""Axes that are narrower, in points, have short labels in a small legend."""
+
+
+def width_of(ax: Axes) -> float:
+    """The width of axes in points."""
+    return float(ax.get_position().width * ax.get_figure(root=True).get_figwidth() * 72)  # type: ignore[union-attr]
+
+
+def legend_above(ax: Axes, handles: Sequence[Artist], side: Literal["left", "right"] = "right") -> None:
+    """A legend above the axes, with as many columns as fit between their ends."""
+    columns = max(1, min(len(handles), int(width_of(ax) * 1.15 / _column(handles, STYLE["legend.fontsize"]))))
     ax.legend(
         handles=handles,
-        loc="lower right",
-        bbox_to_anchor=(1.02, 1.0),
-        ncols=len(handles),
+        loc="lower right" if side == "right" else "lower left",
+        fontsize=STYLE["legend.fontsize"],
+        bbox_to_anchor=(1.02 if side == "right" else -0.02, 1.0),
+        ncols=columns,
         borderaxespad=0.1,
         handlelength=1.8,
         columnspacing=1.2,
     )
+
+
+def legend_left(ax: Axes, handles: Sequence[Artist]) -> None:
+    """A legend above the axes, from their left end on."""
+    legend_above(ax, handles, "left")
+
+
+def legend_inside(ax: Axes, handles: Sequence[Artist]) -> None:
+    """A legend on axes of somebody's own figure, where it covers least and reaches nothing else of the figure."""
+    small = width_of(ax) < SMALL
+    ax.legend(
+        handles=handles,
+        loc="best",
+        fontsize=7 if small else 8.5,
+        handlelength=1.6,
+        labelspacing=0.25,
+        borderaxespad=0.2,
+        framealpha=0.8,
+        frameon=True,
+        edgecolor="none",
+        borderpad=0.2,
+    )
+
+
+def _column(handles: Sequence[Artist], size: float) -> float:
+    """The width of a column of a legend in points."""
+    return max((_width(str(h.get_label()), size) for h in handles), default=0.0) + 3.2 * size
+
+
+def _width(text: str, size: float) -> float:
+    """The width of a label: about half a letter's height a letter, of mathematics as it is drawn."""
+    from matplotlib.textpath import TextPath
+
+    return float(TextPath((0, 0), text, size=size).get_extents().width) if "$" in text else 0.43 * size * len(text)

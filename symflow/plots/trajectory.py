@@ -5,10 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from symflow.networks.objective import Objective
-from symflow.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILION, Look, drawn, label, mark_events
-from symflow.programs.flat import entry_names
+from symflow.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    Legend,
+    Look,
+    drawn,
+    label,
+    legend_inside,
+    legend_left,
+    mark_events,
+    style,
+)
+from symflow.programs.flat import entry_index
+from symflow.programs.nodes import Input
+from symflow.programs.program import entries, shape_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,19 +38,30 @@ TIMES, MOST_CURVES = 400, 12
 """Times at which a trajectory is drawn, and the most curves of it."""
 
 
-def plot_trajectory(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
-    """The parameters against time, or the norm of each parameter array where there are many; events as thin lines.
+def plot_trajectory(trajectory: Trajectory, ax: Axes | None = None, legend: bool = True) -> Axes:
+    """The parameters against time, or the Frobenius norm of each parameter array where there are many; events as thin
+    lines.
 
     Args:
         trajectory: what to draw.
         ax: where; a new figure of pyplot if left out (reach it as ``ax.figure``).
+        legend: whether to draw one: above a figure of its own, inside axes that are given.
     """
-    return drawn(ax, lambda axes: _draw_trajectory(axes, trajectory))
+    place = None if not legend else legend_inside if ax is not None else legend_left
+    return drawn(ax, lambda axes: _draw_trajectory(axes, trajectory, place))
 
 
-def _draw_trajectory(ax: Axes, trajectory: Trajectory) -> None:
+def trajectory_figure(trajectory: Trajectory) -> Figure:
+    """The picture of a path alone, without pyplot."""
+    with style():
+        fig = Figure(figsize=(5.6, 3.9), layout="constrained")
+        _draw_trajectory(fig.add_subplot(), trajectory, legend_left)
+    return fig
+
+
+def _draw_trajectory(ax: Axes, trajectory: Trajectory, legend: Legend | None) -> None:
     times = trajectory.grid(TIMES) if trajectory.end else (trajectory.end,)
-    names, values = _curves(trajectory, trajectory.numpy(times))
+    names, values, meaning = _curves(trajectory, trajectory.numpy(times))
     dashes = ("solid", (0, (4, 2)), (0, (1, 1.4)))
     lines = []
     for i, (name, y) in enumerate(zip(names, values.T, strict=True)):
@@ -45,18 +74,42 @@ def _draw_trajectory(ax: Axes, trajectory: Trajectory) -> None:
     if trajectory.end:
         ax.set_xlim(0, float(trajectory.horizon))
     ax.set_xlabel(r"time $t$")
-    ax.legend(handles=lines, ncols=4, loc="lower left", bbox_to_anchor=(-0.02, 1.0), handlelength=2.0)
+    ax.set_ylabel(meaning)
+    if legend is not None:
+        legend(ax, lines)
 
 
-def _curves(trajectory: Trajectory, states: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """What is drawn: every parameter, every array's norm, or the norm of theta; one column each."""
+def _curves(trajectory: Trajectory, states: np.ndarray) -> tuple[list[str], np.ndarray, str]:
+    """What is drawn, one column each, and what it is: every parameter, every array's norm, or the norm of theta."""
     moves = trajectory.moves
+    network = isinstance(moves, Objective) and moves.network is not None
     arrays = moves.parameters if isinstance(moves, Objective) else moves.state
-    names = entry_names(arrays)
-    states = states[:, : len(names)]  # without velocities and the like
-    if len(names) <= MOST_CURVES:
-        return [label(n) for n in names], states
+    count = sum(entries(x.axes) for x in arrays)
+    states = states[:, :count]  # without velocities and the like
+    if count <= MOST_CURVES:
+        return (
+            [_entry(x, i) for x in arrays for i in np.ndindex(*shape_of(x.axes))],
+            states,
+            "parameters" if network else "state",
+        )
     if len(arrays) <= MOST_CURVES:
         norms = [np.linalg.norm(states[:, where], axis=1) for where, _ in moves.slices()]
-        return [rf"$\|${label(w.name)}$\|$" for w in arrays], np.stack(norms, axis=1)
-    return [r"$\|\theta\|$"], np.linalg.norm(states, axis=1)[:, None]
+        return [rf"$\|{_array(x)}\|_F$" for x in arrays], np.stack(norms, axis=1), "Frobenius norm"
+    return [r"$\|\theta\|$"], np.linalg.norm(states, axis=1)[:, None], "norm"
+
+
+def _array(x: Input) -> str:
+    """An array as the formulas write it: W_1."""
+    letter, number = x.name.rstrip("0123456789"), x.name[len(x.name.rstrip("0123456789")) :]
+    return (
+        rf"{letter}_{{{number}}}"
+        if letter.isalpha() and number
+        else rf"\mathrm{{{letter}}}"
+        if letter.isalnum()
+        else x.name
+    )
+
+
+def _entry(x: Input, index: tuple[int, ...]) -> str:
+    """An entry as the formulas write it: (W_1)_{12}, row 1, column 2; names that somebody chose as they are."""
+    return rf"$({_array(x)})_{{{entry_index(index)}}}$" if index else label(x.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -17,10 +18,16 @@ from symflow.numbers.types import JsonObject
 from symflow.problem.expression import parse_expression
 from symflow.problem.fields import MAX_PARAMETERS, Section
 from symflow.problem.schema import LayerSection, LossSection, NetworkSection
+from symflow.programs.nodes import Size
 
 
-def architecture(section: NetworkSection, source: str) -> Network:
+def architecture(section: NetworkSection, source: str, widths: Sequence[Size] | None = None) -> Network:
     """The network of a [network] section.
+
+    Args:
+        section: the table.
+        source: the start of every error message.
+        widths: in place of those of the section, where some are symbols.
 
     Raises:
         ProblemError: layers that do not fit one another, or too many parameters.
@@ -30,7 +37,7 @@ def architecture(section: NetworkSection, source: str) -> Network:
     network: Network
     try:
         if section.widths is not None:
-            network, key = FullyConnected(section.widths, **options), "widths"
+            network, key = FullyConnected(widths or section.widths, **options), "widths"
         else:
             assert section.input is not None
             dimensions = len(section.input) - 1
@@ -38,7 +45,7 @@ def architecture(section: NetworkSection, source: str) -> Network:
             network, key = Convolutional(section.input, parts, **options), "layers"
     except ValueError as error:
         raise ProblemError(f"{source}: network.{error}") from None
-    count = network.parameter_count
+    count = 0 if widths else network.parameter_count
     if count > MAX_PARAMETERS:
         raise ProblemError(
             f"{source}: network.{key} must give at most {MAX_PARAMETERS} parameters, got {count}; use smaller layers"
@@ -127,6 +134,12 @@ def _options_table(network: Network) -> JsonObject:
 def describe(network: Network) -> str:
     """A network in a few words, such as "fully-connected 2-3-1" or "convolutional 1x8x8: conv 4, max-pool, dense 2"."""
     return "".join([_described_layers(network), *(f", {words}" for words in _described_options(network))])
+
+
+def called(network: Network) -> str:
+    """The same with the activation, such as "fully-connected 2-3-1 relu, biases"."""
+    options = "".join(f", {words}" for words in _described_options(network))
+    return f"{_described_layers(network)} {network.activation}{options}"
 
 
 def _described_layers(network: Network) -> str:

@@ -43,11 +43,21 @@ def load_problem(path: str | os.PathLike[str]) -> Problem:
         >>> problem.name, problem.x[0, 0], problem.theta0, problem.horizon
         ('problem', Fraction(1, 10), (Fraction(1, 2),), Fraction(10, 1))
     """
+    tables, file = read_tables(path)
+    return Problem.from_mapping(tables, shown(file), file.parent, name=file.stem[:200])
+
+
+def read_tables(path: str | os.PathLike[str]) -> tuple[Any, Path]:
+    """The tables of a problem, as `load_tables` reads them, and their file.
+
+    Raises:
+        ProblemError: see `load_tables`.
+    """
     file = named_file(path, "load_problem")
-    tables, source = load_tables(file)
+    tables, _ = load_tables(file)
     if file.suffix.lower() == ".json" and isinstance(tables, dict) and "problem" in tables:
         tables = tables["problem"]
-    return Problem.from_mapping(tables, source, file.parent, name=file.stem[:200])
+    return tables, file
 
 
 def load_tables(file: Path) -> tuple[Any, str]:

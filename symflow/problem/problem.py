@@ -24,7 +24,7 @@ from symflow.networks.sensing import objective_of
 from symflow.networks.training_loss import network_objective
 from symflow.numbers.rational import rational_array, text
 from symflow.numbers.types import JsonObject, Number
-from symflow.problem.architecture import architecture, describe, loss_of, loss_table, network_table
+from symflow.problem.architecture import architecture, called, loss_of, loss_table, network_table
 from symflow.problem.data import Ends, of_bunch, samples
 from symflow.problem.descent import PLAIN, descent_table, method_of
 from symflow.problem.initialize import initial_theta
@@ -281,7 +281,7 @@ class Problem:
         if self.network is None:
             parts = ["stand-alone objective"]
         else:
-            parts = [f"{describe(self.network)} {self.network.activation}"]
+            parts = [called(self.network)]
             parts.append(f"{(self.objective.sample_loss or SQUARE).kind} loss")
             data = self.matrix_data
             samples_given = f"N={0 if self.x is None else len(self.x)}"

@@ -54,6 +54,7 @@ def _table_of_loss(value: object) -> object:
 
 Extents = Annotated[list[Width], Field(min_length=1, max_length=2), BeforeValidator(extents)]
 Paddings = Annotated[list[Padding], Field(min_length=1, max_length=2), BeforeValidator(extents)]
+Name = Annotated[str, Field(strict=True, max_length=200)]
 Input = Annotated[list[Width], Field(min_length=2, max_length=3), BeforeValidator(listed)]
 _EXTENT: dict[str, Any] = {"item": f"an integer from 1 to {MAX_WIDTH}"}
 
@@ -199,20 +200,23 @@ class RunSection(Section):
     dps: Digits = Field(default=50, description=f"an integer from {MIN_DPS} to {MAX_DPS}")
 
 
-class ProblemFile(Section):
-    """A whole problem file: the tables above and an optional name."""
+class FormulaFile(Section):
+    """What formulas need of a problem file, and what does not matter to them."""
 
-    name: Annotated[str, Field(strict=True, max_length=200)] | None = Field(
-        default=None, description="text of at most 200 characters"
-    )
+    name: Name | None = Field(default=None, description="text of at most 200 characters")
     network: NetworkSection = Field(description="a table [network]")
     loss: Annotated[LossSection, BeforeValidator(_table_of_loss)] = Field(
         default_factory=lambda: LossSection(), description="a table [loss], or its kind"
     )
-    data: DataSection = Field(description="a table [data]")
-    init: InitSection = Field(description="a table [init]")
     run: RunSection = Field(default_factory=lambda: RunSection(), description="a table [run]")
     descent: DescentSection | None = Field(default=None, description="a table [descent]")
+
+
+class ProblemFile(FormulaFile):
+    """A whole problem file: the tables above and an optional name."""
+
+    data: DataSection = Field(description="a table [data]")
+    init: InitSection = Field(description="a table [init]")
 
 
 Model = TypeVar("Model", bound=Section)
@@ -226,14 +230,13 @@ def parse(raw: object, source: str) -> ProblemFile:
         source: where it is from, the start of every error message.
 
     Raises:
-        ProblemError: an unknown key (with the nearest known one), a missing one, a value of the wrong type or out of
-            range, keys that exclude each other, or a network too large.
+        ProblemError: a key that is unknown, missing or excluded by another, a value out of range, a network too large.
     """
     if not isinstance(raw, dict):
         raise ProblemError(f"{source}: the problem must be a table of sections, got {brief(raw)}")
-    parsed = _validate(ProblemFile, raw, source)
-    _check_network(parsed.network, source)
-    _check_loss(parsed.loss, source)
+    parsed = validate(ProblemFile, raw, source)
+    check_network(parsed.network, source)
+    check_loss(parsed.loss, source)
     _check_init(parsed.init, source)
     return parsed
 
@@ -242,9 +245,9 @@ def parse_run(raw: dict[str, object], source: str) -> RunSection:
     """The [run] table alone, for a stand-alone objective.
 
     Raises:
-        ProblemError: A value of the wrong type or out of range.
+        ProblemError: a value of the wrong type or out of range.
     """
-    return _validate(RunSection, raw, source)
+    return validate(RunSection, raw, source)
 
 
 def parse_descent(raw: object, source: str) -> DescentSection:
@@ -253,10 +256,10 @@ def parse_descent(raw: object, source: str) -> DescentSection:
     Raises:
         ProblemError: a value of the wrong type or out of range.
     """
-    return _validate(DescentSection, raw, source)
+    return validate(DescentSection, raw, source)
 
 
-def _validate(model: type[Model], raw: object, source: str) -> Model:
+def validate(model: type[Model], raw: object, source: str) -> Model:
     try:
         return model.model_validate(raw)
     except ValidationError as invalid:
@@ -324,7 +327,7 @@ def _key(part: object) -> str:
     return part if isinstance(part, str) and part.isidentifier() and len(part) < 40 else brief(part)
 
 
-def _check_network(network: NetworkSection, source: str) -> None:
+def check_network(network: NetworkSection, source: str) -> None:
     if isinstance(network.activation, str):
         _check_activation(network, network.activation, f"{source}: network", "activation")
     else:
@@ -375,7 +378,7 @@ def _check_layer(layer: LayerSection, where: str) -> None:
             raise ProblemError(f'{where}.{key} does not go with kind = "{layer.kind}", which takes {known}; remove it')
 
 
-def _check_loss(loss: LossSection, source: str) -> None:
+def check_loss(loss: LossSection, source: str) -> None:
     if (loss.expression is None) == LOSSES[loss.kind].takes_expression:
         if loss.expression is None:
             raise ProblemError(f'{source}: loss.expression is missing; kind = "expression" needs it')

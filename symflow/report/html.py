@@ -9,6 +9,7 @@ from functools import cache
 from html import escape
 from itertools import groupby
 from pathlib import Path
+from uuid import uuid4
 
 from symflow.errors import printable
 from symflow.latex.results import keys
@@ -68,6 +69,21 @@ def html_document(document: Document) -> str:
 </body>
 </html>
 """
+
+
+def fragment(parts: tuple[Part, ...]) -> str:
+    """Parts inside somebody else's page, such as a notebook, whose colours they take."""
+    text = "\n".join(_part(part, f"symflow-{uuid4().hex[:12]}") for part in parts)
+    return f'<div class="symflow"><style>{_INSIDE}</style>{text}</div>'
+
+
+_INSIDE = (
+    ".symflow{--faint:#8a8a8a;--mark:#d55e00}.symflow th,.symflow td{text-align:left!important;vertical-align:top}"
+    ".symflow table.numbers td{text-align:right!important;font-variant-numeric:tabular-nums}"
+    ".symflow .scroll{overflow-x:auto}.symflow figure{margin:.5em 0}"
+    ".symflow figure svg{max-width:34rem;width:100%;height:auto;fill:currentColor}"
+    ".symflow .known{font-weight:600}.symflow .unseen{display:none}"
+)
 
 
 @cache

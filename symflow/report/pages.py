@@ -33,6 +33,7 @@ from symflow.report.quantities import (
     run_quantities,
     series_quantities,
 )
+from symflow.report.tables import bounds_parts, sweep_parts
 from symflow.theory.registry import RESULTS
 from symflow.versions import versions
 
@@ -75,14 +76,14 @@ def run_document(dev: Deviation, command: str) -> Document:
     )
 
 
-def bounds_document(table: TightnessTable, found: Sequence[Part], command: str) -> Document:
-    """What `symflow bounds` found; `found` are its tables."""
+def bounds_document(table: TightnessTable, command: str) -> Document:
+    """What `symflow bounds` found."""
     dev = table.deviation
     bounds = [
         Stated(name) for name in dict.fromkeys(row.name.partition("(")[0] for row in table.rows) if name in RESULTS
     ]
     shown = [
-        Section("Every bound next to the truth", (*found, *warnings(dev))),
+        Section("Every bound next to the truth", (*bounds_parts(table), *warnings(dev))),
         Section("Pictures", pictures(dev)),
         *events_section(dev),
         objective_section(dev.problem.objective),
@@ -92,8 +93,8 @@ def bounds_document(table: TightnessTable, found: Sequence[Part], command: str) 
     return Document(dev.problem.name or "problem", "how tight the bounds are", verdict(dev), (*shown, repeated))
 
 
-def sweep_document(found: Sweep, base: Problem, rows: Sequence[Part], command: str) -> Document:
-    """What `symflow sweep` found; `rows` is its table."""
+def sweep_document(found: Sweep, base: Problem, command: str) -> Document:
+    """What `symflow sweep` found."""
     counts = Counter(str(row["status"]) for row in found.rows)
     listed = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     failed = {str(row["reason"]) for row in found.rows if row.get("reason")}
@@ -102,7 +103,7 @@ def sweep_document(found: Sweep, base: Problem, rows: Sequence[Part], command: s
         base.name or "sweep",
         "descent compared with flow on a grid",
         f"{len(found.rows)} tasks: {listed}.",
-        (Section("What was found", (*rows, *notes)), reproduction(base, command, "sweep.parquet")),
+        (Section("What was found", (*sweep_parts(found), *notes)), reproduction(base, command, "sweep.parquet")),
     )
 
 

@@ -22,10 +22,18 @@ class Prose:
 
 @dataclass(frozen=True)
 class Display:
-    """A sentence that ends in equations: lines of an ``align``."""
+    """A sentence that ends in equations: lines of an ``align``; with a label they are numbered in LaTeX."""
 
     latex: str
     lines: tuple[str, ...]
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Items:
+    """Sentences of the package in LaTeX text, as a list."""
+
+    latex: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,7 @@ class Code:
     text: str
 
 
-Part: TypeAlias = Prose | Display | Stated | Facts | Note | Table | Picture | TimeLine | Code
+Part: TypeAlias = Prose | Display | Items | Stated | Facts | Note | Table | Picture | TimeLine | Code
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def objective_section(given: Objective) -> Section:
     """What is minimized."""
     objective = moment_form(given) or given
     moments = _moments(objective)
-    network = objective.network
+    network = objective.architecture
     if network is None:
         return Section("The objective", (_display("The function is", formulas(loss(objective)).lines),))
     sample_loss = objective.sample_loss or SQUARE
@@ -109,14 +109,14 @@ def _lines(aligned: str) -> list[str]:
 
 def _flow_text(objective: Objective, moments: bool) -> str:
     """What gradient flow is, and what its symbols mean."""
-    network = objective.network
+    network = objective.architecture
     if network is None:
         return _FLOW
     text = _FLOW + _FLOW_OF_WEIGHTS
     if moments:
         return text
     columns = "" if isinstance(network, Convolutional) else "\nColumns are samples."
-    named = _LINEAR if network.linear else _LAYERS if network.smooth else _LAYERS + _GATES
+    named = _LINEAR if network.linear else _LAYERS if not objective.gates else _LAYERS + _GATES
     last = _RESIDUALS if (objective.sample_loss or SQUARE).known.residual else _PREDICTIONS
     return text + columns + named + last + _BARS
 

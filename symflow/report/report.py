@@ -128,11 +128,12 @@ def _how(trajectory: Trajectory) -> str:
 
 
 def formula_report(derived: Derived) -> JsonObject:
-    """A derived formula: LaTeX, length, runnable source, citation."""
+    """A derived formula: LaTeX, length, runnable source (none where sizes are symbols), citation."""
+    known = all(isinstance(axis.size, int) for x in derived.program.inputs for axis in x.axes)
     return {
         "latex": derived.latex(),
         "operations": derived.program.length,
-        "source": derived.source(),
+        "source": derived.source() if known else None,
         "citation": None if derived.citation is None else str(derived.citation),
     }
 

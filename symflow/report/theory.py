@@ -1,4 +1,4 @@
-"""The pages of the theory, docs/theory/notation.md and results.md, written from its records.
+"""The pages of the theory, docs/theory/notation.md, results.md and networks.md, written from its records.
 
 Run: python -m symflow.report.theory
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from symflow.report.architectures import page
 from symflow.theory.notation import NOTATION
 from symflow.theory.registry import RESULTS
 from symflow.theory.result import Result
@@ -23,7 +24,7 @@ def pages() -> dict[str, str]:
     notation = ["# Notation", "", *(f"- {item}" for item in NOTATION), ""]
     listed = [f"- [{r.id} `{r.slug}`](#{_anchor(r)}): {r.summary}" for r in RESULTS.values()]
     results = [_INTRODUCTION, *listed, "", *(_section(r) for r in RESULTS.values())]
-    return {"notation.md": "\n".join(notation), "results.md": "\n".join(results)}
+    return {"notation.md": "\n".join(notation), "results.md": "\n".join(results), "networks.md": page()}
 
 
 def _anchor(result: Result) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Literal
 
@@ -25,12 +25,16 @@ class Row:
         answer: "applies", "unchecked" or "not applicable".
         reason: what was checked, where it applies; otherwise what fails, or what was not checked.
         assumptions: what is taken for granted where the result applies: declared convexity, conditions of its use.
+        in_its_place: where it does not apply, the results that say what remains of it for this network.
+        claims: the labels of its claims that are about this network; a claim without a label is "".
     """
 
     result: str
     answer: Answer
     reason: str
     assumptions: tuple[str, ...]
+    in_its_place: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
 
     @property
     def citation(self) -> Citation:
@@ -71,20 +75,23 @@ class Applicability:
         return next(row for row in self.rows if row.result == wanted)
 
     def __repr__(self) -> str:
-        lines = [f"{row.result:<4} {row.answer:<15} {row.reason}{_assuming(row)}" for row in self.rows]
+        lines = [f"{row.result:<4} {row.answer:<15} {row.reason}{_further(row)}" for row in self.rows]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         cells = (
-            (row.result, row.citation.statement, row.answer, row.reason + _assuming(row)) for row in self.rows
+            (row.result, row.citation.statement, row.answer, row.reason + _further(row)) for row in self.rows
         )  # fmt: skip
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in cells)
         head = "".join(f"<th>{title}</th>" for title in ("result", "statement", "here", "why"))
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _assuming(row: Row) -> str:
-    return f" (assuming {'; '.join(row.assumptions)})" if row.assumptions and row.answer != "not applicable" else ""
+def _further(row: Row) -> str:
+    """What is assumed where it applies, what there is in its place where it does not."""
+    if row.answer == "not applicable":
+        return f"; in its place: {', '.join(row.in_its_place)}" if row.in_its_place else ""
+    return f" (assuming {'; '.join(row.assumptions)})" if row.assumptions else ""
 
 
 def applicable(problem: Problem) -> Applicability:
@@ -92,7 +99,8 @@ def applicable(problem: Problem) -> Applicability:
 
     A result applies when every hypothesis that can be tested on a problem was checked (exactly, in rationals) or, for
     the convexity of a loss of your own, declared. A hypothesis that cannot be checked here, such as that a trajectory
-    meets no kink, makes the result "unchecked"; one that fails makes it "not applicable".
+    meets no kink, makes the result "unchecked"; one that fails makes it "not applicable", and the row then names the
+    results that say what remains: R32 to R35 for networks with biases, skip connections and diagonal layers.
 
     Args:
         problem: objective and initial weights.
@@ -116,7 +124,25 @@ def applicable(problem: Problem) -> Applicability:
     """
     problem = as_problem(problem, "applicable")
     setting = Setting(problem.objective, problem.theta0, problem.dps)
-    return Applicability(tuple(_row(result, setting) for result in RESULTS.values() if result.id.startswith("R")))
+    rows = {result.id: _row(result, setting) for result in RESULTS.values() if result.id.startswith("R")}
+    return Applicability(tuple(_with_others(row, rows) for row in rows.values()))
+
+
+def _with_others(row: Row, rows: Mapping[str, Row]) -> Row:
+    """The row with what there is in the place of a result that does not apply."""
+    if row.answer != "not applicable":
+        return row
+    others = find(row.result).in_its_place
+    return replace(row, in_its_place=tuple(x for x in others if rows[x].answer != "not applicable"))
+
+
+def _claims(result: Result, setting: Setting) -> tuple[str, ...]:
+    """The labels of the claims whose own hypotheses on the network hold."""
+    return tuple(
+        claim.label
+        for claim in result.claims
+        if all(h.check(setting).status != "fails" for h in claim.hypotheses if h.architecture)
+    )
 
 
 def _row(result: Result, setting: Setting) -> Row:
@@ -129,4 +155,10 @@ def _row(result: Result, setting: Setting) -> Row:
     conditions = [condition.text for condition in result.conditions if condition.text]
     assumptions = (*declared, *conditions, *(v.proviso for v in verdicts if v.proviso is not None))
     answers: dict[str, Answer] = {"holds": "applies", "declared": "applies", "fails": "not applicable"}
-    return Row(result.id, answers.get(status, "unchecked"), "; ".join(dict.fromkeys(reasons)), assumptions)
+    return Row(
+        result.id,
+        answers.get(status, "unchecked"),
+        "; ".join(dict.fromkeys(reasons)),
+        assumptions,
+        claims=() if status == "fails" else _claims(result, setting),
+    )

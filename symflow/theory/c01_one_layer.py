@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sympy
 
+from symflow.theory.architecture_checks import LINEAR
 from symflow.theory.hypotheses import Hypothesis
-from symflow.theory.hypothesis_checks import LINEAR, SQUARE_LOSS
+from symflow.theory.hypothesis_checks import SQUARE_LOSS
 from symflow.theory.result import CLASSICAL, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula

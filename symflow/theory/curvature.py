@@ -11,6 +11,7 @@ from symflow.networks.objective import Objective
 from symflow.numbers.rational import rational
 from symflow.programs.nodes import Const
 from symflow.programs.program import substitute
+from symflow.theory.architecture_checks import LINEAR, trained
 from symflow.theory.hypotheses import Hypothesis, Setting, Status, Verdict, overall
 from symflow.theory.hypothesis_checks import SMOOTH_REGION
 from symflow.theory.model import EPSILON
@@ -18,9 +19,10 @@ from symflow.theory.r04_ball_constants import CONSTANTS
 from symflow.theory.r09_curvature_linear import CURVATURE_LINEAR
 from symflow.theory.r12_curvature_gated import CURVATURE_GATED
 from symflow.theory.r13_curvature_convolutional import CURVATURE_CONVOLUTIONAL
+from symflow.theory.r34_curvature_layers import CURVATURE_LAYERS
 from symflow.theory.statement import Claim, Statement
 
-LADDERS = (CURVATURE_LINEAR, CURVATURE_GATED, CURVATURE_CONVOLUTIONAL)
+LADDERS = (CURVATURE_LINEAR, CURVATURE_GATED, CURVATURE_CONVOLUTIONAL, CURVATURE_LAYERS)
 """The results that bound the curvature at a point."""
 
 
@@ -69,11 +71,12 @@ class CurvatureBound(Derived):
         """The weakest of the verdicts: "holds", "declared" (the convexity of the loss) or "unchecked"."""
         return overall(self.verdicts)
 
-    def latex(self) -> str:
-        """The bound in the paper's notation, at this depth."""
+    def latex(self, document: bool = False) -> str:
+        """The bound in the paper's notation, at this depth; a complete file with ``document=True``."""
         assert self.statement is not None
-        assert self.objective.network is not None
-        return self.statement.latex(self.objective.network.depth)
+        network = trained(self.objective)
+        assert network is not None
+        return self.statement.latex(network.depth, document=document)
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.kind}, {self.status}>"
@@ -83,7 +86,8 @@ def curvature_bounds(objective: Objective) -> dict[str, CurvatureBound]:
     """lambda_min(H(theta)) >= bound(theta): every known lower bound on the curvature of a network's training loss.
 
     Linear networks: "R9(a)" <= ... <= "R9(e)"; fully connected ones: "R12" <= "R12(c)" <= "R12(e)"; convolutional ones:
-    "R13(kappa)" <= "R13". With gates they hold where theta is not on a kink (H is then that of the smooth piece).
+    "R13(kappa)" <= "R13"; fully connected ones with biases or skip connections: "R34". With gates they hold where theta
+    is not on a kink (H is then that of the smooth piece).
 
     For thousands of points evaluate ``bound = sf.to_jax(...)`` by ``jax.lax.map(bound, points, batch_size=64)``: with
     two CPU cores a vmap over all of them may hang (several batched LAPACK calls of XLA wait for each other; seen with
@@ -99,7 +103,7 @@ def curvature_bounds(objective: Objective) -> dict[str, CurvatureBound]:
         ProblemError: the objective is not a network's training loss over samples, or its loss is not known to be
             convex.
 
-    Source: Elkabetz & Cohen 2021 (R9(a), R12, R13; their sharper forms are ours).
+    Source: Elkabetz & Cohen 2021 (R9(a), R12, R13; their sharper forms and R34 are ours).
 
     Example:
         >>> objective = sf.network_objective(sf.FullyConnected((2, 2, 2, 1)), [[1, 0], [0, 1]], [1, -1])
@@ -114,6 +118,8 @@ def curvature_bounds(objective: Objective) -> dict[str, CurvatureBound]:
     found: dict[str, CurvatureBound] = {}
     reasons: list[str] = []
     for result in LADDERS:
+        if result is CURVATURE_LAYERS and found:
+            continue  # without biases and skip connections it is R12(e)
         general = result.statement
         verdicts = [hypothesis.check(setting) for hypothesis in general.hypotheses]
         structural = [v for h, v in zip(general.hypotheses, verdicts, strict=True) if h is not SMOOTH_REGION]
@@ -168,8 +174,7 @@ def ball_bounds(objective: Objective, radius: Fraction | int | str) -> dict[str,
         {'beta': 2.1868, 'gamma': 0.7729, 'm': 0.6168}
     """
     require_objective(objective)
-    network = objective.network
-    family = "linear" if network is not None and network.linear else "gated"
+    family = "linear" if LINEAR.check(Setting(objective)).status == "holds" else "gated"
     instance = CONSTANTS.instantiate(objective)
     size = rational(radius, "radius")
     if size < 0:

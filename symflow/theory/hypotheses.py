@@ -49,6 +49,21 @@ class Verdict:
     proviso: str | None = None
 
 
+def holds(reason: str) -> Verdict:
+    """A hypothesis that was checked."""
+    return Verdict("holds", reason)
+
+
+def fails(reason: str) -> Verdict:
+    """A hypothesis that was refuted."""
+    return Verdict("fails", reason)
+
+
+def unchecked(reason: str) -> Verdict:
+    """A hypothesis that nobody has checked."""
+    return Verdict("unchecked", reason)
+
+
 Check: TypeAlias = Callable[[Setting], Verdict]
 
 
@@ -60,6 +75,7 @@ class Hypothesis:
         text: the assumption in words.
         latex: the same as LaTeX text (with dollar signs around mathematics).
         test: checks it on a setting; None where no finite computation can.
+        architecture: whether it decides which networks a statement is about: others than homogeneous ones too.
 
     Example:
         >>> [hypothesis.text for hypothesis in sf.statement("R9").hypotheses]
@@ -71,6 +87,7 @@ class Hypothesis:
     text: str
     latex: str
     test: Check | None = None
+    architecture: bool = False
 
     def check(self, setting: Setting) -> Verdict:
         """Whether the hypothesis holds; "unchecked" where nothing was checked."""

@@ -11,106 +11,42 @@ import numpy as np
 import sympy
 
 from symflow.errors import ComputationError
-from symflow.networks.convolutional import Convolutional
 from symflow.networks.losses import PREDICTION, SQUARE, TARGET
 from symflow.networks.moments import exact_product
-from symflow.networks.network import FullyConnected
+from symflow.networks.network import Network
 from symflow.networks.objective import Objective
+from symflow.numbers.rational import text
 from symflow.programs.nodes import Gate, Input, Map, is_zero
 from symflow.programs.program import Program
-from symflow.theory.hypotheses import Hypothesis, Setting, Verdict
-
-
-def holds(reason: str) -> Verdict:
-    """A hypothesis that was checked."""
-    return Verdict("holds", reason)
-
-
-def fails(reason: str) -> Verdict:
-    """A hypothesis that was refuted."""
-    return Verdict("fails", reason)
-
-
-def unchecked(reason: str) -> Verdict:
-    """A hypothesis that nobody has checked."""
-    return Verdict("unchecked", reason)
-
+from symflow.theory.architecture_checks import LINEAR, LINEAR_WITH_BIASES, WHOLE_MATRICES, of_network, trained
+from symflow.theory.hypotheses import Hypothesis, Setting, Verdict, fails, holds, unchecked
 
 # The network --------------------------------------------------------------------------------------------------------
 
 
-def _network(setting: Setting) -> Verdict:
-    network = setting.objective.network
-    if network is None:
-        return fails(setting.objective.no_network)
-    return holds(f"a {network.kind} {network.activation} network without biases")
-
-
-def _other(setting: Setting, kind: str) -> Verdict:
-    """The objective is not the training loss of such a network."""
-    objective = setting.objective
-    return fails(objective.no_network if objective.biases else f"the objective is not a {kind} network's training loss")
-
-
-def _linear(setting: Setting) -> Verdict:
-    network = setting.objective.network
-    if network is None or not network.linear:
-        return _other(setting, "fully connected linear")
-    return holds(f"a linear network of depth {network.depth}")
-
-
-def _fully_connected(setting: Setting) -> Verdict:
-    network = setting.objective.network
-    if not isinstance(network, FullyConnected):
-        return _other(setting, "fully connected")
-    if setting.objective.matrix_data is not None:
-        return fails("the loss is one of matrix data, not a mean over samples of inputs")
-    return holds(f"a fully connected {network.activation} network")
-
-
-def _convolutional(setting: Setting) -> Verdict:
-    if not isinstance(setting.objective.network, Convolutional):
-        return _other(setting, "convolutional")
-    return holds("a convolutional network")
-
-
-def _depth_three(setting: Setting) -> Verdict:
-    network = setting.objective.network
-    if network is None:
-        return fails(setting.objective.no_network)
+def _depth_three(network: Network) -> Verdict:
     return holds(f"depth {network.depth}") if network.depth >= 3 else fails(f"depth {network.depth} is less than 3")
 
 
-def _depth_two(setting: Setting) -> Verdict:
-    network = setting.objective.network
-    if network is None:
-        return fails(setting.objective.no_network)
+def _depth_two(network: Network) -> Verdict:
     return holds(f"depth {network.depth}") if network.depth >= 2 else fails("depth 1 is less than 2")
 
 
-def _one_output(setting: Setting) -> Verdict:
-    network = setting.objective.network
-    if network is None:
-        return fails(setting.objective.no_network)
+def _one_output(network: Network) -> Verdict:
     count = prod(int(a.size) for a in network.output_axes)
     return holds("one output") if count == 1 else fails(f"the network has {count} outputs")
 
 
-def _unit_slope(setting: Setting) -> Verdict:
-    network = setting.objective.network
-    if network is None or network.alpha != 1:
+def _unit_slope(network: Network) -> Verdict:
+    if any(network.sigma.at(j).slopes != (Fraction(1), Fraction(1)) for j in range(1, network.depth)):
         return fails("the slope of the activation is not 1")
     return holds("the activation is z -> z")
 
 
-NETWORK = Hypothesis("a homogeneous network", "a homogeneous network without biases", _network)
-LINEAR = Hypothesis("a deep linear network", r"$f(\theta) = \varphi(W_{n:1})$", _linear)
-FULLY_CONNECTED = Hypothesis("a fully connected network", "a fully connected homogeneous network", _fully_connected)
-CONVOLUTIONAL = Hypothesis("a convolutional network", "a convolutional homogeneous network", _convolutional)
-DEPTH_TWO = Hypothesis("depth at least 2", r"$n \ge 2$", _depth_two)
-DEPTH_THREE = Hypothesis("depth at least 3", r"$n \ge 3$", _depth_three)
-ONE_OUTPUT = Hypothesis("one output", r"$d_n = 1$", _one_output)
-UNIT_SLOPE = Hypothesis("the activation z -> z", r"$\sigma(z) = z$", _unit_slope)
+DEPTH_TWO = Hypothesis("depth at least 2", r"$n \ge 2$", of_network(_depth_two))
+DEPTH_THREE = Hypothesis("depth at least 3", r"$n \ge 3$", of_network(_depth_three))
+ONE_OUTPUT = Hypothesis("one output", r"$d_n = 1$", of_network(_one_output))
+UNIT_SLOPE = Hypothesis("the activation z -> z", r"$\sigma(z) = z$", of_network(_unit_slope))
 
 
 # The loss -----------------------------------------------------------------------------------------------------------
@@ -128,9 +64,14 @@ def _convex(setting: Setting) -> Verdict:
 
 
 def _square(setting: Setting) -> Verdict:
-    loss = setting.objective.sample_loss
+    objective = setting.objective
+    loss = objective.sample_loss
     if loss is None:
         return fails("the objective is not the training loss of a network")
+    network = trained(objective)
+    if network is not None and network.output_scale != 1:
+        c = text(network.output_scale)
+        return fails(f"the output is scaled by c = {c}: f is c^2 times the loss of the network without it at y/c")
     written = loss.expression is not None and sympy.expand(loss.expression - (PREDICTION - TARGET) ** 2 / 2) == 0
     return holds("the square loss") if loss == SQUARE or written else fails("the loss is not the square loss")
 
@@ -259,11 +200,18 @@ def balancedness(objective: Objective, theta: Sequence[Fraction]) -> list[np.nda
     return [exact_product(up.T, up) - exact_product(w, w.T) for w, up in pairwise(weights)]
 
 
+def _no_product(setting: Setting) -> Verdict | None:
+    """Why f is not a function of a product of whole matrices; None where it is."""
+    found = (hypothesis.check(setting) for hypothesis in (LINEAR, WHOLE_MATRICES))
+    return next((verdict for verdict in found if verdict.status == "fails"), None)
+
+
 def _balanced(setting: Setting) -> Verdict:
     if setting.theta0 is None:
         return unchecked("no initial weights are given")
-    if _linear(setting).status == "fails":
-        return fails("balancedness is a property of fully connected linear networks")
+    refused = _no_product(setting)
+    if refused is not None:
+        return refused
     largest = [max(abs(v) for v in d.flat) for d in balancedness(setting.objective, setting.theta0)]
     worst = max(range(len(largest)), key=largest.__getitem__, default=0)
     if not largest or largest[worst] == 0:
@@ -282,8 +230,9 @@ def _small(setting: Setting) -> Verdict:
 
 def _slope_at_zero(setting: Setting) -> Verdict:
     objective = setting.objective
-    if _linear(setting).status == "fails":
-        return _other(setting, "fully connected linear")
+    linear = LINEAR_WITH_BIASES.check(setting)
+    if linear.status == "fails":
+        return linear
     if any(x not in objective.data for x in objective.data_inputs):
         return unchecked("no data are given")
     return _nonzero_slope(objective)
@@ -297,7 +246,7 @@ def _nonzero_slope(objective: Objective) -> Verdict:
     from symflow.evaluate.object_arrays import mpmath_arithmetic
     from symflow.theory.model import Model
 
-    node = Model(objective).letter("grad_phi", ()).node
+    node = Model(objective, True).letter("grad_phi", ()).node
     if is_zero(node):
         return fails("the gradient of phi at 0 vanishes")
     with mpmath.workdps(50):
@@ -322,7 +271,7 @@ def _shapes(objective: Objective) -> list[tuple[Input, tuple[int, ...]]]:
 def _aligned(setting: Setting) -> Verdict:
     """w > 0, lambda > 0, nu != -1 for the end-to-end row and Lambda_yx, exact."""
     objective = setting.objective
-    if _linear(setting).status == "fails" or _one_output(setting).status == "fails":
+    if _no_product(setting) is not None or ONE_OUTPUT.check(setting).status == "fails":
         return fails("the end-to-end matrix is not a row")
     if objective.matrix_data is not None:
         return fails("the data are matrix data, not samples of inputs")

@@ -12,12 +12,15 @@ from typing import Any, TypeAlias
 import sympy
 
 from symflow.errors import ProblemError
+from symflow.networks.network import Network
 from symflow.programs.differentiate import jvp
 from symflow.programs.nodes import Node, add, einsum, maximum, scale
 from symflow.programs.program import transform
 from symflow.theory import values
+from symflow.theory.architecture_checks import homogeneous_streams, linear_streams, uncrossed_layers
 from symflow.theory.model import ETA, Model
 from symflow.theory.terms import (
+    Cases,
     Chain,
     Derivative,
     Domain,
@@ -42,6 +45,7 @@ from symflow.theory.terms import (
     Term,
     Trace,
     Transpose,
+    Uncrossed,
     c,
     i,
     j,
@@ -66,6 +70,17 @@ def index_value(index: Index, place: Place) -> int:
     if not value.is_Integer:
         raise ValueError(f"the index {index} has no value; {value} remains")
     return int(value)
+
+
+def cases(domain: Cases, place: Place, network: Network) -> Iterator[Place]:
+    """The values that the free index of a claim takes for a network."""
+    if isinstance(domain, Range):
+        yield from places(domain, place)
+    elif isinstance(domain, Uncrossed):
+        yield from ({**place, domain.index: layer} for layer in uncrossed_layers(network))
+    else:
+        found = linear_streams(network) if domain.linear else homogeneous_streams(network)
+        yield from ({**place, domain.index: layers} for layers in found)
 
 
 def places(domain: Domain, place: Place) -> Iterator[Place]:
@@ -263,12 +278,18 @@ class Lowering:
 
     def _tangents(self, term: Derivative, place: Place) -> dict[Node, Node]:
         model = self.model
+        parameters = model.objective.parameters
         if term.along == "flow":
-            return {w: scale(-1, g) for w, g in zip(model.weights, model.gradients, strict=True)}
+            return {w: scale(-1, g) for w, g in zip(parameters, model.slopes, strict=True)}
         if term.along == "direction":
-            return dict(zip(model.weights, model.directions, strict=True))
-        moved = model.weights if term.layer is None else (model.weights[index_value(term.layer, place) - 1],)
-        return {w: w for w in moved}
+            return dict(zip(parameters, model.directions, strict=True))
+        layer = None if term.layer is None else index_value(term.layer, place)
+        found: dict[Node, Node] = {w: w for p, w in enumerate(model.weights, 1) if layer in (None, p)}
+        if term.along == "weights and biases":
+            for p, b in model.biases.items():
+                if layer is None or p >= layer:
+                    found[b] = scale(p if layer is None else 1, b)
+        return found
 
     def _derivative(self, term: Derivative, place: Place) -> Value:
         x, tangents = self(term.x, place), self._tangents(term, place)
@@ -281,7 +302,7 @@ class Lowering:
         x, model = self(term.x, place), self.model
         after: dict[Node, Node] = {
             w: add([(1, w), (-1, einsum((ETA, g), ((), tuple(range(len(g.axes)))), tuple(range(len(g.axes)))))])
-            for w, g in zip(model.weights, model.gradients, strict=True)
+            for w, g in zip(model.objective.parameters, model.slopes, strict=True)
         }
         moved = transform([x.node], lambda y, _: after.get(y))[x.node]
         return Value(add([(1, moved), (-1, x.node)]), x.batched)

@@ -9,6 +9,13 @@ r"""What the letters of a statement mean for one objective: weights, gradients, 
 | Sigma_xx | \Sigma_{xx} | second moment of the inputs; matrix data: a matrix whose norm bounds hess phi |
 | D | D_{i,j} | the diagonal of sigma' at sample i, layer j; D_{i,n} = I |
 | layer_matrix, kappa, pool | \mathcal A_j(w_j), \kappa_j, p | convolutional networks, see `networks.layer_matrices` |
+| V, V_in, V_out | V_j, ... | W_j + I around which a skip connection leads, see `shortcuts`; else W_j |
+| b, beta, has_bias | b_j, \beta_j, e_j | bias of layer j, its direction, 1 where it has one and 0 elsewhere |
+| b_unit, g_unit | (b_j)_c, (g_j)_c | the bias of output c and its gradient, for all c at once |
+| b_square, g_square | b_j b_j^\top, g_j g_j^\top | the products as matrices |
+| activations | a_{i,j} | what layer j + 1 reads at sample i |
+| passage, to_output | P^{(i)}_{k,j}, Q_{i,j} | what a change of z_j changes in a_k and in a_n, see `passages` |
+| unit_weight, unit_slope | (w_j)_c, \partial_c\varphi | diagonal networks: entry by entry |
 | slope, smoothness, third | \max\{|\alpha|, |\bar\alpha|\}, L, L_3 | of the activation; of the loss |
 | eta, epsilon | \eta, \varepsilon | hyper-parameters |
 | lambda_min, lambda_max | \lambda_{\min}(H), \lambda_{\max}(H) | of the Hessian |
@@ -16,7 +23,7 @@ r"""What the letters of a statement mean for one objective: weights, gradients, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -32,7 +39,6 @@ from symflow.networks.matrix_data import SENSING, MatrixData
 from symflow.networks.moments import end_to_end
 from symflow.networks.network import Forward, FullyConnected, Network
 from symflow.networks.objective import Objective
-from symflow.programs.blocks import hessian_blocks
 from symflow.programs.differentiate import jvp, transpose
 from symflow.programs.nodes import (
     Axis,
@@ -41,61 +47,62 @@ from symflow.programs.nodes import (
     Input,
     LargestEigenvalue,
     Node,
-    Table,
     add,
     einsum,
-    gate,
     inner,
     scale,
-    scatter_add,
 )
 from symflow.programs.program import shape_of, transform
+from symflow.theory.architecture_checks import shortcuts, trained
+from symflow.theory.arrays import (
+    columns,
+    columns_first,
+    diagonal_entries,
+    joined_hessian,
+    outer,
+    rows,
+    single_row,
+    vectors,
+)
+from symflow.theory.passages import Passages, gate_matrix
 from symflow.theory.values import Value, number, times
 
 ETA = Input("eta", (), "hyper", r"\eta")
 EPSILON = Input("epsilon", (), "hyper", r"\varepsilon")
 
 
-def columns_first(x: Node) -> Node:
-    """An array with the samples last, with the samples first."""
-    rank = len(x.axes)
-    return einsum((x,), (tuple(range(rank)),), (rank - 1, *range(rank - 1)))
-
-
-def vectors(x: Node) -> Node:
-    """An array with the samples last as one vector a sample, samples first: norms of images are those of all pixels."""
-    columns = columns_first(x)
-    own = columns.axes[1:]
-    if len(own) == 1:
-        return columns
-    count = prod(shape_of(own))
-    flat = Axis("x".join(a.name for a in own), count)
-    return scatter_add(columns, Table(flat, own, tuple(range(count))), 1)
-
-
 @dataclass(frozen=True, eq=False)
 class Model:
     """The meaning of letters for the training loss of a network in sample form.
+
+    Diagonal layers are diagonal matrices. An output scale c belongs to the loss: that of a sample is l(c a_n, y).
+
+    Attributes:
+        objective: the training loss.
+        every: the statement says which networks it is about; without, they are homogeneous.
 
     Raises:
         ProblemError: the objective is not such a loss.
     """
 
     objective: Objective
+    every: bool = False
 
     def __post_init__(self) -> None:
-        if self.objective.biases:
-            raise ProblemError(f"a statement about homogeneous networks does not apply: {self.objective.no_network}")
-        if self.objective.network is None or self.objective.sample_loss is None:
+        known = trained(self.objective)
+        if known is None or self.objective.sample_loss is None:
             raise ProblemError("a statement about networks needs a network's training loss, got another objective")
+        if self.objective.network is None and not self.every:
+            raise ProblemError(f"a statement about homogeneous networks does not apply: {self.objective.no_network}")
         if self.objective.matrix_data is None and "X" not in {x.name for x in self.objective.data_inputs}:
             raise ProblemError("a statement about networks needs the loss over samples, got its moment form")
 
     @property
     def network(self) -> Network:
         """The architecture."""
-        assert self.objective.network is not None
-        return self.objective.network
+        network = trained(self.objective)
+        assert network is not None
+        return network
 
     @property
     def depth(self) -> int:
@@ -107,33 +114,67 @@ class Model:
         """The objective's inputs by name."""
         return {x.name: x for x in self.objective.program.inputs}
 
-    @property
+    @cached_property
     def weights(self) -> tuple[Input, ...]:
-        """W_1, ..., W_n."""
-        return self.objective.parameters
+        """W_1, ..., W_n; of diagonal layers their diagonals."""
+        return tuple(w for w in self.objective.parameters if w not in self.objective.biases)
+
+    @cached_property
+    def biases(self) -> Mapping[int, Input]:
+        """b_j by the layers that have one."""
+        layers = (j for j, has in enumerate(self.network.biased, 1) if has)
+        return dict(zip(layers, self.objective.biases, strict=True))
 
     @cached_property
     def directions(self) -> tuple[Input, ...]:
-        """Delta_1, ..., Delta_n."""
+        """The directions of all parameters."""
         return parameter_directions(self.objective)
 
     @cached_property
-    def gradients(self) -> tuple[Node, ...]:
-        """G_1, ..., G_n."""
+    def slopes(self) -> tuple[Node, ...]:
+        """The gradients in all parameters."""
         found, _ = gradient_nodes(self.objective)
-        return tuple(found[w] for w in self.weights)
+        return tuple(found[w] for w in self.objective.parameters)
+
+    def matrix(self, of: Sequence[Node], layer: int) -> Node:
+        """What belongs to W_j among arrays like the parameters: a matrix, also of a diagonal layer."""
+        w = self.weights[layer - 1]
+        found = dict(zip(self.objective.parameters, of, strict=True))[w]
+        if len(w.axes) > 1:
+            return found
+        axis = w.axes[0]
+        return einsum((found, Identity((axis, axis))), ((0,), (0, 1)), (0, 1))
+
+    def with_identity(self, layer: int) -> Node:
+        """V_j: W_j + I where a skip connection leads around a layer without activation, else W_j."""
+        w = self.matrix(self.objective.parameters, layer)
+        if layer not in shortcuts(self.network):
+            return w
+        return add([(1, w), (1, Identity((w.axes[0], w.axes[1])))])
+
+    def bias(self, of: Sequence[Node], layer: int) -> Node:
+        """What belongs to b_j among arrays like the parameters; 0 where the layer has no bias."""
+        if layer not in self.biases:
+            return Const(Fraction(0), self.weights[layer - 1].axes[:1])
+        return dict(zip(self.objective.parameters, of, strict=True))[self.biases[layer]]
 
     @cached_property
     def forward(self) -> Forward:
         """The network's computation, the same nodes as in the loss."""
-        return self.network.forward(self.weights, self.inputs["X"])
+        return self.network.forward(self.weights, self.inputs["X"], self.objective.biases)
+
+    @cached_property
+    def passages(self) -> Passages:
+        """What a change of one pre-activation changes further on."""
+        return Passages(self.fully_connected, self.forward)
 
     @cached_property
     def inverse_samples(self) -> Value:
-        """1/N."""
+        """1/N, times the factor of a multiple of the training loss."""
+        factor = number(self.objective.factor)
         if "inverse_samples" in self.inputs:
-            return Value(self.inputs["inverse_samples"])
-        return number(Fraction(1, shape_of(self.inputs["X"].axes[-1:])[0]))
+            return times(factor, Value(self.inputs["inverse_samples"]))
+        return times(factor, number(Fraction(1, shape_of(self.inputs["X"].axes[-1:])[0])))
 
     def letter(self, name: str, indices: tuple[int, ...]) -> Value:
         """The value of a letter; `indices` are those of layers, without samples and channels.
@@ -164,15 +205,17 @@ class Model:
         return self.network
 
     @property
-    def end_to_end_scale(self) -> Fraction:
-        """c with h(x) = c W_{n:1} x.
+    def slope_product(self) -> Fraction:
+        """a with a_n = a W_{n:1} x: the product of the slopes of linear activations; h = c a_n.
 
         Raises:
             ProblemError: the network is not linear.
         """
-        if not self.network.linear:
+        sigma = self.network.sigma
+        if not (sigma.smooth and all(sigma.at(j).slopes is not None for j in range(1, self.depth))):
             raise ProblemError(f"this formula is one of linear networks, got the activation {self.network.activation}")
-        return self.network.end_to_end_scale
+        found = [slopes[0] for j in range(1, self.depth) if (slopes := sigma.at(j).slopes) is not None]
+        return prod(found, start=Fraction(1))
 
     @cached_property
     def _loss_gradient(self) -> tuple[Input, Node]:
@@ -189,14 +232,15 @@ class Model:
         return transform([x], lambda y, _: self.forward.prediction if y is stand_in else None)[x]
 
     def loss_gradient(self) -> Node:
-        """The gradients of l at the predictions, one column a sample."""
-        return self._at_prediction(self._loss_gradient[1])
+        """The gradients of l(c a_n, y) in a_n, one column a sample."""
+        return scale(self.network.output_scale, self._at_prediction(self._loss_gradient[1]))
 
     def loss_curvature(self, direction: Value) -> Value:
-        """hess l_i [a_i, a_i] for every sample, at vectors a_i."""
+        """The second derivative of l(c a_n, y) in a_n, twice along a_i, for every sample."""
         stand_in, slope = self._loss_gradient
         rank = len(stand_in.axes)
         columns = einsum((direction.node,), (tuple(range(rank)),), (*range(1, rank), 0))
+        columns = scale(self.network.output_scale, columns)
         bent = self._at_prediction(jvp([slope], {stand_in: columns})[slope])
         labels = tuple(range(rank))
         return Value(einsum((bent, columns), (labels, labels), labels[-1:]), True)
@@ -216,7 +260,7 @@ class Model:
             stand_in, slope = self.phi_gradient
             return Value(inner(jvp([slope], {stand_in: direction.node})[slope], direction.node))
         moved = times(direction, Value(self.inputs["X"])).node
-        forms = self.loss_curvature(Value(columns_first(scale(self.end_to_end_scale, moved)), True))
+        forms = self.loss_curvature(Value(columns_first(scale(self.slope_product, moved)), True))
         return times(self.inverse_samples, Value(einsum((forms.node,), ((0,),), ())))
 
 
@@ -227,7 +271,7 @@ def _gradient_of_phi(model: Model) -> Value:
         w = end_to_end(list(model.weights[::-1]))
         return Value(transform([slope], lambda x, _: w if x is stand_in else None)[slope])
     product = einsum((model.loss_gradient(), model.inputs["X"]), ((0, 2), (1, 2)), (0, 1))
-    return times(model.inverse_samples, Value(scale(model.end_to_end_scale, product)))
+    return times(model.inverse_samples, Value(scale(model.slope_product, product)))
 
 
 def _second_moment(model: Model) -> Value:
@@ -256,58 +300,28 @@ def _gates(model: Model, layer: int) -> Value:
     """D_{i,j} as a diagonal matrix for every sample."""
     if layer == model.depth:
         return model.layer_identity(layer)
-    network, z = model.fully_connected, model.forward.layers[layer - 1].outputs
-    slopes = gate(z, network.alpha, network.alpha_bar, layer)
-    return Value(einsum((slopes, model.layer_identity(layer).node), ((1, 0), (1, 2)), (0, 1, 2)), True)
+    return Value(gate_matrix(model.fully_connected, model.forward, layer), True)
 
 
-def _rows(w: Node) -> Value:
-    return Value(w, True)
-
-
-def _columns(w: Node) -> Value:
-    rank = len(w.axes)
-    return Value(einsum((w,), (tuple(range(rank)),), (1, 0, *range(2, rank))), True)
-
-
-def _joined_hessian(model: Model, sign: int) -> Node:
-    """H or -H, joined from its blocks.
-
-    Raises:
-        ValueError: a width is a symbol.
-    """
-    objective = model.objective
-    places = [(where.start, prod(shape)) for where, shape in objective.slices()]
-    size = objective.parameter_count
-    rows, columns = Axis("theta", size), Axis("theta'", size)
-
-    def placed(block: Node, first: int, second: int, sources: tuple[Axis, Axis]) -> Node:
-        for position, (layer, source) in enumerate(zip((first, second), sources, strict=True)):
-            start, count = places[layer]
-            index = tuple(range(start, start + count))
-            block = scatter_add(block, Table(source, model.weights[layer].axes, index), position)
-        return block
-
-    terms: list[tuple[int, Node]] = []
-    blocks = hessian_blocks(dict(zip(model.weights, model.gradients, strict=True)), model.weights)
-    for (a, b), block in blocks.items():
-        terms.append((sign, placed(block, a, b, (rows, columns))))
-        if a != b:
-            mirrored = placed(block, a, b, (columns, rows))
-            terms.append((sign, einsum((mirrored,), ((0, 1),), (1, 0))))
-    return add(terms)
+def _steepest(model: Model) -> Fraction:
+    """The largest slope of all activations, in size; 1 where there are none."""
+    sigma, layers = model.network.sigma, range(1, model.depth)
+    found = [sigma.at(j).slopes for j in layers] or [sigma.slopes]
+    if any(slopes is None for slopes in found):
+        raise ProblemError(f"only homogeneous activations have slopes, got {model.network.activation}")
+    return max(abs(a) for slopes in found if slopes is not None for a in slopes)
 
 
 def _smallest_eigenvalue(model: Model) -> Value:
     """-lambda_max(-H)."""
-    return Value(scale(-1, LargestEigenvalue(_joined_hessian(model, -1))))
+    return Value(scale(-1, LargestEigenvalue(joined_hessian(model.objective, model.slopes, -1))))
 
 
 def _largest_eigenvalue(model: Model) -> Value:
-    return Value(LargestEigenvalue(_joined_hessian(model, 1)))
+    return Value(LargestEigenvalue(joined_hessian(model.objective, model.slopes, 1)))
 
 
-def _bound_on_loss(name: Literal["smoothness", "third"], derivative: str) -> Callable[[Model], Value]:
+def _bound_on_loss(name: Literal["smoothness", "third"], derivative: str, power: int) -> Callable[[Model], Value]:
     def value(model: Model) -> Value:
         loss = model.objective.sample_loss
         found = None if loss is None else getattr(loss.known, name)
@@ -317,7 +331,7 @@ def _bound_on_loss(name: Literal["smoothness", "third"], derivative: str) -> Cal
                 f"a bound on the {derivative} derivative is known for {known}, got the loss "
                 f"{None if loss is None else loss.kind}"
             )
-        return number(found)
+        return number(found * abs(model.network.output_scale) ** power)
 
     return value
 
@@ -329,13 +343,28 @@ def _convolutional(model: Model) -> Convolutional:
 
 
 _LETTERS: Mapping[str, Callable[..., Value]] = {
-    "W": lambda m, j: Value(m.weights[j - 1]),
-    "Delta": lambda m, j: Value(m.directions[j - 1]),
-    "G": lambda m, j: Value(m.gradients[j - 1]),
-    "W_in": lambda m, j: _rows(m.weights[j - 1]),
-    "W_out": lambda m, j: _columns(m.weights[j - 1]),
-    "G_in": lambda m, j: _rows(m.gradients[j - 1]),
-    "G_out": lambda m, j: _columns(m.gradients[j - 1]),
+    "W": lambda m, j: Value(m.matrix(m.objective.parameters, j)),
+    "Delta": lambda m, j: Value(m.matrix(m.directions, j)),
+    "G": lambda m, j: Value(m.matrix(m.slopes, j)),
+    "W_in": lambda m, j: rows(m.matrix(m.objective.parameters, j)),
+    "W_out": lambda m, j: columns(m.matrix(m.objective.parameters, j)),
+    "V": lambda m, j: Value(m.with_identity(j)),
+    "V_in": lambda m, j: rows(m.with_identity(j)),
+    "V_out": lambda m, j: columns(m.with_identity(j)),
+    "G_in": lambda m, j: rows(m.matrix(m.slopes, j)),
+    "G_out": lambda m, j: columns(m.matrix(m.slopes, j)),
+    "b": lambda m, j: Value(m.bias(m.objective.parameters, j)),
+    "b_unit": lambda m, j: Value(m.bias(m.objective.parameters, j), True),
+    "g_unit": lambda m, j: Value(m.bias(m.slopes, j), True),
+    "b_square": lambda m, j: outer(m.bias(m.objective.parameters, j)),
+    "g_square": lambda m, j: outer(m.bias(m.slopes, j)),
+    "beta": lambda m, j: Value(m.bias(m.directions, j)),
+    "has_bias": lambda m, j: number(int(j in m.biases)),
+    "activations": lambda m, j: Value(columns_first(m.forward.layers[j].inputs), True),
+    "passage": lambda m, top, j: Value(m.passages.between(top, j), True),
+    "to_output": lambda m, j: Value(m.passages.to_output(j), True),
+    "unit_weight": lambda m, j: Value(single_row(m.weights[j - 1]), True),
+    "unit_slope": lambda m: Value(diagonal_entries(m.letter("grad_phi", ()).node), True),
     "f": lambda m: Value(m.objective.loss),
     "h": lambda m: Value(columns_first(m.forward.prediction), True),
     "x": lambda m: Value(vectors(m.inputs["X"]), True),
@@ -343,9 +372,9 @@ _LETTERS: Mapping[str, Callable[..., Value]] = {
     "grad_phi": _gradient_of_phi,
     "Sigma_xx": _second_moment,
     "D": _gates,
-    "slope": lambda m: number(max(abs(m.network.alpha), abs(m.network.alpha_bar))),
-    "smoothness": _bound_on_loss("smoothness", "second"),
-    "third": _bound_on_loss("third", "third"),
+    "slope": lambda m: number(_steepest(m)),
+    "smoothness": _bound_on_loss("smoothness", "second", 2),
+    "third": _bound_on_loss("third", "third", 3),
     "eta": lambda m: Value(ETA),
     "epsilon": lambda m: Value(EPSILON),
     "lambda_min": _smallest_eigenvalue,

@@ -16,6 +16,11 @@ NOTATION = (
     r"$\Sigma_{xx} = \frac1NXX^\top$, $\Lambda_{yx} = \frac1NYX^\top$. Whitened: $\Sigma_{xx} = I$.",
     r"$D_{i,j}$: the diagonal matrix of $\sigma'$ at sample $i$, layer $j$. Where no gate changes, $h$ is "
     r"multilinear in the layers.",
+    r"Biases, skip connections, output scale (R32 to R35): $z_j = W_ja_{j-1}+b_j$, $a_0 = x$, $a_j = \sigma_j(z_j)+"
+    r"\sum_{(i,j)}a_i$ over the skip connections $(i,j)$, $a_n$ without activation, $h = c\,a_n$. The scale belongs to "
+    r"the loss: $\nabla\ell_i$ and $\nabla^2\ell_i$ are those of $\ell(c\,\cdot,y_i)$. Of a diagonal layer $W_j = "
+    r"\operatorname{Diag}(w_j)$. Activations may differ from layer to layer; $\max\{|\alpha|,|\bar\alpha|\}$ is then "
+    r"over all of them.",
     r"$\|\cdot\|$ is the spectral norm of matrices and the Euclidean norm of vectors, $\|\cdot\|_F$ the Frobenius "
     r"norm; $g = \nabla f$, $H = \nabla^2f$, $H[\Delta,\Delta] = \langle\Delta,H\Delta\rangle$.",
     r"Gradient descent $\theta_{k+1} = \theta_k-\eta g(\theta_k)$; gradient flow $\theta' = -g(\theta)$; the "

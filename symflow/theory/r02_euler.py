@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symflow.theory.hypothesis_checks import NETWORK
+from symflow.theory.architecture_checks import NETWORK
 from symflow.theory.result import CLASSICAL, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import Derivative, Letter, Range, j, n
@@ -20,4 +20,5 @@ EULER = Result(
         Claim("all", Derivative(_OUTPUT, "weights"), "=", n * _OUTPUT),
     ),
     derivations=("r02_euler",),
+    in_its_place=("R32",),
 )

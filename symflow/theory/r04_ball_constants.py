@@ -50,8 +50,9 @@ from __future__ import annotations
 
 import sympy
 
+from symflow.theory.architecture_checks import FULLY_CONNECTED, LINEAR
 from symflow.theory.hypotheses import Hypothesis
-from symflow.theory.hypothesis_checks import CONVEX, FULLY_CONNECTED, LINEAR, SMOOTH_LOSS
+from symflow.theory.hypothesis_checks import CONVEX, SMOOTH_LOSS
 from symflow.theory.r09_curvature_linear import CHAINS
 from symflow.theory.statement import Claim, Statement
 from symflow.theory.terms import (

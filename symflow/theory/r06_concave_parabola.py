@@ -9,8 +9,7 @@ import sympy
 from symflow.numbers.types import Scalar
 from symflow.programs.nodes import is_zero
 from symflow.theory.functions import SYMBOLS, Functions
-from symflow.theory.hypotheses import Hypothesis, Setting, Verdict
-from symflow.theory.hypothesis_checks import fails, holds
+from symflow.theory.hypotheses import Hypothesis, Setting, Verdict, fails, holds
 from symflow.theory.result import ELKABETZ_COHEN, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula

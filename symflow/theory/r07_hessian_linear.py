@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symflow.theory.hypothesis_checks import LINEAR
+from symflow.theory.architecture_checks import LINEAR
 from symflow.theory.result import ELKABETZ_COHEN, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import (
@@ -33,4 +33,5 @@ HESSIAN_LINEAR = Result(
     (Claim("", HESSIAN_FORM, "=", SecondDerivative("phi", _MOVED) + 2 * Trace(grad_phi.T * _CROSS)),),
     remark=r"For the square loss and $\sigma(z) = z$, $\nabla^2\varphi[A,A] = \langle A\,\Sigma_{xx}, A\rangle$.",
     derivations=("r07_hessian_linear",),
+    in_its_place=("R34",),
 )

@@ -11,8 +11,9 @@ matrices is bounded by the product of their norms. For (a), (b): lambda_max(M) <
 
 from __future__ import annotations
 
+from symflow.theory.architecture_checks import LINEAR
 from symflow.theory.hypotheses import Hypothesis
-from symflow.theory.hypothesis_checks import CONVEX, LINEAR
+from symflow.theory.hypothesis_checks import CONVEX
 from symflow.theory.result import ELKABETZ_COHEN, OURS, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import (
@@ -68,4 +69,5 @@ CURVATURE_LINEAR = Result(
         curvature_bound("(e)", -LargestEigenvalue(Named(r"\widehat M", (j, k), _GRADIENT))),
     ),
     derivations=("r09_curvature_ladder",),
+    in_its_place=("R34",),
 )

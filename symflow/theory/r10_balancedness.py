@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import sympy
 
+from symflow.theory.architecture_checks import LINEAR, NETWORK, WHOLE_MATRICES
 from symflow.theory.hypotheses import Hypothesis, Setting, Verdict
-from symflow.theory.hypothesis_checks import LINEAR, NETWORK
 from symflow.theory.result import SOURCES, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import (
@@ -30,7 +30,7 @@ from symflow.theory.terms import (
 
 def _network(setting: Setting) -> Verdict:
     verdict = NETWORK.check(setting)
-    if verdict.status != "holds" or LINEAR.check(setting).status == "holds":
+    if verdict.status != "holds" or all(h.check(setting).status == "holds" for h in (LINEAR, WHOLE_MATRICES)):
         return verdict
     return replace(verdict, proviso="the diagonals of D_j (each unit or channel) in place of the whole matrices")
 
@@ -52,14 +52,15 @@ BALANCEDNESS = Result(
     "balancedness is conserved",
     "balancedness is conserved by gradient flow, and drifts by a closed form along descent",
     f"{SOURCES['ACH18']}; {SOURCES['DHL18']}",
-    (Hypothesis(NETWORK.text, NETWORK.latex, _network),),
+    (Hypothesis(NETWORK.text, NETWORK.latex, _network, architecture=True),),
     (
-        Claim("flow", Derivative(_BALANCE, "flow"), "=", _ZERO, _NEIGHBOURS, (LINEAR,)),
+        Claim("flow", Derivative(_BALANCE, "flow"), "=", _ZERO, _NEIGHBOURS, (LINEAR, WHOLE_MATRICES)),
         Claim("flow, each unit or channel", Derivative(_UNIT_BALANCE, "flow"), "=", _ZERO, _NEIGHBOURS),
         Claim("flow, norms", Derivative(_LAYER_BALANCE, "flow"), "=", _ZERO, _NEIGHBOURS),
-        Claim("descent", Increment(_BALANCE), "=", _DRIFT, _NEIGHBOURS, (LINEAR,)),
+        Claim("descent", Increment(_BALANCE), "=", _DRIFT, _NEIGHBOURS, (LINEAR, WHOLE_MATRICES)),
         Claim("descent, each unit or channel", Increment(_UNIT_BALANCE), "=", _SQUARE_STEP * _units("G"), _NEIGHBOURS),
     ),
     remark=r"For networks with gates away from kinks; the matrices $D_j$ are those of linear networks.",
     derivations=("r10_balancedness",),
+    in_its_place=("R33",),
 )

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import sympy
 
+from symflow.theory.architecture_checks import CONVOLUTIONAL, FULLY_CONNECTED, LINEAR, NETWORK, WHOLE_MATRICES
 from symflow.theory.hypotheses import Hypothesis
-from symflow.theory.hypothesis_checks import (
-    CONVEX,
-    CONVOLUTIONAL,
-    FULLY_CONNECTED,
-    LINEAR,
-    NETWORK,
-    SMALL_START,
-    SMOOTH_REGION,
-)
+from symflow.theory.hypothesis_checks import CONVEX, SMALL_START, SMOOTH_REGION
 from symflow.theory.r09_curvature_linear import curvature_bound
 from symflow.theory.r13_curvature_convolutional import POOLED, kappa
 from symflow.theory.result import ELKABETZ_COHEN, Result
@@ -47,10 +40,11 @@ ROUGHLY_CONVEX = Result(
     ELKABETZ_COHEN,
     (NETWORK, CONVEX, SMALL_START, SMOOTH_REGION),
     (
-        curvature_bound("linear", -((n - 1) * norm(grad_phi) * Power(_GROWTH, _LAST)), LINEAR),
+        curvature_bound("linear", -((n - 1) * norm(grad_phi) * Power(_GROWTH, _LAST)), LINEAR, WHOLE_MATRICES),
         curvature_bound("gated", -((n - 1) * SLOPES * ERRORS * _ALMOST), FULLY_CONNECTED),
         curvature_bound("convolutional", -((n - 1) * POOLED * _KAPPAS * _ALMOST), CONVOLUTIONAL),
     ),
     (Hypothesis("that theta = theta(t) is on gradient flow", r"$\theta = \theta(t)$ on gradient flow"),),
     derivations=("r11_roughly_convex",),
+    in_its_place=("R34",),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from symflow.theory.hypothesis_checks import CONVEX, FULLY_CONNECTED, SMOOTH_REGION
+from symflow.theory.architecture_checks import FULLY_CONNECTED
+from symflow.theory.hypothesis_checks import CONVEX, SMOOTH_REGION
 from symflow.theory.r09_curvature_linear import LARGEST, NORMS, curvature_bound
 from symflow.theory.result import ELKABETZ_COHEN, Result
 from symflow.theory.statement import Claim
@@ -51,4 +52,5 @@ CURVATURE_GATED = Result(
         curvature_bound("(e)", -SampleMean(LargestEigenvalue(_SAMPLE))),
     ),
     derivations=("r12_gated_curvature",),
+    in_its_place=("R34",),
 )

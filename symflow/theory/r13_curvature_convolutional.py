@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from symflow.theory.hypothesis_checks import CONVEX, CONVOLUTIONAL, SMOOTH_REGION
+from symflow.theory.architecture_checks import CONVOLUTIONAL
+from symflow.theory.hypothesis_checks import CONVEX, SMOOTH_REGION
 from symflow.theory.r09_curvature_linear import OTHERS, curvature_bound
 from symflow.theory.result import ELKABETZ_COHEN, Result
 from symflow.theory.terms import (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from symflow.theory.hypothesis_checks import BALANCED, LINEAR
+from symflow.theory.architecture_checks import LINEAR, WHOLE_MATRICES
+from symflow.theory.hypothesis_checks import BALANCED
 from symflow.theory.result import SOURCES, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import Chain, Derivative, Power, Range, grad_phi, j, n, total
@@ -15,7 +16,8 @@ END_TO_END = Result(
     "end-to-end dynamics",
     "end-to-end dynamics of balanced deep linear networks",
     SOURCES["ACH18"],
-    (LINEAR, BALANCED),
+    (LINEAR, WHOLE_MATRICES, BALANCED),
     (Claim("", Derivative(_W, "flow"), "=", -_SPEED),),
     derivations=("r14_end_to_end",),
+    in_its_place=("R35",),
 )

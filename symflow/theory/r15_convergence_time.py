@@ -10,18 +10,10 @@ from __future__ import annotations
 import sympy
 
 from symflow.numbers.types import Scalar
+from symflow.theory.architecture_checks import LINEAR, WHOLE_MATRICES
 from symflow.theory.functions import SYMBOLS, AllFunctions
 from symflow.theory.hypotheses import Hypothesis
-from symflow.theory.hypothesis_checks import (
-    ALIGNED,
-    BALANCED,
-    DEPTH_TWO,
-    LINEAR,
-    ONE_OUTPUT,
-    SQUARE_LOSS,
-    UNIT_SLOPE,
-    WHITENED,
-)
+from symflow.theory.hypothesis_checks import ALIGNED, BALANCED, DEPTH_TWO, ONE_OUTPUT, SQUARE_LOSS, UNIT_SLOPE, WHITENED
 from symflow.theory.result import ELKABETZ_COHEN, OURS, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula, n
@@ -81,7 +73,7 @@ _theta, _s, _a = sympy.symbols("theta s a", real=True)
 _mean = sympy.Integral((sympy.cosh(_s) / sympy.cosh(_theta)) ** n, (_s, _a, _theta))
 _first, _plus, _minus = sympy.symbols("theta_1 a_+ a_-", positive=True)
 _late = sympy.Symbol(r"\log_+\tfrac{E(0)}{\bar\epsilon}", positive=True)
-SETTING = (LINEAR, UNIT_SLOPE, DEPTH_TWO, ONE_OUTPUT, SQUARE_LOSS, WHITENED, BALANCED, ALIGNED)
+SETTING = (LINEAR, WHOLE_MATRICES, UNIT_SLOPE, DEPTH_TWO, ONE_OUTPUT, SQUARE_LOSS, WHITENED, BALANCED, ALIGNED)
 """Of R15 and R16."""
 CONVERGENCE_TIME = Result(
     "R15",

@@ -110,7 +110,7 @@ def statements() -> dict[str, Statement]:
 
     Example:
         >>> list(sf.statements())
-        ['R1', 'R2', 'R3', ..., 'C4']
+        ['R1', 'R2', 'R3', ..., 'C9']
         >>> print(sf.statements()["R10"].title)
         balancedness is conserved by gradient flow, and drifts by a closed form along descent
     """

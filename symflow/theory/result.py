@@ -12,9 +12,13 @@ SOURCES = {
     "Overparameterization, ICML 2018",
     "B73": "H. Brezis, Operateurs maximaux monotones et semi-groupes de contractions dans les espaces de Hilbert, "
     "North-Holland 1973",
+    "BDSL22": "L. Braun, C. Domine, J. Fitzgerald and A. Saxe, Exact learning dynamics of deep linear networks with "
+    "prior knowledge, NeurIPS 2022",
     "BD21": "D. G. T. Barrett and B. Dherin, Implicit Gradient Regularization, ICLR 2021",
     "CKS24": "M. D. Cattaneo, J. M. Klusowski and B. Shigida, On the Implicit Bias of Adam, ICML 2024",
     "CS25": "M. D. Cattaneo and B. Shigida, Modified Loss of Momentum Gradient Descent: Fine-Grained Analysis, 2025",
+    "DABM24": "C. Domine, N. Anguita, A. Proca, L. Braun, D. Kunin, P. Mediano and A. Saxe, From Lazy to Rich: Exact "
+    "Learning Dynamics in Deep Linear Networks, 2024",
     "DDKL20": "D. Davis, D. Drusvyatskiy, S. Kakade and J. D. Lee, Stochastic Subgradient Method Converges on Tame "
     "Functions, Foundations of Computational Mathematics 20, 2020",
     "DHL18": "S. S. Du, W. Hu and J. D. Lee, Algorithmic Regularization in Learning Deep Homogeneous Models: Layers "
@@ -26,6 +30,8 @@ SOURCES = {
     "HLW06": "E. Hairer, C. Lubich and G. Wanner, Geometric Numerical Integration, 2nd ed., Springer 2006",
     "HNW93": "E. Hairer, S. P. Norsett and G. Wanner, Solving Ordinary Differential Equations I, 2nd ed., Springer "
     "1993",
+    "KMSA24": "D. Kunin, A. Raventos, C. Domine, F. Chen, D. Klindt, A. Saxe and S. Ganguli, Get rich quick: exact "
+    "solutions reveal how unbalanced initializations promote rapid feature learning, NeurIPS 2024",
     "KS21": "N. B. Kovachki and A. M. Stuart, Continuous Time Analysis of Momentum Methods, Journal of Machine "
     "Learning Research 22, 2021",
     "L63": "S. Lojasiewicz, Une propriete topologique des sous-ensembles analytiques reels, Colloques "
@@ -41,8 +47,12 @@ SOURCES = {
     "Mathematical Physics 3, 1963",
     "RWQD23": "M. Rosca, Y. Wu, C. Qin and B. Dherin, On a continuous time model of gradient descent dynamics and "
     "instability in deep learning, Transactions on Machine Learning Research 2023",
+    "WGLM20": "B. Woodworth, S. Gunasekar, J. D. Lee, E. Moroshko, P. Savarese, I. Golan, D. Soudry and N. Srebro, "
+    "Kernel and Rich Regimes in Overparametrized Models, COLT 2020",
     "SDBD21": "S. L. Smith, B. Dherin, D. G. T. Barrett and S. De, On the Origin of Implicit Regularization in "
     "Stochastic Gradient Descent, ICLR 2021",
+    "SMG14": "A. M. Saxe, J. L. McClelland and S. Ganguli, Exact solutions to the nonlinear dynamics of learning in "
+    "deep linear neural networks, ICLR 2014",
 }
 """The literature by the keys of the bibliography."""
 ELKABETZ_COHEN = SOURCES["EC21"]
@@ -90,6 +100,7 @@ class Result:
         parts: further statements that belong to it, with hypotheses of their own.
         remark: what follows, LaTeX text.
         derivations: the files in derivations/ that prove it.
+        in_its_place: the ids of results that say what remains of it for networks that it is not about.
 
     Example:
         >>> from symflow.theory.registry import find
@@ -109,6 +120,7 @@ class Result:
     parts: tuple[Statement, ...] = ()
     remark: str = ""
     derivations: tuple[str, ...] = ()
+    in_its_place: tuple[str, ...] = ()
 
     @property
     def assumptions(self) -> tuple[Hypothesis, ...]:

@@ -17,10 +17,11 @@ from symflow.networks.training_loss import network_objective
 from symflow.numbers.types import Number
 from symflow.programs.nodes import Input, Node, Size
 from symflow.programs.program import Program, topological
-from symflow.theory.hypotheses import Hypothesis
-from symflow.theory.lowering import Lowering, Place, places
+from symflow.theory.architecture_checks import trained
+from symflow.theory.hypotheses import Hypothesis, Setting
+from symflow.theory.lowering import Lowering, Place, cases
 from symflow.theory.model import Model
-from symflow.theory.terms import Range, Term, n
+from symflow.theory.terms import Cases, Formula, Term, n
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,8 +53,14 @@ class Claim:
     left: Term
     relation: Literal["=", ">=", "<=", "<"]
     right: Term
-    over: Range | None = None
+    over: Cases | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
+
+
+def equation(label: str, left: sympy.Expr | str, right: sympy.Expr | str) -> Claim:
+    """left = right between numbers or, as LaTeX text, between matrices."""
+    sides = [Formula(sympy.Symbol(side) if isinstance(side, str) else side) for side in (left, right)]
+    return Claim(label, sides[0], "=", sides[1])
 
 
 @dataclass(frozen=True)
@@ -123,16 +130,22 @@ class Statement:
         Raises:
             ProblemError: an objective that is not a network's training loss over samples.
         """
-        return Instance(self, Model(_objective(where)))
+        objective = _objective(where)
+        assumed = (*self.hypotheses, *(h for claim in self.claims for h in claim.hypotheses))
+        _admitted(objective, self.result, self.hypotheses)
+        return Instance(self, Model(objective, any(h.architecture for h in assumed)))
 
-    def latex(self, depth: int | None = None, values: Mapping[str, str] | None = None) -> str:
+    def latex(
+        self, depth: int | None = None, values: Mapping[str, str] | None = None, *, document: bool = False
+    ) -> str:
         r"""The statement as an ``aligned`` environment.
 
         Args:
             depth: n; symbolic if left out.
             values: by the label of a claim, LaTeX of the value of both sides, which is shown after them.
+            document: a complete file instead, with the notation, the hypotheses, a label and the sources.
         """
-        return str(show(self, "latex", depth, values))
+        return str(show(self, "document" if document else "latex", depth, values))
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
@@ -185,8 +198,9 @@ class Instance:
             ProblemError: a quantity that the network or the loss does not have.
         """
         claim = self.statement.claim(label)
+        _admitted(self.objective, f"{self.statement.result}{label and f' ({label})'}", claim.hypotheses)
         start: Place = {n: self.model.depth}
-        found = [start] if claim.over is None else list(places(claim.over, start))
+        found = [start] if claim.over is None else list(cases(claim.over, start, self.model.network))
         lower = self.lowering
         return tuple(lower(claim.left if side == "left" else claim.right, place).node for place in found)
 
@@ -256,6 +270,19 @@ class Instance:
                 }  # fmt: skip
                 sides.append(list(interpret(program, bound | extra, arithmetic).values()))
             return sides[0], sides[1]
+
+
+def _admitted(objective: Objective, name: str, hypotheses: Sequence[Hypothesis]) -> None:
+    """Refuses a network that a statement or a claim is not about.
+
+    Raises:
+        ProblemError: a hypothesis on the network fails.
+    """
+    if objective.network is not None or trained(objective) is None:
+        return  # homogeneous: its letters say what they need; or no network at all, which `Model` refuses
+    for hypothesis in hypotheses:
+        if hypothesis.architecture and (verdict := hypothesis.check(Setting(objective))).status == "fails":
+            raise ProblemError(f"{name} does not apply: {verdict.reason}")
 
 
 def _objective(where: Where) -> Objective:

@@ -20,8 +20,8 @@ n = sympy.Symbol("n", integer=True, positive=True)
 """The depth."""
 j, k, l, i, c = (sympy.Symbol(name, integer=True) for name in ("j", "j'", "l", "i", "c"))  # noqa: E741 - l as in theory
 """Layers j < j', a layer l, a sample i, a unit or channel c."""
-J = sympy.Symbol("J")
-"""A set of layers."""
+J, S = sympy.Symbol("J"), sympy.Symbol("S")
+"""Sets of layers."""
 
 
 class Term:
@@ -91,7 +91,29 @@ class Members:
     of: sympy.Symbol
 
 
+@dataclass(frozen=True)
+class Uncrossed:
+    """The layers that no skip connection passes."""
+
+    index: sympy.Symbol
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The sets of hidden layers whose outputs skip connections add up; of those with whole matrices and no activation.
+
+    Attributes:
+        index: a set of layers.
+        linear: only sets of linear layers with whole matrices.
+    """
+
+    index: sympy.Symbol
+    linear: bool = False
+
+
 Domain: TypeAlias = Range | Pairs | Subsets | Members
+Cases: TypeAlias = Range | Uncrossed | Streams
+"""Where the free index of a claim runs."""
 
 
 # Terms --------------------------------------------------------------------------------------------------------------
@@ -212,11 +234,12 @@ class SecondDerivative(Term):
 class Derivative(Term):
     """d^order/dt^order of x at t = 0 along a curve of weights.
 
-    along: "flow" (W_j' = -G_j), "direction" (W_j + t Delta_j), "weights" (W_j + t W_j, of the layer `layer` or all).
+    along: "flow" (W_j' = -G_j), "direction" (W_j + t Delta_j), "weights" (W_j + t W_j, of the layer `layer` or all), or
+        "weights and biases": also b_l + t b_l for all l >= j, for all layers b_l + t l b_l.
     """
 
     x: Term
-    along: Literal["flow", "direction", "weights"]
+    along: Literal["flow", "direction", "weights", "weights and biases"]
     order: int = 1
     layer: Index | None = None
 

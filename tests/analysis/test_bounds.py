@@ -386,7 +386,7 @@ def test_every_bound_has_hypotheses_formula_and_source() -> None:
     assert len(set(printed)) == len(printed) - 2  # R4, R4(tube) and R4(global) differ in the set of the suprema
     for bound, formula in zip(sf.known_bounds(), printed, strict=True):
         assert bound.hypotheses
-        on_curvature = bound.result in ("R9", "R11", "R12", "R13")
+        on_curvature = bound.result in ("R9", "R11", "R12", "R13", "R34")
         assert (r"\lambda_{\min}(H) &\ge -" in formula) == on_curvature
         assert on_curvature or r"\eta" in formula or r"\delta" in formula
         assert bound.citation is not None

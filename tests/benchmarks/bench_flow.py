@@ -4,16 +4,17 @@
         [--peer FILE] [--problems NAME,...] [--parameters]
 
 Everything runs in one warm process and interleaved: round after round each contender solves each problem once, and the
-table holds medians. symflow's time covers everything from the problem record to the endpoint -- derivation,
-recurrence, integration -- without the second run for the error estimate. The others get the equations for free, as
+table holds medians. symflow's total covers everything from the problem record to the endpoint -- derivation,
+recurrence, integration, the check of the energy identity -- without the second run for the error estimate; its
+integration is `stats.seconds`. The others get the equations for free, as
 well written as they can be: moments instead of samples, every product shared, associated from the narrower side of the
 network. odefun is driven at the digits asked for (its own default guard); heyoka compiles in compact mode, and its
 time is given with and without building and compiling. `--peer` takes heyoka's side from a file with a function
 `solve(problem, dps, horizon)` -> (seconds to build and compile, seconds to run, endpoint as decimal strings) instead.
 `agreement` is the number of digits to which each endpoint agrees with a symflow run at 20 digits more.
 
-`--parameters` adds the cost against the number of parameters at 50 digits; `--out` writes the tables (Markdown) and
-plots (PNG).
+`--parameters` adds the cost against the number of parameters at 30, 50 and 100 digits, to t = 1/2; `--out` writes the
+tables (Markdown) and plots (PNG).
 
 Exit status 1 where symflow takes more than a tenth of odefun's time at 50 digits.
 """
@@ -46,10 +47,20 @@ from symflow.problem import Problem
 REFERENCE = Path(__file__).parents[1] / "problem" / "reference" / "linear-2-2-2-1.json"
 REQUIRED_RATIO = 10
 REQUIRED_DIGITS = 50
-PARAMETER_DIGITS = 50
+PARAMETER_DIGITS = (30, 50, 100)
 PARAMETER_WIDTHS = ([2, 2, 1], [2, 2, 2, 1], [2, 3, 3, 2], [3, 4, 4, 3], [4, 5, 5, 4], [6, 6, 6, 6])
 """6, 10, 21, 40, 65 and 108 parameters."""
-LABELS = {"symflow": "symflow", "run": "heyoka", "whole": "heyoka, build and compile included", "odefun": "odefun"}
+LABELS = {
+    "integration": "symflow, integration",
+    "run": "heyoka, integration",
+    "symflow": "symflow, total",
+    "whole": "heyoka, build and compile included",
+    "odefun": "odefun",
+}
+COMPARED = {"run": "integration", "whole": "symflow", "odefun": "symflow"}
+"""A peer's time, and which of symflow's it is compared with."""
+PARTS = {"symflow": ("integration", "symflow"), "heyoka": ("run", "whole")}
+"""The names of the times of a contender, integration alone and all."""
 
 Record = dict[str, Any]
 """A problem as its file has it."""
@@ -145,7 +156,7 @@ def records(names: Sequence[str]) -> dict[str, Record]:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds, and the endpoint; `build` is what a peer needs before it integrates."""
+    """Seconds of the integration, and the endpoint; `build` is what else is needed: derivation, compilation, checks."""
 
     run: float
     endpoint: list[Any]
@@ -164,7 +175,8 @@ def run_symflow(record: Record, dps: int) -> Timing:
     start = time.perf_counter()
     trajectory = solve_flow(problem, dps=dps, estimate_error=False)
     endpoint = list(trajectory(problem.horizon))
-    return Timing(time.perf_counter() - start, endpoint)
+    total = time.perf_counter() - start
+    return Timing(trajectory.stats.seconds, endpoint, total - trajectory.stats.seconds)
 
 
 def run_odefun(record: Record, dps: int) -> Timing:
@@ -237,7 +249,7 @@ def agreement(endpoint: list[Any], truth: list[Any], dps: int) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """Median seconds of each contender on one problem at some digits: "symflow", "run" and "whole" of heyoka, "odefun".
+    """Median seconds of each contender on one problem at some digits, by the names in `LABELS`.
 
     `digits_right` are the digits to which each endpoint is right.
     """
@@ -258,11 +270,10 @@ def measure(problems: Mapping[str, Record], dps: int, contenders: Mapping[str, C
             for contender, solve in contenders.items():
                 timing = solve(record, dps)
                 ends[name, contender] = timing.endpoint
-                if contender == "heyoka":
-                    times.setdefault((name, "run"), []).append(timing.run)
-                    times.setdefault((name, "whole"), []).append(timing.run + timing.build)
-                else:
-                    times.setdefault((name, contender), []).append(timing.run)
+                part, whole = PARTS.get(contender, (contender, contender))
+                times.setdefault((name, part), []).append(timing.run)
+                if whole != part:
+                    times.setdefault((name, whole), []).append(timing.run + timing.build)
     rows = []
     for name, record in problems.items():
         truth = run_symflow(record, dps + 20).endpoint
@@ -275,16 +286,17 @@ def measure(problems: Mapping[str, Record], dps: int, contenders: Mapping[str, C
 def table(rows: Sequence[Row]) -> str:
     """The rows in Markdown; ratios are the peer's time over symflow's (above 1: symflow is faster)."""
     kinds = [key for key in LABELS if any(key in row.seconds for row in rows)]
-    heads = ["problem", "P", "digits", "symflow (s)"]
-    for key in kinds[1:]:
-        heads += [f"{LABELS[key]} (s)", "ratio"]
+    heads = ["problem", "P", "digits"]
+    for key in kinds:
+        heads += [f"{LABELS[key]} (s)", *(["ratio"] if key in COMPARED else [])]
     lines = [[*heads, "digits right"]]
     for row in rows:
-        cells = [row.problem, str(row.parameters), str(row.dps), _seconds(row.seconds["symflow"])]
-        for key in kinds[1:]:
+        cells = [row.problem, str(row.parameters), str(row.dps)]
+        for key in kinds:
             known = key in row.seconds
-            ratio = f"{row.seconds[key] / row.seconds['symflow']:.2f}" if known else "-"
-            cells += [_seconds(row.seconds[key]) if known else "-", ratio]
+            cells.append(_seconds(row.seconds[key]) if known else "-")
+            if key in COMPARED:
+                cells.append(f"{row.seconds[key] / row.seconds[COMPARED[key]]:.2f}" if known else "-")
         lines.append([*cells, "/".join(row.digits_right.values())])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     lines.insert(1, ["-" * (w - 1) + ":" for w in widths])
@@ -323,7 +335,7 @@ def plot(rows: Sequence[Row], against: str, target: Path) -> None:
 
 def header(options: argparse.Namespace) -> str:
     """What was measured with what."""
-    names = ["symflow", "mpmath", "gmpy2", "python-flint", "heyoka"]
+    names = ["symflow", "mpmath", "gmpy2", "llvmlite", "python-flint", "heyoka"]
     found = []
     for name in names:
         try:
@@ -365,8 +377,9 @@ def main() -> int:
     rows.sort(key=lambda row: list(problems).index(row.problem))
     by_size: list[Row] = []
     if options.parameters:
-        sizes = {"-".join(map(str, widths)): network_record(widths, horizon="2") for widths in PARAMETER_WIDTHS}
-        by_size = measure(sizes, PARAMETER_DIGITS, contenders, options.rounds)
+        sizes = {"-".join(map(str, widths)): network_record(widths, horizon="1/2") for widths in PARAMETER_WIDTHS}
+        by_size = [row for dps in PARAMETER_DIGITS for row in measure(sizes, dps, contenders, options.rounds)]
+        print(table(by_size), flush=True)
     tables = [table(found) for found in (rows, by_size) if found]
     print("\n" + "\n\n".join(tables))
     if options.out is not None:

@@ -1,6 +1,6 @@
 """Gradients through `sf.to_jax` against `jax.jit(jax.grad(...))` of a hand-written loss, float64, side by side.
 
-A 64-50-50-10 network (linear and ReLU) with cross-entropy on 1000 samples, and small convolutional networks; the latter
+A 64-50-50-10 network (linear, ReLU, tanh, GELU) with cross-entropy on 1000 samples, and small convolutional networks;
 also against `lax.conv_general_dilated` and `lax.reduce_window`. The measurements are interleaved; a ratio is a median
 of ratios. Run: python tests/benchmarks/bench_gradient.py
 """
@@ -21,6 +21,12 @@ import numpy as np
 import symflow as sf
 
 RNG = np.random.default_rng(5)
+SIGMA: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "linear": lambda z: z,
+    "relu": jax.nn.relu,
+    "tanh": jnp.tanh,
+    "gelu": partial(jax.nn.gelu, approximate=False),
+}
 SIDE, CHANNELS, KERNEL = 12, (4, 8), 3
 
 
@@ -60,11 +66,11 @@ def dense(activation: str) -> tuple[sf.Objective, list[Callable[[jax.Array], jax
         for n, (a, b) in enumerate(pairwise(widths), start=1):
             w, start = theta[start : start + a * b].reshape(b, a), start + a * b
             z = z @ w.T if rows else w @ z
-            if activation == "relu" and n < len(widths) - 1:
-                z = jax.nn.relu(z)
+            if n < len(widths) - 1:
+                z = SIGMA[activation](z)
         return cross_entropy(z if rows else z.T, y)
 
-    network = sf.FullyConnected(tuple(widths), 1, 1 if activation == "linear" else 0)
+    network = sf.FullyConnected(tuple(widths), activation=activation)
     objective = sf.network_objective(network, x, y, sf.Loss("cross-entropy"))
     return objective, [lambda t: hand(t, True), lambda t: hand(t, False)]
 
@@ -97,7 +103,7 @@ def convolutional(pool: str, activation: str) -> tuple[sf.Objective, list[Callab
     def hand(theta: jax.Array) -> jax.Array:
         sizes = np.cumsum([0, *(int(np.prod(s)) for s in shapes)])
         first, second, last = (theta[a:b].reshape(s) for (a, b), s in zip(pairwise(sizes), shapes, strict=True))
-        bend = jax.nn.relu if activation == "relu" else (lambda a: a)
+        bend = SIGMA[activation]
         a = bend(convolve(jnp.asarray(images), first, 1))
         window, stride = (1, 1, 2, 2), (1, 1, 2, 2)
         if pool == "max":
@@ -113,9 +119,13 @@ def convolutional(pool: str, activation: str) -> tuple[sf.Objective, list[Callab
 CASES: dict[str, Callable[[], tuple[sf.Objective, list[Callable[[jax.Array], jax.Array]]]]] = {
     "64-50-50-10 linear": lambda: dense("linear"),
     "64-50-50-10 relu": lambda: dense("relu"),
+    "64-50-50-10 tanh": lambda: dense("tanh"),
+    "64-50-50-10 gelu": lambda: dense("gelu"),
     "convolutional, average, linear": lambda: convolutional("average", "linear"),
     "convolutional, average, relu": lambda: convolutional("average", "relu"),
+    "convolutional, average, gelu": lambda: convolutional("average", "gelu"),
     "convolutional, max, relu": lambda: convolutional("max", "relu"),
+    "convolutional, max, tanh": lambda: convolutional("max", "tanh"),
 }
 
 

@@ -2,8 +2,9 @@
 
 Two tables: the time of one evaluation, through symflow's own callable and inside one `jit`; and the time from a problem
 in memory to the first value, in fresh processes (derivation, tracing and compilation included, imports not). The
-hand-written losses use samples or moments for linear networks with the square loss, samples for ReLU networks with
-cross-entropy. Measurements are interleaved; a ratio above 1 means that symflow is faster.
+hand-written losses use samples or moments for linear networks with the square loss, samples (as columns or as rows) for
+ReLU, tanh and GELU networks with cross-entropy, with `jax.nn.relu`, `jnp.tanh` and `jax.nn.gelu`. `jax.hessian` is
+forward over reverse. Measurements are interleaved; a ratio above 1 means that symflow is faster.
 
 Run: python tests/benchmarks/bench_hessian.py [evaluation|first] [widths/samples ...], such as 8-8-4/20 relu:4-4-3/50
 """
@@ -25,6 +26,12 @@ import numpy as np
 
 import symflow as sf
 
+SHAPES = ["2-2-2-2/50", "4-4-4-3/50", "8-8-8-4/50", "16-16-16-10/50", "20-20-20-20-10/50"]
+SIGMA: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "relu": jax.nn.relu,
+    "tanh": jnp.tanh,
+    "gelu": partial(jax.nn.gelu, approximate=False),
+}
 CASES = [
     "2-2-2-1/5",
     "4-4-4-2/8",
@@ -32,11 +39,7 @@ CASES = [
     "16-16-16-4/50",
     "4-4-4-4-4-4-4-4-4-4-4/20",
     "20-20-20-20-10/100",
-    "relu:2-2-2-2/50",
-    "relu:4-4-4-3/50",
-    "relu:8-8-8-4/50",
-    "relu:16-16-16-10/50",
-    "relu:20-20-20-20-10/50",
+    *(f"{kind}:{shape}" for kind in ("relu", "tanh", "gelu") for shape in SHAPES),
 ]
 UNLISTED = [
     "3-1/1000",
@@ -57,6 +60,12 @@ UNLISTED = [
     "relu:2-2-2-2-2-2/1000",
     "relu:6-6-6-6-6-6-6/50",
     "relu:40-20-2/200",
+    "tanh:2-3-2/1",
+    "tanh:10-5-3/1000",
+    "tanh:6-6-6-6-6-6-6/50",
+    "gelu:4-20-4/3",
+    "gelu:2-2-2-2-2-2/1000",
+    "gelu:40-20-2/200",
 ]
 
 
@@ -91,14 +100,17 @@ def linear_moment(widths: Sequence[int], x: np.ndarray, y: np.ndarray) -> Callab
     return loss
 
 
-def relu_cross_entropy(widths: Sequence[int], x: np.ndarray, y: np.ndarray) -> Callable[[jax.Array], jax.Array]:
-    """Cross-entropy of a ReLU network."""
+def cross_entropy(
+    sigma: Callable[[jax.Array], jax.Array], rows: bool, widths: Sequence[int], x: np.ndarray, y: np.ndarray
+) -> Callable[[jax.Array], jax.Array]:
+    """Cross-entropy of a network, samples as rows or as columns."""
 
     def loss(theta: jax.Array) -> jax.Array:
-        z, weights = x.T, unflatten(theta, widths)
+        z, weights = x if rows else x.T, unflatten(theta, widths)
         for w in weights[:-1]:
-            z = jax.nn.relu(w @ z)
-        return -jnp.mean(jnp.sum(y.T * jax.nn.log_softmax(weights[-1] @ z, axis=0), axis=0))
+            z = sigma(z @ w.T if rows else w @ z)
+        z = z @ weights[-1].T if rows else weights[-1] @ z
+        return -jnp.mean(jnp.sum((y if rows else y.T) * jax.nn.log_softmax(z, axis=int(rows)), axis=int(rows)))
 
     return loss
 
@@ -115,10 +127,12 @@ class Case:
         self.x = rng.normal(size=(int(samples), self.widths[0]))
         self.y = rng.normal(size=(int(samples), self.widths[-1]))
         self.loss = "square"
-        hands = {"samples": linear_sample, "moments": linear_moment}
+        hands: dict[str, Any] = {"samples": linear_sample, "moments": linear_moment}
         if self.activation != "linear":
             self.y = np.eye(self.widths[-1])[rng.integers(self.widths[-1], size=int(samples))]
-            self.loss, hands = "cross-entropy", {"samples": relu_cross_entropy}
+            sigma = SIGMA[self.activation]
+            self.loss = "cross-entropy"
+            hands = {"samples": partial(cross_entropy, sigma, False), "rows": partial(cross_entropy, sigma, True)}
         self.theta = rng.normal(size=sum(a * b for a, b in pairwise(self.widths))) / 2
         self.hand = {name: make(self.widths, self.x, self.y) for name, make in hands.items()}
 
@@ -160,10 +174,10 @@ def geometric_mean(values: Sequence[float]) -> float:
 
 
 def evaluation(cases: Sequence[str]) -> None:
-    """Prints the table of single evaluations."""
-    print("| widths, samples | P | symflow, µs | in one jit, µs | samples, µs | ratio | moments, µs | ratio |")
+    """Prints the table of single evaluations: columns, then moments (linear) or rows (others)."""
+    print("| widths, samples | P | symflow, µs | in one jit, µs | samples, µs | ratio | moments or rows, µs | ratio |")
     print("|---|---|---|---|---|---|---|---|")
-    found: dict[str, list[tuple[float, float]]] = {"linear, samples": [], "linear, moments": [], "relu, P <= 200": []}
+    found: dict[str, list[tuple[float, float]]] = {}
     for case in map(Case, cases):
         function = case.compiled()
         with jax.enable_x64(True):
@@ -175,21 +189,20 @@ def evaluation(cases: Sequence[str]) -> None:
                 np.testing.assert_allclose(function(theta), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
             times = interleaved([partial(f, theta) for f in (function, inside, *hands.values())])
         own, jitted, *others = 1e6 * np.median(times, axis=0)
-        cells = [f"{own:.1f}", f"{jitted:.1f}"]
-        for n, (name, other) in enumerate(zip(hands, others, strict=True), start=2):
-            ratio = statistics.median(times[:, n] / times[:, 0]), statistics.median(times[:, n] / times[:, 1])
+        cells, ratios = [f"{own:.1f}", f"{jitted:.1f}"], []
+        for n, other in enumerate(others, start=2):
+            ratios.append((statistics.median(times[:, n] / times[:, 0]), statistics.median(times[:, n] / times[:, 1])))
             least = times[:, n].min() / times[:, 0].min()
-            cells += [f"{other:.1f}", f"{ratio[0]:.2f} (jit {ratio[1]:.2f}, minima {least:.2f})"]
-            if case.activation == "linear":
-                found[f"linear, {name}"].append(ratio)
-            elif len(case.theta) <= 200:
-                found["relu, P <= 200"].append(ratio)
-        cells += [""] * (6 - len(cells))
+            cells += [f"{other:.1f}", f"{ratios[-1][0]:.2f} (jit {ratios[-1][1]:.2f}, minima {least:.2f})"]
+        if case.activation == "linear":
+            for name, ratio in zip(hands, ratios, strict=True):
+                found.setdefault(f"linear, {name}", []).append(ratio)
+        elif len(case.theta) <= 200:
+            found.setdefault(f"{case.activation}, the faster one, P <= 200", []).append(min(ratios))
         print(f"| {case.name} | {len(case.theta)} | {' | '.join(cells)} |", flush=True)
-    for name, ratios in found.items():
-        if ratios:
-            own, jitted = (geometric_mean(column) for column in zip(*ratios, strict=True))
-            print(f"\nGeometric mean, {name}: {own:.2f} (inside one jit {jitted:.2f})")
+    for name, rows in found.items():
+        own, jitted = (geometric_mean(column) for column in zip(*rows, strict=True))
+        print(f"\nGeometric mean, {name}: {own:.2f} (inside one jit {jitted:.2f})")
 
 
 def first_value(case: Case, which: str) -> float:
@@ -205,7 +218,7 @@ def first_value(case: Case, which: str) -> float:
 
 def first(cases: Sequence[str], rounds: int = 5) -> None:
     """Prints the table of times to the first value."""
-    print("| widths, samples | symflow, s | samples, s | moments, s | symflow / the faster one |")
+    print("| widths, samples | symflow, s | samples, s | moments or rows, s | symflow / the faster one |")
     print("|---|---|---|---|---|")
     for text in cases:
         case = Case(text)
@@ -217,7 +230,7 @@ def first(cases: Sequence[str], rounds: int = 5) -> None:
         ]
         middle = dict(zip(names, np.median(rows, axis=0), strict=True))
         ratio = statistics.median(row[0] / min(row[1:]) for row in rows)
-        cells = [f"{middle[name]:.2f}" if name in middle else "" for name in ("symflow", "samples", "moments")]
+        cells = [f"{middle[name]:.2f}" for name in names]
         print(f"| {case.name} | {' | '.join(cells)} | {ratio:.2f} |", flush=True)
 
 

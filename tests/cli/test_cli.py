@@ -266,7 +266,7 @@ def test_flow_events_and_human_output(capsys: pytest.CaptureFixture[str], tmp_pa
     assert (events[0]["sample"], events[0]["layer"], events[0]["unit"]) == (1, 1, 0)
     assert cli.main(["flow", str(path), "--dps", "25"]) == 0
     shown = capsys.readouterr().out
-    assert "W1[2,1]" in shown
+    assert "W1_32" in shown
     assert "crossing" in shown
     assert re.search(r"(estimated|certified) error \d", shown)
 

@@ -1,5 +1,6 @@
 """The Hessian through Jacobians against the blocks: the same rational numbers, entry by entry."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import mpmath
@@ -68,6 +69,20 @@ def test_other_losses(loss: sf.Loss, slopes: tuple) -> None:
         assert max(abs(v) for v in expected.flat) > mpmath.mpf(1) / 100
 
 
+@pytest.mark.parametrize("activation", ["tanh", "gelu", ["softplus", "relu"], [("leaky-relu", "1/5"), "silu"]], ids=str)
+@pytest.mark.parametrize("loss", ["square", "cross-entropy"])
+def test_smooth_activations(loss: str, activation: object) -> None:
+    o = objective((2, 3, 2, 3), (1, 1), sf.Loss(loss))  # type: ignore[arg-type]
+    x, y = (a.T for a in o.data.values())
+    o = sf.network_objective(sf.FullyConnected((2, 3, 2, 3), activation=activation), x, y, loss)
+    theta = quarters((o.parameter_count,), 3)
+    with mpmath.workdps(40):
+        found = through_jacobians(o, theta, mpmath_arithmetic(), lambda q: mpmath.mpf(q.numerator) / q.denominator)
+        expected = np.array(sf.evaluate_mpmath(sf.hessian(o), theta), dtype=object)
+        assert max(abs(v) for v in (found - expected).flat) < mpmath.mpf(10) ** -36 * max(abs(v) for v in expected.flat)
+        assert max(abs(v) for v in expected.flat) > mpmath.mpf(1) / 100
+
+
 def test_only_fully_connected_networks_on_a_known_number_of_samples() -> None:
     late = sf.network_objective(sf.FullyConnected((2, 2, 1), 1, 0), None, None)
     x, y = sympy.symbols("x y")
@@ -83,8 +98,14 @@ def test_a_loss_that_mixes_samples_is_left_to_the_blocks() -> None:
     from symflow.programs.program import Program
 
     o = objective((2, 2, 1), (1, 0))
-    mixed = sf.Objective(Program(o.program.inputs, {"f": hadamard(o.loss, o.loss)}), o.parameters, o.data, o.network)
-    assert jacobian_hessian(mixed) is None
+    assert jacobian_hessian(o) is not None
+    assert jacobian_hessian(replace(o, program=Program(o.program.inputs, {"f": hadamard(o.loss, o.loss)}))) is None
+
+
+def test_a_loss_with_weights_in_it_is_left_to_the_blocks() -> None:
+    o = objective((2, 2, 1), (1, 0))
+    assert jacobian_hessian(o.scaled(Fraction(1, 2))) is not None
+    assert jacobian_hessian(o.decayed(Fraction(1, 2))) is None
 
 
 def test_length_is_affine_in_depth() -> None:

@@ -63,7 +63,7 @@ def test_derivatives_of_smooth_networks(case: Case) -> None:
 COUNTED: Counter[tuple[str, str, str]] = Counter()
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cases(list(SMOOTH)))
 def study(case: Case) -> None:
     check(case)

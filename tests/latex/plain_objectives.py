@@ -118,6 +118,23 @@ ARCHITECTURES: dict[str, Callable[[int], Network]] = {
         Dense(d),
         slopes=(Fraction(3, 2), Fraction(3, 2)),
     ),
+    "biases, skip, diagonal": lambda d: FullyConnected(
+        (2, 3, 3, 3, d),
+        activation=("leaky-relu", "1/5"),
+        biases=[True, False, True, True],
+        skip=[[1, 2], [1, 3]],
+        diagonal=[2, 3],
+        output_scale="1/3",
+    ),
+    "1-D, biases, skip, diagonal": lambda d: Convolutional(
+        (2, 4),
+        (patches(2, (3,), padding=1), Pool("max", (2,)), patches(2, (3,), padding=1), Dense(3), Dense(3), Dense(d)),
+        activation="relu",
+        biases=[True, False, True, True, False, True],
+        skip=[[0, 1], [2, 3], [4, 5]],
+        diagonal=[5],
+        output_scale=2,
+    ),
 }
 
 

@@ -50,12 +50,14 @@ class Ones:
         if np.ndim(other) == 0:
             return Ones(self.row, self.factor * other)
         if self.row and not target:
+            if other.shape[1:] == (1,):
+                return Repeated(self.factor * other)
             raise UnknownSize
         return other @ np.ones((1, target[1])) if self.row else other.sum(axis=1, keepdims=True)
 
 
 class Repeated:
-    """A row (or a number) repeated as often as the other term or factor has rows (and columns)."""
+    """A row, a column or a number, repeated as often as the other term or factor has rows, columns or both."""
 
     def __init__(self, row: np.ndarray | float) -> None:
         self.row = row
@@ -328,7 +330,7 @@ class Reader:
                 right = halves[1].factor if isinstance(halves[1], Ones) else halves[1]
                 return Repeated(halves[0].factor * right)
             if any(isinstance(x, Ones) for x in halves) and not self.target:
-                raise UnknownSize
+                return self.multiply([halves[0], halves[1]])
             shapes = [(*self.target[:1], 1), (1, *self.target[1:])]
             left, right = (
                 np.full(s, x.factor) if isinstance(x, Ones) else x for x, s in zip(halves, shapes, strict=True)
@@ -490,6 +492,10 @@ class Reader:
             return self.values[name]
         if found := self.match(r"\\operatorname\{Tr\}\(I_\{(\d+)\}\)"):
             return float(found[1])
+        if self.take(r"\operatorname{diag}("):
+            v = self.sum()
+            self.need(")")
+            return np.diag(v[:, 0])
         if self.take(r"\operatorname{Tr}("):
             a = self.sum()
             self.need(")")
@@ -609,7 +615,7 @@ def disagreement(derived: Derived, latex: str | None = None) -> float:
                     if a.name == "sample" and isinstance(a.size, int)), 3)  # fmt: skip
     values = random_values(derived.program.inputs, samples)
     expected = list(interpret(derived.program, values, Floats()).values())
-    network = objective.network
+    network = objective.architecture
     named = {x.latex: v for x, v in values.items()}
     images: list[tuple[int, ...]] = []
     channels = 1
@@ -623,8 +629,8 @@ def disagreement(derived: Derived, latex: str | None = None) -> float:
         named, expected = {k: as_matrix(v) for k, v in named.items()}, [as_matrix(v) for v in expected]
         images = [shape.extents for shape in network.shapes_between]
         channels = [shape.channels for shape in network.shapes_between if shape.extents][-1]
-    weights = [named[w.latex] for w in objective.parameters] if network else []
-    slopes = (float(network.alpha), float(network.alpha_bar)) if network else (1.0, 1.0)
+    weights = [named[w.latex] for w in objective.parameters] if objective.network else []
+    slopes = next(((float(g.alpha), float(g.alpha_bar)) for g in objective.gates), (1.0, 1.0))
     printed = latex or derived_latex(derived)
     lefts = result_names(printed, len(expected))
     shapes = {left: np.shape(v) for left, v in zip(lefts, expected, strict=True)}

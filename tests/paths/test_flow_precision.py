@@ -208,11 +208,15 @@ def test_caller_precision_is_left_alone_and_irrelevant() -> None:
     assert estimate == high.error_estimate
 
 
+def step_of(series: list[list[int]]) -> float:
+    return log2_step([c[4] for c in series], [c[3] for c in series], 4, 20.0)
+
+
 def test_taylor_step_size() -> None:
     """min over the last two orders of (eps / |c_j|)^(1/j), in powers of two."""
-    assert log2_step([[1, 1, 1, 2**10, 2**12]], 4, 20.0) == pytest.approx(min(8 / 4, 10 / 3))
-    assert log2_step([[1, 1, 1, 2**14, 2**12]], 4, 20.0) == pytest.approx(min(8 / 4, 6 / 3))
-    assert log2_step([[1, 0, 0, 2**14, 0]], 4, 20.0) == pytest.approx(2)  # an odd series
-    assert log2_step([[5, 2**90, 0, 0, 0]], 4, 20.0) == float("inf")  # a line, or a series with gaps
-    assert log2_step([[5, 0, 0, 0, 0]], 4, 20.0) == float("inf")
-    assert log2_step([[0, 0, 0, 1, 2], [0, 0, 0, -(2**8), -(2**16)]], 4, 20.0) == pytest.approx(1)
+    assert step_of([[1, 1, 1, 2**10, 2**12]]) == pytest.approx(min(8 / 4, 10 / 3))
+    assert step_of([[1, 1, 1, 2**14, 2**12]]) == pytest.approx(min(8 / 4, 6 / 3))
+    assert step_of([[1, 0, 0, 2**14, 0]]) == pytest.approx(2)  # an odd series
+    assert step_of([[5, 2**90, 0, 0, 0]]) == float("inf")  # a line, or a series with gaps
+    assert step_of([[5, 0, 0, 0, 0]]) == float("inf")
+    assert step_of([[0, 0, 0, 1, 2], [0, 0, 0, -(2**8), -(2**16)]]) == pytest.approx(1)

@@ -173,3 +173,27 @@ def test_names_of_parameters_are_drawn_as_they_are() -> None:
 )
 def test_label(name: str, drawn: str) -> None:
     assert label(name) == drawn
+
+
+def test_what_a_backend_sets_when_it_starts_remains_set(
+    trajectory: sf.Trajectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the backend of notebooks sets `interactive`; were it reset, notebooks would show the first picture alone
+    monkeypatch.setattr(plt, "draw_if_interactive", lambda: matplotlib.interactive(True))
+    matplotlib.interactive(False)
+    trajectory.plot()
+    assert matplotlib.is_interactive()
+
+
+def test_plots_compose_in_small_figures(trajectory: sf.Trajectory, dev: Any) -> None:
+    fig, axes = plt.subplots(1, 2, figsize=(6.6, 2.4), layout="constrained")
+    assert dev.plot(axes[0]) is axes[0]
+    assert trajectory.plot(ax=axes[1], legend=False) is axes[1]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # letters that the font lacks
+        fig.canvas.draw()
+    box, inside = axes[0].get_legend().get_window_extent(), axes[0].get_window_extent()
+    assert inside.x0 <= box.x0
+    assert box.x1 <= inside.x1 + 1
+    assert axes[1].get_legend() is None
+    assert axes[1].get_ylabel() == "parameters"

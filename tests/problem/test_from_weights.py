@@ -85,6 +85,36 @@ def test_a_module_is_asked_for_its_state() -> None:
     assert sf.Problem.from_weights(Module(), DATA, "relu").theta0 == THETA
 
 
+B1, B2 = np.float32([1.5, 2.5, 3.5]), np.float32([4.5])
+BIASED: dict[str, tuple[Any, list[bool]]] = {
+    "state dict": ({"0.weight": W1, "0.bias": B1, "2.weight": W2, "2.bias": B2}, [True, True]),
+    "bias before its matrix": ({"0.bias": B1, "0.weight": W1, "2.weight": W2}, [True, False]),
+    "flax": ({"params": {"a": {"bias": B1, "kernel": W1.T}, "b": {"kernel": W2.T}}}, [True, False]),
+    "equinox": (Mlp((Linear(W1, None), Linear(W2, B2))), [False, True]),
+    "list": ([W1, B1, W2], [True, False]),
+    "pairs": ([(W1, B1), (W2, B2)], [True, True]),
+}
+
+
+@pytest.mark.parametrize("case", BIASED.values(), ids=BIASED)
+def test_biases_are_found_layer_by_layer(case: tuple[Any, list[bool]]) -> None:
+    weights, biases = case
+    problem = sf.Problem.from_weights(weights, DATA, "relu")
+    assert problem.network == sf.FullyConnected((2, 3, 1), activation="relu", biases=biases)
+    expected = [W1, *([B1] if biases[0] else []), W2, *([B2] if biases[1] else [])]
+    assert problem.theta0 == tuple(Fraction(float(v)) for w in expected for v in w.flat)
+
+
+def test_biases_and_the_architecture_that_goes_with_them() -> None:
+    network = sf.FullyConnected((2, 2, 1), diagonal=[1], biases=[True, False], skip=[[0, 1]], output_scale="1/2")
+    weights = [np.array([1.0, 2.0]), np.array([3.0, 4.0]), np.array([[5.0, 6.0]])]
+    assert sf.Problem.from_weights(weights, DATA, network=network).theta0 == (1, 2, 3, 4, 5, 6)
+    convolution = {"0.weight": np.ones((2, 1, 2)), "0.bias": np.array([[7.0], [8.0]])}  # Equinox's shape, (out, 1)
+    data = {"x": [[1, 2, 3]], "y": [[0, 0, 0, 0]]}
+    found = sf.Problem.from_weights(convolution, data, "linear", input=(1, 3), stride=1, padding=0)
+    assert found.theta0 == (1, 1, 1, 1, 7, 8)
+
+
 def test_layers_of_a_sorted_pytree_are_in_the_order_of_their_numbers() -> None:
     kernels = {f"Dense_{j}": {"kernel": np.full((2, 2), float(j))} for j in range(11)}
     kernels["Dense_11"] = {"kernel": np.ones((2, 1))}

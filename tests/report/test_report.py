@@ -292,8 +292,8 @@ def test_deviation_table_shows_first_and_last_time(linear: Any) -> None:
 
 def test_parameters_have_names(linear: Any) -> None:
     names = linear.problem.objective.parameter_names()
-    assert names[:2] == ["W1[0,0]", "W1[0,1]"]
-    assert names[-1] == "W3[2,2]"
+    assert names[:2] == ["W1_11", "W1_12"]
+    assert names[-1] == "W3_33"
     assert len(set(names)) == len(names) == len(linear.problem.theta0)
 
 

@@ -21,11 +21,11 @@ from symflow.evaluate.growing import GrowingArithmetic
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.rounded import Rounded
 from symflow.evaluate.running_error import rounded_program
-from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
 from symflow.numbers.outward import up
 from symflow.programs.nodes import Input, Node, is_zero
 from symflow.programs.program import Program, transform
+from symflow.theory.architecture_checks import FULLY_CONNECTED, LINEAR, trained
 from symflow.theory.hypotheses import Setting
 from symflow.theory.hypothesis_checks import CONVEX
 from symflow.theory.model import EPSILON
@@ -104,16 +104,15 @@ def bounds_on_balls(objective: Objective, compact: Objective, centres: np.ndarra
 
 def missing_forms(objective: Objective) -> str | None:
     """Why there are no closed forms on balls; None where there are."""
-    if objective.network is None:
-        if not objective.gates and is_zero(directional_derivative(objective, 3).program["form"]):
-            return None
-        if objective.biases:
-            return f"no closed form bounds the Hessian on a ball: {objective.no_network}"
+    if _quadratic(objective):
+        return None
+    if trained(objective) is None:
         return (
             "no closed form bounds the Hessian of this objective on a ball; networks and quadratic functions have one"
         )
-    if not isinstance(objective.network, FullyConnected):
-        return f"no closed form bounds the Hessian of a {objective.network.kind} network on a ball"
+    verdict = FULLY_CONNECTED.check(Setting(objective))
+    if verdict.status == "fails":
+        return f"no closed form bounds the Hessian on a ball: {verdict.reason}"
     loss = objective.sample_loss
     if loss is None or loss.known.smoothness is None or loss.known.third is None:
         kind = None if loss is None else loss.kind
@@ -122,13 +121,20 @@ def missing_forms(objective: Objective) -> str | None:
 
 
 @kept
+def _quadratic(objective: Objective) -> bool:
+    """Whether f is a quadratic function that is no homogeneous network's training loss: its Hessian does not move."""
+    if objective.network is not None or objective.gates:
+        return False
+    return is_zero(directional_derivative(objective, 3).program["form"])
+
+
+@kept
 def _split(objective: Objective) -> tuple[Program, Program, Mapping[str, Input]]:
     """The program of all forms, cut where eps enters: what comes before, what comes after, the inputs between."""
     missing = missing_forms(objective)
     if missing is not None:
         raise ProblemError(missing)
-    assert objective.network is not None
-    family = "linear" if objective.network.linear else "gated"
+    family = "linear" if LINEAR.check(Setting(objective)).status == "holds" else "gated"
     known = CONSTANTS.instantiate(objective)
     convex = CONVEX.check(Setting(objective)).status == "holds"
     names = ("drift", "beta", "gamma", *(["m"] if convex else []))
@@ -155,7 +161,7 @@ def ball_forms(objective: Objective, centres: np.ndarray) -> BallForms:
     Raises:
         ProblemError: there are none (`missing_forms` says why).
     """
-    if objective.network is None:  # a quadratic: its Hessian does not move
+    if _quadratic(objective):
         from symflow.programs.nodes import zero
 
         return BallForms(Program((EPSILON,), {"drift": zero(())}), {}, len(centres))

@@ -1,4 +1,4 @@
-"""The curvature bounds R9, R11, R12 and R13 along a flow."""
+"""The curvature bounds R9, R11, R12, R13 and R34 along a flow."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from symflow.analysis.bounds.context import Comparison
 from symflow.analysis.bounds.series import BoundSeries, not_applicable, padded
 from symflow.caching import kept
 from symflow.evaluate.running_error import rounded_program
-from symflow.networks.convolutional import Convolutional
-from symflow.networks.network import Network
 from symflow.networks.objective import Objective
 from symflow.programs.program import Program
+from symflow.theory.architecture_checks import FULLY_CONNECTED
 from symflow.theory.hypotheses import Hypothesis, Setting
 from symflow.theory.hypothesis_checks import SMOOTH_REGION
 from symflow.theory.model import EPSILON
 from symflow.theory.registry import statement
 
-RESULTS = ("R9", "R11", "R12", "R13")
-WITH_GATES = {("R12", "(e)")}
+RESULTS = ("R9", "R11", "R12", "R13", "R34")
+WITH_GATES = {("R12", "(e)"), ("R34", "")}
 """Bounds that depend on the gates, not on the slopes alone: they speak of one smooth piece."""
 
 
@@ -31,10 +30,17 @@ def _program(objective: Objective, result: str, label: str) -> Program:
     return statement(result).instantiate(objective).program(label, "right")
 
 
-def _family(network: Network | None) -> str:
-    if network is None or network.linear:
-        return "linear"
-    return "convolutional" if isinstance(network, Convolutional) else "gated"
+def _family(setting: Setting) -> str:
+    """The claim of R11 about a network."""
+    claims = statement("R11").claims
+    return next(c.label for c in claims if all(h.check(setting).status == "holds" for h in c.hypotheses))
+
+
+def _same(result: str, setting: Setting) -> str | None:
+    """Why a bound is left to another one; None where it is not."""
+    if result == "R34" and FULLY_CONNECTED.check(setting).status == "holds":
+        return "without biases and skip connections it is R12(e)"
+    return None
 
 
 def _compute(run: Comparison, result: str, label: str, name: str, hypotheses: tuple[Hypothesis, ...]) -> BoundSeries:
@@ -45,8 +51,11 @@ def _compute(run: Comparison, result: str, label: str, name: str, hypotheses: tu
         verdict = hypothesis.check(setting)
         if verdict.status in ("fails", "unchecked") and hypothesis.test is not None and hypothesis is not SMOOTH_REGION:
             return not_applicable(name, "curvature", run.count, verdict.reason)
+    same = _same(result, setting)
+    if same is not None:
+        return not_applicable(name, "curvature", run.count, same)
     if result == "R11":
-        label = _family(objective.network)
+        label = _family(setting)
     points = run.points
     extra = {EPSILON: np.array([max(np.sqrt(float(np.sum(points[0, w] ** 2))) for w, _ in objective.slices())])}
     found = rounded_program(objective, _program(objective, result, label), points, extra)["right"]
@@ -91,7 +100,7 @@ def _bound(result: str, label: str, name: str, title: str) -> Bound:
 
 
 def curvature_catalogue() -> tuple[Bound, ...]:
-    """R9(a) to (e), R11, R12 and R13 in all their forms."""
+    """R9(a) to (e), R11, R12, R13 and R34 in all their forms."""
     found: list[Bound] = []
     for result in RESULTS:
         general = statement(result)

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from symflow.displays import show
 from symflow.numbers.types import Mpf
 
 Status = Literal["certified on a box", "sampled", "estimated", "not applicable"]
@@ -29,7 +30,7 @@ class NotApplicable:
         >>> dev.bounds["R13"].not_applicable.since
         0
         >>> print(dev.bounds["R13"].not_applicable.reason)
-        the objective is not a convolutional network's training loss
+        not a convolutional network: a fully connected linear network without biases
     """
 
     reason: str
@@ -72,6 +73,9 @@ class BoundSeries:
         """Why and from where on the bound does not apply; None where it applies to the end."""
         since = next((i for i, v in enumerate(self.values) if v is None), None)
         return None if since is None else NotApplicable(self.reason or "a hypothesis fails", since)
+
+    def _repr_html_(self) -> str:
+        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         known = sum(v is not None for v in self.values)

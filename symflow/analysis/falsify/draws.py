@@ -14,7 +14,7 @@ from symflow.analysis.falsify.family import Family, Setup
 from symflow.analysis.falsify.vocabulary import Needs
 from symflow.errors import ProblemError, brief
 from symflow.networks.network import FullyConnected
-from symflow.problem.initialize import balanced
+from symflow.problem.initialize import balanced, parameter_shapes
 from symflow.programs.program import shape_of
 
 BATCH = 64
@@ -88,7 +88,7 @@ def draw(family: Family, setup: Setup, rng: np.random.Generator, needs: Needs) -
         rng: the source.
         needs: of the claim; where no time passes, there is one step, and many where the tube enters.
     """
-    shapes = [shape_of(axes) for axes in setup.network.weight_axes]
+    shapes = parameter_shapes(setup.network)
     inputs, outputs = (prod(shape_of(a)) for a in (setup.network.input_axes, setup.network.output_axes))
     exact = None
     if setup.balanced:

@@ -33,6 +33,7 @@ from symflow.paths.flow import solve_flow
 from symflow.paths.path_error import How, PathError
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
+from symflow.theory.architecture_checks import trained
 
 GUARD = (8, 24)
 """Digits beyond those asked for, of the two computations."""
@@ -63,8 +64,9 @@ class Enclosure:
 
 def sizes(objective: Objective, samples: int) -> dict[str, int]:
     """The whole numbers of a problem."""
-    assert objective.network is not None
-    return {"n": objective.network.depth, "N": samples, "P": objective.parameter_count}
+    network = trained(objective)
+    assert network is not None
+    return {"n": network.depth, "N": samples, "P": objective.parameter_count}
 
 
 def enclosures(

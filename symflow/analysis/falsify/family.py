@@ -19,7 +19,7 @@ from symflow.networks.layers import Layer
 from symflow.networks.losses import LOSSES, Loss, as_loss
 from symflow.networks.network import FullyConnected, Network
 from symflow.numbers.arguments import positive, whole
-from symflow.problem.architecture import describe
+from symflow.problem.architecture import called
 from symflow.problem.descent import has_file_form
 from symflow.programs.program import shape_of
 
@@ -53,7 +53,7 @@ class Setup:
 
     def __str__(self) -> str:
         start = ", balanced" if self.balanced else ""
-        return f"{describe(self.network)} {self.network.activation}, {self.loss.kind} loss, N = {self.samples}{start}"
+        return f"{called(self.network)}, {self.loss.kind} loss, N = {self.samples}{start}"
 
 
 @dataclass(frozen=True)

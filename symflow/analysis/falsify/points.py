@@ -2,7 +2,7 @@ r"""What claims say about one point theta: each quantity as nodes, which every i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -14,9 +14,10 @@ from symflow.networks.convolutional import Convolutional
 from symflow.networks.objective import Objective
 from symflow.programs.nodes import Axis, Const, Node, Table, add, inner, maximum, power, scale, scatter_add
 from symflow.programs.program import Program, shape_of
+from symflow.theory.architecture_checks import FULLY_CONNECTED, LINEAR, NETWORK, trained
 from symflow.theory.curvature import LADDERS
-from symflow.theory.hypotheses import Hypothesis, Setting
-from symflow.theory.hypothesis_checks import FULLY_CONNECTED, LINEAR, NETWORK, SMOOTH_REGION
+from symflow.theory.hypotheses import Hypothesis, Setting, Verdict, fails, holds
+from symflow.theory.hypothesis_checks import SMOOTH_REGION
 from symflow.theory.lowering import Lowering
 from symflow.theory.model import Model
 from symflow.theory.r10_balancedness import BALANCEDNESS
@@ -26,13 +27,11 @@ from symflow.theory.terms import (
     LAMBDA_MIN,
     SAMPLE,
     Chain,
-    G,
     J,
     LargestEigenvalue,
     Letter,
     Members,
     Named,
-    Power,
     Range,
     SampleMean,
     Subsets,
@@ -47,7 +46,6 @@ from symflow.theory.terms import (
     n,
     norm,
     product,
-    total,
 )
 from symflow.theory.terms import maximum as largest
 from symflow.theory.values import Value, spectral_norm
@@ -128,22 +126,31 @@ def _pool(model: Model) -> Node:
     return _node(Letter("pool"), model) if isinstance(model.network, Convolutional) else _ONE
 
 
-def _root_of_squares(term: Term) -> Term:
-    return Power(total(Range(j), Power(frobenius(term), _TWO)), _HALF)
+def _length(arrays: Sequence[Node]) -> Node:
+    """The Euclidean norm of all entries of some arrays."""
+    return power(add([(1, inner(x, x)) for x in arrays]), Fraction(1, 2))
+
+
+def _trained(setting: Setting) -> Verdict:
+    known = trained(setting.objective) is not None
+    return holds("a network") if known else fails("the objective is not a network's training loss")
+
+
+TRAINED = Hypothesis("a network's training loss", "a network", _trained)
 
 
 _ONE = Const(Fraction(1), ())
 _S = norm(W(j))
 POINTS: dict[str, PointQuantity] = {
-    "f": PointQuantity("loss", _of(Letter("f")), signed=True),
-    "g": PointQuantity("||g||, norm of the gradient", _of(_root_of_squares(G(j))), smooth=True),
-    "lambda_min": PointQuantity("smallest Hessian eigenvalue", _of(LAMBDA_MIN), smooth=True, signed=True),
-    "lambda_max": PointQuantity("largest Hessian eigenvalue", _of(Letter("lambda_max")), smooth=True, signed=True),
-    "H": PointQuantity("||H||, spectral norm of the Hessian", _hessian_norm, smooth=True),
+    "f": PointQuantity("loss", _of(Letter("f")), signed=True, needs=TRAINED),
+    "g": PointQuantity("||g||, norm of the gradient", lambda m: _length(m.slopes), smooth=True, needs=TRAINED),
+    "lambda_min": PointQuantity("smallest Hessian eigenvalue", _of(LAMBDA_MIN), True, True, TRAINED),
+    "lambda_max": PointQuantity("largest Hessian eigenvalue", _of(Letter("lambda_max")), True, True, TRAINED),
+    "H": PointQuantity("||H||, spectral norm of the Hessian", _hessian_norm, smooth=True, needs=TRAINED),
     "grad_phi": PointQuantity("||grad phi(W_n:1)||, linear networks", _of(norm(grad_phi)), needs=LINEAR),
     "grad_phi_F": PointQuantity("its Frobenius norm", _of(frobenius(grad_phi)), needs=LINEAR),
     "w": PointQuantity("||W_n:1||, linear networks", _of(norm(Chain(n, 1))), needs=LINEAR),
-    "theta": PointQuantity("||theta||", _of(_root_of_squares(W(j)))),
+    "theta": PointQuantity("||theta||", lambda m: _length(m.objective.parameters), needs=TRAINED),
     "balancedness": PointQuantity(
         "(sum_j ||D_j||_F^2)^(1/2), D_j as in R10 (its diagonal but for linear networks)", lambda model: _balance(model)
     ),
@@ -178,7 +185,7 @@ def _ladder() -> dict[str, PointQuantity]:
         for claim in result.claims:
             if claim.relation == ">=":
                 meaning = f"the lower bound {result.id}{claim.label} on lambda_min"
-                found[result.id + claim.label] = PointQuantity(meaning, _of(claim.right), smooth=True, signed=True)
+                found[result.id + claim.label] = PointQuantity(meaning, _of(claim.right), True, True, TRAINED)
     return found
 
 
@@ -213,7 +220,7 @@ def off_kinks(names: Iterable[str]) -> bool:
 
 def missing(objective: Objective, names: Iterable[str]) -> str | None:
     """Why a loss does not have all of these quantities; None where it has."""
-    model = Model(objective)
+    model = Model(objective, True)
     for name in names:
         found = point_quantity(name)
         assert found is not None
@@ -245,7 +252,7 @@ def point_program(objective: Objective, names: Iterable[str], *, imbalance: bool
         imbalance: also D_1, D_2, ... as arrays.
         gates: also the pre-activations of all gates.
     """
-    model = Model(objective)
+    model = Model(objective, True)
     outputs: dict[str, Node] = {}
     for name in names:
         found = point_quantity(name)

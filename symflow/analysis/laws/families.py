@@ -13,6 +13,7 @@ import sympy
 from symflow.analysis.laws.law import Law
 from symflow.analysis.laws.terms import Terms
 from symflow.networks.network import FullyConnected, Network
+from symflow.networks.options import joined_positions
 from symflow.programs.flat import slices
 from symflow.programs.nodes import Input
 from symflow.programs.program import shape_of
@@ -64,8 +65,9 @@ class Arrays:
         return [*map(int, self.weights[layer - 1][unit].reshape(-1)), *own]
 
     def out_of(self, layer: int, unit: int) -> list[int]:
-        """The weights out of it."""
-        return [*map(int, self.weights[layer][:, unit].reshape(-1))]
+        """The weights of layer j that read a unit or channel."""
+        weights = self.weights[layer - 1]
+        return [*map(int, (weights[:, unit] if weights.ndim > 1 else weights[unit]).reshape(-1))]
 
 
 def arrays(network: Network, parameters: Sequence[Input]) -> Arrays:
@@ -93,41 +95,94 @@ def _product_terms(pairs: Sequence[tuple[int, int]], c: Fraction) -> Iterator[tu
         yield (min(a, b), max(a, b)), c
 
 
-def _balance(found: Arrays, layer: int, a: int, b: int) -> Terms:
+@dataclass(frozen=True)
+class Stream:
+    """Units that skip connections and pools pass on from layer to layer; those of one layer where there are none.
+
+    Where the activations are homogeneous, e^s times what writes unit c and e^-s times what reads it change no output.
+
+    Attributes:
+        writers: the layers with weights whose outputs they are, by their number among these.
+        readers: those whose inputs they are.
+        width: the number of units or channels.
+        linear: whether units may be mixed: no kinks, and no diagonal layer next to them.
+    """
+
+    writers: tuple[int, ...]
+    readers: tuple[int, ...]
+    width: int
+    linear: bool
+
+    @property
+    def name(self) -> str:
+        """Such as "D_1", or "D_1+2" for two writers."""
+        return f"D_{'+'.join(map(str, self.writers))}"
+
+
+def streams(network: Network) -> Iterator[Stream]:
+    """The streams that end neither in the input nor in the output."""
+    numbers = network.layer_numbers
+    pools = [j for j in range(1, network.layer_count + 1) if j not in numbers]
+    first = joined_positions(network.layer_count + 1, [*network.skip, *((j - 1, j) for j in pools)])
+    for place in dict.fromkeys(first):
+        if place in (first[0], first[-1]):
+            continue
+        writers = tuple(k for k, j in enumerate(numbers, 1) if first[j] == place)
+        readers = tuple(k for k, j in enumerate(numbers, 1) if first[j - 1] == place)
+        bent = any(first[j] == place and not network.layer_is_smooth(j) for j in range(1, network.layer_count))
+        diagonal = any(numbers[k - 1] in network.diagonal for k in (*writers, *readers))
+        width = int(network.weight_axes[writers[0] - 1][0].size)
+        yield Stream(writers, readers, width, not bent and not diagonal)
+
+
+def _pairs(found: Arrays, stream: Stream, a: int, b: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Weights out of units a and b, and weights into them, in pairs."""
+    outwards = [pair for k in stream.readers for pair in zip(found.out_of(k, a), found.out_of(k, b), strict=True)]
+    return outwards, [pair for k in stream.writers for pair in zip(found.into(k, a), found.into(k, b), strict=True)]
+
+
+def _balance(found: Arrays, stream: Stream, a: int, b: int) -> Terms:
     """<weights out of a, out of b> - <into a, into b>."""
-    outwards = list(zip(found.out_of(layer, a), found.out_of(layer, b), strict=True))
-    inwards = list(zip(found.into(layer, a), found.into(layer, b), strict=True))
-    return (*_product_terms(outwards, ONE), *_product_terms(inwards, -ONE))
+    outwards, inwards = _pairs(found, stream, a, b)
+    merged: dict[tuple[int, int], Fraction] = {}
+    for pair, c in (*_product_terms(outwards, ONE), *_product_terms(inwards, -ONE)):
+        merged[pair] = merged.get(pair, Fraction(0)) + c
+    return tuple((pair, c) for pair, c in merged.items() if c)
 
 
-def _balance_formula(network: Network, layer: int, a: int, b: int, biased: bool) -> tuple[str, str]:
+def _balance_formula(network: Network, stream: Stream, a: int, b: int) -> tuple[str, str]:
     """LaTeX of an entry of the balancedness, and of the whole."""
-    upper, lower = f"W_{{{layer + 1}}}", f"W_{{{layer}}}"
-    bias = rf" - b_{{{layer}}}b_{{{layer}}}^\top" if biased else ""
+    biased = [k for k in stream.writers if network.biased[k - 1]]
     if isinstance(network, FullyConnected):
-        matrix = rf"{upper}^\top {upper} - {lower}{lower}^\top{bias}"
-        return rf"({matrix})_{{{a},{b}}}", rf"D_{{{layer}}} = {matrix}"
-    outwards = rf"\langle {upper}^{{(:,{a})}}, {upper}^{{(:,{b})}}\rangle"
-    inwards = rf"\langle {lower}^{{({a},:)}}, {lower}^{{({b},:)}}\rangle"
-    return rf"{outwards} - {inwards}" + (rf" - b_{{{layer},{a}}}b_{{{layer},{b}}}" if biased else ""), ""
+        plus = [
+            rf"\operatorname{{diag}}(w_{{{k}}})^2" if k in network.diagonal else rf"W_{{{k}}}^\top W_{{{k}}}"
+            for k in stream.readers
+        ]
+        minus = [
+            rf"\operatorname{{diag}}(w_{{{k}}})^2" if k in network.diagonal else rf"W_{{{k}}}W_{{{k}}}^\top"
+            for k in stream.writers
+        ]
+        matrix = " - ".join([" + ".join(plus), *minus, *(rf"b_{{{k}}}b_{{{k}}}^\top" for k in biased)])
+        return rf"({matrix})_{{{a},{b}}}", rf"D_{{{stream.name[2:]}}} = {matrix}"
+    outwards = [rf"\langle W_{{{k}}}^{{(:,{a})}}, W_{{{k}}}^{{(:,{b})}}\rangle" for k in stream.readers]
+    inwards = [rf"\langle W_{{{k}}}^{{({a},:)}}, W_{{{k}}}^{{({b},:)}}\rangle" for k in stream.writers]
+    return " - ".join([" + ".join(outwards), *inwards, *(f"b_{{{k},{a}}}b_{{{k},{b}}}" for k in biased)]), ""
 
 
 def balances(found: Arrays) -> Iterator[Law]:
     """D_j entry by entry for linear activations, its diagonal otherwise; one for each channel of a convolution."""
-    network = found.network
-    for layer in range(1, network.depth):
-        width = len(found.weights[layer - 1])
-        for a, b in combinations_with_replacement(range(width), 2):
-            if a == b or network.smooth:
-                formula, family = _balance_formula(network, layer, a + 1, b + 1, network.biased[layer - 1])
-                name, terms = f"D_{layer}[{a + 1},{b + 1}]", _balance(found, layer, a, b)
-                yield Law(name, terms, found.count, formula, found.symbols, family)
+    for stream in streams(found.network):
+        for a, b in combinations_with_replacement(range(stream.width), 2):
+            terms = _balance(found, stream, a, b) if a == b or stream.linear else ()
+            if terms:
+                formula, family = _balance_formula(found.network, stream, a + 1, b + 1)
+                yield Law(f"{stream.name}[{a + 1},{b + 1}]", terms, found.count, formula, found.symbols, family)
 
 
 def column_sums(found: Arrays) -> Iterator[Law]:
     """1^T W_n column by column, and 1^T b_n: the outputs of the cross-entropy's derivative sum to 0."""
     depth, last = found.network.depth, found.weights[-1]
-    flat = last.reshape(len(last), -1)
+    flat = last.reshape(len(last), -1) if last.ndim > 1 else last[:, None][:, :0]  # of a diagonal layer none
     family = rf"\mathbf{{1}}^\top W_{{{depth}}}"
     for column in range(flat.shape[1]):
         terms = tuple(((int(p),), ONE) for p in flat[:, column])
@@ -150,20 +205,14 @@ def known_laws(found: Arrays, sums: bool) -> tuple[Law, ...]:
 
 def rotations(found: Arrays) -> Iterator[Rotation]:
     """W_{j+1}^T W_{j+1}' - W_{j+1}'^T W_{j+1} + W_j W_j'^T - W_j' W_j^T above its diagonal, linear activations."""
-    if not found.network.smooth:
-        return
-    for layer in range(1, found.network.depth):
-        width = len(found.weights[layer - 1])
-        u, v = f"W_{{{layer + 1}}}", f"W_{{{layer}}}"
-        for a in range(width):
-            for b in range(a + 1, width):
-                pairs = [
-                    *zip(found.out_of(layer, a), found.out_of(layer, b), strict=True),
-                    *zip(found.into(layer, a), found.into(layer, b), strict=True),
-                ]
-                terms = tuple((min(p, q), max(p, q), ONE if p < q else -ONE) for p, q in pairs)
-                formula = (
-                    rf"({u}^\top\dot {u} - \dot {u}^\top {u} + {v}\dot {v}^\top - \dot {v}{v}^\top)"
-                    rf"_{{{a + 1},{b + 1}}}"
-                )
-                yield Rotation(f"J_{layer}[{a + 1},{b + 1}]", terms, formula)
+    for stream in streams(found.network):
+        if not stream.linear:
+            continue
+        turned = [rf"W_{{{k}}}^\top\dot W_{{{k}}} - \dot W_{{{k}}}^\top W_{{{k}}}" for k in stream.readers]
+        turned += [rf"W_{{{k}}}\dot W_{{{k}}}^\top - \dot W_{{{k}}}W_{{{k}}}^\top" for k in stream.writers]
+        for a in range(stream.width):
+            for b in range(a + 1, stream.width):
+                outwards, inwards = _pairs(found, stream, a, b)
+                terms = tuple((min(p, q), max(p, q), ONE if p < q else -ONE) for p, q in (*outwards, *inwards))
+                formula = rf"({' + '.join(turned)})_{{{a + 1},{b + 1}}}"
+                yield Rotation(f"J_{stream.name[2:]}[{a + 1},{b + 1}]", terms, formula)

@@ -41,15 +41,10 @@ def as_model(subject: Any, loss: Any, biases: bool) -> Model:
 
 
 def _network(network: Network, loss: Loss | None, data: np.ndarray | None) -> NetworkModel:
-    if network.sigma.slopes is None:
+    if any(network.sigma.at(k).slopes is None for k in range(1, network.depth)):
         raise ProblemError(
             f"conservation laws of networks need a homogeneous activation, got {network.activation}; give the map as "
             "sf.ParametricMap"
-        )
-    if network.skip or network.diagonal:
-        raise ProblemError(
-            "conservation laws of networks are for layers of matrices without skip connections, got "
-            f"{brief(network)}; give the map as sf.ParametricMap"
         )
     if loss is not None and loss.expression is not None and TARGET not in loss.expression.diff(PREDICTION).free_symbols:
         raise ProblemError(

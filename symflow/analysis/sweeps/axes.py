@@ -199,7 +199,8 @@ def _draw(
         seed = 0 if base.drawn is None else base.drawn.seed or 0
     if scale is None:
         scale = DEFAULT_SCALE[scheme] if own is None or own.scale is None else own.scale
-    section = InitSection(scheme=scheme, seed=seed, scale=scale)  # type: ignore[arg-type]
+    biases = None if own is None else own.bias_scale
+    section = InitSection(scheme=scheme, seed=seed, scale=scale, bias_scale=biases)  # type: ignore[arg-type]
     assert problem.network is not None
     return {"seed": seed, "scheme": scheme, "scale": scale}, initial_theta(section, problem.network, "sweep")
 

@@ -19,6 +19,7 @@ from symflow.analysis.sweeps.axes import Axes, axes_of, check_run, starts, with_
 from symflow.analysis.sweeps.measure import BOUNDS, bounds_named, columns
 from symflow.analysis.sweeps.task import Measure, Task, describe, describe_measure, read_result, write_result
 from symflow.analysis.sweeps.values import encode
+from symflow.displays import show
 from symflow.dynamics.method import Method
 from symflow.errors import ProblemError, brief
 from symflow.numbers.arguments import whole
@@ -87,6 +88,9 @@ class Sweep:
             ProblemError: the file cannot be written.
         """
         table.save(self.table, path)
+
+    def _repr_html_(self) -> str:
+        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         counts = Counter(str(row["status"]) for row in self.rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,6 +28,8 @@ def advise(
     flow, as each bound guarantees it, and the largest that works in practice.
     """
     from symflow.analysis.advice import max_step_size
+    from symflow.report.tables import advice_parts
+    from symflow.report.terminal import as_text
 
     distance, end = number(epsilon, "--epsilon"), number(horizon, "--horizon")
     given = load(problem)
@@ -37,7 +39,9 @@ def advise(
     with progress("step sizes") as report:
         advice = max_step_size(given, distance, end, progress=report)
     seconds = time.perf_counter() - started
-    return Answer(lambda: advice_report(advice) | {"seconds": round(seconds, 6)}, lambda: show(*advice_tables(advice)))
+    return Answer(
+        lambda: advice_report(advice) | {"seconds": round(seconds, 6)}, lambda: show(*as_text(advice_parts(advice)))
+    )
 
 
 def advice_report(advice: StepAdvice) -> JsonObject:
@@ -72,30 +76,3 @@ def _guarantee_report(guarantee: Guarantee) -> JsonObject:
         "share_of_tolerated": optional_decimal(guarantee.share),
         "not_applicable": guarantee.reason,
     }
-
-
-def advice_tables(advice: StepAdvice) -> list[Any]:
-    """The step sizes, bound by bound, and the verdict."""
-    from rich.text import Text
-
-    from symflow.numbers.decimal import short
-    from symflow.report.terminal import new_table
-
-    within = f"within {short(float(advice.epsilon))} of flow up to t = {short(float(advice.horizon))}"
-    found = new_table(
-        f"largest step size that keeps descent {within}", "bound", "step size", "of the tolerated", "status"
-    )
-    for g in advice.guarantees:
-        if g.step_size is not None:
-            found.add_row(g.name, short(float(g.step_size)), short(g.share, 3), g.status)
-    shown: list[Any] = [found] if found.row_count else []
-    shown += [Text(f"{g.name}: {g.reason}") for g in advice.guarantees if g.reason is not None]
-    if advice.tolerated is None:
-        shown.append(Text("descent stayed within it at no step size that was tried"))
-    else:
-        much = f"{short(float(advice.tolerated))} (deviation {short(advice.tolerated_deviation)}; sampled, no proof)"
-        shown.append(Text(f"descent was found to tolerate {much}"))
-    best = advice.certified
-    if best is not None and best.step_size is not None:
-        shown.append(Text(f"use {best.step_size} or less: {best.name} is certified"))
-    return shown

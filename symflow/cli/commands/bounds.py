@@ -18,9 +18,6 @@ from symflow.numbers.types import JsonObject
 
 if TYPE_CHECKING:
     from symflow.analysis.tightness import Slack, Tightness, TightnessTable
-    from symflow.report.parts import Part, Table
-
-LOWER = "\N{GREEK SMALL LETTER LAMDA}_min of H"
 
 
 @takes_method
@@ -38,6 +35,7 @@ def bounds(
 ) -> Answer:
     """Every bound next to the truth. The answer: its value, their ratio, or why it does not apply."""
     from symflow.analysis.tightness import tightness
+    from symflow.report.tables import bounds_parts
     from symflow.report.terminal import as_text
 
     given, settings = load_run(problem, step_size, horizon)
@@ -62,7 +60,7 @@ def _write(table: TightnessTable, found: JsonObject, out: Path) -> list[Path]:
 
     picture = deviation_figure(table.deviation)
     contents = {
-        "report.html": page(bounds_document(table, bounds_parts(table), command_line())),
+        "report.html": page(bounds_document(table, command_line())),
         "bounds.json": (to_json(found) + "\n").encode(),
         "bounds.svg": render(picture, "svg"),
         "bounds.png": render(picture, "png"),
@@ -112,41 +110,3 @@ def _slack_report(slack: Slack) -> JsonObject:
         "certified": {k: decimal(getattr(slack.certified, k)) for k in ("m", "beta", "gamma")},
         "found": {k: decimal(getattr(slack.found, k)) for k in ("m", "beta", "gamma")},
     }
-
-
-def bounds_parts(table: TightnessTable) -> list[Part]:
-    """The tightness table, the slack of the closed forms, and why bounds end."""
-    from symflow.numbers.decimal import short
-    from symflow.report.parts import Note
-    from symflow.report.report import describe
-
-    dev = table.deviation
-    title = f"{describe(dev.problem)}, step size {dev.step_size}, {dev.steps} steps"
-    of_deviation = [r for r in table.rows if r.kind in ("bound", "leading order") and r.value is not None]
-    of_curvature = [r for r in table.rows if r.kind == "curvature" and r.value is not None]
-    shown: list[Part] = [_rows(title, "deviation", of_deviation)] if of_deviation else []
-    shown += [_rows("along the flow", LOWER, of_curvature)] if of_curvature else []
-    reasons: dict[str, list[str]] = {}
-    for r in table.rows:
-        if r.not_applicable is not None:
-            star = "*" if r.value is not None else ""
-            reasons.setdefault(r.not_applicable.reason, []).append(r.name + star)
-    shown += [Note(f"{', '.join(names)}: {reason}") for reason, names in reasons.items()]
-    if any(not r.until_end and r.value is not None for r in table.rows):
-        shown.append(Note("* not applicable later"))
-    for s in table.slack:
-        parts = [f"{n} {short(getattr(s.certified, n))} / {short(getattr(s.found, n))}" for n in ("m", "beta", "gamma")]
-        where = f"on the ball of radius {short(s.radius, 3)} around theta({short(s.time, 4)})"
-        shown.append(Note(f"certified / found by ascent {where}: {', '.join(parts)}"))
-    return shown
-
-
-def _rows(title: str, truth: str, rows: list[Tightness]) -> Table:
-    from symflow.numbers.decimal import brief_time, short
-    from symflow.report.parts import Table
-
-    lines = []
-    for r in rows:
-        when = brief_time(r.time) + ("" if r.until_end else "*")
-        lines.append((r.name, when, *map(short, (r.value, r.truth, r.ratio, r.worst)), r.status))
-    return Table(title, ("bound", "at time", "value", truth, "ratio", "of maxima", "status"), tuple(lines))

@@ -23,7 +23,6 @@ from symflow.numbers.types import JsonObject
 if TYPE_CHECKING:
     from symflow.analysis.sweeps.sweep import Sweep
     from symflow.problem import Problem
-    from symflow.report.parts import Part
 
 AXES = ("--step-size", "--seed", "--depth", "--width", "--scale")
 """Options of the command that take several values."""
@@ -65,6 +64,7 @@ def sweep(
     """
     from symflow.analysis.sweeps.float64 import sweep_float64
     from symflow.analysis.sweeps.sweep import sweep as run_sweep
+    from symflow.report.tables import sweep_parts
     from symflow.report.terminal import as_text
 
     check_folder(out)
@@ -114,9 +114,7 @@ def _missing(found: Sweep) -> str:
 def _write_page(found: Sweep, base: Problem, out: Path) -> Path:
     from symflow.report.pages import page, sweep_document
 
-    (written,) = write_results(
-        out, {"report.html": page(sweep_document(found, base, sweep_parts(found), command_line()))}
-    )
+    (written,) = write_results(out, {"report.html": page(sweep_document(found, base, command_line()))})
     return written
 
 
@@ -136,24 +134,6 @@ def sweep_report(found: Sweep) -> JsonObject:
         "reused": found.reused,
         "rows": [{name: plain(row.get(name)) for name in found.kinds} for row in found.rows],
     }
-
-
-def sweep_parts(found: Sweep, most: int | None = None) -> list[Part]:
-    """The rows, those columns that vary first; at most so many of them."""
-    from symflow.analysis.sweeps.values import decode
-    from symflow.numbers.decimal import short
-    from symflow.report.parts import Note, Table
-
-    varied = [n for n in ("step_size", "seed", "widths", "scale") if len({str(r[n]) for r in found.rows}) > 1]
-    lines = []
-    for row in found.rows[:most]:
-        numbers = [decode(row.get(name)) for name in ("max_deviation", "final_deviation")]
-        where = ["-" if row[name] is None else str(decode(row[name])) for name in varied]
-        lines.append((*where, *map(short, numbers), str(row["status"])))
-    heads = (*(name.replace("_", " ") for name in varied), "max deviation", "at the end", "status")
-    rest = len(found.rows) - len(lines)
-    more = [Note(f"... and {rest} more rows")] if rest > 0 else []
-    return [Table("", heads, tuple(lines)), *more, Note(repr(found).strip("<>"))]
 
 
 def whole_numbers(written: Sequence[str], option: str) -> list[int] | None:

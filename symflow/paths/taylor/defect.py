@@ -8,11 +8,11 @@ the equation: |theta~'(s) - F(theta~(s))| s / (p + 1) is what the step adds to t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 from gmpy2 import mpz
 
 from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.native.words import terms_of
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series import Recurrence
 from symflow.paths.taylor.step_size import log2_abs
@@ -34,17 +34,11 @@ def log2_local_error(
     """
     arithmetic = recurrence.arithmetic
     assert isinstance(arithmetic, FixedSeries)
-    values = [arithmetic.horner(c, s) for c in coefficients]
+    values, slopes = recurrence.values(coefficients, s), recurrence.slopes(coefficients, s)
     recurrence.expand(values, 0, tau)
-    largest = mpz(0)
-    for c, entry in zip(coefficients, recurrence.field, strict=True):
-        slope = mpz(0)
-        for k in range(len(c) - 1, 0, -1):
-            slope = ((slope * s) >> arithmetic.bits) + k * c[k]
-        rate = entry[0] if isinstance(entry, list) else arithmetic.lift(entry or Fraction(0))
-        largest = max(largest, abs(slope - arithmetic.integrate(rate, 0, tau)))
-    order = len(coefficients[0]) - 1
-    return values, log2_abs(largest * s) - arithmetic.bits - log2_abs(order + 1)
+    moved = (abs(v - arithmetic.integrate(r, 0, tau)) for v, r in zip(slopes, recurrence.rates(), strict=True))
+    largest = max(moved, default=mpz(0))
+    return values, log2_abs(largest * s) - arithmetic.bits - log2_abs(mpz(terms_of(coefficients)))
 
 
 def watched_series(recurrence: Recurrence) -> list[Coefficients]:

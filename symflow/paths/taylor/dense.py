@@ -30,7 +30,7 @@ class Segment:
     start: mpz
     end: mpz
     tau: int
-    coefficients: tuple[Coefficients, ...]
+    coefficients: Sequence[Coefficients]
 
 
 @dataclass(frozen=True)

@@ -125,8 +125,8 @@ class _Integrator:
         if zeros:
             self.settle(zeros, start=True)
         order, recurrence = 8, self.region.recurrence
-        recurrence.expand(self.values, order, 0)
-        largest = [max(log2_abs(c[k]) for c in recurrence.state) for k in (0, order)]
+        recurrence.expand(self.values, order, 0, room=self.precision.order)
+        largest = [max(map(log2_abs, recurrence.coefficient(k))) for k in (0, order)]
         scale = max(largest[0], float(self.precision.bits))
         if largest[1] > float("-inf"):
             self.tau = min(60, ceil((scale - largest[1]) / order - 2))
@@ -157,7 +157,7 @@ class _Integrator:
         if self.stopped is not None:
             return
         end = self.end(proposal, horizon)
-        coefficients = tuple(list(c) for c in recurrence.state)
+        coefficients = recurrence.kept()
         if self.observer is not None:
             self.observed.append(self.observer(self.region, end.s + 1, self.tau))  # the horizon lies between
         found = accepted(recurrence, coefficients, end.s, self.tau, p, doubtful=proposal.free)

@@ -48,11 +48,10 @@ class Proposal:
 
 def propose(recurrence: Recurrence, watched: Sequence[Entry], precision: Precision, tau: int) -> Proposal:
     """The step that the expanded series of the state and of what is watched allow."""
-    series = [*recurrence.state, *(q for q in watched if isinstance(q, list))]
-    allowed = log2_step(series, precision.order, precision.log2_unit_tolerance)
-    resolved = log2_resolved(
-        recurrence.saturating, precision.bits, min(allowed, 0.0), precision.log2_tolerance, precision.order, tau
-    )
+    p, beside = precision.order, [q for q in watched if isinstance(q, list)]
+    last, before = ([*recurrence.coefficient(j), *(q[j] for q in beside)] for j in (p, p - 1))
+    allowed = log2_step(last, before, p, precision.log2_unit_tolerance)
+    resolved = log2_resolved(recurrence.saturating, precision.bits, min(allowed, 0.0), precision.log2_tolerance, p, tau)
     return Proposal(allowed, resolved)
 
 

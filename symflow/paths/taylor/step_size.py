@@ -43,7 +43,7 @@ def taylor_order(digits: float) -> int:
     return ceil(factor * digits * log(10) / 2) + 1
 
 
-def log2_step(coefficients: Sequence[Sequence[mpz]], order: int, log2_tolerance: float) -> float:
+def log2_step(last: Sequence[mpz], before: Sequence[mpz], order: int, log2_tolerance: float) -> float:
     """log2 of the largest s at which the last two terms stay below the tolerance.
 
     s = min over j in {p-1, p} of (eps / max_i |c_i,j|)^(1/j) (their equation 3-3 with an explicit tolerance); +inf
@@ -51,13 +51,14 @@ def log2_step(coefficients: Sequence[Sequence[mpz]], order: int, log2_tolerance:
     only proposes a step; `defect.py` decides.
 
     Args:
-        coefficients: one coefficient list per state entry, fixed point.
+        last: coefficient p of every entry of the state, fixed point.
+        before: coefficient p - 1.
         order: p.
         log2_tolerance: log2 of the tolerance in units of the last place.
     """
     best = float("inf")
-    for j in (order, order - 1):
-        largest = max(log2_abs(c[j]) for c in coefficients)
+    for j, coefficients in ((order, last), (order - 1, before)):
+        largest = log2_abs(max(map(abs, coefficients)))
         if largest > float("-inf"):
             best = min(best, (log2_tolerance - largest) / j)
     return best

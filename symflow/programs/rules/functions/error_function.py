@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from symflow.numbers.types import JaxArray, Mpf
 
+ROOT_HALF = 0.5**0.5
 ERFC = '''\
 def erfc(x, xp):
     """1 - erf(x): the midpoint rule for its integral, and the residue that it misses (Hunter, Regan 1972)."""
@@ -63,8 +64,9 @@ class Bell:
             return np.asarray(self.height * np.exp(-0.5 * self.rate * x * x))
 
     def jax(self, jax: ModuleType, x: JaxArray) -> JaxArray:
-        """y(x)."""
-        return self.height * jax.numpy.exp(-0.5 * self.rate * x * x)
+        """y(x), with the exponential that XLA computes for erf and Phi at the same x."""
+        scaled = x if self.rate == 2 else -x * ROOT_HALF
+        return self.height * jax.numpy.exp(-(scaled * scaled))
 
     def sympy(self, x: sympy.Expr) -> sympy.Expr:
         """y(x)."""
@@ -191,7 +193,7 @@ NORMAL_CDF = Elementwise(
     mpmath=mpmath.ncdf,
     numpy=_phi,
     # as erfc, which is accurate in the left tail
-    jax=lambda jax, x: 0.5 * jax.lax.erfc(-x * np.sqrt(0.5).item()),
+    jax=lambda jax, x: 0.5 * jax.lax.erfc(-x * ROOT_HALF),
     sympy=lambda x: (1 + sympy.erf(x / sympy.sqrt(2))) / 2,
     source="0.5 * erfc(-0.7071067811865476 * {0}, xp)",
     preamble=ERFC,

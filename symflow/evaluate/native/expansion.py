@@ -1,0 +1,293 @@
+"""A recurrence that the kernel expands: its numbers and tables in memory, and the calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.native.compiled import Compiled, compiled
+from symflow.evaluate.native.layout import BLOCK, DIGIT, ENVIRONMENT, FIELD, MOST_SHIFT, PACK
+from symflow.evaluate.native.residues import MOST_MODULI, moduli, packed, reduction_tables, tables
+from symflow.evaluate.native.table import Table, table_of
+from symflow.evaluate.native.words import KeptSeries, from_words, to_words
+from symflow.evaluate.products import Coefficients
+from symflow.evaluate.series_steps import Entry, SeriesArithmetic, Step
+
+if TYPE_CHECKING:
+    from gmpy2 import mpz
+
+RESERVE = 6
+"""Least bits before the point; where a coefficient needs more, more moduli are taken."""
+COMFORTABLE = 40
+"""Bits before the point for which there is an own limb, if the moduli allow for it."""
+LINE = 64
+"""Bytes of a cache line."""
+
+
+@dataclass(frozen=True)
+class Width:
+    """How wide the numbers are: coefficients are below 2^`bits` in size."""
+
+    moduli: int
+    bits: int
+
+    @property
+    def limbs(self) -> int:
+        """Words of a coefficient, its sign included."""
+        return self.bits // 64 + 1
+
+
+def width_of(bits: int, terms: int, more: int) -> Width | None:
+    """The least width with some bits before the point, or one that has `more` times 16 moduli more; None: too wide.
+
+    Args:
+        bits: after the point.
+        terms: sums have at most this many products of two coefficients.
+        more: how often it was not enough.
+    """
+    least = -(-(2 * (bits + RESERVE) + terms.bit_length()) // DIGIT)
+    count = -(-least // PACK) * PACK
+    if count <= MOST_MODULI and tables(count).bits(terms) < bits + RESERVE:
+        count += PACK
+    count += more * PACK
+    if count > MOST_MODULI:
+        return None
+    most = tables(count).bits(terms)
+    return Width(count, most if more else min(most, 64 * (-(-(bits + COMFORTABLE + 1) // 64)) - 1))
+
+
+class Memory:
+    """The words that the kernel works on, for one table, width and number of columns."""
+
+    def __init__(self, table: Table, bits: int, width: Width, columns: int) -> None:
+        self.table, self.width, self.columns, self.limbs = table, width, columns, width.limbs
+        limbs, count = width.limbs, width.moduli
+        whole = -(-DIGIT * count // 64)
+        wide = max(-(-(DIGIT * count - bits) // 64), limbs)
+        chunks = -(-64 * limbs // DIGIT)
+        last = 64 * limbs - DIGIT * (chunks - 1)
+        room = whole + limbs + 2 * MOST_SHIFT + 8
+        words = table.words.copy()
+        divisors = self._divisors(words)
+        residues = np.zeros(table.places * columns * count // 2, dtype=np.uint64)
+        constants = to_words(table.constants, limbs) if table.constants else np.zeros((0, limbs), dtype=np.uint64)
+        arrays = {
+            "series": np.zeros(table.series * columns * limbs + 1, dtype=np.uint64),
+            "residues": residues,
+            "constants": np.append(constants.reshape(-1), np.uint64(0)),
+            "constant_residues": _residues(table.constants, count),
+            "operations": words,
+            "integrals": table.integrals,
+            "divisors": divisors,
+            **tables(count).arrays,
+            **reduction_tables(count, limbs),
+            "prepared": np.zeros(len(table.starts) * count * BLOCK, dtype=np.uint64),
+            "sums": np.zeros(2 * count + 2 * limbs + 16, dtype=np.uint64),
+            "digits": np.zeros(count + chunks + 16, dtype=np.uint64),
+            "number": np.zeros(room, dtype=np.uint64),
+            "shifted": np.zeros(room, dtype=np.uint64),
+            "bad": np.zeros(1, dtype=np.uint64),
+        }
+        numbers = {
+            "limbs": limbs,
+            "top": width.bits % 64,
+            "moduli": count,
+            "columns": columns,
+            "wide": wide,
+            "whole": whole,
+            "skipped_digits": bits // DIGIT,
+            "skipped_bits": bits % DIGIT,
+            "chunks": chunks,
+            "last_mask": (1 << last) - 1,
+            "last_flip": 1 << (last - 1),
+            "bits": bits,
+            "integrals_end": len(table.integrals),
+        }
+        self.arrays = {name: _aligned(array) for name, array in arrays.items()}  # the kernel has their addresses only
+        self.series = self.arrays["series"]
+        self.environment = np.zeros(len(ENVIRONMENT), dtype=np.int64)
+        for name, number in numbers.items():
+            self.environment[FIELD[name]] = number
+        for name, array in self.arrays.items():
+            self.environment[FIELD[name]] = array.ctypes.data
+        self.address = self.environment.ctypes.data
+        self.view = self.series[:-1].reshape(table.series, columns, limbs)
+
+    def _divisors(self, words: np.ndarray) -> np.ndarray:
+        """The rows of divisors: 0, 1, ..., columns for the state, then those of the table; `words` learn where."""
+        rows = [_divisor(max(k, 1)) for k in range(self.columns + 1)]
+        starts = []
+        for d, multiplied in self.table.divisors:
+            if multiplied and d == 1:
+                starts.append(0)
+                continue
+            starts.append(len(rows))
+            rows += [_divisor(d * max(k, 1)) for k in range(self.columns + 1)] if multiplied else [_divisor(d)]
+        for position, which in self.table.divided:
+            words[position] = starts[which]
+        return np.array(rows, dtype=np.uint64).reshape(-1)
+
+    def write(self, series: int, value: mpz) -> None:
+        """The first coefficient of a series.
+
+        Raises:
+            OverflowError: it is too large.
+        """
+        self.check([value])
+        self.view[series, 0] = to_words([value], self.limbs)[0]
+
+    def check(self, values: Iterable[mpz]) -> None:
+        """Refuses what is too large.
+
+        Raises:
+            OverflowError: one of the values is.
+        """
+        if any(v.bit_length() > self.width.bits for v in values):
+            raise OverflowError
+
+
+def _aligned(array: np.ndarray) -> np.ndarray:
+    """The same at the beginning of a cache line."""
+    room = np.zeros(array.nbytes + LINE, dtype=np.uint8)
+    start = -room.ctypes.data % LINE
+    placed = room[start : start + array.nbytes].view(array.dtype)
+    placed[:] = array
+    return placed
+
+
+def _divisor(d: int) -> list[int]:
+    """d normalized, the word that replaces its division, and the shift."""
+    shift = 64 - d.bit_length()
+    normal = d << shift
+    return [normal, ((1 << 128) - 1) // normal - (1 << 64), shift]
+
+
+def _residues(constants: Sequence[mpz], count: int) -> np.ndarray:
+    """The constants modulo each prime, packed."""
+    rows = [packed([int(c % p) for p in moduli(count)]) for c in constants]
+    return np.concatenate(rows) if rows else np.zeros(1, dtype=np.uint64)
+
+
+class NativeExpansion:
+    """The expansions of one recurrence by the kernel.
+
+    Args:
+        kernel: the compiled functions.
+        table: what they execute.
+        state: its series.
+        bits: after the point.
+    """
+
+    def __init__(self, kernel: Compiled, table: Table, state: Sequence[Coefficients], bits: int) -> None:
+        self.kernel, self.table, self.bits = kernel, table, bits
+        self.state = self._numbers(state)
+        self.more = 0
+        self.memory: Memory | None = None
+        self.order = -1
+
+    def expand(self, values: Sequence[mpz], order: int, tau: int, room: int = 0) -> bool:
+        """Whether the kernel has expanded the state from its values."""
+        self.order = -1
+        if not -MOST_SHIFT < tau >> 6 < MOST_SHIFT:
+            return False
+        while True:
+            memory = self._prepared(max(order, room))
+            if memory is None:
+                return False
+            try:
+                memory.check(values)
+                memory.view[self.state, 0] = to_words(values, memory.limbs)
+                if self._run(memory, order, tau):
+                    self.order = order
+                    return True
+            except OverflowError:
+                pass
+            self.more += 1
+            self.memory = None
+
+    def _prepared(self, order: int) -> Memory | None:
+        """Room for an expansion to an order; None where the numbers are too wide."""
+        memory = self.memory
+        if memory is not None and memory.columns > order:
+            return memory
+        columns = order + 1
+        while True:
+            linear, quadratic = self.table.terms
+            width = width_of(self.bits, linear * columns + quadratic * columns**2, self.more)
+            if width is None:
+                return None
+            if all(c.bit_length() <= width.bits for c in self.table.constants):
+                break
+            self.more += 1
+        self.memory = Memory(self.table, self.bits, width, columns)
+        return self.memory
+
+    def _run(self, memory: Memory, order: int, tau: int) -> bool:
+        """Whether all coefficients fit."""
+        environment, address, starts = memory.environment, memory.address, self.table.starts
+        environment[FIELD["order"]], environment[FIELD["tau"]] = order, tau
+        self.kernel.begin(address)
+        if not self.table.seeds:
+            return not self.kernel.advance(address, 0, order, 0, starts[-1], 1)
+        done = 0
+        for seed in self.table.seeds:
+            if self.kernel.advance(address, 0, 0, starts[done], starts[seed.operation], 0):
+                return False
+            done = seed.operation
+            arguments = from_words(memory.view[seed.arguments, 0]) if seed.arguments else []
+            memory.write(seed.series, seed.value(arguments))
+        if self.kernel.advance(address, 0, 0, starts[done], starts[-1], 1):
+            return False
+        return order == 0 or not self.kernel.advance(address, 1, order, 0, starts[-1], 1)
+
+    def read(self, series: Sequence[Coefficients]) -> None:
+        """Fills lists with the coefficients of the last expansion."""
+        if not series:
+            return
+        assert self.memory is not None
+        count = self.order + 1
+        found = from_words(self.memory.view[self._numbers(series), :count])
+        for i, s in enumerate(series):
+            s[:] = found[i * count : (i + 1) * count]
+
+    def coefficient(self, series: Sequence[Coefficients], k: int) -> list[mpz]:
+        """Coefficient k of some series of the last expansion."""
+        assert self.memory is not None
+        return from_words(self.memory.view[self._numbers(series), k]) if series else []
+
+    def _numbers(self, series: Sequence[Coefficients]) -> list[int]:
+        numbers = self.table.numbers
+        return [numbers[id(s)] for s in series]
+
+    def kept(self) -> KeptSeries:
+        """The state's coefficients, to keep."""
+        assert self.memory is not None
+        return KeptSeries(self.memory.view[self.state, : self.order + 1].copy())
+
+    def horner(self, series: Sequence[Coefficients], s: mpz, *, derivative: bool) -> list[mpz] | None:
+        """The values of series at s >= 0, or of their derivatives; None where they aren't words, or are too large."""
+        memory = self.memory
+        if not isinstance(series, KeptSeries) or series.words is None or memory is None:
+            return None
+        rows, count, limbs = series.shape
+        if limbs != memory.limbs or not 0 <= s <= 1 << self.bits:
+            return None
+        at = to_words([s], limbs)
+        values = np.empty((rows, limbs), dtype=np.uint64)
+        given = (series.words.ctypes.data, count, rows, at.ctypes.data, values.ctypes.data, int(derivative))
+        return None if self.kernel.horner(memory.address, *given) else from_words(values)
+
+
+def native_expansion(
+    steps: Sequence[Step], state: Sequence[Coefficients], field: Sequence[Entry], arithmetic: SeriesArithmetic
+) -> NativeExpansion | None:
+    """The recurrence for the kernel; None without llvmlite, or where there is a function that it doesn't know."""
+    kernel = compiled()
+    if kernel is None or not isinstance(arithmetic, FixedSeries):
+        return None
+    table = table_of(steps, state, field, arithmetic, arithmetic.bits)
+    return None if table is None else NativeExpansion(kernel, table, state, arithmetic.bits)

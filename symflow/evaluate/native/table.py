@@ -1,0 +1,289 @@
+"""The steps of a recurrence as the table of operations that the kernel executes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+from gmpy2 import mpz
+
+from symflow.evaluate.elementary_series import elementary_value, fixed_log_sum_exp
+from symflow.evaluate.native.layout import HEAD, INTEGRAL, NEXT, PRODUCT, SUM, WEIGHTED
+from symflow.evaluate.products import Coefficients
+from symflow.evaluate.series_steps import Entry, Function, LogSumExp, Product, SeriesArithmetic, Step, Sum
+from symflow.numbers.fixed_point import from_mpf, to_mpf
+from symflow.programs.rules.elementwise import elementwise
+
+NONE = -1
+LARGEST_WORD = 1 << 62
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation; series by their numbers, constants by theirs.
+
+    Attributes:
+        kind: PRODUCT, SUM, INTEGRAL or WEIGHTED.
+        out: the series.
+        pairs: factors; of an INTEGRAL the first one stands for its slope k a_k where `slopes` says so.
+        scaled: (constant, series), or (word, series) of a SUM.
+        constant: added to the first coefficient.
+        factor: n of an INTEGRAL.
+        divisor: d; 0 for no division.
+        slopes: see `pairs`.
+    """
+
+    kind: int
+    out: int
+    pairs: list[tuple[int, int]] = field(default_factory=list)
+    scaled: list[tuple[int, int]] = field(default_factory=list)
+    constant: int = NONE
+    factor: int = 1
+    divisor: int = 0
+    slopes: bool = True
+
+
+@dataclass(frozen=True)
+class Seed:
+    """The first coefficient of a series, which is not computed by the kernel: `value` of those of other series."""
+
+    operation: int
+    series: int
+    arguments: list[int]
+    value: Callable[[list[mpz]], mpz]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A recurrence for the kernel.
+
+    Attributes:
+        words: the operations.
+        starts: where each begins.
+        integrals: the entries of the state.
+        divisors: d, and whether it is multiplied by k: its rows follow those for the state, in this order.
+        constants: fixed-point numbers.
+        seeds: in the order of their operations.
+        series: how many.
+        places: how many of them have residues, slopes counted too.
+        numbers: of the lists of the recurrence, by their ids.
+        divided: the words that name rows of divisors: where they are, and which divisor.
+        terms: bounds the sums: at most terms[0] (order + 1) + terms[1] (order + 1)^2 products of two coefficients.
+    """
+
+    words: np.ndarray
+    starts: list[int]
+    integrals: np.ndarray
+    divisors: list[tuple[int, bool]]
+    divided: list[tuple[int, int]]
+    constants: list[mpz]
+    seeds: list[Seed]
+    series: int
+    places: int
+    numbers: dict[int, int]
+    terms: tuple[int, int]
+
+
+class _Writer:
+    """Collects operations."""
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+        self.numbers: dict[int, int] = {}
+        self.count = 0
+        self.operations: list[Operation] = []
+        self.constants: dict[int, int] = {}
+        self.seeds: list[Seed] = []
+
+    def fresh(self) -> int:
+        """A series of the kernel's own."""
+        self.count += 1
+        return self.count - 1
+
+    def series(self, coefficients: Coefficients) -> int:
+        """The number of a series."""
+        key = id(coefficients)
+        if key not in self.numbers:
+            self.numbers[key] = self.fresh()
+        return self.numbers[key]
+
+    def constant(self, value: mpz | None) -> int:
+        """The number of a constant."""
+        return NONE if value is None else self.constants.setdefault(int(value), len(self.constants))
+
+    def seed(self, series: int, arguments: Iterable[int], value: Callable[[list[mpz]], mpz]) -> None:
+        """The operation that comes next has its first coefficient from Python."""
+        self.seeds.append(Seed(len(self.operations), series, list(arguments), value))
+
+    def add(self, step: Step) -> bool:
+        """Whether a step could be written."""
+        match step:
+            case Product():
+                pairs = [(self.series(a), self.series(b)) for a, b in step.pairs]
+                scaled = [(self.constant(c), self.series(x)) for c, x in step.scaled]
+                out = self.series(step.out)
+                self.operations.append(Operation(PRODUCT, out, pairs, scaled, self.constant(step.constant)))
+            case Sum():
+                self._sum(step)
+            case LogSumExp():
+                pairs = [(self.series(x), self.series(s)) for x, s in zip(step.xs, step.shares, strict=True)]
+                out = self.series(step.out)
+                self.seed(out, [a for a, _ in pairs], lambda values: fixed_log_sum_exp(values, self.bits))
+                self.operations.append(Operation(INTEGRAL, out, pairs, divisor=1))
+            case Function():
+                return self._function(step)
+        return True
+
+    def _sum(self, step: Sum) -> None:
+        out, constant = self.series(step.out), self.constant(step.constant)
+        divisor = 0 if step.denominator == 1 else step.denominator
+        words = all(abs(n) < LARGEST_WORD for n, _ in step.terms)
+        terms = [(int(n) if words else self.constant(n), self.series(x)) for n, x in step.terms]
+        self.operations.append(Operation(SUM if words else WEIGHTED, out, [], terms, constant, divisor=divisor))
+
+    def _function(self, step: Function) -> bool:
+        u, bits = elementwise(step.name, step.exponent), self.bits
+        out, x = self.series(step.out), self.series(step.x)
+
+        def first(values: list[mpz]) -> mpz:
+            return elementary_value(u, values[0], bits)
+
+        if step.derivative is not None:
+            pairs = [(x, self.series(step.derivative))]
+            self.seed(out, [x], first)
+            self.operations.append(Operation(INTEGRAL, out, pairs, factor=step.sign, divisor=1))
+            return True
+        if step.name == "log":
+            r = self._reciprocal(x)
+            self.seed(out, [x], first)
+            self.operations.append(Operation(INTEGRAL, out, [(x, r)], divisor=1))
+            return True
+        if step.name == "power" and step.exponent is not None:
+            p, q = step.exponent.numerator, step.exponent.denominator
+            if abs(p) >= LARGEST_WORD or q >= LARGEST_WORD:
+                return False
+            r, relative = self._reciprocal(x), self.fresh()
+            self.seed(relative, [], lambda values: mpz(0))
+            self.operations.append(Operation(INTEGRAL, relative, [(x, r)]))
+            self.seed(out, [x], first)
+            pairs = [(relative, out)]
+            self.operations.append(Operation(INTEGRAL, out, pairs, factor=p, divisor=q, slopes=False))
+            return True
+        return False
+
+    def _reciprocal(self, x: int) -> int:
+        """r = 1/x with r' = -r^2 x', as `reciprocal_series` has it."""
+        r, square, bits = self.fresh(), self.fresh(), self.bits
+
+        def first(values: list[mpz]) -> mpz:
+            with mpmath.workprec(bits + 32):
+                return from_mpf(1 / to_mpf(values[0], bits), bits)
+
+        self.seed(r, [x], first)
+        self.operations.append(Operation(INTEGRAL, r, [(x, square)], factor=-1, divisor=1))
+        self.operations.append(Operation(PRODUCT, square, [(r, r)]))
+        return r
+
+    def table(self, state: Sequence[Coefficients], field: Sequence[Entry], arithmetic: SeriesArithmetic) -> Table:
+        """All that was collected, with the state's integrals."""
+        integrals: list[tuple[int, int, int]] = []
+        for coefficients, entry in zip(state, field, strict=True):
+            source = self.series(entry) if isinstance(entry, list) else NONE
+            constant = self.constant(arithmetic.lift(entry)) if isinstance(entry, Fraction) else NONE
+            integrals.append((self.series(coefficients), source, constant))
+        places, slopes = _places(self.operations)
+        rows: list[list[int]] = []
+        for series, source, constant in integrals:
+            row = {"series": series, "residues": places.get(series, NONE), "slope": slopes.get(series, NONE)}
+            row |= {"field": source, "constant": constant}
+            rows.append([row[name] for name in NEXT])
+        divisors: dict[tuple[int, bool], int] = {}
+        words: list[int] = []
+        starts: list[int] = []
+        divided: list[tuple[int, int]] = []
+        for operation in self.operations:
+            starts.append(len(words))
+            if operation.divisor:
+                key = (operation.divisor, operation.kind == INTEGRAL)
+                divided.append((len(words) + HEAD.index("divisor"), divisors.setdefault(key, len(divisors))))
+            words += _words(operation, places, slopes, len(starts) - 1)
+        return Table(
+            np.array(words, dtype=np.int64),
+            [*starts, len(words)],
+            np.array(rows, dtype=np.int64).reshape(-1),
+            list(divisors),
+            divided,
+            [mpz(c) for c in self.constants],
+            self.seeds,
+            self.count,
+            len(places) + len(slopes),
+            self.numbers,
+            _terms(self.operations),
+        )
+
+
+def table_of(
+    steps: Sequence[Step],
+    state: Sequence[Coefficients],
+    field: Sequence[Entry],
+    arithmetic: SeriesArithmetic,
+    bits: int,
+) -> Table | None:
+    """The table of a recurrence in fixed point; None where it has a function that the kernel doesn't know."""
+    writer = _Writer(bits)
+    if not all(writer.add(step) for step in steps):
+        return None
+    return writer.table(state, field, arithmetic)
+
+
+def _places(operations: Sequence[Operation]) -> tuple[dict[int, int], dict[int, int]]:
+    """Places for the residues of the series that are factors, and for those of their slopes."""
+    plain: dict[int, None] = {}
+    sloped: dict[int, None] = {}
+    for operation in operations:
+        if operation.kind == SUM:
+            continue
+        for a, b in operation.pairs:
+            plain[a] = plain[b] = None
+            if operation.kind == INTEGRAL and operation.slopes:
+                sloped[a] = None
+        for _, x in operation.scaled:
+            plain[x] = None
+    places = {series: i for i, series in enumerate(plain)}
+    return places, {series: len(places) + i for i, series in enumerate(sloped)}
+
+
+def _words(operation: Operation, places: dict[int, int], slopes: dict[int, int], row: int) -> list[int]:
+    """An operation as the kernel reads it, without its row of divisors."""
+    integral = operation.kind == INTEGRAL
+    first = slopes if integral and operation.slopes else places
+    pairs = [(first[a], places[b]) for a, b in operation.pairs]
+    scaled = operation.scaled if operation.kind == SUM else [(c, places[x]) for c, x in operation.scaled]
+    listed = [*(i for pair in pairs for i in pair), *(i for pair in scaled for i in pair)]
+    head = {
+        "kind": operation.kind,
+        "length": len(HEAD) + len(listed),
+        "out": operation.out,
+        "residues": places.get(operation.out, NONE),
+        "slope": slopes.get(operation.out, NONE),
+        "constant": operation.constant,
+        "divisor": NONE,
+        "factor": operation.factor,
+        "row": row,
+        "pairs": len(pairs),
+        "scaled": len(scaled),
+    }
+    return [*(head[name] for name in HEAD), *listed]
+
+
+def _terms(operations: Sequence[Operation]) -> tuple[int, int]:
+    """What bounds the sums of products of two coefficients (see `Table`); slopes are k a_k."""
+    found = [1, 0]
+    for operation in operations:
+        integral = operation.kind == INTEGRAL
+        terms = len(operation.pairs) + len(operation.scaled) + 1
+        found[integral] = max(found[integral], terms * abs(operation.factor))
+    return found[0], found[1]

@@ -1,0 +1,79 @@
+"""Big integers as words, and back: many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, overload
+
+import gmpy2
+import numpy as np
+from gmpy2 import mpz
+
+from symflow.evaluate.products import Coefficients
+
+SIGN = np.uint64(1 << 63)
+
+
+def to_words(values: Sequence[mpz], limbs: int) -> np.ndarray:
+    """Integers in two's complement, a row of `limbs` words each; they must fit."""
+    half = mpz(1) << (64 * limbs - 1)
+    whole = gmpy2.pack([v + half for v in values], 64 * limbs)
+    array = np.frombuffer(int(whole).to_bytes(8 * limbs * len(values), "little"), dtype=np.uint64)
+    array = array.reshape(len(values), limbs).copy()
+    array[:, -1] ^= SIGN
+    return array
+
+
+def from_words(array: np.ndarray) -> list[mpz]:
+    """The integers whose words are the rows of an array."""
+    limbs = array.shape[-1]
+    shifted = array.copy()
+    shifted[..., -1] ^= SIGN
+    half = mpz(1) << (64 * limbs - 1)
+    found = gmpy2.unpack(mpz.from_bytes(shifted.tobytes(), byteorder="little"), 64 * limbs)
+    found += [mpz(0)] * (shifted.size // limbs - len(found))
+    return [v - half for v in found]
+
+
+class KeptSeries(Sequence[Coefficients]):
+    """Series that are kept as words until somebody asks for their integers.
+
+    Args:
+        words: shape (series, coefficients, limbs).
+    """
+
+    def __init__(self, words: np.ndarray) -> None:
+        self.words: np.ndarray | None = words
+        self.shape = words.shape
+
+    @cached_property
+    def _integers(self) -> tuple[Coefficients, ...]:
+        assert self.words is not None
+        count, terms, _ = self.shape
+        flat, self.words = from_words(self.words), None
+        return tuple(flat[i * terms : (i + 1) * terms] for i in range(count))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @overload
+    def __getitem__(self, index: int) -> Coefficients: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Coefficients]: ...
+    def __getitem__(self, index: int | slice) -> Coefficients | Sequence[Coefficients]:
+        return self._integers[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._integers == tuple(other)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (self._integers,)
+
+
+def terms_of(series: Sequence[Coefficients]) -> int:
+    """How many coefficients each of the series has."""
+    return series.shape[1] if isinstance(series, KeptSeries) else len(series[0])

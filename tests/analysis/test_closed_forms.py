@@ -1,0 +1,267 @@
+"""Closed forms against the flow at 50 digits, and against their differential equations without the flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+
+import symflow as sf
+
+SHORT = Fraction(1, 3)
+
+
+def on_target(widths: Sequence[int], target: object, theta: Sequence[object]) -> sf.Problem:
+    """f = (1/2m) ||W_n ... W_1 - M||^2."""
+    return sf.Problem(network=sf.FullyConnected(widths), data={"target": target}, init={"theta": list(theta)})
+
+
+def rotated(left: np.ndarray, values: Sequence[Fraction | int], right: np.ndarray) -> np.ndarray:
+    """sum_k values_k left_k right_k^T."""
+    return sum(v * np.outer(left[:, k], right[:, k]) for k, v in enumerate(values))  # type: ignore[return-value]
+
+
+TURN = np.array([[Fraction(3, 5), Fraction(-4, 5)], [Fraction(4, 5), Fraction(3, 5)]], dtype=object)
+OTHER = np.array([[Fraction(5, 13), Fraction(12, 13)], [Fraction(-12, 13), Fraction(5, 13)]], dtype=object)
+SAME = np.eye(2, dtype=int).astype(object)
+
+
+def modes(depth: int, starts: Sequence[Fraction | int], values: Sequence[Fraction | int]) -> sf.Problem:
+    """Layers U s V^T that share their inner frames, and a target in the frames at the ends."""
+    frames = [OTHER, *([SAME, TURN] * depth)[: depth - 1], TURN]
+    layers = [rotated(frames[j + 1], starts, frames[j]) for j in range(depth)]
+    target = rotated(frames[-1], values, frames[0])
+    theta = [v for w in layers for v in w.flat]
+    return on_target([2] * (depth + 1), target.tolist(), theta)
+
+
+NEURONS = {
+    "rich, delta < 0": (["1/5", -1, "1/3"], [[3, 4]]),
+    "lazy, delta > 0": (["1/5", 0, 2], [[3, 4]]),
+    "delta = 0": (["3/5", "4/5", 1], [[3, 4]]),
+    "delta = 0, against the target": (["-3/5", "-4/5", 1], [[3, 4]]),
+    "w across the target": ([4, -3, "1/2"], [[3, 4]]),
+    "a = 0": (["1/2", "1/3", 0], [[1, 2]]),
+    "w = 0": ([0, 0, "1/2"], [[1, 2]]),
+    "no target": (["1/2", "1/3", 1], [[0, 0]]),
+    "a negative": (["1/2", "1/3", -1], [[1, 2]]),
+}
+SCALARS = {
+    "unbalanced": (["1/2", 1, "3/2"], 2),
+    "balanced": (["1/2", "-1/2", "-1/2"], 2),
+    "balanced, target of the other sign": (["1/2", "1/2", "1/2"], -2),
+    "one weight 0": ([0, "-1/2", "1/3"], -2),
+    "the smallest weight changes its sign": (["1/10", "1/2", "1/3"], -2),
+    "two weights 0": ([0, 0, "1/2"], 1),
+    "no target": (["1/10", "1/2", "1/3"], 0),
+    "small, depth 4": (["1/10"] * 4, 1),
+    "depth 2": (["1/4", "-1/2"], 1),
+}
+RICCATI = {
+    "unequal widths": ([2, 2, 1], [[1, 2]], ["1/2", 0, 0, "1/2", "3/10", "2/5"]),
+    "one hidden unit, two outputs": ([2, 1, 2], [[1, 2], [0, 1]], ["1/2", "-1/3", 1, "1/4"]),
+    "wide and balanced": ([2, 3, 2], [[3, 1], [0, 2]], None),
+    "delta > 0": ([2, 2, 2], [[3, 1], [0, 2]], ["3/10", "-4/10", "4/10", "3/10", "6/5", "-16/10", "16/10", "6/5"]),
+    "a target of rank 0": ([2, 1, 2], [[0, 0], [0, 0]], ["1/2", "-1/3", 1, "1/4"]),
+}
+
+
+def riccati_problem(name: str) -> sf.Problem:
+    widths, target, theta = RICCATI[name]
+    if theta is None:
+        init: dict[str, object] = {"scheme": "balanced", "seed": 1}
+        return sf.Problem(network=sf.FullyConnected(widths), data={"target": target}, init=init)
+    if name == "unequal widths":  # W_2^T W_2 = W_1 W_1^T + delta I with one row in W_2: W_1 W_1^T = W_2^T W_2 - delta I
+        theta = ["3/10", "2/5", "3/10", "2/5", "1/2", "1/2"]
+    return on_target(widths, target, theta)
+
+
+def case(kind: str, name: str) -> sf.Problem:
+    if kind == "C5":
+        theta, target = NEURONS[name]
+        return on_target([2, 1, 1], target, theta)
+    if kind == "C9":
+        theta, goal = SCALARS[name]
+        return on_target([1] * (len(theta) + 1), [[goal]], theta)
+    if kind == "C7":
+        return riccati_problem(name)
+    depth, starts, values = MODES[name]
+    return modes(depth, starts, values)
+
+
+MODES = {
+    "two layers": (2, [Fraction(1, 10), Fraction(1, 20)], [3, 1]),
+    "two layers, a mode against its target": (2, [Fraction(1, 2), Fraction(1, 3)], [2, -1]),
+    "equal modes": (2, [Fraction(1, 2), Fraction(1, 2)], [2, 2]),
+    "a mode that does not start": (2, [Fraction(1, 2), 0], [2, 1]),
+    "three layers": (3, [Fraction(1, 2), Fraction(1, 3)], [3, 1]),
+}
+FAMILIES: dict[str, dict[str, object]] = {"C5": NEURONS, "C9": SCALARS, "C7": RICCATI, "C6": MODES}  # type: ignore[dict-item]
+CASES = [(kind, name) for kind, names in FAMILIES.items() for name in names]
+
+
+def distance(a: object, b: object) -> mpmath.mpf:
+    """The largest difference of two arrays."""
+    return max(abs(p - q) for p, q in zip(np.ravel(a), np.ravel(b), strict=True))  # type: ignore[arg-type]
+
+
+def exact(value: object) -> mpmath.mpf:
+    """A rational number at the working precision."""
+    q = Fraction(value)  # type: ignore[arg-type]
+    return mpmath.mpf(q.numerator) / q.denominator
+
+
+@pytest.mark.parametrize(("kind", "name"), CASES)
+def test_closed_forms_and_the_flow_agree_to_fifty_digits(kind: str, name: str) -> None:
+    given = case(kind, name)
+    form = sf.closed_form(given, kind)
+    flow = sf.solve_flow(given, horizon=2, dps=50, error="estimated")
+    for time in (Fraction(0), SHORT, Fraction(2)):
+        found = form.value(time, dps=50)
+        wanted = flow(time) if form.quantity == "theta" else flow.end_to_end(time)
+        size = max(1, max(abs(v) for v in np.ravel(found)))
+        with mpmath.workdps(60):
+            assert distance(found, wanted) < size * mpmath.mpf(10) ** -50
+
+
+def slope_by_hand(kind: str, given: sf.Problem, value: np.ndarray) -> np.ndarray:
+    """The right-hand side of the differential equation, written out here, for f = (1/2m) ||W - M||^2."""
+    target = np.vectorize(lambda q: mpmath.mpf(q.numerator) / q.denominator, otypes=[object])(given.matrix_data.target)  # type: ignore[union-attr]
+    count = target.size
+    if kind == "C9":
+        rest = [mpmath.fprod(w for k, w in enumerate(value) if k != j) for j in range(len(value))]
+        return np.array([(target[0, 0] - mpmath.fprod(value)) * r for r in rest], dtype=object)
+    if kind == "C5":
+        w, a = value[:-1], value[-1]
+        residual = target[0] - a * w
+        return np.array([*(a * residual), w @ residual], dtype=object) / count
+    # two balanced layers with the modes in the frames of the ends
+    left, right = TURN, OTHER
+    singular = left.T @ value @ right
+    goal = left.T @ target @ right
+    moved = np.zeros((2, 2), dtype=object)
+    for k in range(2):
+        moved[k, k] = 2 * abs(singular[k, k]) * (goal[k, k] - singular[k, k])
+    return left @ moved @ right.T / count
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [*(("C5", n) for n in NEURONS), ("C9", "unbalanced"), ("C9", "one weight 0"), ("C6", "two layers")],
+)
+def test_closed_forms_solve_their_equations(kind: str, name: str) -> None:
+    """Central differences of order 8 in time; a wrong right-hand side is seen."""
+    given = case(kind, name)
+    form = sf.closed_form(given, kind)
+    step, time = Fraction(1, 10**6), Fraction(1, 2)
+    weights = {1: Fraction(4, 5), 2: Fraction(-1, 5), 3: Fraction(4, 105), 4: Fraction(-1, 280)}
+    with mpmath.workdps(70):
+        at = {k: form.value(time + k * step, dps=70) for k in range(-4, 5)}
+        found = sum((at[k] - at[-k]) * (mpmath.mpf(c.numerator) / c.denominator) for k, c in weights.items()) / (
+            mpmath.mpf(step.numerator) / step.denominator
+        )
+        wanted = slope_by_hand(kind, given, at[0])
+        assert distance(found, wanted) < mpmath.mpf(10) ** -42
+        if distance(wanted, 0 * wanted) > 0:  # a right-hand side that is 0.1 % off is seen
+            assert distance(found, wanted * mpmath.mpf("1.001")) > mpmath.mpf(10) ** -6
+
+
+def test_two_layers_solve_the_riccati_equation() -> None:
+    """W(t) of C7 against W' = -(W_2 W_2^T (W-M) + (W-M) W_1^T W_1)/m by mpmath's own integrator for all weights."""
+    given = riccati_problem("delta > 0")
+    form = sf.closed_form(given, "C7")
+    target = mpmath.matrix([[3, 1], [0, 2]])
+    with mpmath.workdps(30):
+        theta = [mpmath.mpf(q.numerator) / q.denominator for q in given.theta0]
+
+        def slope(_: object, y: list[mpmath.mpf]) -> list[mpmath.mpf]:
+            w1, w2 = mpmath.matrix(2, 2), mpmath.matrix(2, 2)
+            w1[0, 0], w1[0, 1], w1[1, 0], w1[1, 1], w2[0, 0], w2[0, 1], w2[1, 0], w2[1, 1] = y
+            r = (target - w2 * w1) / 4
+            return [*(w2.T * r), *(r * w1.T)]
+
+        y = mpmath.odefun(slope, 0, theta, tol=mpmath.mpf(10) ** -28)(mpmath.mpf("0.5"))
+        w1, w2 = mpmath.matrix([y[0:2], y[2:4]]), mpmath.matrix([y[4:6], y[6:8]])
+        difference = w2 * w1 - mpmath.matrix(form.value("1/2", dps=30).tolist())
+        assert mpmath.norm(difference) < mpmath.mpf(10) ** -24
+
+
+DIAGONAL = sf.FullyConnected((3, 3, 1), diagonal=[1])
+INPUTS, TARGETS = [[1, "1/2", -1], [0, 1, 2]], [1, "1/2"]
+
+
+def diagonal(theta: Sequence[object]) -> sf.Problem:
+    return sf.Problem(network=DIAGONAL, data={"x": INPUTS, "y": TARGETS}, init={"theta": list(theta)})
+
+
+STARTS: dict[str, list[object]] = {
+    "small": [0, 0, 0, "1/10", "1/10", "1/10"],
+    "any": ["1/2", "-1/3", "1/5", 1, "1/2", "-3/4"],
+    "one coordinate balanced": ["1/2", "-1/3", "1/2", 1, "1/2", "1/2"],
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_the_limit_of_a_diagonal_network(name: str) -> None:
+    """It interpolates, its dual certificate lies in the span of the inputs, and the flow goes there."""
+    given = diagonal(STARTS[name])
+    form = sf.closed_form(given)
+    assert (form.result, form.quantity) == ("C8", "limit")
+    beta = form.value(dps=40)
+    with mpmath.workdps(60):
+        inputs = np.array([[exact(v) for v in row] for row in INPUTS], dtype=object)
+        targets = [exact(y) for y in TARGETS]
+        assert distance(inputs @ beta, targets) < mpmath.mpf(10) ** -40
+        other = beta + np.array([4, -4, 2]) / mpmath.mpf(1000)
+        assert distance(inputs @ other, targets) < mpmath.mpf(10) ** -40
+    end = sf.solve_flow(given, horizon=60, dps=20, error=None)(60)
+    assert distance(end[:3] * end[3:], beta) < 1e-8
+    assert distance(end[:3] * end[3:], other) > 1e-4
+
+
+def test_the_limit_has_the_least_entropy_of_all_interpolators() -> None:
+    """Along the line of interpolators, in float64: Woodworth's potential with c = 4 alpha^2, here from beta(0) = 0."""
+    beta = np.array([float(v) for v in sf.closed_form(diagonal(STARTS["small"])).value(dps=30)])
+    line = np.cross([1, 0.5, -1], [0, 1, 2])
+
+    def entropy(b: np.ndarray, c: float = 0.01) -> float:
+        z = 2 * b / c
+        return float(np.sum(c / 4 * (z * np.arcsinh(z) - np.sqrt(1 + z**2))))
+
+    assert all(entropy(beta) < entropy(beta + s * line) for s in (-0.1, -1e-3, 1e-3, 0.1))
+
+
+REFUSED: dict[str, Callable[[], sf.Problem]] = {
+    "not a multiple of the identity": lambda: on_target([2, 2, 2], [[1, 0], [0, 1]], [1, 2, 3, 4, 5, 6, 7, 8]),
+    "neither whitened data": lambda: sf.Problem(
+        network=sf.FullyConnected((2, 1, 1)), data={"x": [[1, 2], [3, 4]], "y": [1, 2]}, init={"theta": [1, 2, 3]}
+    ),
+    "not the training loss|network": lambda: sf.Problem(
+        network=sf.FullyConnected((2, 1, 1), activation="relu"),
+        data={"x": [[1, 2]], "y": [1]},
+        init={"theta": [1, 2, 3]},
+    ),
+}
+
+
+@pytest.mark.parametrize("said", REFUSED)
+def test_what_does_not_apply_says_why(said: str) -> None:
+    with pytest.raises(sf.ProblemError, match=said):
+        sf.closed_form(REFUSED[said]())
+
+
+def test_arguments() -> None:
+    form = sf.closed_form(case("C5", "delta = 0"))
+    with pytest.raises(sf.ProblemError, match="negative"):
+        form.value(-1)
+    with pytest.raises(sf.ProblemError, match="needs"):
+        form.value()
+    with pytest.raises(sf.ProblemError, match="C9"):
+        sf.closed_form(case("C5", "delta = 0"), "C4")
+    assert sf.closed_form(case("C5", "delta = 0"), "two-layers").result == "C7"
+    one = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1, 2], "y": [1, 3]}, init={"theta": [0]})
+    exact = mpmath.mpf(7) / 5 * (1 - mpmath.exp(mpmath.mpf("-2.5")))
+    assert abs(sf.closed_form(one).value(1, dps=15)[0] - exact) < 1e-14
