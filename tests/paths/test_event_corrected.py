@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import reference, reference_tables
 
 import symflow as sf
 from symflow.paths.float64.gated.frozen import frozen
@@ -9,7 +10,6 @@ from symflow.paths.float64.gated.run import Plan, run_gated
 from symflow.paths.float64.gated.step import corrected_step, start_point
 from symflow.paths.float64.methods import x64
 from symflow.paths.taylor.limits import Limits
-from tests.cases import reference, reference_tables
 
 EVENTS = "event-corrected"
 
