@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import sympy
 
 import symflow as sf
 from symflow.analysis.deviation import Deviation
+from symflow.dynamics.vector_field import VectorField, gradient_flow_field
 
 REFERENCE = Path(__file__).parent / "problem" / "reference"
 """Problems with digits of their flows that other programs computed."""
@@ -49,3 +51,16 @@ def quarters(shape: tuple[int, ...], seed: int) -> np.ndarray:
     """An object array of random multiples of 1/4."""
     values = np.random.default_rng(seed).integers(-5, 6, shape)
     return np.vectorize(lambda v: Fraction(int(v), 4), otypes=[object])(values)
+
+
+def expression_flow(text: str) -> tuple[VectorField, list[Fraction]]:
+    """Gradient flow of an expression in x and y, and a start."""
+    x, y = sympy.symbols("x y", real=True)
+    objective = sf.expression_objective(sympy.sympify(text, locals={"x": x, "y": y}, rational=True), [x, y])
+    return gradient_flow_field(objective), [Fraction(1, 3), Fraction(-2, 5)]
+
+
+def reference_flow(name: str) -> tuple[VectorField, list[Fraction]]:
+    """Gradient flow of a reference problem, and its start."""
+    problem = reference(name)
+    return gradient_flow_field(problem.objective), list(problem.theta0)

@@ -67,9 +67,12 @@ def batch_loss(objective: Objective, size: int, weighted: bool = False) -> Batch
 
     drawn = {x: Input(x.name, fitted(x.axes), x.role, x.latex) for x in objective.data}
 
-    def replaced(x: Node, _: Mapping[Node, Node]) -> Node | None:
+    def replaced(x: Node, done: Mapping[Node, Node]) -> Node | None:
         if isinstance(x, Const) and old in x.axes:
             return Const(x.value, fitted(x.axes))
+        if isinstance(x, Einsum) and old in x.broadcast.values():  # a bias, the same for all samples
+            kept_axes = dict(zip(x.broadcast, fitted(tuple(x.broadcast.values())), strict=True))
+            return einsum([done[a] for a in x.args], x.labels, x.out, kept_axes)
         return drawn.get(x) if isinstance(x, Input) else None
 
     loss = scale(count, transform([objective.loss], replaced)[objective.loss])  # now the sum over the batch

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy
-from cases import reference
+from cases import expression_flow, reference, reference_flow
 from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,17 +56,6 @@ def expanded(recurrence: Recurrence, values: Sequence[mpz], order: int, tau: int
     return expected
 
 
-def expression(text: str) -> tuple[VectorField, list[Fraction]]:
-    x, y = sympy.symbols("x y", real=True)
-    objective = sf.expression_objective(sympy.sympify(text, locals={"x": x, "y": y}, rational=True), [x, y])
-    return gradient_flow_field(objective), [Fraction(1, 3), Fraction(-2, 5)]
-
-
-def reference_flow(name: str) -> tuple[VectorField, list[Fraction]]:
-    problem = reference(name)
-    return gradient_flow_field(problem.objective), list(problem.theta0)
-
-
 def classes() -> tuple[VectorField, list[Fraction]]:
     problem = sf.Problem(
         network={"kind": "fully-connected", "widths": [2, 2, 3], "activation": "linear"},
@@ -81,9 +70,9 @@ PROGRAMS = {
     "linear": lambda: reference_flow("linear-2-2-2-1"),
     "ReLU": lambda: reference_flow("relu-2-3-1"),
     "log-sum-exp": classes,
-    "exp and log": lambda: expression("log(1 + exp(-x*y)) + x**4*y"),
-    "powers": lambda: expression("(1 + x**2)**(-5/2)*y**3 + x**3*y/7 + (2 + y)**(7/3)"),
-    "sin and atan": lambda: expression("sin(x*y) + atan(3*x - y) + cos(x)**2"),
+    "exp and log": lambda: expression_flow("log(1 + exp(-x*y)) + x**4*y"),
+    "powers": lambda: expression_flow("(1 + x**2)**(-5/2)*y**3 + x**3*y/7 + (2 + y)**(7/3)"),
+    "sin and atan": lambda: expression_flow("sin(x*y) + atan(3*x - y) + cos(x)**2"),
 }
 
 

@@ -7,16 +7,13 @@ from typing import Any
 
 import mpmath
 import pytest
-import sympy
-from cases import reference
+from cases import expression_flow, reference_flow
 from gmpy2 import mpz
 from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mpf
 from mpseries import MpmathSeries
 
-import symflow as sf
-from symflow.dynamics.vector_field import VectorField, gradient_flow_field
 from symflow.evaluate import fixed_point as fixed
 from symflow.evaluate import relaxed_products as relaxed
 from symflow.evaluate import series
@@ -94,23 +91,12 @@ def test_products_of_one_expansion_share_their_mirrors() -> None:
         assert [int(c) for c in copy] == factor[: len(copy)]
 
 
-def expression(text: str) -> tuple[VectorField, list[Fraction]]:
-    x, y = sympy.symbols("x y", real=True)
-    objective = sf.expression_objective(sympy.sympify(text, locals={"x": x, "y": y}, rational=True), [x, y])
-    return gradient_flow_field(objective), [Fraction(1, 3), Fraction(-2, 5)]
-
-
-def reference_flow(name: str) -> tuple[VectorField, list[Fraction]]:
-    problem = reference(name)
-    return gradient_flow_field(problem.objective), list(problem.theta0)
-
-
 PROGRAMS = {
     "linear": lambda: reference_flow("linear-2-2-2-1"),
     "wide linear": lambda: reference_flow("linear-3-4-2"),
     "ReLU": lambda: reference_flow("relu-2-3-1"),
-    "exp and log": lambda: expression("log(1 + exp(-x*y)) + x**4*y"),
-    "powers": lambda: expression("(1 + x**2)**(-5/2)*y**3 + x**3*y/7"),
+    "exp and log": lambda: expression_flow("log(1 + exp(-x*y)) + x**4*y"),
+    "powers": lambda: expression_flow("(1 + x**2)**(-5/2)*y**3 + x**3*y/7"),
 }
 
 

@@ -77,25 +77,20 @@ class Float64Stats:
         return {"steps": self.accepted, **tolerances, "gate_changes": self.gate_changes, "note": self.note}
 
 
-@dataclass(frozen=True, eq=False)
-class RungeKuttaSteps:
-    """The dense output of `solve_flow_float64`.
-
-    Between two step ends the state is one step of the same method from the earlier one, so that dense output has the
-    method's own order (diffrax's interpolant of Dopri8 is about a thousand times less accurate). Within a step across
-    a kink it can be 100 times less accurate than at the step's ends.
+class StepEnds:
+    """States at the ends of steps, and between them by a step of the method: base of dense outputs in float64.
 
     Attributes:
-        objective: what was integrated: the form of the trajectory's objective that is cheapest to evaluate.
-        solver: the method.
         knots: 0 and the ends of the accepted steps, shape (K,).
         states: the states there, shape (K, P).
     """
 
-    objective: Objective
-    solver: str
     knots: np.ndarray
     states: np.ndarray
+
+    def at(self, times: np.ndarray) -> np.ndarray:
+        """The states at times within the knots, shape (S, P)."""
+        raise NotImplementedError
 
     @property
     def end(self) -> Fraction:
@@ -129,8 +124,36 @@ class RungeKuttaSteps:
         Raises:
             ProblemError: a time lies outside [0, end], by more than the rounding of sums and products of floats.
         """
-        at = float_times(times, self.knots, self.end)
-        return dense_output(self.objective, self.solver, self.knots, self.states, at)
+        at = np.array([_nearest(t) for t in times], dtype=np.float64)
+        beyond = (at < 0) | (at > self.knots[-1] * (1 + 2.0**-50))
+        if beyond.any():
+            raise outside(times[int(beyond.argmax())], self.end)
+        return self.at(np.minimum(at, self.knots[-1]))
+
+
+@dataclass(frozen=True, eq=False)
+class RungeKuttaSteps(StepEnds):
+    """The dense output of `solve_flow_float64`.
+
+    Between two step ends the state is one step of the same method from the earlier one, so that dense output has the
+    method's own order (diffrax's interpolant of Dopri8 is about a thousand times less accurate). Within a step across
+    a kink it can be 100 times less accurate than at the step's ends.
+
+    Attributes:
+        objective: what was integrated: the form of the trajectory's objective that is cheapest to evaluate.
+        solver: the method.
+        knots: 0 and the ends of the accepted steps, shape (K,).
+        states: the states there, shape (K, P).
+    """
+
+    objective: Objective
+    solver: str
+    knots: np.ndarray
+    states: np.ndarray
+
+    def at(self, times: np.ndarray) -> np.ndarray:
+        """The states at times within the knots, shape (S, P)."""
+        return dense_output(self.objective, self.solver, self.knots, self.states, times)
 
 
 def _nearest(time: Fraction) -> float:
@@ -138,16 +161,3 @@ def _nearest(time: Fraction) -> float:
         return float(time)
     except OverflowError:
         return inf if time > 0 else -inf
-
-
-def float_times(times: Sequence[Fraction], knots: np.ndarray, end: Fraction) -> np.ndarray:
-    """Times in float64, within the knots.
-
-    Raises:
-        ProblemError: one lies outside [0, end], by more than the rounding of sums and products of floats.
-    """
-    at = np.array([_nearest(t) for t in times], dtype=np.float64)
-    beyond = (at < 0) | (at > knots[-1] * (1 + 2.0**-50))
-    if beyond.any():
-        raise outside(times[int(beyond.argmax())], end)
-    return np.minimum(at, knots[-1])

@@ -41,10 +41,14 @@ class Einsum(Node):
     def shape(self) -> tuple[Axis, ...]:
         return self.axes
 
-    def rebuild(self, arguments: Sequence[Node]) -> Node:
+    @property
+    def broadcast(self) -> dict[int, Axis]:
+        """The axes of the labels of `out` that no argument carries."""
         known = {i for used in self.labels for i in used}
-        broadcast = {i: a for i, a in zip(self.out, self.axes, strict=True) if i not in known}
-        return einsum(arguments, self.labels, self.out, broadcast)
+        return {i: a for i, a in zip(self.out, self.axes, strict=True) if i not in known}
+
+    def rebuild(self, arguments: Sequence[Node]) -> Node:
+        return einsum(arguments, self.labels, self.out, self.broadcast)
 
     def tangent(self, tangents: Sequence[Node]) -> Node:
         """d(x y) = dx y + x dy."""

@@ -22,6 +22,8 @@ NEAR = 1e-3
 """A Newton step shorter than this part of the step ends the search: the next would change its square."""
 TRIES = 4
 """Newton steps for one kink, at most."""
+EVENTS = 16
+"""Entries of the queue for each gate, at most: more is chatter, about gates that are on their kinks together."""
 LEAST = 8
 """Least number of samples that is compiled for."""
 
@@ -222,7 +224,7 @@ def walk(
     end: tuple[np.ndarray, np.ndarray],
     most: int,
 ) -> Walked | None:
-    """Walks the kinks of some samples; None where there are more than `most`.
+    """Walks the kinks of some samples; None where there are more than `most`, or where gates chatter.
 
     Args:
         frozen: what is compiled.
@@ -239,8 +241,10 @@ def walk(
     foreseen: Sequence[tuple[float, int] | None] = first_negative(y, state.watched)
     state.queue = [(found[0], row, found[1], 0) for row, found in enumerate(foreseen) if found is not None]
     heapq.heapify(state.queue)
+    left = EVENTS * state.gates.size
     while state.queue:
-        if len(state.crossings) > most:
+        left -= 1
+        if len(state.crossings) > most or left < 0:
             return None
         state.event(*heapq.heappop(state.queue))
     state.finish()
