@@ -136,3 +136,28 @@ def test_a_run_without_time_says_so() -> None:
         plan = Plan(np.array([1.0]), 1e-8, 1e-10, Limits(deadline=0.0))
         run = run_gated(compiled, np.array([float(v) for v in problem.theta0]), plan, lambda _: None)
     assert (run.stopped, len(run.knots)) == ("time", 1)
+
+
+TWICE = [["-1.89", "-0.01"], ["-1.26", "1.64"], ["0.9", "-0.66"], ["-2.05", "-0.93"], ["-0.19", "-1.14"]] * 2
+TWO_VALUES = ["0.04", "0.87", "-0.19", "-0.57", "0.66", "-0.43", "0.73", "-0.45", "1.51", "-0.41"]
+
+
+@pytest.mark.parametrize(
+    ("widths", "x", "y", "seed"),
+    [((2, 2, 1), TWICE, TWO_VALUES, 575), ((1, 3, 1), ["-0.55", "-0.76"], ["0.52", "0.54"], 675)],
+    ids=["equal inputs that cross together", "proportional inputs that slide together"],
+)
+def test_kinks_that_coincide_are_refused(widths: tuple[int, ...], x: list, y: list, seed: int) -> None:
+    """One sample of such a pair alone would be held, or the two would chatter; the pair crosses, or slides."""
+    network = sf.FullyConnected(widths, activation="relu")
+    problem = sf.Problem(network=network, data={"x": x, "y": y}, init={"scheme": "xavier", "seed": seed})
+    with pytest.raises(sf.FlowStopped, match=r"that of others too .*; take solve_flow\(problem, dps=15\)") as stopped:
+        flow(problem, horizon=4, error=None)
+    assert stopped.value.cause == "coincident"
+
+
+def test_biases() -> None:
+    problem = gated((2, 3, 1), 4, 5, activation="relu", biases=True)
+    reached = np.array([float(v) for v in sf.solve_flow(problem, horizon=2, dps=15)(2)])
+    found = flow(problem, horizon=2)
+    assert np.abs(found(2) - reached).max() <= float(found.error.value) < 1e-7

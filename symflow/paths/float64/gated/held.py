@@ -27,6 +27,11 @@ class Place:
     sample: int
 
 
+NEAR_ZERO = 1e-9
+"""A pre-activation below this part of the largest one vanishes together with those of held gates, ..."""
+PARALLEL = 1e-7
+"""... where this part of its gradient, or less, lies outside the span of theirs."""
+
 Held = tuple[Place, ...]
 
 
@@ -95,6 +100,41 @@ def onto_surface(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Hel
             z = np.asarray(frozen.moving(theta, np.zeros_like(theta), samples, theirs)[0])
             theta = theta - np.linalg.lstsq(n, z[np.arange(len(held)), units[: len(held)]], rcond=RANK)[0]
     return theta
+
+
+def companion(frozen: Frozen, theta: np.ndarray, z: np.ndarray, gates: np.ndarray, held: Held) -> Place | None:
+    """A gate that is not held and lies on its kink wherever the held ones do, or a held one that others determine.
+
+    Such are equal inputs, and multiples of one input without biases. Held one by one, such gates are not a slide.
+
+    Args:
+        frozen: what is compiled.
+        theta: on the surface of the held gates.
+        z: pre-activations there (U, N).
+        gates: of all units and samples.
+        held: the held ones.
+    """
+    if not held:
+        return None
+    own = normals(frozen, theta, gates, held)
+    sizes = np.linalg.norm(own, axis=1)
+    for k in range(1, len(held)):
+        if _outside(own[k], own[:k]) <= PARALLEL * sizes[k]:
+            return held[k]
+    near = (np.abs(z) <= NEAR_ZERO * np.abs(z).max()) & ~mask(held, z.shape)
+    places = tuple(Place(int(u), int(i)) for u, i in np.argwhere(near))
+    if not places:
+        return None
+    for place, normal in zip(places, normals(frozen, theta, gates, places), strict=True):
+        size = float(np.linalg.norm(normal))
+        if size > 0 and _outside(normal, own) <= PARALLEL * size:
+            return place
+    return None
+
+
+def _outside(normal: np.ndarray, others: np.ndarray) -> float:
+    """The distance of a vector from the span of others."""
+    return float(np.linalg.norm(normal - np.linalg.lstsq(others.T, normal, rcond=RANK)[0] @ others))
 
 
 def let_go(

@@ -44,7 +44,7 @@ class GatedRun:
         events: in order of time.
         rejected: steps that were made again, shorter.
         gradients: what it cost, a single sample counted as its share.
-        stopped: why it ended early: "steps", "collapse", "time" or "interrupted"; else "".
+        stopped: why it ended early: "steps", "collapse", "time", "together" or "interrupted"; else "".
     """
 
     knots: np.ndarray
@@ -114,6 +114,8 @@ class _Run:
                     h = made.cut
                     continue
                 if made is not None and error <= 1:
+                    if made.companion is not None:
+                        return "together"
                     self.accept(made, stop if size == left else self.t + size, size)
                     longer = size * min(LENGTHEN, SAFETY * max(error, 1e-12) ** -0.25)
                     h = max(h, longer) if size < h else longer

@@ -27,6 +27,11 @@ LOOSER = 32.0
 STOPPED: Mapping[str, tuple[str, StopCause, str]] = {
     "steps": ("the steps allowed led only to", "max-steps", "allow more steps (max_steps) or looser tolerances"),
     "time": ("the time limit was reached at", "time-limit", "allow more time (time_limit) or looser tolerances"),
+    "together": (
+        "a gate is held whose kink is that of others too (equal or proportional inputs, ties of a pool) at",
+        "coincident",
+        "take solve_flow(problem, dps=15), which decides such kinks",
+    ),
     "collapse": ("the step size collapsed at", "step-size", "choose a shorter horizon or another start"),
 }
 
@@ -108,7 +113,7 @@ def _recorded(objective: Objective, asked: Asked, run: GatedRun, seconds: float)
 def _estimated(
     compiled: Frozen, flow: Trajectory, run: GatedRun, asked: Asked, report: Callable[[float], None]
 ) -> Trajectory:
-    """The flow with the largest difference from a run at looser tolerances, at times that both have steps at."""
+    """The flow with twice the largest difference from a run at looser tolerances, at times that both have steps at."""
     clock = time.perf_counter()
     loose = asked.plan(LOOSER, COMPARED)
     check = run_gated(compiled, run.states[0], loose, report)
@@ -117,7 +122,7 @@ def _estimated(
     if check.stopped:
         raise FlowStopped(
             f"a second run for the error estimate ended early ({STOPPED[check.stopped][1]}); the flow is known without",
-            "allow more time (time_limit) or leave the estimate out (error=None)",
+            f"{STOPPED[check.stopped][2]}, or leave the estimate out (error=None)",
             cause=STOPPED[check.stopped][1],
             time=flow.horizon,
             trajectory=flow,
@@ -131,5 +136,5 @@ def _estimated(
         check_atol=asked.atol * LOOSER,
         check_seconds=time.perf_counter() - clock,
     )
-    error = mpmath.mpf(float(np.abs(pair[0] - pair[1]).max()))
+    error = mpmath.mpf(2 * float(np.abs(pair[0] - pair[1]).max()))
     return replace(flow, error=PathError(error, "estimated"), stats=stats)

@@ -15,7 +15,7 @@ import numpy as np
 
 from symflow.paths.float64.gated.cubic import cubic
 from symflow.paths.float64.gated.frozen import Frozen
-from symflow.paths.float64.gated.held import Gone, Held, let_go, mask, onto_surface, tangent_basis
+from symflow.paths.float64.gated.held import Gone, Held, Place, companion, let_go, mask, onto_surface, tangent_basis
 from symflow.paths.float64.gated.walk import Crossing, Frame, moving, walk
 
 REPEATS = 6
@@ -62,6 +62,7 @@ class Stepped:
         gone: gates that let go, and how long before its end.
         gradients: what it cost, in gradients of f.
         cut: where the step should end instead: at a kink of a sample with a held gate, whose normal jumps there.
+        companion: a gate on its kink wherever held ones are; then the step means nothing.
     """
 
     point: Point
@@ -70,6 +71,7 @@ class Stepped:
     gone: tuple[tuple[Gone, float], ...]
     gradients: float
     cut: float | None = None
+    companion: Place | None = None
 
 
 def agreeing(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> tuple[Point, int]:
@@ -170,12 +172,12 @@ def corrected_step(frozen: Frozen, point: Point, h: float, most: int) -> Stepped
             break
         samples = np.union1d(samples, further)
     found = Point(stages.end + shift, slope, z, gates, held)
-    end_point, gone, extra = _settled(frozen, found, bool(wrong.any()), h)
+    end_point, gone, extra, same = _settled(frozen, found, bool(wrong.any()), h)
     moved = float(np.linalg.norm(shift))
     bent = bent * (float(np.linalg.norm(bent)) / moved if moved > 0 else 0.0)
     gradients = stages.gradients + extra + work / frozen.samples
     cut = _turn(held, crossings, h)
-    return Stepped(end_point, np.abs(stages.error) + np.abs(bent), crossings, gone, gradients, cut)
+    return Stepped(end_point, np.abs(stages.error) + np.abs(bent), crossings, gone, gradients, cut, same)
 
 
 def _turn(held: Held, crossings: Sequence[Crossing], h: float) -> float | None:
@@ -186,19 +188,22 @@ def _turn(held: Held, crossings: Sequence[Crossing], h: float) -> float | None:
     return first if first < h * (1 - AT_END) else None
 
 
-def _settled(frozen: Frozen, point: Point, wrong: bool, h: float) -> tuple[Point, tuple[tuple[Gone, float], ...], int]:
+def _settled(
+    frozen: Frozen, point: Point, wrong: bool, h: float
+) -> tuple[Point, tuple[tuple[Gone, float], ...], int, Place | None]:
     """The end of a step on the surface of held gates, with gates that agree, and without those that let go.
 
     A gate that let go within the step was held too long: what that did is taken back, its value linear in time.
     """
     if not point.held and not wrong:
-        return point, (), 0
+        return point, (), 0, None
     theta = onto_surface(frozen, point.theta, point.gates, point.held)
     found, count = agreeing(frozen, theta, point.gates, point.held)
+    same = companion(frozen, theta, found.z, found.gates, point.held)
     held, slope, gates, gone = let_go(frozen, theta, found.slope, found.gates, point.held)
     if not gone:
-        return Point(theta, slope, found.z, gates, held), (), count
+        return Point(theta, slope, found.z, gates, held), (), count, same
     left = tuple((g, g.since(float(point.gates[g.place.unit, g.place.sample]), h)) for g in gone)
     theta = theta + sum(since / 2 * g.beyond * g.pull for g, since in left)
     found, more = agreeing(frozen, theta, gates, held)
-    return found, left, count + more
+    return found, left, count + more, same
