@@ -165,7 +165,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     import numpy as np
 
     try:
-        with open(path, "rb") as content, np.load(content, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        with open(path, "rb") as content:
+            if not zipfile.is_zipfile(content):
+                raise ValueError("another kind of file; write one with numpy.savez")
+            content.seek(0)
+            with np.load(content, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
     except (EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as damaged:
         raise ValueError(" ".join(str(damaged).split()) or type(damaged).__name__) from None

@@ -12,7 +12,9 @@ import mpmath
 import numpy as np
 
 from symflow.analysis.flow_checks import single_layer
-from symflow.errors import ProblemError
+from symflow.errors import BudgetError, ProblemError
+from symflow.evaluate.balls import MAX_DPS
+from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf, Number
 from symflow.problem import Problem
@@ -79,9 +81,10 @@ class ClosedForm:
             An object array of mpf: of shape (P,) for theta, (d_n, d_0) for the end-to-end matrix, (d_0,) for a limit.
 
         Raises:
-            ProblemError: a negative time, no time, or a time for a limit.
+            ProblemError: a negative time, no time, a time for a limit, or dps that is no whole number.
+            BudgetError: at this time numbers cancel that need more than `MAX_DPS` digits.
         """
-        digits = self.problem.dps if dps is None else dps
+        digits = self.problem.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
         if (time is None) != (self.quantity == "limit"):
             raise ProblemError(f"the closed form {self.result} needs {'no ' * (time is not None)}time, got {time}")
         t = Fraction(0) if time is None else rational(time, "time")
@@ -176,7 +179,13 @@ def _target(problem: Problem, time: Fraction) -> tuple[Mpf, np.ndarray]:
 
 def _extra(rate: float, time: Mpf) -> Any:
     """More digits, where numbers of the size e^{rate t} cancel."""
-    return mpmath.workdps(mpmath.mp.dps + ceil(float(rate * time) / 2.3))
+    cancelling = rate * time / 2.3
+    if cancelling > MAX_DPS:
+        raise BudgetError(
+            f"a closed form needs a time at which at most {MAX_DPS} digits cancel, got one with "
+            f"{mpmath.nstr(mpmath.mpf(cancelling), 3)}; give a smaller time"
+        )
+    return mpmath.workdps(mpmath.mp.dps + ceil(cancelling))
 
 
 def _one_layer(problem: Problem, time: Fraction) -> Value:

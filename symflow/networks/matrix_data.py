@@ -102,12 +102,21 @@ def matrix_data(network: Network, given: dict[str, Any], where: str = "data") ->
     target = _matrix(given["target"], (rows, columns), f"{where}.target")
     if "mask" not in given:
         return MatrixData(None, None, None, target)
-    mask = _matrix(given["mask"], (rows, columns), f"{where}.mask")
+    mask = _matrix(_ones(given["mask"]), (rows, columns), f"{where}.mask")
     if wrong := next((v for v in mask.flat if v not in (0, 1)), None):
         raise ProblemError(f"{where}.mask must have 1 for an observed entry and 0 elsewhere, got {brief(wrong)}")
     if not any(mask.flat):
         raise ProblemError(f"{where}.mask must have at least one observed entry, got zeros alone")
     return MatrixData(None, None, None if all(mask.flat) else mask, target * mask)
+
+
+def _ones(mask: Any) -> Any:
+    """A mask of true and false, as comparisons and `notna` give it, as 1 and 0."""
+    try:
+        found = np.asarray(mask)
+    except ValueError:  # rows of different lengths: the message is that of `rational_array`
+        return mask
+    return found.astype(int) if found.dtype == bool else mask
 
 
 def _stack(values: object, where: str) -> np.ndarray:

@@ -21,6 +21,12 @@ from symflow.theory.statement import equation
 
 MAX_STEPS = 400
 """Newton steps of the dual problem before it is called unsolved."""
+MAX_GROWTH = 50
+"""What one step may add to an exponent: far from the solution Newton's step may be as long as 1/c."""
+NOT_FOUND = (
+    "the least hyperbolic entropy was not found; give more dps, or a start without w_2^2 = w_1^2, where beta keeps its "
+    "sign (no interpolator may have these signs)"
+)
 
 
 def _diagonal(setting: Setting) -> Verdict:
@@ -107,9 +113,10 @@ def entropy_limit(x: Any, y: Sequence[Mpf], start: Sequence[Mpf], c: Sequence[Mp
             step = mpmath.lu_solve(matrix, mpmath.matrix(rest))
         except ZeroDivisionError:
             break
-        before, length = dual(nu, total), mpmath.mpf(1)
+        growth = (2 * abs(mpmath.fsum(x[i, j] * step[i] for i in range(count))) for j in range(size))
+        before, length = dual(nu, total), MAX_GROWTH / max(MAX_GROWTH, *growth)
         slope = mpmath.fsum(a * b for a, b in zip(rest, step, strict=True))
-        while length > mpmath.mpf(2) ** -60:
+        for _ in range(60):
             moved = [v - length * step[i] for i, v in enumerate(nu)]
             values, slopes, total = beta(moved)
             # close to the solution the decrease is below rounding
@@ -117,9 +124,7 @@ def entropy_limit(x: Any, y: Sequence[Mpf], start: Sequence[Mpf], c: Sequence[Mp
                 break
             length /= 2
         nu = moved
-    raise ComputationError(
-        "the least hyperbolic entropy was not found; give a start without w_2^2 = w_1^2, or more dps"
-    )
+    raise ComputationError(NOT_FOUND)
 
 
 def conserved(theta0: Sequence[Fraction], size: int) -> tuple[list[Fraction], list[Fraction]]:

@@ -265,3 +265,37 @@ def test_arguments() -> None:
     one = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1, 2], "y": [1, 3]}, init={"theta": [0]})
     exact = mpmath.mpf(7) / 5 * (1 - mpmath.exp(mpmath.mpf("-2.5")))
     assert abs(sf.closed_form(one).value(1, dps=15)[0] - exact) < 1e-14
+
+
+def test_limits_of_tiny_starts_and_of_signs_that_no_interpolator_has() -> None:
+    """Newton's full step would be as long as 1/c; w_2 = -w_1 keeps beta < 0 where beta_1 + beta_2 = 3 is asked."""
+    x, network = [[1, 1, 0, "1/2"], [1, 0, 1, "-1/2"]], sf.FullyConnected((4, 4, 1), diagonal=[1])
+    start = {"theta": ["1e-30"] * 4 + [0] * 4}
+    tiny = sf.closed_form(sf.Problem(network=network, data={"x": x, "y": [1, 1]}, init=start), "C8").value(dps=40)
+    # (p, q, q, 0) of p + q = 1 and pull 2s of beta_1, s of the others: sinh(2s)/sinh(s) = 2 cosh(s) = p/q
+    with mpmath.workdps(60):
+        c = mpmath.mpf(10) ** -60
+        s = mpmath.findroot(lambda s: c / 2 * (mpmath.sinh(2 * s) + mpmath.sinh(s)) - 1, (68, 69.5))
+        wanted = [c / 2 * mpmath.sinh(2 * s), c / 2 * mpmath.sinh(s), c / 2 * mpmath.sinh(s), 0]
+        assert max(abs(a - b) for a, b in zip(tiny, wanted, strict=True)) < mpmath.mpf(10) ** -38
+    network, init = sf.FullyConnected((2, 2, 1), diagonal=[1]), {"theta": ["1/10", "1/3", "-1/10", "-1/3"]}
+    signs = sf.closed_form(sf.Problem(network=network, data={"x": [[1, 1]], "y": [3]}, init=init), "C8")
+    with pytest.raises(sf.ComputationError, match="these signs"):
+        signs.value(dps=20)
+
+
+@pytest.mark.parametrize(
+    ("time", "dps", "error", "message"),
+    [
+        (1, 0, sf.ProblemError, "dps must be a whole number from 1"),
+        (1, "30", sf.ProblemError, "dps must be a whole number from 1"),
+        ("1e6", 30, sf.BudgetError, "give a smaller time"),
+        ("1e400", 30, sf.BudgetError, "give a smaller time"),
+    ],
+)
+def test_digits_and_times_out_of_reach_are_errors(
+    time: object, dps: object, error: type[Exception], message: str
+) -> None:
+    form = sf.closed_form(on_target((2, 1, 1), [[3, 4]], [1, 2, "1/2"]))
+    with pytest.raises(error, match=message):
+        form.value(time, dps=dps)  # type: ignore[arg-type]

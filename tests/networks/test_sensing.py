@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
+from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -165,6 +166,23 @@ def test_a_file_of_arrays_and_a_mask_in_toml(tmp_path: object) -> None:
     assert read.matrix_data is not None
     assert read.matrix_data.target[0, 0] == Fraction(1, 10)
     assert repr(read).startswith("Problem('b': fully-connected 2-3-2 linear, square loss, completion of m=3")
+
+
+@pytest.mark.parametrize("mask", [[[True, False], [True, True]], np.array([[1, 0], [1, 1]]) > 0])
+def test_a_mask_may_be_true_and_false(mask: object) -> None:
+    data = {"mask": mask, "target": [[1, 2], [3, 4]]}
+    read = sf.Problem(network=NETWORK, data=data, init={"scheme": "gaussian"}).matrix_data
+    assert read is not None
+    assert read.mask.tolist() == [[1, 0], [1, 1]]
+    assert read.target.tolist() == [[1, 0], [3, 4]]
+
+
+@pytest.mark.parametrize("name", ["A.npy", "A.npz"])
+def test_another_kind_of_file_is_named_with_the_remedy(tmp_path: Path, name: str) -> None:
+    np.save(tmp_path / "A.npy", np.eye(2))
+    (tmp_path / "A.npz").write_text("1 0\n0 1\n")
+    with pytest.raises(sf.ProblemError, match=r"another kind of file; write one with numpy\.savez"):
+        sf.Problem(network=NETWORK, data={"sensing": f"{tmp_path}/{name}"}, init={"scheme": "gaussian"})
 
 
 REFUSED = {
