@@ -31,6 +31,8 @@ from symflow.programs.rules.arithmetic import Arithmetic
 from symflow.programs.rules.elementwise import elementwise
 
 VALUES = BatchArithmetic()
+UNDERFLOW = 2.0**-1000
+"""Errors below this are those of products that underflow, not of rounding."""
 
 
 class RoundedArithmetic(Arithmetic):
@@ -72,7 +74,10 @@ class RoundedArithmetic(Arithmetic):
         shape = np.broadcast_shapes(x.value.shape, x.error.shape)
         values, errors = np.broadcast_to(x.value, shape), np.broadcast_to(x.error, shape)
         with ball_precision(FLOAT64_BITS):
-            return _from_balls([ball(b) for b in _balls(values, errors)], shape)
+            given = _balls(values, errors)
+            if exponent == Fraction(1, 2):
+                return _from_balls([_root_of_zero(b) if b.mid() == 0 else ball(b) for b in given], shape)
+            return _from_balls([ball(b) for b in given], shape)
 
     def gather(self, x: Rounded, table: Table, position: int) -> Rounded:
         return self._both(lambda a: VALUES.gather(a, table, position), x)
@@ -116,6 +121,11 @@ def _balls(values: np.ndarray, errors: np.ndarray) -> list[arb]:
     """Values with errors as balls, in C order."""
     pairs = zip(values.reshape(-1).tolist(), errors.reshape(-1).tolist(), strict=True)
     return [arb(v, e) for v, e in pairs]
+
+
+def _root_of_zero(x: arb) -> arb:
+    """sqrt of 0 up to underflow, the square of a norm: where the root exists, it is between 0 and that of the end."""
+    return arb(0).union(x.upper().sqrt()) if x.upper() < UNDERFLOW else x.sqrt()
 
 
 def _from_balls(balls: Sequence[arb], shape: tuple[int, ...]) -> Rounded:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from symflow.latex.operator_node import Operator
 from symflow.latex.rules import Rule, applied
 from symflow.latex.windows import Linear
+from symflow.networks.batches import SAMPLE
 from symflow.networks.matrix_data import SENSING
 from symflow.programs.nodes import Einsum, Input, Node, einsum
 
@@ -18,7 +19,7 @@ MEASURED = Linear(
 
 def measurement(x: Einsum) -> Rule | None:
     """How a product with the matrices A_i is rewritten; None where it is neither A(W) nor contains A^*(r)."""
-    at = next((n for n, a in enumerate(x.args) if isinstance(a, Input) and a.name == SENSING), None)
+    at = next((n for n, a in enumerate(x.args) if _measures(a)), None)
     if at is None:
         return None
     *outer, sample = x.labels[at]
@@ -43,3 +44,8 @@ def measurement(x: Einsum) -> Rule | None:
         return einsum([adjoint, *(y for y, _ in rest)], [tuple(outer), *(used for _, used in rest)], x.out)
 
     return nodes, sums
+
+
+def _measures(x: Node) -> bool:
+    """Whether a node is the stack of the matrices A_i."""
+    return isinstance(x, Input) and x.name == SENSING and [a.name for a in x.axes[2:]] == [SAMPLE]

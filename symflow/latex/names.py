@@ -10,6 +10,7 @@ from fractions import Fraction
 from symflow.derivatives.derived import Derived, parameter_directions
 from symflow.latex.fragments import dotted
 from symflow.latex.moments import PhiGradient, phi_gradient
+from symflow.networks.activations.per_layer import PerLayer
 from symflow.networks.objective import Objective
 from symflow.programs.differentiate import jvp, transpose
 from symflow.programs.nodes import Add, Const, Einsum, Input, Node, matmul, scale, split_scale
@@ -70,7 +71,7 @@ def naming(derived: Derived) -> Naming:
     given = _given_names(derived, weight_products, reserved)
     multiples = {split_scale(x)[1]: split_scale(x)[0] for x in given}
     names = {split_scale(x)[1]: name for x, name in given.items()}
-    by_layer = len({(x.alpha, x.alpha_bar) for x in objective.gates}) > 1
+    by_layer = objective.architecture is not None and isinstance(objective.architecture.sigma, PerLayer)
     return Naming(reserved, layer, weight_products, phi_gradient(objective), names, multiples, by_layer)
 
 

@@ -86,6 +86,14 @@ def test_functions_say_where_they_are_not_defined() -> None:
         assert np.isinf(RoundedArithmetic().function(name, over, exponent).error).all()
 
 
+def test_the_norm_of_what_vanishes_is_known() -> None:
+    """The squares of a layer of dead units are 0 up to underflow."""
+    dead = Rounded(np.zeros(1), np.full(1, 2.0**-1060))
+    found = RoundedArithmetic().function("power", dead, Fraction(1, 2))
+    assert 2.0**-530 <= found.value[0] + found.error[0] < 2.0**-500
+    assert found.value[0] - found.error[0] <= 0
+
+
 def test_norms_do_not_underflow() -> None:
     tiny = Rounded(np.full((1, 3), 1e-300), np.zeros((1, 3)))
     assert 1.7e-300 < norm_bound(tiny)[0] < 1.8e-300

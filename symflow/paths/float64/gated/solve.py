@@ -113,7 +113,7 @@ def _recorded(objective: Objective, asked: Asked, run: GatedRun, seconds: float)
 def _estimated(
     compiled: Frozen, flow: Trajectory, run: GatedRun, asked: Asked, report: Callable[[float], None]
 ) -> Trajectory:
-    """The flow with twice the largest difference from a run at looser tolerances, at times that both have steps at."""
+    """The flow with twice the largest difference from a run at looser tolerances, where both have steps."""
     clock = time.perf_counter()
     loose = asked.plan(LOOSER, COMPARED)
     check = run_gated(compiled, run.states[0], loose, report)
@@ -136,5 +136,6 @@ def _estimated(
         check_atol=asked.atol * LOOSER,
         check_seconds=time.perf_counter() - clock,
     )
-    error = mpmath.mpf(2 * float(np.abs(pair[0] - pair[1]).max()))
+    rounding = float(np.finfo(float).eps * np.abs(pair[0]).max())
+    error = mpmath.mpf(2 * float(np.abs(pair[0] - pair[1]).max()) + rounding)
     return replace(flow, error=PathError(error, "estimated"), stats=stats)
