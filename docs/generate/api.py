@@ -16,6 +16,7 @@ ROOMS = {
     "analysis": "Deviation, bounds, certificates",
     "theory": "Results",
     "programs": "Programs",
+    "numbers": "Vectors of many digits",
     "errors": "Errors",
 }
 """The title of each room's page, in the order of a reader."""

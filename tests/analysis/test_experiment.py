@@ -249,7 +249,7 @@ def test_command(linear: tuple[Experiment, Path], capsys: pytest.CaptureFixture[
     runs = found["networks"]["linear"]["runs"]
     assert [r["gradient_evaluations"] for r in runs] == [60, 120, 1200]
     assert runs[0]["max_from_flow"] == linear[0].networks["linear"].runs[1].from_flow.max()
-    assert {Path(f).name for f in found["files"]} == {"experiment.npz", "linear.svg", "linear.png"}
+    assert {Path(f).name for f in found["files"]} == {"experiment.npz", "linear.svg", "linear.png", "report.html"}
     assert all(Path(f).stat().st_size > 1000 for f in found["files"])
     Console(width=120).print(*as_text(network_parts(linear[0].networks["linear"])))
     shown = capsys.readouterr().out

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import plain_networks as plain
+import plain_options as plain
 import pytest
 import sympy
 from scipy.integrate import solve_ivp
@@ -125,13 +125,13 @@ def test_records_are_equal_printed_and_filed() -> None:
     assert problem.objective.parameter_count == network.parameter_count == 3 * 2 + 3 + 3 + 3 + 1
     assert "biases in 1, 3, skip 1->2, diagonal 2, output scale 1/3" in repr(problem)
     assert problem.objective.parameter_names()[6:13] == [
-        "b1[0]",
-        "b1[1]",
-        "b1[2]",
-        "W2[0]",
-        "W2[1]",
-        "W2[2]",
-        "W3[0,0]",
+        "b1_1",
+        "b1_2",
+        "b1_3",
+        "W2_1",
+        "W2_2",
+        "W2_3",
+        "W3_11",
     ]
     convolutional = sf.Convolutional((1, 4), PARTS, activation="relu", biases=True, skip=[[3, 4]], diagonal=[4])
     assert convolutional.biases == (True, False, True, True)

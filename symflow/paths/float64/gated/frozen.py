@@ -15,7 +15,6 @@ import numpy as np
 from symflow.caching import kept
 from symflow.derivatives.derived import gradient_nodes
 from symflow.evaluate.interpret import interpret
-from symflow.evaluate.jax_arithmetic import JaxArithmetic
 from symflow.evaluate.jit_options import jit
 from symflow.networks.batches import batch_loss, sample_count
 from symflow.networks.objective import Objective
@@ -71,6 +70,8 @@ class _Program:
     """The gradient and the pre-activations with gates as inputs, from an objective of any number of samples."""
 
     def __init__(self, objective: Objective) -> None:
+        from symflow.evaluate.jax_arithmetic import JaxArithmetic
+
         gates = objective.gates
         self.shapes = [shape_of(g.axes) for g in gates]
         self.ends = np.cumsum([entries(g.axes[:-1]) for g in gates])
