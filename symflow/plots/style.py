@@ -172,7 +172,7 @@ SMALL = 4.2 * 72
 
 def width_of(ax: Axes) -> float:
     """The width of axes in points."""
-    return float(ax.get_position().width * ax.get_figure(root=True).get_figwidth() * 72)  # type: ignore[union-attr]
+    return float(ax.get_position().width * ax.figure.figure.get_figwidth() * 72)
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist], side: Literal["left", "right"] = "right") -> None:

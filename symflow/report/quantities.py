@@ -8,12 +8,16 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symflow.analysis.verdict import comparison, sharpness, travelled
+from symflow.derivatives.derived import loss
+from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.numbers.decimal import brief_time, short
 from symflow.numbers.types import Mpf
 from symflow.report.parts import Quantity
 from symflow.report.report import describe
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from symflow.analysis.deviation import Deviation
     from symflow.paths.trajectory import Event, Trajectory
 
@@ -120,9 +124,19 @@ def series_quantities(dev: Deviation) -> list[Quantity]:
         lowest = float(dev.flow_series.min_eigenvalue.min())
         convex = " (not convex there)" if lowest < 0 else ""
         rows.append(Quantity("λ_min along the flow", f"at least {short(lowest)}{convex}", "sampled", remark=True))
-    ends = f"flow {short(dev.flow_series.loss[-1], 6)}, descent {short(dev.descent_series.loss[-1], 6)}"
+    last = dev.indices[-1]
+    flow, descent = dev.flow(min(last * dev.step_size, dev.flow.end)), dev.run.steps.at_steps([last])[0]
+    ends = f"flow {_loss(dev, flow)}, descent {_loss(dev, descent)}"
     rows.append(Quantity("loss at the end", ends, "estimated", remark=True))
     return rows
+
+
+def _loss(dev: Deviation, state: np.ndarray) -> str:
+    """f there with the digits of the run: float64 loses small losses in its rounding."""
+    import mpmath
+
+    found = evaluate_mpmath(loss(dev.problem.objective), list(state), dps=dev.dps)
+    return str(mpmath.nstr(mpmath.mpf(found), 6))
 
 
 def _no_spectrum(dev: Deviation) -> str:

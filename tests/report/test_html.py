@@ -7,9 +7,11 @@ from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
+import mpmath
 import pytest
 from plain_pages import comparison, contrast, variables
 
+import symflow as sf
 from symflow.cli.app import main
 from symflow.report import html
 from symflow.report.html import html_document
@@ -17,6 +19,7 @@ from symflow.report.mathml import aligned, mathml, with_formulas
 from symflow.report.pages import run_document
 from symflow.report.parts import Code, Document, Facts, Note, Section, Table
 from symflow.report.problem_formulas import objective_section
+from symflow.report.quantities import series_quantities
 from symflow.theory.registry import RESULTS
 
 VOID = {"meta", "br", "mspace", "path", "use", "rect", "circle", "line", "stop"}
@@ -175,3 +178,11 @@ def test_commands_write_pages(tmp_path: Path) -> None:
 def test_a_section_on_every_objective_is_drawn() -> None:
     parts = objective_section(comparison().problem.objective).parts
     assert len(parts) == 3
+
+
+def test_a_loss_below_the_rounding_of_float64_is_the_loss() -> None:
+    """f = (w - 1)^2/2 from 0: after 100 steps of 1/2 descent has 4^-100/2, the flow exp(-100)/2."""
+    problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
+    dev = sf.deviation(problem, step_size="1/2", horizon=50, dps=60)
+    said = next(q.value for q in series_quantities(dev) if q.name == "loss at the end")
+    assert said == f"flow {mpmath.nstr(mpmath.exp(-100) / 2, 6)}, descent {mpmath.nstr(mpmath.mpf(4) ** -100 / 2, 6)}"
