@@ -8,23 +8,28 @@ one of them rounds away the other amplifies.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import ceil, log10
 
 import numpy as np
 
 from symflow.dynamics.vector_field import VectorField
-from symflow.errors import ComputationError
+from symflow.errors import ComputationError, GateUndecided
+from symflow.evaluate.balls import ball_arithmetic
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import EXACT
 from symflow.networks.objective import Objective
+from symflow.numbers.balls import ball, ball_precision, exact_fraction, is_exact
+from symflow.programs.nodes import Input, Map
 from symflow.programs.program import Program
 
 LEAST_DIGITS = 16
 """Significant digits of the smallest number given, at least; with fewer, ordinary kinks would be lost in the noise."""
 TINY = 8
 """A number below 10^-TINY is known to a relative accuracy; larger ones to an absolute one, like those of size 1."""
+SIGN_BITS = (128, 512, 2048, 8192)
+"""Precisions at which the sign of a pre-activation that is not rational is looked for."""
 MAX_DIGITS = 15_000
 """Most digits that small numbers may ask for."""
 
@@ -62,11 +67,41 @@ def _log10(n: int) -> float:
 
 
 def pre_activations(objective: Objective, theta: Sequence[Fraction]) -> list[np.ndarray]:
-    """The pre-activations of every gate at rational parameters, exactly."""
+    """The pre-activations of every gate at rational parameters.
+
+    They are exact where they are rational. Behind an activation such as tanh they are not: then they are rational
+    numbers as near as `SIGN_BITS` say, with the sign proved by balls, and 0 only where it is 0 by structure.
+
+    Raises:
+        ComputationError: one is not told from 0.
+    """
     program = Program(objective.program.inputs, {str(i): g.z for i, g in enumerate(objective.gates)})
     flat = np.empty(len(theta), dtype=object)
     flat[:] = list(theta)
-    return list(interpret(program, {**objective.data, **objective.cut(flat)}, EXACT).values())
+    values = {**objective.data, **objective.cut(flat)}
+    if all(x.record.exact is not None for x in program.nodes if isinstance(x, Map)):
+        return list(interpret(program, values, EXACT).values())
+    for bits in SIGN_BITS:
+        found = _signed(program, values, bits)
+        if found is not None:
+            return found
+    raise ComputationError(
+        f"whether a pre-activation is 0 at the start must be known, got one within 2^-{SIGN_BITS[-1]} of 0; change "
+        "the start"
+    )
+
+
+def _signed(program: Program, values: Mapping[Input, np.ndarray], bits: int) -> list[np.ndarray] | None:
+    """The outputs in balls as rational midpoints; None where one has no certain sign."""
+    with ball_precision(bits):
+        balls = {x: np.frompyfunc(ball, 1, 1)(a) for x, a in values.items()}
+        try:
+            found = list(interpret(program, balls, ball_arithmetic()).values())
+        except GateUndecided:
+            return None
+        if any(z.contains(0) and not is_exact(z) for array in found for z in array.reshape(-1)):
+            return None
+        return [np.frompyfunc(lambda z: exact_fraction(z.mid()), 1, 1)(array) for array in found]
 
 
 def _sizes(moves: Objective | VectorField, state: Sequence[Fraction]) -> Iterator[Fraction]:

@@ -145,6 +145,8 @@ def _run_unseen_again(
         values: the states there, shape (B, S, P), NaN where a row did not get to.
     """
     whole = np.flatnonzero(np.isfinite(values).all(axis=(1, 2)))
+    if not len(whole):
+        return
     path = np.concatenate([starts[whole, None], values[whole]], axis=1)
     for row in whole[unseen_rows(course.objective, np.append(0.0, times), path)]:
         alone = (tolerances[0], float(tolerances[1][row]))
