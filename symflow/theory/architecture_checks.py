@@ -100,6 +100,12 @@ def shortcuts(network: Network) -> tuple[int, ...]:
     return tuple(j for j in plain if (j - 1, j) in network.skip)
 
 
+def stream_places(network: Network, skip: Iterable[tuple[int, int]]) -> list[int]:
+    """For the input and the output of every layer the first place whose stream it is on; pools pass a stream on."""
+    pools = [(p - 1, p) for p in range(1, network.layer_count + 1) if p not in network.layer_numbers]
+    return joined_positions(network.layer_count + 1, [*skip, *pools])
+
+
 def streams(network: Network) -> tuple[tuple[int, ...], ...]:
     """The sets of hidden layers whose outputs skip connections add up, but for those with the input or the output.
 
@@ -107,9 +113,9 @@ def streams(network: Network) -> tuple[tuple[int, ...], ...]:
     are homogeneous. Layers are those with weights, from 1; pools pass a stream on, and what `shortcuts` says of a skip
     connection around one layer is said by V_j.
     """
-    skip = [pair for pair in network.skip if pair[1] not in shortcuts(network) or pair[0] + 1 != pair[1]]
-    pools = [(p - 1, p) for p in range(1, network.layer_count + 1) if p not in network.layer_numbers]
-    first = joined_positions(network.layer_count + 1, [*skip, *pools])
+    first = stream_places(
+        network, [pair for pair in network.skip if pair[1] not in shortcuts(network) or pair[0] + 1 != pair[1]]
+    )
     places = {layer: first[number] for layer, number in enumerate(network.layer_numbers, 1)}
     ends = {first[0], first[-1]}
     found: dict[int, list[int]] = {}
@@ -194,16 +200,15 @@ def _linear_with_biases(network: Network) -> Verdict:
     return _linear(network.with_biases(False)) if not network.skip else _linear(network)
 
 
-def _fully_connected(network: Network) -> Verdict:
-    if not isinstance(network, FullyConnected):
-        return fails(f"not a fully connected network: {described(network)}")
-    return _homogeneous(network)
+def _of_kind(kind: type[Network], check: Callable[[Network], Verdict]) -> Callable[[Network], Verdict]:
+    """A check of networks of one kind; others fail."""
 
+    def checked(network: Network) -> Verdict:
+        if not isinstance(network, kind):
+            return fails(f"not a {kind.kind.replace('-', ' ')} network: {described(network)}")
+        return check(network)
 
-def _convolutional(network: Network) -> Verdict:
-    if not isinstance(network, Convolutional):
-        return fails(f"not a convolutional network: {described(network)}")
-    return _homogeneous(network)
+    return checked
 
 
 def _whole_matrices(network: Network) -> Verdict:
@@ -214,12 +219,6 @@ def _whole_matrices(network: Network) -> Verdict:
 def _homogeneous_activations(network: Network) -> Verdict:
     reason = curved_reason(network)
     return holds(described(network)) if reason is None else fails(reason)
-
-
-def _piecewise_linear(network: Network) -> Verdict:
-    if not isinstance(network, FullyConnected):
-        return fails(f"not a fully connected network: {described(network)}")
-    return _homogeneous_activations(network)
 
 
 def _no_skip(network: Network) -> Verdict:
@@ -280,10 +279,12 @@ LINEAR_WITH_BIASES = architecture(
 FULLY_CONNECTED = Hypothesis(
     "a fully connected network",
     "a fully connected homogeneous network",
-    of_samples(_fully_connected),
+    of_samples(_of_kind(FullyConnected, _homogeneous)),
     architecture=True,
 )
-CONVOLUTIONAL = architecture("a convolutional network", "a convolutional homogeneous network", _convolutional)
+CONVOLUTIONAL = architecture(
+    "a convolutional network", "a convolutional homogeneous network", _of_kind(Convolutional, _homogeneous)
+)
 WHOLE_MATRICES = architecture("no diagonal layers", "no diagonal layers", _whole_matrices)
 HOMOGENEOUS_ACTIVATIONS = architecture(
     "homogeneous activations", r"every activation homogeneous, $\sigma(cz) = c\,\sigma(z)$ for $c > 0$",
@@ -293,7 +294,7 @@ PIECEWISE_LINEAR = Hypothesis(
     "a fully connected network with homogeneous activations",
     "a fully connected network with homogeneous activations, with or without biases, skip connections and diagonal "
     "layers",
-    of_samples(_piecewise_linear),
+    of_samples(_of_kind(FullyConnected, _homogeneous_activations)),
     architecture=True,
 )
 NO_SKIP = architecture("no skip connections", "no skip connections", _no_skip)

@@ -13,10 +13,10 @@ import sympy
 from symflow.analysis.laws.law import Law
 from symflow.analysis.laws.terms import Terms
 from symflow.networks.network import FullyConnected, Network
-from symflow.networks.options import joined_positions
 from symflow.programs.flat import slices
 from symflow.programs.nodes import Input
 from symflow.programs.program import shape_of
+from symflow.theory.architecture_checks import stream_places
 
 ONE = Fraction(1)
 
@@ -122,8 +122,7 @@ class Stream:
 def streams(network: Network) -> Iterator[Stream]:
     """The streams that end neither in the input nor in the output."""
     numbers = network.layer_numbers
-    pools = [j for j in range(1, network.layer_count + 1) if j not in numbers]
-    first = joined_positions(network.layer_count + 1, [*network.skip, *((j - 1, j) for j in pools)])
+    first = stream_places(network, network.skip)
     for place in dict.fromkeys(first):
         if place in (first[0], first[-1]):
             continue

@@ -66,6 +66,18 @@ class Frozen:
         return np.where(z >= 0, self.alpha[:, None], self.alpha_bar[:, None])
 
 
+LEAST = 8
+"""Least number of rows that is compiled for."""
+
+
+def padded(rows: np.ndarray, least: int = LEAST) -> np.ndarray:
+    """Rows repeated up to one of few sizes, so that few are compiled for."""
+    size = least
+    while size < len(rows):
+        size *= 2
+    return np.concatenate([rows, np.repeat(rows[:1], size - len(rows), axis=0)])
+
+
 class _Program:
     """The gradient and the pre-activations with gates as inputs, from an objective of any number of samples."""
 

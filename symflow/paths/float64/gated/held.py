@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symflow.paths.float64.gated.frozen import Frozen
+from symflow.paths.float64.gated.frozen import Frozen, padded
 
 RANK = 1e-10
 """Relative singular value below which normals count as dependent (duplicate samples)."""
@@ -67,12 +67,8 @@ def mask(held: Held, shape: tuple[int, ...]) -> np.ndarray:
 
 def rows(held: Held, gates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Samples, units and gates of their samples, padded to few different sizes."""
-    size = SMALLEST
-    while size < len(held):
-        size *= 2
-    padded = [*held, *[held[0]] * (size - len(held))]
-    samples = np.array([at.sample for at in padded])
-    return samples, np.array([at.unit for at in padded]), gates[:, samples].T
+    samples = padded(np.array([at.sample for at in held]), SMALLEST)
+    return samples, padded(np.array([at.unit for at in held]), SMALLEST), gates[:, samples].T
 
 
 def normals(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> np.ndarray:
@@ -85,7 +81,7 @@ def tangent_basis(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: He
     if not held:
         return np.zeros((1, len(theta)))
     _, sizes, basis = np.linalg.svd(normals(frozen, theta, gates, held), full_matrices=False)
-    found = np.zeros((max(SMALLEST, len(held)), len(theta)))
+    found = padded(np.zeros((len(held), len(theta))), SMALLEST)
     kept = sizes > RANK * sizes[0] if sizes[0] > 0 else np.zeros(len(sizes), dtype=bool)
     found[: int(kept.sum())] = basis[kept]
     return found

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from symflow.paths.float64.gated.cubic import Cubic, cubic, first_negative
-from symflow.paths.float64.gated.frozen import Frozen
+from symflow.paths.float64.gated.frozen import Frozen, padded
 from symflow.paths.float64.gated.held import Place
 
 NEAR = 1e-3
@@ -24,8 +24,6 @@ TRIES = 4
 """Newton steps for one kink, at most."""
 EVENTS = 16
 """Entries of the queue for each gate, at most: more is chatter, about gates that are on their kinks together."""
-LEAST = 8
-"""Least number of samples that is compiled for."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +86,6 @@ class Walked:
     gates: np.ndarray
     crossings: tuple[Crossing, ...]
     work: float
-
-
-def padded(rows: np.ndarray) -> np.ndarray:
-    """Rows repeated up to one of few sizes."""
-    size = LEAST
-    while size < len(rows):
-        size *= 2
-    return np.concatenate([rows, np.repeat(rows[:1], size - len(rows), axis=0)])
 
 
 def moving(
