@@ -8,7 +8,7 @@ is also how *inert* pre-activations are recognized.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -20,6 +20,9 @@ import numpy as np
 
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import BudgetError
+from symflow.evaluate.blocks.compiler import BlockCompiler
+from symflow.evaluate.blocks.steps import BlockSteps
+from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.native.expansion import NativeExpansion, native_expansion
 from symflow.evaluate.products import Coefficients
@@ -27,6 +30,7 @@ from symflow.evaluate.series_compiler import SeriesCompiler, entry_array
 from symflow.evaluate.series_steps import Entry, Function, SeriesArithmetic, Step
 from symflow.programs.nodes import Gate, Input, Node
 from symflow.programs.program import Program, operation_count, shape_of
+from symflow.programs.rules.arithmetic import Arithmetic
 from symflow.programs.rules.elementwise import elementwise
 
 if TYPE_CHECKING:
@@ -37,6 +41,9 @@ __all__ = ["Entry", "Function", "Recurrence", "SeriesArithmetic", "compile_recur
 
 OPERATION_BUDGET = 2_000_000
 """Scalar products per order above which a multiprecision recurrence would exhaust time and memory."""
+
+LEAST_BLOCKS = 4000
+"""Scalar products per order from which on a field with gates is compiled array by array."""
 
 LEAST_ORDER = 8
 """Order from which on a recurrence is worth the table that the kernel needs."""
@@ -60,7 +67,7 @@ class Recurrence:
     field: list[Entry]
     monitors: list[Entry]
     switching: list[list[Entry]]
-    steps: list[Step]
+    steps: Sequence[Step]
     arithmetic: SeriesArithmetic
 
     @cached_property
@@ -82,7 +89,8 @@ class Recurrence:
     @property
     def saturating(self) -> list[Function]:
         """The functions that flatten out, whose values may fall below the last place although they grow."""
-        functions = (s for s in self.steps if isinstance(s, Function))
+        blocks = isinstance(self.steps, BlockSteps)
+        functions = self.steps.functions if blocks else [s for s in self.steps if isinstance(s, Function)]
         return [s for s in functions if elementwise(s.name, s.exponent).saturates is not None]
 
     def expand(self, values: Sequence[mpz], order: int, tau: int, room: int = 0) -> None:
@@ -93,7 +101,8 @@ class Recurrence:
         Afterwards `coefficient`, `kept` and `rates` say what they are, and the lists of monitors and switching entries
         are filled. All others, those of the state too, may be filled by `complete` only.
         """
-        kernel = self._kernel if order >= LEAST_ORDER else self.__dict__.get("_kernel")
+        worth = order >= LEAST_ORDER or isinstance(self.steps, BlockSteps)
+        kernel = self._kernel if worth else self.__dict__.get("_kernel")
         if kernel is not None and kernel.expand(values, order, tau, room):
             kernel.read(self._read)
         else:
@@ -179,31 +188,75 @@ def compile_recurrence(
             f"the power-series recurrence has {size} scalar operations per order, over the budget of "
             f"{OPERATION_BUDGET}; use float64 descent, a smaller network or fewer samples"
         )
+    large = bool(field.gates) and size >= LEAST_BLOCKS and isinstance(arithmetic, FixedSeries)
+    return (_from_blocks if large else _from_steps)(field, gates, arithmetic)
+
+
+def _from_steps(field: VectorField, gates: Mapping[Gate, np.ndarray], arithmetic: SeriesArithmetic) -> Recurrence:
+    """Entry by entry."""
     compiler = SeriesCompiler(arithmetic)
-    values: dict[Node, np.ndarray] = {}
     state: list[Coefficients] = []
-    for given in field.state:
-        series: list[Coefficients] = [[] for _ in range(prod(shape_of(given.axes)))]
-        values[given] = entry_array(series, shape_of(given.axes))
-        state.extend(series)
+
+    def series(shape: tuple[int, ...]) -> np.ndarray:
+        found: list[Coefficients] = [[] for _ in range(prod(shape))]
+        state.extend(found)
+        return entry_array(found, shape)
+
+    def constants(array: np.ndarray) -> np.ndarray:
+        return entry_array([q or None for q in array.reshape(-1)], array.shape)
+
+    outputs, switching = _compiled(field, gates, compiler, series, constants)
+    entries = [e for array in outputs for e in array.flat]
+    switches = [list(array.flat) for array in switching]
+    return Recurrence(state, entries[: len(state)], entries[len(state) :], switches, compiler.steps, arithmetic)
+
+
+def _from_blocks(field: VectorField, gates: Mapping[Gate, np.ndarray], arithmetic: SeriesArithmetic) -> Recurrence:
+    """Array by array."""
+    compiler = BlockCompiler()
+
+    def series(shape: tuple[int, ...]) -> np.ndarray:
+        return (compiler.fresh(prod(shape)) + 1).reshape(shape)
+
+    outputs, switching = _compiled(field, gates, compiler, series, compiler.entries)
+    count = field.dimension
+    wanted = np.concatenate([array.reshape(-1) for array in (*outputs, *switching)])
+    steps = BlockSteps(compiler, wanted, arithmetic)
+    entries = [steps.entry(e) for array in outputs for e in array.reshape(-1).tolist()]
+    switches = [[steps.entry(e) for e in array.reshape(-1).tolist()] for array in switching]
+    return Recurrence(steps.lists[:count], entries[:count], entries[count:], switches, steps, arithmetic)
+
+
+def _compiled(
+    field: VectorField,
+    gates: Mapping[Gate, np.ndarray],
+    compiler: Arithmetic,
+    series: Callable[[tuple[int, ...]], np.ndarray],
+    constants: Callable[[np.ndarray], np.ndarray],
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The entries of the outputs, and those of the pre-activation of each gate.
+
+    Args:
+        field: what is compiled.
+        gates: values of the gates.
+        compiler: collects the operations.
+        series: entries of an array of the state.
+        constants: entries of exact constants.
+    """
+    values: dict[Node, np.ndarray] = {given: series(shape_of(given.axes)) for given in field.state}
     for x in field.program.nodes:
         if isinstance(x, Input) and x not in values:
             if x not in field.data:
                 raise ValueError(f"input {x.name} has no data; bind it before integrating")
-            values[x] = _constants(field.data[x])
+            values[x] = constants(field.data[x])
         elif isinstance(x, Gate):
-            values[x] = _constants(gates[x])
+            values[x] = constants(gates[x])
     computed = set(field.program.nodes)
     switches = [g.z for g in field.gates if g.z in computed]
     wanted = (*field.program.outputs.values(), *switches)
     program = Program(field.program.inputs, {str(n): x for n, x in enumerate(wanted)})
-    found = [list(array.flat) for array in interpret(program, values, compiler).values()]
-    outputs = [e for array in found[: len(field.program.outputs)] for e in array]
-    entries = dict(zip(switches, found[len(field.program.outputs) :], strict=True))
-    switching = [entries.get(g.z, []) for g in field.gates]
-    return Recurrence(state, outputs[: len(state)], outputs[len(state) :], switching, compiler.steps, arithmetic)
-
-
-def _constants(array: np.ndarray) -> np.ndarray:
-    """Exact constants as entries."""
-    return entry_array([q or None for q in array.reshape(-1)], array.shape)
+    found = list(interpret(program, values, compiler).values())
+    outputs = len(field.program.outputs)
+    entries = dict(zip(switches, found[outputs:], strict=True))
+    nothing = np.zeros(0, dtype=np.int64)
+    return found[:outputs], [entries.get(g.z, nothing) for g in field.gates]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.native.compiled import Compiled, compiled
 from symflow.evaluate.native.layout import BLOCK, DIGIT, ENVIRONMENT, FIELD, MOST_SHIFT, PACK
 from symflow.evaluate.native.residues import MOST_MODULI, moduli, packed, reduction_tables, tables
-from symflow.evaluate.native.table import Table, table_of
+from symflow.evaluate.native.table import Seed, Table, table_of
 from symflow.evaluate.native.words import KeptSeries, from_words, to_words
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, SeriesArithmetic, Step
@@ -131,14 +132,14 @@ class Memory:
             words[position] = starts[which]
         return np.array(rows, dtype=np.uint64).reshape(-1)
 
-    def write(self, series: int, value: mpz) -> None:
-        """The first coefficient of a series.
+    def write(self, series: Sequence[int], values: Sequence[mpz]) -> None:
+        """The first coefficients of some series.
 
         Raises:
-            OverflowError: it is too large.
+            OverflowError: one is too large.
         """
-        self.check([value])
-        self.view[series, 0] = to_words([value], self.limbs)[0]
+        self.check(values)
+        self.view[series, 0] = to_words(values, self.limbs)
 
     def check(self, values: Iterable[mpz]) -> None:
         """Refuses what is too large.
@@ -199,8 +200,7 @@ class NativeExpansion:
             if memory is None:
                 return False
             try:
-                memory.check(values)
-                memory.view[self.state, 0] = to_words(values, memory.limbs)
+                memory.write(self.state, values)
                 if self._run(memory, order, tau):
                     self.order = order
                     return True
@@ -234,15 +234,29 @@ class NativeExpansion:
         if not self.table.seeds:
             return not self.kernel.advance(address, 0, order, 0, starts[-1], 1)
         done = 0
-        for seed in self.table.seeds:
-            if self.kernel.advance(address, 0, 0, starts[done], starts[seed.operation], 0):
+        for seeds in self._together:
+            if self.kernel.advance(address, 0, 0, starts[done], starts[seeds[0].operation], 0):
                 return False
-            done = seed.operation
-            arguments = from_words(memory.view[seed.arguments, 0]) if seed.arguments else []
-            memory.write(seed.series, seed.value(arguments))
+            done = seeds[0].operation
+            named = [a for seed in seeds for a in seed.arguments]
+            arguments = iter(from_words(memory.view[named, 0]) if named else [])
+            memory.write([s.series for s in seeds], [s.value([next(arguments) for _ in s.arguments]) for s in seeds])
         if self.kernel.advance(address, 0, 0, starts[done], starts[-1], 1):
             return False
         return order == 0 or not self.kernel.advance(address, 1, order, 0, starts[-1], 1)
+
+    @cached_property
+    def _together(self) -> list[list[Seed]]:
+        """The seeds; those of operations that follow each other together, where none needs another one."""
+        found: list[list[Seed]] = []
+        for seed in self.table.seeds:
+            run = found[-1] if found else []
+            follows = bool(run) and seed.operation == run[0].operation + len(run)
+            if follows and not {s.series for s in run}.intersection(seed.arguments):
+                run.append(seed)
+            else:
+                found.append([seed])
+        return found
 
     def read(self, series: Sequence[Coefficients]) -> None:
         """Fills lists with the coefficients of the last expansion."""
