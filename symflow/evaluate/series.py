@@ -28,6 +28,7 @@ from symflow.evaluate.native.expansion import NativeExpansion, native_expansion
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_compiler import SeriesCompiler, entry_array
 from symflow.evaluate.series_steps import Entry, Function, SeriesArithmetic, Step
+from symflow.numbers.fixed_point import to_float
 from symflow.programs.nodes import Gate, Input, Node
 from symflow.programs.program import Program, operation_count, shape_of
 from symflow.programs.rules.arithmetic import Arithmetic
@@ -81,10 +82,15 @@ class Recurrence:
         return kernel if kernel is not None and kernel.order >= 0 else None
 
     @cached_property
-    def _read(self) -> list[Coefficients]:
-        """Further series that are read after every expansion."""
-        entries = [*self.monitors, *chain.from_iterable(self.switching), *(f.x for f in self.saturating)]
+    def watched(self) -> list[Coefficients]:
+        """The pre-activations and monitors, each series once."""
+        entries = [*self.monitors, *chain.from_iterable(self.switching)]
         return list({id(e): e for e in entries if isinstance(e, list)}.values())
+
+    @cached_property
+    def _monitored(self) -> list[Coefficients]:
+        """The series of monitors."""
+        return [e for e in self.monitors if isinstance(e, list)]
 
     @property
     def saturating(self) -> list[Function]:
@@ -98,13 +104,13 @@ class Recurrence:
 
         `room` is the highest order that is to follow.
 
-        Afterwards `coefficient`, `kept` and `rates` say what they are, and the lists of monitors and switching entries
-        are filled. All others, those of the state too, may be filled by `complete` only.
+        Afterwards `coefficient`, `kept`, `floats` and `rates` say what they are, and the lists of monitors are filled.
+        All others, those of the state too, may be filled by `read` and `complete` only.
         """
         worth = order >= LEAST_ORDER or isinstance(self.steps, BlockSteps)
         kernel = self._kernel if worth else self.__dict__.get("_kernel")
         if kernel is not None and kernel.expand(values, order, tau, room):
-            kernel.read(self._read)
+            kernel.read(self._monitored)
         else:
             self._expand(values, order, tau)
 
@@ -117,14 +123,33 @@ class Recurrence:
         """Coefficient k of every entry of the state."""
         return [c[k] for c in self.state] if self._native is None else self._native.coefficient(self.state, k)
 
-    def kept(self) -> Sequence[Coefficients]:
-        """The coefficients of the state, which the next expansion doesn't change."""
-        return tuple(list(c) for c in self.state) if self._native is None else self._native.kept()
+    def read(self, series: Sequence[Coefficients]) -> None:
+        """Fills the lists of some series with the coefficients of the last expansion."""
+        if self._native is not None:
+            self._native.read(series)
+
+    def floats(self, series: Sequence[Coefficients]) -> np.ndarray:
+        """The coefficients of series in float64, a row each: to a relative 2^-50, and one unit of the last place."""
+        if self._native is not None:
+            return self._native.floats(series)
+        assert isinstance(self.arithmetic, FixedSeries)
+        bits = self.arithmetic.bits
+        rows = [[to_float(c, bits) for c in s] for s in series]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), -1)
+
+    def kept(self, series: Sequence[Coefficients] | None = None) -> Sequence[Coefficients]:
+        """The coefficients of series, by default those of the state, which the next expansion doesn't change."""
+        wanted = self.state if series is None else series
+        return tuple(list(c) for c in wanted) if self._native is None else self._native.kept(wanted)
+
+    def firsts(self, series: Sequence[Coefficients]) -> list[mpz]:
+        """The values of series at the point."""
+        return [c[0] for c in series] if self._native is None else self._native.coefficient(series, 0)
 
     def rates(self) -> list[mpz]:
         """The field at the point."""
         series = [entry for entry in self.field if isinstance(entry, list)]
-        found = iter([e[0] for e in series] if self._native is None else self._native.coefficient(series, 0))
+        found = iter(self.firsts(series))
         lift = self.arithmetic.lift
         return [next(found) if isinstance(entry, list) else lift(entry or Fraction(0)) for entry in self.field]
 

@@ -14,7 +14,7 @@ from symflow.evaluate.native.compiled import Compiled, compiled
 from symflow.evaluate.native.layout import BLOCK, DIGIT, ENVIRONMENT, FIELD, MOST_SHIFT, PACK
 from symflow.evaluate.native.residues import MOST_MODULI, moduli, packed, reduction_tables, tables
 from symflow.evaluate.native.table import Seed, Table, table_of
-from symflow.evaluate.native.words import KeptSeries, from_words, to_words
+from symflow.evaluate.native.words import KeptSeries, floats_from_words, from_words, to_words
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, SeriesArithmetic, Step
 
@@ -74,11 +74,10 @@ class Memory:
         room = whole + limbs + 2 * MOST_SHIFT + 8
         words = table.words.copy()
         divisors = self._divisors(words)
-        residues = np.zeros(table.places * columns * count // 2, dtype=np.uint64)
         constants = to_words(table.constants, limbs) if table.constants else np.zeros((0, limbs), dtype=np.uint64)
-        arrays = {
-            "series": np.zeros(table.series * columns * limbs + 1, dtype=np.uint64),
-            "residues": residues,
+        arrays: dict[str, np.ndarray | int] = {
+            "series": table.series * columns * limbs + 1,
+            "residues": table.places * columns * count // 2,
             "constants": np.append(constants.reshape(-1), np.uint64(0)),
             "constant_residues": _residues(table.constants, count),
             "operations": words,
@@ -86,12 +85,12 @@ class Memory:
             "divisors": divisors,
             **tables(count).arrays,
             **reduction_tables(count, limbs),
-            "prepared": np.zeros(len(table.starts) * count * BLOCK, dtype=np.uint64),
-            "sums": np.zeros(2 * count + 2 * limbs + 16, dtype=np.uint64),
-            "digits": np.zeros(count + chunks + 16, dtype=np.uint64),
-            "number": np.zeros(room, dtype=np.uint64),
-            "shifted": np.zeros(room, dtype=np.uint64),
-            "bad": np.zeros(1, dtype=np.uint64),
+            "prepared": len(table.starts) * count * BLOCK,
+            "sums": 2 * count + 2 * limbs + 16,
+            "digits": count + chunks + 16,
+            "number": room,
+            "shifted": room,
+            "bad": 1,
         }
         numbers = {
             "limbs": limbs,
@@ -151,12 +150,14 @@ class Memory:
             raise OverflowError
 
 
-def _aligned(array: np.ndarray) -> np.ndarray:
-    """The same at the beginning of a cache line."""
-    room = np.zeros(array.nbytes + LINE, dtype=np.uint8)
+def _aligned(given: np.ndarray | int) -> np.ndarray:
+    """An array at the beginning of a cache line, or so many zeros, which are not touched."""
+    kind, size = (np.dtype(np.uint64), given) if isinstance(given, int) else (given.dtype, given.size)
+    room = np.zeros(size * kind.itemsize + LINE, dtype=np.uint8)
     start = -room.ctypes.data % LINE
-    placed = room[start : start + array.nbytes].view(array.dtype)
-    placed[:] = array
+    placed = room[start : start + size * kind.itemsize].view(kind)
+    if not isinstance(given, int):
+        placed[:] = given
     return placed
 
 
@@ -273,14 +274,19 @@ class NativeExpansion:
         assert self.memory is not None
         return from_words(self.memory.view[self._numbers(series), k]) if series else []
 
+    def floats(self, series: Sequence[Coefficients]) -> np.ndarray:
+        """The coefficients of series of the last expansion in float64, a row each."""
+        assert self.memory is not None
+        return floats_from_words(self.memory.view[self._numbers(series), : self.order + 1], self.bits)
+
     def _numbers(self, series: Sequence[Coefficients]) -> list[int]:
         numbers = self.table.numbers
         return [numbers[id(s)] for s in series]
 
-    def kept(self) -> KeptSeries:
-        """The state's coefficients, to keep."""
+    def kept(self, series: Sequence[Coefficients]) -> KeptSeries:
+        """The coefficients of series, to keep."""
         assert self.memory is not None
-        return KeptSeries(self.memory.view[self.state, : self.order + 1].copy())
+        return KeptSeries(self.memory.view[self._numbers(series), : self.order + 1].copy())
 
     def horner(self, series: Sequence[Coefficients], s: mpz, *, derivative: bool) -> list[mpz] | None:
         """The values of series at s >= 0, or of their derivatives; None where they aren't words, or are too large."""

@@ -13,17 +13,18 @@ from gmpy2 import mpz
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ComputationError, FlowInterrupted, FlowStopped
 from symflow.evaluate.fixed_point import FixedSeries
-from symflow.evaluate.series import compile_recurrence
 from symflow.numbers.fixed_point import from_fraction, to_mpf
 from symflow.numbers.types import Mpf
 from symflow.paths.stop_conditions import Monitor
 from symflow.paths.taylor.conditions import StopWatch
 from symflow.paths.taylor.dense import Segment
 from symflow.paths.taylor.events import KinkMet, changes, first_kink, kink_error
+from symflow.paths.taylor.kinks.compiled import Compiled
 from symflow.paths.taylor.kinks.gates import Position, initial_gates
 from symflow.paths.taylor.kinks.region import Point, Region, Undecided
 from symflow.paths.taylor.kinks.settle import settle
 from symflow.paths.taylor.limits import CRAWL, CRAWLING, Limits, Precision, rounding_error
+from symflow.paths.taylor.order import Order
 from symflow.paths.taylor.step import SHORTEST_UNIT, Proposal, accepted, jittered, next_unit, powers_of, propose
 from symflow.paths.taylor.step_size import log2_abs
 from symflow.paths.trajectory import Event
@@ -96,8 +97,10 @@ class _Integrator:
         self.observed: list[Any] = []
         self.stopped: int | None = None
         self.short_steps = 0
+        self.order = Order(precision.order)
         gates, self.initial_zeros = initial_gates(base, state)
-        region = Region(gates, (), compile_recurrence(base, gates, self.arithmetic))
+        self.compiled = Compiled(self.arithmetic)
+        region = Region(gates, (), self.compiled(base, gates))
         self.region = self.stops.join(base, region, self.now)
 
     @property
@@ -141,7 +144,8 @@ class _Integrator:
     def settle(self, zeros: list[Position], *, start: bool) -> None:
         """Continues from a point where some pre-activations vanish, and records what changes."""
         before, objective = self.region, self.base.objective
-        point = Point(self.values, self.arithmetic, self.precision.noise, self.tau, self.precision.jitter or 0)
+        p = self.precision
+        point = Point(self.values, self.arithmetic, p.noise, self.tau, self.compiled, p.jitter or 0)
         outcome = settle(self.base, before.gates, zeros, point)
         if isinstance(outcome, Undecided):
             raise kink_error(objective, outcome, self.now)
@@ -167,6 +171,8 @@ class _Integrator:
         log2_taken = proposal.log2_step
         if s < end.s:
             end, log2_taken = _End(s), min(log2_taken, log2_abs(s) - p.bits)
+        self.order.step(log2_abs(s) - p.bits + self.tau, end.kink is not None)
+        self.order.choose(coefficients, self.tau, p.log2_unit_tolerance)
         start, self.time = self.time, horizon if end.final else self.time + (s << self.shift)
         self.segments.append(Segment(start, self.time, self.tau, coefficients))
         self.stopped = end.stopped
@@ -204,8 +210,9 @@ class _Integrator:
                     cause="step-size",
                     time=self.now,
                 )
-            recurrence.expand(self.values, self.precision.order, self.tau)
-            found = propose(recurrence, self.stops.quantities(recurrence), self.precision, self.tau)
+            order = self.order.now
+            recurrence.expand(self.values, order, self.tau)
+            found = propose(recurrence, self.stops.quantities(recurrence), self.precision, order, self.tau)
             if found.log2_step > SHORTEST_UNIT:
                 return found
             self.tau += ceil(found.log2_step)

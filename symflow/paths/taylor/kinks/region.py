@@ -18,6 +18,7 @@ from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series import Entry, Recurrence
 from symflow.networks.objective import Objective
 from symflow.numbers.types import Mpf
+from symflow.paths.taylor.kinks.compiled import Compiled
 from symflow.paths.taylor.kinks.gates import Gates, Position, slope, with_values
 
 LOOKAHEAD = 4
@@ -105,6 +106,7 @@ class Point:
         arithmetic: the numbers.
         noise: what is not larger counts as zero.
         tau: Taylor coefficients are taken in s = t / 2^tau.
+        compiled: compiles fields for fixed gates.
         jitter: log2, in units of the last place, of what a check run has added at random; 0 without.
     """
 
@@ -112,6 +114,7 @@ class Point:
     arithmetic: FixedSeries
     noise: int
     tau: int
+    compiled: Compiled
     jitter: int = 0
 
     def is_zero(self, entry: Entry) -> bool:
