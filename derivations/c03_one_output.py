@@ -88,7 +88,7 @@ DERIVATION = Derivation(
         ),
         Control(r"$\theta = 1.01\,\lambda t+a$", SymbolicZero("", partial(alignment, speed=sympy.Rational(101, 100)))),
     ),
-    notation=(r"$w' = 2w(\lambda\nu-w)$, $\nu' = \lambda(1-\nu^2)$ (R15)",),
+    notation=(r"$\dot w = 2w(\lambda\nu-w)$, $\dot\nu = \lambda(1-\nu^2)$ (R15)",),
 )
 
 if __name__ == "__main__":

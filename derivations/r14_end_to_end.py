@@ -240,7 +240,7 @@ DERIVATION = Derivation(
             (SymbolicZero(r"every eigenvalue $x$, $n$ and $j$", roots),),
         ),
         Step(
-            r"W'",
+            r"\dot W",
             r"-\sum_{j=1}^n (WW^\top)^{(n-j)/n}\,\nabla\varphi(W)\,(W^\top W)^{(j-1)/n}",
             "Steps 1, 3 and 4.",
             (dynamics_test(STATEMENT),),
@@ -253,7 +253,7 @@ DERIVATION = Derivation(
         Control("step 3 without balance", chain_test(exact=False)),
         Control(r"$W(W^\top W)^mW^\top = (W^\top W)^{m+1}$", SymbolicZero("", partial(telescoping, swapped=True))),
     ),
-    notation=(r"$W_j' = -\partial f/\partial W_j$, any widths; balance holds for all $t$ (R10)",),
+    notation=(r"$\dot W_j = -\partial f/\partial W_j$, any widths; balance holds for all $t$ (R10)",),
 )
 
 if __name__ == "__main__":

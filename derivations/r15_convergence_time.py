@@ -171,8 +171,8 @@ DERIVATION = Derivation(
     proves=CONVERGENCE_TIME,
     steps=(
         Step(
-            r"W' = -w^{2-2/n}\bigl(e + (n-1)\langle e,\hat W\rangle\hat W\bigr), \quad e = W-\Lambda",
-            r"w' = n w^{2-2/n}(\lambda\nu-w), \qquad \nu' = \lambda w^{p}(1-\nu^2)",
+            r"\dot W = -w^{2-2/n}\bigl(e + (n-1)\langle e,\hat W\rangle\hat W\bigr), \quad e = W-\Lambda",
+            r"\dot w = n w^{2-2/n}(\lambda\nu-w), \qquad \dot\nu = \lambda w^{p}(1-\nu^2)",
             "R14 for one row, in the plane of $W$ and $\\Lambda$.",
             (SymbolicZero(r"every $n$, $w$, $\nu$, $\lambda$", plane),),
             r"\Rightarrow",
@@ -181,12 +181,12 @@ DERIVATION = Derivation(
             r"\frac{1}{w}",
             r"\cosh^{-n}\theta\Bigl[\frac{\cosh^n a}{w(0)}+\frac n\lambda\int_a^\theta\cosh^n\Bigr], \qquad "
             r"\lambda\,dt = w^{-p}\,d\theta",
-            r"With $\nu = \tanh\theta$: $\theta' = \lambda w^p$, and $u = 1/w$ obeys $du/d\theta = -n\tanh(\theta)\,u+"
+            r"With $\nu = \tanh\theta$: $\dot\theta = \lambda w^p$, and $u = 1/w$ obeys $du/d\theta = -n\tanh(\theta)\,u+"
             r"n/\lambda$.",
             (SymbolicZero(r"every $n$; $F' = \cosh^n$", linear_equation),),
         ),
         Step(
-            r"E'",
+            r"\dot E",
             r"-w^{1+p}\bigl(2E+(n-1)(w-\lambda\nu)^2\bigr)",
             "Differentiate. So $E$ never grows, and falls at the rate $2w^{1+p}$ at least.",
             (SymbolicZero(r"every $n$, $w$, $\nu$, $\lambda$", partial(excess_falls, sympy.Integer(2))),),
@@ -245,7 +245,7 @@ DERIVATION = Derivation(
                 SymbolicZero("", partial(linear_equation, factor=sympy.Rational(101, 100)))),
         Control(r"$(n-2)\cosh^{n-2}$ in step 4", SymbolicZero("", partial(primitives, index=2))),
         Control(r"0.99 of $C$", Inequality("", (BERNOULLI,), (8,), three, partial(first_time, shape=0.99))),
-        Control(r"$E' = -w^{1+p}(1.99\,E+\dots)$",
+        Control(r"$\dot E = -w^{1+p}(1.99\,E+\dots)$",
                 SymbolicZero("", partial(excess_falls, sympy.Rational(199, 100)))),
     ),
     notation=(r"$\theta_1 \ge |a|$",),

@@ -205,7 +205,7 @@ DERIVATION = Derivation(
         Step(
             r"\int_0^{T+\eta}e^{M(T+\eta)-M(s)}ds",
             r"e^{m_T\eta}\int_0^Te^{M(T)-M(s)}ds+\frac{e^{m_T\eta}-1}{m_T}",
-            r"$I' = 1+mI$, $I \ge 0$, with $m \le m_T$ on $[T,T+\eta]$, so $(e^{-m_Ts}I)' \le e^{-m_Ts}$; integrate. "
+            r"$\dot I = 1+mI$, $I \ge 0$, with $m \le m_T$ on $[T,T+\eta]$, so $\frac d{ds}(e^{-m_Ts}I) \le e^{-m_Ts}$; integrate. "
             r"It grows with its end, so R4 asks for the last one only; "
             r"$\eta^*$ solves $\eta\beta\gamma\cdot(\text{right side}) = \epsilon$.",
             (SymbolicZero(r"every $m(t)$, $m_T$, $\eta$, $I$", beyond),),
@@ -262,7 +262,7 @@ DERIVATION = Derivation(
         ),
         Control(r"$r = q(s_B+\epsilon)/(1+q)$", SymbolicZero("", partial(path, sign=1))),
     ),
-    notation=(r"descent starts at $\theta(0)$; $\bar s \ge s$ since $w' \le 0$ where $w > \lambda$",),
+    notation=(r"descent starts at $\theta(0)$; $\bar s \ge s$ since $\dot w \le 0$ where $w > \lambda$",),
 )
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ SINGLE_NEURON = Result(
             r"$\sinh(\kappa t/2)/\kappa$ is $t/2$ at $\kappa = 0$",
         ),
     ),
-    remark=r"$A' = \delta A+\lambda U$, $U' = \lambda A$ are linear, so that no case of $\delta$, of $a(0)$ or of "
+    remark=r"$\dot A = \delta A+\lambda U$, $\dot U = \lambda A$ are linear, so that no case of $\delta$, of $a(0)$ or of "
     r"$\langle w(0),b\rangle$ is left out, zeros included.",
     derivations=("c05_single_neuron",),
 )

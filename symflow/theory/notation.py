@@ -23,6 +23,6 @@ NOTATION = (
     r"over all of them.",
     r"$\|\cdot\|$ is the spectral norm of matrices and the Euclidean norm of vectors, $\|\cdot\|_F$ the Frobenius "
     r"norm; $g = \nabla f$, $H = \nabla^2f$, $H[\Delta,\Delta] = \langle\Delta,H\Delta\rangle$.",
-    r"Gradient descent $\theta_{k+1} = \theta_k-\eta g(\theta_k)$; gradient flow $\theta' = -g(\theta)$; the "
+    r"Gradient descent $\theta_{k+1} = \theta_k-\eta g(\theta_k)$; gradient flow $\dot\theta = -g(\theta)$; the "
     r"deviation is $\|\theta_k-\theta(k\eta)\|$. $B_\varepsilon(\theta)$ is the open ball.",
 )
