@@ -36,7 +36,7 @@ def mode(power: sympy.Expr = TWO) -> Iterator[sympy.Expr]:
 
 
 def weight() -> Iterator[sympy.Expr]:
-    """s = z^n: \dot z = z^{n-1} (lambda - z^n) is the equation of one of n equal scalar layers (C9)."""
+    r"""s = z^n: \dot z = z^{n-1} (lambda - z^n) is the equation of one of n equal scalar layers (C9)."""
     z = sympy.Symbol("z", positive=True)
     speed = z ** (N - 1) * (LAM - z**N)
     yield sympy.simplify((N * z ** (N - 1) * speed) / (N * (z**N) ** (2 - 2 / N) * (LAM - z**N)) - 1)

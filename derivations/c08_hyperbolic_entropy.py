@@ -69,7 +69,8 @@ DERIVATION = Derivation(
         Step(
             r"\dot\beta_i",
             r"-(w_{1,i}^2+w_{2,i}^2)\,\partial_i\varphi = -\sqrt{c_i^2+4\beta_i^2}\;\partial_i\varphi",
-            r"$\dot w_{1,i} = -w_{2,i}\partial_i\varphi$, $\dot w_{2,i} = -w_{1,i}\partial_i\varphi$; $w_{2,i}^2-w_{1,i}^2$ is "
+            r"$\dot w_{1,i} = -w_{2,i}\partial_i\varphi$, $\dot w_{2,i} = -w_{1,i}\partial_i\varphi$; "
+            r"$w_{2,i}^2-w_{1,i}^2$ is "
             r"conserved.",
             (SymbolicZero(r"all $w_1$, $w_2$, $g$", product),),
         ),

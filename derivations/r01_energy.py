@@ -96,7 +96,9 @@ DERIVATION = Derivation(
             r"\langle g, \dot\theta\rangle = -\|g(\theta(t))\|^2",
             "Chain rule, and the equation of the flow.",
             (
-                SymbolicZero(r"any number of variables: $\langle g,\dot\theta\rangle$ at $\dot\theta = -g$", along_the_flow),
+                SymbolicZero(
+                    r"any number of variables: $\langle g,\dot\theta\rangle$ at $\dot\theta = -g$", along_the_flow
+                ),
                 SymbolicZero("the chain rule too, every $f$ of three variables", any_function, "checked exactly"),
                 energy(sympy.Integer(1)),
             ),

@@ -170,7 +170,8 @@ DERIVATION = Derivation(
         Step(
             r"u(t)",
             r"e^{M(t)}\Bigl(u(0) + \int_0^t e^{-M(s)}(\delta(s)+|m(s)|\kappa)\,ds\Bigr)",
-            r"$\frac d{dt}(e^{-M}u) = e^{-M}(\dot u-mu) \le e^{-M}(\delta+|m|\kappa)$; integrate: $u$ is absolutely continuous "
+            r"$\frac d{dt}(e^{-M}u) = e^{-M}(\dot u-mu) \le e^{-M}(\delta+|m|\kappa)$; integrate: $u$ is absolutely "
+            r"continuous "
             r"(Gr\"onwall with $m$ of any sign).",
             (SymbolicZero("every $u$ and $M$", integrating_factor),),
             r"\le",

@@ -256,7 +256,8 @@ DERIVATION = Derivation(
     notation=(
         r"$\theta' \in B_\varepsilon(\theta)$; for networks with gates, no gate changes between $\theta$ and $\theta'$",
         (
-            r"$d$, $\hat d_j$, $\check d_{jj'}$: the growth of the products of all layers, all but $j$, all but $j$ and "
+            r"$d$, $\hat d_j$, $\check d_{jj'}$: the growth of the products of all layers, all but $j$, all but $j$ "
+            r"and "
             r"$j'$ "
             r"(the lemma and its corollary in the sections before)"
         ),

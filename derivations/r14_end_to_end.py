@@ -227,8 +227,8 @@ DERIVATION = Derivation(
         Step(
             r"W_{n:j+1}W_{n:j+1}^\top",
             r"(W_nW_n^\top)^{n-j}, \quad W_{j-1:1}^\top W_{j-1:1} = (W_1^\top W_1)^{j-1}",
-            r"Step 2 from the inside: $W_{n:j+1}W_{n:j+1}^\top = W_{n:j+2}(W_{j+2}^\top W_{j+2})W_{n:j+2}^\top = "
-            r"W_{n:j+3}(W_{j+3}^\top W_{j+3})^2W_{n:j+3}^\top = \dots$, by induction for every $n$.",
+            r"Step 2 from the inside: $W_{n:j+1}W_{n:j+1}^\top = W_{n:j+2}(W_{j+2}^\top W_{j+2})W_{n:j+2}^\top$, which "
+            r"is $W_{n:j+3}(W_{j+3}^\top W_{j+3})^2W_{n:j+3}^\top$, and so on, by induction for every $n$.",
             (chain_test(),),
         ),
         Step(

@@ -51,7 +51,8 @@ FUNDAMENTAL = Lemma(
     "fundamental theorem (R3)",
     r"$\|\theta(t)-\tilde\theta(t)\| \le e^{M(t)-M(a)}\|\theta(a)-\tilde\theta(a)\|+\int_a^te^{M(t)-M(s)}D(s)\,ds$, "
     r"$D$ the "
-    r"defect of $\tilde\theta$, $\dot M = m \ge -\lambda_{\min}(H)$ on the segment from $\theta(t)$ to $\tilde\theta(t)$.",
+    r"defect of $\tilde\theta$, $\dot M = m \ge -\lambda_{\min}(H)$ on the segment from $\theta(t)$ to "
+    r"$\tilde\theta(t)$.",
 )
 
 
@@ -257,7 +258,8 @@ DERIVATION = Derivation(
         Step(
             r"v(s) = e^{ms}b+\int_0^se^{m(s-r)}D(r)\,dr",
             r"\max\{v(0),v(\eta)\} \qquad (0 \le s \le \eta)",
-            r"With the $D$ of Gr\"onwall, which grows: $\dot v = mv+D$, so where $\dot v = 0$ inside, $\ddot v = \dot D > 0$ and "
+            r"With the $D$ of Gr\"onwall, which grows: $\dot v = mv+D$, so where $\dot v = 0$ inside, $\ddot v = "
+            r"\dot D > 0$ and "
             r"there is no "
             r"maximum. For R4 the integral $I$ has $\dot I = 1+mI$ and $\ddot I = m\dot I$: $\dot I$ keeps its sign.",
             (SymbolicZero("every $m$ and $D$: the derivatives", inside, "checked exactly"),),

@@ -74,7 +74,8 @@ def linear(weight: float, size: int, z: Any) -> tuple[Any, Any]:
 def on_a_step(weight: float = 1.0) -> Inequality:
     """The bound for linear fields."""
     scope = (
-        r"$\dot\theta = -H\theta$, $H$ diagonal of size 1 and 2, $\tilde\theta$ a straight line after a jump, $h \le 1.5$"
+        r"$\dot\theta = -H\theta$, $H$ diagonal of size 1 and 2, $\tilde\theta$ a straight line after a jump, "
+        r"$h \le 1.5$"
     )
     return Inequality(scope, (FUNDAMENTAL,), [1, 2], lambda size: 4 * size + 1, partial(linear, weight))
 

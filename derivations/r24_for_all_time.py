@@ -425,7 +425,7 @@ DERIVATION = Derivation(
             r"steps 1 to "
             r"3. On a box of matrices around $A$, $\sigma_{\min} \ge \sigma_{\min}(A)-\|D\|_F$.",
             (
-                SymbolicZero("any number of dimensions: the chain rule at $-\\dot\theta$", subgradient_chain),
+                SymbolicZero(r"any number of dimensions: the chain rule at $-\dot\theta$", subgradient_chain),
                 SymbolicZero("matrices of any size: convex combinations", hull),
                 over_a_box(),
             ),
