@@ -54,8 +54,10 @@ class Observables:
 
     def __repr__(self) -> str:
         missing = "without eigenvalues" if self.min_eigenvalue is None else "with eigenvalues"
-        return f"<observables at {counted(len(self.loss), 'point')}: loss {self.loss[0]:.4g} to {self.loss[-1]:.4g}, "
-        f"{missing}>"
+        return (
+            f"<observables at {counted(len(self.loss), 'point')}: loss {self.loss[0]:.4g} to {self.loss[-1]:.4g}, "
+            f"{missing}>"
+        )
 
 
 MAX_PARAMETERS = 4096
