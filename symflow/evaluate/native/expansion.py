@@ -179,12 +179,16 @@ class NativeExpansion:
         kernel: the compiled functions.
         table: what they execute.
         state: its series.
+        field: the entries of the field.
         bits: after the point.
     """
 
-    def __init__(self, kernel: Compiled, table: Table, state: Sequence[Coefficients], bits: int) -> None:
+    def __init__(
+        self, kernel: Compiled, table: Table, state: Sequence[Coefficients], field: Sequence[Entry], bits: int
+    ) -> None:
         self.kernel, self.table, self.bits = kernel, table, bits
-        self.state = self._numbers(state)
+        self.state = np.array(self._numbers(state), dtype=np.intp)
+        self.field = np.array(self._numbers([e for e in field if isinstance(e, list)]), dtype=np.intp)
         self.more = 0
         self.memory: Memory | None = None
         self.order = -1
@@ -254,10 +258,15 @@ class NativeExpansion:
         for i, s in enumerate(series):
             s[:] = found[i * count : (i + 1) * count]
 
-    def coefficient(self, series: Sequence[Coefficients], k: int) -> list[mpz]:
-        """Coefficient k of some series of the last expansion."""
+    def coefficient(self, k: int) -> list[mpz]:
+        """Coefficient k of the state in the last expansion."""
         assert self.memory is not None
-        return from_words(self.memory.view[self._numbers(series), k]) if series else []
+        return from_words(self.memory.view[self.state, k])
+
+    def rates(self) -> list[mpz]:
+        """The first coefficients of the series among the entries of the field."""
+        assert self.memory is not None
+        return from_words(self.memory.view[self.field, 0])
 
     def _numbers(self, series: Sequence[Coefficients]) -> list[int]:
         numbers = self.table.numbers
@@ -268,18 +277,23 @@ class NativeExpansion:
         assert self.memory is not None
         return KeptSeries(self.memory.view[self.state, : self.order + 1].copy())
 
-    def horner(self, series: Sequence[Coefficients], s: mpz, *, derivative: bool) -> list[mpz] | None:
-        """The values of series at s >= 0, or of their derivatives; None where they aren't words, or are too large."""
+    def horner(self, series: Sequence[Coefficients], s: mpz) -> tuple[list[mpz], list[mpz]] | None:
+        """Values and derivatives of series at s >= 0; None where they aren't words, or are too large."""
         memory = self.memory
         if not isinstance(series, KeptSeries) or series.words is None or memory is None:
             return None
         rows, count, limbs = series.shape
         if limbs != memory.limbs or not 0 <= s <= 1 << self.bits:
             return None
-        at = to_words([s], limbs)
-        values = np.empty((rows, limbs), dtype=np.uint64)
-        given = (series.words.ctypes.data, count, rows, at.ctypes.data, values.ctypes.data, int(derivative))
-        return None if self.kernel.horner(memory.address, *given) else from_words(values)
+        found = np.empty((3, rows, limbs), dtype=np.uint64)
+        found[2, 0] = to_words([s], limbs)
+        start, size, source = found.ctypes.data, 8 * rows * limbs, series.words.ctypes.data
+        for derivative in (0, 1):
+            target = start + derivative * size
+            if self.kernel.horner(memory.address, source, count, rows, start + 2 * size, target, derivative):
+                return None
+        both = from_words(found[:2])
+        return both[:rows], both[rows:]
 
 
 def native_expansion(
@@ -290,4 +304,4 @@ def native_expansion(
     if kernel is None or not isinstance(arithmetic, FixedSeries):
         return None
     table = table_of(steps, state, field, arithmetic, arithmetic.bits)
-    return None if table is None else NativeExpansion(kernel, table, state, arithmetic.bits)
+    return None if table is None else NativeExpansion(kernel, table, state, field, arithmetic.bits)

@@ -34,7 +34,7 @@ def log2_local_error(
     """
     arithmetic = recurrence.arithmetic
     assert isinstance(arithmetic, FixedSeries)
-    values, slopes = recurrence.values(coefficients, s), recurrence.slopes(coefficients, s)
+    values, slopes = recurrence.landing(coefficients, s)
     recurrence.expand(values, 0, tau)
     moved = (abs(v - arithmetic.integrate(r, 0, tau)) for v, r in zip(slopes, recurrence.rates(), strict=True))
     largest = max(moved, default=mpz(0))
