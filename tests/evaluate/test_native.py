@@ -160,6 +160,9 @@ def test_numbers_that_outgrow_their_words() -> None:
     narrow = recurrence._native.memory.width
     expanded(recurrence, [mpz(1) << 100], 20, 9)
     assert recurrence._native.memory.width.bits > 280 > narrow.bits
+    for _ in range(2):  # the first of them sees that narrow numbers would have done
+        expanded(recurrence, [mpz(1) << 100], 20, 0)
+    assert recurrence._native.memory.width == narrow
     expanded(recurrence, [mpz(1) << 100], 20, 90)
     assert recurrence._native.memory.width.bits > 1900
     expanded(recurrence, [mpz(1) << 100], 20, 300)

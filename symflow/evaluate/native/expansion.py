@@ -140,6 +140,12 @@ class Memory:
         self.check([value])
         self.view[series, 0] = to_words([value], self.limbs)[0]
 
+    def fits(self, narrow: Width, order: int) -> bool:
+        """Whether all coefficients would fit into narrower numbers."""
+        high = self.view[:, : order + 1, narrow.bits // 64 :].view(np.int64)
+        beyond = high[..., 0] >> np.int64(narrow.bits % 64)
+        return bool((high[..., 1:] == beyond[..., None]).all() and ((beyond == 0) | (beyond == -1)).all())
+
     def check(self, values: Iterable[mpz]) -> None:
         """Refuses what is too large.
 
@@ -191,10 +197,14 @@ class NativeExpansion:
         self.field = np.array(self._numbers([e for e in field if isinstance(e, list)]), dtype=np.intp)
         self.more = 0
         self.memory: Memory | None = None
+        self.narrow: Memory | None = None
+        self.enough: Memory | None = None
         self.order = -1
 
     def expand(self, values: Sequence[mpz], order: int, tau: int, room: int = 0) -> bool:
         """Whether the kernel has expanded the state from its values."""
+        if order and self.enough is not None:
+            self.more, self.memory, self.enough = 0, self.enough, None
         self.order = -1
         if not -MOST_SHIFT < tau >> 6 < MOST_SHIFT:
             return False
@@ -207,11 +217,18 @@ class NativeExpansion:
                 memory.view[self.state, 0] = to_words(values, memory.limbs)
                 if self._run(memory, order, tau):
                     self.order = order
+                    self._compare(memory, order)
                     return True
             except OverflowError:
                 pass
+            self.narrow = memory if self.more == 0 else self.narrow
             self.more += 1
             self.memory = None
+
+    def _compare(self, memory: Memory, order: int) -> None:
+        """Notes whether the narrow numbers are enough again: a long unit of time makes large coefficients."""
+        if order and self.more and self.narrow is not None:
+            self.enough = self.narrow if memory.fits(self.narrow.width, order) else None
 
     def _prepared(self, order: int) -> Memory | None:
         """Room for an expansion to an order; None where the numbers are too wide."""
