@@ -121,7 +121,7 @@ class Recurrence:
 
     def coefficient(self, k: int) -> list[mpz]:
         """Coefficient k of every entry of the state."""
-        return [c[k] for c in self.state] if self._native is None else self._native.coefficient(self.state, k)
+        return [c[k] for c in self.state] if self._native is None else self._native.coefficient(k)
 
     def read(self, series: Sequence[Coefficients]) -> None:
         """Fills the lists of some series with the coefficients of the last expansion."""
@@ -144,26 +144,24 @@ class Recurrence:
 
     def firsts(self, series: Sequence[Coefficients]) -> list[mpz]:
         """The values of series at the point."""
-        return [c[0] for c in series] if self._native is None else self._native.coefficient(series, 0)
+        return [c[0] for c in series] if self._native is None else self._native.firsts(series)
 
     def rates(self) -> list[mpz]:
         """The field at the point."""
-        series = [entry for entry in self.field if isinstance(entry, list)]
-        found = iter(self.firsts(series))
+        if self._native is not None:
+            found = iter(self._native.rates())
+        else:
+            found = iter([entry[0] for entry in self.field if isinstance(entry, list)])
         lift = self.arithmetic.lift
         return [next(found) if isinstance(entry, list) else lift(entry or Fraction(0)) for entry in self.field]
 
-    def values(self, series: Sequence[Coefficients], s: mpz) -> list[mpz]:
-        """Kept series at s, 0 <= s <= 1, fixed point."""
-        found = None if self._native is None else self._native.horner(series, s, derivative=False)
-        return [self.arithmetic.horner(c, s) for c in series] if found is None else found
-
-    def slopes(self, series: Sequence[Coefficients], s: mpz) -> list[mpz]:
-        """The derivatives of kept series at s, 0 <= s <= 1, fixed point."""
-        found = None if self._native is None else self._native.horner(series, s, derivative=True)
+    def landing(self, series: Sequence[Coefficients], s: mpz) -> tuple[list[mpz], list[mpz]]:
+        """The values of kept series and of their derivatives at s, 0 <= s <= 1, fixed point."""
+        found = None if self._native is None else self._native.horner(series, s)
         if found is not None:
             return found
-        return [self.arithmetic.horner([k * c[k] for k in range(1, len(c))], s) for c in series]
+        horner = self.arithmetic.horner
+        return [horner(c, s) for c in series], [horner([k * c[k] for k in range(1, len(c))], s) for c in series]
 
     def _expand(self, values: Sequence[mpz], order: int, tau: int) -> None:
         """`expand` in Python, into the lists."""

@@ -16,7 +16,7 @@ With p = 2^28 - d, a number x is congruent to (x >> 28) d + (x mod 2^28): `_fold
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from symflow.evaluate.native.code import FLOAT, FLOATS, LANES, POINTER, VECTOR, WORD, Code, Value
@@ -33,7 +33,6 @@ def kernel() -> str:
     """The assembly of all functions; `begin`, `advance` and `horner` are called from outside."""
     code = Code()
     write_limb_functions(code)
-    _write_runs(code)
     for part in range(2):
         _write_ahead(code, part)
     _write_sums(code)
@@ -57,6 +56,16 @@ def _lanes(address: Value, vector: Value | int = 0) -> tuple[Value, Value]:
     return _halves(address.load(vector, VECTOR))
 
 
+def _low_lanes(address: Value, vector: Value | int, part: int) -> Value:
+    """One half of sixteen packed residues, in the low 32 bits of words.
+
+    What is above them is not cleared: it is a mask at the product that tells LLVM to multiply 32 bits, and one before a
+    loop would not (vpmullq instead of vpmuludq, at three times the cost).
+    """
+    words = address.load(vector, VECTOR)
+    return words.swapped() if part else words
+
+
 def _folded32(x: Value, delta16: Value) -> Value:
     """A word modulo p, below 2^50: 2^32 is congruent to 16 d."""
     return (x & LOW32) + x.lshr(32) * delta16
@@ -70,47 +79,36 @@ def _folded(x: Value, delta: Value, delta16: Value) -> Value:
     return x
 
 
-def _write_runs(code: Code) -> None:
-    """sums += sum_{i<n} a_i b_{-i} for one vector of residues; the sums are below 2^50 before and after."""
-    with code.function("run", [POINTER, POINTER, POINTER, WORD, POINTER]) as (sums, a, b, n, delta16):
-        held = [code.variable(sums.load(part, VECTOR), VECTOR) for part in range(2)]
-        with code.loop(0, n, TERMS) as start:
-            rest = n - start
-            with code.loop(start, start + rest.less(TERMS).choose(rest, TERMS)) as i:
-                both = zip(held, _lanes(a, i), _lanes(b, code.number(0) - i), strict=True)
-                for place, x, y in both:
-                    place.set(place.value + x * y)
-            for place, d in zip(held, _lanes(delta16), strict=True):
-                place.set(_folded32(place.value, d))
-        for part, place in enumerate(held):
-            sums.store(place.value, part, VECTOR)
+class _Sums:
+    """Sums of products of residues, in registers: a word holds TERMS products and what folding leaves."""
 
+    def __init__(self, code: Code, start: Sequence[Value | int], delta16: Sequence[Value]) -> None:
+        self.code, self.delta16 = code, delta16
+        self.held = [code.variable(value, VECTOR) for value in start]
+        self.used = code.variable(0)
 
-def _write_ahead(code: Code, part: int) -> None:
-    """sums_c += sum_{i<n} a_i b_{c-i} for c < BLOCK, one half of a vector of residues, n a multiple of BLOCK.
+    def fold(self) -> None:
+        """Brings all of them below 2^50."""
+        for place, d in zip(self.held, self.delta16, strict=True):
+            place.set(_folded32(place.value, d))
 
-    What is loaded of b serves BLOCK sums: they are in registers, and the factors move past them.
-    """
-    with code.function(f"ahead{part}", [POINTER, POINTER, POINTER, WORD, POINTER]) as (sums, a, b, n, delta16):
-        held = [code.variable(sums.load(2 * c + part, VECTOR), VECTOR) for c in range(BLOCK)]
-        window = [code.variable(_lanes(b, c)[part], VECTOR) for c in range(1, BLOCK)]
-        with code.loop(0, n, TERMS) as start:
-            rest = n - start
-            with code.loop(start, start + rest.less(TERMS).choose(rest, TERMS), BLOCK) as first:
-                later = [place.value for place in window]
-                for i in range(BLOCK):
-                    x = _lanes(a, first + i)[part]
-                    current = [_lanes(b, code.number(0) - first - i)[part], *later]
-                    for place, y in zip(held, current, strict=True):
-                        place.set(place.value + x * y)
-                    later = current[:-1]
-                for place, y in zip(window, later, strict=True):
-                    place.set(y)
-            d = _lanes(delta16)[part]
-            for place in held:
-                place.set(_folded32(place.value, d))
-        for c, place in enumerate(held):
-            sums.store(place.value, 2 * c + part, VECTOR)
+    def room(self, terms: Value) -> None:
+        """Makes room for so many more products, at most TERMS."""
+        with self.code.when(self.code.number(TERMS).less(self.used.value + terms)):
+            self.fold()
+            self.used.set(0)
+        self.used.set(self.used.value + terms)
+
+    def add(self, products: Iterable[tuple[Value, Value]]) -> None:
+        """One product more in each."""
+        for place, (x, y) in zip(self.held, products, strict=True):
+            place.set(place.value + x * y)
+
+    def store(self, address: Value, step: int = 1, first: int = 0) -> None:
+        """Writes them, folded, to every `step`-th vector."""
+        self.fold()
+        for i, place in enumerate(self.held):
+            address.store(place.value, step * i + first, VECTOR)
 
 
 class _Factors:
@@ -142,43 +140,70 @@ class _Factors:
             yield c, self.place(listed.load(i * 2 + 1))
 
 
+def _write_ahead(code: Code, part: int) -> None:
+    """The terms with BLOCK <= i < k of the coefficients k, ..., k + BLOCK - 1 of an operation's products, for one half
+    of a vector of residues; k is a multiple of BLOCK.
+
+    What is loaded of b serves BLOCK sums: they are in registers, and the factors move past them.
+    """
+    with code.function(f"ahead{part}", [POINTER, POINTER, WORD, WORD]) as (address, operation, v, k):
+        e = Environment(address)
+        n = k - BLOCK
+        sums = _Sums(code, [0] * BLOCK, [_lanes(e.place("delta16").at(v, VECTOR))[part]] * BLOCK)
+        with _Factors(code, e, operation, v).each() as (a, b):
+            a, b = a.at(BLOCK, VECTOR), b.at(n, VECTOR)
+            window = [code.variable(_low_lanes(b, c, part), VECTOR) for c in range(1, BLOCK)]
+            with code.loop(0, n, TERMS) as start:
+                rest = n - start
+                run = rest.less(TERMS).choose(rest, TERMS)
+                sums.room(run)
+                with code.loop(start, start + run, BLOCK) as first:
+                    later = [place.value for place in window]
+                    for i in range(BLOCK):
+                        x = _low_lanes(a, first + i, part) & LOW32
+                        current = [_low_lanes(b, code.number(0) - first - i, part), *later]
+                        sums.add((x, y & LOW32) for y in current)
+                        later = current[:-1]
+                    for place, y in zip(window, later, strict=True):
+                        place.set(y)
+        sums.store(_prepared(e, operation, v), 2, part)
+
+
 def _write_sums(code: Code) -> None:
     """Coefficient k of an operation's products. Terms with BLOCK <= i < k0, k0 = k - k mod BLOCK, are added for BLOCK
     coefficients at a time, at k0, when all of them are known: `prepare`."""
     with code.function("prepare", [POINTER, POINTER, WORD]) as (address, operation, k):
-        e = Environment(address)
-        with code.loop(0, e["moduli"].lshr(4)) as v:
-            factors = _Factors(code, e, operation, v)
-            sums = _prepared(e, operation, v)
-            for part in range(2 * BLOCK):
-                sums.store(0, part, VECTOR)
-            delta16 = e.place("delta16").at(v, VECTOR)
-            with factors.each() as (a, b):
-                a, b = a.at(BLOCK, VECTOR), b.at(k - BLOCK, VECTOR)
-                for part in range(2):
-                    code.call(f"ahead{part}", sums, a, b, k - BLOCK, delta16)
+        with code.loop(0, Environment(address)["moduli"].lshr(4)) as v:
+            for part in range(2):
+                code.call(f"ahead{part}", address, operation, v, k)
     with code.function("sum", [POINTER, POINTER, WORD]) as (address, operation, k):
         e = Environment(address)
         first = operation.load().equals(INTEGRAL).choose(1, 0)
         start = k & -BLOCK
+        blocked = code.number(BLOCK).less(start)
+        stop = blocked.choose(BLOCK, k + 1)
         with code.loop(0, e["moduli"].lshr(4)) as v:
             factors = _Factors(code, e, operation, v)
-            sums, prepared = e.place("sums").at(v * 2, VECTOR), _prepared(e, operation, v).at((k - start) * 2, VECTOR)
-            delta16 = e.place("delta16").at(v, VECTOR)
-            blocked = code.number(BLOCK).less(start)
-            with code.when(blocked ^ 1):
-                sums.store(0, 0, VECTOR)
-                sums.store(0, 1, VECTOR)
+            sums = _Sums(code, [0, 0], _lanes(e.place("delta16").at(v, VECTOR)))
             with code.when(blocked):
-                sums.store(prepared.load(0, VECTOR), 0, VECTOR)
-                sums.store(prepared.load(1, VECTOR), 1, VECTOR)
-            stop = blocked.choose(BLOCK, k + 1)
+                ahead = _prepared(e, operation, v).at((k - start) * 2, VECTOR)
+                for i, place in enumerate(sums.held):
+                    place.set(ahead.load(i, VECTOR))
+
+            def run(a: Value, b: Value, n: Value) -> None:
+                """sums += sum_{i<n} a_i b_{-i}."""
+                with code.loop(0, n) as i:
+                    sums.add(zip(_lanes(a, i), _lanes(b, code.number(0) - i), strict=True))
+
             with factors.each() as (a, b):
-                code.call("run", sums, a.at(first, VECTOR), b.at(k - first, VECTOR), stop - first, delta16)
+                sums.room(code.number(2 * BLOCK))
+                run(a.at(first, VECTOR), b.at(k - first, VECTOR), stop - first)
                 with code.when(blocked):
-                    code.call("run", sums, a.at(start, VECTOR), b.at(k - start, VECTOR), k + 1 - start, delta16)
+                    run(a.at(start, VECTOR), b.at(k - start, VECTOR), k + 1 - start)
             with factors.scaled() as (c, x):
-                code.call("run", sums, c, x.at(k, VECTOR), code.number(1), delta16)
+                sums.room(code.number(1))
+                sums.add(zip(_lanes(c), _lanes(x, k), strict=True))
+            sums.store(e.place("sums").at(v * 2, VECTOR))
 
 
 def _prepared(e: Environment, operation: Value, vector: Value) -> Value:

@@ -34,7 +34,7 @@ def log2_local_error(
     """
     arithmetic = recurrence.arithmetic
     assert isinstance(arithmetic, FixedSeries)
-    values, slopes = recurrence.values(coefficients, s), recurrence.slopes(coefficients, s)
+    values, slopes = recurrence.landing(coefficients, s)
     recurrence.expand(values, 0, tau)
     moved = (abs(v - arithmetic.integrate(r, 0, tau)) for v, r in zip(slopes, recurrence.rates(), strict=True))
     largest = max(moved, default=mpz(0))
@@ -49,5 +49,5 @@ def log2_strayed(recurrence: Recurrence, before: Sequence[Coefficients], s: mpz)
         before: what is watched, expanded at the step's start.
         s: where, fixed point.
     """
-    pairs = zip(recurrence.values(before, s), recurrence.firsts(recurrence.watched), strict=True)
+    pairs = zip(recurrence.landing(before, s)[0], recurrence.firsts(recurrence.watched), strict=True)
     return log2_abs(max((abs(a - b) for a, b in pairs), default=mpz(0)))
