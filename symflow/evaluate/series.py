@@ -21,6 +21,7 @@ import numpy as np
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import BudgetError
 from symflow.evaluate.blocks.compiler import BlockCompiler
+from symflow.evaluate.blocks.constants import Constants
 from symflow.evaluate.blocks.steps import BlockSteps
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.interpret import interpret
@@ -31,7 +32,6 @@ from symflow.evaluate.series_steps import Entry, Function, SeriesArithmetic, Ste
 from symflow.numbers.fixed_point import to_float
 from symflow.programs.nodes import Gate, Input, Node
 from symflow.programs.program import Program, operation_count, shape_of
-from symflow.programs.rules.arithmetic import Arithmetic
 from symflow.programs.rules.elementwise import elementwise
 
 if TYPE_CHECKING:
@@ -191,7 +191,10 @@ class Recurrence:
 
 
 def compile_recurrence(
-    field: VectorField, gates: Mapping[Gate, np.ndarray], arithmetic: SeriesArithmetic
+    field: VectorField,
+    gates: Mapping[Gate, np.ndarray],
+    arithmetic: SeriesArithmetic,
+    constants: Constants | None = None,
 ) -> Recurrence:
     """Compiles a field for fixed gate values.
 
@@ -199,6 +202,7 @@ def compile_recurrence(
         field: the vector field; its data are used as exact constants.
         gates: for each gate node an object array of `Fraction`, its value per unit and sample.
         arithmetic: the numbers to compute with.
+        constants: those of fields that were compiled before; the same numbers.
 
     Raises:
         BudgetError: the field has more than `OPERATION_BUDGET` scalar operations.
@@ -211,8 +215,9 @@ def compile_recurrence(
             f"the power-series recurrence has {size} scalar operations per order, over the budget of "
             f"{OPERATION_BUDGET}; use float64 descent, a smaller network or fewer samples"
         )
-    large = bool(field.gates) and size >= LEAST_BLOCKS and isinstance(arithmetic, FixedSeries)
-    return (_from_blocks if large else _from_steps)(field, gates, arithmetic)
+    if field.gates and size >= LEAST_BLOCKS and isinstance(arithmetic, FixedSeries):
+        return _from_blocks(field, gates, constants or Constants(arithmetic))
+    return _from_steps(field, gates, arithmetic)
 
 
 def _from_steps(field: VectorField, gates: Mapping[Gate, np.ndarray], arithmetic: SeriesArithmetic) -> Recurrence:
@@ -225,37 +230,34 @@ def _from_steps(field: VectorField, gates: Mapping[Gate, np.ndarray], arithmetic
         state.extend(found)
         return entry_array(found, shape)
 
-    def constants(array: np.ndarray) -> np.ndarray:
-        return entry_array([q or None for q in array.reshape(-1)], array.shape)
-
-    outputs, switching = _compiled(field, gates, compiler, series, constants)
+    outputs, switching = _compiled(field, gates, compiler, series)
     entries = [e for array in outputs for e in array.flat]
     switches = [list(array.flat) for array in switching]
     return Recurrence(state, entries[: len(state)], entries[len(state) :], switches, compiler.steps, arithmetic)
 
 
-def _from_blocks(field: VectorField, gates: Mapping[Gate, np.ndarray], arithmetic: SeriesArithmetic) -> Recurrence:
+def _from_blocks(field: VectorField, gates: Mapping[Gate, np.ndarray], constants: Constants) -> Recurrence:
     """Array by array."""
-    compiler = BlockCompiler()
+    compiler = BlockCompiler(constants)
 
     def series(shape: tuple[int, ...]) -> np.ndarray:
         return (compiler.fresh(prod(shape)) + 1).reshape(shape)
 
-    outputs, switching = _compiled(field, gates, compiler, series, compiler.entries)
+    outputs, switching = _compiled(field, gates, compiler, series)
     count = field.dimension
     wanted = np.concatenate([array.reshape(-1) for array in (*outputs, *switching)])
-    steps = BlockSteps(compiler, wanted, arithmetic)
+    steps = BlockSteps(compiler, wanted)
+    state = [steps.series(i) for i in range(count)]
     entries = [steps.entry(e) for array in outputs for e in array.reshape(-1).tolist()]
     switches = [[steps.entry(e) for e in array.reshape(-1).tolist()] for array in switching]
-    return Recurrence(steps.lists[:count], entries[:count], entries[count:], switches, steps, arithmetic)
+    return Recurrence(state, entries[:count], entries[count:], switches, steps, constants.arithmetic)
 
 
 def _compiled(
     field: VectorField,
     gates: Mapping[Gate, np.ndarray],
-    compiler: Arithmetic,
+    compiler: SeriesCompiler | BlockCompiler,
     series: Callable[[tuple[int, ...]], np.ndarray],
-    constants: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The entries of the outputs, and those of the pre-activation of each gate.
 
@@ -264,16 +266,15 @@ def _compiled(
         gates: values of the gates.
         compiler: collects the operations.
         series: entries of an array of the state.
-        constants: entries of exact constants.
     """
     values: dict[Node, np.ndarray] = {given: series(shape_of(given.axes)) for given in field.state}
     for x in field.program.nodes:
         if isinstance(x, Input) and x not in values:
             if x not in field.data:
                 raise ValueError(f"input {x.name} has no data; bind it before integrating")
-            values[x] = constants(field.data[x])
+            values[x] = compiler.data(field.data[x])
         elif isinstance(x, Gate):
-            values[x] = constants(gates[x])
+            values[x] = compiler.entries(gates[x])
     computed = set(field.program.nodes)
     switches = [g.z for g in field.gates if g.z in computed]
     wanted = (*field.program.outputs.values(), *switches)

@@ -17,6 +17,7 @@ import symflow as sf
 from symflow.dynamics.vector_field import VectorField, gradient_flow_field
 from symflow.evaluate import series as module
 from symflow.evaluate.blocks.compiler import BlockCompiler
+from symflow.evaluate.blocks.constants import Constants
 from symflow.evaluate.blocks.rows import needed
 from symflow.evaluate.blocks.steps import BlockSteps
 from symflow.evaluate.fixed_point import FixedSeries
@@ -127,7 +128,7 @@ def test_rows_with_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_what_nothing_depends_on_is_left_out() -> None:
-    compiler = BlockCompiler()
+    compiler = BlockCompiler(Constants(FixedSeries(BITS)))
     state = compiler.fresh(3) + 1
     product = compiler.einsum("i,i->i", [state, state])
     wanted = compiler.einsum("i,i->", [product[:2], state[:2]])

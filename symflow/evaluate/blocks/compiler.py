@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import lcm, prod
+from math import prod
 
 import numpy as np
 
+from symflow.evaluate.blocks.constants import Constants, numbered
 from symflow.evaluate.blocks.rows import NONE, Block, Functions, LogSums, Rows
 from symflow.evaluate.moved_arrays import ObjectArrays
 from symflow.programs.nodes import Input, Map, Node, Table, split_scale
@@ -21,8 +22,6 @@ from symflow.programs.program import topological
 from symflow.programs.rules.elementwise import elementwise
 
 _ARGUMENT = Input("argument", (), "state", "x")
-WORD_BITS = 62
-"""Integers of sums are words."""
 
 
 @lru_cache(maxsize=256)
@@ -74,12 +73,14 @@ class BlockCompiler(ObjectArrays):
     Equal rows are computed once, so that what cancels by symmetry is zero by structure.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, constants: Constants) -> None:
         self.blocks: list[Block] = []
-        self.constants: list[Fraction] = []
+        self.constants = constants
         self.count = 0
-        self._numbers: dict[Fraction, int] = {}
         self._known: dict[int, tuple[Rows, int]] = {}
+        self._hashed: list[tuple[np.ndarray, Rows]] = []
+        self._seen: set[int] = set()
+        self._listed = 0
         self._functions: dict[tuple[str, Fraction | None], dict[int, int]] = {}
         self._one = self.number(Fraction(1))
 
@@ -90,21 +91,15 @@ class BlockCompiler(ObjectArrays):
 
     def number(self, q: Fraction) -> int:
         """The entry of a constant."""
-        if not q:
-            return 0
-        if q not in self._numbers:
-            self._numbers[q] = len(self.constants)
-            self.constants.append(q)
-        return -1 - self._numbers[q]
+        return -1 - self.constants.number(q) if q else 0
+
+    def data(self, constants: np.ndarray) -> np.ndarray:
+        """The entries of an array of data."""
+        return self.constants.of_array(constants, self.number)
 
     def entries(self, constants: np.ndarray) -> np.ndarray:
-        """Exact constants as entries; equal ones are mostly one object."""
-        numbers: dict[int, int] = {}
-        values = constants.reshape(-1).tolist()
-        for q in values:
-            if id(q) not in numbers:
-                numbers[id(q)] = self.number(q)
-        return np.array([numbers[id(q)] for q in values], dtype=np.int64).reshape(constants.shape)
+        """The entries of exact constants."""
+        return numbered(constants, self.number)
 
     # Arrays.
 
@@ -152,7 +147,7 @@ class BlockCompiler(ObjectArrays):
         found = np.zeros(x.size, dtype=np.int64)
         flat = x.reshape(-1).copy()
         for entry in np.unique(flat[flat <= 0]).tolist():
-            value = u.constant(self.constants[-1 - entry] if entry else Fraction(0))
+            value = u.constant(self.constants.values[-1 - entry] if entry else Fraction(0))
             places = flat == entry
             if value is None:
                 flat[places] = self._series(np.array([entry]))[0] + 1
@@ -230,7 +225,7 @@ class BlockCompiler(ObjectArrays):
         found[same.row] = same.second + 1
         added = (terms > 0) & ~multiplied
         added[same.row] = False
-        for rows, denominator in ((multiplied, None), (added, self._denominator(scaled.only(added).first))):
+        for rows, denominator in ((multiplied, None), (added, self.constants.denominator(scaled.only(added).first))):
             if rows.any():
                 renumbered = np.cumsum(rows) - 1
                 own = [t.only(rows) for t in (pairs, scaled)]
@@ -244,7 +239,8 @@ class BlockCompiler(ObjectArrays):
         sums: dict[int, Fraction] = {}
         known = (x < 0) & (y < 0)
         for i, c, d in zip(row[known].tolist(), x[known].tolist(), y[known].tolist(), strict=True):
-            sums[i] = sums.get(i, Fraction(0)) + self.constants[-1 - c] * self.constants[-1 - d]
+            product = self.constants.product(-1 - c, -1 - d)
+            sums[i] = sums[i] + product if i in sums else product
         for i, q in sums.items():
             if q:
                 found[i] = -1 - self.number(q)
@@ -253,28 +249,18 @@ class BlockCompiler(ObjectArrays):
     def _merged(self, terms: _Terms) -> _Terms:
         """The terms with those of one series in one row added up, and without those that cancel."""
         key = terms.row * max(self.count, 1) + terms.second
-        values, start, index, counts = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
-        if len(values) == len(key):
+        ordered = np.sort(key)
+        if not (ordered[1:] == ordered[:-1]).any():
             return terms
+        _, start, index, counts = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
         first = terms.first.copy()
         keep = np.zeros(len(key), dtype=bool)
         keep[start] = True
         for which in np.flatnonzero(counts > 1).tolist():
-            total = sum((self.constants[c] for c in terms.first[index == which].tolist()), Fraction(0))
+            total = sum((self.constants.values[c] for c in terms.first[index == which].tolist()), Fraction(0))
             first[start[which]] = -1 - self.number(total)
             keep[start[which]] = bool(total)
         return _Terms(terms.row[keep], first[keep], terms.second[keep])
-
-    def _denominator(self, constants: np.ndarray) -> int | None:
-        """What makes integers of all of them that are words; None where there is nothing."""
-        own = [self.constants[c] for c in np.unique(constants).tolist()]
-        found = 1
-        for q in own:
-            found = lcm(found, q.denominator)
-            if found.bit_length() > WORD_BITS:
-                return None
-        most = max((abs(q) for q in own), default=Fraction(0)) * found
-        return found if most < 1 << WORD_BITS else None
 
     def _emit(
         self, count: int, pairs: _Terms, scaled: _Terms, constant: np.ndarray, denominator: int | None
@@ -291,8 +277,19 @@ class BlockCompiler(ObjectArrays):
             constant,
             denominator,
         )
+        keys = hashes.tolist()
+        if self._seen.isdisjoint(keys) and len(set(keys)) == count:
+            out[:] = self.fresh(count)
+            self._seen.update(keys)
+            self._hashed.append((hashes, given))
+            self.blocks.append(given)
+            return out + 1
+        for known, rows in self._hashed[self._listed :]:
+            self._known |= {key: (rows, i) for i, key in enumerate(known.tolist())}
+        self._listed = len(self._hashed)
         new = np.zeros(count, dtype=bool)
-        for i, key in enumerate(hashes.tolist()):
+        self._seen.update(keys)
+        for i, key in enumerate(keys):
             other = self._known.get(key)
             if other is not None and other[0].row(other[1]) == given.row(i):
                 out[i] = other[0].out[other[1]]
@@ -301,5 +298,7 @@ class BlockCompiler(ObjectArrays):
                 out[i] = self.count
                 self.count += 1
                 self._known[key] = (given, i)
-        self.blocks.append(given.only(new) if not new.all() else given)
+        self._hashed.append((hashes[new], own := given.only(new)))
+        self._listed += 1
+        self.blocks.append(own)
         return out + 1

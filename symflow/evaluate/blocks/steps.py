@@ -4,39 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 
 from symflow.evaluate.blocks.compiler import BlockCompiler
 from symflow.evaluate.blocks.rows import NONE, Functions, LogSums, Rows, needed
 from symflow.evaluate.products import Coefficients
-from symflow.evaluate.series_steps import Entry, Function, LogSumExp, Product, SeriesArithmetic, Step, Sum
+from symflow.evaluate.series_steps import Entry, Function, LogSumExp, Product, Step, Sum
 
 
 class BlockSteps(Sequence[Step]):
-    """The steps of blocks; the series have their lists from the beginning.
+    """The steps of blocks.
 
     Args:
         compiler: has compiled a program.
         wanted: entries of what is read.
-        arithmetic: the numbers.
     """
 
-    def __init__(self, compiler: BlockCompiler, wanted: np.ndarray, arithmetic: SeriesArithmetic) -> None:
-        self.constants, self.arithmetic = compiler.constants, arithmetic
-        self.blocks = needed(compiler.blocks, wanted[wanted > 0] - 1, compiler.count)
-        self.lists: list[Coefficients] = [[] for _ in range(compiler.count)]
+    def __init__(self, compiler: BlockCompiler, wanted: np.ndarray) -> None:
+        self.constants = compiler.constants
+        self.count = compiler.count
+        self.blocks = needed(compiler.blocks, wanted[wanted > 0] - 1, self.count)
+        self.numbers: dict[int, int] = {}
+        self._lists: dict[int, Coefficients] = {}
+
+    def series(self, number: int) -> Coefficients:
+        """The list of a series."""
+        if number not in self._lists:
+            made: Coefficients = []
+            self._lists[number] = made
+            self.numbers[id(made)] = number
+        return self._lists[number]
 
     def entry(self, entry: int) -> Entry:
         """An entry of an array."""
         if entry > 0:
-            return self.lists[entry - 1]
-        return self.constants[-1 - entry] if entry else None
-
-    def lifted(self, number: int) -> Any:
-        """A constant in fixed point; None for NONE."""
-        return None if number == NONE else self.arithmetic.lift(self.constants[number])
+            return self.series(entry - 1)
+        return self.constants.values[-1 - entry] if entry else None
 
     @cached_property
     def functions(self) -> list[Function]:
@@ -57,29 +62,28 @@ class BlockSteps(Sequence[Step]):
         """The steps of functions."""
         if isinstance(block, Functions):
             return self._functions(block)
-        lists = self.lists
+        series = self.series
         rows = zip(block.out.tolist(), block.xs.tolist(), block.shares.tolist(), strict=True)
-        return [LogSumExp(lists[out], [lists[x] for x in xs], [lists[s] for s in shares]) for out, xs, shares in rows]
+        return [LogSumExp(series(out), list(map(series, xs)), list(map(series, shares))) for out, xs, shares in rows]
 
     def _functions(self, block: Functions) -> list[Function]:
-        lists = self.lists
-        slopes = [None] * len(block.out) if block.derivative is None else [lists[d] for d in block.derivative.tolist()]
+        series, d = self.series, block.derivative
+        slopes = [None] * len(block.out) if d is None else list(map(series, d.tolist()))
         rows = zip(block.out.tolist(), block.x.tolist(), slopes, strict=True)
-        return [Function(lists[out], block.name, block.exponent, lists[x], d, block.sign) for out, x, d in rows]
+        return [Function(series(out), block.name, block.exponent, series(x), d, block.sign) for out, x, d in rows]
 
     def _rows(self, block: Rows) -> Iterator[Step]:
-        lists, d = self.lists, block.denominator
+        series, d, constants = self.series, block.denominator, self.constants
         pairs, scaled = iter(block.pairs.tolist()), iter(block.scaled.tolist())
         counts = zip(block.pair_counts.tolist(), block.scaled_counts.tolist(), block.constant.tolist(), strict=True)
         for out, (products, multiples, constant) in zip(block.out.tolist(), counts, strict=True):
-            factors = [(lists[a], lists[b]) for a, b in (next(pairs) for _ in range(products))]
+            factors = [(series(a), series(b)) for a, b in (next(pairs) for _ in range(products))]
             terms = [next(scaled) for _ in range(multiples)]
-            offset = self.lifted(constant)
+            offset = None if constant == NONE else constants.lifted(constant)
             if d is None:
-                yield Product(lists[out], factors, [(self.lifted(c), lists[x]) for c, x in terms], offset)
+                yield Product(series(out), factors, [(constants.lifted(c), series(x)) for c, x in terms], offset)
             else:
-                whole = [(int(self.constants[c] * d), lists[x]) for c, x in terms]
-                yield Sum(lists[out], whole, d, offset)
+                yield Sum(series(out), [(constants.whole(c, d), series(x)) for c, x in terms], d, offset)
 
     def __len__(self) -> int:
         return sum(len(block.out) for block in self.blocks)
@@ -90,15 +94,4 @@ class BlockSteps(Sequence[Step]):
     def __getitem__(self, index: slice) -> Sequence[Step]: ...
     def __getitem__(self, index: int | slice) -> Step | Sequence[Step]:
         return self._steps[index]
-
-
-def state_series(compiler: BlockCompiler, shape: tuple[int, ...]) -> np.ndarray:
-    """Entries of an array of the state."""
-    return (compiler.fresh(int(np.prod(shape, dtype=np.int64))) + 1).reshape(shape)
-
-
-def constant_entries(compiler: BlockCompiler, array: np.ndarray) -> np.ndarray:
-    """Entries of exact constants."""
-    return compiler.entries(np.asarray(array, dtype=object))
-
 

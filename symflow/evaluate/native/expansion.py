@@ -261,20 +261,23 @@ class NativeExpansion:
                 return False
             done = seeds[0].operation
             named = [a for seed in seeds for a in seed.arguments]
-            arguments = iter(from_words(memory.view[named, 0]) if named else [])
-            memory.write([s.series for s in seeds], [s.value([next(arguments) for _ in s.arguments]) for s in seeds])
+            read = iter(from_words(memory.view[named, 0]) if named else [])
+            arguments = [[next(read) for _ in seed.arguments] for seed in seeds]
+            memory.write([seed.series for seed in seeds], seeds[0].values(arguments))
         if self.kernel.advance(address, 0, 0, starts[done], starts[-1], 1):
             return False
         return order == 0 or not self.kernel.advance(address, 1, order, 0, starts[-1], 1)
 
     @cached_property
     def _together(self) -> list[list[Seed]]:
-        """The seeds; those of operations that follow each other together, where none needs another one."""
+        """The seeds; those of one kind that follow each other together, where none needs another one."""
         found: list[list[Seed]] = []
         made: set[int] = set()
         for seed in self.table.seeds:
-            if found and seed.operation == found[-1][0].operation + len(found[-1]) and made.isdisjoint(seed.arguments):
-                found[-1].append(seed)
+            run = found[-1] if found else []
+            follows = bool(run) and seed.operation == run[0].operation + len(run) and seed.values is run[0].values
+            if follows and made.isdisjoint(seed.arguments):
+                run.append(seed)
             else:
                 found.append([seed])
                 made = set()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 
 import mpmath
@@ -13,15 +14,16 @@ from gmpy2 import mpz
 
 from symflow.evaluate.blocks.rows import NONE, Rows
 from symflow.evaluate.blocks.steps import BlockSteps
-from symflow.evaluate.elementary_series import elementary_value, fixed_log_sum_exp
+from symflow.evaluate.elementary_series import elementary_values, fixed_log_sums
 from symflow.evaluate.native.layout import HEAD, INTEGRAL, PRODUCT, SUM, WEIGHTED
 from symflow.evaluate.native.word_rows import WordRows, word_rows
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, Function, LogSumExp, Product, SeriesArithmetic, Step, Sum
 from symflow.numbers.fixed_point import from_mpf, to_mpf
-from symflow.programs.rules.elementwise import elementwise
+from symflow.programs.rules.elementwise import Elementwise, elementwise
 
 LARGEST_WORD = 1 << 62
+Values = Callable[[Sequence[Sequence["mpz"]]], "list[mpz]"]
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,15 @@ class Operation:
 
 @dataclass(frozen=True)
 class Seed:
-    """The first coefficient of a series, which is not computed by the kernel: `value` of those of other series."""
+    """The first coefficient of a series, which is not computed by the kernel, from those of other series.
+
+    `values` computes many of its kind, each from its arguments.
+    """
 
     operation: int
     series: int
     arguments: list[int]
-    value: Callable[[list[mpz]], mpz]
+    values: Values
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +137,8 @@ class _Writer:
         self.size = 0
         self.constants: dict[int, int] = {}
         self.seeds: list[Seed] = []
+        self._log_sums: Values = partial(_log_sums, bits)
+        self._functions: dict[Hashable, Values] = {}
 
     def fresh(self) -> int:
         """A series of the kernel's own."""
@@ -141,17 +148,18 @@ class _Writer:
     def series(self, coefficients: Coefficients) -> int:
         """The number of a series."""
         key = id(coefficients)
-        if key not in self.numbers:
-            self.numbers[key] = self.fresh()
-        return self.numbers[key]
+        try:
+            return self.numbers[key]
+        except KeyError:
+            return self.numbers.setdefault(key, self.fresh())
 
     def constant(self, value: mpz | None) -> int:
         """The number of a constant."""
         return NONE if value is None else self.constants.setdefault(int(value), len(self.constants))
 
-    def seed(self, series: int, arguments: Iterable[int], value: Callable[[list[mpz]], mpz]) -> None:
+    def seed(self, series: int, arguments: Iterable[int], values: Values) -> None:
         """The operation that comes next has its first coefficient from Python."""
-        self.seeds.append(Seed(self.size, series, list(arguments), value))
+        self.seeds.append(Seed(self.size, series, list(arguments), values))
 
     def append(self, *operations: Operation) -> None:
         """Adds operations."""
@@ -162,6 +170,10 @@ class _Writer:
         """Adds the operations of a block."""
         self.parts.append(rows)
         self.size += len(rows.out)
+
+    def add_all(self, steps: Sequence[Step]) -> bool:
+        """Whether all steps could be written."""
+        return all(self.add(step) for step in steps)
 
     def add(self, step: Step) -> bool:
         """Whether a step could be written."""
@@ -176,26 +188,10 @@ class _Writer:
             case LogSumExp():
                 pairs = [(self.series(x), self.series(s)) for x, s in zip(step.xs, step.shares, strict=True)]
                 out = self.series(step.out)
-                self.seed(out, [a for a, _ in pairs], lambda values: fixed_log_sum_exp(values, self.bits))
+                self.seed(out, [a for a, _ in pairs], self._log_sums)
                 self.append(Operation(INTEGRAL, out, pairs, divisor=1))
             case Function():
                 return self._function(step)
-        return True
-
-    def add_blocks(self, steps: BlockSteps) -> bool:
-        """Whether all blocks could be written."""
-        used = np.zeros(len(steps.lists), dtype=bool)
-        for block in steps.blocks:
-            for series in block.series:
-                used[series] = True
-        names = _numbered(used, 0)
-        self.count = int(used.sum())
-        self.numbers = {id(steps.lists[i]): n for n, i in enumerate(np.flatnonzero(used).tolist())}
-        for block in steps.blocks:
-            if isinstance(block, Rows):
-                self.rows(word_rows(block, names, steps, lambda c: self.constant(steps.lifted(c))))
-            elif not all(self.add(step) for step in steps.scalar(block)):
-                return False
         return True
 
     def _sum(self, step: Sum) -> None:
@@ -206,12 +202,9 @@ class _Writer:
         self.append(Operation(SUM if words else WEIGHTED, out, [], terms, constant, divisor=divisor))
 
     def _function(self, step: Function) -> bool:
-        u, bits = elementwise(step.name, step.exponent), self.bits
         out, x = self.series(step.out), self.series(step.x)
-
-        def first(values: list[mpz]) -> mpz:
-            return elementary_value(u, values[0], bits)
-
+        key = (step.name, step.exponent)
+        first = self._functions.setdefault(key, partial(_firsts, elementwise(*key), self.bits))
         if step.derivative is not None:
             pairs = [(x, self.series(step.derivative))]
             self.seed(out, [x], first)
@@ -227,7 +220,7 @@ class _Writer:
             if abs(p) >= LARGEST_WORD or q >= LARGEST_WORD:
                 return False
             r, relative = self._reciprocal(x), self.fresh()
-            self.seed(relative, [], lambda values: mpz(0))
+            self.seed(relative, [], lambda rows: [mpz(0) for _ in rows])
             self.append(Operation(INTEGRAL, relative, [(x, r)]))
             self.seed(out, [x], first)
             pairs = [(relative, out)]
@@ -239,9 +232,9 @@ class _Writer:
         """r = 1/x with r' = -r^2 x', as `reciprocal_series` has it."""
         r, square, bits = self.fresh(), self.fresh(), self.bits
 
-        def first(values: list[mpz]) -> mpz:
+        def first(rows: Sequence[Sequence[mpz]]) -> list[mpz]:
             with mpmath.workprec(bits + 32):
-                return from_mpf(1 / to_mpf(values[0], bits), bits)
+                return [from_mpf(1 / to_mpf(v, bits), bits) for (v,) in rows]
 
         self.seed(r, [x], first)
         self.append(Operation(INTEGRAL, r, [(x, square)], factor=-1, divisor=1))
@@ -296,9 +289,54 @@ def table_of(
     bits: int,
 ) -> Table | None:
     """The table of a recurrence in fixed point; None where it has a function that the kernel doesn't know."""
-    writer = _Writer(bits)
-    known = writer.add_blocks(steps) if isinstance(steps, BlockSteps) else all(writer.add(step) for step in steps)
-    return writer.table(state, field, arithmetic) if known else None
+    writer = _BlockWriter(bits, steps) if isinstance(steps, BlockSteps) else _Writer(bits)
+    return writer.table(state, field, arithmetic) if writer.add_all(steps) else None
+
+
+class _BlockWriter(_Writer):
+    """Collects blocks of operations; their series are numbered as they are used."""
+
+    def __init__(self, bits: int, steps: BlockSteps) -> None:
+        super().__init__(bits)
+        used = np.zeros(steps.count, dtype=bool)
+        used[list(steps.numbers.values())] = True  # what is read, whether computed or given
+        for block in steps.blocks:
+            for series in block.series:
+                used[series] = True
+        self.steps, self.names = steps, _numbered(used, 0)
+        self.count = int(used.sum())
+        self.numbers = _Names(steps, self.names)
+
+    def add_all(self, steps: Sequence[Step]) -> bool:
+        for block in self.steps.blocks:
+            if isinstance(block, Rows):
+                self.rows(word_rows(block, self.names, self.steps, self._constant_of))
+            elif not all(self.add(step) for step in self.steps.scalar(block)):
+                return False
+        return True
+
+    def _constant_of(self, number: int) -> int:
+        return self.constant(self.steps.constants.lifted(number))
+
+
+class _Names(dict[int, int]):
+    """Numbers of lists by their ids: those of blocks are known without all lists being made."""
+
+    def __init__(self, steps: BlockSteps, names: np.ndarray) -> None:
+        super().__init__()
+        self.steps, self.names = steps, names
+
+    def __missing__(self, key: int) -> int:
+        self[key] = int(self.names[self.steps.numbers[key]])
+        return self[key]
+
+
+def _firsts(u: Elementwise, bits: int, rows: Sequence[Sequence[mpz]]) -> list[mpz]:
+    return elementary_values(u, [x for (x,) in rows], bits)
+
+
+def _log_sums(bits: int, rows: Sequence[Sequence[mpz]]) -> list[mpz]:
+    return fixed_log_sums(rows, bits)
 
 
 def _factors(parts: Sequence[Operation | WordRows], count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -85,6 +85,14 @@ def _positions(counts: np.ndarray) -> np.ndarray:
     return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
+def _mapped(numbers: np.ndarray, function: Callable[[int], int]) -> np.ndarray:
+    """A function of small numbers, called once for each."""
+    used = np.flatnonzero(np.bincount(numbers))
+    table = np.zeros(int(used.max(initial=-1)) + 1, dtype=np.int64)
+    table[used] = [function(c) for c in used.tolist()]
+    return np.asarray(table[numbers])
+
+
 def word_rows(rows: Rows, names: np.ndarray, steps: BlockSteps, constant: Callable[[int], int]) -> WordRows:
     """A block with the kernel's numbers.
 
@@ -95,10 +103,10 @@ def word_rows(rows: Rows, names: np.ndarray, steps: BlockSteps, constant: Callab
         constant: the number of a constant of the block.
     """
     d = rows.denominator
-    used, index = np.unique(rows.scaled[:, 0], return_inverse=True)
-    numbers = [constant(c) if d is None else int(steps.constants[c] * d) for c in used.tolist()]
-    scaled = np.stack([np.array(numbers, dtype=np.int64)[index], names[rows.scaled[:, 1]]], axis=1)
-    offsets, where = np.unique(rows.constant, return_inverse=True)
-    constants = np.array([NONE if c == NONE else constant(c) for c in offsets.tolist()], dtype=np.int64)[where]
+    factors = _mapped(rows.scaled[:, 0], constant if d is None else (lambda c: steps.constants.whole(c, d)))
+    scaled = np.stack([factors, names[rows.scaled[:, 1]]], axis=1)
+    constants = np.full(len(rows.constant), NONE, dtype=np.int64)
+    given = rows.constant != NONE
+    constants[given] = _mapped(rows.constant[given], constant)
     own = Rows(names[rows.out], names[rows.pairs], rows.pair_counts, scaled, rows.scaled_counts, constants, d)
     return WordRows(PRODUCT if d is None else SUM, own, 0 if d in (None, 1) else d)

@@ -49,5 +49,7 @@ def log2_strayed(recurrence: Recurrence, before: Sequence[Coefficients], s: mpz)
         before: what is watched, expanded at the step's start.
         s: where, fixed point.
     """
+    if not recurrence.watched:
+        return float("-inf")
     pairs = zip(recurrence.landing(before, s)[0], recurrence.firsts(recurrence.watched), strict=True)
     return log2_abs(max((abs(a - b) for a, b in pairs), default=mpz(0)))

@@ -76,10 +76,12 @@ class KinkMet(NamedTuple):
     Attributes:
         position: where, as a fraction of the step in fixed point.
         gates: all gates at their kink there (sliding ones included), or why they cannot be resolved.
+        slope: of the pre-activation there, in the step's variable; 0 where several gates meet.
     """
 
     position: mpz
     gates: list[Position] | Undecided
+    slope: mpz = mpz(0)
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,12 @@ def first_kink(
         return bool(abs(value) <= 4 * noise)
 
     together = {w.gate for w in gates if not excludes_zero(w.series, noise) and vanishes(w.series)}
-    return KinkMet(zero.position, sorted({*together, met, *region.at_zero}))
+    here = sorted({*together, met, *region.at_zero})
+    if len(here) > 1 or region.ties:
+        return KinkMet(zero.position, here)
+    series = watched[zero.number].series
+    at = (zero.position * powers()[1]) >> arithmetic.bits
+    return KinkMet(zero.position, here, arithmetic.horner([k * c for k, c in enumerate(series)][1:], at))
 
 
 def _near_zero(objective: Objective, region: Region, s: float, noise: float) -> list[tuple[Position, Coefficients]]:
@@ -131,9 +138,9 @@ def _near_zero(objective: Objective, region: Region, s: float, noise: float) -> 
     """
     recurrence = region.recurrence
     live = live_series(recurrence)
-    series = recurrence.floats([z for _, z in live])
     if not live:
         return []
+    series = recurrence.floats([z for _, z in live])
     on = np.concatenate([which_are(region.gates[g], g.alpha) for g in objective.gates])
     starts = np.cumsum([0, *(region.gates[g].size for g in objective.gates)])
     positive = on[[starts[gate] + entry for (gate, entry), _ in live]]

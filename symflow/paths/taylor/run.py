@@ -13,6 +13,7 @@ from gmpy2 import mpz
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ComputationError, FlowInterrupted, FlowStopped
 from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.series import Recurrence
 from symflow.numbers.fixed_point import from_fraction, to_mpf
 from symflow.numbers.types import Mpf
 from symflow.paths.stop_conditions import Monitor
@@ -20,6 +21,7 @@ from symflow.paths.taylor.conditions import StopWatch
 from symflow.paths.taylor.dense import Segment
 from symflow.paths.taylor.events import KinkMet, changes, first_kink, kink_error
 from symflow.paths.taylor.kinks.compiled import Compiled
+from symflow.paths.taylor.kinks.cross import cross
 from symflow.paths.taylor.kinks.gates import Position, initial_gates
 from symflow.paths.taylor.kinks.region import Point, Region, Undecided
 from symflow.paths.taylor.kinks.settle import settle
@@ -98,6 +100,7 @@ class _Integrator:
         self.stopped: int | None = None
         self.short_steps = 0
         self.order = Order(precision.order)
+        self.expanded: Recurrence | None = None  # as the next step needs it
         gates, self.initial_zeros = initial_gates(base, state)
         self.compiled = Compiled(self.arithmetic)
         region = Region(gates, (), self.compiled(base, gates))
@@ -126,7 +129,7 @@ class _Integrator:
         """
         zeros = [a for a in self.initial_zeros if self.region.pre_activation(a) is not None]
         if zeros:
-            self.settle(zeros, start=True)
+            self.settle(zeros, mpz(0), start=True)
         order, recurrence = 8, self.region.recurrence
         recurrence.expand(self.values, order, 0, room=self.precision.order)
         largest = [max(map(log2_abs, recurrence.coefficient(k))) for k in (0, order)]
@@ -141,12 +144,17 @@ class _Integrator:
             self.stopped = self.stops.start(self.base, state, recurrence, self.now, on_kink=on_kink)
         return from_fraction(horizon, self.clock)
 
-    def settle(self, zeros: list[Position], *, start: bool) -> None:
-        """Continues from a point where some pre-activations vanish, and records what changes."""
+    def settle(self, zeros: list[Position], slope: mpz, *, start: bool) -> None:
+        """Continues from a point where some pre-activations vanish, one alone with that slope, and records changes."""
         before, objective = self.region, self.base.objective
         p = self.precision
         point = Point(self.values, self.arithmetic, p.noise, self.tau, self.compiled, p.jitter or 0)
-        outcome = settle(self.base, before.gates, zeros, point)
+        outcome: Region | Undecided | None = None
+        if point.definite(slope):
+            outcome = cross(self.base, before, zeros[0], point, self.order.now)
+            self.expanded = None if outcome is None else outcome.recurrence
+        if outcome is None:
+            outcome = settle(self.base, before.gates, zeros, point)
         if isinstance(outcome, Undecided):
             raise kink_error(objective, outcome, self.now)
         digits = self.precision.tolerance_digits
@@ -187,7 +195,7 @@ class _Integrator:
         if end.kink is not None:
             if isinstance(end.kink.gates, Undecided):
                 raise kink_error(self.base.objective, end.kink.gates, self.now)
-            self.settle(end.kink.gates, start=False)
+            self.settle(end.kink.gates, end.kink.slope, start=False)
 
     @property
     def shift(self) -> int:
@@ -211,7 +219,9 @@ class _Integrator:
                     time=self.now,
                 )
             order = self.order.now
-            recurrence.expand(self.values, order, self.tau)
+            if self.expanded is not recurrence:
+                recurrence.expand(self.values, order, self.tau)
+            self.expanded = None
             found = propose(recurrence, self.stops.quantities(recurrence), self.precision, order, self.tau)
             if found.log2_step > SHORTEST_UNIT:
                 return found
