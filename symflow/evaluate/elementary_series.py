@@ -10,6 +10,8 @@ the derivative in the function's record, or the record has a recurrence of its o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
 
 from gmpy2 import mpz
@@ -108,7 +110,7 @@ def fixed_log_sums(rows: Sequence[Sequence[mpz]], bits: int) -> list[mpz]:
     """The same of many rows."""
     tops = [max(row) for row in rows]
     below = [[v - top for v in row] for row, top in zip(rows, tops, strict=True)]
-    found = _by_balls(below, bits, lambda balls: sum(b.exp() for b in balls).log())
+    found = _by_balls(below, bits, lambda balls: reduce(add, [b.exp() for b in balls]).log())
     return [top + v for top, v in zip(tops, found, strict=True)]
 
 

@@ -95,8 +95,8 @@ class Recurrence:
     @property
     def saturating(self) -> list[Function]:
         """The functions that flatten out, whose values may fall below the last place although they grow."""
-        blocks = isinstance(self.steps, BlockSteps)
-        functions = self.steps.functions if blocks else [s for s in self.steps if isinstance(s, Function)]
+        steps = self.steps
+        functions = steps.functions if isinstance(steps, BlockSteps) else [s for s in steps if isinstance(s, Function)]
         return [s for s in functions if elementwise(s.name, s.exponent).saturates is not None]
 
     def expand(self, values: Sequence[mpz], order: int, tau: int, room: int = 0) -> None:

@@ -214,7 +214,9 @@ def test_a_lost_exponential_limits_the_step(name: str) -> None:
         assert -1000 + speed * 2.0**found < -170 * log(2)
     wave = [-130 * one, mpz(0), -8000 * one, mpz(0), 32000 * one, *[mpz(0)] * 40]
     hidden = Function([], name, None, wave)
-    assert log2_resolved([hidden], series(wave), bits, 0.0, -170.0, 40, 0) < -3  # e^z is of size 1 at s = 1/2 and small at both ends
+    assert (
+        log2_resolved([hidden], series(wave), bits, 0.0, -170.0, 40, 0) < -3
+    )  # e^z is of size 1 at s = 1/2 and small at both ends
 
 
 def test_identities_see_a_wrong_step() -> None:

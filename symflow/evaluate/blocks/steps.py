@@ -24,8 +24,8 @@ class BlockSteps(Sequence[Step]):
 
     def __init__(self, compiler: BlockCompiler, wanted: np.ndarray) -> None:
         self.constants = compiler.constants
-        self.count = compiler.count
-        self.blocks = needed(compiler.blocks, wanted[wanted > 0] - 1, self.count)
+        self.size = compiler.count
+        self.blocks = needed(compiler.blocks, wanted[wanted > 0] - 1, self.size)
         self.numbers: dict[int, int] = {}
         self._lists: dict[int, Coefficients] = {}
 
@@ -94,4 +94,3 @@ class BlockSteps(Sequence[Step]):
     def __getitem__(self, index: slice) -> Sequence[Step]: ...
     def __getitem__(self, index: int | slice) -> Step | Sequence[Step]:
         return self._steps[index]
-

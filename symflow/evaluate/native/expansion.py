@@ -131,7 +131,7 @@ class Memory:
             words[position] = starts[which]
         return np.array(rows, dtype=np.uint64).reshape(-1)
 
-    def write(self, series: Sequence[int], values: Sequence[mpz]) -> None:
+    def write(self, series: Sequence[int] | np.ndarray, values: Sequence[mpz]) -> None:
         """The first coefficients of some series.
 
         Raises:

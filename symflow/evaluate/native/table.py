@@ -298,7 +298,7 @@ class _BlockWriter(_Writer):
 
     def __init__(self, bits: int, steps: BlockSteps) -> None:
         super().__init__(bits)
-        used = np.zeros(steps.count, dtype=bool)
+        used = np.zeros(steps.size, dtype=bool)
         used[list(steps.numbers.values())] = True  # what is read, whether computed or given
         for block in steps.blocks:
             for series in block.series:

@@ -34,7 +34,13 @@ SHORTEST = -60
 
 
 def log2_resolved(
-    functions: Sequence[Function], series: np.ndarray, bits: int, log2_start: float, log2_tolerance: float, order: int, tau: int
+    functions: Sequence[Function],
+    series: np.ndarray,
+    bits: int,
+    log2_start: float,
+    log2_tolerance: float,
+    order: int,
+    tau: int,
 ) -> float:
     """log2 of the largest step h <= 2^log2_start in which no function that flattens out hides more than it may.
 
@@ -73,4 +79,3 @@ def _log_bounds(functions: Sequence[Function], first: np.ndarray, spread: np.nda
         rows = records == record
         found[rows] = record.known("saturates", "steps")(first[rows], spread[rows])
     return found
-
