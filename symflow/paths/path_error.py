@@ -10,6 +10,9 @@ from symflow.numbers.types import Mpf
 
 How: TypeAlias = Literal["estimated", "certified"]
 
+CHECK = "second run for the error"
+"""The stage of the work that estimates an error."""
+
 
 @dataclass(frozen=True)
 class PathError:

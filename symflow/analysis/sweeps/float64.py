@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
@@ -36,7 +36,10 @@ from symflow.paths.float64.kinks import pre_activations
 from symflow.paths.loops import diverged
 from symflow.paths.sampling import HermiteFlow
 from symflow.problem import Problem
+from symflow.progress import Wanted, reporting
 from symflow.versions import versions_text
+
+CHEAPER = "looser tolerances (rtol=...), a shorter horizon, or no bounds (bounds=())"
 
 FORMAT = "symflow float64 sweep 1"
 BOUNDS = ("R4", "R22")
@@ -86,7 +89,7 @@ def sweep_float64(
     rtol: float = 1e-10,
     atol: float = 1e-12,
     max_steps: int = 100_000,
-    progress: Callable[[float], None] | None = None,
+    progress: Wanted = None,
 ) -> Sweep:
     """||theta_k - theta(k eta)|| on every problem of a grid, in float64 on one device.
 
@@ -111,8 +114,8 @@ def sweep_float64(
         rtol: relative tolerance of a step of the flow.
         atol: absolute tolerance.
         max_steps: most steps of each flow; those that take more have the status "stopped: sweep".
-        progress: called with the fraction of the work that is done, from 0 to 1; it spans flows and descents with the
-            runs for their error estimates.
+        progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1; it spans flows
+            and descents with the runs for their error estimates.
 
     Returns:
         A `Sweep`: one row per problem; `table` is a pandas table with float64 columns.
@@ -141,17 +144,17 @@ def sweep_float64(
     every = list(starts(base, axes))
     groups = [list(group) for _, group in groupby(every, key=lambda s: id(s.problem.objective))]
     rows: list[JsonObject] = []
-    for group in groups:
-        clock = time.perf_counter()
-        found = list(_rows(_run(group, etas, end, rtol, atol, max_steps), bounds))
-        share = (time.perf_counter() - clock) / len(found)
-        pairs = ((start, eta) for start in group for eta in etas)
-        for (start, eta), row in zip(pairs, found, strict=True):
-            where = coordinates(eta, start.coordinates, start.problem.replace(horizon=end), None)
-            values = {name: encode(value) for name, value in row.items()}
-            rows.append(where | values | {"seconds": encode(round(share, 6)), "versions": versions_text()})
-        if progress is not None:
-            progress(len(rows) / (len(every) * len(etas)))
+    with reporting(progress, "sweep", CHEAPER) as report:
+        for group in groups:
+            clock = time.perf_counter()
+            found = list(_rows(_run(group, etas, end, rtol, atol, max_steps), bounds))
+            share = (time.perf_counter() - clock) / len(found)
+            pairs = ((start, eta) for start in group for eta in etas)
+            for (start, eta), row in zip(pairs, found, strict=True):
+                where = coordinates(eta, start.coordinates, start.problem.replace(horizon=end), None)
+                values = {name: encode(value) for name, value in row.items()}
+                rows.append(where | values | {"seconds": encode(round(share, 6)), "versions": versions_text()})
+            report(len(rows) / (len(every) * len(etas)), len(rows))
     declared = {name: "float" if kind == "decimal" else kind for name, kind in columns(bounds).items()}
     about = about_sweep(FORMAT, base, axes, etas, end)
     about["tolerances"] = {"solver": "dopri8", "rtol": rtol, "atol": atol}

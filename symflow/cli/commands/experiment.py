@@ -18,7 +18,11 @@ from symflow.cli.streams import show
 from symflow.cli.typed import command_line
 from symflow.errors import ProblemError
 from symflow.numbers.types import JsonObject
-from symflow.report.progress import say
+from symflow.progress.bars import say
+
+CHEAPER = (
+    "fewer --iterations, --samples or --ratios, looser --tolerances; what is done is kept, the same command continues"
+)
 
 if TYPE_CHECKING:
     from symflow.analysis.experiments import Experiment, NetworkResult
@@ -66,21 +70,22 @@ def experiment(
     check_folder(out)
     method = method_from(descent, GradientDescent())
     started = time.perf_counter()
-    found = run_experiment(
-        _separated(networks or ["linear"]),
-        data=_data(data, mnist_images, mnist_labels),
-        samples=samples,
-        iterations=iterations,
-        step_size=step_size,
-        ratios=[_whole(r) for r in _separated([ratios])],
-        tolerances=None if tolerances is None else _separated([tolerances]),
-        seed=seed,
-        dtype=dtype,
-        method=method,
-        folder=out,
-        progress=progress,
-        say=say,
-    )
+    with progress("experiment", CHEAPER) as report:
+        found = run_experiment(
+            _separated(networks or ["linear"]),
+            data=_data(data, mnist_images, mnist_labels),
+            samples=samples,
+            iterations=iterations,
+            step_size=step_size,
+            ratios=[_whole(r) for r in _separated([ratios])],
+            tolerances=None if tolerances is None else _separated([tolerances]),
+            seed=seed,
+            dtype=dtype,
+            method=method,
+            folder=out,
+            progress=report,
+            say=say,
+        )
     seconds = time.perf_counter() - started
     written = [out / RESULT, *_pictures(found, out)]
     return Answer(lambda: experiment_report(found, written, seconds), lambda: show(*_tables(found, written)))

@@ -27,6 +27,7 @@ from symflow.paths.float64.steps import Course, run_steps
 from symflow.paths.solver import checked_limits
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.progress import SILENT
 
 
 class SweepStopped(FlowStopped):
@@ -150,7 +151,7 @@ def _run_unseen_again(
     path = np.concatenate([starts[whole, None], values[whole]], axis=1)
     for row in whole[unseen_rows(course.objective, np.append(0.0, times), path)]:
         alone = (tolerances[0], float(tolerances[1][row]))
-        run = run_steps(course, starts[row], alone, course.limits.max_steps, lambda _: None)
+        run = run_steps(course, starts[row], alone, course.limits.max_steps, SILENT)
         reached = times <= run.knots[-1]
         values[row] = np.nan
         again = dense_output(course.objective, course.solver, run.knots, run.states, times[reached])

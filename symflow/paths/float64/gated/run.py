@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mpmath
@@ -15,6 +15,7 @@ from symflow.paths.float64.gated.step import Point, Stepped, corrected_step, sta
 from symflow.paths.float64.methods import first_steps
 from symflow.paths.taylor.limits import Limits
 from symflow.paths.trajectory import Event
+from symflow.progress import Reporter
 
 SAFETY, SHORTEN, LENGTHEN = 0.9, 0.2, 4.0
 """Factors of the step-size control."""
@@ -73,7 +74,7 @@ class Plan:
     limits: Limits
 
 
-def run_gated(frozen: Frozen, start: np.ndarray, plan: Plan, report: Callable[[float], None]) -> GatedRun:
+def run_gated(frozen: Frozen, start: np.ndarray, plan: Plan, report: Reporter) -> GatedRun:
     """Runs from t = 0 to the last stop."""
     run = _Run(frozen, start, plan)
     try:
@@ -94,7 +95,7 @@ class _Run:
         self.held: list[tuple[HeldGate, ...]] = [()]
         self.events: list[Event] = []
 
-    def to_the_end(self, report: Callable[[float], None]) -> str:
+    def to_the_end(self, report: Reporter) -> str:
         """Steps to all stops; says why it ended early."""
         end = float(self.plan.stops[-1])
         h = float(first_steps(self.point.theta[None], self.point.slope[None], end)[0])
@@ -119,7 +120,7 @@ class _Run:
                     self.accept(made, stop if size == left else self.t + size, size)
                     longer = size * min(LENGTHEN, SAFETY * max(error, 1e-12) ** -0.25)
                     h = max(h, longer) if size < h else longer
-                    report(self.t / end)
+                    report.at(self.t, end, len(self.knots) - 1)
                     continue
                 self.gradients += 0.0 if made is None else made.gradients
                 self.rejected += 1
