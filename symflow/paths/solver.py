@@ -182,6 +182,7 @@ class FlowSolver:
 
         enough, (guard, _) = until_enough(attempt, (guard, spare))
         if enough is not None:
+            self.report(1.0)
             return enough
         if refused:
             raise refused[-1]
