@@ -14,7 +14,7 @@ from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks
 from symflow.analysis.bounds.kinks import MOST_STEPS, gates_at
 from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
-from symflow.displays import show
+from symflow.displays import displayed, show
 from symflow.errors import ComputationError, ProblemError, brief, with_remedies
 from symflow.networks.network import FullyConnected
 from symflow.numbers.arguments import positive
@@ -47,6 +47,7 @@ DPS = 20
 """Digits of the flow."""
 
 
+@displayed
 @dataclass(frozen=True)
 class Guarantee:
     """bound(eta) < epsilon up to the horizon: the largest step size eta that one bound guarantees.

@@ -12,7 +12,7 @@ from symflow.analysis.bounds import Bound, BoundSeries, chosen_bounds, known_bou
 from symflow.analysis.bounds.ball_ascent import Ascent, ascend
 from symflow.analysis.bounds.series import Kind, NotApplicable, Status, exact_mpf
 from symflow.analysis.deviation import Deviation, deviation
-from symflow.displays import show
+from symflow.displays import displayed, show
 from symflow.errors import ProblemError, brief
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.trajectory import Trajectory
@@ -27,6 +27,7 @@ MOST_PARAMETERS = 64
 """The suprema on balls are looked for up to this many parameters."""
 
 
+@displayed
 @dataclass(frozen=True)
 class Tightness:
     """value / truth, one bound compared with the truth, at the last time where it applies.
@@ -63,6 +64,7 @@ class Tightness:
     not_applicable: NotApplicable | None
 
 
+@displayed
 @dataclass(frozen=True)
 class Slack:
     """m, beta, gamma on one ball of the tube: certified constants, and the values that gradient ascent finds there.

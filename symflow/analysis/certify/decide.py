@@ -15,6 +15,7 @@ from symflow.certificate.attract import attraction_table
 from symflow.certificate.numbers import Table
 from symflow.certificate.propose import Enclosure, NotProposed, propose_flow
 from symflow.certificate.write import checking, document, problem_table, proved, step_size_and_momentum
+from symflow.displays import displayed
 from symflow.errors import ComputationError
 from symflow.networks.losses import SQUARE
 from symflow.numbers.rational import text
@@ -35,6 +36,7 @@ BEYOND = Fraction(1, 10**9)
 """By how much further than needed the flow is solved: a time is stored with rounding."""
 
 
+@displayed
 @dataclass(frozen=True)
 class Decision:
     """One claim of a request.
