@@ -122,7 +122,7 @@ class Recurrence:
         return [next(found) if isinstance(entry, list) else lift(entry or Fraction(0)) for entry in self.field]
 
     def land(self, series: Sequence[Coefficients], s: mpz, tau: int) -> tuple[list[mpz], list[mpz]]:
-        """Expands to order 0 where kept series are at s, 0 <= s <= 1; the values there of these and of their derivatives."""
+        """Expands to order 0 where kept series are at s, 0 <= s <= 1; their values there, and their derivatives'."""
         kernel = self._native
         found = None if kernel is None else kernel.land(series, s, tau)
         if kernel is not None and found is not None:
