@@ -232,6 +232,8 @@ def test_what_becomes_longer_is_said_again() -> None:
     prediction = bars.Prediction("float64")
     said = [bool(prediction.line(Progress(0.1, seconds=10.0, remaining=r))) for r in (49, 51, 500, 700, 7100, 10)]
     assert said == [False, True, False, True, True, False]
+    few = [bool(bars.Prediction("").line(Progress(0.1, seconds=3.0, remaining=r))) for r in (599, 601)]
+    assert few == [False, True]  # after three seconds a minute may be a mistake
     assert bars.Prediction(None).line(Progress(0.1, seconds=10.0, remaining=1e6)) == ""
 
 

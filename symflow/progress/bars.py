@@ -20,6 +20,8 @@ PATIENCE = 2.0
 """Seconds of work before a terminal shows the bar."""
 LONG = 60.0
 """Seconds that work is expected to take from which on a line says so and what would be cheaper."""
+SURE = 10.0
+"""Seconds of work from which on that is believed; before, only ten times as much."""
 LONGER = 10.0
 """The line is said again where so many times as much is expected as it said."""
 REFRESH = 0.2
@@ -47,7 +49,7 @@ class Prediction:
         if self.cheaper is None or progress.remaining is None or progress.seconds < PATIENCE:
             return ""
         expected = progress.seconds + progress.remaining
-        if expected < LONGER * self.said:
+        if expected < LONGER * self.said or (progress.seconds < SURE and progress.remaining < 10 * LONG):
             return ""
         self.said = expected
         each = "" if progress.step_seconds is None else f"{duration(progress.step_seconds)} a {progress.unit}"
