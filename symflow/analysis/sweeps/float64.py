@@ -21,7 +21,7 @@ from symflow.analysis.given_runs import not_descent
 from symflow.analysis.observables import gradients, too_large
 from symflow.analysis.sweeps import table
 from symflow.analysis.sweeps.axes import Start, axes_of, check_run, starts, with_method
-from symflow.analysis.sweeps.batched import Paths, descents, flows
+from symflow.analysis.sweeps.batched import Flows, Paths, descents, flows
 from symflow.analysis.sweeps.measure import bound_columns, columns, spectra
 from symflow.analysis.sweeps.sweep import Sweep, about_sweep, coordinates
 from symflow.analysis.sweeps.values import encode
@@ -43,6 +43,8 @@ BOUNDS = ("R4", "R22")
 """The bounds that need no more than float64."""
 DIVERGED = 1e50
 """A parameter beyond counts as divergence: curvature would leave float64."""
+FLOWS = 0.5
+"""The part of the work that is flows, about."""
 KINKS = "R4 and R22 hold beyond kinks only where these are located, which float64 does not do; take sweep"
 
 
@@ -66,7 +68,7 @@ class Group:
     starts: Sequence[Start]
     etas: Sequence[Fraction]
     indices: Sequence[list[int]]
-    flow: Paths
+    flow: Flows
     places: Sequence[np.ndarray]
     descent: Paths
 
@@ -142,16 +144,21 @@ def sweep_float64(
     groups = [list(group) for _, group in groupby(every, key=lambda s: id(s.problem.objective))]
     rows: list[JsonObject] = []
     for group in groups:
-        clock = time.perf_counter()
-        found = list(_rows(_run(group, etas, end, rtol, atol, max_steps), bounds))
+        clock, before = time.perf_counter(), len(rows)
+
+        def told(done: float, before: int = before, share: int = len(group) * len(etas)) -> None:
+            if progress is not None:
+                progress((before + done * share) / (len(every) * len(etas)))
+
+        run = _run(group, etas, end, (rtol, atol), max_steps, lambda done: told(FLOWS * done))
+        found = list(_rows(run, bounds, lambda done: told(FLOWS + (1 - FLOWS) * done)))
         share = (time.perf_counter() - clock) / len(found)
         pairs = ((start, eta) for start in group for eta in etas)
         for (start, eta), row in zip(pairs, found, strict=True):
             where = coordinates(eta, start.coordinates, start.problem.replace(horizon=end), None)
             values = {name: encode(value) for name, value in row.items()}
             rows.append(where | values | {"seconds": encode(round(share, 6)), "versions": versions_text()})
-        if progress is not None:
-            progress(len(rows) / (len(every) * len(etas)))
+        told(1.0)
     declared = {name: "float" if kind == "decimal" else kind for name, kind in columns(bounds).items()}
     about = about_sweep(FORMAT, base, axes, etas, end)
     about["tolerances"] = {"solver": "dopri8", "rtol": rtol, "atol": atol}
@@ -160,7 +167,12 @@ def sweep_float64(
 
 
 def _run(
-    group: Sequence[Start], etas: Sequence[Fraction], end: Fraction, rtol: float, atol: float, max_steps: int
+    group: Sequence[Start],
+    etas: Sequence[Fraction],
+    end: Fraction,
+    tolerances: tuple[float, float],
+    max_steps: int,
+    report: Callable[[float], None],
 ) -> Group:
     """Flows and descents of an architecture."""
     problem = group[0].problem
@@ -175,15 +187,16 @@ def _run(
     where = {t: i for i, t in enumerate(everywhere)}
     places = [np.array([where[t] for t in own]) for own in times]
     flowing, method = order_zero(problem, problem.method), problem.method
-    flow = flows(flowing, thetas, [float(t) for t in everywhere], rtol, atol, max_steps)
+    flow = flows(flowing, thetas, [float(t) for t in everywhere], tolerances, max_steps, report)
     run = descents(objective if method.batches is None else problem.objective, method, thetas, etas, indices)
     return Group(objective, method, group, etas, indices, flow, places, run)
 
 
-def _rows(group: Group, bounds: Sequence[str]) -> Iterator[JsonObject]:
+def _rows(group: Group, bounds: Sequence[str], report: Callable[[float], None]) -> Iterator[JsonObject]:
     """What is measured, start by start and step size by step size."""
     objective, flow = group.objective, group.flow
     for b in range(len(group.starts)):
+        report(b / len(group.starts))
         known, unknown = None, ""
         if np.isfinite(flow.states[b]).all():
             try:
@@ -197,8 +210,8 @@ def _rows(group: Group, bounds: Sequence[str]) -> Iterator[JsonObject]:
             if unknown:
                 yield _stopped("not computable", unknown, None)
             elif known is None:
-                reached = np.isfinite(flow.states[b]).all(axis=1)
-                yield _stopped("sweep", flow.stopped, float(flow.times[reached].max(initial=0.0)))
+                end = flow.ended[b]
+                yield _stopped(end.cause or "not computable", end.reason, float(flow.reached[b]))
             elif bad.any():
                 yield _stopped("diverged", str(diverged(kept[int(np.argmax(bad))], eta, group.method)), None)
             else:

@@ -47,6 +47,11 @@ class LaneRuns:
     slides: np.ndarray
     leavings: np.ndarray
 
+    @property
+    def kinks(self) -> np.ndarray:
+        """All events of each."""
+        return self.crossings + self.slides + self.leavings
+
 
 @dataclass(frozen=True)
 class Plan:
