@@ -10,6 +10,7 @@ import numpy as np
 
 from symflow.caching import kept
 from symflow.dynamics.method import Method
+from symflow.evaluate.jit_options import jit
 from symflow.networks.objective import Objective
 from symflow.paths.float64.arguments import MIN_RTOL, checked_tolerances
 from symflow.paths.float64.estimate import CHECK, one_unit_away
@@ -109,7 +110,7 @@ def _batches(rows: np.ndarray, times: int) -> list[np.ndarray]:
 def _stepper(objective: Objective, method: Method) -> Callable[..., State]:
     import jax
 
-    return jax.jit(jax.vmap(float64_march(objective, method), in_axes=(0, 0, 0, None, None)))
+    return jit(jax.vmap(float64_march(objective, method), in_axes=(0, 0, 0, None, None)))
 
 
 def descents(

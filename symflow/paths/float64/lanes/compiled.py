@@ -14,7 +14,7 @@ import numpy as np
 from numpy.polynomial.chebyshev import chebpts2, chebvander
 
 from symflow.caching import kept
-from symflow.evaluate.jit_options import jit
+from symflow.evaluate.jit_options import THROWAWAY, jit
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JaxArray
 from symflow.paths.float64.gated.programs import GatedProgram
@@ -211,7 +211,7 @@ def lanes(objective: Objective) -> Lanes:
         alpha_bar,
         lane.unit,
         attempt=jit(jax.vmap(attempt)),
-        locate=jit(jax.vmap(locate)),
-        probe=jit(jax.vmap(probe)),
-        held=jit(jax.vmap(held)),
+        locate=jit(jax.vmap(locate), THROWAWAY),
+        probe=jit(jax.vmap(probe), THROWAWAY),
+        held=jit(jax.vmap(held), THROWAWAY),
     )

@@ -32,13 +32,13 @@ def _sizes(state: State, z: np.ndarray) -> np.ndarray:
 
 def _normals(state: State, row: int, gates: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """The gradients of some pre-activations of a lane."""
-    size = slot_class(len(chosen))
-    slots = np.concatenate([chosen, np.zeros(size - len(chosen), dtype=int)])
+    count, whole = len(chosen), (len(chosen), 1)  # each as a lane of its own, with one slot
+    sides = np.tile(gates, whole)
     found = in_blocks(
-        state.lanes.held, state.theta[row][None], gates[None], gates[None], np.zeros((1, size)),
-        np.full((1, len(gates)), -1), slots[None], np.ones((1, size)),
+        state.lanes.held, np.tile(state.theta[row], whole), sides, sides, np.zeros(whole), np.full(sides.shape, -1),
+        chosen[:, None], np.ones((count, 1)),
     )  # fmt: skip
-    return found[0][0, : len(chosen)]
+    return found[0][:, 0]
 
 
 class _Kinks:
