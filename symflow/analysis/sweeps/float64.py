@@ -146,6 +146,7 @@ def sweep_float64(
     every = list(starts(base, axes))
     groups = [list(group) for _, group in groupby(every, key=lambda s: id(s.problem.objective))]
     rows: list[JsonObject] = []
+    used = versions_text()
     for group in groups:
         clock, before = time.perf_counter(), len(rows)
 
@@ -160,7 +161,7 @@ def sweep_float64(
         for (start, eta), row in zip(pairs, found, strict=True):
             where = coordinates(eta, start.coordinates, start.problem.replace(horizon=end), None)
             values = {name: encode(value) for name, value in row.items()}
-            rows.append(where | values | {"seconds": encode(round(share, 6)), "versions": versions_text()})
+            rows.append(where | values | {"seconds": encode(round(share, 6)), "versions": used})
         told(1.0)
     declared = {name: "float" if kind == "decimal" else kind for name, kind in columns(bounds).items()}
     about = about_sweep(FORMAT, base, axes, etas, end)

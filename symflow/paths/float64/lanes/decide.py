@@ -32,11 +32,11 @@ def _sizes(state: State, z: np.ndarray) -> np.ndarray:
 
 def _normals(state: State, row: int, gates: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """The gradients of some pre-activations of a lane."""
-    count, whole = len(chosen), (len(chosen), 1)  # each as a lane of its own, with one slot
+    count, whole = len(chosen), (len(chosen), 1)  # each as a lane of its own
     sides = np.tile(gates, whole)
     found = in_blocks(
-        state.lanes.held, np.tile(state.theta[row], whole), sides, sides, np.zeros(whole), np.full(sides.shape, -1),
-        chosen[:, None], np.ones((count, 1)),
+        state.lanes.held, np.tile(state.theta[row], whole), sides, sides, np.zeros((count, 2)), np.full(sides.shape, -1),
+        np.tile(chosen[:, None], 2), np.ones((count, 2)),
     )  # fmt: skip
     return found[0][:, 0]
 

@@ -27,8 +27,8 @@ def in_blocks(function: Callable[..., Any], *arrays: np.ndarray) -> list[np.ndar
 
 
 def slot_class(most: int) -> int:
-    """How many slots are compiled for where at most so many are held."""
-    return 0 if most == 0 else 1 << (most - 1).bit_length()
+    """How many slots are compiled for where at most so many are held: 0, 2, 4, 8, ..."""
+    return 0 if most == 0 else max(2, 1 << (most - 1).bit_length())
 
 
 @dataclass(eq=False)
@@ -79,7 +79,7 @@ class State:
         zeros = [np.zeros(count, dtype=int) for _ in range(5)]
         return cls(
             lanes, theta.copy(), np.zeros(count), h.copy(), on, on.copy(), np.full((count, gates), -1),
-            np.zeros((count, 1), dtype=int), np.zeros((count, 1)), np.zeros((count, 1)),
+            np.zeros((count, 2), dtype=int), np.zeros((count, 2)), np.zeros((count, 2)),
             np.full(count, "", dtype=object), *zeros,
         )  # fmt: skip
 
