@@ -23,7 +23,7 @@ def parts(state: State, rows: np.ndarray, theta: np.ndarray, size: int) -> tuple
     """
     slots, live = state.for_slots(rows, size)
     part = state.part[rows, :size]
-    for _ in range(NEWTON if size > 1 else 1):
+    for _ in range(NEWTON if live.sum(axis=1).max(initial=0) > 1 else 1):
         normals, gradient, pulls, z = in_blocks(
             state.lanes.held, theta, state.low[rows], state.high[rows], part, state.member[rows], slots, live
         )

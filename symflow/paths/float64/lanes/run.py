@@ -21,6 +21,8 @@ STALLED = 100
 """Events of a lane without progress in time, at most."""
 ROOTS = 30
 """Most evaluations for the time at which a gate lets go."""
+ACCURACY = 1e-12
+"""Of that time, in parts of a step."""
 AGREE = 60
 """Most rounds until the gates at the start agree with their pre-activations."""
 
@@ -163,21 +165,20 @@ class _March:
         state = self.state
         live = state.live[rows, :size]
 
-        def found(some: np.ndarray, at: np.ndarray) -> np.ndarray:
+        def inside(some: np.ndarray, at: np.ndarray) -> np.ndarray:
             points = between(state.theta[rows[some]], dense[some].transpose(1, 0, 2), at[:, None])
-            return margin(parts(state, rows[some], points, size)[0], live[some])
+            return SLACK + margin(parts(state, rows[some], points, size)[0], live[some])
 
         every = np.arange(len(rows))
-        low, high = np.zeros(len(rows)), x.copy()
-        middle = found(every, x / 2)
-        last = np.where(middle < -SLACK, middle, found(every, x))
-        high = np.where(middle < -SLACK, x / 2, x)
-        some = np.flatnonzero(last < -SLACK)
+        middle, last = (inside(every, at) for at in (x / 2, x))
+        some = np.flatnonzero((middle < 0) | (last < 0))
         if len(some):
-            high = _root(lambda at, k: found(some[k], at), low[some], high[some])
+            early = middle[some] < 0
+            ends = np.where(early, 0.0, x[some] / 2), np.where(early, x[some] / 2, x[some])
+            values = np.where(early, SLACK, middle[some]), np.where(early, middle[some], last[some])
             x, gate, end = x.copy(), gate.copy(), end.copy()
-            x[some], gate[some] = high, -1
-            end[some] = between(state.theta[rows[some]], dense[some].transpose(1, 0, 2), high[:, None])
+            x[some], gate[some] = _root(lambda at: inside(some, at), ends, values), -1
+            end[some] = between(state.theta[rows[some]], dense[some].transpose(1, 0, 2), x[some, None])
         for _ in range(2):
             _, normals, z = parts(state, rows, end, size)
             end = end + onto_surface(normals, z)
@@ -201,12 +202,27 @@ class _March:
         state.theta[rows], state.t[rows] = end, then
 
 
-def _root(f: Callable[[np.ndarray, np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Where f, evaluated at points x for the entries k, falls below -SLACK; by bisection."""
-    low, high = low.copy(), high.copy()
-    every = np.arange(len(low))
-    for _ in range(ROOTS):
-        middle = (low + high) / 2
-        above = f(middle, every) >= -SLACK
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
+def _root(
+    f: Callable[[np.ndarray], np.ndarray], ends: tuple[np.ndarray, np.ndarray], values: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Where f, of one x each, falls below 0, by false position with halved weights (Illinois) and bisection in turn.
+
+    Args:
+        f: to be evaluated at points x.
+        ends: left ones, where f >= 0, and right ones, where f < 0.
+        values: of f there.
+    """
+    (low, high), (above, below) = ends, values
+    for k in range(ROOTS):
+        if (high - low <= ACCURACY).all():
+            break
+        share = above / np.maximum(above - below, 1e-300)
+        x = low + (high - low) * (0.5 if k % 3 == 2 else np.clip(share, 0.0, 1.0))
+        found = f(x)
+        good = found >= 0
+        # The end that stays counts half: else one end alone would move.
+        above, below = np.where(good, found, above / 2), np.where(good, below / 2, found)
+        low, high = np.where(good, x, low), np.where(good, high, x)
     return high
+
+
