@@ -15,6 +15,7 @@ from symflow.dynamics.method import Method
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ProblemError, brief
 from symflow.networks.objective import Objective
+from symflow.numbers.decimal import counted
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.aliases import OldNames
@@ -382,8 +383,8 @@ class Trajectory(OldNames):
             steps = self.dense
             numbers = "exact rationals" if steps.exact else numbers
             return f"<{self.stats.method} of size {steps.step_size}, {numbers}, {error}, {len(steps.indices)} kept>"
-        events = self.stats.remark or f"{len(self.events)} events"
-        found = f"{numbers}, {error}, {events}, {self.stats.steps} steps{ended}"
+        events = self.stats.remark or counted(len(self.events), "event")
+        found = f"{numbers}, {error}, {events}, {counted(self.stats.steps, 'step')}{ended}"
         return f"<Trajectory to t={float(self.horizon):.6g}, {found}>"
 
 
