@@ -79,9 +79,7 @@ def flows(
                 report((before + done) / (2 * len(parts)))
 
             found[i].append(
-                many_flows(
-                    problem, starts, times, rtol=relative, atol=absolute, max_steps=max_steps, progress=told
-                )
+                many_flows(problem, starts, times, rtol=relative, atol=absolute, max_steps=max_steps, progress=told)
             )
     count = len(thetas)
     first, second = (np.concatenate([f.states for f in run])[:count] for run in found)

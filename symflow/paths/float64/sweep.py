@@ -31,7 +31,6 @@ from symflow.paths.solver import checked_limits
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 
-
 KINKS_LOCATED = "dop853, kinks located"
 """The method for flows with kinks: steps end at these, and gates are held (`paths.float64.lanes`)."""
 

@@ -79,6 +79,11 @@ class _Lane:
         samples = self.program.shapes[0][-1]
         self.shape = int(self.program.ends[-1]), samples
         self.unit = np.repeat(np.arange(self.shape[0]), samples)
+        counts = np.diff(self.program.ends, prepend=0) * samples
+        self.alpha, self.alpha_bar = (
+            np.repeat([float(v) for v in slopes], counts)
+            for slopes in ([g.alpha for g in objective.gates], [g.alpha_bar for g in objective.gates])
+        )
 
     def gradient(self, theta: JaxArray, gates: JaxArray) -> JaxArray:
         return self.program.gradient(self.program.values(theta, self.data, gates.reshape(self.shape)))[0]
@@ -123,6 +128,90 @@ class _Lane:
         largest = jnp.abs(z).reshape(-1, *self.shape).max(axis=(0, 2))
         return jnp.maximum(largest[self.unit], 1e-300)
 
+    def along(self, theta: JaxArray, dense: JaxArray, gates: JaxArray) -> tuple[JaxArray, JaxArray]:
+        """z at the nodes of a step (NODES, G), and what turns z into its distance from the kink, 1 at most."""
+        import jax
+        import jax.numpy as jnp
+
+        nodes = jnp.asarray(_interpolation()[0])
+        z = jax.vmap(lambda x: self.z(between(theta, dense, x), gates))(nodes)
+        return z, jnp.where(gates == jnp.asarray(self.alpha), 1.0, -1.0) / self.sizes(z)
+
+    def attempt(
+        self,
+        theta: JaxArray,
+        gates: JaxArray,
+        watched: JaxArray,
+        h: JaxArray,
+        slots: JaxArray,
+        live: JaxArray,
+        scale: JaxArray,
+    ) -> tuple[JaxArray, ...]:
+        """See `Lanes.attempt`."""
+        import jax.numpy as jnp
+
+        end, error, dense = step(lambda y: self.field(y, gates, slots, live), theta, h, scale)
+        z, sign = self.along(theta, dense, gates)
+        left, right = _watch(jnp.asarray(_interpolation()[2]) @ (sign * z), watched)
+        return end, error, dense, left, right
+
+    def locate(
+        self,
+        theta: JaxArray,
+        dense: JaxArray,
+        gates: JaxArray,
+        watched: JaxArray,
+        left: JaxArray,
+        right: JaxArray,
+    ) -> tuple[JaxArray, ...]:
+        """See `Lanes.locate`."""
+        import jax
+        import jax.numpy as jnp
+
+        _, sign = self.along(theta, dense, gates)
+
+        def beyond(x: JaxArray) -> JaxArray:
+            return jnp.where(watched, sign * self.z(between(theta, dense, x), gates), 1.0)
+
+        def halve(_: int, ends: tuple[JaxArray, JaxArray]) -> tuple[JaxArray, JaxArray]:
+            middle = (ends[0] + ends[1]) / 2
+            above = beyond(middle).min() > -LEVEL
+            return jnp.where(above, middle, ends[0]), jnp.where(above, ends[1], middle)
+
+        _, x = jax.lax.fori_loop(0, BISECTIONS, halve, (left, right))
+        return x, jnp.argmin(beyond(x)), between(theta, dense, x)
+
+    def probe(self, theta: JaxArray, gates: JaxArray, slots: JaxArray, live: JaxArray) -> tuple[JaxArray, ...]:
+        """See `Lanes.probe`."""
+        import jax
+
+        velocity = self.field(theta, gates, slots, live)
+        return velocity, *jax.jvp(lambda x: self.z(x, gates), (theta,), (velocity,))
+
+    def held(
+        self,
+        theta: JaxArray,
+        low: JaxArray,
+        high: JaxArray,
+        part: JaxArray,
+        member: JaxArray,
+        slots: JaxArray,
+        live: JaxArray,
+    ) -> tuple[JaxArray, ...]:
+        """See `Lanes.held`."""
+        import jax
+        import jax.numpy as jnp
+
+        def gradient(parts: JaxArray) -> JaxArray:
+            return self.gradient(theta, low + jnp.where(member >= 0, parts[member], 0.0) * (high - low))
+
+        def pull(row: JaxArray) -> JaxArray:
+            return gradient(jnp.where(row > 0, 1.0, part)) - gradient(jnp.where(row > 0, 0.0, part))
+
+        z, normals = self.normals(theta, low + jnp.where(member >= 0, part[member], 0.0) * (high - low), slots)
+        pulls = jax.vmap(pull)(jnp.eye(len(slots)))
+        return normals * live[:, None], gradient(part), pulls * live[:, None], z * live
+
 
 def _watch(v: JaxArray, watched: JaxArray) -> tuple[JaxArray, JaxArray]:
     """Where on the finer grid the first watched entry of v (FINE, G) is negative: an interval of [0, 1].
@@ -148,70 +237,15 @@ def _watch(v: JaxArray, watched: JaxArray) -> tuple[JaxArray, JaxArray]:
 def lanes(objective: Objective) -> Lanes:
     """Compiles the functions of an objective with gates."""
     import jax
-    import jax.numpy as jnp
 
     lane = _Lane(objective)
-    per_unit = [(float(g.alpha), float(g.alpha_bar)) for g in objective.gates]
-    counts = np.diff(lane.program.ends, prepend=0) * lane.shape[1]
-    alpha, alpha_bar = (np.repeat([v[k] for v in per_unit], counts) for k in range(2))
-    nodes, _, matrix = _interpolation()
-    on = jnp.asarray(alpha)
-
-    def attempt(
-        theta: JaxArray, gates: JaxArray, watched: JaxArray, h: JaxArray, slots: JaxArray, live: JaxArray, scale: JaxArray
-    ) -> tuple[JaxArray, ...]:
-        end, error, dense = step(lambda y: lane.field(y, gates, slots, live), theta, h, scale)
-        z = jax.vmap(lambda x: lane.z(between(theta, dense, x), gates))(jnp.asarray(nodes))
-        signed = jnp.where(gates == on, 1.0, -1.0) * z / lane.sizes(z)
-        left, right = _watch(jnp.asarray(matrix) @ signed, watched)
-        return end, error, dense, left, right
-
-    def locate(
-        theta: JaxArray, dense: JaxArray, gates: JaxArray, watched: JaxArray, left: JaxArray, right: JaxArray
-    ) -> tuple[JaxArray, ...]:
-        sizes = lane.sizes(jax.vmap(lambda x: lane.z(between(theta, dense, x), gates))(jnp.asarray(nodes)))
-        sign = jnp.where(gates == on, 1.0, -1.0) / sizes
-
-        def beyond(x: JaxArray) -> JaxArray:
-            return jnp.where(watched, sign * lane.z(between(theta, dense, x), gates), 1.0)
-
-        def halve(_: int, ends: tuple[JaxArray, JaxArray]) -> tuple[JaxArray, JaxArray]:
-            middle = (ends[0] + ends[1]) / 2
-            above = beyond(middle).min() > -LEVEL
-            return jnp.where(above, middle, ends[0]), jnp.where(above, ends[1], middle)
-
-        _, x = jax.lax.fori_loop(0, BISECTIONS, halve, (left, right))
-        return x, jnp.argmin(beyond(x)), between(theta, dense, x)
-
-    def probe(theta: JaxArray, gates: JaxArray, slots: JaxArray, live: JaxArray) -> tuple[JaxArray, ...]:
-        velocity = lane.field(theta, gates, slots, live)
-        return velocity, *jax.jvp(lambda x: lane.z(x, gates), (theta,), (velocity,))
-
-    def held(
-        theta: JaxArray, low: JaxArray, high: JaxArray, part: JaxArray, member: JaxArray, slots: JaxArray, live: JaxArray
-    ) -> tuple[JaxArray, ...]:
-        def at(parts: JaxArray) -> JaxArray:
-            mine = (jnp.where(member >= 0, parts[member], 0.0)) * (high - low)
-            return low + mine
-
-        gates = at(part)
-        z, normals = lane.normals(theta, gates, slots)
-        sides = jnp.eye(len(slots))
-
-        def pull(row: JaxArray) -> JaxArray:
-            ends = (jnp.where(row > 0, side, part) for side in (1.0, 0.0))
-            above, below = (lane.gradient(theta, at(x)) for x in ends)
-            return above - below
-
-        return normals * live[:, None], lane.gradient(theta, gates), jax.vmap(pull)(sides) * live[:, None], z * live
-
     return Lanes(
         objective,
-        alpha,
-        alpha_bar,
+        lane.alpha,
+        lane.alpha_bar,
         lane.unit,
-        attempt=jit(jax.vmap(attempt)),
-        locate=jit(jax.vmap(locate), THROWAWAY),
-        probe=jit(jax.vmap(probe), THROWAWAY),
-        held=jit(jax.vmap(held), THROWAWAY),
+        attempt=jit(jax.vmap(lane.attempt)),
+        locate=jit(jax.vmap(lane.locate), THROWAWAY),
+        probe=jit(jax.vmap(lane.probe), THROWAWAY),
+        held=jit(jax.vmap(lane.held), THROWAWAY),
     )

@@ -33,11 +33,9 @@ def _sizes(state: State, z: np.ndarray) -> np.ndarray:
 def _normals(state: State, row: int, gates: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """The gradients of some pre-activations of a lane."""
     count, whole = len(chosen), (len(chosen), 1)  # each as a lane of its own
-    sides = np.tile(gates, whole)
-    found = in_blocks(
-        state.lanes.held, np.tile(state.theta[row], whole), sides, sides, np.zeros((count, 2)), np.full(sides.shape, -1),
-        np.tile(chosen[:, None], 2), np.ones((count, 2)),
-    )  # fmt: skip
+    points, sides = np.tile(state.theta[row], whole), np.tile(gates, whole)
+    slots, free = np.tile(chosen[:, None], 2), np.full(sides.shape, -1)
+    found = in_blocks(state.lanes.held, points, sides, sides, np.zeros((count, 2)), free, slots, np.ones((count, 2)))
     return found[0][:, 0]
 
 

@@ -6,6 +6,7 @@ Source: Hairer, Norsett & Wanner 1993, section II.10; the coefficients are SciPy
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.integrate import DOP853
@@ -38,7 +39,7 @@ def step(
         field: of an autonomous equation.
         y: the state, shape (P,).
         h: the step size.
-        scale: state at the end -> atol + rtol |y|, given as (atol, rtol).
+        scale: (atol, rtol).
     """
     import jax
     import jax.numpy as jnp
@@ -59,7 +60,7 @@ def step(
     return end, error, jnp.concatenate([first, h * (jnp.asarray(DOP853.D) @ k)])
 
 
-def between(y: JaxArray, dense: JaxArray, x: JaxArray) -> JaxArray:
+def between(y: Any, dense: Any, x: Any) -> Any:
     """The state at the part x of a step from y; of NumPy's arrays too, with dense of shape (7, ..., P)."""
     value = 0.0 * y
     for i in range(len(dense)):

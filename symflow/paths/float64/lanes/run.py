@@ -72,9 +72,7 @@ class Plan:
     max_steps: int
 
 
-def run_lanes(
-    lanes: Lanes, starts: np.ndarray, h: np.ndarray, plan: Plan, report: Callable[[float], None]
-) -> LaneRuns:
+def run_lanes(lanes: Lanes, starts: np.ndarray, h: np.ndarray, plan: Plan, report: Callable[[float], None]) -> LaneRuns:
     """Runs from starts (L, P) with first step sizes h; to be called within `x64`."""
     march = _March(lanes, starts, h, plan)
     march.start()
@@ -132,9 +130,7 @@ class _March:
         h, gates, watched = state.h[rows].copy(), state.gates(rows), state.member[rows] < 0
         scale = np.stack([plan.atol[rows], np.full(len(rows), plan.rtol)], axis=1)
         held = state.for_slots(rows, size)
-        end, error, dense, low, high = in_blocks(
-            self.lanes.attempt, state.theta[rows], gates, watched, h, *held, scale
-        )
+        end, error, dense, low, high = in_blocks(self.lanes.attempt, state.theta[rows], gates, watched, h, *held, scale)
         state.steps[rows] += 1
         good = np.isfinite(end).all(axis=1) & (error <= 1)
         with np.errstate(all="ignore"):
@@ -224,5 +220,3 @@ def _root(
         above, below = np.where(good, found, above / 2), np.where(good, below / 2, found)
         low, high = np.where(good, x, low), np.where(good, high, x)
     return high
-
-

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from symflow.errors import SymflowError
-from symflow.paths.flow import solve_flow
 from symflow.paths.float64.lanes.compiled import lanes
 from symflow.paths.float64.lanes.run import LaneRuns, Plan, run_lanes
 from symflow.paths.float64.methods import x64
 from symflow.paths.float64.ranges import unseen_rows
+from symflow.paths.flow import solve_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -82,7 +83,7 @@ def solve_lanes(
 
 def _with_digits(problem: Problem, start: np.ndarray, plan: Plan, row: int, found: LaneRuns) -> Ended:
     """Solves the flow of a lane with digits, and writes what it comes to."""
-    alone = Problem(objective=problem.objective, theta0=start, dps=DIGITS)
+    alone = Problem(objective=problem.objective, theta0=start.tolist(), dps=DIGITS)
     ended = Ended()
     try:
         flow = solve_flow(alone, horizon=float(plan.times[-1]), error=None, time_limit=SECONDS)
