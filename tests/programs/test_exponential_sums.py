@@ -53,7 +53,9 @@ def one_unit(formula: sympy.Expr) -> sf.Objective:
     """f = W_2 sigma(W_1)."""
     p, y = sympy.symbols("p y")
     loss = sf.expression_loss(p, p, y, convex=True)
-    return sf.network_objective(sf.FullyConnected((1, 1, 1), activation=sf.ExpressionActivation(formula)), [1], [0], loss)
+    return sf.network_objective(
+        sf.FullyConnected((1, 1, 1), activation=sf.ExpressionActivation(formula)), [1], [0], loss
+    )
 
 
 def truth(formula: sympy.Expr, orders: int) -> list[list[mpf]]:
