@@ -17,6 +17,7 @@ from symflow.analysis.deviation import REMEDIES, sample_steps
 from symflow.displays import show
 from symflow.errors import ComputationError, ProblemError, brief, with_remedies
 from symflow.numbers.arguments import positive
+from symflow.numbers.decimal import counted
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Number
 from symflow.paths.descent import descend
@@ -123,7 +124,7 @@ class StepAdvice:
         works = "none" if self.tolerated is None else f"{float(self.tolerated):.4g}"
         return (
             f"<StepAdvice within {float(self.epsilon):.4g} up to {float(self.horizon):.4g}: certified eta {proved}, "
-            f"tolerated {works}, {len(self.guarantees)} bounds>"
+            f"tolerated {works}, {counted(len(self.guarantees), 'bound')}>"
         )
 
 
