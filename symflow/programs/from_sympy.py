@@ -92,9 +92,9 @@ def expression_node(expression: sympy.Expr, values: Mapping[sympy.Symbol, Node])
     """The node of a SymPy expression whose symbols stand for arrays of equal axes, applied entry by entry.
 
     Supported: sums, products, powers, exp, log, sin, cos, tan, atan, sinh, cosh, tanh, erf, rational numbers (floats
-    mean their binary value), e and pi. Quotients, powers and logarithms of sums of exponentials, such as 1/(1 + exp(-x)),
-    are read as functions that do not overflow where these do not (`exponential_sums`). A power whose exponent is not a rational
-    number is exp(exponent log(base)), so that its base must be positive.
+    mean their binary value), e and pi. Quotients, powers and logarithms of sums of exponentials, such as
+    1/(1 + exp(-x)), are read as functions that do not overflow where these do not (`exponential_sums`). A power whose
+    exponent is not a rational number is exp(exponent log(base)), so that its base must be positive.
 
     Raises:
         ValueError: another function, or a number that is not real.

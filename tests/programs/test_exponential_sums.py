@@ -1,4 +1,4 @@
-"""Formulas whose exponentials overflow although the function does not: read as the stable function, in every arithmetic.
+"""Formulas whose exponentials overflow although the function does not: read as the stable function.
 
 Truth is the formula as it stands and SymPy's derivatives of it, with 5000 digits.
 """

@@ -92,7 +92,7 @@ def gates_on(objective: Objective, points: np.ndarray) -> tuple[np.ndarray, ...]
 
 
 def gates_at(objective: Objective, points: np.ndarray) -> Gates:
-    """Gates and back-propagated coefficients at S points, of any network, with biases, skip connections and pools too."""
+    """Gates and back-propagated coefficients at S points, of any network, with biases, skips and pools too."""
     found = evaluate_points(objective, gate_program(objective), points)
     on = tuple(z >= 0 for z in _flat(objective, found, "z", len(points)))
     return Gates(on, tuple(b * b.shape[-1] for b in _flat(objective, found, "b", len(points))))
