@@ -11,12 +11,11 @@ from typing import Literal
 import numpy as np
 
 from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks, chosen_bounds, known_bounds
-from symflow.analysis.bounds.kinks import MOST_STEPS, gates_at
+from symflow.analysis.bounds.kinks import MOST_STEPS, gates_on
 from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
 from symflow.displays import displayed, show
 from symflow.errors import ComputationError, ProblemError, brief, with_remedies
-from symflow.networks.network import FullyConnected
 from symflow.numbers.arguments import positive
 from symflow.numbers.decimal import counted
 from symflow.numbers.rational import rational
@@ -231,9 +230,9 @@ class _Search:
     def _same_side(
         self, run: Comparison, descent: np.ndarray | None, first: int, why: str | None
     ) -> tuple[int, str | None]:
-        if descent is None or not run.objective.gates or not isinstance(run.objective.network, FullyConnected):
+        if descent is None or not run.objective.gates:
             return first, why
-        here, there = (gates_at(run.objective, x[:first]).on for x in (run.points, descent))
+        here, there = (gates_on(run.objective, x[:first]) for x in (run.points, descent))
         parted = np.flatnonzero(np.any([(a != b).any(axis=(1, 2)) for a, b in zip(here, there, strict=True)], axis=0))
         if not len(parted):
             return first, why
