@@ -15,8 +15,8 @@ settings.register_profile("local", max_examples=50, deadline=None, database=None
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
-# Modules, formulas and compiled programs stay to the end of a run, so that looking for cycles among them again and again
-# finds little: with Python's own thresholds it is a fifth of the time that tests are collected in, and 7 % afterwards.
+# Modules, formulas and compiled programs stay to the end of a run, so that looking for cycles again and again finds
+# little: with Python's own thresholds it takes a fifth of the time of collection and 7 % of that of the tests.
 gc.set_threshold(100_000, 20, 20)
 
 # Processes are as many as cores, and matrices small: threads would only wait for each other.

@@ -9,7 +9,6 @@ b = 0 there is no jump; where (alpha - alpha_bar) b < 0 the bounds are not appli
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +18,8 @@ from symflow.caching import kept
 from symflow.evaluate.numpy_batches import evaluate_points
 from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
+from symflow.paths.sampling import DenseFlow
+from symflow.paths.trajectory import Trajectory
 from symflow.programs.program import Program
 from symflow.theory.model import Model
 
@@ -154,27 +155,28 @@ def crossing_steps(objective: Objective, compact: Objective, path: np.ndarray, e
     return Crossings(steps, eta * worst)
 
 
-def first_concave_event(
-    objective: Objective, points: np.ndarray, events: Sequence[tuple[Place, str]]
-) -> tuple[int, bool] | None:
-    """The first event of a flow at which the bounds end, and whether its jump is the reason.
+def first_concave_event(objective: Objective, flow: Trajectory, dense: DenseFlow) -> tuple[float, str] | None:
+    """The time of the first event of a flow at which the bounds end, and why; None where they continue past all.
 
     Where a gate revives or turns inert, kinks of several layers meet, and no single b says which way the jump goes.
 
     Args:
         objective: a fully connected network's training loss over samples.
-        points: theta at the events.
-        events: gate and kind of each.
+        flow: its flow.
+        dense: the same in float64.
     """
+    if not flow.events:
+        return None
     network = objective.network
     assert network is not None
     sign = 1.0 if network.alpha > network.alpha_bar else -1.0
-    back = gates_at(objective, points).back
-    for row, (place, kind) in enumerate(events):
-        if kind in ("revival", "inert"):
-            return row, False
-        if sign * back[place.layer - 1][row, place.unit, place.sample] < 0:
-            return row, True
+    times = np.minimum([float(e.time) for e in flow.events], float(flow.horizon))
+    back = gates_at(objective, dense(times)).back
+    for row, (time, e) in enumerate(zip(times.tolist(), flow.events, strict=True)):
+        if e.kind in ("revival", "inert"):
+            return time, several_reason(time)
+        if sign * back[e.layer - 1][row, e.unit, e.sample] < 0:
+            return time, concave_reason(time, Place(e.sample, e.layer, e.unit))
     return None
 
 
