@@ -18,6 +18,7 @@ from symflow.displays import show
 from symflow.errors import ComputationError, ProblemError, brief, with_remedies
 from symflow.networks.network import FullyConnected
 from symflow.numbers.arguments import positive
+from symflow.numbers.decimal import counted
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Number
 from symflow.paths.descent import descend
@@ -124,7 +125,7 @@ class StepAdvice:
         works = "none" if self.tolerated is None else f"{float(self.tolerated):.4g}"
         return (
             f"<StepAdvice within {float(self.epsilon):.4g} up to {float(self.horizon):.4g}: certified eta {proved}, "
-            f"tolerated {works}, {len(self.guarantees)} bounds>"
+            f"tolerated {works}, {counted(len(self.guarantees), 'bound')}>"
         )
 
 
