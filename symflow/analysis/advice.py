@@ -11,12 +11,11 @@ from typing import Literal
 import numpy as np
 
 from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks, chosen_bounds, known_bounds
-from symflow.analysis.bounds.kinks import MOST_STEPS, first_concave_event, gates_at
+from symflow.analysis.bounds.kinks import MOST_STEPS, first_concave_event, gates_on
 from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
 from symflow.displays import show
 from symflow.errors import ComputationError, ProblemError, brief, with_remedies
-from symflow.networks.network import FullyConnected
 from symflow.numbers.arguments import positive
 from symflow.numbers.decimal import counted
 from symflow.numbers.rational import rational
@@ -208,10 +207,9 @@ class _Search:
         self.ends = {"any": math.inf, "concave": math.inf, "none": math.inf}
         """The time from which on a bound does not apply, by its `ends_at`."""
         if flow.events:
-            self.ends["any"] = self.ends["concave"] = float(flow.events[0].time)
-            if isinstance(problem.objective.network, FullyConnected):
-                event = first_concave_event(problem.objective, flow, self.dense)
-                self.ends["concave"] = math.inf if event is None else event[0]
+            self.ends["any"] = float(flow.events[0].time)
+            event = first_concave_event(problem.objective, flow, self.dense)
+            self.ends["concave"] = math.inf if event is None else event[0]
 
     def run(self, eta: Fraction, with_descent: bool) -> Comparison:
         """The comparison with a step size; without descent where it takes too many steps or diverges."""
@@ -233,9 +231,9 @@ class _Search:
     def _same_side(
         self, run: Comparison, descent: np.ndarray | None, first: int, why: str | None
     ) -> tuple[int, str | None]:
-        if descent is None or not run.objective.gates or not isinstance(run.objective.network, FullyConnected):
+        if descent is None or not run.objective.gates:
             return first, why
-        here, there = (gates_at(run.objective, x[:first]).on for x in (run.points, descent))
+        here, there = (gates_on(run.objective, x[:first]) for x in (run.points, descent))
         parted = np.flatnonzero(np.any([(a != b).any(axis=(1, 2)) for a, b in zip(here, there, strict=True)], axis=0))
         if not len(parted):
             return first, why

@@ -27,7 +27,6 @@ from symflow.analysis.bounds.tube_bounds import Steps, intervals
 from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods.gradient_descent import GRADIENT_DESCENT
-from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
 from symflow.numbers.outward import up
 from symflow.numbers.rational import rational
@@ -120,10 +119,10 @@ class Comparison:
         They continue past kinks whose jump is convex; that is checked at every sample, event and crossing step. Where
         no sample lies beyond a kink, the steps between the samples are still looked at.
         """
-        network, steps = self.objective.network, self.indices[-1]
+        steps = self.indices[-1]
         if self.first_kink == self.count and (not self.objective.gates or self.count == steps + 1):
             return self.count, None, Crossings()
-        if not isinstance(network, FullyConnected) or self.user_run or steps > MOST_STEPS or self.descent is None:
+        if self.user_run or steps > MOST_STEPS or self.descent is None:
             return self.first_kink, self.kink, Crossings()
         path = self.walk.states
         if path is None:
