@@ -8,7 +8,7 @@ import numpy as np
 
 from symflow.paths.float64.gated.frozen import Frozen
 from symflow.paths.float64.gated.held import Place
-from symflow.paths.float64.gated.walk import Ends
+from symflow.paths.float64.gated.walk_state import Ends
 
 
 @dataclass(frozen=True)
@@ -61,5 +61,5 @@ def walk(frozen: Frozen, ends: Ends) -> Walked | None:
         Crossing(time, Place(unit, int(ends.samples[row])), before, after, holds)
         for time, row, unit, before, after, holds in zip(*places, strict=True)
     ]
-    arrays = (np.asarray(a) for a in (shift, integral, excess, gates))
-    return Walked(*arrays, tuple(sorted(found, key=lambda c: c.time)), float(work))
+    shift, integral, excess, gates = (np.asarray(a) for a in (shift, integral, excess, gates))
+    return Walked(shift, integral, excess, gates, tuple(sorted(found, key=lambda c: c.time)), float(work))

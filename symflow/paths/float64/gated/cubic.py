@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from symflow.numbers.types import JaxArray
+from symflow.numbers.types import JaxArray, Scalar
 
 PARTS, LEVELS = 16, 2
 """Parts of an interval that is searched for a zero, and how often."""
 
 
 class Cubic(NamedTuple):
-    """y(s) = a + b x + c x^2 + d x^3 with x = s / length, on [0, length]; entry by entry, for JAX to trace."""
+    """y(s) = a + b x + c x^2 + d x^3 with x = s / length, on [0, length]; NumPy's or JAX's arrays."""
 
-    length: JaxArray
-    a: JaxArray
-    b: JaxArray
-    c: JaxArray
-    d: JaxArray
+    length: Scalar
+    a: Scalar
+    b: Scalar
+    c: Scalar
+    d: Scalar
 
     def __call__(self, s: JaxArray) -> JaxArray:
         """y(s)."""
@@ -30,7 +30,7 @@ class Cubic(NamedTuple):
         return (self.b + x * (2 * self.c + x * 3 * self.d)) / self.length
 
 
-def cubic(length: JaxArray, y0: JaxArray, slope0: JaxArray, y1: JaxArray, slope1: JaxArray) -> Cubic:
+def cubic(length: Scalar, y0: Scalar, slope0: Scalar, y1: Scalar, slope1: Scalar) -> Cubic:
     """The cubic with these values and slopes at 0 and at `length`."""
     b = length * slope0
     return Cubic(length, y0, b, 3 * (y1 - y0) - 2 * b - length * slope1, 2 * (y0 - y1) + b + length * slope1)

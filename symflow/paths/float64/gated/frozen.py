@@ -19,7 +19,8 @@ from symflow.networks.objective import Objective
 from symflow.numbers.types import JaxArray
 from symflow.paths.float64.gated.programs import GatedProgram, Sample
 from symflow.paths.float64.gated.ties import Ties
-from symflow.paths.float64.gated.walk import MOST_KINKS, Ends, walker
+from symflow.paths.float64.gated.walk import MOST_KINKS, walker
+from symflow.paths.float64.gated.walk_state import Ends
 
 Compiled = Callable[..., Any]
 
@@ -101,8 +102,8 @@ def frozen(objective: Objective) -> Frozen:
 
     def walk(ends: Ends) -> tuple[Any, ...]:
         state = whole_walk(ends)
-        done = ~(state.queue.time.min() <= ends.path.length) & (state.count <= MOST_KINKS)
-        return state.d, state.integral, state.total, state.rows.gates, state.log, state.count, done, state.work
+        done = ~(state.queue.time.min() <= ends.path.length) & (state.found <= MOST_KINKS)
+        return state.d, state.integral, state.total, state.rows.gates, state.log, state.found, done, state.work
 
     rows = (None, 0, 0, 0)
     return Frozen(

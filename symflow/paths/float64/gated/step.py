@@ -17,7 +17,7 @@ from symflow.paths.float64.gated.crossings import Crossing, walk
 from symflow.paths.float64.gated.cubic import cubic
 from symflow.paths.float64.gated.frozen import Frozen, padded
 from symflow.paths.float64.gated.held import Gone, Held, Place, companion, let_go, mask, onto_surface, tangent_basis
-from symflow.paths.float64.gated.walk import Ends
+from symflow.paths.float64.gated.walk_state import Ends
 
 REPEATS = 6
 """Walks of one step, at most."""

@@ -10,14 +10,26 @@ and an event found late is made good by what it would have done in between. Gate
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
 from symflow.numbers.types import JaxArray
-from symflow.paths.float64.gated.cubic import Cubic, cubic, first_negative
+from symflow.paths.float64.gated.cubic import cubic, first_negative
 from symflow.paths.float64.gated.programs import Sample
 from symflow.paths.float64.gated.ties import Ties
+from symflow.paths.float64.gated.walk_state import (
+    Change,
+    Ends,
+    Group,
+    Log,
+    Queue,
+    Rows,
+    Sides,
+    Walked,
+    advanced,
+    chosen_rows,
+    put_rows,
+)
 
 NEAR = 1e-3
 """A Newton step shorter than this part of the step ends the search: the next would change its square."""
@@ -27,112 +39,6 @@ EVENTS = 16
 """Entries of the queue for each gate, at most: more is chatter, about gates that are on their kinks together."""
 MOST_KINKS = 2000
 """Of one step."""
-
-
-class Ends(NamedTuple):
-    """What a walk starts from: the step with frozen gates.
-
-    Attributes:
-        path: y(s) (P,).
-        slopes: grad f at both ends, projected (2, P).
-        correction: d(h) and the sum of excesses at the end, as far as they are known (2, P).
-        basis: orthonormal rows, what excesses are projected off (Q, P); Q = 0 where nothing is held.
-        samples: those that may change a gate, (M,); repeated to fill.
-        filled: which of them are none, (M,).
-        z: their pre-activations at the beginning (M, U).
-        gates: their frozen gates (M, U).
-        watched: gates that are not held (M, U).
-        rows: for every sample its row here, (N,).
-    """
-
-    path: Cubic
-    slopes: JaxArray
-    correction: JaxArray
-    basis: JaxArray
-    samples: JaxArray
-    filled: JaxArray
-    z: JaxArray
-    gates: JaxArray
-    watched: JaxArray
-    rows: JaxArray
-
-
-class Log(NamedTuple):
-    """The events of a walk, in the order in which they were found (K,): after the step's beginning, and where."""
-
-    time: JaxArray
-    row: JaxArray
-    unit: JaxArray
-    before: JaxArray
-    after: JaxArray
-    holds: JaxArray
-
-
-class Queue(NamedTuple):
-    """The next kink of every row (M,): when (infinity: none), which unit, Newton steps made."""
-
-    time: JaxArray
-    unit: JaxArray
-    tries: JaxArray
-
-
-class Rows(NamedTuple):
-    """What is known of each row: its gates, those that are not held (M, U), when it had its last kink, whether it had
-    one (M,), and its excess after that (M, P)."""
-
-    gates: JaxArray
-    watched: JaxArray
-    since: JaxArray
-    own: JaxArray
-    left: JaxArray
-
-
-class Walked(NamedTuple):
-    """The state of a walk at the time s, at last the end of the step.
-
-    Attributes:
-        s: the time.
-        d: the shift (P,), without the term of the Hessian.
-        integral: of d from 0 to s.
-        total: the sum of all excesses.
-        rows: what is known of each.
-        next: the same of those whose kink comes next; what is read in the loop where it is also written is copied.
-        queue: the kinks to come.
-        log: the events.
-        count: how many.
-        passes: entries of the queue that were handled.
-        work: gradients of single samples.
-    """
-
-    s: JaxArray
-    d: JaxArray
-    integral: JaxArray
-    total: JaxArray
-    rows: Rows
-    next: Rows
-    queue: Queue
-    log: Log
-    count: JaxArray
-    passes: JaxArray
-    work: JaxArray
-
-
-class Group(NamedTuple):
-    """Gates that change together, in the order of layers (G,).
-
-    Attributes:
-        rows: of the samples.
-        units: their units.
-        real: which of them are meant; the rest fills up.
-        once: the first of each row.
-        just: which gates of the rows these are (G, U).
-    """
-
-    rows: JaxArray
-    units: JaxArray
-    real: JaxArray
-    once: JaxArray
-    just: JaxArray
 
 
 def walker(sample: Sample, slopes: tuple[np.ndarray, np.ndarray], ties: Ties | None) -> Callable[[Ends], Walked]:
@@ -161,7 +67,7 @@ class _Walk:
 
         def more(state: Walked) -> JaxArray:
             waiting = state.queue.time.min() <= ends.path.length
-            return waiting & (state.count <= MOST_KINKS) & (state.passes < most)
+            return waiting & (state.found <= MOST_KINKS) & (state.passes < most)
 
         return self.finished(ends, jax.lax.while_loop(more, lambda s: self.event(ends, s), state))
 
@@ -198,7 +104,7 @@ class _Walk:
             next=self.chosen(ends, known, queue),
             queue=queue,
             log=Log(kinks, places, places, kinks, kinks, jnp.zeros(MOST_KINKS, dtype=bool)),
-            count=whole[0],
+            found=whole[0],
             passes=whole[0],
             work=zero,
         )
@@ -237,17 +143,13 @@ class _Walk:
         late = jnp.clip(at - (time + newton), 0.0, at)
         holds = taken & (dot * dot_then < 0)
         part = jnp.where(holds, dot / jnp.where(holds, dot - dot_then, 1.0), 1.0)
-        state = _advanced(state, at)
+        state = advanced(state, at)
         later = jnp.where(again, time + newton, jnp.inf)
         later = jnp.where(later <= ends.path.length, jnp.maximum(later, state.s), jnp.inf)
-        here = jnp.arange(len(ends.samples)) == row
-        time_, tries = (
-            jnp.where(here, later, state.queue.time),
-            jnp.where(here, state.queue.tries + 1, state.queue.tries),
-        )
-        queue = Queue(time_, state.queue.unit, tries)
+        mine = jnp.arange(len(ends.samples)) == row
+        queue = Queue(jnp.where(mine, later, state.queue.time), state.queue.unit, state.queue.tries + mine)
         state = state._replace(queue=queue, passes=state.passes + 1, work=state.work + 11 / 3 * group.once.sum())
-        state, now = self.changed(state, group, found, taken, _Change(at, late, part, holds))
+        state, now = self.changed(state, group, found, taken, Change(at, late, part, holds))
         part = jnp.where(taken, part, 0.0)
         z_now = found.z[:, 0] + (at - time) * found.dot[:, 0]
         dot_now = found.dot[:, 0] + part * (found.dot[:, 1] - found.dot[:, 0])
@@ -258,12 +160,12 @@ class _Walk:
         )
         known = group.once & ~again
         queue = Queue(
-            *(_put(a, group.rows, v, known, a[group.rows]) for a, v in zip(queue, (*new, 0 * new[1]), strict=True))
+            *(put_rows(a, group.rows, v, known, a[group.rows]) for a, v in zip(queue, (*new, 0 * new[1]), strict=True))
         )
         state = state._replace(next=self.chosen(ends, state.rows, queue))
         return state._replace(queue=queue, work=state.work + jnp.where(again, 0.0, 2 / 3 * group.once.sum()))
 
-    def sides(self, ends: Ends, state: Walked, group: Group, time: JaxArray) -> _Sides:
+    def sides(self, ends: Ends, state: Walked, group: Group, time: JaxArray) -> Sides:
         """What the samples of a group do before and after their gates change."""
         import jax
         import jax.numpy as jnp
@@ -283,10 +185,10 @@ class _Walk:
         velocity = ends.path.slope(time) - (state.total - mine) - apart.sum(axis=0)  # (2, P)
         moving = jax.vmap(self.sample.moving, in_axes=(None, 0, None, 0))
         z, dot = jax.vmap(moving, in_axes=(None, None, 0, 0))(theta, velocity, samples, both)
-        return _Sides(apart[:, 0], apart[:, 1], after, z, dot)
+        return Sides(apart[:, 0], apart[:, 1], after, z, dot)
 
     def changed(
-        self, state: Walked, group: Group, found: _Sides, taken: JaxArray, change: _Change
+        self, state: Walked, group: Group, found: Sides, taken: JaxArray, change: Change
     ) -> tuple[Walked, Rows]:
         """The gates of a group change, where that is so; the new rows too."""
         import jax.numpy as jnp
@@ -304,26 +206,28 @@ class _Walk:
             jnp.ones(many, dtype=bool),
             then,
         )
-        places, units = state.count + jnp.cumsum(group.real) - 1, (jnp.arange(many), group.units)
+        places, units = state.found + jnp.cumsum(group.real) - 1, (jnp.arange(many), group.units)
         values = Log(
             jnp.full(many, at - late), rows, group.units, old.gates[units], new.gates[units], jnp.full(many, holds)
         )
-        log = Log(*(_put(a, places, v, group.real & taken, a[places]) for a, v in zip(state.log, values, strict=True)))
+        log = Log(
+            *(put_rows(a, places, v, group.real & taken, a[places]) for a, v in zip(state.log, values, strict=True))
+        )
         now = Rows(*(jnp.where(taken, a, b) for a, b in zip(new, old, strict=True)))
-        known = Rows(*(_put(a, rows, v, group.once, b) for a, v, b in zip(state.rows, now, old, strict=True)))
+        known = Rows(*(put_rows(a, rows, v, group.once, b) for a, v, b in zip(state.rows, now, old, strict=True)))
         return state._replace(
             d=jnp.where(taken, d, state.d),
             total=jnp.where(taken, state.total + (then - left).sum(axis=0), state.total),
             rows=known,
             log=log,
-            count=state.count + jnp.where(taken, group.real.sum(), 0),
+            found=state.found + jnp.where(taken, group.real.sum(), 0),
         ), now
 
     def chosen(self, ends: Ends, rows: Rows, queue: Queue) -> Rows:
         """What is known of the samples whose kink comes next."""
         row = queue.time.argmin()
         group = self.group(ends, row, queue.unit[row])
-        return Rows(*(_rows(a, group.rows) for a in rows))
+        return Rows(*(chosen_rows(a, group.rows) for a in rows))
 
     def predicted(
         self, ends: Ends, state: Walked, group: Group, now: Rows, moves: tuple[JaxArray, JaxArray]
@@ -350,7 +254,7 @@ class _Walk:
         import jax.numpy as jnp
 
         length = ends.path.length
-        state = _advanced(state, length)
+        state = advanced(state, length)
         theta = ends.path(length) + state.d
 
         known = state.rows
@@ -363,60 +267,7 @@ class _Walk:
             apart = found[0] - found[1]
             if ends.basis.shape[0]:
                 apart = apart - ends.basis.T @ (ends.basis @ apart)
-            return d - (length - known.since[row]) / 2 * (apart - _rows(known.left, row[None])[0])
+            return d - (length - known.since[row]) / 2 * (apart - chosen_rows(known.left, row[None])[0])
 
         d = jax.lax.fori_loop(0, known.own.sum(), grown, state.d)
         return state._replace(d=d, work=state.work + 2 * known.own.sum() + 4 / 3 * (~ends.filled).sum())
-
-
-class _Sides(NamedTuple):
-    """Excesses before and after (G, P), gates after (G, U), pre-activations and their velocities on both sides
-    (G, 2, U)."""
-
-    before: JaxArray
-    after: JaxArray
-    gates: JaxArray
-    z: JaxArray
-    dot: JaxArray
-
-
-class _Change(NamedTuple):
-    """When gates change, how late that was found, how far they go, and whether they are held there."""
-
-    at: JaxArray
-    late: JaxArray
-    part: JaxArray
-    holds: JaxArray
-
-
-def _advanced(state: Walked, s: JaxArray) -> Walked:
-    """d and its integral at s, with all excesses as they are."""
-    step = s - state.s
-    integral = state.integral + step * state.d - step * step / 2 * state.total
-    return state._replace(s=s, d=state.d - step * state.total, integral=integral)
-
-
-def _rows(array: JaxArray, rows: JaxArray) -> JaxArray:
-    """Some rows of an array (G, ...)."""
-    import jax
-
-    if len(rows) > 1:
-        return array[rows]
-    found: JaxArray = jax.lax.dynamic_slice_in_dim(array, rows[0], 1)
-    return found
-
-
-def _put(array: JaxArray, rows: JaxArray, values: JaxArray, where: JaxArray, old: JaxArray) -> JaxArray:
-    """An array with some rows replaced, one by one: XLA does that in place, where nothing else reads the array."""
-    import jax
-    import jax.numpy as jnp
-
-    def put(k: JaxArray | int, found: JaxArray) -> JaxArray:
-        new = jnp.where(where[k], values[k], found[rows[k]])
-        return jax.lax.dynamic_update_index_in_dim(found, new.astype(found.dtype), rows[k], 0)
-
-    if len(rows) > 1:
-        return jax.lax.fori_loop(0, len(rows), put, array)
-    new = jnp.where(where[0], values[0], old[0]).astype(array.dtype)
-    found: JaxArray = jax.lax.dynamic_update_index_in_dim(array, new, rows[0], 0)
-    return found
