@@ -64,7 +64,7 @@ DERIVATION = Derivation(
     proves=ONE_LAYER,
     steps=(
         Step(
-            r"W'",
+            r"\dot W",
             r"-(W\Sigma-\Lambda)",
             r"The gradient of $\frac1{2N}\|WX-Y\|_F^2$.",
             (SymbolicZero("matrices of any size", gradient),),

@@ -82,7 +82,7 @@ DERIVATION = Derivation(
     proves=TWO_SCALARS,
     steps=(
         Step(
-            r"u'",
+            r"\dot u",
             r"(w_1^2+w_2^2)(\lambda-u) = \sqrt{c^2+4u^2}\,(\lambda-u)",
             r"Product rule; $(w_1^2+w_2^2)^2 = (w_1^2-w_2^2)^2+4u^2$, and $w_1^2-w_2^2$ is conserved (R10).",
             (SymbolicZero(r"all $w_1$, $w_2$, $\lambda$", product),),
@@ -90,7 +90,7 @@ DERIVATION = Derivation(
         Step(
             r"u(t)",
             r"\frac{\lambda}{1+(\lambda/u_0-1)e^{\mp2\lambda t}}, \quad w_1 = \pm w_2, \quad u_0 \ne 0",
-            r"$c = 0$: $u' = \pm2u(\lambda-u)$, as $u$ keeps its sign.  ($u_0 = 0$: $u = 0$.)",
+            r"$c = 0$: $\dot u = \pm2u(\lambda-u)$, as $u$ keeps its sign.  ($u_0 = 0$: $u = 0$.)",
             (
                 SymbolicZero(r"$w_1 = w_2$, all $\lambda$, $u_0$", partial(balanced, 1)),
                 SymbolicZero(r"$w_1 = -w_2$, all $\lambda$, $u_0$", partial(balanced, -1)),
@@ -98,7 +98,7 @@ DERIVATION = Derivation(
         ),
         Step(
             r"u = \tfrac c4\bigl(q-\tfrac1q\bigr)",
-            r"q' = -\tfrac c2(q-q_+)(q-q_-), \quad q_\pm = \frac{2\lambda\pm\kappa}c, \quad \kappa = "
+            r"\dot q = -\tfrac c2(q-q_+)(q-q_-), \quad q_\pm = \frac{2\lambda\pm\kappa}c, \quad \kappa = "
             r"\sqrt{4\lambda^2+c^2}",
             r"$c > 0$: $\sqrt{c^2+4u^2} = \frac c2(q+\frac1q)$ for $q = (2u+\sqrt{c^2+4u^2})/c > 0$.",
             (SymbolicZero(r"all $c > 0$, $q > 0$, $\lambda$, $u_0$", substitution),),

@@ -64,20 +64,21 @@ DERIVATION = Derivation(
     steps=(
         Step(
             r"\nu",
-            r"\tanh\theta, \quad \theta = \lambda t+a",
+            r"\tanh\vartheta, \quad \vartheta = \lambda t+a",
             "Substitute.",
             (SymbolicZero(r"all $\lambda$, $a$", alignment),),
         ),
         Step(
             r"w",
-            r"\frac{\cosh^2\theta}{\cosh^2a/w(0)+t+[\sinh2\theta-\sinh2a]/(2\lambda)}",
-            r"Substitute; or $\frac2\lambda\int_a^\theta\cosh^2 = t+[\sinh2\theta-\sinh2a]/(2\lambda)$ in R15.",
+            r"\frac{\cosh^2\vartheta}{\cosh^2a/w(0)+t+[\sinh2\vartheta-\sinh2a]/(2\lambda)}",
+            r"Substitute; or $\frac2\lambda\int_a^\vartheta\cosh^2 = t+[\sinh2\vartheta-\sinh2a]/(2\lambda)$ in R15.",
             (SymbolicZero(r"all $\lambda$, $a$, $w(0)$", norm),),
         ),
         Step(
             r"\lim_{t\to\infty}w",
             r"\lambda",
-            r"$\cosh^2\theta/e^{2\theta} \to \frac14$ and $\sinh2\theta/e^{2\theta} \to \frac12$; the quotient of the "
+            r"$\cosh^2\vartheta/e^{2\vartheta} \to \frac14$ and $\sinh2\vartheta/e^{2\vartheta} \to \frac12$; the "
+            r"quotient of the "
             r"limits.",
             (SymbolicZero(r"all $\lambda$, $a$; $x = e^{2\lambda t}$", limit),),
         ),
@@ -86,9 +87,11 @@ DERIVATION = Derivation(
         Control(
             r"$2.02\,\lambda$ in place of $2\lambda$", SymbolicZero("", partial(norm, factor=sympy.Rational(202, 100)))
         ),
-        Control(r"$\theta = 1.01\,\lambda t+a$", SymbolicZero("", partial(alignment, speed=sympy.Rational(101, 100)))),
+        Control(
+            r"$\vartheta = 1.01\,\lambda t+a$", SymbolicZero("", partial(alignment, speed=sympy.Rational(101, 100)))
+        ),
     ),
-    notation=(r"$w' = 2w(\lambda\nu-w)$, $\nu' = \lambda(1-\nu^2)$ (R15)",),
+    notation=(r"$\dot w = 2w(\lambda\nu-w)$, $\dot\nu = \lambda(1-\nu^2)$ (R15)",),
 )
 
 if __name__ == "__main__":

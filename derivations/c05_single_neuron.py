@@ -77,15 +77,15 @@ DERIVATION = Derivation(
     proves=SINGLE_NEURON,
     steps=(
         Step(
-            r"a',\ u',\ p'",
+            r"\dot a,\ \dot u,\ \dot p",
             r"\lambda u+\delta a-a^3,\ \lambda a-a^2u,\ -a^2p, \quad \delta = a^2-u^2-p^2 \text{ conserved}",
-            r"$w = u\,b/\lambda+w_\perp$, $p = \|w_\perp\|$; $w_\perp' = -a^2w_\perp$ keeps its direction.",
+            r"$w = u\,b/\lambda+w_\perp$, $p = \|w_\perp\|$; $\dot w_\perp = -a^2w_\perp$ keeps its direction.",
             (SymbolicZero(r"all $a$, $u$, $p$, $\lambda$", equations),),
         ),
         Step(
             r"a = A/s,\ u = U/s,\ p = P/s",
-            r"A' = \delta A+\lambda U,\ U' = \lambda A,\ P' = 0, \quad s' = A^2/s",
-            r"The factor $s$ with $s'/s = a^2$, $s(0) = 1$, removes the cubic terms: $s^2 = 1+2\int_0^tA^2 \ge 1$.",
+            r"\dot A = \delta A+\lambda U,\ \dot U = \lambda A,\ \dot P = 0, \quad \dot s = A^2/s",
+            r"The factor $s$ with $\dot s/s = a^2$, $s(0) = 1$, removes the cubic terms: $s^2 = 1+2\int_0^tA^2 \ge 1$.",
             (SymbolicZero(r"all $A$, $U$, $P$, $\delta$, $\lambda$, $s > 0$", linearized),),
             r"\Leftarrow",
         ),
@@ -102,7 +102,7 @@ DERIVATION = Derivation(
         ),
     ),
     controls=(
-        Control(r"$s' = A^2/s^2$", SymbolicZero("", partial(linearized, power=2))),
+        Control(r"$\dot s = A^2/s^2$", SymbolicZero("", partial(linearized, power=2))),
         Control(
             r"$1.01\sinh(\kappa t/2)/\kappa$", SymbolicZero("", partial(linear_flow, factor=sympy.Rational(101, 100)))
         ),

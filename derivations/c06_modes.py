@@ -36,7 +36,7 @@ def mode(power: sympy.Expr = TWO) -> Iterator[sympy.Expr]:
 
 
 def weight() -> Iterator[sympy.Expr]:
-    """s = z^n: z' = z^{n-1} (lambda - z^n) is the equation of one of n equal scalar layers (C9)."""
+    r"""s = z^n: \dot z = z^{n-1} (lambda - z^n) is the equation of one of n equal scalar layers (C9)."""
     z = sympy.Symbol("z", positive=True)
     speed = z ** (N - 1) * (LAM - z**N)
     yield sympy.simplify((N * z ** (N - 1) * speed) / (N * (z**N) ** (2 - 2 / N) * (LAM - z**N)) - 1)
@@ -61,7 +61,7 @@ DERIVATION = Derivation(
     proves=MODES,
     steps=(
         Step(
-            r"s'",
+            r"\dot s",
             r"n\,s^{2-2/n}(\lambda-s)",
             r"Balanced layers are $W_j = \sum_ks_k^{1/n}u^{(j)}_ku^{(j-1)\top}_k$ with orthonormal frames, $u^{(n)} "
             r"= u$ and "
@@ -74,7 +74,7 @@ DERIVATION = Derivation(
         ),
         Step(
             r"s = z^n",
-            r"z' = z^{n-1}(\lambda-z^n)",
+            r"\dot z = z^{n-1}(\lambda-z^n)",
             r"Each mode is a product of $n$ equal scalars, C9; where $s < 0$, $-s$ and $-\lambda$ obey it.",
             (SymbolicZero(r"all $z > 0$, $\lambda$, $n$", weight),),
             r"\Leftrightarrow",

@@ -69,16 +69,17 @@ DERIVATION = Derivation(
     proves=TWO_LAYERS,
     steps=(
         Step(
-            r"Q'",
+            r"\dot Q",
             r"FQ-\tfrac12QQ^\top Q, \quad Q = \begin{pmatrix}W_1^\top\\W_2\end{pmatrix}, \quad F = "
             r"\begin{pmatrix}-\frac\delta2I&M^\top\\M&\frac\delta2I\end{pmatrix}",
-            r"$W_1' = W_2^\top(M-W_2W_1)$, $W_2' = (M-W_2W_1)W_1^\top$, and $W_2^\top W_2 = W_1W_1^\top+\delta I$ "
+            r"$\dot W_1 = W_2^\top(M-W_2W_1)$, $\dot W_2 = (M-W_2W_1)W_1^\top$, and $W_2^\top W_2 = "
+            r"W_1W_1^\top+\delta I$ "
             r"for all "
             r"$t$ (R10).",
             (SymbolicZero("matrices of any sizes, both blocks", factor),),
         ),
         Step(
-            r"(QQ^\top)'",
+            r"\tfrac d{dt}(QQ^\top)",
             r"FQQ^\top+QQ^\top F-(QQ^\top)^2",
             r"Product rule; $F$ is symmetric.",
             (SymbolicZero("matrices of any sizes", product),),
@@ -86,7 +87,8 @@ DERIVATION = Derivation(
         Step(
             r"QQ^\top(t)",
             r"e^{Ft}Q_0S^{-1}Q_0^\top e^{Ft}, \quad S = I+Q_0^\top\int_0^te^{2Fs}ds\,Q_0",
-            r"$S' = Q_0^\top e^{2Ft}Q_0$ and $(S^{-1})' = -S^{-1}S'S^{-1}$; at $t = 0$ it is $Q_0Q_0^\top$.  $S \ge "
+            r"$\dot S = Q_0^\top e^{2Ft}Q_0$ and $\frac d{dt}S^{-1} = -S^{-1}\dot SS^{-1}$; at $t = 0$ it is "
+            r"$Q_0Q_0^\top$.  $S \ge "
             r"I$ is "
             r"invertible, whatever the ranks and widths, and solutions are unique.",
             (SymbolicZero("matrices of any sizes", solution),),

@@ -67,9 +67,10 @@ DERIVATION = Derivation(
     proves=HYPERBOLIC_ENTROPY,
     steps=(
         Step(
-            r"\beta_i'",
+            r"\dot\beta_i",
             r"-(w_{1,i}^2+w_{2,i}^2)\,\partial_i\varphi = -\sqrt{c_i^2+4\beta_i^2}\;\partial_i\varphi",
-            r"$w_{1,i}' = -w_{2,i}\partial_i\varphi$, $w_{2,i}' = -w_{1,i}\partial_i\varphi$; $w_{2,i}^2-w_{1,i}^2$ is "
+            r"$\dot w_{1,i} = -w_{2,i}\partial_i\varphi$, $\dot w_{2,i} = -w_{1,i}\partial_i\varphi$; "
+            r"$w_{2,i}^2-w_{1,i}^2$ is "
             r"conserved.",
             (SymbolicZero(r"all $w_1$, $w_2$, $g$", product),),
         ),

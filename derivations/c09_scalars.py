@@ -55,7 +55,7 @@ DERIVATION = Derivation(
     proves=PRODUCT_OF_SCALARS,
     steps=(
         Step(
-            r"z'",
+            r"\dot z",
             r"(\lambda-zr)\,r, \quad r = \prod_{w_j\ne z}w_j",
             "The derivative of $f$ in one weight; the others are its factor.",
             (SymbolicZero(r"all $z$, $r$, $\lambda$", velocities),),
@@ -75,7 +75,7 @@ DERIVATION = Derivation(
         Step(
             r"t",
             r"\int_{z(0)}^{z(t)}\frac{d\zeta}{(\lambda-\zeta r(\zeta))\,r(\zeta)}",
-            r"An autonomous equation of one variable: $z$ is monotone, and $z' \ne 0$ before the resting point.",
+            r"An autonomous equation of one variable: $z$ is monotone, and $\dot z \ne 0$ before the resting point.",
             (SymbolicZero(r"every right-hand side $v$", clock),),
         ),
     ),

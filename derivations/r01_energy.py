@@ -93,10 +93,12 @@ DERIVATION = Derivation(
     steps=(
         Step(
             r"\tfrac{d}{dt} f(\theta(t))",
-            r"\langle g, \theta'\rangle = -\|g(\theta(t))\|^2",
+            r"\langle g, \dot\theta\rangle = -\|g(\theta(t))\|^2",
             "Chain rule, and the equation of the flow.",
             (
-                SymbolicZero(r"any number of variables: $\langle g,\theta'\rangle$ at $\theta' = -g$", along_the_flow),
+                SymbolicZero(
+                    r"any number of variables: $\langle g,\dot\theta\rangle$ at $\dot\theta = -g$", along_the_flow
+                ),
                 SymbolicZero("the chain rule too, every $f$ of three variables", any_function, "checked exactly"),
                 energy(sympy.Integer(1)),
             ),
@@ -115,7 +117,7 @@ DERIVATION = Derivation(
             ),
         ),
         Step(
-            r"\int_0^t \|\theta'(s)\|\,ds = \int_0^t 1\cdot\|g(\theta(s))\|\,ds",
+            r"\int_0^t \|\dot\theta(s)\|\,ds = \int_0^t 1\cdot\|g(\theta(s))\|\,ds",
             r"\sqrt t\,\Bigl(\int_0^t \|g\|^2\Bigr)^{1/2} = \sqrt{t\,(f(\theta(0)) - f(\theta(t)))}",
             "Cauchy--Schwarz in $L^2(0,t)$, then step 2.",
             (path_bound(),),
@@ -135,7 +137,7 @@ DERIVATION = Derivation(
         Control(r"the rate $-0.99\,\|g\|^2$", energy(sympy.Rational(99, 100))),
         Control(r"the path bounded by $\sqrt{0.99\,t\,(f(\theta(0)) - f(\theta(t)))}$", path_bound(factor=0.99)),
     ),
-    notation=(r"$\theta' = -g(\theta)$; $f \ge 0$ for steps 3 and 4 only",),
+    notation=(r"$\dot\theta = -g(\theta)$; $f \ge 0$ for steps 3 and 4 only",),
 )
 
 if __name__ == "__main__":

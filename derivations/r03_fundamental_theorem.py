@@ -115,7 +115,7 @@ def instance(triangular: bool, rho: float, size: int, z: Any) -> tuple[Any, Any]
 
 def bound(triangular: bool = False, rho: float = 1.0) -> Inequality:
     """The theorem for linear fields of two variables."""
-    scope = r"$\theta' = A\theta$ with any $2\times2$ matrix $A$, $\tilde\theta$ quadratic in $t$, $t \le 2$; "
+    scope = r"$\dot\theta = A\theta$ with any $2\times2$ matrix $A$, $\tilde\theta$ quadratic in $t$, $t \le 2$; "
     return Inequality(
         scope + "integrals by quadrature, to $10^{-3}$",
         (GROENWALL, MEAN_VALUE),
@@ -130,7 +130,7 @@ DERIVATION = Derivation(
     proves=FUNDAMENTAL_THEOREM,
     steps=(
         Step(
-            r"e' = G(t,\tilde\theta) - G(t,\theta) + d",
+            r"\dot e = G(t,\tilde\theta) - G(t,\theta) + d",
             r"\bar J e + d, \quad e = \tilde\theta-\theta,\ \|d\| \le \delta,\ "
             r"\bar J = \int_0^1 \partial_\theta G(t,\theta+re)\,dr",
             r"Integrate $\frac{d}{dr} G(t,\theta+re) = \partial_\theta G(t,\theta+re)\,e$ over $r$ (mean value "
@@ -158,7 +158,7 @@ DERIVATION = Derivation(
             r"\le",
         ),
         Step(
-            r"u' = \frac{\langle e,e'\rangle}{u}",
+            r"\dot u = \frac{\langle e,\dot e\rangle}{u}",
             r"\frac{m\|e\|^2 + \delta\|e\|}{u} \le m\,u + |m|\kappa + \delta",
             r"Let $u = \sqrt{\|e\|^2+\kappa^2}$, $\kappa > 0$. Steps 1 and 2 and Cauchy--Schwarz; "
             r"then $m\|e\|^2/u = mu - m\kappa^2/u$, "
@@ -170,7 +170,8 @@ DERIVATION = Derivation(
         Step(
             r"u(t)",
             r"e^{M(t)}\Bigl(u(0) + \int_0^t e^{-M(s)}(\delta(s)+|m(s)|\kappa)\,ds\Bigr)",
-            r"$(e^{-M}u)' = e^{-M}(u'-mu) \le e^{-M}(\delta+|m|\kappa)$; integrate: $u$ is absolutely continuous "
+            r"$\frac d{dt}(e^{-M}u) = e^{-M}(\dot u-mu) \le e^{-M}(\delta+|m|\kappa)$; integrate: $u$ is absolutely "
+            r"continuous "
             r"(Gr\"onwall with $m$ of any sign).",
             (SymbolicZero("every $u$ and $M$", integrating_factor),),
             r"\le",

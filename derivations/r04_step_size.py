@@ -151,7 +151,7 @@ DERIVATION = Derivation(
     steps=(
         Step(
             r"\tilde\theta(s) = \theta_k - (s-k\eta)\,g(\theta_k),\ s \in [k\eta,(k+1)\eta): \quad "
-            r"\tilde\theta' + g(\tilde\theta)",
+            r"\dot{\tilde\theta} + g(\tilde\theta)",
             r"g(\tilde\theta(s)) - g(\theta_k) = -\int_{k\eta}^s H(\tilde\theta(r))\,g(\theta_k)\,dr",
             r"Differentiate $\tilde\theta$, and $g$ along it. The segment $[\theta_k,\tilde\theta(s)]$ is the piece of "
             r"the interpolation itself over $[k\eta,s]$: no convexity of the tube is needed.",
@@ -161,7 +161,7 @@ DERIVATION = Derivation(
             ),
         ),
         Step(
-            r"\|\tilde\theta'(s) + g(\tilde\theta(s))\|",
+            r"\|\dot{\tilde\theta}(s) + g(\tilde\theta(s))\|",
             r"\int_{k\eta}^s \|H(\tilde\theta(r))\|\,\|g(\theta_k)\|\,dr \le (s-k\eta)\,\beta_s\gamma_s "
             r"\le \eta\,\beta_s\gamma_s",
             r"As long as $\|\tilde\theta(r)-\theta(r)\| < \varepsilon$ for $r \le s$, the points $\tilde\theta(r)$ and "

@@ -209,8 +209,8 @@ DERIVATION = Derivation(
             r"\|\nabla\varphi(W_{n:1}')\|_F \le \|\nabla\varphi\|_F + B\,d, \qquad \|g(\theta')\|",
             r"(\|\nabla\varphi\|_F + B\,d)\Bigl(\sum_jC_j^2\Bigr)^{1/2}",
             r"$\|W_{n:1}'-W_{n:1}\|_F \le d = d_{\{1,\dots,n\}}$: expand; one factor $E_l$ of each term carries the "
-            r"Frobenius norm. Likewise $\|W_{n:j+1}'\|\|W_{j-1:1}'\| \le C_j = \|W_{n:j+1}\|\|W_{j-1:1}\| + \dot d_j$, "
-            r"$\dot d_j = d_{\{l\ne j\}}$, and $G_j' = W_{n:j+1}'^\top\nabla\varphi'W_{j-1:1}'^\top$.",
+            r"Frobenius norm. Likewise $\|W_{n:j+1}'\|\|W_{j-1:1}'\| \le C_j = \|W_{n:j+1}\|\|W_{j-1:1}\| + \hat d_j$, "
+            r"$\hat d_j = d_{\{l\ne j\}}$, and $G_j' = W_{n:j+1}'^\top\nabla\varphi'W_{j-1:1}'^\top$.",
             (ball("linear, gamma"),),
             r"\le",
         ),
@@ -218,8 +218,8 @@ DERIVATION = Derivation(
             r"-\lambda_{\min}(H(\theta')) \le \mathcal M, \qquad \|H(\theta')\|",
             r"B\sum_jC_j^2 + \mathcal M, \quad \mathcal M = (\|\nabla\varphi\| + B\,d)\,\lambda_{\max}(M)",
             r"R7: $\|A'\|_F \le \sum_jC_j\|\Delta_j\|_F$ bounds the first term; the second is bounded as in R9(d) with "
-            r"$M_{jj'} = \|W_{n:j'+1}\|\|W_{j'-1:j+1}\|\|W_{j-1:1}\| + \ddot d_{jj'}$, "
-            r"$\ddot d_{jj'} = d_{\{l\ne j,j'\}}$.",
+            r"$M_{jj'} = \|W_{n:j'+1}\|\|W_{j'-1:j+1}\|\|W_{j-1:1}\| + \check d_{jj'}$, "
+            r"$\check d_{jj'} = d_{\{l\ne j,j'\}}$.",
             (ball("linear, m"), ball("linear, beta")),
             r"\le",
         ),

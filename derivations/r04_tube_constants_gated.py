@@ -114,7 +114,7 @@ DERIVATION = Derivation(
         ),
         Step(
             r"\|G'_j\|_F",
-            r"E\,\widetilde C_j, \quad \widetilde C_j = \prod_{l\ne j}s_l+\dot d_j, \quad "
+            r"E\,\widetilde C_j, \quad \widetilde C_j = \prod_{l\ne j}s_l+\hat d_j, \quad "
             r"E = a^{n-1}\frac1N\sum_i\|x_i\|(\|\nabla\ell_i\|+L\,a^{n-1}\|x_i\|\,d)",
             r"$G'_j$ is the mean of $\delta'_{i,j}a'^{\top}_{i,j-1}$, of norm at most "
             r"$\|\nabla\ell'_i\|a^{n-1}\|x_i\|\prod_{l\ne j}(s_l+e_l)$; then step 3.",
@@ -123,7 +123,7 @@ DERIVATION = Derivation(
         ),
         Step(
             r"-\lambda_{\min}(H(\theta'))",
-            r"E\,\lambda_{\max}(\widetilde M), \quad \widetilde M_{jj'} = \prod_{l\ne j,j'}s_l+\ddot d_{jj'}",
+            r"E\,\lambda_{\max}(\widetilde M), \quad \widetilde M_{jj'} = \prod_{l\ne j,j'}s_l+\check d_{jj'}",
             r"The exact form of R12 at $\theta'$: a term of its second sum is at most "
             r"$\|\nabla\ell'_i\|a^{n-1}\|x_i\|\prod_{l\ne j,j'}(s_l+e_l)\,u_ju_{j'}$; Rayleigh quotient.",
             (ball("gated, m", cases=(LOGISTIC,)),),
@@ -148,7 +148,7 @@ DERIVATION = Derivation(
     notation=(r"$h_\theta(x) = W_n\sigma(W_{n-1}\cdots\sigma(W_1x))$, $a = \max\{|\alpha|,|\bar\alpha|\}$; for $m$ "
               r"also $\ell$ convex in the prediction", (r"$\theta' \in B_\varepsilon(\theta)$ on no kink; $W_l' = "
                                                         r"W_l+E_l$, $e_l = \|E_l\|_F$, $s_l = \|W_l\|$, and "
-        r"$d$, $\dot d_j$, $\ddot d_{jj'}$ the growth of the products of all layers, all but $j$, all but $j$ and "
+        r"$d$, $\hat d_j$, $\check d_{jj'}$ the growth of the products of all layers, all but $j$, all but $j$ and "
         r"$j'$ (the lemma of the section before)"),),
     remarks="These constants are of this work. "
     "No gate is supposed to keep its value on the ball. On a kink the same bounds hold for every choice of its "

@@ -195,11 +195,11 @@ DERIVATION = Derivation(
         ),
         Step(
             r"\|A'-A\|_F",
-            r"D\,\|\Delta\|, \quad D^2 = \sum_j\dot d_j^2, \qquad \|A\|_F \le C\|\Delta\|, \quad "
+            r"D\,\|\Delta\|, \quad D^2 = \sum_j\hat d_j^2, \qquad \|A\|_F \le C\|\Delta\|, \quad "
             r"C^2 = \sum_j\|W_{n:j+1}\|^2\|W_{j-1:1}\|^2",
             r"$A = \sum_jW_{n:j+1}\Delta_jW_{j-1:1}$. The term of $j$ moves by products that contain some $E_l$, $l "
             r"\ne j$: "
-            r"at most $\dot d_j\|\Delta_j\|_F$. Cauchy--Schwarz over $j$.",
+            r"at most $\hat d_j\|\Delta_j\|_F$. Cauchy--Schwarz over $j$.",
             (
                 Inequality(
                     r"three layers of size $2\times2$",
@@ -222,17 +222,17 @@ DERIVATION = Derivation(
         ),
         Step(
             r"2\Bigl|\sum_{j<j'}\langle\nabla\varphi',C'_{jj'}\rangle-\langle\nabla\varphi,C_{jj'}\rangle\Bigr|",
-            r"\bigl(B\,d\,\lambda_{\max}(M)+\|\nabla\varphi\|\,\lambda_{\max}(\ddot d)\bigr)\|\Delta\|^2",
+            r"\bigl(B\,d\,\lambda_{\max}(M)+\|\nabla\varphi\|\,\lambda_{\max}(\check d)\bigr)\|\Delta\|^2",
             r"The difference is $\langle\nabla\varphi'-\nabla\varphi,C'\rangle+\langle\nabla\varphi,C'-C\rangle$ with "
             r"$\|\nabla\varphi'-\nabla\varphi\|_F \le B\,d$; in the nuclear norm $\|C'_{jj'}\|_* \le "
             r"M_{jj'}u_ju_{j'}$ and "
-            r"$\|C'_{jj'}-C_{jj'}\|_* \le \ddot d_{jj'}u_ju_{j'}$ by the corollary; Rayleigh quotient.",
+            r"$\|C'_{jj'}-C_{jj'}\|_* \le \check d_{jj'}u_ju_{j'}$ by the corollary; Rayleigh quotient.",
             (SymbolicZero("the equation, matrices of any sizes", paired, "checked exactly"),),
             r"\le",
         ),
         Step(
             r"\|H(\theta')-H(\theta)\|",
-            r"B\,D\,(2C+D)+B_3\,d\,C^2+B\,d\,\lambda_{\max}(M)+\|\nabla\varphi\|\,\lambda_{\max}(\ddot d)",
+            r"B\,D\,(2C+D)+B_3\,d\,C^2+B\,d\,\lambda_{\max}(M)+\|\nabla\varphi\|\,\lambda_{\max}(\check d)",
             "Linear networks: R7 with steps 3 and 4.",
             (drift(LINEAR),),
             r"\le",
@@ -240,7 +240,7 @@ DERIVATION = Derivation(
         Step(
             r"\|H(\theta')-H(\theta)\|",
             r"\widetilde B\,D\,(2\widetilde C+D)+B_3\,d\,\widetilde C^2+\widetilde B\,d\,\lambda_{\max}(\widetilde M)+"
-            r"E_0\,\lambda_{\max}(\ddot d)",
+            r"E_0\,\lambda_{\max}(\check d)",
             r"Networks with gates: sample by sample in the exact form of R12 with the gates of $\theta$, where "
             r"products of "
             r"norms take the place of norms of products.",
@@ -251,12 +251,13 @@ DERIVATION = Derivation(
     controls=(
         Control(r"$0.98\,L_3$", NonnegativeCoefficients("", partial(constants, sympy.Rational(98, 100) ** 2))),
         Control(r"$\nabla^2\varphi'[A'-A,A'-A]$ in step 3", SymbolicZero("", partial(bent, sign=-1))),
-        Control(r"step 5 without $\|\nabla\varphi\|\,\lambda_{\max}(\ddot d)$", drift([SCALARS], without_last_term)),
+        Control(r"step 5 without $\|\nabla\varphi\|\,\lambda_{\max}(\check d)$", drift([SCALARS], without_last_term)),
     ),
     notation=(
         r"$\theta' \in B_\varepsilon(\theta)$; for networks with gates, no gate changes between $\theta$ and $\theta'$",
         (
-            r"$d$, $\dot d_j$, $\ddot d_{jj'}$: the growth of the products of all layers, all but $j$, all but $j$ and "
+            r"$d$, $\hat d_j$, $\check d_{jj'}$: the growth of the products of all layers, all but $j$, all but $j$ "
+            r"and "
             r"$j'$ "
             r"(the lemma and its corollary in the sections before)"
         ),

@@ -249,7 +249,8 @@ DERIVATION = Derivation(
         Control("the wrong sign in $D_j$, in symbols", SymbolicZero("", partial(increments, 1, sign=1))),
     ),
     notation=(
-        r"$G_j = \partial f/\partial W_j$, $\theta$ on no kink; flow: $W_j' = -G_j$; descent: $W_j \to W_j - \eta G_j$",
+        r"$G_j = \partial f/\partial W_j$, $\theta$ on no kink; flow: $\dot W_j = -G_j$; descent: $W_j \to W_j - "
+        r"\eta G_j$",
     ),
 )
 

@@ -227,8 +227,8 @@ DERIVATION = Derivation(
         Step(
             r"W_{n:j+1}W_{n:j+1}^\top",
             r"(W_nW_n^\top)^{n-j}, \quad W_{j-1:1}^\top W_{j-1:1} = (W_1^\top W_1)^{j-1}",
-            r"Step 2 from the inside: $W_{n:j+1}W_{n:j+1}^\top = W_{n:j+2}(W_{j+2}^\top W_{j+2})W_{n:j+2}^\top = "
-            r"W_{n:j+3}(W_{j+3}^\top W_{j+3})^2W_{n:j+3}^\top = \dots$, by induction for every $n$.",
+            r"Step 2 from the inside: $W_{n:j+1}W_{n:j+1}^\top = W_{n:j+2}(W_{j+2}^\top W_{j+2})W_{n:j+2}^\top$, which "
+            r"is $W_{n:j+3}(W_{j+3}^\top W_{j+3})^2W_{n:j+3}^\top$, and so on, by induction for every $n$.",
             (chain_test(),),
         ),
         Step(
@@ -240,7 +240,7 @@ DERIVATION = Derivation(
             (SymbolicZero(r"every eigenvalue $x$, $n$ and $j$", roots),),
         ),
         Step(
-            r"W'",
+            r"\dot W",
             r"-\sum_{j=1}^n (WW^\top)^{(n-j)/n}\,\nabla\varphi(W)\,(W^\top W)^{(j-1)/n}",
             "Steps 1, 3 and 4.",
             (dynamics_test(STATEMENT),),
@@ -253,7 +253,7 @@ DERIVATION = Derivation(
         Control("step 3 without balance", chain_test(exact=False)),
         Control(r"$W(W^\top W)^mW^\top = (W^\top W)^{m+1}$", SymbolicZero("", partial(telescoping, swapped=True))),
     ),
-    notation=(r"$W_j' = -\partial f/\partial W_j$, any widths; balance holds for all $t$ (R10)",),
+    notation=(r"$\dot W_j = -\partial f/\partial W_j$, any widths; balance holds for all $t$ (R10)",),
 )
 
 if __name__ == "__main__":

@@ -171,36 +171,38 @@ DERIVATION = Derivation(
     proves=CONVERGENCE_TIME,
     steps=(
         Step(
-            r"W' = -w^{2-2/n}\bigl(e + (n-1)\langle e,\hat W\rangle\hat W\bigr), \quad e = W-\Lambda",
-            r"w' = n w^{2-2/n}(\lambda\nu-w), \qquad \nu' = \lambda w^{p}(1-\nu^2)",
+            r"\dot W = -w^{2-2/n}\bigl(e + (n-1)\langle e,\hat W\rangle\hat W\bigr), \quad e = W-\Lambda",
+            r"\dot w = n w^{2-2/n}(\lambda\nu-w), \qquad \dot\nu = \lambda w^{p}(1-\nu^2)",
             "R14 for one row, in the plane of $W$ and $\\Lambda$.",
             (SymbolicZero(r"every $n$, $w$, $\nu$, $\lambda$", plane),),
             r"\Rightarrow",
         ),
         Step(
             r"\frac{1}{w}",
-            r"\cosh^{-n}\theta\Bigl[\frac{\cosh^n a}{w(0)}+\frac n\lambda\int_a^\theta\cosh^n\Bigr], \qquad "
-            r"\lambda\,dt = w^{-p}\,d\theta",
-            r"With $\nu = \tanh\theta$: $\theta' = \lambda w^p$, and $u = 1/w$ obeys $du/d\theta = -n\tanh(\theta)\,u+"
+            r"\cosh^{-n}\vartheta\Bigl[\frac{\cosh^n a}{w(0)}+\frac n\lambda\int_a^\vartheta\cosh^n\Bigr], \qquad "
+            r"\lambda\,dt = w^{-p}\,d\vartheta",
+            r"With $\nu = \tanh\vartheta$: $\dot\vartheta = \lambda w^p$, and $u = 1/w$ obeys $du/d\vartheta = "
+            r"-n\tanh(\vartheta)\,u+"
             r"n/\lambda$.",
             (SymbolicZero(r"every $n$; $F' = \cosh^n$", linear_equation),),
         ),
         Step(
-            r"E'",
+            r"\dot E",
             r"-w^{1+p}\bigl(2E+(n-1)(w-\lambda\nu)^2\bigr)",
             "Differentiate. So $E$ never grows, and falls at the rate $2w^{1+p}$ at least.",
             (SymbolicZero(r"every $n$, $w$, $\nu$, $\lambda$", partial(excess_falls, sympy.Integer(2))),),
         ),
         Step(
             r"\frac{\lambda}{w}",
-            r"1+\Bigl(\frac{c_0}{\cosh\theta}\Bigr)^n\Bigl(\frac{\lambda}{w(0)}+1\Bigr)+\frac{(n-1)(\theta-a)}"
-            r"{\cosh^2\theta} \le 2 \qquad (\theta \ge \theta_1)",
-            r"Integrate $n\cosh^n = (\sinh\cosh^{n-1})'+(n-1)\cosh^{n-2}$ from $a$ to $\theta \ge |a|$. The second "
-            r"term is at most $\frac12$ since $\cosh\theta \ge e^\theta/2$; the third at most $2(n-1)\theta\cdot "
-            r"4e^{-2\theta} \le \frac43\theta e^{-\theta} \le \frac29\log 6 < \frac12$. So $w \ge "
-            r"\lambda/2$ from $\theta_1$ on.",
+            r"1+\Bigl(\frac{c_0}{\cosh\vartheta}\Bigr)^n\Bigl(\frac{\lambda}{w(0)}+1\Bigr)+\frac{(n-1)(\vartheta-a)}"
+            r"{\cosh^2\vartheta} \le 2 \qquad (\vartheta \ge \vartheta_1)",
+            r"Integrate $n\cosh^n = (\sinh\cosh^{n-1})'+(n-1)\cosh^{n-2}$ from $a$ to $\vartheta \ge |a|$. The second "
+            r"term is at most $\frac12$ since $\cosh\vartheta \ge e^\vartheta/2$; the third at most "
+            r"$2(n-1)\vartheta\cdot "
+            r"4e^{-2\vartheta} \le \frac43\vartheta e^{-\vartheta} \le \frac29\log 6 < \frac12$. So $w \ge "
+            r"\lambda/2$ from $\vartheta_1$ on.",
             (
-                SymbolicZero(r"integration by parts and $K'$, every $n$, $\theta$", primitives, "checked exactly"),
+                SymbolicZero(r"integration by parts and $K'$, every $n$, $\vartheta$", primitives, "checked exactly"),
                 Inequality(
                     r"$n = 2,3,4,8$, $|a| \le 4$, $e^{-9} \le \lambda/w(0) \le e^9$",
                     (PARTS,),
@@ -212,22 +214,25 @@ DERIVATION = Derivation(
             r"\le",
         ),
         Step(
-            r"K(\theta) = n\int_0^\theta\Bigl(\frac{\cosh s}{\cosh\theta}\Bigr)^n ds",
+            r"K(\vartheta) = n\int_0^\vartheta\Bigl(\frac{\cosh s}{\cosh\vartheta}\Bigr)^n ds",
             r"I_n = \sqrt n+\frac{1}{3\sqrt n}",
-            r"$K' = n(1-K\tanh)$, so $K = \coth\theta$ at its maximum, or $K < 1$ (its limit) everywhere. If "
-            r"that $\theta \le 1/\sqrt n$, $K \le n\theta \le \sqrt n$; else $\coth\theta \le \coth(1/\sqrt n) "
+            r"$K' = n(1-K\tanh)$, so $K = \coth\vartheta$ at its maximum, or $K < 1$ (its limit) everywhere. If "
+            r"that $\vartheta \le 1/\sqrt n$, $K \le n\vartheta \le \sqrt n$; else $\coth\vartheta \le \coth(1/\sqrt "
+            r"n) "
             r"\le I_n$ by $\coth x \le 1/x+x/3$.",
-            (Inequality(r"$n = 2,3,4,8$, $0 \le \theta \le 6$", (PARTS,), DEPTHS, lambda n: 1, bump),),
+            (Inequality(r"$n = 2,3,4,8$, $0 \le \vartheta \le 6$", (PARTS,), DEPTHS, lambda n: 1, bump),),
             r"\le",
         ),
         Step(
-            r"\int_a^{\theta_1}\!\!w^{-p}\,d\theta",
-            r"\bigl[w(0)^{-p}+(na_-/\lambda)^p\bigr]C+\lambda^{-p}\bigl[\theta_1-a_++pI_n\log 2\bigr] = \lambda T_1",
-            r"$w^{-p} \le [w(0)^{-p}+(na_-/\lambda)^p](c_0/\cosh\theta)^{n-2}+\lambda^{-p}K_{a_+}^p$ by Bernoulli, "
-            r"$K_b = n\int_b^\theta(\cosh s/\cosh\theta)^nds \le K$. The first integrates to at most $C$, $C = "
+            r"\int_a^{\vartheta_1}\!\!w^{-p}\,d\vartheta",
+            r"\bigl[w(0)^{-p}+(na_-/\lambda)^p\bigr]C+\lambda^{-p}\bigl[\vartheta_1-a_++pI_n\log 2\bigr] = \lambda T_1",
+            r"By Bernoulli $w^{-p} \le [w(0)^{-p}+(na_-/\lambda)^p]\allowbreak(c_0/\cosh\vartheta)^{n-2}+\lambda^{-p}"
+            r"K_{a_+}^p$, "
+            r"$K_b = n\int_b^\vartheta(\cosh s/\cosh\vartheta)^nds \le K$. The first integrates to at most $C$, $C = "
             r"S_nc_0^{n-2}$ for $\nu(0)<0$ and $S_n/2$ otherwise, $S_n = \int\cosh^{-(n-2)}$, by $\cosh(a+x) \ge "
-            r"\cosh a\cosh x$. Then $K_b^p \le 1+p(K_b-1)$, and $\int(K_b-1) = \int K_b(1-\tanh)-K_b(\theta_1)/n \le "
-            r"I_n\log 2$. ($n=2$: $p=0$, and the integral is $\theta_1-a$.)",
+            r"\cosh a\cosh x$. Then $K_b^p \le 1+p(K_b-1)$, and $\int(K_b-1) = \int K_b(1-\tanh)-K_b(\vartheta_1)/n "
+            r"\le "
+            r"I_n\log 2$. ($n=2$: $p=0$, and the integral is $\vartheta_1-a$.)",
             (
                 Inequality(
                     r"$n = 2,3,4,8$, $|a| \le 4$, $e^{-9} \le \lambda/w(0) \le e^9$",
@@ -245,10 +250,10 @@ DERIVATION = Derivation(
                 SymbolicZero("", partial(linear_equation, factor=sympy.Rational(101, 100)))),
         Control(r"$(n-2)\cosh^{n-2}$ in step 4", SymbolicZero("", partial(primitives, index=2))),
         Control(r"0.99 of $C$", Inequality("", (BERNOULLI,), (8,), three, partial(first_time, shape=0.99))),
-        Control(r"$E' = -w^{1+p}(1.99\,E+\dots)$",
+        Control(r"$\dot E = -w^{1+p}(1.99\,E+\dots)$",
                 SymbolicZero("", partial(excess_falls, sympy.Rational(199, 100)))),
     ),
-    notation=(r"$\theta_1 \ge |a|$",),
+    notation=(r"$\vartheta_1 \ge |a|$",),
     remarks=r"The factor $2^{1-2/n}$ is not sharp: $E$ finally falls at the rate $2\lambda^{2-2/n}$.",
 )  # fmt: skip
 

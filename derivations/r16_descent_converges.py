@@ -163,25 +163,28 @@ DERIVATION = Derivation(
     proves=DESCENT_CONVERGES,
     steps=(
         Step(
-            r"\|\tilde W_{n:1}-W_{n:1}\| \le \prod_j(s+\epsilon_j)-s^n",
-            r"(s+\epsilon/\sqrt n)^n-s^n",
-            r"Layers moved by $\epsilon_j$, $\sum\epsilon_j^2 \le \epsilon^2$, from layers of norm $s$: expand the "
-            r"product; $\frac1n\sum\epsilon_j \le \epsilon/\sqrt n$.",
+            r"\|\tilde W_{n:1}-W_{n:1}\| \le \prod_j(s+\varepsilon_j)-s^n",
+            r"(s+\varepsilon/\sqrt n)^n-s^n",
+            r"Layers moved by $\varepsilon_j$, $\sum\varepsilon_j^2 \le \varepsilon^2$, from layers of norm $s$: "
+            r"expand the "
+            r"product; $\frac1n\sum\varepsilon_j \le \varepsilon/\sqrt n$.",
             (Inequality(r"$n = 2,3,5$", (MEANS, CAUCHY_SCHWARZ), DEPTHS, lambda n: n + 1, moved),),
             r"\le",
         ),
         Step(
             r"\sqrt{2E_{k^*}} \le \sqrt{2E(k^*\eta)}+\kappa",
             r"\sqrt{E_B/2}+\sqrt{E_B/2} = \sqrt{2E_B}",
-            r"$\sqrt{2E} = \|W-\Lambda\|$, so the triangle inequality and step 1, where $(s+\epsilon/\sqrt n)^n-s^n$ "
-            r"grows with $s \le \bar s$. $\kappa = (\bar s+\epsilon/\sqrt n)^n-\bar s^n = \sqrt{E_B/2}$ is what "
-            r"$\epsilon = \sqrt n[(\bar s^n+\sqrt{E_B/2})^{1/n}-\bar s]$ is made for; $E(k^*\eta) \le E_B/4$; descent "
+            r"$\sqrt{2E} = \|W-\Lambda\|$, so the triangle inequality and step 1, where $(s+\varepsilon/\sqrt "
+            r"n)^n-s^n$ "
+            r"grows with $s \le \bar s$. $\kappa = (\bar s+\varepsilon/\sqrt n)^n-\bar s^n = \sqrt{E_B/2}$ is what "
+            r"$\varepsilon = \sqrt n[(\bar s^n+\sqrt{E_B/2})^{1/n}-\bar s]$ is made for; $E(k^*\eta) \le E_B/4$; "
+            r"descent "
             r"is "
             r"in the tube at $k^* = \lceil T/\eta\rceil$ by R4.",
             (
                 SymbolicZero(r"rows $W$, $\Lambda$ of any size: $2E$ and the sum of the two differences", triangle),
                 NonnegativeCoefficients(r"every power of $s$ grows, by induction on the power", larger_layers),
-                SymbolicZero(r"every $n$, $\bar s$, $\kappa$: $\epsilon$, and the sum of the halves", radius),
+                SymbolicZero(r"every $n$, $\bar s$, $\kappa$: $\varepsilon$, and the sum of the halves", radius),
             ),
             r"\le",
         ),
@@ -189,7 +192,7 @@ DERIVATION = Derivation(
             r"\sum_j\prod_{i\ne j}x_i^2",
             r"nR^{2n-2}, \qquad R = \|x\|/\sqrt n",
             r"First derivative of $\prod x_i$, a symmetric form of norm $n^{-n/2}$. With layer norms $x$: "
-            r"$\|g\| \le \|\nabla\varphi\|\sqrt n R^{n-1}$, and $R \le s+\epsilon/\sqrt n$ in the tube: $\gamma$ "
+            r"$\|g\| \le \|\nabla\varphi\|\sqrt n R^{n-1}$, and $R \le s+\varepsilon/\sqrt n$ in the tube: $\gamma$ "
             r"holds.",
             (Inequality(r"$n = 2,3,5$", (BANACH,), DEPTHS, lambda n: n, first_derivative),),
             r"\le",
@@ -205,36 +208,39 @@ DERIVATION = Derivation(
         Step(
             r"\int_0^{T+\eta}e^{M(T+\eta)-M(s)}ds",
             r"e^{m_T\eta}\int_0^Te^{M(T)-M(s)}ds+\frac{e^{m_T\eta}-1}{m_T}",
-            r"$I' = 1+mI$, $I \ge 0$, with $m \le m_T$ on $[T,T+\eta]$, so $(e^{-m_Ts}I)' \le e^{-m_Ts}$; integrate. "
+            r"$\dot I = 1+mI$, $I \ge 0$, with $m \le m_T$ on $[T,T+\eta]$, so $\frac d{ds}(e^{-m_Ts}I) \le "
+            r"e^{-m_Ts}$; integrate. "
             r"It grows with its end, so R4 asks for the last one only; "
-            r"$\eta^*$ solves $\eta\beta\gamma\cdot(\text{right side}) = \epsilon$.",
+            r"$\eta^*$ solves $\eta\beta\gamma\cdot(\text{right side}) = \varepsilon$.",
             (SymbolicZero(r"every $m(t)$, $m_T$, $\eta$, $I$", beyond),),
             r"\le",
         ),
         Step(
             r"\|g\|^2 \ge \|W_{n:2}\|^2\,\|\nabla\varphi\|^2",
             r"\Bigl(\frac{w}{\|W_1\|}\Bigr)^2\,2E \ge 2\mu E, \qquad \mu = \Bigl(\frac{\lambda-\sqrt{2E_B}}"
-            r"{s_B+\epsilon+r}\Bigr)^2",
+            r"{s_B+\varepsilon+r}\Bigr)^2",
             r"The gradient of $W_1$ is $W_{n:2}^\top\nabla\varphi$, of rank one; $w \ge \lambda-\sqrt{2E_B}$ where $E "
             r"\le "
-            r"E_B$, and $\|W_1\| \le s_B+\epsilon+r$ in the ball $B$ of radius $\epsilon+r$ around $\theta(k^*\eta)$, "
+            r"E_B$, and $\|W_1\| \le s_B+\varepsilon+r$ in the ball $B$ of radius $\varepsilon+r$ around "
+            r"$\theta(k^*\eta)$, "
             r"$s_B = (\lambda+\sqrt{E_B/2})^{1/n}$.",
             (Inequality(r"$n = 2,3,5$, widths 2", (SUBMULTIPLICATIVITY,), DEPTHS, lambda n: 4 * n, lojasiewicz),),
             r"\ge",
         ),
         Step(
             r"\sum_{k \ge k^*}\eta\|g_k\|",
-            r"\frac{4}{\sqrt{2\mu}}\sqrt{E_B} = r, \qquad r = \frac{q(s_B+\epsilon)}{1-q}, \quad q = "
+            r"\frac{4}{\sqrt{2\mu}}\sqrt{E_B} = r, \qquad r = \frac{q(s_B+\varepsilon)}{1-q}, \quad q = "
             r"\frac{2\sqrt{2E_B}}{\lambda-\sqrt{2E_B}} < 1",
             r"While descent is in $B$ and $E \le E_B$, $\|H\| \le L = nR^{2n-2}+(n-1)\sqrt{2E_B}R^{n-2}$ with $R = s_B+"
-            r"(\epsilon+r)/\sqrt n$; the descent lemma for any part $\tau \le \eta \le 1/L$ of a step gives a fall of "
+            r"(\varepsilon+r)/\sqrt n$; the descent lemma for any part $\tau \le \eta \le 1/L$ of a step gives a "
+            r"fall of "
             r"$\frac\tau2\|g\|^2$, so $\sqrt E$ falls by at least $\frac\tau4\|g\|\sqrt{2\mu}$. As long as $E > 0$ the "
             r"path is shorter than $r$: neither $B$ nor $E \le E_B$ can be left first. A whole step gives $E_{k+1} \le "
             r"E_k-\frac\eta2\|g_k\|^2 \le (1-\eta\mu)E_k$.",
             (
                 SymbolicZero(
                     r"every $\tau \le 1/L$, $\|g\|$, $\mu$ and $E \ge F > 0$; every $\lambda$, $b = \sqrt{2E_B}$, "
-                    r"$\ell = s_B+\epsilon$",
+                    r"$\ell = s_B+\varepsilon$",
                     path,
                 ),
             ),
@@ -243,7 +249,7 @@ DERIVATION = Derivation(
     ),
     controls=(
         Control(
-            r"the product moves by $(s+0.99\,\epsilon/\sqrt n)^n-s^n$",
+            r"the product moves by $(s+0.99\,\varepsilon/\sqrt n)^n-s^n$",
             Inequality("", (MEANS,), DEPTHS, lambda n: n + 1, partial(moved, factor=0.99)),
         ),
         Control(
@@ -260,9 +266,9 @@ DERIVATION = Derivation(
                 partial(lojasiewicz, factor=1.01),
             ),
         ),
-        Control(r"$r = q(s_B+\epsilon)/(1+q)$", SymbolicZero("", partial(path, sign=1))),
+        Control(r"$r = q(s_B+\varepsilon)/(1+q)$", SymbolicZero("", partial(path, sign=1))),
     ),
-    notation=(r"descent starts at $\theta(0)$; $\bar s \ge s$ since $w' \le 0$ where $w > \lambda$",),
+    notation=(r"descent starts at $\theta(0)$; $\bar s \ge s$ since $\dot w \le 0$ where $w > \lambda$",),
 )
 
 if __name__ == "__main__":

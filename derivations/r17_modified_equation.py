@@ -302,7 +302,7 @@ DERIVATION = Derivation(
         Step(
             r"\theta(\eta)",
             r"\theta + \sum_{m=1}^{p+1} \frac{\eta^m}{m!} L^{m-1} \tilde F + O(\eta^{p+2}), \quad Lu = u'\tilde F",
-            r"Taylor's theorem; $\theta'' = \tilde F'(\theta)\,\theta'$ and so on by induction: "
+            r"Taylor's theorem; $\ddot\theta = \tilde F'(\theta)\,\dot\theta$ and so on by induction: "
             r"$\frac{d}{dt} u(\theta(t)) = (Lu)(\theta(t))$.",
             (SymbolicZero(r"every $\tilde F$ of one variable, $m \le 5$", taylor_coefficients, "checked exactly"),),
         ),
@@ -338,7 +338,7 @@ DERIVATION = Derivation(
             r"\theta(\eta) - (\theta - \eta g)",
             r"-\eta^{p+2} F_{p+1} + O(\eta^{p+3})",
             r"Steps 1 to 3 with $F_{p+1} = 0$ in place of the value that makes the next coefficient vanish.  Example: "
-            r"$f = \frac h2\theta^2$, where all orders sum up to $\theta' = \frac1\eta\log(1-\eta h)\,\theta$.",
+            r"$f = \frac h2\theta^2$, where all orders sum up to $\dot\theta = \frac1\eta\log(1-\eta h)\,\theta$.",
             (
                 SymbolicZero(r"every dimension, tree by tree, $p \le 4$", first_defect),
                 SymbolicZero(r"the example $f = \frac h2\theta^2$, orders 0 to 4", logarithm, "checked exactly"),

@@ -33,7 +33,7 @@ STEPS = 5
 FUNDAMENTAL = Lemma(
     "fundamental theorem (R3)",
     r"$\|\theta(t)-\tilde\theta(t)\| \le \int_0^te^{M(t)-M(s)}\delta(s)\,ds$ for equal starts, $\delta$ the defect of "
-    r"$\tilde\theta$, $M' = m \ge -\lambda_{\min}(H)$ on the segment from $\theta(t)$ to $\tilde\theta(t)$.",
+    r"$\tilde\theta$, $\dot M = m \ge -\lambda_{\min}(H)$ on the segment from $\theta(t)$ to $\tilde\theta(t)$.",
 )
 
 
@@ -223,7 +223,7 @@ DERIVATION = Derivation(
     proves=TRAJECTORY_WISE,
     steps=(
         Step(
-            r"\tilde\theta'(s)+g(\tilde\theta(s))",
+            r"\dot{\tilde\theta}(s)+g(\tilde\theta(s))",
             r"g(\tilde\theta(s))-g(\theta_k)",
             "Differentiate the line: this is its defect, without an estimate.",
             (SymbolicZero("any $f$, every coordinate", defect),),
@@ -253,10 +253,10 @@ DERIVATION = Derivation(
         Step(
             r"\rho_l = \theta((l+1)\eta)-\theta(l\eta)+\eta g(\theta(l\eta))",
             r"\int_0^\eta(\eta-r)\,Hg(\theta(l\eta+r))\,dr, \quad \|\rho_l\| \le \tfrac{\eta^2}2\max\|Hg\|",
-            r"Taylor's theorem with integral remainder; $\theta'' = -H\theta' = Hg$.",
+            r"Taylor's theorem with integral remainder; $\ddot\theta = -H\dot\theta = Hg$.",
             (
                 SymbolicZero("every coordinate of a curve of class $C^2$: the remainder", taylor),
-                SymbolicZero(r"$\theta'' = Hg$, any $f$ of two variables", acceleration, "checked exactly"),
+                SymbolicZero(r"$\ddot\theta = Hg$, any $f$ of two variables", acceleration, "checked exactly"),
             ),
         ),
         Step(

@@ -51,7 +51,8 @@ FUNDAMENTAL = Lemma(
     "fundamental theorem (R3)",
     r"$\|\theta(t)-\tilde\theta(t)\| \le e^{M(t)-M(a)}\|\theta(a)-\tilde\theta(a)\|+\int_a^te^{M(t)-M(s)}D(s)\,ds$, "
     r"$D$ the "
-    r"defect of $\tilde\theta$, $M' = m \ge -\lambda_{\min}(H)$ on the segment from $\theta(t)$ to $\tilde\theta(t)$.",
+    r"defect of $\tilde\theta$, $\dot M = m \ge -\lambda_{\min}(H)$ on the segment from $\theta(t)$ to "
+    r"$\tilde\theta(t)$.",
 )
 
 
@@ -217,7 +218,7 @@ DERIVATION = Derivation(
     part=replace(TRAJECTORY_WISE.main, claims=()),
     steps=(
         Step(
-            r"D'(s), \quad D(s) = \|g(\tilde\theta(s))-g(\theta_k)\|",
+            r"\dot D(s), \quad D(s) = \|g(\tilde\theta(s))-g(\theta_k)\|",
             r"\|H(\tilde\theta)\,g(\theta_k)\| \le P+\beta D(s)",
             r"$H(\tilde\theta)g(\theta_k) = "
             r"H(\tilde\theta)g(\tilde\theta)-H(\tilde\theta)(g(\tilde\theta)-g(\theta_k))$, as long "
@@ -257,9 +258,10 @@ DERIVATION = Derivation(
         Step(
             r"v(s) = e^{ms}b+\int_0^se^{m(s-r)}D(r)\,dr",
             r"\max\{v(0),v(\eta)\} \qquad (0 \le s \le \eta)",
-            r"With the $D$ of Gr\"onwall, which grows: $v' = mv+D$, so where $v' = 0$ inside, $v'' = D' > 0$ and "
+            r"With the $D$ of Gr\"onwall, which grows: $\dot v = mv+D$, so where $\dot v = 0$ inside, $\ddot v = "
+            r"\dot D > 0$ and "
             r"there is no "
-            r"maximum. For R4 the integral $I$ has $I' = 1+mI$ and $I'' = mI'$: $I'$ keeps its sign.",
+            r"maximum. For R4 the integral $I$ has $\dot I = 1+mI$ and $\ddot I = m\dot I$: $\dot I$ keeps its sign.",
             (SymbolicZero("every $m$ and $D$: the derivatives", inside, "checked exactly"),),
             r"\le",
         ),

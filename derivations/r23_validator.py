@@ -31,7 +31,7 @@ DEGREE = 4
 """Degree of the polynomials in the instances."""
 FUNDAMENTAL = Lemma(
     "fundamental theorem (R3)",
-    r"$\|\theta(t)-\tilde\theta(t)\| \le e^{M(t)}\bigl(\rho+\int_0^te^{-M(s)}\delta(s)\,ds\bigr)$, $M' = m \ge "
+    r"$\|\theta(t)-\tilde\theta(t)\| \le e^{M(t)}\bigl(\rho+\int_0^te^{-M(s)}\delta(s)\,ds\bigr)$, $\dot M = m \ge "
     r"\lambda_{\max}(\frac12(\partial G+\partial G^\top))$ on the segment from $\theta(t)$ to $\tilde\theta(t)$.",
 )
 MONOTONE = Lemma(
@@ -74,7 +74,8 @@ def linear(weight: float, size: int, z: Any) -> tuple[Any, Any]:
 def on_a_step(weight: float = 1.0) -> Inequality:
     """The bound for linear fields."""
     scope = (
-        r"$\theta' = -H\theta$, $H$ diagonal of size 1 and 2, $\tilde\theta$ a straight line after a jump, $h \le 1.5$"
+        r"$\dot\theta = -H\theta$, $H$ diagonal of size 1 and 2, $\tilde\theta$ a straight line after a jump, "
+        r"$h \le 1.5$"
     )
     return Inequality(scope, (FUNDAMENTAL,), [1, 2], lambda size: 4 * size + 1, partial(linear, weight))
 
@@ -214,14 +215,14 @@ DERIVATION = Derivation(
         Step(
             r"v(s) = e^{ms}(e+j)+\delta\,\frac{e^{ms}-1}{m}",
             r"\max\{v(0),v(h)\} = \max\{e+j,e_{i+1}\} < \varepsilon",
-            r"$v' = e^{ms}(m(e+j)+\delta)$ keeps its sign. At the first time with $\|\theta-\tilde\theta\| = "
+            r"$\dot v = e^{ms}(m(e+j)+\delta)$ keeps its sign. At the first time with $\|\theta-\tilde\theta\| = "
             r"\varepsilon$ "
             r"the bound $v$ still holds, a contradiction: the flow stays in the tube.",
             (SymbolicZero(r"every $m$, $e$, $j$, $\delta$ and $s$: the derivative", within_a_step),),
             r"\le",
         ),
         Step(
-            r"\sup_{0\le s\le h}\|\tilde\theta'+g(\tilde\theta)\|",
+            r"\sup_{0\le s\le h}\|\dot{\tilde\theta}+g(\tilde\theta)\|",
             r"\Bigl\|\Bigl(\sum_k|r_{pk}|h^k\Bigr)_p\Bigr\|",
             r"Where field and $\tilde\theta$ are polynomials the defect is one, with coefficients $r_{pk}$.",
             (coefficients(),),
@@ -249,7 +250,7 @@ DERIVATION = Derivation(
         Step(
             r"\tfrac12\tfrac d{dt}\|\theta-\tilde\theta\|^2",
             r"m\,\|\theta-\tilde\theta\|^2+\delta\,\|\theta-\tilde\theta\|",
-            r"$\theta' \in -\partial f(\theta)$, and $\tilde\theta'$ is within $\delta$ of $-\partial "
+            r"$\dot\theta \in -\partial f(\theta)$, and $\dot{\tilde\theta}$ is within $\delta$ of $-\partial "
             r"f(\tilde\theta)$; "
             r"step 5 and Cauchy--Schwarz. From here R3 and steps 1 and 2 as without kinks.",
             (convex_faces(), Inequality(
@@ -260,7 +261,7 @@ DERIVATION = Derivation(
         Step(
             r"e(\tau^+)",
             r"e^{m_+\Delta}\bigl(e(\tau^-)+\delta\Delta+a\,b\bigr)",
-            r"A crossing: $\theta$ solves $x' = G_1$ until $\tau^*$ and $G_2$ after it. Between $\tau^*$ and "
+            r"A crossing: $\theta$ solves $\dot\theta = G_1$ until $\tau^*$ and $G_2$ after it. Between $\tau^*$ and "
             r"$\tilde\tau$, "
             r"which are at most $a$ apart, $\tilde\theta$ follows the other field, at most $b$ away. R3 with $m \le "
             r"m_+$, "
@@ -292,7 +293,7 @@ DERIVATION = Derivation(
     ),
     controls=(
         Control(r"the jump counted at 0.99 of its size", on_a_step(0.99)),
-        Control(r"$v' = e^{ms}(m(e+j)-\delta)$", SymbolicZero("", partial(within_a_step, -1))),
+        Control(r"$\dot v = e^{ms}(m(e+j)-\delta)$", SymbolicZero("", partial(within_a_step, -1))),
         Control(r"$(0.99\,h)^k$ in the sum of coefficients", coefficients(0.99)),
         Control(r"$(h/R)^{K+2}$ in the tail", SymbolicZero("", partial(geometric, 2))),
         Control(r"concave faces, $b < 0$", convex_faces(-1.0)),

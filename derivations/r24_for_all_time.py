@@ -366,7 +366,7 @@ DERIVATION = Derivation(
             (SymbolicZero(r"every $F = f-f^*$ and $G = \|g\|$: the last factor is $\ge 0$", root),),
         ),
         Step(
-            r"\int_0^t\|\theta'\|",
+            r"\int_0^t\|\dot\theta\|",
             r"\sqrt{2/\mu}\,\bigl(\sqrt{f(q)-f^*}-\sqrt{f(\theta(t))-f^*}\bigr) \le \sqrt{2(f(q)-f^*)/\mu} < r",
             r"Integrate step 1. So the flow cannot reach the boundary of the ball, exists for all time, and as its "
             r"path "
@@ -377,7 +377,7 @@ DERIVATION = Derivation(
         Step(
             r"f(\theta(t))-f^*",
             r"(f(q)-f^*)e^{-2\mu t}, \qquad \|\theta(t)-\theta(\infty)\| \le \sqrt{2(f(q)-f^*)/\mu}\;e^{-\mu t}",
-            r"$F' = -\|g\|^2 \le -2\mu F$; then step 2 from $\theta(t)$ on.",
+            r"$\dot F = -\|g\|^2 \le -2\mu F$; then step 2 from $\theta(t)$ on.",
             (SymbolicZero(r"every $F$ and $\mu$", exponential),),
             r"\le",
         ),
@@ -417,7 +417,7 @@ DERIVATION = Derivation(
             r"\ge",
         ),
         Step(
-            r"\tfrac d{dt}f = \langle v,\theta'\rangle\big|_{v=-\theta'} = -\|\theta'\|^2",
+            r"\tfrac d{dt}f = \langle v,\dot\theta\rangle\big|_{v=-\dot\theta} = -\|\dot\theta\|^2",
             r"-\operatorname{dist}(0,\partial f)^2 \le -2\mu f",
             r"With kinks: $f$ is semialgebraic, so that the chain rule holds for almost every $t$ with any "
             r"$v \in \partial f(\theta)$ (Davis et al.). $\partial f$ is the convex hull of limits of gradients "
@@ -425,7 +425,7 @@ DERIVATION = Derivation(
             r"steps 1 to "
             r"3. On a box of matrices around $A$, $\sigma_{\min} \ge \sigma_{\min}(A)-\|D\|_F$.",
             (
-                SymbolicZero("any number of dimensions: the chain rule at $-\\theta'$", subgradient_chain),
+                SymbolicZero(r"any number of dimensions: the chain rule at $-\dot\theta$", subgradient_chain),
                 SymbolicZero("matrices of any size: convex combinations", hull),
                 over_a_box(),
             ),
@@ -450,7 +450,7 @@ DERIVATION = Derivation(
         ),
         Step(
             r"\tfrac d{dt}\|g\|^2 = -2\langle g,Hg\rangle",
-            r"-2\mu\|g\|^2, \quad\text{so}\quad \int_0^\infty\|\theta'\| \le \|g(q)\|/\mu < r",
+            r"-2\mu\|g\|^2, \quad\text{so}\quad \int_0^\infty\|\dot\theta\| \le \|g(q)\|/\mu < r",
             r"Isolated minima: $\|g(\theta(t))\| \le \|g(q)\|e^{-\mu t}$ as long as the flow is in the ball, hence "
             r"for all "
             r"time; it converges to a critical point, the only one, as $\langle g(x)-g(y),x-y\rangle \ge "

@@ -284,13 +284,13 @@ DERIVATION = Derivation(
         ),
     ),
     controls=(
-        Control(r"$T[g,g]$ with a coefficient 1 % off", SymbolicZero("", partial(recursion, altered(FOUND, TGG)))),
-        Control(r"$H^2g$ with a coefficient 1 % off", SymbolicZero("", partial(recursion, altered(FOUND, HHG)))),
-        Control(r"a modified loss 1 % off", SymbolicZero("", partial(loss, FOUND, LOSS * sympy.Rational(101, 100)))),
+        Control(r"$T[g,g]$ with a coefficient 1\% off", SymbolicZero("", partial(recursion, altered(FOUND, TGG)))),
+        Control(r"$H^2g$ with a coefficient 1\% off", SymbolicZero("", partial(recursion, altered(FOUND, HHG)))),
+        Control(r"a modified loss 1\% off", SymbolicZero("", partial(loss, FOUND, LOSS * sympy.Rational(101, 100)))),
         Control(r"the curl of gradient descent", SymbolicZero("", partial(bent, FOUND, -sympy.Rational(1, 6)))),
         Control(r"the start $\frac{\eta\beta}{\nu}g$", SymbolicZero("", partial(constant_gradient, BETA / NU))),
         Control(
-            r"the start 1 % off, on quadratics",
+            r"the start 1\% off, on quadratics",
             SymbolicZero("", partial(start_on_quadratics, METHOD, 1 + BETA - x, BETA, Fraction(101, 100))),
         ),
         Control(r"$P_{k-1}(1+\beta)$", SymbolicZero("", partial(generating, 1 + BETA))),

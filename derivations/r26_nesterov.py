@@ -130,18 +130,18 @@ DERIVATION = Derivation(
         ),
     ),
     controls=(
-        Control(r"$T[g,g]$ with a coefficient 1 % off", SymbolicZero("", partial(recursion, altered(FOUND, TGG)))),
-        Control(r"$H^2g$ with a coefficient 1 % off", SymbolicZero("", partial(recursion, altered(FOUND, HHG)))),
+        Control(r"$T[g,g]$ with a coefficient 1\% off", SymbolicZero("", partial(recursion, altered(FOUND, TGG)))),
+        Control(r"$H^2g$ with a coefficient 1\% off", SymbolicZero("", partial(recursion, altered(FOUND, HHG)))),
         Control(r"the modified loss of heavy ball", SymbolicZero("", partial(loss, FOUND, (1 + BETA) / (4 * NU**3)))),
         Control(r"the start $\frac{\eta\beta}{\nu}g$", SymbolicZero("", partial(constant_gradient, BETA / NU))),
         Control(
-            r"the start 1 % off, on quadratics",
+            r"the start 1\% off, on quadratics",
             SymbolicZero(
                 "",
                 partial(start_on_quadratics, METHOD, (1 + BETA) * (1 - x), BETA * (1 - x), Fraction(101, 100)),
             ),
         ),
-        Control(r"$H^2g$ 1 % off, on quadratics", SymbolicZero("", partial(rate_of_terms, altered(FOUND, HHG)))),
+        Control(r"$H^2g$ 1\% off, on quadratics", SymbolicZero("", partial(rate_of_terms, altered(FOUND, HHG)))),
     ),
     notation=(r"$\nu = 1-\beta$, $0 \le \beta < 1$; $f \in C^{p+3}$ near $\theta$ ($p$ the order)",),
 )

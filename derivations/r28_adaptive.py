@@ -107,7 +107,7 @@ DERIVATION = Derivation(
     ),
     controls=(
         Control(r"a mean age of $\frac{2b}{1-b}$", SymbolicZero("", partial(ages, 2))),
-        Control(r"$F_1$ 1 % off", SymbolicZero("", partial(step_of_means, BETA, sympy.Rational(101, 100)))),
+        Control(r"$F_1$ 1\% off", SymbolicZero("", partial(step_of_means, BETA, sympy.Rational(101, 100)))),
         Control(r"$F_1$ without $\varepsilon/R^2$", SymbolicZero("", partial(without_epsilon, BETA))),
     ),
     notation=(

@@ -257,7 +257,7 @@ DERIVATION = Derivation(
         Control(r"$U^\top\dot U+\dot U^\top U$", SymbolicZero("", partial(momentum, 0, 1))),
         Control(r"$\eta h(g)$ in place of $\eta^2h(g)$", SymbolicZero("", partial(quadratic, 1))),
         Control("0.99 of the leading drifts", SymbolicZero("", partial(leading, sympy.Rational(99, 100)))),
-        Control(r"$D_j' = -\lambda D_j$", SymbolicZero("", partial(decay, 1))),
+        Control(r"$\dot D_j = -\lambda D_j$", SymbolicZero("", partial(decay, 1))),
         Control("targets that do not sum to 1", SymbolicZero("", partial(softmax, 1))),
     ),
     notation=(r"$\#$: the number of independent laws near $\theta$; $g = \nabla f$, $H = \nabla^2f$",),

@@ -82,7 +82,8 @@ DERIVATION = Derivation(
         Step(
             r"\tfrac{d}{dt}\bigl((w_{j+1})_c^2-(w_j)_c^2\bigr)",
             r"0",
-            r"$(w_j)_c' = -\prod_{l\ne j}(w_l)_c\,\partial_c\varphi(w)$, so that $(w_j)_c(w_j)_c'$ does not depend on "
+            r"$(\dot w_j)_c = -\prod_{l\ne j}(w_l)_c\,\partial_c\varphi(w)$, so that $(w_j)_c(\dot w_j)_c$ does not "
+            r"depend on "
             r"$j$.",
             (
                 SymbolicZero(r"$n = 2,\dots,6$", product_rule, "checked exactly"),

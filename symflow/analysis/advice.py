@@ -11,13 +11,13 @@ from typing import Literal
 import numpy as np
 
 from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks, chosen_bounds, known_bounds
-from symflow.analysis.bounds.kinks import MOST_STEPS, gates_at
+from symflow.analysis.bounds.kinks import MOST_STEPS, first_concave_event, gates_on
 from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
 from symflow.displays import show
 from symflow.errors import ComputationError, ProblemError, brief, with_remedies
-from symflow.networks.network import FullyConnected
 from symflow.numbers.arguments import positive
+from symflow.numbers.decimal import counted
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Number
 from symflow.paths.descent import descend
@@ -124,7 +124,7 @@ class StepAdvice:
         works = "none" if self.tolerated is None else f"{float(self.tolerated):.4g}"
         return (
             f"<StepAdvice within {float(self.epsilon):.4g} up to {float(self.horizon):.4g}: certified eta {proved}, "
-            f"tolerated {works}, {len(self.guarantees)} bounds>"
+            f"tolerated {works}, {counted(len(self.guarantees), 'bound')}>"
         )
 
 
@@ -204,6 +204,12 @@ class _Search:
         self.problem, self.flow, self.horizon, self.epsilon = problem, flow, horizon, epsilon
         self.runs: dict[tuple[Fraction, bool], Comparison] = {}
         self.dense = dense_flow(flow)
+        self.ends = {"any": math.inf, "concave": math.inf, "none": math.inf}
+        """The time from which on a bound does not apply, by its `ends_at`."""
+        if flow.events:
+            self.ends["any"] = float(flow.events[0].time)
+            event = first_concave_event(problem.objective, flow, self.dense)
+            self.ends["concave"] = math.inf if event is None else event[0]
 
     def run(self, eta: Fraction, with_descent: bool) -> Comparison:
         """The comparison with a step size; without descent where it takes too many steps or diverges."""
@@ -225,9 +231,9 @@ class _Search:
     def _same_side(
         self, run: Comparison, descent: np.ndarray | None, first: int, why: str | None
     ) -> tuple[int, str | None]:
-        if descent is None or not run.objective.gates or not isinstance(run.objective.network, FullyConnected):
+        if descent is None or not run.objective.gates:
             return first, why
-        here, there = (gates_at(run.objective, x[:first]).on for x in (run.points, descent))
+        here, there = (gates_on(run.objective, x[:first]) for x in (run.points, descent))
         parted = np.flatnonzero(np.any([(a != b).any(axis=(1, 2)) for a, b in zip(here, there, strict=True)], axis=0))
         if not len(parted):
             return first, why
@@ -298,6 +304,8 @@ class _Search:
                 low[0] >= self.horizon or (high is not None and high <= low[0] * Fraction(TOLERANCE))
             ):
                 break
+            if low is None and eta <= self.horizon - self.ends[bound.ends_at]:
+                break  # with smaller steps, too, the last one is past that time
             following = self._next(low, high, value, MOST_STEPS if bound.needs_descent else MOST_BOUND_STEPS)
             if following is None:
                 break

@@ -26,6 +26,7 @@ from symflow.dynamics.method import Method
 from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.errors import ComputationError, ProblemError, with_remedies
 from symflow.numbers.arguments import whole
+from symflow.numbers.decimal import counted
 from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.descent import check_steps, checked_method, descend, positive_step, run_descent
@@ -179,7 +180,7 @@ class Deviation:
 
     def __repr__(self) -> str:
         return (
-            f"<Deviation over {self.steps} steps of {self.step_size}: max {mpmath.nstr(self.max, 4)}, "
+            f"<Deviation over {counted(self.steps, 'step')} of {self.step_size}: max {mpmath.nstr(self.max, 4)}, "
             + ", ".join(f"{b.name} {b.status}" for b in self.bounds.values())
             + ">"
         )

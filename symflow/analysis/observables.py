@@ -11,6 +11,7 @@ from symflow.analysis.eigenvalues import extreme_eigenvalues
 from symflow.derivatives.derived import gradient, loss
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.networks.objective import Objective
+from symflow.numbers.decimal import counted
 from symflow.paths.identities import balancedness as imbalance
 
 
@@ -53,7 +54,10 @@ class Observables:
 
     def __repr__(self) -> str:
         missing = "without eigenvalues" if self.min_eigenvalue is None else "with eigenvalues"
-        return f"<observables at {len(self.loss)} points: loss {self.loss[0]:.4g} to {self.loss[-1]:.4g}, {missing}>"
+        return (
+            f"<observables at {counted(len(self.loss), 'point')}: loss {self.loss[0]:.4g} to {self.loss[-1]:.4g}, "
+            f"{missing}>"
+        )
 
 
 MAX_PARAMETERS = 4096

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -133,6 +133,8 @@ class JaxFunction:
         return run
 
     def __call__(self, *args: object) -> JaxArray:
+        if self._expected == len(args) == 1 and self._fits(args[0]):
+            return self._compiled(args[0])
         if len(args) != self._expected:
             raise TypeError(f"this {self.derived.kind} takes {self._expected} arguments, got {len(args)}")
         flat = [vector(name, v, self.dtype, self._vector) for name, v in zip(self._names, args, strict=False)]
@@ -146,6 +148,16 @@ class JaxFunction:
             # jit's x64 mode, that is float32.
             with jax.core.eval_context():
                 return self._compiled(*flat, **arrays)
+
+    def _fits(self, theta: Any) -> bool:
+        """Whether compiled code takes it as it is: half of what a small Hessian costs is the way there."""
+        return (
+            concrete(type(theta))  # type: ignore[arg-type]  # types are hashable
+            and theta.shape == self._vector
+            and theta.dtype == self.dtype
+            and (self._single or jax.config.jax_enable_x64)  # type: ignore[attr-defined]
+            and get_opaque_trace_state() == TOP_LEVEL
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         # Compiled code belongs to this process; another one compiles for itself.

@@ -6,10 +6,11 @@ The document needs a minimal TeX installation (amsmath, amssymb, geometry, hyper
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from symflow.latex.escape import escape
-from symflow.latex.results import FITTING, THEOREM, bibliography, display, keys, label, source_latex
+from symflow.latex.results import FITTING, THEOREM, bibliography, keys, label, numbered_statement, source_latex
 from symflow.proofs.lemmas import Lemma
 from symflow.proofs.outcome import Check, Outcome
 from symflow.proofs.record import Control, Derivation, Step, Verified
@@ -21,7 +22,7 @@ from symflow.versions import __version__
 def book(verified: Sequence[Verified]) -> str:
     """LaTeX source: every result with its hypotheses, statement, proof in checked steps and negative controls."""
     parts = [_PREAMBLE, r"\begin{document}", _TITLE, r"\tableofcontents", _NOTATION, _KINDS]
-    parts += [_section(v) for v in verified]
+    parts += [_section(v, name) for v, name in zip(verified, _names(verified), strict=True)]
     cited = " ".join(v.derivation.source.source for v in verified)
     parts += [
         _lemmas(verified),
@@ -31,18 +32,30 @@ def book(verified: Sequence[Verified]) -> str:
     return "\n\n".join(parts)
 
 
-def _section(verified: Verified) -> str:
+def _names(verified: Sequence[Verified]) -> list[str]:
+    """R3, R4, R4 part 2, ...: what labels and headings call each derivation."""
+    seen: Counter[str] = Counter()
+    names = []
+    for v in verified:
+        name = v.derivation.result
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}, part {seen[name]}")
+    return names
+
+
+def _section(verified: Verified, name: str) -> str:
     d = verified.derivation
     parts = [
-        rf"\section{{{d.result}. {d.title}}}",
+        rf"\section{{{name}. {d.title}}}",
+        rf"\equationsof{{{d.result}}}",
         rf"\source{{{source_latex(d.source.source)}}}",
         r"\part{Hypotheses}",
     ]
     hypotheses = ";\n".join(rf"\item {hypothesis.removesuffix('.')}" for hypothesis in d.hypotheses)
     parts.append("\n".join([r"\begin{itemize}", f"{hypotheses}.", r"\end{itemize}"]))
-    parts += [_statement(d), r"\part{Proof}"]
+    parts += [_statement(d, name), r"\proof"]
     for number, (step, outcomes) in enumerate(zip(d.steps, verified.outcomes, strict=True), start=1):
-        parts.append(_step(number, step, outcomes))
+        parts.append(_step(name, number, step, outcomes))
     if d.remarks:
         parts.append(r"\part{Remarks}" + "\n" + d.remarks)
     parts.append(r"\part{Negative controls}" + "\nThe same checks refute:")
@@ -51,12 +64,12 @@ def _section(verified: Verified) -> str:
     return "\n".join(parts)
 
 
-def _statement(d: Derivation) -> str:
+def _statement(d: Derivation, name: str) -> str:
     """What is proved, as an environment with a label; a statement without claims stands in the consequence."""
-    shown = [display(d.statement)] if d.statement.claims else []
     remark = [d.proves.remark] if d.part is None and d.proves.remark else []
-    head = rf"\begin{{result}}{{{d.result}}}{{{d.title}}}\label{{result:{label(f'{d.result} {d.name}')}}}"
-    return "\n".join([head, *shown, *remark, _fitting(d.consequence), r"\end{result}"])
+    head = rf"\begin{{result}}{{{name}}}{{{d.title}}}\label{{result:{label(name)}}}"
+    parts = [head, numbered_statement(d.statement, name), *remark, _fitting(d.consequence), r"\end{result}"]
+    return "\n".join(filter(None, parts))
 
 
 def _fitting(conclusion: str) -> str:
@@ -66,17 +79,22 @@ def _fitting(conclusion: str) -> str:
     )
 
 
-def _step(number: int, step: Step, outcomes: Sequence[Outcome]) -> str:
-    lines = [rf"\step{{{number}}} {step.reason}", rf"\formula{{{step.left}}}{{{step.relation}}}{{{step.right}}}"]
-    lines += [_check(check, outcome) for check, outcome in zip(step.checks, outcomes, strict=True)]
+def _step(name: str, number: int, step: Step, outcomes: Sequence[Outcome]) -> str:
+    at = f"{label(name)}:{number}"
+    lines = [
+        rf"\step{{step:{at}}}{{{number}}} {step.reason}",
+        rf"\formula{{eq:step:{at}}}{{{step.left}}}{{{step.relation}}}{{{step.right}}}",
+    ]
+    lines += [_check(number, check, outcome) for check, outcome in zip(step.checks, outcomes, strict=True)]
     return "\n".join(lines)
 
 
-def _check(check: Check, outcome: Outcome) -> str:
+def _check(number: int, check: Check, outcome: Outcome) -> str:
+    """What a check of a step says: of which step, how much, for what."""
     kind = escape(check.kind)
     if isinstance(check, Inequality):
         kind = f"by {', '.join(lemma.name for lemma in check.lemmas)}; sampled"
-    return rf"\checked{{{kind}}}{{{check.scope}}}{{{outcome.latex or _plain(outcome.detail)}}}"
+    return rf"\checked{{Step {number}, {kind}}}{{{check.scope}}}{{{outcome.latex or _plain(outcome.detail)}}}"
 
 
 def _control(control: Control, outcome: Outcome) -> str:
@@ -112,7 +130,8 @@ _PREAMBLE = (
 \allowdisplaybreaks
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{0.5ex plus 0.5ex}
-\emergencystretch=3em
+\emergencystretch=6em
+\tolerance=1000
 % one letter for each, however a formula was made
 \renewcommand{\epsilon}{\varepsilon}
 \renewcommand{\phi}{\varphi}
@@ -120,12 +139,14 @@ _PREAMBLE = (
 \clubpenalty=300
 \setcounter{secnumdepth}{0}
 \renewcommand{\part}[1]{\par\medskip\textbf{#1.}}
+\newcommand{\proof}{\part{Proof}\par\nobreak}
+\makeatletter
 \newcommand{\source}[1]{\emph{Source:} #1.}
-\newcommand{\step}[1]{\par\medskip\textbf{#1.}}
+\newcommand{\step}[2]{\par\medskip\leavevmode\phantomsection\def\@currentlabel{#2}\label{#1}\textbf{Step #2.}}
 \newcommand{\checked}[3]{\par{\leftskip=2em\rightskip=0pt plus 4em\footnotesize\textit{#1}: #2 (#3).\par}}
 \newcommand{\refuted}[1]{{\footnotesize (#1).}}
 % lists and contents without air between their lines
-\makeatletter
+\@beginparpenalty=10000
 \renewcommand{\@listi}{\leftmargin\leftmargini\topsep=2pt\parsep=0pt\itemsep=2pt}
 \renewcommand{\l@section}{\@dottedtocline{1}{0em}{2em}}
 \makeatother
@@ -134,10 +155,16 @@ _PREAMBLE = (
     + "\n"
     + THEOREM
     + r"""
-% left, relation, right: on one line where it fits
-\newcommand{\formula}[3]{\sbox{\onelinebox}{$\displaystyle #1 #2 #3$}%
-\ifdim\wd\onelinebox<0.97\linewidth\[#1 #2 #3\]\else
-\[\begin{aligned}&#1\\&\quad{}#2 #3\end{aligned}\]\fi}"""
+% label, left, relation, right: on one line where it fits
+\newcommand{\formula}[4]{\sbox{\onelinebox}{$\displaystyle #2 #3 #4$}%
+\ifdim\wd\onelinebox<0.9\linewidth\begin{equation}#2 #3 #4\label{#1}\end{equation}\else
+\begin{equation}\begin{aligned}&#2\\&\quad{}#3 #4\end{aligned}\label{#1}\end{equation}\fi}
+% the equations of a result are numbered through its parts
+\newcommand{\currentresult}{}
+\newcommand{\equationsof}[1]{\def\coming{#1}\ifx\coming\currentresult\else
+\gdef\currentresult{#1}\setcounter{equation}{0}\fi}
+\renewcommand{\theequation}{\currentresult.\arabic{equation}}
+\renewcommand{\theHequation}{\currentresult.\arabic{equation}}"""
 )
 
 _TITLE = (

@@ -138,7 +138,7 @@ def _paths(document: Table, stated: Sequence[Decision]) -> str:
     if kinds & OF_FLOW:
         clarke = "" if smooth else r" ($\partial f$ Clarke's subdifferential)"
         right = right.replace("-", f"-{scale}", 1)
-        lines.append(rf"Let $\theta'{relation}{right}$, $\theta(0)=\theta_0${clarke}.")
+        lines.append(rf"Let $\dot\theta{relation}{right}$, $\theta(0)=\theta_0${clarke}.")
     if kinds & OF_DESCENT:
         at_zero = "" if smooth else r" (at $z=0$ with $\sigma'(z)=\sigma'(1)$)"
         if beta == 0:

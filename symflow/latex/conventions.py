@@ -81,7 +81,7 @@ _SENTENCES = (
     ),
     (r"\\delta_", r"$\delta_{aq}$ is 1 where $a = q$ and 0 elsewhere."),
     (r"\\bar\{", r"A bar is a derivative of $f$: $\bar M = \partial f/\partial M$, of the shape of $M$."),
-    (_OF_TIME, r"A dot on a weight is its derivative in time along gradient flow $\theta' = -\nabla f(\theta)$."),
+    (_OF_TIME, r"A dot on a weight is its derivative in time along gradient flow $\dot\theta = -\nabla f(\theta)$."),
     (
         r"\\Delta",
         r"$\Delta = (\Delta_1,\Delta_2,\dots)$ is a direction in the space of $\theta$, $\Delta_j$ of the shape of "

@@ -2,6 +2,7 @@ r"""Statements with symbolic depth as LaTeX, in the notation of the papers."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -105,6 +106,18 @@ _BALL = r"\theta' \in B_\varepsilon(\theta)"
 
 def statement_latex(statement: Statement, depth: int | None = None, values: Mapping[str, str] | None = None) -> str:
     r"""The claims of a statement and the letters they define, as an ``aligned`` environment."""
+    lines, definitions = statement_lines(statement, depth, values)
+    where = r"\text{where }"
+    for text in definitions:
+        lines.append(rf"& {where} {text}")
+        where = r"\phantom{\text{where }}"
+    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+
+
+def statement_lines(
+    statement: Statement, depth: int | None = None, values: Mapping[str, str] | None = None
+) -> tuple[list[str], list[str]]:
+    """The claims, each aligned at its relation, and the letters that they define."""
     printer = _Printer(depth)
     several = len(statement.claims) > 1
     labels = [_label(claim.label or statement.result) if several else "" for claim in statement.claims]
@@ -114,10 +127,7 @@ def statement_latex(statement: Statement, depth: int | None = None, values: Mapp
             f"{line} = {values[claim.label]}" if claim.label in values else line
             for line, claim in zip(lines, statement.claims, strict=True)
         ]
-    first, *others = printer.definitions(statement.claims) or [""]
-    lines += [rf"& \text{{where }} {first}"] if first else []
-    lines += [rf"& \phantom{{\text{{where }}}} {text}" for text in others]
-    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+    return lines, printer.definitions(statement.claims)
 
 
 class _Printer:
@@ -155,7 +165,7 @@ class _Printer:
                     found.setdefault(x.name, _NOTES[x.name])
                 elif isinstance(x, Chain) and x.gated:
                     found.setdefault("W^{(i)}", _GATED_CHAIN.replace("i,n", f"i,{self.index(n)}"))
-        return list(found.values())
+        return list(dict.fromkeys(found.values()))
 
     def symmetric_matrix(self, entry: Named) -> str:
         """The entries for j < j', which their formula is for, those below the diagonal and those on it."""
@@ -303,11 +313,14 @@ class _Printer:
 
 
 class _Formulas(LatexPrinter):
-    """SymPy's printer; in sums, what is subtracted is last. A symbol whose name is LaTeX prints as its name."""
+    """SymPy's printer; in sums, what is subtracted is last. A symbol whose name is LaTeX prints as its name;
+    one letter for epsilon and one for phi."""
 
     def _print_Symbol(self, expr: sympy.Symbol, style: str = "plain") -> str:
         written = any(sign in expr.name for sign in "\\([{|^")
-        return expr.name if written else str(super()._print_Symbol(expr, style))
+        if written:
+            return expr.name
+        return re.sub(r"\\(epsilon|phi)\b", r"\\var\1", str(super()._print_Symbol(expr, style)))
 
     def _print_Add(self, expr: sympy.Expr, order: Any = None) -> str:
         terms = sorted(expr.args, key=lambda t: (str(t).startswith("O("), t.could_extract_minus_sign()))

@@ -63,3 +63,8 @@ def rounded_down(value: Mpf, digits: int) -> Fraction:
 
     exponent = int(mpmath.floor(mpmath.log10(value))) - digits + 1
     return floor(value / mpmath.mpf(10) ** exponent) * Fraction(10) ** exponent
+
+
+def counted(count: int, noun: str, several: str = "") -> str:
+    """1 step, 2 steps; `several` is the plural where it is not the noun with an s."""
+    return f"{count} {noun if count == 1 else several or noun + 's'}"

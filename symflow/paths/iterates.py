@@ -12,6 +12,7 @@ import numpy as np
 
 from symflow.dynamics.method import Method
 from symflow.errors import ProblemError
+from symflow.numbers.decimal import counted
 from symflow.numbers.types import JsonObject, Mpf
 
 GUARD = 12
@@ -123,7 +124,7 @@ class DescentStats:
     @property
     def method(self) -> str:
         """The method and its steps in words."""
-        return f"{self.steps} steps of {self.description}"
+        return f"{counted(self.steps, 'step')} of {self.description}"
 
     @property
     def remark(self) -> str:

@@ -17,7 +17,7 @@ from symflow.numbers.rational import text
 from symflow.numbers.types import JsonObject
 from symflow.problem.expression import parse_expression
 from symflow.problem.fields import MAX_PARAMETERS, Section
-from symflow.problem.schema import LayerSection, LossSection, NetworkSection
+from symflow.problem.schema import FormulaFile, LayerSection, LossSection, NetworkSection, check_network, validate
 from symflow.programs.nodes import Size
 
 
@@ -51,6 +51,20 @@ def architecture(section: NetworkSection, source: str, widths: Sequence[Size] | 
             f"{source}: network.{key} must give at most {MAX_PARAMETERS} parameters, got {count}; use smaller layers"
         )
     return network
+
+
+def network_of(table: object, where: str) -> Network:
+    """The network of a table with the keys of [network].
+
+    Raises:
+        ProblemError: a key or a value that is wrong; the message begins with `where`.
+    """
+    try:
+        section = validate(FormulaFile, {"network": table}, where).network
+        check_network(section, where)
+        return architecture(section, where)
+    except ProblemError as refused:
+        raise ProblemError(str(refused).replace(f"{where}: network.", f"{where}.", 1)) from None
 
 
 def _activation(section: NetworkSection, where: str) -> Activation | list[Activation]:

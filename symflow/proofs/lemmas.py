@@ -36,7 +36,7 @@ MONOTONE_EIGENVALUE = Lemma(
 )
 GROENWALL = Lemma(
     'Gr\\"onwall',
-    r"If $u$ is absolutely continuous and $u' \le m u + \delta$ almost everywhere with $m,\delta$ integrable, then "
+    r"If $u$ is absolutely continuous and $\dot u \le m u + \delta$ almost everywhere with $m,\delta$ integrable, then "
     r"$u(t) \le e^{M(t)}\bigl(u(0)+\int_0^t e^{-M(s)}\delta(s)\,ds\bigr)$, $M(t)=\int_0^t m$.",
 )
 MEAN_VALUE = Lemma(

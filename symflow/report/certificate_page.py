@@ -1,4 +1,4 @@
-"""The page `report.html` of a certificate: what is proved, by what, and how to check it without symflow."""
+"""The page of a certificate: what is proved, by what, and how to check it without symflow."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from symflow.report.problem_formulas import objective_section
 VERDICTS = {True: "Proved", False: "Refuted; proved is the contrary", None: "Not decided"}
 
 
-def certificate_document(found: Certificate, problem: Problem, files: Sequence[str], command: str) -> Document:
+def certificate_document(
+    found: Certificate, problem: Problem, asked: str, files: Sequence[str], command: str
+) -> Document:
     """What `symflow certify` found.
 
     Args:
         found: the certificate.
         problem: of the run.
+        asked: the name of the certificate that was asked for.
         files: the names of the certificate and its checker; none where nothing is proved.
         command: what repeats it.
     """
@@ -44,4 +47,5 @@ def certificate_document(found: Certificate, problem: Problem, files: Sequence[s
         shown.append(Section("How to check it", tuple(lines)))
     title = problem.name or "certificate"
     answer = f"{VERDICTS[found.holds]}: {found.statement}."
-    return Document(title, "a statement decided by computation", answer, (*shown, reproduction(problem, command)))
+    shown.append(reproduction(problem, command))
+    return Document(title, "a statement decided by computation", answer, tuple(shown), asked)

@@ -8,7 +8,6 @@ from symflow.derivatives.derived import Derived
 from symflow.latex import formulas
 from symflow.latex.conventions import conventions
 from symflow.latex.results import keys, theorem
-from symflow.latex.statements import statement_latex
 from symflow.networks.objective import Objective
 from symflow.report.latex_document import latex_document
 from symflow.report.parts import Display, Items, Part, Prose, Section
@@ -58,7 +57,7 @@ def formula_document(objective: Objective, found: Sequence[Derived], title: str 
 def statement_document(statement: Statement, depth: int | None = None, values: Mapping[str, str] | None = None) -> str:
     """A result as a LaTeX file: notation, hypotheses, formulas, sources."""
     result = find(statement.result)
-    parts = (Prose(theorem(result, statement, statement_latex(statement, depth, values))),)
+    parts = (Prose(theorem(result, statement, depth, values)),)
     sections = [Section("Notation", (Items(NOTATION),)), Section("Statement", parts), _MADE]
     title = f"{result.id}. {result.title[0].upper()}{result.title[1:]}"
     return latex_document(title, sections, keys(result.source))

@@ -44,13 +44,14 @@ def html_document(document: Document) -> str:
     body = "\n".join(map(_section, document.sections))
     links = "".join(f'<li><a href="#{_anchor(s.title)}">{_text(s.title)}</a></li>' for s in document.sections)
     title = _text(document.title)
+    about = f'\n<meta name="symflow:file" content="{_text(document.file)}">' if document.file else ""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta name="generator" content="symflow {__version__}">
+<meta name="generator" content="symflow {__version__}">{about}
 <title>{title} – {_text(document.kind)}</title>
 <style>
 {_style()}</style>
@@ -69,6 +70,11 @@ def html_document(document: Document) -> str:
 </body>
 </html>
 """
+
+
+def is_about(page: bytes, file: str) -> bool:
+    """Whether a page is the report on the file of this name."""
+    return f'<meta name="symflow:file" content="{_text(file)}">'.encode() in page
 
 
 def fragment(parts: tuple[Part, ...]) -> str:

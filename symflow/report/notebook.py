@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from symflow.analysis.verdict import verdict
-from symflow.numbers.decimal import brief_time, short
+from symflow.numbers.decimal import brief_time, counted, short
 from symflow.report.html import fragment
 from symflow.report.parts import Facts, Note, Part, Picture, quantities_table
 from symflow.report.quantities import error_words, run_quantities, series_quantities
@@ -61,7 +61,7 @@ def bound_html(series: BoundSeries) -> str:
     rows: list[tuple[str, str, str]] = [("", "kind", series.kind), ("", "status", series.status)]
     if known:
         rows += [("", "last value", short(known[-1])), ("", "largest value", short(max(known)))]
-    rows.append(("", "values", f"at {len(known)} of {len(series.values)} samples"))
+    rows.append(("", "values", f"at {len(known)} of {counted(len(series.values), 'sample')}"))
     rows += [(symbol, meaning, value) for symbol, (meaning, value) in series.quantities.items()]
     notes = [Note(series.reason, warning=True)] if series.reason else []
     return _page([Facts(tuple(rows), series.name), *notes])

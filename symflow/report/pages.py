@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from symflow.analysis.verdict import sharpness, verdict
-from symflow.numbers.decimal import brief_time, short
+from symflow.numbers.decimal import brief_time, counted, short
 from symflow.problem.descent import has_file_form
 from symflow.problem.toml import problem_toml
 from symflow.report.document import sections
@@ -102,7 +102,7 @@ def sweep_document(found: Sweep, base: Problem, command: str) -> Document:
     return Document(
         base.name or "sweep",
         "descent compared with flow on a grid",
-        f"{len(found.rows)} tasks: {listed}.",
+        f"{counted(len(found.rows), 'task')}: {listed}.",
         (Section("What was found", (*sweep_parts(found), *notes)), reproduction(base, command, "sweep.parquet")),
     )
 
@@ -119,7 +119,9 @@ def experiment_document(
         shown.append(Section(name, (*parts, Picture(svg, said, said, wide=True))))
     settings = found.settings
     sizes = len(next(iter(found.networks.values())).runs)
-    answer = f"Descent on {settings.samples} images at {sizes} step sizes, next to the flow itself."
+    answer = (
+        f"Descent on {counted(settings.samples, 'image')} at {counted(sizes, 'step size')}, next to the flow itself."
+    )
     return Document("experiment", "descent and flow on images", answer, (*shown, reproduction(None, command, "")))
 
 
@@ -194,7 +196,8 @@ def events_section(dev: Deviation) -> tuple[Section, ...]:
         Note("Samples and units are counted from 0, layers from 1. A gate is the slope of the activation."),
     ]
     if len(dev.flow.events) > MOST_EVENTS:
-        parts.append(Note(f"{len(dev.flow.events) - MOST_EVENTS} later events stand in report.json.", warning=True))
+        later = counted(len(dev.flow.events) - MOST_EVENTS, "later event stands", "later events stand")
+        parts.append(Note(f"{later} in report.json.", warning=True))
     return (Section("Events", tuple(parts)),)
 
 

@@ -122,12 +122,14 @@ class Document:
         kind: what kind of report it is, in a few words.
         answer: the answer in a sentence.
         sections: the rest.
+        file: the name of the file that the report is about, if there is one.
     """
 
     title: str
     kind: str
     answer: str
     sections: tuple[Section, ...]
+    file: str = ""
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ With the moments $\Sigma_{xx} = \tfrac1N XX^\top$, $\Lambda_{yx} = \tfrac1N YX^\
 and $W_{j':j} = W_{j'}\cdots W_j$ (the identity for $j' < j$), $f(\theta) = \varphi(W_{n:1})$ reads"""
 
 _FLOW = r"""
-Gradient flow is $\theta' = -\nabla f(\theta)$; a dot is the derivative in time."""
+Gradient flow is $\dot\theta = -\nabla f(\theta)$; a dot is the derivative in time."""
 
 _FLOW_OF_WEIGHTS = r"""
 The vector $\theta$ holds all weights."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from symflow.analysis.verdict import comparison, sharpness, travelled
 from symflow.derivatives.derived import loss
 from symflow.evaluate.object_arrays import evaluate_mpmath
-from symflow.numbers.decimal import brief_time, short
+from symflow.numbers.decimal import brief_time, counted, short
 from symflow.numbers.types import Mpf
 from symflow.report.parts import Quantity
 from symflow.report.report import describe
@@ -47,14 +47,14 @@ def _gate(value: Mpf | Fraction | None) -> str:
 def _kinds(events: Sequence[Event]) -> str:
     """How many kinks of each kind."""
     names = {
-        "crossing": "kink crossings",
-        "sliding": "kinks slid along",
-        "leaving": "kinks left",
-        "revival": "gates revived",
-        "inert": "gates turned inert",
+        "crossing": ("kink crossing", ""),
+        "sliding": ("slide along a kink", "slides along kinks"),
+        "leaving": ("end of a slide", "ends of slides"),
+        "revival": ("gate revived", "gates revived"),
+        "inert": ("gate turned inert", "gates turned inert"),
     }
     counts = Counter(e.kind for e in events)
-    return ", ".join(f"{counts[kind]} {name}" for kind, name in names.items() if counts[kind])
+    return ", ".join(counted(counts[kind], *name) for kind, name in names.items() if counts[kind])
 
 
 def error_words(path: Trajectory) -> str:
@@ -72,13 +72,13 @@ def run_quantities(dev: Deviation) -> list[Quantity]:
 
 def _of_paths(dev: Deviation) -> list[Quantity]:
     """The problem, flow and descent."""
-    samples = "" if dev.problem.x is None else f", N = {len(dev.problem.x)} samples"
+    samples = "" if dev.problem.x is None else f", N = {counted(len(dev.problem.x), 'sample')}"
     plain = dev.compared_with == "gradient flow"
     flow, said = ("gradient flow", "") if plain else ("flow", f"{dev.compared_with}; ")
     rows = [
-        Quantity("network", f"{describe(dev.problem)}, P = {len(dev.problem.theta0)} weights{samples}"),
-        Quantity("run", f"η = {dev.step_size}, {dev.steps} steps, horizon {brief_time(dev.times[-1])}"),
-        _path(flow, f"{said}{dev.flow.stats.steps} Taylor steps", dev.flow),
+        Quantity("network", f"{describe(dev.problem)}, P = {counted(len(dev.problem.theta0), 'weight')}{samples}"),
+        Quantity("run", f"η = {dev.step_size}, {counted(dev.steps, 'step')}, horizon {brief_time(dev.times[-1])}"),
+        _path(flow, f"{said}{counted(dev.flow.stats.steps, 'Taylor step')}", dev.flow),
         _path("descent", dev.run.stats.method, dev.run),
     ]
     if dev.flow.objective.gates:

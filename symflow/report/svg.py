@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from symflow.numbers.decimal import brief_time
+from symflow.numbers.decimal import brief_time, counted
 from symflow.numbers.types import Mpf
 
 _ID = re.compile(r'\bid="([^"]+)"')
@@ -69,8 +69,8 @@ def time_line(events: Sequence[tuple[Mpf, str, str]], end: Mpf) -> str:
         ticks.append(f'<path class="axis" d="M{x:.1f} {axis} v5"/>')
         ticks.append(f'<text x="{x:.1f}" y="{axis + 18}" text-anchor="{anchor}">{brief_time(end * i / 4)}</text>')
     drawn = "".join(m.replace("{axis}", str(axis)) for m in marks)
-    counted = f"time line of {len(events)} events from 0 to {brief_time(end)}; the table lists them"
+    said = f"time line of {counted(len(events), 'event')} from 0 to {brief_time(end)}; the table lists them"
     return (
-        f'<svg class="timeline" viewBox="0 0 {width:.0f} {axis + 26}" role="img" aria-label="{escape(counted)}">'
+        f'<svg class="timeline" viewBox="0 0 {width:.0f} {axis + 26}" role="img" aria-label="{escape(said)}">'
         f"{''.join(ticks)}{drawn}</svg>"
     )

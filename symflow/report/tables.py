@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symflow.analysis.sweeps.values import decode
-from symflow.numbers.decimal import brief_time, short
+from symflow.numbers.decimal import brief_time, counted, short
 from symflow.report.parts import Note, Part, Table
 from symflow.report.report import describe
 
@@ -44,7 +44,7 @@ def bounds_parts(table: TightnessTable) -> list[Part]:
     """The tightness table, the slack of the closed forms, and why bounds end."""
 
     dev = table.deviation
-    title = f"{describe(dev.problem)}, step size {dev.step_size}, {dev.steps} steps"
+    title = f"{describe(dev.problem)}, step size {dev.step_size}, {counted(dev.steps, 'step')}"
     of_deviation = [r for r in table.rows if r.kind in ("bound", "leading order") and r.value is not None]
     of_curvature = [r for r in table.rows if r.kind == "curvature" and r.value is not None]
     shown: list[Part] = [_rows(title, "deviation", of_deviation)] if of_deviation else []

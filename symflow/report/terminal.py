@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from symflow.errors import printable
-from symflow.numbers.decimal import brief_time, short
+from symflow.numbers.decimal import brief_time, counted, short
 from symflow.report import parts as parts_of_reports
 from symflow.report.parts import Note, Part, Quantity
 from symflow.report.quantities import (
@@ -127,7 +127,7 @@ def deviation_tables(dev: Deviation) -> list[Table | Text]:
     names = list(dev.bounds)
     count = len(dev.times)
     rows = sorted({round(i * (count - 1) / (SHOWN_TIMES - 1)) for i in range(SHOWN_TIMES)})
-    title = f"{describe(dev.problem)}, step size {dev.step_size}, {dev.steps} steps"
+    title = f"{describe(dev.problem)}, step size {dev.step_size}, {counted(dev.steps, 'step')}"
     title += "" if dev.compared_with == "gradient flow" else f" of {dev.method.called}"
     table = new_table(title, "time", "deviation", *[f"{name} {_kind(dev, name)}" for name in names], "of it rounding")
     for i in rows:

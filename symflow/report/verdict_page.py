@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symflow.analysis.falsify import NotRefuted, Refuted, Verdict, claim_quantities
-from symflow.numbers.decimal import short
+from symflow.numbers.decimal import counted, short
 from symflow.report.pages import reproduction
 from symflow.report.parts import Display, Document, Facts, Note, Part, Section, Table
 from symflow.report.problem_formulas import objective_section
@@ -65,6 +65,9 @@ def _searched(verdict: Refuted | NotRefuted) -> tuple[Part, ...]:
         ("", "seconds", f"{s.seconds:.1f}"),
         ("", "seed", str(s.seed)),
     )
-    skipped = [Note(f"{count} shapes were skipped: {reason}.", warning=True) for reason, count in s.skipped.items()]
+    skipped = [
+        Note(f"{counted(count, 'shape was', 'shapes were')} skipped: {reason}.", warning=True)
+        for reason, count in s.skipped.items()
+    ]
     ended = [Note("The search was interrupted.", warning=True)] if s.interrupted else []
     return (Facts(rows), *skipped, *ended)

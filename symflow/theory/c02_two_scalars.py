@@ -77,7 +77,8 @@ TWO_SCALARS = Result(
     (
         Hypothesis(
             "",
-            r"$f = \frac12(w_1w_2-\lambda)^2$, $u = w_1w_2$, $c = |w_1^2-w_2^2|$ at $t = 0$; equal: $w_1 = w_2$, "
+            r"$f = \frac12(w_1w_2-\lambda)^2$, $u = w_1w_2$, $u_0 = u(0)$, $\lambda > 0$, $c = |w_1^2-w_2^2|$ at $t "
+            r"= 0$; equal: $w_1 = w_2$, "
             r"opposite: "
             r"$w_1 = -w_2$ (then $u \le 0$ for all $t$), otherwise $c > 0$",
         ),

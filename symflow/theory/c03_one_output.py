@@ -18,7 +18,7 @@ def norm(angle: sympy.Expr, start: sympy.Expr, w0: sympy.Expr, target: sympy.Exp
     return SYMBOLS.cosh(angle) ** 2 / (SYMBOLS.cosh(start) ** 2 / w0 + time + rise)
 
 
-_theta, _a, _t = sympy.symbols("theta a t", real=True)
+_theta, _a, _t = sympy.symbols("vartheta a t", real=True)
 _w0, _lam = sympy.symbols("w(0) lambda", positive=True)
 ONE_OUTPUT = Result(
     "C3",

@@ -88,8 +88,8 @@ SINGLE_NEURON = Result(
         equation("output weight", "a", sympy.Symbol("A") / _s),
         equation("along b", "u", sympy.Symbol("U") / _s),
         equation("across b", r"w_\perp(t)", sympy.Symbol(r"w_\perp(0)") / _s),
-        equation("A", "A", _HALF * _A),
-        equation("U", "U", _HALF * _U),
+        equation("numerator of a", "A", _HALF * _A),
+        equation("numerator of u", "U", _HALF * _U),
         equation("scale", _s**2, 1 + 2 * sympy.Symbol(r"\int_0^tA^2")),
         equation("rate", _kappa, growth(_delta, _lam, SYMBOLS)),
     ),
@@ -101,7 +101,8 @@ SINGLE_NEURON = Result(
             r"$\sinh(\kappa t/2)/\kappa$ is $t/2$ at $\kappa = 0$",
         ),
     ),
-    remark=r"$A' = \delta A+\lambda U$, $U' = \lambda A$ are linear, so that no case of $\delta$, of $a(0)$ or of "
+    remark=r"$\dot A = \delta A+\lambda U$, $\dot U = \lambda A$ are linear, so that no case of $\delta$, of $a(0)$ "
+    r"or of "
     r"$\langle w(0),b\rangle$ is left out, zeros included.",
     derivations=("c05_single_neuron",),
 )

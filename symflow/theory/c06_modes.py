@@ -45,7 +45,7 @@ MODES = Result(
     (LINEAR, SQUARE_LOSS, SQUARED_DISTANCE, BALANCED, DECOUPLED),
     (
         equation("modes", "W_{n:1}(t)", r"\sum_\alpha s_\alpha(t)u_\alpha v_\alpha^\top"),
-        equation("any depth", r"s_\alpha'", _n * _s ** (2 - 2 / _n) * (_lam - _s)),
+        equation("any depth", r"\dot s_\alpha", _n * _s ** (2 - 2 / _n) * (_lam - _s)),
         equation("two layers", _s, balanced(_s0, _lam, 2 * _lam, _t, SYMBOLS)),
     ),
     (

@@ -73,7 +73,8 @@ TWO_LAYERS = Result(
     "two-layers",
     "two linear layers",
     "closed form: Q Q^T of two linear layers whose balancedness is a multiple of the identity, any widths",
-    f"delta = 0: {SOURCES['BDSL22']}; delta: {SOURCES['DABM24']}; without their rank conditions: symflow",
+    f"balanced layers: {SOURCES['BDSL22']}; up to a multiple of the identity: {SOURCES['DABM24']}; without their "
+    f"rank conditions: symflow",
     (LINEAR, SQUARE_LOSS, SQUARED_DISTANCE, MULTIPLE),
     (
         equation("equation", r"\tfrac{d}{dt}QQ^\top", r"FQQ^\top+QQ^\top F-(QQ^\top)^2"),

@@ -55,7 +55,7 @@ def _independent(setting: Setting) -> Verdict:
 
 DIAGONAL = Hypothesis(
     "a diagonal network",
-    r"$h(x) = \langle\beta,x\rangle$, $\beta = w_2\odot w_1$ (`diagonal = [1]`, $d_2 = 1$)",
+    r"$h(x) = \langle\beta,x\rangle$, $\beta = w_2\odot w_1$ (the first of two layers diagonal, $d_2 = 1$)",
     _diagonal,
 )
 SQUARE_ALONE = Hypothesis("the square loss, no decay", r"$\ell(\hat y,y) = \frac12(\hat y-y)^2$", _square)

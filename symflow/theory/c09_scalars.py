@@ -129,7 +129,7 @@ PRODUCT_OF_SCALARS = Result(
     (LINEAR, SQUARE_LOSS, SCALARS),
     (
         equation("others", "w_j", r"\pm\sqrt{z^2+c_j}"),
-        equation("equation", "z'", (_lam - _z * _R) * _R),
+        equation("equation", r"\dot z", (_lam - _z * _R) * _R),
         equation("time", _t, r"\int_{z(0)}^{z(t)}\frac{d\zeta}{(\lambda-\zeta r(\zeta))\,r(\zeta)}"),
     ),
     (

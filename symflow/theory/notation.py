@@ -22,7 +22,12 @@ NOTATION = (
     r"\operatorname{Diag}(w_j)$. Activations may differ from layer to layer; $\max\{|\alpha|,|\bar\alpha|\}$ is then "
     r"over all of them.",
     r"$\|\cdot\|$ is the spectral norm of matrices and the Euclidean norm of vectors, $\|\cdot\|_F$ the Frobenius "
-    r"norm; $g = \nabla f$, $H = \nabla^2f$, $H[\Delta,\Delta] = \langle\Delta,H\Delta\rangle$.",
-    r"Gradient descent $\theta_{k+1} = \theta_k-\eta g(\theta_k)$; gradient flow $\theta' = -g(\theta)$; the "
+    r"norm; $g = \nabla f$, $G_j = \partial f/\partial W_j$, $H = \nabla^2f$, $H[\Delta,\Delta] = "
+    r"\langle\Delta,H\Delta\rangle$.",
+    r"Gradient descent $\theta_{k+1} = \theta_k-\eta g(\theta_k)$; gradient flow $\dot\theta = -g(\theta)$; the "
     r"deviation is $\|\theta_k-\theta(k\eta)\|$. $B_\varepsilon(\theta)$ is the open ball.",
+    r"A dot is the derivative in time (in plain text, which has no dots, a prime). A prime is the derivative of a "
+    r"function of one variable ($\sigma'$, $\ell'$) or the "
+    r"Jacobian of a field ($F_0'$); $j'$ is a second index, and $\theta'$ a second point, at which $W_l'$, $A'$, "
+    r"$\nabla\varphi'$ are taken.",
 )

@@ -35,7 +35,7 @@ ENERGY = Result(
         ),
         Claim(
             "length",
-            Formula(sympy.Symbol(r"\int_0^t\|\theta'(s)\|\,ds")),
+            Formula(sympy.Symbol(r"\int_0^t\|\dot\theta(s)\|\,ds")),
             "<=",
             Formula(path_length(_t, _drop, SYMBOLS)),
         ),

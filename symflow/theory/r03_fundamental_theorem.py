@@ -66,13 +66,13 @@ _t, _s = sympy.symbols("t s", real=True)
 _rho, _growth, _jump, _defect, _integral = sympy.symbols(r"rho q_i j_i delta_i I_i", positive=True)
 SUPPLIED = Hypothesis(
     "that bounds on the defect and on the curvature between the two curves are supplied",
-    r"$\|\theta(0)-\tilde\theta(0)\| \le \rho$ and $\|\tilde\theta'(t^+)-G(t,\tilde\theta(t))\| \le \delta(t)$; "
+    r"$\|\theta(0)-\tilde\theta(0)\| \le \rho$ and $\|\dot{\tilde\theta}(t^+)-G(t,\tilde\theta(t))\| \le \delta(t)$; "
     r"$m(t) \ge \lambda_{\max}(\frac12(\partial_\theta G+\partial_\theta G^\top))$ on the segment for almost every "
     r"$t$, of any sign; $m$ and $\delta$ integrable, $M(t) = \int_0^tm$",
 )
 _FIELD = Hypothesis(
     "",
-    r"$\theta' = G(t,\theta)$, $G$ of class $C^1$ in $\theta$ on an open set that contains the segments "
+    r"$\dot\theta = G(t,\theta)$, $G$ of class $C^1$ in $\theta$ on an open set that contains the segments "
     r"$[\theta(t),\tilde\theta(t)]$; $\theta$ absolutely continuous, $\tilde\theta$ continuous and piecewise $C^1$",
 )
 FUNDAMENTAL_THEOREM = Result(

@@ -32,15 +32,15 @@ same way.
 the spectrum at one point says holds on the ball around it, up to the drift: a curvature bound that is signed, unlike
 those of R9, and as sharp as the ball is small.
 
-*Proof, linear networks.*  Let A = sum_j W_{n:j+1} Delta_j W_{j-1:1}, A' the same at theta', and d, \dot d_j,
-\ddot d_jj' the growth of products of all layers, all but j, all but j and j' (the lemma
-above). By its corollary ||A' - A||_F <= sum_j \dot d_j ||Delta_j|| <= D ||Delta||,
-D^2 = sum_j \dot d_j^2, and ||A||_F <= C ||Delta||,
+*Proof, linear networks.*  Let A = sum_j W_{n:j+1} Delta_j W_{j-1:1}, A' the same at theta', and d, \hat d_j,
+\check d_jj' the growth of products of all layers, all but j, all but j and j' (the lemma
+above). By its corollary ||A' - A||_F <= sum_j \hat d_j ||Delta_j|| <= D ||Delta||,
+D^2 = sum_j \hat d_j^2, and ||A||_F <= C ||Delta||,
 C^2 = sum_j ||W_{n:j+1}||^2 ||W_{j-1:1}||^2. R7 has two terms. With |hess phi[A, A]| <= B ||A||_F^2 the first moves by
     |hess phi'[A', A'] - hess phi'[A, A]| + |(hess phi' - hess phi)[A, A]| <= B D (2 C + D) + B_3 d C^2,
 where |ell'''[u, v, v]| <= L_3 ||u|| ||v||^2 gives B_3 = c^3 L_3 (1/N) sum_i ||x_i||^3. The second, 2 sum <grad phi,
 C_jj'> over pairs with ||C_jj'||_* <= M_jj' ||Delta_j|| ||Delta_j'||, moves by
-    |<grad phi' - grad phi, C'>| + |<grad phi, C' - C>| <= B d lambda_max(M') + ||grad phi|| lambda_max(\ddot d).
+    |<grad phi' - grad phi, C'>| + |<grad phi, C' - C>| <= B d lambda_max(M') + ||grad phi|| lambda_max(\check d).
 
 *Networks with gates*, as long as no gate changes on the ball: h is multilinear in the layers for every sample, and the
 same steps with products of norms in place of norms of products prove it.
@@ -94,7 +94,7 @@ def _growth(*excluding: sympy.Symbol) -> Named:
     count = n - len(excluding)
     squares = total(Subsets(J, count - _m, excluding), product(Members(l, J), Power(s(l), _TWO)))
     weight = Number(sympy.binomial(count, _m)) * Number(sympy.sympify(count) ** (-_m))
-    names = {0: "d", 1: r"\dot d", 2: r"\ddot d"}
+    names = {0: "d", 1: r"\hat d", 2: r"\check d"}
     return Named(
         names[len(excluding)],
         excluding,
@@ -127,7 +127,7 @@ _CENTRE_ERRORS = Named("E_0", (), SLOPES * ERRORS)
 
 
 def _drift(form: Term, layers: Term, pair: Named, errors: Term) -> Term:
-    """B D (2 C_0 + D) + B_3 d C_0^2 + B d lambda_max(M) + errors lambda_max(ddot d)."""
+    """B D (2 C_0 + D) + B_3 d C_0^2 + B d lambda_max(M) + errors lambda_max(check d)."""
     return (
         form * _MOVED * (Number(_TWO) * layers + _MOVED)
         + _BENT * _ALL * Power(layers, _TWO)

@@ -69,10 +69,10 @@ def decay_time(p: Scalar, target: Scalar, log: Scalar) -> Scalar:
 
 _lam, _w0, _c0 = sympy.symbols("lambda w(0) c_0", positive=True)
 _w, _nu, _p, _C, _I = sympy.symbols("w nu p C I_n", positive=True)
-_theta, _s, _a = sympy.symbols("theta s a", real=True)
+_theta, _s, _a = sympy.symbols("vartheta s a", real=True)
 _mean = sympy.Integral((sympy.cosh(_s) / sympy.cosh(_theta)) ** n, (_s, _a, _theta))
-_first, _plus, _minus = sympy.symbols("theta_1 a_+ a_-", positive=True)
-_late = sympy.Symbol(r"\log_+\tfrac{E(0)}{\bar\epsilon}", positive=True)
+_first, _plus, _minus = sympy.symbols("vartheta_1 a_+ a_-", positive=True)
+_late = sympy.Symbol(r"\log_+\tfrac{E(0)}{\bar\varepsilon}", positive=True)
 SETTING = (LINEAR, WHOLE_MATRICES, UNIT_SLOPE, DEPTH_TWO, ONE_OUTPUT, SQUARE_LOSS, WHITENED, BALANCED, ALIGNED)
 """Of R15 and R16."""
 CONVERGENCE_TIME = Result(
@@ -106,12 +106,14 @@ CONVERGENCE_TIME = Result(
     (
         Hypothesis(
             "",
-            r"$w = \|W_{n:1}\|$, $\lambda = \|\Lambda_{yx}\|$, $\nu = \tanh\theta$ the cosine between $W_{n:1}$ and "
+            r"$w = \|W_{n:1}\|$, $\lambda = \|\Lambda_{yx}\|$, $\nu = \tanh\vartheta$ the cosine between $W_{n:1}$ and "
             r"$\Lambda_{yx}$, $a = \operatorname{artanh}\nu(0)$, $c_0 = \cosh a$, $a_\pm = \max\{\pm a,0\}$, $p = "
             r"1-2/n$, "
-            r"$C = S_nc_0^{n-2}$ if $\nu(0) < 0$, else $S_n/2$",
+            r"$C = S_nc_0^{n-2}$ if $\nu(0) < 0$, else $S_n/2$; $E = f-\min f$, $\bar\varepsilon > 0$ the accuracy "
+            r"asked for, $\log_+ = \max\{\log,0\}$",
         ),
     ),
-    remark=r"$E(t) \le \bar\epsilon$ for all $t \ge T$; the time to an angle is $\frac1\lambda\int_a^\theta w^{-p}$.",
+    remark=r"$E(t) \le \bar\varepsilon$ for all $t \ge T$; the time to an angle is $\frac1\lambda\int_a^\vartheta "
+    r"w^{-p}$.",
     derivations=("r15_convergence_time",),
 )

@@ -122,18 +122,20 @@ DESCENT_CONVERGES = Result(
     (
         Hypothesis(
             "that the step size is as small as the result asks",
+            r"$w = \|W_{n:1}\|$, $\lambda = \|\Lambda_{yx}\|$, $\nu$ the cosine between $W_{n:1}$ and $\Lambda_{yx}$, "
+            r"$E = f-\min f$ along flow and $E_k$ along descent, $E_B > 0$ the accuracy asked for, $M(t) = \int_0^tm$; "
             r"$s = w^{1/n}$, $\bar s = \max\{w(0),\lambda\}^{1/n}$, $\kappa = \sqrt{E_B/2}$, $\bar G = "
             r"\sqrt{2E(0)}+\kappa$, "
-            r"$E(t) \le E_B/4$ for $t \ge T$; $\eta\beta\gamma\int_0^te^{M(t)-M(s)}ds < \epsilon$ at $t = T+\eta$",
+            r"$E(t) \le E_B/4$ for $t \ge T$; $\eta\beta\gamma\int_0^te^{M(t)-M(s)}ds < \varepsilon$ at $t = T+\eta$",
         ),
         Hypothesis(
             "",
             r"for the trapping $b = \sqrt{2E_B} < \lambda/3$, $s_B = (\lambda+b/2)^{1/n}$, $r = "
-            r"q(s_B+\epsilon)/(1-q)$, "
-            r"$R = s_B+(\epsilon+r)/\sqrt n$ and $\eta \le 1/L$",
+            r"q(s_B+\varepsilon)/(1-q)$, "
+            r"$R = s_B+(\varepsilon+r)/\sqrt n$ and $\eta \le 1/L$",
         ),
     ),
-    remark=r"$f(\theta_k)-f^* \le E_B$ at $k^* = \lceil T/\eta\rceil$, and with the trapping it falls by the factor "
+    remark=r"$E_k \le E_B$ at $k^* = \lceil T/\eta\rceil$, and with the trapping it falls by the factor "
     r"$1-\eta\mu$ "
     r"in every later step.",
     derivations=("r16_descent_converges",),

@@ -84,7 +84,7 @@ TRAJECTORY_WISE = Result(
             "that the curvature bound holds on the segments between descent and flow",
             r"$\theta_0 = \theta(0)$, $\tilde\theta(s) = \theta_k-(s-k\eta)g(\theta_k)$ for $k\eta \le s \le "
             r"(k+1)\eta$; "
-            r"$m(s) \ge -\lambda_{\min}(H)$ on the segment from $\theta(s)$ to $\tilde\theta(s)$, of any sign, $M' "
+            r"$m(s) \ge -\lambda_{\min}(H)$ on the segment from $\theta(s)$ to $\tilde\theta(s)$, of any sign, $\dot M "
             r"= m$; "
             r"for the others $b_0 = 0$, $m$, $\Lambda \ge \lambda_{\max}(H)$, $\beta \ge \|H\|$, $P \ge \|Hg\|$ on "
             r"the tube "

@@ -63,7 +63,7 @@ _sum = sympy.Symbol(r"\Bigl\|\Bigl(\sum_k|r_{pk}|h_i^k\Bigr)_p\Bigr\|", positive
 _DEFECT = Hypothesis(
     "a bound on the defect of each step",
     r"$\tilde\theta$ a polynomial on each step, of length $h_i$, with the jump $j_i$ where it begins; "
-    r"$\|\tilde\theta'+g(\tilde\theta)\| \le \delta_i$",
+    r"$\|\dot{\tilde\theta}+g(\tilde\theta)\| \le \delta_i$",
 )
 _TUBE = Hypothesis(
     "a tube that the error does not leave",
@@ -74,7 +74,7 @@ _CONVEX_FACES = Hypothesis(
     "convex faces",
     r"on the tube $f+\frac{m_i}2\|\theta\|^2$ is convex, as it is where the back-propagated coefficient $b$ of every "
     r"gate whose face the tube meets is positive and $m_i \ge -\lambda_{\min}(H)$ on all its smooth pieces; "
-    r"$\operatorname{dist}(\tilde\theta', -\partial f(\tilde\theta)) \le \delta_i$ almost everywhere",
+    r"$\operatorname{dist}(\dot{\tilde\theta}, -\partial f(\tilde\theta)) \le \delta_i$ almost everywhere",
 )
 _CROSSING = Hypothesis(
     "one crossing in a window",

@@ -73,7 +73,7 @@ _SQUARE = Hypothesis(
 )
 _KINKS = Hypothesis(
     "outputs whose Jacobian has full row rank whatever the gates",
-    r"square loss, $f^* = 0$, a (leaky) ReLU network, $\theta' \in -\partial f(\theta)$; on $B_r(q)$ every gate "
+    r"square loss, $f^* = 0$, a (leaky) ReLU network, $\dot\theta \in -\partial f(\theta)$; on $B_r(q)$ every gate "
     r"takes its "
     r"values in a set $\Gamma$ of slopes, $\mathcal J$ a convex set of matrices that contains the Jacobian of all "
     r"outputs "
@@ -111,7 +111,7 @@ FOR_ALL_TIME = Result(
             "<=",
             Formula(_excess * sympy.exp(-2 * _mu * _t)),
         ),
-        Claim("flow, path", Formula(sympy.Symbol(r"\int_0^\infty\|\theta'\|")), "<=", Formula(_length)),
+        Claim("flow, path", Formula(sympy.Symbol(r"\int_0^\infty\|\dot\theta\|")), "<=", Formula(_length)),
         Claim(
             "flow, distance",
             Formula(sympy.Symbol(r"\|\theta(t)-\theta(\infty)\|")),

@@ -32,6 +32,27 @@ def test_save_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert subprocess.run(check, capture_output=True, check=False).returncode == 0
 
 
+def test_the_page_replaces_no_other_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A page of `symflow run` in the same folder stays; the same certificate again replaces its own page."""
+    scalars = tmp_path / "scalars.toml"
+    scalars.write_text(
+        "[network]\nwidths = [1, 1]\nactivation = 'linear'\n[loss]\nkind = 'square'\n[data]\nx = [[1]]\ny = [[1]]\n"
+        "[init]\ntheta = [0]\n[run]\nstep_size = '1/10'\n"
+    )
+
+    def pages(name: str) -> list[str]:
+        ask = ["certify", str(scalars), "--steps", "3", "--loss", "1", "--save", str(tmp_path / name), "--json"]
+        assert main(ask) == 0
+        return [Path(p).name for p in json.loads(capsys.readouterr().out)["files"] if p.endswith(".html")]
+
+    assert pages("a.json") == pages("a.json") == ["report.html"]
+    first = (tmp_path / "report.html").read_bytes()
+    assert pages("b.json") == ["b-report.html"]
+    assert pages("report.html") == ["report.html", "report-report.html"]
+    (tmp_path / "report.html").write_bytes(first)
+    assert pages("a.json") == ["report.html"]
+
+
 def test_not_decided_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     settings = ["--step-size", "1/100", "--steps", "5", "--loss", "1", "--stays-below"]
     assert main(["certify", "examples/convolutional.toml", *settings]) == 0

@@ -50,6 +50,41 @@ def test_a_false_claim_is_refuted_and_rechecked(tmp_path: Path, capsys: pytest.C
     assert "counterexample.toml" in page
 
 
+def test_a_claim_about_networks_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a bias alone, f = (w x + b - y)^2/2 is convex; a second layer makes it not so. The network comes back."""
+    shape = 'widths = [1, 1, 1]\nactivation = "tanh"\nbiases = [true, false]\n'
+    file = written(tmp_path, f'claim = "lambda_min >= 0"\nseconds = 20\n[[family.networks]]\n{shape}')
+    assert main(["falsify", file, "--out", str(tmp_path / "out"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["refuted"] is True
+    network = found["counterexample"]["network"]
+    assert (network["widths"], network["activation"], network["biases"]) == ([1, 1, 1], "tanh", [True, False])
+    one = 'widths = [1, 1]\nactivation = "linear"\nbiases = true\n'
+    file = written(tmp_path, f'claim = "lambda_min >= 0"\nseconds = 1\n[[family.networks]]\n{one}')
+    assert main(["falsify", file, "--out", str(tmp_path / "out"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["refuted"] is False
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("[[family.networks]]\nwidths = [2]\nactivation = 'linear'\n", "family.networks[0].widths must be"),
+        ("[[family.networks]]\nwidths = [2, 1]\nactivation = 'rely'\n", "family.networks[0].activation must be"),
+        ("[[family.networks]]\nwidths = [2, 1]\nactivation = 'relu'\nbiasses = true\n", "did you mean biases?"),
+        ("[family]\ndepths = [2]\n[[family.networks]]\nwidths = [2, 1]\n", "family.depths is for drawn networks"),
+        ("[family]\nnetworks = 3\n", "family.networks must be a list of tables [[family.networks]], got 3"),
+        ("[family]\nnetworks = [3]\n", "family.networks[0]"),
+    ],
+)
+def test_a_wrong_network_is_one_line(
+    table: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["falsify", written(tmp_path, f'claim = "f >= 0"\n{table}')]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
 def test_a_true_claim_is_not_refuted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = written(tmp_path, f'claim = "f >= 0"\n{SMALL}')
     (tmp_path / "out").mkdir()

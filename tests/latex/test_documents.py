@@ -51,7 +51,7 @@ def test_blocks_of_the_hessian_are_row_major() -> None:
 
 
 def test_every_equation_has_a_number_and_a_label_of_its_own() -> None:
-    text = sf.hessian(RELU).latex(document=True)
+    _, _, text = sf.hessian(RELU).latex(document=True).partition(r"\begin{document}")
     labels = re.findall(r"\\label\{(eq:hessian:\d+)\}", text)
     assert labels == [f"eq:hessian:{k}" for k in range(1, len(labels) + 1)]
     (aligned,) = re.findall(r"\\begin\{align\}(.*?)\\end\{align\}", text, re.DOTALL)
@@ -59,6 +59,13 @@ def test_every_equation_has_a_number_and_a_label_of_its_own() -> None:
     assert all(("\\label" in line) != ("\\nonumber" in line) for line in lines)
     assert len(labels) == sum("&=" in line for line in lines)
     assert "\\label" not in sf.hessian(RELU).latex()
+
+
+def test_claims_of_a_result_are_numbered_and_what_they_define_follows() -> None:
+    _, _, text = sf.statement("R9").latex(document=True).partition(r"\begin{document}")
+    assert re.findall(r"\\numbered\{(eq:R9:\d)\}", text) == [f"eq:R9:{k}" for k in range(1, 6)]
+    _, _, where = text.partition(r"\defined{")
+    assert r"\quad (j < j')" in where
 
 
 @needs_latex

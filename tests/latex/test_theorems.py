@@ -49,7 +49,7 @@ def test_a_theorem_says_what_was_proved() -> None:
     assert r"\|\theta_k-\theta(k\eta)\| > \tfrac{1}{5000} \quad \text{at } k = " in second
     assert r"\text{for all } k \ge 100" in third
     assert r"\theta^*=(\tfrac{5}{6},\allowbreak \tfrac{6}{5})" in fourth
-    assert r"\theta'\in-\partial f(\theta)" in fifth
+    assert r"\dot\theta\in-\partial f(\theta)" in fifth
     assert r"$\sigma(z)=\tfrac{3}{2}z$ for $z\ge0$ and $-\tfrac{1}{4}z$ for $z<0$" in fifth
-    assert r"\theta'=-2\,\nabla f(\theta)" in sixth
+    assert r"\dot\theta=-2\,\nabla f(\theta)" in sixth
     assert all("By computation." in text and r"a\_theorem \& more.json" in text for text in theorems())

@@ -46,6 +46,15 @@ def test_proved_is_not_said_where_some_cases_are_checked(name: str) -> None:
     assert [check.scope for check in checks if check.kind == "proved" and CASES.search(check.scope)] == []
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_text_of_the_book_is_lost(name: str) -> None:
+    """A percent sign would make a comment of the rest of its line; in a string that is not raw, t of theta is a tab."""
+    d = derivations()[name]
+    texts = [*d.hypotheses, d.consequence, d.remarks, d.proves.remark, *(control.change for control in d.controls)]
+    texts += [x for step in d.steps for x in (step.left, step.right, step.reason, *(c.scope for c in step.checks))]
+    assert [text for text in texts if re.search(r"(?<!\\)%|[\t\r\f\b\a]", text)] == []
+
+
 def test_the_steps_that_were_marked_too_strongly() -> None:
     """R16 steps 2 and 7, R1 step 2, R9 step 1, R22 step 6 are proved now; of R8 step 6 a part is checked exactly."""
     found = derivations()

@@ -27,7 +27,7 @@ from symflow.theory.registry import RESULTS, Table, find
 from symflow.theory.terms import Formula
 
 VALUES = {
-    "n": 3, "lambda": 2, "w(0)": "0.5", "c_0": "1.25", "p": "1/3", "theta_1": 3, "a_+": "0.75", "a_-": "0.5",
+    "n": 3, "lambda": 2, "w(0)": "0.5", "c_0": "1.25", "p": "1/3", "vartheta_1": 3, "a_+": "0.75", "a_-": "0.5",
     "C": "1.5", "I_n": "1.9", "eta": "0.01", "beta": 3, "gamma": 5, "m": "0.7", "t": "1.5", "P": 11, "b_k": "0.2",
     "Lambda": 4, "mu": "0.4", "varepsilon": "0.1", "L": "0.3", "kappa": "0.6", r"\bar{s}": "1.1", r"\bar{G}": "2.5",
     "epsilon": "0.2", "b": "0.4", "e_i": "0.3", "q_i": "1.2", "j_i": "0.05", "delta_i": "0.7", "I_i": "0.9",
@@ -96,7 +96,7 @@ def v(name: str) -> Any:
             "R15",
             "rise",
             lambda: r15.rise_time(
-                3, v("p"), v("lambda"), v("w(0)"), v("a_-"), v("C"), v("theta_1") - v("a_+"), v("I_n"), MPMATH
+                3, v("p"), v("lambda"), v("w(0)"), v("a_-"), v("C"), v("vartheta_1") - v("a_+"), v("I_n"), MPMATH
             ),
         ),
         ("R15", "integral", lambda: r15.sech_integral(3, MPMATH)),
@@ -165,6 +165,7 @@ def test_two_scalars_solve_their_equation() -> None:
 
 def test_the_pages_of_the_theory_are_up_to_date() -> None:
     folder = Path(__file__).parent.parent.parent / "docs" / "theory"
-    for name, text in pages().items():
+    written = pages()
+    for name, text in written.items():
         assert (folder / name).read_text(encoding="utf-8") == text, "run python -m symflow.report.theory"
-    assert all(f"## {r.id} {r.slug}\n" in pages()["results.md"] for r in RESULTS.values())
+    assert all(f"## {r.id} {r.slug}\n" in written["results.md"] for r in RESULTS.values())

@@ -110,7 +110,7 @@ class DescentGuarantee:
     @property
     def radius(self) -> Mpf:
         """eps, the radius of the tube (mpf)."""
-        return self.quantities[r"\epsilon"][1]
+        return self.quantities[r"\varepsilon"][1]
 
     @property
     def flow_time(self) -> Mpf:
@@ -266,7 +266,7 @@ def _guarantee(start: BalancedStart, goal: Fraction, basin: Fraction, method: Me
     steps = (ceil(time / mpf(eta)) if time > 0 else 0) + extra
     quantities = {
         r"\bar s": ("bound on the layers' norm along the flow", s_max),
-        r"\epsilon": ("radius of the tube", radius),
+        r"\varepsilon": ("radius of the tube", radius),
         r"\kappa": ("bound on how far the product moves in the tube", kappa),
         r"\bar G": ("bound on the norm of grad phi on the tube", gradient),
         r"\beta": ("bound on the norm of the Hessian on the tube", beta),

@@ -98,16 +98,16 @@ class ConvergenceTime:
         q = {name: value for name, (_, value) in self.quantities.items()}
         start = self.start
         with mpmath.workdps(self.dps + GUARD):
-            named = (r"\lambda", "w(0)", r"\bar\epsilon")
+            named = (r"\lambda", "w(0)", r"\bar\varepsilon")
             given = list(zip(named, map(mpf, (start.target_norm, start.w0, self.accuracy)), strict=True))
             given.append(("p", 1 - mpmath.mpf(2) / n))
             given += [(name, q[name]) for name in ("a", "E(0)", "C", "S_n") if name in q]
             if quadrature:
-                angle = number(q[r"\theta_*"])
-                last = rf"E = {number(mpf(self.accuracy))} \text{{ at }} \theta_* = {angle}, \quad T = "
-                last += r"\frac{1}{\lambda}\int_a^{\theta_*} w^{-p}\,d\theta" + rf" \approx {number(self.value)}"
+                angle = number(q[r"\vartheta_*"])
+                last = rf"E = {number(mpf(self.accuracy))} \text{{ at }} \vartheta_* = {angle}, \quad T = "
+                last += r"\frac{1}{\lambda}\int_a^{\vartheta_*} w^{-p}\,d\vartheta" + rf" \approx {number(self.value)}"
                 return with_values(CONVERGENCE_TIME, n, {"exact": None}, given, [last])
-            values = {"angle": q[r"\theta_1"]} | ({"constants": q["I_n"]} if n > 2 else {})
+            values = {"angle": q[r"\vartheta_1"]} | ({"constants": q["I_n"]} if n > 2 else {})
             values |= {"rise" if n > 2 else "rise at depth 2": q["T_1"], "decay": q["T_2"], "time": self.value}
             return with_values(CONVERGENCE_TIME, n, values, given)
 
@@ -232,7 +232,7 @@ def explicit_quantities(solution: ExactSolution, accuracy: Mpf, *_: int) -> Mapp
         }
     decay = decay_time(p, lam, max(0, mpmath.log(excess / accuracy)))
     return quantities | {
-        r"\theta_1": ("angle from which on w >= lambda/2", angle),
+        r"\vartheta_1": ("angle from which on w >= lambda/2", angle),
         "E(0)": ("excess loss at the start", excess),
         "T_1": ("time by which w >= lambda/2 for good", rise),
         "T_2": ("time of exponential decay", decay),
@@ -244,7 +244,7 @@ def _true_quantities(solution: ExactSolution, accuracy: Mpf, finer: int, digits:
     end = hitting_angle(solution, accuracy)
     return {
         "a": ("artanh nu(0)", solution.angle0),
-        r"\theta_*": ("angle at which E = accuracy, the start's where E(0) is smaller", end),
+        r"\vartheta_*": ("angle at which E = accuracy, the start's where E(0) is smaller", end),
         "E(0)": ("excess loss at the start", solution.excess(solution.angle0)),
         "T": ("first time with E <= accuracy", time_to(solution, end, finer, digits)),
     }

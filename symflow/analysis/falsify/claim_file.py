@@ -5,6 +5,9 @@ given = ["f >= 1"]               # one condition or several; may be left out
 seconds = 60                     # how long to search; seed and dps too
 [family]                         # the fields of `Family`
 depths = [2, 3]
+[[family.networks]]              # or networks of one's own, each as [network] of a problem file
+widths = [2, 3, 1]
+biases = true
 [descent]                        # as in problem files
 """
 
@@ -23,7 +26,9 @@ from symflow.analysis.falsify.confirm import DPS
 from symflow.analysis.falsify.family import Family
 from symflow.analysis.falsify.vocabulary import claim_quantities, known
 from symflow.errors import ProblemError, brief
+from symflow.networks.network import Network
 from symflow.numbers.rational import rational
+from symflow.problem.architecture import network_of
 from symflow.problem.descent import method_of
 from symflow.problem.expression import parse_inequality
 from symflow.problem.load import load_tables
@@ -100,15 +105,29 @@ def _family(tables: Mapping[str, Any], source: str) -> Family:
     table = tables.get("family", {})
     if not isinstance(table, Mapping):
         raise ProblemError(f"{source}: family must be a table, got {brief(table)}")
-    names = [f.name for f in fields(Family) if f.name not in ("networks", "method")]
+    names = [f.name for f in fields(Family) if f.name != "method"]
     _check_keys(table, names, source, "family.")
     settings = {
         key: _plain(value, f"{source}: family.{key}") if key in _NUMBERS else value for key, value in table.items()
     }
     if "descent" in tables:
         settings["method"] = method_of(parse_descent(tables["descent"], source), source)
+    if "networks" in settings:
+        drawn = next((key for key in ("depths", "widths", "kinds", "activations") if key in settings), None)
+        if drawn is not None:
+            raise ProblemError(
+                f"{source}: family.{drawn} is for drawn networks, got family.networks too; leave one out"
+            )
+        settings["networks"] = _networks(settings["networks"], f"{source}: family.networks")
     given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
     return Family(**given)
+
+
+def _networks(tables: object, where: str) -> list[Network]:
+    """The networks of [[family.networks]]."""
+    if not isinstance(tables, list) or not tables:
+        raise ProblemError(f"{where} must be a list of tables [[family.networks]], got {brief(tables)}")
+    return [network_of(table, f"{where}[{number}]") for number, table in enumerate(tables)]
 
 
 def _plain(value: object, where: str) -> object:

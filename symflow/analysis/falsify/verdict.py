@@ -16,6 +16,7 @@ from symflow.analysis.falsify.claim import Claim
 from symflow.analysis.falsify.confirm import Check
 from symflow.errors import ProblemError, brief
 from symflow.files import write_atomically
+from symflow.numbers.decimal import counted
 from symflow.numbers.types import Mpf
 from symflow.problem import Problem
 from symflow.problem.toml import problem_toml
@@ -60,7 +61,8 @@ class Searched:
     def __str__(self) -> str:
         ended = ", interrupted" if self.interrupted else ""
         counts = (
-            f"{self.points} points of {self.setups} shapes, {self.ascents} ascents, {self.confirmations} exact points"
+            f"{counted(self.points, 'point')} of {counted(self.setups, 'shape')}, {counted(self.ascents, 'ascent')}, "
+            f"{counted(self.confirmations, 'exact point')}"
         )
         best = f"best margin {self.best_margin:.3g} ({self.best_setup or 'none'})"
         return f"{counts}, {best}, {self.seconds:.1f} s, seed {self.seed}{ended}"

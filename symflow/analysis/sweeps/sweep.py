@@ -23,6 +23,7 @@ from symflow.displays import show
 from symflow.dynamics.method import Method
 from symflow.errors import ProblemError, brief
 from symflow.numbers.arguments import whole
+from symflow.numbers.decimal import counted
 from symflow.numbers.rational import text
 from symflow.numbers.types import JsonObject, Number
 from symflow.problem import Problem
@@ -95,7 +96,9 @@ class Sweep:
     def __repr__(self) -> str:
         counts = Counter(str(row["status"]) for row in self.rows)
         listed = ", ".join(f"{count} {status}" for status, count in counts.most_common())
-        return f"<Sweep of {len(self.rows)} tasks: {listed}; {self.computed} computed now, {self.reused} found>"
+        return (
+            f"<Sweep of {counted(len(self.rows), 'task')}: {listed}; {self.computed} computed now, {self.reused} found>"
+        )
 
 
 def sweep(

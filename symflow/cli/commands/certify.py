@@ -49,7 +49,10 @@ def certify(
     save: Annotated[
         Path | None,
         typer.Option(
-            "--save", metavar="FILE", help="Write the certificate, and next to it its checker and report.html."
+            "--save",
+            metavar="FILE",
+            help="Write the certificate, and next to it its checker and report.html (FILE-report.html, without the "
+            "ending of FILE, where there is a report.html on something else).",
         ),
     ] = None,
     as_json: Json = False,
@@ -108,8 +111,17 @@ def _write_page(found: Certificate, given: Problem, save: Path, files: list[Path
     from symflow.report.certificate_page import certificate_document
     from symflow.report.html import html_document
 
-    document = certificate_document(found, given, [path.name for path in files], command_line())
-    return write_results(save.parent, {"report.html": html_document(document).encode()})
+    document = certificate_document(found, given, save.name, [path.name for path in files], command_line())
+    return write_results(save.parent, {_page_name(save): html_document(document).encode()})
+
+
+def _page_name(save: Path) -> str:
+    """report.html, unless a page on something else, or the certificate itself, has that name."""
+    from symflow.report.html import is_about
+
+    page = save.with_name("report.html")
+    mine = page.name != save.name and (not page.exists() or (page.is_file() and is_about(page.read_bytes(), save.name)))
+    return page.name if mine else f"{save.stem}-report.html"
 
 
 def _lines(found: Certificate, save: Path | None, files: list[Path]) -> list[Any]:

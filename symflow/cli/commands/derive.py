@@ -10,6 +10,7 @@ import typer
 from symflow.cli.exit_status import Answer
 from symflow.cli.options import Json, ProblemFile
 from symflow.cli.streams import say
+from symflow.numbers.decimal import counted
 
 FORMULAS = ("loss", "gradient", "gradient_flow", "hessian_form", "hessian")
 """What is derived: functions of `derivatives.derived`."""
@@ -47,7 +48,7 @@ def derive(
         say("")
         for formula, result in formulas.items():
             cited = "" if result["citation"] is None else f" -- {result['citation']}"
-            say(f"% {formula.replace('_', ' ')}: {result['operations']} operations{cited}")
+            say(f"% {formula.replace('_', ' ')}: {counted(result['operations'], 'operation')}{cited}")
             say(f"{result['latex']}\n")
         if document is not None:
             say(f"% {document}: a complete file")

@@ -10,6 +10,7 @@ from math import inf
 import numpy as np
 
 from symflow.networks.objective import Objective
+from symflow.numbers.decimal import counted
 from symflow.numbers.types import JsonObject, Mpf
 from symflow.paths.float64.dense import dense_output
 from symflow.paths.float64.methods import EVENT_CORRECTED
@@ -62,7 +63,7 @@ class Float64Stats:
     @property
     def method(self) -> str:
         """The method and its steps in words."""
-        return f"{self.accepted} steps of {self.solver} in float64 (rtol {self.rtol:g})"
+        return f"{counted(self.accepted, 'step')} of {self.solver} in float64 (rtol {self.rtol:g})"
 
     @property
     def remark(self) -> str:

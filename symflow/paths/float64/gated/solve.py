@@ -11,6 +11,7 @@ import numpy as np
 
 from symflow.errors import FlowInterrupted, FlowStopped, ProblemError, StopCause
 from symflow.networks.objective import Objective
+from symflow.numbers.decimal import counted
 from symflow.paths.float64.gated.frozen import Frozen, frozen
 from symflow.paths.float64.gated.record import EventCorrectedSteps
 from symflow.paths.float64.gated.run import GatedRun, Plan, run_gated
@@ -100,7 +101,8 @@ def _recorded(objective: Objective, asked: Asked, run: GatedRun, seconds: float)
         evaluations=round(run.gradients),
         gate_changes=crossings,
         kink_steps=max((len(h) for h in run.held), default=0),
-        note=f"{crossings} crossings were located and {slides} gates held on their kinks, times to float64's accuracy",
+        note=f"{counted(crossings, 'crossing was', 'crossings were')} located and {counted(slides, 'gate')} held on "
+        f"kinks, times to float64's accuracy",
         seconds=seconds,
     )
     for array in (run.knots, run.states):
