@@ -155,13 +155,17 @@ class Recurrence:
         lift = self.arithmetic.lift
         return [next(found) if isinstance(entry, list) else lift(entry or Fraction(0)) for entry in self.field]
 
-    def landing(self, series: Sequence[Coefficients], s: mpz) -> tuple[list[mpz], list[mpz]]:
-        """The values of kept series and of their derivatives at s, 0 <= s <= 1, fixed point."""
-        found = None if self._native is None else self._native.horner(series, s)
-        if found is not None:
+    def land(self, series: Sequence[Coefficients], s: mpz, tau: int) -> tuple[list[mpz], list[mpz]]:
+        """Expands to order 0 where kept series are at s, 0 <= s <= 1; their values there, and their derivatives'."""
+        kernel = self._native
+        found = None if kernel is None else kernel.land(series, s, tau)
+        if kernel is not None and found is not None:
+            kernel.read(self._read)
             return found
         horner = self.arithmetic.horner
-        return [horner(c, s) for c in series], [horner([k * c[k] for k in range(1, len(c))], s) for c in series]
+        values = [horner(c, s) for c in series]
+        self.expand(values, 0, tau)
+        return values, [horner([k * c[k] for k in range(1, len(c))], s) for c in series]
 
     def _expand(self, values: Sequence[mpz], order: int, tau: int) -> None:
         """`expand` in Python, into the lists."""

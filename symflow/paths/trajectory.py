@@ -368,9 +368,8 @@ class Trajectory(OldNames):
     def __repr__(self) -> str:
         import mpmath
 
-        if self.error is None:
-            error = "no error estimate"
-        else:  # may lie far below the smallest float
+        error = "no error estimate"
+        if self.error is not None:  # may lie far below the smallest float
             error = f"{self.error.how} error {mpmath.nstr(self.error.value, 2, min_fixed=1, max_fixed=1)}"
         if self.stopped is not None:
             ended = f", stopped where the {self.stopped.condition}"
@@ -380,12 +379,12 @@ class Trajectory(OldNames):
             ended += f", incomplete: {self.incomplete}"
         numbers = "float64" if self.dps is None else f"{self.dps} digits"
         if isinstance(self.dense, Iterates):
-            steps = self.dense
-            numbers = "exact rationals" if steps.exact else numbers
-            return f"<{self.stats.method} of size {steps.step_size}, {numbers}, {error}, {len(steps.indices)} kept>"
+            numbers = "exact rationals" if self.dense.exact else numbers
+            path = f"<{self.stats.method} of size {self.dense.step_size}, {numbers}"
+            return f"{path}, {error}, {len(self.dense.indices)} kept>"
         events = self.stats.remark or counted(len(self.events), "event")
-        found = f"{numbers}, {error}, {events}, {counted(self.stats.steps, 'step')}{ended}"
-        return f"<Trajectory to t={float(self.horizon):.6g}, {found}>"
+        found = f"{error}, {events}, {counted(self.stats.steps, 'step')}{ended}"
+        return f"<Trajectory to t={float(self.horizon):.6g}, {numbers}, {found}>"
 
 
 def outside(time: Fraction, end: Fraction) -> ProblemError:

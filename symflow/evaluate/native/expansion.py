@@ -323,22 +323,33 @@ class NativeExpansion:
         assert self.memory is not None
         return KeptSeries(self.memory.view[self._numbers(series), : self.order + 1].copy())
 
-    def horner(self, series: Sequence[Coefficients], s: mpz) -> tuple[list[mpz], list[mpz]] | None:
-        """Values and derivatives of series at s >= 0; None where they aren't words, or are too large."""
+    def land(self, series: Sequence[Coefficients], s: mpz, tau: int) -> tuple[list[mpz], list[mpz]] | None:
+        """Expands the state to order 0 from its values at s >= 0 on kept series; the values and their derivatives.
+
+        None where the kernel can't: series that aren't words, numbers that are too large.
+        """
         memory = self.memory
         if not isinstance(series, KeptSeries) or series.words is None or memory is None:
             return None
         rows, count, limbs = series.shape
         if limbs != memory.limbs or not 0 <= s <= 1 << self.bits:
             return None
-        found = np.empty((3, rows, limbs), dtype=np.uint64)
-        found[2, 0] = to_words([s], limbs)
+        found = np.empty((2 * rows + 1, limbs), dtype=np.uint64)
+        found[-1] = to_words([s], limbs)[0]
         start, size, source = found.ctypes.data, 8 * rows * limbs, series.words.ctypes.data
         for derivative in (0, 1):
             target = start + derivative * size
             if self.kernel.horner(memory.address, source, count, rows, start + 2 * size, target, derivative):
                 return None
-        both = from_words(found[:2])
+        self.order = -1
+        memory.view[self.state, 0] = found[:rows]
+        try:
+            if not self._run(memory, 0, tau):
+                return None
+        except OverflowError:
+            return None
+        self.order = 0
+        both = from_words(found[:-1])
         return both[:rows], both[rows:]
 
 
