@@ -155,12 +155,17 @@ class Recurrence:
         lift = self.arithmetic.lift
         return [next(found) if isinstance(entry, list) else lift(entry or Fraction(0)) for entry in self.field]
 
+    def values(self, series: Sequence[Coefficients], s: mpz) -> list[mpz]:
+        """Kept series at s, 0 <= s <= 1."""
+        found = None if self._native is None else self._native.values(series, s)
+        return [self.arithmetic.horner(c, s) for c in series] if found is None else found
+
     def land(self, series: Sequence[Coefficients], s: mpz, tau: int) -> tuple[list[mpz], list[mpz]]:
         """Expands to order 0 where kept series are at s, 0 <= s <= 1; their values there, and their derivatives'."""
         kernel = self._native
         found = None if kernel is None else kernel.land(series, s, tau)
         if kernel is not None and found is not None:
-            kernel.read(self._read)
+            kernel.read(self._monitored)
             return found
         horner = self.arithmetic.horner
         values = [horner(c, s) for c in series]

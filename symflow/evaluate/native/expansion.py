@@ -328,29 +328,42 @@ class NativeExpansion:
 
         None where the kernel can't: series that aren't words, numbers that are too large.
         """
+        found = self._horner(series, s, derivatives=True)
+        if found is None or self.memory is None:
+            return None
+        self.order = -1
+        rows = len(series)
+        self.memory.view[self.state, 0] = found[:rows]
+        try:
+            if not self._run(self.memory, 0, tau):
+                return None
+        except OverflowError:
+            return None
+        self.order = 0
+        both = from_words(found)
+        return both[:rows], both[rows:]
+
+    def values(self, series: Sequence[Coefficients], s: mpz) -> list[mpz] | None:
+        """The values of kept series at s >= 0; None where the kernel can't."""
+        found = self._horner(series, s, derivatives=False)
+        return None if found is None else from_words(found)
+
+    def _horner(self, series: Sequence[Coefficients], s: mpz, *, derivatives: bool) -> np.ndarray | None:
+        """The words of the values of kept series at s, and of their derivatives."""
         memory = self.memory
         if not isinstance(series, KeptSeries) or series.words is None or memory is None:
             return None
         rows, count, limbs = series.shape
         if limbs != memory.limbs or not 0 <= s <= 1 << self.bits:
             return None
-        found = np.empty((2 * rows + 1, limbs), dtype=np.uint64)
+        found = np.empty(((1 + derivatives) * rows + 1, limbs), dtype=np.uint64)
         found[-1] = to_words([s], limbs)[0]
         start, size, source = found.ctypes.data, 8 * rows * limbs, series.words.ctypes.data
-        for derivative in (0, 1):
-            target = start + derivative * size
-            if self.kernel.horner(memory.address, source, count, rows, start + 2 * size, target, derivative):
+        at = start + found.nbytes - 8 * limbs
+        for derivative in range(1 + derivatives):
+            if self.kernel.horner(memory.address, source, count, rows, at, start + derivative * size, derivative):
                 return None
-        self.order = -1
-        memory.view[self.state, 0] = found[:rows]
-        try:
-            if not self._run(memory, 0, tau):
-                return None
-        except OverflowError:
-            return None
-        self.order = 0
-        both = from_words(found[:-1])
-        return both[:rows], both[rows:]
+        return found[:-1]
 
 
 def native_expansion(
