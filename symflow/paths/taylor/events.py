@@ -18,7 +18,7 @@ from symflow.networks.objective import Objective
 from symflow.numbers.fixed_point import to_float
 from symflow.numbers.types import Mpf
 from symflow.paths.taylor.kinks.gates import Position, kink_at, live_series, value_of, which_are
-from symflow.paths.taylor.kinks.region import Point, Region, Undecided, sliding_values
+from symflow.paths.taylor.kinks.region import Point, Region, Undecided, is_definite, sliding_values
 from symflow.paths.taylor.roots import Root, Unresolved, excludes_zero, first_zero
 from symflow.paths.trajectory import Event
 
@@ -76,12 +76,13 @@ class KinkMet(NamedTuple):
     Attributes:
         position: where, as a fraction of the step in fixed point.
         gates: all gates at their kink there (sliding ones included), or why they cannot be resolved.
-        slope: of the pre-activation there, in the step's variable; 0 where several gates meet.
+        alone: the only gate that comes to its kink there, with a definite slope, all sliding ones being definitely
+            between their slopes; None where there is none.
     """
 
     position: mpz
     gates: list[Position] | Undecided
-    slope: mpz = mpz(0)
+    alone: Position | None = None
 
 
 @dataclass(frozen=True)
@@ -123,11 +124,19 @@ def first_kink(
 
     together = {w.gate for w in gates if not excludes_zero(w.series, noise) and vanishes(w.series)}
     here = sorted({*together, met, *region.at_zero})
-    if len(here) > 1 or region.ties:
-        return KinkMet(zero.position, here)
-    series = watched[zero.number].series
     at = (zero.position * powers()[1]) >> arithmetic.bits
-    return KinkMet(zero.position, here, arithmetic.horner([k * c for k, c in enumerate(series)][1:], at))
+    series, monitors = watched[zero.number].series, watched[len(gates) :]
+    slope = arithmetic.horner([k * c for k, c in enumerate(series)][1:], at)
+    single = zero.number < len(gates) and together <= {met} and region.at_zero == set(region.sliding)
+    held = len(monitors) == 2 * len(region.ties) and not region.followers
+    if (
+        single
+        and held
+        and is_definite(slope, noise)
+        and all(is_definite(arithmetic.horner(w.series, at), noise) for w in monitors)
+    ):
+        return KinkMet(zero.position, here, met)
+    return KinkMet(zero.position, here)
 
 
 def _near_zero(objective: Objective, region: Region, s: float, noise: float) -> list[tuple[Position, Coefficients]]:
@@ -176,10 +185,10 @@ def changes(
     objective: Objective, before: Region, after: Region, point: Point, time: Mpf, *, start: bool, digits: int
 ) -> list[Event]:
     """The events that lead from one region to the next; at the start only what begins to slide."""
-    with workdps(digits):
-        between = sliding_values(objective, after, point) if after.ties else {}
     events: list[Event] = []
     held, holds = before.on_kink, after.on_kink
+    with workdps(digits):
+        between = sliding_values(objective, after, point) if after.ties and not holds <= held else {}
     for a in _affected(objective, before, after):
         was, now = value_of(objective, before.gates, a), value_of(objective, after.gates, a)
         acted, acts = before.pre_activation(a) is not None, after.pre_activation(a) is not None

@@ -129,7 +129,7 @@ class Integrator:
         """
         zeros = [a for a in self.initial_zeros if self.region.pre_activation(a) is not None]
         if zeros:
-            self.settle(zeros, mpz(0), start=True)
+            self.settle(zeros, None, start=True)
         order, recurrence = 8, self.region.recurrence
         recurrence.expand(self.values, order, 0, room=self.precision.order)
         largest = [max(map(log2_abs, recurrence.coefficient(k))) for k in (0, order)]
@@ -144,14 +144,14 @@ class Integrator:
             self.stopped = self.stops.start(self.base, state, recurrence, self.now, on_kink=on_kink)
         return from_fraction(horizon, self.clock)
 
-    def settle(self, zeros: list[Position], slope: mpz, *, start: bool) -> None:
-        """Continues from a point where some pre-activations vanish, one alone with that slope, and records changes."""
+    def settle(self, zeros: list[Position], alone: Position | None, *, start: bool) -> None:
+        """Continues from a point where some pre-activations vanish, and records what changes."""
         before, objective = self.region, self.base.objective
         p = self.precision
         point = Point(self.values, self.arithmetic, p.noise, self.tau, self.compiled, p.jitter or 0)
         outcome: Region | Undecided | None = None
-        if point.definite(slope):
-            outcome = cross(self.base, before, zeros[0], point, self.order.now)
+        if alone is not None:
+            outcome = cross(self.base, before, alone, point, self.order.now)
             self.expanded = None if outcome is None else outcome.recurrence
         if outcome is None:
             outcome = settle(self.base, before.gates, zeros, point)
@@ -195,7 +195,7 @@ class Integrator:
         if end.kink is not None:
             if isinstance(end.kink.gates, Undecided):
                 raise kink_error(self.base.objective, end.kink.gates, self.now)
-            self.settle(end.kink.gates, end.kink.slope, start=False)
+            self.settle(end.kink.gates, end.kink.alone, start=False)
 
     @property
     def shift(self) -> int:

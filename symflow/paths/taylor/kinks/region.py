@@ -125,13 +125,9 @@ class Point:
         """Whether coefficients are zero up to rounding, or up to what a check run adds, which moves rates as much."""
         return bool(max(map(abs, series)) <= REST << self.jitter)
 
-    def definite(self, coefficient: mpz) -> bool:
-        """Whether a coefficient is more than what may be rounding."""
-        return bool(abs(coefficient) > 1000 * self.noise)
-
     def leading(self, series: Coefficients, start: int) -> int | None:
         """The first significant coefficient from `start` on; None if there is none to look at."""
-        return next((k for k in range(start, len(series)) if self.definite(series[k])), None)
+        return next((k for k in range(start, len(series)) if is_definite(series[k], self.noise)), None)
 
     def series(self, entry: Entry) -> Coefficients:
         """The Taylor coefficients of an entry, one of a constant."""
@@ -164,6 +160,11 @@ class Corner:
     def undecided(self, explanation: str) -> Undecided:
         """The combinations cannot be tried."""
         return Undecided("coincident", self.ties[0].first, explanation)
+
+
+def is_definite(coefficient: mpz, noise: int) -> bool:
+    """Whether a coefficient is more than what may be rounding."""
+    return bool(abs(coefficient) > 1000 * noise)
 
 
 def sliding_values(objective: Objective, region: Region, point: Point) -> dict[Position, Mpf]:
