@@ -200,12 +200,12 @@ def _spectrum(rows: tuple[tuple[Any, ...], ...], eta: Mpf, bits: int) -> tuple[n
             raise ComputationError(
                 "the spectrum of the Hessian could not be computed; take other digits or another start"
             ) from None
-        found, *matrices = [_mpc(v) for v in values], _array(vectors), _array(inverse)
+        found, columns, rows_back = [_mpc(v) for v in values], _array(vectors), _array(inverse)
     if any(eta * v == 1 for v in found):
         raise ComputationError(
             "the principal flow meets eta lambda = 1, where its field is singular; take another step size"
         )
-    return np.array([coefficient(eta * v) for v in found]), *matrices
+    return np.array([coefficient(eta * v) for v in found]), columns, rows_back
 
 
 def _mpc(x: acb) -> Any:
