@@ -106,7 +106,7 @@ class Recurrence:
 
     def coefficient(self, k: int) -> list[mpz]:
         """Coefficient k of every entry of the state."""
-        return [c[k] for c in self.state] if self._native is None else self._native.coefficient(self.state, k)
+        return [c[k] for c in self.state] if self._native is None else self._native.coefficient(k)
 
     def kept(self) -> Sequence[Coefficients]:
         """The coefficients of the state, which the next expansion doesn't change."""
@@ -114,22 +114,24 @@ class Recurrence:
 
     def rates(self) -> list[mpz]:
         """The field at the point."""
-        series = [entry for entry in self.field if isinstance(entry, list)]
-        found = iter([e[0] for e in series] if self._native is None else self._native.coefficient(series, 0))
+        if self._native is not None:
+            found = iter(self._native.rates())
+        else:
+            found = iter([entry[0] for entry in self.field if isinstance(entry, list)])
         lift = self.arithmetic.lift
         return [next(found) if isinstance(entry, list) else lift(entry or Fraction(0)) for entry in self.field]
 
-    def values(self, series: Sequence[Coefficients], s: mpz) -> list[mpz]:
-        """Kept series at s, 0 <= s <= 1, fixed point."""
-        found = None if self._native is None else self._native.horner(series, s, derivative=False)
-        return [self.arithmetic.horner(c, s) for c in series] if found is None else found
-
-    def slopes(self, series: Sequence[Coefficients], s: mpz) -> list[mpz]:
-        """The derivatives of kept series at s, 0 <= s <= 1, fixed point."""
-        found = None if self._native is None else self._native.horner(series, s, derivative=True)
-        if found is not None:
+    def land(self, series: Sequence[Coefficients], s: mpz, tau: int) -> tuple[list[mpz], list[mpz]]:
+        """Expands to order 0 where kept series are at s, 0 <= s <= 1; their values there, and their derivatives'."""
+        kernel = self._native
+        found = None if kernel is None else kernel.land(series, s, tau)
+        if kernel is not None and found is not None:
+            kernel.read(self._read)
             return found
-        return [self.arithmetic.horner([k * c[k] for k in range(1, len(c))], s) for c in series]
+        horner = self.arithmetic.horner
+        values = [horner(c, s) for c in series]
+        self.expand(values, 0, tau)
+        return values, [horner([k * c[k] for k in range(1, len(c))], s) for c in series]
 
     def _expand(self, values: Sequence[mpz], order: int, tau: int) -> None:
         """`expand` in Python, into the lists."""

@@ -160,6 +160,9 @@ def test_numbers_that_outgrow_their_words() -> None:
     narrow = recurrence._native.memory.width
     expanded(recurrence, [mpz(1) << 100], 20, 9)
     assert recurrence._native.memory.width.bits > 280 > narrow.bits
+    for _ in range(2):  # the first of them sees that narrow numbers would have done
+        expanded(recurrence, [mpz(1) << 100], 20, 0)
+    assert recurrence._native.memory.width == narrow
     expanded(recurrence, [mpz(1) << 100], 20, 90)
     assert recurrence._native.memory.width.bits > 1900
     expanded(recurrence, [mpz(1) << 100], 20, 300)
@@ -204,11 +207,15 @@ def test_values_and_slopes_of_kept_series(bits: int) -> None:
     recurrence.expand([from_fraction(q, bits) for q in theta], 40, -1)
     kept = recurrence.kept()
     s = (mpz(1) << bits) // 3
-    native = recurrence.values(kept, s), recurrence.slopes(kept, s)
+    native = recurrence.land(kept, s, -1)
+    assert recurrence._native is not None
+    rates = recurrence.rates()
     assert isinstance(kept, KeptSeries)
     assert kept.words is not None, "nothing was converted"
     lists = tuple(kept)
-    assert native == (recurrence.values(lists, s), recurrence.slopes(lists, s))
+    assert native == recurrence.land(lists, s, -1)
+    recurrence._expand(native[0], 0, -1)
+    assert rates == [entry[0] for entry in recurrence.field]
     expected = [sum(int(c) * (int(s) ** k << bits * (40 - k)) for k, c in enumerate(row)) >> bits * 40 for row in lists]
     assert max(abs(int(v) - e) for v, e in zip(native[0], expected, strict=True)) < 40
 

@@ -10,6 +10,7 @@ import sympy
 
 from symflow.analysis.falsify.family import MOST_DEPTH
 from symflow.analysis.falsify.points import LAYERS, POINTS, point_quantity
+from symflow.displays import displayed
 
 Place = Literal["flow", "descent", "start"]
 SUFFIXES: dict[str, Place] = {"_descent": "descent", "_0": "start"}
@@ -34,6 +35,7 @@ RUN = {
 """Distances between two points of the run."""
 
 
+@displayed
 @dataclass(frozen=True)
 class ClaimQuantity:
     """A quantity that claims may contain.
@@ -77,6 +79,7 @@ def claim_quantities() -> Mapping[str, ClaimQuantity]:
     return _Quantities({name: ClaimQuantity(sympy.Symbol(name), meaning) for name, meaning in found.items()})
 
 
+@displayed
 class _Quantities(dict[str, ClaimQuantity]):
     """The quantities by name; those of layers beyond the listed ones, too."""
 

@@ -72,7 +72,7 @@ def certify(
         _check_target(save)
     given = load(problem)
     started = time.perf_counter()
-    with progress(given.name or "certify") as report:
+    with progress(given.name or "certify", "fewer --steps, an earlier --flow-time") as report:
         found = decide(given, steps=steps, stays_below=stays_below, progress=report, **settings)
     seconds = time.perf_counter() - started
     files = [] if save is None or found.document is None else found.save(save)

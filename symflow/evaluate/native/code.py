@@ -97,6 +97,14 @@ class Value:
             VECTOR, f"shufflevector {VECTOR} {first.name}, {VECTOR} poison, <{LANES} x i32> zeroinitializer"
         )
 
+    def swapped(self) -> Value:
+        """The halves of each word of a vector, exchanged."""
+        code, halves = self.code, f"<{2 * LANES} x i32>"
+        parts = self.convert("bitcast", halves).name
+        order = ", ".join(f"i32 {i ^ 1}" for i in range(2 * LANES))
+        swap = f"shufflevector {halves} {parts}, {halves} poison, <{2 * LANES} x i32> <{order}>"
+        return code.emit(halves, swap).convert("bitcast", self.type)
+
 
 Operand: TypeAlias = Value | int | float
 

@@ -140,6 +140,12 @@ class Memory:
         self.check([value])
         self.view[series, 0] = to_words([value], self.limbs)[0]
 
+    def fits(self, narrow: Width, order: int) -> bool:
+        """Whether all coefficients would fit into narrower numbers."""
+        high = self.view[:, : order + 1, narrow.bits // 64 :].view(np.int64)
+        beyond = high[..., 0] >> np.int64(narrow.bits % 64)
+        return bool((high[..., 1:] == beyond[..., None]).all() and ((beyond == 0) | (beyond == -1)).all())
+
     def check(self, values: Iterable[mpz]) -> None:
         """Refuses what is too large.
 
@@ -179,18 +185,26 @@ class NativeExpansion:
         kernel: the compiled functions.
         table: what they execute.
         state: its series.
+        field: the entries of the field.
         bits: after the point.
     """
 
-    def __init__(self, kernel: Compiled, table: Table, state: Sequence[Coefficients], bits: int) -> None:
+    def __init__(
+        self, kernel: Compiled, table: Table, state: Sequence[Coefficients], field: Sequence[Entry], bits: int
+    ) -> None:
         self.kernel, self.table, self.bits = kernel, table, bits
-        self.state = self._numbers(state)
+        self.state = np.array(self._numbers(state), dtype=np.intp)
+        self.field = np.array(self._numbers([e for e in field if isinstance(e, list)]), dtype=np.intp)
         self.more = 0
         self.memory: Memory | None = None
+        self.narrow: Memory | None = None
+        self.enough: Memory | None = None
         self.order = -1
 
     def expand(self, values: Sequence[mpz], order: int, tau: int, room: int = 0) -> bool:
         """Whether the kernel has expanded the state from its values."""
+        if order and self.enough is not None:
+            self.more, self.memory, self.enough = 0, self.enough, None
         self.order = -1
         if not -MOST_SHIFT < tau >> 6 < MOST_SHIFT:
             return False
@@ -203,11 +217,18 @@ class NativeExpansion:
                 memory.view[self.state, 0] = to_words(values, memory.limbs)
                 if self._run(memory, order, tau):
                     self.order = order
+                    self._compare(memory, order)
                     return True
             except OverflowError:
                 pass
+            self.narrow = memory if self.more == 0 else self.narrow
             self.more += 1
             self.memory = None
+
+    def _compare(self, memory: Memory, order: int) -> None:
+        """Notes whether the narrow numbers are enough again: a long unit of time makes large coefficients."""
+        if order and self.more and self.narrow is not None:
+            self.enough = self.narrow if memory.fits(self.narrow.width, order) else None
 
     def _prepared(self, order: int) -> Memory | None:
         """Room for an expansion to an order; None where the numbers are too wide."""
@@ -254,10 +275,15 @@ class NativeExpansion:
         for i, s in enumerate(series):
             s[:] = found[i * count : (i + 1) * count]
 
-    def coefficient(self, series: Sequence[Coefficients], k: int) -> list[mpz]:
-        """Coefficient k of some series of the last expansion."""
+    def coefficient(self, k: int) -> list[mpz]:
+        """Coefficient k of the state in the last expansion."""
         assert self.memory is not None
-        return from_words(self.memory.view[self._numbers(series), k]) if series else []
+        return from_words(self.memory.view[self.state, k])
+
+    def rates(self) -> list[mpz]:
+        """The first coefficients of the series among the entries of the field."""
+        assert self.memory is not None
+        return from_words(self.memory.view[self.field, 0])
 
     def _numbers(self, series: Sequence[Coefficients]) -> list[int]:
         numbers = self.table.numbers
@@ -268,18 +294,34 @@ class NativeExpansion:
         assert self.memory is not None
         return KeptSeries(self.memory.view[self.state, : self.order + 1].copy())
 
-    def horner(self, series: Sequence[Coefficients], s: mpz, *, derivative: bool) -> list[mpz] | None:
-        """The values of series at s >= 0, or of their derivatives; None where they aren't words, or are too large."""
+    def land(self, series: Sequence[Coefficients], s: mpz, tau: int) -> tuple[list[mpz], list[mpz]] | None:
+        """Expands the state to order 0 from its values at s >= 0 on kept series; the values and their derivatives.
+
+        None where the kernel can't: series that aren't words, numbers that are too large.
+        """
         memory = self.memory
         if not isinstance(series, KeptSeries) or series.words is None or memory is None:
             return None
         rows, count, limbs = series.shape
         if limbs != memory.limbs or not 0 <= s <= 1 << self.bits:
             return None
-        at = to_words([s], limbs)
-        values = np.empty((rows, limbs), dtype=np.uint64)
-        given = (series.words.ctypes.data, count, rows, at.ctypes.data, values.ctypes.data, int(derivative))
-        return None if self.kernel.horner(memory.address, *given) else from_words(values)
+        found = np.empty((2 * rows + 1, limbs), dtype=np.uint64)
+        found[-1] = to_words([s], limbs)[0]
+        start, size, source = found.ctypes.data, 8 * rows * limbs, series.words.ctypes.data
+        for derivative in (0, 1):
+            target = start + derivative * size
+            if self.kernel.horner(memory.address, source, count, rows, start + 2 * size, target, derivative):
+                return None
+        self.order = -1
+        memory.view[self.state, 0] = found[:rows]
+        try:
+            if not self._run(memory, 0, tau):
+                return None
+        except OverflowError:
+            return None
+        self.order = 0
+        both = from_words(found[:-1])
+        return both[:rows], both[rows:]
 
 
 def native_expansion(
@@ -290,4 +332,4 @@ def native_expansion(
     if kernel is None or not isinstance(arithmetic, FixedSeries):
         return None
     table = table_of(steps, state, field, arithmetic, arithmetic.bits)
-    return None if table is None else NativeExpansion(kernel, table, state, arithmetic.bits)
+    return None if table is None else NativeExpansion(kernel, table, state, field, arithmetic.bits)

@@ -11,7 +11,7 @@ y_p = (T (P/p)^-1 mod p) and q = round(sum y_p / p),
 where q needs floating point of a few bits only. So the integers are those of schoolbook arithmetic; of a number of L
 limbs a product costs about 5 L multiplications of 32 bits, eight at a time, instead of L^2.
 
-With p = 2^28 - d, a number x is congruent to (x >> 28) d + (x mod 2^28): `_folded` brings every word below 2^28 + 2^22.
+With p = 2^28 - d, a number x is congruent to (x >> 28) d + (x mod 2^28): `folded` brings every word below 2^28 + 2^22.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from symflow.evaluate.native.code import FLOAT, FLOATS, LANES, POINTER, VECTOR, WORD, Code, Value
-from symflow.evaluate.native.layout import BLOCK, DIGIT, INTEGRAL, NEXT, SUM, TERMS, WEIGHTED
+from symflow.evaluate.native.layout import BLOCK, DIGIT, INTEGRAL, NEXT, SUM, WEIGHTED
 from symflow.evaluate.native.layout import WORD as OPERATION
 from symflow.evaluate.native.limbs import Environment, write_limb_functions
+from symflow.evaluate.native.sums import LOW28, LOW32, folded, lanes, write_sums
 
-LOW32, LOW28 = (1 << 32) - 1, (1 << DIGIT) - 1
 TWO52 = 0x43300000_00000000
 """The bits of 2.0^52: with a small integer in its last ones it is 2^52 plus that."""
 
@@ -33,10 +33,7 @@ def kernel() -> str:
     """The assembly of all functions; `begin`, `advance` and `horner` are called from outside."""
     code = Code()
     write_limb_functions(code)
-    _write_runs(code)
-    for part in range(2):
-        _write_ahead(code, part)
-    _write_sums(code)
+    write_sums(code)
     _write_reduction(code)
     _write_digits(code)
     _write_reconstruction(code)
@@ -45,146 +42,6 @@ def kernel() -> str:
     _write_integrals(code)
     _write_entries(code)
     return code.text
-
-
-def _halves(words: Value) -> tuple[Value, Value]:
-    """Two residues of each word, in words of their own."""
-    return words & LOW32, words.lshr(32)
-
-
-def _lanes(address: Value, vector: Value | int = 0) -> tuple[Value, Value]:
-    """Sixteen packed residues."""
-    return _halves(address.load(vector, VECTOR))
-
-
-def _folded32(x: Value, delta16: Value) -> Value:
-    """A word modulo p, below 2^50: 2^32 is congruent to 16 d."""
-    return (x & LOW32) + x.lshr(32) * delta16
-
-
-def _folded(x: Value, delta: Value, delta16: Value) -> Value:
-    """A word modulo p, below 2^28 + 2^22."""
-    x = _folded32(x, delta16)
-    for _ in range(2):
-        x = (x & LOW28) + (x.lshr(DIGIT) & LOW32) * delta  # LLVM sees that 32 bits times 32 bits suffice
-    return x
-
-
-def _write_runs(code: Code) -> None:
-    """sums += sum_{i<n} a_i b_{-i} for one vector of residues; the sums are below 2^50 before and after."""
-    with code.function("run", [POINTER, POINTER, POINTER, WORD, POINTER]) as (sums, a, b, n, delta16):
-        held = [code.variable(sums.load(part, VECTOR), VECTOR) for part in range(2)]
-        with code.loop(0, n, TERMS) as start:
-            rest = n - start
-            with code.loop(start, start + rest.less(TERMS).choose(rest, TERMS)) as i:
-                both = zip(held, _lanes(a, i), _lanes(b, code.number(0) - i), strict=True)
-                for place, x, y in both:
-                    place.set(place.value + x * y)
-            for place, d in zip(held, _lanes(delta16), strict=True):
-                place.set(_folded32(place.value, d))
-        for part, place in enumerate(held):
-            sums.store(place.value, part, VECTOR)
-
-
-def _write_ahead(code: Code, part: int) -> None:
-    """sums_c += sum_{i<n} a_i b_{c-i} for c < BLOCK, one half of a vector of residues, n a multiple of BLOCK.
-
-    What is loaded of b serves BLOCK sums: they are in registers, and the factors move past them.
-    """
-    with code.function(f"ahead{part}", [POINTER, POINTER, POINTER, WORD, POINTER]) as (sums, a, b, n, delta16):
-        held = [code.variable(sums.load(2 * c + part, VECTOR), VECTOR) for c in range(BLOCK)]
-        window = [code.variable(_lanes(b, c)[part], VECTOR) for c in range(1, BLOCK)]
-        with code.loop(0, n, TERMS) as start:
-            rest = n - start
-            with code.loop(start, start + rest.less(TERMS).choose(rest, TERMS), BLOCK) as first:
-                later = [place.value for place in window]
-                for i in range(BLOCK):
-                    x = _lanes(a, first + i)[part]
-                    current = [_lanes(b, code.number(0) - first - i)[part], *later]
-                    for place, y in zip(held, current, strict=True):
-                        place.set(place.value + x * y)
-                    later = current[:-1]
-                for place, y in zip(window, later, strict=True):
-                    place.set(y)
-            d = _lanes(delta16)[part]
-            for place in held:
-                place.set(_folded32(place.value, d))
-        for c, place in enumerate(held):
-            sums.store(place.value, 2 * c + part, VECTOR)
-
-
-class _Factors:
-    """The factors of one operation, for one vector of residues."""
-
-    def __init__(self, code: Code, e: Environment, operation: Value, vector: Value) -> None:
-        self.code, self.operation, self.vector = code, operation, vector
-        self.row, self.vectors = e["columns"], e["moduli"].lshr(4)
-        self.residues, self.fixed = e.place("residues"), e.place("constant_residues")
-        self.listed = operation.at(len(OPERATION))
-        self.pairs = operation.load(OPERATION["pairs"])
-
-    def place(self, index: Value) -> Value:
-        """Where the residues of a series are."""
-        return self.residues.at((index * self.vectors + self.vector) * self.row, VECTOR)
-
-    @contextmanager
-    def each(self) -> Iterator[tuple[Value, Value]]:
-        """The pairs."""
-        with self.code.loop(0, self.pairs) as i:
-            yield self.place(self.listed.load(i * 2)), self.place(self.listed.load(i * 2 + 1))
-
-    @contextmanager
-    def scaled(self) -> Iterator[tuple[Value, Value]]:
-        """The constants with their series."""
-        listed = self.listed.at(self.pairs * 2)
-        with self.code.loop(0, self.operation.load(OPERATION["scaled"])) as i:
-            c = self.fixed.at(listed.load(i * 2) * self.vectors + self.vector, VECTOR)
-            yield c, self.place(listed.load(i * 2 + 1))
-
-
-def _write_sums(code: Code) -> None:
-    """Coefficient k of an operation's products. Terms with BLOCK <= i < k0, k0 = k - k mod BLOCK, are added for BLOCK
-    coefficients at a time, at k0, when all of them are known: `prepare`."""
-    with code.function("prepare", [POINTER, POINTER, WORD]) as (address, operation, k):
-        e = Environment(address)
-        with code.loop(0, e["moduli"].lshr(4)) as v:
-            factors = _Factors(code, e, operation, v)
-            sums = _prepared(e, operation, v)
-            for part in range(2 * BLOCK):
-                sums.store(0, part, VECTOR)
-            delta16 = e.place("delta16").at(v, VECTOR)
-            with factors.each() as (a, b):
-                a, b = a.at(BLOCK, VECTOR), b.at(k - BLOCK, VECTOR)
-                for part in range(2):
-                    code.call(f"ahead{part}", sums, a, b, k - BLOCK, delta16)
-    with code.function("sum", [POINTER, POINTER, WORD]) as (address, operation, k):
-        e = Environment(address)
-        first = operation.load().equals(INTEGRAL).choose(1, 0)
-        start = k & -BLOCK
-        with code.loop(0, e["moduli"].lshr(4)) as v:
-            factors = _Factors(code, e, operation, v)
-            sums, prepared = e.place("sums").at(v * 2, VECTOR), _prepared(e, operation, v).at((k - start) * 2, VECTOR)
-            delta16 = e.place("delta16").at(v, VECTOR)
-            blocked = code.number(BLOCK).less(start)
-            with code.when(blocked ^ 1):
-                sums.store(0, 0, VECTOR)
-                sums.store(0, 1, VECTOR)
-            with code.when(blocked):
-                sums.store(prepared.load(0, VECTOR), 0, VECTOR)
-                sums.store(prepared.load(1, VECTOR), 1, VECTOR)
-            stop = blocked.choose(BLOCK, k + 1)
-            with factors.each() as (a, b):
-                code.call("run", sums, a.at(first, VECTOR), b.at(k - first, VECTOR), stop - first, delta16)
-                with code.when(blocked):
-                    code.call("run", sums, a.at(start, VECTOR), b.at(k - start, VECTOR), k + 1 - start, delta16)
-            with factors.scaled() as (c, x):
-                code.call("run", sums, c, x.at(k, VECTOR), code.number(1), delta16)
-
-
-def _prepared(e: Environment, operation: Value, vector: Value) -> Value:
-    """The place for BLOCK sums of an operation."""
-    row = operation.load(OPERATION["row"]) * e["moduli"].lshr(4) + vector
-    return e.place("prepared").at(row * (2 * BLOCK), VECTOR)
 
 
 def _write_reduction(code: Code) -> None:
@@ -200,13 +57,13 @@ def _write_reduction(code: Code) -> None:
         powers, sign, delta, delta16 = (e.place(name) for name in ("powers", "sign", "delta", "delta16"))
         vectors = e["moduli"].lshr(4)
         with code.loop(0, vectors) as v:
-            sums = [code.variable(part, VECTOR) for part in _lanes(sign, v)]
+            sums = [code.variable(part, VECTOR) for part in lanes(sign, v)]
             with code.loop(0, last + 1) as c:
                 digit = digits.load(c).splat() & LOW32
-                for place, part in zip(sums, _lanes(powers, c * vectors + v), strict=True):
+                for place, part in zip(sums, lanes(powers, c * vectors + v), strict=True):
                     place.set(place.value + digit * part)
-            parts = zip(sums, _lanes(delta, v), _lanes(delta16, v), strict=True)
-            low, high = (_folded(place.value, d, d16) for place, d, d16 in parts)
+            parts = zip(sums, lanes(delta, v), lanes(delta16, v), strict=True)
+            low, high = (folded(place.value, d, d16) for place, d, d16 in parts)
             residues.store(low | (high << 32), v * e["columns"], VECTOR)
 
 
@@ -221,10 +78,10 @@ def _write_digits(code: Code) -> None:
         total = code.variable(0.0, FLOATS)
         with code.loop(0, e["moduli"].lshr(4)) as v:
             for part, (inverse, d, d16) in enumerate(
-                zip(_lanes(inverses, v), _lanes(delta, v), _lanes(delta16, v), strict=True)
+                zip(lanes(inverses, v), lanes(delta, v), lanes(delta16, v), strict=True)
             ):
                 at = v * 2 + part
-                y = _folded((_folded(sums.load(at, VECTOR), d, d16) & LOW32) * inverse, d, d16)
+                y = folded((folded(sums.load(at, VECTOR), d, d16) & LOW32) * inverse, d, d16)
                 digits.store(y, at, VECTOR)
                 exact = (y | TWO52).convert("bitcast", FLOATS) - 2.0**52
                 total.set(total.value + exact * reciprocals.load(at, FLOATS))
@@ -247,7 +104,7 @@ def _write_reconstruction(code: Code) -> None:
             totals = [code.variable(0, VECTOR) for _ in range(2)]
             with code.loop(0, moduli) as j:
                 y = shares.load(j).splat() & LOW32
-                for place, part in zip(totals, _lanes(cofactors, j * vectors + v), strict=True):
+                for place, part in zip(totals, lanes(cofactors, j * vectors + v), strict=True):
                     place.set(place.value + y * part)
             for half, place in enumerate(totals):
                 low.store(place.value & LOW28, v * 2 + half, VECTOR)
@@ -293,8 +150,8 @@ def _write_finish(code: Code) -> None:
                 there = residues.at(slope * vectors * columns + k, VECTOR)
                 delta, delta16, times = e.place("delta"), e.place("delta16"), k.splat() & LOW32
                 with code.loop(0, vectors) as v:
-                    parts = zip(_lanes(here, v * columns), _lanes(delta, v), _lanes(delta16, v), strict=True)
-                    low, high = (_folded(r * times, d, d16) for r, d, d16 in parts)
+                    parts = zip(lanes(here, v * columns), lanes(delta, v), lanes(delta16, v), strict=True)
+                    low, high = (folded(r * times, d, d16) for r, d, d16 in parts)
                     there.store(low | (high << 32), v * columns, VECTOR)
 
 

@@ -13,26 +13,29 @@ from gmpy2 import mpz
 from symflow.evaluate.products import Coefficients
 
 SIGN = np.uint64(1 << 63)
+FEW = 32
+"""Numbers up to which they are read one by one."""
 
 
 def to_words(values: Sequence[mpz], limbs: int) -> np.ndarray:
     """Integers in two's complement, a row of `limbs` words each; they must fit."""
-    half = mpz(1) << (64 * limbs - 1)
-    whole = gmpy2.pack([v + half for v in values], 64 * limbs)
-    array = np.frombuffer(int(whole).to_bytes(8 * limbs * len(values), "little"), dtype=np.uint64)
-    array = array.reshape(len(values), limbs).copy()
-    array[:, -1] ^= SIGN
-    return array
+    size = 8 * limbs
+    joined = b"".join([v.to_bytes(size, "little", signed=True) for v in values])
+    return np.frombuffer(joined, dtype=np.uint64).reshape(len(values), limbs)
 
 
 def from_words(array: np.ndarray) -> list[mpz]:
     """The integers whose words are the rows of an array."""
     limbs = array.shape[-1]
+    count = array.size // limbs
+    if count <= FEW:
+        size, content, read = 8 * limbs, array.tobytes(), mpz.from_bytes
+        return [read(content[i : i + size], "little", signed=True) for i in range(0, len(content), size)]
     shifted = array.copy()
     shifted[..., -1] ^= SIGN
     half = mpz(1) << (64 * limbs - 1)
     found = gmpy2.unpack(mpz.from_bytes(shifted.tobytes(), byteorder="little"), 64 * limbs)
-    found += [mpz(0)] * (shifted.size // limbs - len(found))
+    found += [mpz(0)] * (count - len(found))
     return [v - half for v in found]
 
 

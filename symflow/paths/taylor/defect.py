@@ -34,8 +34,7 @@ def log2_local_error(
     """
     arithmetic = recurrence.arithmetic
     assert isinstance(arithmetic, FixedSeries)
-    values, slopes = recurrence.values(coefficients, s), recurrence.slopes(coefficients, s)
-    recurrence.expand(values, 0, tau)
+    values, slopes = recurrence.land(coefficients, s, tau)
     moved = (abs(v - arithmetic.integrate(r, 0, tau)) for v, r in zip(slopes, recurrence.rates(), strict=True))
     largest = max(moved, default=mpz(0))
     return values, log2_abs(largest * s) - arithmetic.bits - log2_abs(mpz(terms_of(coefficients)))
