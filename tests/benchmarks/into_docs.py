@@ -2,7 +2,7 @@
 
     python tests/benchmarks/into_docs.py [NAME ...] [--peer FILE]
 
-NAME is one of evaluation, first, gradient, derivation, flow, experiment, methods; all of them without one (two hours
+NAME is one of evaluation, first, gradient, derivation, flow, kinks, experiment, methods; all of them without one (two hours
 on two cores, most of it heyoka and symflow at 500 digits, and descent at small steps). `--peer` is passed to the flow
 benchmark. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
 """
@@ -28,6 +28,7 @@ COMMANDS = {
     "gradient": ["bench_gradient.py"],
     "derivation": ["bench_derivation.py"],
     "flow": ["bench_flow.py", "--rounds", "3"],
+    "kinks": ["bench_kinks.py"],
     "experiment": ["bench_experiment.py"],
     "methods": ["bench_methods.py"],
 }
