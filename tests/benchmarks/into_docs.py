@@ -2,8 +2,8 @@
 
     python tests/benchmarks/into_docs.py [NAME ...] [--peer FILE]
 
-NAME is one of evaluation, first, gradient, derivation, flow, kinks, experiment, methods; all of them without one (two hours
-on two cores, most of it heyoka and symflow at 500 digits, and descent at small steps). `--peer` is passed to the flow
+NAME is one of evaluation, first, gradient, derivation, flow, kinks, experiment, methods; all of them without one (two
+hours on two cores, most of it heyoka and symflow at 500 digits, and descent at small steps). `--peer` is passed to the flow
 benchmark. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
 """
 

@@ -1,8 +1,9 @@
-"""Kinks of networks with many samples: crossed one by one, with the same events and digits as where all sides are tried."""
+"""Kinks of networks with many samples: crossed one by one, with the events and digits of trying all sides."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from math import inf, log2
 
 import mpmath
@@ -83,7 +84,7 @@ def test_the_order_of_a_geometric_series() -> None:
         chosen.append(order.now)
     assert chosen[0] == 50
     assert chosen[1] > 40
-    assert all(a > b for a, b in zip(chosen[1:], chosen[2:], strict=False))
+    assert all(a > b for a, b in pairwise(chosen[1:]))
     assert chosen[-1] == LEAST
     # A step is as long as the kinks are far apart where eps^(1/p) is: p = log eps / log 1e-3, about 13.
     assert 10 <= chosen[3] <= 20
