@@ -21,8 +21,6 @@ SAFETY, SHORTEN, LENGTHEN = 0.9, 0.2, 4.0
 """Factors of the step-size control."""
 SHORTEST = 1e-14
 """Of the whole time: a smaller step is a collapse."""
-MOST_KINKS = 2000
-"""Of one step."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ class _Run:
                     return "time"
                 left = stop - self.t
                 size = left if h >= left * (1 - 1e-12) else min(h, left / 2)
-                made = corrected_step(self.frozen, self.point, size, MOST_KINKS)
+                made = corrected_step(self.frozen, self.point, size)
                 error = float("inf") if made is None else self.error(made)
                 if made is not None and made.cut is not None and made.cut > SHORTEST * end:
                     self.gradients += made.gradients
