@@ -62,10 +62,10 @@ def main() -> None:
                     times.append(seconds(case, "symflow", None, cache))
                 if there:
                     found[2].append(seconds(case, "heyoka", options.peer, cache))
-        new, kept = (statistics.median(times) for times in found[:2])
-        other = [f"{m:.2f}" for m in (statistics.median(found[2]),)] if there else ["-"]
-        ratios = [f"{float(other[0]) / ours:.1f}" if there else "-" for ours in (new, kept)]
-        print(f"| {name} | {dps} | {horizon} | {new:.2f} | {kept:.2f} | {other[0]} | {' | '.join(ratios)} |", flush=True)
+        medians = [statistics.median(times) for times in found if times]
+        ratios = [f"{medians[2] / ours:.1f}" if there else "-" for ours in medians[:2]]
+        cells = [name, str(dps), horizon, *(f"{m:.2f}" for m in medians), *([] if there else ["-"]), *ratios]
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
