@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -22,6 +22,7 @@ from symflow.paths.flow import solve_field, solve_flow
 from symflow.paths.scale import pre_activations
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
+from symflow.progress import Reporter
 
 GUARD = 25
 """Digits beyond those of the flow with which its start is evaluated."""
@@ -74,12 +75,12 @@ class ComparedFlow:
         shrinking = f" - {'' if decay == 1 else f'{decay} '}theta" if decay else ""
         return f"theta' = -{rate}grad f(theta){shrinking}, {self.method.called} to order 0"
 
-    def solve(self, horizon: Fraction, dps: int, progress: Callable[[float], None] | None) -> Trajectory:
+    def solve(self, horizon: Fraction, dps: int, report: Reporter) -> Trajectory:
         """The flow to `dps` digits."""
         if self.gradient_flow is not None:
-            return solve_flow(self.gradient_flow, horizon=horizon, dps=dps, progress=progress)
+            return solve_flow(self.gradient_flow, horizon=horizon, dps=dps, progress=report)
         return solve_field(
-            self.equation.field(self.step_size), list(self.start(dps)), horizon=horizon, dps=dps, progress=progress
+            self.equation.field(self.step_size), list(self.start(dps)), horizon=horizon, dps=dps, progress=report
         )
 
     def start(self, dps: int) -> np.ndarray:

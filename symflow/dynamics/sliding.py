@@ -77,6 +77,21 @@ class _Adjoints:
         return Const(Fraction(0), ()) if bar is None or is_zero(bar) else inner(self.pick[a], bar)
 
 
+@kept
+def gate_program(objective: Objective) -> Program:
+    """z and b of every gate, in the order of `objective.gates`: outputs z_0, b_0, z_1, b_1, ...
+
+    b is the derivative of f in what follows the gate, an activation or the larger of two entries of a pool.
+    """
+    adjoints = _Adjoints(objective, ())
+    outputs: dict[str, Node] = {}
+    for i, gate in enumerate(objective.gates):
+        brought = adjoints.loss.get(adjoints.dot[adjoints.activation[gate]])
+        outputs[f"z_{i}"] = gate.z
+        outputs[f"b_{i}"] = Const(Fraction(0), gate.axes) if brought is None else brought
+    return Program(objective.program.inputs, outputs)
+
+
 def _unit(shape: tuple[int, ...], position: int) -> np.ndarray:
     """The array of zeros with a single one at a flat position."""
     array = np.full(shape, Fraction(0), dtype=object)

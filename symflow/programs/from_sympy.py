@@ -7,20 +7,8 @@ from fractions import Fraction
 
 import sympy
 
+from symflow.programs.exponential_sums import fraction, needs_care, stable_node
 from symflow.programs.nodes import FUNCTIONS, Const, Node, add, apply, hadamard, power, scale
-
-
-def _fraction(q: sympy.Rational) -> Fraction:
-    return Fraction(int(q.p), int(q.q))
-
-
-def _is_softplus(e: sympy.Expr) -> sympy.Expr | None:
-    """x where e is log(1 + exp(x)), so that it is evaluated without overflow."""
-    if e.func is sympy.log and e.args[0].is_Add and len(e.args[0].args) == 2:
-        one, other = e.args[0].args
-        if one == 1 and other.func is sympy.exp:
-            return other.args[0]
-    return None
 
 
 def sympy_functions() -> dict[type[sympy.Function], str]:
@@ -67,11 +55,11 @@ class _Reader:
         return Const(q, self.axes)
 
     def made(self, e: sympy.Expr) -> Node:
-        inside = _is_softplus(e)
-        if inside is not None:
-            return apply("softplus", self.node(inside))
+        stable = stable_node(e, self.node) if needs_care(e) else None
+        if stable is not None:
+            return stable
         if e.is_Rational or e.is_Float:
-            return self.constant(_fraction(sympy.Rational(e)))
+            return self.constant(fraction(sympy.Rational(e)))
         if e is sympy.E:
             return apply("exp", self.constant(Fraction(1)))
         if e is sympy.pi:
@@ -82,7 +70,7 @@ class _Reader:
             return self.product(e)
         if e.is_Pow:
             if e.exp.is_Rational:
-                return power(self.node(e.base), _fraction(e.exp))
+                return power(self.node(e.base), fraction(e.exp))
             return apply("exp", hadamard(self.node(e.exp), apply("log", self.node(e.base))))
         if e.func in (known := sympy_functions()):
             return apply(known[e.func], self.node(e.args[0]))
@@ -97,15 +85,16 @@ class _Reader:
         node = self.constant(Fraction(1))
         for a in sympy.Mul.make_args(rest):
             node = hadamard(node, self.node(a))
-        return scale(_fraction(sympy.Rational(number)), node)
+        return scale(fraction(sympy.Rational(number)), node)
 
 
 def expression_node(expression: sympy.Expr, values: Mapping[sympy.Symbol, Node]) -> Node:
     """The node of a SymPy expression whose symbols stand for arrays of equal axes, applied entry by entry.
 
     Supported: sums, products, powers, exp, log, sin, cos, tan, atan, sinh, cosh, tanh, erf, rational numbers (floats
-    mean their binary value), e and pi; log(1 + exp(x)) becomes the softplus. A power whose exponent is not a rational
-    number is exp(exponent log(base)), so that its base must be positive.
+    mean their binary value), e and pi. Quotients, powers and logarithms of sums of exponentials, such as
+    1/(1 + exp(-x)), are read as functions that do not overflow where these do not (`exponential_sums`). A power whose
+    exponent is not a rational number is exp(exponent log(base)), so that its base must be positive.
 
     Raises:
         ValueError: another function, or a number that is not real.

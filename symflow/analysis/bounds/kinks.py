@@ -9,18 +9,19 @@ b = 0 there is no jump; where (alpha - alpha_bar) b < 0 the bounds are not appli
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from symflow.analysis.observables import gradients
 from symflow.caching import kept
+from symflow.dynamics.sliding import gate_program
 from symflow.evaluate.numpy_batches import evaluate_points
-from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
+from symflow.paths.sampling import DenseFlow
+from symflow.paths.trajectory import Trajectory
 from symflow.programs.program import Program
-from symflow.theory.model import Model
 
 INSIDE = (0.25, 0.5, 0.75, 1.0)
 """Where in a step the gates and the defect are looked at."""
@@ -61,11 +62,11 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Gates:
-    """The gates of a fully connected network at S points.
+    """The gates of an objective at S points.
 
     Attributes:
-        on: whether z >= 0, layer by layer, shape (S, d_j, N).
-        back: b, the derivative of the sample's loss in the activation, of the same shapes.
+        on: whether z >= 0, gate node by gate node, shape (S, units, N); units are counted row-major.
+        back: b, the derivative of the sample's loss in what follows the gate, of the same shapes.
     """
 
     on: tuple[np.ndarray, ...]
@@ -73,55 +74,59 @@ class Gates:
 
 
 @kept
-def _errors(objective: Objective) -> Program:
-    """The gradients of the sample losses at the predictions, one column a sample."""
-    return Program(objective.program.inputs, {"errors": Model(objective).loss_gradient()})
+def _signs(objective: Objective) -> Program:
+    """The pre-activations alone."""
+    return Program(objective.program.inputs, {f"z_{i}": g.z for i, g in enumerate(objective.gates)})
+
+
+def _flat(objective: Objective, found: Mapping[str, np.ndarray], kind: str, count: int) -> Iterator[np.ndarray]:
+    """The outputs of one kind, shape (S, units, N)."""
+    for i, gate in enumerate(objective.gates):
+        samples = int(gate.axes[-1].size)
+        values = found[f"{kind}_{i}"].reshape(len(found[f"{kind}_{i}"]), -1, samples)
+        yield np.broadcast_to(values, (count, *values.shape[1:]))
+
+
+def gates_on(objective: Objective, points: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Whether z >= 0 at S points, gate node by gate node, shape (S, units, N)."""
+    found = evaluate_points(objective, _signs(objective), points)
+    return tuple(z >= 0 for z in _flat(objective, found, "z", len(points)))
 
 
 def gates_at(objective: Objective, points: np.ndarray) -> Gates:
-    """Gates and back-propagated coefficients at S points of a fully connected network over samples."""
-    network = objective.network
-    assert isinstance(network, FullyConnected)
-    x = next(np.asarray(a, dtype=np.float64) for y, a in objective.data.items() if y.name == "X")
-    slopes = float(network.alpha), float(network.alpha_bar)
-    weights = [points[:, where].reshape(-1, *shape) for where, shape in objective.slices()]
-    a, on = np.broadcast_to(x, (len(points), *x.shape)), []
-    for w in weights[:-1]:
-        z = w @ a
-        on.append(z >= 0)
-        a = np.where(z >= 0, *slopes) * z
-    delta = evaluate_points(objective, _errors(objective), points)["errors"]
-    back = []
-    for w, gate in zip(weights[:0:-1], on[::-1], strict=True):
-        b = np.swapaxes(w, 1, 2) @ delta
-        back.append(b)
-        delta = np.where(gate, *slopes) * b
-    return Gates(tuple(on), tuple(back[::-1]))
+    """Gates and back-propagated coefficients at S points, of any network, with biases, skips and pools too."""
+    found = evaluate_points(objective, gate_program(objective), points)
+    on = tuple(z >= 0 for z in _flat(objective, found, "z", len(points)))
+    return Gates(on, tuple(b * b.shape[-1] for b in _flat(objective, found, "b", len(points))))
+
+
+def _convex(objective: Objective) -> list[float]:
+    """The sign of alpha - alpha_bar, gate node by gate node: the jump is convex where b has it."""
+    return [1.0 if g.alpha > g.alpha_bar else -1.0 for g in objective.gates]
 
 
 def first_concave(objective: Objective, here: np.ndarray, there: np.ndarray) -> tuple[int, Place] | None:
     """The first pair of points between which a gate changes whose jump is not convex, and that gate.
 
     Args:
-        objective: a fully connected network's training loss over samples.
+        objective: with gates.
         here: S points.
         there: S other points.
     """
-    network = objective.network
-    assert network is not None
-    sign = 1.0 if network.alpha > network.alpha_bar else -1.0
+    signs = _convex(objective)
     for start in range(0, len(here), CHUNK):
         a = gates_at(objective, here[start : start + CHUNK])
         b = gates_at(objective, there[start : start + CHUNK])
         bad = [
-            (p != q) & ((sign * u < 0) | (sign * v < 0)) for p, q, u, v in zip(a.on, b.on, a.back, b.back, strict=True)
+            (p != q) & ((sign * u < 0) | (sign * v < 0))
+            for sign, p, q, u, v in zip(signs, a.on, b.on, a.back, b.back, strict=True)
         ]
         rows = np.flatnonzero(np.any([layer.any(axis=(1, 2)) for layer in bad], axis=0))
         if len(rows):
             row = int(rows[0])
-            layer = next(i for i, v in enumerate(bad) if v[row].any())
-            unit, sample = np.argwhere(bad[layer][row])[0]
-            return start + row, Place(int(sample), layer + 1, int(unit))
+            node = next(i for i, v in enumerate(bad) if v[row].any())
+            unit, sample = np.argwhere(bad[node][row])[0]
+            return start + row, Place(int(sample), objective.gates[node].layer, int(unit))
     return None
 
 
@@ -129,7 +134,7 @@ def crossing_steps(objective: Objective, compact: Objective, path: np.ndarray, e
     """The steps of a float64 descent that cross a kink, with what they cost.
 
     Args:
-        objective: over samples.
+        objective: with gates.
         compact: the form that is cheapest to evaluate.
         path: theta_0, theta_1, ..., every step.
         eta: the step size.
@@ -137,10 +142,10 @@ def crossing_steps(objective: Objective, compact: Objective, path: np.ndarray, e
     found: list[np.ndarray] = []
     for start in range(0, len(path) - 1, CHUNK):
         here, there = path[start : start + CHUNK + 1][:-1], path[start + 1 : start + CHUNK + 1]
-        first = gates_at(objective, here).on
+        first = gates_on(objective, here)
         changed = np.zeros(len(here), dtype=bool)
         for s in INSIDE:
-            for p, q in zip(first, gates_at(objective, here + s * (there - here)).on, strict=True):
+            for p, q in zip(first, gates_on(objective, here + s * (there - here)), strict=True):
                 changed |= (p != q).any(axis=(1, 2))
         found.append(start + np.flatnonzero(changed))
     steps = np.concatenate(found) if found else np.zeros(0, dtype=int)
@@ -154,27 +159,28 @@ def crossing_steps(objective: Objective, compact: Objective, path: np.ndarray, e
     return Crossings(steps, eta * worst)
 
 
-def first_concave_event(
-    objective: Objective, points: np.ndarray, events: Sequence[tuple[Place, str]]
-) -> tuple[int, bool] | None:
-    """The first event of a flow at which the bounds end, and whether its jump is the reason.
+def first_concave_event(objective: Objective, flow: Trajectory, dense: DenseFlow) -> tuple[float, str] | None:
+    """The time of the first event of a flow at which the bounds end, and why; None where they continue past all.
 
-    Where a gate revives or turns inert, kinks of several layers meet, and no single b says which way the jump goes.
+    Where a gate revives or turns inert, kinks of several layers meet, and no single b says which way the jump goes. A
+    pool may have several gates of one layer and unit; all of them must be in order.
 
     Args:
-        objective: a fully connected network's training loss over samples.
-        points: theta at the events.
-        events: gate and kind of each.
+        objective: with gates.
+        flow: its flow.
+        dense: the same in float64.
     """
-    network = objective.network
-    assert network is not None
-    sign = 1.0 if network.alpha > network.alpha_bar else -1.0
-    back = gates_at(objective, points).back
-    for row, (place, kind) in enumerate(events):
-        if kind in ("revival", "inert"):
-            return row, False
-        if sign * back[place.layer - 1][row, place.unit, place.sample] < 0:
-            return row, True
+    if not flow.events:
+        return None
+    times = np.minimum([float(e.time) for e in flow.events], float(flow.horizon))
+    signs, back = _convex(objective), gates_at(objective, dense(times)).back
+    for row, (time, e) in enumerate(zip(times.tolist(), flow.events, strict=True)):
+        if e.kind in ("revival", "inert"):
+            return time, several_reason(time)
+        for gate, sign, b in zip(objective.gates, signs, back, strict=True):
+            meant = gate.layer == e.layer and e.unit < b.shape[1]
+            if meant and sign * b[row, e.unit, e.sample] < 0:
+                return time, concave_reason(time, Place(e.sample, e.layer, e.unit))
     return None
 
 

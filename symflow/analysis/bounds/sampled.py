@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from symflow.analysis.bounds.descent_walk import Walk
-from symflow.analysis.bounds.kinks import Crossings, gates_at
+from symflow.analysis.bounds.kinks import Crossings, gates_on
 from symflow.analysis.bounds.series import BoundSeries, not_applicable, padded
 from symflow.analysis.bounds.spectra import spectra
 from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
 from symflow.analysis.observables import gradients, too_large
-from symflow.networks.network import FullyConnected
 from symflow.networks.objective import Objective
 from symflow.numbers import outward
 from symflow.theory.r03_fundamental_theorem import fold
@@ -275,8 +274,8 @@ def _at(samples: Samples, x: np.ndarray) -> _Points:
     """The rate at some times (in steps), on three points of the segment, or nine where these are not enough."""
     flow, descent = samples.flow(x * samples.step_size), _between(samples, x)
     gates, parted = None, np.zeros(len(x), dtype=bool)
-    if samples.objective.gates and isinstance(samples.objective.network, FullyConnected):
-        here, there = (np.concatenate([g.reshape(len(x), -1) for g in gates_at(samples.objective, p).on], axis=1)
+    if samples.objective.gates:
+        here, there = (np.concatenate([g.reshape(len(x), -1) for g in gates_on(samples.objective, p)], axis=1)
                        for p in (flow, descent))  # fmt: skip
         parted = (here != there).any(axis=1)
         gates = np.concatenate([here, there], axis=1)

@@ -10,12 +10,13 @@ import numpy as np
 
 from symflow.caching import kept
 from symflow.dynamics.method import Method
+from symflow.evaluate.jit_options import jit
 from symflow.networks.objective import Objective
-from symflow.paths.float64 import sweep_flow_float64
-from symflow.paths.float64.arguments import checked_tolerances
-from symflow.paths.float64.estimate import CHECK, CHECK_RTOL, one_unit_away
+from symflow.paths.float64.arguments import MIN_RTOL, checked_tolerances
+from symflow.paths.float64.estimate import CHECK, one_unit_away
+from symflow.paths.float64.lanes.solve import Ended
 from symflow.paths.float64.methods import x64
-from symflow.paths.float64.sweep import SweepStopped
+from symflow.paths.float64.sweep import ManyFlows, many_flows
 from symflow.paths.jax_steps import State, float64_march, jax_slopes, padded_gaps
 from symflow.problem import Problem
 
@@ -29,44 +30,70 @@ class Paths:
     """States along B paths.
 
     Attributes:
-        times: S of them; empty for descent.
         states: shape (B, S, P), NaN where a path did not get to.
         errors: estimated largest absolute error of any component of each path, shape (B,); NaN without an estimate.
-        stopped: why paths did not get to the end; empty where all did.
     """
 
-    times: np.ndarray
     states: np.ndarray
     errors: np.ndarray
-    stopped: str = ""
+
+
+@dataclass(frozen=True)
+class Flows(Paths):
+    """Flows from B starts.
+
+    Attributes:
+        reached: the time that each is known up to, shape (B,).
+        ended: why each stopped.
+        kinks: how many events each has; None where kinks are not located.
+        slides: how often a gate begins to be held in each.
+    """
+
+    reached: np.ndarray
+    ended: Sequence[Ended]
+    kinks: np.ndarray | None
+    slides: np.ndarray | None
 
 
 def flows(
-    problem: Problem, thetas: np.ndarray, times: Sequence[float], rtol: float, atol: float, max_steps: int
-) -> Paths:
-    """Flows from B starts, and second ones at tighter tolerances from starts one unit in the last place away."""
-    rtol, atol = checked_tolerances(rtol, atol, "dopri8")
-    first, stopped = _flows(problem, thetas, times, rtol, atol, max_steps)
-    tighter = max(rtol / CHECK, CHECK_RTOL)
-    second, _ = _flows(problem, one_unit_away(thetas), times, tighter, atol * tighter / rtol, max_steps)
-    return Paths(np.array(times), first, _errors(first, second), stopped)
+    problem: Problem,
+    thetas: np.ndarray,
+    times: Sequence[float],
+    tolerances: tuple[float, float],
+    max_steps: int,
+    report: Callable[[float], None],
+) -> Flows:
+    """Flows from B starts, and second ones from starts one unit in the last place away, at tighter tolerances.
 
+    Where these cannot be tighter they are looser, and the estimates pessimistic.
+    """
+    rtol, atol = checked_tolerances(*tolerances, "dopri8")
+    factor = 1 / CHECK if rtol >= CHECK * MIN_RTOL * (1 - 1e-9) else CHECK
+    found: list[list[ManyFlows]] = [[], []]
+    parts = _batches(thetas, len(times))
+    for k, part in enumerate(parts):
+        runs = ((part, rtol, atol), (one_unit_away(part), max(rtol * factor, MIN_RTOL), atol * factor))
+        for i, (starts, relative, absolute) in enumerate(runs):
 
-def _flows(
-    problem: Problem, thetas: np.ndarray, times: Sequence[float], rtol: float, atol: float, max_steps: int
-) -> tuple[np.ndarray, str]:
-    stopped = ""
-    parts = []
-    for part in _batches(thetas, len(times)):
-        try:
-            parts.append(sweep_flow_float64(problem, part, times, rtol=rtol, atol=atol, max_steps=max_steps))
-        except SweepStopped as error:
-            parts.append(error.states)
-            stopped = (
-                f"the flow did not get to the end in float64: more than {max_steps} steps, values that are no longer "
-                "finite, or sliding along a kink; take sweep, which says which"
+            def told(done: float, before: float = 2 * k + i) -> None:
+                report((before + done) / (2 * len(parts)))
+
+            found[i].append(
+                many_flows(problem, starts, times, rtol=relative, atol=absolute, max_steps=max_steps, progress=told)
             )
-    return np.concatenate(parts)[: len(thetas)], stopped
+    count = len(thetas)
+    first, second = (np.concatenate([f.states for f in run])[:count] for run in found)
+    ended = [end for f in found[0] for end in f.ended][:count]
+    kinks = [f.kinks for f in found[0] if f.kinks is not None]
+    slides = [f.slides for f in found[0] if f.slides is not None]
+    return Flows(
+        first,
+        _errors(first, second),
+        np.concatenate([f.reached for f in found[0]])[:count],
+        ended,
+        np.concatenate(kinks)[:count] if kinks else None,
+        np.concatenate(slides)[:count] if slides else None,
+    )
 
 
 def _batches(rows: np.ndarray, times: int) -> list[np.ndarray]:
@@ -81,7 +108,7 @@ def _batches(rows: np.ndarray, times: int) -> list[np.ndarray]:
 def _stepper(objective: Objective, method: Method) -> Callable[..., State]:
     import jax
 
-    return jax.jit(jax.vmap(float64_march(objective, method), in_axes=(0, 0, 0, None, None)))
+    return jit(jax.vmap(float64_march(objective, method), in_axes=(0, 0, 0, None, None)))
 
 
 def descents(
@@ -112,7 +139,7 @@ def descents(
                 path = np.asarray(run(thetas[b], steps[e], gaps[e], moved, table)[0])
                 found.append(np.concatenate([thetas[b][:, None], path], axis=1))
     first, second = (np.concatenate(found)[: len(rows)] for found in runs)
-    return Paths(np.zeros(0), first, _errors(first, second))
+    return Paths(first, _errors(first, second))
 
 
 def _errors(first: np.ndarray, second: np.ndarray) -> np.ndarray:

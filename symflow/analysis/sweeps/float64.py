@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
 
@@ -21,7 +21,7 @@ from symflow.analysis.given_runs import not_descent
 from symflow.analysis.observables import gradients, too_large
 from symflow.analysis.sweeps import table
 from symflow.analysis.sweeps.axes import Start, axes_of, check_run, starts, with_method
-from symflow.analysis.sweeps.batched import Paths, descents, flows
+from symflow.analysis.sweeps.batched import MOST_NUMBERS, Flows, Paths, descents, flows
 from symflow.analysis.sweeps.measure import bound_columns, columns, spectra
 from symflow.analysis.sweeps.sweep import Sweep, about_sweep, coordinates
 from symflow.analysis.sweeps.values import encode
@@ -32,18 +32,22 @@ from symflow.errors import ComputationError, ProblemError, brief
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JsonObject, Number
-from symflow.paths.float64.kinks import pre_activations
 from symflow.paths.loops import diverged
 from symflow.paths.sampling import HermiteFlow
 from symflow.problem import Problem
+from symflow.progress import Wanted, reporting
 from symflow.versions import versions_text
+
+CHEAPER = "looser tolerances (rtol=...), a shorter horizon, or no bounds (bounds=())"
 
 FORMAT = "symflow float64 sweep 1"
 BOUNDS = ("R4", "R22")
 """The bounds that need no more than float64."""
 DIVERGED = 1e50
 """A parameter beyond counts as divergence: curvature would leave float64."""
-KINKS = "R4 and R22 hold beyond kinks only where these are located, which float64 does not do; take sweep"
+FLOWS = 0.5
+"""The part of the work that is flows, about."""
+KINKS = "on networks with kinks sweep_float64 evaluates no bounds; take deviation for single runs, or sweep"
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,13 @@ class Group:
     starts: Sequence[Start]
     etas: Sequence[Fraction]
     indices: Sequence[list[int]]
-    flow: Paths
+    flow: Flows
     places: Sequence[np.ndarray]
     descent: Paths
+
+    def row(self, b: int, e: int) -> int:
+        """The row of `descent` for a start and a step size."""
+        return b * len(self.etas) + e
 
 
 def sweep_float64(
@@ -86,7 +94,7 @@ def sweep_float64(
     rtol: float = 1e-10,
     atol: float = 1e-12,
     max_steps: int = 100_000,
-    progress: Callable[[float], None] | None = None,
+    progress: Wanted = None,
 ) -> Sweep:
     """||theta_k - theta(k eta)|| on every problem of a grid, in float64 on one device.
 
@@ -111,8 +119,8 @@ def sweep_float64(
         rtol: relative tolerance of a step of the flow.
         atol: absolute tolerance.
         max_steps: most steps of each flow; those that take more have the status "stopped: sweep".
-        progress: called with the fraction of the work that is done, from 0 to 1; it spans flows and descents with the
-            runs for their error estimates.
+        progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1; it spans flows
+            and descents with the runs for their error estimates.
 
     Returns:
         A `Sweep`: one row per problem; `table` is a pandas table with float64 columns.
@@ -141,17 +149,21 @@ def sweep_float64(
     every = list(starts(base, axes))
     groups = [list(group) for _, group in groupby(every, key=lambda s: id(s.problem.objective))]
     rows: list[JsonObject] = []
-    for group in groups:
-        clock = time.perf_counter()
-        found = list(_rows(_run(group, etas, end, rtol, atol, max_steps), bounds))
-        share = (time.perf_counter() - clock) / len(found)
-        pairs = ((start, eta) for start in group for eta in etas)
-        for (start, eta), row in zip(pairs, found, strict=True):
-            where = coordinates(eta, start.coordinates, start.problem.replace(horizon=end), None)
-            values = {name: encode(value) for name, value in row.items()}
-            rows.append(where | values | {"seconds": encode(round(share, 6)), "versions": versions_text()})
-        if progress is not None:
-            progress(len(rows) / (len(every) * len(etas)))
+    used = versions_text()
+    with reporting(progress, "sweep", CHEAPER) as report:
+        for group in groups:
+            clock, before, share = time.perf_counter(), len(rows), len(group) * len(etas)
+            ends = [count / (len(every) * len(etas)) for count in (before, before + share)]
+            part = report.part(ends[0], ends[1])
+            run = _run(group, etas, end, (rtol, atol), max_steps, part.part(0, FLOWS, "flows"))
+            found = list(_rows(run, bounds, part.part(FLOWS, 1, "distances and bounds")))
+            seconds = encode(round((time.perf_counter() - clock) / len(found), 6))
+            pairs = ((start, eta) for start in group for eta in etas)
+            for (start, eta), row in zip(pairs, found, strict=True):
+                where = coordinates(eta, start.coordinates, start.problem.replace(horizon=end), None)
+                values = {name: encode(value) for name, value in row.items()}
+                rows.append(where | values | {"seconds": seconds, "versions": used})
+            part(1.0)
     declared = {name: "float" if kind == "decimal" else kind for name, kind in columns(bounds).items()}
     about = about_sweep(FORMAT, base, axes, etas, end)
     about["tolerances"] = {"solver": "dopri8", "rtol": rtol, "atol": atol}
@@ -160,7 +172,12 @@ def sweep_float64(
 
 
 def _run(
-    group: Sequence[Start], etas: Sequence[Fraction], end: Fraction, rtol: float, atol: float, max_steps: int
+    group: Sequence[Start],
+    etas: Sequence[Fraction],
+    end: Fraction,
+    tolerances: tuple[float, float],
+    max_steps: int,
+    report: Callable[[float], None],
 ) -> Group:
     """Flows and descents of an architecture."""
     problem = group[0].problem
@@ -175,41 +192,43 @@ def _run(
     where = {t: i for i, t in enumerate(everywhere)}
     places = [np.array([where[t] for t in own]) for own in times]
     flowing, method = order_zero(problem, problem.method), problem.method
-    flow = flows(flowing, thetas, [float(t) for t in everywhere], rtol, atol, max_steps)
+    flow = flows(flowing, thetas, [float(t) for t in everywhere], tolerances, max_steps, report)
     run = descents(objective if method.batches is None else problem.objective, method, thetas, etas, indices)
     return Group(objective, method, group, etas, indices, flow, places, run)
 
 
-def _rows(group: Group, bounds: Sequence[str]) -> Iterator[JsonObject]:
+def _rows(group: Group, bounds: Sequence[str], report: Callable[[float], None]) -> Iterator[JsonObject]:
     """What is measured, start by start and step size by step size."""
-    objective, flow = group.objective, group.flow
-    for b in range(len(group.starts)):
-        known, unknown = None, ""
-        if np.isfinite(flow.states[b]).all():
-            try:
-                known = _Along.of(objective, flow.states[b])
-            except (ComputationError, np.linalg.LinAlgError) as failed:  # a spectrum beyond float64
-                unknown = str(failed)
-        for e, (eta, kept, place) in enumerate(zip(group.etas, group.indices, group.places, strict=True)):
-            row = b * len(group.etas) + e
-            run = group.descent.states[row, : len(kept)]
-            bad = ~(np.abs(run).max(axis=1) < DIVERGED)
-            if unknown:
-                yield _stopped("not computable", unknown, None)
-            elif known is None:
-                reached = np.isfinite(flow.states[b]).all(axis=1)
-                yield _stopped("sweep", flow.stopped, float(flow.times[reached].max(initial=0.0)))
-            elif bad.any():
-                yield _stopped("diverged", str(diverged(kept[int(np.argmax(bad))], eta, group.method)), None)
-            else:
-                states, errors = flow.states[b, place], (flow.errors[b], group.descent.errors[row])
-                try:
-                    found = _row(objective, states, run, errors, known, place)
-                    for one in _bounds(group, eta, kept, states, run, bounds):
-                        found |= _as_floats(bound_columns(one, found["final_deviation"]))
-                    yield {"status": "done", "steps": kept[-1]} | found
-                except (ComputationError, np.linalg.LinAlgError) as failed:  # a spectrum that cannot be found
-                    yield _stopped("not computable", str(failed), None)
+    starts, times, count = group.flow.states.shape
+    most = times * count * (1 if too_large(group.objective) else count)
+    size = max(1, MOST_NUMBERS // most)
+    for first in range(0, starts, size):
+        yield from _rows_of(group, list(range(first, min(starts, first + size))), bounds)
+        report(min(starts, first + size) / starts)
+
+
+def _rows_of(group: Group, some: Sequence[int], bounds: Sequence[str]) -> Iterator[JsonObject]:
+    """The rows of some starts, for which much is evaluated at once."""
+    flow = group.flow
+    whole = [b for b in some if np.isfinite(flow.states[b]).all()]
+    along = dict(zip(whole, _along(group.objective, flow.states[whole]), strict=True)) if whole else {}
+    stopped: dict[tuple[int, int], JsonObject] = {}
+    pairs = [(b, e) for b in some for e in range(len(group.etas))]
+    for b, e in pairs:
+        kept = group.indices[e]
+        bad = ~(np.abs(group.descent.states[group.row(b, e), : len(kept)]).max(axis=1) < DIVERGED)
+        if b not in along:
+            end = flow.ended[b]
+            stopped[b, e] = _stopped(end.cause or "not computable", end.reason, float(flow.reached[b]))
+        elif along[b].unknown:
+            stopped[b, e] = _stopped("not computable", along[b].unknown, None)
+        elif bad.any():
+            why = str(diverged(kept[int(np.argmax(bad))], group.etas[e], group.method))
+            stopped[b, e] = _stopped("diverged", why, None)
+    done = [pair for pair in pairs if pair not in stopped]
+    ends = dict(zip(done, _ends(group, done), strict=True)) if done else {}
+    for b, e in pairs:
+        yield stopped[b, e] if (b, e) in stopped else _row(group, b, e, along[b], ends[b, e], bounds)
 
 
 def _stopped(cause: str, reason: str, at: float | None) -> JsonObject:
@@ -218,49 +237,94 @@ def _stopped(cause: str, reason: str, at: float | None) -> JsonObject:
 
 @dataclass(frozen=True)
 class _Along:
-    """What is known along a flow, shared by its step sizes: spectrum (or None) and gates, at all sample times."""
+    """What is known along a flow, shared by its step sizes: the spectrum at all sample times.
 
-    low: np.ndarray | None
-    high: np.ndarray | None
-    gates: np.ndarray | None
+    Attributes:
+        low: smallest eigenvalues; None where the network is too large.
+        high: largest ones.
+        unknown: why they are not known; empty where they are.
+    """
 
-    @classmethod
-    def of(cls, objective: Objective, states: np.ndarray) -> _Along:
-        spectrum = extreme_eigenvalues(objective, states).known() if too_large(objective) is None else None
-        gates = evaluate_batch(objective, pre_activations, states) >= 0 if objective.gates else None
-        if spectrum is None:
-            return cls(None, None, gates)
-        return cls(spectrum.min, spectrum.max, gates)
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    unknown: str = ""
 
 
-def _row(
-    objective: Objective,
-    flow: np.ndarray,
-    run: np.ndarray,
-    errors: tuple[float, float],
-    known: _Along,
-    place: np.ndarray,
-) -> JsonObject:
-    """The columns of `measure_deviation` but for the bounds."""
-    error = float(np.sqrt(flow.shape[1]) * sum(errors))
+def _along(objective: Objective, states: np.ndarray) -> Iterator[_Along]:
+    """The spectra along flows, states of shape (B, S, P)."""
+    if too_large(objective) is not None:
+        yield from [_Along()] * len(states)
+        return
+    found = extreme_eigenvalues(objective, states.reshape(-1, states.shape[2]))
+    shape = states.shape[:2]
+    for row in zip(*(np.reshape(a, shape) for a in (found.min, found.max, found.residual)), strict=True):
+        try:
+            known = replace(found, min=row[0], max=row[1], residual=row[2]).known()
+        except ComputationError as failed:  # a spectrum beyond float64
+            yield _Along(unknown=str(failed))
+        else:
+            yield _Along(np.asarray(known.min), np.asarray(known.max))
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """What is measured at the ends of flow and descent.
+
+    Attributes:
+        losses: at the start, at the end of the flow, at that of descent.
+        slope: the norm of the flow's last gradient.
+        sharpness: at the end of descent; NaN where the network is too large, or the Hessian not finite.
+    """
+
+    losses: np.ndarray
+    slope: float
+    sharpness: float
+
+
+def _ends(group: Group, pairs: Sequence[tuple[int, int]]) -> Iterator[_Ends]:
+    """The ends of some runs: start and step size of each."""
+    states = group.flow.states
+    flow = np.array([states[b, group.places[e][[0, -1]]] for b, e in pairs])
+    run = np.array([group.descent.states[group.row(b, e), len(group.indices[e]) - 1] for b, e in pairs])
+    points = np.concatenate([flow, run[:, None]], axis=1)
+    losses = evaluate_batch(group.objective, loss, points.reshape(-1, points.shape[2])).reshape(-1, 3)
+    slopes = np.linalg.norm(gradients(group.objective, flow[:, 1]), axis=1)
+    large = too_large(group.objective) is not None
+    sharpness = np.full(len(run), np.nan) if large else np.asarray(extreme_eigenvalues(group.objective, run).max)
+    for found in zip(losses, slopes.tolist(), sharpness.tolist(), strict=True):
+        yield _Ends(*found)
+
+
+def _row(group: Group, b: int, e: int, along: _Along, ends: _Ends, names: Sequence[str]) -> JsonObject:
+    """The columns of `measure_deviation` for one run."""
+    place, kept = group.places[e], group.indices[e]
+    row = group.row(b, e)
+    flow, run = group.flow.states[b, place], group.descent.states[row, : len(kept)]
+    error = float(np.sqrt(flow.shape[1]) * (group.flow.errors[b] + group.descent.errors[row]))
     distance = np.linalg.norm(flow - run, axis=1)
     distance = np.where(distance > error, distance, 0.0) if np.isfinite(error) else distance
-    losses = evaluate_batch(objective, loss, np.stack([flow[0], flow[-1], run[-1]]))
-    low = high = ends = None
-    if known.low is not None and known.high is not None:
-        low, high, ends = known.low[place], known.high[place], extreme_eigenvalues(objective, run[-1:]).known().max
-    changes = 0 if known.gates is None else int((known.gates[place][1:] != known.gates[place][:-1]).sum())
-    return {
+    low = high = last = None
+    if along.low is not None and along.high is not None:
+        if np.isnan(ends.sharpness):
+            return _stopped("not computable", "the Hessian at the end of descent is not finite in float64", None)
+        low, high, last = along.low[place], along.high[place], np.array([ends.sharpness])
+    found = {
         "max_deviation": float(distance.max()),
         "final_deviation": float(distance[-1]),
         "error_estimate": error if np.isfinite(error) else None,
-        "error_status": "estimated" if np.isfinite(error) else "none: the second run of the flow takes too many steps",
-        **dict(zip(("initial_loss", "final_loss_flow", "final_loss_descent"), map(float, losses), strict=True)),
-        "final_gradient_norm_flow": float(np.linalg.norm(gradients(objective, flow[-1:]))),
-        **spectra(low, high, ends),
-        "kink_events": changes,
-        "slides": None if objective.gates else 0,
+        "error_status": "estimated" if np.isfinite(error) else "none: the second run of the flow stops early",
+        **dict(zip(("initial_loss", "final_loss_flow", "final_loss_descent"), ends.losses.tolist(), strict=True)),
+        "final_gradient_norm_flow": ends.slope,
+        **spectra(low, high, last),
+        "kink_events": 0 if group.flow.kinks is None else int(group.flow.kinks[b]),
+        "slides": 0 if group.flow.slides is None else int(group.flow.slides[b]),
     }
+    try:
+        for one in _bounds(group, group.etas[e], kept, flow, run, names):
+            found |= _as_floats(bound_columns(one, found["final_deviation"]))
+    except (ComputationError, np.linalg.LinAlgError) as failed:  # a spectrum that cannot be found
+        return _stopped("not computable", str(failed), None)
+    return {"status": "done", "steps": kept[-1]} | found
 
 
 def _bounds(

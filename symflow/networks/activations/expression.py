@@ -31,7 +31,9 @@ class ExpressionActivation(Smooth):
     """sigma(z), a smooth function given as a SymPy expression in one symbol.
 
     Supported are sums, products, powers, exp, log, sin, cos, tan, atan, sinh, cosh, tanh, erf, rational numbers, e and
-    pi; log(1 + exp(z)) becomes the softplus. Overflow is up to the expression: z/(1 + exp(-z)) has none.
+    pi. Quotients, powers and logarithms of sums of exponentials are computed as functions that do not overflow where
+    these do not: 1/(1 + exp(-z)) as the sigmoid, log(1 + exp(z)) as the softplus, (exp(z) - exp(-z))/(exp(z) + exp(-z))
+    as tanh. Others overflow where their parts do: exp(-exp(-z)) has no derivative in float64 at z = -1000.
 
     Attributes:
         expression: sigma(z) in the real symbol z.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -21,12 +22,18 @@ from symflow.paths.float64.arguments import (
     start_points,
 )
 from symflow.paths.float64.dense import dense_output
+from symflow.paths.float64.lanes.run import Plan
+from symflow.paths.float64.lanes.solve import Ended, in_words, solve_lanes
 from symflow.paths.float64.methods import first_steps, sweeper, x64
 from symflow.paths.float64.ranges import unseen_rows
 from symflow.paths.float64.steps import Course, run_steps
 from symflow.paths.solver import checked_limits
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.progress import SILENT
+
+KINKS_LOCATED = "dop853, kinks located"
+"""The method for flows with kinks: steps end at these, and gates are held (`paths.float64.lanes`)."""
 
 
 class SweepStopped(FlowStopped):
@@ -35,12 +42,32 @@ class SweepStopped(FlowStopped):
     Attributes:
         states: what is known, a float64 array of shape (B, S, P), NaN at the times that a start did not reach;
             `trajectory` in 0.1.0.
+        reasons: for each start why it stopped, in words; empty where it did not.
     """
 
-    def __init__(self, what: str, *, time: float, states: np.ndarray) -> None:
+    def __init__(self, what: str, *, time: float, states: np.ndarray, reasons: Sequence[str] = ()) -> None:
         super().__init__(what, cause="sweep", time=time)
-        self.states = states
+        self.states, self.reasons = states, tuple(reasons)
         self.trajectory = states  # type: ignore[assignment]  # its name in 0.1.0
+
+
+@dataclass(frozen=True, eq=False)
+class ManyFlows:
+    """Flows from B starts.
+
+    Attributes:
+        states: at S times, shape (B, S, P), NaN where a flow did not get to.
+        reached: the time that each is known up to, shape (B,).
+        ended: why each stopped.
+        kinks: for each how many events were located; None where kinks are not.
+        slides: for each how often a gate began to be held; None where kinks are not located.
+    """
+
+    states: np.ndarray
+    reached: np.ndarray
+    ended: tuple[Ended, ...]
+    kinks: np.ndarray | None = None
+    slides: np.ndarray | None = None
 
 
 def sweep_flow_float64(
@@ -50,16 +77,17 @@ def sweep_flow_float64(
     *,
     rtol: float = 1e-10,
     atol: float = 1e-12,
-    solver: str = "dopri8",
+    solver: str | None = None,
     max_steps: int = 100_000,
 ) -> np.ndarray:
-    """theta_b' = -grad f(theta_b): solves gradient flow in float64 from B starts at once (under `jax.vmap`).
+    """theta_b' = -grad f(theta_b): solves gradient flow in float64 from B starts at once.
 
-    Each start has its own steps, which end at each of the times, so that a row has the accuracy of a single run. A row
+    Each start has its own steps, so that a row has the accuracy of a single run. Networks with kinks (ReLU, leaky ReLU,
+    max pooling): steps end at kinks, which are located, gates slide where the fields on both sides say so
+    (docs/theory/kinks.md), a start that is done costs nothing more, and one whose kinks float64 cannot decide is solved
+    by `solve_flow` with 15 digits. Smooth flows run under `jax.vmap`, where the slowest start sets the wall time; a row
     that may have jumped over unseen changes of an exponential or a sigmoid is run again alone, with steps cut as in
-    `solve_flow_float64`. No error is estimated (repeat a few rows with `solve_flow_float64`), and kinks are not
-    located. Compiled once per objective, method, number of starts and number of times; the slowest start sets the wall
-    time.
+    `solve_flow_float64`. No error is estimated (repeat a few rows with `solve_flow_float64`).
 
     Args:
         problem: supplies the objective; its theta0 is not used.
@@ -67,7 +95,8 @@ def sweep_flow_float64(
         times: S times >= 0, in any order.
         rtol: relative tolerance of a step; see `solve_flow_float64`.
         atol: absolute tolerance of a step; smaller for a start with tiny numbers, see `solve_flow_float64`.
-        solver: "dopri8", "tsit5" or "dopri5".
+        solver: "dopri8", "tsit5" or "dopri5", which step over kinks; left out "dopri8" for smooth flows, and for those
+            with kinks the method of order 8 that locates them.
         max_steps: most steps of each start.
 
     Returns:
@@ -75,11 +104,12 @@ def sweep_flow_float64(
 
     Raises:
         ProblemError: an argument that is not valid.
-        SweepStopped: a `FlowStopped`: a start takes too many steps, or its values are no longer finite; `states` is the
-            array, NaN at the times that a start did not reach.
+        SweepStopped: a `FlowStopped`: a start takes too many steps, its values are no longer finite, or a kink is
+            undecided; `states` is the array, NaN at the times that a start did not reach, `reasons` say why.
         ComputationError: the data are outside the range of float64, or the first gradient of a start underflows.
 
-    Source: diffrax (Kidger 2021); the methods as in `solve_flow_float64`.
+    Source: diffrax (Kidger 2021), the methods as in `solve_flow_float64`; with kinks Hairer, Norsett & Wanner 1993,
+    section II.10.
 
     Example:
         >>> problem = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [1]}, init={"theta": [0]})
@@ -90,9 +120,37 @@ def sweep_flow_float64(
         array([[0.63212, 0.86466],
                [1.73576, 1.27067]])
     """
+    found = many_flows(problem, theta0s, times, rtol=rtol, atol=atol, solver=solver, max_steps=max_steps)
+    reasons = [ended.reason for ended in found.ended]
+    stopped = [row for row, reason in enumerate(reasons) if reason]
+    if stopped:
+        row, reached = stopped[0], float(found.reached[stopped[0]])
+        raise SweepStopped(
+            f"{len(stopped)} of {len(reasons)} starts did not get to the last time; the first is row {row}, known "
+            f"up to t = {reached:.6g}: {reasons[row]}",
+            time=reached,
+            states=found.states,
+            reasons=reasons,
+        )
+    return found.states
+
+
+def many_flows(
+    problem: Problem,
+    theta0s: ArrayLike,
+    times: Sequence[Number],
+    *,
+    rtol: float,
+    atol: float,
+    solver: str | None = None,
+    max_steps: int,
+    progress: Callable[[float], None] | None = None,
+) -> ManyFlows:
+    """See `sweep_flow_float64`; what a start did not get to is said, not raised."""
     problem = as_problem(problem, "sweep_flow_float64")
+    located = solver is None and bool(problem.objective.gates)
     at = checked_times(times)
-    rtol, atol = checked_tolerances(rtol, atol, solver)
+    rtol, atol = checked_tolerances(rtol, atol, solver or "dopri8")
     limits = checked_limits(max_steps, None)
     starts = start_points(problem, theta0s)
     if not at.size or at.max() <= 0:
@@ -106,52 +164,80 @@ def sweep_flow_float64(
         for start in (starts[0], *starts[small]):  # the first stands for the data, which all share
             check_underflow(objective, [Fraction(v) for v in start.tolist()], float(positive[-1]))
         slopes = in_batches(at_points(objective, gradient), starts)
-        good = np.isfinite(slopes).all(axis=1)
-        rows = np.where(good, np.arange(len(starts)), np.argmax(good))  # others are not run, but keep the shape
-        values = np.full((len(starts), len(wanted), starts.shape[1]), np.nan)
-        values[:, wanted == 0] = starts[:, None]
-        if good.any():
-            sweep = sweeper(objective, solver, limits.max_steps)
-            steps = first_steps(starts[rows], slopes[rows], positive[-1])
-            found = np.asarray(sweep(starts[rows], steps, positive, rtol, atols[rows]))
-            values[:, wanted > 0] = np.where(good[:, None, None] & np.isfinite(found), found, np.nan)
-            course = Course(objective, solver, float(positive[-1]), limits)
-            _run_unseen_again(course, (rtol, atols), starts, positive, values[:, len(wanted) - len(positive) :])
-    result: np.ndarray = values[:, back]
-    missing = np.isnan(values).any(axis=2)
-    if missing.any():
-        row = int(np.argmax(missing.any(axis=1)))
-        reached = float(wanted[~missing[row]].max(initial=0.0))
-        raise SweepStopped(
-            f"{int(missing.any(axis=1).sum())} of {len(starts)} starts did not get to the last time; the first is row "
-            f"{row}, known up to t = {reached:.6g}: too many steps ({max_steps}), values that are no longer finite, "
-            "or a flow that slides along a kink; solve_flow_float64 says which",
-            time=reached,
-            states=result,
-        )
-    return result
+    good = np.isfinite(slopes).all(axis=1)
+    values = np.full((len(starts), len(wanted), starts.shape[1]), np.nan)
+    values[:, wanted == 0] = starts[:, None]
+    ended = [in_words("" if fine else "start", 0.0, limits.max_steps) for fine in good]
+    reached = np.zeros(len(starts))
+    kinks = slides = np.zeros(len(starts), dtype=int) if located else None
+    rows = np.flatnonzero(good)
+    if len(rows):
+        steps = first_steps(starts[rows], slopes[rows], positive[-1])
+        if located:
+            plan = Plan(positive, rtol, atols[rows], limits.max_steps)
+            found, ends = solve_lanes(problem, starts[rows], steps, plan, progress or (lambda done: None))
+            values[np.ix_(rows, wanted > 0)] = found.states
+            reached[rows] = found.reached
+            kinks, slides = (_spread(rows, n, len(starts)) for n in (found.kinks, found.slides))
+        else:
+            course = Course(objective, solver or "dopri8", float(positive[-1]), limits)
+            part = values[:, len(wanted) - len(positive) :]
+            ends = _in_step(course, (rtol, atols), starts, rows, steps, positive, part)
+            reached[rows] = [wanted[np.isfinite(v).all(axis=1)].max(initial=0.0) for v in values[rows]]
+        for row, end in zip(rows.tolist(), ends, strict=True):
+            ended[row] = end
+    return ManyFlows(values[:, back], reached, tuple(ended), kinks, slides)
 
 
-def _run_unseen_again(
-    course: Course, tolerances: tuple[float, np.ndarray], starts: np.ndarray, times: np.ndarray, values: np.ndarray
-) -> None:
-    """Runs each row that may have gone by something unseen alone, and writes its states into `values`.
+def _spread(rows: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
+    """Numbers of some rows, 0 for the others."""
+    found = np.zeros(count, dtype=int)
+    found[rows] = numbers
+    return found
+
+
+def _in_step(
+    course: Course,
+    tolerances: tuple[float, np.ndarray],
+    starts: np.ndarray,
+    rows: np.ndarray,
+    steps: np.ndarray,
+    times: np.ndarray,
+    values: np.ndarray,
+) -> list[Ended]:
+    """Runs starts under `jax.vmap`, writes their states at the times into `values`, and says how each ended.
+
+    A row that may have gone by something unseen, or that did not arrive, is run again alone.
 
     Args:
         course: what to run.
-        tolerances: rtol, and atol of each row.
+        tolerances: rtol, and atol of each start.
         starts: shape (B, P).
+        rows: which of them are run.
+        steps: first step sizes of these.
         times: S positive ones, increasing.
-        values: the states there, shape (B, S, P), NaN where a row did not get to.
+        values: shape (B, S, P).
     """
-    whole = np.flatnonzero(np.isfinite(values).all(axis=(1, 2)))
-    if not len(whole):
-        return
-    path = np.concatenate([starts[whole, None], values[whole]], axis=1)
-    for row in whole[unseen_rows(course.objective, np.append(0.0, times), path)]:
-        alone = (tolerances[0], float(tolerances[1][row]))
-        run = run_steps(course, starts[row], alone, course.limits.max_steps, lambda _: None)
-        reached = times <= run.knots[-1]
-        values[row] = np.nan
-        again = dense_output(course.objective, course.solver, run.knots, run.states, times[reached])
-        values[row, np.flatnonzero(reached)] = again
+    rtol, atols = tolerances
+    filled = np.concatenate([rows, np.repeat(rows[:1], len(starts) - len(rows))])  # one shape, one compilation
+    first = np.concatenate([steps, np.repeat(steps[:1], len(starts) - len(rows))])
+    with x64():
+        sweep = sweeper(course.objective, course.solver, course.limits.max_steps)
+        found = np.asarray(sweep(starts[filled], first, times, rtol, atols[filled]))[: len(rows)]
+        values[rows] = np.where(np.isfinite(found), found, np.nan)
+        whole = np.isfinite(values[rows]).all(axis=(1, 2))
+        again = ~whole
+        if whole.any():
+            path = np.concatenate([starts[rows[whole], None], values[rows[whole]]], axis=1)
+            again[whole] = unseen_rows(course.objective, np.append(0.0, times), path)
+        ended = [Ended()] * len(rows)
+        for k in np.flatnonzero(again).tolist():
+            row = rows[k]
+            run = run_steps(course, starts[row], (rtol, float(atols[row])), course.limits.max_steps, SILENT)
+            reached = times <= run.knots[-1]
+            values[row] = np.nan
+            if reached.any():
+                dense = dense_output(course.objective, course.solver, run.knots, run.states, times[reached])
+                values[row, np.flatnonzero(reached)] = dense
+            ended[k] = in_words(run.stopped, float(run.knots[-1]), course.limits.max_steps)
+    return ended

@@ -1,0 +1,140 @@
+"""The state of many lanes, one row a lane, and calls of compiled functions for some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from symflow.paths.float64.lanes.compiled import Lanes
+
+BLOCK = 64
+"""Lanes of one call: a fixed number, so that each function is compiled once for each number of slots."""
+
+
+def in_blocks(function: Callable[..., Any], *arrays: np.ndarray) -> list[np.ndarray]:
+    """The outputs of a compiled function for any number of lanes."""
+    count = len(arrays[0])
+    parts = []
+    for start in range(0, count, BLOCK):
+        rows = [a[start : start + BLOCK] for a in arrays]
+        short = BLOCK - len(rows[0])
+        parts.append(function(*(np.concatenate([r, np.repeat(r[:1], short, axis=0)]) if short else r for r in rows)))
+    found = [np.concatenate([np.asarray(a) for a in column])[:count] for column in zip(*parts, strict=True)]
+    return found
+
+
+def slot_class(most: int) -> int:
+    """How many slots are compiled for where at most so many are held: 0, 2, 4, 8, ..."""
+    return 0 if most == 0 else max(2, 1 << (most - 1).bit_length())
+
+
+@dataclass(eq=False)
+class State:
+    """Where L lanes are; rows change as they advance.
+
+    Attributes:
+        lanes: what is compiled.
+        theta: shape (L, P).
+        t: times.
+        h: the next step sizes.
+        low: gates on the side of their surface where z < 0, shape (L, G); of gates that are not held, the gates.
+        high: on the side where z > 0.
+        member: the slot that holds a gate, -1 where none does.
+        slots: the representative gate of each slot, shape (L, Q); held ones first.
+        live: 1.0 where a slot is held.
+        part: where between low and high its gates are.
+        why: why a lane stopped; empty while it runs.
+        steps: attempts.
+        crossings: gates that crossed.
+        slides: gates that began to be held.
+        leavings: gates that let go.
+        stalled: events without progress in time.
+    """
+
+    lanes: Lanes
+    theta: np.ndarray
+    t: np.ndarray
+    h: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    member: np.ndarray
+    slots: np.ndarray
+    live: np.ndarray
+    part: np.ndarray
+    why: np.ndarray
+    steps: np.ndarray
+    crossings: np.ndarray
+    slides: np.ndarray
+    leavings: np.ndarray
+    stalled: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+
+    @classmethod
+    def at(cls, lanes: Lanes, theta: np.ndarray, h: np.ndarray) -> State:
+        """Lanes at t = 0 with all gates on; to be settled."""
+        count, gates = len(theta), len(lanes.alpha)
+        on = np.repeat(lanes.alpha[None], count, axis=0)
+        zeros = [np.zeros(count, dtype=int) for _ in range(5)]
+        return cls(
+            lanes, theta.copy(), np.zeros(count), h.copy(), on, on.copy(), np.full((count, gates), -1),
+            np.zeros((count, 2), dtype=int), np.zeros((count, 2)), np.zeros((count, 2)),
+            np.full(count, "", dtype=object), *zeros,
+        )  # fmt: skip
+
+    def gates(self, rows: np.ndarray) -> np.ndarray:
+        """sigma' of some lanes, shape (., G)."""
+        part = np.take_along_axis(self.part[rows], np.maximum(self.member[rows], 0), axis=1)
+        inside = self.low[rows] + part * (self.high[rows] - self.low[rows])
+        return np.where(self.member[rows] >= 0, inside, self.low[rows])
+
+    def held(self, rows: np.ndarray) -> np.ndarray:
+        """How many slots some lanes hold."""
+        return np.asarray(self.live[rows].sum(axis=1).astype(int))
+
+    def by_class(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+        """The lanes in groups that hold similarly many slots: positions in `rows`, and how many are compiled for."""
+        classes = np.array([slot_class(int(n)) for n in self.held(rows)])
+        for size in np.unique(classes).tolist():
+            yield np.flatnonzero(classes == size), size
+
+    def for_slots(self, rows: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """`slots` and `live` of some lanes, for functions compiled for so many."""
+        self.reserve(size)
+        return self.slots[rows, :size], self.live[rows, :size]
+
+    def reserve(self, size: int) -> None:
+        """Makes room for so many slots."""
+        short = size - self.slots.shape[1]
+        if short > 0:
+            self.slots, self.live, self.part = (
+                np.pad(a, ((0, 0), (0, short))) for a in (self.slots, self.live, self.part)
+            )
+
+    def hold(self, row: int, gate: int, low: np.ndarray, high: np.ndarray, part: float) -> None:
+        """Holds the gates that differ between two sides, on the surface of one of them."""
+        slot = int(self.live[row].sum())
+        self.reserve(slot_class(slot + 1))
+        self.slots[row, slot], self.live[row, slot], self.part[row, slot] = gate, 1.0, part
+        mine = (low != high) & (self.member[row] < 0)
+        self.member[row, mine] = slot
+        self.low[row, mine], self.high[row, mine] = low[mine], high[mine]
+
+    def release(self, row: int, slot: int, high: bool) -> None:
+        """Lets the gates of a slot go to one side."""
+        mine = self.member[row] == slot
+        side = (self.high if high else self.low)[row, mine]
+        self.low[row, mine] = self.high[row, mine] = side
+        self.member[row, mine] = -1
+        last = int(self.live[row].sum()) - 1
+        for a in (self.slots, self.live, self.part):  # held ones stay first
+            a[row, slot] = a[row, last]
+        self.member[row, self.member[row] == last] = slot
+        self.slots[row, last] = 0
+        self.live[row, last] = self.part[row, last] = 0.0
+
+    def set_gates(self, row: int, gates: np.ndarray) -> None:
+        """Sets the gates that are not held."""
+        free = self.member[row] < 0
+        self.low[row, free] = self.high[row, free] = gates[free]
