@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks, chosen_bounds, known_bounds
-from symflow.analysis.bounds.kinks import MOST_STEPS, gates_on
+from symflow.analysis.bounds.kinks import MOST_STEPS, first_concave_event, gates_on
 from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
 from symflow.displays import show
@@ -204,6 +204,12 @@ class _Search:
         self.problem, self.flow, self.horizon, self.epsilon = problem, flow, horizon, epsilon
         self.runs: dict[tuple[Fraction, bool], Comparison] = {}
         self.dense = dense_flow(flow)
+        self.ends = {"any": math.inf, "concave": math.inf, "none": math.inf}
+        """The time from which on a bound does not apply, by its `ends_at`."""
+        if flow.events:
+            self.ends["any"] = float(flow.events[0].time)
+            event = first_concave_event(problem.objective, flow, self.dense)
+            self.ends["concave"] = math.inf if event is None else event[0]
 
     def run(self, eta: Fraction, with_descent: bool) -> Comparison:
         """The comparison with a step size; without descent where it takes too many steps or diverges."""
@@ -298,6 +304,8 @@ class _Search:
                 low[0] >= self.horizon or (high is not None and high <= low[0] * Fraction(TOLERANCE))
             ):
                 break
+            if low is None and eta <= self.horizon - self.ends[bound.ends_at]:
+                break  # with smaller steps, too, the last one is past that time
             following = self._next(low, high, value, MOST_STEPS if bound.needs_descent else MOST_BOUND_STEPS)
             if following is None:
                 break

@@ -165,6 +165,7 @@ def test_two_scalars_solve_their_equation() -> None:
 
 def test_the_pages_of_the_theory_are_up_to_date() -> None:
     folder = Path(__file__).parent.parent.parent / "docs" / "theory"
-    for name, text in pages().items():
+    written = pages()
+    for name, text in written.items():
         assert (folder / name).read_text(encoding="utf-8") == text, "run python -m symflow.report.theory"
-    assert all(f"## {r.id} {r.slug}\n" in pages()["results.md"] for r in RESULTS.values())
+    assert all(f"## {r.id} {r.slug}\n" in written["results.md"] for r in RESULTS.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import sympy
 
@@ -30,6 +31,8 @@ class Bound:
         hypotheses: what it assumes of a problem; what it assumes of the tube is checked by the evaluation.
         compute: evaluates it along a run whose problem satisfies the hypotheses.
         needs_descent: whether it needs the run of descent; the others are known before it is made.
+        ends_at: the first kink of the flow past which it never applies, whatever the step size: "any", "concave" (whose
+            jump parts trajectories), or "none", where that is not known.
 
     Example:
         >>> r9 = next(bound for bound in sf.known_bounds() if bound.name == "R9(a)")
@@ -51,6 +54,7 @@ class Bound:
     hypotheses: tuple[Hypothesis, ...]
     compute: Callable[[Comparison], BoundSeries]
     needs_descent: bool = False
+    ends_at: Literal["any", "concave", "none"] = "none"
 
     @property
     def citation(self) -> Citation | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Literal
 
 from symflow.analysis.bounds.bound import Bound
 from symflow.analysis.bounds.context import Comparison
@@ -25,7 +26,7 @@ def _on_the_tube(rule: TubeBound) -> Bound:
         return certified_series(rule.name, find_radii(run.tube, run.steps, rule), run.count)
 
     shown = rule.result.main.only(rule.claim)
-    return Bound(rule.name, rule.result.id, "bound", rule.title, shown, rule.result.hypotheses, compute)
+    return Bound(rule.name, rule.result.id, "bound", rule.title, shown, rule.result.hypotheses, compute, ends_at="any")
 
 
 def _along_descent(
@@ -33,7 +34,10 @@ def _along_descent(
 ) -> Bound:
     """A form of a result that needs the run of descent."""
     shown = result.main.only(claim)
-    return Bound(result.id, result.id, kind, title, shown, result.hypotheses, compute, needs_descent=True)
+    ends_at: Literal["any", "concave"] = "concave" if kind == "bound" else "any"
+    return Bound(
+        result.id, result.id, kind, title, shown, result.hypotheses, compute, needs_descent=True, ends_at=ends_at
+    )
 
 
 QUICK = (

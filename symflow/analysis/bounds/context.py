@@ -13,12 +13,10 @@ from symflow.analysis.bounds.descent_walk import Walk, walk
 from symflow.analysis.bounds.kinks import (
     MOST_STEPS,
     Crossings,
-    Place,
     concave_reason,
     crossing_steps,
     first_concave,
     first_concave_event,
-    several_reason,
 )
 from symflow.analysis.bounds.leading_order import leading_order
 from symflow.analysis.bounds.sampled import Samples, sampled_bounds
@@ -140,14 +138,8 @@ class Comparison:
         found = first_concave(self.objective, self.points, self.descent)
         if found is not None:
             bad.append((found[0], concave_reason(float(self.times[found[0]]), found[1])))
-        if self.flow.events:
-            moments = np.minimum([float(e.time) for e in self.flow.events], float(self.flow.horizon))
-            places = [(Place(e.sample, e.layer, e.unit), e.kind) for e in self.flow.events]
-            event = first_concave_event(self.objective, self.dense(moments), places)
-            if event is not None:
-                time = float(moments[event[0]])
-                why = concave_reason(time, places[event[0]][0]) if event[1] else several_reason(time)
-                bad.append((int(np.searchsorted(self.times, time)), why))
+        if (event := first_concave_event(self.objective, self.flow, self.dense)) is not None:
+            bad.append((int(np.searchsorted(self.times, event[0])), event[1]))
         return (*min(bad), crossings) if bad else (self.count, None, crossings)
 
     @cached_property

@@ -9,7 +9,7 @@ b = 0 there is no jump; where (alpha - alpha_bar) b < 0 the bounds are not appli
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,8 @@ from symflow.caching import kept
 from symflow.dynamics.sliding import gate_program
 from symflow.evaluate.numpy_batches import evaluate_points
 from symflow.networks.objective import Objective
+from symflow.paths.sampling import DenseFlow
+from symflow.paths.trajectory import Trajectory
 from symflow.programs.program import Program
 
 INSIDE = (0.25, 0.5, 0.75, 1.0)
@@ -157,27 +159,28 @@ def crossing_steps(objective: Objective, compact: Objective, path: np.ndarray, e
     return Crossings(steps, eta * worst)
 
 
-def first_concave_event(
-    objective: Objective, points: np.ndarray, events: Sequence[tuple[Place, str]]
-) -> tuple[int, bool] | None:
-    """The first event of a flow at which the bounds end, and whether its jump is the reason.
+def first_concave_event(objective: Objective, flow: Trajectory, dense: DenseFlow) -> tuple[float, str] | None:
+    """The time of the first event of a flow at which the bounds end, and why; None where they continue past all.
 
     Where a gate revives or turns inert, kinks of several layers meet, and no single b says which way the jump goes. A
     pool may have several gates of one layer and unit; all of them must be in order.
 
     Args:
         objective: with gates.
-        points: theta at the events.
-        events: gate and kind of each.
+        flow: its flow.
+        dense: the same in float64.
     """
-    signs, back = _convex(objective), gates_at(objective, points).back
-    for row, (place, kind) in enumerate(events):
-        if kind in ("revival", "inert"):
-            return row, False
+    if not flow.events:
+        return None
+    times = np.minimum([float(e.time) for e in flow.events], float(flow.horizon))
+    signs, back = _convex(objective), gates_at(objective, dense(times)).back
+    for row, (time, e) in enumerate(zip(times.tolist(), flow.events, strict=True)):
+        if e.kind in ("revival", "inert"):
+            return time, several_reason(time)
         for gate, sign, b in zip(objective.gates, signs, back, strict=True):
-            meant = gate.layer == place.layer and place.unit < b.shape[1]
-            if meant and sign * b[row, place.unit, place.sample] < 0:
-                return row, True
+            meant = gate.layer == e.layer and e.unit < b.shape[1]
+            if meant and sign * b[row, e.unit, e.sample] < 0:
+                return time, concave_reason(time, Place(e.sample, e.layer, e.unit))
     return None
 
 
