@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from symflow.paths.float64.lanes.held import settle
-from symflow.paths.float64.lanes.state import State, in_blocks, slot_class
+from symflow.paths.float64.lanes.state import State, slot_class
 
 NEAR = 1e-9
 """A pre-activation below this part of its unit's largest one may be on its kink together with another."""
@@ -20,7 +20,7 @@ REVIVALS = 12
 def _probe(state: State, rows: np.ndarray, gates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """z and z' with given gates, on the surfaces that are held."""
     size = slot_class(int(state.held(rows).max(initial=0)))
-    _, z, dot = in_blocks(state.lanes.probe, state.theta[rows], gates, *state.for_slots(rows, size))
+    _, z, dot = state.call(state.lanes.probe, state.theta[rows], gates, *state.for_slots(rows, size))
     return z, dot
 
 
@@ -35,7 +35,7 @@ def _normals(state: State, row: int, gates: np.ndarray, chosen: np.ndarray) -> n
     count, whole = len(chosen), (len(chosen), 1)  # each as a lane of its own
     points, sides = np.tile(state.theta[row], whole), np.tile(gates, whole)
     slots, free = np.tile(chosen[:, None], 2), np.full(sides.shape, -1)
-    found = in_blocks(state.lanes.held, points, sides, sides, np.zeros((count, 2)), free, slots, np.ones((count, 2)))
+    found = state.call(state.lanes.held, points, sides, sides, np.zeros((count, 2)), free, slots, np.ones((count, 2)))
     return found[0][:, 0]
 
 
