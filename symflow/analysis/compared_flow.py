@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -24,6 +24,7 @@ from symflow.paths.flow import solve_field, solve_flow
 from symflow.paths.scale import pre_activations
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
+from symflow.progress import Reporter
 
 RTOL = 1e-10
 """Relative tolerance of a step in float64."""
@@ -78,15 +79,15 @@ class ComparedFlow:
         shrinking = f" - {'' if decay == 1 else f'{decay} '}theta" if decay else ""
         return f"theta' = -{rate}grad f(theta){shrinking}, {self.method.called} to order 0"
 
-    def solve(self, horizon: Fraction, dps: int, progress: Callable[[float], None] | None) -> Trajectory:
+    def solve(self, horizon: Fraction, dps: int, report: Reporter) -> Trajectory:
         """The flow to `dps` digits."""
         if self.gradient_flow is not None:
-            return solve_flow(self.gradient_flow, horizon=horizon, dps=dps, progress=progress)
+            return solve_flow(self.gradient_flow, horizon=horizon, dps=dps, progress=report)
         return solve_field(
-            self.equation.field(self.step_size), list(self.start(dps)), horizon=horizon, dps=dps, progress=progress
+            self.equation.field(self.step_size), list(self.start(dps)), horizon=horizon, dps=dps, progress=report
         )
 
-    def solve_float64(self, times: Sequence[Fraction], progress: Callable[[float], None] | None) -> Trajectory:
+    def solve_float64(self, times: Sequence[Fraction], report: Reporter) -> Trajectory:
         """The flow in float64, kinks located, with an estimated error at these times.
 
         Raises:
@@ -96,7 +97,7 @@ class ComparedFlow:
         if flowing is None:
             raise ProblemError(f"a comparison in float64 needs a gradient flow, got {self.called}; compare with digits")
         solver = EVENT_CORRECTED if flowing.objective.gates else "dopri8"
-        return solve_flow_float64(flowing, times=times, solver=solver, rtol=RTOL, atol=RTOL / 100, progress=progress)
+        return solve_flow_float64(flowing, times=times, solver=solver, rtol=RTOL, atol=RTOL / 100, progress=report)
 
     def start(self, dps: int) -> np.ndarray:
         """Where the flow starts: theta_0, or the point of the slow manifold that descent from rest approaches.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -36,6 +36,7 @@ from symflow.paths.solver import MAX_DPS
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.progress import Reporter, Wanted, reporting
 from symflow.theory.registry import Table
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 REMEDIES = {"max-steps": "choose a shorter horizon or fewer digits"}
 """What a comparison can do where a flow takes too many steps."""
+CHEAPER = "fewer digits (dps=...), a shorter horizon, a larger step size, or float64=True"
 EARLY_STEPS = 64
 """The first steps are all sampled: there the bounds are tightest."""
 FLOAT64_DPS = 15
@@ -214,7 +216,7 @@ def deviation(
     method: Method | None = None,
     order: int | None = None,
     float64: bool = False,
-    progress: Callable[[float], None] | None = None,
+    progress: Wanted = None,
 ) -> Deviation:
     """||theta_k - theta(k eta)|| for k eta <= T: compares descent with flow, and with bounds.
 
@@ -240,8 +242,8 @@ def deviation(
             is `transient`, the rest of the deviation `on_manifold`, of size eta^(order + 1).
         float64: flow and descent in float64, for networks that are too large for digits; `dps` is then 15. Kinks are
             located (R31), errors estimated from second runs; bounds that need digits (R18, certified ones) say so.
-        progress: called with the fraction of the work that is done, from 0 to 1; it spans flow and descent, each with
-            the run for its error estimate, and the bounds.
+        progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1; it spans flow
+            and descent, each with the run for its error estimate, and the bounds.
 
     Returns:
         A `Deviation`: `values` (mpf) at `times`, each within `radii` of the truth (`error.how` says how that is known),
@@ -270,7 +272,7 @@ def deviation(
         ['0.0122', '2.52e-5', '3.95e-5']
     """
     given = as_problem(problem, "deviation")
-    chosen, told = chosen_bounds(bounds, QUICK), progress or (lambda done: None)
+    chosen = chosen_bounds(bounds, QUICK)
     eta = positive_step(given, step_size)
     steps = steps_to(given, horizon, eta, "a comparison")
     float64 = float64 or (isinstance(flow, Trajectory) and flow.dps is None)
@@ -281,27 +283,28 @@ def deviation(
     given_run = None if run is None else as_descent(given, eta, run, method)
     method = checked_method(method, problem) if given_run is None else given_run.method
     compared = compared_flow(problem, method, eta, order)
-    if given_run is not None:
-        steps = min(steps, given_run.indices[-1])
-        indices, descent = [k for k in given_run.indices if k <= steps], given_run
-    else:
-        check_steps(steps)
-        indices = sample_steps(steps)
-        float64_start(problem.compact, problem.theta0, eta, steps)  # bounds are float64, as are observables
-        keep_all = fits(steps, len(problem.theta0))
-        # First: that descent diverges is so known before the flow is solved.
-        how: tuple[int | None, How] = (None, "estimated") if float64 else (dps, "certified")
-        part = _share(progress, 0, 0.3)
-        descent = run_descent(problem, eta, steps, how[0], 1, indices, method, how[1], part, keep_all)
-    times = [k * eta for k in indices]
-    with with_remedies(REMEDIES):
-        part = _share(progress, 0.3, 0.7)
+    with reporting(progress, "deviation", CHEAPER) as report, with_remedies(REMEDIES):
+        if given_run is not None:
+            steps = min(steps, given_run.indices[-1])
+            indices, descent = [k for k in given_run.indices if k <= steps], given_run
+        else:
+            check_steps(steps)
+            indices = sample_steps(steps)
+            float64_start(problem.compact, problem.theta0, eta, steps)  # bounds are float64, as are observables
+            keep_all = fits(steps, len(problem.theta0))
+            # First: that descent diverges is so known before the flow is solved.
+            how: tuple[int | None, How] = (None, "estimated") if float64 else (dps, "certified")
+            part = report.part(0, 0.3, "descent")
+            descent = run_descent(problem, eta, steps, how[0], 1, indices, method, how[1], part, keep_all)
+        times = [k * eta for k in indices]
+        part = report.part(0.3, 0.7, "flow")
         if flow is not None:
             flow = compared.given(flow, times[-1], None if float64 else dps)
         else:
             flow = compared.solve_float64(times, part) if float64 else compared.solve(times[-1], dps, part)
-        found = _compared(compared, steps, indices, dps, flow, descent, given_run is not None, chosen, told)
-    told(1.0)
+        part = report.part(0.7, 1, "bounds", "bound")
+        found = _compared(compared, steps, indices, dps, flow, descent, given_run is not None, chosen, part)
+        report(1.0)
     return found
 
 
@@ -314,7 +317,7 @@ def _compared(
     descent: Trajectory,
     user_run: bool,
     chosen: Sequence[Bound],
-    told: Callable[[float], None],
+    report: Reporter,
 ) -> Deviation:
     """Flow and descent at the sampled steps, and the bounds on their distance."""
     problem, eta = compared.problem, compared.step_size
@@ -343,8 +346,10 @@ def _compared(
         user_run=user_run,
         path=descent.steps.path,
     )
-    found = Table({bound.name: bound.evaluate(comparison) for bound in chosen})
-    told(0.9)
+    series = {}
+    for number, bound in enumerate(chosen, start=1):
+        series[bound.name] = bound.evaluate(comparison)
+        report(number / (len(chosen) + 1), number)
     return Deviation(
         problem=problem,
         step_size=eta,
@@ -358,11 +363,6 @@ def _compared(
         flow=flow,
         run=descent,
         compared=compared,
-        bounds=found,
+        bounds=Table(series),
         comparison=comparison,
     )
-
-
-def _share(progress: Callable[[float], None] | None, low: float, high: float) -> Callable[[float], None] | None:
-    """The report of a part of the work."""
-    return None if progress is None else lambda done: progress(low + (high - low) * done)

@@ -11,6 +11,7 @@ import numpy as np
 
 from symflow.caching import kept
 from symflow.derivatives.derived import hessian, hessian_vector_product
+from symflow.displays import displayed
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.evaluate.jax_runtime import own_modes
@@ -26,6 +27,7 @@ RESIDUAL = 1e-10
 """Residual, relative to the Hessian's norm, to which Lanczos iterates."""
 
 
+@displayed
 @dataclass(frozen=True)
 class ExtremeEigenvalues:
     """lambda_min(H) and lambda_max(H) at S points (float64).

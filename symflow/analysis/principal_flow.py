@@ -13,6 +13,7 @@ from flint import acb, acb_mat
 
 from symflow.analysis.arguments import steps_to
 from symflow.derivatives.derived import Derived, gradient, hessian
+from symflow.displays import displayed
 from symflow.errors import ComputationError, ProblemError
 from symflow.evaluate.object_arrays import evaluate_objects, mpmath_arithmetic
 from symflow.numbers.arguments import whole
@@ -38,6 +39,7 @@ MOST_PARAMETERS = 32
 MOST_STEPS = 100_000
 
 
+@displayed
 @dataclass(frozen=True, eq=False)
 class PrincipalFlow:
     """theta(k eta) on the principal flow, k = 0, ..., K.

@@ -71,7 +71,7 @@ def test_a_step_through_many_kinks_has_a_high_order() -> None:
         point, _ = start_point(compiled, start)
         kinks = 0
         for _ in range(steps):
-            made = corrected_step(compiled, point, 1.0 / steps, 1000)
+            made = corrected_step(compiled, point, 1.0 / steps)
             assert made is not None
             point, kinks = made.point, kinks + len(made.crossings)
         return point.theta, kinks

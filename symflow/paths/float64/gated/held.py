@@ -79,7 +79,7 @@ def normals(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) ->
 def tangent_basis(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> np.ndarray:
     """An orthonormal basis of the span of the n_a, padded with zeros, shape (Q', P)."""
     if not held:
-        return np.zeros((1, len(theta)))
+        return np.zeros((0, len(theta)))
     _, sizes, basis = np.linalg.svd(normals(frozen, theta, gates, held), full_matrices=False)
     found = padded(np.zeros((len(held), len(theta))), SMALLEST)
     kept = sizes > RANK * sizes[0] if sizes[0] > 0 else np.zeros(len(sizes), dtype=bool)

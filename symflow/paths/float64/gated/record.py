@@ -8,7 +8,7 @@ import numpy as np
 
 from symflow.networks.objective import Objective
 from symflow.paths.float64.gated.frozen import frozen
-from symflow.paths.float64.gated.run import MOST_KINKS, HeldGate, places
+from symflow.paths.float64.gated.run import HeldGate, places
 from symflow.paths.float64.gated.step import agreeing, corrected_step
 from symflow.paths.float64.methods import x64
 from symflow.paths.float64.record import StepEnds
@@ -48,6 +48,6 @@ class EventCorrectedSteps(StepEnds):
         for gate in self.held[knot]:
             gates[gate.unit, gate.sample] = gate.value
         point, _ = agreeing(compiled, self.states[knot], gates, places(self.held[knot]))
-        made = corrected_step(compiled, point, time - self.knots[knot], MOST_KINKS)
+        made = corrected_step(compiled, point, time - self.knots[knot])
         assert made is not None  # a longer step from here was taken
         return made.point.theta

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mpmath
@@ -15,13 +15,12 @@ from symflow.paths.float64.gated.step import Point, Stepped, corrected_step, sta
 from symflow.paths.float64.methods import first_steps
 from symflow.paths.taylor.limits import Limits
 from symflow.paths.trajectory import Event
+from symflow.progress import Reporter
 
 SAFETY, SHORTEN, LENGTHEN = 0.9, 0.2, 4.0
 """Factors of the step-size control."""
 SHORTEST = 1e-14
 """Of the whole time: a smaller step is a collapse."""
-MOST_KINKS = 2000
-"""Of one step."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Plan:
     limits: Limits
 
 
-def run_gated(frozen: Frozen, start: np.ndarray, plan: Plan, report: Callable[[float], None]) -> GatedRun:
+def run_gated(frozen: Frozen, start: np.ndarray, plan: Plan, report: Reporter) -> GatedRun:
     """Runs from t = 0 to the last stop."""
     run = _Run(frozen, start, plan)
     try:
@@ -94,7 +93,7 @@ class _Run:
         self.held: list[tuple[HeldGate, ...]] = [()]
         self.events: list[Event] = []
 
-    def to_the_end(self, report: Callable[[float], None]) -> str:
+    def to_the_end(self, report: Reporter) -> str:
         """Steps to all stops; says why it ended early."""
         end = float(self.plan.stops[-1])
         h = float(first_steps(self.point.theta[None], self.point.slope[None], end)[0])
@@ -106,7 +105,7 @@ class _Run:
                     return "time"
                 left = stop - self.t
                 size = left if h >= left * (1 - 1e-12) else min(h, left / 2)
-                made = corrected_step(self.frozen, self.point, size, MOST_KINKS)
+                made = corrected_step(self.frozen, self.point, size)
                 error = float("inf") if made is None else self.error(made)
                 if made is not None and made.cut is not None and made.cut > SHORTEST * end:
                     self.gradients += made.gradients
@@ -119,7 +118,7 @@ class _Run:
                     self.accept(made, stop if size == left else self.t + size, size)
                     longer = size * min(LENGTHEN, SAFETY * max(error, 1e-12) ** -0.25)
                     h = max(h, longer) if size < h else longer
-                    report(self.t / end)
+                    report.at(self.t, end, len(self.knots) - 1)
                     continue
                 self.gradients += 0.0 if made is None else made.gradients
                 self.rejected += 1

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from symflow.paths.float64.gated.crossings import Crossing, walk
 from symflow.paths.float64.gated.cubic import cubic
-from symflow.paths.float64.gated.frozen import Frozen
+from symflow.paths.float64.gated.frozen import Frozen, padded
 from symflow.paths.float64.gated.held import Gone, Held, Place, companion, let_go, mask, onto_surface, tangent_basis
-from symflow.paths.float64.gated.walk import Crossing, Frame, moving, walk
+from symflow.paths.float64.gated.walk_state import Ends
 
 REPEATS = 6
 """Walks of one step, at most."""
@@ -128,6 +129,26 @@ class _Stages:
             grazes = turns & (start - slope * slope / (4 * bend) < GRAZING * bend)
         return np.flatnonzero((((end < 0) | (middle < 0) | grazes) & ~held).any(axis=0))
 
+    def ends(self, held: np.ndarray, samples: np.ndarray, correction: np.ndarray) -> Ends:
+        """What the walk of some samples starts from."""
+        point = self.point
+        path = cubic(self.h, point.theta, -self.first, self.end, -self.last)
+        every = samples if len(samples) >= self.frozen.samples else padded(samples)[: self.frozen.samples]
+        rows = np.zeros(self.frozen.samples, dtype=int)
+        rows[samples] = np.arange(len(samples))
+        return Ends(
+            path=path,
+            slopes=np.stack([self.first, self.last]),
+            correction=correction,
+            basis=self.basis,
+            samples=every,
+            filled=np.arange(len(every)) >= len(samples),
+            z=point.z[:, every].T,
+            gates=point.gates[:, every].T,
+            watched=~held[:, every].T,
+            rows=rows,
+        )
+
     def hessian(self, v: np.ndarray) -> np.ndarray:
         """H v at the end of the step, by a difference quotient."""
         size = float(np.linalg.norm(v))
@@ -138,14 +159,12 @@ class _Stages:
         return np.asarray(found - self.basis.T @ (self.basis @ found))
 
 
-def corrected_step(frozen: Frozen, point: Point, h: float, most: int) -> Stepped | None:
-    """One step of size h; None where more than `most` kinks lie in it, or values are not finite."""
+def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
+    """One step of size h; None where too many kinks lie in it, or values are not finite."""
     stages = _Stages(frozen, point, h)
     if not np.isfinite(stages.last).all():
         return None
     fixed = mask(point.held, point.gates.shape)
-    path = cubic(h, point.theta, -stages.first, stages.end, -stages.last)
-    frame = Frame(path, point.gates, stages.basis, fixed)
     samples, shift, bent = stages.suspects(fixed), np.zeros_like(point.theta), np.zeros_like(point.theta)
     crossings: tuple[Crossing, ...] = ()
     excess = np.zeros_like(point.theta)
@@ -153,16 +172,13 @@ def corrected_step(frozen: Frozen, point: Point, h: float, most: int) -> Stepped
     for repeat in range(REPEATS):
         gates = point.gates.copy()
         if len(samples):
-            theirs = point.gates[:, samples].T
-            _, dot = moving(frozen, point.theta, -stages.first, samples, theirs)
-            end = moving(frozen, stages.end + shift, -stages.last - excess, samples, theirs)
-            walked = walk(frozen, frame, samples, (point.z[:, samples].T, dot), end, most)
+            walked = walk(frozen, stages.ends(fixed, samples, np.stack([shift, excess])))
             if walked is None:
                 return None
             bent = stages.hessian(walked.integral)
             shift, excess, crossings = walked.shift - bent, walked.excess, walked.crossings
-            gates[:, samples] = walked.gates.T
-            work += walked.work + 4 / 3 * len(samples)
+            gates[:, samples] = walked.gates[: len(samples)].T
+            work += walked.work
         held = point.held + tuple(c.place for c in crossings if c.holds)
         slope, z = (np.asarray(v) for v in frozen.gradient(stages.end + shift, gates))
         stages.gradients += 1

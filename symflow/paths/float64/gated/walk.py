@@ -1,22 +1,35 @@
-"""The kinks of one step in order of time, along the corrected path.
+"""The kinks of one step in order of time, along the corrected path; one compiled loop.
 
-Beside the path y(s) with frozen gates runs the true one, y + d with d' = -sum_i excess_i - H d; the excess of sample i
+Next to the path y(s) with frozen gates runs the true one, y + d with d' = -sum_i excess_i - H d; the excess of sample i
 is its gradient minus that with frozen gates, zero until its first kink. The walk integrates the first term; the step
 adds the second. Kinks wait in a queue, one for each sample; an event's time is improved by Newton steps along y + d,
-and an event found late is made good by what it would have done in between.
+and an event found late is made good by what it would have done in between. Gates that are on their kinks together
+(`ties.py`) change together.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
-from symflow.paths.float64.gated.cubic import Cubic, cubic, first_negative
-from symflow.paths.float64.gated.frozen import Frozen, padded
-from symflow.paths.float64.gated.held import Place
+from symflow.numbers.types import JaxArray
+from symflow.paths.float64.gated.cubic import cubic, first_negative
+from symflow.paths.float64.gated.programs import Sample
+from symflow.paths.float64.gated.ties import Ties
+from symflow.paths.float64.gated.walk_state import (
+    Change,
+    Ends,
+    Group,
+    Log,
+    Queue,
+    Rows,
+    Sides,
+    Walked,
+    advanced,
+    chosen_rows,
+    put_rows,
+)
 
 NEAR = 1e-3
 """A Newton step shorter than this part of the step ends the search: the next would change its square."""
@@ -24,219 +37,237 @@ TRIES = 4
 """Newton steps for one kink, at most."""
 EVENTS = 16
 """Entries of the queue for each gate, at most: more is chatter, about gates that are on their kinks together."""
+MOST_KINKS = 2000
+"""Of one step."""
 
 
-@dataclass(frozen=True)
-class Frame:
-    """The step with frozen gates that a walk corrects.
+def walker(sample: Sample, slopes: tuple[np.ndarray, np.ndarray], ties: Ties | None) -> Callable[[Ends], Walked]:
+    """The walk, for JAX to trace.
 
-    Attributes:
-        path: y(s).
-        gates: the frozen gates (U, N).
-        basis: what excesses are projected off (Q, P).
-        held: where gates are held and not watched (U, N).
+    Args:
+        sample: gradient and pre-activations of one.
+        slopes: sigma' of each unit where its gate is on, and off.
+        ties: gates that share their kinks; None where none do.
     """
-
-    path: Cubic
-    gates: np.ndarray
-    basis: np.ndarray
-    held: np.ndarray
-
-    @property
-    def length(self) -> float:
-        """h."""
-        return self.path.length
-
-
-@dataclass(frozen=True)
-class Crossing:
-    """One event of a walk.
-
-    Attributes:
-        time: after the beginning of the step.
-        place: the gate.
-        before: sigma' before.
-        after: sigma' after; between the slopes where the gate begins to be held.
-        holds: whether it does.
-    """
-
-    time: float
-    place: Place
-    before: float
-    after: float
-    holds: bool
-
-
-@dataclass(frozen=True)
-class Walked:
-    """The result of a walk.
-
-    Attributes:
-        shift: d(h) without the term of the Hessian.
-        integral: the integral of d over the step.
-        excess: the sum of all excesses at the end.
-        gates: the gates of the walked samples at the end, shape (M, U).
-        crossings: in order of time.
-        work: gradients of single samples.
-    """
-
-    shift: np.ndarray
-    integral: np.ndarray
-    excess: np.ndarray
-    gates: np.ndarray
-    crossings: tuple[Crossing, ...]
-    work: float
-
-
-def moving(
-    frozen: Frozen, theta: np.ndarray, velocity: np.ndarray, samples: np.ndarray, gates: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pre-activations of some samples and how fast they move, shape (M, U) each."""
-    z, dot = frozen.moving(theta, velocity, padded(samples), padded(gates))
-    return np.asarray(z)[: len(samples)], np.asarray(dot)[: len(samples)]
+    return _Walk(sample, slopes, ties)
 
 
 class _Walk:
-    """The state of a walk at a time s."""
+    def __init__(self, sample: Sample, slopes: tuple[np.ndarray, np.ndarray], ties: Ties | None) -> None:
+        import jax.numpy as jnp
 
-    def __init__(self, frozen: Frozen, frame: Frame, samples: np.ndarray) -> None:
-        self.frozen, self.frame, self.samples = frozen, frame, samples
-        self.usual = frame.gates[:, samples].T
-        self.gates = self.usual.copy()
-        self.watched = ~frame.held[:, samples].T
-        self.s = 0.0
-        self.d = np.zeros(frame.basis.shape[1])
-        self.integral, self.total = np.zeros_like(self.d), np.zeros_like(self.d)
-        self.own: dict[int, tuple[float, np.ndarray]] = {}  # row -> since when, and its excess then
-        self.crossings: list[Crossing] = []
-        self.queue: list[tuple[float, int, int, int]] = []  # time, row, unit, tries
-        self.work = 0.0
+        self.sample, self.ties = sample, ties
+        self.high, self.low = (jnp.asarray(a) for a in slopes)
 
-    def on(self, gates: np.ndarray) -> np.ndarray:
-        """The sign that pre-activations must have to agree with gates."""
-        return np.where(gates == self.frozen.alpha, 1.0, -1.0)
+    def __call__(self, ends: Ends) -> Walked:
+        import jax
 
-    def advance(self, s: float) -> None:
-        """d and its integral at s, with all excesses as they are."""
-        step = s - self.s
-        self.integral += step * self.d - step * step / 2 * self.total
-        self.d = self.d - step * self.total
-        self.s = s
+        state = self.begun(ends)
+        most = EVENTS * ends.gates.size
 
-    def predict(self, row: int, z: np.ndarray, dot: np.ndarray, just: int) -> None:
-        """Puts the next kink of a sample into the queue, after one at unit `just`."""
-        left, path = self.frame.length - self.s, self.frame.path
-        if left <= 0:
-            return
-        end = path(self.frame.length) + self.d - left * self.total
-        there, slope = path.slope(self.frame.length) - self.total, self.gates[row]
-        z_end, dot_end = (
-            np.asarray(v)[0] for v in self.frozen.moving(end, there, self.samples[row : row + 1], slope[None])
+        def more(state: Walked) -> JaxArray:
+            waiting = state.queue.time.min() <= ends.path.length
+            return waiting & (state.found <= MOST_KINKS) & (state.passes < most)
+
+        return self.finished(ends, jax.lax.while_loop(more, lambda s: self.event(ends, s), state))
+
+    def on(self, gates: JaxArray) -> JaxArray:
+        """The sign that pre-activations must have to agree with gates (..., U)."""
+        import jax.numpy as jnp
+
+        return jnp.where(gates == self.high, 1.0, -1.0)
+
+    def begun(self, ends: Ends) -> Walked:
+        """The state at s = 0, the first kink of every row foreseen on its cubic."""
+        import jax
+        import jax.numpy as jnp
+
+        moving = jax.vmap(self.sample.moving, in_axes=(None, None, 0, 0))
+        path, sign = ends.path, self.on(ends.gates)
+        _, dot = moving(path.a, -ends.slopes[0], ends.samples, ends.gates)
+        theta = path(path.length) + ends.correction[0]
+        z_end, dot_end = moving(theta, -ends.slopes[1] - ends.correction[1], ends.samples, ends.gates)
+        y = cubic(path.length, jnp.maximum(ends.z * sign, 0.0), dot * sign, z_end * sign, dot_end * sign)
+        time, unit = first_negative(y, ends.watched & ~ends.filled[:, None])
+        rows, (count,) = len(ends.samples), path.a.shape
+        zero, none = jnp.zeros(()), jnp.zeros(count)
+        whole, kinks = jnp.zeros(rows, dtype=int), jnp.zeros(MOST_KINKS)
+        places = jnp.zeros(MOST_KINKS, dtype=int)
+        queue = Queue(time, unit, whole)
+        known = Rows(ends.gates, ends.watched, jnp.zeros(rows), jnp.zeros(rows, dtype=bool), jnp.zeros((rows, count)))
+        return Walked(
+            s=zero,
+            d=none,
+            integral=none,
+            total=none,
+            rows=known,
+            next=self.chosen(ends, known, queue),
+            queue=queue,
+            log=Log(kinks, places, places, kinks, kinks, jnp.zeros(MOST_KINKS, dtype=bool)),
+            found=whole[0],
+            passes=whole[0],
+            work=zero,
         )
-        self.work += 2 / 3
-        sign, watched, z = self.on(slope), self.watched[row].copy(), z.copy()
-        z[just] = 0.0
-        watched[just] &= bool(z_end[just] * sign[just] < 0)
-        y = cubic(left, np.maximum(z * sign, 0.0), dot * sign, z_end * sign, dot_end * sign)
-        (found,) = first_negative(_rows(y), watched[None])
-        if found is not None:
-            heapq.heappush(self.queue, (self.s + found[0], row, found[1], 0))
 
-    def event(self, time: float, row: int, unit: int, tries: int) -> None:
+    def group(self, ends: Ends, row: JaxArray, unit: JaxArray) -> Group:
+        """The gates on whose common kink a gate is."""
+        import jax.numpy as jnp
+
+        if self.ties is None:
+            rows, units, real = row[None], unit[None], jnp.ones(1, dtype=bool)
+            return Group(rows, units, real, real, jnp.arange(len(self.high)) == unit)
+        units, samples, real = self.ties.group(unit, ends.samples[row])
+        rows = jnp.where(real, ends.rows[samples], row)
+        same = rows[:, None] == rows[None, :]
+        earlier = jnp.tril(same & real[None, :], -1).any(axis=1)
+        mine = (units[:, None] == jnp.arange(len(self.high))) & real[:, None]  # (G, U)
+        return Group(rows, units, real, real & ~earlier, (same[:, :, None] & mine[None]).any(axis=1))
+
+    def event(self, ends: Ends, state: Walked) -> Walked:
         """Handles the first kink of the queue, or puts it back with a better time."""
-        frame, old = self.frame, float(self.gates[row, unit])
-        time = max(time, self.s)
-        theta = frame.path(time) + self.d - (time - self.s) * self.total
-        mine = self.own[row][1] if row in self.own else 0.0
-        after = self.gates[row].copy()
-        after[unit] = self.frozen.alpha_bar[unit] if old == self.frozen.alpha[unit] else self.frozen.alpha[unit]
-        sides = np.stack([self.gates[row], after, self.usual[row]])
-        velocity = frame.path.slope(time) - (self.total - mine)
-        found = self.frozen.crossing(theta, velocity, self.samples[row], sides, frame.basis)
-        excess, then, z, dot, dot_then = (np.asarray(v) for v in found)
-        self.work += 11 / 3
-        sign = 1.0 if old == self.frozen.alpha[unit] else -1.0
-        if z[unit] * sign > 0 and dot[unit] * sign >= 0:  # it turned back: another path than was foreseen
-            self.advance(time)
-            self.predict(row, z, dot, unit)
-            return
-        newton = -z[unit] / dot[unit] if dot[unit] else 0.0
-        if abs(newton) > NEAR * frame.length and tries < TRIES:
-            if time + newton <= frame.length:
-                heapq.heappush(self.queue, (max(time + newton, self.s), row, unit, tries + 1))
-            return
-        at = min(max(time + newton, self.s), frame.length)
-        late = min(max(at - (time + newton), 0.0), at)
-        self.advance(at)
-        if row in self.own:
-            since, left = self.own[row]
-            self.d = self.d - (at - since) / 2 * (excess - left)
-            self.total = self.total - left
-        holds = bool(dot[unit] * dot_then[unit] < 0)
-        if holds:  # both sides push back: the value between at which z stays
-            part = dot[unit] / (dot[unit] - dot_then[unit])
-            then, dot_then = excess + part * (then - excess), dot + part * (dot_then - dot)
-            after[unit] = old + part * (after[unit] - old)
-            self.watched[row, unit] = False
-        self.gates[row] = after
-        place = Place(unit, int(self.samples[row]))
-        self.crossings.append(Crossing(at - late, place, old, float(after[unit]), holds))
-        self.d = self.d - late * (then - excess)
-        self.own[row] = at, then
-        self.total = self.total + then
-        self.predict(row, z, dot_then, unit)
+        import jax
+        import jax.numpy as jnp
 
-    def finish(self) -> None:
+        row = state.queue.time.argmin()
+        group = self.group(ends, row, state.queue.unit[row])
+        time = jnp.maximum(state.queue.time[row], state.s)
+        found = self.sides(ends, state, group, time)
+        u, old = group.units[0], state.next.gates[0, group.units[0]]
+        z, dot, dot_then = found.z[0, 0, u], found.dot[0, 0, u], found.dot[0, 1, u]
+        sign = jnp.where(old == self.high[u], 1.0, -1.0)
+        newton = jnp.where(dot != 0, -z / jnp.where(dot != 0, dot, 1.0), 0.0)
+        back = (z * sign > 0) & (dot * sign >= 0)  # it turned back: another path than was foreseen
+        again = ~back & (jnp.abs(newton) > NEAR * ends.path.length) & (state.queue.tries[row] < TRIES)
+        taken = ~back & ~again
+        at = jnp.where(taken, jnp.clip(time + newton, state.s, ends.path.length), jnp.where(back, time, state.s))
+        late = jnp.clip(at - (time + newton), 0.0, at)
+        holds = taken & (dot * dot_then < 0)
+        part = jnp.where(holds, dot / jnp.where(holds, dot - dot_then, 1.0), 1.0)
+        state = advanced(state, at)
+        later = jnp.where(again, time + newton, jnp.inf)
+        later = jnp.where(later <= ends.path.length, jnp.maximum(later, state.s), jnp.inf)
+        mine = jnp.arange(len(ends.samples)) == row
+        queue = Queue(jnp.where(mine, later, state.queue.time), state.queue.unit, state.queue.tries + mine)
+        state = state._replace(queue=queue, passes=state.passes + 1, work=state.work + 11 / 3 * group.once.sum())
+        state, now = self.changed(state, group, found, taken, Change(at, late, part, holds))
+        part = jnp.where(taken, part, 0.0)
+        z_now = found.z[:, 0] + (at - time) * found.dot[:, 0]
+        dot_now = found.dot[:, 0] + part * (found.dot[:, 1] - found.dot[:, 0])
+        new = jax.lax.cond(
+            again,
+            lambda: (jnp.full(len(group.rows), jnp.inf), jnp.zeros(len(group.rows), dtype=int)),
+            lambda: self.predicted(ends, state, group, now, (z_now, dot_now)),
+        )
+        known = group.once & ~again
+        queue = Queue(
+            *(put_rows(a, group.rows, v, known, a[group.rows]) for a, v in zip(queue, (*new, 0 * new[1]), strict=True))
+        )
+        state = state._replace(next=self.chosen(ends, state.rows, queue))
+        return state._replace(queue=queue, work=state.work + jnp.where(again, 0.0, 2 / 3 * group.once.sum()))
+
+    def sides(self, ends: Ends, state: Walked, group: Group, time: JaxArray) -> Sides:
+        """What the samples of a group do before and after their gates change."""
+        import jax
+        import jax.numpy as jnp
+
+        theta = ends.path(time) + state.d - (time - state.s) * state.total
+        before, samples = state.next.gates, ends.samples[group.rows]
+        flipped = jnp.where(before == self.high, self.low, self.high)
+        after = jnp.where(group.just, flipped, before)
+        both = jnp.stack([before, after], axis=1)  # (G, 2, U)
+        three = jnp.concatenate([both, ends.gates[group.rows][:, None]], axis=1)
+        share = jax.vmap(jax.vmap(self.sample.share, in_axes=(None, None, 0)), in_axes=(None, 0, 0))
+        found = share(theta, samples, three)
+        apart = (found[:, :2] - found[:, 2:]) * group.once[:, None, None]
+        if ends.basis.shape[0]:
+            apart = apart - (apart @ ends.basis.T) @ ends.basis
+        mine = group.once @ state.next.left
+        velocity = ends.path.slope(time) - (state.total - mine) - apart.sum(axis=0)  # (2, P)
+        moving = jax.vmap(self.sample.moving, in_axes=(None, 0, None, 0))
+        z, dot = jax.vmap(moving, in_axes=(None, None, 0, 0))(theta, velocity, samples, both)
+        return Sides(apart[:, 0], apart[:, 1], after, z, dot)
+
+    def changed(
+        self, state: Walked, group: Group, found: Sides, taken: JaxArray, change: Change
+    ) -> tuple[Walked, Rows]:
+        """The gates of a group change, where that is so; the new rows too."""
+        import jax.numpy as jnp
+
+        at, late, part, holds = change
+        rows, old, many = group.rows, state.next, len(group.rows)
+        then = found.before + part * (found.after - found.before)
+        left = group.once[:, None] * old.left
+        missed = jnp.where(old.own & group.once, (at - old.since) / 2, 0.0) @ (found.before - left)
+        d = state.d - missed - late * (then - found.before).sum(axis=0)
+        new = Rows(
+            jnp.where(group.just & holds, old.gates + part * (found.gates - old.gates), found.gates),
+            old.watched & ~(group.just & holds),
+            jnp.full(many, at),
+            jnp.ones(many, dtype=bool),
+            then,
+        )
+        places, units = state.found + jnp.cumsum(group.real) - 1, (jnp.arange(many), group.units)
+        values = Log(
+            jnp.full(many, at - late), rows, group.units, old.gates[units], new.gates[units], jnp.full(many, holds)
+        )
+        log = Log(
+            *(put_rows(a, places, v, group.real & taken, a[places]) for a, v in zip(state.log, values, strict=True))
+        )
+        now = Rows(*(jnp.where(taken, a, b) for a, b in zip(new, old, strict=True)))
+        known = Rows(*(put_rows(a, rows, v, group.once, b) for a, v, b in zip(state.rows, now, old, strict=True)))
+        return state._replace(
+            d=jnp.where(taken, d, state.d),
+            total=jnp.where(taken, state.total + (then - left).sum(axis=0), state.total),
+            rows=known,
+            log=log,
+            found=state.found + jnp.where(taken, group.real.sum(), 0),
+        ), now
+
+    def chosen(self, ends: Ends, rows: Rows, queue: Queue) -> Rows:
+        """What is known of the samples whose kink comes next."""
+        row = queue.time.argmin()
+        group = self.group(ends, row, queue.unit[row])
+        return Rows(*(chosen_rows(a, group.rows) for a in rows))
+
+    def predicted(
+        self, ends: Ends, state: Walked, group: Group, now: Rows, moves: tuple[JaxArray, JaxArray]
+    ) -> tuple[JaxArray, JaxArray]:
+        """The next kinks of the samples of a group, after one that they just had: when, and which unit (G,) each."""
+        import jax
+        import jax.numpy as jnp
+
+        length = ends.path.length
+        left, gates, (z, dot) = length - state.s, now.gates, moves
+        theta, velocity = ends.path(length) + state.d - left * state.total, ends.path.slope(length) - state.total
+        moving = jax.vmap(self.sample.moving, in_axes=(None, None, 0, 0))
+        z_end, dot_end = moving(theta, velocity, ends.samples[group.rows], gates)
+        sign = self.on(gates)
+        watched = now.watched & (~group.just | (z_end * sign < 0))
+        start = jnp.maximum(jnp.where(group.just, 0.0, z) * sign, 0.0)
+        span = jnp.maximum(left, jnp.finfo(left.dtype).tiny)
+        time, unit = first_negative(cubic(span, start, dot * sign, z_end * sign, dot_end * sign), watched)
+        return jnp.where(left > 0, state.s + time, jnp.inf), unit
+
+    def finished(self, ends: Ends, state: Walked) -> Walked:
         """d at the end of the step, with excesses linear in time since each sample's last kink."""
-        self.advance(self.frame.length)
-        if not self.own:
-            return
-        chosen = np.array(list(self.own))
-        half = np.array([(self.frame.length - since) / 2 for since, _ in self.own.values()])
-        weights = np.zeros(len(padded(chosen)))
-        weights[: len(chosen)] = half
-        rows = [padded(x[chosen]) for x in (self.samples, self.gates, self.usual)]
-        end = self.frame.path(self.frame.length) + self.d
-        grown = np.asarray(self.frozen.excess(end, *rows, weights, self.frame.basis))
-        self.work += 2 * len(chosen)
-        self.d = self.d - grown + sum(w * left for w, (_, left) in zip(half, self.own.values(), strict=True))
+        import jax
+        import jax.numpy as jnp
 
+        length = ends.path.length
+        state = advanced(state, length)
+        theta = ends.path(length) + state.d
 
-def _rows(y: Cubic) -> Cubic:
-    return Cubic(y.length, y.a[None], y.b[None], y.c[None], y.d[None])
+        known = state.rows
+        order = jnp.argsort(~known.own)  # rows that had a kink first
 
+        def grown(k: JaxArray, d: JaxArray) -> JaxArray:
+            row = order[k]
+            both = jnp.stack([known.gates[row], ends.gates[row]])
+            found = jax.vmap(self.sample.share, in_axes=(None, None, 0))(theta, ends.samples[row], both)
+            apart = found[0] - found[1]
+            if ends.basis.shape[0]:
+                apart = apart - ends.basis.T @ (ends.basis @ apart)
+            return d - (length - known.since[row]) / 2 * (apart - chosen_rows(known.left, row[None])[0])
 
-def walk(
-    frozen: Frozen,
-    frame: Frame,
-    samples: np.ndarray,
-    start: tuple[np.ndarray, np.ndarray],
-    end: tuple[np.ndarray, np.ndarray],
-    most: int,
-) -> Walked | None:
-    """Walks the kinks of some samples; None where there are more than `most`, or where gates chatter.
-
-    Args:
-        frozen: what is compiled.
-        frame: the step with frozen gates.
-        samples: those that may change a gate, shape (M,).
-        start: their pre-activations and velocities at the beginning of the step, (M, U) each.
-        end: the same at its end, as far as known, with frozen gates.
-        most: kinks.
-    """
-    state = _Walk(frozen, frame, samples)
-    sign = state.on(state.gates)
-    z, dot = (a * sign for a in start)
-    y = cubic(frame.length, np.maximum(z, 0.0), dot, end[0] * sign, end[1] * sign)
-    foreseen: Sequence[tuple[float, int] | None] = first_negative(y, state.watched)
-    state.queue = [(found[0], row, found[1], 0) for row, found in enumerate(foreseen) if found is not None]
-    heapq.heapify(state.queue)
-    left = EVENTS * state.gates.size
-    while state.queue:
-        left -= 1
-        if len(state.crossings) > most or left < 0:
-            return None
-        state.event(*heapq.heappop(state.queue))
-    state.finish()
-    crossings = tuple(sorted(state.crossings, key=lambda c: c.time))
-    return Walked(state.d, state.integral, state.total, state.gates, crossings, state.work)
+        d = jax.lax.fori_loop(0, known.own.sum(), grown, state.d)
+        return state._replace(d=d, work=state.work + 2 * known.own.sum() + 4 / 3 * (~ends.filled).sum())
