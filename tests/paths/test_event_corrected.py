@@ -84,7 +84,7 @@ def test_a_step_through_many_kinks_has_a_high_order() -> None:
         gates = start_point(compiled, start)[0].gates
         for _ in range(32):
             slope, z = (np.asarray(v) for v in compiled.gradient(plain, gates))
-            plain, gates = plain - slope * 1.0 / 32, compiled.gates_of(z)
+            plain, gates = plain - slope * 1.0 / 32, compiled.gates_of(z, gates)
     assert kinks > 60, kinks
     assert errors[1] < min(errors[0] / 16, 1e-6), errors
     assert np.abs(plain - tight).max() > 1e3 * errors[1]

@@ -10,7 +10,7 @@ import mpmath
 import numpy as np
 
 from symflow.paths.float64.gated.frozen import Frozen
-from symflow.paths.float64.gated.held import Held, Place
+from symflow.paths.float64.gated.held import Held, Place, members
 from symflow.paths.float64.gated.step import Point, Stepped, corrected_step, start_point
 from symflow.paths.float64.methods import first_steps
 from symflow.paths.taylor.limits import Limits
@@ -172,5 +172,13 @@ def _events(frozen: Frozen, before: Point, made: Stepped, t: float, h: float) ->
     ]
     for gone, since in made.gone:
         value = float(before.gates[gone.place.unit, gone.place.sample])
-        found.append(event(t + h - since, gone.place, "leaving", (value, gone.bound)))
+        for other, side in members(frozen, gone.place):
+            ends = (value, gone.bound) if side > 0 else _mirrored(frozen, other, (value, gone.bound))
+            found.append(event(t + h - since, other, "leaving", ends))
     return found
+
+
+def _mirrored(frozen: Frozen, place: Place, values: tuple[float, float]) -> tuple[float, float]:
+    """The values of a gate that is on where the first of its group is off."""
+    total = float(frozen.alpha[place.unit] + frozen.alpha_bar[place.unit])
+    return total - values[0], total - values[1]
