@@ -37,8 +37,9 @@ TRIES = 4
 """Newton steps for one kink, at most."""
 EVENTS = 16
 """Entries of the queue for each gate, at most: more is chatter, about gates that are on their kinks together."""
-REST = 1e-9
-"""A pre-activation that moves slower than this part of its speed before its kink stays on it."""
+REST = 1e-3
+"""A pre-activation that would move slower than this part of its speed before is taken to stay on its kink; where it
+does not, its gate lets go at the end of the step."""
 MOST_KINKS = 2000
 """Of one step."""
 
