@@ -17,9 +17,10 @@ from pathlib import Path
 from derivations import derivations
 from symflow.errors import ComputationError, ProblemError
 from symflow.latex.book import book
+from symflow.progress import Reporter
+from symflow.progress.bars import bar
 from symflow.proofs import Derivation, Verified, verify
 from symflow.report.derivations import readme
-from symflow.report.progress import progress
 
 README = Path(__file__).parent / "README.md"
 
@@ -30,9 +31,10 @@ def verify_all(found: Mapping[str, Derivation]) -> list[Verified]:
     Raises:
         DerivationError: the first that fails.
     """
-    with progress("derivations", patience=0) as report:
+    with bar("derivations", patience=0) as told:
+        report = Reporter.to(told)
         return [
-            verify(d, lambda done, number=number: report((number + done) / len(found)))
+            verify(d, report.part(number / len(found), (number + 1) / len(found)))
             for number, d in enumerate(found.values())
         ]
 

@@ -62,6 +62,16 @@ register(
         ("Sweep", "html"): "symflow.report.notebook:sweep_html",
         ("TightnessTable", "html"): "symflow.report.notebook:tightness_html",
         ("Trajectory", "html"): "symflow.report.notebook:trajectory_html",
+        ("ClosedForm", "html"): "symflow.report.records:closed_form_html",
+        ("Experiment", "html"): "symflow.report.records:experiment_html",
+        ("ExtremeEigenvalues", "html"): "symflow.report.records:eigenvalues_html",
+        ("NetworkResult", "html"): "symflow.report.records:network_html",
+        ("Observables", "html"): "symflow.report.records:observables_html",
+        ("PrincipalFlow", "html"): "symflow.report.records:principal_flow_html",
+        ("Problem", "html"): "symflow.report.records:problem_html",
+        ("Table", "html"): "symflow.report.records:table_html",
+        ("_Quantities", "html"): "symflow.report.records:quantities_html",
+        ("object", "html"): "symflow.report.records:record_html",
     }
 )
 

@@ -137,6 +137,7 @@ from symflow.problem.examples import Example as Example
 from symflow.problem.examples import example as example
 from symflow.problem.examples import examples as examples
 from symflow.programs.program import Program as Program
+from symflow.progress.record import Progress as Progress
 from symflow.theory.applicable import Applicability as Applicability
 from symflow.theory.applicable import applicable as applicable
 from symflow.theory.curvature import CurvatureBound as CurvatureBound

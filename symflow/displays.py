@@ -11,7 +11,9 @@ from importlib import import_module
 TYPE_CHECKING = False  # not from typing, whose import would take half the time of `import symflow`
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, TypeVar
+
+    Record = TypeVar("Record")
 
 _DISPLAYS: dict[tuple[str, str], str] = {}
 
@@ -23,6 +25,12 @@ def register(displays: Mapping[tuple[str, str], str]) -> None:
         displays: (name of the class, name of the display) -> "module:function". The function takes the record first.
     """
     _DISPLAYS.update(displays)
+
+
+def displayed(record: type[Record]) -> type[Record]:
+    """The class, shown in notebooks by its display "html"."""
+    record._repr_html_ = lambda self: str(show(self, "html"))  # type: ignore[attr-defined]
+    return record
 
 
 def show(record: object, display: str, *arguments: Any) -> Any:

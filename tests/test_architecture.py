@@ -13,7 +13,7 @@ import symflow as sf
 PACKAGE = Path(sf.__file__).parent
 
 ROOMS = (
-    ("caching", "displays", "errors", "files", "versions"),
+    ("caching", "displays", "errors", "files", "progress", "versions"),
     ("numbers",),
     ("programs",),
     ("networks",),

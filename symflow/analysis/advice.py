@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
@@ -14,7 +14,7 @@ from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks
 from symflow.analysis.bounds.kinks import MOST_STEPS, first_concave_event, gates_on
 from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
-from symflow.displays import show
+from symflow.displays import displayed, show
 from symflow.errors import ComputationError, ProblemError, brief, with_remedies
 from symflow.numbers.arguments import positive
 from symflow.numbers.decimal import counted
@@ -26,7 +26,10 @@ from symflow.paths.sampling import dense_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem, plain_descent
+from symflow.progress import Wanted, reporting
 from symflow.theory.registry import Table
+
+CHEAPER = "a shorter horizon, or fewer bounds (bounds=...)"
 
 LEAST_EPSILON = Fraction(1, 10**10)
 """Smaller distances are not told from rounding: descent is run in float64."""
@@ -43,6 +46,7 @@ DPS = 20
 """Digits of the flow."""
 
 
+@displayed
 @dataclass(frozen=True)
 class Guarantee:
     """bound(eta) < epsilon up to the horizon: the largest step size eta that one bound guarantees.
@@ -134,7 +138,7 @@ def max_step_size(
     horizon: Number | None = None,
     *,
     bounds: Sequence[Bound] | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Wanted = None,
 ) -> StepAdvice:
     """sup {eta : ||theta_k - theta(k eta)|| < epsilon for all k <= horizon / eta}, as each bound guarantees it.
 
@@ -148,8 +152,8 @@ def max_step_size(
             decimal).
         horizon: the final time, a number of the same kinds; the problem's own if left out.
         bounds: which ones; those of `sf.known_bounds()` on the deviation if left out.
-        progress: called with the fraction of the work that is done, from 0 to 1; it spans the flow, the run for its
-            error estimate, and the bounds.
+        progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1; it spans the
+            flow, the run for its error estimate, and the bounds.
 
     Returns:
         A `StepAdvice`: `advice["R4"]` is what one bound guarantees, `advice.certified` the best certified step size.
@@ -183,17 +187,18 @@ def max_step_size(
         raise ProblemError("run.horizon: advice needs a final time, got none; give horizon=... or run.horizon")
     end = positive(given, "horizon")
     chosen = [b for b in chosen_bounds(bounds, known_bounds()) if b.kind != "curvature"]
-    report = progress or (lambda done: None)
-    with with_remedies(REMEDIES):
-        flow = solve_flow(problem, horizon=end, dps=DPS)
-    report(0.1)
-    search = _Search(problem, flow, end, float(eps))
-    tolerated, largest = search.tolerated()
-    report(0.3)
-    found: list[Guarantee] = []
-    for i, bound in enumerate(chosen):
-        found.append(search.guarantee(bound, tolerated))
-        report(0.3 + 0.7 * (i + 1) / len(chosen))
+    with reporting(progress, "step sizes", CHEAPER) as report:
+        with with_remedies(REMEDIES):
+            flow = solve_flow(problem, horizon=end, dps=DPS, progress=report.part(0, 0.1, "flow"))
+        search = _Search(problem, flow, end, float(eps))
+        report(0.1)
+        tolerated, largest = search.tolerated()
+        part = report.part(0.3, 1, "bounds", "bound")
+        part(0.0, 0)
+        found: list[Guarantee] = []
+        for bound in chosen:
+            found.append(search.guarantee(bound, tolerated))
+            part(len(found) / len(chosen), len(found))
     return StepAdvice(eps, end, tuple(found), tolerated, largest, tolerated == end)
 
 

@@ -12,6 +12,7 @@ import mpmath
 import numpy as np
 
 from symflow.analysis.flow_checks import single_layer
+from symflow.displays import displayed
 from symflow.errors import BudgetError, ProblemError
 from symflow.evaluate.balls import MAX_DPS
 from symflow.numbers.arguments import whole
@@ -37,6 +38,7 @@ Value = Any
 """An object array of mpf."""
 
 
+@displayed
 @dataclass(frozen=True, eq=False)
 class ClosedForm:
     """theta(t), W_n ... W_1 (t), or a limit, of one gradient flow as a formula.

@@ -11,6 +11,7 @@ import numpy as np
 
 from symflow.caching import kept
 from symflow.derivatives.derived import hessian, hessian_vector_product
+from symflow.displays import displayed
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.evaluate.jax_runtime import own_modes
@@ -26,6 +27,7 @@ RESIDUAL = 1e-10
 """Residual, relative to the Hessian's norm, to which Lanczos iterates."""
 
 
+@displayed
 @dataclass(frozen=True)
 class ExtremeEigenvalues:
     """lambda_min(H) and lambda_max(H) at S points (float64).
@@ -98,7 +100,8 @@ def extreme_eigenvalues(
     try:
         points = np.asarray(points, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as refused:
-        raise ProblemError(f"points must be an array of real numbers, got {brief(points)} ({refused})") from None
+        hint = "; give its points: path.iterates, or path.numpy(times)" if hasattr(points, "at_end") else ""
+        raise ProblemError(f"points must be an array of real numbers, got {brief(points)} ({refused}){hint}") from None
     single = points.ndim == 1
     batch = points[None] if single else points
     count = objective.parameter_count

@@ -9,12 +9,14 @@ import numpy as np
 
 from symflow.analysis.eigenvalues import extreme_eigenvalues
 from symflow.derivatives.derived import gradient, loss
+from symflow.displays import displayed
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.networks.objective import Objective
 from symflow.numbers.decimal import counted
 from symflow.paths.identities import balancedness as imbalance
 
 
+@displayed
 @dataclass(frozen=True)
 class Observables:
     """f, ||grad f||, lambda(H), W_{n:1} and D_j at S points theta of a trajectory (float64).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mpmath
@@ -12,18 +12,22 @@ from symflow.analysis.bounds import Bound, BoundSeries, chosen_bounds, known_bou
 from symflow.analysis.bounds.ball_ascent import Ascent, ascend
 from symflow.analysis.bounds.series import Kind, NotApplicable, Status, exact_mpf
 from symflow.analysis.deviation import Deviation, deviation
-from symflow.displays import show
+from symflow.displays import displayed, show
 from symflow.errors import ProblemError, brief
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.progress import Wanted, reporting
 from symflow.theory.registry import Table
+
+CHEAPER = "fewer digits (dps=...), a shorter horizon, fewer bounds (bounds=...), or sf.deviation(problem)"
 
 MOST_PARAMETERS = 64
 """The suprema on balls are looked for up to this many parameters."""
 
 
+@displayed
 @dataclass(frozen=True)
 class Tightness:
     """value / truth, one bound compared with the truth, at the last time where it applies.
@@ -60,6 +64,7 @@ class Tightness:
     not_applicable: NotApplicable | None
 
 
+@displayed
 @dataclass(frozen=True)
 class Slack:
     """m, beta, gamma on one ball of the tube: certified constants, and the values that gradient ascent finds there.
@@ -151,7 +156,7 @@ def tightness(
     bounds: Sequence[Bound] | None = None,
     flow: Trajectory | None = None,
     slack: bool = True,
-    progress: Callable[[float], None] | None = None,
+    progress: Wanted = None,
 ) -> TightnessTable:
     """bound / ||theta_k - theta(k eta)||: each bound's value, the truth and their ratio along a run of descent.
 
@@ -166,8 +171,8 @@ def tightness(
         bounds: which ones; all of `sf.known_bounds()` if left out.
         flow: the problem's flow, where it is known already.
         slack: also search for the suprema on the tube from below, by gradient ascent.
-        progress: called with the fraction of the work that is done, from 0 to 1; it spans flow and descent, each with
-            the run for its error estimate, and the bounds.
+        progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1; it spans flow
+            and descent, each with the run for its error estimate, and the bounds.
 
     Returns:
         A `TightnessTable`: one `Tightness` per bound (`table["R4"]`), the `Deviation`, and `Slack` records.
@@ -190,16 +195,12 @@ def tightness(
     """
     problem = as_problem(problem, "tightness")
     chosen = chosen_bounds(bounds, known_bounds())
-    dev = deviation(
-        problem,
-        step_size=step_size,
-        horizon=horizon,
-        dps=dps,
-        bounds=chosen,
-        flow=flow,
-        progress=None if progress is None else lambda done: progress(0.9 * done),
-    )
-    return tightness_of(dev, slack=slack)
+    with reporting(progress, "bounds", CHEAPER) as report:
+        part = report.part(0, 0.9)
+        dev = deviation(problem, step_size=step_size, horizon=horizon, dps=dps, bounds=chosen, flow=flow, progress=part)
+        table = tightness_of(dev, slack=slack)
+        report(1.0)
+    return table
 
 
 def tightness_of(dev: Deviation, *, slack: bool = True) -> TightnessTable:

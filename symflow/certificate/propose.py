@@ -7,7 +7,7 @@ so that what is claimed is what it can prove, rounded up.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -19,6 +19,7 @@ from symflow.certificate import certificate_check as checker
 from symflow.certificate.numbers import Table, dyadic, number, rounded_up
 from symflow.certificate.slopes import sliding_gates, slope_tables
 from symflow.paths.taylor.dense import Segment, TaylorSteps
+from symflow.progress import SILENT, Reporter
 
 MOST_CUTS = 9
 """A cell is halved at most so often."""
@@ -91,16 +92,14 @@ def _nearest(value: arb) -> int:
     return m << e if e >= 0 else ((m >> (-e - 1)) + 1) >> 1
 
 
-def propose_flow(
-    net: checker.Network, steps: TaylorSteps, rate: Fraction, progress: Callable[[float], None] | None = None
-) -> Enclosure:
+def propose_flow(net: checker.Network, steps: TaylorSteps, rate: Fraction, report: Reporter = SILENT) -> Enclosure:
     """The steps of a certificate with their claims.
 
     Args:
         net: the network, as the checker reads it.
         steps: the flow.
         rate: c of the flow theta' = -c grad f.
-        progress: called with the fraction that is done.
+        report: told the time that is reached.
 
     Raises:
         NotProposed: the error could not be followed to the end.
@@ -128,8 +127,7 @@ def propose_flow(
         tables.append(table)
         done.append(step)
         errors.append(cells.largest)
-        if progress is not None:
-            progress(float(time / steps.end))
+        report.at(float(time), float(steps.end), len(done))
     return Enclosure(tuple(tables), tuple(done), tuple(errors))
 
 

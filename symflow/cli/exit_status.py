@@ -93,7 +93,7 @@ def fail(error: BaseException, said: str, status: int, as_json: bool) -> int:
 
 def complain(said: str, status: int) -> int:
     """One line on standard error."""
-    from symflow.report.progress import say as say_aside
+    from symflow.progress.bars import say as say_aside
 
     line = " ".join(said.split())
     say_aside(line if len(line) <= LONGEST_LINE else shorten(line, LONGEST_LINE))

@@ -5,10 +5,17 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from symflow.progress import Reporter
 
 _interrupted = threading.Event()
+KEPT, SPARE = 10.0, 50
+"""Seconds between two times that what is known so far is written, and so many times what the writing takes."""
 
 
 @contextmanager
@@ -58,14 +65,28 @@ def check_interrupted() -> None:
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Callable[[float], None]]:
-    """A progress bar that also notices an interruption."""
-    from symflow.report.progress import progress as bar
+def progress(label: str, cheaper: str | None = "", keep: Callable[[Any], object] | None = None) -> Iterator[Reporter]:
+    """A progress bar that also notices an interruption, and keeps what is known so far.
 
-    with bar(label) as report:
+    Args:
+        label: what is being done.
+        cheaper: the options that would take less time, for work that is expected to be long; see `bars.bar`.
+        keep: writes what is known so far, now and then, so that a kill loses little.
+    """
+    from symflow.progress import Progress, Reporter
+    from symflow.progress.bars import bar
 
-        def checked(done: float) -> None:
+    with bar(label, cheaper) as shown:
+        last, cost = time.monotonic(), 0.0
+
+        def told(progress: Progress) -> None:
+            nonlocal last, cost
             check_interrupted()
-            report(done)
+            shown(progress)
+            began = time.monotonic()
+            if keep is not None and progress.partial is not None and began - last > max(KEPT, SPARE * cost):
+                keep(progress.partial())
+                last = time.monotonic()
+                cost = last - began
 
-        yield checked
+        yield Reporter.to(told, label)

@@ -13,6 +13,7 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 
 from symflow.derivatives.derived import Derived
+from symflow.displays import displayed
 from symflow.errors import GateUndecided, ProblemError, brief
 from symflow.evaluate.object_arrays import ObjectArithmetic, evaluate_objects
 from symflow.numbers.arguments import whole
@@ -142,6 +143,7 @@ def spectral_norm(matrix: np.ndarray) -> Ball:
 # The interface ------------------------------------------------------------------------------------------------------
 
 
+@displayed
 @dataclass(frozen=True, eq=False)
 class Enclosure:
     """A value that is known to lie in a ball, or an array of such.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Literal
 
@@ -20,10 +20,12 @@ from symflow.paths.solver import MAX_DPS
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.progress import Wanted, reporting
 
 MAX_STEPS = 5_000_000
 """Most steps of a multiprecision run (about half a minute per million on a small network)."""
 MAX_KEPT = 10_000_000
+CHEAPER = "float64 (dps=None), fewer digits (dps=...), or fewer steps of a larger step size"
 
 
 @with_old_names
@@ -37,7 +39,7 @@ def descend(
     keep: Sequence[int] | None = None,
     method: Method | None = None,
     error: How | None = "certified",
-    progress: Callable[[float], None] | None = None,
+    progress: Wanted = None,
 ) -> Trajectory:
     """theta_{k+1} = theta_k - eta grad f(theta_k), theta_0 = theta0: runs descent, by this or another method.
 
@@ -60,8 +62,8 @@ def descend(
             decided, an error bound that grows too fast) the error is estimated, and `error.reason` says why.
             "estimated": a second run is made with ten more digits, some of whose iterates are moved by a few units in
             the first run's last place; more guard digits are taken until the two agree to `dps`. None: neither.
-        progress: called with the fraction of the work that is done, from 0 to 1 (multiprecision runs); it spans both
-            runs where there are two.
+        progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1 (multiprecision
+            runs); it spans both runs where there are two.
 
     Returns:
         A `Trajectory`: theta_k in `iterates`, shape (K, P), for the K kept steps k in `indices` (v_k in `velocity`,
@@ -103,7 +105,7 @@ def run_descent(
     keep: Sequence[int] | None = None,
     method: Method | None = None,
     error: How | None = "certified",
-    progress: Callable[[float], None] | None = None,
+    progress: Wanted = None,
     whole_path: bool = False,
 ) -> Trajectory:
     """What `descend` does; `whole_path` also gives every step of a multiprecision run in float64 (`Iterates.path`)."""
@@ -118,10 +120,11 @@ def run_descent(
         problem = problem.for_digits(dps)
     if len(kept) > MAX_KEPT:
         raise ProblemError(f"at most {MAX_KEPT} iterates can be kept, got {len(kept)}; choose a larger every")
-    run = Run(problem, method, eta, sorted({0, steps, *kept}), progress, whole_path)
-    if dps == "exact":
-        return run.exact()
-    return run.float64() if dps is None else run.digits(dps, error)
+    with reporting(progress, "descent", CHEAPER) as report:
+        run = Run(problem, method, eta, sorted({0, steps, *kept}), report, whole_path)
+        if dps == "exact":
+            return run.exact()
+        return run.float64(error == "estimated") if dps is None else run.digits(dps, error)
 
 
 def checked_method(method: object, problem: Problem | None = None) -> Method:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -22,6 +22,10 @@ from symflow.paths.stop_conditions import LOSS, Stop, listed_stops, monitors
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.progress import Wanted, reporting
+
+FLOAT64 = "sf.solve_flow_float64(problem)"
+CHEAPER_FIELD = 'fewer digits (dps=...), a shorter horizon, or error="estimated" instead of a proof'
 
 
 @with_old_names
@@ -32,7 +36,7 @@ def solve_flow(
     dps: int | None = None,
     stop: Stop | Sequence[Stop] = (),
     error: How | None = "certified",
-    progress: Callable[[float], None] | None = None,
+    progress: Wanted = None,
     max_steps: int = 100_000,
     time_limit: Number | None = None,
 ) -> Trajectory:
@@ -53,8 +57,8 @@ def solve_flow(
             it is estimated, and `error.reason` says why. A proof is of the problem's exact rationals: of standardized
             or whitened inputs as they are rounded to its digits. "estimated": make a second run at other order and
             precision; `error.value` is twice the largest difference. None: the error is not known.
-        progress: called with the fraction of the work that is done, from 0 to 1; it spans both runs (the flow and the
-            run for its error estimate).
+        progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1; it spans both
+            runs (the flow and the run for its error estimate).
         max_steps: most Taylor steps of one run.
         time_limit: most seconds of wall time, the second run included; checked between steps; None for no limit.
 
@@ -91,17 +95,24 @@ def solve_flow(
         raise ProblemError("run.horizon: a flow needs a final time, got none; give horizon=... or run.horizon")
     dps = problem.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
     given, problem = problem.objective, problem.for_digits(dps)
-    return solve_field(
-        gradient_flow_field(problem.compact, problem.objective),
-        problem.theta0,
-        horizon=horizon,
-        dps=dps,
-        stop=own_stops(stop, given, problem.objective),
-        error=error,
-        progress=progress,
-        max_steps=max_steps,
-        time_limit=time_limit,
-    )
+    with reporting(progress, "gradient flow", cheaper_flow(problem.objective)) as report:
+        return solve_field(
+            gradient_flow_field(problem.compact, problem.objective),
+            problem.theta0,
+            horizon=horizon,
+            dps=dps,
+            stop=own_stops(stop, given, problem.objective),
+            error=error,
+            progress=report,
+            max_steps=max_steps,
+            time_limit=time_limit,
+        )
+
+
+def cheaper_flow(objective: Objective) -> str:
+    """What takes less time than a flow with many digits."""
+    float64 = 'sf.solve_flow_float64(problem, solver="event-corrected")' if objective.gates else FLOAT64
+    return f'{float64}, fewer digits (dps=...), a shorter horizon, or error="estimated" instead of a proof'
 
 
 def own_stops(stop: Stop | Sequence[Stop], given: Objective, flowing: Objective) -> list[Stop]:
@@ -131,7 +142,7 @@ def solve_field(
     radius: Number | Sequence[Number] | None = None,
     stop: Stop | Sequence[Stop] = (),
     error: How | None = "certified",
-    progress: Callable[[float], None] | None = None,
+    progress: Wanted = None,
     max_steps: int = 100_000,
     time_limit: Number | None = None,
 ) -> Trajectory:
@@ -154,8 +165,8 @@ def solve_field(
         error: "certified": `error.value` is proved where it can be (a stiff field's in a weighted norm, named in
             `proof.weights`), else estimated with the reason in `error.reason`. "estimated": by a second run; see
             `solve_flow`. None: nothing. A box of starts is always certified.
-        progress: called with the fraction of the work that is done, from 0 to 1; it spans both runs (the solution and
-            the run for its error estimate).
+        progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1; it spans both
+            runs (the solution and the run for its error estimate).
         max_steps: most Taylor steps of one run.
         time_limit: most seconds of wall time, the second run included; None for no limit.
 
@@ -203,16 +214,17 @@ def solve_field(
         raise ProblemError(f"horizon must be at most 1e300, got {brief_float(end)}; give an earlier final time")
     dps, wanted = whole(dps, "dps", 1, MAX_DPS), error_wanted(error)
     limits = checked_limits(max_steps, time_limit)
-    if radii is not None:
-        return solve_box(field, list(state), radii, end, dps, limits, progress)
-    solver = FlowSolver(field, list(state), end, dps, monitors(stop, field), limits, progress)
-    try:
-        return solver.solve(wanted)
-    except FlowInterrupted:
-        raise
-    except KeyboardInterrupt:  # between two runs
-        done = solver.complete
-        raise FlowInterrupted(time=None if done is None else done.horizon, trajectory=done) from None
+    with reporting(progress, "solution of a field", CHEAPER_FIELD) as report:
+        if radii is not None:
+            return solve_box(field, list(state), radii, end, dps, limits, report)
+        solver = FlowSolver(field, list(state), end, dps, monitors(stop, field), limits, report)
+        try:
+            return solver.solve(wanted)
+        except FlowInterrupted:
+            raise
+        except KeyboardInterrupt:  # between two runs
+            done = solver.complete
+            raise FlowInterrupted(time=None if done is None else done.horizon, trajectory=done) from None
 
 
 def _radii(radius: Number | Sequence[Number], size: int) -> list[Fraction]:

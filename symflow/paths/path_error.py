@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from symflow.displays import displayed
 from symflow.errors import ProblemError, brief
 from symflow.numbers.types import Mpf
 
 How: TypeAlias = Literal["estimated", "certified"]
 
+CHECK = "second run for the error"
+"""The stage of the work that estimates an error."""
 
+
+@displayed
 @dataclass(frozen=True)
 class PathError:
     """|error| <= value, what is known of the error of a path.

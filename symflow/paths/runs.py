@@ -29,16 +29,26 @@ from symflow.paths.float64.arguments import NORMAL, check_underflow
 from symflow.paths.iterates import GUARD, DescentStats, Iterates
 from symflow.paths.jax_steps import float64_stepper, jax_slopes, padded_gaps
 from symflow.paths.loops import Steps, diverged, exact_states, fixed_states, fraction
-from symflow.paths.path_error import How, PathError
+from symflow.paths.path_error import CHECK, How, PathError
 from symflow.paths.sampling import to_float
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
+from symflow.progress import Reporter
 
 CHECK_BITS = 34
 """Further bits of the second run, whose difference from the first is the error estimate."""
+EPS = float(np.finfo(np.float64).eps)
+TELL = 0.1
+"""Seconds between two reports of progress."""
 UNRELATED = 1e-3
 """A relative difference beyond says nothing of how many digits are missing."""
+
+
+def nudged_error(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Twice the largest difference of two runs of each path (B, S, P), and rounding; shape (B,)."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.asarray(2 * (np.abs(first - second).max(axis=(1, 2)) + EPS * np.abs(first).max(axis=(1, 2))))
 
 
 @dataclass
@@ -49,7 +59,7 @@ class Run:
     method: Method
     eta: Fraction
     indices: list[int]
-    progress: Callable[[float], None] | None
+    report: Reporter
     whole_path: bool
 
     @property
@@ -71,8 +81,20 @@ class Run:
         steps = Iterates(self.method, self.eta, tuple(self.indices), arrays[0], carried, dps, every)
         return Trajectory(self.problem.objective, steps, dps, (), error, stats)
 
-    def float64(self) -> Trajectory:
-        """In float64."""
+    def float64(self, estimate: bool = False) -> Trajectory:
+        """In float64; its error from a second run in which every iterate is moved by one unit in the last place."""
+        run = self.nudged(np.zeros(len(self.problem.theta0)) if estimate else None)
+        if not estimate:
+            return run
+        clock = time.perf_counter()
+        away = EPS * np.where(np.arange(len(self.problem.theta0)) % 2 == 0, 1.0, -1.0)
+        error = nudged_error(run.iterates[None], self.nudged(away).iterates[None])[0]
+        assert isinstance(run.stats, DescentStats)
+        stats = replace(run.stats, check_seconds=time.perf_counter() - clock)
+        return replace(run, error=PathError(mpmath.mpf(float(error)), "estimated"), stats=stats)
+
+    def nudged(self, nudge: np.ndarray | None) -> Trajectory:
+        """In float64, every iterate moved by this much of itself."""
         started = time.perf_counter()
         start, step = float64_start(self.objective, self.problem.theta0, self.eta, self.indices[-1])
         check_settings(self.method)
@@ -81,7 +103,7 @@ class Run:
             table = jax_slopes(self.objective, self.method).table(self.indices[-1])
             run = float64_stepper(self.objective, self.method)
             # Gaps of 0 steps up to a power of two: runs of similar length share one compilation.
-            found = run(start, step, padded_gaps(gaps, len(gaps)), table=table)
+            found = run(start, step, padded_gaps(gaps, len(gaps)), nudge, table)
         starts = [start, *(np.zeros(size) for size in state_sizes(self.method, len(start))[1:])]
         rows = [np.asarray(x)[: len(gaps)].reshape(len(gaps), -1) for x in found]
         arrays = [np.vstack([s[None, :], x]) for s, x in zip(starts, rows, strict=True)]
@@ -121,7 +143,7 @@ class Run:
     def certified(self, dps: int, digits: int, every: np.ndarray | None) -> Trajectory | Refused:
         """In balls."""
         clock = time.perf_counter()
-        seen = self.watcher(every, (0.0, 1.0), lambda states: [float(x) for x in states])
+        seen = self.watcher(every, self.report, lambda states: [float(x) for x in states])
         asked = Asked(self.repeated, self.problem.theta0, self.indices, dps, seen)
         found = certified_states(asked, self.working_bits(digits))
         if isinstance(found, Refused):
@@ -141,14 +163,14 @@ class Run:
         def attempt(digits: int) -> tuple[Trajectory | None, int]:
             nonlocal used
             used, clock, bits = digits, time.perf_counter(), self.working_bits(digits)
-            states = self.fixed(bits, (0.0, 0.5 if wanted else 1.0), every=every)
+            states = self.fixed(bits, self.report.part(0, 0.5 if wanted else 1), every=every)
             stats = DescentStats(self.indices[-1], self.method.called, bits, time.perf_counter() - clock)
             arrays = partial(self.arrays, states, partial(to_mpf, bits=bits))
             if not wanted:
                 return self.path(arrays(), dps, None, stats, every), digits
             clock = time.perf_counter()
             try:
-                check = self.fixed(bits + CHECK_BITS, (0.5, 1.0), shaken=CHECK_BITS)
+                check = self.fixed(bits + CHECK_BITS, self.report.part(0.5, 1, CHECK), shaken=CHECK_BITS)
             except DescentDiverged:  # what lies below the first run's last place decides
                 return None, 2 * digits
             error, relative = _compared(states, check, bits)
@@ -168,28 +190,28 @@ class Run:
         return found
 
     def watcher(
-        self, every: np.ndarray | None, share: tuple[float, float], floats: Callable[[list[Any]], list[float]]
+        self, every: np.ndarray | None, report: Reporter, floats: Callable[[list[Any]], list[float]]
     ) -> Callable[[int, list[Any]], None] | None:
-        """What is told every state: it keeps the whole path, and reports progress as a part of all."""
+        """What is told every state: it keeps the whole path, and reports now and then."""
         count, last, wanted = len(self.problem.theta0), self.indices[-1], set(self.indices)
-        report, (low, high) = self.progress, share
-        reached = low
+        told = time.perf_counter()
 
         def seen(k: int, state: list[Any]) -> None:
             if every is not None:
                 every[k] = floats(state[:count])
-            nonlocal reached
-            if report is not None and (k in wanted or k % 256 == 0):
-                reached = max(reached, low + (high - low) * k / last)  # a run may be made again
-                report(reached)
+            nonlocal told
+            now = time.perf_counter()
+            if k and (k in wanted or k == 2 or now - told > TELL):
+                told = now
+                report(k / last, k, f"step {k} of {last}")
 
-        return None if every is None and report is None else seen
+        return None if every is None and report.silent else seen
 
     def fixed(
-        self, bits: int, share: tuple[float, float], *, shaken: int | None = None, every: np.ndarray | None = None
+        self, bits: int, report: Reporter, *, shaken: int | None = None, every: np.ndarray | None = None
     ) -> list[list[mpz]]:
         """One run in fixed point, which is a part of what progress is reported of."""
-        watched = self.watcher(every, share, lambda values: [to_float(v, bits) for v in values])
+        watched = self.watcher(every, report, lambda values: [to_float(v, bits) for v in values])
         arguments = (self.repeated, self.problem.theta0, self.indices, bits)
         return fixed_states(*arguments, shaken=shaken, seen=watched)
 

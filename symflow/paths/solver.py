@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
@@ -27,14 +27,18 @@ from symflow.paths.certified.proof import prove
 from symflow.paths.certified.rates import MOST_TERMS
 from symflow.paths.certified.weights import chosen_weights
 from symflow.paths.identities import balancedness_drift, energy_defect
-from symflow.paths.path_error import How, PathError
+from symflow.paths.path_error import CHECK, How, PathError
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.stop_conditions import Monitor, Stopped
 from symflow.paths.taylor.dense import FlowStats, TaylorSteps, taylor_steps
 from symflow.paths.taylor.limits import CHECK_DIGITS, Limits, Precision
-from symflow.paths.taylor.run import Observer, Run, integrate
+from symflow.paths.taylor.run import Integrator, Observer, Run, integrate
 from symflow.paths.trajectory import Trajectory
+from symflow.progress import Reporter
 
+RUN = 0.6
+"""The run's share of the time of a flow that is proved, about."""
+STEP, PROOF = "Taylor step", "proof of the error"
 GUARD = 6
 """Digits by which local truncation errors lie below the requested accuracy, at first."""
 MAX_DPS = 10_000
@@ -85,20 +89,23 @@ class FlowSolver:
         dps: int,
         conditions: Sequence[Monitor],
         limits: Limits,
-        progress: Callable[[float], None] | None,
+        report: Reporter,
     ) -> None:
         self.field, self.state, self.end, self.dps = field, state, end, dps
-        self.conditions, self.limits, self.progress = conditions, limits, progress
+        self.conditions, self.limits, self.report = conditions, limits, report
         self.complete: Trajectory | None = None
         self.unproved: Trajectory | None = None
         self.deepened = 0
 
     def run(
-        self, precision: Precision, low: float, high: float, observer: Observer | None = None
+        self, precision: Precision, report: Reporter, observer: Observer | None = None
     ) -> tuple[Trajectory, tuple[Any, ...]]:
         """One run, and what was observed of its steps; what ends it early carries what is known as a trajectory."""
-        clock, report = time.perf_counter(), self.progress
-        part = None if report is None else (lambda done: report(low + (high - low) * done))
+        clock, end = time.perf_counter(), float(self.end)
+
+        def told(run: Integrator) -> None:
+            report.at(float(run.now), end, len(run.segments), lambda: self.so_far(run.result(), precision, clock))
+
         run = integrate(
             self.field,
             self.state,
@@ -106,11 +113,12 @@ class FlowSolver:
             precision,
             conditions=self.conditions,
             limits=self.limits,
-            progress=part,
+            after_step=None if report.silent else told,
             observer=observer,
         )
         found, error = self.trajectory(run, precision, clock), run.ended
         if error is None:
+            report(1.0, len(run.segments))
             return found, run.observed
         known = self.complete or self.unproved
         if known is not None and not isinstance(error, KinkError):
@@ -127,6 +135,11 @@ class FlowSolver:
             )
             error.advise("allow more time (time_limit) or leave the error out (error=None)")
         raise error
+
+    def so_far(self, run: Run, p: Precision, clock: float) -> Trajectory:
+        """What is known while a run is being made."""
+        known = self.complete or self.unproved
+        return known or replace(self.trajectory(run, p, clock), incomplete="the run was not finished")
 
     def trajectory(self, run: Run, p: Precision, clock: float) -> Trajectory:
         """A run as a trajectory, without an error estimate."""
@@ -153,8 +166,9 @@ class FlowSolver:
         def attempt(extra: tuple[int, int]) -> tuple[Trajectory | None, tuple[int, int]]:
             guard, spare = extra
             self.complete = None
+            precision = Precision.for_digits(digits, guard, spare, smooth=not self.field.gates)
             try:
-                found, known = self.attempt(Precision.for_digits(digits, guard, spare), how)
+                found, known = self.attempt(precision, how)
             except FlowStopped as error:
                 refused.append(error)
                 if not _worth_more_digits(refused):
@@ -169,6 +183,7 @@ class FlowSolver:
 
         enough, (guard, _) = until_enough(attempt, (guard, spare))
         if enough is not None:
+            self.report(1.0)
             return enough
         if refused:
             raise refused[-1]
@@ -186,12 +201,12 @@ class FlowSolver:
         """
         reason = self.not_proved if how == "certified" else ""
         proving = how == "certified" and not reason
-        share = 0.45 if how is not None and not proving else 1.0
-        found, observed = self.run(precision, 0, share, observe if proving else None)
+        shares = (RUN, 1.0) if proving else (0.45, 1.0) if how is not None else (1.0, 1.0)
+        found, observed = self.run(precision, self.report.part(0, shares[0], unit=STEP), observe if proving else None)
         self.complete = found if how is not None else None
         errors = _identities(found) if self.field.slides else {}
         if proving:
-            found, reason = self.proved(found, observed)
+            found, reason = self.proved(found, observed, self.report.part(shares[0], 1, PROOF, "part"))
             if not reason and found.stopped is None:
                 assert found.error is not None
                 return found, errors | {"a proved error": found.error.value}
@@ -202,7 +217,7 @@ class FlowSolver:
                 return found, errors | {"a proved error": needed}
         if how is None:
             return found, errors
-        check, _ = self.run(precision.for_check(), 0.45, 1)
+        check, _ = self.run(precision.for_check(), self.report.part(shares[0], 1, CHECK, STEP))
         disagreement = _disagreement(found, check)
         if disagreement is not None:
             raise disagreement
@@ -233,14 +248,19 @@ class FlowSolver:
             return f"the Jacobian of the field has more than {MOST_TERMS} terms, which are too many to bound its rate"
         return ""
 
-    def proved(self, found: Trajectory, observed: Sequence[Step]) -> tuple[Trajectory, str]:
+    def proved(self, found: Trajectory, observed: Sequence[Step], report: Reporter) -> tuple[Trajectory, str]:
         """A flow with a proof of its error, and why there is none where it is not complete."""
         with mpmath.workdps(15):
             radius = mpmath.mpf(10) ** -min(self.dps, TUBE_DIGITS)
         steps = taylor_steps(found)
         weights = chosen_weights(self.field, steps)
+
+        def check(done: float) -> None:
+            self.limits.check_proof()
+            report(done, partial=lambda: found)
+
         try:
-            proof = prove(self.field, steps, observed, radius, weights=weights, check=self.limits.check_proof)
+            proof = prove(self.field, steps, observed, radius, weights=weights, check=check)
         except FlowStopped as late:
             late.time, late.trajectory = found.horizon, found
             raise

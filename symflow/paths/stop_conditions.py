@@ -17,6 +17,7 @@ import numpy as np
 import sympy
 
 from symflow.derivatives.derived import Derived
+from symflow.displays import displayed
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ProblemError, brief
 from symflow.evaluate.interpret import interpret
@@ -33,6 +34,7 @@ LOSS, GRADIENT_NORM = "loss", "gradient norm"
 VALUE = "the value of a stop"
 
 
+@displayed
 @dataclass(frozen=True)
 class Stop:
     """T = inf {t >= 0 : q(theta(t)) = value}, or <= value ("falls"), or >= value ("rises"): ends a flow at T.
@@ -183,6 +185,7 @@ def _shown(value: Fraction) -> str:
     return str(mpmath.nstr(mpmath.mpf(value.numerator) / value.denominator, 8)).removesuffix(".0").replace(".0e", "e")
 
 
+@displayed
 @dataclass(frozen=True)
 class Stopped:
     """T, the time at which a condition ended a flow.

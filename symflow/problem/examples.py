@@ -10,6 +10,7 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
+from symflow.displays import displayed
 from symflow.errors import ProblemError, brief
 from symflow.problem.load import load_problem
 from symflow.problem.problem import Problem
@@ -19,6 +20,7 @@ PREFIX = "example:"
 """How the command line tells a name from a path."""
 
 
+@displayed
 @dataclass(frozen=True)
 class Example:
     """A named problem: `sf.example(name)` is the problem itself.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from symflow.displays import displayed
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods import GradientDescent
 from symflow.errors import ProblemError, brief
@@ -33,6 +34,7 @@ from symflow.problem.scaling import Scaling
 from symflow.problem.schema import InitSection, RunSection, parse, parse_descent, parse_run
 
 
+@displayed
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Problem:
     """theta' = -grad f(theta), theta(0) = theta0, and descent with the same start.

@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
+from symflow.progress import Reporter
+from symflow.progress.bars import bar
 from symflow.proofs.outcome import KINDS
 from symflow.proofs.record import Derivation, DerivationError, Verified, verify
-from symflow.report.progress import progress
 
 
 def run(derivation: Derivation) -> int:
     """Verifies a derivation and prints a line for every check; the exit status."""
     try:
-        with progress(derivation.result) as report:
-            verified = verify(derivation, report)
+        with bar(derivation.result) as told:
+            verified = verify(derivation, Reporter.to(told))
     except DerivationError as error:
         print(error, file=sys.stderr)
         return 1

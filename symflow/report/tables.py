@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING
 
 from symflow.analysis.sweeps.values import decode
@@ -11,6 +12,7 @@ from symflow.report.report import describe
 
 if TYPE_CHECKING:
     from symflow.analysis.advice import StepAdvice
+    from symflow.analysis.experiments import NetworkResult
     from symflow.analysis.sweeps.sweep import Sweep
     from symflow.analysis.tightness import Tightness, TightnessTable
 
@@ -86,3 +88,46 @@ def sweep_parts(found: Sweep, most: int | None = None) -> list[Part]:
     rest = len(found.rows) - len(lines)
     more = [Note(f"... and {rest} more rows")] if rest > 0 else []
     return [Table("", heads, tuple(lines)), *more, Note(repr(found).strip("<>"))]
+
+
+def network_rows(found: NetworkResult) -> list[tuple[str, str, str, str, str, str]]:
+    """Name, step size or tolerance, evaluations, distance from the flow at its largest and at the end, final loss."""
+    rows = []
+    for run in found.runs.values():
+        name = "descent, η0" if run.ratio == 1 else f"descent, η0/{run.ratio}"
+        apart = short(run.from_flow.max(), 2), short(run.from_flow[-1], 2)
+        rows.append((name, f"{run.iterations:,}", *apart, short(run.loss[-1], 6), f"{run.seconds:.0f}"))
+    tightest = found.flow.tolerances[-1]
+    for t in found.flow.tolerances:
+        apart = short(t.difference.max(), 2), short(t.difference[-1], 2)
+        if t is tightest:
+            apart = f"(±{_known(found)})", ""
+        loss = short(found.flow.loss[-1], 6) if t is tightest else ""
+        name = f"flow, {found.flow.solver}, rtol {t.rtol:.0e}"
+        rows.append((name, f"{t.evaluations:,}", *apart, loss, f"{t.seconds:.0f}"))
+    return rows
+
+
+def _known(found: NetworkResult) -> str:
+    """The estimated error of the reference."""
+    error = float(found.flow.error[-1])
+    return "unknown" if isnan(error) else short(error, 2)
+
+
+RUN_HEADS = ("run", "gradients", "max distance", "at the end", "loss", "seconds")
+"""Gradient evaluations; the largest distance from the flow, and that at the end; the loss at the end."""
+
+
+def network_parts(found: NetworkResult) -> list[Part]:
+    """What is said of one network."""
+    title = f"{found.name}: {found.description}, {found.parameters} parameters; distances from the flow"
+    base = found.runs[1]
+    last = max(found.runs)
+    said = (
+        f"At t = {short(found.times[-1])} descent at η0 has moved {short(base.from_start[-1])} and is "
+        f"{short(base.from_flow[-1], 2)} from the flow, whose error is {_known(found)} (estimated, from the two "
+        "tightest tolerances)."
+    )
+    if last > 1:
+        said += f" The paper's stand-in for the flow, η0/{last}, is {short(found.runs[last].from_flow[-1], 2)} from it."
+    return [Table(title, RUN_HEADS, tuple(network_rows(found))), Note(said)]

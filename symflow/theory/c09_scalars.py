@@ -70,37 +70,120 @@ class Scalars:
             z = lower
         return side * z
 
+    def rate(self, end: Mpf) -> Mpf | None:
+        """rho > 0 with z' = rho (e - z) + ... at a resting point; None where z' has a zero of higher order there."""
+        if end:
+            others = self.others(end)
+            r = mpmath.fprod(others)
+            return r * r * (1 + mpmath.fsum(end * end / w**2 for w in others))
+        ties = sum(c == 0 for c in self.gaps)
+        size = mpmath.fprod(mpmath.sqrt(c) for c in self.gaps if c)
+        if ties != (self.target != 0):
+            return None
+        return abs(self.target) * size if ties else size * size
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time that z takes between two places, t = int dz/z'.
+
+    Where z' has a simple zero at the resting point e, z' = rho (e - z) + ..., dz/(rho (e - z)) is taken in closed form:
+    what is left is smooth there, so that late times cost no more than early ones.
+
+    Attributes:
+        system: the weights.
+        end: e.
+        rate: rho; None where z' has a zero of higher order.
+    """
+
+    system: Scalars
+    end: Mpf
+    rate: Mpf | None
+
+    def reach(self, z: Mpf) -> Mpf:
+        """How far from z the integrand is smooth in the complex plane, up to complex roots of z'."""
+        near = mpmath.sqrt(z * z + min((c for c in self.system.gaps if c), default=mpmath.inf))
+        if self.end and not all(self.system.gaps):
+            near = min(near, abs(z))
+        return near if self.rate is not None else min(near, abs(self.end - z))
+
+    def smooth(self, low: Mpf, high: Mpf) -> Mpf:
+        """The integral without what is taken in closed form, cut where quadrature sees that it is not exact."""
+        end, rate = self.end, self.rate
+
+        def integrand(z: Mpf) -> Mpf:
+            return 1 / self.system.speed(z) - (0 if rate is None else 1 / (rate * (end - z)))
+
+        if low == high:
+            return mpmath.mpf(0)
+        value, error = mpmath.quad(integrand, [low, high], method="gauss-legendre", error=True)
+        if error <= mpmath.eps * 2**12 * (1 + abs(value)) or abs(high - low) <= mpmath.sqrt(mpmath.eps) * abs(low):
+            return value
+        middle = (low + high) / 2
+        return self.smooth(low, middle) + self.smooth(middle, high)
+
+    def between(self, low: Mpf, high: Mpf) -> Mpf:
+        """The time from low to high."""
+        found = self.smooth(low, high)
+        return found if self.rate is None else found - mpmath.log((self.end - high) / (self.end - low)) / self.rate
+
 
 def smallest_weight(system: Scalars, start: Mpf, time: Mpf) -> Mpf:
     """z(t): the integral of dz/z' is taken over panels that keep clear of the integrand's singularities.
 
-    Each panel is at most half as long as its distance from the resting point and from the branch points +-i sqrt(c_j),
-    so that Gauss-Legendre quadrature converges at a fixed rate; in the last one Newton's method finds z.
+    Each panel is at most half as long as its distance from the poles and from the branch points +-i sqrt(c_j), so that
+    Gauss-Legendre quadrature converges at a fixed rate; in the last one Newton's method finds z.
     """
     if time == 0 or system.speed(start) == 0:
         return start
-    end, z, left = system.rest(start), start, time
-    branch = min(system.gaps, default=mpmath.inf)
+    end = system.rest(start)
+    clock, z, left = Clock(system, end, system.rate(end)), start, time
+    sign = 1 if end > start else -1
     while True:
-        near = min(abs(end - z), mpmath.sqrt(z * z + branch))
-        if near <= abs(end) * mpmath.eps:
+        step = clock.reach(z) / 2
+        if step <= abs(end) * mpmath.eps:
             return end
-        step = near / 2 * (1 if end > z else -1)
-        spent = _time(system, z, z + step)
+        if clock.rate is not None and step >= abs(end - z):
+            return _late(clock, z, left)
+        spent = clock.between(z, z + sign * step)
         if spent >= left:
-            break
-        z, left = z + step, left - spent
-    found = z + step * left / spent
-    for _ in range(2 + ceil(log10(mpmath.mp.dps) * 4)):
-        move = (left - _time(system, z, found)) * system.speed(found)
-        found += move
-        if abs(move) <= mpmath.eps * abs(found) * 2**6:
-            break
-    return found
+            return _found(clock, z, z + sign * step, left)
+        z, left = z + sign * step, left - spent
 
 
-def _time(system: Scalars, low: Mpf, high: Mpf) -> Mpf:
-    return mpmath.quad(lambda z: 1 / system.speed(z), [low, high], method="gauss-legendre")
+def _found(clock: Clock, low: Mpf, high: Mpf, left: Mpf) -> Mpf:
+    """The place between two others that is reached from the first after a time, by Newton's method between them."""
+    z, spent, ends = low, mpmath.mpf(0), (low, high)
+    for _ in range(10 * mpmath.mp.dps):
+        ends = (z, ends[1]) if spent < left else (ends[0], z)
+        move = (left - spent) * clock.system.speed(z)
+        if not min(ends) < z + move < max(ends):
+            move = sum(ends) / 2 - z
+        spent += clock.between(z, z + move)
+        z += move
+        if abs(move) <= mpmath.eps * abs(z) * 2**6:
+            break
+    return z
+
+
+def _late(clock: Clock, low: Mpf, left: Mpf) -> Mpf:
+    """The same where no singularity but the resting point is near: Newton's method for log(e - z)."""
+    end, rate = clock.end, clock.rate
+    assert rate is not None
+    gap = (end - low) * min(mpmath.mpf(1), mpmath.exp(-rate * (left - clock.smooth(low, end))))
+    if abs(gap) <= abs(end) * mpmath.eps:
+        return end
+    spent = clock.between(low, end - gap)
+    for _ in range(4 + ceil(log10(mpmath.mp.dps) * 4)):
+        # from gap to gap e^x takes the time -x gap / z'
+        factor = mpmath.exp((spent - left) * clock.system.speed(end - gap) / gap)
+        if abs(gap * factor) > abs(end - low):
+            factor = mpmath.sqrt((end - low) / gap)
+        spent += clock.between(end - gap, end - gap * factor)
+        gap *= factor
+        if abs(factor - 1) <= mpmath.eps * 2**6 * (1 + rate * left):
+            break
+    return end - gap
 
 
 def scalars_at(weights: Sequence[Mpf], target: Mpf, time: Mpf) -> list[Mpf]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
+from symflow.displays import displayed
 from symflow.networks.objective import Objective
 
 Status = Literal["holds", "declared", "unchecked", "fails"]
@@ -27,6 +28,7 @@ class Setting:
     dps: int = 15
 
 
+@displayed
 @dataclass(frozen=True)
 class Verdict:
     """Whether a hypothesis holds, and how that is known.
@@ -67,6 +69,7 @@ def unchecked(reason: str) -> Verdict:
 Check: TypeAlias = Callable[[Setting], Verdict]
 
 
+@displayed
 @dataclass(frozen=True)
 class Hypothesis:
     """One assumption of a result.

@@ -9,6 +9,7 @@ from pkgutil import iter_modules
 from typing import Any, Protocol, TypeVar
 
 import symflow.theory
+from symflow.displays import displayed
 from symflow.errors import ProblemError
 from symflow.theory.result import Citation, Result
 from symflow.theory.statement import Statement
@@ -35,6 +36,7 @@ def id_name(name: str) -> str:
     return _IDS.get(slug, slug) + bracket + rest
 
 
+@displayed
 class Table(dict[str, Entry]):
     """A dictionary by names such as "R4" or "R22(tube)" that also answers to those with a slug in place of the id."""
 

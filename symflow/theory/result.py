@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from symflow.displays import displayed
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.statement import Claim, Statement
 
@@ -59,6 +60,7 @@ ELKABETZ_COHEN = SOURCES["EC21"]
 OURS, CLASSICAL = "symflow", "classical"
 
 
+@displayed
 @dataclass(frozen=True)
 class Citation:
     """A result id, what it says in one line, and where it comes from.

@@ -8,8 +8,10 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
+from mpmath import mpf
 
 import symflow as sf
+from symflow.theory.c09_scalars import scalars_at
 
 SHORT = Fraction(1, 3)
 
@@ -299,3 +301,28 @@ def test_digits_and_times_out_of_reach_are_errors(
     form = sf.closed_form(on_target((2, 1, 1), [[3, 4]], [1, 2, "1/2"]))
     with pytest.raises(error, match=message):
         form.value(time, dps=dps)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("time", ["1e-12", "0.1", "3", "1000"])
+def test_products_of_scalars_at_all_times(time: str) -> None:
+    """Where the weights are equal in size: z' = -z^11 for six of them and target 0; u = z^2 is logistic for two."""
+    with mpmath.workdps(45):
+        t, start = mpf(time), mpf("1.9")
+        found = scalars_at([start] * 3 + [-start] + [start] * 2, mpf(0), t)
+        assert abs(found[0] - (start**-10 + 10 * t) ** (mpf(-1) / 10)) < mpf(10) ** -42
+        for target, start in ((mpf(-1), mpf(2)), (mpf(3), mpf("0.1"))):
+            u = target * start**2 / (start**2 + (target - start**2) * mpmath.exp(-2 * target * t))
+            z, _ = scalars_at([start, start], target, t)
+            assert abs(z * z - u) < mpf(10) ** -42 * u
+
+
+def test_late_times_cost_no_more_than_early_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    quad = mpmath.quad
+    monkeypatch.setattr(mpmath, "quad", lambda *args, **kwargs: calls.append(1) or quad(*args, **kwargs))
+    for time in (1000, 10**6):
+        calls.clear()
+        with mpmath.workdps(60):
+            found = scalars_at([mpf("0.5"), mpf(1), mpf("1.5")], mpf(2), mpf(time))
+            assert abs(mpmath.fprod(found) - 2) < mpf(10) ** -55
+        assert len(calls) < 10

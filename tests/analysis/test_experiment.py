@@ -26,7 +26,7 @@ from symflow.analysis.experiments.networks import architecture, network_problem
 from symflow.analysis.experiments.reference import FlowRun, estimated_error
 from symflow.analysis.experiments.settings import checked_settings
 from symflow.cli.app import main
-from symflow.cli.commands.experiment import network_parts
+from symflow.report.tables import network_parts
 from symflow.report.terminal import as_text
 
 SMALL = {"samples": 40, "iterations": 60, "step_size": "1/100", "ratios": (2, 20), "tolerances": ("1e-4", "1e-6")}

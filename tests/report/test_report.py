@@ -1,4 +1,4 @@
-"""Reports, pictures, tables and the progress bar, on one small comparison of each kind."""
+"""Reports, pictures, and tables, on one small comparison of each kind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from symflow.cli.commands import run
 from symflow.numbers.decimal import decimal, exact_decimal, short
 from symflow.plots.deviation import figure
 from symflow.plots.style import render
-from symflow.report import progress, report
+from symflow.report import report
 from symflow.report import terminal as table
 from symflow.report.document import document
 
@@ -256,7 +255,7 @@ def test_pictures_are_deterministic_and_leave_settings_alone(linear: Any) -> Non
     assert opened() == before_figures  # those that are written to files are none of pyplot's, which keeps them
 
 
-# ---- tables and progress ------------------------------------------------------------------------------------------
+# ---- tables ------------------------------------------------------------------------------------------------------
 
 
 def printed(*things: Any) -> str:
@@ -295,29 +294,3 @@ def test_parameters_have_names(linear: Any) -> None:
     assert names[:2] == ["W1_11", "W1_12"]
     assert names[-1] == "W3_33"
     assert len(set(names)) == len(names) == len(linear.problem.theta0)
-
-
-class Terminal(io.StringIO):
-    """Standard error that says whether it is a terminal."""
-
-    def __init__(self, terminal: bool) -> None:
-        super().__init__()
-        self.terminal = terminal
-
-    def isatty(self) -> bool:
-        return self.terminal
-
-
-@pytest.mark.parametrize(("terminal", "patience", "seen"), [(True, 0, True), (True, 60, False), (False, 0, False)])
-def test_progress_bar_only_for_people_who_wait(
-    terminal: bool, patience: float, seen: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    screen = Terminal(terminal)
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setenv("TERM", "xterm")
-    with pytest.raises(KeyboardInterrupt), progress.progress("working", patience=patience) as done:  # noqa: PT012
-        done(0.25)
-        done(1.5)
-        raise KeyboardInterrupt
-    assert ("working" in screen.getvalue()) == seen
-    assert screen.getvalue().count("\x1b[?25l") == screen.getvalue().count("\x1b[?25h")  # the cursor is shown again

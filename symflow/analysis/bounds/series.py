@@ -8,13 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-from symflow.displays import show
+from symflow.displays import displayed, show
 from symflow.numbers.types import Mpf
 
 Status = Literal["certified on a box", "sampled", "estimated", "not applicable"]
 Kind = Literal["bound", "leading order", "curvature"]
 
 
+@displayed
 @dataclass(frozen=True)
 class NotApplicable:
     """Why, and from which sample on, a bound does not apply.

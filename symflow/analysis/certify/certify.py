@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from symflow.analysis.certify.certificate import Certificate, asked, proved_words
 from symflow.analysis.certify.decide import Outcome, decide
@@ -13,6 +13,9 @@ from symflow.dynamics.method import Method
 from symflow.numbers.types import Number
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.progress import Wanted, reporting
+
+CHEAPER = "fewer steps (steps=...), an earlier time, or sf.deviation(problem), which needs no certificate"
 
 
 def certify(
@@ -27,7 +30,7 @@ def certify(
     limit: Sequence[Number] | None = None,
     radius: Number | None = None,
     method: Method | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Wanted = None,
 ) -> Certificate:
     """Decides a statement on theta_k (descent) and theta(t) (flow) from theta0, and proves it or its contrary.
 
@@ -57,7 +60,7 @@ def certify(
         radius: a positive number.
         method: of descent, gradient descent or `sf.HeavyBall(...)`, which is compared with its own flow of order 0,
             theta' = -grad f/(1 - beta).
-        progress: called with the fraction of the work that is done, from 0 to 1.
+        progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1.
 
     Returns:
         A `Certificate`: `holds` is True, False, or None with the `reason`; `save` writes the certificate.
@@ -77,10 +80,10 @@ def certify(
     problem = as_problem(problem, "certify")
     request = checked_request(problem, method, step_size, steps, distance, loss, stays_below, flow_time, limit, radius)
     why = not_covered(problem, request.method)
-    told = progress or (lambda done: None)
-    if why is not None:
-        return _certificate(request, Outcome(decide_elsewhere(request, why, told)), why)
-    return _certificate(request, decide(request, proved_words, told), None)
+    with reporting(progress, "certify", CHEAPER) as report:
+        if why is not None:
+            return _certificate(request, Outcome(decide_elsewhere(request, why, report)), why)
+        return _certificate(request, decide(request, proved_words, report), None)
 
 
 def _certificate(request: Request, outcome: Outcome, why: str | None) -> Certificate:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
 
 from flint import arb
 
@@ -16,12 +15,14 @@ from symflow.certificate.attract import attraction_table
 from symflow.certificate.numbers import Table
 from symflow.certificate.propose import Enclosure, NotProposed, propose_flow
 from symflow.certificate.write import checking, document, problem_table, proved, step_size_and_momentum
+from symflow.displays import displayed
 from symflow.errors import ComputationError
 from symflow.networks.losses import SQUARE
 from symflow.numbers.rational import text
 from symflow.paths.flow import solve_flow
 from symflow.paths.taylor.dense import taylor_steps
 from symflow.problem import Problem
+from symflow.progress import Reporter
 
 SMOOTH_DIGITS, KINK_DIGITS = (25, 60, 150), (45, 90, 180)
 """Digits that are tried, without and with gates: of a flow that slides half of them are lost."""
@@ -34,9 +35,8 @@ NARROW = -40
 BEYOND = Fraction(1, 10**9)
 """By how much further than needed the flow is solved: a time is stored with rounding."""
 
-Report = Callable[[float], None]
 
-
+@displayed
 @dataclass(frozen=True)
 class Decision:
     """One claim of a request.
@@ -80,29 +80,25 @@ class Outcome:
     lines: tuple[str, ...] = field(default=())
 
 
-def decide(request: Request, words: Callable[[Sequence[Decision]], str], report: Report) -> Outcome:
+def decide(request: Request, words: Callable[[Sequence[Decision]], str], report: Reporter) -> Outcome:
     """Decides a request, with more digits where that may help.
 
     Args:
         request: what to decide.
         words: the statement that decisions make.
-        report: called with the fraction that is done.
+        report: told the fraction that is done.
     """
     problem = _exactly(request.problem)
     digits = SMOOTH_DIGITS if problem.network is not None and problem.network.smooth else KINK_DIGITS
     outcome = Outcome(())
     for number, dps in enumerate(digits):
-        share = 0.0 if number == 0 else 0.5 + 0.25 * (number - 1)
-        outcome = _Attempt(request, problem, dps, partial(_later, report, share)).outcome(words)
+        begun = 0.5 * number  # an attempt that more digits follow is as a rule the only one
+        part = report.part(begun / len(digits), 1, f"with {dps} digits")
+        outcome = _Attempt(request, problem, dps, part).outcome(words)
         if not any(d.retry for d in outcome.decisions):
             break
     report(1.0)
     return outcome
-
-
-def _later(report: Report, share: float, done: float) -> None:
-    """The report of an attempt that begins at this fraction of the work."""
-    report(share + 0.5 * done)
 
 
 def _exactly(problem: Problem) -> Problem:
@@ -120,7 +116,7 @@ def _exactly(problem: Problem) -> Problem:
 class _Attempt:
     """One attempt with a number of digits."""
 
-    def __init__(self, request: Request, problem: Problem, dps: int, report: Report) -> None:
+    def __init__(self, request: Request, problem: Problem, dps: int, report: Reporter) -> None:
         self.request, self.problem, self.dps, self.report = request, problem, dps, report
         self.table = problem_table(problem)
         self.bits, self.descent_bits = 64 + int(3.33 * dps), 64
@@ -134,6 +130,7 @@ class _Attempt:
         r = self.request
         if r.steps:
             self.descend()
+            self.report(0.2)
         if r.distance is not None or r.flow_time is not None or r.limit is not None:
             self.enclose()
         self.report(0.7)
@@ -208,7 +205,8 @@ class _Attempt:
         """The flow to a time; for a limit only where a ball was found around its end."""
         r = self.request
         flowing = order_zero(self.problem, r.method)
-        steps = taylor_steps(solve_flow(flowing, horizon=end, dps=self.dps, error=None))
+        solved = self.report.part(0.2, 0.3)
+        steps = taylor_steps(solve_flow(flowing, horizon=end, dps=self.dps, error=None, progress=solved))
         self.bits = steps.bits + 64
         with checking(self.bits):
             net = checker.Network(self.table)
@@ -218,7 +216,7 @@ class _Attempt:
                 self.attraction = attraction_table(net, near)
                 if self.attraction is None:
                     return None
-            return propose_flow(net, steps, r.flow_rate, lambda done: self.report(0.2 + 0.5 * done))
+            return propose_flow(net, steps, r.flow_rate, self.report.part(0.3, 0.7))
 
     # Decisions
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from flint import arb
 
-from symflow.analysis.certify.decide import BEYOND, Decision, Report
+from symflow.analysis.certify.decide import BEYOND, Decision
 from symflow.analysis.certify.request import Request
 from symflow.analysis.compared_flow import order_zero
 from symflow.certificate import certificate_check as checker
@@ -23,16 +23,21 @@ from symflow.numbers.rational import text
 from symflow.paths.descent import descend
 from symflow.paths.flow import solve_flow
 from symflow.paths.trajectory import Trajectory
+from symflow.progress import Reporter
 
 DPS, BITS = 30, 256
 
 
-def decide_elsewhere(request: Request, why: str, report: Report) -> tuple[Decision, ...]:
+def decide_elsewhere(request: Request, why: str, report: Reporter) -> tuple[Decision, ...]:
     """Every claim of a request that the checker does not cover, for the reason `why`."""
     r, found = request, []
-    flow, of_flow = _path(request, flow=True) if r.distance is not None or r.flow_time is not None else (None, "")
-    report(0.5)
-    descent, of_descent = _path(request, flow=False) if r.steps else (None, "")
+    flow: Trajectory | None = None
+    descent: Trajectory | None = None
+    of_flow = of_descent = ""
+    if r.distance is not None or r.flow_time is not None:
+        flow, of_flow = _path(request, report.part(0, 0.5, "flow"), flow=True)
+    if r.steps:
+        descent, of_descent = _path(request, report.part(0.5, 0.9, "descent"), flow=False)
     report(0.9)
     with checking(BITS):
         if r.distance is not None:
@@ -50,7 +55,7 @@ def decide_elsewhere(request: Request, why: str, report: Report) -> tuple[Decisi
     return tuple(found)
 
 
-def _path(request: Request, *, flow: bool) -> tuple[Trajectory | None, str]:
+def _path(request: Request, report: Reporter, *, flow: bool) -> tuple[Trajectory | None, str]:
     """The flow or descent with a certified error; or why there is none."""
     r = request
     what = "the flow" if flow else "descent"
@@ -61,9 +66,9 @@ def _path(request: Request, *, flow: bool) -> tuple[Trajectory | None, str]:
                 r.flow_time or 0,
             ]
             flowing = order_zero(r.problem, r.method)
-            path = solve_flow(flowing, horizon=Fraction(max(ends)) * (1 + BEYOND), dps=DPS, error="certified")
+            path = solve_flow(flowing, horizon=Fraction(max(ends)) * (1 + BEYOND), dps=DPS, progress=report)
         else:
-            path = descend(r.problem, step_size=r.step_size, steps=r.steps, dps=DPS, method=r.method, error="certified")
+            path = descend(r.problem, step_size=r.step_size, steps=r.steps, dps=DPS, method=r.method, progress=report)
     except SymflowError as failed:
         return None, f"{what} is not enclosed: {failed}"
     if path.error is None or path.error.how != "certified":

@@ -9,6 +9,7 @@ from itertools import pairwise
 import mpmath
 import numpy as np
 
+from symflow.displays import displayed
 from symflow.errors import ProblemError, brief_float
 from symflow.networks.losses import SQUARE
 from symflow.networks.moments import exact_product
@@ -24,6 +25,7 @@ EXTRA = 20
 """Digits beyond the problem's to which square roots of its rational numbers are taken."""
 
 
+@displayed
 @dataclass(frozen=True)
 class BalancedStart:
     """(n, lambda, w(0), nu(0)): the numbers on which flow and descent depend in the setting of R15.

@@ -22,6 +22,7 @@ from symflow.networks.objective import Objective
 from symflow.numbers.types import JaxArray
 from symflow.paths.jax_steps import State, jax_slopes, jax_steps
 from symflow.paths.loops import diverged
+from symflow.progress import Reporter
 
 CALL_SECONDS = 0.5
 """About how long one call computes: an interruption is noticed between two calls."""
@@ -30,7 +31,6 @@ CHUNK_SECONDS = 5.0
 
 Advance = Callable[[tuple[np.ndarray, ...], Fraction, int, int], tuple[np.ndarray, ...]]
 """(theta and what is carried, eta, the first step, how many) -> the same after these steps."""
-Report = Callable[[float], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ def descend_in_chunks(
     step_size: Fraction,
     indices: np.ndarray,
     checkpoint: Checkpoint,
-    report: Report,
+    report: Reporter,
     chunk_seconds: float = CHUNK_SECONDS,
 ) -> Iterates:
     """Descent, kept at the steps `indices`; continues from a checkpoint.
@@ -143,7 +143,7 @@ def descend_in_chunks(
             if not np.isfinite(state[0]).all():
                 raise diverged(step, step_size, stepper.method)
             size = max(2, min(4 * size, int(steps * CALL_SECONDS / max(ended - began, 1e-9))))
-            report(step / last)
+            report(step / last, step)
             if ended - written >= chunk_seconds:
                 save()
                 written = time.perf_counter()

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from symflow.analysis.experiments.checkpoints import Checkpoint
-from symflow.analysis.experiments.descent import CHUNK_SECONDS, Report
+from symflow.analysis.experiments.descent import CHUNK_SECONDS
 from symflow.errors import FlowStopped
 from symflow.paths.float64 import Float64Stats, solve_flow_float64
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
+from symflow.progress import Reporter
 
 SMOOTH, GATED = "dopri8", "tsit5"
 """The method for smooth losses, and for those with kinks, where a high order does not help."""
@@ -64,7 +65,7 @@ def flow_in_chunks(
     times: np.ndarray,
     rtol: float,
     checkpoint: Checkpoint,
-    report: Report,
+    report: Reporter,
     chunk_seconds: float = CHUNK_SECONDS,
 ) -> FlowRun:
     """theta' = -grad f(theta) from theta_0 at one tolerance, kept at the times; continues from a checkpoint.
@@ -99,7 +100,7 @@ def flow_in_chunks(
             kept, counts, seconds = [*kept, *rows], counts + new, seconds + spent
             if counts[2] + counts[3] > MAX_STEPS:
                 raise FlowStopped(f"{MAX_STEPS} steps at rtol {rtol:g} led only to t = {now:.6g}", "loosen it")
-            report(now / float(times[-1]))
+            report.at(now, float(times[-1]), int(counts[2]))
             if time.perf_counter() - written >= chunk_seconds:
                 save()
                 written = time.perf_counter()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from symflow.analysis.experiments.settings import Settings
+from symflow.displays import displayed
 from symflow.errors import ProblemError
 from symflow.files import read_arrays, write_arrays
 from symflow.numbers.rational import text
@@ -105,6 +106,7 @@ class Flow:
     error: np.ndarray
 
 
+@displayed
 @dataclass(frozen=True, eq=False)
 class NetworkResult:
     """theta_{k+1} = theta_k - (eta_0 / r) grad f(theta_k) for every ratio r: all runs of one network, and its flow.
@@ -132,6 +134,7 @@ class NetworkResult:
     flow: Flow
 
 
+@displayed
 @dataclass(frozen=True, eq=False)
 class Experiment:
     """||theta_k - theta(k eta)|| on networks of the paper, measured: all runs of an experiment.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,18 +28,16 @@ from symflow.numbers.types import Number
 from symflow.problem import Problem
 from symflow.problem.architecture import describe
 from symflow.problem.descent import descent_table
+from symflow.progress import Reporter, Wanted, reporting
 from symflow.versions import versions
 
 RESULT = "experiment.npz"
 CHECKPOINTS = "checkpoints"
 LIBRARIES = ("jax", "jaxlib", "diffrax", "numpy")
 
-Progress = Callable[[str], AbstractContextManager[Callable[[float], None]]]
-
-
-@contextmanager
-def _silent(label: str) -> Iterator[Callable[[float], None]]:
-    yield lambda done: None
+FLOWS = 0.4
+"""The share of the work of a network that its flows are taken to be."""
+CHEAPER = "fewer iterations, samples or ratios, or looser tolerances; what is done is kept in the folder"
 
 
 def experiment(
@@ -56,7 +53,7 @@ def experiment(
     tolerances: Sequence[Number] | None = None,
     method: Method | None = None,
     folder: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Wanted = None,
     say: Say | None = None,
     chunk_seconds: float = CHUNK_SECONDS,
 ) -> Experiment:
@@ -81,7 +78,7 @@ def experiment(
         method: of descent, one that problem files know; gradient descent over all samples if left out.
         folder: where `experiment.npz` and the checkpoints are written; runs found there are not made again, and one
             that was killed continues from its last chunk. None keeps nothing.
-        progress: label -> a context manager whose value is called with the fraction of a run that is done, from 0 to 1.
+        progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1.
         say: called with a message when a checkpoint cannot be used.
         chunk_seconds: wall time between two checkpoints.
 
@@ -107,10 +104,12 @@ def experiment(
     for name in settings.networks:
         architecture(name, images.extents)  # refuse what does not fit before anything is computed
     where = None if folder is None else Path(folder)
-    found = {}
-    for name in settings.networks:
-        runner = _Runner(settings, images, name, where, progress or _silent, say or (lambda line: None), chunk_seconds)
-        found[name] = runner.result()
+    found, count = {}, len(settings.networks)
+    with reporting(progress, "experiment", CHEAPER) as report:
+        for i, name in enumerate(settings.networks):
+            part = report.part(i / count, (i + 1) / count)
+            runner = _Runner(settings, images, name, where, part, say or (lambda line: None), chunk_seconds)
+            found[name] = runner.result()
     result = Experiment(
         settings=settings,
         images={
@@ -155,11 +154,11 @@ class _Runner:
         images: Images,
         name: str,
         folder: Path | None,
-        progress: Progress,
+        report: Reporter,
         say: Say,
         chunk_seconds: float,
     ) -> None:
-        self.settings, self.name, self.progress, self.say = settings, name, progress, say
+        self.settings, self.name, self.report, self.say = settings, name, report, say
         self.chunk_seconds = chunk_seconds
         self.folder = None if folder is None else folder / CHECKPOINTS
         self.problem: Problem = network_problem(name, images, settings.seed)
@@ -185,7 +184,9 @@ class _Runner:
 
     def result(self) -> NetworkResult:
         """All runs and their distances."""
-        flows = [self._flow(rtol) for rtol in self.settings.of_flow(bool(self.problem.objective.gates))]
+        tolerances = self.settings.of_flow(bool(self.problem.objective.gates))
+        ends = [FLOWS * i / len(tolerances) for i in range(len(tolerances) + 1)]
+        flows = [self._flow(rtol, self.report.part(ends[i], ends[i + 1])) for i, rtol in enumerate(tolerances)]
         reference = flows[-1].states
         flow = Flow(
             solver=solver_of(self.flowing),
@@ -206,30 +207,32 @@ class _Runner:
             flow=flow,
         )
 
-    def _flow(self, rtol: float) -> Any:
+    def _flow(self, rtol: float, report: Reporter) -> Any:
         label = f"flow-{rtol:.0e}"
         checkpoint = self.checkpoint(label, rtol=repr(rtol), solver=solver_of(self.flowing))
-        with self.progress(f"{self.name}: flow at rtol {rtol:.0e}") as report:
-            return flow_in_chunks(self.flowing, self.settings.times, rtol, checkpoint, report, self.chunk_seconds)
+        part = report.part(0, 1, f"{self.name}, flow at rtol {rtol:.0e}")
+        return flow_in_chunks(self.flowing, self.settings.times, rtol, checkpoint, part, self.chunk_seconds)
 
     def _descents(self, reference: np.ndarray) -> Mapping[int, DescentRun]:
         dtype = np.dtype(self.settings.dtype)
         steps = stepper(self.problem.objective, self.settings.method, dtype)
         found: dict[int, DescentRun] = {}
-        base = np.zeros(0)
-        for ratio in (1, *self.settings.ratios):
+        base, ratios, done = np.zeros(0), (1, *self.settings.ratios), 0
+        shares = self.report.part(FLOWS, 1)
+        for ratio in ratios:
             label = "eta0" if ratio == 1 else f"eta0/{ratio}"
             checkpoint = self.checkpoint(label.replace("/", "-by-"), ratio=ratio, dtype=self.settings.dtype)
-            with self.progress(f"{self.name}: descent at {label}") as report:
-                run = descend_in_chunks(
-                    steps,
-                    self.start.astype(dtype),
-                    self.settings.step_size / ratio,
-                    ratio * self.settings.indices,
-                    checkpoint,
-                    report,
-                    self.chunk_seconds,
-                )
+            begun, ends = done / sum(ratios), (done + ratio) / sum(ratios)
+            run = descend_in_chunks(
+                steps,
+                self.start.astype(dtype),
+                self.settings.step_size / ratio,
+                ratio * self.settings.indices,
+                checkpoint,
+                shares.part(begun, ends, f"{self.name}, descent at {label}"),
+                self.chunk_seconds,
+            )
+            done += ratio
             states = run.states.astype(np.float64)
             base = states if ratio == 1 else base
             found[ratio] = DescentRun(

@@ -11,6 +11,7 @@ import mpmath
 from symflow.analysis.falsify.arithmetic import evaluate, interval_arithmetic
 from symflow.analysis.falsify.claim import Claim, Inequality, Relation, read_claim
 from symflow.analysis.falsify.enclose import GUARD, Enclosure, Undefined, enclosures
+from symflow.displays import displayed
 from symflow.errors import ProblemError, brief
 from symflow.numbers.arguments import whole
 from symflow.numbers.types import Mpf, Scalar
@@ -20,6 +21,7 @@ DPS, DIGITS = 50, (30, 1000)
 """Digits of a confirmation by default, and the fewest and the most."""
 
 
+@displayed
 @dataclass(frozen=True)
 class Check:
     """small - large, the violation of a claim small <= large at one problem.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from math import prod
 
 import numpy as np
@@ -28,6 +28,7 @@ from symflow.networks.training_loss import network_objective
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
 from symflow.programs.program import shape_of
+from symflow.progress import Reporter, Wanted, reporting
 
 BATCHES = 4
 """Random batches before each ascent."""
@@ -55,7 +56,7 @@ def falsify(
     seconds: float = 60,
     seed: int = 0,
     dps: int = DPS,
-    progress: Callable[[float], None] | None = None,
+    progress: Wanted = None,
 ) -> Verdict:
     """max (small - large) > 0 over a family of problems: searches for one at which a claim small <= large fails.
 
@@ -73,7 +74,7 @@ def falsify(
             shortened for at most 10 seconds more.
         seed: of the draws; how far the search gets depends on the time.
         dps: decimal digits of the confirmation, at least 30.
-        progress: called with the fraction of the time that has passed, from 0 to 1.
+        progress: True for a bar, or a function of a `Progress`, the fraction of the time that has passed from 0 to 1.
 
     Returns:
         `Refuted` with the counterexample, or `NotRefuted` with what was searched; Ctrl-C gives the latter.
@@ -106,13 +107,13 @@ def falsify(
     dps = whole(dps, "dps", *DIGITS)
     if read.needs.moving:
         step_range(family, read.needs)  # whether the family has problems for this claim
-    search = _Search(read, family, limit, seed, dps, progress)
-    found: Check | None = None
-    interrupted = False
-    try:
-        found = search.run()
-    except KeyboardInterrupt:
-        interrupted = True
+    interrupted, found = False, None
+    with reporting(progress, "falsify", None) as report:  # how long it takes was asked for
+        search = _Search(read, family, limit, seed, dps, report.part(0, 1, unit="setup"))
+        try:
+            found = search.run()
+        except KeyboardInterrupt:
+            interrupted = True
     searched = search.record(interrupted)
     return NotRefuted(read, searched) if found is None else Refuted(read, found, searched)
 
@@ -127,10 +128,10 @@ class _Search:
         seconds: float,
         seed: int,
         dps: int,
-        progress: Callable[[float], None] | None,
+        report: Reporter,
     ) -> None:
         self.claim, self.family, self.seed, self.dps = claim, family, seed, dps
-        self.seconds, self.started, self.progress = seconds, time.perf_counter(), progress
+        self.seconds, self.started, self.report = seconds, time.perf_counter(), report
         self.rng = np.random.default_rng(seed)
         self.kept: dict[tuple[Hashable, ...], Evaluator] = {}
         self.slowest = 0.0
@@ -146,8 +147,8 @@ class _Search:
     def on(self) -> bool:
         """Whether there is time; reports how much has passed."""
         left = self.left()
-        if self.progress is not None:
-            self.progress(min(1.0, max(0.0, 1 - left / self.seconds)))
+        done, said = 1 - left / self.seconds if self.seconds else 1.0, f"{self.points} points"
+        self.report(min(1.0, max(0.0, done)), len(self.setups), said, lambda: NotRefuted(self.claim, self.record(True)))
         return left > 0
 
     def record(self, interrupted: bool) -> Searched:

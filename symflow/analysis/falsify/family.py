@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from symflow.displays import displayed
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods.gradient_descent import GRADIENT_DESCENT
 from symflow.errors import ProblemError, brief
@@ -56,6 +57,7 @@ class Setup:
         return f"{called(self.network)}, {self.loss.kind} loss, N = {self.samples}{start}"
 
 
+@displayed
 @dataclass(frozen=True)
 class Family:
     """(theta(0), x, y, eta, t): the problems among which a counterexample is searched.

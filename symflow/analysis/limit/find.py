@@ -30,8 +30,10 @@ from symflow.paths.flow import solve_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem, plain_descent
+from symflow.progress import Reporter, Wanted, reporting
 
 GUARD_BITS = 64
+CHEAPER = "fewer digits (dps=...), or a shorter path"
 MAX_DPS = 10_000
 WIDER = tuple(arb(n) / 64 for n in (65, 72, 96, 128, 192, 256))
 """By how much the neighbourhood is larger than what its curvature at the point asks for: tried in turn."""
@@ -44,6 +46,7 @@ def limit(
     step_size: Number | None = None,
     steps: int | None = None,
     dps: int | None = None,
+    progress: Wanted = None,
 ) -> Limit:
     """theta(infinity): proves that a path converges, and encloses where, at which loss, and how sharp it is there.
 
@@ -59,6 +62,7 @@ def limit(
         step_size: of descent from the problem's start, in place of flow.
         steps: of descent before the limit is looked for; 0 if left out.
         dps: digits of the run, if a problem is given, and of isolated minima; the path's own if left out.
+        progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1.
 
     Returns:
         A `Limit`: `center`, `radius`, `loss`, `sharpness`, `rate`; `how` is "certified" where the error of the path is.
@@ -78,15 +82,20 @@ def limit(
         >>> found.kind, found.how, float(found.center[0]), bool(found.radius < 1e-30), float(found.loss.midpoint)
         ('isolated', 'certified', 0.3333333333333333, True, 0.16666666666666666)
     """
-    start = _start(path, horizon, step_size, steps, dps)
-    bits = round(max(start.dps, dps or 0) * log2(10)) + GUARD_BITS
-    refusals: list[LimitUnknown] = []
-    with ball_precision(bits):
-        for make in _routes(start):
-            try:
-                return _enclosed(make(start.objective), start)
-            except LimitUnknown as refusal:
-                refusals.append(refusal)
+    with reporting(progress, "limit", CHEAPER) as report:
+        start = _start(path, horizon, step_size, steps, dps, report.part(0, 0.8, "path"))
+        bits = round(max(start.dps, dps or 0) * log2(10)) + GUARD_BITS
+        refusals: list[LimitUnknown] = []
+        routes, proof = _routes(start), report.part(0.8, 1, "proof", "route")
+        with ball_precision(bits):
+            for make in routes:
+                proof(len(refusals) / len(routes), len(refusals))
+                try:
+                    found = _enclosed(make(start.objective), start)
+                    proof(1.0, len(refusals) + 1)
+                    return found
+                except LimitUnknown as refusal:
+                    refusals.append(refusal)
     raise _most_telling(refusals)
 
 
@@ -96,7 +105,14 @@ def _routes(start: Start) -> tuple[Callable[[Objective], Route], ...]:
     return (Isolated, *degenerate) if start.objective.parameter_count < boxes.LARGE else (*degenerate, Isolated)
 
 
-def _start(path: object, horizon: Number | None, step_size: Number | None, steps: int | None, dps: int | None) -> Start:
+def _start(
+    path: object,
+    horizon: Number | None,
+    step_size: Number | None,
+    steps: int | None,
+    dps: int | None,
+    report: Reporter,
+) -> Start:
     """Where to look from."""
     if isinstance(path, Trajectory):
         settings = {"horizon": horizon, "step_size": step_size, "steps": steps}
@@ -113,12 +129,13 @@ def _start(path: object, horizon: Number | None, step_size: Number | None, steps
         plain_descent(problem, "a limit of descent")
         if not count:
             return start_of_problem(problem, eta, digits)
-        return start_of_path(descend(problem, step_size=eta, steps=count, dps=digits, every=count))
+        run = descend(problem, step_size=eta, steps=count, dps=digits, every=count, progress=report)
+        return start_of_path(run)
     if steps is not None:
         raise ProblemError("steps needs a step size, got none; give step_size")
     if horizon is not None and rational(horizon, "horizon") == 0:
         return start_of_problem(problem, None, digits)
-    return start_of_path(solve_flow(problem, horizon=horizon, dps=digits))
+    return start_of_path(solve_flow(problem, horizon=horizon, dps=digits, progress=report))
 
 
 ORDER = ("kink", "step-size", "far", "unattainable", "singular", "minimum-unknown")

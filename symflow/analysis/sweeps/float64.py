@@ -35,7 +35,10 @@ from symflow.numbers.types import JsonObject, Number
 from symflow.paths.loops import diverged
 from symflow.paths.sampling import HermiteFlow
 from symflow.problem import Problem
+from symflow.progress import Wanted, reporting
 from symflow.versions import versions_text
+
+CHEAPER = "looser tolerances (rtol=...), a shorter horizon, or no bounds (bounds=())"
 
 FORMAT = "symflow float64 sweep 1"
 BOUNDS = ("R4", "R22")
@@ -91,7 +94,7 @@ def sweep_float64(
     rtol: float = 1e-10,
     atol: float = 1e-12,
     max_steps: int = 100_000,
-    progress: Callable[[float], None] | None = None,
+    progress: Wanted = None,
 ) -> Sweep:
     """||theta_k - theta(k eta)|| on every problem of a grid, in float64 on one device.
 
@@ -116,8 +119,8 @@ def sweep_float64(
         rtol: relative tolerance of a step of the flow.
         atol: absolute tolerance.
         max_steps: most steps of each flow; those that take more have the status "stopped: sweep".
-        progress: called with the fraction of the work that is done, from 0 to 1; it spans flows and descents with the
-            runs for their error estimates.
+        progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1; it spans flows
+            and descents with the runs for their error estimates.
 
     Returns:
         A `Sweep`: one row per problem; `table` is a pandas table with float64 columns.
@@ -147,22 +150,20 @@ def sweep_float64(
     groups = [list(group) for _, group in groupby(every, key=lambda s: id(s.problem.objective))]
     rows: list[JsonObject] = []
     used = versions_text()
-    for group in groups:
-        clock, before = time.perf_counter(), len(rows)
-
-        def told(done: float, before: int = before, share: int = len(group) * len(etas)) -> None:
-            if progress is not None:
-                progress((before + done * share) / (len(every) * len(etas)))
-
-        run = _run(group, etas, end, (rtol, atol), max_steps, lambda done: told(FLOWS * done))
-        found = list(_rows(run, bounds, lambda done: told(FLOWS + (1 - FLOWS) * done)))
-        share = (time.perf_counter() - clock) / len(found)
-        pairs = ((start, eta) for start in group for eta in etas)
-        for (start, eta), row in zip(pairs, found, strict=True):
-            where = coordinates(eta, start.coordinates, start.problem.replace(horizon=end), None)
-            values = {name: encode(value) for name, value in row.items()}
-            rows.append(where | values | {"seconds": encode(round(share, 6)), "versions": used})
-        told(1.0)
+    with reporting(progress, "sweep", CHEAPER) as report:
+        for group in groups:
+            clock, before, share = time.perf_counter(), len(rows), len(group) * len(etas)
+            ends = [count / (len(every) * len(etas)) for count in (before, before + share)]
+            part = report.part(ends[0], ends[1])
+            run = _run(group, etas, end, (rtol, atol), max_steps, part.part(0, FLOWS, "flows"))
+            found = list(_rows(run, bounds, part.part(FLOWS, 1, "distances and bounds")))
+            seconds = encode(round((time.perf_counter() - clock) / len(found), 6))
+            pairs = ((start, eta) for start in group for eta in etas)
+            for (start, eta), row in zip(pairs, found, strict=True):
+                where = coordinates(eta, start.coordinates, start.problem.replace(horizon=end), None)
+                values = {name: encode(value) for name, value in row.items()}
+                rows.append(where | values | {"seconds": seconds, "versions": used})
+            part(1.0)
     declared = {name: "float" if kind == "decimal" else kind for name, kind in columns(bounds).items()}
     about = about_sweep(FORMAT, base, axes, etas, end)
     about["tolerances"] = {"solver": "dopri8", "rtol": rtol, "atol": atol}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +28,10 @@ from symflow.numbers.rational import text
 from symflow.numbers.types import JsonObject, Number
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.progress import Reporter, Wanted, reporting
 from symflow.versions import versions
+
+CHEAPER = "sf.sweep_float64, fewer digits (dps=...), a shorter horizon, fewer bounds (bounds=...)"
 
 if TYPE_CHECKING:
     import pandas
@@ -118,7 +121,7 @@ def sweep(
     measure: Measure | None = None,
     executor: Executor | None = None,
     workers: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Wanted = None,
 ) -> Sweep:
     """||theta_k - theta(k eta)|| on every problem of a grid, with many digits.
 
@@ -153,7 +156,7 @@ def sweep(
             of processes must start them afresh ("spawn" or "forkserver"), not fork them while JAX is running. A pool
             on this machine if left out.
         workers: how many processes that pool has; one per core if left out.
-        progress: called with the fraction of the tasks that is done, from 0 to 1.
+        progress: True for a bar, or a function of a `Progress`, the fraction of the tasks that is done from 0 to 1.
 
     Returns:
         A `Sweep`: one row per problem; `table` is a pandas table with multiprecision numbers as decimal text,
@@ -194,22 +197,22 @@ def sweep(
     outcomes: dict[str, execute.Outcome] = dict(found)
     missing = [t for t in tasks if t.key not in found]
 
-    def told(task: Task, outcome: execute.Outcome) -> None:
+    def told(report: Reporter, task: Task, outcome: execute.Outcome) -> None:
         if isinstance(outcome, execute.Failed):  # perhaps after its file was written
             outcome = read_result(place, task.key, task.description) or outcome
         elif read_result(place, task.key, task.description) is None:  # the worker does not see the folder
             write_result(place, task.key, task.description, outcome)
         outcomes[task.key] = outcome
-        if progress is not None:
-            progress(len(outcomes) / len(tasks))
+        report(len(outcomes) / len(tasks), len(outcomes))
 
-    if progress is not None:
-        progress(len(outcomes) / len(tasks))
     job = execute.Job(place, measure)
-    if executor is not None:
-        execute.run_with(executor, job, missing, told)
-    else:
-        execute.run_locally(workers, job, missing, told)
+    with reporting(progress, "sweep", CHEAPER) as all_work:
+        report = all_work.part(0, 1, unit="task")
+        report(len(outcomes) / len(tasks), len(outcomes))
+        if executor is not None:
+            execute.run_with(executor, job, missing, partial(told, report))
+        else:
+            execute.run_locally(workers, job, missing, partial(told, report))
     rows = tuple(_row(task, outcomes[task.key]) for task in tasks)
     declared = columns(bounds) if measure is None else {}
     about = about_sweep(FORMAT, base, axes, etas, end) | {"measure": measured}

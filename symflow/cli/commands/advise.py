@@ -36,7 +36,7 @@ def advise(
     if end is None and given.horizon is None:
         raise ProblemError("run.horizon is missing; it must be a positive number, give the key or --horizon")
     started = time.perf_counter()
-    with progress("step sizes") as report:
+    with progress("step sizes", "a shorter --horizon") as report:
         advice = max_step_size(given, distance, end, progress=report)
     seconds = time.perf_counter() - started
     return Answer(

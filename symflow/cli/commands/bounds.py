@@ -16,6 +16,8 @@ from symflow.cli.streams import show
 from symflow.cli.typed import command_line
 from symflow.numbers.types import JsonObject
 
+CHEAPER = "fewer digits (--dps), a shorter --horizon, a larger --step-size, or symflow deviation, with fewer bounds"
+
 if TYPE_CHECKING:
     from symflow.analysis.tightness import Slack, Tightness, TightnessTable
 
@@ -43,7 +45,7 @@ def bounds(
     if out is not None:
         check_folder(out)
     started = time.perf_counter()
-    with progress("bounds") as report:
+    with progress("bounds", CHEAPER) as report:
         table = tightness(given, **settings, dps=dps, progress=report)
     found = bounds_report(table, time.perf_counter() - started)
     written = [] if out is None else _write(table, found, out)

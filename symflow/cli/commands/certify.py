@@ -72,7 +72,7 @@ def certify(
         _check_target(save)
     given = load(problem)
     started = time.perf_counter()
-    with progress(given.name or "certify") as report:
+    with progress(given.name or "certify", "fewer --steps, an earlier --flow-time") as report:
         found = decide(given, steps=steps, stays_below=stays_below, progress=report, **settings)
     seconds = time.perf_counter() - started
     files = [] if save is None or found.document is None else found.save(save)
@@ -133,7 +133,8 @@ def _lines(found: Certificate, save: Path | None, files: list[Path]) -> list[Any
         shown.append(Text(f"reason: {found.reason}"))
     if save is not None:
         certificate = ", ".join(map(str, files[:-1]))
-        said = f"certificate: {certificate}" if certificate else "no certificate: nothing is proved"
+        missing = "nothing is proved" if found.holds is None else found.not_checkable_because
+        said = f"certificate: {certificate}" if certificate else f"no certificate: {missing}"
         shown += [Text(said), Text(f"report: {files[-1]}")]
     if len(files) > 1:
         shown.append(Text(f"check it with: python {files[1]} {files[0]}"))

@@ -18,11 +18,14 @@ from symflow.cli.streams import show
 from symflow.cli.typed import command_line
 from symflow.errors import ProblemError
 from symflow.numbers.types import JsonObject
-from symflow.report.progress import say
+from symflow.progress.bars import say
+
+CHEAPER = (
+    "fewer --iterations, --samples or --ratios, looser --tolerances; what is done is kept, the same command continues"
+)
 
 if TYPE_CHECKING:
     from symflow.analysis.experiments import Experiment, NetworkResult
-    from symflow.report.parts import Part
 
 
 @takes_method
@@ -66,21 +69,22 @@ def experiment(
     check_folder(out)
     method = method_from(descent, GradientDescent())
     started = time.perf_counter()
-    found = run_experiment(
-        _separated(networks or ["linear"]),
-        data=_data(data, mnist_images, mnist_labels),
-        samples=samples,
-        iterations=iterations,
-        step_size=step_size,
-        ratios=[_whole(r) for r in _separated([ratios])],
-        tolerances=None if tolerances is None else _separated([tolerances]),
-        seed=seed,
-        dtype=dtype,
-        method=method,
-        folder=out,
-        progress=progress,
-        say=say,
-    )
+    with progress("experiment", CHEAPER) as report:
+        found = run_experiment(
+            _separated(networks or ["linear"]),
+            data=_data(data, mnist_images, mnist_labels),
+            samples=samples,
+            iterations=iterations,
+            step_size=step_size,
+            ratios=[_whole(r) for r in _separated([ratios])],
+            tolerances=None if tolerances is None else _separated([tolerances]),
+            seed=seed,
+            dtype=dtype,
+            method=method,
+            folder=out,
+            progress=report,
+            say=say,
+        )
     seconds = time.perf_counter() - started
     written = [out / RESULT, *_pictures(found, out)]
     return Answer(lambda: experiment_report(found, written, seconds), lambda: show(*_tables(found, written)))
@@ -94,6 +98,7 @@ def experiment_report(found: Experiment, written: Sequence[Path], seconds: float
 
 
 def _tables(found: Experiment, written: Sequence[Path]) -> list[Any]:
+    from symflow.report.tables import network_parts
     from symflow.report.terminal import as_text
 
     shown: list[Any] = [x for result in found.networks.values() for x in as_text(network_parts(result))]
@@ -105,6 +110,7 @@ def _pictures(found: Experiment, out: Path) -> list[Path]:
     from symflow.plots.experiments import experiment_figure
     from symflow.plots.style import render
     from symflow.report.pages import experiment_document, page
+    from symflow.report.tables import network_parts
 
     contents: dict[str, bytes] = {}
     shown = {}
@@ -181,53 +187,3 @@ def network_summary(found: NetworkResult) -> JsonObject:
             ],
         },
     }
-
-
-def network_rows(found: NetworkResult) -> list[tuple[str, str, str, str, str, str]]:
-    """Name, step size or tolerance, evaluations, distance from the flow at its largest and at the end, final loss."""
-    from symflow.numbers.decimal import short
-
-    rows = []
-    for run in found.runs.values():
-        name = "descent, η0" if run.ratio == 1 else f"descent, η0/{run.ratio}"
-        apart = short(run.from_flow.max(), 2), short(run.from_flow[-1], 2)
-        rows.append((name, f"{run.iterations:,}", *apart, short(run.loss[-1], 6), f"{run.seconds:.0f}"))
-    tightest = found.flow.tolerances[-1]
-    for t in found.flow.tolerances:
-        apart = short(t.difference.max(), 2), short(t.difference[-1], 2)
-        if t is tightest:
-            apart = f"(±{_known(found)})", ""
-        loss = short(found.flow.loss[-1], 6) if t is tightest else ""
-        name = f"flow, {found.flow.solver}, rtol {t.rtol:.0e}"
-        rows.append((name, f"{t.evaluations:,}", *apart, loss, f"{t.seconds:.0f}"))
-    return rows
-
-
-def _known(found: NetworkResult) -> str:
-    """The estimated error of the reference."""
-    from symflow.numbers.decimal import short
-
-    error = float(found.flow.error[-1])
-    return "unknown" if isnan(error) else short(error, 2)
-
-
-HEADS = ("run", "gradients", "max distance", "at the end", "loss", "seconds")
-"""Gradient evaluations; the largest distance from the flow, and that at the end; the loss at the end."""
-
-
-def network_parts(found: NetworkResult) -> list[Part]:
-    """What is said of one network."""
-    from symflow.numbers.decimal import short
-    from symflow.report.parts import Note, Table
-
-    title = f"{found.name}: {found.description}, {found.parameters} parameters; distances from the flow"
-    base = found.runs[1]
-    last = max(found.runs)
-    said = (
-        f"At t = {short(found.times[-1])} descent at η0 has moved {short(base.from_start[-1])} and is "
-        f"{short(base.from_flow[-1], 2)} from the flow, whose error is {_known(found)} (estimated, from the two "
-        "tightest tolerances)."
-    )
-    if last > 1:
-        said += f" The paper's stand-in for the flow, η0/{last}, is {short(found.runs[last].from_flow[-1], 2)} from it."
-    return [Table(title, HEADS, tuple(network_rows(found))), Note(said)]

@@ -47,7 +47,11 @@ def falsify(
     given = {"seconds": number(seconds, "--seconds"), "seed": seed}
     settings = {**asked.settings} | {key: value for key, value in given.items() if value is not None}
     started = time.perf_counter()
-    with progress("falsify") as report:
+
+    def keep(verdict: Verdict) -> None:
+        _write(verdict, verdict_report(verdict) | {"seconds": round(time.perf_counter() - started, 6)}, out)
+
+    with progress("falsify", None, keep) as report:
         verdict = search(asked.claim, asked.family, **settings, progress=report)
     found = verdict_report(verdict) | {"seconds": round(time.perf_counter() - started, 6)}
     files = _write(verdict, found, out)

@@ -32,6 +32,7 @@ REMEDIES = {
     "time-limit": "allow more time (--time-limit), fewer digits (--dps) or a shorter horizon (--horizon)",
 }
 """What this command can set, in place of the Python arguments."""
+CHEAPER = "fewer digits (--dps), a shorter --horizon, or in Python sf.solve_flow_float64(problem)"
 
 
 def flow(
@@ -82,7 +83,8 @@ def flow(
 
     started = time.perf_counter()
     try:
-        with progress("gradient flow") as report, with_remedies(REMEDIES):
+        keep = None if save is None else lambda so_far: so_far.save(save)
+        with progress("gradient flow", CHEAPER, keep) as report, with_remedies(REMEDIES):
             trajectory = solve_flow(given, horizon=end, dps=dps, stop=stops, progress=report, **limits)
     except (FlowStopped, FlowInterrupted) as error:
         return _stopped(error, wanted, save)

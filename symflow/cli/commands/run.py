@@ -26,6 +26,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 """The problems that run without an argument."""
 FILES = ("report.html", "report.json", "formulas.tex", "deviation.svg", "deviation.png")
 """What is written for each problem."""
+CHEAPER = "fewer digits (run.dps), a shorter run.horizon or a larger run.step_size in the problem file"
 
 
 @takes_method
@@ -67,7 +68,7 @@ def _run_one(problem: Problem, folder: Path) -> tuple[JsonObject, Deviation]:
     from symflow.report.report import full_report, to_json
 
     started = time.perf_counter()
-    with progress(problem.name or "deviation") as advance:
+    with progress(problem.name or "deviation", CHEAPER) as advance:
         dev = deviation(problem, progress=advance)
     report = full_report(dev, time.perf_counter() - started)
     picture = figure(dev)

@@ -29,6 +29,7 @@ AXES = ("--step-size", "--seed", "--depth", "--width", "--scale")
 TABLE = "sweep.parquet"
 SHOWN = 40
 """Most rows a person is shown."""
+CHEAPER = "--float64, fewer digits (--dps), a shorter --horizon; what is done is kept, the same command continues"
 _WHOLE = re.compile(r"\d{1,18}")
 _RANGE = re.compile(r"(\d{1,18}):(\d{1,18})")
 
@@ -81,7 +82,7 @@ def sweep(
         raise ProblemError("--float64 goes without --dps and --workers: it has its own digits and one device")
     base = with_method(load(problem), descent)
     started = time.perf_counter()
-    with progress("sweep") as report:
+    with progress("sweep", "a shorter --horizon" if float64 else CHEAPER) as report:
         if float64:
             found = sweep_float64(base, **axes, progress=report)
             out.mkdir(parents=True, exist_ok=True)

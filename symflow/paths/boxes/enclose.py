@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,6 +17,7 @@ from symflow.paths.boxes.course import Step, stretch
 from symflow.paths.boxes.growth import Advanced, Frame, advance, half_forms
 from symflow.paths.boxes.matrices import UNIT_INTERVAL, floats, from_floats, identity, inverse, middles, vector
 from symflow.paths.taylor.limits import Limits, Precision
+from symflow.progress import SILENT, Reporter
 
 HALVINGS = 12
 """How often a cell is halved at most."""
@@ -107,7 +108,7 @@ class Encloser:
         self.time, self.length = Fraction(0), Fraction(1, 2)
         self.done: list[Stretch] = []
 
-    def to(self, end: Fraction, progress: Callable[[float], None] | None = None) -> None:
+    def to(self, end: Fraction, report: Reporter = SILENT) -> None:
         """Goes on to a time.
 
         Raises:
@@ -129,8 +130,7 @@ class Encloser:
             self.time += length
             if turned < self.pace.calm and length == self.length:
                 self.length *= 2
-            if progress is not None:
-                progress(float(self.time / end))
+            report.at(float(self.time), float(end), len(self.done))
 
     def _across(self, step: Step) -> None:
         """Along one Taylor step, cell by cell."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -20,6 +20,7 @@ from symflow.paths.scale import needed_digits
 from symflow.paths.taylor.dense import FlowStats, Segment, TaylorSteps
 from symflow.paths.taylor.limits import Limits, Precision
 from symflow.paths.trajectory import Trajectory, outside
+from symflow.progress import SILENT, Reporter
 
 GUARD = 6
 MOST_GUARD = 1000
@@ -69,7 +70,7 @@ def solve_box(
     end: Fraction,
     dps: int,
     limits: Limits,
-    progress: Callable[[float], None] | None = None,
+    report: Reporter = SILENT,
 ) -> Trajectory:
     """Follows a box of starts to a time; a box of no width with as many guard digits as `dps` needs.
 
@@ -87,7 +88,7 @@ def solve_box(
         )
     digits, guard, point = needed_digits(field, start, dps), GUARD, not any(radii)
     while True:
-        found = _solved(field, start, radii, end, dps, Precision.for_digits(digits, guard), limits, progress)
+        found = _solved(field, start, radii, end, dps, Precision.for_digits(digits, guard), limits, report)
         assert found.error is not None
         missing = 0 if not point else _missing(found.error.value, dps)
         if missing <= 0:
@@ -116,14 +117,14 @@ def _solved(
     dps: int,
     precision: Precision,
     limits: Limits,
-    progress: Callable[[float], None] | None,
+    report: Reporter,
 ) -> Trajectory:
     """One run; what ends it early carries what is known by then."""
     clock = time.perf_counter()
     with ball_precision(precision.bits):
         box = Encloser(field, start, radii, precision, limits)
         try:
-            box.to(end, progress)
+            box.to(end, report)
         except FlowStopped as stopped:
             if box.done:
                 stopped.trajectory = _trajectory(box, radii, dps, clock, stopped.what)

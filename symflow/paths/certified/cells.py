@@ -68,7 +68,7 @@ def cells(
     observed: Sequence[Step],
     radius: float,
     weights: np.ndarray | None = None,
-    check: Callable[[], None] = lambda: None,
+    check: Callable[[float], None] = lambda done: None,
 ) -> Iterator[Cell]:
     """The cells in order of time, up to the first that is not fine.
 
@@ -78,7 +78,7 @@ def cells(
         observed: what is known of each step.
         radius: of the tube.
         weights: of the norm that the radius and the rates are meant in.
-        check: called between parts; what it raises ends the search.
+        check: called between parts with the fraction of the time that is covered; what it raises ends the search.
     """
     search = _Search(field, steps, observed, radius, weights, check)
     first = next((i for i, reason in enumerate(search.reasons) if reason), None)
@@ -89,6 +89,7 @@ def cells(
         done.append(Cell(refused, np.inf, 0, NONE, (), search.reasons[first]))
     rounds = 0
     while pending:
+        search.left = float(search.times(pending).sum())
         found, measured = search.examine(pending)
         counts = _counts(measured, search.times(pending)) if rounds < PLANS else np.ones(len(pending))
         rounds += 1
@@ -134,9 +135,10 @@ class _Search:
         observed: Sequence[Step],
         radius: float,
         weights: np.ndarray | None,
-        check: Callable[[], None],
+        check: Callable[[float], None],
     ) -> None:
         self.check = check
+        self.left = 0.0
         self.field, self.steps, self.observed, self.weights = field, steps, observed, weights
         self.radius = radius if weights is None else radius / weights
         self.reasons = [step.reason or unsupported(field, step) for step in observed]
@@ -145,6 +147,7 @@ class _Search:
         self.floats = [
             scaled_floats(s.coefficients, end, steps.bits) for s, end in zip(steps.segments, self.ends, strict=True)
         ]
+        self.whole = float(self.times([Part(i, Fraction(0), Fraction(1)) for i in range(len(observed))]).sum())
 
     def times(self, parts: Sequence[Part]) -> np.ndarray:
         """The lengths of parts in time."""
@@ -169,7 +172,7 @@ class _Search:
         measured = rates(self.field, boxes, [self.observed[p.number].region for p in parts], self.weights)
         found = []
         for row, (part, rate) in enumerate(zip(parts, measured.rate, strict=True)):
-            self.check()
+            self.check(self._covered(row / len(parts)))
             box, on = boxes[row : row + 1], measured.gates.only(row)
             reason, correct, crossings = self._kinks(part, box, on)
             certain = self._certain(part, box, on) if reason else frozenset()
@@ -181,6 +184,10 @@ class _Search:
                 reason = "the Jacobian is not known on the tube in float64"
             found.append(Cell(part, float(rate), len(on.open[0]), correct, crossings, reason))
         return found, measured
+
+    def _covered(self, examined: float) -> float:
+        """The fraction of the time that is covered; what is examined and may yet be cut counts half."""
+        return 1 - self.left / self.whole * (1 - examined / 2) if self.whole else 1.0
 
     def _certain(self, part: Part, box: Rounded, on: OnBoxes) -> frozenset[Position]:
         """The open gates whose z~ is further from 0 on a part than z can be from z~ on the tube.

@@ -31,7 +31,7 @@ def prove(
     radius: Mpf,
     initial: Mpf | None = None,
     weights: np.ndarray | None = None,
-    check: Callable[[], None] = lambda: None,
+    check: Callable[[float], None] = lambda done: None,
 ) -> FlowProof:
     """Bounds the error of a Taylor solution on all of its steps, or on as many as can be.
 
@@ -42,7 +42,7 @@ def prove(
         radius: of the tube, which the error must not reach.
         initial: at most how far the true start is from the first state, beyond its rounding.
         weights: powers of 2, at least 1, of a smooth field: all is meant in the norm ||W .||, where W is diagonal.
-        check: called between parts of steps; what it raises ends the proof.
+        check: called between parts of steps with the fraction that is done; what it raises ends the proof.
     """
     # What is beyond float64 is infinite or no number, and is refused where it is used.
     with ball_precision(PROOF_BITS), np.errstate(all="ignore"):
@@ -57,7 +57,7 @@ def _fold(
     radius: Ball,
     initial: Ball,
     weights: np.ndarray | None,
-    check: Callable[[], None],
+    check: Callable[[float], None],
 ) -> FlowProof:
     unit, scales = from_fixed(1, steps.bits), np.ones(field.dimension) if weights is None else weights
     root = sqrt(float(scales @ scales)) * (1 + 2.0**-40)

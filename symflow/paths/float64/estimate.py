@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from symflow.paths.float64.dense import dense_output
 from symflow.paths.float64.kinks import CHATTER, KinkCounts
 from symflow.paths.float64.steps import Course, StepRun, run_steps, whole_chunks
 from symflow.paths.float64.watch import time_rounding
+from symflow.progress import Reporter
 
 CHECK = 100
 """The factor by which the second run, whose difference is the error estimate, has tighter (or looser) tolerances."""
@@ -65,7 +65,7 @@ def second_run(
     tolerances: tuple[float, float],
     at: np.ndarray | None,
     kinks: KinkCounts,
-    report: Callable[[float], None],
+    report: Reporter,
 ) -> SecondRun | None:
     """Compares with a second run: a tighter one, or a looser one if that would take too many steps.
 

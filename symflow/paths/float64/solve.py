@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -32,12 +32,13 @@ from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
 from symflow.paths.float64.steps import Course, StepRun, run_steps
 from symflow.paths.float64.watch import Watch, watch
 from symflow.paths.flow import own_stops
-from symflow.paths.path_error import How, PathError, estimate_wanted
+from symflow.paths.path_error import CHECK, How, PathError, estimate_wanted
 from symflow.paths.solver import checked_limits
 from symflow.paths.stop_conditions import Stop, Stopped, monitors
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.progress import Reporter, Wanted, reporting
 
 NO_KINKS = KinkCounts(0, 0, np.zeros(0, dtype=int))
 CAUSES: Mapping[str, StopCause] = {
@@ -48,6 +49,7 @@ CAUSES: Mapping[str, StopCause] = {
     "time": "time-limit",
 }
 """Why a run stopped, as a `FlowStopped` names it."""
+CHEAPER = "looser tolerances (rtol=...), a shorter horizon, or error=None, which spares the second run"
 
 
 @with_old_names
@@ -62,7 +64,7 @@ def solve_flow_float64(
     stop: Stop | Sequence[Stop] = (),
     theta0: Sequence[Number] | None = None,
     error: How | None = "estimated",
-    progress: Callable[[float], None] | None = None,
+    progress: Wanted = None,
     max_steps: int = 100_000,
     time_limit: Number | None = None,
 ) -> Trajectory:
@@ -93,8 +95,8 @@ def solve_flow_float64(
             tolerances `stats.check_rtol` and `stats.check_atol` and from a start one unit in the last place away, at
             `times`, at ends and inner points of (at most 512) steps, and at 31 or more points of each of (at most 64)
             steps across kinks. Rounding of the data is not included. None: no estimate.
-        progress: called with the fraction of the work that is done, from 0 to 1; it spans both runs (the flow and the
-            run for its error estimate).
+        progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1; it spans both
+            runs (the flow and the run for its error estimate).
         max_steps: most steps of one run, accepted or rejected.
         time_limit: most seconds of wall time, the second run included; checked between chunks of steps, of about a
             second each.
@@ -126,23 +128,32 @@ def solve_flow_float64(
     given = exact_start(problem, theta0)
     start = start_point(given)
     stops = own_stops(stop, problem.objective, problem.objective)
-    report = progress or (lambda done: None)
-    if solver == EVENT_CORRECTED:
-        times_asked = np.zeros(0) if at is None else at
+    asked = Asked(
+        end, np.zeros(0) if at is None else at, rtol, small_atol(start, rtol, atol), limits, wanted is not None
+    )
+    with reporting(progress, "gradient flow in float64", CHEAPER) as report:
+        if solver != EVENT_CORRECTED:
+            return _solved(_Flow(problem, solver, (rtol, asked.atol), stops), given, asked, at, report)
         conditions = monitors(stops, gradient_flow_field(problem.objective))
         with x64():
             check_underflow(problem.objective, given, end)
             watching = watch(problem.objective, conditions, given) if conditions else None
-            asked = Asked(end, times_asked, rtol, small_atol(start, rtol, atol), limits, bool(wanted), watching)
-            return solve_gated(problem.objective, start, asked, report)
-    flow = _Flow(problem, solver, (rtol, small_atol(start, rtol, atol)), stops)
+            return solve_gated(problem.objective, start, replace(asked, watch=watching), report)
+
+
+def _solved(
+    flow: _Flow, given: Sequence[Fraction], asked: Asked, at: np.ndarray | None, report: Reporter
+) -> Trajectory:
+    """The flow by a Runge-Kutta method, with the run for its error estimate where one is wanted."""
+    start, end, limits, wanted = start_point(given), asked.end, asked.limits, asked.estimate
     known = flow.recorded(StepRun(np.zeros(1), start[None], 0, 0, 0, "interrupted"), NO_KINKS, 0.0)
+    share = 0.45 if wanted else 1.0
+    first, second = report.part(0, share), report.part(share, 1, CHECK)
     try:
         with x64():
             check_underflow(flow.objective, given, end)
-            course = Course(flow.objective, solver, end, limits, flow.watch(given))
-            share = 0.45 if wanted else 1.0
-            run = run_steps(course, start, flow.tolerances, limits.max_steps, lambda done: report(share * done))
+            course = Course(flow.objective, flow.solver, end, limits, flow.watch(given))
+            run = run_steps(course, start, flow.tolerances, limits.max_steps, first)
             seconds = time.perf_counter() - flow.clock
             run, kinks = _with_kinks(flow.objective, run)
             known = flow.recorded(run, kinks, seconds)
@@ -150,7 +161,7 @@ def solve_flow_float64(
                 raise _ended(run.stopped, known, course)
             _check_meaning(course, kinks, known)
             if wanted:
-                known = _estimated(known, course, run, at, kinks, lambda done: report(0.45 + 0.55 * done))
+                known = _estimated(known, course, run, at, kinks, second)
         report(1.0)
     except FlowInterrupted:
         raise
@@ -224,7 +235,7 @@ def _estimated(
     run: StepRun,
     at: np.ndarray | None,
     kinks: KinkCounts,
-    report: Callable[[float], None],
+    report: Reporter,
 ) -> Trajectory:
     """The trajectory with the error estimates of a second run.
 
@@ -308,7 +319,8 @@ def _ended(cause: str, trajectory: Trajectory, course: Course) -> FlowStopped | 
     if stats.kink_steps >= CHATTER:
         remedy = (
             f"one gate's kink was within reach of {stats.kink_steps} steps, so the flow probably slides along it: take "
-            "solve_flow, which holds it there, or looser tolerances (the steps are as many as 1 / tolerance)"
+            'solver="event-corrected" or solve_flow, which hold it there, or looser tolerances (the steps are as many '
+            "as 1 / tolerance)"
         )
     else:
         remedy = {

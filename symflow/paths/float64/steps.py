@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from symflow.paths.float64.methods import SOLVERS, chunk_runner, first_steps, st
 from symflow.paths.float64.ranges import first_cut
 from symflow.paths.float64.watch import Met, Watch, first_met, runge_kutta
 from symflow.paths.taylor.limits import Limits
+from symflow.progress import Reporter
 
 CHUNK, LEAST_CHUNK = 1000, 50
 """Steps between two returns from compiled code, of small problems and of the largest; limits, conditions and Ctrl-C are
@@ -87,7 +87,7 @@ def run_steps(
     start: np.ndarray,
     tolerances: tuple[float, float],
     max_steps: int,
-    report: Callable[[float], None],
+    report: Reporter,
 ) -> StepRun:
     """Runs to the end, to where a condition is met, or to where the flow stops.
 
@@ -111,7 +111,7 @@ def run_steps(
             ended = run.advance()
             if ended is not None:
                 return ended
-            report(float(run.now) / course.end)
+            report.at(float(run.now), course.end, run.accepted)
     except KeyboardInterrupt:
         return run.result("interrupted")
 

@@ -30,6 +30,7 @@ from symflow.paths.float64.steps import Course, run_steps
 from symflow.paths.solver import checked_limits
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.progress import SILENT
 
 KINKS_LOCATED = "dop853, kinks located"
 """The method for flows with kinks: steps end at these, and gates are held (`paths.float64.lanes`)."""
@@ -232,7 +233,7 @@ def _in_step(
         ended = [Ended()] * len(rows)
         for k in np.flatnonzero(again).tolist():
             row = rows[k]
-            run = run_steps(course, starts[row], (rtol, float(atols[row])), course.limits.max_steps, lambda _: None)
+            run = run_steps(course, starts[row], (rtol, float(atols[row])), course.limits.max_steps, SILENT)
             reached = times <= run.knots[-1]
             values[row] = np.nan
             if reached.any():

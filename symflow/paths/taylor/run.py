@@ -69,7 +69,7 @@ class _End:
     stopped: int | None = None
 
 
-class _Integrator:
+class Integrator:
     """The state of a run: time, values, region and what has been computed.
 
     Time is kept in fixed point with `clock` bits, so many that a step's variable s = t / 2^tau loses none of its own.
@@ -243,23 +243,24 @@ def integrate(
     *,
     conditions: Sequence[Monitor] = (),
     limits: Limits | None = None,
-    progress: Callable[[float], None] | None = None,
+    after_step: Callable[[Integrator], None] | None = None,
     observer: Observer | None = None,
 ) -> Run:
     """Integrates state' = F(state) from 0 to the horizon, or to where the first of the conditions is met.
 
     What ends it early stands in `ended`: a `KinkError` at a kink that is not a crossing, a `FlowStopped` for a
-    limit, a collapsed step or an undecided condition, a `FlowInterrupted` for Ctrl-C.
+    limit, a collapsed step or an undecided condition, a `FlowInterrupted` for Ctrl-C. `after_step` is told
+    the run after each step.
     """
     limits = limits or Limits()
-    run = _Integrator(field, state, precision, conditions, observer)
+    run = Integrator(field, state, precision, conditions, observer)
     try:
         end = run.start(state, horizon)
         while run.time < end and run.stopped is None:
             limits.check(run.segments, run.clock, horizon, open_ended=bool(conditions))
             run.step(end)
-            if progress is not None:
-                progress(float(run.time / end))
+            if after_step is not None:
+                after_step(run)
     except FlowStopped as error:
         return replace(run.result(), ended=error)
     except ComputationError as error:
@@ -268,6 +269,4 @@ def integrate(
         return replace(run.result(), ended=ended)
     except KeyboardInterrupt:
         return replace(run.result(), ended=FlowInterrupted(time=run.now))
-    if progress is not None:
-        progress(1.0)
     return run.result()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mpmath
@@ -16,6 +16,7 @@ from symflow.paths.float64.methods import first_steps
 from symflow.paths.float64.watch import Watch, first_met
 from symflow.paths.taylor.limits import Limits
 from symflow.paths.trajectory import Event
+from symflow.progress import Reporter
 
 SAFETY, SHORTEN, LENGTHEN = 0.9, 0.2, 4.0
 """Factors of the step-size control."""
@@ -77,7 +78,7 @@ class Plan:
     watch: Watch | None = None
 
 
-def run_gated(frozen: Frozen, start: np.ndarray, plan: Plan, report: Callable[[float], None]) -> GatedRun:
+def run_gated(frozen: Frozen, start: np.ndarray, plan: Plan, report: Reporter) -> GatedRun:
     """Runs from t = 0 to the last stop."""
     run = _Run(frozen, start, plan)
     try:
@@ -99,7 +100,7 @@ class _Run:
         self.events: list[Event] = []
         self.met = None if plan.watch is None else plan.watch.start
 
-    def to_the_end(self, report: Callable[[float], None]) -> str:
+    def to_the_end(self, report: Reporter) -> str:
         """Steps to all stops; says why it ended early."""
         end = float(self.plan.stops[-1])
         if self.met is not None:
@@ -129,7 +130,7 @@ class _Run:
                     self.accept(made, stop if size == left else self.t + size, size)
                     longer = size * min(LENGTHEN, SAFETY * max(error, 1e-12) ** -0.25)
                     h = max(h, longer) if size < h else longer
-                    report(self.t / end)
+                    report.at(self.t, end, len(self.knots) - 1)
                     continue
                 self.gradients += 0.0 if made is None else made.gradients
                 self.rejected += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import mpmath
@@ -18,10 +18,11 @@ from symflow.paths.float64.gated.run import GatedRun, Plan, run_gated
 from symflow.paths.float64.methods import EVENT_CORRECTED
 from symflow.paths.float64.record import Float64Stats
 from symflow.paths.float64.watch import Watch, time_rounding
-from symflow.paths.path_error import PathError
+from symflow.paths.path_error import CHECK, PathError
 from symflow.paths.stop_conditions import Stopped
 from symflow.paths.taylor.limits import Limits
 from symflow.paths.trajectory import Trajectory
+from symflow.progress import Reporter
 
 COMPARED = 16
 """Equal parts of the time, at whose ends two runs are compared; the tighter one has twice as many."""
@@ -73,7 +74,7 @@ class Asked:
         return Plan(stops, self.rtol * looser, self.atol * looser, self.limits, self.watch)
 
 
-def solve_gated(objective: Objective, start: np.ndarray, asked: Asked, report: Callable[[float], None]) -> Trajectory:
+def solve_gated(objective: Objective, start: np.ndarray, asked: Asked, report: Reporter) -> Trajectory:
     """The flow from a start, to be called within `x64`; see `solve_flow_float64`.
 
     Raises:
@@ -85,7 +86,7 @@ def solve_gated(objective: Objective, start: np.ndarray, asked: Asked, report: C
         raise ProblemError(f'solver="{EVENT_CORRECTED}" is for flows with kinks, got a smooth one; take "dopri8"')
     compiled = frozen(objective)
     clock, share = time.perf_counter(), 0.7 if asked.estimate else 1.0
-    run = run_gated(compiled, start, asked.plan(), lambda done: report(share * done))
+    run = run_gated(compiled, start, asked.plan(), report.part(0, share))
     flow = _recorded(objective, asked, run, time.perf_counter() - clock)
     if run.stopped == "interrupted":
         raise FlowInterrupted(time=flow.horizon, trajectory=replace(flow, incomplete="interrupted"))
@@ -95,7 +96,7 @@ def solve_gated(objective: Objective, start: np.ndarray, asked: Asked, report: C
         raise FlowStopped(what, remedy, cause=cause, time=flow.horizon, trajectory=replace(flow, incomplete=what))
     if not asked.estimate:
         return flow
-    return _estimated(compiled, flow, run, asked, lambda done: report(share + (1 - share) * done))
+    return _estimated(compiled, flow, run, asked, report.part(share, 1, CHECK))
 
 
 def _recorded(objective: Objective, asked: Asked, run: GatedRun, seconds: float) -> Trajectory:
@@ -122,9 +123,7 @@ def _recorded(objective: Objective, asked: Asked, run: GatedRun, seconds: float)
     return Trajectory(objective, steps, None, run.events, None, stats, shown, stopped)
 
 
-def _estimated(
-    compiled: Frozen, flow: Trajectory, run: GatedRun, asked: Asked, report: Callable[[float], None]
-) -> Trajectory:
+def _estimated(compiled: Frozen, flow: Trajectory, run: GatedRun, asked: Asked, report: Reporter) -> Trajectory:
     """The flow with twice the largest difference from a run at looser tolerances, where both have steps."""
     clock = time.perf_counter()
     loose = asked.plan(LOOSER, COMPARED)
