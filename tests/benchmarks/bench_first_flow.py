@@ -21,7 +21,16 @@ from pathlib import Path
 from bench_flow import network_record, peer_of, records, run_heyoka, run_symflow
 
 CASES = (("linear-2-2-2-1", 30, "10"), ("2-3-3-2", 50, "1"), ("6-6-6-6", 30, "1/8"))
-HEADS = ("problem", "digits", "t", "symflow, kernel compiled", "symflow, kernel loaded", "heyoka", "ratio", "ratio")
+HEADS = (
+    "problem",
+    "digits",
+    "t",
+    "symflow, kernel compiled",
+    "symflow, kernel loaded",
+    "heyoka",
+    "ratio, compiled",
+    "ratio, loaded",
+)
 
 
 def inside(case: int, peer: Path | None, *, ours: bool) -> None:

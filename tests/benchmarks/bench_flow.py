@@ -49,7 +49,7 @@ REFERENCE = Path(__file__).parents[1] / "problem" / "reference" / "linear-2-2-2-
 REQUIRED_RATIO = 10
 REQUIRED_DIGITS = 50
 PARAMETER_DIGITS = (30, 50, 100)
-HORIZONS, PARAMETER_HORIZONS = {200: "1", 500: "1/4"}, {30: "1/2", 50: "1/2", 100: "1/8"}
+HORIZONS, PARAMETER_HORIZONS = {200: "1", 500: "1/4"}, {30: "1/2", 50: "1/4", 100: "1/16"}
 """Where flows end, by digits, the ones against digits at 10 otherwise."""
 PARAMETER_WIDTHS = ([2, 2, 1], [2, 2, 2, 1], [2, 3, 3, 2], [3, 4, 4, 3], [4, 5, 5, 4], [6, 6, 6, 6])
 """6, 10, 21, 40, 65 and 108 parameters."""
