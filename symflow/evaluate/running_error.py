@@ -31,8 +31,6 @@ from symflow.programs.rules.arithmetic import Arithmetic
 from symflow.programs.rules.elementwise import elementwise
 
 VALUES = BatchArithmetic()
-UNDERFLOW = 2.0**-1000
-"""Errors below this are those of products that underflow, not of rounding."""
 
 
 class RoundedArithmetic(Arithmetic):
@@ -76,7 +74,9 @@ class RoundedArithmetic(Arithmetic):
         with ball_precision(FLOAT64_BITS):
             given = _balls(values, errors)
             if exponent == Fraction(1, 2):
-                return _from_balls([_root_of_zero(b) if b.mid() == 0 else ball(b) for b in given], shape)
+                return _from_balls(
+                    [_root_of_zero(b) if b.contains(0) and b.mid() >= 0 else ball(b) for b in given], shape
+                )
             return _from_balls([ball(b) for b in given], shape)
 
     def gather(self, x: Rounded, table: Table, position: int) -> Rounded:
@@ -124,8 +124,8 @@ def _balls(values: np.ndarray, errors: np.ndarray) -> list[arb]:
 
 
 def _root_of_zero(x: arb) -> arb:
-    """sqrt of 0 up to underflow, the square of a norm: where the root exists, it is between 0 and that of the end."""
-    return arb(0).union(x.upper().sqrt()) if x.upper() < UNDERFLOW else x.sqrt()
+    """sqrt of 0 up to its error, such as the square of a norm: where the root exists, it is below that of the end."""
+    return arb(0).union(x.upper().sqrt())
 
 
 def _from_balls(balls: Sequence[arb], shape: tuple[int, ...]) -> Rounded:
