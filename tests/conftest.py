@@ -2,6 +2,8 @@
 
 import gc
 import os
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,10 +35,16 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """In the ordinary tier XLA compiles without optimization: its programs are small, and there are many of them.
+    """In the ordinary tier XLA compiles without optimization: its programs are small, and there are many of them."""
+    if config.getoption("markexpr") == "not thorough" and not hasattr(config, "workerinput"):
+        options = THROWAWAY | {"xla_cpu_parallel_codegen_split_count": "1"}  # there is a process for each core already
+        flags = [f"--{option}={str(value).lower()}" for option, value in options.items()]
+        given = " ".join([os.environ.get("XLA_FLAGS", ""), *flags]).strip()
+        if version("jaxlib").startswith(("0.8.", "0.9.", "0.10.")) or _xla_starts(given):
+            os.environ["XLA_FLAGS"] = given
 
-    XLA ends the process at a flag that it does not know, so only versions that know them are given them.
-    """
-    if config.getoption("markexpr") == "not thorough" and version("jaxlib").startswith(("0.8.", "0.9.", "0.10.")):
-        flags = [f"--{option}={str(value).lower()}" for option, value in THROWAWAY.items()]
-        os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags]).strip()
+
+def _xla_starts(flags: str) -> bool:
+    """Whether XLA knows all flags: it ends the process at one that it does not know."""
+    call = [sys.executable, "-c", "import jax; jax.devices('cpu')"]
+    return subprocess.run(call, env=os.environ | {"XLA_FLAGS": flags}, capture_output=True, check=False).returncode == 0

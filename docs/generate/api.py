@@ -17,6 +17,7 @@ ROOMS = {
     "theory": "Results",
     "programs": "Programs",
     "numbers": "Vectors of many digits",
+    "progress": "Progress",
     "errors": "Errors",
 }
 """The title of each room's page, in the order of a reader."""

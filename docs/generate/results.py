@@ -13,7 +13,7 @@ from symflow.theory.registry import RESULTS
 from symflow.theory.result import Result
 
 ROOT = Path(__file__).parents[2]
-_ID = re.compile(r"(?<![\w`\[(])(R\d+|C[1-4])(?![\w`])")
+_ID = re.compile(r"(?<![\w`\[(])(R\d+|C\d+)(?![\w`])")
 _PIECES = re.compile(r"(```.*?```|\$[^$]*\$|`[^`]*`|\]\([^)]*\))", re.DOTALL)
 _DISPLAY = re.compile(r"\\\[(.*?)\\\]", re.DOTALL)
 _COMMANDS = ((r"\\emph\{([^{}]*)\}", r"*\1*"), (r"\\textbf\{([^{}]*)\}", r"**\1**"), (r"\\texttt\{([^{}]*)\}", r"`\1`"))

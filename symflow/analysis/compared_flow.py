@@ -18,12 +18,16 @@ from symflow.errors import ProblemError, SymflowError
 from symflow.evaluate.object_arrays import evaluate_mpmath
 from symflow.networks.objective import Objective
 from symflow.numbers.arguments import whole
+from symflow.paths.float64 import solve_flow_float64
+from symflow.paths.float64.methods import EVENT_CORRECTED
 from symflow.paths.flow import solve_field, solve_flow
 from symflow.paths.scale import pre_activations
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.progress import Reporter
 
+RTOL = 1e-10
+"""Relative tolerance of a step in float64."""
 GUARD = 25
 """Digits beyond those of the flow with which its start is evaluated."""
 
@@ -83,6 +87,18 @@ class ComparedFlow:
             self.equation.field(self.step_size), list(self.start(dps)), horizon=horizon, dps=dps, progress=report
         )
 
+    def solve_float64(self, times: Sequence[Fraction], report: Reporter) -> Trajectory:
+        """The flow in float64, kinks located, with an estimated error at these times.
+
+        Raises:
+            ProblemError: it is no gradient flow.
+        """
+        flowing = self.gradient_flow
+        if flowing is None:
+            raise ProblemError(f"a comparison in float64 needs a gradient flow, got {self.called}; compare with digits")
+        solver = EVENT_CORRECTED if flowing.objective.gates else "dopri8"
+        return solve_flow_float64(flowing, times=times, solver=solver, rtol=RTOL, atol=RTOL / 100, progress=report)
+
     def start(self, dps: int) -> np.ndarray:
         """Where the flow starts: theta_0, or the point of the slow manifold that descent from rest approaches.
 
@@ -96,7 +112,7 @@ class ComparedFlow:
         found = evaluate_mpmath(self.equation.start(self.step_size), self.problem.theta0, dps=dps + GUARD)
         return np.asarray(found)
 
-    def given(self, flow: Trajectory, horizon: Fraction, dps: int) -> Trajectory:
+    def given(self, flow: Trajectory, horizon: Fraction, dps: int | None) -> Trajectory:
         """A flow that the caller has.
 
         Raises:
@@ -144,9 +160,11 @@ def no_bound(compared: ComparedFlow, run: Trajectory, user_run: bool) -> str | N
     return why_not_descent(flowing, run, compared.step_size, user_run)
 
 
-def no_leading_order(compared: ComparedFlow, run: Trajectory, user_run: bool) -> str | None:
+def no_leading_order(compared: ComparedFlow, run: Trajectory, user_run: bool, in_float64: bool) -> str | None:
     """Why the leading order is not known; None where it is."""
     method = run.method
+    if in_float64:
+        return "the leading order is integrated with digits, got a flow in float64; compare with digits (dps)"
     if method.batches is not None:
         return f"the leading order is one of full-batch descent, and the run is one of {method.called}"
     if isinstance(method, GradientDescent):

@@ -24,13 +24,13 @@ from symflow.analysis.stability import stability_threshold
 from symflow.displays import show
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods.gradient_descent import GradientDescent
-from symflow.errors import ComputationError, ProblemError, with_remedies
+from symflow.errors import ComputationError, ProblemError, brief, with_remedies
 from symflow.numbers.arguments import whole
 from symflow.numbers.decimal import counted
 from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.descent import check_steps, checked_method, descend, positive_step, run_descent
-from symflow.paths.path_error import PathError
+from symflow.paths.path_error import How, PathError
 from symflow.paths.runs import float64_start
 from symflow.paths.solver import MAX_DPS
 from symflow.paths.trajectory import Trajectory
@@ -44,9 +44,11 @@ if TYPE_CHECKING:
 
 REMEDIES = {"max-steps": "choose a shorter horizon or fewer digits"}
 """What a comparison can do where a flow takes too many steps."""
-CHEAPER = "fewer digits (dps=...), a shorter horizon, a larger step size, or sf.sweep_float64(problem), all in float64"
+CHEAPER = "a shorter horizon, or a larger step size"
 EARLY_STEPS = 64
 """The first steps are all sampled: there the bounds are tightest."""
+FLOAT64_DPS = 15
+"""The digits with which a comparison in float64 is written."""
 GUARD = 15
 """Digits of norms beyond those of the paths."""
 SAMPLES = 256
@@ -73,8 +75,6 @@ class Deviation:
         run: the descent run.
         compared: the flow that it is compared with: `compared.called` says it in words, `compared.order` is its order.
         bounds: by name, as `BoundSeries`: "R4", "R22" (bounds) and "R18" (leading order) unless others were asked for.
-        flow_series: observables along the flow, shape (S, ...).
-        descent_series: observables along descent, shape (S, ...).
         comparison: what the bounds were evaluated on; `bound.evaluate(dev.comparison)` evaluates another one.
 
     Example:
@@ -99,14 +99,23 @@ class Deviation:
     run: Trajectory
     compared: ComparedFlow
     bounds: Mapping[str, BoundSeries]
-    flow_series: Observables
-    descent_series: Observables
     comparison: Comparison
 
     @property
     def error_estimate(self) -> Mpf:
         """`error.value`."""
         return self.error.value
+
+    @cached_property
+    def flow_series(self) -> Observables:
+        """Observables along the flow, shape (S, ...)."""
+        return observe(self.problem.compact, self.comparison.points)
+
+    @cached_property
+    def descent_series(self) -> Observables:
+        """Observables along descent, shape (S, ...)."""
+        assert self.comparison.descent is not None
+        return observe(self.problem.compact, self.comparison.descent)
 
     @property
     def method(self) -> Method:
@@ -149,8 +158,9 @@ class Deviation:
     @cached_property
     def rounding(self) -> tuple[Mpf, ...] | None:
         """The part of a float64 run's distance that is rounding, ||theta_k(float64) - theta_k||, from a run of its own;
-        None for a run the caller gave, and where float64 cannot make one (it diverges there, or a setting is lost)."""
-        if self.comparison.user_run:
+        None for a run the caller gave, one in float64, and where float64 cannot make one (it diverges there, or a
+        setting is lost)."""
+        if self.comparison.user_run or self.run.dps is None:
             return None
         problem, sampled = self.problem, self.indices
         try:
@@ -201,10 +211,11 @@ def deviation(
     horizon: Number | None = None,
     dps: int | None = None,
     run: Trajectory | np.ndarray | None = None,
-    bounds: Sequence[Bound] | None = None,
+    bounds: Sequence[Bound | str] | None = None,
     flow: Trajectory | None = None,
     method: Method | None = None,
     order: int | None = None,
+    float64: bool = False,
     progress: Wanted = None,
 ) -> Deviation:
     """||theta_k - theta(k eta)|| for k eta <= T: compares descent with flow, and with bounds.
@@ -220,14 +231,17 @@ def deviation(
         dps: digits for flow and descent.
         run: a run of your own instead of symflow's descent: a path of `sf.descend`, or an array of iterates theta_0,
             theta_1, ..., shape (K, P). Bounds that assume gradient descent are then not applicable.
-        bounds: which bounds to evaluate, such as `sf.known_bounds()`; R4 and R22, sampled, and R18 if left out.
-        flow: the problem's flow, where it is known already to the horizon and to `dps` digits.
+        bounds: which bounds to evaluate, such as `sf.known_bounds()` or their names; R4, R22, sampled, R18 if left out.
+        flow: the problem's flow, where it is known already to the horizon and to `dps` digits. One of
+            `sf.solve_flow_float64` makes it a comparison in float64 (kinks must be located: solver "event-corrected").
         method: of descent, such as `sf.HeavyBall("9/10")`, which is then compared with its own flow; the problem's
             own, or that of the run, if left out. Bounds that assume gradient descent do not apply to another method.
         order: of the modified equation that descent is compared with. Left out, or 0: the method's own flow of order 0,
             theta' = -grad f / (1 - beta) for momentum. From order 1 on the flow starts where the slow manifold of the
             method is met by descent from rest (R25): theta0 + eta beta/(1 - beta)^2 g + ...; what the velocity forgets
             is `transient`, the rest of the deviation `on_manifold`, of size eta^(order + 1).
+        float64: flow and descent in float64, for networks that are too large for digits; `dps` is then 15. Kinks are
+            located (R31), errors estimated from second runs; bounds that need digits (R18, certified ones) say so.
         progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1; it spans flow
             and descent, each with the run for its error estimate, and the bounds.
 
@@ -261,12 +275,16 @@ def deviation(
     chosen = chosen_bounds(bounds, QUICK)
     eta = positive_step(given, step_size)
     steps = steps_to(given, horizon, eta, "a comparison")
-    dps = given.dps if dps is None else whole(dps, "dps", 1, MAX_DPS)
+    float64 = float64 or (isinstance(flow, Trajectory) and flow.dps is None)
+    if float64 and dps is not None:
+        raise ProblemError(f"dps goes with digits, got dps={brief(dps)} for a comparison in float64; leave one out")
+    dps = (FLOAT64_DPS if float64 else given.dps) if dps is None else whole(dps, "dps", 1, MAX_DPS)
     problem = given.for_digits(max(dps, flow.dps or 0) if isinstance(flow, Trajectory) else dps)
     given_run = None if run is None else as_descent(given, eta, run, method)
     method = checked_method(method, problem) if given_run is None else given_run.method
     compared = compared_flow(problem, method, eta, order)
-    with reporting(progress, "deviation", CHEAPER) as report, with_remedies(REMEDIES):
+    cheaper = CHEAPER if float64 else f"float64=True, fewer digits (dps=...), {CHEAPER}"
+    with reporting(progress, "deviation", cheaper) as report, with_remedies(REMEDIES):
         if given_run is not None:
             steps = min(steps, given_run.indices[-1])
             indices, descent = [k for k in given_run.indices if k <= steps], given_run
@@ -276,13 +294,15 @@ def deviation(
             float64_start(problem.compact, problem.theta0, eta, steps)  # bounds are float64, as are observables
             keep_all = fits(steps, len(problem.theta0))
             # First: that descent diverges is so known before the flow is solved.
+            how: tuple[int | None, How] = (None, "estimated") if float64 else (dps, "certified")
             part = report.part(0, 0.3, "descent")
-            descent = run_descent(problem, eta, steps, dps, 1, indices, method, "certified", part, keep_all)
+            descent = run_descent(problem, eta, steps, how[0], 1, indices, method, how[1], part, keep_all)
         times = [k * eta for k in indices]
-        if flow is None:
-            flow = compared.solve(times[-1], dps, report.part(0.3, 0.7, "flow"))
+        part = report.part(0.3, 0.7, "flow")
+        if flow is not None:
+            flow = compared.given(flow, times[-1], None if float64 else dps)
         else:
-            flow = compared.given(flow, times[-1], dps)
+            flow = compared.solve_float64(times, part) if float64 else compared.solve(times[-1], dps, part)
         part = report.part(0.7, 1, "bounds", "bound")
         found = _compared(compared, steps, indices, dps, flow, descent, given_run is not None, chosen, part)
         report(1.0)
@@ -309,7 +329,7 @@ def _compared(
     values, radii = zip(*distances(iterates, states, dps, error.value), strict=True)
     with mpmath.workdps(dps + 15):
         shown = tuple(map(mpf, times))
-    smooth, kink = first_kink(objective, times, flow, states, iterates, dps)
+    smooth, kink = first_kink(objective, times, flow, states, iterates, None if flow.dps is None else dps)
     plain = compared.plain_descent
     comparison = Comparison(
         problem=problem if plain is None else plain,
@@ -320,7 +340,7 @@ def _compared(
         first_kink=smooth,
         kink=kink,
         not_descent_because=no_bound(compared, descent, user_run),
-        no_leading_order=no_leading_order(compared, descent, user_run),
+        no_leading_order=no_leading_order(compared, descent, user_run, flow.dps is None),
         method=descent.method if plain is None else GradientDescent(),
         order=compared.order,
         run=descent,
@@ -345,7 +365,5 @@ def _compared(
         run=descent,
         compared=compared,
         bounds=Table(series),
-        flow_series=observe(objective, states.astype(np.float64)),
-        descent_series=observe(objective, iterates.astype(np.float64)),
         comparison=comparison,
     )

@@ -9,17 +9,22 @@ import mpmath
 import numpy as np
 
 from symflow.analysis.bounds import before_kinks
+from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import mpmath_arithmetic
 from symflow.networks.objective import Objective
+from symflow.paths.float64.kinks import pre_activations
 from symflow.paths.trajectory import Trajectory
 from symflow.programs.program import Program
 
 
-def _gate_patterns(objective: Objective, points: np.ndarray, dps: int) -> list[tuple[bool, ...]]:
-    """Which pre-activations are nonnegative at each point, in multiprecision."""
-    if not objective.gates:
+def _gate_patterns(objective: Objective, points: np.ndarray, dps: int | None) -> list[tuple[bool, ...]]:
+    """Which pre-activations are nonnegative at each point, in multiprecision, or in float64 (dps None)."""
+    if not objective.gates or not len(points):
         return [()] * len(points)
+    if dps is None:
+        found = evaluate_batch(objective, pre_activations, points.astype(np.float64)) >= 0
+        return [tuple(row) for row in found.reshape(len(points), -1).tolist()]
     program = Program(objective.program.inputs, {str(i): g.z for i, g in enumerate(objective.gates)})
     patterns = []
     with mpmath.workdps(dps + 15):
@@ -39,7 +44,7 @@ def first_kink(
     flow: Trajectory,
     states: np.ndarray,
     iterates: np.ndarray,
-    dps: int,
+    dps: int | None,
 ) -> tuple[int, str | None]:
     """How many of the samples lie, flow and descent, in the first smooth region, and why the others do not."""
     if not objective.gates:

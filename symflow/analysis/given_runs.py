@@ -14,6 +14,8 @@ from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.errors import ProblemError, brief, brief_float
 from symflow.networks.objective import Objective
 from symflow.paths.descent import checked_method
+from symflow.paths.float64.methods import EVENT_CORRECTED
+from symflow.paths.float64.record import Float64Stats
 from symflow.paths.iterates import DescentStats, Iterates
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
@@ -44,20 +46,26 @@ def not_descent(method: Method) -> str:
     return f"the bound is one on gradient descent, and the run is one of {method.called}"
 
 
-def known_flow(flow: object, problem: Problem, horizon: Fraction, dps: int) -> Trajectory:
-    """The given flow.
+def known_flow(flow: object, problem: Problem, horizon: Fraction, dps: int | None) -> Trajectory:
+    """The given flow; dps is None where it may be one in float64 whose kinks are located.
 
     Raises:
-        ProblemError: it is another problem's, too short, or has too few digits.
+        ProblemError: it is another problem's, too short, has too few digits, or kinks that are not located.
     """
     remedy = "solve it with sf.solve_flow, this horizon and dps"
+    if dps is None:
+        remedy = f'solve it with sf.solve_flow_float64(solver="{EVENT_CORRECTED}"), or with digits'
     known = as_flow_of(problem, flow, remedy)
+    stats = known.stats
+    located = not isinstance(stats, Float64Stats) or not stats.note or stats.solver == EVENT_CORRECTED
     # Times are rounded to the clock of the flow: an end within its digits is the end.
-    if known.dps is None or known.end < horizon * (1 - Fraction(1, 10**known.dps)) or known.dps < dps:
-        digits = "float64 and kinks not located" if known.dps is None else str(known.dps)
+    short = known.end < horizon * (1 - Fraction(1, 10 ** (known.dps or 15)))
+    if short or not located or (dps is not None and (known.dps is None or known.dps < dps)):
+        digits = "float64" if known.dps is None else f"{known.dps} digits"
+        wanted = "kinks located" if dps is None else f"{dps} digits"
         raise ProblemError(
-            f"flow must reach t = {brief_float(horizon)} with {dps} digits, got t = {brief_float(known.end)} with "
-            f"{digits}; {remedy}"
+            f"flow must reach t = {brief_float(horizon)} with {wanted}, got t = {brief_float(known.end)} with {digits}"
+            f"{'' if located else ' and kinks not located'}; {remedy}"
         )
     if known.error_estimate is None:
         raise ProblemError('flow must have an error estimate, got none; solve it with error="estimated"')

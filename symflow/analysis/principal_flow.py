@@ -180,20 +180,16 @@ def _field(derived: tuple[Derived, Derived], eta: Mpf, theta: State) -> State:
     real = all(v.imag == 0 for v in theta)
     at, native = ([v.real for v in theta], mpmath.mpf) if real else (list(theta), mpmath.mpc)
     slope, curvature = (evaluate_objects(formula, at, (), mpmath_arithmetic(), native) for formula in derived)
-    values, vectors, inverse = _spectrum(tuple(map(tuple, curvature)), mpmath.mp.prec)
-    if any(eta * v == 1 for v in values):
-        raise ComputationError(
-            "the principal flow meets eta lambda = 1, where its field is singular; take another step size"
-        )
-    return vectors.dot(np.array([coefficient(eta * v) for v in values]) * inverse.dot(slope))
+    factors, vectors, inverse = _spectrum(tuple(map(tuple, curvature)), eta, mpmath.mp.prec)
+    return vectors.dot(factors * inverse.dot(slope))
 
 
 @lru_cache(maxsize=4)
-def _spectrum(rows: tuple[tuple[Any, ...], ...], bits: int) -> tuple[list[Any], np.ndarray, np.ndarray]:
-    """Eigenvalues, eigenvectors (columns) and the inverse of their matrix; kept: on quadratics H stays.
+def _spectrum(rows: tuple[tuple[Any, ...], ...], eta: Mpf, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """psi(eta lambda_i), eigenvectors (columns) and the inverse of their matrix; kept: on quadratics H stays.
 
     Raises:
-        ComputationError: they were not found.
+        ComputationError: they were not found, or eta lambda_i = 1.
     """
     with ball_precision(bits):
         matrix = acb_mat([[acb(from_mpf(mpmath.re(v)), from_mpf(mpmath.im(v))) for v in row] for row in rows])
@@ -206,7 +202,12 @@ def _spectrum(rows: tuple[tuple[Any, ...], ...], bits: int) -> tuple[list[Any], 
             raise ComputationError(
                 "the spectrum of the Hessian could not be computed; take other digits or another start"
             ) from None
-        return [_mpc(v) for v in values], _array(vectors), _array(inverse)
+        found, columns, rows_back = [_mpc(v) for v in values], _array(vectors), _array(inverse)
+    if any(eta * v == 1 for v in found):
+        raise ComputationError(
+            "the principal flow meets eta lambda = 1, where its field is singular; take another step size"
+        )
+    return np.array([coefficient(eta * v) for v in found]), columns, rows_back
 
 
 def _mpc(x: acb) -> Any:

@@ -124,7 +124,7 @@ def run_descent(
         run = Run(problem, method, eta, sorted({0, steps, *kept}), report, whole_path)
         if dps == "exact":
             return run.exact()
-        return run.float64() if dps is None else run.digits(dps, error)
+        return run.float64(error == "estimated") if dps is None else run.digits(dps, error)
 
 
 def checked_method(method: object, problem: Problem | None = None) -> Method:

@@ -38,10 +38,17 @@ from symflow.progress import Reporter
 
 CHECK_BITS = 34
 """Further bits of the second run, whose difference from the first is the error estimate."""
+EPS = float(np.finfo(np.float64).eps)
 TELL = 0.1
 """Seconds between two reports of progress."""
 UNRELATED = 1e-3
 """A relative difference beyond says nothing of how many digits are missing."""
+
+
+def nudged_error(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Twice the largest difference of two runs of each path (B, S, P), and rounding; shape (B,)."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.asarray(2 * (np.abs(first - second).max(axis=(1, 2)) + EPS * np.abs(first).max(axis=(1, 2))))
 
 
 @dataclass
@@ -74,8 +81,20 @@ class Run:
         steps = Iterates(self.method, self.eta, tuple(self.indices), arrays[0], carried, dps, every)
         return Trajectory(self.problem.objective, steps, dps, (), error, stats)
 
-    def float64(self) -> Trajectory:
-        """In float64."""
+    def float64(self, estimate: bool = False) -> Trajectory:
+        """In float64; its error from a second run in which every iterate is moved by one unit in the last place."""
+        run = self.nudged(np.zeros(len(self.problem.theta0)) if estimate else None)
+        if not estimate:
+            return run
+        clock = time.perf_counter()
+        away = EPS * np.where(np.arange(len(self.problem.theta0)) % 2 == 0, 1.0, -1.0)
+        error = nudged_error(run.iterates[None], self.nudged(away).iterates[None])[0]
+        assert isinstance(run.stats, DescentStats)
+        stats = replace(run.stats, check_seconds=time.perf_counter() - clock)
+        return replace(run, error=PathError(mpmath.mpf(float(error)), "estimated"), stats=stats)
+
+    def nudged(self, nudge: np.ndarray | None) -> Trajectory:
+        """In float64, every iterate moved by this much of itself."""
         started = time.perf_counter()
         start, step = float64_start(self.objective, self.problem.theta0, self.eta, self.indices[-1])
         check_settings(self.method)
@@ -84,7 +103,7 @@ class Run:
             table = jax_slopes(self.objective, self.method).table(self.indices[-1])
             run = float64_stepper(self.objective, self.method)
             # Gaps of 0 steps up to a power of two: runs of similar length share one compilation.
-            found = run(start, step, padded_gaps(gaps, len(gaps)), table=table)
+            found = run(start, step, padded_gaps(gaps, len(gaps)), nudge, table)
         starts = [start, *(np.zeros(size) for size in state_sizes(self.method, len(start))[1:])]
         rows = [np.asarray(x)[: len(gaps)].reshape(len(gaps), -1) for x in found]
         arrays = [np.vstack([s[None, :], x]) for s, x in zip(starts, rows, strict=True)]

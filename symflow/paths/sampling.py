@@ -10,6 +10,7 @@ import numpy as np
 
 from symflow.evaluate.rounded import Rounded
 from symflow.numbers.outward import TINY, UNIT
+from symflow.paths.float64.record import StepEnds
 from symflow.paths.taylor.dense import taylor_steps
 from symflow.paths.trajectory import Trajectory
 
@@ -98,6 +99,34 @@ class HermiteFlow:
         a, b = self.states[k], self.states[following]
         left, right = h * self.slopes[k] - (b - a), h * self.slopes[following] - (b - a)
         return np.asarray(a + s * (b - a) + s * (1 - s) * ((1 - s) * left - s * right))
+
+
+@dataclass(frozen=True, eq=False)
+class StepsFlow:
+    """A flow that was computed in float64.
+
+    Attributes:
+        steps: its step ends, and its method.
+    """
+
+    steps: StepEnds
+
+    def __call__(self, times: np.ndarray) -> np.ndarray:
+        """theta at many times, shape (., P); at those that are step ends but for rounding the states there."""
+        knots = self.steps.knots
+        right = np.clip(np.searchsorted(knots, times), 1, len(knots) - 1)
+        nearest = np.where(knots[right] - times < times - knots[right - 1], knots[right], knots[right - 1])
+        near = np.abs(times - nearest) <= NEAR * knots[-1]
+        return self.steps.at(np.where(near, nearest, times))
+
+
+def sampled_flow(trajectory: Trajectory) -> DenseFlow | StepsFlow:
+    """The trajectory at many float64 times at once.
+
+    Raises:
+        ProblemError: it is no flow.
+    """
+    return StepsFlow(trajectory.dense) if isinstance(trajectory.dense, StepEnds) else dense_flow(trajectory)
 
 
 def dense_flow(trajectory: Trajectory) -> DenseFlow:

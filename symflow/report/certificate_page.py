@@ -32,7 +32,7 @@ def certificate_document(
     if found.holds is not None:
         stated = tuple(f"& {claim_latex(d)}" for d in found.decisions if d.holds == found.holds)
         parts.append(Display("Proved by computation:", stated))
-    parts.append(Table("Claims", ("claim", "verdict", "decided by", "remark"), rows, numbers=False))
+    parts.append(Table("Claims", ("claim", "verdict", "proved value", "remark"), rows, numbers=False))
     if found.holds is None:
         parts.append(Note(found.reason, warning=True))
     elif found.not_checkable_because:

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from symflow.errors import printable
 from symflow.latex.results import keys
+from symflow.numbers.decimal import counted
 from symflow.report.mathml import aligned, mathml, with_formulas
 from symflow.report.parts import (
     Code,
@@ -28,6 +29,7 @@ from symflow.report.parts import (
     Table,
     TimeLine,
 )
+from symflow.report.quantities import EVENT_NAMES
 from symflow.report.svg import OTHER, SHAPES, inline, time_line
 from symflow.theory.registry import find
 from symflow.theory.result import SOURCES
@@ -202,8 +204,9 @@ def _known(text: str) -> str:
 def _legend(events: tuple[tuple[object, str, str], ...]) -> str:
     marks = []
     for kind, count in Counter(kind for _, kind, _ in events).items():
+        said = counted(count, *EVENT_NAMES.get(kind, (kind, kind)))
         drawn = f'<path class="event {escape(kind)}" d="{SHAPES.get(kind, OTHER)}"/>'
-        marks.append(f'<li><svg viewBox="-7 -7 14 14" aria-hidden="true">{drawn}</svg> {count} {_text(kind)}</li>')
+        marks.append(f'<li><svg viewBox="-7 -7 14 14" aria-hidden="true">{drawn}</svg> {_text(said)}</li>')
     return f'<figcaption><ul class="legend">{"".join(marks)}</ul></figcaption>'
 
 

@@ -44,17 +44,20 @@ def _gate(value: Mpf | Fraction | None) -> str:
     return str(value) if isinstance(value, Fraction) else short(value)
 
 
+EVENT_NAMES = {
+    "crossing": ("kink crossing", ""),
+    "sliding": ("slide along a kink", "slides along kinks"),
+    "leaving": ("end of a slide", "ends of slides"),
+    "revival": ("gate revived", "gates revived"),
+    "inert": ("gate turned inert", "gates turned inert"),
+}
+"""What one event, and several of a kind, are called."""
+
+
 def _kinds(events: Sequence[Event]) -> str:
     """How many kinks of each kind."""
-    names = {
-        "crossing": ("kink crossing", ""),
-        "sliding": ("slide along a kink", "slides along kinks"),
-        "leaving": ("end of a slide", "ends of slides"),
-        "revival": ("gate revived", "gates revived"),
-        "inert": ("gate turned inert", "gates turned inert"),
-    }
     counts = Counter(e.kind for e in events)
-    return ", ".join(counted(counts[kind], *name) for kind, name in names.items() if counts[kind])
+    return ", ".join(counted(counts[kind], *name) for kind, name in EVENT_NAMES.items() if counts[kind])
 
 
 def error_words(path: Trajectory) -> str:

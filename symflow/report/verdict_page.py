@@ -5,7 +5,7 @@ from __future__ import annotations
 from symflow.analysis.falsify import NotRefuted, Refuted, Verdict, claim_quantities
 from symflow.numbers.decimal import counted, short
 from symflow.report.pages import reproduction
-from symflow.report.parts import Display, Document, Facts, Note, Part, Section, Table
+from symflow.report.parts import Code, Display, Document, Facts, Note, Part, Section, Table
 from symflow.report.problem_formulas import objective_section
 
 
@@ -47,9 +47,8 @@ def _counterexample(verdict: Refuted, file: str) -> list[Section]:
     parts: tuple[Part, ...] = (
         Table("At the counterexample", ("quantity", "value", "width of its interval", "how it is known"), tuple(rows)),
         Facts((("", "violation", short(check.violation, 12)), ("", "its error", short(check.error, 2)))),
-        Note(
-            f"The counterexample is {file} next to this page; symflow falsify CLAIM --check {file} evaluates it again."
-        ),
+        Note(f"The counterexample is {file} next to this page."),
+        Code("It is evaluated again by", f"symflow falsify CLAIM --check {file}"),
     )
     return [Section("The counterexample", parts), objective_section(verdict.problem.objective)]
 

@@ -32,6 +32,21 @@ def test_save_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert subprocess.run(check, capture_output=True, check=False).returncode == 0
 
 
+def test_what_is_proved_without_a_certificate_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Biases are outside what the checker knows."""
+    biased = tmp_path / "biased.toml"
+    biased.write_text(
+        "[network]\nwidths = [1, 1]\nactivation = 'linear'\nbiases = true\n[data]\nx = [[1]]\ny = [[1]]\n"
+        "[init]\ntheta = [0, 0]\n[run]\nstep_size = '1/10'\n"
+    )
+    ask = ["certify", str(biased), "--steps", "3", "--loss", "1", "--save", str(tmp_path / "theorem.json")]
+    assert main(ask) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("proved: ")
+    assert "no certificate: nothing is proved" not in shown
+    assert "biases" in shown.partition("no certificate: ")[2]
+
+
 def test_the_page_replaces_no_other_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A page of `symflow run` in the same folder stays; the same certificate again replaces its own page."""
     scalars = tmp_path / "scalars.toml"

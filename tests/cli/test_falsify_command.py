@@ -65,6 +65,17 @@ def test_a_claim_about_networks_of_ones_own(tmp_path: Path, capsys: pytest.Captu
     assert json.loads(capsys.readouterr().out)["refuted"] is False
 
 
+def test_every_quantity_is_shown_as_mathematics() -> None:
+    from symflow.analysis.falsify.claim import read_claim
+    from symflow.analysis.falsify.vocabulary import quantity_latex
+    from symflow.report.mathml import mathml
+
+    known = sf.claim_quantities()
+    assert [name for name in known if mathml(quantity_latex(name), True).startswith("<code>")] == []
+    claim = known["f_descent"].symbol <= known["lambda_max_0"].symbol * known["s_12"].symbol
+    assert read_claim(claim).latex() == (r"{f\big|_{\theta_k}} \leq {\lambda_{\max}\big|_{\theta(0)}} s_{12}")
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

@@ -219,7 +219,8 @@ def test_near_tangency() -> None:
         except KinkError as error:
             return {"tangency": None}[error.cause]
 
-    crossing, clear = Fraction(0), Fraction(1, 20)
+    assert (crossings(Fraction(0)), crossings(Fraction(1, 20))) == (2, 0)
+    crossing, clear = Fraction("0.044654"), Fraction("0.044655")  # by halving
     assert (crossings(crossing), crossings(clear)) == (2, 0)
     while True:
         middle = (crossing + clear) / 2

@@ -30,7 +30,7 @@ from symflow.dynamics.methods.gradient_descent import GRADIENT_DESCENT
 from symflow.networks.objective import Objective
 from symflow.numbers.outward import up
 from symflow.numbers.rational import rational
-from symflow.paths.sampling import DenseFlow, dense_flow
+from symflow.paths.sampling import DenseFlow, StepsFlow, dense_flow, sampled_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 
@@ -101,9 +101,9 @@ class Comparison:
         return np.array([float(t) for t in self.exact_times])
 
     @cached_property
-    def dense(self) -> DenseFlow:
+    def dense(self) -> DenseFlow | StepsFlow:
         """The flow in float64."""
-        return dense_flow(self.flow)
+        return sampled_flow(self.flow)
 
     @cached_property
     def points(self) -> np.ndarray:
@@ -196,6 +196,8 @@ class Comparison:
     @cached_property
     def no_tube(self) -> str | None:
         """Why no tube is covered; None where one is."""
+        if self.flow.dps is None:
+            return "a certified bound needs a flow with digits, got one in float64; compare with digits (dps)"
         count = self.objective.parameter_count
         if count > MAX_DENSE_PARAMETERS:
             return (
@@ -209,7 +211,11 @@ class Comparison:
         """The cover of the flow."""
         error = self.flow.error_estimate
         return cover(
-            self.objective, self.compact, self.dense, self.times, 0.0 if error is None else float(up(float(error)))
+            self.objective,
+            self.compact,
+            dense_flow(self.flow),
+            self.times,
+            0.0 if error is None else float(up(float(error))),
         )
 
     @cached_property

@@ -19,7 +19,7 @@ from symflow.caching import kept
 from symflow.dynamics.sliding import gate_program
 from symflow.evaluate.numpy_batches import evaluate_points
 from symflow.networks.objective import Objective
-from symflow.paths.sampling import DenseFlow
+from symflow.paths.sampling import DenseFlow, StepsFlow
 from symflow.paths.trajectory import Trajectory
 from symflow.programs.program import Program
 
@@ -159,7 +159,9 @@ def crossing_steps(objective: Objective, compact: Objective, path: np.ndarray, e
     return Crossings(steps, eta * worst)
 
 
-def first_concave_event(objective: Objective, flow: Trajectory, dense: DenseFlow) -> tuple[float, str] | None:
+def first_concave_event(
+    objective: Objective, flow: Trajectory, dense: DenseFlow | StepsFlow
+) -> tuple[float, str] | None:
     """The time of the first event of a flow at which the bounds end, and why; None where they continue past all.
 
     Where a gate revives or turns inert, kinks of several layers meet, and no single b says which way the jump goes. A

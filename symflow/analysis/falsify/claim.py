@@ -11,7 +11,7 @@ from typing import TypeAlias
 import sympy
 
 from symflow.analysis.falsify.arithmetic import check_expression
-from symflow.analysis.falsify.vocabulary import Needs, claim_quantities, known, needs
+from symflow.analysis.falsify.vocabulary import Needs, claim_quantities, known, needs, quantity_latex
 from symflow.errors import ProblemError, brief, shorten
 
 Relation: TypeAlias = sympy.Rel
@@ -78,8 +78,9 @@ class Claim:
 
     def latex(self) -> str:
         """The claim as LaTeX."""
-        shown = str(sympy.latex(self.inequality.relation))
-        conditions = r",\ ".join(str(sympy.latex(part.relation)) for part in self.given)
+        names = {sympy.Symbol(name): quantity_latex(name) for name in self.names}
+        shown = str(sympy.latex(self.inequality.relation, symbol_names=names))
+        conditions = r",\ ".join(str(sympy.latex(part.relation, symbol_names=names)) for part in self.given)
         return rf"{shown} \quad\text{{wherever}}\quad {conditions}" if self.given else shown
 
 

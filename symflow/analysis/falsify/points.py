@@ -148,7 +148,7 @@ POINTS: dict[str, PointQuantity] = {
     "lambda_max": PointQuantity("largest Hessian eigenvalue", _of(Letter("lambda_max")), True, True, TRAINED),
     "H": PointQuantity("||H||, spectral norm of the Hessian", _hessian_norm, smooth=True, needs=TRAINED),
     "grad_phi": PointQuantity("||grad phi(W_n:1)||, linear networks", _of(norm(grad_phi)), needs=LINEAR),
-    "grad_phi_F": PointQuantity("its Frobenius norm", _of(frobenius(grad_phi)), needs=LINEAR),
+    "grad_phi_F": PointQuantity("||grad phi(W_n:1)||_F, linear networks", _of(frobenius(grad_phi)), needs=LINEAR),
     "w": PointQuantity("||W_n:1||, linear networks", _of(norm(Chain(n, 1))), needs=LINEAR),
     "theta": PointQuantity("||theta||", lambda m: _length(m.objective.parameters), needs=TRAINED),
     "balancedness": PointQuantity(
@@ -157,7 +157,7 @@ POINTS: dict[str, PointQuantity] = {
     "s_max": PointQuantity("max_j s_j, fully connected", _of(largest(Range(j), _S)), needs=FULLY_CONNECTED),
     "s_min": PointQuantity("min_j s_j, fully connected", _of(minimum(Range(j), _S)), needs=FULLY_CONNECTED),
     "s_product": PointQuantity("prod_j s_j, fully connected", _of(product(Range(j), _S)), needs=FULLY_CONNECTED),
-    "max_product": PointQuantity("max over n-2 layers of the product of their A_j", _largest_product),
+    "max_product": PointQuantity("max over n-2 layers of the product of their A_1, A_2, ...", _largest_product),
     "lambda_M": PointQuantity("lambda_max(M), M_jj' = prod of A_i over the other layers, zero diagonal", _pairs),
     "errors": PointQuantity("(1/N) sum_i ||grad l_i|| ||x_i||", _of(SampleMean(norm(GRAD_LOSS) * norm(SAMPLE)))),
     "Sigma_xx": PointQuantity("||X X^T / N||, fully connected", _of(norm(Letter("Sigma_xx"))), needs=FULLY_CONNECTED),

@@ -112,6 +112,44 @@ def base(name: str) -> tuple[str, Place]:
     return name, "flow"
 
 
+_LATEX = {
+    "g": r"\|g\|",
+    "lambda_min": r"\lambda_{\min}",
+    "lambda_max": r"\lambda_{\max}",
+    "H": r"\|H\|",
+    "grad_phi": r"\|\nabla\varphi\|",
+    "grad_phi_F": r"\|\nabla\varphi\|_F",
+    "w": r"\|W_{n:1}\|",
+    "theta": r"\|\theta\|",
+    "s_max": r"s_{\max}",
+    "s_min": r"s_{\min}",
+    "Sigma_xx": r"\|\Sigma_{xx}\|",
+    "deviation": r"\|\theta_k-\theta(t)\|",
+    "displacement": r"\|\theta(t)-\theta(0)\|",
+    "displacement_descent": r"\|\theta_k-\theta(0)\|",
+}
+_PLACES = {"flow": "", "descent": r"\big|_{\theta_k}", "start": r"\big|_{\theta(0)}"}
+
+
+def quantity_latex(name: str) -> str:
+    """A quantity as mathematics; in words where it has no sign of its own."""
+    if name in RUN or name in SIZES or name in CLOCK or name in TUBE:
+        stem, place = name, ""
+    else:
+        stem, at = base(name)
+        place = _PLACES[at]
+    letter, _, layer = stem.rpartition("_")
+    if stem in _LATEX:
+        shown = _LATEX[stem]
+    elif letter in LAYERS and layer.isdecimal():
+        shown = rf"{sympy.latex(sympy.Symbol(letter))}_{{{layer}}}"
+    elif len(stem) == 1 or stem in ("eta", "beta", "gamma"):
+        shown = str(sympy.latex(sympy.Symbol(stem)))
+    else:
+        shown = rf"\,\text{{{stem.replace('_', ' ')}}}\,"
+    return f"{{{shown}{place}}}" if place else shown
+
+
 @dataclass(frozen=True)
 class Needs:
     """What has to be computed to evaluate a claim.

@@ -18,9 +18,9 @@ from symflow.paths.float64.lanes.solve import Ended
 from symflow.paths.float64.methods import x64
 from symflow.paths.float64.sweep import ManyFlows, many_flows
 from symflow.paths.jax_steps import State, float64_march, jax_slopes, padded_gaps
+from symflow.paths.runs import EPS, nudged_error
 from symflow.problem import Problem
 
-EPS = float(np.finfo(np.float64).eps)
 MOST_NUMBERS = 20_000_000
 """Most numbers (160 MB) of the states that run at once."""
 
@@ -88,7 +88,7 @@ def flows(
     slides = [f.slides for f in found[0] if f.slides is not None]
     return Flows(
         first,
-        _errors(first, second),
+        nudged_error(first, second),
         np.concatenate([f.reached for f in found[0]])[:count],
         ended,
         np.concatenate(kinks)[:count] if kinks else None,
@@ -139,10 +139,4 @@ def descents(
                 path = np.asarray(run(thetas[b], steps[e], gaps[e], moved, table)[0])
                 found.append(np.concatenate([thetas[b][:, None], path], axis=1))
     first, second = (np.concatenate(found)[: len(rows)] for found in runs)
-    return Paths(first, _errors(first, second))
-
-
-def _errors(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Twice the largest difference of two runs of each path, and rounding; shape (B,)."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        return np.asarray(2 * (np.abs(first - second).max(axis=(1, 2)) + EPS * np.abs(first).max(axis=(1, 2))))
+    return Paths(first, nudged_error(first, second))

@@ -133,7 +133,8 @@ def _lines(found: Certificate, save: Path | None, files: list[Path]) -> list[Any
         shown.append(Text(f"reason: {found.reason}"))
     if save is not None:
         certificate = ", ".join(map(str, files[:-1]))
-        said = f"certificate: {certificate}" if certificate else "no certificate: nothing is proved"
+        missing = "nothing is proved" if found.holds is None else found.not_checkable_because
+        said = f"certificate: {certificate}" if certificate else f"no certificate: {missing}"
         shown += [Text(said), Text(f"report: {files[-1]}")]
     if len(files) > 1:
         shown.append(Text(f"check it with: python {files[1]} {files[0]}"))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.polynomial.chebyshev import chebpts2, chebvander
 
 from symflow.caching import kept
-from symflow.evaluate.jit_options import THROWAWAY, jit
+from symflow.evaluate.jit_options import QUICK, THROWAWAY, jit
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JaxArray
 from symflow.paths.float64.gated.programs import GatedProgram
@@ -26,6 +26,8 @@ BISECTIONS = 44
 """Of an interval that holds a kink."""
 LEVEL = 1e-13
 """A pre-activation is beyond its kink where it is by this part of its unit's largest one."""
+FEW = 300
+"""Gates up to which what runs at kinks alone is not worth optimizing."""
 RANK = 1e-8
 """Relative distance of a normal from the span of others below which it counts as one of them."""
 
@@ -239,13 +241,14 @@ def lanes(objective: Objective) -> Lanes:
     import jax
 
     lane = _Lane(objective)
+    rare = THROWAWAY if len(lane.alpha) <= FEW else QUICK
     return Lanes(
         objective,
         lane.alpha,
         lane.alpha_bar,
         lane.unit,
         attempt=jit(jax.vmap(lane.attempt)),
-        locate=jit(jax.vmap(lane.locate), THROWAWAY),
-        probe=jit(jax.vmap(lane.probe), THROWAWAY),
-        held=jit(jax.vmap(lane.held), THROWAWAY),
+        locate=jit(jax.vmap(lane.locate), rare),
+        probe=jit(jax.vmap(lane.probe), rare),
+        held=jit(jax.vmap(lane.held), rare),
     )

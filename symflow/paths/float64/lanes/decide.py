@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from symflow.paths.float64.lanes.held import settle
-from symflow.paths.float64.lanes.state import State, in_blocks, slot_class
+from symflow.paths.float64.lanes.state import State, slot_class
 
 NEAR = 1e-9
 """A pre-activation below this part of its unit's largest one may be on its kink together with another."""
@@ -20,7 +20,7 @@ REVIVALS = 12
 def _probe(state: State, rows: np.ndarray, gates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """z and z' with given gates, on the surfaces that are held."""
     size = slot_class(int(state.held(rows).max(initial=0)))
-    _, z, dot = in_blocks(state.lanes.probe, state.theta[rows], gates, *state.for_slots(rows, size))
+    _, z, dot = state.call(state.lanes.probe, state.theta[rows], gates, *state.for_slots(rows, size))
     return z, dot
 
 
@@ -35,7 +35,7 @@ def _normals(state: State, row: int, gates: np.ndarray, chosen: np.ndarray) -> n
     count, whole = len(chosen), (len(chosen), 1)  # each as a lane of its own
     points, sides = np.tile(state.theta[row], whole), np.tile(gates, whole)
     slots, free = np.tile(chosen[:, None], 2), np.full(sides.shape, -1)
-    found = in_blocks(state.lanes.held, points, sides, sides, np.zeros((count, 2)), free, slots, np.ones((count, 2)))
+    found = state.call(state.lanes.held, points, sides, sides, np.zeros((count, 2)), free, slots, np.ones((count, 2)))
     return found[0][:, 0]
 
 
@@ -53,7 +53,7 @@ class _Kinks:
         z, self.dot = _probe(state, rows, self.before)
         near = (np.abs(z) <= NEAR * _sizes(state, z)) & (state.member[rows] < 0)
         near[self.each, gate] = False
-        self.near = near
+        self.near, self.unclear = near, np.zeros(len(rows), dtype=bool)
         for k in np.flatnonzero(near.any(axis=1)).tolist():
             self.together(k)
         _, self.dot_after = _probe(state, rows, self.after)
@@ -76,21 +76,36 @@ class _Kinks:
                 self.near[k, b] = False
 
     def revived(self, rows: np.ndarray) -> None:
-        """Gates that were inert, and move now, have the sign that they move to."""
+        """Gates that were inert, and move now, have the sign that they move to, if that is the only way."""
         lanes = self.state.lanes
         for _ in range(REVIVALS):
+            moves = self.moving(rows)
+            wanted = np.where(self.dot_after[rows] > 0, lanes.alpha, lanes.alpha_bar)
+            changed = moves & (self.after[rows] != wanted)
+            self.unclear[rows] = changed.any(axis=1)  # unless a further round settles it
+            self.other_ways(rows[~changed.any(axis=1)])
+            rows, changed, wanted = (a[changed.any(axis=1)] for a in (rows, changed, wanted))
             if not len(rows):
                 return
-            before, after = self.dot[rows], self.dot_after[rows]
-            least = UNDECIDED * np.abs(after).max(axis=1, keepdims=True)
-            moves = self.near[rows] & (np.abs(before) <= least) & (np.abs(after) > least)
-            wanted = np.where(after > 0, lanes.alpha, lanes.alpha_bar)
-            changed = moves & (self.after[rows] != wanted)
-            rows = rows[changed.any(axis=1)]
-            if len(rows):
-                changed, wanted = changed[changed.any(axis=1)], wanted[changed.any(axis=1)]
-                self.after[rows] = np.where(changed, wanted, self.after[rows])
-                self.dot_after[rows] = _probe(self.state, self.rows[rows], self.after[rows])[1]
+            self.after[rows] = np.where(changed, wanted, self.after[rows])
+            self.dot_after[rows] = _probe(self.state, self.rows[rows], self.after[rows])[1]
+
+    def moving(self, rows: np.ndarray) -> np.ndarray:
+        """The gates near their kinks that were inert, and move now."""
+        before, after = self.dot[rows], self.dot_after[rows]
+        least = UNDECIDED * np.abs(after).max(axis=1, keepdims=True)
+        return np.asarray(self.near[rows] & (np.abs(before) <= least) & (np.abs(after) > least))
+
+    def other_ways(self, rows: np.ndarray) -> None:
+        """Marks the kinks behind which a revived gate with the other slope would move to the other side as well."""
+        lanes, moves = self.state.lanes, self.moving(rows)
+        for k, gate in np.argwhere(moves).tolist():
+            row = rows[k : k + 1]
+            other = self.after[row].copy()
+            on = other[0, gate] == lanes.alpha[gate]
+            other[0, gate] = (lanes.alpha_bar if on else lanes.alpha)[gate]
+            speed = _probe(self.state, self.rows[row], other)[1][0, gate]
+            self.unclear[row] |= bool(speed < 0) == bool(on)
 
 
 def decide(state: State, rows: np.ndarray, gate: np.ndarray) -> None:
@@ -107,7 +122,9 @@ def decide(state: State, rows: np.ndarray, gate: np.ndarray) -> None:
     then = at.sign * at.dot[at.each, gate]
     now = at.sign * at.dot_after[at.each, gate]
     turned = then >= 0
-    unclear = ~turned & (now != 0) & ~(np.abs(now) > UNDECIDED * np.abs(then))  # 0: the unit is dead beyond
+    unclear = at.unclear | ~turned & (now != 0) & ~(
+        np.abs(now) > UNDECIDED * np.abs(then)
+    )  # 0: the unit is dead beyond
     for k in at.each.tolist():
         row = int(rows[k])
         if turned[k]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from symflow.paths.float64.lanes.state import State, in_blocks
+from symflow.paths.float64.lanes.state import State
 
 SLACK = 1e-9
 """A part this far outside [0, 1] is rounding."""
@@ -24,7 +24,7 @@ def parts(state: State, rows: np.ndarray, theta: np.ndarray, size: int) -> tuple
     slots, live = state.for_slots(rows, size)
     part = state.part[rows, :size]
     for _ in range(NEWTON if live.sum(axis=1).max(initial=0) > 1 else 1):
-        normals, gradient, pulls, z = in_blocks(
+        normals, gradient, pulls, z = state.call(
             state.lanes.held, theta, state.low[rows], state.high[rows], part, state.member[rows], slots, live
         )
         system = normals @ pulls.transpose(0, 2, 1) + np.eye(size) * (1 - live)[:, None, :]

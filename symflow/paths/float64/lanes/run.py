@@ -11,7 +11,7 @@ from symflow.paths.float64.lanes.compiled import Lanes
 from symflow.paths.float64.lanes.decide import decide
 from symflow.paths.float64.lanes.dop853 import ORDER, between
 from symflow.paths.float64.lanes.held import SLACK, margin, onto_surface, parts, settle
-from symflow.paths.float64.lanes.state import State, in_blocks
+from symflow.paths.float64.lanes.state import State
 
 SAFETY, SHORTEN, LENGTHEN = 0.9, 0.2, 5.0
 """Factors of the step-size control."""
@@ -100,7 +100,7 @@ class _March:
         none = np.zeros((len(rows), 0))
         for _ in range(AGREE):
             gates = state.low[rows]
-            _, z, _ = in_blocks(self.lanes.probe, state.theta[rows], gates, none[rows].astype(int), none[rows])
+            _, z, _ = state.call(self.lanes.probe, state.theta[rows], gates, none[rows].astype(int), none[rows])
             agreeing = np.where(z >= 0, self.lanes.alpha, self.lanes.alpha_bar)
             changed = (agreeing != gates).any(axis=1)
             state.low[rows] = state.high[rows] = agreeing
@@ -130,7 +130,9 @@ class _March:
         h, gates, watched = state.h[rows].copy(), state.gates(rows), state.member[rows] < 0
         scale = np.stack([plan.atol[rows], np.full(len(rows), plan.rtol)], axis=1)
         held = state.for_slots(rows, size)
-        end, error, dense, low, high = in_blocks(self.lanes.attempt, state.theta[rows], gates, watched, h, *held, scale)
+        end, error, dense, low, high = state.call(
+            self.lanes.attempt, state.theta[rows], gates, watched, h, *held, scale
+        )
         state.steps[rows] += 1
         good = np.isfinite(end).all(axis=1) & (error <= 1)
         with np.errstate(all="ignore"):
@@ -141,7 +143,7 @@ class _March:
         x, gate = np.ones(len(rows)), np.full(len(rows), -1)
         kinks = np.flatnonzero(good & (high <= 1))
         if len(kinks):
-            x[kinks], gate[kinks], end[kinks] = in_blocks(
+            x[kinks], gate[kinks], end[kinks] = state.call(
                 self.lanes.locate, state.theta[rows[kinks]], dense[kinks], gates[kinks], watched[kinks], low[kinks],
                 high[kinks],
             )  # fmt: skip

@@ -11,19 +11,7 @@ import numpy as np
 from symflow.paths.float64.lanes.compiled import Lanes
 
 BLOCK = 64
-"""Lanes of one call: a fixed number, so that each function is compiled once for each number of slots."""
-
-
-def in_blocks(function: Callable[..., Any], *arrays: np.ndarray) -> list[np.ndarray]:
-    """The outputs of a compiled function for any number of lanes."""
-    count = len(arrays[0])
-    parts = []
-    for start in range(0, count, BLOCK):
-        rows = [a[start : start + BLOCK] for a in arrays]
-        short = BLOCK - len(rows[0])
-        parts.append(function(*(np.concatenate([r, np.repeat(r[:1], short, axis=0)]) if short else r for r in rows)))
-    found = [np.concatenate([np.asarray(a) for a in column])[:count] for column in zip(*parts, strict=True)]
-    return found
+"""Most lanes of one call; of one size in a run, so that a function is compiled once for each number of slots."""
 
 
 def slot_class(most: int) -> int:
@@ -82,6 +70,18 @@ class State:
             np.zeros((count, 2), dtype=int), np.zeros((count, 2)), np.zeros((count, 2)),
             np.full(count, "", dtype=object), *zeros,
         )  # fmt: skip
+
+    def call(self, function: Callable[..., Any], *arrays: np.ndarray) -> list[np.ndarray]:
+        """The outputs of a compiled function for any number of lanes, in blocks of one size."""
+        count, size = len(arrays[0]), min(BLOCK, 1 << (len(self.t) - 1).bit_length())
+        parts = []
+        for start in range(0, count, size):
+            rows = [a[start : start + size] for a in arrays]
+            short = size - len(rows[0])
+            parts.append(
+                function(*(np.concatenate([r, np.repeat(r[:1], short, axis=0)]) if short else r for r in rows))
+            )
+        return [np.concatenate([np.asarray(a) for a in column])[:count] for column in zip(*parts, strict=True)]
 
     def gates(self, rows: np.ndarray) -> np.ndarray:
         """sigma' of some lanes, shape (., G)."""
