@@ -206,7 +206,7 @@ def test_what_is_refused(said: str) -> None:
 
 def test_other_networks_and_losses_are_refused() -> None:
     data, init = DATA["completion"], {"scheme": "gaussian"}
-    with pytest.raises(sf.ProblemError, match="another activation"):
+    with pytest.raises(sf.ProblemError, match="got the activation relu"):
         sf.Problem(network=sf.FullyConnected((2, 3, 2), activation="relu"), data=data, init=init)
     with pytest.raises(sf.ProblemError, match='loss must be "square"'):
         sf.Problem(network=NETWORK, data=data, init=init, loss="logistic")
