@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 REMEDIES = {"max-steps": "choose a shorter horizon or fewer digits"}
 """What a comparison can do where a flow takes too many steps."""
-CHEAPER = "fewer digits (dps=...), a shorter horizon, a larger step size, or float64=True"
+CHEAPER = "a shorter horizon, or a larger step size"
 EARLY_STEPS = 64
 """The first steps are all sampled: there the bounds are tightest."""
 FLOAT64_DPS = 15
@@ -211,7 +211,7 @@ def deviation(
     horizon: Number | None = None,
     dps: int | None = None,
     run: Trajectory | np.ndarray | None = None,
-    bounds: Sequence[Bound] | None = None,
+    bounds: Sequence[Bound | str] | None = None,
     flow: Trajectory | None = None,
     method: Method | None = None,
     order: int | None = None,
@@ -231,7 +231,7 @@ def deviation(
         dps: digits for flow and descent.
         run: a run of your own instead of symflow's descent: a path of `sf.descend`, or an array of iterates theta_0,
             theta_1, ..., shape (K, P). Bounds that assume gradient descent are then not applicable.
-        bounds: which bounds to evaluate, such as `sf.known_bounds()`; R4 and R22, sampled, and R18 if left out.
+        bounds: which bounds to evaluate, such as `sf.known_bounds()` or their names; R4, R22, sampled, R18 if left out.
         flow: the problem's flow, where it is known already to the horizon and to `dps` digits. One of
             `sf.solve_flow_float64` makes it a comparison in float64 (kinks must be located: solver "event-corrected").
         method: of descent, such as `sf.HeavyBall("9/10")`, which is then compared with its own flow; the problem's
@@ -283,7 +283,8 @@ def deviation(
     given_run = None if run is None else as_descent(given, eta, run, method)
     method = checked_method(method, problem) if given_run is None else given_run.method
     compared = compared_flow(problem, method, eta, order)
-    with reporting(progress, "deviation", CHEAPER) as report, with_remedies(REMEDIES):
+    cheaper = CHEAPER if float64 else f"float64=True, fewer digits (dps=...), {CHEAPER}"
+    with reporting(progress, "deviation", cheaper) as report, with_remedies(REMEDIES):
         if given_run is not None:
             steps = min(steps, given_run.indices[-1])
             indices, descent = [k for k in given_run.indices if k <= steps], given_run

@@ -15,7 +15,7 @@ from cases import reference, violations
 
 import symflow as sf
 from symflow.analysis import deviation
-from symflow.analysis.bounds.ball_ascent import ascend, sampled_ball
+from symflow.analysis.bounds.ball_ascent import Ascent, ascend
 from symflow.analysis.bounds.ball_forms import ball_forms, missing_forms
 from symflow.analysis.bounds.catalogue import QUICK
 from symflow.analysis.bounds.kinks import Crossings, gates_at
@@ -282,6 +282,16 @@ def test_a_step_size_too_large_for_any_tube_says_so() -> None:
     for absent in ended.values():
         assert "self-consistent" in absent.reason
     assert all(violations(dev, name) == 0 for name in CERTIFIED)
+
+
+def sampled_ball(objective: sf.Objective, centre: np.ndarray, radius: float, count: int, seed: int = 0) -> Ascent:
+    """m, beta and gamma from random points of a ball alone: what ascent has to beat."""
+    rng = np.random.default_rng(seed)
+    v = rng.normal(size=(count, len(centre)))
+    v *= (radius * rng.uniform(size=count) ** (1 / len(centre)) / np.linalg.norm(v, axis=1))[:, None]
+    spectra = np.linalg.eigvalsh(evaluate_batch(objective, sf.hessian, centre + v))
+    slopes = np.linalg.norm(evaluate_batch(objective, sf.gradient, centre + v), axis=1)
+    return Ascent(float(-spectra.min()), float(np.abs(spectra).max()), float(slopes.max()))
 
 
 def test_ascent_lies_between_sampling_and_the_certificate(linear: Deviation) -> None:
@@ -574,3 +584,13 @@ def test_bounds_answer_to_the_slug_of_their_result(linear: Deviation) -> None:
     assert {bound.name for bound in sf.known_bounds("trajectory-wise(tube)")} == {"R22(tube)"}
     with pytest.raises(sf.ProblemError, match="names among R4, R22"):
         sf.known_bounds("R99")
+
+
+def test_bounds_are_chosen_by_name_too() -> None:
+    from symflow.analysis.bounds import chosen_bounds
+
+    mine = sf.known_bounds("R5")[0]
+    assert [b.name for b in chosen_bounds(["step-size", mine, "R22(tube)"], ())] == ["R4", "R5", "R22(tube)"]
+    for wrong, message in (("R22", "must be a list"), (["R99"], "must be names among"), (["R4", "R4"], "twice")):
+        with pytest.raises(sf.ProblemError, match=message):
+            chosen_bounds(wrong, ())
