@@ -176,15 +176,15 @@ def test_float32_only_when_asked_for(linear: tuple[Experiment, Path]) -> None:
 def test_networks_of_the_paper(extents: tuple[int, int]) -> None:
     height, width = extents
     for name, slope in (("linear", 1), ("relu", 0)):
-        network = architecture(name, extents).network
+        network = architecture(name, extents)
         assert network.widths == (height * width, 50, 50, 10)
         assert (network.alpha, network.alpha_bar) == (1, slope)
     last = 400 if extents == (28, 28) else 16
     counts = {}
     for name in ("conv", "conv-max-pool"):
         built = architecture(name, extents)
-        assert built.network.shapes[2][1] * built.network.shapes[2][2] == last
-        counts[name] = built.network.parameter_count + sum(built.bias_counts)
+        assert built.shapes[2][1] * built.shapes[2][2] == last
+        counts[name] = built.parameter_count
     if extents == (28, 28):  # LeNet-5's 61706 with biases
         assert counts == {"conv": 61706 - 236, "conv-max-pool": 61706}
     with pytest.raises(sf.ProblemError, match="must fit images of 2x2"):
