@@ -2,9 +2,9 @@
 
     python tests/benchmarks/into_docs.py [NAME ...] [--peer FILE]
 
-NAME is one of evaluation, first, gradient, derivation, flow, experiment, methods; all of them without one (two hours
-on two cores, most of it heyoka and symflow at 500 digits, and descent at small steps). `--peer` is passed to the flow
-benchmark. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
+NAME is one of evaluation, first, gradient, derivation, flow, experiment, methods, sweep; all of them without one (two
+hours on two cores, most of it heyoka and symflow at 500 digits, and descent at small steps). `--peer` is passed to the
+flow benchmark. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ COMMANDS = {
     "flow": ["bench_flow.py", "--rounds", "3"],
     "experiment": ["bench_experiment.py"],
     "methods": ["bench_methods.py"],
+    "sweep": ["bench_sweep.py"],
 }
 
 STUDIES = ("bounds",)
