@@ -17,7 +17,7 @@ import sympy
 from symflow.proofs import Control, Derivation, Step, SymbolicZero
 from symflow.proofs.words import inner, matrices, transposed
 from symflow.report.derivations import run
-from symflow.theory.c01_one_layer import ONE_LAYER
+from symflow.theory.c01_one_layer import ONE_LAYER, weights
 
 T = sympy.Symbol("t", real=True)
 
@@ -36,10 +36,11 @@ def any_size(sign: int = -1, factor: sympy.Expr = sympy.S.One) -> Iterator[sympy
 
     `sign` is that of the exponent, -1; `factor` that of Lambda, 1.
     """
-    start, target, sigma, e = sympy.symbols("W_0 Lambda Sigma E", commutative=False)
-    integral_times_sigma = 1 - e
-    velocity = sign * start * e * sigma + factor * target * e
-    yield sympy.expand(velocity + start * e * sigma + factor * target * integral_times_sigma - target)
+    start, target, sigma, e, integral = sympy.symbols("W_0 Lambda Sigma E I", commutative=False)
+    w = weights(start, factor * target, e, integral)
+    velocity = w.subs({e: sign * e * sigma, integral: e}, simultaneous=True)
+    through = sympy.expand(w * sigma).subs(integral * sigma, 1 - e)
+    yield sympy.expand(velocity + through - target)
 
 
 def eigenvalues() -> Iterator[sympy.Expr]:
@@ -56,7 +57,7 @@ def eigenvalues() -> Iterator[sympy.Expr]:
 def equilibrium() -> Iterator[sympy.Expr]:
     """Sigma invertible, J its inverse: int_0^t e^{-Sigma s} ds = J (1 - E), J Sigma = 1."""
     start, target, inverse, e = sympy.symbols("W_0 Lambda J E", commutative=False)
-    first = start * e + target * inverse * (1 - e)
+    first = weights(start, target, e, inverse * (1 - e))
     yield sympy.expand(first - (target * inverse + (start - target * inverse) * e))
 
 

@@ -18,7 +18,7 @@ import sympy
 
 from symflow.proofs import Control, Derivation, Step, SymbolicZero
 from symflow.report.derivations import run
-from symflow.theory.c03_one_output import ONE_OUTPUT
+from symflow.theory.c03_one_output import ONE_OUTPUT, norm
 
 T, A = sympy.symbols("t a", real=True)
 TWO = sympy.Integer(2)
@@ -31,7 +31,7 @@ def alignment(speed: sympy.Expr = sympy.S.One) -> Iterator[sympy.Expr]:
     yield nu.diff(T) - LAM * (1 - nu**2)
 
 
-def norm(factor: sympy.Expr = TWO) -> Iterator[sympy.Expr]:
+def norm_of_output(factor: sympy.Expr = TWO) -> Iterator[sympy.Expr]:
     """w and w' = 2 w (lambda nu - w), rational in x = e^theta and y = e^a, x' = lambda x; `factor` is 2."""
     y, time = sympy.symbols("y t", positive=True)
 
@@ -41,7 +41,8 @@ def norm(factor: sympy.Expr = TWO) -> Iterator[sympy.Expr]:
     def sinh(z: sympy.Expr) -> sympy.Expr:
         return (z - 1 / z) / 2
 
-    w = cosh(X) ** 2 / (cosh(y) ** 2 / W0 + time + (sinh(X**2) - sinh(y**2)) / (factor * LAM))
+    end, start = ((cosh(z) ** 2, sinh(z**2)) for z in (X, y))
+    w = norm(end, start, W0, factor * LAM / 2, time)
     velocity = w.diff(time) + w.diff(X) * LAM * X
     yield sympy.numer(sympy.together(velocity - 2 * w * (LAM * sinh(X) / cosh(X) - w)))
     yield sympy.numer(sympy.together(w.subs({X: y, time: 0}) - W0))
@@ -72,7 +73,7 @@ DERIVATION = Derivation(
             r"w",
             r"\frac{\cosh^2\vartheta}{\cosh^2a/w(0)+t+[\sinh2\vartheta-\sinh2a]/(2\lambda)}",
             r"Substitute; or $\frac2\lambda\int_a^\vartheta\cosh^2 = t+[\sinh2\vartheta-\sinh2a]/(2\lambda)$ in R15.",
-            (SymbolicZero(r"all $\lambda$, $a$, $w(0)$", norm),),
+            (SymbolicZero(r"all $\lambda$, $a$, $w(0)$", norm_of_output),),
         ),
         Step(
             r"\lim_{t\to\infty}w",
@@ -85,7 +86,8 @@ DERIVATION = Derivation(
     ),
     controls=(
         Control(
-            r"$2.02\,\lambda$ in place of $2\lambda$", SymbolicZero("", partial(norm, factor=sympy.Rational(202, 100)))
+            r"$2.02\,\lambda$ in place of $2\lambda$",
+            SymbolicZero("", partial(norm_of_output, factor=sympy.Rational(202, 100))),
         ),
         Control(
             r"$\vartheta = 1.01\,\lambda t+a$", SymbolicZero("", partial(alignment, speed=sympy.Rational(101, 100)))

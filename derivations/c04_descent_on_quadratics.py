@@ -16,7 +16,7 @@ import sympy
 import symflow as sf
 from symflow.proofs import Control, Derivation, Draw, IdentityTest, Step, SymbolicZero
 from symflow.report.derivations import run
-from symflow.theory.c04_descent_on_quadratics import DESCENT_ON_QUADRATICS
+from symflow.theory.c04_descent_on_quadratics import DESCENT_ON_QUADRATICS, flow, iterate
 
 STEPS = 3
 
@@ -52,10 +52,11 @@ def one_more_step() -> Iterator[sympy.Expr]:
 def recursion() -> Iterator[sympy.Expr]:
     """theta_{k+1} = (1 - eta h) theta_k and theta' = -h theta, h an eigenvalue of H."""
     eta, h, t, k, start = sympy.symbols("eta h t k theta_0", positive=True)
-    closed = (1 - eta * h) ** k * start
+    closed = iterate(h, eta, k) * start
     yield sympy.expand(sympy.powsimp(closed.subs(k, k + 1) / closed) - (1 - eta * h))
-    flow = sympy.exp(-h * t) * start
-    yield flow.diff(t) + h * flow
+    solution = flow(h, t) * start
+    yield solution.diff(t) + h * solution
+    yield solution.subs(t, 0) - start
 
 
 DERIVATION = Derivation(

@@ -270,6 +270,19 @@ def test_what_is_known_is_written_now_and_then(monkeypatch: pytest.MonkeyPatch) 
     assert kept == ["a part"]
 
 
+def test_an_interruption_says_what_is_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def stopped(*args: Any, progress: Reporter, **settings: Any) -> None:
+        progress(0.5)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("symflow.analysis.sweeps.sweep.sweep", stopped)
+    assert main(["sweep", "examples/linear.toml", "--out", str(tmp_path)]) == 130
+    kept = f"what is done is kept in {tmp_path}, and the same command continues"
+    assert capsys.readouterr().err == f"symflow: interrupted; {kept}\n"
+
+
 def test_json_is_alone_on_standard_output(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

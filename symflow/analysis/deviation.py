@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 REMEDIES = {"max-steps": "choose a shorter horizon or fewer digits"}
 """What a comparison can do where a flow takes too many steps."""
-CHEAPER = "fewer digits (dps=...), a shorter horizon, a larger step size, or float64=True"
+CHEAPER = "a shorter horizon, or a larger step size"
 EARLY_STEPS = 64
 """The first steps are all sampled: there the bounds are tightest."""
 FLOAT64_DPS = 15
@@ -283,7 +283,8 @@ def deviation(
     given_run = None if run is None else as_descent(given, eta, run, method)
     method = checked_method(method, problem) if given_run is None else given_run.method
     compared = compared_flow(problem, method, eta, order)
-    with reporting(progress, "deviation", CHEAPER) as report, with_remedies(REMEDIES):
+    cheaper = CHEAPER if float64 else f"float64=True, fewer digits (dps=...), {CHEAPER}"
+    with reporting(progress, "deviation", cheaper) as report, with_remedies(REMEDIES):
         if given_run is not None:
             steps = min(steps, given_run.indices[-1])
             indices, descent = [k for k in given_run.indices if k <= steps], given_run

@@ -100,7 +100,8 @@ def extreme_eigenvalues(
     try:
         points = np.asarray(points, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as refused:
-        raise ProblemError(f"points must be an array of real numbers, got {brief(points)} ({refused})") from None
+        hint = "; give its points: path.iterates, or path.numpy(times)" if hasattr(points, "at_end") else ""
+        raise ProblemError(f"points must be an array of real numbers, got {brief(points)} ({refused}){hint}") from None
     single = points.ndim == 1
     batch = points[None] if single else points
     count = objective.parameter_count

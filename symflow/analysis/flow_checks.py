@@ -18,6 +18,7 @@ from symflow.paths.identities import balancedness_drift, energy_defect
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
+from symflow.theory.c01_one_layer import weights
 from symflow.theory.c02_two_scalars import two_scalars
 from symflow.theory.functions import MPMATH
 
@@ -149,7 +150,8 @@ def single_layer(problem: Problem, time: Mpf) -> list[Mpf]:
     generator[:columns, :columns] = -sigma
     generator[columns:, :columns] = target
     flow = mpmath.expm(generator * time, method="taylor")
-    result = w * flow[:columns, :columns] + flow[columns:, :columns]
+    # the corner is Lambda times the integral
+    result = weights(w, 1, flow[:columns, :columns], flow[columns:, :columns])
     return [result[i, j] for i in range(rows) for j in range(columns)]
 
 

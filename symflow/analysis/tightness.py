@@ -21,7 +21,7 @@ from symflow.problem.arguments import as_problem
 from symflow.progress import Wanted, reporting
 from symflow.theory.registry import Table
 
-CHEAPER = "fewer digits (dps=...), a shorter horizon, fewer bounds (bounds=...), or sf.deviation(problem)"
+CHEAPER = "fewer digits (dps=...), a shorter horizon, fewer bounds (bounds=...), or sf.deviation(problem, float64=True)"
 
 MOST_PARAMETERS = 64
 """The suprema on balls are looked for up to this many parameters."""

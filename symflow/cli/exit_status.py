@@ -66,7 +66,7 @@ def _status(work: Callable[[], Answer], as_json: bool) -> int:
     except BrokenPipeError:
         raise
     except KeyboardInterrupt as stopped:
-        return fail(stopped, "interrupted", INTERRUPTED, as_json)
+        return fail(stopped, str(stopped) or "interrupted", INTERRUPTED, as_json)
     except ProblemError as wrong:
         return fail(wrong, str(wrong), WRONG, as_json)
     except SymflowError as failed:

@@ -65,13 +65,16 @@ def check_interrupted() -> None:
 
 
 @contextmanager
-def progress(label: str, cheaper: str | None = "", keep: Callable[[Any], object] | None = None) -> Iterator[Reporter]:
+def progress(
+    label: str, cheaper: str | None = "", keep: Callable[[Any], object] | None = None, kept: str = ""
+) -> Iterator[Reporter]:
     """A progress bar that also notices an interruption, and keeps what is known so far.
 
     Args:
         label: what is being done.
         cheaper: the options that would take less time, for work that is expected to be long; see `bars.bar`.
         keep: writes what is known so far, now and then, so that a kill loses little.
+        kept: what an interruption is to say of what is kept.
     """
     from symflow.progress import Progress, Reporter
     from symflow.progress.bars import bar
@@ -89,4 +92,9 @@ def progress(label: str, cheaper: str | None = "", keep: Callable[[Any], object]
                 last = time.monotonic()
                 cost = last - began
 
-        yield Reporter.to(told, label)
+        try:
+            yield Reporter.to(told, label)
+        except KeyboardInterrupt:
+            if kept:
+                raise KeyboardInterrupt(f"interrupted; {kept}") from None
+            raise

@@ -101,6 +101,12 @@ def rational_array(values: object, where: str, ndim: int = 2, *, column: bool = 
         return rational_array(values, where, ndim=1).reshape(-1, 1)
     budget = MAX_ARRAY_BITS
     if ndim == 1:
+        shape = getattr(rows[0], "shape", ())
+        if len(shape) == 2:
+            raise ProblemError(
+                f"{where} must be one flat list of numbers, got {len(rows)} arrays of which the first has the shape "
+                f"{shape}; join them row by row: np.concatenate([np.ravel(a) for a in arrays])"
+            )
         result = np.empty(len(rows), dtype=object)
         _fill(result, rows, where, budget)
     else:

@@ -166,8 +166,9 @@ class FlowSolver:
         def attempt(extra: tuple[int, int]) -> tuple[Trajectory | None, tuple[int, int]]:
             guard, spare = extra
             self.complete = None
+            precision = Precision.for_digits(digits, guard, spare, smooth=not self.field.gates)
             try:
-                found, known = self.attempt(Precision.for_digits(digits, guard, spare), how)
+                found, known = self.attempt(precision, how)
             except FlowStopped as error:
                 refused.append(error)
                 if not _worth_more_digits(refused):

@@ -161,11 +161,13 @@ def mark_events(ax: Axes, events: Sequence[Event]) -> list[Line2D]:
     """Thin vertical lines at the kink events; the first of them for the legend."""
     handles = []
     for i, e in enumerate(events):
-        label = "kink met by the flow" if i == 0 else "_kink"
+        label = "_kink" if i else "kink" if width_of(ax) < SMALL else "kink met by the flow"
         handles.append(ax.axvline(float(e.time), color=GREY, linewidth=0.6, zorder=0.5, label=label))
     return handles[:1]
 
 
+FEW = 6
+"""Most lines of a legend inside axes that goes where it covers least."""
 SMALL = 4.2 * 72
 """Axes that are narrower, in points, have short labels in a small legend."""
 
@@ -196,12 +198,20 @@ def legend_left(ax: Axes, handles: Sequence[Artist]) -> None:
 
 
 def legend_inside(ax: Axes, handles: Sequence[Artist]) -> None:
-    """A legend on axes of somebody's own figure, where it covers least and reaches nothing else of the figure."""
-    small = width_of(ax) < SMALL
+    """A legend on axes of somebody's own figure, where it covers least and reaches nothing else of the figure.
+
+    One of many lines goes in columns above the curves, for which the axes make room.
+    """
+    size = 7 if width_of(ax) < SMALL else 8.5
+    place: Look = {"loc": "best"}
+    columns = min(len(handles), int(0.85 * width_of(ax) / _column(handles, size)))
+    if len(handles) > FEW and columns > 1:
+        place = {"loc": "upper center", "ncols": columns, "columnspacing": 1.0}
+        _make_room(ax, -(-len(handles) // columns) * 1.3 * size)
     ax.legend(
         handles=handles,
-        loc="best",
-        fontsize=7 if small else 8.5,
+        **place,
+        fontsize=size,
         handlelength=1.6,
         labelspacing=0.25,
         borderaxespad=0.2,
@@ -210,6 +220,14 @@ def legend_inside(ax: Axes, handles: Sequence[Artist]) -> None:
         edgecolor="none",
         borderpad=0.2,
     )
+
+
+def _make_room(ax: Axes, points: float) -> None:
+    """Moves the upper end of the vertical axis, so that so many points of height above the curves are free."""
+    height = 0.8 * float(ax.get_position().height * ax.figure.figure.get_figheight() * 72)  # labels take the rest
+    scale = ax.yaxis.get_transform()
+    low, high = scale.transform(ax.get_ylim())
+    ax.set_ylim(top=float(scale.inverted().transform(low + (high - low) / (1 - min(0.6, points / height)))))
 
 
 def _column(handles: Sequence[Artist], size: float) -> float:

@@ -14,6 +14,7 @@ from symflow.plots.style import (
     GREEN,
     ORANGE,
     PURPLE,
+    SMALL,
     VERMILION,
     Legend,
     Look,
@@ -23,6 +24,7 @@ from symflow.plots.style import (
     legend_left,
     mark_events,
     style,
+    width_of,
 )
 from symflow.programs.flat import entry_index
 from symflow.programs.nodes import Input
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
     from symflow.paths.trajectory import Trajectory
 
 COLOURS = (BLACK, ORANGE, GREEN, BLUE, VERMILION, PURPLE)
-TIMES, MOST_CURVES = 400, 12
-"""Times at which a trajectory is drawn, and the most curves of it."""
+TIMES, MOST_CURVES, MOST_SMALL = 400, 12, 6
+"""Times at which a trajectory is drawn, and the most curves of it, in small axes too."""
 
 
 def plot_trajectory(trajectory: Trajectory, ax: Axes | None = None, legend: bool = True) -> Axes:
@@ -61,7 +63,8 @@ def trajectory_figure(trajectory: Trajectory) -> Figure:
 
 def _draw_trajectory(ax: Axes, trajectory: Trajectory, legend: Legend | None) -> None:
     times = trajectory.grid(TIMES) if trajectory.end else (trajectory.end,)
-    names, values, meaning = _curves(trajectory, trajectory.numpy(times))
+    most = MOST_SMALL if legend is legend_inside and width_of(ax) < SMALL else MOST_CURVES
+    names, values, meaning = _curves(trajectory, trajectory.numpy(times), most)
     dashes = ("solid", (0, (4, 2)), (0, (1, 1.4)))
     lines = []
     for i, (name, y) in enumerate(zip(names, values.T, strict=True)):
@@ -79,20 +82,20 @@ def _draw_trajectory(ax: Axes, trajectory: Trajectory, legend: Legend | None) ->
         legend(ax, lines)
 
 
-def _curves(trajectory: Trajectory, states: np.ndarray) -> tuple[list[str], np.ndarray, str]:
+def _curves(trajectory: Trajectory, states: np.ndarray, most: int) -> tuple[list[str], np.ndarray, str]:
     """What is drawn, one column each, and what it is: every parameter, every array's norm, or the norm of theta."""
     moves = trajectory.moves
     network = isinstance(moves, Objective) and moves.network is not None
     arrays = moves.parameters if isinstance(moves, Objective) else moves.state
     count = sum(entries(x.axes) for x in arrays)
     states = states[:, :count]  # without velocities and the like
-    if count <= MOST_CURVES:
+    if count <= most:
         return (
             [_entry(x, i) for x in arrays for i in np.ndindex(*shape_of(x.axes))],
             states,
             "parameters" if network else "state",
         )
-    if len(arrays) <= MOST_CURVES:
+    if len(arrays) <= most:
         norms = [np.linalg.norm(states[:, where], axis=1) for where, _ in moves.slices()]
         return [rf"$\|{_array(x)}\|_F$" for x in arrays], np.stack(norms, axis=1), "Frobenius norm"
     return [r"$\|\theta\|$"], np.linalg.norm(states, axis=1)[:, None], "norm"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sympy
 
+from symflow.numbers.types import Scalar
 from symflow.theory.architecture_checks import LINEAR
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SQUARE_LOSS
@@ -11,8 +12,15 @@ from symflow.theory.result import CLASSICAL, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula
 
-_W = sympy.Symbol(r"W(0)e^{-\Sigma t}")
-_integral = sympy.Symbol(r"\Lambda\int_0^te^{-\Sigma s}\,ds")
+
+def weights(start: Scalar, target: Scalar, exponential: Scalar, integral: Scalar) -> Scalar:
+    """W(t) = W(0) E + Lambda I with E = e^{-Sigma t} and its integral I over time: matrices, or words."""
+    return start * exponential + target * integral
+
+
+_start, _target = sympy.Symbol("W(0)", commutative=False), sympy.Symbol(r"\Lambda", commutative=False)
+_exponential = sympy.Symbol(r"e^{-\Sigma t}", commutative=False)
+_integral = sympy.Symbol(r"\int_0^te^{-\Sigma s}\,ds", commutative=False)
 ONE_LAYER = Result(
     "C1",
     "one-layer",
@@ -20,7 +28,7 @@ ONE_LAYER = Result(
     "closed form: one linear layer, a matrix exponential",
     CLASSICAL,
     (LINEAR, SQUARE_LOSS),
-    (Claim("", Formula(sympy.Symbol("W(t)")), "=", Formula(_W + _integral)),),
+    (Claim("", Formula(sympy.Symbol("W(t)")), "=", Formula(weights(_start, _target, _exponential, _integral))),),
     (Hypothesis("", r"$n = 1$; $\Sigma = \Sigma_{xx}$, $\Lambda = \Lambda_{yx}$"),),
     derivations=("c01_one_layer",),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import sympy
 
 from symflow.theory.functions import SYMBOLS
@@ -11,11 +13,17 @@ from symflow.theory.result import OURS, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula
 
+Angle: TypeAlias = tuple[sympy.Expr, sympy.Expr]
+"""cosh^2 and sinh 2 of an angle."""
 
-def norm(angle: sympy.Expr, start: sympy.Expr, w0: sympy.Expr, target: sympy.Expr, time: sympy.Expr) -> sympy.Expr:
+
+def norm(angle: Angle, start: Angle, w0: sympy.Expr, target: sympy.Expr, time: sympy.Expr) -> sympy.Expr:
     """w = cosh^2 theta / (cosh^2 a/w(0) + t + [sinh 2 theta - sinh 2a]/(2 lambda))."""
-    rise = (SYMBOLS.sinh(2 * angle) - SYMBOLS.sinh(2 * start)) / (2 * target)
-    return SYMBOLS.cosh(angle) ** 2 / (SYMBOLS.cosh(start) ** 2 / w0 + time + rise)
+    return angle[0] / (start[0] / w0 + time + (angle[1] - start[1]) / (2 * target))
+
+
+def _angle(x: sympy.Expr) -> Angle:
+    return SYMBOLS.cosh(x) ** 2, SYMBOLS.sinh(2 * x)
 
 
 _theta, _a, _t = sympy.symbols("vartheta a t", real=True)
@@ -30,7 +38,7 @@ ONE_OUTPUT = Result(
     (
         Claim("angle", Formula(_theta), "=", Formula(_lam * _t + _a)),
         Claim("alignment", Formula(sympy.Symbol("nu")), "=", Formula(sympy.tanh(_theta))),
-        Claim("norm", Formula(sympy.Symbol("w")), "=", Formula(norm(_theta, _a, _w0, _lam, _t))),
+        Claim("norm", Formula(sympy.Symbol("w")), "=", Formula(norm(_angle(_theta), _angle(_a), _w0, _lam, _t))),
     ),
     (Hypothesis("", r"$n = 2$; $a = \operatorname{artanh}\nu(0)$"),),
     derivations=("c03_one_output",),

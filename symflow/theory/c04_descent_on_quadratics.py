@@ -9,6 +9,17 @@ from symflow.theory.result import CLASSICAL, Result
 from symflow.theory.statement import Claim
 from symflow.theory.terms import Formula
 
+
+def iterate(h: sympy.Expr, eta: sympy.Expr, k: sympy.Expr) -> sympy.Expr:
+    """What descent multiplies theta_0 by in k steps, in an eigendirection of H: (1 - eta h)^k."""
+    return (1 - eta * h) ** k
+
+
+def flow(h: sympy.Expr, time: sympy.Expr) -> sympy.Expr:
+    """What the flow multiplies theta_0 by up to a time: e^{-h t}."""
+    return sympy.exp(-h * time)
+
+
 _eta, _h, _k = sympy.symbols("eta h k", positive=True)
 DESCENT_ON_QUADRATICS = Result(
     "C4",
@@ -22,7 +33,7 @@ DESCENT_ON_QUADRATICS = Result(
             "",
             Formula(sympy.Symbol(r"\theta_k-\theta(k\eta)")),
             "=",
-            Formula(((1 - _eta * _h) ** _k - sympy.exp(-_h * _k * _eta)) * sympy.Symbol(r"\theta_0")),
+            Formula((iterate(_h, _eta, _k) - flow(_h, _k * _eta)) * sympy.Symbol(r"\theta_0")),
         ),
     ),
     (

@@ -15,7 +15,7 @@ from cases import reference, violations
 
 import symflow as sf
 from symflow.analysis import deviation
-from symflow.analysis.bounds.ball_ascent import ascend, sampled_ball
+from symflow.analysis.bounds.ball_ascent import Ascent, ascend
 from symflow.analysis.bounds.ball_forms import ball_forms, missing_forms
 from symflow.analysis.bounds.catalogue import QUICK
 from symflow.analysis.bounds.kinks import Crossings, gates_at
@@ -282,6 +282,16 @@ def test_a_step_size_too_large_for_any_tube_says_so() -> None:
     for absent in ended.values():
         assert "self-consistent" in absent.reason
     assert all(violations(dev, name) == 0 for name in CERTIFIED)
+
+
+def sampled_ball(objective: sf.Objective, centre: np.ndarray, radius: float, count: int, seed: int = 0) -> Ascent:
+    """m, beta and gamma from random points of a ball alone: what ascent has to beat."""
+    rng = np.random.default_rng(seed)
+    v = rng.normal(size=(count, len(centre)))
+    v *= (radius * rng.uniform(size=count) ** (1 / len(centre)) / np.linalg.norm(v, axis=1))[:, None]
+    spectra = np.linalg.eigvalsh(evaluate_batch(objective, sf.hessian, centre + v))
+    slopes = np.linalg.norm(evaluate_batch(objective, sf.gradient, centre + v), axis=1)
+    return Ascent(float(-spectra.min()), float(np.abs(spectra).max()), float(slopes.max()))
 
 
 def test_ascent_lies_between_sampling_and_the_certificate(linear: Deviation) -> None:

@@ -1,7 +1,7 @@
 """Gradient flow from problem to endpoint: symflow against heyoka (where it is installed) and mpmath.odefun.
 
     python tests/benchmarks/bench_flow.py [--rounds 5] [--digits 30,50,100,200,500] [--odefun 50] [--out DIR]
-        [--peer FILE] [--problems NAME,...] [--parameters]
+        [--peer FILE] [--problems NAME,...] [--parameters] [--processor-time]
 
 Everything runs in one warm process and interleaved: round after round each contender solves each problem once, and the
 table holds medians. symflow's total covers everything from the problem record to the endpoint -- derivation,
@@ -13,8 +13,9 @@ time is given with and without building and compiling. `--peer` takes heyoka's s
 `solve(problem, dps, horizon)` -> (seconds to build and compile, seconds to run, endpoint as decimal strings) instead.
 `agreement` is the number of digits to which each endpoint agrees with a symflow run at 20 digits more.
 
-`--parameters` adds the cost against the number of parameters at 30, 50 and 100 digits, to t = 1/2; `--out` writes the
-tables (Markdown) and plots (PNG).
+`--parameters` adds the cost against the number of parameters at 30, 50 and 100 digits, `--out` writes the tables
+(Markdown) and plots (PNG). Flows end where `HORIZONS` says: heyoka takes minutes for a step of 500 digits.
+`--processor-time` counts the time of processors instead of the clock's, for both sides: a busy machine matters less.
 
 Exit status 1 where symflow takes more than a tenth of odefun's time at 50 digits.
 """
@@ -48,6 +49,8 @@ REFERENCE = Path(__file__).parents[1] / "problem" / "reference" / "linear-2-2-2-
 REQUIRED_RATIO = 10
 REQUIRED_DIGITS = 50
 PARAMETER_DIGITS = (30, 50, 100)
+HORIZONS, PARAMETER_HORIZONS = {200: "1", 500: "1/4"}, {30: "1/2", 50: "1/4", 100: "1/16"}
+"""Where flows end, by digits, the ones against digits at 10 otherwise."""
 PARAMETER_WIDTHS = ([2, 2, 1], [2, 2, 2, 1], [2, 3, 3, 2], [3, 4, 4, 3], [4, 5, 5, 4], [6, 6, 6, 6])
 """6, 10, 21, 40, 65 and 108 parameters."""
 LABELS = {
@@ -257,12 +260,16 @@ class Row:
     problem: str
     parameters: int
     dps: int
+    horizon: str
     seconds: Mapping[str, float]
     digits_right: Mapping[str, str]
 
 
-def measure(problems: Mapping[str, Record], dps: int, contenders: Mapping[str, Contender], rounds: int) -> list[Row]:
+def measure(
+    problems: Mapping[str, Record], dps: int, horizon: str, contenders: Mapping[str, Contender], rounds: int
+) -> list[Row]:
     """Interleaved rounds, problem by problem and contender by contender."""
+    problems = {name: record | {"run": {"horizon": horizon}} for name, record in problems.items()}
     times: dict[tuple[str, str], list[float]] = {}
     ends: dict[tuple[str, str], list[Any]] = {}
     for _ in range(rounds):
@@ -279,19 +286,19 @@ def measure(problems: Mapping[str, Record], dps: int, contenders: Mapping[str, C
         truth = run_symflow(record, dps + 20).endpoint
         seconds = {key: statistics.median(found) for (n, key), found in times.items() if n == name}
         right = {c: agreement(ends[name, c], truth, dps) for c in contenders}
-        rows.append(Row(name, len(truth), dps, seconds, right))
+        rows.append(Row(name, len(truth), dps, horizon, seconds, right))
     return rows
 
 
 def table(rows: Sequence[Row]) -> str:
     """The rows in Markdown; ratios are the peer's time over symflow's (above 1: symflow is faster)."""
     kinds = [key for key in LABELS if any(key in row.seconds for row in rows)]
-    heads = ["problem", "P", "digits"]
+    heads = ["problem", "P", "digits", "t"]
     for key in kinds:
         heads += [f"{LABELS[key]} (s)", *(["ratio"] if key in COMPARED else [])]
     lines = [[*heads, "digits right"]]
     for row in rows:
-        cells = [row.problem, str(row.parameters), str(row.dps)]
+        cells = [row.problem, str(row.parameters), str(row.dps), row.horizon]
         for key in kinds:
             known = key in row.seconds
             cells.append(_seconds(row.seconds[key]) if known else "-")
@@ -344,7 +351,8 @@ def header(options: argparse.Namespace) -> str:
             found.append(f"{name} not installed")
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     return (
-        f"{datetime.date.today()}, medians of {options.rounds} interleaved rounds, seconds from problem to endpoint\n"
+        f"{datetime.date.today()}, medians of {options.rounds} interleaved rounds, seconds "
+        f"{'of processor time ' if options.processor_time else ''}from problem to endpoint\n"
         f"Python {platform.python_version()}, {', '.join(found)}{load}\n"
         f"ratio: the peer's time over symflow's (above 1: symflow is faster)"
     )
@@ -357,9 +365,12 @@ def main() -> int:
     parser.add_argument("--odefun", default="50", help="digits at which odefun takes part")
     parser.add_argument("--problems", default="linear-2-2-2-1,linear-2-3-3-2")
     parser.add_argument("--parameters", action="store_true", help="also measure against the number of parameters")
+    parser.add_argument("--processor-time", action="store_true", help="count processor time, not the clock's")
     parser.add_argument("--peer", type=Path, help="a file whose solve(problem, dps, horizon) stands for heyoka")
     parser.add_argument("--out", type=Path, help="folder for flow.md, flow-digits.png and flow-parameters.png")
     options = parser.parse_args()
+    if options.processor_time:
+        time.perf_counter = time.process_time  # in symflow and in the peer, too
     odefun_digits = {int(d) for d in options.odefun.split(",") if d}
     problems = records([name for name in options.problems.split(",") if name])
     contenders: dict[str, Contender] = {"symflow": run_symflow}
@@ -371,14 +382,15 @@ def main() -> int:
     rows: list[Row] = []
     for dps in [int(d) for d in options.digits.split(",") if d]:
         taking_part = contenders | ({"odefun": run_odefun} if dps in odefun_digits else {})
-        new = measure(problems, dps, taking_part, options.rounds)
+        new = measure(problems, dps, HORIZONS.get(dps, "10"), taking_part, options.rounds)
         rows += new
         print(table(new), flush=True)
     rows.sort(key=lambda row: list(problems).index(row.problem))
     by_size: list[Row] = []
     if options.parameters:
-        sizes = {"-".join(map(str, widths)): network_record(widths, horizon="1/2") for widths in PARAMETER_WIDTHS}
-        by_size = [row for dps in PARAMETER_DIGITS for row in measure(sizes, dps, contenders, options.rounds)]
+        sizes = {"-".join(map(str, widths)): network_record(widths) for widths in PARAMETER_WIDTHS}
+        for dps in PARAMETER_DIGITS:
+            by_size += measure(sizes, dps, PARAMETER_HORIZONS[dps], contenders, options.rounds)
         print(table(by_size), flush=True)
     tables = [table(found) for found in (rows, by_size) if found]
     print("\n" + "\n\n".join(tables))

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/into_docs.py [NAME ...] [--peer FILE]
 
-NAME is one of evaluation, first, gradient, derivation, flow, experiment, methods, sweep; all of them without one (two
-hours on two cores, most of it heyoka and symflow at 500 digits, and descent at small steps). `--peer` is passed to the
-flow benchmark. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
+NAME is one of evaluation, first, gradient, derivation, flow, first-flow, experiment, methods, sweep; all of them without
+one (more than an hour on two cores, most of it descent at small steps). `--peer` is passed to the benchmarks of flows. The
+name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ COMMANDS = {
     "first": ["bench_hessian.py", "first"],
     "gradient": ["bench_gradient.py"],
     "derivation": ["bench_derivation.py"],
-    "flow": ["bench_flow.py", "--rounds", "3"],
+    "flow": ["bench_flow.py", "--rounds", "3", "--parameters", "--processor-time"],
+    "first-flow": ["bench_first_flow.py"],
     "experiment": ["bench_experiment.py"],
     "methods": ["bench_methods.py"],
     "sweep": ["bench_sweep.py"],
@@ -57,12 +58,12 @@ def output(command: list[str], peer: str | None) -> str:
         from bench_hessian import CASES as listed
 
         arguments = [*arguments[:-1], *listed]
+    peers = [] if peer is None or script not in ("bench_flow.py", "bench_first_flow.py") else ["--peer", peer]
     if script != "bench_flow.py":
         return subprocess.run(
-            [sys.executable, str(HERE / script), *arguments], check=True, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(HERE / script), *arguments, *peers], check=True, stdout=subprocess.PIPE, text=True
         ).stdout
     with tempfile.TemporaryDirectory() as folder:
-        peers = [] if peer is None else ["--peer", peer]
         subprocess.run([sys.executable, str(HERE / script), *arguments, *peers, "--out", folder], check=True)
         return (Path(folder) / "flow.md").read_text(encoding="utf-8")
 

@@ -151,6 +151,20 @@ def test_random_recurrences(drawn: tuple[Recurrence, list[mpz], int, int]) -> No
     expanded(recurrence, [-v for v in values], order // 2, tau)
 
 
+@pytest.mark.parametrize("pairs", [15, 16, 40])
+def test_sums_of_many_products(pairs: int) -> None:
+    """Words hold 240 products: sums are folded between pairs of factors, and within long ones."""
+    arithmetic = FixedSeries(145)
+    compiler = SeriesCompiler(arithmetic)
+    state: list[Any] = [[] for _ in range(11)]
+    found = compiler.product([(state[i % 11], state[(i // 11) % 11]) for i in range(pairs)])
+    recurrence = Recurrence(state, [found, *state[:10]], [], [], compiler.steps, arithmetic)
+    values = [mpz((-1) ** i * (2**144 - 3**i)) >> 4 for i in range(11)]
+    for order in (15, 16, 43, 260):
+        expanded(recurrence, values, order, -6)
+        assert recurrence._native is not None
+
+
 def test_numbers_that_outgrow_their_words() -> None:
     """x' = x^2 in too large a unit: coefficients grow like x^(k+1) 2^(k tau); more words are taken, and then Python."""
     x = sympy.Symbol("x")

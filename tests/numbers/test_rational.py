@@ -231,6 +231,11 @@ def test_vector() -> None:
         ([[1, 2], [3, "a"]], 2, "x[1][1] must be a number such as 3"),
         ([1, True], 1, "x[1] must be a number such as"),
         ([[1]], 1, "x[0] must be a number such as"),
+        (
+            [np.eye(2), np.ones((1, 2))],
+            1,
+            "x must be one flat list of numbers, got 2 arrays of which the first has the",
+        ),
         (np.zeros((1, 1, 1)), 2, "x[0][0] must be a number such as"),
         (np.zeros((), dtype=float), 1, "x must be a list of numbers"),
         (np.array([np.nan]), 1, "x[0] must be a finite number, got nan"),

@@ -196,4 +196,20 @@ def test_plots_compose_in_small_figures(trajectory: sf.Trajectory, dev: Any) -> 
     assert inside.x0 <= box.x0
     assert box.x1 <= inside.x1 + 1
     assert axes[1].get_legend() is None
-    assert axes[1].get_ylabel() == "parameters"
+    assert axes[1].get_ylabel() in ("parameters", "Frobenius norm")
+
+
+def test_a_legend_of_many_lines_has_room_above_the_curves() -> None:
+    flow = sf.solve_flow(sf.load_problem("examples/relu.toml"), horizon=1, dps=10, error=None)
+    for width, most in ((6.6, 10), (3.3, 3)):  # in small axes the norms of the two layers
+        fig, ax = plt.subplots(figsize=(width, 3.2), layout="constrained")
+        flow.plot(ax=ax)
+        fig.canvas.draw()
+        assert 2 <= len(ax.get_legend().get_texts()) <= most
+        box, inside = ax.get_legend().get_window_extent(), ax.get_window_extent()
+        assert inside.x0 <= box.x0
+        assert box.x1 <= inside.x1 + 1
+        if width > 4:
+            highest = max(ax.transData.transform((0, max(line.get_ydata())))[1] for line in ax.get_lines())
+            assert highest <= box.y0
+        plt.close(fig)

@@ -20,7 +20,6 @@ from symflow.numbers.types import JaxArray
 
 STARTS, STEPS = 6, 40
 """Random starts, and steps of ascent from each."""
-NAMES = ("m", "beta", "gamma")
 
 
 @dataclass(frozen=True)
@@ -97,16 +96,3 @@ def ascend(objective: Objective, centre: np.ndarray, radius: float, seed: int = 
     with own_modes():
         found = np.asarray(_climber(objective)(np.asarray(centre, dtype=np.float64), float(radius), directions))
     return Ascent(*(float(v) for v in found))
-
-
-def sampled_ball(objective: Objective, centre: np.ndarray, radius: float, count: int, seed: int = 0) -> Ascent:
-    """The same from random points of the ball alone, without ascent: what the ascent has to beat."""
-    from symflow.derivatives.derived import gradient, hessian
-    from symflow.evaluate.derived_batches import evaluate_batch
-
-    rng = np.random.default_rng(seed)
-    v = rng.normal(size=(count, len(centre)))
-    v *= (radius * rng.uniform(size=count) ** (1 / len(centre)) / np.linalg.norm(v, axis=1))[:, None]
-    spectra = np.linalg.eigvalsh(evaluate_batch(objective, hessian, centre + v))
-    slopes = np.linalg.norm(evaluate_batch(objective, gradient, centre + v), axis=1)
-    return Ascent(float(-spectra.min()), float(np.abs(spectra).max()), float(slopes.max()))

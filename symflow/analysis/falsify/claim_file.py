@@ -36,8 +36,6 @@ from symflow.problem.schema import parse_descent
 from symflow.problem.table import named_file
 
 KEYS = ("claim", "given", "family", "descent", "seconds", "seed", "dps")
-SETTINGS: dict[str, Any] = {"seconds": 60, "seed": 0, "dps": DPS}
-"""What a file may leave out."""
 CHOICES = {"Abs": sympy.Abs, "Max": sympy.Max, "Min": sympy.Min}
 _NUMBERS = ("weights", "data", "step_sizes", "times")
 _NAME = re.compile(r"[A-Za-z_]\w*(?!\w*\()")

@@ -16,7 +16,7 @@ from symflow.cli.streams import show
 from symflow.cli.typed import command_line
 from symflow.numbers.types import JsonObject
 
-CHEAPER = "fewer digits (--dps), a shorter --horizon, a larger --step-size, or symflow deviation, with fewer bounds"
+CHEAPER = "symflow deviation --float64 with fewer bounds, fewer digits (--dps), a shorter --horizon"
 
 if TYPE_CHECKING:
     from symflow.analysis.tightness import Slack, Tightness, TightnessTable

@@ -69,7 +69,8 @@ def experiment(
     check_folder(out)
     method = method_from(descent, GradientDescent())
     started = time.perf_counter()
-    with progress("experiment", CHEAPER) as report:
+    kept = f"what is done is kept in {out}, and the same command continues"
+    with progress("experiment", CHEAPER, kept=kept) as report:
         found = run_experiment(
             _separated(networks or ["linear"]),
             data=_data(data, mnist_images, mnist_labels),

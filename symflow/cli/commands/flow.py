@@ -32,7 +32,10 @@ REMEDIES = {
     "time-limit": "allow more time (--time-limit), fewer digits (--dps) or a shorter horizon (--horizon)",
 }
 """What this command can set, in place of the Python arguments."""
-CHEAPER = "fewer digits (--dps), a shorter --horizon, or in Python sf.solve_flow_float64(problem)"
+CHEAPER = (
+    "fewer digits (--dps), a shorter --horizon, or in Python sf.solve_flow_float64(problem), through kinks with "
+    'solver="event-corrected"'
+)
 
 
 def flow(

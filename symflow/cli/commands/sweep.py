@@ -82,7 +82,9 @@ def sweep(
         raise ProblemError("--float64 goes without --dps and --workers: it has its own digits and one device")
     base = with_method(load(problem), descent)
     started = time.perf_counter()
-    with progress("sweep", "a shorter --horizon" if float64 else CHEAPER) as report:
+    cheaper = "a shorter --horizon" if float64 else CHEAPER
+    kept = "" if float64 else f"what is done is kept in {out}, and the same command continues"
+    with progress("sweep", cheaper, kept=kept) as report:
         if float64:
             found = sweep_float64(base, **axes, progress=report)
             out.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -165,11 +166,12 @@ def _aligned(array: np.ndarray) -> np.ndarray:
     return placed
 
 
-def _divisor(d: int) -> list[int]:
+@lru_cache(maxsize=4096)
+def _divisor(d: int) -> tuple[int, int, int]:
     """d normalized, the word that replaces its division, and the shift."""
     shift = 64 - d.bit_length()
     normal = d << shift
-    return [normal, ((1 << 128) - 1) // normal - (1 << 64), shift]
+    return normal, ((1 << 128) - 1) // normal - (1 << 64), shift
 
 
 def _residues(constants: Sequence[mpz], count: int) -> np.ndarray:

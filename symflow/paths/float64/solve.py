@@ -319,7 +319,8 @@ def _ended(cause: str, trajectory: Trajectory, course: Course) -> FlowStopped | 
     if stats.kink_steps >= CHATTER:
         remedy = (
             f"one gate's kink was within reach of {stats.kink_steps} steps, so the flow probably slides along it: take "
-            "solve_flow, which holds it there, or looser tolerances (the steps are as many as 1 / tolerance)"
+            'solver="event-corrected" or solve_flow, which hold it there, or looser tolerances (the steps are as many '
+            "as 1 / tolerance)"
         )
     else:
         remedy = {

@@ -49,10 +49,11 @@ class Precision:
     jitter: int | None = None
 
     @classmethod
-    def for_digits(cls, dps: int, guard: int, spare: int = 0) -> Precision:
+    def for_digits(cls, dps: int, guard: int, spare: int = 0, *, smooth: bool = False) -> Precision:
         """Local tolerance 10^-(dps + guard), four more digits for rounding and `spare` ones for its accumulation."""
         digits = dps + guard
-        return cls(ceil((digits + spare + 4) * LOG2_10) + 8, taylor_order(digits), digits, digits - 4)
+        order = taylor_order(digits, smooth=smooth)
+        return cls(ceil((digits + spare + 4) * LOG2_10) + 8, order, digits, digits - 4)
 
     def for_check(self) -> Precision:
         """A run that takes other steps with more digits, and that moves by what the first run rounds away.
