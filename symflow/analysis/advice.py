@@ -137,7 +137,7 @@ def max_step_size(
     epsilon: Number,
     horizon: Number | None = None,
     *,
-    bounds: Sequence[Bound] | None = None,
+    bounds: Sequence[Bound | str] | None = None,
     progress: Wanted = None,
 ) -> StepAdvice:
     """sup {eta : ||theta_k - theta(k eta)|| < epsilon for all k <= horizon / eta}, as each bound guarantees it.

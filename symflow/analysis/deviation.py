@@ -211,7 +211,7 @@ def deviation(
     horizon: Number | None = None,
     dps: int | None = None,
     run: Trajectory | np.ndarray | None = None,
-    bounds: Sequence[Bound] | None = None,
+    bounds: Sequence[Bound | str] | None = None,
     flow: Trajectory | None = None,
     method: Method | None = None,
     order: int | None = None,
@@ -231,7 +231,7 @@ def deviation(
         dps: digits for flow and descent.
         run: a run of your own instead of symflow's descent: a path of `sf.descend`, or an array of iterates theta_0,
             theta_1, ..., shape (K, P). Bounds that assume gradient descent are then not applicable.
-        bounds: which bounds to evaluate, such as `sf.known_bounds()`; R4 and R22, sampled, and R18 if left out.
+        bounds: which bounds to evaluate, such as `sf.known_bounds()` or their names; R4, R22, sampled, R18 if left out.
         flow: the problem's flow, where it is known already to the horizon and to `dps` digits. One of
             `sf.solve_flow_float64` makes it a comparison in float64 (kinks must be located: solver "event-corrected").
         method: of descent, such as `sf.HeavyBall("9/10")`, which is then compared with its own flow; the problem's

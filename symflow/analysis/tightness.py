@@ -153,7 +153,7 @@ def tightness(
     step_size: Number | None = None,
     horizon: Number | None = None,
     dps: int | None = None,
-    bounds: Sequence[Bound] | None = None,
+    bounds: Sequence[Bound | str] | None = None,
     flow: Trajectory | None = None,
     slack: bool = True,
     progress: Wanted = None,

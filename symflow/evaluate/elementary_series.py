@@ -9,15 +9,20 @@ the derivative in the function's record, or the record has a recurrence of its o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING
 
 from gmpy2 import mpz
 
 from symflow.errors import ComputationError
-from symflow.evaluate.object_arrays import log_sum_exp
 from symflow.evaluate.series_steps import Function
 from symflow.numbers.fixed_point import from_mpf, to_mpf
 from symflow.programs.rules.elementwise import Coefficients, Elementwise, Product, elementwise
+
+if TYPE_CHECKING:
+    from flint import arb
 
 
 def function_series(step: Function, bits: int, product: Product) -> Iterator[mpz]:
@@ -32,7 +37,7 @@ def function_series(step: Function, bits: int, product: Product) -> Iterator[mpz
         ComputationError: an argument outside the function's domain.
     """
     u = elementwise(step.name, step.exponent)
-    first = elementary_value(u, step.x[0], bits)
+    (first,) = elementary_values(u, [step.x[0]], bits)
     if step.derivative is None:
         recurrence = u.known("recurrence", "power series")
         yield from recurrence(first, step.x, step.out, bits, product)
@@ -65,14 +70,25 @@ def log_sum_exp_series(
         k += 1
 
 
-def elementary_value(u: Elementwise, x: mpz, bits: int) -> mpz:
-    """u(x) of a fixed-point number.
+def elementary_values(u: Elementwise, xs: Sequence[mpz], bits: int) -> list[mpz]:
+    """u(x) of fixed-point numbers.
 
     Raises:
         ComputationError: x is outside the domain of u, or too large.
     """
     from mpmath import workprec
 
+    for x in xs:
+        _check(u, x, bits)
+    if u.name == "exp":  # by FLINT: three times as fast as mpmath
+        return _by_balls([[x] for x in xs], bits, lambda balls: balls[0].exp())
+    f = u.known("mpmath", "power series")
+    with workprec(bits + 32):
+        return [from_mpf(f(to_mpf(x, bits)), bits) for x in xs]
+
+
+def _check(u: Elementwise, x: mpz, bits: int) -> None:
+    """Refuses an argument."""
     if (u.domain == "positive" and x <= 0) or (u.domain == "nonzero" and x == 0):
         raise ComputationError(
             f"{u.name} of {float(to_mpf(x, bits)):.6g} has no Taylor series; the flow leaves the domain of the "
@@ -83,13 +99,30 @@ def elementary_value(u: Elementwise, x: mpz, bits: int) -> mpz:
             f"{u.name}({float(to_mpf(x, bits)):.6g}) is too large to compute with (arguments up to {u.largest}); start "
             "nearer to a minimum, or scale data and weights"
         )
-    with workprec(bits + 32):
-        return from_mpf(u.known("mpmath", "power series")(to_mpf(x, bits)), bits)
 
 
 def fixed_log_sum_exp(values: Iterable[mpz], bits: int) -> mpz:
     """log(sum(exp(v))) of fixed-point numbers."""
-    from mpmath import workprec
+    return fixed_log_sums([list(values)], bits)[0]
 
-    with workprec(bits + 32):
-        return from_mpf(log_sum_exp([to_mpf(v, bits) for v in values]), bits)
+
+def fixed_log_sums(rows: Sequence[Sequence[mpz]], bits: int) -> list[mpz]:
+    """The same of many rows."""
+    tops = [max(row) for row in rows]
+    below = [[v - top for v in row] for row, top in zip(rows, tops, strict=True)]
+    found = _by_balls(below, bits, lambda balls: reduce(add, [b.exp() for b in balls]).log())
+    return [top + v for top, v in zip(tops, found, strict=True)]
+
+
+def _by_balls(rows: Sequence[Sequence[mpz]], bits: int, function: Callable[[Sequence[arb]], arb]) -> list[mpz]:
+    """A function of rows of fixed-point numbers, by FLINT."""
+    from symflow.numbers.balls import ball_precision, from_fixed
+
+    with ball_precision(bits + 32):
+        found = [function([from_fixed(v, bits) for v in row]).mid().man_exp() for row in rows]
+    return [_rounded(mpz(int(mantissa)), int(exponent) + bits) for mantissa, exponent in found]
+
+
+def _rounded(mantissa: mpz, shift: int) -> mpz:
+    """mantissa 2^shift to the nearest integer."""
+    return mantissa << shift if shift >= 0 else ((mantissa >> (-shift - 1)) + 1) >> 1

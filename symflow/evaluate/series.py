@@ -8,7 +8,7 @@ is also how *inert* pre-activations are recognized.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -20,11 +20,16 @@ import numpy as np
 
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import BudgetError
+from symflow.evaluate.blocks.compiler import BlockCompiler
+from symflow.evaluate.blocks.constants import Constants
+from symflow.evaluate.blocks.steps import BlockSteps
+from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.native.expansion import NativeExpansion, native_expansion
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_compiler import SeriesCompiler, entry_array
 from symflow.evaluate.series_steps import Entry, Function, SeriesArithmetic, Step
+from symflow.numbers.fixed_point import to_float
 from symflow.programs.nodes import Gate, Input, Node
 from symflow.programs.program import Program, operation_count, shape_of
 from symflow.programs.rules.elementwise import elementwise
@@ -37,6 +42,9 @@ __all__ = ["Entry", "Function", "Recurrence", "SeriesArithmetic", "compile_recur
 
 OPERATION_BUDGET = 2_000_000
 """Scalar products per order above which a multiprecision recurrence would exhaust time and memory."""
+
+LEAST_BLOCKS = 4000
+"""Scalar products per order from which on a field with gates is compiled array by array."""
 
 LEAST_ORDER = 8
 """Order from which on a recurrence is worth the table that the kernel needs."""
@@ -60,7 +68,7 @@ class Recurrence:
     field: list[Entry]
     monitors: list[Entry]
     switching: list[list[Entry]]
-    steps: list[Step]
+    steps: Sequence[Step]
     arithmetic: SeriesArithmetic
 
     @cached_property
@@ -74,15 +82,21 @@ class Recurrence:
         return kernel if kernel is not None and kernel.order >= 0 else None
 
     @cached_property
-    def _read(self) -> list[Coefficients]:
-        """Further series that are read after every expansion."""
-        entries = [*self.monitors, *chain.from_iterable(self.switching), *(f.x for f in self.saturating)]
+    def watched(self) -> list[Coefficients]:
+        """The pre-activations and monitors, each series once."""
+        entries = [*self.monitors, *chain.from_iterable(self.switching)]
         return list({id(e): e for e in entries if isinstance(e, list)}.values())
+
+    @cached_property
+    def _monitored(self) -> list[Coefficients]:
+        """The series of monitors."""
+        return [e for e in self.monitors if isinstance(e, list)]
 
     @property
     def saturating(self) -> list[Function]:
         """The functions that flatten out, whose values may fall below the last place although they grow."""
-        functions = (s for s in self.steps if isinstance(s, Function))
+        steps = self.steps
+        functions = steps.functions if isinstance(steps, BlockSteps) else [s for s in steps if isinstance(s, Function)]
         return [s for s in functions if elementwise(s.name, s.exponent).saturates is not None]
 
     def expand(self, values: Sequence[mpz], order: int, tau: int, room: int = 0) -> None:
@@ -90,12 +104,13 @@ class Recurrence:
 
         `room` is the highest order that is to follow.
 
-        Afterwards `coefficient`, `kept` and `rates` say what they are, and the lists of monitors and switching entries
-        are filled. All others, those of the state too, may be filled by `complete` only.
+        Afterwards `coefficient`, `kept`, `floats` and `rates` say what they are, and the lists of monitors are filled.
+        All others, those of the state too, may be filled by `read` and `complete` only.
         """
-        kernel = self._kernel if order >= LEAST_ORDER else self.__dict__.get("_kernel")
+        worth = order >= LEAST_ORDER or isinstance(self.steps, BlockSteps)
+        kernel = self._kernel if worth else self.__dict__.get("_kernel")
         if kernel is not None and kernel.expand(values, order, tau, room):
-            kernel.read(self._read)
+            kernel.read(self._monitored)
         else:
             self._expand(values, order, tau)
 
@@ -108,9 +123,28 @@ class Recurrence:
         """Coefficient k of every entry of the state."""
         return [c[k] for c in self.state] if self._native is None else self._native.coefficient(k)
 
-    def kept(self) -> Sequence[Coefficients]:
-        """The coefficients of the state, which the next expansion doesn't change."""
-        return tuple(list(c) for c in self.state) if self._native is None else self._native.kept()
+    def read(self, series: Sequence[Coefficients]) -> None:
+        """Fills the lists of some series with the coefficients of the last expansion."""
+        if self._native is not None:
+            self._native.read(series)
+
+    def floats(self, series: Sequence[Coefficients]) -> np.ndarray:
+        """The coefficients of series in float64, a row each: to a relative 2^-50, and one unit of the last place."""
+        if self._native is not None:
+            return self._native.floats(series)
+        assert isinstance(self.arithmetic, FixedSeries)
+        bits = self.arithmetic.bits
+        rows = [[to_float(c, bits) for c in s] for s in series]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), -1)
+
+    def kept(self, series: Sequence[Coefficients] | None = None) -> Sequence[Coefficients]:
+        """The coefficients of series, by default those of the state, which the next expansion doesn't change."""
+        wanted = self.state if series is None else series
+        return tuple(list(c) for c in wanted) if self._native is None else self._native.kept(wanted)
+
+    def firsts(self, series: Sequence[Coefficients]) -> list[mpz]:
+        """The values of series at the point."""
+        return [c[0] for c in series] if self._native is None else self._native.firsts(series)
 
     def rates(self) -> list[mpz]:
         """The field at the point."""
@@ -121,12 +155,17 @@ class Recurrence:
         lift = self.arithmetic.lift
         return [next(found) if isinstance(entry, list) else lift(entry or Fraction(0)) for entry in self.field]
 
+    def values(self, series: Sequence[Coefficients], s: mpz) -> list[mpz]:
+        """Kept series at s, 0 <= s <= 1."""
+        found = None if self._native is None else self._native.values(series, s)
+        return [self.arithmetic.horner(c, s) for c in series] if found is None else found
+
     def land(self, series: Sequence[Coefficients], s: mpz, tau: int) -> tuple[list[mpz], list[mpz]]:
         """Expands to order 0 where kept series are at s, 0 <= s <= 1; their values there, and their derivatives'."""
         kernel = self._native
         found = None if kernel is None else kernel.land(series, s, tau)
         if kernel is not None and found is not None:
-            kernel.read(self._read)
+            kernel.read(self._monitored)
             return found
         horner = self.arithmetic.horner
         values = [horner(c, s) for c in series]
@@ -161,7 +200,10 @@ class Recurrence:
 
 
 def compile_recurrence(
-    field: VectorField, gates: Mapping[Gate, np.ndarray], arithmetic: SeriesArithmetic
+    field: VectorField,
+    gates: Mapping[Gate, np.ndarray],
+    arithmetic: SeriesArithmetic,
+    constants: Constants | None = None,
 ) -> Recurrence:
     """Compiles a field for fixed gate values.
 
@@ -169,6 +211,7 @@ def compile_recurrence(
         field: the vector field; its data are used as exact constants.
         gates: for each gate node an object array of `Fraction`, its value per unit and sample.
         arithmetic: the numbers to compute with.
+        constants: those of fields that were compiled before; the same numbers.
 
     Raises:
         BudgetError: the field has more than `OPERATION_BUDGET` scalar operations.
@@ -181,31 +224,72 @@ def compile_recurrence(
             f"the power-series recurrence has {size} scalar operations per order, over the budget of "
             f"{OPERATION_BUDGET}; use float64 descent, a smaller network or fewer samples"
         )
+    if field.gates and size >= LEAST_BLOCKS and isinstance(arithmetic, FixedSeries):
+        return _from_blocks(field, gates, constants or Constants(arithmetic))
+    return _from_steps(field, gates, arithmetic)
+
+
+def _from_steps(field: VectorField, gates: Mapping[Gate, np.ndarray], arithmetic: SeriesArithmetic) -> Recurrence:
+    """Entry by entry."""
     compiler = SeriesCompiler(arithmetic)
-    values: dict[Node, np.ndarray] = {}
     state: list[Coefficients] = []
-    for given in field.state:
-        series: list[Coefficients] = [[] for _ in range(prod(shape_of(given.axes)))]
-        values[given] = entry_array(series, shape_of(given.axes))
-        state.extend(series)
+
+    def series(shape: tuple[int, ...]) -> np.ndarray:
+        found: list[Coefficients] = [[] for _ in range(prod(shape))]
+        state.extend(found)
+        return entry_array(found, shape)
+
+    outputs, switching = _compiled(field, gates, compiler, series)
+    entries = [e for array in outputs for e in array.flat]
+    switches = [list(array.flat) for array in switching]
+    return Recurrence(state, entries[: len(state)], entries[len(state) :], switches, compiler.steps, arithmetic)
+
+
+def _from_blocks(field: VectorField, gates: Mapping[Gate, np.ndarray], constants: Constants) -> Recurrence:
+    """Array by array."""
+    compiler = BlockCompiler(constants)
+
+    def series(shape: tuple[int, ...]) -> np.ndarray:
+        return (compiler.fresh(prod(shape)) + 1).reshape(shape)
+
+    outputs, switching = _compiled(field, gates, compiler, series)
+    count = field.dimension
+    wanted = np.concatenate([array.reshape(-1) for array in (*outputs, *switching)])
+    steps = BlockSteps(compiler, wanted)
+    state = [steps.series(i) for i in range(count)]
+    entries = [steps.entry(e) for array in outputs for e in array.reshape(-1).tolist()]
+    switches = [[steps.entry(e) for e in array.reshape(-1).tolist()] for array in switching]
+    return Recurrence(state, entries[:count], entries[count:], switches, steps, constants.arithmetic)
+
+
+def _compiled(
+    field: VectorField,
+    gates: Mapping[Gate, np.ndarray],
+    compiler: SeriesCompiler | BlockCompiler,
+    series: Callable[[tuple[int, ...]], np.ndarray],
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The entries of the outputs, and those of the pre-activation of each gate.
+
+    Args:
+        field: what is compiled.
+        gates: values of the gates.
+        compiler: collects the operations.
+        series: entries of an array of the state.
+    """
+    values: dict[Node, np.ndarray] = {given: series(shape_of(given.axes)) for given in field.state}
     for x in field.program.nodes:
         if isinstance(x, Input) and x not in values:
             if x not in field.data:
                 raise ValueError(f"input {x.name} has no data; bind it before integrating")
-            values[x] = _constants(field.data[x])
+            values[x] = compiler.data(field.data[x])
         elif isinstance(x, Gate):
-            values[x] = _constants(gates[x])
+            values[x] = compiler.entries(gates[x])
     computed = set(field.program.nodes)
     switches = [g.z for g in field.gates if g.z in computed]
     wanted = (*field.program.outputs.values(), *switches)
     program = Program(field.program.inputs, {str(n): x for n, x in enumerate(wanted)})
-    found = [list(array.flat) for array in interpret(program, values, compiler).values()]
-    outputs = [e for array in found[: len(field.program.outputs)] for e in array]
-    entries = dict(zip(switches, found[len(field.program.outputs) :], strict=True))
-    switching = [entries.get(g.z, []) for g in field.gates]
-    return Recurrence(state, outputs[: len(state)], outputs[len(state) :], switching, compiler.steps, arithmetic)
-
-
-def _constants(array: np.ndarray) -> np.ndarray:
-    """Exact constants as entries."""
-    return entry_array([q or None for q in array.reshape(-1)], array.shape)
+    found = list(interpret(program, values, compiler).values())
+    outputs = len(field.program.outputs)
+    entries = dict(zip(switches, found[outputs:], strict=True))
+    nothing = np.zeros(0, dtype=np.int64)
+    return found[:outputs], [entries.get(g.z, nothing) for g in field.gates]

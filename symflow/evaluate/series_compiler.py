@@ -137,6 +137,12 @@ class SeriesCompiler(ObjectArrays):
 
     # Arrays.
 
+    def entries(self, constants: np.ndarray) -> np.ndarray:
+        """Exact constants as entries."""
+        return entry_array([q or None for q in constants.reshape(-1)], constants.shape)
+
+    data = entries
+
     def constant(self, value: Fraction, shape: tuple[int, ...]) -> np.ndarray:
         return entry_array([value or None] * prod(shape), shape)
 

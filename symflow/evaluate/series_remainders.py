@@ -27,6 +27,7 @@ from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series import Entry, Recurrence
 from symflow.evaluate.series_steps import Function, LogSumExp, Product, Step, Sum
 from symflow.numbers.balls import FLOAT64_BITS, ball_precision, float_above, from_fixed
+from symflow.numbers.fixed_point import to_float
 from symflow.programs.rules.elementwise import elementwise
 from symflow.programs.rules.series_bounds import ROUNDED_UP, Expanded, SeriesBound
 
@@ -94,7 +95,7 @@ class _Remainders:
         self.spread = float(self.powers.sum())
         self.steps: dict[int, Step] = {id(step.out): step for step in recurrence.steps}
         series = [*recurrence.state, *(step.out for step in recurrence.steps)]
-        self.first = np.array([abs(fixed_to_float(c[0], self.bits)) for c in series])
+        self.first = np.array([abs(to_float(c[0], self.bits)) for c in series])
         self._bound(series)
         self.known: dict[int, float] = {id(c): 0.0 for c in recurrence.state}
         self.initial: dict[int, float] = {}
@@ -159,7 +160,7 @@ class _Remainders:
             total += left.norm * moved_right + moved_left * (right.norm + moved_right * self.ulp)
             tails += left.largest * right.largest
         for c, x in step.scaled:
-            total += (abs(fixed_to_float(c, self.bits)) + 2.0**-40) * self.of(x) + bounds[id(x)].norm
+            total += (abs(to_float(c, self.bits)) + 2.0**-40) * self.of(x) + bounds[id(x)].norm
         return total + self.tail(tails, 1.0)
 
     def _function(self, step: Function, *, moved: float | None = None) -> float:
@@ -202,7 +203,7 @@ class _Remainders:
         slope, one = argument.derivative(), fmpz_poly([1 << self.bits])
         found = q * argument * function.derivative() - p * function * slope - b * one * slope
         powers = np.cumprod(np.full(found.degree() + 1, self.s))
-        sizes = [abs(fixed_to_float(mpz(int(c)), self.bits)) + 2.0**-1000 for c in found.coeffs()]
+        sizes = [abs(to_float(mpz(int(c)), self.bits)) + 2.0**-1000 for c in found.coeffs()]
         return float(np.dot(sizes, powers)) if sizes else 0.0
 
     def _log_sum_exp(self, step: LogSumExp) -> float:
@@ -214,7 +215,7 @@ class _Remainders:
             own += self._function(share, moved=0.0)
         total = [sum(column, mpz(0)) for column in zip(*step.shares, strict=True)]
         total[0] -= mpz(1) << self.bits
-        own += sum(abs(fixed_to_float(c << self.bits, self.bits)) * w for c, w in zip(total, self.powers, strict=True))
+        own += sum(abs(to_float(c << self.bits, self.bits)) * w for c, w in zip(total, self.powers, strict=True))
         norm = sum(self.bounds[id(share)].norm for share in step.shares)
         moved = max(self.of(x) for x in step.xs)
         if not (own * self.ulp < 0.1 and moved * self.ulp < 0.1):
@@ -227,24 +228,14 @@ class _Remainders:
         rounding = self.order * self.spread
         if not isinstance(entry, list):
             return rounding + unit * (entry is not None)
-        last = abs(fixed_to_float(entry[self.order] << self.bits, self.bits)) * float(self.powers[-1])
+        last = abs(to_float(entry[self.order] << self.bits, self.bits)) * float(self.powers[-1])
         return rounding + unit * (self.of(entry) + last)
 
     def speed(self, state: Coefficients) -> float:
         """At least |theta~'_i|."""
         places = np.arange(1, self.order + 1)
-        sizes = np.array([abs(fixed_to_float(c, self.bits)) for c in state[1:]]) + self.ulp
+        sizes = np.array([abs(to_float(c, self.bits)) for c in state[1:]]) + self.ulp
         return float((sizes * places * self.powers[:-1]).sum())
-
-
-def fixed_to_float(value: mpz, bits: int) -> float:
-    """value 2^-bits, to 1 part in 2^50; infinite beyond float64."""
-    length = value.bit_length()
-    shift = max(0, length - 60)
-    try:
-        return ldexp(float(value >> shift), shift - bits)
-    except OverflowError:
-        return inf if value > 0 else -inf
 
 
 def _size(numerator: int, denominator: int) -> float:
@@ -270,4 +261,4 @@ def _exp2_above(x: np.ndarray) -> np.ndarray:
 
 def _up(value: mpz, bits: int) -> float:
     """A positive fixed-point number as a float that is not smaller."""
-    return max(fixed_to_float(value, bits) * (1 + 2.0**-50), 2.0**-900)
+    return max(to_float(value, bits) * (1 + 2.0**-50), 2.0**-900)

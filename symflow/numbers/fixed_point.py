@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import inf, ldexp
 from typing import Any
 
 from gmpy2 import mpz
@@ -25,6 +26,16 @@ def to_mpf(value: Any, bits: int) -> Any:
     from mpmath.libmp import from_man_exp
 
     return mp.make_mpf(from_man_exp(mpz(value), -bits))
+
+
+def to_float(value: mpz, bits: int) -> float:
+    """value 2^-bits, to 1 part in 2^50; infinite beyond float64."""
+    length = value.bit_length()
+    shift = max(0, length - 60)
+    try:
+        return ldexp(float(value >> shift), shift - bits)
+    except OverflowError:
+        return inf if value > 0 else -inf
 
 
 def from_mpf(value: Any, bits: int) -> mpz:

@@ -76,7 +76,8 @@ def _entries(values: Any) -> str:
 
 def table_html(found: Mapping[str, Any]) -> str:
     """A dictionary of records: a line each."""
-    rows = [("", name, shorten(repr(entry).strip("<>"), LONGEST)) for name, entry in found.items()]
+    said = {name: repr(entry).strip("<>").removeprefix(f"{name}: ") for name, entry in found.items()}
+    rows = [("", name, shorten(line, LONGEST)) for name, line in said.items()]
     return fragment((Facts(tuple(rows)),))
 
 

@@ -584,3 +584,13 @@ def test_bounds_answer_to_the_slug_of_their_result(linear: Deviation) -> None:
     assert {bound.name for bound in sf.known_bounds("trajectory-wise(tube)")} == {"R22(tube)"}
     with pytest.raises(sf.ProblemError, match="names among R4, R22"):
         sf.known_bounds("R99")
+
+
+def test_bounds_are_chosen_by_name_too() -> None:
+    from symflow.analysis.bounds import chosen_bounds
+
+    mine = sf.known_bounds("R5")[0]
+    assert [b.name for b in chosen_bounds(["step-size", mine, "R22(tube)"], ())] == ["R4", "R5", "R22(tube)"]
+    for wrong, message in (("R22", "must be a list"), (["R99"], "must be names among"), (["R4", "R4"], "twice")):
+        with pytest.raises(sf.ProblemError, match=message):
+            chosen_bounds(wrong, ())

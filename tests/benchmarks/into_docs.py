@@ -2,9 +2,9 @@
 
     python tests/benchmarks/into_docs.py [NAME ...] [--peer FILE]
 
-NAME is one of evaluation, first, gradient, derivation, flow, first-flow, experiment, methods, sweep; all of them
-without one (more than an hour on two cores, most of it descent at small steps). `--peer` is passed to the benchmarks of
-flows. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
+NAME is one of evaluation, first, gradient, derivation, flow, first-flow, kinks, experiment, methods, sweep; all of
+them without one (more than an hour on two cores, most of it descent at small steps). `--peer` is passed to the benchmarks
+of flows. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ COMMANDS = {
     "derivation": ["bench_derivation.py"],
     "flow": ["bench_flow.py", "--rounds", "3", "--parameters", "--processor-time"],
     "first-flow": ["bench_first_flow.py"],
+    "kinks": ["bench_kinks.py"],
     "experiment": ["bench_experiment.py"],
     "methods": ["bench_methods.py"],
     "sweep": ["bench_sweep.py"],

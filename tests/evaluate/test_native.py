@@ -48,7 +48,8 @@ def expanded(recurrence: Recurrence, values: Sequence[mpz], order: int, tau: int
     if recurrence._native is None:
         return expected
     by_series = {id(c): values for c, values in zip(every, expected, strict=True)}
-    assert [list(c) for c in recurrence._read] == [by_series[id(c)] for c in recurrence._read]
+    recurrence.read(recurrence.watched)
+    assert [list(c) for c in recurrence.watched] == [by_series[id(c)] for c in recurrence.watched]
     for k in (0, order):
         assert recurrence.coefficient(k) == [c[k] for c in expected[: len(recurrence.state)]]
     recurrence.complete()

@@ -11,8 +11,8 @@ which the closed forms of `ball_forms` hold; `ball_ascent` shows their slack fro
 
 from __future__ import annotations
 
-from symflow.analysis.bounds.bound import Bound, chosen_bounds
-from symflow.analysis.bounds.catalogue import QUICK, known_bounds
+from symflow.analysis.bounds.bound import Bound
+from symflow.analysis.bounds.catalogue import QUICK, chosen_bounds, known_bounds
 from symflow.analysis.bounds.context import Comparison, before_kinks
 from symflow.analysis.bounds.series import BoundSeries, NotApplicable, not_applicable
 from symflow.analysis.bounds.user_bound import bound_quantities, user_bound

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -97,23 +96,3 @@ class Bound:
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.title}>"
-
-
-def chosen_bounds(bounds: object, otherwise: Sequence[Bound]) -> tuple[Bound, ...]:
-    """The bounds that were asked for.
-
-    Args:
-        bounds: a list of them; None leaves the choice open.
-        otherwise: which ones then.
-
-    Raises:
-        ProblemError: something else, or two of one name.
-    """
-    if bounds is None:
-        return tuple(otherwise)
-    if not isinstance(bounds, Sequence) or not all(isinstance(bound, Bound) for bound in bounds):
-        raise ProblemError(f"bounds must be a list of those of sf.known_bounds() or sf.user_bound, got {brief(bounds)}")
-    name, count = Counter(bound.name for bound in bounds).most_common(1)[0] if bounds else ("", 1)
-    if count > 1:
-        raise ProblemError(f"bounds must have different names, got {brief(name)} twice; rename yours")
-    return tuple(bounds)

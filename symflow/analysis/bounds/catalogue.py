@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -91,3 +92,24 @@ def known_bounds(*names: str) -> tuple[Bound, ...]:
         if not isinstance(name, str) or name not in known:
             raise ProblemError(f"bounds must be names among {', '.join(known)}, got {brief(name)}")
     return tuple(known[name] for name in names) if names else tuple(known.values())
+
+
+def chosen_bounds(bounds: object, otherwise: Sequence[Bound]) -> tuple[Bound, ...]:
+    """The bounds that were asked for.
+
+    Args:
+        bounds: a list of them or of names of `known_bounds`; None leaves the choice open.
+        otherwise: which ones then.
+
+    Raises:
+        ProblemError: something else, or two of one name.
+    """
+    if bounds is None:
+        return tuple(otherwise)
+    if isinstance(bounds, str) or not isinstance(bounds, Sequence):
+        raise ProblemError(f'bounds must be a list such as ["R22(tube)"] or sf.known_bounds(), got {brief(bounds)}')
+    found = [bound if isinstance(bound, Bound) else known_bounds(bound)[0] for bound in bounds]
+    name, count = Counter(bound.name for bound in found).most_common(1)[0] if found else ("", 1)
+    if count > 1:
+        raise ProblemError(f"bounds must have different names, got {brief(name)} twice; rename yours")
+    return tuple(found)

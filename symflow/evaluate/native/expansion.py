@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +13,8 @@ from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.native.compiled import Compiled, compiled
 from symflow.evaluate.native.layout import BLOCK, DIGIT, ENVIRONMENT, FIELD, MOST_SHIFT, PACK
 from symflow.evaluate.native.residues import MOST_MODULI, moduli, packed, reduction_tables, tables
-from symflow.evaluate.native.table import Table, table_of
-from symflow.evaluate.native.words import KeptSeries, from_words, to_words
+from symflow.evaluate.native.table import Seed, Table, table_of
+from symflow.evaluate.native.words import KeptSeries, floats_from_words, from_words, to_words
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, SeriesArithmetic, Step
 
@@ -74,11 +74,10 @@ class Memory:
         room = whole + limbs + 2 * MOST_SHIFT + 8
         words = table.words.copy()
         divisors = self._divisors(words)
-        residues = np.zeros(table.places * columns * count // 2, dtype=np.uint64)
         constants = to_words(table.constants, limbs) if table.constants else np.zeros((0, limbs), dtype=np.uint64)
-        arrays = {
-            "series": np.zeros(table.series * columns * limbs + 1, dtype=np.uint64),
-            "residues": residues,
+        arrays: dict[str, np.ndarray | int] = {
+            "series": table.series * columns * limbs + 1,
+            "residues": table.places * columns * count // 2,
             "constants": np.append(constants.reshape(-1), np.uint64(0)),
             "constant_residues": _residues(table.constants, count),
             "operations": words,
@@ -86,12 +85,12 @@ class Memory:
             "divisors": divisors,
             **tables(count).arrays,
             **reduction_tables(count, limbs),
-            "prepared": np.zeros(len(table.starts) * count * BLOCK, dtype=np.uint64),
-            "sums": np.zeros(2 * count + 2 * limbs + 16, dtype=np.uint64),
-            "digits": np.zeros(count + chunks + 16, dtype=np.uint64),
-            "number": np.zeros(room, dtype=np.uint64),
-            "shifted": np.zeros(room, dtype=np.uint64),
-            "bad": np.zeros(1, dtype=np.uint64),
+            "prepared": len(table.starts) * count * BLOCK,
+            "sums": 2 * count + 2 * limbs + 16,
+            "digits": count + chunks + 16,
+            "number": room,
+            "shifted": room,
+            "bad": 1,
         }
         numbers = {
             "limbs": limbs,
@@ -132,14 +131,14 @@ class Memory:
             words[position] = starts[which]
         return np.array(rows, dtype=np.uint64).reshape(-1)
 
-    def write(self, series: int, value: mpz) -> None:
-        """The first coefficient of a series.
+    def write(self, series: Sequence[int] | np.ndarray, values: Sequence[mpz]) -> None:
+        """The first coefficients of some series.
 
         Raises:
-            OverflowError: it is too large.
+            OverflowError: one is too large.
         """
-        self.check([value])
-        self.view[series, 0] = to_words([value], self.limbs)[0]
+        self.check(values)
+        self.view[series, 0] = to_words(values, self.limbs)
 
     def fits(self, narrow: Width, order: int) -> bool:
         """Whether all coefficients would fit into narrower numbers."""
@@ -157,12 +156,14 @@ class Memory:
             raise OverflowError
 
 
-def _aligned(array: np.ndarray) -> np.ndarray:
-    """The same at the beginning of a cache line."""
-    room = np.zeros(array.nbytes + LINE, dtype=np.uint8)
+def _aligned(given: np.ndarray | int) -> np.ndarray:
+    """An array at the beginning of a cache line, or so many zeros, which are not touched."""
+    kind, size = (np.dtype(np.uint64), given) if isinstance(given, int) else (given.dtype, given.size)
+    room = np.zeros(size * kind.itemsize + LINE, dtype=np.uint8)
     start = -room.ctypes.data % LINE
-    placed = room[start : start + array.nbytes].view(array.dtype)
-    placed[:] = array
+    placed = room[start : start + size * kind.itemsize].view(kind)
+    if not isinstance(given, int):
+        placed[:] = given
     return placed
 
 
@@ -215,8 +216,7 @@ class NativeExpansion:
             if memory is None:
                 return False
             try:
-                memory.check(values)
-                memory.view[self.state, 0] = to_words(values, memory.limbs)
+                memory.write(self.state, values)
                 if self._run(memory, order, tau):
                     self.order = order
                     self._compare(memory, order)
@@ -257,15 +257,33 @@ class NativeExpansion:
         if not self.table.seeds:
             return not self.kernel.advance(address, 0, order, 0, starts[-1], 1)
         done = 0
-        for seed in self.table.seeds:
-            if self.kernel.advance(address, 0, 0, starts[done], starts[seed.operation], 0):
+        for seeds in self._together:
+            if self.kernel.advance(address, 0, 0, starts[done], starts[seeds[0].operation], 0):
                 return False
-            done = seed.operation
-            arguments = from_words(memory.view[seed.arguments, 0]) if seed.arguments else []
-            memory.write(seed.series, seed.value(arguments))
+            done = seeds[0].operation
+            named = [a for seed in seeds for a in seed.arguments]
+            read = iter(from_words(memory.view[named, 0]) if named else [])
+            arguments = [[next(read) for _ in seed.arguments] for seed in seeds]
+            memory.write([seed.series for seed in seeds], seeds[0].values(arguments))
         if self.kernel.advance(address, 0, 0, starts[done], starts[-1], 1):
             return False
         return order == 0 or not self.kernel.advance(address, 1, order, 0, starts[-1], 1)
+
+    @cached_property
+    def _together(self) -> list[list[Seed]]:
+        """The seeds; those of one kind that follow each other together, where none needs another one."""
+        found: list[list[Seed]] = []
+        made: set[int] = set()
+        for seed in self.table.seeds:
+            run = found[-1] if found else []
+            follows = bool(run) and seed.operation == run[0].operation + len(run) and seed.values is run[0].values
+            if follows and made.isdisjoint(seed.arguments):
+                run.append(seed)
+            else:
+                found.append([seed])
+                made = set()
+            made.add(seed.series)
+        return found
 
     def read(self, series: Sequence[Coefficients]) -> None:
         """Fills lists with the coefficients of the last expansion."""
@@ -282,48 +300,71 @@ class NativeExpansion:
         assert self.memory is not None
         return from_words(self.memory.view[self.state, k])
 
+    def firsts(self, series: Sequence[Coefficients]) -> list[mpz]:
+        """The first coefficients of series in the last expansion."""
+        assert self.memory is not None
+        return from_words(self.memory.view[self._numbers(series), 0]) if series else []
+
     def rates(self) -> list[mpz]:
         """The first coefficients of the series among the entries of the field."""
         assert self.memory is not None
         return from_words(self.memory.view[self.field, 0])
 
+    def floats(self, series: Sequence[Coefficients]) -> np.ndarray:
+        """The coefficients of series of the last expansion in float64, a row each."""
+        assert self.memory is not None
+        return floats_from_words(self.memory.view[self._numbers(series), : self.order + 1], self.bits)
+
     def _numbers(self, series: Sequence[Coefficients]) -> list[int]:
         numbers = self.table.numbers
         return [numbers[id(s)] for s in series]
 
-    def kept(self) -> KeptSeries:
-        """The state's coefficients, to keep."""
+    def kept(self, series: Sequence[Coefficients]) -> KeptSeries:
+        """The coefficients of series, to keep."""
         assert self.memory is not None
-        return KeptSeries(self.memory.view[self.state, : self.order + 1].copy())
+        return KeptSeries(self.memory.view[self._numbers(series), : self.order + 1].copy())
 
     def land(self, series: Sequence[Coefficients], s: mpz, tau: int) -> tuple[list[mpz], list[mpz]] | None:
         """Expands the state to order 0 from its values at s >= 0 on kept series; the values and their derivatives.
 
         None where the kernel can't: series that aren't words, numbers that are too large.
         """
+        found = self._horner(series, s, derivatives=True)
+        if found is None or self.memory is None:
+            return None
+        self.order = -1
+        rows = len(series)
+        self.memory.view[self.state, 0] = found[:rows]
+        try:
+            if not self._run(self.memory, 0, tau):
+                return None
+        except OverflowError:
+            return None
+        self.order = 0
+        both = from_words(found)
+        return both[:rows], both[rows:]
+
+    def values(self, series: Sequence[Coefficients], s: mpz) -> list[mpz] | None:
+        """The values of kept series at s >= 0; None where the kernel can't."""
+        found = self._horner(series, s, derivatives=False)
+        return None if found is None else from_words(found)
+
+    def _horner(self, series: Sequence[Coefficients], s: mpz, *, derivatives: bool) -> np.ndarray | None:
+        """The words of the values of kept series at s, and of their derivatives."""
         memory = self.memory
         if not isinstance(series, KeptSeries) or series.words is None or memory is None:
             return None
         rows, count, limbs = series.shape
         if limbs != memory.limbs or not 0 <= s <= 1 << self.bits:
             return None
-        found = np.empty((2 * rows + 1, limbs), dtype=np.uint64)
+        found = np.empty(((1 + derivatives) * rows + 1, limbs), dtype=np.uint64)
         found[-1] = to_words([s], limbs)[0]
         start, size, source = found.ctypes.data, 8 * rows * limbs, series.words.ctypes.data
-        for derivative in (0, 1):
-            target = start + derivative * size
-            if self.kernel.horner(memory.address, source, count, rows, start + 2 * size, target, derivative):
+        at = start + found.nbytes - 8 * limbs
+        for derivative in range(1 + derivatives):
+            if self.kernel.horner(memory.address, source, count, rows, at, start + derivative * size, derivative):
                 return None
-        self.order = -1
-        memory.view[self.state, 0] = found[:rows]
-        try:
-            if not self._run(memory, 0, tau):
-                return None
-        except OverflowError:
-            return None
-        self.order = 0
-        both = from_words(found[:-1])
-        return both[:rows], both[rows:]
+        return found[:-1]
 
 
 def native_expansion(

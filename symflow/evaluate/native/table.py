@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
+from itertools import chain
 
 import mpmath
 import numpy as np
 from gmpy2 import mpz
 
-from symflow.evaluate.elementary_series import elementary_value, fixed_log_sum_exp
-from symflow.evaluate.native.layout import HEAD, INTEGRAL, NEXT, PRODUCT, SUM, WEIGHTED
+from symflow.evaluate.blocks.rows import NONE, Rows
+from symflow.evaluate.blocks.steps import BlockSteps
+from symflow.evaluate.elementary_series import elementary_values, fixed_log_sums
+from symflow.evaluate.native.layout import HEAD, INTEGRAL, PRODUCT, SUM, WEIGHTED
+from symflow.evaluate.native.word_rows import WordRows, word_rows
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, Function, LogSumExp, Product, SeriesArithmetic, Step, Sum
 from symflow.numbers.fixed_point import from_mpf, to_mpf
-from symflow.programs.rules.elementwise import elementwise
+from symflow.programs.rules.elementwise import Elementwise, elementwise
 
-NONE = -1
 LARGEST_WORD = 1 << 62
+Values = Callable[[Sequence[Sequence["mpz"]]], "list[mpz]"]
 
 
 @dataclass(frozen=True)
@@ -45,15 +50,49 @@ class Operation:
     divisor: int = 0
     slopes: bool = True
 
+    @property
+    def most_terms(self) -> int:
+        """Of its sum."""
+        return len(self.pairs) + len(self.scaled)
+
+    def factors(self) -> list[int]:
+        """The series that are multiplied."""
+        return [*chain.from_iterable(self.pairs), *(x for _, x in self.scaled)]
+
+    def words(self, places: np.ndarray, slopes: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """The operation as the kernel reads it, without its row of divisors, and its length."""
+        first = slopes if self.kind == INTEGRAL and self.slopes else places
+        pairs = [(first[a], places[b]) for a, b in self.pairs]
+        scaled = self.scaled if self.kind == SUM else [(c, places[x]) for c, x in self.scaled]
+        listed = [*chain.from_iterable(pairs), *chain.from_iterable(scaled)]
+        head = {
+            "kind": self.kind,
+            "length": len(HEAD) + len(listed),
+            "out": self.out,
+            "residues": places[self.out],
+            "slope": slopes[self.out],
+            "constant": self.constant,
+            "divisor": NONE,
+            "factor": self.factor,
+            "row": row,
+            "pairs": len(pairs),
+            "scaled": len(scaled),
+        }
+        words = np.array([*(head[name] for name in HEAD), *listed], dtype=np.int64)
+        return words, np.array([len(words)])
+
 
 @dataclass(frozen=True)
 class Seed:
-    """The first coefficient of a series, which is not computed by the kernel: `value` of those of other series."""
+    """The first coefficient of a series, which is not computed by the kernel, from those of other series.
+
+    `values` computes many of its kind, each from its arguments.
+    """
 
     operation: int
     series: int
     arguments: list[int]
-    value: Callable[[list[mpz]], mpz]
+    values: Values
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +133,12 @@ class _Writer:
         self.bits = bits
         self.numbers: dict[int, int] = {}
         self.count = 0
-        self.operations: list[Operation] = []
+        self.parts: list[Operation | WordRows] = []
+        self.size = 0
         self.constants: dict[int, int] = {}
         self.seeds: list[Seed] = []
+        self._log_sums: Values = partial(_log_sums, bits)
+        self._functions: dict[Hashable, Values] = {}
 
     def fresh(self) -> int:
         """A series of the kernel's own."""
@@ -106,17 +148,32 @@ class _Writer:
     def series(self, coefficients: Coefficients) -> int:
         """The number of a series."""
         key = id(coefficients)
-        if key not in self.numbers:
-            self.numbers[key] = self.fresh()
-        return self.numbers[key]
+        try:
+            return self.numbers[key]
+        except KeyError:
+            return self.numbers.setdefault(key, self.fresh())
 
     def constant(self, value: mpz | None) -> int:
         """The number of a constant."""
         return NONE if value is None else self.constants.setdefault(int(value), len(self.constants))
 
-    def seed(self, series: int, arguments: Iterable[int], value: Callable[[list[mpz]], mpz]) -> None:
+    def seed(self, series: int, arguments: Iterable[int], values: Values) -> None:
         """The operation that comes next has its first coefficient from Python."""
-        self.seeds.append(Seed(len(self.operations), series, list(arguments), value))
+        self.seeds.append(Seed(self.size, series, list(arguments), values))
+
+    def append(self, *operations: Operation) -> None:
+        """Adds operations."""
+        self.parts += operations
+        self.size += len(operations)
+
+    def rows(self, rows: WordRows) -> None:
+        """Adds the operations of a block."""
+        self.parts.append(rows)
+        self.size += len(rows.out)
+
+    def add_all(self, steps: Sequence[Step]) -> bool:
+        """Whether all steps could be written."""
+        return all(self.add(step) for step in steps)
 
     def add(self, step: Step) -> bool:
         """Whether a step could be written."""
@@ -125,14 +182,14 @@ class _Writer:
                 pairs = [(self.series(a), self.series(b)) for a, b in step.pairs]
                 scaled = [(self.constant(c), self.series(x)) for c, x in step.scaled]
                 out = self.series(step.out)
-                self.operations.append(Operation(PRODUCT, out, pairs, scaled, self.constant(step.constant)))
+                self.append(Operation(PRODUCT, out, pairs, scaled, self.constant(step.constant)))
             case Sum():
                 self._sum(step)
             case LogSumExp():
                 pairs = [(self.series(x), self.series(s)) for x, s in zip(step.xs, step.shares, strict=True)]
                 out = self.series(step.out)
-                self.seed(out, [a for a, _ in pairs], lambda values: fixed_log_sum_exp(values, self.bits))
-                self.operations.append(Operation(INTEGRAL, out, pairs, divisor=1))
+                self.seed(out, [a for a, _ in pairs], self._log_sums)
+                self.append(Operation(INTEGRAL, out, pairs, divisor=1))
             case Function():
                 return self._function(step)
         return True
@@ -142,35 +199,32 @@ class _Writer:
         divisor = 0 if step.denominator == 1 else step.denominator
         words = all(abs(n) < LARGEST_WORD for n, _ in step.terms)
         terms = [(int(n) if words else self.constant(n), self.series(x)) for n, x in step.terms]
-        self.operations.append(Operation(SUM if words else WEIGHTED, out, [], terms, constant, divisor=divisor))
+        self.append(Operation(SUM if words else WEIGHTED, out, [], terms, constant, divisor=divisor))
 
     def _function(self, step: Function) -> bool:
-        u, bits = elementwise(step.name, step.exponent), self.bits
         out, x = self.series(step.out), self.series(step.x)
-
-        def first(values: list[mpz]) -> mpz:
-            return elementary_value(u, values[0], bits)
-
+        key = (step.name, step.exponent)
+        first = self._functions.setdefault(key, partial(_firsts, elementwise(*key), self.bits))
         if step.derivative is not None:
             pairs = [(x, self.series(step.derivative))]
             self.seed(out, [x], first)
-            self.operations.append(Operation(INTEGRAL, out, pairs, factor=step.sign, divisor=1))
+            self.append(Operation(INTEGRAL, out, pairs, factor=step.sign, divisor=1))
             return True
         if step.name == "log":
             r = self._reciprocal(x)
             self.seed(out, [x], first)
-            self.operations.append(Operation(INTEGRAL, out, [(x, r)], divisor=1))
+            self.append(Operation(INTEGRAL, out, [(x, r)], divisor=1))
             return True
         if step.name == "power" and step.exponent is not None:
             p, q = step.exponent.numerator, step.exponent.denominator
             if abs(p) >= LARGEST_WORD or q >= LARGEST_WORD:
                 return False
             r, relative = self._reciprocal(x), self.fresh()
-            self.seed(relative, [], lambda values: mpz(0))
-            self.operations.append(Operation(INTEGRAL, relative, [(x, r)]))
+            self.seed(relative, [], lambda rows: [mpz(0) for _ in rows])
+            self.append(Operation(INTEGRAL, relative, [(x, r)]))
             self.seed(out, [x], first)
             pairs = [(relative, out)]
-            self.operations.append(Operation(INTEGRAL, out, pairs, factor=p, divisor=q, slopes=False))
+            self.append(Operation(INTEGRAL, out, pairs, factor=p, divisor=q, slopes=False))
             return True
         return False
 
@@ -178,13 +232,13 @@ class _Writer:
         """r = 1/x with r' = -r^2 x', as `reciprocal_series` has it."""
         r, square, bits = self.fresh(), self.fresh(), self.bits
 
-        def first(values: list[mpz]) -> mpz:
+        def first(rows: Sequence[Sequence[mpz]]) -> list[mpz]:
             with mpmath.workprec(bits + 32):
-                return from_mpf(1 / to_mpf(values[0], bits), bits)
+                return [from_mpf(1 / to_mpf(v, bits), bits) for (v,) in rows]
 
         self.seed(r, [x], first)
-        self.operations.append(Operation(INTEGRAL, r, [(x, square)], factor=-1, divisor=1))
-        self.operations.append(Operation(PRODUCT, square, [(r, r)]))
+        self.append(Operation(INTEGRAL, r, [(x, square)], factor=-1, divisor=1))
+        self.append(Operation(PRODUCT, square, [(r, r)]))
         return r
 
     def table(self, state: Sequence[Coefficients], field: Sequence[Entry], arithmetic: SeriesArithmetic) -> Table:
@@ -194,34 +248,36 @@ class _Writer:
             source = self.series(entry) if isinstance(entry, list) else NONE
             constant = self.constant(arithmetic.lift(entry)) if isinstance(entry, Fraction) else NONE
             integrals.append((self.series(coefficients), source, constant))
-        places, slopes = _places(self.operations)
-        rows: list[list[int]] = []
-        for series, source, constant in integrals:
-            row = {"series": series, "residues": places.get(series, NONE), "slope": slopes.get(series, NONE)}
-            row |= {"field": source, "constant": constant}
-            rows.append([row[name] for name in NEXT])
+        plain, sloped = _factors(self.parts, self.count)
+        places, slopes = _numbered(plain, 0), _numbered(sloped, int(plain.sum()))
+        rows = [[series, places[series], slopes[series], source, constant] for series, source, constant in integrals]
         divisors: dict[tuple[int, bool], int] = {}
-        words: list[int] = []
-        starts: list[int] = []
+        words: list[np.ndarray] = []
+        lengths: list[np.ndarray] = [np.zeros(1, dtype=np.int64)]
         divided: list[tuple[int, int]] = []
-        for operation in self.operations:
-            starts.append(len(words))
-            if operation.divisor:
-                key = (operation.divisor, operation.kind == INTEGRAL)
-                divided.append((len(words) + HEAD.index("divisor"), divisors.setdefault(key, len(divisors))))
-            words += _words(operation, places, slopes, len(starts) - 1)
+        start = row = 0
+        for part in self.parts:
+            written, own = part.words(places, slopes, row)
+            words.append(written)
+            lengths.append(own)
+            if part.divisor:
+                which = divisors.setdefault((part.divisor, part.kind == INTEGRAL), len(divisors))
+                heads = start + np.cumsum(own) - own + HEAD.index("divisor")
+                divided += [(position, which) for position in heads.tolist()]
+            start += len(written)
+            row += len(own)
         return Table(
-            np.array(words, dtype=np.int64),
-            [*starts, len(words)],
+            np.concatenate(words) if words else np.zeros(0, dtype=np.int64),
+            np.cumsum(np.concatenate(lengths)).tolist(),
             np.array(rows, dtype=np.int64).reshape(-1),
             list(divisors),
             divided,
             [mpz(c) for c in self.constants],
             self.seeds,
             self.count,
-            len(places) + len(slopes),
+            int(plain.sum() + sloped.sum()),
             self.numbers,
-            _terms(self.operations),
+            _terms(self.parts),
         )
 
 
@@ -233,57 +289,76 @@ def table_of(
     bits: int,
 ) -> Table | None:
     """The table of a recurrence in fixed point; None where it has a function that the kernel doesn't know."""
-    writer = _Writer(bits)
-    if not all(writer.add(step) for step in steps):
-        return None
-    return writer.table(state, field, arithmetic)
+    writer = _BlockWriter(bits, steps) if isinstance(steps, BlockSteps) else _Writer(bits)
+    return writer.table(state, field, arithmetic) if writer.add_all(steps) else None
 
 
-def _places(operations: Sequence[Operation]) -> tuple[dict[int, int], dict[int, int]]:
-    """Places for the residues of the series that are factors, and for those of their slopes."""
-    plain: dict[int, None] = {}
-    sloped: dict[int, None] = {}
-    for operation in operations:
-        if operation.kind == SUM:
-            continue
-        for a, b in operation.pairs:
-            plain[a] = plain[b] = None
-            if operation.kind == INTEGRAL and operation.slopes:
-                sloped[a] = None
-        for _, x in operation.scaled:
-            plain[x] = None
-    places = {series: i for i, series in enumerate(plain)}
-    return places, {series: len(places) + i for i, series in enumerate(sloped)}
+class _BlockWriter(_Writer):
+    """Collects blocks of operations; their series are numbered as they are used."""
+
+    def __init__(self, bits: int, steps: BlockSteps) -> None:
+        super().__init__(bits)
+        used = np.zeros(steps.size, dtype=bool)
+        used[list(steps.numbers.values())] = True  # what is read, whether computed or given
+        for block in steps.blocks:
+            for series in block.series:
+                used[series] = True
+        self.steps, self.names = steps, _numbered(used, 0)
+        self.count = int(used.sum())
+        self.numbers = _Names(steps, self.names)
+
+    def add_all(self, steps: Sequence[Step]) -> bool:
+        for block in self.steps.blocks:
+            if isinstance(block, Rows):
+                self.rows(word_rows(block, self.names, self.steps, self._constant_of))
+            elif not all(self.add(step) for step in self.steps.scalar(block)):
+                return False
+        return True
+
+    def _constant_of(self, number: int) -> int:
+        return self.constant(self.steps.constants.lifted(number))
 
 
-def _words(operation: Operation, places: dict[int, int], slopes: dict[int, int], row: int) -> list[int]:
-    """An operation as the kernel reads it, without its row of divisors."""
-    integral = operation.kind == INTEGRAL
-    first = slopes if integral and operation.slopes else places
-    pairs = [(first[a], places[b]) for a, b in operation.pairs]
-    scaled = operation.scaled if operation.kind == SUM else [(c, places[x]) for c, x in operation.scaled]
-    listed = [*(i for pair in pairs for i in pair), *(i for pair in scaled for i in pair)]
-    head = {
-        "kind": operation.kind,
-        "length": len(HEAD) + len(listed),
-        "out": operation.out,
-        "residues": places.get(operation.out, NONE),
-        "slope": slopes.get(operation.out, NONE),
-        "constant": operation.constant,
-        "divisor": NONE,
-        "factor": operation.factor,
-        "row": row,
-        "pairs": len(pairs),
-        "scaled": len(scaled),
-    }
-    return [*(head[name] for name in HEAD), *listed]
+class _Names(dict[int, int]):
+    """Numbers of lists by their ids: those of blocks are known without all lists being made."""
+
+    def __init__(self, steps: BlockSteps, names: np.ndarray) -> None:
+        super().__init__()
+        self.steps, self.names = steps, names
+
+    def __missing__(self, key: int) -> int:
+        self[key] = int(self.names[self.steps.numbers[key]])
+        return self[key]
 
 
-def _terms(operations: Sequence[Operation]) -> tuple[int, int]:
+def _firsts(u: Elementwise, bits: int, rows: Sequence[Sequence[mpz]]) -> list[mpz]:
+    return elementary_values(u, [x for (x,) in rows], bits)
+
+
+def _log_sums(bits: int, rows: Sequence[Sequence[mpz]]) -> list[mpz]:
+    return fixed_log_sums(rows, bits)
+
+
+def _factors(parts: Sequence[Operation | WordRows], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which series are factors, and of which the slopes are."""
+    plain, sloped = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+    for part in parts:
+        if part.kind != SUM:
+            plain[part.factors()] = True
+            if part.kind == INTEGRAL and part.slopes:
+                sloped[[a for a, _ in part.pairs]] = True
+    return plain, sloped
+
+
+def _numbered(chosen: np.ndarray, first: int) -> np.ndarray:
+    """Places, from `first` on, for the chosen series; NONE for the others."""
+    return np.where(chosen, np.cumsum(chosen) - 1 + first, NONE)
+
+
+def _terms(parts: Sequence[Operation | WordRows]) -> tuple[int, int]:
     """What bounds the sums of products of two coefficients (see `Table`); slopes are k a_k."""
     found = [1, 0]
-    for operation in operations:
-        integral = operation.kind == INTEGRAL
-        terms = len(operation.pairs) + len(operation.scaled) + 1
-        found[integral] = max(found[integral], terms * abs(operation.factor))
+    for part in parts:
+        integral = part.kind == INTEGRAL
+        found[integral] = max(found[integral], (part.most_terms + 1) * abs(part.factor))
     return found[0], found[1]

@@ -39,6 +39,16 @@ def from_words(array: np.ndarray) -> list[mpz]:
     return [v - half for v in found]
 
 
+def floats_from_words(array: np.ndarray, bits: int) -> np.ndarray:
+    """The numbers whose words are the rows of an array, 2^-bits each unit: to a relative 2^-50, and 2^-bits beyond."""
+    size, limbs = array.copy(), array.shape[-1]
+    negative = array[..., -1] >= SIGN
+    size[negative] = ~size[negative]  # -v - 1
+    with np.errstate(over="ignore", under="ignore"):
+        found = sum(np.ldexp(size[..., i].astype(np.float64), 64 * i - bits) for i in range(limbs))
+    return np.where(negative, -found, found)
+
+
 class KeptSeries(Sequence[Coefficients]):
     """Series that are kept as words until somebody asks for their integers.
 

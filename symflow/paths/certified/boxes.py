@@ -17,7 +17,7 @@ import numpy as np
 
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.rounded import UNIT, Rounded
-from symflow.evaluate.series_remainders import fixed_to_float
+from symflow.numbers.fixed_point import to_float
 from symflow.paths.taylor.dense import Segment
 
 ORDERS = 3
@@ -28,7 +28,7 @@ FLOOR = 2.0**-900
 
 def step_end(segment: Segment, clock: int) -> float:
     """s at the end of the step, to float64; of a step that is too short for float64, a later one."""
-    return max(ldexp(fixed_to_float(segment.end - segment.start, clock), -segment.tau), 2.0**-900)
+    return max(ldexp(to_float(segment.end - segment.start, clock), -segment.tau), 2.0**-900)
 
 
 def scaled_floats(series: Sequence[Coefficients], end: float, bits: int) -> Rounded:
@@ -36,7 +36,7 @@ def scaled_floats(series: Sequence[Coefficients], end: float, bits: int) -> Roun
     terms = max((len(c) for c in series), default=1)
     values = np.zeros((len(series), terms))
     for row, c in zip(values, series, strict=True):
-        row[: len(c)] = [fixed_to_float(v, bits) for v in c]
+        row[: len(c)] = [to_float(v, bits) for v in c]
     powers = np.full(terms, end)
     powers[0] = 1.0
     with np.errstate(over="ignore", invalid="ignore"):

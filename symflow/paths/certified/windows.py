@@ -29,9 +29,9 @@ from symflow.dynamics.vector_field import VectorField, gradient_flow_field
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.rounded import Rounded, flattened, norm_bound
 from symflow.evaluate.running_error import RoundedArithmetic, rounded_boxes
-from symflow.evaluate.series_remainders import fixed_to_float
 from symflow.networks.objective import Objective
 from symflow.numbers.balls import Ball, ball
+from symflow.numbers.fixed_point import to_float
 from symflow.paths.certified.boxes import on_parts, scaled_floats, slopes
 from symflow.paths.certified.gates import OnBoxes, choices, known_gates
 from symflow.paths.certified.observed import Step, Watched
@@ -219,7 +219,7 @@ def at(watched: Watched, steps: TaylorSteps, segment: Segment, share: Fraction) 
     """A series at a share of its step, in units of the last place."""
     length = (segment.end - segment.start) >> (segment.tau + steps.clock - steps.bits)
     s = (length * share.numerator) // share.denominator
-    return fixed_to_float(FixedSeries(steps.bits).horner(watched.series, s), 0)
+    return to_float(FixedSeries(steps.bits).horner(watched.series, s), 0)
 
 
 def normals(

@@ -40,20 +40,15 @@ def log2_local_error(
     return values, log2_abs(largest * s) - arithmetic.bits - log2_abs(mpz(terms_of(coefficients)))
 
 
-def watched_series(recurrence: Recurrence) -> list[Coefficients]:
-    """What is watched for zeros: the pre-activations and monitors of a recurrence, each series once."""
-    entries = [*recurrence.monitors, *(e for gate in recurrence.switching for e in gate)]
-    return list({id(e): e for e in entries if isinstance(e, list)}.values())
-
-
-def log2_strayed(watched: Sequence[Coefficients], before: Sequence[Coefficients], s: mpz, bits: int) -> float:
-    """log2 of how far series that are watched are from their values at s, in units of the last place.
+def log2_strayed(recurrence: Recurrence, before: Sequence[Coefficients], s: mpz) -> float:
+    """log2 of how far the series that are watched are from their values at s, in units of the last place.
 
     Args:
-        watched: the series, expanded at s by now.
-        before: the same ones at the step's start.
+        recurrence: expanded at s by now.
+        before: what is watched, expanded at the step's start.
         s: where, fixed point.
-        bits: of the fixed point.
     """
-    horner = FixedSeries(bits).horner
-    return log2_abs(max((abs(horner(c, s) - e[0]) for c, e in zip(before, watched, strict=True)), default=0))
+    if not recurrence.watched:
+        return float("-inf")
+    pairs = zip(recurrence.values(before, s), recurrence.firsts(recurrence.watched), strict=True)
+    return log2_abs(max((abs(a - b) for a, b in pairs), default=mpz(0)))

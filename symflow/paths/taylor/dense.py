@@ -116,7 +116,7 @@ class FlowStats:
 
     Attributes:
         steps: number of Taylor steps.
-        order: order of the method.
+        order: order of the method; where kinks force short steps, lower ones are used as well.
         bits: working precision, in bits after the point.
         local_tolerance_digits: each step's truncation error is below 10^-this.
         seconds: wall time of this run (without the one for the error estimate).

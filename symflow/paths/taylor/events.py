@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
+import numpy as np
 from gmpy2 import mpz
 from mpmath import workdps
 
@@ -14,9 +15,10 @@ from symflow.errors import KinkError
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.products import Coefficients
 from symflow.networks.objective import Objective
+from symflow.numbers.fixed_point import to_float
 from symflow.numbers.types import Mpf
-from symflow.paths.taylor.kinks.gates import Position, kink_at, live_entries, value_of
-from symflow.paths.taylor.kinks.region import Point, Region, Undecided, sliding_values
+from symflow.paths.taylor.kinks.gates import Position, kink_at, live_series, value_of, which_are
+from symflow.paths.taylor.kinks.region import Point, Region, Undecided, is_definite, sliding_values
 from symflow.paths.taylor.roots import Root, Unresolved, excludes_zero, first_zero
 from symflow.paths.trajectory import Event
 
@@ -74,10 +76,13 @@ class KinkMet(NamedTuple):
     Attributes:
         position: where, as a fraction of the step in fixed point.
         gates: all gates at their kink there (sliding ones included), or why they cannot be resolved.
+        alone: the only gate that comes to its kink there, with a definite slope, all sliding ones being definitely
+            between their slopes; None where there is none.
     """
 
     position: mpz
     gates: list[Position] | Undecided
+    alone: Position | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def first_kink(
     Undecided where a gate contradicts its pre-activation at the step's start.
     """
     gates: list[_Watched] = []
-    for a, z in live_entries(region.recurrence):
+    for a, z in _near_zero(objective, region, to_float(powers()[1], arithmetic.bits), to_float(noise, arithmetic.bits)):
         if a not in region.at_zero:
             gates.append(_Watched(a, z[region.resting.get(a, 0) :], _is_on(objective, region, a)))
         elif max(map(abs, z)) > HELD * noise:
@@ -118,7 +123,45 @@ def first_kink(
         return bool(abs(value) <= 4 * noise)
 
     together = {w.gate for w in gates if not excludes_zero(w.series, noise) and vanishes(w.series)}
-    return KinkMet(zero.position, sorted({*together, met, *region.at_zero}))
+    here = sorted({*together, met, *region.at_zero})
+    at = (zero.position * powers()[1]) >> arithmetic.bits
+    series, monitors = watched[zero.number].series, watched[len(gates) :]
+    slope = arithmetic.horner([k * c for k, c in enumerate(series)][1:], at)
+    single = zero.number < len(gates) and together <= {met} and region.at_zero == set(region.sliding)
+    held = len(monitors) == 2 * len(region.ties) and not region.followers
+    if (
+        single
+        and held
+        and is_definite(slope, noise)
+        and all(is_definite(arithmetic.horner(w.series, at), noise) for w in monitors)
+    ):
+        return KinkMet(zero.position, here, met)
+    return KinkMet(zero.position, here)
+
+
+def _near_zero(objective: Objective, region: Region, s: float, noise: float) -> list[tuple[Position, Coefficients]]:
+    """The pre-activations that may vanish on [0, s], or that start on the other side than their gate says.
+
+    float64 excludes the others: |z_0| > sum_{k>=1} |z_k| s^k + noise. The coefficients are known to a relative 2^-50
+    and a unit of the last place, which is below the noise, and the sum adds to that at most (order + 3) 2^-52.
+    """
+    recurrence = region.recurrence
+    live = live_series(recurrence)
+    if not live:
+        return []
+    series = recurrence.floats([z for _, z in live])
+    on = np.concatenate([which_are(region.gates[g], g.alpha) for g in objective.gates])
+    starts = np.cumsum([0, *(region.gates[g].size for g in objective.gates)])
+    positive = on[[starts[gate] + entry for (gate, entry), _ in live]]
+    slack = 1 + 2.0**-40
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        powers = np.cumprod(np.full(series.shape[1] - 1, s * slack))
+        moved = np.abs(series[:, 1:]) @ powers * slack + 4 * noise + 2.0**-900
+        clear = (np.abs(series[:, 0]) > moved * slack) & ((series[:, 0] > 0) == positive)
+    known = {*region.at_zero, *region.resting}
+    found = [entry for entry, away in zip(live, clear.tolist(), strict=True) if not away or entry[0] in known]
+    recurrence.read([z for _, z in found])
+    return found
 
 
 def _is_on(objective: Objective, region: Region, a: Position) -> bool:
@@ -142,23 +185,32 @@ def changes(
     objective: Objective, before: Region, after: Region, point: Point, time: Mpf, *, start: bool, digits: int
 ) -> list[Event]:
     """The events that lead from one region to the next; at the start only what begins to slide."""
-    with workdps(digits):
-        between = sliding_values(objective, after, point) if after.ties else {}
     events: list[Event] = []
     held, holds = before.on_kink, after.on_kink
-    for gate, node in enumerate(objective.gates):
-        for entry in range(before.gates[node].size):
-            a = (gate, entry)
-            was, now = value_of(objective, before.gates, a), value_of(objective, after.gates, a)
-            acted, acts = before.pre_activation(a) is not None, after.pre_activation(a) is not None
-            kind = _kind(a in held, a in holds, acted, acts, was != now)
-            if kind is None or (start and kind != "sliding"):
-                continue
-            old: Fraction | None = None if a in held or not acted else was
-            new: Mpf = between.get(a, now) if a in holds else (now if acts else None)
-            k = kink_at(objective, a)
-            events.append(Event(time, kind, k.sample, k.layer, k.unit, old, new))
+    with workdps(digits):
+        between = sliding_values(objective, after, point) if after.ties and not holds <= held else {}
+    for a in _affected(objective, before, after):
+        was, now = value_of(objective, before.gates, a), value_of(objective, after.gates, a)
+        acted, acts = before.pre_activation(a) is not None, after.pre_activation(a) is not None
+        kind = _kind(a in held, a in holds, acted, acts, was != now)
+        if kind is None or (start and kind != "sliding"):
+            continue
+        old: Fraction | None = None if a in held or not acted else was
+        new: Mpf = between.get(a, now) if a in holds else (now if acts else None)
+        k = kink_at(objective, a)
+        events.append(Event(time, kind, k.sample, k.layer, k.unit, old, new))
     return events
+
+
+def _affected(objective: Objective, before: Region, after: Region) -> list[Position]:
+    """The gates with another value, those that act in one region only, and those that are held on their kink."""
+    found = {*before.on_kink, *after.on_kink}
+    for gate, node in enumerate(objective.gates):
+        values = zip(before.gates[node].reshape(-1).tolist(), after.gates[node].reshape(-1).tolist(), strict=True)
+        found |= {(gate, e) for e, (a, b) in enumerate(values) if a is not b and a != b}
+        acting = zip(before.recurrence.switching[gate], after.recurrence.switching[gate], strict=True)
+        found |= {(gate, e) for e, (a, b) in enumerate(acting) if (a is None) != (b is None)}
+    return sorted(found)
 
 
 def _kind(held: bool, holds: bool, acted: bool, acts: bool, changed: bool) -> str | None:

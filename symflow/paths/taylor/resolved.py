@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from math import log
 
 import numpy as np
-from gmpy2 import mpz
 
 from symflow.evaluate.series import Function
 from symflow.programs.rules.elementwise import elementwise
@@ -35,22 +34,26 @@ SHORTEST = -60
 
 
 def log2_resolved(
-    functions: Sequence[Function], bits: int, log2_start: float, log2_tolerance: float, order: int, tau: int
+    functions: Sequence[Function],
+    series: np.ndarray,
+    bits: int,
+    log2_start: float,
+    log2_tolerance: float,
+    order: int,
+    tau: int,
 ) -> float:
     """log2 of the largest step h <= 2^log2_start in which no function that flattens out hides more than it may.
 
     Args:
-        functions: those of the recurrence that flatten out, expanded.
+        functions: those of the recurrence that flatten out.
+        series: the coefficients of their arguments, a row each.
         bits: of the fixed point.
         log2_start: the step to begin with.
         log2_tolerance: log2 eps of the local tolerance.
         order: p.
         tau: series are in s = t / 2^tau.
     """
-    if not functions:
-        return log2_start
-    first = np.array([_number(f.x[0], bits) for f in functions])
-    sizes = np.array([[abs(_number(c, bits)) for c in f.x[1 : TERMS + 1]] for f in functions])
+    first, sizes = series[:, 0], np.abs(series[:, 1 : TERMS + 1])
     with np.errstate(invalid="ignore"):
         start = _log_bounds(functions, first[:, None], np.zeros((len(functions), 1)))[:, 0]
     lost = start < (LOST - bits) * log(2)
@@ -76,12 +79,3 @@ def _log_bounds(functions: Sequence[Function], first: np.ndarray, spread: np.nda
         rows = records == record
         found[rows] = record.known("saturates", "steps")(first[rows], spread[rows])
     return found
-
-
-def _number(value: mpz, bits: int) -> float:
-    """A fixed-point number in floating point; infinite beyond its range."""
-    spare = max(0, bits - 800)
-    try:
-        return float(value >> spare) * 2.0 ** (spare - bits)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")

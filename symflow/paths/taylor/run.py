@@ -13,17 +13,20 @@ from gmpy2 import mpz
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ComputationError, FlowInterrupted, FlowStopped
 from symflow.evaluate.fixed_point import FixedSeries
-from symflow.evaluate.series import compile_recurrence
+from symflow.evaluate.series import Recurrence
 from symflow.numbers.fixed_point import from_fraction, to_mpf
 from symflow.numbers.types import Mpf
 from symflow.paths.stop_conditions import Monitor
 from symflow.paths.taylor.conditions import StopWatch
 from symflow.paths.taylor.dense import Segment
 from symflow.paths.taylor.events import KinkMet, changes, first_kink, kink_error
+from symflow.paths.taylor.kinks.compiled import Compiled
+from symflow.paths.taylor.kinks.cross import cross
 from symflow.paths.taylor.kinks.gates import Position, initial_gates
 from symflow.paths.taylor.kinks.region import Point, Region, Undecided
 from symflow.paths.taylor.kinks.settle import settle
 from symflow.paths.taylor.limits import CRAWL, CRAWLING, Limits, Precision, rounding_error
+from symflow.paths.taylor.order import Order
 from symflow.paths.taylor.step import SHORTEST_UNIT, Proposal, accepted, jittered, next_unit, powers_of, propose
 from symflow.paths.taylor.step_size import log2_abs
 from symflow.paths.trajectory import Event
@@ -96,8 +99,11 @@ class Integrator:
         self.observed: list[Any] = []
         self.stopped: int | None = None
         self.short_steps = 0
+        self.order = Order(precision.order)
+        self.expanded: Recurrence | None = None  # as the next step needs it
         gates, self.initial_zeros = initial_gates(base, state)
-        region = Region(gates, (), compile_recurrence(base, gates, self.arithmetic))
+        self.compiled = Compiled(self.arithmetic)
+        region = Region(gates, (), self.compiled(base, gates))
         self.region = self.stops.join(base, region, self.now)
 
     @property
@@ -123,7 +129,7 @@ class Integrator:
         """
         zeros = [a for a in self.initial_zeros if self.region.pre_activation(a) is not None]
         if zeros:
-            self.settle(zeros, start=True)
+            self.settle(zeros, None, start=True)
         order, recurrence = 8, self.region.recurrence
         recurrence.expand(self.values, order, 0, room=self.precision.order)
         largest = [max(map(log2_abs, recurrence.coefficient(k))) for k in (0, order)]
@@ -138,11 +144,17 @@ class Integrator:
             self.stopped = self.stops.start(self.base, state, recurrence, self.now, on_kink=on_kink)
         return from_fraction(horizon, self.clock)
 
-    def settle(self, zeros: list[Position], *, start: bool) -> None:
+    def settle(self, zeros: list[Position], alone: Position | None, *, start: bool) -> None:
         """Continues from a point where some pre-activations vanish, and records what changes."""
         before, objective = self.region, self.base.objective
-        point = Point(self.values, self.arithmetic, self.precision.noise, self.tau, self.precision.jitter or 0)
-        outcome = settle(self.base, before.gates, zeros, point)
+        p = self.precision
+        point = Point(self.values, self.arithmetic, p.noise, self.tau, self.compiled, p.jitter or 0)
+        outcome: Region | Undecided | None = None
+        if alone is not None:
+            outcome = cross(self.base, before, alone, point, self.order.now)
+            self.expanded = None if outcome is None else outcome.recurrence
+        if outcome is None:
+            outcome = settle(self.base, before.gates, zeros, point)
         if isinstance(outcome, Undecided):
             raise kink_error(objective, outcome, self.now)
         digits = self.precision.tolerance_digits
@@ -167,6 +179,8 @@ class Integrator:
         log2_taken = proposal.log2_step
         if s < end.s:
             end, log2_taken = _End(s), min(log2_taken, log2_abs(s) - p.bits)
+        self.order.step(log2_abs(s) - p.bits + self.tau, end.kink is not None)
+        self.order.choose(coefficients, self.tau, p.log2_unit_tolerance)
         start, self.time = self.time, horizon if end.final else self.time + (s << self.shift)
         self.segments.append(Segment(start, self.time, self.tau, coefficients))
         self.stopped = end.stopped
@@ -181,7 +195,7 @@ class Integrator:
         if end.kink is not None:
             if isinstance(end.kink.gates, Undecided):
                 raise kink_error(self.base.objective, end.kink.gates, self.now)
-            self.settle(end.kink.gates, start=False)
+            self.settle(end.kink.gates, end.kink.alone, start=False)
 
     @property
     def shift(self) -> int:
@@ -204,8 +218,11 @@ class Integrator:
                     cause="step-size",
                     time=self.now,
                 )
-            recurrence.expand(self.values, self.precision.order, self.tau)
-            found = propose(recurrence, self.stops.quantities(recurrence), self.precision, self.tau)
+            order = self.order.now
+            if self.expanded is not recurrence:
+                recurrence.expand(self.values, order, self.tau)
+            self.expanded = None
+            found = propose(recurrence, self.stops.quantities(recurrence), self.precision, order, self.tau)
             if found.log2_step > SHORTEST_UNIT:
                 return found
             self.tau += ceil(found.log2_step)

@@ -10,9 +10,10 @@ from math import ceil, inf
 from gmpy2 import mpz
 
 from symflow.errors import ComputationError
+from symflow.evaluate.native.words import terms_of
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series import Entry, Recurrence
-from symflow.paths.taylor.defect import ALLOWED, log2_local_error, log2_strayed, watched_series
+from symflow.paths.taylor.defect import ALLOWED, log2_local_error, log2_strayed
 from symflow.paths.taylor.limits import Precision
 from symflow.paths.taylor.resolved import log2_resolved
 from symflow.paths.taylor.step_size import log2_abs, log2_step
@@ -46,12 +47,16 @@ class Proposal:
         return mpz(int((min(longest, precision.stride) if self.free else longest) * 2.0**60) << precision.bits) >> 60
 
 
-def propose(recurrence: Recurrence, watched: Sequence[Entry], precision: Precision, tau: int) -> Proposal:
-    """The step that the expanded series of the state and of what is watched allow."""
-    p, beside = precision.order, [q for q in watched if isinstance(q, list)]
+def propose(recurrence: Recurrence, watched: Sequence[Entry], precision: Precision, p: int, tau: int) -> Proposal:
+    """The step that the series of the state and of what is watched, expanded to order p, allow."""
+    beside = [q for q in watched if isinstance(q, list)]
     last, before = ([*recurrence.coefficient(j), *(q[j] for q in beside)] for j in (p, p - 1))
     allowed = log2_step(last, before, p, precision.log2_unit_tolerance)
-    resolved = log2_resolved(recurrence.saturating, precision.bits, min(allowed, 0.0), precision.log2_tolerance, p, tau)
+    functions, start = recurrence.saturating, min(allowed, 0.0)
+    if not functions:
+        return Proposal(allowed, start)
+    arguments = recurrence.floats([f.x for f in functions])
+    resolved = log2_resolved(functions, arguments, precision.bits, start, precision.log2_tolerance, p, tau)
     return Proposal(allowed, resolved)
 
 
@@ -77,12 +82,11 @@ def accepted(
         doubtful: look inside the step too: its series does not limit it.
     """
     largest, log2_noise = precision.log2_unit_tolerance + ALLOWED, log2_abs(precision.noise)
-    watched = watched_series(recurrence)
-    before = [list(series) for series in watched]
+    before = recurrence.kept(recurrence.watched)
 
     def excess(s: mpz) -> tuple[list[mpz], float]:
         values, error = log2_local_error(recurrence, coefficients, s, tau)
-        return values, max(error - largest, log2_strayed(watched, before, s, precision.bits) - log2_noise)
+        return values, max(error - largest, log2_strayed(recurrence, before, s) - log2_noise)
 
     while True:
         values: list[mpz] = []
@@ -94,7 +98,7 @@ def accepted(
             beyond = inf
         if beyond <= 0:
             return s, values
-        s = s * int(2.0 ** (60 - max(0.5, min(8.0, beyond / (precision.order + 1))))) >> 60
+        s = s * int(2.0 ** (60 - max(0.5, min(8.0, beyond / terms_of(coefficients))))) >> 60
         if s == 0:
             return None
 

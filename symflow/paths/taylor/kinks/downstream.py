@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 from symflow.dynamics.sliding import TiedGate, gram_field
-from symflow.evaluate.series import compile_recurrence
 from symflow.paths.taylor.kinks.gates import Gates, Position, kink_at, slope, with_values
 from symflow.paths.taylor.kinks.region import Corner, Undecided
 
@@ -27,11 +26,11 @@ def downstream_sides(corner: Corner, gates: Gates, tie: TiedGate, on: bool) -> d
     found: dict[Position, Fraction] = {}
     for layer in sorted({gate for gate, _ in corner.dependent}):
         alive = with_values(objective, gates, found)
-        switching = compile_recurrence(base, alive, point.arithmetic).switching[layer]
+        switching = point.compiled(base, alive).switching[layer]
         for a in corner.dependent:
             if a[0] != layer or kink_at(objective, a).sample not in samples or not isinstance(switching[a[1]], list):
                 continue
-            recurrence = compile_recurrence(gram_field(objective, (tie.first, a)), alive, point.arithmetic)
+            recurrence = point.compiled(gram_field(objective, (tie.first, a)), alive)
             recurrence.expand(point.values[: objective.parameter_count], 0, 0)
             entry = recurrence.monitors[1]
             along = entry[0] if isinstance(entry, list) else entry or 0

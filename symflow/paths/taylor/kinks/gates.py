@@ -54,6 +54,18 @@ def initial_gates(base: VectorField, state: Sequence[Fraction]) -> tuple[dict[Ga
     return result, zeros
 
 
+def same_entries(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays of slopes are equal; lists look at identities first, and mostly that suffices."""
+    return bool(a.reshape(-1).tolist() == b.reshape(-1).tolist())
+
+
+def which_are(values: np.ndarray, q: Fraction) -> np.ndarray:
+    """The entries of an array of slopes that are q, flat; there are only a few different objects in it."""
+    entries = values.reshape(-1).tolist()
+    equal = {i for i, v in {id(v): v for v in entries}.items() if v == q}
+    return np.fromiter((id(v) in equal for v in entries), dtype=bool, count=len(entries))
+
+
 def value_of(objective: Objective, gates: Gates, a: Position) -> Fraction:
     """The value of one gate."""
     value: Fraction = gates[objective.gates[a[0]]].reshape(-1)[a[1]]
@@ -75,7 +87,13 @@ def slope(objective: Objective, a: Position, positive: bool) -> Fraction:
 
 
 def live_entries(recurrence: Recurrence) -> list[tuple[Position, Coefficients]]:
-    """The pre-activations that are computed, that is, not zero or constant by structure."""
+    """The pre-activations that are computed, that is, not zero or constant by structure, filled."""
+    recurrence.read(recurrence.watched)
+    return live_series(recurrence)
+
+
+def live_series(recurrence: Recurrence) -> list[tuple[Position, Coefficients]]:
+    """The same, as they are."""
     return [
         ((i, e), z)
         for i, entries in enumerate(recurrence.switching)

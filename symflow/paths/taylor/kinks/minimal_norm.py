@@ -19,9 +19,9 @@ from fractions import Fraction
 from typing import Literal
 
 import numpy as np
+from gmpy2 import mpz
 
 from symflow.dynamics.sliding import TiedGate, surface_field
-from symflow.evaluate.series import Entry, compile_recurrence
 from symflow.paths.taylor.kinks.region import Corner
 
 TOLERANCE = 1e-9
@@ -64,17 +64,17 @@ def read_surfaces(corner: Corner) -> Surfaces | None:
     ties, point = corner.ties, corner.point
     if len({a[0] for tie in ties for a in tie.members}) > 1:
         return None
-    recurrence = compile_recurrence(surface_field(corner.objective, ties), corner.cut, point.arithmetic)
+    recurrence = point.compiled(surface_field(corner.objective, ties), corner.cut)
     recurrence.expand(point.values, 0, 0)
     one = 1 << point.arithmetic.bits
 
-    def numbers(entries: Sequence[Entry]) -> np.ndarray:
-        return np.array([float(Fraction(int(e[0]), one)) if isinstance(e, list) else float(e or 0) for e in entries])
+    def numbers(values: Sequence[mpz]) -> np.ndarray:
+        return np.array([float(Fraction(int(v), one)) for v in values])
 
     try:
         count = len(recurrence.field)
-        c = -numbers(recurrence.field)
-        rows = numbers(recurrence.monitors).reshape(len(ties), count + 2)
+        c = -numbers(recurrence.rates())
+        rows = numbers([point.series(m)[0] for m in recurrence.monitors]).reshape(len(ties), count + 2)
     except OverflowError:
         return None
     return Surfaces(c, rows[:, :count].T, rows[:, count], rows[:, count + 1])

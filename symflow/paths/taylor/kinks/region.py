@@ -18,6 +18,7 @@ from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series import Entry, Recurrence
 from symflow.networks.objective import Objective
 from symflow.numbers.types import Mpf
+from symflow.paths.taylor.kinks.compiled import Compiled
 from symflow.paths.taylor.kinks.gates import Gates, Position, slope, with_values
 
 LOOKAHEAD = 4
@@ -105,6 +106,7 @@ class Point:
         arithmetic: the numbers.
         noise: what is not larger counts as zero.
         tau: Taylor coefficients are taken in s = t / 2^tau.
+        compiled: compiles fields for fixed gates.
         jitter: log2, in units of the last place, of what a check run has added at random; 0 without.
     """
 
@@ -112,6 +114,7 @@ class Point:
     arithmetic: FixedSeries
     noise: int
     tau: int
+    compiled: Compiled
     jitter: int = 0
 
     def is_zero(self, entry: Entry) -> bool:
@@ -124,7 +127,7 @@ class Point:
 
     def leading(self, series: Coefficients, start: int) -> int | None:
         """The first significant coefficient from `start` on; None if there is none to look at."""
-        return next((k for k in range(start, len(series)) if abs(series[k]) > 1000 * self.noise), None)
+        return next((k for k in range(start, len(series)) if is_definite(series[k], self.noise)), None)
 
     def series(self, entry: Entry) -> Coefficients:
         """The Taylor coefficients of an entry, one of a constant."""
@@ -157,6 +160,11 @@ class Corner:
     def undecided(self, explanation: str) -> Undecided:
         """The combinations cannot be tried."""
         return Undecided("coincident", self.ties[0].first, explanation)
+
+
+def is_definite(coefficient: mpz, noise: int) -> bool:
+    """Whether a coefficient is more than what may be rounding."""
+    return bool(abs(coefficient) > 1000 * noise)
 
 
 def sliding_values(objective: Objective, region: Region, point: Point) -> dict[Position, Mpf]:

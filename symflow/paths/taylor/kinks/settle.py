@@ -10,10 +10,10 @@ from gmpy2 import mpz
 
 from symflow.dynamics.sliding import TiedGate, gram_field
 from symflow.dynamics.vector_field import VectorField
-from symflow.evaluate.series import Recurrence, compile_recurrence
+from symflow.evaluate.series import Recurrence
 from symflow.networks.objective import Objective
 from symflow.paths.taylor.kinks.downstream import downstream_of_several
-from symflow.paths.taylor.kinks.gates import Gates, Position, live_entries, value_of, with_values
+from symflow.paths.taylor.kinks.gates import Gates, Position, live_series, value_of, with_values
 from symflow.paths.taylor.kinks.minimal_norm import Side, Surfaces, propose, read_surfaces
 from symflow.paths.taylor.kinks.region import Corner, Point, Region, Undecided
 from symflow.paths.taylor.kinks.try_sides import try_sides
@@ -38,15 +38,15 @@ def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Po
     """
     objective = base.objective
     cut = with_values(objective, gates, dict.fromkeys(zeros, Fraction(0)))
-    recurrence = compile_recurrence(base, cut, point.arithmetic)
+    recurrence = point.compiled(base, cut)
     if not any(point.values) and _at_rest(recurrence, point):
-        return Region(cut, (), recurrence, frozenset(a for a, _ in live_entries(recurrence)))
+        return Region(cut, (), recurrence, frozenset(a for a, _ in live_series(recurrence)))
     independent = [a for a in zeros if recurrence.switching[a[0]][a[1]] is not None]
     ties = _ties(objective, cut, independent, point)
     if isinstance(ties, Undecided):
         return ties
-    alive = compile_recurrence(base, with_values(objective, cut, dict.fromkeys(zeros, Fraction(1))), point.arithmetic)
-    dependent = tuple(a for a, _ in live_entries(alive) if recurrence.switching[a[0]][a[1]] is None)
+    alive = point.compiled(base, with_values(objective, cut, dict.fromkeys(zeros, Fraction(1))))
+    dependent = tuple(a for a, _ in live_series(alive) if recurrence.switching[a[0]][a[1]] is None)
     corner = Corner(base, cut, ties, dependent, point)
     deeper = downstream_of_several(corner)
     if deeper is not None:
@@ -61,7 +61,7 @@ def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Po
 def _at_rest(recurrence: Recurrence, point: Point) -> bool:
     """Whether the flow stands still at theta = 0: every gradient has a factor that is zero, whatever the gates."""
     recurrence.expand(point.values, 0, 0)
-    return len(recurrence.switching) > 1 and not any(e[0] if isinstance(e, list) else e for e in recurrence.field)
+    return len(recurrence.switching) > 1 and not any(recurrence.rates())
 
 
 def _ties(
@@ -91,7 +91,7 @@ def _ties(
 
 def _gram(objective: Objective, cut: Gates, positions: Sequence[Position], point: Point) -> dict[tuple[int, int], mpz]:
     """<n_i, n_j> for j <= i: the inner products of the gradients of some pre-activations."""
-    recurrence = compile_recurrence(gram_field(objective, tuple(positions)), cut, point.arithmetic)
+    recurrence = point.compiled(gram_field(objective, tuple(positions)), cut)
     recurrence.expand(point.values[: objective.parameter_count], 0, 0)
     entries = iter(recurrence.monitors)
     return {(i, j): point.series(next(entries))[0] for i in range(len(positions)) for j in range(i + 1)}

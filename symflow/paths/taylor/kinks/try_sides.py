@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from symflow.dynamics.sliding import TiedGate, sliding_field
 from symflow.errors import ComputationError
-from symflow.evaluate.series import Recurrence, compile_recurrence
+from symflow.evaluate.series import Recurrence
 from symflow.paths.taylor.kinks.downstream import downstream_sides, followers
 from symflow.paths.taylor.kinks.gates import Gates, Position, live_entries, slope, value_of, with_values
 from symflow.paths.taylor.kinks.minimal_norm import Side
@@ -116,7 +116,7 @@ def _continued(assumption: _Assumption) -> Region | Undecided | None:
     if flow is None:
         return corner.undecided("a tie of several gates downstream of another sliding gate")
     for _ in range(PROBES):
-        recurrence = compile_recurrence(flow, gates, point.arithmetic)
+        recurrence = point.compiled(flow, gates)
         recurrence.expand(point.values, LOOKAHEAD, point.tau)
         reading = _read(assumption, gates, recurrence)
         if not isinstance(reading, _Reading):

@@ -1,0 +1,120 @@
+"""Blocks of operations: what one node of a program does to all its entries, as arrays of numbers of series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+
+NONE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """out = sum a b + sum c x + constant, or out = sum n x / denominator + constant: one operation a row.
+
+    Attributes:
+        out: the series, shape (n,).
+        pairs: factors a, b of all rows, those of one row together; shape (m, 2).
+        pair_counts: how many each row has, shape (n,).
+        scaled: (number of c, series x), likewise.
+        scaled_counts: how many each row has.
+        constant: numbers of constants, or NONE.
+        denominator: where c is an integer over it in every row; None: constants are rounded to fixed point.
+    """
+
+    out: np.ndarray
+    pairs: np.ndarray
+    pair_counts: np.ndarray
+    scaled: np.ndarray
+    scaled_counts: np.ndarray
+    constant: np.ndarray
+    denominator: int | None = None
+
+    @property
+    def series(self) -> tuple[np.ndarray, ...]:
+        """All series that it names."""
+        return self.out, self.pairs, self.scaled[:, 1]
+
+    def only(self, rows: np.ndarray) -> Rows:
+        """Some of the rows, as a mask says."""
+        return Rows(
+            self.out[rows],
+            self.pairs[np.repeat(rows, self.pair_counts)],
+            self.pair_counts[rows],
+            self.scaled[np.repeat(rows, self.scaled_counts)],
+            self.scaled_counts[rows],
+            self.constant[rows],
+            self.denominator,
+        )
+
+    def row(self, i: int) -> tuple[bytes, bytes, int]:
+        """All that a row computes from."""
+        parts = []
+        for terms, counts in ((self.pairs, self.pair_counts), (self.scaled, self.scaled_counts)):
+            start = int(counts[:i].sum())
+            parts.append(terms[start : start + int(counts[i])].tobytes())
+        return parts[0], parts[1], int(self.constant[i])
+
+
+@dataclass(frozen=True, eq=False)
+class Functions:
+    """out = u(x), one a row; where it is an integral, u'(x) = `sign` `derivative`."""
+
+    out: np.ndarray
+    name: str
+    exponent: Fraction | None
+    x: np.ndarray
+    derivative: np.ndarray | None
+    sign: int
+
+    @property
+    def series(self) -> tuple[np.ndarray, ...]:
+        """All series that it names."""
+        return (self.out, self.x) if self.derivative is None else (self.out, self.x, self.derivative)
+
+
+@dataclass(frozen=True, eq=False)
+class LogSums:
+    """out = log(sum_i e^{x_i}) for the rows x of an array; `shares` are the series e^{x_i - out}."""
+
+    out: np.ndarray
+    xs: np.ndarray
+    shares: np.ndarray
+
+    @property
+    def series(self) -> tuple[np.ndarray, ...]:
+        """All series that it names."""
+        return self.out, self.xs, self.shares
+
+
+Block: TypeAlias = Rows | Functions | LogSums
+
+
+def needed(blocks: Sequence[Block], wanted: np.ndarray, count: int) -> list[Block]:
+    """The blocks without rows that nothing wanted depends on.
+
+    Args:
+        blocks: in the order in which they are computed.
+        wanted: series.
+        count: of all series.
+    """
+    used = np.zeros(count, dtype=bool)
+    used[wanted] = True
+    for block in blocks:  # functions use one another's earlier coefficients, so all of them remain
+        if not isinstance(block, Rows):
+            for series in block.series:
+                used[series] = True
+    found: list[Block] = []
+    for block in reversed(blocks):
+        if isinstance(block, Rows):
+            block = block.only(used[block.out])
+            used[block.pairs] = True
+            used[block.scaled[:, 1]] = True
+            if not len(block.out):
+                continue
+        found.append(block)
+    return found[::-1]

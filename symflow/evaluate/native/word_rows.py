@@ -1,0 +1,112 @@
+"""Blocks of operations as the kernel reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from symflow.evaluate.blocks.rows import NONE, Rows
+from symflow.evaluate.blocks.steps import BlockSteps
+from symflow.evaluate.native.layout import HEAD, PRODUCT, SUM, WORD
+
+
+@dataclass(frozen=True, eq=False)
+class WordRows:
+    """Operations of one kind.
+
+    Attributes:
+        kind: PRODUCT or SUM.
+        rows: with the kernel's numbers of series and constants; of a SUM with integers in place of the latter.
+        divisor: of a SUM; 0 for no division.
+        factor, slopes: as those of an `Operation`.
+    """
+
+    kind: int
+    rows: Rows
+    divisor: int = 0
+    factor: int = 1
+    slopes: bool = False
+
+    @property
+    def out(self) -> np.ndarray:
+        """The series that are computed."""
+        return self.rows.out
+
+    @property
+    def pairs(self) -> np.ndarray:
+        """All pairs of factors."""
+        return self.rows.pairs
+
+    @property
+    def most_terms(self) -> int:
+        """Of a sum."""
+        return int((self.rows.pair_counts + self.rows.scaled_counts).max(initial=0))
+
+    def factors(self) -> np.ndarray:
+        """The series that are multiplied."""
+        return np.concatenate([self.rows.pairs.reshape(-1), self.rows.scaled[:, 1]])
+
+    def words(self, places: np.ndarray, slopes: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """The operations without their rows of divisors, and their lengths."""
+        r = self.rows
+        lengths = len(HEAD) + 2 * (r.pair_counts + r.scaled_counts)
+        starts = np.cumsum(lengths) - lengths
+        found = np.empty(int(lengths.sum()), dtype=np.int64)
+        head = {
+            "kind": self.kind,
+            "length": lengths,
+            "out": r.out,
+            "residues": places[r.out],
+            "slope": slopes[r.out],
+            "constant": r.constant,
+            "divisor": NONE,
+            "factor": self.factor,
+            "row": np.arange(row, row + len(r.out)),
+            "pairs": r.pair_counts,
+            "scaled": r.scaled_counts,
+        }
+        for name, value in head.items():
+            found[starts + WORD[name]] = value
+        begin = starts + len(HEAD)
+        scaled = r.scaled if self.kind == SUM else np.stack([r.scaled[:, 0], places[r.scaled[:, 1]]], axis=1)
+        for terms, counts, first in (
+            (places[r.pairs], r.pair_counts, begin),
+            (scaled, r.scaled_counts, begin + 2 * r.pair_counts),
+        ):
+            at = np.repeat(first, counts) + 2 * _positions(counts)
+            found[at], found[at + 1] = terms[:, 0], terms[:, 1]
+        return found, lengths
+
+
+def _positions(counts: np.ndarray) -> np.ndarray:
+    """0, 1, ..., count - 1 for each count."""
+    return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _mapped(numbers: np.ndarray, function: Callable[[int], int]) -> np.ndarray:
+    """A function of small numbers, called once for each."""
+    used = np.flatnonzero(np.bincount(numbers))
+    table = np.zeros(int(used.max(initial=-1)) + 1, dtype=np.int64)
+    table[used] = [function(c) for c in used.tolist()]
+    return np.asarray(table[numbers])
+
+
+def word_rows(rows: Rows, names: np.ndarray, steps: BlockSteps, constant: Callable[[int], int]) -> WordRows:
+    """A block with the kernel's numbers.
+
+    Args:
+        rows: the block.
+        names: the number of each series.
+        steps: what it belongs to.
+        constant: the number of a constant of the block.
+    """
+    d = rows.denominator
+    factors = _mapped(rows.scaled[:, 0], constant if d is None else (lambda c: steps.constants.whole(c, d)))
+    scaled = np.stack([factors, names[rows.scaled[:, 1]]], axis=1)
+    constants = np.full(len(rows.constant), NONE, dtype=np.int64)
+    given = rows.constant != NONE
+    constants[given] = _mapped(rows.constant[given], constant)
+    own = Rows(names[rows.out], names[rows.pairs], rows.pair_counts, scaled, rows.scaled_counts, constants, d)
+    return WordRows(PRODUCT if d is None else SUM, own, 0 if d in (None, 1) else d)

@@ -1,0 +1,62 @@
+"""The common kink: one gate alone, reached with a definite slope, and left on the other side."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from symflow.dynamics.sliding import sliding_field
+from symflow.dynamics.vector_field import VectorField
+from symflow.evaluate.series import Recurrence
+from symflow.paths.taylor.kinks.gates import Position, slope, value_of, with_values
+from symflow.paths.taylor.kinks.region import Point, Region, is_definite
+
+
+def cross(base: VectorField, before: Region, a: Position, point: Point, order: int) -> Region | None:
+    """The region beyond a kink, where the flow crosses it; None where all sides must be tried (`settle`).
+
+    With the gate as it was, the pre-activation moves to the other side: that slope is definite where it is called. So
+    the flow cannot remain on this side, and if with the other value it moves away from the kink, it does so and does
+    not slide: the surface does not attract from there.
+
+    Gates of the same layer that slide, definitely between their slopes with both values, continue to: their normals do
+    not depend on this gate, and the continuation is the only solution of the box problem of `minimal_norm`, since the
+    flow satisfies its conditions and the Gram matrix of the normals is positive definite. Other gates are decided by
+    `settle`: those that vanish at the same time, are held in another layer, or act only together with this one.
+
+    Args:
+        base: the flow in smooth regions.
+        before: the region that ends.
+        a: the gate, which alone comes to its kink.
+        point: where.
+        order: of the expansion beyond.
+    """
+    objective = base.objective
+    if any(b[0] != a[0] for b in before.sliding):
+        return None
+    flow = sliding_field(objective, before.ties) if before.ties else base
+    if flow is None:
+        return None
+    gate = objective.gates[a[0]]
+    on = value_of(objective, before.gates, a) == gate.alpha
+    gates = with_values(objective, before.gates, {a: slope(objective, a, not on)})
+    recurrence = point.compiled(flow, gates)
+    others = [recurrence]
+    if gate.alpha and gate.alpha_bar:
+        others.append(point.compiled(flow, with_values(objective, before.gates, {a: Fraction(0)})))
+    if any(_acting(r) != _acting(before.recurrence) for r in others):
+        return None
+    recurrence.expand(point.values, order, point.tau)
+    z = recurrence.switching[a[0]][a[1]]
+    assert isinstance(z, list)  # it acts before, and so it does now
+    recurrence.read([z])
+    if point.leading(z, 1) != 1 or (z[1] > 0) == on:
+        return None
+    firsts = [point.series(m)[0] for m in recurrence.monitors[: 2 * len(before.ties)]]
+    if any(m < 0 or not is_definite(m, point.noise) for m in firsts):
+        return None
+    return Region(gates, before.ties, recurrence, resting={a: 1})
+
+
+def _acting(recurrence: Recurrence) -> list[list[bool]]:
+    """Which pre-activations are not zero by structure."""
+    return [[z is not None for z in entries] for entries in recurrence.switching]

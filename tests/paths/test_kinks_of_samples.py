@@ -1,0 +1,102 @@
+"""Kinks of networks with many samples: crossed one by one, with the events and digits of trying all sides."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+from math import inf, log2
+
+import mpmath
+import numpy as np
+import pytest
+from gmpy2 import mpz
+from mpmath import mpf
+
+import symflow as sf
+from symflow.evaluate import series as compiler
+from symflow.numbers.fixed_point import from_fraction
+from symflow.paths.taylor import run
+from symflow.paths.taylor.dense import taylor_steps
+from symflow.paths.taylor.order import LEAST, Order
+
+
+def problem(seed: int, activation: str, samples: int, widths: tuple[int, ...], scale: str) -> sf.Problem:
+    rng = np.random.default_rng(seed)
+    x, y = (rng.normal(size=(samples, w)).round(2).astype(str).tolist() for w in (widths[0], widths[-1]))
+    return sf.Problem(
+        network={"widths": widths, "activation": activation} | ({"slope": "1/5"} if activation == "leaky-relu" else {}),
+        data={"x": x, "y": y},
+        init={"scheme": "gaussian", "scale": scale, "seed": seed},
+        run={"horizon": "3/2", "dps": 15},
+    )
+
+
+def events(flow: sf.Trajectory) -> list[tuple[object, ...]]:
+    return [(e.kind, e.sample, e.layer, e.unit) for e in flow.events]
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky-relu"])
+@pytest.mark.parametrize("seed", [1, 4])
+def test_crossing_is_what_trying_all_sides_finds(activation: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gates that slide in one layer while others cross, in blocks and not: one flow."""
+    p = problem(seed, activation, 12, (2, 4, 1), "1")
+    crossed: list[bool] = []
+    real = run.cross
+
+    def counted(*args: object) -> object:
+        found = real(*args)  # type: ignore[arg-type]
+        crossed.append(found is not None)
+        return found
+
+    monkeypatch.setattr(run, "cross", counted)
+    monkeypatch.setattr(compiler, "LEAST_BLOCKS", 0)
+    fast = sf.solve_flow(p, error=None)
+    assert any(crossed)
+    monkeypatch.setattr(run, "cross", lambda *args: None)
+    monkeypatch.setattr(compiler, "LEAST_BLOCKS", 10**9)
+    slow = sf.solve_flow(p, error=None)
+    assert events(fast) == events(slow)
+    with mpmath.workdps(30):
+        assert all(abs(a.time - b.time) < mpf(10) ** -15 for a, b in zip(fast.events, slow.events, strict=True))
+        assert max(abs(fast.at_end() - slow.at_end())) < mpf(10) ** -15
+
+
+def test_orders_follow_the_steps_that_kinks_force() -> None:
+    flow = sf.solve_flow(problem(2, "relu", 40, (3, 6, 2), "1"), horizon="1/4", dps=40, error=None)
+    orders = [len(s.coefficients[0]) - 1 for s in taylor_steps(flow).segments]
+    assert len({e.time for e in flow.events}) > 8
+    assert orders[0] == max(orders) == flow.stats.order
+    assert np.median(orders) < 0.7 * flow.stats.order
+
+
+def test_the_order_of_a_geometric_series() -> None:
+    """c_k = 1: steps of eps^(1/p), and kinks that are far away or near."""
+    bits, digits = 200, 40
+    series = [[mpz(1) << bits] * 51]
+    tolerance = bits - digits * log2(10)
+    assert Order(50).now == 50
+    chosen = []
+    for distance in (inf, 100.0, 0.1, 1e-3, 1e-9):
+        order = Order(50)
+        if distance < inf:
+            order.step(log2(distance), kink=True)
+        order.choose(series, 0, tolerance)
+        chosen.append(order.now)
+    assert chosen[0] == 50
+    assert chosen[1] > 40
+    assert all(a > b for a, b in pairwise(chosen[1:]))
+    assert chosen[-1] == LEAST
+    # A step is as long as the kinks are far apart where eps^(1/p) is: p = log eps / log 1e-3, about 13.
+    assert 10 <= chosen[3] <= 20
+
+
+def test_a_low_order_rises_again_where_kinks_cease() -> None:
+    order = Order(60)
+    order.step(-20.0, kink=True)
+    series = [[from_fraction(Fraction(1), 200)] * 61]
+    order.choose(series, 0, 60.0)
+    low = order.now
+    for _ in range(40):
+        order.step(-1.0, kink=False)
+        order.choose([row[: order.now + 1] for row in series], 0, 60.0)
+    assert low < 20 < 50 < order.now
