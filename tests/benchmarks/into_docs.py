@@ -3,8 +3,8 @@
     python tests/benchmarks/into_docs.py [NAME ...] [--peer FILE]
 
 NAME is one of evaluation, first, gradient, derivation, flow, first-flow, kinks, experiment, methods, sweep; all of
-them without one (more than an hour on two cores, most of it descent at small steps). `--peer` is passed to the benchmarks
-of flows. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
+them without one (more than an hour on two cores, most of it descent at small steps). `--peer` is passed to the
+benchmarks of flows. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
 """
 
 from __future__ import annotations
