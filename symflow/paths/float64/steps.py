@@ -12,7 +12,7 @@ from symflow.evaluate.jax_batches import at_points, in_batches
 from symflow.networks.objective import Objective
 from symflow.paths.float64.methods import SOLVERS, chunk_runner, first_steps, stepper
 from symflow.paths.float64.ranges import first_cut
-from symflow.paths.float64.watch import Met, Watch, first_met
+from symflow.paths.float64.watch import Met, Watch, first_met, runge_kutta
 from symflow.paths.taylor.limits import Limits
 from symflow.progress import Reporter
 
@@ -145,7 +145,7 @@ class _Progress:
         new = len(times)
         if course.watch is not None and new:
             knots, states = np.append(self.now, times), np.vstack([self.theta[None], points])
-            met = first_met(course.watch, course.objective, course.solver, knots, states)
+            met = first_met(course.watch, runge_kutta(course.objective, course.solver, states), knots, states)
             if met is not None:
                 self.pieces.append(_until(met, self.now, times, points))
                 return self.result("", met.number)

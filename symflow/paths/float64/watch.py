@@ -149,8 +149,23 @@ def time_rounding(watching: Watch, number: int, state: np.ndarray) -> float:
     return noise / rate if rate > 0 else 0.0
 
 
-def first_met(watching: Watch, objective: Objective, solver: str, knots: np.ndarray, states: np.ndarray) -> Met | None:
+After = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""(numbers of steps (S,), times after their beginnings (S,)) -> the states there (S, P)."""
+
+
+def runge_kutta(objective: Objective, solver: str, states: np.ndarray) -> After:
+    """The states within steps of a Runge-Kutta method, from those at their beginnings."""
+    return lambda steps, sizes: in_batches(stepper(objective, solver), states[steps], sizes)
+
+
+def first_met(watching: Watch, after: After, knots: np.ndarray, states: np.ndarray) -> Met | None:
     """The first zero of a condition in some consecutive steps.
+
+    Args:
+        watching: the conditions.
+        after: the states within the steps.
+        knots: their ends, shape (K + 1,).
+        states: the states there.
 
     Raises:
         ComputationError: a quantity leaves its domain before.
@@ -159,7 +174,7 @@ def first_met(watching: Watch, objective: Objective, solver: str, knots: np.ndar
     parts = 1 if monotone else PARTS
     sizes = np.diff(knots)
     points = [states[:-1]]
-    points += [in_batches(stepper(objective, solver), states[:-1], sizes * part / parts) for part in range(1, parts)]
+    points += [after(np.arange(len(sizes)), sizes * part / parts) for part in range(1, parts)]
     inner = np.stack([watching.measure(x) for x in points], axis=1)  # (steps, parts, 2, C)
     last = watching.measure(states[-1:])[None]
     left = inner.reshape(-1, *inner.shape[2:]) * watching.sides  # positive until the condition is met
@@ -173,9 +188,9 @@ def first_met(watching: Watch, objective: Objective, solver: str, knots: np.ndar
         step, part = divmod(int(interval), parts)
         low, high = sizes[step] * part / parts, sizes[step] * (part + 1) / parts
         found = [
-            Met(int(i), step, size, _after(objective, solver, states[step], size))
+            Met(int(i), step, size, _at(after, step, size))
             for i in np.flatnonzero(crossed[interval] | turns[interval])
-            if (size := _zero(watching, objective, solver, states[step], (low, high), int(i))) is not None
+            if (size := _zero(watching, after, step, (low, high), int(i))) is not None
         ]
         if found:
             return min(found, key=lambda met: met.size)
@@ -188,22 +203,19 @@ def first_met(watching: Watch, objective: Objective, solver: str, knots: np.ndar
     return None
 
 
-def _after(objective: Objective, solver: str, state: np.ndarray, size: float) -> np.ndarray:
-    """The state a step later."""
-    row: np.ndarray = in_batches(stepper(objective, solver), state[None], np.array([size]))[0]
+def _at(after: After, step: int, size: float) -> np.ndarray:
+    """The state in a step."""
+    row: np.ndarray = after(np.array([step]), np.array([size]))[0]
     return row
 
 
-def _zero(
-    watching: Watch, objective: Objective, solver: str, state: np.ndarray, ends: tuple[float, float], number: int
-) -> float | None:
+def _zero(watching: Watch, after: After, step: int, ends: tuple[float, float], number: int) -> float | None:
     """The first zero of a quantity in part of a step, by Brent's method; None where an extremum does not get there."""
     from scipy.optimize import brentq
 
     def along(size: float, row: int) -> float:
         """sign (q - value), or its rate of change."""
-        point = _after(objective, solver, state, size) if size else state
-        return float(watching.measure(point[None])[0, row, number] * watching.sides[number])
+        return float(watching.measure(_at(after, step, size)[None])[0, row, number] * watching.sides[number])
 
     def zero(row: int, low: float, high: float) -> float:
         return float(brentq(along, low, high, args=(row,), xtol=1e-300, rtol=4 * np.finfo(float).eps))

@@ -18,7 +18,7 @@ from symflow.networks.batches import sample_count
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JaxArray
 from symflow.paths.float64.gated.programs import GatedProgram, Sample
-from symflow.paths.float64.gated.ties import Ties
+from symflow.paths.float64.gated.ties import TRIALS, Groups, groups
 from symflow.paths.float64.gated.walk import MOST_KINKS, walker
 from symflow.paths.float64.gated.walk_state import Ends
 
@@ -37,6 +37,7 @@ class Frozen:
         layers: the layer of each unit, counted from 1.
         units: its number within the gates of its layer, from 0.
         slopes: the slopes as exact numbers.
+        groups: gates that share their kinks.
         gradient: (theta, gates (U, N)) -> gradient (P,), pre-activations (U, N).
         walk: `Ends` -> d, its integral, the sum of excesses (P,), gates (M, U), the log, how many events, whether all
             were handled, gradients of single samples.
@@ -52,15 +53,16 @@ class Frozen:
     layers: np.ndarray
     units: np.ndarray
     slopes: Mapping[float, Fraction]
+    groups: Groups
     gradient: Compiled
     walk: Compiled
     moving: Compiled
     normals: Compiled
     pulls: Compiled
 
-    def gates_of(self, z: np.ndarray) -> np.ndarray:
-        """sigma'(z), shape (U, N)."""
-        return np.where(z >= 0, self.alpha[:, None], self.alpha_bar[:, None])
+    def gates_of(self, z: np.ndarray, gates: np.ndarray) -> np.ndarray:
+        """sigma'(z), shape (U, N); the given ones where z = 0."""
+        return np.where(z > 0, self.alpha[:, None], np.where(z < 0, self.alpha_bar[:, None], gates))
 
 
 LEAST = 16
@@ -91,14 +93,17 @@ def frozen(objective: Objective) -> Frozen:
     per_unit = [(float(g.alpha), float(g.alpha_bar), g.layer) for g in objective.gates]
     alpha, alpha_bar, layers = (np.repeat([v[k] for v in per_unit], counts) for k in range(3))
     data = {x: jnp.asarray(np.asarray(a, dtype=np.float64)) for x, a in objective.data.items()}
-    ties: Ties | None = None
+    gradient = jit(lambda theta, gates: whole.gradient(whole.values(theta, data, gates)))
+    shared = groups(
+        _trials(gradient, objective.parameter_count, (alpha, alpha_bar), samples), objective.parameter_count
+    )
     high, low = jnp.asarray(alpha), jnp.asarray(alpha_bar)
 
     def pull(theta: JaxArray, i: JaxArray, u: JaxArray, gates: JaxArray) -> JaxArray:
         on, off = (single.share(theta, i, gates.at[u].set(side[u])) for side in (high, low))
         return (on - off) / (high[u] - low[u])
 
-    whole_walk = walker(single, (alpha, alpha_bar), ties)
+    whole_walk = walker(single, (alpha, alpha_bar), shared.ties)
 
     def walk(ends: Ends) -> tuple[Any, ...]:
         state = whole_walk(ends)
@@ -114,9 +119,26 @@ def frozen(objective: Objective) -> Frozen:
         layers,
         np.concatenate([np.arange(n) for n in counts]),
         {float(v): v for g in objective.gates for v in (g.alpha, g.alpha_bar)},
-        gradient=jit(lambda theta, gates: whole.gradient(whole.values(theta, data, gates))),
+        shared,
+        gradient=gradient,
         walk=jit(walk),
         moving=jit(jax.vmap(single.moving, in_axes=(None, None, 0, 0))),
         normals=jit(jax.vmap(single.normal, in_axes=rows)),
         pulls=jit(jax.vmap(pull, in_axes=rows)),
     )
+
+
+def _trials(gradient: Compiled, parameters: int, slopes: tuple[np.ndarray, np.ndarray], samples: int) -> np.ndarray:
+    """Pre-activations at random points, shape (TRIALS, U, N)."""
+    rng, (high, low) = np.random.default_rng(0), (np.repeat(a[:, None], samples, axis=1) for a in slopes)
+    found = []
+    for theta in rng.normal(size=(TRIALS, parameters)):
+        gates, z = high, np.zeros_like(high)
+        for _ in range(len(slopes[0])):  # at most a layer's gates change each time
+            z = np.asarray(gradient(theta, gates)[1])
+            new = np.where(z >= 0, high, low)
+            if (new == gates).all():
+                break
+            gates = new
+        found.append(z)
+    return np.stack(found)

@@ -32,7 +32,11 @@ NEAR_ZERO = 1e-9
 PARALLEL = 1e-7
 """... where this part of its gradient, or less, lies outside the span of theirs."""
 
+BEYOND = 1e-8
+"""A held gate lets go where its value is farther than this outside [alpha_bar, alpha]."""
+
 Held = tuple[Place, ...]
+"""Of gates that share their kink (`ties.py`) only the first stands here."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +61,34 @@ class Gone:
         return h * min(max(self.beyond / moved, 0.0), 1.0) if moved else 0.0
 
 
-def mask(held: Held, shape: tuple[int, ...]) -> np.ndarray:
+def members(frozen: Frozen, place: Place) -> tuple[tuple[Place, int], ...]:
+    """The gates that share the kink of a held one, and -1 for those that are on where it is off."""
+    return tuple((Place(*gate), side) for gate, side in frozen.groups.of((place.unit, place.sample)))
+
+
+def mask(frozen: Frozen, held: Held, shape: tuple[int, ...]) -> np.ndarray:
     """Where gates are held, shape (U, N)."""
     found = np.zeros(shape, dtype=bool)
     for at in held:
-        found[at.unit, at.sample] = True
+        for other, _ in members(frozen, at):
+            found[other.unit, other.sample] = True
+    return found
+
+
+def with_value(frozen: Frozen, gates: np.ndarray, at: Place, value: float) -> None:
+    """Sets the gates of a group, that of its first as given."""
+    for other, side in members(frozen, at):
+        mirrored = frozen.alpha[other.unit] + frozen.alpha_bar[other.unit] - value
+        gates[other.unit, other.sample] = value if side > 0 else mirrored
+
+
+def _pulls(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> np.ndarray:
+    """The derivative of grad f by the value of each held gate, those that share its kink with it, shape (Q, P)."""
+    every = [(k, other, side) for k, at in enumerate(held) for other, side in members(frozen, at)]
+    single = np.asarray(frozen.pulls(theta, *rows(tuple(other for _, other, _ in every), gates)))[: len(every)]
+    found = np.zeros((len(held), len(theta)))
+    for (k, _, side), pull in zip(every, single, strict=True):
+        found[k] += side * pull
     return found
 
 
@@ -117,7 +144,7 @@ def companion(frozen: Frozen, theta: np.ndarray, z: np.ndarray, gates: np.ndarra
     for k in range(1, len(held)):
         if _outside(own[k], own[:k]) <= PARALLEL * sizes[k]:
             return held[k]
-    near = (np.abs(z) <= NEAR_ZERO * np.abs(z).max()) & ~mask(held, z.shape)
+    near = (np.abs(z) <= NEAR_ZERO * np.abs(z).max()) & ~mask(frozen, held, z.shape)
     places = tuple(Place(int(u), int(i)) for u, i in np.argwhere(near))
     if not places:
         return None
@@ -152,18 +179,20 @@ def let_go(
     gates = gates.copy()
     while held:
         n = normals(frozen, theta, gates, held)
-        pulls = np.asarray(frozen.pulls(theta, *rows(held, gates)))[: len(held)]
+        pulls = _pulls(frozen, theta, gates, held)
         where = [at.unit for at in held], [at.sample for at in held]
         old, low, high = gates[where], frozen.alpha_bar[where[0]], frozen.alpha[where[0]]
         low, high = np.minimum(low, high), np.maximum(low, high)
         new = old - np.linalg.lstsq(n @ pulls.T, n @ slope, rcond=RANK)[0]
-        gates[where] = np.clip(new, low, high)
-        slope = slope + (gates[where] - old) @ pulls
+        within = np.clip(new, low, high)
+        for at, value in zip(held, within.tolist(), strict=True):
+            with_value(frozen, gates, at, value)
+        slope = slope + (within - old) @ pulls
         outside = np.maximum(low - new, new - high)
         worst = int(np.argmax(outside))
-        if outside[worst] <= 0:
+        if outside[worst] <= BEYOND:
             break
-        bound = float(gates[where][worst])
+        bound = float(within[worst])
         gone.append(Gone(held[worst], bound, float(new[worst]) - bound, pulls[worst]))
         held = held[:worst] + held[worst + 1 :]
     return held, slope, gates, tuple(gone)

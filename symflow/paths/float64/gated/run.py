@@ -10,9 +10,10 @@ import mpmath
 import numpy as np
 
 from symflow.paths.float64.gated.frozen import Frozen
-from symflow.paths.float64.gated.held import Held, Place
+from symflow.paths.float64.gated.held import Held, Place, members
 from symflow.paths.float64.gated.step import Point, Stepped, corrected_step, start_point
 from symflow.paths.float64.methods import first_steps
+from symflow.paths.float64.watch import Watch, first_met
 from symflow.paths.taylor.limits import Limits
 from symflow.paths.trajectory import Event
 from symflow.progress import Reporter
@@ -43,7 +44,9 @@ class GatedRun:
         events: in order of time.
         rejected: steps that were made again, shorter.
         gradients: what it cost, a single sample counted as its share.
-        stopped: why it ended early: "steps", "collapse", "time", "together" or "interrupted"; else "".
+        met: the number of the condition that ended it, if one did.
+        stopped: why it ended early: "steps", "collapse", "time", "together", "interrupted", or "slopes" (a condition on
+            gradients, which have no meaning where gates are held); else "".
     """
 
     knots: np.ndarray
@@ -53,6 +56,7 @@ class GatedRun:
     rejected: int
     gradients: float
     stopped: str
+    met: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,14 @@ class Plan:
         rtol: relative tolerance of a step.
         atol: absolute tolerance of a step.
         limits: of steps and time.
+        watch: conditions that end it.
     """
 
     stops: np.ndarray
     rtol: float
     atol: float
     limits: Limits
+    watch: Watch | None = None
 
 
 def run_gated(frozen: Frozen, start: np.ndarray, plan: Plan, report: Reporter) -> GatedRun:
@@ -92,10 +98,13 @@ class _Run:
         self.knots, self.states = [0.0], [start]
         self.held: list[tuple[HeldGate, ...]] = [()]
         self.events: list[Event] = []
+        self.met = None if plan.watch is None else plan.watch.start
 
     def to_the_end(self, report: Reporter) -> str:
         """Steps to all stops; says why it ended early."""
         end = float(self.plan.stops[-1])
+        if self.met is not None:
+            return ""
         h = float(first_steps(self.point.theta[None], self.point.slope[None], end)[0])
         for stop in self.plan.stops.tolist():
             while self.t < stop:
@@ -115,6 +124,9 @@ class _Run:
                 if made is not None and error <= 1:
                     if made.companion is not None:
                         return "together"
+                    ended = self.ended(made, size)
+                    if ended is not None:
+                        return ended
                     self.accept(made, stop if size == left else self.t + size, size)
                     longer = size * min(LENGTHEN, SAFETY * max(error, 1e-12) ** -0.25)
                     h = max(h, longer) if size < h else longer
@@ -125,6 +137,27 @@ class _Run:
                 h = size * max(SHORTEN, SAFETY * error**-0.25)
                 if h < SHORTEST * end:
                     return "collapse"
+        return ""
+
+    def ended(self, made: Stepped, size: float) -> str | None:
+        """Takes the part of a step after which a condition is met; why the run ends then, None where it does not."""
+        watching, point = self.plan.watch, self.point
+        if watching is None:
+            return None
+        if watching.needs_slopes is not None and (point.held or made.point.held):
+            return "slopes"
+
+        def after(_: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+            parts = [corrected_step(self.frozen, point, float(h)) if h else None for h in sizes]
+            return np.stack([point.theta if part is None else part.point.theta for part in parts])
+
+        met = first_met(watching, after, np.array([0.0, size]), np.stack([point.theta, made.point.theta]))
+        if met is None:
+            return None
+        part = corrected_step(self.frozen, point, met.size) if self.t + met.size > self.t else None
+        if part is not None:
+            self.accept(part, self.t + met.size, met.size)
+        self.met = met.number
         return ""
 
     def error(self, made: Stepped) -> float:
@@ -146,7 +179,7 @@ class _Run:
         """What is known."""
         knots, states = np.array(self.knots), np.stack(self.states)
         return GatedRun(
-            knots, states, tuple(self.held), tuple(self.events), self.rejected, self.gradients, self.stopped
+            knots, states, tuple(self.held), tuple(self.events), self.rejected, self.gradients, self.stopped, self.met
         )
 
 
@@ -173,5 +206,13 @@ def _events(frozen: Frozen, before: Point, made: Stepped, t: float, h: float) ->
     ]
     for gone, since in made.gone:
         value = float(before.gates[gone.place.unit, gone.place.sample])
-        found.append(event(t + h - since, gone.place, "leaving", (value, gone.bound)))
+        for other, side in members(frozen, gone.place):
+            ends = (value, gone.bound) if side > 0 else _mirrored(frozen, other, (value, gone.bound))
+            found.append(event(t + h - since, other, "leaving", ends))
     return found
+
+
+def _mirrored(frozen: Frozen, place: Place, values: tuple[float, float]) -> tuple[float, float]:
+    """The values of a gate that is on where the first of its group is off."""
+    total = float(frozen.alpha[place.unit] + frozen.alpha_bar[place.unit])
+    return total - values[0], total - values[1]

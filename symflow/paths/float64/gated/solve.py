@@ -17,7 +17,9 @@ from symflow.paths.float64.gated.record import EventCorrectedSteps
 from symflow.paths.float64.gated.run import GatedRun, Plan, run_gated
 from symflow.paths.float64.methods import EVENT_CORRECTED
 from symflow.paths.float64.record import Float64Stats
+from symflow.paths.float64.watch import Watch, time_rounding
 from symflow.paths.path_error import CHECK, PathError
+from symflow.paths.stop_conditions import Stopped
 from symflow.paths.taylor.limits import Limits
 from symflow.paths.trajectory import Trajectory
 from symflow.progress import Reporter
@@ -34,6 +36,11 @@ STOPPED: Mapping[str, tuple[str, StopCause, str]] = {
         "coincident",
         "take solve_flow(problem, dps=15), which decides such kinks",
     ),
+    "slopes": (
+        "a gate is held on its kink, where a condition on gradients has no meaning in float64, at",
+        "sliding",
+        "take solve_flow, or a quantity without derivatives",
+    ),
     "collapse": ("the step size collapsed at", "step-size", "choose a shorter horizon or another start"),
 }
 
@@ -49,6 +56,7 @@ class Asked:
         atol: absolute tolerance of a step.
         limits: of a run.
         estimate: whether to make a second run.
+        watch: conditions that end it.
     """
 
     end: float
@@ -57,12 +65,13 @@ class Asked:
     atol: float
     limits: Limits
     estimate: bool
+    watch: Watch | None = None
 
     def plan(self, looser: float = 1.0, parts: int = 2 * COMPARED) -> Plan:
         """The run, at tolerances so much looser, with steps of at most so many parts of the time."""
         stops = np.unique(np.concatenate([np.arange(1, parts + 1) * (self.end / parts), self.at[self.at > 0]]))
         stops = np.append(stops[stops < self.end * (1 - 1e-12)], self.end)
-        return Plan(stops, self.rtol * looser, self.atol * looser, self.limits)
+        return Plan(stops, self.rtol * looser, self.atol * looser, self.limits, self.watch)
 
 
 def solve_gated(objective: Objective, start: np.ndarray, asked: Asked, report: Reporter) -> Trajectory:
@@ -108,9 +117,10 @@ def _recorded(objective: Objective, asked: Asked, run: GatedRun, seconds: float)
     )
     for array in (run.knots, run.states):
         array.flags.writeable = False
-    return Trajectory(
-        objective, EventCorrectedSteps(objective, run.knots, run.states, run.held), None, run.events, None, stats
-    )
+    steps = EventCorrectedSteps(objective, run.knots, run.states, run.held)
+    shown = () if asked.watch is None else tuple(str(c.stop) for c in asked.watch.conditions)
+    stopped = None if run.met is None else Stopped(shown[run.met], steps.horizon)
+    return Trajectory(objective, steps, None, run.events, None, stats, shown, stopped)
 
 
 def _estimated(compiled: Frozen, flow: Trajectory, run: GatedRun, asked: Asked, report: Reporter) -> Trajectory:
@@ -128,7 +138,17 @@ def _estimated(compiled: Frozen, flow: Trajectory, run: GatedRun, asked: Asked, 
             time=flow.horizon,
             trajectory=flow,
         )
-    pair = [r.states[np.searchsorted(r.knots, loose.stops)] for r in (run, check)]
+    if check.met != run.met:
+        raise FlowStopped(
+            "a second run for the error estimate did not end by the same condition; the flow is known without",
+            "choose tighter tolerances or another value",
+            cause="quantity",
+            time=flow.horizon,
+            trajectory=flow,
+        )
+    ends = min(run.knots[-1], check.knots[-1])
+    common = loose.stops[loose.stops <= ends]
+    pair = [np.vstack([r.states[np.searchsorted(r.knots, common)], r.states[-1:]]) for r in (run, check)]
     stats = flow.stats
     assert isinstance(stats, Float64Stats)
     stats = replace(
@@ -139,4 +159,16 @@ def _estimated(compiled: Frozen, flow: Trajectory, run: GatedRun, asked: Asked, 
     )
     rounding = float(np.finfo(float).eps * np.abs(pair[0]).max())
     error = mpmath.mpf(2 * float(np.abs(pair[0] - pair[1]).max()) + rounding)
-    return replace(flow, error=PathError(error, "estimated"), stats=stats)
+    return replace(
+        flow, error=PathError(error, "estimated"), stats=stats, stopped=_timed(flow, run, check, asked.watch)
+    )
+
+
+def _timed(flow: Trajectory, run: GatedRun, check: GatedRun, watching: Watch | None) -> Stopped | None:
+    """When a condition was met, with the estimated error of that time."""
+    if flow.stopped is None or watching is None or run.met is None:
+        return None
+    error = 2 * abs(float(run.knots[-1] - check.knots[-1]))
+    if run.knots[-1]:  # at 0 it was decided exactly
+        error += 4 * float(np.spacing(run.knots[-1])) + time_rounding(watching, run.met, run.states[-1])
+    return replace(flow.stopped, error_estimate=mpmath.mpf(error))

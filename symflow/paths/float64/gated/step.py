@@ -77,12 +77,12 @@ class Stepped:
 
 def agreeing(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> tuple[Point, int]:
     """Gates of all layers that agree with their pre-activations, held ones as given; and gradients evaluated."""
-    fixed = mask(held, gates.shape)
+    fixed = mask(frozen, held, gates.shape)
     count = 0
     while count < SETTLINGS:
         count += 1
         slope, z = (np.asarray(v) for v in frozen.gradient(theta, gates))
-        found = np.where(fixed, gates, frozen.gates_of(z))
+        found = np.where(fixed, gates, frozen.gates_of(z, gates))
         if (found == gates).all():
             break
         gates = found
@@ -92,6 +92,9 @@ def agreeing(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -
 def start_point(frozen: Frozen, theta: np.ndarray) -> tuple[Point, int]:
     """A start, all gates as sigma' has them."""
     gates = np.repeat(frozen.alpha[:, None], frozen.samples, axis=1)
+    for group in frozen.groups.members.values():
+        for (unit, sample), side in group:
+            gates[unit, sample] = frozen.alpha[unit] if side > 0 else frozen.alpha_bar[unit]
     return agreeing(frozen, theta, gates, ())
 
 
@@ -164,8 +167,12 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
     stages = _Stages(frozen, point, h)
     if not np.isfinite(stages.last).all():
         return None
-    fixed = mask(point.held, point.gates.shape)
-    samples, shift, bent = stages.suspects(fixed), np.zeros_like(point.theta), np.zeros_like(point.theta)
+    fixed = mask(frozen, point.held, point.gates.shape)
+    samples, shift, bent = (
+        frozen.groups.closed(stages.suspects(fixed)),
+        np.zeros_like(point.theta),
+        np.zeros_like(point.theta),
+    )
     crossings: tuple[Crossing, ...] = ()
     excess = np.zeros_like(point.theta)
     work = 0.0
@@ -179,11 +186,11 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
             shift, excess, crossings = walked.shift - bent, walked.excess, walked.crossings
             gates[:, samples] = walked.gates[: len(samples)].T
             work += walked.work
-        held = point.held + tuple(c.place for c in crossings if c.holds)
+        held = point.held + _begun(frozen, crossings)
         slope, z = (np.asarray(v) for v in frozen.gradient(stages.end + shift, gates))
         stages.gradients += 1
-        wrong = (frozen.gates_of(z) != gates) & ~mask(held, gates.shape)
-        further = np.setdiff1d(np.flatnonzero(wrong.any(axis=0)), samples)
+        wrong = (frozen.gates_of(z, gates) != gates) & ~mask(frozen, held, gates.shape)
+        further = np.setdiff1d(frozen.groups.closed(np.flatnonzero(wrong.any(axis=0))), samples)
         if not wrong.any() or (not len(further) and repeat >= SETTLED):
             break
         samples = np.union1d(samples, further)
@@ -194,6 +201,12 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
     gradients = stages.gradients + extra + work / frozen.samples
     cut = _turn(held, crossings, h)
     return Stepped(end_point, np.abs(stages.error) + np.abs(bent), crossings, gone, gradients, cut, same)
+
+
+def _begun(frozen: Frozen, crossings: Sequence[Crossing]) -> Held:
+    """The gates that begin to be held, one for each kink."""
+    first = ((c.place.unit, c.place.sample) for c in crossings if c.holds)
+    return tuple(dict.fromkeys(Place(*frozen.groups.first.get(gate, gate)) for gate in first))
 
 
 def _turn(held: Held, crossings: Sequence[Crossing], h: float) -> float | None:

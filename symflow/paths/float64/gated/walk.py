@@ -37,6 +37,9 @@ TRIES = 4
 """Newton steps for one kink, at most."""
 EVENTS = 16
 """Entries of the queue for each gate, at most: more is chatter, about gates that are on their kinks together."""
+REST = 1e-3
+"""A pre-activation that would move slower than this part of its speed before is taken to stay on its kink; where it
+does not, its gate lets go at the end of the step."""
 MOST_KINKS = 2000
 """Of one step."""
 
@@ -141,8 +144,9 @@ class _Walk:
         taken = ~back & ~again
         at = jnp.where(taken, jnp.clip(time + newton, state.s, ends.path.length), jnp.where(back, time, state.s))
         late = jnp.clip(at - (time + newton), 0.0, at)
-        holds = taken & (dot * dot_then < 0)
-        part = jnp.where(holds, dot / jnp.where(holds, dot - dot_then, 1.0), 1.0)
+        rests = jnp.abs(dot_then) <= REST * jnp.abs(dot)  # nothing moves it beyond: a unit that is dead there
+        holds = taken & (dot != 0) & ((dot * dot_then < 0) | rests)
+        part = jnp.where(holds, jnp.clip(dot / jnp.where(holds, dot - dot_then, 1.0), 0.0, 1.0), 1.0)
         state = advanced(state, at)
         later = jnp.where(again, time + newton, jnp.inf)
         later = jnp.where(later <= ends.path.length, jnp.maximum(later, state.s), jnp.inf)
