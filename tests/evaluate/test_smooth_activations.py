@@ -55,7 +55,7 @@ def one_unit(activation: Any) -> sf.Objective:
 
 
 @settings(max_examples=2, deadline=None, derandomize=True)
-@given(cases(list(SMOOTH), optional=True))
+@given(cases(list(SMOOTH)))
 def test_derivatives_of_smooth_networks(case: Case) -> None:
     check(case)
 
