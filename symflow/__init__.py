@@ -59,6 +59,7 @@ register(
         ("Deviation", "html"): "symflow.report.notebook:deviation_html",
         ("Limit", "html"): "symflow.report.notebook:limit_html",
         ("StepAdvice", "html"): "symflow.report.notebook:advice_html",
+        ("Sweep", "plot"): "symflow.plots.sweep:plot_sweep",
         ("Sweep", "html"): "symflow.report.notebook:sweep_html",
         ("TightnessTable", "html"): "symflow.report.notebook:tightness_html",
         ("Trajectory", "html"): "symflow.report.notebook:trajectory_html",

@@ -109,13 +109,13 @@ class Deviation:
     @cached_property
     def flow_series(self) -> Observables:
         """Observables along the flow, shape (S, ...)."""
-        return observe(self.problem.compact, self.comparison.points)
+        return _observed(self.problem, self.comparison.points)
 
     @cached_property
     def descent_series(self) -> Observables:
         """Observables along descent, shape (S, ...)."""
         assert self.comparison.descent is not None
-        return observe(self.problem.compact, self.comparison.descent)
+        return _observed(self.problem, self.comparison.descent)
 
     @property
     def method(self) -> Method:
@@ -196,6 +196,11 @@ class Deviation:
             + ", ".join(f"{b.name} {b.status}" for b in self.bounds.values())
             + ">"
         )
+
+
+@np.errstate(over="ignore", invalid="ignore")  # of descent that is about to diverge
+def _observed(problem: Problem, points: np.ndarray) -> Observables:
+    return observe(problem.compact, points)
 
 
 def sample_steps(steps: int) -> list[int]:

@@ -60,7 +60,8 @@ class RoundedArithmetic(Arithmetic):
         grown = VALUES.einsum(subscripts, [x.size for x in arrays])
         terms = _contracted(subscripts, values) + len(arrays) + 2
         # `grown` - `plain` is what the errors of the arguments do, up to the rounding of both.
-        return Rounded(value, np.maximum(grown - plain, 0.0) + 4 * terms * UNIT * grown + terms * TINY)
+        found = Rounded(value, np.maximum(grown - plain, 0.0) + 4 * terms * UNIT * grown + terms * TINY)
+        return _not_negative(found) if _is_square(subscripts, arrays) else found
 
     def broadcast(self, array: Rounded, positions: Sequence[int], shape: tuple[int, ...]) -> Rounded:
         return self._both(lambda a: VALUES.broadcast(a, positions, shape), array)
@@ -76,7 +77,7 @@ class RoundedArithmetic(Arithmetic):
         with ball_precision(FLOAT64_BITS):
             given = _balls(values, errors)
             if exponent == Fraction(1, 2):
-                return _from_balls([_root_of_zero(b) if b.mid() == 0 else ball(b) for b in given], shape)
+                return _from_balls([_root_of_zero(b) if _almost_positive(b) else ball(b) for b in given], shape)
             return _from_balls([ball(b) for b in given], shape)
 
     def gather(self, x: Rounded, table: Table, position: int) -> Rounded:
@@ -123,9 +124,27 @@ def _balls(values: np.ndarray, errors: np.ndarray) -> list[arb]:
     return [arb(v, e) for v, e in pairs]
 
 
+def _is_square(subscripts: str, arrays: Sequence[Rounded]) -> bool:
+    """Whether a product is that of an array with itself, entry by entry: the square of a norm."""
+    labels = subscripts.split("->")[0].split(",")
+    return len(arrays) == 2 and arrays[0] is arrays[1] and labels[0] == labels[1]
+
+
+def _not_negative(x: Rounded) -> Rounded:
+    """Numbers that cannot be negative, where their errors allow it: the upper half of these."""
+    straddles = x.error > np.abs(x.value)
+    half = between(np.zeros_like(x.value), np.maximum(x.value, 0) + x.error)
+    return Rounded(np.where(straddles, half.value, x.value), np.where(straddles, half.error, x.error))
+
+
+def _almost_positive(x: arb) -> bool:
+    """Whether it is 0 up to underflow, or contains 0 only since radii of balls are rounded (to 30 bits)."""
+    return bool(x.contains(0) and ((x.mid() == 0 and x.upper() < UNDERFLOW) or -x.lower() <= 2.0**-28 * x.upper()))
+
+
 def _root_of_zero(x: arb) -> arb:
-    """sqrt of 0 up to underflow, the square of a norm: where the root exists, it is between 0 and that of the end."""
-    return arb(0).union(x.upper().sqrt()) if x.upper() < UNDERFLOW else x.sqrt()
+    """sqrt of the square of a norm that may be 0: where the root exists, it is between 0 and that of the end."""
+    return arb(0).union(x.upper().sqrt())
 
 
 def _from_balls(balls: Sequence[arb], shape: tuple[int, ...]) -> Rounded:

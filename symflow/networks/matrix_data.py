@@ -99,24 +99,37 @@ def matrix_data(network: Network, given: dict[str, Any], where: str = "data") ->
     if given.keys() not in ({"target"}, {"mask", "target"}):
         listed = ", ".join(sorted(given)) or "nothing"
         raise ProblemError(f"{where} must have sensing and y, or target with or without mask, got {listed}")
-    target = _matrix(given["target"], (rows, columns), f"{where}.target")
     if "mask" not in given:
-        return MatrixData(None, None, None, target)
+        return MatrixData(None, None, None, _matrix(given["target"], (rows, columns), f"{where}.target"))
     mask = _matrix(_ones(given["mask"]), (rows, columns), f"{where}.mask")
     if wrong := next((v for v in mask.flat if v not in (0, 1)), None):
         raise ProblemError(f"{where}.mask must have 1 for an observed entry and 0 elsewhere, got {brief(wrong)}")
     if not any(mask.flat):
         raise ProblemError(f"{where}.mask must have at least one observed entry, got zeros alone")
+    target = _matrix(_observed(given["target"], mask), (rows, columns), f"{where}.target")
     return MatrixData(None, None, None if all(mask.flat) else mask, target * mask)
 
 
 def _ones(mask: Any) -> Any:
-    """A mask of true and false, as comparisons and `notna` give it, as 1 and 0."""
+    """A mask with true and false, as comparisons and `notna` give them, as 1 and 0."""
+    if isinstance(mask, list | tuple):
+        return [_ones(part) for part in mask]
+    if isinstance(mask, np.ndarray):
+        return mask.astype(int) if mask.dtype == bool else mask
+    return int(mask) if isinstance(mask, bool | np.bool_) else mask
+
+
+def _observed(target: Any, mask: np.ndarray) -> Any:
+    """The target with 0 where an entry is missing (None or NaN) and not observed."""
     try:
-        found = np.asarray(mask)
+        found = np.array(target, dtype=object)
     except ValueError:  # rows of different lengths: the message is that of `rational_array`
-        return mask
-    return found.astype(int) if found.dtype == bool else mask
+        return target
+    if found.shape != mask.shape:
+        return target
+    missing = np.vectorize(lambda v: v is None or (isinstance(v, float | np.floating) and bool(np.isnan(v))))(found)
+    found[missing & (mask == 0)] = 0
+    return found.tolist()
 
 
 def _stack(values: object, where: str) -> np.ndarray:
@@ -142,6 +155,17 @@ def _matrix(values: object, shape: tuple[int, int], where: str) -> np.ndarray:
     return array
 
 
+def _beyond(network: FullyConnected) -> str:
+    """What makes the output another one."""
+    has = {"biases": any(network.biases), "skip connections": network.skip, "diagonal layers": network.diagonal}
+    named = [name for name, there in has.items() if there]
+    if network.sigma.slopes is None or network.alpha != 1 or network.alpha_bar != 1:
+        named.insert(0, f"the activation {network.activation}")
+    if network.output_scale != 1:
+        named.append(f"output_scale = {text(network.output_scale)}")
+    return ", ".join(named)
+
+
 def linear_network(network: object) -> FullyConnected:
     """A network whose output is W_n ... W_1 x.
 
@@ -153,7 +177,7 @@ def linear_network(network: object) -> FullyConnected:
         raise ProblemError(f"matrix data need a fully connected linear network, got {shown}; use sf.FullyConnected")
     if not network.linear or network.alpha != 1 or network.output_scale != 1:
         raise ProblemError(
-            "matrix data need a network with the output W_n ... W_1 x, got one with another activation than z -> z, "
-            'biases, skip connections, diagonal layers or an output scale; set activation = "linear" alone'
+            f"matrix data need a network with the output W_n ... W_1 x, got {_beyond(network)}; set activation = "
+            '"linear" alone'
         )
     return network

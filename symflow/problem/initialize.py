@@ -59,6 +59,11 @@ def initial_theta(init: InitSection, network: Network, source: str) -> tuple[Fra
             words = "parameters" if any(network.biases) else "weights"
             raise ProblemError(f"{where} must have all {count} {words} ({_shapes(shapes)}), got {len(given)}")
         return given
+    if init.bias_scale is not None and not any(network.biases):
+        raise ProblemError(
+            f"{source}: init.bias_scale = {text(init.bias_scale)} goes with a network with biases, got one without; "
+            "remove it or set network.biases"
+        )
     rng = random.Random(init.seed or 0)
     scale = DEFAULT_SCALE[str(init.scheme)] if init.scale is None else init.scale
     weights = [shape_of(axes) for axes in network.weight_axes]

@@ -26,7 +26,7 @@ from typing import Any
 LIMIT = 500
 """Megabytes."""
 SERIES: dict[str, list[dict[str, str]]] = {
-    "digits": [{"dps": str(dps), "horizon": "1"} for dps in (30, 50, 100, 200, 400)],
+    "digits": [{"dps": str(dps), "horizon": "1"} for dps in (30, 50, 100, 200)],
     "parameters": [{"dps": "30", "horizon": "1", "width": str(width)} for width in (2, 4, 6, 8, 12)],
     "samples": [{"dps": "30", "horizon": "1/8", "kind": "leaky", "samples": str(count)} for count in (2, 4, 8, 16, 32)],
     "kinks": [

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/into_docs.py [NAME ...] [--peer FILE]
 
-NAME is one of evaluation, first, gradient, derivation, flow, first-flow, kinks, experiment, methods; all of them
-without one (more than an hour on two cores, most of it descent at small steps). `--peer` is passed to the benchmarks of
-flows. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
+NAME is one of evaluation, first, gradient, derivation, flow, first-flow, kinks, experiment, methods, sweep; all of
+them without one (more than an hour on two cores, most of it descent at small steps). `--peer` is passed to the
+benchmarks of flows. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ COMMANDS = {
     "kinks": ["bench_kinks.py"],
     "experiment": ["bench_experiment.py"],
     "methods": ["bench_methods.py"],
+    "sweep": ["bench_sweep.py"],
 }
 
 STUDIES = ("bounds",)

@@ -79,7 +79,7 @@ class Case:
         inputs, outputs = (
             int(np.prod([a.size for a in axes])) for axes in (self.network.input_axes, self.network.output_axes)
         )
-        count = sum(int(np.prod([a.size for a in axes])) for axes in self.network.weight_axes)
+        count = self.network.parameter_count
         if self.loss in ("logistic", "exponential"):
             y = rng.choice([-1.0, 1.0], size=(self.samples, 1))
         elif self.loss == "cross-entropy":
@@ -96,73 +96,104 @@ class Case:
     def plain(self) -> Callable[[Any], Any]:
         """The loss of theta in plain JAX."""
         x, y, _, _ = self.arrays
-        activate = plain_activation(self.network)
 
         def loss(theta: Any) -> Any:
-            return plain_loss(self.loss, plain_network(self.network, theta, x, activate), y)
+            return plain_loss(self.loss, plain_network(self.network, theta, x), y)
 
         return loss
 
 
-def plain_activation(network: Network) -> Callable[[Any], Any]:
-    """sigma in plain JAX."""
-    if network.sigma.slopes is None:
-        key = getattr(network.sigma, "expression", network.activation)
-        return SMOOTH[key]
-    alpha, alpha_bar = map(float, network.sigma.slopes)
+def plain_activation(sigma: Any) -> Callable[[Any], Any]:
+    """sigma in plain JAX, from the record of one layer."""
+    if sigma.slopes is None:
+        return SMOOTH[getattr(sigma, "expression", sigma.name)]
+    alpha, alpha_bar = map(float, sigma.slopes)
     return lambda z: jnp.where(z >= 0, alpha * z, alpha_bar * z)
 
 
-def plain_network(network: Network, theta: Any, x: Any, activate: Callable[[Any], Any]) -> Any:
-    """h(x), samples first."""
-    weights, start = [], 0
-    for axes in network.weight_axes:
-        shape = tuple(int(a.size) for a in axes)
-        size = int(np.prod(shape))
-        weights.append(theta[start : start + size].reshape(shape))
-        start += size
-    count, n = x.shape[0], len(weights)
-    if isinstance(network, sf.FullyConnected):
-        a = jnp.asarray(x)
-        for j, w in enumerate(weights):
-            a = a @ w.T if j == n - 1 else activate(a @ w.T)
-        return a
-    assert isinstance(network, sf.Convolutional)
-    a, used = jnp.asarray(x).reshape(count, *network.input), 0
-    for part in network.parts:
+def pooled(part: sf.Pool, a: Any) -> Any:
+    """A pool by reduce_window."""
+    window, stride = (1, 1, *part.size), (1, 1, *part.stride)
+    if part.kind == "max":
+        return jax.lax.reduce_window(a, -jnp.inf, jax.lax.max, window, stride, "VALID")
+    return jax.lax.reduce_window(a, 0.0, jax.lax.add, window, stride, "VALID") / np.prod(part.size)
+
+
+def multiplied(part: Any, w: Any, a: Any) -> Any:
+    """What a layer with weights makes of its inputs; `part` is None in a fully connected network."""
+    if isinstance(part, sf.Convolution):
+        return jax.lax.conv_general_dilated(a, w, part.stride, [(p, p) for p in part.padding])
+    a = a.reshape(a.shape[0], -1)
+    return a * w if w.ndim == 1 else a @ w.reshape(w.shape[0], -1).T
+
+
+def plain_network(network: Network, theta: Any, x: Any) -> Any:
+    """h(x), samples first: a_j = sigma_j(W_j a_{j-1} + b_j) + the skip connections that end in layer j, h = c a_n."""
+    at = 0
+
+    def take(shape: tuple[int, ...]) -> Any:
+        nonlocal at
+        at += int(np.prod(shape))
+        return theta[at - int(np.prod(shape)) : at].reshape(shape)
+
+    parts = list(network.parts) if isinstance(network, sf.Convolutional) else [None] * network.depth
+    a = jnp.asarray(x)
+    if isinstance(network, sf.Convolutional):
+        a = a.reshape(x.shape[0], *network.input)
+    passed, shapes, last = [a], iter(network.weight_axes), len(parts)
+    weighted = 0
+    for j, part in enumerate(parts, 1):
         if isinstance(part, sf.Pool):
-            window, stride = (1, 1, *part.size), (1, 1, *part.stride)
-            if part.kind == "max":
-                a = jax.lax.reduce_window(a, -jnp.inf, jax.lax.max, window, stride, "VALID")
-            else:
-                a = jax.lax.reduce_window(a, 0.0, jax.lax.add, window, stride, "VALID") / np.prod(part.size)
-            continue
-        w, used = weights[used], used + 1
-        if isinstance(part, sf.Dense):
-            z = a.reshape(count, -1) @ w.reshape(w.shape[0], -1).T
+            a = pooled(part, passed[-1])
         else:
-            z = jax.lax.conv_general_dilated(a, w, part.stride, [(p, p) for p in part.padding])
-        a = z if used == n else activate(z)
-    return a
+            weighted += 1
+            a = multiplied(part, take(tuple(int(axis.size) for axis in next(shapes))), passed[-1])
+            if network.biases[j - 1]:
+                a = a + take((a.shape[1],)).reshape(1, -1, *[1] * (a.ndim - 2))
+            if j < last:
+                a = plain_activation(network.sigma.at(weighted))(a)
+        passed.append(sum((passed[i] for i, k in network.skip if k == j), a))
+    return float(network.output_scale) * passed[-1]
 
 
 @st.composite
-def cases(draw: st.DrawFn, activations: Sequence[Any] = ACTIVATIONS) -> Case:
-    """Small networks of every kind with every loss."""
+def options(draw: st.DrawFn, plain: Network, activations: Sequence[Any]) -> dict[str, Any]:
+    """Biases, skip connections, diagonal layers, an output scale and activations by layers for an architecture."""
+    depth, count, shapes = plain.depth, plain.layer_count, plain.boundaries
+    found: dict[str, Any] = {"activation": [draw(st.sampled_from(activations)) for _ in range(depth - 1)]}
+    if not found["activation"] or draw(st.booleans()):
+        found["activation"] = draw(st.sampled_from(activations))
+    has = iter(draw(st.lists(st.booleans(), min_size=depth, max_size=depth)))
+    found["biases"] = [j in plain.layer_numbers and next(has) for j in range(1, count + 1)]
+    equal = [[i, j] for j in range(1, count + 1) for i in range(j) if shapes[i] == shapes[j]]
+    square = [j for j in range(1, count + 1) if plain.matrices[j - 1] and shapes[j - 1] == shapes[j]]
+    for key, choice in (("skip", equal), ("diagonal", square)):
+        keep = draw(st.lists(st.booleans(), min_size=len(choice), max_size=len(choice)))
+        found[key] = [c for c, kept in zip(choice, keep, strict=True) if kept]
+    return found | {"output_scale": draw(st.sampled_from(["1", "1/3", "-3/2"]))}
+
+
+@st.composite
+def cases(draw: st.DrawFn, activations: Sequence[Any] = ACTIVATIONS, optional: bool = False) -> Case:
+    """Small networks of every kind with every loss; `optional` adds biases, skip connections and the other options."""
     loss = draw(st.sampled_from(LOSSES))
-    activation = draw(st.sampled_from(activations))
     outputs = 1 if loss in ("logistic", "exponential") else draw(st.integers(1, 3))
     if draw(st.booleans()):
-        widths = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
-        network: Network = sf.FullyConnected((*widths, outputs), activation=activation)
+        most = 2 if optional else 4  # equal widths are what options need
+        widths = draw(st.lists(st.integers(1, most), min_size=1, max_size=4))
+        kind, arguments = sf.FullyConnected, ((*widths, outputs),)
     else:
-        network = draw(convolutional(outputs, activation))
+        kind, arguments = sf.Convolutional, draw(convolutional(outputs))
+    activation = draw(st.sampled_from(activations))
+    network: Network = kind(*arguments, activation=activation)
+    if optional:
+        network = kind(*arguments, **draw(options(network, activations)))
     return Case(network, loss, draw(st.integers(1, 4)), draw(st.integers(0, 2**31)))
 
 
 @st.composite
-def convolutional(draw: st.DrawFn, outputs: int, activation: Any) -> sf.Convolutional:
-    """One or two spatial dimensions, strides, padding, both pools, then dense layers."""
+def convolutional(draw: st.DrawFn, outputs: int) -> tuple[Any, ...]:
+    """Input and parts: one or two spatial dimensions, strides, padding, both pools, then dense layers."""
     dimensions = draw(st.integers(1, 2))
     extents = [draw(st.integers(3, 6 if dimensions == 1 else 4)) for _ in range(dimensions)]
     image = (draw(st.integers(1, 2)), *extents)
@@ -179,4 +210,4 @@ def convolutional(draw: st.DrawFn, outputs: int, activation: Any) -> sf.Convolut
         extents = [(e + 2 * p - k) // s + 1 for e, k, s, p in zip(extents, size, stride, padding, strict=True)]
     if draw(st.booleans()):
         parts.append(sf.Dense(draw(st.integers(1, 3))))
-    return sf.Convolutional(image, (*parts, sf.Dense(outputs)), activation=activation)
+    return image, (*parts, sf.Dense(outputs))

@@ -8,9 +8,10 @@ import mpmath
 import numpy as np
 import pytest
 
+import symflow as sf
 from symflow.evaluate.eigenvalue_bounds import EigenvalueBounds, eigenvalue_bounds
 from symflow.evaluate.rounded import Rounded, norm_bound
-from symflow.evaluate.running_error import RoundedArithmetic
+from symflow.evaluate.running_error import RoundedArithmetic, rounded_program
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 20])
@@ -97,3 +98,14 @@ def test_the_norm_of_what_vanishes_is_known() -> None:
 def test_norms_do_not_underflow() -> None:
     tiny = Rounded(np.full((1, 3), 1e-300), np.zeros((1, 3)))
     assert 1.7e-300 < norm_bound(tiny)[0] < 1.8e-300
+
+
+def test_the_norm_of_what_is_zero_up_to_rounding_is_small() -> None:
+    """Where descent has converged, the square of the residual is known to its error alone: so is its root."""
+    problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": ["3/5"]},
+                         init={"theta": ["1/3", "9/5"]})  # fmt: skip
+    bound = sf.curvature_bounds(problem.objective)["R12(e)"]
+    theta = np.array([[1 / 3, 1.8], [0.2, 3.0]])
+    found = rounded_program(problem.objective, bound.program, theta)
+    (value,) = found.values()
+    assert (np.abs(value.value) + value.error < 1e-13).all()

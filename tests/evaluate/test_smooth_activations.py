@@ -15,7 +15,7 @@ import pytest
 import sympy
 from hypothesis import HealthCheck, given, settings
 from mpmath import mpf
-from plain_networks import BENT, LOSSES, MISH, SMOOTH, Case, Z, cases
+from plain_networks import ACTIVATIONS, BENT, LOSSES, MISH, SMOOTH, Case, Z, cases
 from test_architectures import agree, check
 
 import symflow as sf
@@ -60,40 +60,51 @@ def test_derivatives_of_smooth_networks(case: Case) -> None:
     check(case)
 
 
-COUNTED: Counter[tuple[str, str, str]] = Counter()
+COUNTED: Counter[tuple[str, ...]] = Counter()
+OPTIONS = ("biases", "skip", "diagonal", "output scale", "activations by layers")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(cases(list(SMOOTH)))
+def counted(case: Case) -> None:
+    """Puts down what a case has."""
+    network, sigma = case.network, case.network.sigma
+    each = {sigma.at(j) for j in range(1, network.depth)} or {sigma}
+    names = {s.name if s.name != "expression" else f"${s.latex}$" for s in each}
+    has = (any(network.biases), network.skip, network.diagonal, network.output_scale != 1, len(each) > 1)
+    COUNTED.update({(name, what) for name in names for what in (case.loss, network.kind)})
+    COUNTED.update({(what, network.kind) for what, there in zip(OPTIONS, has, strict=True) if there})
+    COUNTED["all", network.kind] += 1
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(cases([*SMOOTH, *ACTIVATIONS], optional=True))
 def study(case: Case) -> None:
     check(case)
-    sigma = case.network.sigma
-    name = sigma.name if sigma.name != "expression" else str(sigma.latex)
-    COUNTED[name, case.network.kind, case.loss] += 1
+    counted(case)
 
 
 @pytest.mark.thorough
 def test_derivatives_of_many_smooth_networks() -> None:
     COUNTED.clear()
     study()
-    sigmas = list(dict.fromkeys(key[0] for key in COUNTED))
-    total = sum(COUNTED.values())
+    kinds = ("fully-connected", "convolutional")
+    sigmas = sorted({key[0] for key in COUNTED} - {*OPTIONS, "all"})
+    total = sum(COUNTED["all", kind] for kind in kinds)
     lines = [
-        "# Derivatives of random networks with smooth activations",
+        "# Derivatives of random networks",
         "",
         f"{total} networks drawn by hypothesis (`tests/evaluate/test_smooth_activations.py`), {date.today()}, symflow "
         f"{sf.__version__}, jax {jax.__version__}: loss, gradient, Hessian, Hessian-vector product and the derivatives "
         "of order 1 to 4 along a direction agree with `jax.grad`, `jax.hessian` and nested `jax.jvp` of a loss written "
-        "by hand, to 2e-12 of the largest entry. How many of each:",
+        "by hand, to 2e-12 of the largest entry. How many of each; a network may have several activations:",
         "",
         f"| activation | {' | '.join(LOSSES)} | fully connected | convolutional |",
         "|" + "---|" * (len(LOSSES) + 3),
+        *(f"| {s} | {' | '.join(str(COUNTED[s, what]) for what in (*LOSSES, *kinds))} |" for s in sigmas),
+        "",
+        "| option | fully connected | convolutional |",
+        "|---|---|---|",
+        *(f"| {what} | {' | '.join(str(COUNTED[what, kind]) for kind in kinds)} |" for what in OPTIONS),
     ]
-    for sigma in sorted(sigmas):
-        counts = [sum(n for key, n in COUNTED.items() if key[0] == sigma and which in key) for which in
-                  (*LOSSES, "fully-connected", "convolutional")]  # fmt: skip
-        shown = sigma if sigma in NAMED else f"${sigma}$"
-        lines.append(f"| {shown} | {' | '.join(map(str, counts))} |")
     TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

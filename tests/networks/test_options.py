@@ -262,6 +262,11 @@ def test_balanced_starts_are_refused_where_they_mean_nothing(
         start(network, scheme="balanced", **init)
 
 
+def test_a_scale_of_biases_needs_biases() -> None:
+    with pytest.raises(sf.ProblemError, match=r"init\.bias_scale = 1/2 goes with a network with biases"):
+        start({"widths": [2, 2, 1]}, scheme="gaussian", bias_scale="1/2")
+
+
 # --- Conservation laws ------------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -205,7 +206,7 @@ def test_what_is_refused(said: str) -> None:
 
 def test_other_networks_and_losses_are_refused() -> None:
     data, init = DATA["completion"], {"scheme": "gaussian"}
-    with pytest.raises(sf.ProblemError, match="another activation"):
+    with pytest.raises(sf.ProblemError, match="got the activation relu"):
         sf.Problem(network=sf.FullyConnected((2, 3, 2), activation="relu"), data=data, init=init)
     with pytest.raises(sf.ProblemError, match='loss must be "square"'):
         sf.Problem(network=NETWORK, data=data, init=init, loss="logistic")
@@ -261,3 +262,26 @@ def test_flow_to_fifty_digits_against_an_independent_taylor_method(key: str, tim
     with mpmath.workdps(70):
         exact = [mpmath.mpf(v) / 2**BITS for v in (*first.flat, *second.flat)]
         assert max(abs(x - y) for x, y in zip(flow.at_end(), exact, strict=True)) < mpmath.mpf(10) ** -50
+
+
+@pytest.mark.parametrize("missing", [float("nan"), None, np.float64("nan")])
+def test_entries_that_are_not_observed_may_be_missing(missing: object) -> None:
+    network, init = sf.FullyConnected((2, 2, 2)), {"scheme": "gaussian", "seed": 1}
+    mask = [[1, False], [np.True_, 1]]
+    found = sf.Problem(network=network, data={"target": [[1, missing], [3, 4]], "mask": mask}, init=init)
+    same = sf.Problem(network=network, data={"target": [[1, 7], [3, 4]], "mask": [[1, 0], [1, 1]]}, init=init)
+    theta = found.theta0
+    assert sf.evaluate_exact(sf.loss(found.objective), theta) == sf.evaluate_exact(sf.loss(same.objective), theta)
+    with pytest.raises(sf.ProblemError, match=r"data\.target\[0\]\[1\] must be"):
+        sf.Problem(network=network, data={"target": [[1, missing], [3, 4]], "mask": [[1, 1], [1, 0]]}, init=init)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [({"biases": True}, "biases"), ({"activation": "relu"}, "the activation relu"), ({"skip": [[1, 2]]}, "skip"),
+     ({"output_scale": "1/2"}, "output_scale = 1/2")],
+)  # fmt: skip
+def test_what_matrix_data_do_not_go_with_is_named(options: dict[str, Any], named: str) -> None:
+    data = {"target": [[1, 2], [3, 4]]}
+    with pytest.raises(sf.ProblemError, match=f"got {named}"):
+        sf.Problem(network=sf.FullyConnected((2, 2, 2), **options), data=data, init={"scheme": "gaussian"})

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from itertools import chain
-from math import prod
 
 from symflow.analysis.experiments.images import CLASSES, Images
 from symflow.errors import ProblemError
@@ -15,10 +12,8 @@ from symflow.networks.convolutional import Convolution, Convolutional, Dense, Po
 from symflow.networks.layers import Layer
 from symflow.networks.losses import Loss
 from symflow.networks.network import FullyConnected, Network
-from symflow.networks.training_loss import network_objective
 from symflow.problem import Problem
 from symflow.problem.initialize import glorot
-from symflow.programs.program import shape_of
 
 NETWORKS = ("linear", "relu", "conv", "conv-max-pool")
 """Fully connected with linear and with ReLU activation, convolutional without and with max pooling."""
@@ -27,20 +22,7 @@ SMALL = 16
 """Images smaller than this get windows of 3 instead of 5, with padding 1 instead of 2: otherwise they do not fit."""
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """A network of the paper, and whether it has biases."""
-
-    network: Network
-    biases: bool
-
-    @property
-    def bias_counts(self) -> tuple[int, ...]:
-        """How many biases each layer has."""
-        return tuple(int(axes[0].size) for axes in self.network.weight_axes) if self.biases else ()
-
-
-def architecture(name: str, extents: tuple[int, int]) -> Architecture:
+def architecture(name: str, extents: tuple[int, int]) -> Network:
     """A network of the paper for images of this size.
 
     linear, relu: H W - 50 - 50 - 10. conv: two convolutions of 6 and 16 channels, windows of 5, stride 2, then
@@ -59,7 +41,7 @@ def architecture(name: str, extents: tuple[int, int]) -> Architecture:
     height, width = extents
     if name in ("linear", "relu"):
         slope = Fraction(1 if name == "linear" else 0)
-        return Architecture(FullyConnected((height * width, 50, 50, CLASSES), Fraction(1), slope), False)
+        return FullyConnected((height * width, 50, 50, CLASSES), Fraction(1), slope)
     kernel = 3 if min(extents) < SMALL else 5
     pooled = name == "conv-max-pool"
     stride = 1 if pooled else 2
@@ -70,7 +52,7 @@ def architecture(name: str, extents: tuple[int, int]) -> Architecture:
 
     parts = [*spatial(6, kernel // 2), *spatial(16, 0), Dense(120), Dense(84), Dense(CLASSES)]
     try:
-        return Architecture(Convolutional((1, height, width), tuple(parts), Fraction(1), Fraction(0)), pooled)
+        return Convolutional((1, height, width), tuple(parts), Fraction(1), Fraction(0), biases=pooled)
     except ValueError as error:
         raise ProblemError(f"network {name} must fit images of {height}x{width} pixels: {error}") from None
 
@@ -90,26 +72,24 @@ def network_problem(name: str, images: Images, seed: int) -> Problem:
     Raises:
         ProblemError: images that the network does not fit.
     """
-    built = architecture(name, images.extents)
+    network = architecture(name, images.extents)
     problem = Problem(
-        network=built.network,
+        network=network,
         loss=LOSS,
         data={"x": images.pixels, "labels": images.labels.tolist()},
         init={"scheme": "xavier", "seed": seed},
     )
-    if not built.biases:
-        return problem
-    objective = network_objective(built.network, problem.x, problem.y, LOSS, biases=True)
-    return Problem(objective=objective, theta0=_with_biases(problem.theta0, built, seed))
+    return problem.replace(theta0=_with_biases(problem, network, seed)) if any(network.biases) else problem
 
 
-def _with_biases(weights: tuple[Fraction, ...], built: Architecture, seed: int) -> list[Fraction]:
-    """W_1, b_1, W_2, b_2, ... from W_1, W_2, ..."""
-    rng = random.Random(f"biases {seed}")
-    # sqrt(6 / (fan + 5 fan)) = 1 / sqrt(fan)
-    drawn = [
-        glorot(rng, fan, 5 * fan, count) for (fan, _), count in zip(built.network.fans, built.bias_counts, strict=True)
-    ]
-    rest = iter(weights)
-    cut = [[next(rest) for _ in range(prod(shape_of(axes)))] for axes in built.network.weight_axes]
-    return list(chain.from_iterable(chain.from_iterable(zip(cut, drawn, strict=True))))
+def _with_biases(problem: Problem, network: Network, seed: int) -> list[Fraction]:
+    """theta(0) with biases that are not 0."""
+    rng, found = random.Random(f"biases {seed}"), list(problem.theta0)
+    biases = problem.objective.biases
+    places = [where for w, (where, _) in zip(problem.objective.parameters, problem.objective.slices(), strict=True)
+              if w in biases]  # fmt: skip
+    fans = (fan for (fan, _), has in zip(network.fans, network.biased, strict=True) if has)
+    for where, fan in zip(places, fans, strict=True):
+        # sqrt(6 / (fan + 5 fan)) = 1 / sqrt(fan)
+        found[where] = glorot(rng, fan, 5 * fan, where.stop - where.start)
+    return found

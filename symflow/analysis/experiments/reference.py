@@ -1,9 +1,9 @@
-"""The flow itself, which descent is compared with: diffrax at several tolerances, in chunks that a kill can interrupt.
+"""The flow itself, which descent is compared with: at several tolerances, in chunks that a kill can interrupt.
 
-The reference is the run at the tightest tolerance. Its error at a time is estimated by its largest difference so far
-from the run at the next looser one, which is the error of that run as far as the tightest is right, and so a
-pessimistic estimate where tolerances help. Where gates change (ReLU, max pooling) they help less: each change leaves
-an error of the order of the tolerance that the flow then carries on.
+Smooth flows are diffrax's. Where gates change (ReLU, max pooling) kinks are located and sliding gates held (R31). The
+reference is the run at the tightest tolerance. Its error at a time is estimated by its largest difference so far from
+the run at the next looser one, which is the error of that run as far as the tightest is right, and so a pessimistic
+estimate.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from symflow.analysis.experiments.checkpoints import Checkpoint
 from symflow.analysis.experiments.descent import CHUNK_SECONDS
 from symflow.errors import FlowStopped
 from symflow.paths.float64 import Float64Stats, solve_flow_float64
+from symflow.paths.float64.methods import EVENT_CORRECTED
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.progress import Reporter
 
-SMOOTH, GATED = "dopri8", "tsit5"
-"""The method for smooth losses, and for those with kinks, where a high order does not help."""
-STAGES = {"dopri8": 13, "tsit5": 6}
-"""Gradient evaluations of one step."""
+SMOOTH, GATED = "dopri8", EVENT_CORRECTED
+"""The method for smooth losses, and for those with kinks."""
+OVER = "tsit5"
+"""The method for a chunk in which kinks coincide, which are then stepped over."""
+STAGES = {SMOOTH: 13, GATED: 0, OVER: 6}
+"""Gradient evaluations of the state within a step; those of the gated method end at the times that are wanted."""
 CHUNK_STEPS = 200
-"""Most steps of diffrax between two returns."""
+"""Most steps between two returns."""
 MAX_STEPS = 1_000_000
 ABSOLUTE = 1e-2
 """The absolute tolerance is this times the relative one."""
@@ -131,10 +134,35 @@ def _chunk(
 ) -> tuple[float, np.ndarray, list[np.ndarray], np.ndarray, float]:
     """At most `CHUNK_STEPS` steps from a state: time and state reached, the states at grid times, counts, seconds."""
     solver, whole = method(problem), float(times[-1]) - now
+    flow, said = _steps(problem, solver, whole, times[done:-1] - now, theta, rtol)
+    if not flow.end and solver == GATED:  # kinks that it cannot decide: stepped over, to where it can
+        solver = OVER
+        flow, said = _steps(problem, solver, whole, times[done:-1] - now, theta, rtol)
+    if said is not None and not flow.end:
+        raise said
+    reached = whole if said is None else float(flow.horizon)
+    now_after = float(times[-1]) if said is None else now + reached
+    wanted = [t - now for t in map(float, times[done:]) if t - now <= reached]
+    rows = [flow.numpy([t])[0] for t in wanted]  # one by one: a batch of large networks would fill the memory
+    between, stats = sum(t < reached for t in wanted), flow.stats
+    assert isinstance(stats, Float64Stats)
+    counts = np.array([stats.evaluations, STAGES[solver] * between, stats.accepted, stats.rejected], dtype=np.int64)
+    return now_after, flow.numpy([reached])[0], rows, counts, stats.seconds
+
+
+def _steps(
+    problem: Problem, solver: str, whole: float, stops: np.ndarray, theta: np.ndarray, rtol: float
+) -> tuple[Trajectory, FlowStopped | None]:
+    """At most `CHUNK_STEPS` steps, and what ended them early.
+
+    Raises:
+        FlowStopped: nothing is known of the flow.
+    """
     try:
         flow = solve_flow_float64(
             problem,
             horizon=whole,
+            times=[*stops.tolist(), whole] if solver == GATED else None,
             rtol=rtol,
             atol=ABSOLUTE * rtol,
             solver=solver,
@@ -142,17 +170,10 @@ def _chunk(
             theta0=theta,  # type: ignore[arg-type]
             error=None,
         )
-        reached, now_after = whole, float(times[-1])
     except FlowStopped as stopped:
         part = stopped.trajectory
-        if stopped.cause != "max-steps" or not isinstance(part, Trajectory) or not part.end:
+        gentle = stopped.cause == "max-steps" or solver == GATED
+        if not gentle or not isinstance(part, Trajectory):
             raise
-        flow = part
-        reached = float(flow.horizon)
-        now_after = now + reached
-    wanted = [t - now for t in map(float, times[done:]) if t - now <= reached]
-    rows = [flow.numpy([t])[0] for t in wanted]  # one by one: a batch of large networks would fill the memory
-    between, stats = sum(t < reached for t in wanted), flow.stats
-    assert isinstance(stats, Float64Stats)
-    counts = np.array([stats.evaluations, STAGES[solver] * between, stats.accepted, stats.rejected], dtype=np.int64)
-    return now_after, flow.numpy([reached])[0], rows, counts, stats.seconds
+        return part, stopped
+    return flow, None

@@ -166,9 +166,9 @@ class _Runner:
         self.start = np.array([float(v) for v in self.problem.theta0])
         self.built = architecture(name, images.extents)
         self.about = {
-            "network": describe(self.built.network),
-            "activation": self.built.network.activation,
-            "biases": self.built.biases,
+            "network": describe(self.built.with_biases(False)),
+            "activation": self.built.activation,
+            "biases": any(self.built.biases),
             "data": images.digest,
             "start": sha256(self.start.astype("<f8").tobytes()).hexdigest(),
             "iterations": settings.iterations,
@@ -200,7 +200,7 @@ class _Runner:
         )
         return NetworkResult(
             name=self.name,
-            description=describe(self.built.network) + (" with biases" if self.built.biases else ""),
+            description=describe(self.built.with_biases(False)) + (" with biases" if any(self.built.biases) else ""),
             parameters=len(self.start),
             times=self.settings.times,
             runs=self._descents(reference),

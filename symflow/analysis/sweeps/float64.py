@@ -1,4 +1,4 @@
-"""Sweeps in float64: flow and descent of all starts of an architecture at once, under `jax.vmap`."""
+"""Sweeps in float64: flow and descent of all starts of an architecture at once, together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from symflow.analysis.observables import gradients, too_large
 from symflow.analysis.sweeps import table
 from symflow.analysis.sweeps.axes import Start, axes_of, check_run, starts, with_method
 from symflow.analysis.sweeps.batched import MOST_NUMBERS, Flows, Paths, descents, flows
-from symflow.analysis.sweeps.measure import bound_columns, columns, spectra
+from symflow.analysis.sweeps.measure import bound_columns, by_id, columns, spectra
 from symflow.analysis.sweeps.sweep import Sweep, about_sweep, coordinates
 from symflow.analysis.sweeps.values import encode
 from symflow.derivatives.derived import loss
@@ -98,12 +98,13 @@ def sweep_float64(
 ) -> Sweep:
     """||theta_k - theta(k eta)|| on every problem of a grid, in float64 on one device.
 
-    All starts and step sizes of one architecture (depth, width) run at once under `jax.vmap`, compiled once; the
-    slowest flow sets the time. The table has the columns of `sf.sweep`, in float64: `dps` and `key` are missing,
-    `seconds` is an even share of the architecture's. `error_estimate` is *estimated*, as in `sf.deviation`: the flow's
-    from a second run at tolerances 100 times tighter and from a start one unit in the last place away, descent's from a
-    second run in which every iterate is moved by one unit in the last place. `kink_events` counts gates that differ
-    between consecutive sample times; kinks are not located, so that no bound is evaluated on networks that have them.
+    All starts and step sizes of one architecture (depth, width) run together, compiled once: flows with kinks each at
+    its own pace, kinks located and gates held (`sf.sweep_flow_float64`), smooth flows and descents under `jax.vmap`.
+    The table has the columns of `sf.sweep`, in float64: `dps` and `key` are missing, `seconds` is an even share of the
+    architecture's. `error_estimate` is *estimated*, as in `sf.deviation`: the flow's from a second run at tolerances
+    100 times tighter and from a start one unit in the last place away, descent's from a second run in which every
+    iterate is moved by one unit in the last place. `status` says "stopped: " and the cause where a flow or descent
+    does not arrive, `reason` why. No bound is evaluated on networks with kinks.
 
     Args:
         base: data, loss and whatever is not varied.
@@ -115,10 +116,10 @@ def sweep_float64(
         scheme: how theta(0) is drawn.
         horizon: final time; the base problem's own if left out.
         method: of descent, which is compared with its own flow of order 0; the base problem's own if left out.
-        bounds: of "R4" and "R22", both *sampled*; () for none.
+        bounds: of "R4" ("step-size") and "R22" ("trajectory-wise"), both *sampled*; () for none.
         rtol: relative tolerance of a step of the flow.
         atol: absolute tolerance.
-        max_steps: most steps of each flow; those that take more have the status "stopped: sweep".
+        max_steps: most steps of each flow; those that take more have the status "stopped: max-steps".
         progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1; it spans flows
             and descents with the runs for their error estimates.
 
@@ -138,7 +139,7 @@ def sweep_float64(
               0.05         0.0094
     """
     table.require_pandas()
-    bounds = (bounds,) if isinstance(bounds, str) else tuple(bounds)
+    bounds = by_id(bounds)
     unknown = [name for name in bounds if name not in BOUNDS]
     if unknown:
         raise ProblemError(f"bounds must be among {', '.join(BOUNDS)} in float64, got {brief(unknown[0])}; take sweep")

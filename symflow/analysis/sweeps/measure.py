@@ -20,6 +20,7 @@ from symflow.numbers.types import JsonObject, Mpf
 from symflow.paths.flow import solve_flow
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
+from symflow.theory.registry import id_name
 
 BOUNDS = ("R4", "R22", "R18")
 """The bounds that a sweep evaluates by default."""
@@ -55,6 +56,12 @@ def bounds_named(names: Sequence[str]) -> list[Bound]:
     if isinstance(names, str):
         names = [names]
     return list(known_bounds(*names)) if names else []
+
+
+def by_id(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of bounds with ids for slugs: "step-size" is "R4"."""
+    listed = (names,) if isinstance(names, str) else tuple(names)
+    return tuple(id_name(name) if isinstance(name, str) else name for name in listed)
 
 
 def columns(bounds: Sequence[str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from symflow.analysis.sweeps import execute, table
 from symflow.analysis.sweeps.axes import Axes, axes_of, check_run, starts, with_method
-from symflow.analysis.sweeps.measure import BOUNDS, bounds_named, columns
+from symflow.analysis.sweeps.measure import BOUNDS, bounds_named, by_id, columns
 from symflow.analysis.sweeps.task import Measure, Task, describe, describe_measure, read_result, write_result
 from symflow.analysis.sweeps.values import encode
 from symflow.displays import show
@@ -35,6 +35,7 @@ CHEAPER = "sf.sweep_float64, fewer digits (dps=...), a shorter horizon, fewer bo
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.axes import Axes as Picture
 
 FORMAT = "symflow sweep 1"
 
@@ -93,6 +94,11 @@ class Sweep:
         """
         table.save(self.table, path)
 
+    def plot(self, ax: Picture | None = None) -> Picture:
+        """Plots the largest deviations against the first axis that varies, on logarithmic scales."""
+        drawn: Picture = show(self, "plot", ax)
+        return drawn
+
     def _repr_html_(self) -> str:
         return str(show(self, "html"))
 
@@ -148,7 +154,7 @@ def sweep(
         horizon: final time; the base problem's own if left out.
         dps: digits; the base problem's own if left out.
         method: of descent, which is compared with its own flow of order 0; the base problem's own if left out.
-        bounds: names of `sf.known_bounds()` to evaluate at the end of each run.
+        bounds: names of `sf.known_bounds()`, ids or slugs, to evaluate at the end of each run.
         measure: a function of your own, problem -> {column: value}, instead of `measure_deviation`; values are int,
             float, bool, text, `Fraction`, `Decimal`, mpmath numbers or None. It must be picklable, and may raise
             symflow's errors; `problem` carries step size, horizon and dps.
@@ -183,7 +189,7 @@ def sweep(
     workers = _check_executor(executor, workers, measure)
     if measure is None:
         bounds_named(bounds)
-    bounds = (bounds,) if isinstance(bounds, str) else tuple(bounds)
+    bounds = by_id(bounds)
     if dps is not None:
         base = as_problem(base, "a sweep").replace(dps=dps)
     if method is not None:

@@ -31,7 +31,7 @@ COORDINATES = {
     "reason": "text",
     "stop_time": "decimal",
 }
-"""How every row begins: where in the sweep, and how it went. Column -> kind."""
+"""Where in the sweep a row is, and how it went. Column -> kind."""
 ENDING = {"seconds": "float", "versions": "text", "key": "text"}
 """How every row ends."""
 DTYPES = {"int": "Int64", "bool": "boolean", "float": "Float64", "text": "string"}
@@ -51,13 +51,18 @@ def require_pandas() -> None:
 
 
 def kinds_of(rows: Sequence[Mapping[str, object]], declared: Mapping[str, str]) -> dict[str, str]:
-    """Column -> kind, in order: as declared, else what the rows hold (text where they differ)."""
+    """Column -> kind: as declared, else what the rows hold (text where they differ).
+
+    In order: the coordinates and the status, what was measured, then words: why, how it is known, versions.
+    """
     between = (name for row in rows for name in row if name not in COORDINATES and name not in ENDING)
     found = {}
     for name in dict.fromkeys([*COORDINATES, *(n for n in declared if n not in ENDING), *between, *ENDING]):
         kind = declared.get(name) or COORDINATES.get(name) or ENDING.get(name)
         found[name] = kind or _kind({kind_of(row.get(name)) for row in rows} - {None})
-    return found
+    words = [n for n, kind in found.items() if kind == "text" and n not in COORDINATES and n not in ENDING]
+    last = ["stop_time", "reason", *words, *ENDING]
+    return {name: found[name] for name in [*(n for n in found if n not in last), *last]}
 
 
 def _kind(seen: Iterable[str | None]) -> str:

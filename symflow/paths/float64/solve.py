@@ -86,7 +86,8 @@ def solve_flow_float64(
             1e-40 is lost otherwise), if it is smaller.
         solver: "dopri8" (order 8), "tsit5" or "dopri5" (order 5); "event-corrected" for flows with kinks (R31), which
             locates kinks, walks them in order of time and holds sliding gates. Its error estimate is the largest
-            difference from a run at 32 times looser tolerances, at 16 or more times of both.
+            difference from a run at 32 times looser tolerances, at 16 or more times of both. Where hundreds
+            of kinks fall into a step, both runs share an error that tolerances control little (docs/benchmarks.md).
         stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
             them is met on its dense output, and `stopped` says which and when, with the estimated error of that time.
             Four points per step are checked, so that a quantity that turns twice between two of them is missed.

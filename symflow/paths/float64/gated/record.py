@@ -8,6 +8,7 @@ import numpy as np
 
 from symflow.networks.objective import Objective
 from symflow.paths.float64.gated.frozen import frozen
+from symflow.paths.float64.gated.held import with_value
 from symflow.paths.float64.gated.run import HeldGate, places
 from symflow.paths.float64.gated.step import agreeing, corrected_step
 from symflow.paths.float64.methods import x64
@@ -45,9 +46,10 @@ class EventCorrectedSteps(StepEnds):
         """The state after a knot."""
         compiled = frozen(self.objective)
         gates = np.repeat(compiled.alpha[:, None], compiled.samples, axis=1)
-        for gate in self.held[knot]:
-            gates[gate.unit, gate.sample] = gate.value
-        point, _ = agreeing(compiled, self.states[knot], gates, places(self.held[knot]))
+        held = places(self.held[knot])
+        for place, gate in zip(held, self.held[knot], strict=True):
+            with_value(compiled, gates, place, gate.value)
+        point, _ = agreeing(compiled, self.states[knot], gates, held)
         made = corrected_step(compiled, point, time - self.knots[knot])
         assert made is not None  # a longer step from here was taken
         return made.point.theta
