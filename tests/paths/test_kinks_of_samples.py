@@ -14,10 +14,15 @@ from mpmath import mpf
 
 import symflow as sf
 from symflow.evaluate import series as compiler
+from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.series import Recurrence
 from symflow.numbers.fixed_point import from_fraction
 from symflow.paths.taylor import run
 from symflow.paths.taylor.dense import taylor_steps
+from symflow.paths.taylor.events import first_kink
+from symflow.paths.taylor.kinks.region import Region
 from symflow.paths.taylor.order import LEAST, Order
+from symflow.paths.taylor.powers import Powers
 
 
 def problem(seed: int, activation: str, samples: int, widths: tuple[int, ...], scale: str) -> sf.Problem:
@@ -62,7 +67,7 @@ def test_crossing_is_what_trying_all_sides_finds(activation: str, seed: int, mon
 
 
 def test_orders_follow_the_steps_that_kinks_force() -> None:
-    flow = sf.solve_flow(problem(2, "relu", 40, (3, 6, 2), "1"), horizon="1/4", dps=40, error=None)
+    flow = sf.solve_flow(problem(2, "relu", 40, (3, 6, 2), "1"), horizon="1/10", dps=40, error=None)
     orders = [len(s.coefficients[0]) - 1 for s in taylor_steps(flow).segments]
     assert len({e.time for e in flow.events}) > 8
     assert orders[0] == max(orders) == flow.stats.order
@@ -100,3 +105,16 @@ def test_a_low_order_rises_again_where_kinks_cease() -> None:
         order.step(-1.0, kink=False)
         order.choose([row[: order.now + 1] for row in series], 0, 60.0)
     assert low < 20 < 50 < order.now
+
+
+@pytest.mark.parametrize(("exponent", "met"), [(1020, True), (1018, False)])
+def test_a_large_coefficient_outweighs_a_power_below_float64(exponent: int, met: bool) -> None:
+    """z = 2^-64 - 2^exponent s^57 on [0, 2^-19], where the last term is 2^-63 or 2^-65 and s^57 is 2^-1083."""
+    objective = problem(1, "relu", 1, (1, 1, 1), "1").objective
+    bits, s = 200, 19
+    z = [mpz(1) << (bits - 64), *[mpz(0)] * 56, -(mpz(1) << (bits + exponent))]
+    arithmetic = FixedSeries(bits)
+    gates = {g: np.full((1, 1), g.alpha, dtype=object) for g in objective.gates}
+    region = Region(gates, (), Recurrence([], [], [], [[z]], [], arithmetic))
+    kink = first_kink(objective, region, arithmetic, 1 << 20, Powers(mpz(1) << (bits - s), bits, 58))
+    assert bool(kink) == met

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -53,11 +54,18 @@ class Rows:
 
     def row(self, i: int) -> tuple[bytes, bytes, int]:
         """All that a row computes from."""
-        parts = []
-        for terms, counts in ((self.pairs, self.pair_counts), (self.scaled, self.scaled_counts)):
-            start = int(counts[:i].sum())
-            parts.append(terms[start : start + int(counts[i])].tobytes())
-        return parts[0], parts[1], int(self.constant[i])
+        found = [
+            terms[ends[i] - counts[i] : ends[i]].tobytes()
+            for terms, counts, ends in zip(
+                (self.pairs, self.scaled), (self.pair_counts, self.scaled_counts), self._ends, strict=True
+            )
+        ]
+        return found[0], found[1], int(self.constant[i])
+
+    @cached_property
+    def _ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the terms of each row end."""
+        return np.cumsum(self.pair_counts), np.cumsum(self.scaled_counts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,11 +12,11 @@ import mpmath
 import numpy as np
 from gmpy2 import mpz
 
-from symflow.evaluate.blocks.rows import NONE, Rows
+from symflow.evaluate.blocks.rows import NONE, Functions, LogSums, Rows
 from symflow.evaluate.blocks.steps import BlockSteps
 from symflow.evaluate.elementary_series import elementary_values, fixed_log_sums
 from symflow.evaluate.native.layout import HEAD, INTEGRAL, PRODUCT, SUM, WEIGHTED
-from symflow.evaluate.native.word_rows import WordRows, word_rows
+from symflow.evaluate.native.word_rows import WordRows, integral_rows, word_rows
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, Function, LogSumExp, Product, SeriesArithmetic, Step, Sum
 from symflow.numbers.fixed_point import from_mpf, to_mpf
@@ -203,8 +203,7 @@ class _Writer:
 
     def _function(self, step: Function) -> bool:
         out, x = self.series(step.out), self.series(step.x)
-        key = (step.name, step.exponent)
-        first = self._functions.setdefault(key, partial(_firsts, elementwise(*key), self.bits))
+        first = self._first(step.name, step.exponent)
         if step.derivative is not None:
             pairs = [(x, self.series(step.derivative))]
             self.seed(out, [x], first)
@@ -227,6 +226,11 @@ class _Writer:
             self.append(Operation(INTEGRAL, out, pairs, factor=p, divisor=q, slopes=False))
             return True
         return False
+
+    def _first(self, name: str, exponent: Fraction | None) -> Values:
+        """What computes the values of a function."""
+        key = (name, exponent)
+        return self._functions.setdefault(key, partial(_firsts, elementwise(*key), self.bits))
 
     def _reciprocal(self, x: int) -> int:
         """r = 1/x with r' = -r^2 x', as `reciprocal_series` has it."""
@@ -311,9 +315,21 @@ class _BlockWriter(_Writer):
         for block in self.steps.blocks:
             if isinstance(block, Rows):
                 self.rows(word_rows(block, self.names, self.steps, self._constant_of))
+                continue
+            rows = integral_rows(block, self.names)
+            if rows is not None:
+                self._integrals(block, rows)
             elif not all(self.add(step) for step in self.steps.scalar(block)):
                 return False
         return True
+
+    def _integrals(self, block: Functions | LogSums, rows: WordRows) -> None:
+        """The operations of functions that are integrals, whose first coefficients come from Python."""
+        first = self._log_sums if isinstance(block, LogSums) else self._first(block.name, block.exponent)
+        arguments = rows.pairs[:, 0].reshape(len(rows.out), -1).tolist()
+        for i, (out, xs) in enumerate(zip(rows.out.tolist(), arguments, strict=True)):
+            self.seeds.append(Seed(self.size + i, out, xs, first))
+        self.rows(rows)
 
     def _constant_of(self, number: int) -> int:
         return self.constant(self.steps.constants.lifted(number))
@@ -346,7 +362,7 @@ def _factors(parts: Sequence[Operation | WordRows], count: int) -> tuple[np.ndar
         if part.kind != SUM:
             plain[part.factors()] = True
             if part.kind == INTEGRAL and part.slopes:
-                sloped[[a for a, _ in part.pairs]] = True
+                sloped[np.reshape(part.pairs, (-1, 2))[:, 0]] = True
     return plain, sloped
 
 

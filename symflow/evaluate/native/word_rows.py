@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symflow.evaluate.blocks.rows import NONE, Rows
+from symflow.evaluate.blocks.rows import NONE, Functions, LogSums, Rows
 from symflow.evaluate.blocks.steps import BlockSteps
-from symflow.evaluate.native.layout import HEAD, PRODUCT, SUM, WORD
+from symflow.evaluate.native.layout import HEAD, INTEGRAL, PRODUCT, SUM, WORD
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +17,7 @@ class WordRows:
     """Operations of one kind.
 
     Attributes:
-        kind: PRODUCT or SUM.
+        kind: PRODUCT, SUM or INTEGRAL.
         rows: with the kernel's numbers of series and constants; of a SUM with integers in place of the latter.
         divisor: of a SUM; 0 for no division.
         factor, slopes: as those of an `Operation`.
@@ -70,9 +70,11 @@ class WordRows:
         for name, value in head.items():
             found[starts + WORD[name]] = value
         begin = starts + len(HEAD)
+        left = slopes if self.slopes else places
+        pairs = np.stack([left[r.pairs[:, 0]], places[r.pairs[:, 1]]], axis=1)
         scaled = r.scaled if self.kind == SUM else np.stack([r.scaled[:, 0], places[r.scaled[:, 1]]], axis=1)
         for terms, counts, first in (
-            (places[r.pairs], r.pair_counts, begin),
+            (pairs, r.pair_counts, begin),
             (scaled, r.scaled_counts, begin + 2 * r.pair_counts),
         ):
             at = np.repeat(first, counts) + 2 * _positions(counts)
@@ -110,3 +112,20 @@ def word_rows(rows: Rows, names: np.ndarray, steps: BlockSteps, constant: Callab
     constants[given] = _mapped(rows.constant[given], constant)
     own = Rows(names[rows.out], names[rows.pairs], rows.pair_counts, scaled, rows.scaled_counts, constants, d)
     return WordRows(PRODUCT if d is None else SUM, own, 0 if d in (None, 1) else d)
+
+
+def integral_rows(block: Functions | LogSums, names: np.ndarray) -> WordRows | None:
+    """A block whose slopes are sums of u' x' with the kernel's numbers; None for functions of which no u' is given."""
+    if isinstance(block, LogSums):
+        factors, sign = (block.xs, block.shares), 1
+    elif block.derivative is not None:
+        factors, sign = (block.x[:, None], block.derivative[:, None]), block.sign
+    else:
+        return None
+    pairs = names[np.stack(factors, axis=-1)]
+    count, terms, _ = pairs.shape
+    nothing = np.zeros(count, dtype=np.int64)
+    scaled = np.zeros((0, 2), dtype=np.int64)
+    constants = np.full(count, NONE, dtype=np.int64)
+    rows = Rows(names[block.out], pairs.reshape(-1, 2), nothing + terms, scaled, nothing, constants)
+    return WordRows(INTEGRAL, rows, divisor=1, factor=sign, slopes=True)

@@ -15,8 +15,9 @@ from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.series import Entry, Recurrence, compile_recurrence
 from symflow.numbers.types import Mpf
 from symflow.paths.stop_conditions import Monitor, holds_exactly, watched
-from symflow.paths.taylor.events import Powers, earliest_zero
+from symflow.paths.taylor.events import earliest_zero
 from symflow.paths.taylor.kinks.region import Region
+from symflow.paths.taylor.powers import Powers
 from symflow.paths.taylor.roots import Unresolved
 
 
@@ -98,7 +99,7 @@ class StopWatch:
             FlowStopped: it cannot be told whether one is met.
         """
         live = [(i, q) for i, q in enumerate(self.quantities(recurrence)) if isinstance(q, list)]
-        zero = earliest_zero([q for _, q in live], powers, self.arithmetic.bits, self.noise)
+        zero = earliest_zero([q for _, q in live], powers, self.noise)
         if zero is None:
             return None
         number = live[zero.number][0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -19,14 +19,12 @@ from symflow.numbers.fixed_point import to_float
 from symflow.numbers.types import Mpf
 from symflow.paths.taylor.kinks.gates import Position, kink_at, live_series, value_of, which_are
 from symflow.paths.taylor.kinks.region import Point, Region, Undecided, is_definite, sliding_values
+from symflow.paths.taylor.powers import Powers
 from symflow.paths.taylor.roots import Root, Unresolved, excludes_zero, first_zero
 from symflow.paths.trajectory import Event
 
 HELD = 16
 """A pre-activation that is held at zero may stray from it by this multiple of the noise."""
-
-Powers = Callable[[], Sequence[mpz]]
-"""s_end^k for all k, computed when a zero is looked for."""
 
 
 class Zero(NamedTuple):
@@ -43,31 +41,26 @@ class Zero(NamedTuple):
     what: Root | Unresolved
 
 
-def earliest_zero(series: Sequence[Coefficients], powers: Powers, bits: int, noise: int) -> Zero | None:
+def earliest_zero(series: Sequence[Coefficients], powers: Powers, noise: int) -> Zero | None:
     """The first zero of several series in s on [0, s_end]; None if there is none.
 
     Args:
         series: their coefficients, fixed point.
-        powers: those of s_end, which is at most 1.
-        bits: of the fixed point.
+        powers: those of s_end.
         noise: bound on the error of each series.
     """
     earliest: Zero | None = None
+    bits = powers.bits
     for number, coefficients in enumerate(series):
         if excludes_zero(coefficients, noise):
             continue
-        what = first_zero(scaled(coefficients, powers(), bits), bits, noise)
+        what = first_zero(powers.scaled(coefficients), bits, noise)
         if what is None:
             continue
         position = what.position if isinstance(what, Root) else (mpz(int(what.lo * 2**53)) << bits) >> 53
         if earliest is None or position < earliest.position:
             earliest = Zero(position, number, what)
     return earliest
-
-
-def scaled(coefficients: Coefficients, powers: Sequence[mpz], bits: int) -> Coefficients:
-    """A series in s as one in s / s_end."""
-    return [(c * p) >> bits for c, p in zip(coefficients, powers, strict=False)]
 
 
 class KinkMet(NamedTuple):
@@ -102,7 +95,7 @@ def first_kink(
     Undecided where a gate contradicts its pre-activation at the step's start.
     """
     gates: list[_Watched] = []
-    for a, z in _near_zero(objective, region, to_float(powers()[1], arithmetic.bits), to_float(noise, arithmetic.bits)):
+    for a, z in _near_zero(objective, region, to_float(powers.s, arithmetic.bits), to_float(noise, arithmetic.bits)):
         if a not in region.at_zero:
             gates.append(_Watched(a, z[region.resting.get(a, 0) :], _is_on(objective, region, a)))
         elif max(map(abs, z)) > HELD * noise:
@@ -111,7 +104,7 @@ def first_kink(
     for w in watched:
         if w.series[0] == 0 or (w.series[0] > 0) != w.positive:
             return Undecided("precision", w.gate, "the pre-activation is lost in the rounding noise")
-    zero = earliest_zero([w.series for w in watched], powers, arithmetic.bits, noise)
+    zero = earliest_zero([w.series for w in watched], powers, noise)
     if zero is None:
         return None
     met = watched[zero.number].gate
@@ -119,12 +112,12 @@ def first_kink(
         return KinkMet(zero.position, Undecided("tangency", met, zero.what.reason))
 
     def vanishes(series: Coefficients) -> bool:
-        value = arithmetic.horner(scaled(series, powers(), arithmetic.bits), zero.position)
+        value = arithmetic.horner(powers.scaled(series), zero.position)
         return bool(abs(value) <= 4 * noise)
 
     together = {w.gate for w in gates if not excludes_zero(w.series, noise) and vanishes(w.series)}
     here = sorted({*together, met, *region.at_zero})
-    at = (zero.position * powers()[1]) >> arithmetic.bits
+    at = (zero.position * powers.s) >> arithmetic.bits
     series, monitors = watched[zero.number].series, watched[len(gates) :]
     slope = arithmetic.horner([k * c for k, c in enumerate(series)][1:], at)
     single = zero.number < len(gates) and together <= {met} and region.at_zero == set(region.sliding)
@@ -143,7 +136,8 @@ def _near_zero(objective: Objective, region: Region, s: float, noise: float) -> 
     """The pre-activations that may vanish on [0, s], or that start on the other side than their gate says.
 
     float64 excludes the others: |z_0| > sum_{k>=1} |z_k| s^k + noise. The coefficients are known to a relative 2^-50
-    and a unit of the last place, which is below the noise, and the sum adds to that at most (order + 3) 2^-52.
+    and a unit of the last place, which is below the noise, and the sum adds to that at most (order + 3) 2^-52. Powers
+    below the least normal number count as that one: a large coefficient may outweigh them.
     """
     recurrence = region.recurrence
     live = live_series(recurrence)
@@ -155,7 +149,7 @@ def _near_zero(objective: Objective, region: Region, s: float, noise: float) -> 
     positive = on[[starts[gate] + entry for (gate, entry), _ in live]]
     slack = 1 + 2.0**-40
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-        powers = np.cumprod(np.full(series.shape[1] - 1, s * slack))
+        powers = np.maximum(np.cumprod(np.full(series.shape[1] - 1, s * slack)), 2.0**-1022)
         moved = np.abs(series[:, 1:]) @ powers * slack + 4 * noise + 2.0**-900
         clear = (np.abs(series[:, 0]) > moved * slack) & ((series[:, 0] > 0) == positive)
     known = {*region.at_zero, *region.resting}

@@ -27,7 +27,8 @@ from symflow.paths.taylor.kinks.region import Point, Region, Undecided
 from symflow.paths.taylor.kinks.settle import settle
 from symflow.paths.taylor.limits import CRAWL, CRAWLING, Limits, Precision, rounding_error
 from symflow.paths.taylor.order import Order
-from symflow.paths.taylor.step import SHORTEST_UNIT, Proposal, accepted, jittered, next_unit, powers_of, propose
+from symflow.paths.taylor.powers import Powers
+from symflow.paths.taylor.step import SHORTEST_UNIT, Proposal, accepted, jittered, next_unit, propose
 from symflow.paths.taylor.step_size import log2_abs
 from symflow.paths.trajectory import Event
 
@@ -239,14 +240,18 @@ class Integrator:
         end = _End(min(s, limit), limit <= s)
         if end.final and p.stride < 1 and not self.segments and end.s > 1:
             end = _End(end.s >> 1)  # so that the check run does not make the same single step
+
+        def powers(s: mpz) -> Powers:
+            return Powers(s, p.bits, p.order + 1)
+
         if recurrence.switching:
-            kink = first_kink(self.base.objective, self.region, self.arithmetic, p.noise, powers_of(end.s, p))
+            kink = first_kink(self.base.objective, self.region, self.arithmetic, p.noise, powers(end.s))
             if isinstance(kink, Undecided):
                 raise kink_error(self.base.objective, kink, self.now)
             if kink is not None:
                 end = _End((kink.position * end.s) >> p.bits, kink=kink)
         if self.stops.conditions:
-            met = self.stops.first_met(recurrence, powers_of(end.s, p), self.now)
+            met = self.stops.first_met(recurrence, powers(end.s), self.now)
             if met is not None:
                 end = _End((met[0] * end.s) >> p.bits, stopped=met[1])
         return end

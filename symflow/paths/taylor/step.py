@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from math import ceil, inf
 
 from gmpy2 import mpz
@@ -108,19 +107,6 @@ def next_unit(tau: int, proposal: Proposal, log2_taken: float) -> int:
     if log2_taken < 0:
         return tau + max(-8, ceil(log2_taken))
     return tau + (MOST_GROWTH if proposal.log2_series == inf else min(8, ceil(proposal.log2_series)))
-
-
-def powers_of(s: mpz, precision: Precision) -> Callable[[], list[mpz]]:
-    """s^k in fixed point for all k up to the order and one more, computed at the first call."""
-
-    @cache
-    def powers() -> list[mpz]:
-        result = [mpz(1) << precision.bits]
-        for _ in range(precision.order + 1):
-            result.append((result[-1] * s) >> precision.bits)
-        return result
-
-    return powers
 
 
 def jittered(values: Sequence[mpz], origin: Sequence[mpz], shift: int, count: int) -> list[mpz]:
