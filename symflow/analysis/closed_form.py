@@ -278,9 +278,13 @@ def _entropy(problem: Problem, _: Fraction) -> Value:
 
 
 def _product(problem: Problem, time: Fraction) -> Value:
-    t, target = _target(problem, time)
     found = np.empty(len(problem.theta0), dtype=object)
-    found[:] = scalars_at([_mpf(v) for v in problem.theta0], _mpf(target[0, 0]), t)
+    squares = [Fraction(v) ** 2 for v in problem.theta0]
+    # w_j^2 - z^2 has lost these digits
+    near = [b / (b - min(squares)) for b in squares if b > min(squares)]
+    with mpmath.workdps(mpmath.mp.dps + ceil(mpmath.log10(_mpf(max(near, default=Fraction(1)))))):
+        t, target = _target(problem, time)
+        found[:] = scalars_at([_mpf(v) for v in problem.theta0], _mpf(target[0, 0]), t)
     return found
 
 

@@ -12,7 +12,7 @@ times numbers that add up to 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 import sympy
@@ -149,6 +149,10 @@ class _Sums:
 
     def log_sum(self, terms: Mapping[sympy.Expr, sympy.Expr]) -> Node:
         """L: the logarithm of a sum of exponentials with positive numbers as coefficients."""
+        if not terms:
+            raise ValueError(
+                "cannot turn a quotient by 0, or a logarithm of 0, into a program: a sum in it is 0 for all x"
+            )
         first = sympy.S.Zero if sympy.S.Zero in terms else next(iter(terms))
         alone = self.read(first + sympy.log(terms[first]))
         rest = {_less(v, first): d / terms[first] for v, d in terms.items() if v != first}
@@ -199,8 +203,7 @@ class _Sums:
             if known is not None:
                 return known
             return add([(1, self.times(c, self.scaled(below, u, p))) for u, c in above.items()])
-        unit: Terms = dict.fromkeys(below, sympy.S.One)
-        denominator = add([(1, self.times(d, self.scaled(unit, v, sympy.S.One))) for v, d in below.items()])
+        unit, denominator = self.shares(below)
         numerator = add([(1, self.times(c, self.scaled(unit, u, p))) for u, c in above.items()])
         return hadamard(numerator, power(denominator, -fraction(p)))
 
@@ -217,14 +220,31 @@ class _Sums:
                 below = _multiplied(below, _raised(_terms(factor.base), int(-factor.exp)))
             else:
                 others.append((_terms(factor.base), -factor.exp))
-        if len(below) == 1 and others:
-            first, *others = others
-        else:
-            first = (below, sympy.S.One)
-        node = self.quotient(above, *first)
-        for terms, p in others:
-            node = hadamard(node, self.quotient({sympy.S.Zero: sympy.S.One}, terms, p))
+        if not others or below != {sympy.S.Zero: sympy.S.One}:
+            others.append((below, sympy.S.One))
+        if not above:
+            return self.read(sympy.S.Zero)
+        return self.quotient(above, *others[0]) if len(others) == 1 else self.quotients(above, others)
+
+    def quotients(self, above: Terms, below: Sequence[tuple[Terms, sympy.Rational]]) -> Node:
+        """sum c e^u / prod_i (sum d e^v)^{p_i}: an exponential for each u, which may overflow with some of them."""
+        logarithms, nodes = [], []
+        for terms, p in below:
+            positive = terms
+            if not _positive(terms):
+                positive, denominator = self.shares(terms)
+                nodes.append(power(denominator, -fraction(p)))
+            logarithms.append((-fraction(p), self.log_sum(positive)))
+        parts = [(1, self.times(c, apply("exp", add([(1, self.read(u)), *logarithms])))) for u, c in above.items()]
+        node = add(parts)
+        for factor in nodes:
+            node = hadamard(node, factor)
         return node
+
+    def shares(self, terms: Terms) -> tuple[Terms, Node]:
+        """The sum of e^{v_j}, and what a sum of d_j e^{v_j} is divided by it."""
+        unit: Terms = dict.fromkeys(terms, sympy.S.One)
+        return unit, add([(1, self.times(d, self.scaled(unit, v, sympy.S.One))) for v, d in terms.items()])
 
     def logarithm(self, x: sympy.Expr) -> Node:
         """log(x), x > 0 with exponentials in it."""
@@ -246,6 +266,5 @@ class _Sums:
         """The logarithm of a sum of exponentials."""
         if _positive(terms):
             return self.log_sum(terms)
-        unit: Terms = dict.fromkeys(terms, sympy.S.One)
-        shares = add([(1, self.times(d, self.scaled(unit, v, sympy.S.One))) for v, d in terms.items()])
+        unit, shares = self.shares(terms)
         return add([(1, self.log_sum(unit)), (1, apply("log", shares))])

@@ -83,17 +83,22 @@ class Scalars:
         return abs(self.target) * size if ties else size * size
 
 
+MOST_CUTS = 12
+"""How often a panel is halved; what is not exact then is rounding."""
+
+
 @dataclass(frozen=True)
 class Clock:
     """The time that z takes between two places, t = int dz/z'.
 
-    Where z' has a simple zero at the resting point e, z' = rho (e - z) + ..., dz/(rho (e - z)) is taken in closed form:
-    what is left is smooth there, so that late times cost no more than early ones.
+    Where z' has a simple zero at the resting point e, z' = rho (e - z) + ..., dz/(rho (e - z)) is taken in closed form
+    near e: what is left is smooth there, so that late times cost no more than early ones. Far from e it is not, since
+    1/rho may be many times as much as the time that is wanted.
 
     Attributes:
         system: the weights.
         end: e.
-        rate: rho; None where z' has a zero of higher order.
+        rate: rho; None where z' has a zero of higher order, or far from it.
     """
 
     system: Scalars
@@ -107,7 +112,7 @@ class Clock:
             near = min(near, abs(z))
         return near if self.rate is not None else min(near, abs(self.end - z))
 
-    def smooth(self, low: Mpf, high: Mpf) -> Mpf:
+    def smooth(self, low: Mpf, high: Mpf, cuts: int = MOST_CUTS) -> Mpf:
         """The integral without what is taken in closed form, cut where quadrature sees that it is not exact."""
         end, rate = self.end, self.rate
 
@@ -117,10 +122,11 @@ class Clock:
         if low == high:
             return mpmath.mpf(0)
         value, error = mpmath.quad(integrand, [low, high], method="gauss-legendre", error=True)
-        if error <= mpmath.eps * 2**12 * (1 + abs(value)) or abs(high - low) <= mpmath.sqrt(mpmath.eps) * abs(low):
+        unit = abs(value) + (0 if rate is None else 1 / rate)
+        if error <= mpmath.eps * 2**12 * unit or not cuts or abs(high - low) <= mpmath.sqrt(mpmath.eps) * abs(low):
             return value
         middle = (low + high) / 2
-        return self.smooth(low, middle) + self.smooth(middle, high)
+        return self.smooth(low, middle, cuts - 1) + self.smooth(middle, high, cuts - 1)
 
     def between(self, low: Mpf, high: Mpf) -> Mpf:
         """The time from low to high."""
@@ -137,14 +143,15 @@ def smallest_weight(system: Scalars, start: Mpf, time: Mpf) -> Mpf:
     if time == 0 or system.speed(start) == 0:
         return start
     end = system.rest(start)
-    clock, z, left = Clock(system, end, system.rate(end)), start, time
+    late, clock = Clock(system, end, system.rate(end)), Clock(system, end, None)
+    z, left = start, time
     sign = 1 if end > start else -1
     while True:
         step = clock.reach(z) / 2
         if step <= abs(end) * mpmath.eps:
             return end
-        if clock.rate is not None and step >= abs(end - z):
-            return _late(clock, z, left)
+        if late.rate is not None and late.reach(z) / 2 >= abs(end - z):
+            return _late(late, z, left)
         spent = clock.between(z, z + sign * step)
         if spent >= left:
             return _found(clock, z, z + sign * step, left)

@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 from mpmath import mpf
+from scipy.integrate import solve_ivp
 
 import symflow as sf
 from symflow.theory.c09_scalars import scalars_at
@@ -326,3 +327,38 @@ def test_late_times_cost_no_more_than_early_ones(monkeypatch: pytest.MonkeyPatch
             found = scalars_at([mpf("0.5"), mpf(1), mpf("1.5")], mpf(2), mpf(time))
             assert abs(mpmath.fprod(found) - 2) < mpf(10) ** -55
         assert len(calls) < 10
+
+
+@pytest.mark.parametrize("dps", [15, 40])
+@pytest.mark.parametrize(("target", "second"), [(-1, 1 + Fraction(1, 10**30)), (1, -1 - Fraction(1, 10**30))])
+def test_nearly_equal_weights_lose_no_digits(dps: int, target: int, second: Fraction) -> None:
+    """They leave the saddle 0 at t = 69. u = (w_1 + w_2)^2 is logistic: u' = -(u^2 - 4 lambda u - c^2)/2."""
+    form = sf.closed_form(on_target((1, 1, 1), [[target]], [1, second]), "C9")
+    with mpmath.workdps(150):
+        b, t = mpf(second.numerator) / second.denominator, mpf(69)
+        gap, root = 1 - b * b, mpmath.sqrt(4 + (1 - b * b) ** 2)
+        upper, lower = 2 * target + root, 2 * target - root
+        shrunk = ((1 + b) ** 2 - upper) / ((1 + b) ** 2 - lower) * mpmath.exp(-root * t)
+        total = mpmath.sign(1 + b) * mpmath.sqrt((upper - lower * shrunk) / (1 - shrunk))
+        wanted = [(total + gap / total) / 2, (total - gap / total) / 2]
+        assert max(abs(a - w) for a, w in zip(form.value(69, dps=dps), wanted, strict=True)) < mpf(10) ** -dps
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        [1, Fraction(-1, 2), Fraction(1, 10**9), Fraction(1, 1000), Fraction(1, 10)],
+        [1 + Fraction(k, 10**4) for k in range(5)],
+    ],
+)
+def test_slow_rests_do_not_delay_early_times(weights: list[Fraction]) -> None:
+    """At the resting point 0 the rate is 1e-9 and 1e-15: 1/rho is many times the time."""
+    with mpmath.workdps(35):
+        start = [mpf(w.numerator) / w.denominator for w in map(Fraction, weights)]
+        found = scalars_at(start, mpf(0), mpf(1) / 3)
+
+    def speed(_: float, w: np.ndarray) -> np.ndarray:
+        return np.array([-np.prod(w) * np.prod(np.delete(w, k)) for k in range(len(w))])
+
+    plain = solve_ivp(speed, (0, 1 / 3), [float(v) for v in start], method="DOP853", rtol=1e-13, atol=1e-25)
+    np.testing.assert_allclose([float(v) for v in found], plain.y[:, -1], rtol=1e-11)

@@ -5,6 +5,7 @@ Truth is the formula as it stands and SymPy's derivatives of it, with 5000 digit
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -18,7 +19,7 @@ import symflow as sf
 from symflow.evaluate.numpy_batches import evaluate_points
 from symflow.programs.exponential_sums import needs_care
 from symflow.programs.from_sympy import expression_node
-from symflow.programs.nodes import Input, Map
+from symflow.programs.nodes import Const, Input, Map
 
 Z = sympy.Symbol("z", real=True)
 HALF = sympy.Rational(1, 2)
@@ -45,6 +46,13 @@ NAMED = {
     "coefficients that vary": Z**2 / (Z**2 + E(Z)) + sympy.log(1 + Z**2 + E(Z)),
     "one inside the other": 1 / (1 + E(-Z) / (1 + E(-Z))),
     "two denominators": E(Z) / (1 + E(Z)) / (2 + E(2 * Z)),
+    "a root above": (1 + E(Z)) ** sympy.Rational(3, 2) / (2 + E(3 * Z)),
+    "a root above a difference": (1 + E(Z)) ** sympy.Rational(3, 2) / (1 - E(Z) + E(2 * Z)),
+    "two roots": E(2 * Z) / sympy.sqrt(1 + E(Z)) / sympy.sqrt(2 + E(3 * Z)),
+    "denominators of one term": 1
+    / (sympy.cosh(Z) + sympy.sinh(Z))
+    / (sympy.cosh(2 * Z) + sympy.sinh(2 * Z))
+    / sympy.sqrt(1 + E(-6 * Z)),
 }
 POINTS = (-1000, -745, -300, -37, -2, 0, HALF, 3, 40, 300, 709, 1000)
 
@@ -69,7 +77,7 @@ def truth(formula: sympy.Expr, orders: int) -> list[list[mpf]]:
     return rows
 
 
-QUICK = ("tanh", "coefficients that vary")
+QUICK = ("tanh", "coefficients that vary", "a root above")
 
 
 @pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.thorough) for n in NAMED])
@@ -131,6 +139,14 @@ def test_named_functions_are_found() -> None:
         node = expression_node(NAMED[name], {Z: x})
         assert isinstance(node, Map)
         assert (node.function, node.x) == (function, x)
+
+
+def test_sums_that_are_zero_are_known() -> None:
+    x, zero = Input("x", (), "data", "x"), sympy.cosh(Z) ** 2 - sympy.sinh(Z) ** 2 - 1
+    assert expression_node(zero / (1 + E(Z)), {Z: x}) == Const(Fraction(0), ())
+    for formula in (1 / zero, sympy.log(zero)):
+        with pytest.raises(ValueError, match="is 0 for all x"):
+            expression_node(formula, {Z: x})
 
 
 def test_what_is_no_quotient_of_exponentials_is_read_as_it_stands() -> None:
