@@ -185,3 +185,22 @@ def test_biases() -> None:
     reached = np.array([float(v) for v in sf.solve_flow(problem, horizon=2, dps=15)(2)])
     found = flow(problem, horizon=2)
     assert np.abs(found(2) - reached).max() <= float(found.error.value) < 1e-7
+
+
+def test_a_kink_makes_a_held_gate_let_go() -> None:
+    """Its value jumps out of its range at a crossing of another sample: it lets go there, not where a value that moves
+    linearly over the step would have."""
+    x = ["0.53 0.69 -0.89", "0.47 -0.02 -0.6", "-0.68 -0.23 -0.99", "-1.46 0.06 0.77", "-0.24 0.74 -0.4",
+         "-1 -1.52 -0.82", "1.45 -0.23 -1.82"]  # fmt: skip
+    y = ["0 -0.39", "-0.47 -0.64", "-0.85 -0.37", "-1.81 -1.15", "-0.33 0.76", "0.46 1.85", "1.21 -1.86"]
+    theta = ("0.42 0.78 0.18 -1.48 -0.29 -0.66 0.3 0.92 0.52 -0.83 0.63 0.01 0.79 -0.24 0.15 -0.06 -0.19 1.19 0.7 0.32 "
+             "-1.13 -0.58 -0.01 0.44 -1.4 0.63 -0.93 -1.01 0.8 -0.53 0.23 0.75")  # fmt: skip
+    network = sf.FullyConnected((3, 3, 3, 2), activation=("leaky-relu", "1/10"), biases=True)
+    data = {"x": [row.split() for row in x], "y": [row.split() for row in y]}
+    problem = sf.Problem(network=network, data=data, init={"theta": theta.split()})
+    exact = sf.solve_flow(problem, horizon="0.35", dps=15, error=None)
+    found = flow(problem, horizon="0.35", rtol=1e-8, atol=1e-10)
+    left = [[float(e.time) for e in f.events if e.kind == "leaving"] for f in (exact, found)]
+    assert len(left[0]) == 1
+    assert np.abs(np.subtract(*left)).max() < 1e-6
+    assert np.abs(found.at_end() - exact.numpy("0.35")).max() < float(found.error.value) < 1e-5

@@ -16,7 +16,17 @@ import numpy as np
 from symflow.paths.float64.gated.crossings import Crossing, walk
 from symflow.paths.float64.gated.cubic import cubic
 from symflow.paths.float64.gated.frozen import Frozen, padded
-from symflow.paths.float64.gated.held import Gone, Held, Place, companion, let_go, mask, onto_surface, tangent_basis
+from symflow.paths.float64.gated.held import (
+    Gone,
+    Held,
+    Place,
+    companion,
+    let_go,
+    mask,
+    onto_surface,
+    tangent_basis,
+    with_value,
+)
 from symflow.paths.float64.gated.walk_state import Ends
 
 REPEATS = 6
@@ -29,6 +39,8 @@ GRAZING = 0.2
 """A pre-activation whose parabola through three points comes within this part of its bend of zero is walked."""
 AT_END = 1e-4
 """A kink so near to the end of a step, relative to its size, lies at its end."""
+MATTERS = 0.1
+"""What is taken back of a gate that let go counts from this part of the step's error on."""
 DIFFERENCE = 1e-4
 """Relative step of the difference quotient that applies the Hessian."""
 
@@ -62,7 +74,8 @@ class Stepped:
         crossings: kinks, times after the beginning of the step.
         gone: gates that let go, and how long before its end.
         gradients: what it cost, in gradients of f.
-        cut: where the step should end instead: at a kink of a sample with a held gate, whose normal jumps there.
+        cut: where the step should end instead: at a kink of a sample with a held gate, whose normal jumps there, and
+            where the value of a gate that lets go may jump.
         companion: a gate on its kink wherever held ones are; then the step means nothing.
     """
 
@@ -195,12 +208,14 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
             break
         samples = np.union1d(samples, further)
     found = Point(stages.end + shift, slope, z, gates, held)
-    end_point, gone, extra, same = _settled(frozen, found, bool(wrong.any()), h)
+    jumps = tuple(c for c in crossings if c.time >= h * (1 - AT_END) and not c.holds)
+    end_point, gone, extra, same = _settled(frozen, found, bool(wrong.any()), h, jumps)
     moved = float(np.linalg.norm(shift))
     bent = bent * (float(np.linalg.norm(bent)) / moved if moved > 0 else 0.0)
     gradients = stages.gradients + extra + work / frozen.samples
-    cut = _turn(held, crossings, h)
-    return Stepped(end_point, np.abs(stages.error) + np.abs(bent), crossings, gone, gradients, cut, same)
+    error = np.abs(stages.error) + np.abs(bent)
+    cut = _turn(held, crossings, h) or _jump(crossings, gone, error, h)
+    return Stepped(end_point, error, crossings, gone, gradients, cut, same)
 
 
 def _begun(frozen: Frozen, crossings: Sequence[Crossing]) -> Held:
@@ -217,22 +232,52 @@ def _turn(held: Held, crossings: Sequence[Crossing], h: float) -> float | None:
     return first if first < h * (1 - AT_END) else None
 
 
+def _jump(
+    crossings: Sequence[Crossing], gone: Sequence[tuple[Gone, float]], error: np.ndarray, h: float
+) -> float | None:
+    """A crossing at which the value of a gate that lets go may jump, where that matters: the last before it lets go, as
+    far as that is known, else the first."""
+    undone = sum((since * g.beyond * np.abs(g.pull) for g, since in gone), np.zeros_like(error))
+    times = [c.time for c in crossings if not c.holds and c.time < h * (1 - AT_END)]
+    if not times or np.linalg.norm(undone) <= MATTERS * np.linalg.norm(error):
+        return None
+    leaves = min(h - since for _, since in gone)
+    return max((t for t in times if t <= leaves), default=min(times))
+
+
 def _settled(
-    frozen: Frozen, point: Point, wrong: bool, h: float
+    frozen: Frozen, point: Point, wrong: bool, h: float, jumps: Sequence[Crossing] = ()
 ) -> tuple[Point, tuple[tuple[Gone, float], ...], int, Place | None]:
     """The end of a step on the surface of held gates, with gates that agree, and without those that let go.
 
-    A gate that let go within the step was held too long: what that did is taken back, its value linear in time.
+    A gate that let go within the step was held too long: what that did is taken back, its value linear in time. Where
+    gates change at the end, values jump there (`jumps`): gates that let go before are known without the changes, and
+    those that let go because of them do so at the end.
     """
     if not point.held and not wrong:
         return point, (), 0, None
     theta = onto_surface(frozen, point.theta, point.gates, point.held)
     found, count = agreeing(frozen, theta, point.gates, point.held)
     same = companion(frozen, theta, found.z, found.gates, point.held)
-    held, slope, gates, gone = let_go(frozen, theta, found.slope, found.gates, point.held)
-    if not gone:
+    held, left = point.held, []
+    if held and jumps:
+        gates = found.gates.copy()
+        for c in jumps:
+            gates[c.place.unit, c.place.sample] = c.before
+        slope = np.asarray(frozen.gradient(theta, gates)[0])
+        held, _, _, gone = let_go(frozen, theta, slope, gates, held)
+        count += 1
+        left = [(g, g.since(float(point.gates[g.place.unit, g.place.sample]), h)) for g in gone]
+        gates = found.gates.copy()
+        for g in gone:
+            with_value(frozen, gates, g.place, g.bound)
+        found, more = agreeing(frozen, theta, gates, held)
+        count += more
+    held, slope, gates, gone = let_go(frozen, theta, found.slope, found.gates, held)
+    if not gone and not left:
         return Point(theta, slope, found.z, gates, held), (), count, same
-    left = tuple((g, g.since(float(point.gates[g.place.unit, g.place.sample]), h)) for g in gone)
+    for g in gone:
+        left.append((g, 0.0 if jumps else g.since(float(point.gates[g.place.unit, g.place.sample]), h)))
     theta = theta + sum(since / 2 * g.beyond * g.pull for g, since in left)
     found, more = agreeing(frozen, theta, gates, held)
-    return found, left, count + more, same
+    return found, tuple(left), count + more, same
