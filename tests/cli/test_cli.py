@@ -621,6 +621,22 @@ def test_an_interrupted_run_prints_one_object(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_interrupted_run_says_which_problems_are_done(
+    linear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[Path] = []
+
+    def second_is_interrupted(problem: sf.Problem, folder: Path) -> Any:
+        calls.append(folder)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return {}, None
+
+    monkeypatch.setattr(run, "_run_one", second_is_interrupted)
+    assert cli.main(["run", str(linear), str(linear), "--out", str(tmp_path / "out"), "--json"]) == 130
+    assert lines(capsys.readouterr().err) == [f"symflow: interrupted; what is done is kept in {calls[0]}"]
+
+
 def test_an_interruption_while_arguments_are_read(
     linear: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -49,9 +49,15 @@ def run(
     places = folders(given, out)
     for folder in places:
         check_folder(folder)
-    reports = []
+    reports: list[JsonObject] = []
     for problem, folder in zip(given, places, strict=True):
-        report, dev = _run_one(problem, folder)
+        try:
+            report, dev = _run_one(problem, folder)
+        except KeyboardInterrupt:
+            if not reports:
+                raise
+            done = ", ".join(map(str, places[: len(reports)]))
+            raise KeyboardInterrupt(f"interrupted; what is done is kept in {done}") from None
         reports.append(report)
         if not as_json:
             _show(dev, report, folder)
