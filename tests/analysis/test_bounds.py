@@ -474,7 +474,7 @@ def test_wrong_bounds_are_refused(expression: object, options: dict[str, str], m
 @pytest.mark.parametrize("use", [sf.deviation, sf.tightness, partial(sf.max_step_size, epsilon="1/100", horizon=1)])
 def test_what_are_no_bounds_is_refused(use: Callable[..., object], relu: Deviation) -> None:
     eta = sympy.Symbol("eta")
-    for wrong in (["R4"], sf.user_bound("mine", eta), 3):
+    for wrong in ("R4", sf.user_bound("mine", eta), 3):
         with pytest.raises(sf.ProblemError, match="bounds must be a list"):
             use(relu.problem, bounds=wrong)
     with pytest.raises(sf.ProblemError, match="got 'R4' twice"):  # one would hide the other
