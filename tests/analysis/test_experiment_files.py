@@ -17,6 +17,7 @@ from symflow.analysis.experiments.checkpoints import Checkpoint, content_key
 from symflow.analysis.experiments.descent import Stepper, descend_in_chunks, stepper
 from symflow.analysis.experiments.idx import read_idx
 from symflow.analysis.experiments.images import mnist
+from symflow.progress import SILENT, Reporter
 
 
 def idx(array: np.ndarray, code: int = 8) -> bytes:
@@ -112,9 +113,7 @@ def counting(steps: list[int]) -> Stepper:
 
 def test_interrupted_descent_goes_on_where_it_was(tmp_path: Path) -> None:
     start, grid = np.linspace(0, 1, 5), np.array([0, 3, 50, 51, 100, 150, 200])
-    whole = descend_in_chunks(
-        counting([]), start, Fraction(1, 7), grid, Checkpoint(None, "x", "k", print), lambda _: None
-    )
+    whole = descend_in_chunks(counting([]), start, Fraction(1, 7), grid, Checkpoint(None, "x", "k", print), SILENT)
     assert whole.states.shape == (7, 5)
     expected = start
     for _ in range(200):
@@ -128,8 +127,8 @@ def test_interrupted_descent_goes_on_where_it_was(tmp_path: Path) -> None:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            descend_in_chunks(counting(steps), start, Fraction(1, 7), grid, checkpoint, report)
-    found = descend_in_chunks(counting(steps), start, Fraction(1, 7), grid, checkpoint, lambda _: None)
+            descend_in_chunks(counting(steps), start, Fraction(1, 7), grid, checkpoint, Reporter.to(report))
+    found = descend_in_chunks(counting(steps), start, Fraction(1, 7), grid, checkpoint, SILENT)
     np.testing.assert_array_equal(found.states, whole.states)
     assert sum(steps) == 200  # no step was made twice
 
@@ -143,7 +142,7 @@ def test_chunks_of_a_method_with_batches_are_one_run(order: Any) -> None:
     start, grid = np.array([float(v) for v in problem.theta0]), np.array([0, 3, 4, 25, 60])
     steps = stepper(problem.objective, method, np.dtype(np.float64))
     nothing = Checkpoint(None, "x", "k", print)
-    found = descend_in_chunks(steps, start, Fraction(1, 30), grid, nothing, lambda _: None)
+    found = descend_in_chunks(steps, start, Fraction(1, 30), grid, nothing, SILENT)
     whole = sf.descend(problem, step_size="1/30", steps=60, keep=grid, method=method)
     np.testing.assert_allclose(found.states, whole.iterates, rtol=1e-12)
 
@@ -158,7 +157,7 @@ def test_diverging_descent_is_a_computation_error() -> None:
         np.errstate(over="ignore"),
         pytest.raises(sf.ComputationError, match=r"heavy ball with step size 0.5 diverges"),
     ):
-        descend_in_chunks(growing, np.ones(2), Fraction(1, 2), np.array([0, 9]), nothing, lambda _: None)
+        descend_in_chunks(growing, np.ones(2), Fraction(1, 2), np.array([0, 9]), nothing, SILENT)
 
 
 def test_interrupted_flow_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +168,7 @@ def test_interrupted_flow_goes_on_where_it_was(tmp_path: Path, monkeypatch: pyte
         init={"scheme": "gaussian", "scale": "1"},
     )
     times = np.linspace(0, 3, 7)
-    whole = reference.flow_in_chunks(problem, times, 1e-9, Checkpoint(None, "x", "k", print), lambda _: None)
+    whole = reference.flow_in_chunks(problem, times, 1e-9, Checkpoint(None, "x", "k", print), SILENT)
     exact = np.array(
         [[float(v) for v in row] for row in map(sf.solve_flow(problem, horizon=3, dps=20), [str(t) for t in times])]
     )
@@ -181,11 +180,11 @@ def test_interrupted_flow_goes_on_where_it_was(tmp_path: Path, monkeypatch: pyte
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        reference.flow_in_chunks(problem, times, 1e-9, checkpoint, report)
+        reference.flow_in_chunks(problem, times, 1e-9, checkpoint, Reporter.to(report))
     first = checkpoint.read()
     assert first is not None
     assert 0 < first["now"] < 3
-    found = reference.flow_in_chunks(problem, times, 1e-9, checkpoint, lambda _: None)
+    found = reference.flow_in_chunks(problem, times, 1e-9, checkpoint, SILENT)
     np.testing.assert_array_equal(found.states, whole.states)
     assert (found.evaluations, found.steps) == (whole.evaluations, whole.steps)
 

@@ -204,3 +204,17 @@ def test_a_kink_makes_a_held_gate_let_go() -> None:
     assert len(left[0]) == 1
     assert np.abs(np.subtract(*left)).max() < 1e-6
     assert np.abs(found.at_end() - exact.numpy("0.35")).max() < float(found.error.value) < 1e-5
+
+
+def test_a_start_on_a_repelling_kink_is_refused() -> None:
+    """x_1 = (1, 1) at w = (1, -1): with its gate on z grows, with it off z falls."""
+    data = {"x": [[1, 1], [2, 1]], "y": [[2], ["1/2"]]}
+    theta = ["1", "-1", "1/2", "1/4", "1/2", "1/2"]
+    problem = sf.Problem(
+        network=sf.FullyConnected((2, 2, 1), activation="relu"), data=data, init={"theta": theta}, run={"horizon": 1}
+    )
+    with pytest.raises(sf.KinkError, match="repelling"):
+        sf.solve_flow(problem, dps=15)
+    with pytest.raises(sf.FlowStopped, match="to both sides, at t = 0 of 1; choose another start") as stopped:
+        sf.solve_flow_float64(problem, solver="event-corrected")
+    assert stopped.value.cause == "repelling"

@@ -11,7 +11,7 @@ import numpy as np
 
 from symflow.paths.float64.gated.frozen import Frozen
 from symflow.paths.float64.gated.held import Held, Place, members
-from symflow.paths.float64.gated.step import Point, Stepped, corrected_step, start_point
+from symflow.paths.float64.gated.step import Point, Stepped, corrected_step, repels, start_point
 from symflow.paths.float64.methods import first_steps
 from symflow.paths.float64.watch import Watch, first_met
 from symflow.paths.taylor.limits import Limits
@@ -45,8 +45,8 @@ class GatedRun:
         rejected: steps that were made again, shorter.
         gradients: what it cost, a single sample counted as its share.
         met: the number of the condition that ended it, if one did.
-        stopped: why it ended early: "steps", "collapse", "time", "together", "interrupted", or "slopes" (a condition on
-            gradients, which have no meaning where gates are held); else "".
+        stopped: why it ended early: "steps", "collapse", "time", "together", "repelling", "interrupted", or "slopes" (a
+            condition on gradients, which have no meaning where gates are held); else "".
     """
 
     knots: np.ndarray
@@ -105,6 +105,8 @@ class _Run:
         end = float(self.plan.stops[-1])
         if self.met is not None:
             return ""
+        if repels(self.frozen, self.point):
+            return "repelling"
         h = float(first_steps(self.point.theta[None], self.point.slope[None], end)[0])
         for stop in self.plan.stops.tolist():
             while self.t < stop:

@@ -41,6 +41,11 @@ STOPPED: Mapping[str, tuple[str, StopCause, str]] = {
         "sliding",
         "take solve_flow, or a quantity without derivatives",
     ),
+    "repelling": (
+        "the flow can leave the kink that it starts on to both sides, at",
+        "repelling",
+        "choose another start; solve_flow(problem, dps=15) says which gate it is",
+    ),
     "collapse": ("the step size collapsed at", "step-size", "choose a shorter horizon or another start"),
 }
 

@@ -41,6 +41,8 @@ AT_END = 1e-4
 """A kink so near to the end of a step, relative to its size, lies at its end."""
 MATTERS = 0.1
 """What is taken back of a gate that let go counts from this part of the step's error on."""
+MOST_JUDGED, SLOW = 64, 1e-12
+"""Kinks of a start that are looked at, and speeds away from them, relative to the gradient, that are rounding."""
 DIFFERENCE = 1e-4
 """Relative step of the difference quotient that applies the Hessian."""
 
@@ -109,6 +111,23 @@ def start_point(frozen: Frozen, theta: np.ndarray) -> tuple[Point, int]:
         for (unit, sample), side in group:
             gates[unit, sample] = frozen.alpha[unit] if side > 0 else frozen.alpha_bar[unit]
     return agreeing(frozen, theta, gates, ())
+
+
+def repels(frozen: Frozen, point: Point) -> bool:
+    """Whether the flow may leave a start on kinks to both sides of one of them, all other gates as they are."""
+    zero = [gate for gate in zip(*np.nonzero(point.z == 0), strict=True) if frozen.groups.first.get(gate, gate) == gate]
+    for unit, sample in zero[:MOST_JUDGED]:
+        speeds = []
+        for side in (1, -1):
+            gates = point.gates.copy()
+            for (u, i), way in frozen.groups.of((unit, sample)):
+                gates[u, i] = (frozen.alpha if side * way > 0 else frozen.alpha_bar)[u]
+            slope = np.asarray(frozen.gradient(point.theta, gates)[0])
+            _, dot = frozen.moving(point.theta, -slope, np.array([sample]), gates[:, sample][None])
+            speeds.append(side * float(dot[0, unit]) - SLOW * float(np.linalg.norm(slope)))
+        if min(speeds) > 0:
+            return True
+    return False
 
 
 class _Stages:
