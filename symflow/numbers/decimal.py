@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor, log10
 from typing import Any
 
-from symflow.numbers.rational import ending_decimal
 from symflow.numbers.types import Mpf
+
+MAX_DECIMALS = 1_000
+"""Most places of a decimal that is written out where a fraction would do."""
 
 
 def decimal(value: Any, digits: int = 17) -> str:
@@ -28,6 +31,21 @@ def decimal(value: Any, digits: int = 17) -> str:
         return str(float(value))
     mantissa = int(value._mpf_[1]).bit_length()
     return str(mpmath.nstr(value, max(digits, ceil(mantissa * log10(2))) + 3))
+
+
+def ending_decimal(value: Fraction) -> str | None:
+    """The number as a decimal, exactly; None where its decimals do not end within `MAX_DECIMALS`."""
+    twos = (value.denominator & -value.denominator).bit_length() - 1
+    rest, fives = value.denominator >> twos, 0
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    places = max(twos, fives)
+    if rest != 1 or places > MAX_DECIMALS:
+        return None
+    # digit by digit: a Decimal that is scaled is rounded to the digits of its context
+    digits = str(Decimal(abs(value.numerator) * 10**places // value.denominator)).rjust(places + 1, "0")
+    point = len(digits) - places
+    return f"{'-' if value < 0 else ''}{digits[:point]}{'.' if places else ''}{digits[point:]}"
 
 
 def exact_decimal(value: Fraction, digits: int) -> str:

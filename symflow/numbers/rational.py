@@ -21,8 +21,6 @@ MAX_DIGITS = 20_000
 """Most digits of a numerator or denominator (results kept to the largest ``dps``, 10 000, must fit)."""
 MAX_EXPONENT = 10_000
 """Largest decimal exponent written with ``e``."""
-MAX_DECIMALS = 1_000
-"""Most places of a decimal that is written out where a fraction would do."""
 MAX_ARRAY_BITS = 4_000_000_000
 """Most bits (half a gigabyte) of all numerators and denominators of one array together."""
 
@@ -148,21 +146,6 @@ def rational_latex(q: Fraction) -> str:
     if q.denominator == 1:
         return str(q.numerator)
     return f"{'-' if q < 0 else ''}\\tfrac{{{abs(q.numerator)}}}{{{q.denominator}}}"
-
-
-def ending_decimal(value: Fraction) -> str | None:
-    """The number as a decimal, exactly; None where its decimals do not end within `MAX_DECIMALS`."""
-    twos = (value.denominator & -value.denominator).bit_length() - 1
-    rest, fives = value.denominator >> twos, 0
-    while rest % 5 == 0:
-        rest, fives = rest // 5, fives + 1
-    places = max(twos, fives)
-    if rest != 1 or places > MAX_DECIMALS:
-        return None
-    # digit by digit: a Decimal that is scaled is rounded to the digits of its context
-    digits = str(Decimal(abs(value.numerator) * 10**places // value.denominator)).rjust(places + 1, "0")
-    point = len(digits) - places
-    return f"{'-' if value < 0 else ''}{digits[:point]}{'.' if places else ''}{digits[point:]}"
 
 
 def setting(value: object) -> Fraction:

@@ -251,7 +251,8 @@ def _final_time(problem: Problem, times: Mapping[str, Fraction], stops: Sequence
 
 def _times(at: Sequence[str], grids: Sequence[str], horizon: str | None) -> tuple[dict[str, Fraction], Fraction | None]:
     """When theta is wanted, under the texts that were written (grid points: as decimals), and the final time."""
-    from symflow.numbers.rational import ending_decimal, rational, text
+    from symflow.numbers.decimal import ending_decimal
+    from symflow.numbers.rational import rational, text
 
     def at_least_zero(value: str, option: str) -> Fraction:
         given = rational(value, option)
