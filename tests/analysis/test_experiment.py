@@ -26,6 +26,7 @@ from symflow.analysis.experiments.networks import architecture, network_problem
 from symflow.analysis.experiments.reference import FlowRun, estimated_error
 from symflow.analysis.experiments.settings import checked_settings
 from symflow.cli.app import main
+from symflow.progress import Reporter
 from symflow.report.tables import network_parts
 from symflow.report.terminal import as_text
 
@@ -313,7 +314,7 @@ def interrupted_descent(*arguments: Any) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
         report(done)
 
-    return descend_in_chunks(*given, interrupting, chunk_seconds)
+    return descend_in_chunks(*given, Reporter.to(interrupting), chunk_seconds)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +357,8 @@ def test_killed_experiments_lose_at_most_a_chunk(
         patched.setattr(study, "descend_in_chunks", interrupted_descent)
         assert main(command) == 130
     out, err = capsys.readouterr()
-    assert (out, err) == ("", "symflow: interrupted\n")
+    kept = f"what is done is kept in {folder}, and the same command continues"
+    assert (out, err) == ("", f"symflow: interrupted; {kept}\n")
     assert reached[path] < step_of(path) < 4000
     assert not (folder / "experiment.npz").exists()
     found = sf.experiment("linear", **KILLED, folder=folder).networks["linear"]
