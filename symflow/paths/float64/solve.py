@@ -129,9 +129,7 @@ def solve_flow_float64(
     given = exact_start(problem, theta0)
     start = start_point(given)
     stops = own_stops(stop, problem.objective, problem.objective)
-    asked = Asked(
-        end, np.zeros(0) if at is None else at, rtol, small_atol(start, rtol, atol), limits, wanted is not None
-    )
+    asked = Asked(end, np.zeros(0) if at is None else at, rtol, small_atol(start, rtol, atol), limits, wanted)
     with reporting(progress, "gradient flow in float64", CHEAPER) as report:
         if solver != EVENT_CORRECTED:
             return _solved(_Flow(problem, solver, (rtol, asked.atol), stops), given, asked, at, report)
