@@ -168,7 +168,7 @@ def test_sliding_is_chattered_through_in_steps_as_small_as_the_tolerance(name: s
 
 def test_sliding_at_tight_tolerances_stops_and_says_what_to_take() -> None:
     name = "slide-leaky-2-2-2-1"
-    with pytest.raises(sf.FlowStopped, match="slides along it: take .* or solve_flow, which hold it there") as caught:
+    with pytest.raises(sf.FlowStopped, match=r"slides along it: take .* or solve_flow, which hold it there") as caught:
         sf.solve_flow_float64(reference(name), max_steps=5000)
     (event,) = exact(name).events
     partial = caught.value.trajectory
