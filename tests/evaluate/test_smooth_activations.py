@@ -13,7 +13,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from mpmath import mpf
 from plain_networks import ACTIVATIONS, BENT, LOSSES, MISH, SMOOTH, Case, Z, cases
 from test_architectures import agree, check
@@ -54,8 +54,15 @@ def one_unit(activation: Any) -> sf.Objective:
 # Derivatives ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=2, deadline=None, derandomize=True)
+POOLED = (sf.Convolution(2, (2,)), sf.Pool("average", (2,), (1,)), sf.Dense(2))
+MIXED = {"activation": ["tanh", "gelu"], "biases": True, "skip": [[1, 2]], "diagonal": [2], "output_scale": "1/3"}
+
+
+@settings(deadline=None, phases=[Phase.explicit])
 @given(cases(list(SMOOTH)))
+@example(Case(sf.FullyConnected((2, 3, 3, 1), **MIXED), "logistic", 3, 1))
+@example(Case(sf.Convolutional((1, 4), POOLED, activation="softplus", biases=True), "cross-entropy", 2, 2))
+@example(Case(sf.FullyConnected((1, 2, 2), activation=MISH), "pseudo-huber", 2, 3))
 def test_derivatives_of_smooth_networks(case: Case) -> None:
     check(case)
 

@@ -94,7 +94,8 @@ def test_flows_through_kinks_are_those_of_scipy(seed: int) -> None:
     field = sf.to_jax(sf.gradient(problem.objective))  # compared with plain JAX above
     found = solve_ivp(lambda _, v: -np.asarray(field(v)), (0, 1), floats(theta), rtol=1e-8, atol=1e-10, max_step=0.01)
     assert np.allclose(found.y[:, -1], exact.numpy("1"), atol=5e-4 if exact.events else 1e-6)
-    assert np.allclose(sf.solve_flow_float64(problem).numpy("1"), exact.numpy("1"), atol=1e-7)
+    fast = sf.solve_flow_float64(problem, solver="event-corrected" if exact.events else "dopri8")
+    assert np.abs(fast.numpy("1") - exact.numpy("1")).max() <= float(fast.error.value) < 1e-5
 
 
 def test_a_saved_flow_keeps_its_network(tmp_path: Path) -> None:
