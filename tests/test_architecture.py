@@ -13,8 +13,9 @@ import symflow as sf
 PACKAGE = Path(sf.__file__).parent
 
 ROOMS = (
-    ("caching", "displays", "errors", "files", "progress", "versions"),
+    ("caching", "displays", "errors", "files", "versions"),
     ("numbers",),
+    ("progress",),
     ("programs",),
     ("networks",),
     ("derivatives",),

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from symflow.errors import printable
-from symflow.progress.record import Progress, counted, duration
+from symflow.numbers.decimal import counted
+from symflow.progress.record import Progress, duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

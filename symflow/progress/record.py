@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from symflow.numbers.decimal import counted
+
 MOST_SAMPLES = 64
 """Reports that are kept for the pace; every second one is dropped where there are more."""
 UNITS = (("s", 60.0), ("min", 60.0), ("h", 24.0), ("days", 365.25), ("years", float("inf")))
@@ -73,11 +75,6 @@ class Progress(float):
         if self.remaining is not None and self < 1:
             parts.append(f"about {duration(self.remaining)} left")
         return ", ".join(parts)
-
-
-def counted(number: int, unit: str) -> str:
-    """`1 step`, `2 steps`."""
-    return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

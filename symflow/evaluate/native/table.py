@@ -16,7 +16,7 @@ from symflow.evaluate.blocks.rows import NONE, Functions, LogSums, Rows
 from symflow.evaluate.blocks.steps import BlockSteps
 from symflow.evaluate.elementary_series import elementary_values, fixed_log_sums
 from symflow.evaluate.native.layout import HEAD, INTEGRAL, PRODUCT, SUM, WEIGHTED
-from symflow.evaluate.native.word_rows import WordRows, integral_rows, word_rows
+from symflow.evaluate.native.word_rows import WordRows, head, integral_rows, word_rows
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, Function, LogSumExp, Product, SeriesArithmetic, Step, Sum
 from symflow.numbers.fixed_point import from_mpf, to_mpf
@@ -65,20 +65,10 @@ class Operation:
         pairs = [(first[a], places[b]) for a, b in self.pairs]
         scaled = self.scaled if self.kind == SUM else [(c, places[x]) for c, x in self.scaled]
         listed = [*chain.from_iterable(pairs), *chain.from_iterable(scaled)]
-        head = {
-            "kind": self.kind,
-            "length": len(HEAD) + len(listed),
-            "out": self.out,
-            "residues": places[self.out],
-            "slope": slopes[self.out],
-            "constant": self.constant,
-            "divisor": NONE,
-            "factor": self.factor,
-            "row": row,
-            "pairs": len(pairs),
-            "scaled": len(scaled),
-        }
-        words = np.array([*(head[name] for name in HEAD), *listed], dtype=np.int64)
+        length = len(HEAD) + len(listed)
+        found = head(self.kind, self.out, places, slopes, length, self.constant, self.factor, row)
+        found |= {"pairs": len(pairs), "scaled": len(scaled)}
+        words = np.array([*(found[name] for name in HEAD), *listed], dtype=np.int64)
         return words, np.array([len(words)])
 
 

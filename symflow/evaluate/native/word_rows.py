@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from symflow.evaluate.blocks.rows import NONE, Functions, LogSums, Rows
 from symflow.evaluate.blocks.steps import BlockSteps
 from symflow.evaluate.native.layout import HEAD, INTEGRAL, PRODUCT, SUM, WORD
+
+
+def head(
+    kind: int, out: Any, places: np.ndarray, slopes: np.ndarray, length: Any, constant: Any, factor: int, row: Any
+) -> dict[str, Any]:
+    """The first words of an operation, or of several, but for the numbers of their terms and their rows of divisors."""
+    return {
+        "kind": kind,
+        "length": length,
+        "out": out,
+        "residues": places[out],
+        "slope": slopes[out],
+        "constant": constant,
+        "divisor": NONE,
+        "factor": factor,
+        "row": row,
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,20 +72,9 @@ class WordRows:
         lengths = len(HEAD) + 2 * (r.pair_counts + r.scaled_counts)
         starts = np.cumsum(lengths) - lengths
         found = np.empty(int(lengths.sum()), dtype=np.int64)
-        head = {
-            "kind": self.kind,
-            "length": lengths,
-            "out": r.out,
-            "residues": places[r.out],
-            "slope": slopes[r.out],
-            "constant": r.constant,
-            "divisor": NONE,
-            "factor": self.factor,
-            "row": np.arange(row, row + len(r.out)),
-            "pairs": r.pair_counts,
-            "scaled": r.scaled_counts,
-        }
-        for name, value in head.items():
+        rows = np.arange(row, row + len(r.out))
+        first = head(self.kind, r.out, places, slopes, lengths, r.constant, self.factor, rows)
+        for name, value in (first | {"pairs": r.pair_counts, "scaled": r.scaled_counts}).items():
             found[starts + WORD[name]] = value
         begin = starts + len(HEAD)
         left = slopes if self.slopes else places

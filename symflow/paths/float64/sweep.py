@@ -32,9 +32,6 @@ from symflow.problem import Problem
 from symflow.problem.arguments import as_problem
 from symflow.progress import SILENT
 
-KINKS_LOCATED = "dop853, kinks located"
-"""The method for flows with kinks: steps end at these, and gates are held (`paths.float64.lanes`)."""
-
 
 class SweepStopped(FlowStopped):
     """Some of many flows did not reach the last time.
