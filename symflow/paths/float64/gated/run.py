@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mpmath
 import numpy as np
@@ -116,29 +116,29 @@ class _Run:
                     return "time"
                 left = stop - self.t
                 size = left if h >= left * (1 - 1e-12) else min(h, left / 2)
-                made = corrected_step(self.frozen, self.point, size)
-                error = float("inf") if made is None else self.error(made)
-                if made is not None and made.cut is not None and made.cut > SHORTEST * end:
-                    self.gradients += made.gradients
+                tried = self.tried(size)
+                self.gradients += tried.gradients
+                if tried.turn > SHORTEST * end:
                     self.rejected += 1
-                    h = made.cut
+                    h = tried.turn
                     continue
-                if made is not None and error <= 1:
+                if tried.error > 1:
+                    self.rejected += 1
+                    h = tried.jump if tried.jump > SHORTEST * end else size * max(SHORTEN, SAFETY * tried.error**-0.25)
+                    if h < SHORTEST * end:
+                        return "collapse"
+                    continue
+                for k, made in enumerate(tried.parts, 1):
                     if made.companion is not None:
                         return "together"
-                    ended = self.ended(made, size)
+                    ended = self.ended(made, size / len(tried.parts))
                     if ended is not None:
                         return ended
-                    self.accept(made, stop if size == left else self.t + size, size)
-                    longer = size * min(LENGTHEN, SAFETY * max(error, 1e-12) ** -0.25)
-                    h = max(h, longer) if size < h else longer
-                    report.at(self.t, end, len(self.knots) - 1)
-                    continue
-                self.gradients += 0.0 if made is None else made.gradients
-                self.rejected += 1
-                h = size * max(SHORTEN, SAFETY * error**-0.25)
-                if h < SHORTEST * end:
-                    return "collapse"
+                    last = size == left and k == len(tried.parts)
+                    self.accept(made, stop if last else self.t + size / len(tried.parts), size / len(tried.parts))
+                longer = size * min(LENGTHEN, SAFETY * max(tried.error, 1e-12) ** -0.25)
+                h = max(h, longer) if size < h else longer
+                report.at(self.t, end, len(self.knots) - 1)
         return ""
 
     def ended(self, made: Stepped, size: float) -> str | None:
@@ -158,21 +158,45 @@ class _Run:
             return None
         part = corrected_step(self.frozen, point, met.size) if self.t + met.size > self.t else None
         if part is not None:
+            self.gradients += part.gradients
             self.accept(part, self.t + met.size, met.size)
         self.met = met.number
         return ""
 
-    def error(self, made: Stepped) -> float:
+    def tried(self, size: float) -> _Tried:
+        """A step; where gates are held in it, two of half the size, whose distance from it is its error.
+
+        A gate may let go and be held again within a step, or its value leave its bounds between two crossings. Nothing
+        else in a step tells.
+        """
+        whole = corrected_step(self.frozen, self.point, size)
+        if whole is None:
+            return _Tried((), float("inf"), 0.0)
+        error = self.error(whole, whole.error)
+        alone = _Tried((whole,), error, whole.gradients, whole.turn or 0.0, whole.jump or 0.0)
+        if alone.turn or error > 1 or not _holds(self.point, whole):
+            return alone
+        first = corrected_step(self.frozen, self.point, size / 2)
+        second = None if first is None else corrected_step(self.frozen, first.point, size / 2)
+        if first is None or second is None:
+            return replace(alone, error=float("inf"), jump=0.0)
+        apart = np.abs(whole.point.theta - second.point.theta)
+        error = max(error, self.error(first, first.error), self.error(second, second.error), self.error(second, apart))
+        turn = first.turn or (second.turn and size / 2 + second.turn) or 0.0
+        jump = first.jump or (second.jump and size / 2 + second.jump) or 0.0
+        cost = whole.gradients + first.gradients + second.gradients
+        return _Tried((first, second), error, cost, turn, jump)
+
+    def error(self, made: Stepped, error: np.ndarray) -> float:
         """The estimated error of a step, 1 at the tolerances."""
         scale = self.plan.atol + self.plan.rtol * np.maximum(np.abs(self.point.theta), np.abs(made.point.theta))
-        found = float(np.sqrt(np.mean((made.error / scale) ** 2)))
+        found = float(np.sqrt(np.mean((error / scale) ** 2)))
         return found if np.isfinite(found) else float("inf")
 
     def accept(self, made: Stepped, t: float, size: float) -> None:
         """Takes a step."""
         self.events += sorted(_events(self.frozen, self.point, made, t - size, size), key=lambda e: e.time)
         self.point, self.t = made.point, t
-        self.gradients += made.gradients
         self.knots.append(t)
         self.states.append(made.point.theta)
         self.held.append(held_gates(made.point))
@@ -183,6 +207,23 @@ class _Run:
         return GatedRun(
             knots, states, tuple(self.held), tuple(self.events), self.rejected, self.gradients, self.stopped, self.met
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """One step, or two that make it up; their error, 1 at the tolerances; what they cost; `Stepped.turn` and `jump`, 0
+    where there is none."""
+
+    parts: tuple[Stepped, ...]
+    error: float
+    gradients: float
+    turn: float = 0.0
+    jump: float = 0.0
+
+
+def _holds(before: Point, made: Stepped) -> bool:
+    """Whether a gate is held anywhere in a step."""
+    return bool(before.held) or any(c.holds for c in made.crossings)
 
 
 def held_gates(point: Point) -> tuple[HeldGate, ...]:

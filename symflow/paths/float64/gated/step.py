@@ -39,8 +39,6 @@ GRAZING = 0.2
 """A pre-activation whose parabola through three points comes within this part of its bend of zero is walked."""
 AT_END = 1e-4
 """A kink so near to the end of a step, relative to its size, lies at its end."""
-MATTERS = 0.1
-"""What is taken back of a gate that let go counts from this part of the step's error on."""
 MOST_JUDGED, SLOW = 64, 1e-12
 """Kinks of a start that are looked at, and speeds away from them, relative to the gradient, that are rounding."""
 DIFFERENCE = 1e-4
@@ -76,8 +74,8 @@ class Stepped:
         crossings: kinks, times after the beginning of the step.
         gone: gates that let go, and how long before its end.
         gradients: what it cost, in gradients of f.
-        cut: where the step should end instead: at a kink of a sample with a held gate, whose normal jumps there, and
-            where the value of a gate that lets go may jump.
+        turn: a kink of a sample with a held gate, whose normal jumps there: the step should end there.
+        jump: a kink where the value of a gate that lets go may jump: where to end, should the error be too large.
         companion: a gate on its kink wherever held ones are; then the step means nothing.
     """
 
@@ -86,7 +84,8 @@ class Stepped:
     crossings: tuple[Crossing, ...]
     gone: tuple[tuple[Gone, float], ...]
     gradients: float
-    cut: float | None = None
+    turn: float | None = None
+    jump: float | None = None
     companion: Place | None = None
 
 
@@ -233,8 +232,10 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
     bent = bent * (float(np.linalg.norm(bent)) / moved if moved > 0 else 0.0)
     gradients = stages.gradients + extra + work / frozen.samples
     error = np.abs(stages.error) + np.abs(bent)
-    cut = _turn(held, crossings, h) or _jump(crossings, gone, error, h)
-    return Stepped(end_point, error, crossings, gone, gradients, cut, same)
+    jump = _jump(crossings, gone, h)
+    if jump is not None:
+        error = error + sum(since * g.beyond * np.abs(g.pull) for g, since in gone)
+    return Stepped(end_point, error, crossings, gone, gradients, _turn(held, crossings, h), jump, same)
 
 
 def _begun(frozen: Frozen, crossings: Sequence[Crossing]) -> Held:
@@ -251,14 +252,11 @@ def _turn(held: Held, crossings: Sequence[Crossing], h: float) -> float | None:
     return first if first < h * (1 - AT_END) else None
 
 
-def _jump(
-    crossings: Sequence[Crossing], gone: Sequence[tuple[Gone, float]], error: np.ndarray, h: float
-) -> float | None:
-    """A crossing at which the value of a gate that lets go may jump, where that matters: the last before it lets go, as
-    far as that is known, else the first."""
-    undone = sum((since * g.beyond * np.abs(g.pull) for g, since in gone), np.zeros_like(error))
+def _jump(crossings: Sequence[Crossing], gone: Sequence[tuple[Gone, float]], h: float) -> float | None:
+    """A crossing at which the value of a gate that lets go may jump: the last before it lets go, as far as that is
+    known, else the first."""
     times = [c.time for c in crossings if not c.holds and c.time < h * (1 - AT_END)]
-    if not times or np.linalg.norm(undone) <= MATTERS * np.linalg.norm(error):
+    if not times or not gone:
         return None
     leaves = min(h - since for _, since in gone)
     return max((t for t in times if t <= leaves), default=min(times))

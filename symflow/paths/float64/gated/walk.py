@@ -33,7 +33,7 @@ from symflow.paths.float64.gated.walk_state import (
 
 NEAR = 1e-3
 """A Newton step shorter than this part of the step ends the search: the next would change its square."""
-TRIES = 4
+TRIES = 12
 """Newton steps for one kink, at most."""
 EVENTS = 16
 """Entries of the queue for each gate, at most: more is chatter, about gates that are on their kinks together."""
