@@ -163,7 +163,7 @@ class _Stages:
             grazes = turns & (start - slope * slope / (4 * bend) < GRAZING * bend)
         return np.flatnonzero((((end < 0) | (middle < 0) | grazes) & ~held).any(axis=0))
 
-    def ends(self, held: np.ndarray, samples: np.ndarray, correction: np.ndarray) -> Ends:
+    def ends(self, held: np.ndarray, samples: np.ndarray, correction: np.ndarray, known: bool) -> Ends:
         """What the walk of some samples starts from."""
         point = self.point
         path = cubic(self.h, point.theta, -self.first, self.end, -self.last)
@@ -174,6 +174,7 @@ class _Stages:
             path=path,
             slopes=np.stack([self.first, self.last]),
             correction=correction,
+            known=np.array(known),
             basis=self.basis,
             samples=every,
             filled=np.arange(len(every)) >= len(samples),
@@ -210,7 +211,7 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
     for repeat in range(REPEATS):
         gates = point.gates.copy()
         if len(samples):
-            walked = walk(frozen, stages.ends(fixed, samples, np.stack([shift, excess])))
+            walked = walk(frozen, stages.ends(fixed, samples, np.stack([shift, excess]), repeat > 0))
             if walked is None:
                 return None
             bent = stages.hessian(walked.integral)

@@ -33,7 +33,7 @@ from symflow.paths.float64.gated.walk_state import (
 
 NEAR = 1e-3
 """A Newton step shorter than this part of the step ends the search: the next would change its square."""
-TRIES = 12
+TRIES = 4
 """Newton steps for one kink, at most."""
 EVENTS = 16
 """Entries of the queue for each gate, at most: more is chatter, about gates that are on their kinks together."""
@@ -242,7 +242,9 @@ class _Walk:
 
         length = ends.path.length
         left, gates, (z, dot) = length - state.s, now.gates, moves
-        theta, velocity = ends.path(length) + state.d - left * state.total, ends.path.slope(length) - state.total
+        onwards = jnp.stack([state.d - left * state.total, state.total])
+        shift, excess = jnp.where(ends.known, ends.correction, onwards)
+        theta, velocity = ends.path(length) + shift, -ends.slopes[1] - excess
         moving = jax.vmap(self.sample.moving, in_axes=(None, None, 0, 0))
         z_end, dot_end = moving(theta, velocity, ends.samples[group.rows], gates)
         sign = self.on(gates)

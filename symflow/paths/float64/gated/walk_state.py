@@ -17,7 +17,8 @@ class Ends(NamedTuple):
     Attributes:
         path: y(s) (P,).
         slopes: grad f at both ends, projected (2, P).
-        correction: d(h) and the sum of excesses at the end, as far as they are known (2, P).
+        correction: d(h) and the sum of excesses at the end by the walk before, 0 in the first (2, P).
+        known: whether there was one.
         basis: orthonormal rows, what excesses are projected off (Q, P); Q = 0 where nothing is held.
         samples: those that may change a gate, (M,); repeated to fill.
         filled: which of them are none, (M,).
@@ -30,6 +31,7 @@ class Ends(NamedTuple):
     path: Cubic
     slopes: Array
     correction: Array
+    known: Array
     basis: Array
     samples: Array
     filled: Array
