@@ -9,7 +9,7 @@ not foreseen, the walk is repeated with what is known now.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from symflow.paths.float64.gated.held import (
     let_go,
     mask,
     onto_surface,
+    rows,
     tangent_basis,
     with_value,
 )
@@ -227,16 +228,37 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
             break
         samples = np.union1d(samples, further)
     found = Point(stages.end + shift, slope, z, gates, held)
+    late, moved = _unforeseen(frozen, found, wrong, h)
+    crossings, found = (*crossings, *late), replace(found, theta=found.theta - moved)
     jumps = tuple(c for c in crossings if c.time >= h * (1 - AT_END) and not c.holds)
     end_point, gone, extra, same = _settled(frozen, found, bool(wrong.any()), h, jumps)
-    moved = float(np.linalg.norm(shift))
-    bent = bent * (float(np.linalg.norm(bent)) / moved if moved > 0 else 0.0)
+    size = float(np.linalg.norm(shift))
+    bent = bent * (float(np.linalg.norm(bent)) / size if size > 0 else 0.0)
     gradients = stages.gradients + extra + work / frozen.samples
-    error = np.abs(stages.error) + np.abs(bent)
+    error = np.abs(stages.error) + np.abs(bent) + np.abs(moved)
     jump = _jump(crossings, gone, h)
     if jump is not None:
         error = error + sum(since * g.beyond * np.abs(g.pull) for g, since in gone)
     return Stepped(end_point, error, crossings, gone, gradients, _turn(held, crossings, h), jump, same)
+
+
+def _unforeseen(frozen: Frozen, point: Point, wrong: np.ndarray, h: float) -> tuple[tuple[Crossing, ...], np.ndarray]:
+    """Kinks that the walks did not find, of gates that disagree at the end of a step: since when, from how fast they
+    move there, and what their gradients did since."""
+    if not wrong.any():
+        return (), np.zeros_like(point.theta)
+    places = tuple(Place(int(u), int(i)) for u, i in np.argwhere(wrong))
+    samples, units, theirs = rows(places, point.gates)
+    pulls = np.asarray(frozen.pulls(point.theta, samples, units, theirs))
+    _, dots = frozen.moving(point.theta, -point.slope, samples, theirs)
+    after = frozen.gates_of(point.z, point.gates)
+    found, moved = [], np.zeros_like(point.theta)
+    for k, (u, i) in enumerate((at.unit, at.sample) for at in places):
+        z, dot = float(point.z[u, i]), float(dots[k, u])
+        since = min(z / dot, h) if z * dot > 0 else 0.0
+        found.append(Crossing(h - since, places[k], float(point.gates[u, i]), float(after[u, i]), holds=False))
+        moved += since * (after[u, i] - point.gates[u, i]) * pulls[k]
+    return tuple(found), moved
 
 
 def _begun(frozen: Frozen, crossings: Sequence[Crossing]) -> Held:
