@@ -32,6 +32,7 @@ class Compiled:
     begin: Entry
     advance: Entry
     horner: Entry
+    repeat: Entry
     engine: Any
 
 
@@ -78,6 +79,7 @@ def _loaded(llvm: Any) -> Compiled:
         entry("begin", pointer),
         entry("advance", pointer, word, word, word, word, word),
         entry("horner", pointer, pointer, word, word, pointer, pointer, word),
+        entry("repeat", pointer, word, word, word, word),
         engine,
     )
 

@@ -107,7 +107,7 @@ class Memory:
             "bits": bits,
             "integrals_end": len(table.integrals),
         }
-        self.arrays = {name: _aligned(array) for name, array in arrays.items()}  # the kernel has their addresses only
+        self.arrays = {name: aligned(array) for name, array in arrays.items()}  # the kernel has their addresses only
         self.series = self.arrays["series"]
         self.environment = np.zeros(len(ENVIRONMENT), dtype=np.int64)
         for name, number in numbers.items():
@@ -119,14 +119,16 @@ class Memory:
 
     def _divisors(self, words: np.ndarray) -> np.ndarray:
         """The rows of divisors: 0, 1, ..., columns for the state, then those of the table; `words` learn where."""
-        rows = [_divisor(max(k, 1)) for k in range(self.columns + 1)]
+        rows = [divisor_words(max(k, 1)) for k in range(self.columns + 1)]
         starts = []
         for d, multiplied in self.table.divisors:
             if multiplied and d == 1:
                 starts.append(0)
                 continue
             starts.append(len(rows))
-            rows += [_divisor(d * max(k, 1)) for k in range(self.columns + 1)] if multiplied else [_divisor(d)]
+            rows += (
+                [divisor_words(d * max(k, 1)) for k in range(self.columns + 1)] if multiplied else [divisor_words(d)]
+            )
         for position, which in self.table.divided:
             words[position] = starts[which]
         return np.array(rows, dtype=np.uint64).reshape(-1)
@@ -156,7 +158,7 @@ class Memory:
             raise OverflowError
 
 
-def _aligned(given: np.ndarray | int) -> np.ndarray:
+def aligned(given: np.ndarray | int) -> np.ndarray:
     """An array at the beginning of a cache line, or so many zeros, which are not touched."""
     kind, size = (np.dtype(np.uint64), given) if isinstance(given, int) else (given.dtype, given.size)
     room = np.zeros(size * kind.itemsize + LINE, dtype=np.uint8)
@@ -168,7 +170,7 @@ def _aligned(given: np.ndarray | int) -> np.ndarray:
 
 
 @lru_cache(maxsize=4096)
-def _divisor(d: int) -> tuple[int, int, int]:
+def divisor_words(d: int) -> tuple[int, int, int]:
     """d normalized, the word that replaces its division, and the shift."""
     shift = 64 - d.bit_length()
     normal = d << shift

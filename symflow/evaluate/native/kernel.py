@@ -23,6 +23,7 @@ from symflow.evaluate.native.code import FLOAT, FLOATS, LANES, POINTER, VECTOR, 
 from symflow.evaluate.native.layout import BLOCK, DIGIT, INTEGRAL, NEXT, SUM, WEIGHTED
 from symflow.evaluate.native.layout import WORD as OPERATION
 from symflow.evaluate.native.limbs import Environment, write_limb_functions
+from symflow.evaluate.native.loops.kernel import write_loops
 from symflow.evaluate.native.sums import LOW28, LOW32, folded, lanes, write_sums
 
 TWO52 = 0x43300000_00000000
@@ -30,7 +31,7 @@ TWO52 = 0x43300000_00000000
 
 
 def kernel() -> str:
-    """The assembly of all functions; `begin`, `advance` and `horner` are called from outside."""
+    """The assembly of all functions; `begin`, `advance`, `horner` and `repeat` are called from outside."""
     code = Code()
     write_limb_functions(code)
     write_sums(code)
@@ -41,6 +42,7 @@ def kernel() -> str:
     _write_operation(code)
     _write_integrals(code)
     _write_entries(code)
+    write_loops(code)
     return code.text
 
 
@@ -185,7 +187,7 @@ def _write_operation(code: Code) -> None:
                 code.call("multiply", number, size, operation.load(OPERATION["factor"]))
             with code.when(code.number(-1).less(divisor)):
                 row = divisor + integral.choose(k, 0)
-                code.call("divide", number, size, e.place("divisors").at(row * 3))
+                code.call("divide", number, size, e.place("divisors").at(row * 3), result=WORD)
             constant = operation.load(OPERATION["constant"])
             with code.when(first & code.number(-1).less(constant)):
                 code.call("add", number, size, e.place("constants").at(constant * limbs), limbs)
@@ -208,7 +210,7 @@ def _write_integrals(code: Code) -> None:
             read.set(e.place("constants").at(constant * limbs).convert("ptrtoint", WORD))
         with code.when(read.value.equals(0) ^ 1):
             size.set(code.call("shift", address, read.value.convert("inttoptr", POINTER), result=WORD))
-            code.call("divide", e.place("number"), size.value, e.place("divisors").at((k + 1) * 3))
+            code.call("divide", e.place("number"), size.value, e.place("divisors").at((k + 1) * 3), result=WORD)
         code.call("finish", address, size.value, series, k + 1, place, slope)
 
 
