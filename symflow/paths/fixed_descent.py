@@ -16,7 +16,7 @@ from symflow.evaluate.fixed_point import FixedArrays
 from symflow.evaluate.scalar_code import unrolled
 from symflow.numbers.fixed_point import from_fraction, to_float
 from symflow.paths.loops import DIVERGED_BITS, MethodStep, Steps, diverged, interpreted
-from symflow.paths.native_steps import NativeSteps, native_steps
+from symflow.paths.native_steps import NativeSteps, written_step
 from symflow.programs.nodes import Input
 from symflow.programs.program import Program
 
@@ -67,7 +67,8 @@ class _Walker:
         start = [*theta0, *[Fraction(0)] * steps.carried]
         self.steps, self.bits = steps, bits
         self.state = [from_fraction(q, bits) for q in start]
-        self._native: NativeSteps | None = native_steps(steps, start, bits, balls=False)
+        written = written_step(steps)
+        self._native = None if written is None else NativeSteps(written, start, bits, balls=False)
         self._step: MethodStep | None = None
         self._limit = mpz(1) << (bits + max(DIVERGED_BITS, bits))
 

@@ -12,7 +12,7 @@ from gmpy2 import mpz
 from symflow.dynamics.method import THETA, recursion
 from symflow.dynamics.vector_field import gradient_flow_field
 from symflow.evaluate.interpret import interpret
-from symflow.evaluate.native.compiled import compiled
+from symflow.evaluate.native.compiled import compiled_loops
 from symflow.evaluate.native.loops.loop import NativeLoop, States, exact, words_of
 from symflow.evaluate.native.loops.writer import LoopWriter, Unwritten, Written
 from symflow.numbers.fixed_point import from_fraction
@@ -23,19 +23,22 @@ WIDENINGS = 4
 """How often numbers get 64 bits more before the point."""
 MOST_OPERATIONS = 1_000_000
 """Larger programs take long to write down."""
+LEAST_OPERATIONS = 100_000
+"""Shorter runs take Python less time (some 10 ms) than loading the kernel and writing the program."""
 FIRST = 2
 """Steps of the first call; of each call twice as many as before, until one takes longer than `PATIENCE`, in seconds."""
 PATIENCE = 0.05
 
 
 def written_step(steps: Steps) -> Written | None:
-    """One step of a method on its whole state as a program of the kernel; None where that can't be."""
+    """One step of a method on its whole state as a program of the kernel; None where that, or the kernel, can't be."""
     if steps.method.batches is not None:
         return None
-    count = steps.objective.parameter_count
-    programs, field = recursion(steps.method, count, steps.eta), gradient_flow_field(steps.objective)
-    if operation_count(field.program) > MOST_OPERATIONS:
+    count, field = steps.objective.parameter_count, gradient_flow_field(steps.objective)
+    size = operation_count(field.program)
+    if size > MOST_OPERATIONS or size * steps.count < LEAST_OPERATIONS or compiled_loops() is None:
         return None
+    programs = recursion(steps.method, count, steps.eta)
     writer = LoopWriter(count + steps.carried)
     places = np.arange(count + steps.carried)
     ends = np.cumsum([entries(x.axes) for x in programs.state])[:-1]
@@ -80,7 +83,7 @@ class NativeSteps:
                 return None
 
     def _tried(self, count: int) -> States | None:
-        kernel = compiled()
+        kernel = compiled_loops()
         assert kernel is not None
         try:
             if self._loop is None:
@@ -100,11 +103,3 @@ class NativeSteps:
     def move(self, state: list[mpz]) -> None:
         """Continues from another state."""
         self.state = state
-
-
-def native_steps(steps: Steps, start: Sequence[Fraction], bits: int, *, balls: bool) -> NativeSteps | None:
-    """What makes steps by the kernel; None where it can't."""
-    if compiled() is None:
-        return None
-    written = written_step(steps)
-    return None if written is None else NativeSteps(written, start, bits, balls=balls)

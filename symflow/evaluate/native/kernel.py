@@ -23,7 +23,6 @@ from symflow.evaluate.native.code import FLOAT, FLOATS, LANES, POINTER, VECTOR, 
 from symflow.evaluate.native.layout import BLOCK, DIGIT, INTEGRAL, NEXT, SUM, WEIGHTED
 from symflow.evaluate.native.layout import WORD as OPERATION
 from symflow.evaluate.native.limbs import Environment, write_limb_functions
-from symflow.evaluate.native.loops.kernel import write_loops
 from symflow.evaluate.native.sums import LOW28, LOW32, folded, lanes, write_sums
 
 TWO52 = 0x43300000_00000000
@@ -31,7 +30,7 @@ TWO52 = 0x43300000_00000000
 
 
 def kernel() -> str:
-    """The assembly of all functions; `begin`, `advance`, `horner` and `repeat` are called from outside."""
+    """The assembly of all functions; `begin`, `advance` and `horner` are called from outside."""
     code = Code()
     write_limb_functions(code)
     write_sums(code)
@@ -42,7 +41,6 @@ def kernel() -> str:
     _write_operation(code)
     _write_integrals(code)
     _write_entries(code)
-    write_loops(code)
     return code.text
 
 

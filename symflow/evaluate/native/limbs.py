@@ -37,6 +37,10 @@ def widened(word: Value) -> Value:
     return word.convert("zext", WIDE)
 
 
+def extended(word: Value) -> Value:
+    return word.convert("sext", WIDE)
+
+
 def low_word(wide: Value) -> Value:
     return wide.convert("trunc", WORD)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from math import ceil, frexp, log2
 
 import mpmath
@@ -23,6 +23,7 @@ from gmpy2 import mpz
 from symflow.errors import GateUndecided
 from symflow.evaluate.ball_code import unrolled_balls
 from symflow.evaluate.balls import GATE_REFUSED, ball_arithmetic
+from symflow.evaluate.native.loops.writer import Written
 from symflow.networks.objective import Objective
 from symflow.numbers.balls import Ball, around, ball, ball_precision, exact_mpf, midpoint
 from symflow.numbers.fixed_point import to_mpf
@@ -31,7 +32,7 @@ from symflow.paths.certified.folded_descent import TUBE, errors, march, one_row
 from symflow.paths.certified.linear_methods import step_map
 from symflow.paths.fixed_descent import Seen
 from symflow.paths.loops import DIVERGED_BITS, MethodStep, Steps, interpreted
-from symflow.paths.native_steps import native_steps
+from symflow.paths.native_steps import NativeSteps, written_step
 from symflow.programs.nodes import Input
 from symflow.programs.program import Program
 
@@ -46,6 +47,8 @@ MARGIN = 8
 LOOK = 64
 """Steps before the growth of radii is extrapolated."""
 FOLDED_ATTEMPTS = 3
+FAST_ATTEMPTS, FAST_MORE = 3, 4
+"""Runs by the kernel, and times the bits, before errors are folded: it is faster with more bits than balls with few."""
 MOST_PARAMETERS = 300
 """Largest Hessians whose spectra are bounded."""
 LEAST = -(1 << 60)
@@ -101,6 +104,11 @@ class Asked:
     dps: int
     seen: Seen | None = None
 
+    @cached_property
+    def written(self) -> Written | None:
+        """One step for the kernel; None where there is none."""
+        return written_step(self.steps)
+
     def start(self, bits: int) -> tuple[MethodStep, list[Ball]]:
         """The step and the state at the start, with `bits` bits."""
         with ball_precision(bits):
@@ -117,7 +125,8 @@ def certified_states(asked: Asked, bits: int) -> BallRun | Refused:
             return _run(asked, bits)
         except _TooWide as failed:
             reason = failed.reason
-            if failed.grows and not folded and (attempt or failed.bits > 1.5 * bits):
+            few, much = (FAST_ATTEMPTS, FAST_MORE) if asked.written is not None else (1, 1.5)
+            if failed.grows and not folded and (attempt >= few or failed.bits > much * bits):
                 folded, found = True, _folded(asked, bits)
                 if found is not None:
                     return found
@@ -205,10 +214,10 @@ def _native(asked: Asked, bits: int) -> BallRun | None:
     Raises:
         _TooWide: see `_run`.
     """
-    start = [*asked.theta0, *[Fraction(0)] * asked.steps.carried]
-    native = native_steps(asked.steps, start, bits, balls=True)
-    if native is None:
+    if asked.written is None:
         return None
+    start = [*asked.theta0, *[Fraction(0)] * asked.steps.carried]
+    native = NativeSteps(asked.written, start, bits, balls=True)
     found, wanted, last, k = [native.state], set(asked.indices), asked.indices[-1], 0
     watch, largest = _Watch(bits, asked.dps, last), max(native.radii, default=0.0)
     while k < last:

@@ -18,12 +18,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from symflow.evaluate.native.code import FLOAT, POINTER, WORD, Code, Value
-from symflow.evaluate.native.limbs import Environment, high_word, low_word, sign_of, widened
+from symflow.evaluate.native.limbs import (
+    Environment,
+    extended,
+    high_word,
+    low_word,
+    sign_of,
+    widened,
+    write_limb_functions,
+)
 from symflow.evaluate.native.loops.layout import (
     COMBINE,
     COPY,
     GATE,
-    LONG,
     MAXIMUM,
     MOST_UNROLLED,
     MULTIPLY,
@@ -37,12 +44,16 @@ ONE = 1023 << 52
 UP = ONE | 1 << (52 - SLACK_BITS)
 DOWN = ONE - (1 << (53 - SLACK_BITS))
 """Those of 1 + 2^-30 and 1 - 2^-30."""
+ROWS = 4
+"""Words of a factor that are multiplied together in a long product."""
 HUGE = (1023 + 900) << 52
 """Those of 2^900: radii beyond are refused."""
 
 
-def write_loops(code: Code) -> None:
-    """Writes all of them; `repeat` is called from outside."""
+def loop_kernel() -> str:
+    """The assembly of all functions; `repeat` is called from outside."""
+    code = Code()
+    write_limb_functions(code)
     for size in range(2, MOST_UNROLLED + 1):
         _write_unrolled(code, size)
     _write_long(code)
@@ -51,6 +62,7 @@ def write_loops(code: Code) -> None:
     _write_combine(code)
     _write_choices(code)
     _write_repeat(code)
+    return code.text
 
 
 def _float(code: Code, bits: int) -> Value:
@@ -119,38 +131,62 @@ def _write_unrolled(code: Code, size: int) -> None:
 
 
 def _write_long(code: Code) -> None:
-    """`multiply_long`: the same for numbers of a multiple of LONG words."""
-    with code.function("row", [POINTER, POINTER, WORD, WORD], WORD) as (product, b, size, factor):
-        carry, x = code.variable(0), widened(factor)
-        with code.loop(0, size, LONG) as j:
-            above = carry.value
-            for further in range(LONG):
-                at = j + further
-                total = x * widened(b.load(at)) + widened(product.load(at)) + widened(above)
-                product.store(low_word(total), at)
-                above = high_word(total)
-            carry.set(above)
-        code.write(f"ret i64 {carry.value.name}")
-    with code.function("less", [POINTER, POINTER, WORD, WORD]) as (number, other, size, mask):
-        borrow = code.variable(0)
-        with code.loop(0, size) as i:
-            left = widened(number.load(i)) - widened(other.load(i) & mask) - widened(borrow.value)
-            number.store(low_word(left), i)
-            borrow.set(high_word(left) & 1)
+    """`multiply_long`: the same for numbers of any length."""
+    for rows in range(1, ROWS + 1):
+        _write_rows(code, rows)
+    _write_accumulate(code)
     with code.function("multiply_long", [POINTER, POINTER]) as (address, operation):
         e = Environment(address)
         size, values, sums, product = e["limbs"], e.place("values"), e.place("sums"), e.place("shifted")
         terms = operation.at(len(OPERATION_HEAD))
         code.call("clear", sums, size * 2 + 2)
+        whole = size & -ROWS
         with code.loop(0, operation.load(OPERATION["count"])) as i:
             a, b = (values.at(terms.load(i * 2 + which) * size) for which in range(2))
             code.call("clear", product, size)
-            with code.loop(0, size) as j:
-                product.at(j).store(code.call("row", product.at(j), b, size, a.load(j), result=WORD), size)
-            high = product.at(size)
-            code.call("less", high, b, size, sign_of(a, size))
-            code.call("less", high, a, size, sign_of(b, size))
-            code.call("add", sums, size * 2 + 2, product, size * 2)
+            with code.loop(0, whole, ROWS) as j:
+                code.call(f"rows{ROWS}", a.at(j), b, product.at(j), size)
+            for rest in range(1, ROWS):
+                with code.when((size - whole).equals(rest)):
+                    code.call(f"rows{rest}", a.at(whole), b, product.at(whole), size)
+            code.call("accumulate", a, b, product, sums, size)
+
+
+def _write_rows(code: Code, rows: int) -> None:
+    """product += a b for some words of a, unsigned; what is above the words of b is new."""
+    with code.function(f"rows{rows}", [POINTER, POINTER, POINTER, WORD]) as (a, b, product, size):
+        factors = [widened(a.load(i)) for i in range(rows)]
+        above = [code.variable(0) for _ in range(rows)]
+        with code.loop(0, size) as j:
+            y, carry, words = widened(b.load(j)), product.load(j), []
+            for x, place in zip(factors, above, strict=True):
+                total = x * y + widened(place.value) + widened(carry)
+                words.append(low_word(total))
+                carry = high_word(total)
+            product.store(words[0], j)
+            for place, word in zip(above, [*words[1:], carry], strict=True):
+                place.set(word)
+        for i, place in enumerate(above):
+            product.store(place.value, size + i)
+
+
+def _write_accumulate(code: Code) -> None:
+    """sums += the signed product of a and b, from that of their words: less b 2^(64 size) where a < 0 and the reverse,
+    and 2^(128 size) more where both are."""
+    with code.function("accumulate", [POINTER, POINTER, POINTER, POINTER, WORD]) as (a, b, product, sums, size):
+        carry, left, right = code.variable(0), sign_of(a, size), sign_of(b, size)
+        with code.loop(0, size) as i:
+            total = widened(sums.load(i)) + widened(product.load(i)) + widened(carry.value)
+            sums.store(low_word(total), i)
+            carry.set(high_word(total))
+        with code.loop(0, size) as i:
+            total = widened(sums.load(size + i)) + widened(product.load(size + i)) + extended(carry.value)
+            total = total - widened(b.load(i) & left) - widened(a.load(i) & right)
+            sums.store(low_word(total), size + i)
+            carry.set(high_word(total))
+        total = widened(sums.load(size * 2)) + extended(carry.value + (left & right & 1))
+        sums.store(low_word(total), size * 2)
+        sums.store(sums.load(size * 2 + 1) + high_word(total), size * 2 + 1)
 
 
 def _write_settle(code: Code) -> None:

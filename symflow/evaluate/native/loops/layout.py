@@ -14,9 +14,7 @@ MULTIPLY, COMBINE, GATE, MAXIMUM, COPY = range(5)
 HEAD = ("kind", "length", "out", "count", "first", "second")
 """An operation's first words; `count` terms of two words follow."""
 WORD = {name: i for i, name in enumerate(HEAD)}
-LONG = 4
-"""Numbers of more than `MOST_UNROLLED` words have a multiple of so many."""
-MOST_UNROLLED = 8
+MOST_UNROLLED = 7
 """Products of numbers up to so many words are written out."""
 SLACK_BITS = 30
 """Radii and sizes are computed in float64 and multiplied by 1 + 2^-30 in the end, which covers what is rounded off."""

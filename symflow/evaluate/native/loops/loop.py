@@ -15,10 +15,10 @@ from gmpy2 import mpz
 from symflow.errors import ComputationError
 from symflow.evaluate.balls import log_sum_exp
 from symflow.evaluate.fixed_point import FixedArrays
-from symflow.evaluate.native.compiled import Compiled
+from symflow.evaluate.native.compiled import CompiledLoops
 from symflow.evaluate.native.expansion import aligned, divisor_words
 from symflow.evaluate.native.layout import ENVIRONMENT, FIELD
-from symflow.evaluate.native.loops.layout import LONG, MOST_UNROLLED, SLACK_BITS
+from symflow.evaluate.native.loops.layout import SLACK_BITS
 from symflow.evaluate.native.loops.writer import Call, Written
 from symflow.evaluate.native.words import floats_from_words, from_words, to_words
 from symflow.numbers.balls import Ball, around, ball_precision, from_fixed
@@ -38,8 +38,7 @@ Failure = Literal["large", "undecided"]
 
 def words_of(bits: int, more: int) -> int:
     """The words of numbers with `bits` bits after the point and at least 24 and `more` times 64 before it."""
-    limbs = max(2, (bits + RESERVE) // 64 + 1 + more)
-    return limbs if limbs <= MOST_UNROLLED else -(-limbs // LONG) * LONG
+    return max(2, (bits + RESERVE) // 64 + 1 + more)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +85,7 @@ class NativeLoop:
         OverflowError: a constant is too long.
     """
 
-    def __init__(self, kernel: Compiled, written: Written, bits: int, limbs: int, *, balls: bool) -> None:
+    def __init__(self, kernel: CompiledLoops, written: Written, bits: int, limbs: int, *, balls: bool) -> None:
         self.kernel, self.written, self.bits, self.limbs, self.balls = kernel, written, bits, limbs, balls
         state, places = written.state, written.places
         self.rows = max(1, min(ROWS, RECORDED // max(1, state * limbs)))
