@@ -47,8 +47,8 @@ MARGIN = 8
 LOOK = 64
 """Steps before the growth of radii is extrapolated."""
 FOLDED_ATTEMPTS = 3
-FAST_ATTEMPTS, FAST_MORE = 3, 4
-"""Runs by the kernel, and times the bits, before errors are folded: it is faster with more bits than balls with few."""
+FAST_BITS = 450
+"""Up to so many bits the kernel is faster than what folds errors, balls with few bits."""
 MOST_PARAMETERS = 300
 """Largest Hessians whose spectra are bounded."""
 LEAST = -(1 << 60)
@@ -106,8 +106,9 @@ class Asked:
 
     @cached_property
     def written(self) -> Written | None:
-        """One step for the kernel; None where there is none."""
-        return written_step(self.steps)
+        """One step for the kernel; None where there is none, and where Python computes functions: balls are faster there."""
+        found = written_step(self.steps)
+        return None if found is None or found.calls else found
 
     def start(self, bits: int) -> tuple[MethodStep, list[Ball]]:
         """The step and the state at the start, with `bits` bits."""
@@ -125,8 +126,8 @@ def certified_states(asked: Asked, bits: int) -> BallRun | Refused:
             return _run(asked, bits)
         except _TooWide as failed:
             reason = failed.reason
-            few, much = (FAST_ATTEMPTS, FAST_MORE) if asked.written is not None else (1, 1.5)
-            if failed.grows and not folded and (attempt >= few or failed.bits > much * bits):
+            fast = asked.written is not None and failed.bits <= FAST_BITS
+            if failed.grows and not folded and not fast and (attempt or failed.bits > 1.5 * bits):
                 folded, found = True, _folded(asked, bits)
                 if found is not None:
                     return found

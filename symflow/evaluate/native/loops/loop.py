@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from flint import arb
 from gmpy2 import mpz
 
 from symflow.errors import ComputationError
-from symflow.evaluate.balls import log_sum_exp
 from symflow.evaluate.fixed_point import FixedArrays
 from symflow.evaluate.native.compiled import CompiledLoops
 from symflow.evaluate.native.expansion import aligned, divisor_words
@@ -21,9 +18,7 @@ from symflow.evaluate.native.layout import ENVIRONMENT, FIELD
 from symflow.evaluate.native.loops.layout import SLACK_BITS
 from symflow.evaluate.native.loops.writer import Call, Written
 from symflow.evaluate.native.words import floats_from_words, from_words, to_words
-from symflow.numbers.balls import Ball, around, ball_precision, from_fixed
-from symflow.numbers.fixed_point import from_fraction, to_float
-from symflow.programs.rules.elementwise import elementwise
+from symflow.numbers.fixed_point import from_fraction
 
 RESERVE = 24
 """Least bits before the point."""
@@ -31,8 +26,6 @@ ROWS, RECORDED = 256, 1 << 20
 """Most states, and words of states, that are recorded at a time."""
 LEAST_SCALE, LARGEST_UNIT = -900, 896
 """Exponents: sizes are enlarged by less, and what is compared with radii is not larger."""
-FUNCTION_BITS = 64
-"""Bits more with which functions of balls are computed."""
 Failure = Literal["large", "undecided"]
 
 
@@ -79,7 +72,7 @@ class NativeLoop:
         written: the program.
         bits: after the point.
         limbs: words of a number.
-        balls: whether numbers have radii.
+        balls: whether numbers have radii; not for programs with calls.
 
     Raises:
         OverflowError: a constant is too long.
@@ -126,17 +119,16 @@ class NativeLoop:
         Raises:
             OverflowError: one is too large.
         """
-        if any(v.bit_length() > 64 * self.limbs - 2 for v in values):
+        if any(v.bit_length() > 64 * self.limbs - 2 for v in values) or max(radii, default=0) >= 2.0**-LEAST_SCALE:
             raise OverflowError
-        if len(values):
-            self.values[places] = to_words(values, self.limbs)
+        if not len(values):
+            return
+        words, r = to_words(values, self.limbs), np.array(radii)
+        self.values[places] = words
         if self.balls:
-            self.arrays["radii"][places] = radii
-            self.arrays["sizes"][places] = [self._size(v, r) for v, r in zip(values, radii, strict=True)]
-
-    def _size(self, value: mpz, radius: float) -> float:
-        whole = abs(value) + ceil(radius)
-        return max(to_float(whole, self.bits) * (1 + 2.0**-SLACK_BITS), 2.0**LEAST_SCALE) if whole else 0.0
+            size = np.abs(floats_from_words(words, self.bits)) + (r + 1) * 2.0 ** max(-self.bits, LEAST_SCALE)
+            self.arrays["radii"][places] = r
+            self.arrays["sizes"][places] = np.where(words.any(axis=1) | (r > 0), size * (1 + 2.0**-SLACK_BITS), 0.0)
 
     def start(self, values: Sequence[mpz], radii: Sequence[float]) -> None:
         """Another state."""
@@ -184,14 +176,7 @@ class NativeLoop:
         Raises:
             OverflowError: one is too large.
         """
-        flat = from_words(self.values[call.rows.reshape(-1)])
-        width = call.rows.shape[1]
-        if self.balls:
-            radii = self.arrays["radii"][call.rows.reshape(-1)].tolist()
-            with ball_precision(64 * self.limbs + FUNCTION_BITS):
-                found = [self._enclosed(v) for v in _function_of_balls(call, flat, radii, self.bits)]
-            self.write(call.out, [v for v, _ in found], [r for _, r in found])
-            return
+        flat, width = from_words(self.values[call.rows.reshape(-1)]), call.rows.shape[1]
         arithmetic, rows = FixedArrays(self.bits), np.empty((len(flat) // width, width), dtype=object)
         rows[:] = np.array([*flat, None], dtype=object)[:-1].reshape(rows.shape)
         if call.name:
@@ -199,36 +184,6 @@ class NativeLoop:
         else:
             results = arithmetic.log_sum_exp(rows, 1)
         self.write(call.out, results.tolist(), [0.0] * len(results))
-
-    def _enclosed(self, x: Ball) -> tuple[mpz, float]:
-        """A number and a radius, in units of the last place, for a ball.
-
-        Raises:
-            OverflowError: it is not finite, or too wide.
-        """
-        if not x.is_finite():
-            raise OverflowError
-        unit = arb((1, self.bits))
-        middle = (x.mid() * unit).floor().unique_fmpz()
-        if middle is None:
-            raise OverflowError
-        beyond = (x * unit - middle).abs_upper() * arb(1.0 + 2.0**-SLACK_BITS)  # float() rounds, less than that
-        radius = float(beyond.upper())
-        if not radius < 2.0**-LEAST_SCALE:
-            raise OverflowError
-        return mpz(int(middle)), max(radius, 1.0) if radius else 0.0
-
-
-def _function_of_balls(call: Call, flat: Sequence[mpz], radii: Sequence[float], bits: int) -> list[Ball]:
-    """The values of a call."""
-    unit = arb((1, -bits))
-    balls = [from_fixed(v, bits) for v in flat]
-    balls = [around(x, arb(r) * unit) if r else x for x, r in zip(balls, radii, strict=True)]
-    if not call.name:
-        width = call.rows.shape[1]
-        return [log_sum_exp(balls[i : i + width]) for i in range(0, len(balls), width)]
-    value: Any = elementwise(call.name, call.exponent).known("ball", "ball arithmetic")
-    return [value(x) for x in balls]
 
 
 def exact(q: Fraction, bits: int) -> bool:

@@ -67,6 +67,11 @@ class Written:
     places: int
     state: int
 
+    @property
+    def calls(self) -> bool:
+        """Whether Python computes something."""
+        return any(isinstance(segment, Call) for segment in self.segments)
+
 
 @dataclass(eq=False)
 class LoopWriter(Arithmetic):
