@@ -206,7 +206,7 @@ def _read_iterates(data: JsonObject, moves: Objective | VectorField, method: Met
     indices = tuple(map(int, data["indices"]))
     iterates, carried = _array(data["iterates"]), {name: _array(stored) for name, stored in data["carried"].items()}
     shape = (len(indices), (moves if isinstance(moves, Objective) else moves.objective).parameter_count)
-    shapes = {name: shape for name in method.carries} | {name: shape[:1] for name in method.counts}
+    shapes = dict.fromkeys(method.carries, shape) | dict.fromkeys(method.counts, shape[:1])
     if not indices or iterates.shape != shape or {name: a.shape for name, a in carried.items()} != shapes:
         raise ValueError("not the steps of this method on this objective")
     path = None if data["path"] is None else _array(data["path"])

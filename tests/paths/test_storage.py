@@ -41,6 +41,17 @@ def test_a_stand_alone_objective_is_given_again(tmp_path: Path) -> None:
     assert sf.load_trajectory(tmp_path / "flow.json", objective)(1)[0] == trajectory(1)[0]
 
 
+def test_what_ended_a_flow_is_saved(tmp_path: Path) -> None:
+    decay = sf.Problem(network=sf.FullyConnected((1, 1)), data={"x": [1], "y": [0]}, init={"theta": [1]})
+    stop = [sf.stop_at_loss("1e-6"), sf.stop_at_gradient_norm("1e-90")]
+    trajectory = sf.solve_flow(decay, horizon=100, dps=30, stop=stop)
+    trajectory.save(tmp_path / "flow.json")
+    again = sf.load_trajectory(tmp_path / "flow.json")
+    assert again.stopped == trajectory.stopped is not None
+    assert again.conditions == trajectory.conditions
+    assert again.incomplete == ""
+
+
 @pytest.mark.parametrize("damage", ["", "[]", '{"format": "other"}', '{"format": "symflow trajectory 1"}', "no JSON"])
 def test_damaged_files(damage: str, tmp_path: Path) -> None:
     (tmp_path / "flow.json").write_text(damage)
@@ -65,13 +76,11 @@ def test_a_failure_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pyt
 
 def same_descent(loaded: sf.Trajectory, run: sf.Trajectory) -> None:
     """Every number, and its type."""
-    assert (loaded.method, loaded.step_size, loaded.indices, loaded.dps) == (
-        run.method,
-        run.step_size,
-        run.indices,
-        run.dps,
-    )
-    for found, saved in ((loaded.iterates, run.iterates), *((loaded.steps.carried[k], a) for k, a in run.steps.carried.items())):
+    for name in ("method", "step_size", "indices", "dps"):
+        assert getattr(loaded, name) == getattr(run, name)
+    assert loaded.steps.carried.keys() == run.steps.carried.keys()
+    pairs = [(loaded.steps.carried[name], array) for name, array in run.steps.carried.items()]
+    for found, saved in ((loaded.iterates, run.iterates), *pairs):
         assert found.shape == saved.shape
         assert found.dtype == saved.dtype
         assert [(type(v), v) for v in found.flat] == [(type(v), v) for v in saved.flat]
@@ -122,7 +131,8 @@ def test_what_a_saved_descent_lacks_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(sf.ProblemError, match="damaged"):  # that of another method
         sf.load_trajectory(file, objective, sf.HeavyBall("1/2"))
     stored = json.loads(file.read_text())
-    for damage in ({"indices": [0]}, {"indices": []}, {"step_size": "0/0"}, {"iterates": {"shape": [3, 2], "numbers": []}}):
+    none = {"shape": [3, 2], "numbers": []}
+    for damage in ({"indices": [0]}, {"indices": []}, {"step_size": "0/0"}, {"iterates": none}):
         file.write_text(json.dumps(stored | damage))
         with pytest.raises(sf.ProblemError, match=r"run\.json"):
             sf.load_trajectory(file, objective, Own())
