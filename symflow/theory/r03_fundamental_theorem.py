@@ -22,11 +22,11 @@ from collections.abc import Callable, Iterable, Iterator
 import sympy
 
 from symflow.numbers.types import Scalar
-from symflow.theory.functions import FLOAT64, Functions
+from symflow.theory.functions import FLOAT64, SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.result import ELKABETZ_COHEN, SOURCES, Result
-from symflow.theory.statement import Claim
+from symflow.theory.statement import Claim, equation
 from symflow.theory.terms import Formula
 
 
@@ -64,6 +64,8 @@ def fold(
 
 _t, _s = sympy.symbols("t s", real=True)
 _rho, _growth, _jump, _defect, _integral = sympy.symbols(r"rho q_i j_i delta_i I_i", positive=True)
+_rate, _length, _lipschitz, _added = sympy.symbols("m_i h_i L_i d_i", positive=True)
+_constant = constant_rate(_rate, _length, SYMBOLS)
 SUPPLIED = Hypothesis(
     "that bounds on the defect and on the curvature between the two curves are supplied",
     r"$\|\theta(0)-\tilde\theta(0)\| \le \rho$ and $\|\dot{\tilde\theta}(t^+)-G(t,\tilde\theta(t))\| \le \delta(t)$; "
@@ -98,10 +100,19 @@ FUNDAMENTAL_THEOREM = Result(
             "<=",
             Formula(cell(sympy.Symbol("e_i"), _growth, _defect, _integral, _jump)),
         ),
+        equation("constant rate", _growth, _constant[0]),
+        equation("its integral", _integral, _constant[1]),
+        Claim(
+            "steps of a map",
+            Formula(sympy.Symbol("e_{i+1}")),
+            "<=",
+            Formula(cell(sympy.Symbol("e_i"), _lipschitz, _added, 1, _jump)),
+        ),
     ),
     (_FIELD, SUPPLIED),
-    remark=r"On a cell of length $h$ with constant $m$, $q = e^{mh}$ and $I = (e^{mh}-1)/m$; a step whose map has the "
-    r"Lipschitz constant $L$ has $q = L$. For gradient flow $m(t) \ge -\lambda_{\min}(H)$ on the segment; $m < 0$ "
+    remark=r"On a cell of length $h_i$ with a rate $m_i$ that is constant the third and fourth hold; where $m_i = 0$, "
+    r"$I_i = h_i$. A step whose map has the Lipschitz constant $L_i$, and that misses the curve by $d_i$, has the "
+    r"last. For gradient flow $m(t) \ge -\lambda_{\min}(H)$ on the segment; $m < 0$ "
     r"means "
     "contraction.",
     derivations=("r03_fundamental_theorem",),

@@ -90,9 +90,9 @@ def same_descent(loaded: sf.Trajectory, run: sf.Trajectory) -> None:
 
 DESCENTS: list[tuple[int | Literal["exact"] | None, sf.Method]] = [
     (None, sf.GradientDescent(weight_decay="1/3", batches=sf.Batches(2, order="shuffled", seed=4))),
-    (None, sf.Adam()),
+    (None, sf.Adam("9/10", "99/100", "1/100")),
     (30, sf.HeavyBall("9/10")),
-    (20, sf.RMSProp(weight_decay="1/100")),
+    (20, sf.RMSProp("9/10", "1/100", weight_decay="1/100")),
     ("exact", sf.Nesterov("1/2", batches=sf.Batches(order=[[0, 1], [1]]))),
 ]
 

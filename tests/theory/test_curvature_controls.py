@@ -1,7 +1,6 @@
 """Curvature bounds that are attained, and bounds with one constant changed, which the same checks refute."""
 
 from fractions import Fraction
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ from statement_cases import NETWORKS, objective, point
 
 import symflow as sf
 from symflow.derivatives.derived import Derived
+from symflow.theory.r08_unbounded_curvature import family
 from symflow.theory.r09_curvature_linear import NORMS
 from symflow.theory.statement import Claim, Instance, Model, Statement
 from symflow.theory.terms import LAMBDA_MIN, LargestEigenvalue, Product, grad_phi, norm
@@ -26,10 +26,7 @@ def tight(name: str, size: Fraction = Fraction(7)) -> tuple[sf.Objective, np.nda
                   np.array([Fraction(1)], dtype=object) for d in widths]  # fmt: skip
     x, y = 5 * directions[0], 5 * directions[-1]
     o = sf.network_objective(NETWORKS[name], x[None, :], y[None, :])
-    weights = [np.outer(b, a) for a, b in pairwise(directions)]
-    weights[0], weights[1] = weights[0] * 0, weights[1] * 0
-    weights[2] = weights[2] * size
-    return o, np.concatenate([w.reshape(-1) for w in weights])
+    return o, np.concatenate([w.reshape(-1) for w in family(directions, (1, 2), size)])
 
 
 @pytest.mark.parametrize("name", ["linear-3", "linear-4", "linear-5", "linear-6"])
