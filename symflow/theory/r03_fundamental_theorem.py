@@ -26,8 +26,7 @@ from symflow.theory.functions import FLOAT64, SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.result import ELKABETZ_COHEN, SOURCES, Result
-from symflow.theory.statement import Claim, equation
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation, relation
 
 
 def cell(error: Scalar, growth: Scalar, defect: Scalar, integral: Scalar, jump: Scalar = 0) -> Scalar:
@@ -85,29 +84,23 @@ FUNDAMENTAL_THEOREM = Result(
     f"{SOURCES['HNW93']}, Theorem 10.6; used by {ELKABETZ_COHEN}",
     (SMOOTH_ALONG,),
     (
-        Claim(
+        relation(
             "at all times",
-            Formula(sympy.Symbol(r"\|\theta(t)-\tilde\theta(t)\|")),
+            r"\|\theta(t)-\tilde\theta(t)\|",
             "<=",
-            Formula(
-                cell(_rho, sympy.exp(sympy.Symbol("M(t)")), 1, sympy.Integral(
-                    sympy.exp(sympy.Symbol("M(t)") - sympy.Symbol("M(s)")) * sympy.Symbol(r"\delta(s)"), (_s, 0, _t)))
+            cell(
+                _rho,
+                sympy.exp(sympy.Symbol("M(t)")),
+                1,
+                sympy.Integral(
+                    sympy.exp(sympy.Symbol("M(t)") - sympy.Symbol("M(s)")) * sympy.Symbol(r"\delta(s)"), (_s, 0, _t)
+                ),
             ),
         ),
-        Claim(
-            "cell by cell",
-            Formula(sympy.Symbol("e_{i+1}")),
-            "<=",
-            Formula(cell(sympy.Symbol("e_i"), _growth, _defect, _integral, _jump)),
-        ),
+        relation("cell by cell", "e_{i+1}", "<=", cell(sympy.Symbol("e_i"), _growth, _defect, _integral, _jump)),
         equation("constant rate", _growth, _constant[0]),
         equation("its integral", _integral, _constant[1]),
-        Claim(
-            "steps of a map",
-            Formula(sympy.Symbol("e_{i+1}")),
-            "<=",
-            Formula(cell(sympy.Symbol("e_i"), _lipschitz, _added, 1, _jump)),
-        ),
+        relation("steps of a map", "e_{i+1}", "<=", cell(sympy.Symbol("e_i"), _lipschitz, _added, 1, _jump)),
     ),
     (_FIELD, SUPPLIED),
     remark=r"On a cell of length $h_i$ with a rate $m_i$ that is constant the third and fourth hold; where $m_i = 0$, "
@@ -116,4 +109,4 @@ FUNDAMENTAL_THEOREM = Result(
     r"means "
     "contraction.",
     derivations=("r03_fundamental_theorem",),
-)  # fmt: skip
+)

@@ -16,8 +16,7 @@ from symflow.numbers.types import Scalar
 from symflow.theory.architecture_checks import LINEAR_WITH_BIASES, WHOLE_MATRICES
 from symflow.theory.hypothesis_checks import DEPTH_THREE, SLOPE_AT_ZERO
 from symflow.theory.result import ELKABETZ_COHEN, Result
-from symflow.theory.statement import Claim, equation
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 
 
 def family(units: Sequence[np.ndarray], zero: tuple[int, int], size: Scalar) -> list[np.ndarray]:
@@ -48,7 +47,7 @@ UNBOUNDED_CURVATURE = Result(
     ELKABETZ_COHEN,
     (LINEAR_WITH_BIASES, WHOLE_MATRICES, DEPTH_THREE, SLOPE_AT_ZERO),
     (
-        Claim("", Formula(sympy.Symbol(r"\inf_\theta\lambda_{\min}(H(\theta))")), "=", Formula(-sympy.oo)),
+        equation("", r"\inf_\theta\lambda_{\min}(H(\theta))", -sympy.oo),
         equation(
             "on a family",
             r"\lambda_{\min}(H(\theta_s))",

@@ -50,8 +50,8 @@ from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.r03_fundamental_theorem import cell, constant_rate
 from symflow.theory.r15_convergence_time import SETTING
 from symflow.theory.result import ELKABETZ_COHEN, Result
-from symflow.theory.statement import Claim, equation
-from symflow.theory.terms import Formula, n
+from symflow.theory.statement import equation, relation
+from symflow.theory.terms import n
 
 
 def largest_layer(n: Scalar, w0: Scalar, target: Scalar, functions: AllFunctions) -> Scalar:
@@ -163,25 +163,17 @@ DESCENT_CONVERGES = Result(
             "m(t)",
             curvature(n, sympy.sqrt(2 * _E) + moved_product(n, _st, _eps / sympy.sqrt(n)), _st + _eps),
         ),
-        Claim(
-            "growth",
-            Formula(sympy.Symbol("M(T)")),
-            "<=",
-            Formula(curvature(n, integrated_gradient(n, _lam, _E0, _kappa, _T1, _T, SYMBOLS), _s + _eps)),
+        relation(
+            "growth", "M(T)", "<=", curvature(n, integrated_gradient(n, _lam, _E0, _kappa, _T1, _T, SYMBOLS), _s + _eps)
         ),
-        Claim("step size", Formula(_beta * _gamma * spent(_eta, _mT, _I, SYMBOLS)), "<", Formula(_eps)),
+        relation("step size", _beta * _gamma * spent(_eta, _mT, _I, SYMBOLS), "<", _eps),
         equation("layers in the basin", _sB, basin_layer(n, _lam, _b, SYMBOLS)),
         equation("contraction", _q, contraction(_lam, _b)),
         equation("path", _r, remaining_path(_q, _sB + _eps)),
         equation("layers in the ball", _R, ball_layer(n, _sB, _eps + _r, SYMBOLS)),
         equation("steepness", _mu, lojasiewicz(_lam, _b, _sB + _eps + _r)),
         equation("smoothness", "L", beta(n, _b, _R)),
-        Claim(
-            "trapping",
-            Formula(sympy.Symbol("E_{k+1}")),
-            "<=",
-            Formula(contraction_factor(_eta, _mu) * sympy.Symbol("E_k")),
-        ),
+        relation("trapping", "E_{k+1}", "<=", contraction_factor(_eta, _mu) * sympy.Symbol("E_k")),
     ),
     (
         Hypothesis(
