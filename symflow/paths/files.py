@@ -21,6 +21,7 @@ from symflow.networks.matrix_data import matrix_data
 from symflow.networks.objective import Objective
 from symflow.networks.sensing import objective_of
 from symflow.networks.training_loss import network_objective
+from symflow.numbers.arguments import positive
 from symflow.numbers.rational import rational, rational_array, text
 from symflow.numbers.types import JsonObject, Mpf
 from symflow.paths.float64.gated.record import EventCorrectedSteps
@@ -207,10 +208,13 @@ def _read_iterates(data: JsonObject, moves: Objective | VectorField, method: Met
     iterates, carried = _array(data["iterates"]), {name: _array(stored) for name, stored in data["carried"].items()}
     shape = (len(indices), (moves if isinstance(moves, Objective) else moves.objective).parameter_count)
     shapes = dict.fromkeys(method.carries, shape) | dict.fromkeys(method.counts, shape[:1])
-    if not indices or iterates.shape != shape or {name: a.shape for name, a in carried.items()} != shapes:
-        raise ValueError("not the steps of this method on this objective")
+    if not indices or indices[0] or sorted(set(indices)) != list(indices) or iterates.shape != shape:
+        raise ValueError("not kept steps and their iterates on this objective")
+    if {name: a.shape for name, a in carried.items()} != shapes:
+        raise ValueError("not what this method carries")
     path = None if data["path"] is None else _array(data["path"])
-    return Iterates(method, rational(data["step_size"], "step_size"), indices, iterates, carried, data["dps"], path)
+    step_size = positive(data["step_size"], f"{source}: step_size")
+    return Iterates(method, step_size, indices, iterates, carried, data["dps"], path)
 
 
 def _read_dense(

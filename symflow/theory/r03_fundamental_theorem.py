@@ -103,7 +103,7 @@ FUNDAMENTAL_THEOREM = Result(
         relation("steps of a map", "e_{i+1}", "<=", cell(sympy.Symbol("e_i"), _lipschitz, _added, 1, _jump)),
     ),
     (_FIELD, SUPPLIED),
-    remark=r"On a cell of length $h_i$ with a rate $m_i$ that is constant the third and fourth hold; where $m_i = 0$, "
+    remark=r"Where the rate $m_i$ is constant on a cell of length $h_i$, $q_i$ and $I_i$ are as stated; for $m_i = 0$, "
     r"$I_i = h_i$. A step whose map has the Lipschitz constant $L_i$, and that misses the curve by $d_i$, has the "
     r"last. For gradient flow $m(t) \ge -\lambda_{\min}(H)$ on the segment; $m < 0$ "
     r"means "

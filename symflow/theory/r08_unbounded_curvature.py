@@ -47,7 +47,7 @@ UNBOUNDED_CURVATURE = Result(
     ELKABETZ_COHEN,
     (LINEAR_WITH_BIASES, WHOLE_MATRICES, DEPTH_THREE, SLOPE_AT_ZERO),
     (
-        equation("", r"\inf_\theta\lambda_{\min}(H(\theta))", -sympy.oo),
+        equation("infimum", r"\inf_\theta\lambda_{\min}(H(\theta))", -sympy.oo),
         equation(
             "on a family",
             r"\lambda_{\min}(H(\theta_s))",
