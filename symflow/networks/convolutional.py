@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
 
 from symflow.errors import ProblemError, brief
-from symflow.networks.activations import Activation
 from symflow.networks.layers.convolution import Convolution
 from symflow.networks.layers.dense import Dense
 from symflow.networks.layers.layer import Layer, pixels, read_table, set_extents, window_count
@@ -67,11 +65,6 @@ class Convolutional(Network):
 
     input: tuple[int, ...]
     parts: tuple[Layer, ...]
-    sigma: Activation
-    biases: tuple[bool, ...]
-    skip: tuple[tuple[int, int], ...]
-    diagonal: tuple[int, ...]
-    output_scale: Fraction
 
     kind = "convolutional"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import sympy
 
@@ -22,7 +22,6 @@ from symflow.networks.options import (
     diagonal_layers,
     diagonal_product,
     joined_positions,
-    not_homogeneous,
     scale_of_output,
     skip_pairs,
     skipped,
@@ -70,6 +69,7 @@ def _width(value: object) -> Size:
     return whole(int(value) if isinstance(value, sympy.Integer) else value, "a width", 1)
 
 
+@dataclass(frozen=True, init=False, repr=False)
 class Network:
     """An architecture: base of frozen records.
 
@@ -95,7 +95,7 @@ class Network:
         ('fully-connected', 2, 'leaky-relu', False, False)
     """
 
-    kind: str
+    kind: ClassVar[str]
     sigma: Activation
     biases: tuple[bool, ...]
     skip: tuple[tuple[int, int], ...]
@@ -138,8 +138,17 @@ class Network:
     @property
     def not_homogeneous(self) -> str | None:
         """Why the results on homogeneous networks do not apply; None where they do."""
-        scaled = self.output_scale != 1
-        return not_homogeneous(any(self.biases), bool(self.skip), bool(self.diagonal), scaled, self.sigma)
+        if any(self.biases):
+            return "the network has biases, so that its output is not homogeneous in the weights"
+        if self.skip:
+            return "the network has skip connections, so that its output is not homogeneous in each layer's weights"
+        if self.sigma.slopes is None:
+            return f"the activation {self.activation} is not homogeneous, nor is the network's output in its weights"
+        if self.diagonal:
+            return "the network has diagonal layers, and the results on homogeneous networks are for layers of matrices"
+        if self.output_scale != 1:
+            return "the network's output is scaled, and the results on homogeneous networks are for output_scale = 1"
+        return None
 
     def with_biases(self, biases: Biases = True) -> Self:
         """The same architecture with other biases."""
@@ -306,11 +315,6 @@ class FullyConnected(Network):
     """
 
     widths: tuple[Size, ...]
-    sigma: Activation
-    biases: tuple[bool, ...]
-    skip: tuple[tuple[int, int], ...]
-    diagonal: tuple[int, ...]
-    output_scale: Fraction
 
     kind = "fully-connected"
 
