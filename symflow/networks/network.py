@@ -108,12 +108,11 @@ class Network:
         """Checks and sets what every architecture may have, once its layers are known."""
         count, numbers = self.layer_count, self.layer_numbers
         weighted = [j in numbers for j in range(1, count + 1)]
-        found: dict[str, object] = {"sigma": as_activation(*sigma, layers=len(numbers) - 1)}
-        found |= {"biases": bias_flags(biases, weighted), "skip": skip_pairs(skip, self.boundaries)}
-        found |= {"diagonal": diagonal_layers(diagonal, self.boundaries, self.matrices)}
-        found |= {"output_scale": scale_of_output(output_scale)}
-        for key, value in found.items():
-            object.__setattr__(self, key, value)
+        object.__setattr__(self, "sigma", as_activation(*sigma, layers=len(numbers) - 1))
+        object.__setattr__(self, "biases", bias_flags(biases, weighted))
+        object.__setattr__(self, "skip", skip_pairs(skip, self.boundaries))
+        object.__setattr__(self, "diagonal", diagonal_layers(diagonal, self.boundaries, self.matrices))
+        object.__setattr__(self, "output_scale", scale_of_output(output_scale))
 
     @property
     def boundaries(self) -> tuple[Any, ...]:
@@ -161,9 +160,6 @@ class Network:
         """a_j, from the result before the activation of layer j; `weighted` counts those with weights (a pool: 0)."""
         a = self.sigma.at(weighted).apply(z, layer, names) if 0 < weighted < self.depth else z
         return skipped(a, [before[i] for i, j in self.skip if j == layer], layer, layer < self.layer_count, names)
-
-    def _scaled(self, a: Node) -> Node:
-        return scale(self.output_scale, a)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join([*self._written(), *self._written_options()])})"
@@ -395,7 +391,7 @@ class FullyConnected(Network):
             z = affine(product(w, passed[-1]), b)
             layers.append(WeightedLayer(w, passed[-1], z))
             passed.append(self._passed_on(z, j, j, passed, names))
-        return Forward(self._scaled(passed[-1]), tuple(layers), names)
+        return Forward(scale(self.output_scale, passed[-1]), tuple(layers), names)
 
     @cached_property
     def axes(self) -> tuple[Axis, ...]:

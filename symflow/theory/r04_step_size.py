@@ -12,7 +12,7 @@ import sympy
 from symflow.numbers.types import Scalar
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
-from symflow.theory.r03_fundamental_theorem import cell
+from symflow.theory.r03_cells import cell
 from symflow.theory.r04_ball_constants import CONSTANTS
 from symflow.theory.result import ELKABETZ_COHEN, Result
 from symflow.theory.statement import relation

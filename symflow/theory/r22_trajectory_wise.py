@@ -14,7 +14,7 @@ from symflow.numbers.types import Scalar
 from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
-from symflow.theory.r03_fundamental_theorem import cell
+from symflow.theory.r03_cells import cell
 from symflow.theory.r04_step_size import DEVIATION
 from symflow.theory.result import OURS, Result
 from symflow.theory.statement import equation, relation

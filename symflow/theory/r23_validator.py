@@ -14,15 +14,9 @@ from symflow.numbers.types import Scalar
 from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
-from symflow.theory.r03_fundamental_theorem import cell, constant_rate
+from symflow.theory.r03_cells import after_step
 from symflow.theory.result import OURS, SOURCES, Result
 from symflow.theory.statement import Statement, equation, relation
-
-
-def after_step(error: Scalar, jump: Scalar, rate: Scalar, time: Scalar, defect: Scalar, functions: Functions) -> Scalar:
-    """The error at the end of a step: e^{m h} (e + j) + delta (e^{m h} - 1)/m, m of either sign."""
-    growth, integral = constant_rate(rate, time, functions)
-    return cell(error, growth, defect, integral, jump)
 
 
 def tail(bound: Scalar, ratio: Scalar, order: Scalar) -> Scalar:

@@ -13,7 +13,8 @@ import sympy
 
 from symflow.numbers.outward import OUTWARD, above, float_range, interval
 from symflow.theory.functions import MPMATH
-from symflow.theory.r03_fundamental_theorem import FUNDAMENTAL_THEOREM, constant_rate, fold
+from symflow.theory.r03_cells import constant_rate, fold
+from symflow.theory.r03_fundamental_theorem import FUNDAMENTAL_THEOREM
 from symflow.theory.terms import Formula
 
 RATES, DEFECTS, JUMPS = (2, -3, 0, "0.5"), ("0.3", 2, "0.1", 1), (0, "0.05", 0, "0.2")

@@ -22,7 +22,7 @@ from symflow.theory import r23_validator as r23
 from symflow.theory import r24_for_all_time as r24
 from symflow.theory.c02_two_scalars import two_scalars
 from symflow.theory.functions import MPMATH
-from symflow.theory.r03_fundamental_theorem import cell, constant_rate
+from symflow.theory.r03_cells import after_step, cell, constant_rate
 from symflow.theory.r04_step_size import defect
 from symflow.theory.registry import RESULTS, Table, find
 from symflow.theory.terms import Formula
@@ -156,7 +156,7 @@ def v(name: str) -> Any:
             ),
         ),
         ("R22", "growth", lambda: 1 + r22.excess_growth(v("eta"), v("m"), v("Lambda"), MPMATH)),
-        ("R23", "step", lambda: r23.after_step(*map(v, ("e_i", "j_i", "m_i", "h_i", "delta_i")), MPMATH)),
+        ("R23", "step", lambda: after_step(*map(v, ("e_i", "j_i", "m_i", "h_i", "delta_i")), MPMATH)),
         ("R23", "tail", lambda: r23.tail(v("B"), v("r"), v("K"))),
         (
             "R23",

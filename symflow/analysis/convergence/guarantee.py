@@ -28,7 +28,7 @@ from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf, Number
 from symflow.theory import r16_descent_converges as r16
 from symflow.theory.functions import MPMATH
-from symflow.theory.r03_fundamental_theorem import fold
+from symflow.theory.r03_cells import fold
 from symflow.theory.r16_descent_converges import DESCENT_CONVERGES
 from symflow.theory.result import Citation
 
