@@ -106,7 +106,7 @@ class Asked:
 
     @cached_property
     def written(self) -> Written | None:
-        """One step for the kernel; None where there is none, and where Python computes functions: balls are faster there."""
+        """One step for the kernel; None where there is none, and where Python computes functions: balls are faster."""
         found = written_step(self.steps)
         return None if found is None or found.calls else found
 
