@@ -12,7 +12,7 @@ from symflow.analysis.bounds import Bound, BoundSeries, chosen_bounds, known_bou
 from symflow.analysis.bounds.ball_ascent import Ascent, ascend
 from symflow.analysis.bounds.series import Kind, NotApplicable, Status, exact_mpf
 from symflow.analysis.deviation import Deviation, deviation
-from symflow.displays import displayed, show
+from symflow.displays import displayed, listing, show
 from symflow.errors import ProblemError, brief
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.trajectory import Trajectory
@@ -112,6 +112,9 @@ class TightnessTable:
     deviation: Deviation
     rows: tuple[Tightness, ...]
     slack: tuple[Slack, ...]
+
+    def __post_init__(self) -> None:
+        listing(self, "rows", "slack")
 
     def __getitem__(self, name: str) -> Tightness:
         """The row of a bound, by name or with the slug of its result.

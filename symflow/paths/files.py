@@ -22,6 +22,7 @@ from symflow.networks.sensing import objective_of
 from symflow.networks.training_loss import network_objective
 from symflow.numbers.rational import rational, rational_array, text
 from symflow.numbers.types import JsonObject, Mpf
+from symflow.paths.event import Event
 from symflow.paths.float64.gated.record import EventCorrectedSteps
 from symflow.paths.float64.gated.run import HeldGate
 from symflow.paths.float64.methods import EVENT_CORRECTED, SOLVERS
@@ -30,7 +31,7 @@ from symflow.paths.iterates import Iterates
 from symflow.paths.path_error import PathError, error_wanted
 from symflow.paths.stop_conditions import Stopped
 from symflow.paths.taylor.dense import FlowStats, Segment, TaylorSteps, taylor_steps
-from symflow.paths.trajectory import Event, Trajectory
+from symflow.paths.trajectory import Trajectory
 from symflow.problem.architecture import architecture, loss_of, loss_table, network_table
 from symflow.problem.schema import LossSection, NetworkSection
 from symflow.problem.table import named_file, shown

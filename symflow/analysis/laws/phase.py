@@ -10,6 +10,7 @@ from typing import Any
 import sympy
 
 from symflow.analysis.laws.families import Rotation
+from symflow.displays import Listed
 from symflow.numbers.rational import rational, rational_latex
 
 
@@ -81,4 +82,4 @@ def phase_laws(rotations: Iterable[Rotation], rate: Any, symbols: tuple[sympy.Sy
         ProblemError: the rate is not a rational number.
     """
     tau = rational(rate, "rate")
-    return tuple(PhaseLaw(r.name, tau, r.terms, r.formula, symbols) for r in rotations)
+    return Listed(PhaseLaw(r.name, tau, r.terms, r.formula, symbols) for r in rotations)
