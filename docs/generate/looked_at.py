@@ -54,7 +54,10 @@ def plots() -> Iterator[tuple[str, Callable[..., Any]]]:
     heavy = sf.deviation(linear, step_size="1/50", horizon=2, dps=15, method=sf.HeavyBall("9/10"), order=1)
     yield "deviation of heavy ball, transient", heavy.plot
     with tempfile.TemporaryDirectory() as folder:
-        yield "sweep, step sizes", sf.sweep(linear, folder=folder, step_size=["1/25", "1/50", "1/100"], seed=range(3)).plot
+        yield (
+            "sweep, step sizes",
+            sf.sweep(linear, folder=folder, step_size=["1/25", "1/50", "1/100"], seed=range(3)).plot,
+        )
 
 
 def draw_plots(out: Path) -> None:

@@ -76,6 +76,10 @@ class Guarantee:
     share: float | None
     reason: str | None
 
+    def __repr__(self) -> str:
+        found = self.reason if self.step_size is None else f"step size {float(self.step_size):.4g}"
+        return f"<{self.name}: {found}, {self.status}>"
+
 
 @dataclass(frozen=True)
 class StepAdvice:

@@ -45,7 +45,7 @@ class Example:
     path: Path
 
     def __repr__(self) -> str:
-        return f"Example({self.name}: {self.setting}; {self.source})"
+        return f"<example {self.name}: {self.setting}>"
 
 
 def examples() -> tuple[Example, ...]:

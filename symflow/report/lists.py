@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+import mpmath
+
 from symflow.errors import shorten
 from symflow.numbers.decimal import counted
 from symflow.numbers.vectors import Digits
@@ -13,10 +15,13 @@ from symflow.paths.event import Event
 from symflow.report.html import fragment
 from symflow.report.parts import Code, Facts, Table
 from symflow.report.quantities import EVENT_COLUMNS, event_rows
-from symflow.report.records import LONGEST, MOST_ROWS, words
+from symflow.report.records import LONGEST, MOST_ROWS, brief_number, words
 
-FEW, ENDS = 6, 3
-"""So many numbers are all shown; of more, so many at each end."""
+FEW, ENDS, LONG = 6, 3, 10**6
+"""So many numbers are all shown; of more, so many at each end; ratios with such a denominator are decimals."""
+
+NOUNS = {"Event": "event", "Law": "law", "PhaseLaw": "law", "Example": "example", "Guarantee": "guarantee"}
+"""What records are called together."""
 
 
 def listed_text(found: Sequence[Any]) -> str:
@@ -34,8 +39,8 @@ def listed_html(found: Sequence[Any]) -> str:
     shown = found[:MOST_ROWS]
     if _numbers(found):
         known = [v for v in found if v is not None]
-        rows = [("", "first", words(found[0])), ("", "last", words(found[-1]))]
-        rows += [("", "least", words(min(known))), ("", "largest", words(max(known)))] if known else []
+        rows = [("", "first", _number(found[0])), ("", "last", _number(found[-1]))]
+        rows += [("", "least", _number(min(known))), ("", "largest", _number(max(known)))] if known else []
         return fragment((Facts(tuple(rows), title),))
     if len(shown) < len(found):
         title += f", the first {MOST_ROWS}"
@@ -57,13 +62,19 @@ def _numbers(found: Sequence[Any]) -> bool:
 
 
 def _noun(found: Sequence[Any]) -> str:
-    return "number" if _numbers(found) else type(found[0]).__name__.lower()
+    return "number" if _numbers(found) else NOUNS.get(type(found[0]).__name__, "record")
 
 
 def _ends(found: Sequence[Any]) -> list[str]:
     if len(found) <= FEW:
-        return [words(v) for v in found]
-    return [*(words(v) for v in found[:ENDS]), "...", *(words(v) for v in found[-ENDS:])]
+        return [_number(v) for v in found]
+    return [*map(_number, found[:ENDS]), "...", *map(_number, found[-ENDS:])]
+
+
+def _number(value: Any) -> str:
+    """A number in at most ten digits; a ratio of long numbers as a decimal."""
+    long = isinstance(value, Fraction) and value.denominator >= LONG
+    return brief_number(mpmath.mpf(value.numerator) / value.denominator) if long else words(value)
 
 
 def _line(entry: Any) -> str:

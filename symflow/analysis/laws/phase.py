@@ -11,6 +11,7 @@ import sympy
 
 from symflow.analysis.laws.families import Rotation
 from symflow.displays import Listed
+from symflow.errors import shorten
 from symflow.numbers.rational import rational, rational_latex
 
 
@@ -73,6 +74,9 @@ class PhaseLaw:
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
+
+    def __repr__(self) -> str:
+        return f"<law {self.name}: {shorten(str(self.expression))}>"
 
 
 def phase_laws(rotations: Iterable[Rotation], rate: Any, symbols: tuple[sympy.Symbol, ...]) -> tuple[PhaseLaw, ...]:
