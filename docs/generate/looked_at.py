@@ -143,15 +143,16 @@ def sheet(pictures: Sequence[Path], target: Path, columns: int = 4, side: int = 
     """Many pictures on one, each with its name."""
     from PIL import Image, ImageDraw
 
-    rows = -(-len(pictures) // columns)
-    page = Image.new("RGB", (columns * side, rows * (side + 20)), "white")
-    for at, path in enumerate(pictures):
-        x, y = at % columns * side, at // columns * (side + 20)
+    shown = []
+    for path in pictures:
         with Image.open(path) as picture:
-            shown = picture.convert("RGB")
-            shown = shown.crop((0, 0, shown.width, min(shown.height, 2 * shown.width)))
-            shown.thumbnail((side - 8, side - 8))
-        page.paste(shown, (x + 4, y + 18))
+            shown.append(picture.convert("RGB").crop((0, 0, picture.width, min(picture.height, 2 * picture.width))))
+        shown[-1].thumbnail((side - 8, 2 * side))
+    heights = [max(x.height for x in shown[at : at + columns]) + 22 for at in range(0, len(shown), columns)]
+    page = Image.new("RGB", (columns * side, sum(heights)), "white")
+    for at, (path, picture) in enumerate(zip(pictures, shown, strict=True)):
+        x, y = at % columns * side, sum(heights[: at // columns])
+        page.paste(picture, (x + 4, y + 18))
         ImageDraw.Draw(page).text((x + 4, y + 3), path.stem, fill="black")
     page.save(target)
 

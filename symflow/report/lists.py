@@ -25,7 +25,9 @@ NOUNS = {"Event": "event", "Law": "law", "PhaseLaw": "law", "Example": "example"
 
 
 def listed_text(found: Sequence[Any]) -> str:
-    """Numbers on a line, records one a line."""
+    """Numbers on a line (a few exact ones as any tuple does), records one a line."""
+    if len(found) <= FEW and all(isinstance(v, int | Fraction) for v in found):
+        return repr(tuple(found))
     if _numbers(found):
         return f"<{counted(len(found), 'number')}: {', '.join(_ends(found))}>"
     lines = [f"  {_line(entry)}" for entry in found[:MOST_ROWS]]
