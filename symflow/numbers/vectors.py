@@ -19,7 +19,7 @@ MOST, ENDS = 12, 3
 
 
 class Digits(np.ndarray):
-    """An array of mpf or `Fraction`, like any other but for how it shows itself: with the digits asked for."""
+    """An array of mpf, like any other but for how it shows itself: with the digits that were asked for."""
 
     digits: int = 15
 
@@ -51,8 +51,8 @@ class Digits(np.ndarray):
 
 
 def shown_to(array: np.ndarray, digits: int) -> np.ndarray:
-    """The same array; one of objects shows itself to so many digits."""
-    if array.dtype != object:
+    """The same array; one of mpf shows itself to so many digits."""
+    if array.dtype != object or not array.size or not hasattr(array.flat[0], "_mpf_"):
         return array
     found = array.view(Digits)
     found.digits = digits
