@@ -33,8 +33,8 @@ REPORTS = {
     "bounds": "bounds examples/linear.toml --out {out}/bounds",
     "certify": "certify examples/linear.toml --steps 100 --distance 1/10 --save {out}/certify/theorem.json",
     "falsify": "falsify {out}/claim.toml --out {out}/falsify",
-    "sweep": "sweep examples/linear.toml --step-size 1/50 1/100 --scheme xavier --seed 0:4 --out {out}/sweep",
-    "experiment": "experiment --samples 50 --iterations 200 --ratios 2,5 --network linear conv --out {out}/experiment",
+    "sweep": "sweep examples/linear.toml --step-size 1/50 1/100 --horizon 1 --dps 15 --seed 0:2 --out {out}/sweep",
+    "experiment": "experiment --samples 50 --iterations 200 --ratios 2,5 --network linear,conv --out {out}/experiment",
 }
 """The commands that write a report.html, on small problems."""
 
@@ -103,9 +103,12 @@ def photograph(page: Path, picture: Path, width: int, dark: bool = False) -> Non
     """A page as a browser shows it, at a width in pixels, cut where it ends.
 
     Raises:
-        FileNotFoundError: there is no Chromium.
+        FileNotFoundError: there is no Chromium, or no such page.
     """
     from PIL import Image
+
+    if not page.exists():
+        raise FileNotFoundError(f"{page} is not there; what writes it failed")
 
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:

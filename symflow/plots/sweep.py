@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from symflow.plots.style import BLACK, BLUE, drawn, legend_inside, width_of
+from symflow.plots.style import BLACK, BLUE, drawn, legend_inside, style, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +37,14 @@ def plot_sweep(found: Sweep, ax: Axes | None = None) -> Axes:
         ax: where; a new figure of pyplot if left out (reach it as ``ax.figure``).
     """
     return drawn(ax, lambda axes: _draw(axes, found))
+
+
+def sweep_figure(found: Sweep) -> Figure:
+    """The picture of a sweep alone, without pyplot."""
+    with style():
+        fig = Figure(figsize=(4.8, 3.2), layout="constrained")
+        _draw(fig.add_subplot(), found)
+    return fig
 
 
 def _draw(ax: Axes, found: Sweep) -> None:
