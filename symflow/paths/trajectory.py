@@ -258,9 +258,7 @@ class Trajectory(OldNames):
         if rational(time, "time") > max(self.end, rational(self.horizon, "horizon")):  # it can be read a little later
             raise outside(rational(time, "time"), self.end)
         state = self(time)
-        radii = np.empty(len(state), dtype=object)
-        radii[:] = [self.error.value] * len(state)
-        return state, radii
+        return state, np.full(len(state), self.error.value, dtype=object)
 
     def at_end(self) -> np.ndarray:
         """The state at the horizon."""
