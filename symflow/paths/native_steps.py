@@ -23,8 +23,8 @@ WIDENINGS = 4
 """How often numbers get 64 bits more before the point."""
 MOST_OPERATIONS = 1_000_000
 """Larger programs take long to write down."""
-LEAST_OPERATIONS = 100_000
-"""Shorter runs take Python less time (some 10 ms) than loading the kernel and writing the program."""
+LEAST_OPERATIONS = 40_000
+"""Of shorter runs Python's steps take less time (some milliseconds) than writing the program for the kernel."""
 FIRST = 2
 """Steps of the first call; of each call twice as many as before, until one takes longer than `PATIENCE`, in seconds."""
 PATIENCE = 0.05
