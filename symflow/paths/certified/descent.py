@@ -1,7 +1,7 @@
 r"""Descent in balls: every iterate with a proved error.
 
-The recursion is computed from the exact start with the exact step size: in FLINT's balls, or, many steps in one call, by
-the compiled kernel, which has a radius for each fixed-point number (`evaluate.native.loops.kernel` argues it). Gates are
+The recursion is computed from the exact start with the exact step size: in FLINT's balls or, many steps in one call,
+by the compiled kernel, with a radius for each fixed-point number (`evaluate.native.loops.kernel` argues it). Gates are
 decided only where all numbers of a pre-activation are on one side of 0, and the radius at the end of a step is its
 proved error. Radii grow as ||I + eta |H||| allows, entry by entry; bits are cheap, so that a run whose radii are too
 large, or are going to be, is made again with more. Where that would take too many, errors are folded by R3
