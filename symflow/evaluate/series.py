@@ -20,8 +20,7 @@ import numpy as np
 
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import BudgetError
-from symflow.evaluate.blocks.compiler import BlockCompiler
-from symflow.evaluate.blocks.constants import Constants
+from symflow.evaluate.blocks.again import Compilers, Recompiler, TooDifferent
 from symflow.evaluate.blocks.steps import BlockSteps
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.interpret import interpret
@@ -203,7 +202,7 @@ def compile_recurrence(
     field: VectorField,
     gates: Mapping[Gate, np.ndarray],
     arithmetic: SeriesArithmetic,
-    constants: Constants | None = None,
+    compilers: Compilers | None = None,
 ) -> Recurrence:
     """Compiles a field for fixed gate values.
 
@@ -211,7 +210,7 @@ def compile_recurrence(
         field: the vector field; its data are used as exact constants.
         gates: for each gate node an object array of `Fraction`, its value per unit and sample.
         arithmetic: the numbers to compute with.
-        constants: those of fields that were compiled before; the same numbers.
+        compilers: those of fields that were compiled before; the same numbers.
 
     Raises:
         BudgetError: the field has more than `OPERATION_BUDGET` scalar operations.
@@ -225,7 +224,7 @@ def compile_recurrence(
             f"{OPERATION_BUDGET}; use float64 descent, a smaller network or fewer samples"
         )
     if field.gates and size >= LEAST_BLOCKS and isinstance(arithmetic, FixedSeries):
-        return _from_blocks(field, gates, constants or Constants(arithmetic))
+        return _from_blocks(field, gates, compilers or Compilers(arithmetic))
     return _from_steps(field, gates, arithmetic)
 
 
@@ -245,27 +244,33 @@ def _from_steps(field: VectorField, gates: Mapping[Gate, np.ndarray], arithmetic
     return Recurrence(state, entries[: len(state)], entries[len(state) :], switches, compiler.steps, arithmetic)
 
 
-def _from_blocks(field: VectorField, gates: Mapping[Gate, np.ndarray], constants: Constants) -> Recurrence:
-    """Array by array."""
-    compiler = BlockCompiler(constants)
+def _from_blocks(field: VectorField, gates: Mapping[Gate, np.ndarray], compilers: Compilers) -> Recurrence:
+    """Array by array; of a field that was compiled before only what has changed."""
+    try:
+        return _compiled_blocks(field, gates, compilers.of(field))
+    except TooDifferent:
+        return _compiled_blocks(field, gates, compilers.of(field, fresh=True))
 
+
+def _compiled_blocks(field: VectorField, gates: Mapping[Gate, np.ndarray], compiler: Recompiler) -> Recurrence:
     def series(shape: tuple[int, ...]) -> np.ndarray:
-        return (compiler.fresh(prod(shape)) + 1).reshape(shape)
+        return compiler.state(prod(shape)).reshape(shape)
 
+    compiler.begin()
     outputs, switching = _compiled(field, gates, compiler, series)
     count = field.dimension
     wanted = np.concatenate([array.reshape(-1) for array in (*outputs, *switching)])
     steps = BlockSteps(compiler, wanted)
     state = [steps.series(i) for i in range(count)]
-    entries = [steps.entry(e) for array in outputs for e in array.reshape(-1).tolist()]
-    switches = [[steps.entry(e) for e in array.reshape(-1).tolist()] for array in switching]
-    return Recurrence(state, entries[:count], entries[count:], switches, steps, constants.arithmetic)
+    entries = [e for array in outputs for e in steps.entries(array)]
+    switches = [steps.entries(array) for array in switching]
+    return Recurrence(state, entries[:count], entries[count:], switches, steps, compiler.constants.arithmetic)
 
 
 def _compiled(
     field: VectorField,
     gates: Mapping[Gate, np.ndarray],
-    compiler: SeriesCompiler | BlockCompiler,
+    compiler: SeriesCompiler | Recompiler,
     series: Callable[[tuple[int, ...]], np.ndarray],
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The entries of the outputs, and those of the pre-activation of each gate.

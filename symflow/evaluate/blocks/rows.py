@@ -68,6 +68,18 @@ class Rows:
         return np.cumsum(self.pair_counts), np.cumsum(self.scaled_counts)
 
 
+def joined(blocks: Sequence[Rows], most: int) -> Sequence[Rows]:
+    """Blocks of one operation, those with one denominator as one where there are more than `most`."""
+    if len(blocks) <= most:
+        return blocks
+    found = []
+    for denominator in {block.denominator: None for block in blocks}:
+        parts = [block for block in blocks if block.denominator == denominator]
+        arrays = ("out", "pairs", "pair_counts", "scaled", "scaled_counts", "constant")
+        found.append(Rows(*(np.concatenate([getattr(b, name) for b in parts]) for name in arrays), denominator))
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Functions:
     """out = u(x), one a row; where it is an integral, u'(x) = `sign` `derivative`."""
@@ -119,7 +131,8 @@ def needed(blocks: Sequence[Block], wanted: np.ndarray, count: int) -> list[Bloc
     found: list[Block] = []
     for block in reversed(blocks):
         if isinstance(block, Rows):
-            block = block.only(used[block.out])
+            rows = used[block.out]
+            block = block if rows.all() else block.only(rows)
             used[block.pairs] = True
             used[block.scaled[:, 1]] = True
             if not len(block.out):

@@ -23,7 +23,7 @@ class BlockSteps(Sequence[Step]):
     """
 
     def __init__(self, compiler: BlockCompiler, wanted: np.ndarray) -> None:
-        self.constants = compiler.constants
+        self.compiler, self.constants = compiler, compiler.constants
         self.size = compiler.count
         self.blocks = needed(compiler.blocks, wanted[wanted > 0] - 1, self.size)
         self.numbers: dict[int, int] = {}
@@ -37,11 +37,15 @@ class BlockSteps(Sequence[Step]):
             self.numbers[id(made)] = number
         return self._lists[number]
 
-    def entry(self, entry: int) -> Entry:
-        """An entry of an array."""
-        if entry > 0:
-            return self.series(entry - 1)
-        return self.constants.values[-1 - entry] if entry else None
+    def entries(self, array: np.ndarray) -> list[Entry]:
+        """The entries of an array."""
+        flat = array.reshape(-1).tolist()
+        new = [n - 1 for n in dict.fromkeys(flat) if n > 0 and n - 1 not in self._lists]
+        made: list[Coefficients] = [[] for _ in new]
+        self._lists.update(zip(new, made, strict=True))
+        self.numbers.update(zip(map(id, made), new, strict=True))
+        lists, values = self._lists, self.constants.values
+        return [lists[n - 1] if n > 0 else values[-1 - n] if n else None for n in flat]
 
     @cached_property
     def functions(self) -> list[Function]:

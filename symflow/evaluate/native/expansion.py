@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symflow.evaluate.blocks.steps import BlockSteps
 from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.native.block_table import BlockWriter
 from symflow.evaluate.native.compiled import Compiled, compiled
 from symflow.evaluate.native.layout import BLOCK, DIGIT, ENVIRONMENT, FIELD, MOST_SHIFT, PACK
 from symflow.evaluate.native.residues import MOST_MODULI, moduli, packed, reduction_tables, tables
-from symflow.evaluate.native.table import Seed, Table, table_of
+from symflow.evaluate.native.table import Seed, Table, Writer
 from symflow.evaluate.native.words import KeptSeries, floats_from_words, from_words, to_words
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, SeriesArithmetic, Step
@@ -127,8 +129,8 @@ class Memory:
                 continue
             starts.append(len(rows))
             rows += [_divisor(d * max(k, 1)) for k in range(self.columns + 1)] if multiplied else [_divisor(d)]
-        for position, which in self.table.divided:
-            words[position] = starts[which]
+        positions, which = self.table.divided.T
+        words[positions] = np.array(starts, dtype=np.int64)[which]
         return np.array(rows, dtype=np.uint64).reshape(-1)
 
     def write(self, series: Sequence[int] | np.ndarray, values: Sequence[mpz]) -> None:
@@ -177,8 +179,12 @@ def _divisor(d: int) -> tuple[int, int, int]:
 
 def _residues(constants: Sequence[mpz], count: int) -> np.ndarray:
     """The constants modulo each prime, packed."""
-    rows = [packed([int(c % p) for p in moduli(count)]) for c in constants]
-    return np.concatenate(rows) if rows else np.zeros(1, dtype=np.uint64)
+    return np.concatenate([_residues_of(c, count) for c in constants]) if constants else np.zeros(1, dtype=np.uint64)
+
+
+@lru_cache(maxsize=1 << 14)
+def _residues_of(constant: mpz, count: int) -> np.ndarray:
+    return packed([int(constant % p) for p in moduli(count)])
 
 
 class NativeExpansion:
@@ -374,5 +380,8 @@ def native_expansion(
     kernel = compiled()
     if kernel is None or not isinstance(arithmetic, FixedSeries):
         return None
-    table = table_of(steps, state, field, arithmetic, arithmetic.bits)
-    return None if table is None else NativeExpansion(kernel, table, state, field, arithmetic.bits)
+    bits = arithmetic.bits
+    writer = BlockWriter(bits, steps) if isinstance(steps, BlockSteps) else Writer(bits)
+    if not writer.add_all(steps):
+        return None
+    return NativeExpansion(kernel, writer.table(state, field, arithmetic), state, field, bits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -38,6 +38,16 @@ def kink_at(objective: Objective, a: Position) -> Kink:
     gate = objective.gates[a[0]]
     samples = int(gate.axes[-1].size)
     return Kink(gate.layer, a[1] // samples, a[1] % samples)
+
+
+def separate(objective: Objective, positions: Iterable[Position]) -> bool:
+    """Whether no sample has two of these gates in different layers.
+
+    Pre-activations of a sample, and what back-propagation brings to them, depend on gates of its other layers only. So
+    the normals of separate gates, and the slopes between which they slide, do not depend on one another's values.
+    """
+    layers: dict[int, int] = {}
+    return all(layers.setdefault(kink_at(objective, a).sample, a[0]) == a[0] for a in positions)
 
 
 def initial_gates(base: VectorField, state: Sequence[Fraction]) -> tuple[dict[Gate, np.ndarray], list[Position]]:

@@ -45,9 +45,7 @@ def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Po
     ties = _ties(objective, cut, independent, point)
     if isinstance(ties, Undecided):
         return ties
-    alive = point.compiled(base, with_values(objective, cut, dict.fromkeys(zeros, Fraction(1))))
-    dependent = tuple(a for a, _ in live_series(alive) if recurrence.switching[a[0]][a[1]] is None)
-    corner = Corner(base, cut, ties, dependent, point)
+    corner = Corner(base, cut, ties, _dependent(base, recurrence, cut, zeros, point), point)
     deeper = downstream_of_several(corner)
     if deeper is not None:
         explanation = "several gates and a deeper one whose input vanishes with them meet at their kinks"
@@ -62,6 +60,17 @@ def _at_rest(recurrence: Recurrence, point: Point) -> bool:
     """Whether the flow stands still at theta = 0: every gradient has a factor that is zero, whatever the gates."""
     recurrence.expand(point.values, 0, 0)
     return len(recurrence.switching) > 1 and not any(recurrence.rates())
+
+
+def _dependent(
+    base: VectorField, recurrence: Recurrence, cut: Gates, zeros: Sequence[Position], point: Point
+) -> tuple[Position, ...]:
+    """The gates that act with those at their kink, and not without them, as the recurrence with cut gates has it."""
+    inert = {(i, e) for i, entries in enumerate(recurrence.switching) for e, z in enumerate(entries) if z is None}
+    if not inert:
+        return ()
+    alive = point.compiled(base, with_values(base.objective, cut, dict.fromkeys(zeros, Fraction(1))))
+    return tuple(a for a, _ in live_series(alive) if a in inert)
 
 
 def _ties(
@@ -115,12 +124,16 @@ def _consistent_flows(corner: Corner) -> list[list[Region]] | Undecided:
     """The flows that agree with what they assume, each with all regions that describe it."""
     ties = corner.ties
     choices: tuple[Side, ...] = ("on", "off", "slide") if corner.base.slides else ("on", "off")
-    surfaces = read_surfaces(corner) if len(ties) > 1 and corner.base.slides else None  # what slides implies
+    surfaces = read_surfaces(corner) if corner.base.slides else None
+    first_order = None if corner.dependent else surfaces
+    together = surfaces if len(ties) > 1 else None
     flows: list[list[Region]] = []
     for sides in product(choices, repeat=len(ties)):
         if len(ties) == 1 and sides == ("slide",) and any(not region.parked for flow in flows for region in flow):
             break  # a surface that the flow can leave does not attract it from both sides
-        outcome = try_sides(corner, sides, _implied(surfaces, ties, sides))
+        if first_order is not None and first_order.contradict(sides):
+            continue
+        outcome = try_sides(corner, sides, _implied(together, ties, sides))
         if isinstance(outcome, Undecided):
             return outcome
         if outcome is None:
