@@ -52,6 +52,17 @@ class Rows:
             self.denominator,
         )
 
+    def in_order(self, order: np.ndarray) -> Rows:
+        """The rows in another order."""
+        arrays = [self.out[order]]
+        for terms, counts, ends in zip(
+            (self.pairs, self.scaled), (self.pair_counts, self.scaled_counts), self._ends, strict=True
+        ):
+            length = counts[order]
+            first = np.repeat((ends - counts)[order] - (np.cumsum(length) - length), length)
+            arrays += [terms[first + np.arange(len(first))], length]
+        return Rows(arrays[0], *arrays[1:], self.constant[order], self.denominator)
+
     def row(self, i: int) -> tuple[bytes, bytes, int]:
         """All that a row computes from."""
         found = [

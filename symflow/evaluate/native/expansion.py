@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
@@ -29,6 +31,8 @@ COMFORTABLE = 40
 """Bits before the point for which there is an own limb, if the moduli allow for it."""
 LINE = 64
 """Bytes of a cache line."""
+LARGE = 1 << 22
+"""Bytes from which on memory is asked for in large pages."""
 
 
 @dataclass(frozen=True)
@@ -161,12 +165,23 @@ class Memory:
 def _aligned(given: np.ndarray | int) -> np.ndarray:
     """An array at the beginning of a cache line, or so many zeros, which are not touched."""
     kind, size = (np.dtype(np.uint64), given) if isinstance(given, int) else (given.dtype, given.size)
-    room = np.zeros(size * kind.itemsize + LINE, dtype=np.uint8)
+    room = _zeros(size * kind.itemsize + LINE)
     start = -room.ctypes.data % LINE
     placed = room[start : start + size * kind.itemsize].view(kind)
     if not isinstance(given, int):
         placed[:] = given
     return placed
+
+
+def _zeros(size: int) -> np.ndarray:
+    """So many bytes, which are not touched; in large pages, since sums of products jump from series to series."""
+    advice = getattr(mmap, "MADV_HUGEPAGE", None)
+    if size < LARGE or advice is None:
+        return np.zeros(size, dtype=np.uint8)
+    room = mmap.mmap(-1, size)
+    with suppress(OSError):  # a kernel without them
+        room.madvise(advice)
+    return np.frombuffer(room, dtype=np.uint8)
 
 
 @lru_cache(maxsize=4096)

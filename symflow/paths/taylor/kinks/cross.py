@@ -23,8 +23,8 @@ def cross(base: VectorField, before: Region, a: Position, point: Point, order: i
     For any p_a the box problem of `minimal_norm` for the sliding gates has one solution, since their Gram matrix is
     positive definite. It is affine in p_a while it lies between their slopes, as it does for both values of the gate,
     and so for those between. With it the slope of z_a is affine in p_a too and has one sign for both values: the gate
-    does not slide. Other gates are decided by `settle`: those that vanish at the same time, are held in another layer of
-    a sample, or act only together with this one.
+    does not slide. Other gates are decided by `settle`: those that vanish at the same time, are held in another layer
+    of a sample, or act only together with this one.
 
     Args:
         base: the flow in smooth regions.
