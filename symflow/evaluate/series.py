@@ -141,10 +141,6 @@ class Recurrence:
         wanted = self.state if series is None else series
         return tuple(list(c) for c in wanted) if self._native is None else self._native.kept(wanted)
 
-    def firsts(self, series: Sequence[Coefficients]) -> list[mpz]:
-        """The values of series at the point."""
-        return [c[0] for c in series] if self._native is None else self._native.firsts(series)
-
     def rates(self) -> list[mpz]:
         """The field at the point."""
         if self._native is not None:
@@ -154,10 +150,14 @@ class Recurrence:
         lift = self.arithmetic.lift
         return [next(found) if isinstance(entry, list) else lift(entry or Fraction(0)) for entry in self.field]
 
-    def values(self, series: Sequence[Coefficients], s: mpz) -> list[mpz]:
-        """Kept series at s, 0 <= s <= 1."""
-        found = None if self._native is None else self._native.values(series, s)
-        return [self.arithmetic.horner(c, s) for c in series] if found is None else found
+    def strayed(self, before: Sequence[Coefficients], s: mpz) -> mpz:
+        """How far the series that are watched are, at most, from what kept ones of them are at s, 0 <= s <= 1."""
+        kernel, watched = self._native, self.watched
+        found = None if kernel is None else kernel.strayed(before, s, watched)
+        if found is None:
+            self.read(watched)
+            found = max(abs(self.arithmetic.horner(a, s) - b[0]) for a, b in zip(before, watched, strict=True))
+        return found
 
     def land(self, series: Sequence[Coefficients], s: mpz, tau: int) -> tuple[list[mpz], list[mpz]]:
         """Expands to order 0 where kept series are at s, 0 <= s <= 1; their values there, and their derivatives'."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -11,7 +11,7 @@ import numpy as np
 from symflow.evaluate.blocks.compiler import BlockCompiler
 from symflow.evaluate.blocks.rows import NONE, Block, Functions, LogSums, Rows
 from symflow.evaluate.blocks.steps import BlockSteps
-from symflow.evaluate.native.table import Operation, Part, Seed, Writer
+from symflow.evaluate.native.table import Operation, Part, Seed, Values, Writer
 from symflow.evaluate.native.word_rows import WordRows, integral_rows, word_rows
 from symflow.evaluate.series_steps import Step
 
@@ -34,6 +34,7 @@ class _Numbers:
         plain, sloped: the places of the kernel's series.
         places: how many there are.
         constants: by their numbers.
+        functions, log_sums: what computes their first coefficients.
         written: the blocks of the last table, by their ids.
         words: the words of its parts, by the ids of these.
     """
@@ -43,6 +44,8 @@ class _Numbers:
         self.plain = self.sloped = self.names
         self.count = self.places = 0
         self.constants: dict[int, int] = {}
+        self.functions: dict[Hashable, Values] = {}
+        self.log_sums: Values | None = None
         self.written: dict[int, _Written] = {}
         self.words: dict[int, tuple[Part, tuple[np.ndarray, np.ndarray]]] = {}
 
@@ -76,7 +79,8 @@ class BlockWriter(Writer):
     def __init__(self, bits: int, steps: BlockSteps) -> None:
         super().__init__(bits)
         self.steps, self.known = steps, _KNOWN.setdefault(steps.compiler, _Numbers())
-        self.constants = self.known.constants
+        self.constants, self.functions = self.known.constants, self.known.functions
+        self.log_sums = self.known.log_sums = self.known.log_sums or self.log_sums
         read = np.fromiter(steps.numbers.values(), dtype=np.int64, count=len(steps.numbers))
         new = [s.reshape(-1) for b in steps.blocks if id(b) not in self.known.written for s in b.series]
         self.known.name(np.concatenate([read, *new]), steps.size)

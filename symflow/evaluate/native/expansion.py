@@ -18,7 +18,7 @@ from symflow.evaluate.native.compiled import Compiled, compiled
 from symflow.evaluate.native.layout import BLOCK, DIGIT, ENVIRONMENT, FIELD, MOST_SHIFT, PACK
 from symflow.evaluate.native.residues import MOST_MODULI, moduli, packed, reduction_tables, tables
 from symflow.evaluate.native.table import Seed, Table, Writer
-from symflow.evaluate.native.words import KeptSeries, floats_from_words, from_words, to_words
+from symflow.evaluate.native.words import FEW, KeptSeries, differences, floats_from_words, from_words, to_words
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, SeriesArithmetic, Step
 
@@ -217,8 +217,9 @@ class NativeExpansion:
         self, kernel: Compiled, table: Table, state: Sequence[Coefficients], field: Sequence[Entry], bits: int
     ) -> None:
         self.kernel, self.table, self.bits = kernel, table, bits
-        self.state = np.array(self._numbers(state), dtype=np.intp)
-        self.field = np.array(self._numbers([e for e in field if isinstance(e, list)]), dtype=np.intp)
+        self._asked: dict[int, tuple[Sequence[Coefficients], np.ndarray]] = {}
+        self.state = self._numbers(state)
+        self.field = self._numbers([e for e in field if isinstance(e, list)])
         self.more = 0
         self.memory: Memory | None = None
         self.narrow: Memory | None = None
@@ -321,11 +322,6 @@ class NativeExpansion:
         assert self.memory is not None
         return from_words(self.memory.view[self.state, k])
 
-    def firsts(self, series: Sequence[Coefficients]) -> list[mpz]:
-        """The first coefficients of series in the last expansion."""
-        assert self.memory is not None
-        return from_words(self.memory.view[self._numbers(series), 0]) if series else []
-
     def rates(self) -> list[mpz]:
         """The first coefficients of the series among the entries of the field."""
         assert self.memory is not None
@@ -336,9 +332,15 @@ class NativeExpansion:
         assert self.memory is not None
         return floats_from_words(self.memory.view[self._numbers(series), : self.order + 1], self.bits)
 
-    def _numbers(self, series: Sequence[Coefficients]) -> list[int]:
-        numbers = self.table.numbers
-        return [numbers[id(s)] for s in series]
+    def _numbers(self, series: Sequence[Coefficients]) -> np.ndarray:
+        """The numbers of series; those of lists that were asked for before are remembered."""
+        known = self._asked.get(id(series))
+        if known is None or known[0] is not series:
+            numbers = self.table.numbers
+            known = series, np.array([numbers[id(s)] for s in series], dtype=np.intp)
+            if isinstance(series, list) and len(series) > FEW:
+                self._asked[id(series)] = known
+        return known[1]
 
     def kept(self, series: Sequence[Coefficients]) -> KeptSeries:
         """The coefficients of series, to keep."""
@@ -365,10 +367,16 @@ class NativeExpansion:
         both = from_words(found)
         return both[:rows], both[rows:]
 
-    def values(self, series: Sequence[Coefficients], s: mpz) -> list[mpz] | None:
-        """The values of kept series at s >= 0; None where the kernel can't."""
-        found = self._horner(series, s, derivatives=False)
-        return None if found is None else from_words(found)
+    def strayed(self, before: Sequence[Coefficients], s: mpz, series: Sequence[Coefficients]) -> mpz | None:
+        """The largest distance of kept series at s >= 0 from the first coefficients of series of the last expansion.
+
+        None where the kernel can't say.
+        """
+        found = self._horner(before, s, derivatives=False)
+        if found is None or self.memory is None:
+            return None
+        apart = differences(found, self.memory.view[self._numbers(series), 0])
+        return abs(from_words(apart[[np.abs(floats_from_words(apart, self.bits)).argmax()]])[0])
 
     def _horner(self, series: Sequence[Coefficients], s: mpz, *, derivatives: bool) -> np.ndarray | None:
         """The words of the values of kept series at s, and of their derivatives."""

@@ -23,6 +23,8 @@ from symflow.numbers.fixed_point import from_mpf, to_mpf
 from symflow.programs.rules.elementwise import Elementwise, elementwise
 
 LARGEST_WORD = 1 << 62
+MOST_REMEMBERED = 4
+"""Of so many expansions the first coefficients of functions are known."""
 Values = Callable[[Sequence[Sequence["mpz"]]], "list[mpz]"]
 
 
@@ -74,6 +76,27 @@ class Operation:
 
 Part: TypeAlias = Operation | WordRows
 """One operation, or several of a kind."""
+
+
+class Remembered:
+    """First coefficients from those of other series, of which the last ones are known.
+
+    A step ends where the next one begins, and a kink leaves the samples that it does not touch as they are.
+    """
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
+        self._known: dict[tuple[mpz, ...], mpz] = {}
+
+    def __call__(self, rows: Sequence[Sequence[mpz]]) -> list[mpz]:
+        keys = [tuple(row) for row in rows]
+        known = self._known
+        new = [key for key in dict.fromkeys(keys) if key not in known]
+        if len(known) > MOST_REMEMBERED * len(keys):
+            known = {key: known[key] for key in keys if key in known}
+        known |= zip(new, self.values(new), strict=True) if new else ()
+        self._known = known
+        return [known[key] for key in keys]
 
 
 @dataclass(frozen=True)
@@ -131,8 +154,8 @@ class Writer:
         self.size = 0
         self.constants: dict[int, int] = {}
         self.seeds: list[Seed] = []
-        self.log_sums: Values = partial(_log_sums, bits)
-        self._functions: dict[Hashable, Values] = {}
+        self.log_sums: Values = Remembered(partial(_log_sums, bits))
+        self.functions: dict[Hashable, Values] = {}
 
     def fresh(self) -> int:
         """A series of the kernel's own."""
@@ -224,7 +247,7 @@ class Writer:
     def first(self, name: str, exponent: Fraction | None) -> Values:
         """What computes the values of a function."""
         key = (name, exponent)
-        return self._functions.setdefault(key, partial(_firsts, elementwise(*key), self.bits))
+        return self.functions.setdefault(key, Remembered(partial(_firsts, elementwise(*key), self.bits)))
 
     def _reciprocal(self, x: int) -> int:
         """r = 1/x with r' = -r^2 x', as `reciprocal_series` has it."""

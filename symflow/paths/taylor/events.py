@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -51,16 +52,27 @@ def earliest_zero(series: Sequence[Coefficients], powers: Powers, noise: int) ->
     """
     earliest: Zero | None = None
     bits = powers.bits
-    for number, coefficients in enumerate(series):
-        if excludes_zero(coefficients, noise):
+    nearer = powers
+    for number in sorted(range(len(series)), key=lambda i: _linear(series[i])):
+        coefficients = series[number]
+        if excludes_zero(nearer.scaled(coefficients), noise):
             continue
         what = first_zero(powers.scaled(coefficients), bits, noise)
         if what is None:
             continue
         position = what.position if isinstance(what, Root) else (mpz(int(what.lo * 2**53)) << bits) >> 53
-        if earliest is None or position < earliest.position:
+        if earliest is None or (position, number) < (earliest.position, earliest.number):
             earliest = Zero(position, number, what)
+            nearer = Powers(((position + 1) * powers.s >> bits) + 1, bits, powers.most)
     return earliest
+
+
+def _linear(coefficients: Coefficients) -> float:
+    """About where a series vanishes that is linear."""
+    if len(coefficients) < 2 or not coefficients[1]:
+        return inf
+    place = -to_float(coefficients[0], 0) / to_float(coefficients[1], 0)
+    return place if place > 0 else inf
 
 
 class KinkMet(NamedTuple):

@@ -105,8 +105,5 @@ def live_entries(recurrence: Recurrence) -> list[tuple[Position, Coefficients]]:
 def live_series(recurrence: Recurrence) -> list[tuple[Position, Coefficients]]:
     """The same, as they are."""
     return [
-        ((i, e), z)
-        for i, entries in enumerate(recurrence.switching)
-        for e, z in enumerate(entries)
-        if isinstance(z, list)
+        ((i, e), z) for i, entries in enumerate(recurrence.switching) for e, z in enumerate(entries) if type(z) is list
     ]
