@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ import numpy as np
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import BudgetError
 from symflow.evaluate.blocks.again import Compilers, Recompiler, TooDifferent
-from symflow.evaluate.blocks.steps import BlockSteps
+from symflow.evaluate.blocks.steps import BlockSteps, Entries, series_among
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.native.expansion import NativeExpansion, native_expansion
@@ -65,8 +64,8 @@ class Recurrence:
 
     state: list[Coefficients]
     field: list[Entry]
-    monitors: list[Entry]
-    switching: list[list[Entry]]
+    monitors: Sequence[Entry]
+    switching: Sequence[Sequence[Entry]]
     steps: Sequence[Step]
     arithmetic: SeriesArithmetic
 
@@ -81,10 +80,14 @@ class Recurrence:
         return kernel if kernel is not None and kernel.order >= 0 else None
 
     @cached_property
-    def watched(self) -> list[Coefficients]:
+    def live(self) -> Sequence[Coefficients]:
+        """The pre-activations that are series, gate by gate."""
+        return series_among(self.switching)
+
+    @cached_property
+    def watched(self) -> Sequence[Coefficients]:
         """The pre-activations and monitors, each series once."""
-        entries = [*self.monitors, *chain.from_iterable(self.switching)]
-        return list({id(e): e for e in entries if isinstance(e, list)}.values())
+        return series_among([self.monitors, *self.switching], once=True)
 
     @cached_property
     def _monitored(self) -> list[Coefficients]:
@@ -262,9 +265,9 @@ def _compiled_blocks(field: VectorField, gates: Mapping[Gate, np.ndarray], compi
     wanted = np.concatenate([array.reshape(-1) for array in (*outputs, *switching)])
     steps = BlockSteps(compiler, wanted)
     state = [steps.series(i) for i in range(count)]
-    entries = [e for array in outputs for e in steps.entries(array)]
-    switches = [steps.entries(array) for array in switching]
-    return Recurrence(state, entries[:count], entries[count:], switches, steps, compiler.constants.arithmetic)
+    entries = Entries(steps, np.concatenate([array.reshape(-1) for array in outputs]))
+    switches = [Entries(steps, array) for array in switching]
+    return Recurrence(state, list(entries[:count]), entries[count:], switches, steps, compiler.constants.arithmetic)
 
 
 def _compiled(

@@ -81,10 +81,10 @@ class BlockWriter(Writer):
         self.steps, self.known = steps, _KNOWN.setdefault(steps.compiler, _Numbers())
         self.constants, self.functions = self.known.constants, self.known.functions
         self.log_sums = self.known.log_sums = self.known.log_sums or self.log_sums
-        read = np.fromiter(steps.numbers.values(), dtype=np.int64, count=len(steps.numbers))
+        read = np.fromiter(steps.numbers.values(), dtype=np.int64, count=len(steps.numbers))  # of the state too
         new = [s.reshape(-1) for b in steps.blocks if id(b) not in self.known.written for s in b.series]
-        self.known.name(np.concatenate([read, *new]), steps.size)
-        self.numbers = _Names(steps, self.known.names)
+        self.known.name(np.concatenate([read, steps.wanted, *new]), steps.size)
+        self.numbers = Names(steps, self.known.names)
 
     def fresh(self) -> int:
         self.known.count += 1
@@ -160,7 +160,7 @@ def _moved(seeds: Sequence[Seed], operations: int) -> list[Seed]:
     return [Seed(seed.operation + operations, seed.series, seed.arguments, seed.values) for seed in seeds]
 
 
-class _Names(dict[int, int]):
+class Names(dict[int, int]):
     """Numbers of lists by their ids: those of blocks are known without all lists being made."""
 
     def __init__(self, steps: BlockSteps, names: np.ndarray) -> None:

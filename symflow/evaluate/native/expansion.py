@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symflow.evaluate.blocks.steps import BlockSteps
+from symflow.evaluate.blocks.steps import BlockSteps, Entries
 from symflow.evaluate.fixed_point import FixedSeries
-from symflow.evaluate.native.block_table import BlockWriter
+from symflow.evaluate.native.block_table import BlockWriter, Names
 from symflow.evaluate.native.compiled import Compiled, compiled
 from symflow.evaluate.native.layout import BLOCK, DIGIT, ENVIRONMENT, FIELD, MOST_SHIFT, PACK
 from symflow.evaluate.native.residues import MOST_MODULI, moduli, packed, reduction_tables, tables
 from symflow.evaluate.native.table import Seed, Table, Writer
-from symflow.evaluate.native.words import FEW, KeptSeries, differences, floats_from_words, from_words, to_words
+from symflow.evaluate.native.words import KeptSeries, differences, floats_from_words, from_words, to_words
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, SeriesArithmetic, Step
 
@@ -217,7 +217,6 @@ class NativeExpansion:
         self, kernel: Compiled, table: Table, state: Sequence[Coefficients], field: Sequence[Entry], bits: int
     ) -> None:
         self.kernel, self.table, self.bits = kernel, table, bits
-        self._asked: dict[int, tuple[Sequence[Coefficients], np.ndarray]] = {}
         self.state = self._numbers(state)
         self.field = self._numbers([e for e in field if isinstance(e, list)])
         self.more = 0
@@ -333,14 +332,10 @@ class NativeExpansion:
         return floats_from_words(self.memory.view[self._numbers(series), : self.order + 1], self.bits)
 
     def _numbers(self, series: Sequence[Coefficients]) -> np.ndarray:
-        """The numbers of series; those of lists that were asked for before are remembered."""
-        known = self._asked.get(id(series))
-        if known is None or known[0] is not series:
-            numbers = self.table.numbers
-            known = series, np.array([numbers[id(s)] for s in series], dtype=np.intp)
-            if isinstance(series, list) and len(series) > FEW:
-                self._asked[id(series)] = known
-        return known[1]
+        numbers = self.table.numbers
+        if isinstance(series, Entries) and isinstance(numbers, Names):
+            return numbers.names[series.numbers - 1]
+        return np.array([numbers[id(s)] for s in series], dtype=np.intp)
 
     def kept(self, series: Sequence[Coefficients]) -> KeptSeries:
         """The coefficients of series, to keep."""

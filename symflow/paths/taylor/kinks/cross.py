@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
+
 from symflow.dynamics.sliding import sliding_field
 from symflow.dynamics.vector_field import VectorField
+from symflow.evaluate.blocks.steps import acting
 from symflow.evaluate.series import Recurrence
 from symflow.paths.taylor.kinks.gates import Position, separate, slope, value_of, with_values
 from symflow.paths.taylor.kinks.region import Point, Region, is_definite
@@ -46,7 +49,7 @@ def cross(base: VectorField, before: Region, a: Position, point: Point, order: i
     others = [recurrence]
     if gate.alpha and gate.alpha_bar:
         others.append(point.compiled(flow, with_values(objective, before.gates, {a: Fraction(0)})))
-    if any(_acting(r) != _acting(before.recurrence) for r in others):
+    if not all(_same(r, before.recurrence) for r in others):
         return None
     recurrence.expand(point.values, order, point.tau)
     z = recurrence.switching[a[0]][a[1]]
@@ -60,6 +63,7 @@ def cross(base: VectorField, before: Region, a: Position, point: Point, order: i
     return Region(gates, before.ties, recurrence, resting={a: 1})
 
 
-def _acting(recurrence: Recurrence) -> list[list[bool]]:
-    """Which pre-activations are not zero by structure."""
-    return [[z is not None for z in entries] for entries in recurrence.switching]
+def _same(one: Recurrence, other: Recurrence) -> bool:
+    """Whether the same pre-activations are zero by structure."""
+    pairs = zip(one.switching, other.switching, strict=True)
+    return all(np.array_equal(acting(a), acting(b)) for a, b in pairs)

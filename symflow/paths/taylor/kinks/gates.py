@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from symflow.dynamics.vector_field import VectorField
+from symflow.evaluate.blocks.steps import moving
 from symflow.evaluate.object_arrays import EXACT
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series import Recurrence
@@ -99,11 +100,9 @@ def slope(objective: Objective, a: Position, positive: bool) -> Fraction:
 def live_entries(recurrence: Recurrence) -> list[tuple[Position, Coefficients]]:
     """The pre-activations that are computed, that is, not zero or constant by structure, filled."""
     recurrence.read(recurrence.watched)
-    return live_series(recurrence)
+    return list(zip(live_positions(recurrence), recurrence.live, strict=True))
 
 
-def live_series(recurrence: Recurrence) -> list[tuple[Position, Coefficients]]:
-    """The same, as they are."""
-    return [
-        ((i, e), z) for i, entries in enumerate(recurrence.switching) for e, z in enumerate(entries) if type(z) is list
-    ]
+def live_positions(recurrence: Recurrence) -> list[Position]:
+    """Where they are."""
+    return [(i, e) for i, entries in enumerate(recurrence.switching) for e in np.flatnonzero(moving(entries)).tolist()]

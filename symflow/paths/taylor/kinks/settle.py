@@ -10,10 +10,11 @@ from gmpy2 import mpz
 
 from symflow.dynamics.sliding import TiedGate, gram_field
 from symflow.dynamics.vector_field import VectorField
+from symflow.evaluate.blocks.steps import acting
 from symflow.evaluate.series import Recurrence
 from symflow.networks.objective import Objective
 from symflow.paths.taylor.kinks.downstream import downstream_of_several
-from symflow.paths.taylor.kinks.gates import Gates, Position, live_series, value_of, with_values
+from symflow.paths.taylor.kinks.gates import Gates, Position, live_positions, value_of, with_values
 from symflow.paths.taylor.kinks.minimal_norm import Side, Surfaces, propose, read_surfaces
 from symflow.paths.taylor.kinks.region import Corner, Point, Region, Undecided
 from symflow.paths.taylor.kinks.try_sides import try_sides
@@ -40,7 +41,7 @@ def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Po
     cut = with_values(objective, gates, dict.fromkeys(zeros, Fraction(0)))
     recurrence = point.compiled(base, cut)
     if not any(point.values) and _at_rest(recurrence, point):
-        return Region(cut, (), recurrence, frozenset(a for a, _ in live_series(recurrence)))
+        return Region(cut, (), recurrence, frozenset(live_positions(recurrence)))
     independent = [a for a in zeros if recurrence.switching[a[0]][a[1]] is not None]
     ties = _ties(objective, cut, independent, point)
     if isinstance(ties, Undecided):
@@ -66,11 +67,11 @@ def _dependent(
     base: VectorField, recurrence: Recurrence, cut: Gates, zeros: Sequence[Position], point: Point
 ) -> tuple[Position, ...]:
     """The gates that act with those at their kink, and not without them, as the recurrence with cut gates has it."""
-    inert = {(i, e) for i, entries in enumerate(recurrence.switching) for e, z in enumerate(entries) if z is None}
-    if not inert:
+    active = [acting(entries) for entries in recurrence.switching]
+    if all(entries.all() for entries in active):
         return ()
     alive = point.compiled(base, with_values(base.objective, cut, dict.fromkeys(zeros, Fraction(1))))
-    return tuple(a for a, _ in live_series(alive) if a in inert)
+    return tuple(a for a in live_positions(alive) if not active[a[0]][a[1]])
 
 
 def _ties(
