@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TypeAlias
@@ -11,6 +11,8 @@ from typing import TypeAlias
 import numpy as np
 
 NONE = -1
+ARRAYS = ("out", "pairs", "pair_counts", "scaled", "scaled_counts", "constant")
+"""The arrays of `Rows`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,8 @@ class Rows:
             length = counts[order]
             first = np.repeat((ends - counts)[order] - (np.cumsum(length) - length), length)
             arrays += [terms[first + np.arange(len(first))], length]
-        return Rows(arrays[0], *arrays[1:], self.constant[order], self.denominator)
+        out, pairs, pair_counts, scaled, scaled_counts = arrays
+        return Rows(out, pairs, pair_counts, scaled, scaled_counts, self.constant[order], self.denominator)
 
     def row(self, i: int) -> tuple[bytes, bytes, int]:
         """All that a row computes from."""
@@ -86,8 +89,8 @@ def joined(blocks: Sequence[Rows], most: int) -> Sequence[Rows]:
     found = []
     for denominator in {block.denominator: None for block in blocks}:
         parts = [block for block in blocks if block.denominator == denominator]
-        arrays = ("out", "pairs", "pair_counts", "scaled", "scaled_counts", "constant")
-        found.append(Rows(*(np.concatenate([getattr(b, name) for b in parts]) for name in arrays), denominator))
+        whole = {name: np.concatenate([getattr(b, name) for b in parts]) for name in ARRAYS}
+        found.append(replace(parts[0], **whole))
     return found
 
 

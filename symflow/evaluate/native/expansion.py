@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
@@ -16,6 +14,7 @@ from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.native.block_table import BlockWriter, Names
 from symflow.evaluate.native.compiled import Compiled, compiled
 from symflow.evaluate.native.layout import BLOCK, DIGIT, ENVIRONMENT, FIELD, MOST_SHIFT, PACK
+from symflow.evaluate.native.pages import aligned
 from symflow.evaluate.native.residues import MOST_MODULI, moduli, packed, reduction_tables, tables
 from symflow.evaluate.native.table import Seed, Table, Writer
 from symflow.evaluate.native.words import KeptSeries, differences, floats_from_words, from_words, to_words
@@ -29,10 +28,6 @@ RESERVE = 6
 """Least bits before the point; where a coefficient needs more, more moduli are taken."""
 COMFORTABLE = 40
 """Bits before the point for which there is an own limb, if the moduli allow for it."""
-LINE = 64
-"""Bytes of a cache line."""
-LARGE = 1 << 22
-"""Bytes from which on memory is asked for in large pages."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +108,7 @@ class Memory:
             "bits": bits,
             "integrals_end": len(table.integrals),
         }
-        self.arrays = {name: _aligned(array) for name, array in arrays.items()}  # the kernel has their addresses only
+        self.arrays = {name: aligned(array) for name, array in arrays.items()}  # the kernel has their addresses only
         self.series = self.arrays["series"]
         self.environment = np.zeros(len(ENVIRONMENT), dtype=np.int64)
         for name, number in numbers.items():
@@ -160,28 +155,6 @@ class Memory:
         """
         if any(v.bit_length() > self.width.bits for v in values):
             raise OverflowError
-
-
-def _aligned(given: np.ndarray | int) -> np.ndarray:
-    """An array at the beginning of a cache line, or so many zeros, which are not touched."""
-    kind, size = (np.dtype(np.uint64), given) if isinstance(given, int) else (given.dtype, given.size)
-    room = _zeros(size * kind.itemsize + LINE)
-    start = -room.ctypes.data % LINE
-    placed = room[start : start + size * kind.itemsize].view(kind)
-    if not isinstance(given, int):
-        placed[:] = given
-    return placed
-
-
-def _zeros(size: int) -> np.ndarray:
-    """So many bytes, which are not touched; in large pages, since sums of products jump from series to series."""
-    advice = getattr(mmap, "MADV_HUGEPAGE", None)
-    if size < LARGE or advice is None:
-        return np.zeros(size, dtype=np.uint8)
-    room = mmap.mmap(-1, size)
-    with suppress(OSError):  # a kernel without them
-        room.madvise(advice)
-    return np.frombuffer(room, dtype=np.uint8)
 
 
 @lru_cache(maxsize=4096)

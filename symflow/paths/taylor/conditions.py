@@ -58,7 +58,7 @@ class StopWatch:
         recurrence = compile_recurrence(watched(flow, self.conditions), region.gates, self.arithmetic, self.compilers)
         return replace(region, recurrence=recurrence)
 
-    def quantities(self, recurrence: Recurrence) -> list[Entry]:
+    def quantities(self, recurrence: Recurrence) -> Sequence[Entry]:
         """q - value of every condition."""
         return recurrence.monitors[len(recurrence.monitors) - len(self.conditions) :]
 
