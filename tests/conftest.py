@@ -12,6 +12,15 @@ from hypothesis import settings
 
 from symflow.evaluate.jit_options import THROWAWAY
 
+CACHE = Path(__file__).parents[1] / ".pytest_cache"
+
+# Tests start a hundred processes. Where Python must not write next to sources (PYTHONDONTWRITEBYTECODE), each of them
+# would compile SymPy, JAX and all else again, 3 s of 4; compiled modules are kept out of the way instead.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(CACHE / "python")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # No deadline: compilation makes the first example slow. No database: a run depends on the checkout alone.
 settings.register_profile("local", max_examples=50, deadline=None, database=None, print_blob=True)
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
@@ -25,7 +34,7 @@ gc.set_threshold(100_000, 20, 20)
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # What JAX compiled in one process serves the others, and the next run: read when JAX is imported.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax"))
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 

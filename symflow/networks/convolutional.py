@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
 
 from symflow.errors import ProblemError, brief
-from symflow.networks.activations import Activation
 from symflow.networks.layers.convolution import Convolution
 from symflow.networks.layers.dense import Dense
 from symflow.networks.layers.layer import Layer, pixels, read_table, set_extents, window_count
@@ -21,7 +19,7 @@ from symflow.networks.layers.pool import Pool
 from symflow.networks.network import Forward, Network, WeightedLayer
 from symflow.networks.options import Biases, Skip, affine, diagonal_product, joined_positions
 from symflow.numbers.types import Number
-from symflow.programs.nodes import Axis, Node, Table
+from symflow.programs.nodes import Axis, Node, Table, scale
 
 __all__ = ["Convolution", "Convolutional", "Dense", "Pool"]
 
@@ -67,11 +65,6 @@ class Convolutional(Network):
 
     input: tuple[int, ...]
     parts: tuple[Layer, ...]
-    sigma: Activation
-    biases: tuple[bool, ...]
-    skip: tuple[tuple[int, int], ...]
-    diagonal: tuple[int, ...]
-    output_scale: Fraction
 
     kind = "convolutional"
 
@@ -229,7 +222,7 @@ class Convolutional(Network):
             z = diagonal_product(w, a) if number in self.diagonal else part.apply(a, w, self.table(position), number)
             layers.append(WeightedLayer(w, a, affine(z, b)))
             passed.append(self._passed_on(layers[-1].outputs, len(layers), number, passed, names))
-        return Forward(self._scaled(passed[-1]), tuple(layers), names)
+        return Forward(scale(self.output_scale, passed[-1]), tuple(layers), names)
 
 
 def _counts(part: Layer, extents: tuple[int, ...], where: str) -> tuple[int, ...]:

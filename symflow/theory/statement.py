@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 Side = Literal["left", "right"]
+Relation = Literal["=", ">=", "<=", "<"]
 Where: TypeAlias = int | Sequence[Size] | Network | Objective
 
 
@@ -51,16 +52,21 @@ class Claim:
 
     label: str
     left: Term
-    relation: Literal["=", ">=", "<=", "<"]
+    relation: Relation
     right: Term
     over: Cases | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
 
 
+def relation(label: str, left: sympy.Expr | str, sign: Relation, right: sympy.Expr | str) -> Claim:
+    """A claim on numbers or, as LaTeX text, on matrices."""
+    sides = [Formula(sympy.Symbol(side) if isinstance(side, str) else side) for side in (left, right)]
+    return Claim(label, sides[0], sign, sides[1])
+
+
 def equation(label: str, left: sympy.Expr | str, right: sympy.Expr | str) -> Claim:
     """left = right between numbers or, as LaTeX text, between matrices."""
-    sides = [Formula(sympy.Symbol(side) if isinstance(side, str) else side) for side in (left, right)]
-    return Claim(label, sides[0], "=", sides[1])
+    return relation(label, left, "=", right)
 
 
 @dataclass(frozen=True)

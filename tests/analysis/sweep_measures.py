@@ -40,10 +40,11 @@ def final_weight(problem: sf.Problem) -> dict[str, Any]:
 
 
 def slow(problem: sf.Problem, log: str, seconds: float) -> dict[str, Any]:
-    """The same, after it has noted who began it, and slept."""
+    """The same, after it has noted who began it, and slept unless a file "hurry" is next to the log."""
     with Path(log).open("a") as file:
         file.write(f"{os.getpid()} {problem.step_size} {problem.theta0[0]}\n")
-    time.sleep(seconds)
+    if not Path(log).with_name("hurry").exists():
+        time.sleep(seconds)
     return final_weight(problem)
 
 

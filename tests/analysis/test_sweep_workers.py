@@ -108,6 +108,7 @@ def test_a_dask_worker_is_killed_midway(tmp_path: Path) -> None:
     counts = begun(log)
     assert set(counts) == set(STEPS)
     assert 10 <= counts.total() <= 11  # what the killed worker was at, and nothing else, may have been begun twice
+    (tmp_path / "hurry").touch()
     serial = sf.sweep(base(), step_size=STEPS, folder=tmp_path / "serial", measure=measure, executor=Serial())
     same_results(found.table, serial.table)
 
@@ -173,6 +174,7 @@ def test_the_client_is_killed(tmp_path: Path, number: signal.Signals) -> None:
     assert 3 <= len(before) < len(STEPS)
     executor = Serial()
     measure = partial(slow, log=str(log), seconds=0.4)
+    (tmp_path / "hurry").touch()
     found = sf.sweep(base(), step_size=STEPS, folder=folder, measure=measure, executor=executor)
     assert (found.reused, executor.submitted) == (len(before), len(STEPS) - len(before))
     assert set(found.table.status) == {"done"}

@@ -25,7 +25,7 @@ from symflow.networks.objective import Objective
 from symflow.numbers.balls import Ball, around, ball, ball_precision, float_above
 from symflow.paths.certified.linear_methods import StepMap
 from symflow.paths.loops import MethodStep
-from symflow.theory.r03_fundamental_theorem import fold
+from symflow.theory.r03_cells import fold
 
 TUBE = 4
 """The tube's radius over the largest error that is allowed."""
