@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import TypeAlias
@@ -89,8 +89,10 @@ def joined(blocks: Sequence[Rows], most: int) -> Sequence[Rows]:
     found = []
     for denominator in {block.denominator: None for block in blocks}:
         parts = [block for block in blocks if block.denominator == denominator]
-        whole = {name: np.concatenate([getattr(b, name) for b in parts]) for name in ARRAYS}
-        found.append(replace(parts[0], **whole))
+        out, pairs, pair_counts, scaled, scaled_counts, constant = (
+            np.concatenate([getattr(block, name) for block in parts]) for name in ARRAYS
+        )
+        found.append(Rows(out, pairs, pair_counts, scaled, scaled_counts, constant, denominator))
     return found
 
 
