@@ -69,7 +69,7 @@ def checked_request(
         ProblemError: nothing to prove, arguments that do not go together, or a number that is not valid.
     """
     if distance is None and loss is None and limit is None:
-        raise ProblemError("certify: there is nothing to prove; give distance=, loss= or limit= with radius=")
+        raise ProblemError("certify: there is nothing to prove; give a distance, a loss, or a limit with its radius")
     if (limit is None) != (radius is None):
         raise ProblemError("certify: limit and radius go together; give both or neither")
     if loss is None and (stays_below or flow_time is not None):

@@ -19,11 +19,11 @@ from symflow.evaluate.products import Coefficients
 from symflow.networks.objective import Objective
 from symflow.numbers.fixed_point import to_float
 from symflow.numbers.types import Mpf
+from symflow.paths.event import Event
 from symflow.paths.taylor.kinks.gates import Position, kink_at, live_positions, value_of, which_are
 from symflow.paths.taylor.kinks.region import Point, Region, Undecided, is_definite, sliding_values
 from symflow.paths.taylor.powers import Powers
 from symflow.paths.taylor.roots import Root, Unresolved, excludes_zero, first_zero
-from symflow.paths.trajectory import Event
 
 HELD = 16
 """A pre-activation that is held at zero may stray from it by this multiple of the noise."""
