@@ -14,7 +14,7 @@ from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks
 from symflow.analysis.bounds.kinks import MOST_STEPS, first_concave_event, gates_on
 from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
-from symflow.displays import displayed, show
+from symflow.displays import displayed, listing, show
 from symflow.errors import ComputationError, ProblemError, brief, with_remedies
 from symflow.numbers.arguments import positive
 from symflow.numbers.decimal import counted
@@ -76,6 +76,10 @@ class Guarantee:
     share: float | None
     reason: str | None
 
+    def __repr__(self) -> str:
+        found = self.reason if self.step_size is None else f"step size {float(self.step_size):.4g}"
+        return f"<{self.name}: {found}, {self.status}>"
+
 
 @dataclass(frozen=True)
 class StepAdvice:
@@ -104,6 +108,9 @@ class StepAdvice:
     tolerated: Fraction | None
     tolerated_deviation: float | None
     whole_horizon: bool
+
+    def __post_init__(self) -> None:
+        listing(self, "guarantees")
 
     def __getitem__(self, name: str) -> Guarantee:
         """What a bound guarantees.

@@ -21,7 +21,7 @@ from symflow.analysis.first_kink import first_kink
 from symflow.analysis.given_runs import as_descent
 from symflow.analysis.observables import Observables, observe
 from symflow.analysis.stability import stability_threshold
-from symflow.displays import show
+from symflow.displays import Listed, listing, show
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.errors import ComputationError, ProblemError, brief, with_remedies
@@ -101,6 +101,9 @@ class Deviation:
     bounds: Mapping[str, BoundSeries]
     comparison: Comparison
 
+    def __post_init__(self) -> None:
+        listing(self, "indices", "times", "values", "radii")
+
     @property
     def error_estimate(self) -> Mpf:
         """`error.value`."""
@@ -153,7 +156,7 @@ class Deviation:
 
     def _norms(self, rows: np.ndarray) -> tuple[Mpf, ...]:
         with mpmath.workdps(self.dps + GUARD):
-            return tuple(mpmath.sqrt(mpmath.fsum(v * v for v in row)) for row in rows)
+            return Listed(mpmath.sqrt(mpmath.fsum(v * v for v in row)) for row in rows)
 
     @cached_property
     def rounding(self) -> tuple[Mpf, ...] | None:
@@ -167,7 +170,7 @@ class Deviation:
             single = descend(problem, step_size=self.step_size, steps=self.steps, keep=sampled, method=self.method)
         except ComputationError:
             return None
-        return tuple(value for value, _ in distances(single.iterates, self.run.iterates, self.dps, mpmath.mpf(0)))
+        return Listed(value for value, _ in distances(single.iterates, self.run.iterates, self.dps, mpmath.mpf(0)))
 
     @cached_property
     def stable_sharpness(self) -> sympy.Expr | None:

@@ -12,8 +12,9 @@ from symflow.analysis.bounds import Bound, BoundSeries, chosen_bounds, known_bou
 from symflow.analysis.bounds.ball_ascent import Ascent, ascend
 from symflow.analysis.bounds.series import Kind, NotApplicable, Status, exact_mpf
 from symflow.analysis.deviation import Deviation, deviation
-from symflow.displays import displayed, show
+from symflow.displays import displayed, listing, show
 from symflow.errors import ProblemError, brief
+from symflow.numbers.decimal import brief_time, short
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
@@ -62,6 +63,12 @@ class Tightness:
     worst: Mpf
     until_end: bool
     not_applicable: NotApplicable | None
+
+    def __repr__(self) -> str:
+        if self.value is None:
+            return f"<{self.name}: {self.status}>"
+        ratio = "" if self.ratio is None else f" = {short(self.ratio)} x truth"
+        return f"<{self.name}: {short(self.value)}{ratio} at t = {brief_time(self.time)}, {self.status}>"
 
 
 @displayed
@@ -112,6 +119,9 @@ class TightnessTable:
     deviation: Deviation
     rows: tuple[Tightness, ...]
     slack: tuple[Slack, ...]
+
+    def __post_init__(self) -> None:
+        listing(self, "rows", "slack")
 
     def __getitem__(self, name: str) -> Tightness:
         """The row of a bound, by name or with the slug of its result.

@@ -49,7 +49,7 @@ class Convolutional(Network):
         output_scale: the output is multiplied by it.
 
     Raises:
-        ValueError: a layer that does not fit its input, a spatial layer after a dense one, or no layer with weights.
+        ProblemError: a layer that does not fit its input, a spatial layer after a dense one, or no layer with weights.
 
     Source: Elkabetz & Cohen 2021 (R13).
 
@@ -89,12 +89,12 @@ class Convolutional(Network):
             raise ProblemError(f"parts must be a list of sf.Convolution, sf.Pool and sf.Dense, got {brief(given)}")
         object.__setattr__(self, "parts", listed)
         if len(self.input) not in (2, 3):
-            raise ValueError(
+            raise ProblemError(
                 "input must be [channels, length] or [channels, height, width], positive integers, "
                 f"got {list(self.input)}"
             )
         if not any(part.weighted for part in self.parts):
-            raise ValueError("layers must have at least one convolution or dense layer, got none")
+            raise ProblemError("layers must have at least one layer with weights, got none; add sf.Dense(width)")
         self._set_options((activation, alpha, alpha_bar), biases, skip, diagonal, output_scale)
 
     def _written(self) -> list[str]:
@@ -229,21 +229,24 @@ def _counts(part: Layer, extents: tuple[int, ...], where: str) -> tuple[int, ...
     """How many windows of a layer fit along each dimension of its input.
 
     Raises:
-        ValueError: the layer does not fit.
+        ProblemError: the layer does not fit.
     """
     windows = part.windows
     assert windows is not None
     if not extents:
-        raise ValueError(f"{where} must be dense, as the layer before it is, got a {part.name}")
+        said = f"{where} must be dense, as the layer before it is, got a {part.name}"
+        raise ProblemError(f"{said}; move it before the dense layers")
     for values in windows:
         if len(values) != len(extents):
-            raise ValueError(
-                f"{where} must have one extent for each of the {len(extents)} spatial dimensions, got {list(values)}"
+            written = tuple(values[:1]) * len(extents)
+            raise ProblemError(
+                f"{where} must have one extent for each of the {len(extents)} spatial dimensions, got {list(values)}; "
+                f"write {written}"
             )
     counts = tuple(map(window_count, extents, *windows))
     if min(counts) < 1:
-        raise ValueError(
+        raise ProblemError(
             f"{where} must fit its input of {'x'.join(map(str, extents))}, got a window of "
-            f"{'x'.join(map(str, windows.size))}"
+            f"{'x'.join(map(str, windows.size))}; take a smaller one, or padding"
         )
     return counts

@@ -24,6 +24,7 @@ from symflow.networks.training_loss import network_objective
 from symflow.numbers.arguments import positive
 from symflow.numbers.rational import rational, rational_array, text
 from symflow.numbers.types import JsonObject, Mpf
+from symflow.paths.event import Event
 from symflow.paths.float64.gated.record import EventCorrectedSteps
 from symflow.paths.float64.gated.run import HeldGate
 from symflow.paths.float64.methods import EVENT_CORRECTED, SOLVERS
@@ -32,7 +33,7 @@ from symflow.paths.iterates import DescentStats, Iterates
 from symflow.paths.path_error import PathError, error_wanted
 from symflow.paths.stop_conditions import Stopped
 from symflow.paths.taylor.dense import FlowStats, Segment, TaylorSteps, taylor_steps
-from symflow.paths.trajectory import Event, Trajectory
+from symflow.paths.trajectory import Trajectory
 from symflow.problem.architecture import architecture, loss_of, loss_table, network_table
 from symflow.problem.descent import descent_table, has_file_form, method_of
 from symflow.problem.schema import LossSection, NetworkSection, parse_descent
@@ -259,9 +260,7 @@ def _numbers(array: np.ndarray) -> JsonObject:
 def _array(stored: JsonObject) -> np.ndarray:
     """The array; one of float64 is read-only."""
     if "numbers" in stored:
-        found = np.empty(len(stored["numbers"]), dtype=object)
-        found[:] = [_read_number(v) for v in stored["numbers"]]
-        return found.reshape(stored["shape"])
+        return np.array([_read_number(v) for v in stored["numbers"]], dtype=object).reshape(stored["shape"])
     return np.frombuffer(b64decode(stored["float64"], validate=True), dtype="<f8").reshape(stored["shape"])
 
 

@@ -137,7 +137,7 @@ def _part(part: Part, name: str) -> str:
         case Picture(svg, alternative, caption, wide):
             drawn = inline(svg, alternative, name)
             style = "picture wide" if wide else "picture"
-            return f'<figure class="{style}">{drawn}<figcaption>{_text(caption)}</figcaption></figure>'
+            return f'<figure class="{style}" tabindex="0">{drawn}<figcaption>{_text(caption)}</figcaption></figure>'
         case TimeLine(events, end):
             return f'<figure class="line">{time_line(events, end)}{_legend(events)}</figure>'
         case Code(title, text):

@@ -254,10 +254,7 @@ class Instance:
             arithmetic = EXACT if dps is None else mpmath_arithmetic()
 
             def numbers(values: Iterable[Number], where: str) -> np.ndarray:
-                exact = [entry(v, where) for v in values]
-                lifted = np.empty(len(exact), dtype=object)
-                lifted[:] = [arithmetic.lift(v) for v in exact]
-                return lifted
+                return np.array([arithmetic.lift(entry(v, where)) for v in values], dtype=object)
 
             lift = np.frompyfunc(arithmetic.lift, 1, 1)
             bound: dict[Input, np.ndarray] = {

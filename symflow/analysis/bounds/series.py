@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from symflow.displays import displayed, show
+from symflow.displays import displayed, listing, show
 from symflow.numbers.types import Mpf
 
 Status = Literal["certified on a box", "sampled", "estimated", "not applicable"]
@@ -68,6 +68,9 @@ class BoundSeries:
     reason: str | None
     quantities: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     radii: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        listing(self, "values")
 
     @property
     def not_applicable(self) -> NotApplicable | None:

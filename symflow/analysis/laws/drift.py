@@ -174,8 +174,7 @@ def _numbers(given: Any, x: Input, name: str) -> np.ndarray:
     listed = [0] * count if given is None else list(given) if x.axes else [given]
     if len(listed) != count:
         raise ProblemError(f"{name} must have {count} numbers, got {len(listed)}")
-    array = np.empty(count, dtype=object)
-    array[:] = [entry(v, f"{name}[{i}]") for i, v in enumerate(listed)]
+    array = np.array([entry(v, f"{name}[{i}]") for i, v in enumerate(listed)], dtype=object)
     return array.reshape(tuple(int(a.size) for a in x.axes))
 
 

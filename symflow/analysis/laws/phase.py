@@ -10,6 +10,8 @@ from typing import Any
 import sympy
 
 from symflow.analysis.laws.families import Rotation
+from symflow.displays import Listed
+from symflow.errors import shorten
 from symflow.numbers.rational import rational, rational_latex
 
 
@@ -73,6 +75,9 @@ class PhaseLaw:
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
 
+    def __repr__(self) -> str:
+        return f"<law {self.name}: {shorten(str(self.expression))}>"
+
 
 def phase_laws(rotations: Iterable[Rotation], rate: Any, symbols: tuple[sympy.Symbol, ...]) -> tuple[PhaseLaw, ...]:
     """One law for each rotation.
@@ -81,4 +86,4 @@ def phase_laws(rotations: Iterable[Rotation], rate: Any, symbols: tuple[sympy.Sy
         ProblemError: the rate is not a rational number.
     """
     tau = rational(rate, "rate")
-    return tuple(PhaseLaw(r.name, tau, r.terms, r.formula, symbols) for r in rotations)
+    return Listed(PhaseLaw(r.name, tau, r.terms, r.formula, symbols) for r in rotations)

@@ -11,7 +11,7 @@ import sympy
 from symflow.analysis.laws.families import Rotation
 from symflow.analysis.laws.law import Law
 from symflow.analysis.laws.phase import PhaseLaw, phase_laws
-from symflow.displays import show
+from symflow.displays import listing, show
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,9 @@ class ConservationLaws:
     point: tuple[Fraction, ...] = field(repr=False)
     symbols: tuple[sympy.Symbol, ...] = field(repr=False)
     rotations: tuple[Rotation, ...] = field(repr=False, default=())
+
+    def __post_init__(self) -> None:
+        listing(self, "laws")
 
     @property
     def at_least(self) -> int:
