@@ -13,10 +13,11 @@ from gmpy2 import mpz
 from symflow.errors import ComputationError
 from symflow.evaluate.fixed_point import FixedArrays
 from symflow.evaluate.native.compiled import CompiledLoops
-from symflow.evaluate.native.expansion import aligned, divisor_words
+from symflow.evaluate.native.expansion import divisor_words
 from symflow.evaluate.native.layout import ENVIRONMENT, FIELD
 from symflow.evaluate.native.loops.layout import SLACK_BITS
 from symflow.evaluate.native.loops.writer import Call, Written
+from symflow.evaluate.native.pages import aligned
 from symflow.evaluate.native.words import floats_from_words, from_words, to_words
 from symflow.numbers.fixed_point import from_fraction
 
