@@ -1,4 +1,4 @@
-"""What is done to docstrings before the site shows them: the section "Example" is one of Google's form, "Examples"."""
+"""What is done to docstrings before the site shows them, so that its reader of Google's form understands them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import Any
 
 import griffe
 
-EXAMPLE = re.compile(r"^Example:$", re.MULTILINE)
+CHANGES = (
+    (re.compile(r"^Example:$", re.MULTILINE), "Examples:"),  # else a quotation, since prompts begin with ">"
+    (re.compile(r"^(Returns:\n    )An? `(\w+)`: ", re.MULTILINE), r"\1\2: "),  # what stands before the colon is a type
+)
 
 
 class Sections(griffe.Extension):
-    """Without it an example would be a quotation: its prompts begin with ">"."""
+    """Applies the changes."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
-        """Renames the section, if the object has one."""
+        """Changes the docstring of one object, if it has one."""
         if obj.docstring is not None:
-            obj.docstring.value = EXAMPLE.sub("Examples:", obj.docstring.value)
+            for pattern, replacement in CHANGES:
+                obj.docstring.value = pattern.sub(replacement, obj.docstring.value)
