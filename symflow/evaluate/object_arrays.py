@@ -15,7 +15,7 @@ from symflow.errors import ProblemError, brief
 from symflow.evaluate.budget import check_dense
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.moved_arrays import ObjectArrays, along_axis
-from symflow.numbers.rational import entry
+from symflow.numbers.rational import entry, mpf
 from symflow.numbers.types import Entry, Mpf, Number
 from symflow.numbers.vectors import shown_to
 from symflow.programs.rules.elementwise import elementwise
@@ -142,10 +142,9 @@ EXACT = ObjectArithmetic(
 
 def mpmath_arithmetic() -> ObjectArithmetic:
     """mpmath numbers at the precision of the enclosing `mpmath.workdps` block."""
-    import mpmath
 
     def lift(q: Fraction) -> Mpf:
-        return mpmath.mpf(q.numerator) / q.denominator
+        return mpf(q)
 
     return ObjectArithmetic(
         lift=lift,
@@ -188,7 +187,7 @@ def matrix_power(matrix: np.ndarray, exponent: Fraction) -> np.ndarray:
     import mpmath
 
     values, vectors = mpmath.eigsy(mpmath.matrix(matrix.tolist()))
-    e = mpmath.mpf(exponent.numerator) / exponent.denominator
+    e = mpf(exponent)
     powers = mpmath.diag([max(v, mpmath.mpf(0)) ** e for v in values])
     return np.array((vectors * powers * vectors.T).tolist(), dtype=object)
 

@@ -260,9 +260,7 @@ def _numbers(array: np.ndarray) -> JsonObject:
 def _array(stored: JsonObject) -> np.ndarray:
     """The array; one of float64 is read-only."""
     if "numbers" in stored:
-        found = np.empty(len(stored["numbers"]), dtype=object)
-        found[:] = [_read_number(v) for v in stored["numbers"]]
-        return found.reshape(stored["shape"])
+        return np.array([_read_number(v) for v in stored["numbers"]], dtype=object).reshape(stored["shape"])
     return np.frombuffer(b64decode(stored["float64"], validate=True), dtype="<f8").reshape(stored["shape"])
 
 

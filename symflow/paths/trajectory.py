@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from symflow.displays import Listed, listing, show
+from symflow.displays import Listed, displayed, listing, show
 from symflow.dynamics.method import Method
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ProblemError, brief
@@ -98,6 +98,7 @@ class EnclosedSolutions(Protocol):
         """Midpoints and radii (mpf, shape (P,)) of a box that contains all of them at a time."""
 
 
+@displayed
 @dataclass(frozen=True)
 class Trajectory(OldNames):
     """theta(t) on [0, horizon], a path: of `solve_flow` (any number of digits), `solve_flow_float64`, or `descend`.
@@ -258,9 +259,7 @@ class Trajectory(OldNames):
         if rational(time, "time") > max(self.end, rational(self.horizon, "horizon")):  # it can be read a little later
             raise outside(rational(time, "time"), self.end)
         state = self(time)
-        radii = np.empty(len(state), dtype=object)
-        radii[:] = [self.error.value] * len(state)
-        return state, radii
+        return state, np.full(len(state), self.error.value, dtype=object)
 
     def at_end(self) -> np.ndarray:
         """The state at the horizon."""
@@ -330,9 +329,6 @@ class Trajectory(OldNames):
     def plot(self, ax: Axes | None = None, legend: bool = True) -> Axes:
         """Plots the parameters (the Frobenius norm of each layer where they are many) against time, with the events."""
         return show(self, "plot", ax, legend)
-
-    def _repr_html_(self) -> str:
-        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         import mpmath

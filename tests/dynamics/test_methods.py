@@ -11,12 +11,12 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
+from cases import REFERENCE
 
 import symflow as sf
 from symflow.dynamics.method import Arrays, times
 from symflow.programs.nodes import Node, add, hadamard, power
 
-REFERENCE = Path(__file__).parent.parent / "problem" / "reference"
 X, Y = sympy.symbols("x y")
 BETA, ETA = Fraction(9, 10), Fraction(1, 7)
 
