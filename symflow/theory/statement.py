@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import sympy
 
-from symflow.displays import show
+from symflow.displays import as_formula, show
 from symflow.errors import ProblemError
 from symflow.networks.network import FullyConnected, Network
 from symflow.networks.objective import Objective
@@ -69,6 +69,7 @@ def equation(label: str, left: sympy.Expr | str, right: sympy.Expr | str) -> Cla
     return relation(label, left, "=", right)
 
 
+@as_formula
 @dataclass(frozen=True)
 class Statement:
     r"""left = right, or left >= right: a result for networks of every depth n.
@@ -152,9 +153,6 @@ class Statement:
             document: a complete file instead, with the notation, the hypotheses, a label and the sources.
         """
         return str(show(self, "document" if document else "latex", depth, values))
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
 
     def _repr_markdown_(self) -> str:
         assumed = "; ".join(hypothesis.latex for hypothesis in self.hypotheses)
