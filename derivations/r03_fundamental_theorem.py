@@ -23,6 +23,7 @@ from symflow.proofs.lemmas import GROENWALL, MEAN_VALUE, RAYLEIGH
 from symflow.proofs.quadratics import integral
 from symflow.proofs.words import inner, matrices, transposed
 from symflow.report.derivations import run
+from symflow.theory.r03_cells import cell
 from symflow.theory.r03_fundamental_theorem import FUNDAMENTAL_THEOREM
 
 T, KAPPA = sympy.Symbol("t", real=True), sympy.Symbol("kappa", positive=True)
@@ -108,7 +109,7 @@ def instance(triangular: bool, rho: float, size: int, z: Any) -> tuple[Any, Any]
 
     distance = jnp.linalg.norm(exponential(t * a) @ start - curve(t))
     initial = rho * jnp.linalg.norm(start - curve(0.0))
-    bound = jnp.exp(m * t) * initial + integral(lambda s: jnp.exp(m * (t - s)) * defect(s), t)
+    bound = cell(initial, jnp.exp(m * t), 1, integral(lambda s: jnp.exp(m * (t - s)) * defect(s), t))
     # The defect's norm may have a corner between the nodes: an allowance for the quadrature.
     return distance, bound * (1 + 1e-3)
 

@@ -27,7 +27,8 @@ from symflow.proofs.lemmas import CAUCHY_SCHWARZ, RAYLEIGH, SUBMULTIPLICATIVITY,
 from symflow.proofs.networks import chain, data, flat, objective, product_of_entries
 from symflow.proofs.words import inner, matrices, trace, transposed
 from symflow.report.derivations import run
-from symflow.theory.r08_unbounded_curvature import UNBOUNDED_CURVATURE
+from symflow.theory.r08_unbounded_curvature import UNBOUNDED_CURVATURE, on_the_family
+from symflow.theory.r08_unbounded_curvature import family as weights_of_family
 from symflow.theory.r09_curvature_linear import CURVATURE_LINEAR
 from symflow.theory.statement import Claim, Statement
 from symflow.theory.terms import SAMPLE, SampleMean, grad_phi, norm
@@ -79,13 +80,9 @@ def family_point(family: tuple[tuple[int, ...], int, int], s: int) -> tuple[sf.O
     real = np.frompyfunc(lambda q: mpmath.mpf(q.numerator) / q.denominator, 1, 1)
     u, sigma, v = mpmath.svd_r(mpmath.matrix(real(slope).tolist()))
     ends = {0: [v[0, i] for i in range(widths[0])], n: [u[i, 0] for i in range(widths[-1])]}
-    scaled = next(layer for layer in range(1, n + 1) if layer not in (a, b))
-    theta: list[Any] = []
-    for layer in range(1, n + 1):
-        rows, columns = (ends.get(j, [mpmath.mpf(int(i == 0)) for i in range(widths[j])]) for j in (layer, layer - 1))
-        size = 0 if layer in (a, b) else s if layer == scaled else 1
-        theta += [size * p * q for p in rows for q in columns]
-    return objective(widths, x, y), theta, sigma[0]
+    units = [ends.get(j, [mpmath.mpf(int(i == 0)) for i in range(width)]) for j, width in enumerate(widths)]
+    weights = weights_of_family([np.array(unit, dtype=object) for unit in units], (a, b), s)
+    return objective(widths, x, y), [p for w in weights for p in w.flat], sigma[0]
 
 
 def smallest_eigenvalue(factor: float) -> Iterator[tuple[Any, Any]]:
@@ -93,7 +90,8 @@ def smallest_eigenvalue(factor: float) -> Iterator[tuple[Any, Any]]:
     for family, s in zip(FAMILIES, (1, 7, 100, 3), strict=True):
         loss, theta, slope = family_point(family, s)
         hessian = sf.evaluate_mpmath(sf.hessian(loss), theta, dps=mpmath.mp.dps)
-        yield min(mpmath.eigsy(mpmath.matrix(hessian.tolist()), eigvals_only=True)), -factor * s * slope
+        found = min(mpmath.eigsy(mpmath.matrix(hessian.tolist()), eigvals_only=True))
+        yield found, factor * on_the_family(s, slope)
 
 
 def exact_value(factor: float = 1) -> FiftyDigits:

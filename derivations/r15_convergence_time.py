@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from functools import partial
-from math import comb, gamma, pi, sqrt
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ import sympy
 
 from symflow.proofs import Control, Derivation, Inequality, Lemma, Step, SymbolicZero
 from symflow.report.derivations import run
+from symflow.theory import r15_convergence_time as r15
+from symflow.theory.functions import FLOAT64, MPMATH, SYMBOLS
 from symflow.theory.r15_convergence_time import CONVERGENCE_TIME
 
 N, W, LAM, U0 = sympy.symbols("n w lambda u_0", positive=True)
@@ -68,11 +70,14 @@ def linear_equation(factor: sympy.Expr = sympy.S.One) -> Iterator[sympy.Expr]:
 
 
 def excess_falls(factor: sympy.Expr) -> Iterator[sympy.Expr]:
-    """E' = -w^(1+p) (2 E + (n-1) (w - lambda nu)^2); `factor` is 2."""
-    excess = (W**2 - 2 * LAM * NU * W + LAM**2) / 2
+    """E' = -w^(1+p) (2 E + (n-1) (w - lambda nu)^2), and what it is in the angle; `factor` is 2."""
+    excess = r15.excess(W, LAM, 1 - NU)
     dw, dnu = N * W ** (2 - 2 / N) * (LAM * NU - W), LAM * W ** (1 - 2 / N) * (1 - NU**2)
     rate = excess.diff(W) * dw + excess.diff(NU) * dnu
-    yield sympy.expand(rate / W ** (2 - 2 / N)) + factor * excess + (N - 1) * (W - LAM * NU) ** 2
+    fall = factor * excess + (N - 1) * (W - LAM * NU) ** 2
+    yield sympy.expand(rate / W ** (2 - 2 / N)) + fall
+    in_angle = -(W ** (2 - 2 / N)) * fall * r15.time_slope(r15.exponent(N, SYMBOLS), W, LAM) / excess
+    yield sympy.powsimp(in_angle - r15.log_slope(N, W, LAM, NU, excess))
 
 
 def primitives(index: int = 1) -> Iterator[sympy.Expr]:
@@ -111,14 +116,14 @@ def inverse_norm(n: int, a: Any, size: Any, theta: Any) -> Any:
     """lambda/w at theta, for size = lambda/w(0)."""
     import jax.numpy as jnp
 
-    return size * (jnp.cosh(a) / jnp.cosh(theta)) ** n + cosh_power_ratio(n, a, theta)
+    return r15.inverse_norm(n, 1.0, 1 / size, jnp.cosh(a), jnp.cosh(theta), cosh_power_ratio(n, a, theta) / n)
 
 
 def first_angle(n: int, a: Any, size: Any) -> Any:
     """theta_1."""
     import jax.numpy as jnp
 
-    return jnp.maximum(jnp.log(6.0 * (n - 1)), jnp.log(2 * jnp.cosh(a)) + jnp.log(2 * (1 + size)) / n)
+    return r15.half_angle(n, 1.0, 1 / size, jnp.cosh(a), jnp)
 
 
 def start(z: Any) -> tuple[Any, Any]:
@@ -140,7 +145,7 @@ def bump(n: int, z: Any) -> tuple[Any, Any]:
     """K(theta) <= I_n."""
     import jax.numpy as jnp
 
-    return cosh_power_ratio(n, 0.0, 6 * jnp.tanh(z[0]) ** 2), jnp.asarray(sqrt(n) + 1 / (3 * sqrt(n)))
+    return cosh_power_ratio(n, 0.0, 6 * jnp.tanh(z[0]) ** 2), jnp.asarray(r15.kernel_bound(n, FLOAT64))
 
 
 def first_time(n: int, z: Any, shape: float = 1.0) -> tuple[Any, Any]:
@@ -154,12 +159,10 @@ def first_time(n: int, z: Any, shape: float = 1.0) -> tuple[Any, Any]:
     half, middle = (end - a) / 2, (end + a) / 2
     nodes, weights = (jnp.asarray(v) for v in NODES)
     true = half * jnp.sum(weights * inverse_norm(n, a, size, middle + half * nodes) ** p)
-    full = sqrt(pi) * gamma((n - 2) / 2) / gamma((n - 1) / 2)
-    c = shape * jnp.where(a < 0, full * jnp.cosh(a) ** (n - 2), full / 2)
-    minus = jnp.maximum(-a, 1e-300)
-    i_n = sqrt(n) + 1 / (3 * sqrt(n))
-    stated = (size**p + (n * minus) ** p) * c + end - jnp.maximum(a, 0) + p * i_n * jnp.log(2.0)
-    return true, stated
+    full = float(r15.sech_integral(n, MPMATH))
+    c = shape * jnp.where(a < 0, *(r15.shape_bound(n, full, jnp.cosh(a), ahead) for ahead in (False, True)))
+    minus, angle = jnp.maximum(-a, 1e-300), end - jnp.maximum(a, 0)
+    return true, r15.rise_time(n, p, 1.0, 1 / size, minus, c, angle, r15.kernel_bound(n, FLOAT64), jnp)
 
 
 def three(_: int) -> int:

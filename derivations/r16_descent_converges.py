@@ -23,6 +23,8 @@ from symflow.proofs import Control, Derivation, Inequality, Lemma, NonnegativeCo
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ, SUBMULTIPLICATIVITY
 from symflow.proofs.words import inner, matrices
 from symflow.report.derivations import run
+from symflow.theory import r16_descent_converges as r16
+from symflow.theory.functions import SYMBOLS
 from symflow.theory.r16_descent_converges import DESCENT_CONVERGES
 
 N, S, KAPPA, ACC, E, F, LAM, OFF, LAYER = sympy.symbols("n s kappa epsilon E F lambda b ell", positive=True)
@@ -39,9 +41,9 @@ BANACH = Lemma(
 
 def radius() -> Iterator[sympy.Expr]:
     """(s + eps/sqrt n)^n - s^n = kappa for the stated eps; and the sum of both halves at kappa = sqrt(accuracy/2)."""
-    eps = sympy.sqrt(N) * ((S**N + KAPPA) ** (1 / N) - S)
-    yield sympy.powdenest((S + eps / sympy.sqrt(N)) ** N, force=True) - S**N - KAPPA
-    yield sympy.sqrt(2 * (ACC / 4)) + sympy.sqrt(ACC / 2) - sympy.sqrt(2 * ACC)
+    eps = r16.radius(N, S, KAPPA, SYMBOLS)
+    yield sympy.powdenest(r16.moved_product(N, S, eps / sympy.sqrt(N)), force=True) - KAPPA
+    yield sympy.sqrt(2 * (ACC / 4)) + r16.allowed_move(ACC, SYMBOLS) - sympy.sqrt(2 * ACC)
 
 
 def larger_layers() -> Iterator[tuple[sympy.Expr, tuple[sympy.Symbol, ...]]]:
@@ -68,8 +70,16 @@ def beyond() -> Iterator[sympy.Expr]:
     slope = (sympy.exp(-RATE * s) * value).diff(s).subs(value.diff(s), 1 + m * value)
     yield slope - sympy.exp(-RATE * s) * (1 - (RATE - m) * value)
     integral = sympy.integrate(sympy.exp(-RATE * s), (s, 0, ETA))
-    stated = sympy.exp(RATE * ETA) * I0 + (sympy.exp(RATE * ETA) - 1) / RATE
-    yield sympy.exp(RATE * ETA) * (I0 + integral) - stated
+    yield ETA * sympy.exp(RATE * ETA) * (I0 + integral) - r16.spent(ETA, RATE, I0, SYMBOLS)
+
+
+def growth() -> Iterator[sympy.Expr]:
+    """The integral of sqrt(2 E) + kappa where sqrt(E) stays up to T_1 and then falls at the rate (lambda/2)^(2-2/n)."""
+    rise, time, t = sympy.symbols("T_1 T t", positive=True)
+    rate = sympy.Symbol("rate", positive=True)
+    falling = sympy.integrate(sympy.sqrt(2 * E) * sympy.exp(-rate * t), (t, 0, sympy.oo))
+    bound = sympy.sqrt(2 * E) * rise + falling.subs(rate, (LAM / 2) ** (2 - 2 / N)) + KAPPA * time
+    yield sympy.powsimp(bound - r16.integrated_gradient(N, LAM, E, KAPPA, rise, time, SYMBOLS), force=True)
 
 
 def path(sign: int = -1) -> Iterator[sympy.Expr]:
@@ -85,7 +95,7 @@ def path(sign: int = -1) -> Iterator[sympy.Expr]:
     bound = tau * size**2 / 2 / (2 * sympy.sqrt(E))
     larger = sympy.sqrt(2 * mu * E) + rest  # G
     yield bound.subs(size, larger) - tau * larger * (sympy.sqrt(2 * mu) + rest / sympy.sqrt(E)) / 4
-    yield E - tau * (2 * mu * E) / 2 - (1 - tau * mu) * E
+    yield E - tau * (2 * mu * E) / 2 - r16.contraction_factor(tau, mu) * E
     yield 4 / sympy.sqrt(2 * mu) * sympy.sqrt(E) - 2 * sympy.sqrt(2 * E) / sympy.sqrt(mu)
     yield (LAM - OFF) ** 2 - (2 * OFF) ** 2 - (LAM - 3 * OFF) * (LAM + OFF)
     yield (
@@ -94,10 +104,9 @@ def path(sign: int = -1) -> Iterator[sympy.Expr]:
         - (E - F) / (2 * sympy.sqrt(E))
         - (sympy.sqrt(E) - sympy.sqrt(F)) ** 2 / (2 * sympy.sqrt(E))
     )
-    q = 2 * OFF / (LAM - OFF)  # b = sqrt(2 E_B), ell = s_B + eps
-    r = q * LAYER / (1 + sign * q)
-    inverse_root_mu = (LAYER + r) / (LAM - OFF)
-    yield sympy.together(2 * OFF * inverse_root_mu - r)
+    q = r16.contraction(LAM, OFF)  # b = sqrt(2 E_B), ell = s_B + eps
+    r = r16.remaining_path(q, LAYER) * (1 - q) / (1 + sign * q)
+    yield sympy.together((2 * OFF) ** 2 / r16.lojasiewicz(LAM, OFF, LAYER + r) - r**2)  # both are positive
 
 
 def moved(n: int, z: Any, factor: float = 1.0) -> tuple[Any, Any]:
@@ -105,7 +114,7 @@ def moved(n: int, z: Any, factor: float = 1.0) -> tuple[Any, Any]:
     import jax.numpy as jnp
 
     s, parts = jnp.abs(z[0]), jnp.abs(z[1:])
-    return jnp.prod(s + parts), (s + factor * jnp.linalg.norm(parts) / sqrt(n)) ** n
+    return jnp.prod(s + parts), s**n + r16.moved_product(n, s, factor * jnp.linalg.norm(parts) / sqrt(n))
 
 
 def all_but(x: Any) -> Any:
@@ -121,7 +130,7 @@ def first_derivative(n: int, z: Any) -> tuple[Any, Any]:
     import jax.numpy as jnp
 
     x = jnp.abs(z)
-    return jnp.sum(jnp.diag(all_but(x)) ** 2), n * (jnp.linalg.norm(x) / sqrt(n)) ** (2 * n - 2)
+    return jnp.sum(jnp.diag(all_but(x)) ** 2), r16.beta(n, 0, jnp.linalg.norm(x) / sqrt(n))
 
 
 def second_derivative(n: int, z: Any, factor: float = 1.0) -> tuple[Any, Any]:
@@ -130,7 +139,7 @@ def second_derivative(n: int, z: Any, factor: float = 1.0) -> tuple[Any, Any]:
 
     x, v = jnp.abs(z[:n]), z[n:]
     form = v @ (all_but(x) * (1 - np.eye(n))) @ v
-    return jnp.abs(form), factor * (n - 1) * (jnp.linalg.norm(x) / sqrt(n)) ** (n - 2) * jnp.dot(v, v)
+    return jnp.abs(form), r16.curvature(n, factor, jnp.linalg.norm(x) / sqrt(n)) * jnp.dot(v, v)
 
 
 def layers(n: int, z: Any) -> list[Any]:
@@ -213,6 +222,14 @@ DERIVATION = Derivation(
             r"It grows with its end, so R4 asks for the last one only; "
             r"$\eta^*$ solves $\eta\beta\gamma\cdot(\text{right side}) = \varepsilon$.",
             (SymbolicZero(r"every $m(t)$, $m_T$, $\eta$, $I$", beyond),),
+            r"\le",
+        ),
+        Step(
+            r"\int_0^T\sqrt{2E}+\kappa\,dt",
+            r"\sqrt{2E(0)}\bigl(T_1+(2/\lambda)^{2-2/n}\bigr)+\kappa T",
+            r"By R15 $E \le E(0)$, and from $T_1$ on $\sqrt E$ falls at least at the rate $(\lambda/2)^{2-2/n}$. With "
+            r"$s \le \bar s$ in the rest of $m$ this is the bound on $M(T)$ in closed form.",
+            (SymbolicZero(r"every $n$, $\lambda$, $E(0)$, $T_1$, $T$", growth),),
             r"\le",
         ),
         Step(

@@ -11,6 +11,7 @@ the Jacobian of F_2 is ours.)
 Run: python -m derivations.r17_modified_equation
 """
 
+# Long: one proof by trees, in coordinates and on networks, and why there is no loss at the next order.
 from __future__ import annotations
 
 import sys

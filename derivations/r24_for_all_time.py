@@ -9,6 +9,7 @@ for descent the length times 2/(2 - eta beta).
 Run: python -m derivations.r24_for_all_time
 """
 
+# Long: one proof for flow and descent, and one for each of the three ways to a rate mu.
 from __future__ import annotations
 
 import sys

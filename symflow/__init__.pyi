@@ -116,6 +116,7 @@ from symflow.numbers.vectors import norm as norm
 from symflow.paths.descent import descend as descend
 from symflow.paths.epoch_orders import EpochOrders as EpochOrders
 from symflow.paths.epoch_orders import epoch_orders as epoch_orders
+from symflow.paths.event import Event as Event
 from symflow.paths.files import load_trajectory as load_trajectory
 from symflow.paths.float64 import solve_flow_float64 as solve_flow_float64
 from symflow.paths.float64 import sweep_flow_float64 as sweep_flow_float64
@@ -129,7 +130,6 @@ from symflow.paths.stop_conditions import stop_at_loss as stop_at_loss
 from symflow.paths.stop_conditions import stop_when as stop_when
 from symflow.paths.times import linear_times as linear_times
 from symflow.paths.times import log_times as log_times
-from symflow.paths.trajectory import Event as Event
 from symflow.paths.trajectory import Trajectory as Trajectory
 from symflow.problem import Problem as Problem
 from symflow.problem import load_problem as load_problem

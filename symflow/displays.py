@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     Record = TypeVar("Record")
+    Entries = tuple[Any, ...]
+else:
+    Entries = tuple
 
 _DISPLAYS: dict[tuple[str, str], str] = {}
 
@@ -33,6 +36,12 @@ def displayed(record: type[Record]) -> type[Record]:
     return record
 
 
+def as_formula(record: type[Record]) -> type[Record]:
+    """The class, shown in notebooks by its `latex()`."""
+    record._repr_latex_ = lambda self: f"$\\displaystyle {self.latex()}$"  # type: ignore[attr-defined]
+    return record
+
+
 def show(record: object, display: str, *arguments: Any) -> Any:
     """The display of a record by the function that is registered for its class or the nearest base of it.
 
@@ -44,3 +53,25 @@ def show(record: object, display: str, *arguments: Any) -> Any:
             module, name = target.split(":")
             return getattr(import_module(module), name)(record, *arguments)
     raise KeyError(f"no display {display!r} of {type(record).__name__}")
+
+
+class Listed(Entries):
+    """A tuple that shows itself: numbers by how many they are and their ends, records one a line or as a table."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        return Listed(found) if isinstance(key, slice) else found
+
+    def __repr__(self) -> str:
+        return str(show(self, "text")) if self else "()"
+
+    def _repr_html_(self) -> str | None:
+        return str(show(self, "html")) if self else None
+
+
+def listing(record: object, *names: str) -> None:
+    """Makes tuples of a frozen record, while it is made, ones that show themselves."""
+    for name in names:
+        object.__setattr__(record, name, Listed(getattr(record, name)))

@@ -7,7 +7,6 @@ import io
 import os
 import stat
 import tempfile
-import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -162,6 +161,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         ValueError: the file is damaged or of another kind.
         OSError: it cannot be read.
     """
+    import zipfile
+
     import numpy as np
 
     try:

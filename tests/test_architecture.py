@@ -146,6 +146,8 @@ def test_a_circle_is_seen() -> None:
 # ---- size ---------------------------------------------------------------------------------------------------------
 
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
+WRITTEN = ("derivations", "docs", "examples", "tests")
+"""What is next to the package, and read as it is."""
 EXCUSE = "# Long: "
 """How a comment begins that says why a file (at its top) or a function (in its body) is longer."""
 
@@ -168,7 +170,10 @@ def too_long(name: str, text: str) -> list[str]:
 
 
 def test_files_and_functions_are_short_or_say_why() -> None:
-    assert [line for name, text in sources(PACKAGE).items() for line in too_long(name, text)] == []
+    texts = sources(PACKAGE)
+    for folder in WRITTEN:
+        texts |= {str(p): p.read_text(encoding="utf-8") for p in (PACKAGE.parent / folder).rglob("*.py")}
+    assert [line for name, text in texts.items() for line in too_long(name, text)] == []
 
 
 def test_what_is_too_long_is_seen() -> None:

@@ -1,4 +1,4 @@
-"""A new loss, activation, layer kind, elementwise function, interpreter or bound is one file.
+"""A new loss, activation, layer kind, elementwise function, interpreter, bound or method of descent is one file.
 
 A dummy of each is defined here as a file would define it, put into its registry, and works end to end; what it does not
 say is refused in one line.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import mpmath
@@ -19,6 +20,8 @@ from mpmath import mpf
 
 import symflow as sf
 from symflow.analysis.bounds import Bound, BoundSeries, Comparison
+from symflow.dynamics.method import Arrays, Setting, share_below_one, times
+from symflow.dynamics.methods import METHODS
 from symflow.evaluate.interpret import interpret
 from symflow.latex.definitions import loss_latex, network_latex
 from symflow.networks.activations import ACTIVATIONS, Activation, ActivationKind
@@ -285,7 +288,7 @@ def test_an_interpreter() -> None:
     one_line(lambda: interpret(kinked.program, values, ComplexArithmetic()), TypeError, "ComplexArithmetic", "'gate'")
 
 
-# ---- a bound -------------------------------------------------------------------------------------------------------
+# A bound --------------------------------------------------------------------------------------------------------------
 
 
 def path_length(run: Comparison) -> BoundSeries:
@@ -325,3 +328,56 @@ def test_a_bound() -> None:
     assert "bound length" in [text.get_text() for text in ax.get_legend().get_texts()]
     with pytest.raises(sf.ProblemError, match="a bound is evaluated on a comparison"):
         LENGTH.evaluate(problem)
+
+
+# A method of descent --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False)
+class Averaged(sf.Method):
+    """v_{k+1} = m v_k - (1 - m) eta grad f(theta_k), theta_{k+1} = theta_k + v_{k+1}: the mean of past gradients."""
+
+    momentum: Setting = Setting(share_below_one)
+    name = "averaged gradients"
+    carries = ("velocity",)
+    speed = Fraction(1)
+
+    def step(self, now: Arrays, gradient: Node, step_size: Node) -> Arrays:
+        velocity = add([(self.momentum, now["velocity"]), (self.momentum - 1, times(step_size, gradient))])
+        return {"theta": add([(1, now["theta"]), (1, velocity)]), "velocity": velocity}
+
+
+def test_a_method(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(METHODS, "averaged", Averaged)
+    tables: dict[str, Any] = {
+        "network": {"widths": [1, 1], "activation": "linear"},
+        "data": {"x": [1], "y": [0]},
+        "init": {"theta": [1]},
+        "run": {"step_size": "1/50", "horizon": 1, "dps": 20},
+    }
+    problem = sf.Problem(**tables, descent={"method": "averaged", "momentum": "1/2"})
+    assert problem.to_dict()["descent"] == {"method": "averaged", "momentum": "1/2"}
+    theta, v = Fraction(1), Fraction(0)  # f = theta^2 / 2
+    for _ in range(50):
+        v = v / 2 - theta / 100
+        theta += v
+    exact, digits, fast = (sf.descend(problem, steps=50, dps=dps) for dps in ("exact", 20, None))  # type: ignore[arg-type]
+    assert (exact.iterates[-1][0], exact.velocity[-1][0]) == (theta, v)
+    assert digits.error is not None
+    assert digits.error.how == "certified"
+    for run in (digits, fast):
+        assert abs(float(run.iterates[-1][0]) - float(theta)) < 1e-15
+    digits.save(tmp_path / "run.json")
+    assert sf.load_trajectory(tmp_path / "run.json").method == Averaged("1/2")
+    dev = sf.deviation(problem, bounds=sf.known_bounds("R18"))
+    assert abs(float(dev.flow(1)[0]) - np.exp(-1)) < 1e-15
+    assert dev.compared_with == "gradient flow"
+    assert abs(float(dev.values[-1]) - abs(float(theta) - np.exp(-1))) < 1e-15
+    assert abs(float(dev.bounds["R18"].values[-1]) / float(dev.values[-1]) - 1) < 0.1
+    equation = sf.modified_equation(problem.objective, order=1, method=Averaged("1/3"))
+    assert r"\eta" in equation.latex()
+    one_line(lambda: Averaged("3/2"), sf.ProblemError, "momentum must be at least 0 and below 1")
+    one_line(
+        lambda: sf.Problem(**tables, descent={"method": "averaged"}), sf.ProblemError, "descent.momentum is missing"
+    )
+    one_line(lambda: sf.Problem(**tables, descent={"method": "averages"}), sf.ProblemError, 'did you mean "averaged"')

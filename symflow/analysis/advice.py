@@ -14,7 +14,7 @@ from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks
 from symflow.analysis.bounds.kinks import MOST_STEPS, first_concave_event, gates_on
 from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
-from symflow.displays import displayed, show
+from symflow.displays import displayed, listing
 from symflow.errors import ComputationError, ProblemError, brief, with_remedies
 from symflow.numbers.arguments import positive
 from symflow.numbers.decimal import counted
@@ -76,7 +76,12 @@ class Guarantee:
     share: float | None
     reason: str | None
 
+    def __repr__(self) -> str:
+        found = self.reason if self.step_size is None else f"step size {float(self.step_size):.4g}"
+        return f"<{self.name}: {found}, {self.status}>"
 
+
+@displayed
 @dataclass(frozen=True)
 class StepAdvice:
     """||theta_k - theta(k eta)|| < epsilon up to the horizon: the step sizes eta that are guaranteed, and that work.
@@ -105,6 +110,9 @@ class StepAdvice:
     tolerated_deviation: float | None
     whole_horizon: bool
 
+    def __post_init__(self) -> None:
+        listing(self, "guarantees")
+
     def __getitem__(self, name: str) -> Guarantee:
         """What a bound guarantees.
 
@@ -118,9 +126,6 @@ class StepAdvice:
         """The largest step size with a certified bound; None where no certified bound applies."""
         proved = [x for x in self.guarantees if x.status == "certified on a box" and x.step_size is not None]
         return max(proved, key=lambda x: x.step_size or 0, default=None)
-
-    def _repr_html_(self) -> str:
-        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         best = self.certified

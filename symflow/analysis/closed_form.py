@@ -257,9 +257,7 @@ def _mode(start: Mpf, target: Mpf, time: Mpf, depth: int) -> Mpf:
 
 def _riccati(problem: Problem, time: Fraction) -> Value:
     t, target = _target(problem, time)
-    flat = np.empty(len(problem.theta0), dtype=object)
-    flat[:] = list(problem.theta0)
-    first, second = problem.objective.cut(flat).values()
+    first, second = problem.objective.cut(np.array(problem.theta0, dtype=object)).values()
     delta = sum(v * v for v in second[:, 0]) - sum(v * v for v in first[0])
     rate = 2 * (abs(float(delta)) + 2 * float(sum(v * v for v in target.flat)) ** 0.5)
     with _extra(rate, t):

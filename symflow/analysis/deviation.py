@@ -21,7 +21,7 @@ from symflow.analysis.first_kink import first_kink
 from symflow.analysis.given_runs import as_descent
 from symflow.analysis.observables import Observables, observe
 from symflow.analysis.stability import stability_threshold
-from symflow.displays import show
+from symflow.displays import Listed, displayed, listing, show
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.errors import ComputationError, ProblemError, brief, with_remedies
@@ -55,6 +55,7 @@ SAMPLES = 256
 """About how many further sample times are spread over the run."""
 
 
+@displayed
 @dataclass(frozen=True)
 class Deviation:
     """||theta_k - theta(k eta)|| along a run, with everything that it was compared with.
@@ -100,6 +101,9 @@ class Deviation:
     compared: ComparedFlow
     bounds: Mapping[str, BoundSeries]
     comparison: Comparison
+
+    def __post_init__(self) -> None:
+        listing(self, "indices", "times", "values", "radii")
 
     @property
     def error_estimate(self) -> Mpf:
@@ -153,7 +157,7 @@ class Deviation:
 
     def _norms(self, rows: np.ndarray) -> tuple[Mpf, ...]:
         with mpmath.workdps(self.dps + GUARD):
-            return tuple(mpmath.sqrt(mpmath.fsum(v * v for v in row)) for row in rows)
+            return Listed(mpmath.sqrt(mpmath.fsum(v * v for v in row)) for row in rows)
 
     @cached_property
     def rounding(self) -> tuple[Mpf, ...] | None:
@@ -167,7 +171,7 @@ class Deviation:
             single = descend(problem, step_size=self.step_size, steps=self.steps, keep=sampled, method=self.method)
         except ComputationError:
             return None
-        return tuple(value for value, _ in distances(single.iterates, self.run.iterates, self.dps, mpmath.mpf(0)))
+        return Listed(value for value, _ in distances(single.iterates, self.run.iterates, self.dps, mpmath.mpf(0)))
 
     @cached_property
     def stable_sharpness(self) -> sympy.Expr | None:
@@ -186,9 +190,6 @@ class Deviation:
     def plot(self, ax: Axes | None = None, legend: bool = True) -> Axes:
         """Plots deviation, bounds and leading order against time on a logarithmic scale."""
         return show(self, "plot", ax, legend)
-
-    def _repr_html_(self) -> str:
-        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         return (

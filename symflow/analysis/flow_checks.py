@@ -13,6 +13,7 @@ import mpmath
 from symflow.analysis.arguments import as_flow_of
 from symflow.networks.losses import SQUARE
 from symflow.networks.network import FullyConnected
+from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf
 from symflow.paths.identities import balancedness_drift, energy_defect
 from symflow.paths.trajectory import Trajectory
@@ -131,7 +132,7 @@ def moments(problem: Problem) -> tuple[Mpf, Mpf]:
     """Sigma_xx and Lambda_yx as mpmath matrices."""
 
     def matrix(rows: Any) -> Mpf:
-        return mpmath.matrix([[mpmath.mpf(q.numerator) / q.denominator for q in row] for row in rows])
+        return mpmath.matrix([[mpf(q) for q in row] for row in rows])
 
     x, y = matrix(problem.x), matrix(problem.y)
     return x.T * x / x.rows, y.T * x / x.rows
@@ -143,7 +144,7 @@ def single_layer(problem: Problem, time: Mpf) -> list[Mpf]:
     rows, columns = target.rows, target.cols
     w = mpmath.matrix(rows, columns)
     for i, q in enumerate(problem.theta0):
-        w[i // columns, i % columns] = mpmath.mpf(q.numerator) / q.denominator
+        w[i // columns, i % columns] = mpf(q)
     # [W, I] moves by the generator [[-Sigma, 0], [Lambda, 0]]: W' = -W Sigma + Lambda.
     size = columns + rows
     generator = mpmath.zeros(size, size)
@@ -160,7 +161,7 @@ def _scalar_depth_two(problem: Problem, time: Mpf) -> Mpf | None:
     sigma, target = (m[0, 0] for m in moments(problem))
     if sigma == 0:
         return None
-    w1, w2 = (mpmath.mpf(q.numerator) / q.denominator for q in problem.theta0)
+    w1, w2 = (mpf(q) for q in problem.theta0)
     goal, t = target / sigma, sigma * time
     u0, c = w1 * w2, abs(w1**2 - w2**2)
     return two_scalars(u0, c, goal, t, MPMATH)

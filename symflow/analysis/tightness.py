@@ -12,8 +12,9 @@ from symflow.analysis.bounds import Bound, BoundSeries, chosen_bounds, known_bou
 from symflow.analysis.bounds.ball_ascent import Ascent, ascend
 from symflow.analysis.bounds.series import Kind, NotApplicable, Status, exact_mpf
 from symflow.analysis.deviation import Deviation, deviation
-from symflow.displays import displayed, show
+from symflow.displays import displayed, listing
 from symflow.errors import ProblemError, brief
+from symflow.numbers.decimal import brief_time, short
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
@@ -63,6 +64,12 @@ class Tightness:
     until_end: bool
     not_applicable: NotApplicable | None
 
+    def __repr__(self) -> str:
+        if self.value is None:
+            return f"<{self.name}: {self.status}>"
+        ratio = "" if self.ratio is None else f" = {short(self.ratio)} x truth"
+        return f"<{self.name}: {short(self.value)}{ratio} at t = {brief_time(self.time)}, {self.status}>"
+
 
 @displayed
 @dataclass(frozen=True)
@@ -91,6 +98,7 @@ class Slack:
     found: Ascent
 
 
+@displayed
 @dataclass(frozen=True)
 class TightnessTable:
     """bound / truth for all bounds of a problem.
@@ -113,6 +121,9 @@ class TightnessTable:
     rows: tuple[Tightness, ...]
     slack: tuple[Slack, ...]
 
+    def __post_init__(self) -> None:
+        listing(self, "rows", "slack")
+
     def __getitem__(self, name: str) -> Tightness:
         """The row of a bound, by name or with the slug of its result.
 
@@ -120,9 +131,6 @@ class TightnessTable:
             KeyError: no such bound.
         """
         return Table({row.name: row for row in self.rows})[name]
-
-    def _repr_html_(self) -> str:
-        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         lines = []

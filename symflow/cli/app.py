@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,7 +31,7 @@ from symflow.cli.exit_status import DONE, FAILED, INTERRUPTED, WRONG, command, c
 from symflow.cli.signals import interrupted, interruptible
 from symflow.cli.streams import OutputLost, drop_output, provide_streams, say, writing
 from symflow.cli.typed import typing
-from symflow.errors import ProblemError
+from symflow.errors import ProblemError, brief
 from symflow.versions import __version__
 
 _NUMBER = re.compile(r"[+-]?\.?\d[\d./eE+:-]*")
@@ -108,10 +108,18 @@ def _execute(arguments: list[str], as_json: bool) -> int:
         if not hasattr(error, "format_message"):
             raise
         # typer's own errors: unknown option, missing argument, wrong type
-        what = (error.format_message() or "an argument is missing").rstrip(".")
+        what = _not_whole(error, arguments) or (error.format_message() or "an argument is missing").rstrip(".")
         said = f"{what}; symflow --help shows what there is"
         return fail(ProblemError(said), said, WRONG, as_json)
     return status if isinstance(status, int) else DONE
+
+
+def _not_whole(error: Any, arguments: Sequence[str]) -> str:
+    """What is wrong with a number that must be whole, which typer does not repeat; empty for other errors."""
+    option = next((o for o in getattr(getattr(error, "param", None), "opts", ()) if o in arguments), None)
+    if option is None or "integer" not in error.format_message():
+        return ""
+    return f"{option} must be a whole number, got {brief(arguments[arguments.index(option) + 1])}"
 
 
 @contextmanager

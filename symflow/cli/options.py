@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping
 from fractions import Fraction
@@ -31,10 +32,12 @@ FlowOrder = Annotated[
 
 def load(path: Path) -> Problem:
     """The problem in a file, or a named one (example:NAME)."""
-    from symflow.problem.examples import PREFIX, example
+    from symflow.problem.examples import PREFIX, example, examples
     from symflow.problem.load import load_problem
 
     name = str(path)
+    if any(name == known.name for known in examples()) and not path.exists():
+        raise ProblemError(f"PROBLEM must be a file or example:NAME, got {name!r}; did you mean {PREFIX}{name}?")
     return example(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else load_problem(path)
 
 
@@ -77,6 +80,24 @@ def check_settings(path: Path, problem: Problem, given: Mapping[str, Fraction | 
             )
 
 
+def check_file(path: Path | None, option: str) -> None:
+    """Refuses, before anything is computed, a file that cannot be written.
+
+    Raises:
+        ProblemError: one line that names it.
+    """
+    from symflow.files import check_writable
+
+    if path is None:
+        return
+    try:
+        check_writable(path)
+    except (OSError, ValueError) as failed:  # ValueError: a null character
+        reason = getattr(failed, "strerror", None) or str(failed)
+        said = f"{option} must be a file that can be written, got {brief(os.fspath(path))} ({reason})"
+        raise ProblemError(f"{said}; choose another") from None
+
+
 def check_folder(folder: Path) -> None:
     """Refuses, before anything is computed, a folder that cannot be made or written to.
 
@@ -96,7 +117,9 @@ def check_folder(folder: Path) -> None:
     except ValueError as failed:  # a null character, with a typer that lets it pass
         reason = str(failed)
     if reason is not None:
-        raise ProblemError(f"--out must be a directory that can be written to, got {brief(str(folder))} ({reason})")
+        raise ProblemError(
+            f"--out must be a directory that can be written to, got {brief(str(folder))} ({reason}); choose another"
+        )
 
 
 def write_results(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:

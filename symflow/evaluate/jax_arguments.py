@@ -145,6 +145,8 @@ def _native(name: str, value: np.ndarray | JaxArray, dtype: np.dtype) -> np.ndar
     found = getattr(value.dtype, "name", str(value.dtype))
     if not getattr(value.dtype, "isnative", True):
         found = f"{'big' if value.dtype.str[0] == '>' else 'little'}-endian {found}"
+    if found == "object":
+        raise TypeError(f"{name} must be {dtype.name}, got objects; of a path give trajectory.numpy(t)")
     mode = " and, under jit, vmap or grad, turn on JAX's 64-bit mode (with jax.enable_x64(True): ...)"
     raise TypeError(
         f"{name} must be {dtype.name}, got {found}; pass {dtype.name} arrays" + (mode if dtype == np.float64 else "")

@@ -15,8 +15,9 @@ from symflow.errors import ProblemError, brief
 from symflow.evaluate.budget import check_dense
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.moved_arrays import ObjectArrays, along_axis
-from symflow.numbers.rational import entry
+from symflow.numbers.rational import entry, mpf
 from symflow.numbers.types import Entry, Mpf, Number
+from symflow.numbers.vectors import shown_to
 from symflow.programs.rules.elementwise import elementwise
 
 OBJECT_ENTRIES = 4_000_000
@@ -141,10 +142,9 @@ EXACT = ObjectArithmetic(
 
 def mpmath_arithmetic() -> ObjectArithmetic:
     """mpmath numbers at the precision of the enclosing `mpmath.workdps` block."""
-    import mpmath
 
     def lift(q: Fraction) -> Mpf:
-        return mpmath.mpf(q.numerator) / q.denominator
+        return mpf(q)
 
     return ObjectArithmetic(
         lift=lift,
@@ -187,7 +187,7 @@ def matrix_power(matrix: np.ndarray, exponent: Fraction) -> np.ndarray:
     import mpmath
 
     values, vectors = mpmath.eigsy(mpmath.matrix(matrix.tolist()))
-    e = mpmath.mpf(exponent.numerator) / exponent.denominator
+    e = mpf(exponent)
     powers = mpmath.diag([max(v, mpmath.mpf(0)) ** e for v in values])
     return np.array((vectors * powers * vectors.T).tolist(), dtype=object)
 
@@ -196,13 +196,13 @@ def flat_array(derived: Derived, vector: Sequence[Entry]) -> np.ndarray:
     """A flat object array of P numbers.
 
     Raises:
-        ValueError: the vector does not have P entries.
+        ProblemError: the vector does not have P entries.
     """
     flat = np.empty(len(vector), dtype=object)
     flat[:] = list(vector)
     expected = derived.objective.parameter_count
     if len(flat) != expected:
-        raise ValueError(f"theta and directions have P = {expected} entries, got {len(flat)}")
+        raise ProblemError(f"theta and directions have P = {expected} entries, got {len(flat)}; give all weights")
     return flat
 
 
@@ -219,7 +219,7 @@ def evaluate_objects(
 
     check_dense(derived, OBJECT_ENTRIES)
     if len(direction) and not derived.directions:
-        raise ValueError(f"this {derived.kind} takes no direction, got one of {len(direction)} entries")
+        raise ProblemError(f"this {derived.kind} takes no direction, got one of {len(direction)} entries; leave it out")
     lift = np.frompyfunc(arithmetic.lift, 1, 1)
     values = {x: np.asarray(lift(a), dtype=object) for x, a in derived.objective.data.items()}
     values |= derived.objective.cut(flat_array(derived, numbers(theta, "theta")))
@@ -292,4 +292,5 @@ def evaluate_mpmath(derived: Derived, theta: Sequence[Number], direction: Sequen
     import mpmath
 
     with mpmath.workdps(dps):
-        return evaluate_objects(derived, theta, direction, mpmath_arithmetic(), mpmath.mpf)
+        found = evaluate_objects(derived, theta, direction, mpmath_arithmetic(), mpmath.mpf)
+    return shown_to(found, dps) if isinstance(found, np.ndarray) else found

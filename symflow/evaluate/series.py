@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -20,9 +19,8 @@ import numpy as np
 
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import BudgetError
-from symflow.evaluate.blocks.compiler import BlockCompiler
-from symflow.evaluate.blocks.constants import Constants
-from symflow.evaluate.blocks.steps import BlockSteps
+from symflow.evaluate.blocks.again import Compilers, Recompiler, TooDifferent
+from symflow.evaluate.blocks.steps import BlockSteps, Entries, series_among
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.native.expansion import NativeExpansion, native_expansion
@@ -66,8 +64,8 @@ class Recurrence:
 
     state: list[Coefficients]
     field: list[Entry]
-    monitors: list[Entry]
-    switching: list[list[Entry]]
+    monitors: Sequence[Entry]
+    switching: Sequence[Sequence[Entry]]
     steps: Sequence[Step]
     arithmetic: SeriesArithmetic
 
@@ -82,10 +80,14 @@ class Recurrence:
         return kernel if kernel is not None and kernel.order >= 0 else None
 
     @cached_property
-    def watched(self) -> list[Coefficients]:
+    def live(self) -> Sequence[Coefficients]:
+        """The pre-activations that are series, gate by gate."""
+        return series_among(self.switching)
+
+    @cached_property
+    def watched(self) -> Sequence[Coefficients]:
         """The pre-activations and monitors, each series once."""
-        entries = [*self.monitors, *chain.from_iterable(self.switching)]
-        return list({id(e): e for e in entries if isinstance(e, list)}.values())
+        return series_among([self.monitors, *self.switching], once=True)
 
     @cached_property
     def _monitored(self) -> list[Coefficients]:
@@ -142,10 +144,6 @@ class Recurrence:
         wanted = self.state if series is None else series
         return tuple(list(c) for c in wanted) if self._native is None else self._native.kept(wanted)
 
-    def firsts(self, series: Sequence[Coefficients]) -> list[mpz]:
-        """The values of series at the point."""
-        return [c[0] for c in series] if self._native is None else self._native.firsts(series)
-
     def rates(self) -> list[mpz]:
         """The field at the point."""
         if self._native is not None:
@@ -155,10 +153,14 @@ class Recurrence:
         lift = self.arithmetic.lift
         return [next(found) if isinstance(entry, list) else lift(entry or Fraction(0)) for entry in self.field]
 
-    def values(self, series: Sequence[Coefficients], s: mpz) -> list[mpz]:
-        """Kept series at s, 0 <= s <= 1."""
-        found = None if self._native is None else self._native.values(series, s)
-        return [self.arithmetic.horner(c, s) for c in series] if found is None else found
+    def strayed(self, before: Sequence[Coefficients], s: mpz) -> mpz:
+        """How far the series that are watched are, at most, from what kept ones of them are at s, 0 <= s <= 1."""
+        kernel, watched = self._native, self.watched
+        found = None if kernel is None else kernel.strayed(before, s, watched)
+        if found is None:
+            self.read(watched)
+            found = max(abs(self.arithmetic.horner(a, s) - b[0]) for a, b in zip(before, watched, strict=True))
+        return found
 
     def land(self, series: Sequence[Coefficients], s: mpz, tau: int) -> tuple[list[mpz], list[mpz]]:
         """Expands to order 0 where kept series are at s, 0 <= s <= 1; their values there, and their derivatives'."""
@@ -203,7 +205,7 @@ def compile_recurrence(
     field: VectorField,
     gates: Mapping[Gate, np.ndarray],
     arithmetic: SeriesArithmetic,
-    constants: Constants | None = None,
+    compilers: Compilers | None = None,
 ) -> Recurrence:
     """Compiles a field for fixed gate values.
 
@@ -211,7 +213,7 @@ def compile_recurrence(
         field: the vector field; its data are used as exact constants.
         gates: for each gate node an object array of `Fraction`, its value per unit and sample.
         arithmetic: the numbers to compute with.
-        constants: those of fields that were compiled before; the same numbers.
+        compilers: those of fields that were compiled before; the same numbers.
 
     Raises:
         BudgetError: the field has more than `OPERATION_BUDGET` scalar operations.
@@ -225,7 +227,7 @@ def compile_recurrence(
             f"{OPERATION_BUDGET}; use float64 descent, a smaller network or fewer samples"
         )
     if field.gates and size >= LEAST_BLOCKS and isinstance(arithmetic, FixedSeries):
-        return _from_blocks(field, gates, constants or Constants(arithmetic))
+        return _from_blocks(field, gates, compilers or Compilers(arithmetic))
     return _from_steps(field, gates, arithmetic)
 
 
@@ -245,27 +247,33 @@ def _from_steps(field: VectorField, gates: Mapping[Gate, np.ndarray], arithmetic
     return Recurrence(state, entries[: len(state)], entries[len(state) :], switches, compiler.steps, arithmetic)
 
 
-def _from_blocks(field: VectorField, gates: Mapping[Gate, np.ndarray], constants: Constants) -> Recurrence:
-    """Array by array."""
-    compiler = BlockCompiler(constants)
+def _from_blocks(field: VectorField, gates: Mapping[Gate, np.ndarray], compilers: Compilers) -> Recurrence:
+    """Array by array; of a field that was compiled before only what has changed."""
+    try:
+        return _compiled_blocks(field, gates, compilers.of(field))
+    except TooDifferent:
+        return _compiled_blocks(field, gates, compilers.of(field, fresh=True))
 
+
+def _compiled_blocks(field: VectorField, gates: Mapping[Gate, np.ndarray], compiler: Recompiler) -> Recurrence:
     def series(shape: tuple[int, ...]) -> np.ndarray:
-        return (compiler.fresh(prod(shape)) + 1).reshape(shape)
+        return compiler.state(prod(shape)).reshape(shape)
 
+    compiler.begin()
     outputs, switching = _compiled(field, gates, compiler, series)
     count = field.dimension
     wanted = np.concatenate([array.reshape(-1) for array in (*outputs, *switching)])
     steps = BlockSteps(compiler, wanted)
     state = [steps.series(i) for i in range(count)]
-    entries = [steps.entry(e) for array in outputs for e in array.reshape(-1).tolist()]
-    switches = [[steps.entry(e) for e in array.reshape(-1).tolist()] for array in switching]
-    return Recurrence(state, entries[:count], entries[count:], switches, steps, constants.arithmetic)
+    entries = Entries(steps, np.concatenate([array.reshape(-1) for array in outputs]))
+    switches = [Entries(steps, array) for array in switching]
+    return Recurrence(state, list(entries[:count]), entries[count:], switches, steps, compiler.constants.arithmetic)
 
 
 def _compiled(
     field: VectorField,
     gates: Mapping[Gate, np.ndarray],
-    compiler: SeriesCompiler | BlockCompiler,
+    compiler: SeriesCompiler | Recompiler,
     series: Callable[[tuple[int, ...]], np.ndarray],
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The entries of the outputs, and those of the pre-activation of each gate.

@@ -19,12 +19,8 @@ from symflow.programs.nodes import Input, Node
 from symflow.programs.program import Program, entries
 
 
-def expanded_size(derived: Derived) -> int:
-    """How many scalar operations all entries of the result have when written out, counted from the sizes alone."""
-    return _written_size(derived.program)
-
-
-def _written_size(program: Program) -> int:
+def written_size(program: Program) -> int:
+    """How many scalar operations all entries of the results have when written out, counted from the sizes alone."""
     per_entry: dict[Node, int] = {}
     for x in program.nodes:
         per_entry[x] = x.written_size([per_entry[a] for a in x.arguments])
@@ -110,7 +106,7 @@ def scalar_outputs(
     Raises:
         BudgetError: it would have more.
     """
-    size = _written_size(program)
+    size = written_size(program)
     if size > budget:
         raise BudgetError(
             f"expanding this {kind} into scalars would take {size} operations, over the budget of {budget}; "

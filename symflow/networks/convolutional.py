@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
 
 from symflow.errors import ProblemError, brief
-from symflow.networks.activations import Activation
 from symflow.networks.layers.convolution import Convolution
 from symflow.networks.layers.dense import Dense
 from symflow.networks.layers.layer import Layer, pixels, read_table, set_extents, window_count
@@ -21,7 +19,7 @@ from symflow.networks.layers.pool import Pool
 from symflow.networks.network import Forward, Network, WeightedLayer
 from symflow.networks.options import Biases, Skip, affine, diagonal_product, joined_positions
 from symflow.numbers.types import Number
-from symflow.programs.nodes import Axis, Node, Table
+from symflow.programs.nodes import Axis, Node, Table, scale
 
 __all__ = ["Convolution", "Convolutional", "Dense", "Pool"]
 
@@ -51,7 +49,7 @@ class Convolutional(Network):
         output_scale: the output is multiplied by it.
 
     Raises:
-        ValueError: a layer that does not fit its input, a spatial layer after a dense one, or no layer with weights.
+        ProblemError: a layer that does not fit its input, a spatial layer after a dense one, or no layer with weights.
 
     Source: Elkabetz & Cohen 2021 (R13).
 
@@ -67,11 +65,6 @@ class Convolutional(Network):
 
     input: tuple[int, ...]
     parts: tuple[Layer, ...]
-    sigma: Activation
-    biases: tuple[bool, ...]
-    skip: tuple[tuple[int, int], ...]
-    diagonal: tuple[int, ...]
-    output_scale: Fraction
 
     kind = "convolutional"
 
@@ -96,12 +89,12 @@ class Convolutional(Network):
             raise ProblemError(f"parts must be a list of sf.Convolution, sf.Pool and sf.Dense, got {brief(given)}")
         object.__setattr__(self, "parts", listed)
         if len(self.input) not in (2, 3):
-            raise ValueError(
+            raise ProblemError(
                 "input must be [channels, length] or [channels, height, width], positive integers, "
                 f"got {list(self.input)}"
             )
         if not any(part.weighted for part in self.parts):
-            raise ValueError("layers must have at least one convolution or dense layer, got none")
+            raise ProblemError("layers must have at least one layer with weights, got none; add sf.Dense(width)")
         self._set_options((activation, alpha, alpha_bar), biases, skip, diagonal, output_scale)
 
     def _written(self) -> list[str]:
@@ -229,28 +222,31 @@ class Convolutional(Network):
             z = diagonal_product(w, a) if number in self.diagonal else part.apply(a, w, self.table(position), number)
             layers.append(WeightedLayer(w, a, affine(z, b)))
             passed.append(self._passed_on(layers[-1].outputs, len(layers), number, passed, names))
-        return Forward(self._scaled(passed[-1]), tuple(layers), names)
+        return Forward(scale(self.output_scale, passed[-1]), tuple(layers), names)
 
 
 def _counts(part: Layer, extents: tuple[int, ...], where: str) -> tuple[int, ...]:
     """How many windows of a layer fit along each dimension of its input.
 
     Raises:
-        ValueError: the layer does not fit.
+        ProblemError: the layer does not fit.
     """
     windows = part.windows
     assert windows is not None
     if not extents:
-        raise ValueError(f"{where} must be dense, as the layer before it is, got a {part.name}")
+        said = f"{where} must be dense, as the layer before it is, got a {part.name}"
+        raise ProblemError(f"{said}; move it before the dense layers")
     for values in windows:
         if len(values) != len(extents):
-            raise ValueError(
-                f"{where} must have one extent for each of the {len(extents)} spatial dimensions, got {list(values)}"
+            written = tuple(values[:1]) * len(extents)
+            raise ProblemError(
+                f"{where} must have one extent for each of the {len(extents)} spatial dimensions, got {list(values)}; "
+                f"write {written}"
             )
     counts = tuple(map(window_count, extents, *windows))
     if min(counts) < 1:
-        raise ValueError(
+        raise ProblemError(
             f"{where} must fit its input of {'x'.join(map(str, extents))}, got a window of "
-            f"{'x'.join(map(str, windows.size))}"
+            f"{'x'.join(map(str, windows.size))}; take a smaller one, or padding"
         )
     return counts

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import sympy
 
@@ -22,7 +22,6 @@ from symflow.networks.options import (
     diagonal_layers,
     diagonal_product,
     joined_positions,
-    not_homogeneous,
     scale_of_output,
     skip_pairs,
     skipped,
@@ -70,6 +69,7 @@ def _width(value: object) -> Size:
     return whole(int(value) if isinstance(value, sympy.Integer) else value, "a width", 1)
 
 
+@dataclass(frozen=True, init=False, repr=False)
 class Network:
     """An architecture: base of frozen records.
 
@@ -95,7 +95,7 @@ class Network:
         ('fully-connected', 2, 'leaky-relu', False, False)
     """
 
-    kind: str
+    kind: ClassVar[str]
     sigma: Activation
     biases: tuple[bool, ...]
     skip: tuple[tuple[int, int], ...]
@@ -108,12 +108,11 @@ class Network:
         """Checks and sets what every architecture may have, once its layers are known."""
         count, numbers = self.layer_count, self.layer_numbers
         weighted = [j in numbers for j in range(1, count + 1)]
-        found: dict[str, object] = {"sigma": as_activation(*sigma, layers=len(numbers) - 1)}
-        found |= {"biases": bias_flags(biases, weighted), "skip": skip_pairs(skip, self.boundaries)}
-        found |= {"diagonal": diagonal_layers(diagonal, self.boundaries, self.matrices)}
-        found |= {"output_scale": scale_of_output(output_scale)}
-        for key, value in found.items():
-            object.__setattr__(self, key, value)
+        object.__setattr__(self, "sigma", as_activation(*sigma, layers=len(numbers) - 1))
+        object.__setattr__(self, "biases", bias_flags(biases, weighted))
+        object.__setattr__(self, "skip", skip_pairs(skip, self.boundaries))
+        object.__setattr__(self, "diagonal", diagonal_layers(diagonal, self.boundaries, self.matrices))
+        object.__setattr__(self, "output_scale", scale_of_output(output_scale))
 
     @property
     def boundaries(self) -> tuple[Any, ...]:
@@ -138,8 +137,17 @@ class Network:
     @property
     def not_homogeneous(self) -> str | None:
         """Why the results on homogeneous networks do not apply; None where they do."""
-        scaled = self.output_scale != 1
-        return not_homogeneous(any(self.biases), bool(self.skip), bool(self.diagonal), scaled, self.sigma)
+        if any(self.biases):
+            return "the network has biases, so that its output is not homogeneous in the weights"
+        if self.skip:
+            return "the network has skip connections, so that its output is not homogeneous in each layer's weights"
+        if self.sigma.slopes is None:
+            return f"the activation {self.activation} is not homogeneous, nor is the network's output in its weights"
+        if self.diagonal:
+            return "the network has diagonal layers, and the results on homogeneous networks are for layers of matrices"
+        if self.output_scale != 1:
+            return "the network's output is scaled, and the results on homogeneous networks are for output_scale = 1"
+        return None
 
     def with_biases(self, biases: Biases = True) -> Self:
         """The same architecture with other biases."""
@@ -152,9 +160,6 @@ class Network:
         """a_j, from the result before the activation of layer j; `weighted` counts those with weights (a pool: 0)."""
         a = self.sigma.at(weighted).apply(z, layer, names) if 0 < weighted < self.depth else z
         return skipped(a, [before[i] for i, j in self.skip if j == layer], layer, layer < self.layer_count, names)
-
-    def _scaled(self, a: Node) -> Node:
-        return scale(self.output_scale, a)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join([*self._written(), *self._written_options()])})"
@@ -306,11 +311,6 @@ class FullyConnected(Network):
     """
 
     widths: tuple[Size, ...]
-    sigma: Activation
-    biases: tuple[bool, ...]
-    skip: tuple[tuple[int, int], ...]
-    diagonal: tuple[int, ...]
-    output_scale: Fraction
 
     kind = "fully-connected"
 
@@ -391,7 +391,7 @@ class FullyConnected(Network):
             z = affine(product(w, passed[-1]), b)
             layers.append(WeightedLayer(w, passed[-1], z))
             passed.append(self._passed_on(z, j, j, passed, names))
-        return Forward(self._scaled(passed[-1]), tuple(layers), names)
+        return Forward(scale(self.output_scale, passed[-1]), tuple(layers), names)
 
     @cached_property
     def axes(self) -> tuple[Axis, ...]:

@@ -12,7 +12,6 @@ from typing import TypeAlias
 import numpy as np
 
 from symflow.errors import ProblemError, brief
-from symflow.networks.activations import Activation
 from symflow.numbers.arguments import whole
 from symflow.numbers.rational import rational
 from symflow.programs.nodes import Node, add, einsum
@@ -152,21 +151,6 @@ def diagonal_product(w: Node, a: Node) -> Node:
     """diag(w) a, entry by entry."""
     labels = tuple(range(len(a.axes)))
     return einsum((w, a), ((0,), labels), labels)
-
-
-def not_homogeneous(biased: bool, skip: bool, diagonal: bool, scaled: bool, sigma: Activation) -> str | None:
-    """Why the results on homogeneous networks do not apply; None where they do."""
-    if biased:
-        return "the network has biases, so that its output is not homogeneous in the weights"
-    if skip:
-        return "the network has skip connections, so that its output is not homogeneous in each layer's weights"
-    if sigma.slopes is None:
-        return f"the activation {sigma.name} is not homogeneous, nor is the network's output in its weights"
-    if diagonal:
-        return "the network has diagonal layers, and the results on homogeneous networks are for layers of matrices"
-    if scaled:
-        return "the network's output is scaled, and the results on homogeneous networks are for output_scale = 1"
-    return None
 
 
 def _listed(given: object) -> list[object] | None:

@@ -148,19 +148,7 @@ def magnitude(x: Ball) -> Mpf:
 
 
 def float_above(x: Ball) -> float:
-    """A float64 number not below the ball."""
-    return _outward(x.upper(), inf) if x.is_finite() else inf
-
-
-def float_below(x: Ball) -> float:
-    """A float64 number not above the ball."""
-    return _outward(x.lower(), -inf) if x.is_finite() else -inf
-
-
-def _outward(end: Ball, towards: float) -> float:
-    """float64 next to an exact ball, on one side of it."""
+    """The least float64 number not below the ball."""
+    end = x.upper() if x.is_finite() else arb(inf)
     found = float(end)
-    if found in (inf, -inf):  # beyond float64: infinite on the side that is asked for, the largest number on the other
-        return found if found == towards else nextafter(found, 0.0)
-    beyond = arb(found) > end if towards > 0 else arb(found) < end
-    return found if beyond or arb(found) == end else nextafter(found, towards)
+    return found if arb(found) >= end else nextafter(found, inf)

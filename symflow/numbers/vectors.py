@@ -9,10 +9,62 @@ from typing import Any
 
 import numpy as np
 
-from symflow.errors import ProblemError, brief
+from symflow.displays import show
+from symflow.errors import ProblemError, brief, shorten
 
 GUARD = 32
 """Bits beyond those of the numbers."""
+MOST, ENDS = 12, 3
+"""So many rows are all shown; of more, so many at each end."""
+
+
+class Digits(np.ndarray):
+    """An array of mpf, like any other but for how it shows itself: with the digits that were asked for."""
+
+    digits: int = 15
+
+    def __array_finalize__(self, source: object) -> None:
+        self.digits = getattr(source, "digits", 15)
+
+    def lines(self) -> list[str]:
+        """A number, or a row of a matrix, a line."""
+        rows = list(np.asarray(self))
+        cut = len(rows) > MOST
+        lines = [self._line(row) for row in (rows[:ENDS] + rows[-ENDS:] if cut else rows)]
+        return [*lines[:ENDS], "...", *lines[ENDS:]] if cut else lines
+
+    def _line(self, row: Any) -> str:
+        if not isinstance(row, np.ndarray):
+            return _text(row, self.digits)
+        entries = list(row.reshape(-1))
+        shown = [_text(v, self.digits) for v in (entries if len(entries) <= MOST else entries[:ENDS])]
+        return f"[{', '.join(shown)}{', ...' if len(shown) < len(entries) else ''}]"
+
+    def __repr__(self) -> str:
+        if self.dtype != object or not self.size or not self.ndim:
+            return repr(np.asarray(self))
+        title = f"{' x '.join(map(str, self.shape))} numbers, {self.digits} digits"
+        return "\n  ".join([f"<{title}:", *self.lines()]) + ">"
+
+    def _repr_html_(self) -> str | None:
+        return str(show(self, "html")) if self.dtype == object and self.size and self.ndim else None
+
+
+def shown_to(array: np.ndarray, digits: int) -> np.ndarray:
+    """The same array; one of mpf shows itself to so many digits."""
+    if array.dtype != object or not array.size or not hasattr(array.flat[0], "_mpf_"):
+        return array
+    found = array.view(Digits)
+    found.digits = digits
+    return found
+
+
+def _text(value: Any, digits: int) -> str:
+    if not hasattr(value, "_mpf_"):
+        return shorten(str(value))
+    import mpmath
+
+    return str(mpmath.nstr(value, digits)).removesuffix(".0")
 
 
 def norm(vector: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Trajectories in files: JSON with every digit, integers in hexadecimal, float64 arrays as their bytes in base64."""
+"""Paths in files: JSON with every digit, integers in hexadecimal, float64 arrays as their bytes in base64."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 from gmpy2 import mpz
 
+from symflow.dynamics.method import Method
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ComputationError, ProblemError
 from symflow.files import write_atomically
@@ -20,36 +21,36 @@ from symflow.networks.matrix_data import matrix_data
 from symflow.networks.objective import Objective
 from symflow.networks.sensing import objective_of
 from symflow.networks.training_loss import network_objective
+from symflow.numbers.arguments import positive
 from symflow.numbers.rational import rational, rational_array, text
 from symflow.numbers.types import JsonObject, Mpf
+from symflow.paths.event import Event
 from symflow.paths.float64.gated.record import EventCorrectedSteps
 from symflow.paths.float64.gated.run import HeldGate
 from symflow.paths.float64.methods import EVENT_CORRECTED, SOLVERS
 from symflow.paths.float64.record import Float64Stats, RungeKuttaSteps
-from symflow.paths.iterates import Iterates
+from symflow.paths.iterates import DescentStats, Iterates
 from symflow.paths.path_error import PathError, error_wanted
 from symflow.paths.stop_conditions import Stopped
 from symflow.paths.taylor.dense import FlowStats, Segment, TaylorSteps, taylor_steps
-from symflow.paths.trajectory import Event, Trajectory
+from symflow.paths.trajectory import Trajectory
 from symflow.problem.architecture import architecture, loss_of, loss_table, network_table
-from symflow.problem.schema import LossSection, NetworkSection
+from symflow.problem.descent import descent_table, has_file_form, method_of
+from symflow.problem.schema import LossSection, NetworkSection, parse_descent
 from symflow.problem.table import named_file, shown
 
 FORMAT = "symflow trajectory 1"
 
 
 def save_trajectory(trajectory: Trajectory, path: str | os.PathLike[str]) -> None:
-    """Writes a trajectory with all its digits; the file appears whole or not at all.
+    """Writes a trajectory, flow or descent, with all its digits; the file appears whole or not at all.
 
     The network and the data are stored with it; of a stand-alone objective only the trajectory.
 
     Raises:
-        ProblemError: it is the path of descent.
         ComputationError: the file cannot be written.
     """
     target = named_file(path, "save")
-    if isinstance(trajectory.dense, Iterates):
-        raise ProblemError("save takes flows, got the iterates of descent; keep them as arrays (numpy.save, pickle)")
     content = json.dumps(_to_json(trajectory)).encode()
     try:
         write_atomically(target, content)
@@ -60,18 +61,21 @@ def save_trajectory(trajectory: Trajectory, path: str | os.PathLike[str]) -> Non
         ) from failed
 
 
-def load_trajectory(path: str | os.PathLike[str], objective: Objective | VectorField | None = None) -> Trajectory:
+def load_trajectory(
+    path: str | os.PathLike[str], objective: Objective | VectorField | None = None, method: Method | None = None
+) -> Trajectory:
     """Reads the trajectory that `Trajectory.save` wrote, with all its digits.
 
     Args:
         path: the file.
-        objective: what flowed, needed for a stand-alone objective or a vector field only.
+        objective: what flowed or was minimized, needed for a stand-alone objective or a vector field only.
+        method: the method of descent, needed for one of your own only.
 
     Returns:
         The `Trajectory`; its states and error estimate are the same numbers as when it was saved.
 
     Raises:
-        ProblemError: no such file, not a trajectory, or a missing objective.
+        ProblemError: no such file, not a trajectory, or a missing objective or method.
 
     Example:
         >>> import tempfile
@@ -91,7 +95,7 @@ def load_trajectory(path: str | os.PathLike[str], objective: Objective | VectorF
         data = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ProblemError(f"{source}: not a saved trajectory; a file written by trajectory.save is needed")
-        return _from_json(data, objective or _objective(data, source))
+        return _from_json(data, objective or _objective(data, source), method, source)
     except OSError as error:
         raise ProblemError(f"{source}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError) as error:
@@ -168,6 +172,8 @@ def _to_json(trajectory: Trajectory) -> JsonObject:
 
 
 def _dense(trajectory: Trajectory) -> JsonObject:
+    if isinstance(trajectory.dense, Iterates):
+        return _iterates(trajectory.dense)
     if isinstance(trajectory.dense, RungeKuttaSteps):
         steps = trajectory.dense
         return {"solver": steps.solver, "knots": _bytes(steps.knots), "states": _bytes(steps.states)}
@@ -184,9 +190,39 @@ def _dense(trajectory: Trajectory) -> JsonObject:
     return {"bits": taylor.bits, "clock": taylor.clock, **asked, "segments": segments}
 
 
+def _iterates(steps: Iterates) -> JsonObject:
+    return {
+        "method": descent_table(steps.method) if has_file_form(steps.method) else None,
+        "step_size": text(steps.step_size),
+        "indices": list(steps.indices),
+        "iterates": _numbers(steps.iterates),
+        "carried": {name: _numbers(array) for name, array in steps.carried.items()},
+        "path": None if steps.path is None else _numbers(steps.path),
+    }
+
+
+def _read_iterates(data: JsonObject, moves: Objective | VectorField, method: Method | None, source: str) -> Iterates:
+    if method is None and data["method"] is None:
+        raise ProblemError(f"{source}: the descent is by a method of your own; give method=...")
+    method = method or method_of(parse_descent(data["method"], source), source)
+    indices = tuple(map(int, data["indices"]))
+    iterates, carried = _array(data["iterates"]), {name: _array(stored) for name, stored in data["carried"].items()}
+    shape = (len(indices), (moves if isinstance(moves, Objective) else moves.objective).parameter_count)
+    shapes = dict.fromkeys(method.carries, shape) | dict.fromkeys(method.counts, shape[:1])
+    if not indices or indices[0] or sorted(set(indices)) != list(indices) or iterates.shape != shape:
+        raise ValueError("not kept steps and their iterates on this objective")
+    if {name: a.shape for name, a in carried.items()} != shapes:
+        raise ValueError("not what this method carries")
+    path = None if data["path"] is None else _array(data["path"])
+    step_size = positive(data["step_size"], f"{source}: step_size")
+    return Iterates(method, step_size, indices, iterates, carried, data["dps"], path)
+
+
 def _read_dense(
-    data: JsonObject, moves: Objective | VectorField
-) -> RungeKuttaSteps | EventCorrectedSteps | TaylorSteps:
+    data: JsonObject, moves: Objective | VectorField, method: Method | None, source: str
+) -> RungeKuttaSteps | EventCorrectedSteps | TaylorSteps | Iterates:
+    if "indices" in data:
+        return _read_iterates(data, moves, method, source)
     if "solver" in data:
         objective = moves if isinstance(moves, Objective) else moves.objective
         knots, states = _array(data["knots"]), _array(data["states"])
@@ -214,8 +250,17 @@ def _bytes(array: np.ndarray) -> JsonObject:
     return {"shape": list(array.shape), "float64": b64encode(array.astype("<f8").tobytes()).decode()}
 
 
+def _numbers(array: np.ndarray) -> JsonObject:
+    """An array of float64, mpf or rationals."""
+    if array.dtype != object:
+        return _bytes(array)
+    return {"shape": list(array.shape), "numbers": [_number(v) for v in array.flat]}
+
+
 def _array(stored: JsonObject) -> np.ndarray:
-    """The array, read-only."""
+    """The array; one of float64 is read-only."""
+    if "numbers" in stored:
+        return np.array([_read_number(v) for v in stored["numbers"]], dtype=object).reshape(stored["shape"])
     return np.frombuffer(b64decode(stored["float64"], validate=True), dtype="<f8").reshape(stored["shape"])
 
 
@@ -245,7 +290,11 @@ def _objective(data: JsonObject, source: str) -> Objective:
     return objective.scaled(factor)
 
 
-def _from_json(data: JsonObject, moves: Objective | VectorField) -> Trajectory:
+STATS: dict[type, type] = {TaylorSteps: FlowStats, Iterates: DescentStats}
+"""The record of how a path was computed, by its dense output; of others that of float64."""
+
+
+def _from_json(data: JsonObject, moves: Objective | VectorField, method: Method | None, source: str) -> Trajectory:
     events = tuple(
         Event(
             _read_number(e["time"]), e["kind"], e["sample"], e["layer"], e["unit"],
@@ -253,16 +302,15 @@ def _from_json(data: JsonObject, moves: Objective | VectorField) -> Trajectory:
         )
         for e in data["events"]
     )  # fmt: skip
-    dense, error = _read_dense(data, moves), _read_number(data["error_estimate"])
-    taylor = isinstance(dense, TaylorSteps)
+    dense, error = _read_dense(data, moves, method, source), _read_number(data["error_estimate"])
     how = error_wanted(data.get("error_how") or "estimated") or "estimated"
     return Trajectory(
         moves=moves,
         dense=dense,
-        dps=int(data["dps"]) if taylor else None,
+        dps=None if data["dps"] is None else int(data["dps"]),
         events=events,
         error=None if error is None else PathError(error, how, data.get("error_reason", "")),
-        stats=FlowStats(**data["stats"]) if taylor else Float64Stats(**data["stats"]),
+        stats=STATS.get(type(dense), Float64Stats)(**data["stats"]),
         conditions=tuple(data.get("conditions", ())),
         stopped=_read_stopped(data.get("stopped")),
         incomplete=data.get("incomplete", ""),

@@ -15,7 +15,6 @@ from symflow.numbers.arguments import positive, whole
 from symflow.numbers.rational import rational, rational_array
 from symflow.numbers.types import Number
 from symflow.paths.aliases import with_old_names
-from symflow.paths.boxes.solve import solve_box
 from symflow.paths.path_error import How, error_wanted
 from symflow.paths.solver import MAX_DPS, MAX_HORIZON, FlowSolver, checked_limits
 from symflow.paths.stop_conditions import LOSS, Stop, listed_stops, monitors
@@ -216,6 +215,8 @@ def solve_field(
     limits = checked_limits(max_steps, time_limit)
     with reporting(progress, "solution of a field", CHEAPER_FIELD) as report:
         if radii is not None:
+            from symflow.paths.boxes.solve import solve_box
+
             return solve_box(field, list(state), radii, end, dps, limits, report)
         solver = FlowSolver(field, list(state), end, dps, monitors(stop, field), limits, report)
         try:

@@ -13,6 +13,7 @@ import numpy as np
 from symflow.dynamics.method import Method
 from symflow.errors import ProblemError
 from symflow.numbers.decimal import counted
+from symflow.numbers.rational import mpf
 from symflow.numbers.types import JsonObject, Mpf
 
 GUARD = 12
@@ -92,7 +93,7 @@ class Iterates:
         if self.dps is None:
             return np.asarray(state + (rest if self.exact else float(rest)) * step)
         with mpmath.workdps(self.dps + GUARD):
-            return np.asarray(state + (self.iterates[there] - state) * (mpmath.mpf(rest.numerator) / rest.denominator))
+            return np.asarray(state + (self.iterates[there] - state) * mpf(rest))
 
     def at_end(self) -> np.ndarray:
         """The last iterate."""

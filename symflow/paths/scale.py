@@ -76,9 +76,7 @@ def pre_activations(objective: Objective, theta: Sequence[Fraction]) -> list[np.
         ComputationError: one is not told from 0.
     """
     program = Program(objective.program.inputs, {str(i): g.z for i, g in enumerate(objective.gates)})
-    flat = np.empty(len(theta), dtype=object)
-    flat[:] = list(theta)
-    values = {**objective.data, **objective.cut(flat)}
+    values = {**objective.data, **objective.cut(np.array(theta, dtype=object))}
     if all(x.record.exact is not None for x in program.nodes if isinstance(x, Map)):
         return list(interpret(program, values, EXACT).values())
     for bits in SIGN_BITS:

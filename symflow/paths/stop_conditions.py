@@ -23,7 +23,7 @@ from symflow.errors import ProblemError, brief
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import EXACT
 from symflow.networks.objective import Objective, expression_objective
-from symflow.numbers.rational import rational
+from symflow.numbers.rational import mpf, rational
 from symflow.numbers.types import Mpf, Number
 from symflow.programs.nodes import Const, Einsum, Gate, Input, Node, add, inner
 from symflow.programs.program import Program, shape_of, substitute, topological
@@ -106,7 +106,7 @@ class Stop:
         Near a minimum of f both f and its decay -||grad f||^2 are of the size of the value.
         """
         size = self.value**2 if self.quantity == GRADIENT_NORM else abs(self.value)
-        return 0 if not 0 < size < 1 else ceil(float(-mpmath.log10(mpmath.mpf(size.numerator) / size.denominator)))
+        return 0 if not 0 < size < 1 else ceil(float(-mpmath.log10(mpf(size))))
 
 
 def stop_at_loss(value: Number) -> Stop:
@@ -182,7 +182,7 @@ def stop_when(quantity: Quantity, value: Number, direction: Direction = "crosses
 
 
 def _shown(value: Fraction) -> str:
-    return str(mpmath.nstr(mpmath.mpf(value.numerator) / value.denominator, 8)).removesuffix(".0").replace(".0e", "e")
+    return str(mpmath.nstr(mpf(value), 8)).removesuffix(".0").replace(".0e", "e")
 
 
 @displayed

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from symflow.errors import ProblemError, brief
 from symflow.numbers.arguments import whole
-from symflow.numbers.rational import rational
+from symflow.numbers.rational import mpf, rational
 from symflow.numbers.types import Number
 
 MAX_TIMES = 100_000
@@ -65,8 +65,8 @@ def log_times(start: object, end: Number, count: int) -> tuple[Fraction, ...]:
 
     a, b, count = _ends(start, end, count, positive=True)
     with mpmath.workdps(LOG_DIGITS + 20):
-        low = mpmath.log(mpmath.mpf(a.numerator) / a.denominator)
-        step = (mpmath.log(mpmath.mpf(b.numerator) / b.denominator) - low) / (count - 1)
+        low = mpmath.log(mpf(a))
+        step = (mpmath.log(mpf(b)) - low) / (count - 1)
         inner = [Fraction(Decimal(mpmath.nstr(mpmath.exp(low + k * step), LOG_DIGITS))) for k in range(1, count - 1)]
     times = (a, *inner, b)
     if any(s >= t for s, t in itertools.pairwise(times)):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from symflow.displays import show
+from symflow.displays import Listed, displayed, listing, show
 from symflow.dynamics.method import Method
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ProblemError, brief
@@ -18,8 +18,10 @@ from symflow.networks.objective import Objective
 from symflow.numbers.decimal import counted
 from symflow.numbers.rational import rational
 from symflow.numbers.types import Mpf, Number
+from symflow.numbers.vectors import shown_to
 from symflow.paths.aliases import OldNames
 from symflow.paths.certified.record import FlowProof
+from symflow.paths.event import Event
 from symflow.paths.iterates import Iterates
 from symflow.paths.path_error import PathError
 from symflow.paths.stop_conditions import Stopped
@@ -30,42 +32,6 @@ if TYPE_CHECKING:
 
 FLOAT64_DIGITS = 15
 """Decimal digits of a float64 that are always right."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """sigma'(z) changes at a time: one gate of a sample and unit changes its state along a trajectory.
-
-    Attributes:
-        time: when, an mpf with all digits.
-        kind: "crossing"; "sliding" where the gate begins to be held on its kink and "leaving" where that ends;
-            "revival" and "inert" where a deeper gate begins and ceases to act.
-        sample: counted from 0.
-        layer: counted from 1.
-        unit: counted from 0.
-        gate_before: sigma' before the event; None where the gate was inert or sliding.
-        gate_after: sigma' after it; an mpf where it slides, None where it is inert.
-        radius: at most how far the time is from the true one (mpf), proved for crossings and beginnings of slides of
-            certified flows; None elsewhere.
-
-    Example:
-        >>> network = sf.FullyConnected((1, 1, 1), alpha_bar="1/5")
-        >>> problem = sf.Problem(network=network, data={"x": [1], "y": [-1]}, init={"theta": ["1/2", 1]})
-        >>> (event,) = sf.solve_flow(problem, horizon=4, dps=20).events
-        >>> event.kind, event.sample, event.layer, event.unit, event.gate_before, event.gate_after
-        ('crossing', 0, 1, 0, Fraction(1, 1), Fraction(1, 5))
-        >>> round(event.time, 10), event.radius < 1e-20
-        (0.4534685484, True)
-    """
-
-    time: Mpf
-    kind: str
-    sample: int
-    layer: int
-    unit: int
-    gate_before: Fraction | Mpf
-    gate_after: Fraction | Mpf
-    radius: Mpf | None = None
 
 
 class Dense(Protocol):
@@ -132,6 +98,7 @@ class EnclosedSolutions(Protocol):
         """Midpoints and radii (mpf, shape (P,)) of a box that contains all of them at a time."""
 
 
+@displayed
 @dataclass(frozen=True)
 class Trajectory(OldNames):
     """theta(t) on [0, horizon], a path: of `solve_flow` (any number of digits), `solve_flow_float64`, or `descend`.
@@ -181,6 +148,9 @@ class Trajectory(OldNames):
     incomplete: str = ""
     proof: FlowProof | None = None
     tube: EnclosedSolutions | None = None
+
+    def __post_init__(self) -> None:
+        listing(self, "events")
 
     @property
     def objective(self) -> Objective:
@@ -232,17 +202,17 @@ class Trajectory(OldNames):
     @property
     def indices(self) -> tuple[int, ...]:
         """The steps k that are kept, increasing, starting with 0."""
-        return self.steps.indices
+        return Listed(self.steps.indices)
 
     @property
     def times(self) -> tuple[Fraction, ...]:
         """k eta for the kept steps, exactly."""
-        return self.steps.times
+        return Listed(self.steps.times)
 
     @property
     def iterates(self) -> np.ndarray:
         """theta_k for the kept steps, shape (K, P): float64, or an object array of mpf or `Fraction`."""
-        return self.steps.iterates
+        return shown_to(self.steps.iterates, self.digits)
 
     @property
     def velocity(self) -> np.ndarray:
@@ -253,7 +223,7 @@ class Trajectory(OldNames):
         """
         if "velocity" not in self.steps.carried:
             raise AttributeError(f"{self.method.name} has no velocity")
-        return self.steps.carried["velocity"]
+        return shown_to(self.steps.carried["velocity"], self.digits)
 
     # Any path ---------------------------------------------------------------------------------------------------------
 
@@ -271,8 +241,8 @@ class Trajectory(OldNames):
             ProblemError: not a number or numbers, or one that lies outside [0, horizon].
         """
         if isinstance(time, str) or not isinstance(time, Iterable) or getattr(time, "ndim", 1) == 0:
-            return self.dense(rational(time, "time"))
-        return np.array([self.dense(t) for t in read_times(time)])
+            return shown_to(self.dense(rational(time, "time")), self.digits)
+        return shown_to(np.array([self.dense(t) for t in read_times(time)]), self.digits)
 
     def enclosure(self, time: Number) -> tuple[np.ndarray, np.ndarray]:
         """Midpoints and radii (mpf, shape (P,)) of a box that contains the state at a time, proved.
@@ -289,13 +259,11 @@ class Trajectory(OldNames):
         if rational(time, "time") > max(self.end, rational(self.horizon, "horizon")):  # it can be read a little later
             raise outside(rational(time, "time"), self.end)
         state = self(time)
-        radii = np.empty(len(state), dtype=object)
-        radii[:] = [self.error.value] * len(state)
-        return state, radii
+        return state, np.full(len(state), self.error.value, dtype=object)
 
     def at_end(self) -> np.ndarray:
         """The state at the horizon."""
-        return self.dense.at_end()
+        return shown_to(self.dense.at_end(), self.digits)
 
     def weights(self, time: Number) -> list[np.ndarray]:
         """The parameter arrays W_1, b_1, W_2, ... (those that exist; of a field its state arrays) at a time."""
@@ -361,9 +329,6 @@ class Trajectory(OldNames):
     def plot(self, ax: Axes | None = None, legend: bool = True) -> Axes:
         """Plots the parameters (the Frobenius norm of each layer where they are many) against time, with the events."""
         return show(self, "plot", ax, legend)
-
-    def _repr_html_(self) -> str:
-        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         import mpmath

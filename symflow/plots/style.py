@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.lines import Line2D
 
-    from symflow.paths.trajectory import Event
+    from symflow.paths.event import Event
 
 Look: TypeAlias = dict[str, Any]
 """Keyword arguments of matplotlib."""

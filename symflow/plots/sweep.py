@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
-from symflow.plots.style import BLACK, BLUE, drawn
+from symflow.plots.style import BLACK, BLUE, drawn, legend_inside, style, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +25,10 @@ AXES = {
 """What may vary, the first that does is drawn against."""
 
 
+APART = 40
+"""Least distance of two labels of the axis, in points."""
+
+
 def plot_sweep(found: Sweep, ax: Axes | None = None) -> Axes:
     """The largest deviations of the tasks that are done, on logarithmic scales, and their medians.
 
@@ -31,6 +37,14 @@ def plot_sweep(found: Sweep, ax: Axes | None = None) -> Axes:
         ax: where; a new figure of pyplot if left out (reach it as ``ax.figure``).
     """
     return drawn(ax, lambda axes: _draw(axes, found))
+
+
+def sweep_figure(found: Sweep) -> Figure:
+    """The picture of a sweep alone, without pyplot."""
+    with style():
+        fig = Figure(figsize=(4.8, 3.2), layout="constrained")
+        _draw(fig.add_subplot(), found)
+    return fig
 
 
 def _draw(ax: Axes, found: Sweep) -> None:
@@ -44,11 +58,25 @@ def _draw(ax: Axes, found: Sweep) -> None:
     ax.plot(x, y, ".", color=BLUE, alpha=0.5, markersize=4)
     places = np.unique(x[np.isfinite(x)])
     if len(places) < len(done):
-        ax.plot(places, [np.nanmedian(y[x == v]) for v in places], "-o", color=BLACK, markersize=3, label="median")
-        ax.legend()
+        medians = [np.nanmedian(y[x == v]) for v in places]
+        legend_inside(ax, ax.plot(places, medians, "-o", color=BLACK, markersize=3, label="median"))
     if name in ("step_size", "scale"):
         ax.set_xscale("log")
+        if np.ptp(np.log10(places)) < 1.5:  # too narrow for powers of ten alone, and others would cover one another
+            ax.set_xticks(_spread(places, int(width_of(ax) / APART)))
+            ax.xaxis.set_major_formatter("{x:.3g}")
+            ax.xaxis.set_minor_locator(NullLocator())
     if (y > 0).any():
         ax.set_yscale("log")
     ax.set_xlabel(AXES[name])
     ax.set_ylabel(r"$\max_k\,\|\theta_k-\theta(k\eta)\|$")
+
+
+def _spread(places: np.ndarray, most: int) -> list[float]:
+    """Values far enough from one another on a logarithmic axis with room for so many labels, the ends first."""
+    least = np.ptp(np.log10(places)) / max(most - 1, 1)
+    kept = [places[0], places[-1]] if len(places) > 1 else [places[0]]
+    for place in places[1:-1]:
+        if np.abs(np.log10(np.array(kept) / place)).min() >= least:
+            kept.append(place)
+    return [float(v) for v in kept]

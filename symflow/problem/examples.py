@@ -10,7 +10,7 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from symflow.displays import displayed
+from symflow.displays import Listed, displayed
 from symflow.errors import ProblemError, brief
 from symflow.problem.load import load_problem
 from symflow.problem.problem import Problem
@@ -45,7 +45,7 @@ class Example:
     path: Path
 
     def __repr__(self) -> str:
-        return f"Example({self.name}: {self.setting}; {self.source})"
+        return f"<example {self.name}: {self.setting}>"
 
 
 def examples() -> tuple[Example, ...]:
@@ -55,7 +55,7 @@ def examples() -> tuple[Example, ...]:
         >>> sf.examples()[0].name
         'deep-linear-5'
     """
-    return tuple(_read(path) for path in sorted(FOLDER.glob("*.toml")))
+    return Listed(_read(path) for path in sorted(FOLDER.glob("*.toml")))
 
 
 def example(name: str) -> Problem:

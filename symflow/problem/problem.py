@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from symflow.displays import displayed
+from symflow.displays import displayed, listing
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods import GradientDescent
 from symflow.errors import ProblemError, brief
@@ -91,7 +91,7 @@ class Problem:
 
     def __init__(
         self,
-        *,
+        *tables: object,
         network: Mapping[str, object] | Network | None = None,
         data: Mapping[str, object] | None = None,
         init: Mapping[str, object] | None = None,
@@ -105,6 +105,9 @@ class Problem:
         step_size: Number | None = None,
         dps: int | None = None,
     ) -> None:
+        if tables:
+            said = f"Problem: tables are given by name, such as Problem(network=..., data=...), got {brief(tables[0])}"
+            raise ProblemError(f"{said}; a file is read by sf.load_problem(path)")
         if isinstance(network, FullyConnected | Convolutional):
             network = network_table(network)
         if isinstance(loss, Loss):
@@ -119,7 +122,7 @@ class Problem:
         record = descent if isinstance(descent, Method) else None
         if record is None:
             sections["descent"] = descent
-        tables: dict[str, Any] = {key: table for key, table in sections.items() if table is not None}
+        sections_given: dict[str, Any] = {key: table for key, table in sections.items() if table is not None}
         alone = {"theta0": theta0, "horizon": horizon, "step_size": step_size, "dps": dps}
         given = [key for key, value in alone.items() if value is not None]
         if objective is None:
@@ -127,14 +130,14 @@ class Problem:
                 place = {"theta0": 'init={"theta": ...}'}.get(given[0], f'run={{"{given[0]}": ...}}')
                 raise ProblemError(f"Problem: {given[0]} goes with objective; next to network write {place}")
             if name is not None:
-                tables["name"] = name
-            fields = resolve(tables, "Problem", Path())
+                sections_given["name"] = name
+            fields = resolve(sections_given, "Problem", Path())
             self._set(**(fields if record is None else fields | {"method": record}))
             return
-        table = tables.pop("descent", None)
-        if tables:
+        table = sections_given.pop("descent", None)
+        if sections_given:
             raise ProblemError(
-                f"Problem: must have either objective or network, got objective and {next(iter(tables))}"
+                f"Problem: must have either objective or network, got objective and {next(iter(sections_given))}"
             )
         method = record or method_of(None if table is None else parse_descent(table, "Problem"), "Problem")
         self._set(method=method, **_stand_alone(objective, {key: alone[key] for key in given}, name))
@@ -213,6 +216,7 @@ class Problem:
     def _set(self, **fields: object) -> None:
         for key, value in fields.items():
             object.__setattr__(self, key, value)
+        listing(self, "theta0")
         if self.method.batches is not None:
             self.method.batches.check(sample_count(self.objective))
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import sympy
 
+from symflow.errors import ProblemError
 from symflow.programs.exponential_sums import fraction, needs_care, stable_node
 from symflow.programs.nodes import FUNCTIONS, Const, Node, add, apply, hadamard, power, scale
 
@@ -76,7 +77,7 @@ class _Reader:
             return apply(known[e.func], self.node(e.args[0]))
         if e.func in REWRITTEN:
             return REWRITTEN[e.func](self.node(e.args[0]))
-        raise ValueError(
+        raise ProblemError(
             f"cannot turn {e} into a program: sums, products, powers, {', '.join(readable_functions())} are supported"
         )
 

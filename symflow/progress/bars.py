@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import sys
 import threading
 import time
@@ -221,6 +220,8 @@ class Notebook:
     def _bundle(self, progress: Progress) -> dict[str, Any]:
         doing = self.label if progress.stage in ("", self.label) else f"{self.label}: {progress.stage}"
         text = f"{doing}: {progress}" if progress.steps else doing
+        import html  # its table of characters is not for `symflow --help`
+
         shown = "".join(f"<div>{html.escape(line)}</div>" for line in self.lines)
         page = (
             f'<div><progress value="{float(progress):.4f}" max="1" aria-label="{html.escape(doing, quote=True)}">'

@@ -86,7 +86,8 @@ def fragment(parts: tuple[Part, ...]) -> str:
 
 
 _INSIDE = (
-    ".symflow{--faint:#8a8a8a;--mark:#d55e00}.symflow th,.symflow td{text-align:left!important;vertical-align:top}"
+    ".symflow{--faint:#8a8a8a;--mark:#d55e00}.symflow th,.symflow td{text-align:left!important;vertical-align:top;"
+    "padding:.15em .9em .15em 0}.symflow caption{text-align:left;font-weight:600}"
     ".symflow table.numbers td{text-align:right!important;font-variant-numeric:tabular-nums}"
     ".symflow .scroll{overflow-x:auto}.symflow figure{margin:.5em 0}"
     ".symflow figure svg{max-width:34rem;width:100%;height:auto;fill:currentColor}"
@@ -137,7 +138,7 @@ def _part(part: Part, name: str) -> str:
         case Picture(svg, alternative, caption, wide):
             drawn = inline(svg, alternative, name)
             style = "picture wide" if wide else "picture"
-            return f'<figure class="{style}">{drawn}<figcaption>{_text(caption)}</figcaption></figure>'
+            return f'<figure class="{style}" tabindex="0">{drawn}<figcaption>{_text(caption)}</figcaption></figure>'
         case TimeLine(events, end):
             return f'<figure class="line">{time_line(events, end)}{_legend(events)}</figure>'
         case Code(title, text):

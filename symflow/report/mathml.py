@@ -23,7 +23,6 @@ _SIGN = re.compile(rf"(<mo[^>]*>(?:{_RELATION})</mo>)<mo>&#x02212;</mo>")
 _TEXT = re.compile(r"\\text\{((?:[^{}]|\{[^{}]*\})*)\}")
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _INLINE = re.compile(r"(?<!\\)\$([^$]*)\$")
-_CHARACTERS = {r"\o{}": "ø", r"\%": "%", r"\&": "&", r"\_": "_", r"\ ": " ", "~": "\u00a0", "--": "–"}
 _SIMPLER = {
     r"\mathopen{}": "",
     r"\allowbreak": "",

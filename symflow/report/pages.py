@@ -99,12 +99,24 @@ def sweep_document(found: Sweep, base: Problem, command: str) -> Document:
     listed = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     failed = {str(row["reason"]) for row in found.rows if row.get("reason")}
     notes = [Note(reason, warning=True) for reason in sorted(failed)[:MOST_REASONS]]
+    drawn = [_sweep_picture(found)] if counts["done"] else []
     return Document(
         base.name or "sweep",
         "descent compared with flow on a grid",
         f"{counted(len(found.rows), 'task')}: {listed}.",
-        (Section("What was found", (*sweep_parts(found), *notes)), reproduction(base, command, "sweep.parquet")),
+        (
+            Section("What was found", (*sweep_parts(found), *drawn, *notes)),
+            reproduction(base, command, "sweep.parquet"),
+        ),
     )
+
+
+def _sweep_picture(found: Sweep) -> Picture:
+    from symflow.plots.style import render
+    from symflow.plots.sweep import sweep_figure
+
+    said = "The largest deviation of each task that is done, and the median where there are several."
+    return Picture(render(sweep_figure(found), "svg"), said, said)
 
 
 def experiment_document(

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from symflow.analysis.deviation import Deviation
-    from symflow.paths.trajectory import Event, Trajectory
+    from symflow.paths.event import Event
+    from symflow.paths.trajectory import Trajectory
 
 EVENT_COLUMNS = ("time", "kind", "sample", "layer", "unit", "gate")
 

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from symflow.analysis.observables import Observables
     from symflow.derivatives.derived import Derived
     from symflow.dynamics.method import Method
+    from symflow.paths.event import Event
     from symflow.paths.path_error import PathError
-    from symflow.paths.trajectory import Event, Trajectory
+    from symflow.paths.trajectory import Trajectory
     from symflow.problem import Problem
 
 

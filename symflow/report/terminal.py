@@ -28,7 +28,8 @@ from symflow.report.report import describe
 if TYPE_CHECKING:
     from symflow.analysis.deviation import Deviation
     from symflow.analysis.flow_checks import Check
-    from symflow.paths.trajectory import Event, Trajectory
+    from symflow.paths.event import Event
+    from symflow.paths.trajectory import Trajectory
 
 SHOWN_EVENTS = 20
 """Longer lists of events are cut on the terminal; JSON has all of them."""

@@ -9,8 +9,7 @@ from symflow.theory.architecture_checks import LINEAR
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SQUARE_LOSS
 from symflow.theory.result import CLASSICAL, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 
 
 def weights(start: Scalar, target: Scalar, exponential: Scalar, integral: Scalar) -> Scalar:
@@ -28,7 +27,7 @@ ONE_LAYER = Result(
     "closed form: one linear layer, a matrix exponential",
     CLASSICAL,
     (LINEAR, SQUARE_LOSS),
-    (Claim("", Formula(sympy.Symbol("W(t)")), "=", Formula(weights(_start, _target, _exponential, _integral))),),
+    (equation("", "W(t)", weights(_start, _target, _exponential, _integral)),),
     (Hypothesis("", r"$n = 1$; $\Sigma = \Sigma_{xx}$, $\Lambda = \Lambda_{yx}$"),),
     derivations=("c01_one_layer",),
 )

@@ -8,8 +8,7 @@ from symflow.numbers.types import Scalar
 from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.result import OURS, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 
 
 def balanced(u0: Scalar, target: Scalar, rate: Scalar, time: Scalar, functions: Functions) -> Scalar:
@@ -53,7 +52,7 @@ def two_scalars(u0: Scalar, c: Scalar, target: Scalar, time: Scalar, functions: 
 
 _u0, _lam, _t, _c = sympy.symbols("u_0 lambda t c", positive=True)
 _q, _plus, _minus, _first, _kappa = sympy.symbols("q q_+ q_- q_0 kappa", positive=True)
-_U = Formula(sympy.Symbol("u"))
+_U = "u"
 TWO_SCALARS = Result(
     "C2",
     "two-scalars",
@@ -62,13 +61,13 @@ TWO_SCALARS = Result(
     OURS,
     (),
     (
-        Claim("equal", _U, "=", Formula(balanced(_u0, _lam, 2 * _lam, _t, SYMBOLS))),
-        Claim("opposite", _U, "=", Formula(balanced(_u0, _lam, -2 * _lam, _t, SYMBOLS))),
-        Claim("otherwise", _U, "=", Formula(product(_c, _q))),
-        Claim("quotient", Formula(_q), "=", Formula(quotient(_plus, _minus, _first, sympy.exp(-_kappa * _t)))),
-        Claim("at the start", Formula(_first), "=", Formula(start(_u0, _c, SYMBOLS))),
+        equation("equal", _U, balanced(_u0, _lam, 2 * _lam, _t, SYMBOLS)),
+        equation("opposite", _U, balanced(_u0, _lam, -2 * _lam, _t, SYMBOLS)),
+        equation("otherwise", _U, product(_c, _q)),
+        equation("quotient", _q, quotient(_plus, _minus, _first, sympy.exp(-_kappa * _t))),
+        equation("at the start", _first, start(_u0, _c, SYMBOLS)),
         *(
-            Claim(label, Formula(left), "=", Formula(right))
+            equation(label, left, right)
             for label, left, right in zip(
                 ("rate", "upper root", "lower root"), (_kappa, _plus, _minus), roots(_lam, _c, SYMBOLS), strict=True
             )

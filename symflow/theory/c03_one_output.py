@@ -10,8 +10,7 @@ from symflow.theory.functions import SYMBOLS
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.r15_convergence_time import SETTING
 from symflow.theory.result import OURS, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 
 Angle: TypeAlias = tuple[sympy.Expr, sympy.Expr]
 """cosh^2 and sinh 2 of an angle."""
@@ -36,9 +35,9 @@ ONE_OUTPUT = Result(
     OURS,
     SETTING,
     (
-        Claim("angle", Formula(_theta), "=", Formula(_lam * _t + _a)),
-        Claim("alignment", Formula(sympy.Symbol("nu")), "=", Formula(sympy.tanh(_theta))),
-        Claim("norm", Formula(sympy.Symbol("w")), "=", Formula(norm(_angle(_theta), _angle(_a), _w0, _lam, _t))),
+        equation("angle", _theta, _lam * _t + _a),
+        equation("alignment", "nu", sympy.tanh(_theta)),
+        equation("norm", "w", norm(_angle(_theta), _angle(_a), _w0, _lam, _t)),
     ),
     (Hypothesis("", r"$n = 2$; $a = \operatorname{artanh}\nu(0)$"),),
     derivations=("c03_one_output",),

@@ -6,8 +6,7 @@ import sympy
 
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.result import CLASSICAL, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 
 
 def iterate(h: sympy.Expr, eta: sympy.Expr, k: sympy.Expr) -> sympy.Expr:
@@ -29,11 +28,8 @@ DESCENT_ON_QUADRATICS = Result(
     CLASSICAL,
     (),
     (
-        Claim(
-            "",
-            Formula(sympy.Symbol(r"\theta_k-\theta(k\eta)")),
-            "=",
-            Formula((iterate(_h, _eta, _k) - flow(_h, _k * _eta)) * sympy.Symbol(r"\theta_0")),
+        equation(
+            "", r"\theta_k-\theta(k\eta)", (iterate(_h, _eta, _k) - flow(_h, _k * _eta)) * sympy.Symbol(r"\theta_0")
         ),
     ),
     (

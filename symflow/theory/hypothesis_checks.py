@@ -15,7 +15,7 @@ from symflow.networks.losses import PREDICTION, SQUARE, TARGET
 from symflow.networks.moments import exact_product
 from symflow.networks.network import Network
 from symflow.networks.objective import Objective
-from symflow.numbers.rational import text
+from symflow.numbers.rational import mpf, text
 from symflow.programs.nodes import Gate, Input, Map, is_zero
 from symflow.programs.program import Program
 from symflow.theory.architecture_checks import LINEAR, LINEAR_WITH_BIASES, WHOLE_MATRICES, of_network, trained
@@ -159,9 +159,7 @@ def values(objective: Objective, outputs: Mapping[str, object], theta: Sequence[
     from symflow.evaluate.interpret import interpret
     from symflow.evaluate.object_arrays import EXACT
 
-    flat = np.empty(len(theta), dtype=object)
-    flat[:] = list(theta)
-    bound: dict[Input, np.ndarray] = {**objective.data, **objective.cut(flat)}
+    bound: dict[Input, np.ndarray] = {**objective.data, **objective.cut(np.array(theta, dtype=object))}
     return interpret(Program(objective.program.inputs, outputs), bound, EXACT)  # type: ignore[arg-type]
 
 
@@ -174,7 +172,7 @@ def _data(objective: Objective, name: str) -> np.ndarray | None:
 def _scientific(x: Fraction) -> str:
     import mpmath
 
-    return str(mpmath.nstr(mpmath.mpf(x.numerator) / x.denominator, 2))
+    return str(mpmath.nstr(mpf(x), 2))
 
 
 def _whitened(setting: Setting) -> Verdict:
@@ -194,9 +192,7 @@ def _whitened(setting: Setting) -> Verdict:
 
 def balancedness(objective: Objective, theta: Sequence[Fraction]) -> list[np.ndarray]:
     """D_j = W_{j+1}^T W_{j+1} - W_j W_j^T, exact."""
-    flat = np.empty(len(theta), dtype=object)
-    flat[:] = list(theta)
-    weights = list(objective.cut(flat).values())
+    weights = list(objective.cut(np.array(theta, dtype=object)).values())
     return [exact_product(up.T, up) - exact_product(w, w.T) for w, up in pairwise(weights)]
 
 
@@ -222,9 +218,8 @@ def _balanced(setting: Setting) -> Verdict:
 def _small(setting: Setting) -> Verdict:
     if setting.theta0 is None:
         return unchecked("no initial weights are given")
-    flat = np.empty(len(setting.theta0), dtype=object)
-    flat[:] = list(setting.theta0)
-    squares = max((sum(v * v for v in w.flat) for w in setting.objective.cut(flat).values()), default=Fraction(0))
+    weights = setting.objective.cut(np.array(setting.theta0, dtype=object)).values()
+    squares = max((sum(v * v for v in w.flat) for w in weights), default=Fraction(0))
     return holds(f"epsilon = max_j ||W_j(0)||_F = {float(squares) ** 0.5:.4g}")
 
 
@@ -278,10 +273,8 @@ def _aligned(setting: Setting) -> Verdict:
     x, y = _data(objective, "X"), _data(objective, "Y")
     if setting.theta0 is None or x is None or y is None:
         return unchecked("no initial weights or no data are given")
-    flat = np.empty(len(setting.theta0), dtype=object)
-    flat[:] = list(setting.theta0)
     row: np.ndarray | None = None
-    for w in objective.cut(flat).values():
+    for w in objective.cut(np.array(setting.theta0, dtype=object)).values():
         row = w if row is None else exact_product(w, row)
     assert row is not None
     target = exact_product(y, x.T) / Fraction(x.shape[1])

@@ -8,8 +8,8 @@ from symflow.numbers.types import Scalar
 from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypothesis_checks import LIPSCHITZ_GRADIENT, NONNEGATIVE
 from symflow.theory.result import CLASSICAL, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Derivative, Formula, G, Letter, Power, Range, frobenius, j, total
+from symflow.theory.statement import Claim, relation
+from symflow.theory.terms import Derivative, G, Letter, Power, Range, frobenius, j, total
 
 
 def path_length(time: Scalar, drop: Scalar, functions: Functions) -> Scalar:
@@ -33,12 +33,7 @@ ENERGY = Result(
             "=",
             -total(Range(j), Power(frobenius(G(j)), sympy.Integer(2))),
         ),
-        Claim(
-            "length",
-            Formula(sympy.Symbol(r"\int_0^t\|\dot\theta(s)\|\,ds")),
-            "<=",
-            Formula(path_length(_t, _drop, SYMBOLS)),
-        ),
+        relation("length", r"\int_0^t\|\dot\theta(s)\|\,ds", "<=", path_length(_t, _drop, SYMBOLS)),
     ),
     remark=r"If $f \ge 0$, gradient flow exists for all $t \ge 0$.",
     derivations=("r01_energy",),

@@ -12,11 +12,10 @@ import sympy
 from symflow.numbers.types import Scalar
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
-from symflow.theory.r03_fundamental_theorem import cell
+from symflow.theory.r03_cells import cell
 from symflow.theory.r04_ball_constants import CONSTANTS
 from symflow.theory.result import ELKABETZ_COHEN, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import relation
 
 
 def defect(step_size: Scalar, beta: Scalar, gamma: Scalar) -> Scalar:
@@ -37,7 +36,7 @@ GROWTH = sympy.exp(sympy.Symbol("M(t)"))
 """e^{M(t)}."""
 GROWTH_INTEGRAL = sympy.Integral(sympy.exp(sympy.Symbol("M(t)") - sympy.Symbol("M(s)")), (_s, 0, _t))
 """The integral of the growth from s to t."""
-DEVIATION = Formula(sympy.Symbol(r"\|\theta_k-\theta(k\eta)\|"))
+DEVIATION = r"\|\theta_k-\theta(k\eta)\|"
 TUBE = Hypothesis(
     "that beta, gamma and m bound H and g on the whole tube, and a step size below the bound they give",
     r"gradient flow exists on $[0,T]$; $\varepsilon > \rho = \|\theta_0-\theta(0)\|$; $\beta_t = \sup\|H\|$ and "
@@ -54,13 +53,8 @@ STEP_SIZE = Result(
     ELKABETZ_COHEN,
     (SMOOTH_ALONG,),
     (
-        Claim(
-            "step size",
-            Formula(_eta),
-            "<",
-            Formula(largest_step(_epsilon, _rho, GROWTH, _beta, _gamma, GROWTH_INTEGRAL)),
-        ),
-        Claim("deviation", DEVIATION, "<=", Formula(cell(_rho, GROWTH, defect(_eta, _beta, _gamma), GROWTH_INTEGRAL))),
+        relation("step size", _eta, "<", largest_step(_epsilon, _rho, GROWTH, _beta, _gamma, GROWTH_INTEGRAL)),
+        relation("deviation", DEVIATION, "<=", cell(_rho, GROWTH, defect(_eta, _beta, _gamma), GROWTH_INTEGRAL)),
     ),
     (TUBE,),
     (CONSTANTS,),

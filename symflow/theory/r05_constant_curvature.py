@@ -8,11 +8,10 @@ from symflow.numbers.types import Scalar
 from symflow.theory.functions import SYMBOLS
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
-from symflow.theory.r03_fundamental_theorem import constant_rate
+from symflow.theory.r03_cells import constant_rate
 from symflow.theory.r04_step_size import DEVIATION, TUBE, defect, largest_step
 from symflow.theory.result import ELKABETZ_COHEN, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import relation
 
 
 def for_all_time(epsilon: Scalar, curvature: Scalar, beta: Scalar, gamma: Scalar) -> Scalar:
@@ -31,11 +30,9 @@ CONSTANT_CURVATURE = Result(
     ELKABETZ_COHEN,
     (SMOOTH_ALONG,),
     (
-        Claim("deviation", DEVIATION, "<=", Formula(defect(_eta, _beta, _gamma) * _integral)),
-        Claim(
-            "step size", Formula(_eta), "<", Formula(largest_step(_epsilon, _rho, _growth, _beta, _gamma, _integral))
-        ),
-        Claim("for all time", Formula(_eta), "<=", Formula(for_all_time(_epsilon, _mu, _beta, _gamma))),
+        relation("deviation", DEVIATION, "<=", defect(_eta, _beta, _gamma) * _integral),
+        relation("step size", _eta, "<", largest_step(_epsilon, _rho, _growth, _beta, _gamma, _integral)),
+        relation("for all time", _eta, "<=", for_all_time(_epsilon, _mu, _beta, _gamma)),
     ),
     (Hypothesis("R4 with m constant on the tube", TUBE.latex + "; $m$ constant on the tube"),),
     remark=r"Where $m = 0$, $(e^{mt}-1)/m$ is $t$; the first is for $\rho = 0$, the last for $\lambda_{\min}(H) \ge "

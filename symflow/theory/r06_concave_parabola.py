@@ -11,8 +11,7 @@ from symflow.programs.nodes import is_zero
 from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis, Setting, Verdict, fails, holds
 from symflow.theory.result import ELKABETZ_COHEN, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation, relation
 
 
 def _is_concave_parabola(setting: Setting) -> Verdict:
@@ -64,16 +63,11 @@ CONCAVE_PARABOLA = Result(
         ),
     ),
     (
-        Claim(
-            "deviation",
-            Formula(sympy.Symbol(r"|\theta(t)-\theta_k|")),
-            "=",
-            Formula(deviation(_start, _m * _t, _tau, SYMBOLS)),
-        ),
-        Claim("from below", Formula(_tau), ">=", Formula(loss_of_exponent(_m, _eta, _t, _WIDE))),
-        Claim("from above", Formula(_tau), "<=", Formula(loss_of_exponent(_m, _eta, _t, 1))),
-        Claim("sufficient", Formula(_eta), "<=", Formula(step_size(_L, _m, _t, 1))),
-        Claim("necessary", Formula(_eta), "<=", Formula(step_size(_L, _m, _t, _WIDE))),
+        equation("deviation", r"|\theta(t)-\theta_k|", deviation(_start, _m * _t, _tau, SYMBOLS)),
+        relation("from below", _tau, ">=", loss_of_exponent(_m, _eta, _t, _WIDE)),
+        relation("from above", _tau, "<=", loss_of_exponent(_m, _eta, _t, 1)),
+        relation("sufficient", _eta, "<=", step_size(_L, _m, _t, 1)),
+        relation("necessary", _eta, "<=", step_size(_L, _m, _t, _WIDE)),
     ),
     remark=r"For a deviation of at most $\varepsilon < |\theta_0|(e^{mt}-1)$ at the time $t$, with "
     r"$L = -\log(1-\varepsilon e^{-mt}/|\theta_0|)$; the condition is necessary if $mt > \frac43L$.",

@@ -45,12 +45,28 @@ from __future__ import annotations
 import sympy
 
 from symflow.numbers.types import Scalar
-from symflow.theory.functions import SYMBOLS, AllFunctions
+from symflow.theory.functions import SYMBOLS, AllFunctions, Functions
 from symflow.theory.hypotheses import Hypothesis
+from symflow.theory.r03_cells import cell, constant_rate
 from symflow.theory.r15_convergence_time import SETTING
 from symflow.theory.result import ELKABETZ_COHEN, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula, n
+from symflow.theory.statement import equation, relation
+from symflow.theory.terms import n
+
+
+def largest_layer(n: Scalar, w0: Scalar, target: Scalar, functions: AllFunctions) -> Scalar:
+    """s_max, at least the norm of every layer along the flow."""
+    return functions.root(functions.maximum(w0, target), n)
+
+
+def allowed_move(basin: Scalar, functions: AllFunctions) -> Scalar:
+    """kappa, by how much the product may move in the tube."""
+    return functions.sqrt(basin / 2)
+
+
+def largest_gradient(excess: Scalar, kappa: Scalar, functions: AllFunctions) -> Scalar:
+    """G, at least ||grad phi|| on the tube, with excess = E(0)."""
+    return functions.sqrt(2 * excess) + kappa
 
 
 def radius(n: Scalar, s_max: Scalar, kappa: Scalar, functions: AllFunctions) -> Scalar:
@@ -78,9 +94,43 @@ def moved_product(n: Scalar, s: Scalar, inner: Scalar) -> Scalar:
     return (s + inner) ** n - s**n
 
 
+def integrated_gradient(
+    n: Scalar, target: Scalar, excess: Scalar, kappa: Scalar, rise: Scalar, time: Scalar, functions: AllFunctions
+) -> Scalar:
+    """At least int_0^T sqrt(2E) + kappa: E <= E(0) up to T_1, then sqrt(E) falls at the rate (lambda/2)^(2-2/n)."""
+    tail = (2 / target) ** (2 - functions.rational(2, n))
+    return functions.sqrt(2 * excess) * (rise + tail) + kappa * time
+
+
+def spent(step_size: Scalar, rate: Scalar, integral: Scalar, functions: Functions) -> Scalar:
+    """eta times at least int_0^{T+eta} e^{M(T+eta)-M(s)} ds, with rate = m_T and integral = I."""
+    growth, longer = constant_rate(rate, step_size, functions)
+    return step_size * cell(integral, growth, 1, longer)
+
+
 def contraction(target: Scalar, offset: Scalar) -> Scalar:
     """q = 2 offset/(lambda - offset), offset = sqrt(2 E_B)."""
     return 2 * offset / (target - offset)
+
+
+def basin_layer(n: Scalar, target: Scalar, offset: Scalar, functions: AllFunctions) -> Scalar:
+    """s_B, at least the norm of every layer along the flow from T on."""
+    return functions.root(target + offset / 2, n)
+
+
+def remaining_path(contraction: Scalar, layer: Scalar) -> Scalar:
+    """r, at least how far descent still moves; layer = s_B + eps."""
+    return contraction * layer / (1 - contraction)
+
+
+def ball_layer(n: Scalar, layer: Scalar, radius: Scalar, functions: AllFunctions) -> Scalar:
+    """R, at least the quadratic mean of the layers' norms in the ball; layer = s_B, radius = eps + r."""
+    return layer + radius / functions.sqrt(n)
+
+
+def contraction_factor(step_size: Scalar, mu: Scalar) -> Scalar:
+    """By which E falls at least in a step: 1 - eta mu."""
+    return 1 - step_size * mu
 
 
 def lojasiewicz(target: Scalar, offset: Scalar, layer: Scalar) -> Scalar:
@@ -88,16 +138,12 @@ def lojasiewicz(target: Scalar, offset: Scalar, layer: Scalar) -> Scalar:
     return ((target - offset) / layer) ** 2
 
 
-_lam, _eps, _s, _G = sympy.symbols(r"lambda epsilon \bar{s} \bar{G}", positive=True)
+_lam, _eps, _s, _G, _w0, _E0 = sympy.symbols(r"lambda epsilon \bar{s} \bar{G} w(0) E(0)", positive=True)
 _kappa, _E, _EB, _st, _b, _sB, _r, _q, _R, _mu, _eta = sympy.symbols(
     r"kappa E(t) E_B s b s_B r q R mu eta", positive=True
 )
 
-
-def _equals(label: str, left: str, right: sympy.Expr) -> Claim:
-    return Claim(label, Formula(sympy.Symbol(left)), "=", Formula(right))
-
-
+_T, _T1, _mT, _I, _beta, _gamma = sympy.symbols("T T_1 m_T I beta gamma", positive=True)
 DESCENT_CONVERGES = Result(
     "R16",
     "descent-converges",
@@ -106,33 +152,40 @@ DESCENT_CONVERGES = Result(
     ELKABETZ_COHEN,
     SETTING,
     (
-        _equals("radius", "epsilon", radius(n, _s, _kappa, SYMBOLS)),
-        _equals("gradient", "gamma", gamma(n, _G, _s + _eps, SYMBOLS)),
-        _equals("Hessian", "beta", beta(n, _G, _s + _eps)),
-        _equals(
+        equation("layers", _s, largest_layer(n, _w0, _lam, SYMBOLS)),
+        equation("product", _kappa, allowed_move(_EB, SYMBOLS)),
+        equation("end-to-end gradient", _G, largest_gradient(_E0, _kappa, SYMBOLS)),
+        equation("radius", _eps, radius(n, _s, _kappa, SYMBOLS)),
+        equation("gradient", "gamma", gamma(n, _G, _s + _eps, SYMBOLS)),
+        equation("Hessian", "beta", beta(n, _G, _s + _eps)),
+        equation(
             "curvature",
             "m(t)",
             curvature(n, sympy.sqrt(2 * _E) + moved_product(n, _st, _eps / sympy.sqrt(n)), _st + _eps),
         ),
-        _equals("contraction", "q", contraction(_lam, _b)),
-        _equals("steepness", "mu", lojasiewicz(_lam, _b, _sB + _eps + _r)),
-        _equals("smoothness", "L", beta(n, _b, _R)),
-        Claim("trapping", Formula(sympy.Symbol("E_{k+1}")), "<=", Formula((1 - _eta * _mu) * sympy.Symbol("E_k"))),
+        relation(
+            "growth", "M(T)", "<=", curvature(n, integrated_gradient(n, _lam, _E0, _kappa, _T1, _T, SYMBOLS), _s + _eps)
+        ),
+        relation("step size", _beta * _gamma * spent(_eta, _mT, _I, SYMBOLS), "<", _eps),
+        equation("layers in the basin", _sB, basin_layer(n, _lam, _b, SYMBOLS)),
+        equation("contraction", _q, contraction(_lam, _b)),
+        equation("path", _r, remaining_path(_q, _sB + _eps)),
+        equation("layers in the ball", _R, ball_layer(n, _sB, _eps + _r, SYMBOLS)),
+        equation("steepness", _mu, lojasiewicz(_lam, _b, _sB + _eps + _r)),
+        equation("smoothness", "L", beta(n, _b, _R)),
+        relation("trapping", "E_{k+1}", "<=", contraction_factor(_eta, _mu) * sympy.Symbol("E_k")),
     ),
     (
         Hypothesis(
             "that the step size is as small as the result asks",
             r"$w = \|W_{n:1}\|$, $\lambda = \|\Lambda_{yx}\|$, $\nu$ the cosine between $W_{n:1}$ and $\Lambda_{yx}$, "
             r"$E = f-\min f$ along flow and $E_k$ along descent, $E_B > 0$ the accuracy asked for, $M(t) = \int_0^tm$; "
-            r"$s = w^{1/n}$, $\bar s = \max\{w(0),\lambda\}^{1/n}$, $\kappa = \sqrt{E_B/2}$, $\bar G = "
-            r"\sqrt{2E(0)}+\kappa$, "
-            r"$E(t) \le E_B/4$ for $t \ge T$; $\eta\beta\gamma\int_0^te^{M(t)-M(s)}ds < \varepsilon$ at $t = T+\eta$",
+            r"$s = w^{1/n}$, $E(t) \le E_B/4$ for $t \ge T$, $T_1$ that of R15; $I \ge \int_0^Te^{M(T)-M(s)}ds$, "
+            r"$m_T \ge m(t)$ for $t \ge T$",
         ),
         Hypothesis(
             "",
-            r"for the trapping $b = \sqrt{2E_B} < \lambda/3$, $s_B = (\lambda+b/2)^{1/n}$, $r = "
-            r"q(s_B+\varepsilon)/(1-q)$, "
-            r"$R = s_B+(\varepsilon+r)/\sqrt n$ and $\eta \le 1/L$",
+            r"for the trapping $b = \sqrt{2E_B} < \lambda/3$ and $\eta \le 1/L$",
         ),
     ),
     remark=r"$E_k \le E_B$ at $k^* = \lceil T/\eta\rceil$, and with the trapping it falls by the factor "

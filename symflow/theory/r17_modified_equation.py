@@ -10,8 +10,7 @@ from symflow.theory.differential_sums import differential_sum
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.result import SOURCES, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 
 TERMS = terms(GradientDescent(), 4)
 
@@ -28,7 +27,7 @@ MODIFIED_EQUATION = Result(
     "modified equation of gradient descent",
     f"{SOURCES['BD21']} (order 1); {SOURCES['HLW06']} (all orders)",
     (SMOOTH_ALONG,),
-    tuple(Claim(f"order {i}", Formula(sympy.Symbol(f"F_{i}")), "=", Formula(term(i))) for i in range(len(TERMS))),
+    tuple(equation(f"order {i}", f"F_{i}", term(i)) for i in range(len(TERMS))),
     (Hypothesis("a fixed horizon", r"a fixed horizon; $f \in C^{p+3}$ for the order $p$"),),
     remark=r"One step of descent is $\theta(\eta)+O(\eta^{p+2})$ for $\dot\theta = \sum_{i\le p}\eta^iF_i(\theta)$, "
     r"$T = "

@@ -11,8 +11,7 @@ from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.r17_modified_equation import term
 from symflow.theory.result import SOURCES, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 
 _eta = sympy.Symbol("eta", positive=True)
 _p = sympy.Symbol("p", positive=True)
@@ -27,31 +26,15 @@ LEADING_ORDER = Result(
     f"asymptotic expansion of the global error of Euler's method, {SOURCES['HNW93']}, section II.8",
     (SMOOTH_ALONG,),
     (
-        Claim(
-            "deviation",
-            Formula(sympy.Symbol(r"\theta_k-\theta(k\eta)")),
-            "=",
-            Formula(_eta * _e + _eta**2 * _e2 + sympy.Symbol(r"O(\eta^3)")),
-        ),
-        Claim("first order", Formula(sympy.Symbol(r"\dot e")), "=", Formula(-_He + term(1))),
-        Claim(
-            "second order",
-            Formula(sympy.Symbol(r"\dot e_2")),
-            "=",
-            Formula(-_He2 - _Tee / 2 - (_Tge + _HHe) / 2 + term(2)),
-        ),
-        Claim(
+        equation("deviation", r"\theta_k-\theta(k\eta)", _eta * _e + _eta**2 * _e2 + sympy.Symbol(r"O(\eta^3)")),
+        equation("first order", r"\dot e", -_He + term(1)),
+        equation("second order", r"\dot e_2", -_He2 - _Tee / 2 - (_Tge + _HHe) / 2 + term(2)),
+        equation(
             "any method",
-            Formula(sympy.Symbol(r"\theta_k-\theta(k\eta)")),
-            "=",
-            Formula(_eta ** (_p + 1) * _e + sympy.Symbol(r"\tau_k") + sympy.Symbol(r"O(\eta^{p+2})")),
+            r"\theta_k-\theta(k\eta)",
+            _eta ** (_p + 1) * _e + sympy.Symbol(r"\tau_k") + sympy.Symbol(r"O(\eta^{p+2})"),
         ),
-        Claim(
-            "any method, first order",
-            Formula(sympy.Symbol(r"\dot e")),
-            "=",
-            Formula(sympy.Symbol("{F_0'}e") + sympy.Symbol("F_{p+1}")),
-        ),
+        equation("any method, first order", r"\dot e", sympy.Symbol("{F_0'}e") + sympy.Symbol("F_{p+1}")),
     ),
     (
         Hypothesis(

@@ -14,11 +14,10 @@ from symflow.numbers.types import Scalar
 from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
-from symflow.theory.r03_fundamental_theorem import cell
+from symflow.theory.r03_cells import cell
 from symflow.theory.r04_step_size import DEVIATION
 from symflow.theory.result import OURS, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation, relation
 
 
 def integrated_defect(step_size: Scalar, beta: Scalar, hessian_gradient: Scalar, functions: Functions) -> Scalar:
@@ -59,25 +58,12 @@ TRAJECTORY_WISE = Result(
     f"{OURS}, from R3",
     (SMOOTH_ALONG,),
     (
-        Claim(
-            "",
-            DEVIATION,
-            "<=",
-            Formula(cell(0, 1, 1, sympy.Integral(_weight * _true_defect, (_s, 0, sympy.Symbol(r"k\eta"))))),
+        relation(
+            "", DEVIATION, "<=", cell(0, 1, 1, sympy.Integral(_weight * _true_defect, (_s, 0, sympy.Symbol(r"k\eta"))))
         ),
-        Claim(
-            "tube",
-            Formula(_after),
-            "=",
-            Formula(cell(_b, sympy.exp(_m * _eta), 1, added_on_tube(_eta, _m, _beta, _P, SYMBOLS))),
-        ),
-        Claim("tube-free", Formula(_after), "=", Formula(cell(_b, _L, 1, local_error(_eta, _P0)))),
-        Claim(
-            "growth",
-            Formula(_L),
-            "=",
-            Formula(1 + excess_growth(_eta, _m, _top, SYMBOLS)),
-        ),
+        equation("tube", _after, cell(_b, sympy.exp(_m * _eta), 1, added_on_tube(_eta, _m, _beta, _P, SYMBOLS))),
+        equation("tube-free", _after, cell(_b, _L, 1, local_error(_eta, _P0))),
+        equation("growth", _L, 1 + excess_growth(_eta, _m, _top, SYMBOLS)),
     ),
     (
         Hypothesis(

@@ -14,16 +14,9 @@ from symflow.numbers.types import Scalar
 from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
-from symflow.theory.r03_fundamental_theorem import cell, constant_rate
+from symflow.theory.r03_cells import after_step
 from symflow.theory.result import OURS, SOURCES, Result
-from symflow.theory.statement import Claim, Statement
-from symflow.theory.terms import Formula
-
-
-def after_step(error: Scalar, jump: Scalar, rate: Scalar, time: Scalar, defect: Scalar, functions: Functions) -> Scalar:
-    """The error at the end of a step: e^{m h} (e + j) + delta (e^{m h} - 1)/m, m of either sign."""
-    growth, integral = constant_rate(rate, time, functions)
-    return cell(error, growth, defect, integral, jump)
+from symflow.theory.statement import Statement, equation, relation
 
 
 def tail(bound: Scalar, ratio: Scalar, order: Scalar) -> Scalar:
@@ -101,48 +94,50 @@ VALIDATOR = Result(
     f"{OURS}, from R3; convex faces: {SOURCES['B73']}",
     (SMOOTH_ALONG,),
     (
-        Claim("", Formula(sympy.Symbol(r"\|\theta(t)-\tilde\theta(t)\|")), "<=", Formula(sympy.Symbol("e_{i+1}"))),
-        Claim(
-            "step",
-            Formula(sympy.Symbol("e_{i+1}")),
-            "=",
-            Formula(after_step(_e, _j, _m, _h, _delta, SYMBOLS)),
-        ),
-        Claim("polynomial defect", Formula(_delta), "=", Formula(_sum)),
-        Claim(
-            "tail",
-            Formula(sympy.Symbol(r"\sum_{k>K}|r_k|h^k")),
-            "<=",
-            Formula(tail(_B, _ratio, _K)),
-        ),
+        relation("", r"\|\theta(t)-\tilde\theta(t)\|", "<=", "e_{i+1}"),
+        equation("step", "e_{i+1}", after_step(_e, _j, _m, _h, _delta, SYMBOLS)),
+        equation("polynomial defect", _delta, _sum),
+        relation("tail", r"\sum_{k>K}|r_k|h^k", "<=", tail(_B, _ratio, _K)),
     ),
     (_DEFECT, _TUBE),
     (
         Statement(
             "R23",
             "all faces convex",
-            (Claim("convex faces", Formula(sympy.Symbol(r"\|\theta(t)-\tilde\theta(t)\|")), "<=",
-                   Formula(after_step(_e, _j, _m, _h, _delta, SYMBOLS))),),
+            (
+                relation(
+                    "convex faces", r"\|\theta(t)-\tilde\theta(t)\|", "<=", after_step(_e, _j, _m, _h, _delta, SYMBOLS)
+                ),
+            ),
             (_CONVEX_FACES,),
         ),
         Statement(
             "R23",
             "a crossing",
-            (Claim("crossing", Formula(sympy.Symbol(r"e(\tau^+)")), "<=",
-                   Formula(after_crossing(_before, _rate, _width, _defect, _off, _apart, SYMBOLS))),),
+            (
+                relation(
+                    "crossing",
+                    r"e(\tau^+)",
+                    "<=",
+                    after_crossing(_before, _rate, _width, _defect, _off, _apart, SYMBOLS),
+                ),
+            ),
             (_CROSSING,),
         ),
         Statement(
             "R23",
             "entering a slide",
-            (Claim("entry", Formula(sympy.Symbol(r"\tau^*-\tau^-")), "<=",
-                   Formula(sympy.Symbol("Z", positive=True) / sympy.Symbol("c", positive=True))),),
+            (
+                relation(
+                    "entry", r"\tau^*-\tau^-", "<=", sympy.Symbol("Z", positive=True) / sympy.Symbol("c", positive=True)
+                ),
+            ),
             (_ENTRY,),
         ),
         Statement(
             "R23",
             "a slide",
-            (Claim("slide", Formula(sympy.Symbol("nG_s")), "=", Formula(sympy.Integer(0))),),
+            (equation("slide", "nG_s", sympy.Integer(0)),),
             (_HOLD,),
         ),
     ),
@@ -151,4 +146,4 @@ VALIDATOR = Result(
     r"R3 with the field $G_s$ and $m \ge \lambda_{\max}(\operatorname{sym}\partial G_s)$; entering and leaving it are "
     r"bounded as a crossing is.",
     derivations=("r23_validator",),
-)  # fmt: skip
+)

@@ -14,8 +14,7 @@ from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.result import SOURCES, Result
-from symflow.theory.statement import Claim, Statement
-from symflow.theory.terms import Formula
+from symflow.theory.statement import Statement, equation, relation
 
 
 def flow_length(excess: Scalar, mu: Scalar, functions: Functions) -> Scalar:
@@ -105,19 +104,9 @@ FOR_ALL_TIME = Result(
     f"{SOURCES['P63']}; {SOURCES['L63']}; with kinks: {SOURCES['DDKL20']}",
     (SMOOTH_ALONG,),
     (
-        Claim(
-            "flow, loss",
-            Formula(sympy.Symbol(r"f(\theta(t))-f^*")),
-            "<=",
-            Formula(_excess * sympy.exp(-2 * _mu * _t)),
-        ),
-        Claim("flow, path", Formula(sympy.Symbol(r"\int_0^\infty\|\dot\theta\|")), "<=", Formula(_length)),
-        Claim(
-            "flow, distance",
-            Formula(sympy.Symbol(r"\|\theta(t)-\theta(\infty)\|")),
-            "<=",
-            Formula(_length * sympy.exp(-_mu * _t)),
-        ),
+        relation("flow, loss", r"f(\theta(t))-f^*", "<=", _excess * sympy.exp(-2 * _mu * _t)),
+        relation("flow, path", r"\int_0^\infty\|\dot\theta\|", "<=", _length),
+        relation("flow, distance", r"\|\theta(t)-\theta(\infty)\|", "<=", _length * sympy.exp(-_mu * _t)),
     ),
     (_INEQUALITY,),
     (
@@ -125,47 +114,69 @@ FOR_ALL_TIME = Result(
             "R24",
             "descent",
             (
-                Claim("descent, loss", Formula(sympy.Symbol(r"f(\theta_k)-f^*")), "<=",
-                      Formula(_excess * descent_factor(_eta, _mu, _beta) ** _k)),
-                Claim("descent, path", Formula(sympy.Symbol(r"\sum_k\|\theta_{k+1}-\theta_k\|")), "<=",
-                      Formula(descent_length(_length, _eta, _beta))),
+                relation("descent, loss", r"f(\theta_k)-f^*", "<=", _excess * descent_factor(_eta, _mu, _beta) ** _k),
+                relation(
+                    "descent, path", r"\sum_k\|\theta_{k+1}-\theta_k\|", "<=", descent_length(_length, _eta, _beta)
+                ),
             ),
             (_INEQUALITY, _STEP),
         ),
         Statement(
             "R24",
             "interpolating networks",
-            (Claim("interpolating", Formula(_mu), "=",
-                   Formula(interpolating_rate(sympy.Symbol(r"\min_{B_r(q)}\lambda_{\min}(JJ^\top)"), _N))),),
+            (
+                equation(
+                    "interpolating", _mu, interpolating_rate(sympy.Symbol(r"\min_{B_r(q)}\lambda_{\min}(JJ^\top)"), _N)
+                ),
+            ),
             (_SQUARE,),
         ),
         Statement(
             "R24",
             "interpolating networks with kinks, for flow",
-            (Claim("kinks", Formula(_mu), "=",
-                   Formula(interpolating_rate(
-                       sympy.Symbol(r"\min_{J\in\mathcal J}\lambda_{\min}(JJ^\top)"), _N))),),
+            (
+                equation(
+                    "kinks", _mu, interpolating_rate(sympy.Symbol(r"\min_{J\in\mathcal J}\lambda_{\min}(JJ^\top)"), _N)
+                ),
+            ),
             (_KINKS,),
         ),
         Statement(
             "R24",
             "linear networks",
-            (Claim("linear", Formula(_mu), "=",
-                   Formula(linear_rate(
-                       sympy.Symbol(r"\min_{B_r(q)}\lambda_{\min}\Bigl(\sum_jW_{n:j+1}W_{n:j+1}^\top\otimes "
-                                    r"W_{j-1:1}^\top W_{j-1:1}\Bigr)"),
-                       sympy.Symbol(r"\lambda^+_{\min}(\Sigma_{xx})")))),),
+            (
+                equation(
+                    "linear",
+                    _mu,
+                    linear_rate(
+                        sympy.Symbol(
+                            r"\min_{B_r(q)}\lambda_{\min}\Bigl(\sum_jW_{n:j+1}W_{n:j+1}^\top\otimes "
+                            r"W_{j-1:1}^\top W_{j-1:1}\Bigr)"
+                        ),
+                        sympy.Symbol(r"\lambda^+_{\min}(\Sigma_{xx})"),
+                    ),
+                ),
+            ),
             (_CHAINS,),
         ),
         Statement(
             "R24",
             "minima isolated but for symmetries, for flow",
             (
-                Claim("symmetric", Formula(sympy.Symbol(r"\|q-\theta(\infty)\|")), "<=",
-                      Formula(isolated_length(sympy.Symbol(r"\|g(q)\|", positive=True), _mu))),
-                Claim("conserved", Formula(sympy.Symbol(r"\|p-\theta(\infty)\|")), "<=",
-                      Formula(isolated_length(sympy.Symbol(r"\|\nabla F(p)\|", positive=True),
-                                              sympy.Symbol(r"\bar\mu", positive=True)))),
+                relation(
+                    "symmetric",
+                    r"\|q-\theta(\infty)\|",
+                    "<=",
+                    isolated_length(sympy.Symbol(r"\|g(q)\|", positive=True), _mu),
+                ),
+                relation(
+                    "conserved",
+                    r"\|p-\theta(\infty)\|",
+                    "<=",
+                    isolated_length(
+                        sympy.Symbol(r"\|\nabla F(p)\|", positive=True), sympy.Symbol(r"\bar\mu", positive=True)
+                    ),
+                ),
             ),
             (_SYMMETRIES,),
         ),
@@ -173,12 +184,21 @@ FOR_ALL_TIME = Result(
             "R24",
             "isolated minima",
             (
-                Claim("isolated", Formula(sympy.Symbol(r"\|q-\theta^*\|")), "<=",
-                      Formula(isolated_length(sympy.Symbol(r"\|g(q)\|", positive=True), _mu))),
-                Claim("isolated, flow", Formula(sympy.Symbol(r"\|\theta(t)-\theta^*\|")), "<=",
-                      Formula(sympy.exp(-_mu * _t) * sympy.Symbol(r"\|q-\theta^*\|"))),
-                Claim("isolated, descent", Formula(sympy.Symbol(r"\|\theta_k-\theta^*\|")), "<=",
-                      Formula(isolated_factor(_eta, _mu, _beta, SYMBOLS) ** _k * sympy.Symbol(r"\|q-\theta^*\|"))),
+                relation(
+                    "isolated", r"\|q-\theta^*\|", "<=", isolated_length(sympy.Symbol(r"\|g(q)\|", positive=True), _mu)
+                ),
+                relation(
+                    "isolated, flow",
+                    r"\|\theta(t)-\theta^*\|",
+                    "<=",
+                    sympy.exp(-_mu * _t) * sympy.Symbol(r"\|q-\theta^*\|"),
+                ),
+                relation(
+                    "isolated, descent",
+                    r"\|\theta_k-\theta^*\|",
+                    "<=",
+                    isolated_factor(_eta, _mu, _beta, SYMBOLS) ** _k * sympy.Symbol(r"\|q-\theta^*\|"),
+                ),
             ),
             (_CONVEX,),
         ),
@@ -186,4 +206,4 @@ FOR_ALL_TIME = Result(
     remark=r"Both paths stay in $B_r(q)$. For $\eta \le 1/\beta$ the factor of descent is at most $1-\eta\mu$. The "
     r"minimum $\theta^*$ is the only critical point in $B_r(q)$.",
     derivations=("r24_for_all_time",),
-)  # fmt: skip
+)

@@ -10,8 +10,7 @@ from symflow.theory.differential_sums import BETA, ETA, NU, differential_sum
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.result import SOURCES, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import Claim, equation
 
 METHOD = HeavyBall(BETA)
 TERMS = terms(METHOD, 2)
@@ -22,12 +21,9 @@ RATE = sympy.Symbol("lambda", real=True)
 
 def modified_claims(found: tuple, start: tuple) -> tuple[Claim, ...]:
     """F_0, F_1, F_2 and the start to first order."""
-    orders = tuple(
-        Claim(f"order {i}", Formula(sympy.Symbol(f"F_{i}")), "=", Formula(differential_sum(term, 2 * i + 1)))
-        for i, term in enumerate(found)
-    )
+    orders = tuple(equation(f"order {i}", f"F_{i}", differential_sum(term, 2 * i + 1)) for i, term in enumerate(found))
     first = sympy.Symbol(r"\theta_0") + ETA * differential_sum(start[0], 2) + sympy.Symbol(r"O(\eta^2)")
-    return (*orders, Claim("start", Formula(sympy.Symbol(r"\theta(0)")), "=", Formula(first)))
+    return (*orders, equation("start", r"\theta(0)", first))
 
 
 def rate_term(k: sympy.Expr) -> sympy.Expr:
@@ -57,12 +53,7 @@ HEAVY_BALL = Result(
     (SMOOTH_ALONG,),
     (
         *modified_claims(TERMS, START),
-        Claim(
-            "rate on quadratics",
-            Formula(sympy.Symbol(r"-\log\mu_+")),
-            "=",
-            Formula(sympy.Sum(rate_term(_k), (_k, 1, sympy.oo))),
-        ),
+        equation("rate on quadratics", r"-\log\mu_+", sympy.Sum(rate_term(_k), (_k, 1, sympy.oo))),
     ),
     (MOMENTUM,),
     remark=r"$P_k$ are Legendre's polynomials, $\mu_+$ is the larger root of $\mu^2-(1+\beta-\eta\lambda)\mu+\beta$, "

@@ -8,8 +8,7 @@ import sympy
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.result import SOURCES, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 
 _x = sympy.Symbol("x")
 PSI = sympy.log(1 - _x) / _x
@@ -25,14 +24,9 @@ PRINCIPAL_FLOW = Result(
     SOURCES["RWQD23"],
     (SMOOTH_ALONG,),
     (
-        Claim("field", Formula(sympy.Symbol(r"\dot\theta")), "=", Formula(sympy.Symbol(r"\psi(\eta H)\,g"))),
-        Claim("function", Formula(sympy.Symbol(r"\psi(x)")), "=", Formula(PSI)),
-        Claim(
-            "on quadratics",
-            Formula(sympy.Symbol(r"\theta(k\eta)")),
-            "=",
-            Formula((1 - _eta * _H) ** _k * _start),
-        ),
+        equation("field", r"\dot\theta", r"\psi(\eta H)\,g"),
+        equation("function", r"\psi(x)", PSI),
+        equation("on quadratics", r"\theta(k\eta)", (1 - _eta * _H) ** _k * _start),
     ),
     (
         Hypothesis(

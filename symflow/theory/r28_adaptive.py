@@ -7,8 +7,7 @@ import sympy
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.result import SOURCES, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 
 ETA, BETA, RHO, EPSILON = sympy.symbols("eta beta rho epsilon", positive=True)
 R, G, SLOPE = sympy.Symbol("R_j"), sympy.Symbol("g_j"), sympy.Symbol(r"\partial_j\sum_i\sqrt{g_i^2+\varepsilon}")
@@ -29,18 +28,8 @@ ADAPTIVE = Result(
     SOURCES["CKS24"],
     (SMOOTH_ALONG,),
     (
-        Claim(
-            "Adam",
-            Formula(sympy.Symbol(r"\dot\theta_j")),
-            "=",
-            Formula(-(G + ETA / 2 * lag(BETA, RHO, EPSILON, R) * SLOPE) / R),
-        ),
-        Claim(
-            "RMSProp",
-            Formula(sympy.Symbol(r"\dot\theta_j")),
-            "=",
-            Formula(-(G + ETA / 2 * lag(sympy.Integer(0), RHO, EPSILON, R) * SLOPE) / R),
-        ),
+        equation("Adam", r"\dot\theta_j", -(G + ETA / 2 * lag(BETA, RHO, EPSILON, R) * SLOPE) / R),
+        equation("RMSProp", r"\dot\theta_j", -(G + ETA / 2 * lag(sympy.Integer(0), RHO, EPSILON, R) * SLOPE) / R),
     ),
     (
         Hypothesis(

@@ -7,8 +7,7 @@ import sympy
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
 from symflow.theory.result import SOURCES, Result
-from symflow.theory.statement import Claim
-from symflow.theory.terms import Formula
+from symflow.theory.statement import equation
 
 ETA, M = sympy.symbols("eta m", positive=True)
 MINIBATCHES = Result(
@@ -19,24 +18,17 @@ MINIBATCHES = Result(
     SOURCES["SDBD21"],
     (SMOOTH_ALONG,),
     (
-        Claim(
+        equation(
             "mean over orders",
-            Formula(sympy.Symbol(r"\frac{1}{m!}\sum_\pi\theta_m^{(\pi)}")),
-            "=",
-            Formula(sympy.Symbol(r"\theta(m\eta)") + sympy.Symbol(r"O(m^3\eta^3)")),
+            r"\frac{1}{m!}\sum_\pi\theta_m^{(\pi)}",
+            sympy.Symbol(r"\theta(m\eta)") + sympy.Symbol(r"O(m^3\eta^3)"),
         ),
-        Claim(
+        equation(
             "modified loss",
-            Formula(sympy.Symbol(r"\dot\theta")),
-            "=",
-            Formula(-sympy.Symbol(r"\nabla\Bigl(f+\frac{\eta}{4m}\sum_{k=1}^m\|\nabla f_k\|^2\Bigr)")),
+            r"\dot\theta",
+            -sympy.Symbol(r"\nabla\Bigl(f+\frac{\eta}{4m}\sum_{k=1}^m\|\nabla f_k\|^2\Bigr)"),
         ),
-        Claim(
-            "one order",
-            Formula(sympy.Symbol("F_1")),
-            "=",
-            Formula(sympy.Symbol(r"\frac{1}{m}\sum_{j<k}H_kg_j") - M / 2 * sympy.Symbol("Hg")),
-        ),
+        equation("one order", "F_1", sympy.Symbol(r"\frac{1}{m}\sum_{j<k}H_kg_j") - M / 2 * sympy.Symbol("Hg")),
     ),
     (
         Hypothesis(

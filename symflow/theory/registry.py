@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -10,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import symflow.theory
 from symflow.displays import displayed
-from symflow.errors import ProblemError
+from symflow.errors import ProblemError, brief
 from symflow.theory.result import Citation, Result
 from symflow.theory.statement import Statement
 
@@ -43,7 +44,7 @@ class Table(dict[str, Entry]):
     def __missing__(self, name: str) -> Entry:
         if isinstance(name, str) and dict.__contains__(self, id_name(name)):
             return self[id_name(name)]
-        raise KeyError(name)
+        raise KeyError(f"there is no {name!r}; known are {', '.join(self)}")
 
     def __contains__(self, name: object) -> bool:
         return dict.__contains__(self, name) or (isinstance(name, str) and dict.__contains__(self, id_name(name)))
@@ -56,6 +57,15 @@ class Table(dict[str, Entry]):
             return default
 
 
+def unknown(kind: str, name: object) -> ProblemError:
+    """The error for a name that no result has."""
+    near = difflib.get_close_matches(str(name)[:100].upper(), RESULTS, n=1) or difflib.get_close_matches(
+        str(name)[:100].lower(), _IDS, n=1
+    )
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(RESULTS)}, with names in sf.statements()"
+    return ProblemError(f"there is no {kind} {brief(name)}; {hint}")
+
+
 def find(name: str) -> Result:
     """The result of an id such as "R4" or a slug such as "step-size".
 
@@ -63,8 +73,7 @@ def find(name: str) -> Result:
         ProblemError: no such result.
     """
     if not isinstance(name, str) or id_name(name) not in RESULTS:
-        known = ", ".join(f"{r.id} ({r.slug})" for r in RESULTS.values())
-        raise ProblemError(f"there is no result {name!r}; known are {known}")
+        raise unknown("result", name)
     return RESULTS[id_name(name)]
 
 
@@ -141,9 +150,9 @@ def statement(result: str) -> Statement:
         >>> sf.statement("R9(e)").claims[0].relation
         '>='
     """
-    found, bracket, rest = id_name(result).partition("(")
+    found, bracket, rest = id_name(result).partition("(") if isinstance(result, str) else ("", "", "")
     if found not in RESULTS:
-        raise ProblemError(f"there is no statement {result!r}; known are {', '.join(RESULTS)}")
+        raise unknown("statement", result)
     whole = RESULTS[found].statement
     if not bracket:
         return whole

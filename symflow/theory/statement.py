@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import sympy
 
-from symflow.displays import show
+from symflow.displays import as_formula, show
 from symflow.errors import ProblemError
 from symflow.networks.network import FullyConnected, Network
 from symflow.networks.objective import Objective
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 Side = Literal["left", "right"]
+Relation = Literal["=", ">=", "<=", "<"]
 Where: TypeAlias = int | Sequence[Size] | Network | Objective
 
 
@@ -51,18 +52,24 @@ class Claim:
 
     label: str
     left: Term
-    relation: Literal["=", ">=", "<=", "<"]
+    relation: Relation
     right: Term
     over: Cases | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
 
 
+def relation(label: str, left: sympy.Expr | str, sign: Relation, right: sympy.Expr | str) -> Claim:
+    """A claim on numbers or, as LaTeX text, on matrices."""
+    sides = [Formula(sympy.Symbol(side) if isinstance(side, str) else side) for side in (left, right)]
+    return Claim(label, sides[0], sign, sides[1])
+
+
 def equation(label: str, left: sympy.Expr | str, right: sympy.Expr | str) -> Claim:
     """left = right between numbers or, as LaTeX text, between matrices."""
-    sides = [Formula(sympy.Symbol(side) if isinstance(side, str) else side) for side in (left, right)]
-    return Claim(label, sides[0], "=", sides[1])
+    return relation(label, left, "=", right)
 
 
+@as_formula
 @dataclass(frozen=True)
 class Statement:
     r"""left = right, or left >= right: a result for networks of every depth n.
@@ -146,9 +153,6 @@ class Statement:
             document: a complete file instead, with the notation, the hypotheses, a label and the sources.
         """
         return str(show(self, "document" if document else "latex", depth, values))
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
 
     def _repr_markdown_(self) -> str:
         assumed = "; ".join(hypothesis.latex for hypothesis in self.hypotheses)
@@ -248,10 +252,7 @@ class Instance:
             arithmetic = EXACT if dps is None else mpmath_arithmetic()
 
             def numbers(values: Iterable[Number], where: str) -> np.ndarray:
-                exact = [entry(v, where) for v in values]
-                lifted = np.empty(len(exact), dtype=object)
-                lifted[:] = [arithmetic.lift(v) for v in exact]
-                return lifted
+                return np.array([arithmetic.lift(entry(v, where)) for v in values], dtype=object)
 
             lift = np.frompyfunc(arithmetic.lift, 1, 1)
             bound: dict[Input, np.ndarray] = {

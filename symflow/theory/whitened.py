@@ -40,9 +40,7 @@ def whitened_form(objective: Objective) -> tuple[Fraction, np.ndarray] | None:
 
 def end_to_end_matrix(setting: Setting) -> np.ndarray:
     """W_n ... W_1 at theta(0), exact."""
-    flat = np.empty(len(setting.theta0 or ()), dtype=object)
-    flat[:] = list(setting.theta0 or ())
-    first, *others = setting.objective.cut(flat).values()
+    first, *others = setting.objective.cut(np.array(setting.theta0 or (), dtype=object)).values()
     for w in others:
         first = exact_product(w, first)
     return first

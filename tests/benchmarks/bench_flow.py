@@ -1,3 +1,4 @@
+# Long: three programs side by side, each with its own equations, and two tables of them.
 """Gradient flow from problem to endpoint: symflow against heyoka (where it is installed) and mpmath.odefun.
 
     python tests/benchmarks/bench_flow.py [--rounds 5] [--digits 30,50,100,200,500] [--odefun 50] [--out DIR]

@@ -3,79 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import time
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import mpmath
 import pytest
-import typer
 
 import symflow as sf
 from symflow import files
 from symflow.cli import app as cli
-from symflow.cli import exit_status, signals
-from symflow.cli.commands import flow, run
-from symflow.errors import KinkError
-
-LINEAR = """
-[network]
-widths = [2, 2, 1]
-activation = "linear"
-[data]
-x = [[1, "1/2"], ["-1/3", 1]]
-y = [[1], ["-1/2"]]
-[init]
-theta = ["1/2", 0, "1/4", "-1/3", "1/2", "1/5"]
-[run]
-horizon = "1/2"
-step_size = "1/10"
-dps = 20
-"""
-
-
-AMBIGUOUS = """{"network": {"widths": [3, 3, 1], "activation": "relu"},
-"data": {"x": [["29/100", "-37/100", "47/50"], ["-23/25", "43/100", "93/100"], ["-29/100", "7/20", "-3/5"],
-               ["-81/100", "7/100", "-93/100"], ["59/100", "22/25", "-16/25"]],
-         "y": [["-33/50"], ["-19/25"], ["1/25"], ["-33/100"], ["-43/50"]]},
-"init": {"theta": ["19/100", "9/100", "9/25", "8/25", "-33/50", "16/25", "-49/50", "-1/2", "-69/100",
-                   "3/4", "-9/25", "33/100"]}}"""
-
-
-@pytest.fixture
-def linear(tmp_path: Path) -> Path:
-    """A problem that everything can be computed for."""
-    path = tmp_path / "tiny.toml"
-    path.write_text(LINEAR, encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def ambiguous(tmp_path: Path) -> Path:
-    """A ReLU problem whose flow slides on two kinks until, at t = 2.28, one of them begins to repel."""
-    path = tmp_path / "ambiguous.json"
-    path.write_text(AMBIGUOUS, encoding="utf-8")
-    return path
-
-
-def lines(text: str) -> list[str]:
-    return text.splitlines()
-
-
-def as_json(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """Standard output, which must be one JSON object, strictly."""
-
-    def refuse(constant: str) -> None:
-        raise AssertionError(f"{constant} is not JSON")
-
-    found = json.loads(capsys.readouterr().out, parse_constant=refuse)
-    assert isinstance(found, dict)
-    return found
-
+from symflow.cli.commands import run
+from tests.cli.printed import LINEAR, as_json, lines
 
 # ---- errors -------------------------------------------------------------------------------------------------------
 
@@ -164,121 +105,6 @@ def test_errors_in_json_are_one_object_and_one_line(capsys: pytest.CaptureFixtur
     found = json.loads(captured.out)
     assert found["error"]["type"] == "ProblemError"
     assert lines(captured.err) == ["symflow: " + found["error"]["message"]]
-
-
-def test_a_flow_that_stops_says_why_and_keeps_what_it_has(ambiguous: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["flow", str(ambiguous), "--dps", "20", "--at", "1", "2", "5"]) == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    (line,) = lines(captured.err)
-    assert "t = 2.281639657" in line
-    assert "more than one way" in line
-
-    assert cli.main(["flow", str(ambiguous), "--dps", "20", "--at", "1", "2", "5", "--json"]) == 1
-    captured = capsys.readouterr()
-    found = json.loads(captured.out)
-    assert lines(captured.err) == [line]
-    assert {k: found["error"][k] for k in ("type", "cause", "sample", "layer", "unit")} == {
-        "type": "KinkError", "cause": "repelling", "sample": 1, "layer": 1, "unit": 2,
-    }  # fmt: skip
-    assert list(found["theta"]) == ["1", "2"]
-    assert found["error_estimate"] is None
-    assert [e["kind"] for e in found["events"]] == ["sliding", "sliding", "crossing"]
-    with pytest.raises(KinkError) as stop:
-        sf.solve_flow(sf.load_problem(ambiguous), dps=20, horizon=5)
-    with mpmath.workdps(60):
-        assert abs(mpmath.mpf(found["computed_until"]) - stop.value.time) < mpmath.mpf(10) ** -20
-        assert abs(mpmath.mpf(found["theta"]["2"][0]) - stop.value.trajectory(2)[0]) < mpmath.mpf(10) ** -20
-
-
-@pytest.mark.parametrize("command", ["flow", "deviation"])
-def test_interruption_is_status_130_and_no_traceback(
-    command: str, linear: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import symflow.analysis.deviation  # whose modules must not be imported while the function is replaced
-
-    assert symflow.analysis.deviation
-
-    def interrupted(*args: object, **kwargs: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("symflow.paths.flow.solve_field", interrupted)
-    assert cli.main([command, str(linear)]) == 130
-    assert capsys.readouterr().err == "symflow: interrupted\n"
-
-
-def test_an_interruption_that_a_callback_swallowed_is_noticed(
-    linear: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    original = flow.load
-
-    def load_and_swallow(path: Path) -> Any:
-        import signal
-
-        try:
-            signal.raise_signal(signal.SIGTERM)
-        except KeyboardInterrupt:
-            return original(path)
-        raise AssertionError("the signal was not delivered")
-
-    monkeypatch.setattr(flow, "load", load_and_swallow)
-    assert cli.main(["flow", str(linear)]) == 130
-    (line,) = lines(capsys.readouterr().err)
-    assert re.fullmatch(r"symflow: interrupted at t = 0\.\d+", line)
-    assert cli.main(["--version"]) == 0
-
-
-# ---- flow ---------------------------------------------------------------------------------------------------------
-
-
-def test_flow_json_is_the_trajectory_with_all_its_digits(linear: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["flow", str(linear), "--dps", "40", "--at", "0.25", "1/3", "--at=2", "--json"]) == 0
-    found = as_json(capsys)
-    assert {"theta", "events", "error_estimate", "steps", "seconds"} <= set(found)
-    assert list(found["theta"]) == ["0.25", "1/3", "2"]
-    assert found["events"] == []
-    problem = sf.load_problem(linear)
-    traj = sf.solve_flow(problem, horizon=2, dps=40)
-    assert found["steps"] == traj.stats.steps
-    assert mpmath.mpf(found["error_estimate"]) == traj.error_estimate
-    for key, values in found["theta"].items():
-        for text, value in zip(values, traj(Fraction(key)), strict=True):
-            bits = traj.dense.bits
-            with mpmath.workprec(bits + 20):
-                assert abs(mpmath.mpf(text) - value) < mpmath.ldexp(1, -bits)
-
-
-def test_flow_without_times_takes_the_horizon(linear: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["flow", str(linear), "--json"]) == 0
-    assert list(as_json(capsys)["theta"]) == ["1/2"]
-    assert cli.main(["flow", str(linear), "--json", "--at", "0"]) == 0
-    start = as_json(capsys)["theta"]["0"]
-    assert [float(v) for v in start] == pytest.approx([0.5, 0, 0.25, -1 / 3, 0.5, 0.2], abs=1e-25)
-
-
-def test_flow_events_and_human_output(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    path = Path(__file__).parents[1] / "problem" / "reference" / "relu-2-3-1.json"
-    assert cli.main(["flow", str(path), "--dps", "25", "--json"]) == 0
-    events = as_json(capsys)["events"]
-    assert len(events) == 5
-    assert set(events[0]) == {"time", "kind", "sample", "unit", "layer", "gate_before", "gate_after", "radius"}
-    assert events[0]["time"].startswith("2.684757318658985588286")
-    assert (events[0]["sample"], events[0]["layer"], events[0]["unit"]) == (1, 1, 0)
-    assert cli.main(["flow", str(path), "--dps", "25"]) == 0
-    shown = capsys.readouterr().out
-    assert "W1_32" in shown
-    assert "crossing" in shown
-    assert re.search(r"(estimated|certified) error \d", shown)
-
-
-def test_times_after_at_are_spread() -> None:
-    spread = cli.spread
-    assert spread(["flow", "p.toml", "--at", "1", "2", "5/2", "--json"]) == [
-        "flow", "p.toml", "--at", "1", "--at", "2", "--at", "5/2", "--json",
-    ]  # fmt: skip
-    assert spread(["--at=1", ".5", "p.toml", "3"]) == ["--at=1", "--at", ".5", "p.toml", "3"]
-    assert spread(["--dps", "30", "4"]) == ["--dps", "30", "4"]
-    assert spread(["--at"]) == ["--at"]
 
 
 # ---- derive and deviation -----------------------------------------------------------------------------------------
@@ -457,211 +283,10 @@ def test_a_reader_that_goes_away_is_no_traceback(linear: Path) -> None:
     assert said == b""
 
 
-# ---- conditions, limits, grids, saving ----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def decay(tmp_path: Path) -> Path:
-    """theta' = -theta, theta(0) = 1, f = theta^2 / 2."""
-    path = tmp_path / "decay.toml"
-    content = '[network]\nwidths = [1, 1]\nactivation = "linear"\n[data]\nx = [[1]]\ny = [[0]]\n'
-    path.write_text(content + "[init]\ntheta = [1]\n[run]\nhorizon = 100\ndps = 40\n", encoding="utf-8")
-    return path
-
-
-def test_a_flow_that_ends_by_a_condition(decay: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    saved = tmp_path / "flow.json"
-    command = ["flow", str(decay), "--stop-loss", "1e-6", "--stop-gradient-norm", "1e-9", "--at", "1", "50"]
-    assert cli.main([*command, "--save", str(saved), "--json"]) == 0
-    found = as_json(capsys)
-    assert found["conditions"] == ["loss falls to 1e-6", "gradient norm falls to 1e-9"]
-    assert found["stopped"]["condition"] == "loss falls to 1e-6"
-    with mpmath.workdps(60):
-        exact = 3 * mpmath.log(10) - mpmath.log(2) / 2
-        error = mpmath.mpf(found["stopped"]["time_error_estimate"])
-        assert abs(mpmath.mpf(found["stopped"]["time"]) - exact) <= error <= mpmath.mpf(10) ** -40
-        (first, last) = found["theta"]
-        assert first == "1"
-        assert abs(mpmath.mpf(last) - exact) < mpmath.mpf(10) ** -38
-        assert abs(mpmath.mpf(found["theta"][last][0]) - mpmath.mpf(10) ** -3 * mpmath.sqrt(2)) < mpmath.mpf(10) ** -40
-    assert sf.load_trajectory(saved).stopped is not None
-    assert cli.main(command) == 0
-    assert "the loss falls to 1e-6 at t = 6.561181688702164397345" in capsys.readouterr().out
-    assert cli.main(["flow", str(decay), "--stop-loss", "1e-6", "--horizon", "2"]) == 0
-    assert "no condition was met: loss falls to 1e-6" in capsys.readouterr().out
-    assert cli.main(["flow", str(decay), "--stop-loss", "1e-6", "--horizon", "2", "--json"]) == 0
-    assert as_json(capsys)["stopped"] is None
-
-
-@pytest.mark.parametrize("limit", [["--max-steps", "4"], ["--time-limit", "1e-9"]])
-def test_a_flow_that_meets_a_limit_saves_its_part(
-    limit: list[str], decay: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    saved = tmp_path / "part.json"
-    command = ["flow", str(decay), "--save", str(saved), "--horizon", "100", "--at", "0", "90", *limit]
-    assert cli.main(command) == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    (line,) = lines(captured.err)
-    assert line.endswith(f"; the part computed so far is saved in {saved}")
-    assert f"({limit[0]})" in line
-    assert "max_steps" not in line
-    assert "time_limit" not in line
-    part = sf.load_trajectory(saved)
-    assert part.incomplete
-    assert list(part(0)) == [1]
-    saved.unlink()
-    assert cli.main([*command, "--json"]) == 1
-    found = as_json(capsys)
-    assert found["saved"] == str(saved)
-    assert found["error"]["cause"] == limit[0].strip("-")
-    assert list(found["theta"]) == ["0"]
-    assert saved.exists()
-
-
-def test_a_flow_that_stops_at_a_kink_saves_its_part(
-    ambiguous: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    saved = tmp_path / "part.json"
-    assert cli.main(["flow", str(ambiguous), "--dps", "20", "--at", "5", "--save", str(saved)]) == 1
-    assert str(saved) in capsys.readouterr().err
-    part = sf.load_trajectory(saved)
-    assert 2.28 < part.horizon < 2.29
-    assert "more than one way" in part.incomplete
-
-
-def test_grids_of_times(decay: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [
-        "flow",
-        str(decay),
-        "--dps",
-        "20",
-        "--times",
-        "linear:0:1:5",
-        "--times",
-        "log:1e-3:10:5",
-        "--at",
-        "1/3",
-    ]
-    assert cli.main([*arguments, "--json"]) == 0
-    found = as_json(capsys)["theta"]
-    assert list(found) == ["1/3", "0", "0.25", "0.5", "0.75", "1", "0.001", "0.01", "0.1", "10"]
-    with mpmath.workdps(30):
-        for key, (value,) in found.items():
-            t = mpmath.mpf(Fraction(key).numerator) / Fraction(key).denominator
-            assert abs(mpmath.mpf(value) - mpmath.exp(-t)) < mpmath.mpf(10) ** -20
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["--times", "0:10:5"], "--times must be linear:START:END:COUNT"),
-        (["--times", "linear:0:10:5", "--horizon", "9"], "--times must not lie beyond --horizon 9, got '10'"),
-        (["--stop-loss", "small"], "--stop-loss must be a number"),
-        (["--stop-gradient-norm", "0"], "--stop-gradient-norm must be positive, got '0'"),
-        (["--max-steps", "0"], "--max-steps must be a positive whole number, got 0"),
-        (["--time-limit", "-1"], "--time-limit must be a positive number of seconds, got '-1'"),
-        (["--horizon", "1e10000"], "horizon must be at most 1e300"),
-        (["--save", "."], "--save must be a file that can be written, got '.' (it is a directory)"),
-        (["--save", "missing/flow.json"], "--save must be a file that can be written"),
-        (["--bogus"], "No such option: --bogus"),
-        (["--dps"], "requires an argument"),
-        (["--dps", "many"], "--dps"),
-    ],
-)
-def test_wrong_options_in_json_are_one_object(
-    arguments: list[str], says: str, decay: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.main(["flow", str(decay), "--json", *arguments]) == 2
-    captured = capsys.readouterr()
-    found = json.loads(captured.out)
-    assert found["error"]["type"] == "ProblemError"
-    assert says in found["error"]["message"]
-    assert lines(captured.err) == ["symflow: " + found["error"]["message"]]
-
-
 def test_missing_arguments_in_json_are_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["flow", "--json"], ["fly", "--json"], ["--json"]):
         assert cli.main(arguments) == 2
         assert json.loads(capsys.readouterr().out)["error"]["message"]
-
-
-def test_a_flow_without_a_final_time_is_told_the_options(decay: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    decay.write_text(decay.read_text(encoding="utf-8").replace("horizon = 100\n", ""), encoding="utf-8")
-    assert cli.main(["flow", str(decay)]) == 2
-    assert "give --horizon, --at or run.horizon" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("room", "where"), [(run, "load"), (run, "_run_one"), (exit_status, "_print_json")], ids=["load", "run", "print"]
-)
-def test_an_interrupted_run_prints_one_object(
-    room: Any,
-    where: str,
-    linear: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    original, calls = getattr(room, where), []
-
-    def interrupted(*args: Any, **settings: Any) -> Any:
-        calls.append(where)
-        if len(calls) == 1:
-            raise KeyboardInterrupt
-        return original(*args, **settings)
-
-    monkeypatch.setattr(room, where, interrupted)
-    if where == "_print_json":
-        monkeypatch.setattr(run, "_run_one", lambda *a: ({"name": "tiny"}, None))
-    assert cli.main(["run", str(linear), "--out", str(tmp_path / "out"), "--json"]) == 130
-    captured = capsys.readouterr()
-    assert json.loads(captured.out) == {"error": {"type": "KeyboardInterrupt", "message": "interrupted"}}
-    assert lines(captured.err) == ["symflow: interrupted"]
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_interrupted_run_says_which_problems_are_done(
-    linear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    calls: list[Path] = []
-
-    def second_is_interrupted(problem: sf.Problem, folder: Path) -> Any:
-        calls.append(folder)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return {}, None
-
-    monkeypatch.setattr(run, "_run_one", second_is_interrupted)
-    assert cli.main(["run", str(linear), str(linear), "--out", str(tmp_path / "out"), "--json"]) == 130
-    assert lines(capsys.readouterr().err) == [f"symflow: interrupted; what is done is kept in {calls[0]}"]
-
-
-def test_an_interruption_while_arguments_are_read(
-    linear: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupted(*args: Any, **settings: Any) -> Any:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(typer.main, "get_command", interrupted)
-    assert cli.main(["flow", str(linear), "--json"]) == 130
-    captured = capsys.readouterr()
-    assert json.loads(captured.out)["error"]["type"] == "KeyboardInterrupt"
-    assert lines(captured.err) == ["symflow: interrupted"]
-
-
-def test_an_import_that_an_interruption_breaks_is_an_interruption(
-    linear: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def broken(path: Path) -> None:
-        signals._interrupted.set()
-        raise ImportError("cannot load module more than once per process")
-
-    monkeypatch.setattr(flow, "load", broken)
-    assert cli.main(["flow", str(linear), "--json"]) == 130
-    captured = capsys.readouterr()
-    assert json.loads(captured.out)["error"]["message"] == "interrupted"
-    assert lines(captured.err) == ["symflow: interrupted"]
 
 
 HEAVY = LINEAR + '[descent]\nmethod = "heavy-ball"\nmomentum = "1/2"\n'
@@ -718,3 +343,25 @@ def test_a_report_names_the_method(tmp_path: Path, capsys: pytest.CaptureFixture
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     table = {"method": "heavy-ball", "momentum": "1/2", "weight_decay": "1/9"}
     assert report["settings"]["method"]["descent"] == report["problem"]["descent"] == table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["flow", "three-points"], "did you mean example:three-points?"),
+        (["flow", "problem.toml", "--dps", "1.5"], "--dps must be a whole number, got '1.5'"),
+        (
+            ["derive", "problem.toml", "--document", "no-such-folder/x.tex"],
+            "--document must be a file that can be written",
+        ),
+        (["certify", "problem.toml"], "give a distance, a loss, or a limit with its radius"),
+    ],
+)
+def test_a_mistake_of_the_first_hour_has_a_remedy(
+    arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("problem.toml").write_text(LINEAR, encoding="utf-8")
+    assert cli.main(arguments) == 2
+    (line,) = lines(capsys.readouterr().err)
+    assert says in line

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import LINEAR
 
 import symflow as sf
 from symflow.cli import app as cli
@@ -21,6 +20,7 @@ from symflow.cli.commands import run
 from symflow.errors import SymflowError, printable
 from symflow.numbers.decimal import exact_decimal
 from symflow.report.terminal import console, run_table
+from tests.cli.printed import LINEAR
 
 NASTY = "\x1b]0;title\x07\x1b[31mred\x9b2J\u202e\u200b\r[bold]x[/nothing] $\\alpha_{$ <b> \u4e2d"
 """A title, a colour, a clearing of the screen, reversed and invisible text, markup of rich, LaTeX and HTML."""

@@ -16,6 +16,8 @@ from test_series_architectures import NETWORKS
 import symflow as sf
 from symflow.dynamics.vector_field import VectorField, gradient_flow_field
 from symflow.evaluate import series as module
+from symflow.evaluate.blocks import again
+from symflow.evaluate.blocks.again import Compilers
 from symflow.evaluate.blocks.compiler import BlockCompiler
 from symflow.evaluate.blocks.constants import Constants
 from symflow.evaluate.blocks.rows import needed
@@ -135,3 +137,84 @@ def test_what_nothing_depends_on_is_left_out() -> None:
     compiler.function("exp", state[2:], None)
     kept = needed(compiler.blocks, wanted.reshape(-1) - 1, compiler.count)
     assert [len(block.out) for block in kept] == [2, 1, 1]  # functions remain
+
+
+def one_flipped(gates: Gates, rng: np.random.Generator) -> Gates:
+    """Gates of which one has another value."""
+    found = {g: values.copy() for g, values in gates.items()}
+    gate = list(found)[rng.integers(len(found))]
+    flat = found[gate].reshape(-1)
+    i = rng.integers(flat.size)
+    flat[i] = gate.alpha_bar if flat[i] == gate.alpha else gate.alpha
+    return found
+
+
+def assert_same_again(field: VectorField, theta: list[Fraction], *, flips: int) -> int:
+    """One gate after the other has another value: what is compiled again and what is compiled at once are equal.
+
+    How often all was compiled at once comes back.
+    """
+    gates, _ = initial_gates(field, theta)
+    rng, arithmetic = np.random.default_rng(3), FixedSeries(BITS)
+    compilers, values, whole = Compilers(arithmetic), [arithmetic.lift(q) for q in theta], 0
+    with array_by_array():
+        for _ in range(flips):
+            known = compilers.of(field)
+            mine = compile_recurrence(field, gates, arithmetic, compilers)
+            whole += compilers.of(field) is not known
+            plain = compile_recurrence(field, gates, arithmetic)
+            for python in (True, False):
+                assert expanded(mine, values, python=python) == expanded(plain, values, python=python)
+            gates = one_flipped(gates, rng)
+    return whole
+
+
+@pytest.mark.parametrize("loss", ["square", "cross-entropy", "pseudo-huber"])
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_what_was_compiled_before_is_used_again(name: str, loss: str) -> None:
+    case = Case(NETWORKS[name](2), loss, 3, 11)
+    theta = [Fraction(float(v)) for v in case.arrays[2]]
+    assert_same_again(gradient_flow_field(case.objective), theta, flips=6)
+
+
+def test_equal_samples_are_compiled_at_once() -> None:
+    """Rows that equal others, which may cease to: all is compiled again."""
+    x = [["1", "2"], ["1", "2"], ["1", "3"], ["1", "2"]]
+    objective = sf.network_objective(sf.FullyConnected((2, 2, 1), Fraction(1), Fraction(0)), x, ["1", "-1", "1", "-1"])
+    theta = [Fraction(n, 7) for n in (1, 2, 3, 4, 5, 6)]
+    assert assert_same_again(gradient_flow_field(objective), theta, flips=12) > 0
+
+
+@pytest.mark.parametrize("loss", ["square", "cross-entropy"])
+def test_a_gate_costs_as_much_whatever_the_samples(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows that are made again where one gate changes do not depend on how many other samples there are."""
+    made: list[int] = []
+    real = BlockCompiler._rows
+
+    def counted(self: BlockCompiler, a: np.ndarray, b: np.ndarray, own: np.ndarray) -> np.ndarray:
+        made.append(len(own))
+        return real(self, a, b, own)
+
+    monkeypatch.setattr(BlockCompiler, "_rows", counted)
+    costs = []
+    for samples in (5, 40):
+        case = Case(sf.FullyConnected((3, 4, 3, 2), Fraction(1), Fraction(0)), loss, samples, 11)
+        field, compilers = gradient_flow_field(case.objective), Compilers(FixedSeries(BITS))
+        gates, _ = initial_gates(field, [Fraction(float(v)) for v in case.arrays[2]])
+        with array_by_array():
+            compile_recurrence(field, gates, compilers.constants.arithmetic, compilers)
+            flat = gates[(gate := next(iter(gates)))].reshape(-1)
+            flat[0] = gate.alpha_bar if flat[0] == gate.alpha else gate.alpha
+            made.clear()
+            compile_recurrence(field, gates, compilers.constants.arithmetic, compilers)
+        costs.append(sum(made))
+    assert 0 < costs[1] <= costs[0] + 2
+
+
+def test_a_row_that_is_not_made_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: with operations that are always taken for known ones, the series differ."""
+    monkeypatch.setattr(again.np, "array_equal", lambda *_: True)
+    case = Case(NETWORKS["dense"](2), "square", 3, 11)
+    theta = [Fraction(float(v)) for v in case.arrays[2]]
+    with pytest.raises(AssertionError):
+        assert_same_again(gradient_flow_field(case.objective), theta, flips=6)

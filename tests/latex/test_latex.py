@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import sympy
 from plain_objectives import OBJECTIVES, everything, network
-from read_latex import UnknownSize, disagreement
+from read_latex import disagreement
 
 from symflow.derivatives.derived import Derived, gradient, gradient_flow, hessian, hessian_form, loss
 from symflow.latex import derived_latex, printed_width
@@ -23,6 +23,7 @@ from symflow.networks.objective import Objective
 from symflow.networks.training_loss import network_objective
 from symflow.programs.nodes import Axis, Identity, Input, Node, add, apply, einsum
 from symflow.programs.program import Program
+from tests.latex.latex_values import UnknownSize
 
 
 @cache

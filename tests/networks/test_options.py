@@ -8,14 +8,15 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
-import plain_options as plain
 import pytest
 import sympy
 from scipy.integrate import solve_ivp
 
 import symflow as sf
 from symflow.analysis.sweeps.axes import axes_of, starts
+from tests.evaluate.plain_networks import plain_loss, plain_network
 
 FULL = {
     "widths": [2, 3, 3, 1],
@@ -28,15 +29,33 @@ FULL = {
 PARTS = (sf.Convolution(2, (3,), padding=(1,)), sf.Pool("max", (2,)), sf.Dense(2), sf.Dense(2))
 
 
-def points(seed: int, samples: int = 3) -> tuple[plain.Description, list[Fraction], list[Any], list[Any]]:
-    d = plain.described(seed)
+def drawn(seed: int) -> sf.FullyConnected:
+    """A random network of two or three layers."""
+    rng = np.random.default_rng(seed)
+    depth, hidden = int(rng.integers(2, 4)), int(rng.integers(1, 4))
+    widths = [int(rng.integers(1, 3)), *[hidden] * (depth - 1), int(rng.integers(1, 3))]
+    equal = [(i, j) for i in range(depth) for j in range(i + 1, depth + 1) if widths[i] == widths[j]]
+    square = [j for j in range(1, depth + 1) if widths[j - 1] == widths[j]]
+    slopes = [(1, 0), (1, Fraction(1, 5)), (1, 1)]
+    return sf.FullyConnected(
+        widths,
+        activation=[("homogeneous", *slopes[int(rng.integers(3))]) for _ in range(depth - 1)],
+        biases=[bool(v) for v in rng.integers(0, 2, depth)],
+        skip=[pair for pair in equal if rng.random() < 0.5],
+        diagonal=[j for j in square if rng.random() < 0.4],
+        output_scale=Fraction(int(rng.integers(1, 4)), 2),
+    )
+
+
+def points(seed: int, samples: int = 3) -> tuple[sf.FullyConnected, list[Fraction], list[Any], list[Any]]:
+    network = drawn(seed)
     rng = np.random.default_rng(seed + 1000)
 
     def rows(width: int) -> list[list[Fraction]]:
         return [[Fraction(int(v), 4) for v in row] for row in rng.integers(-8, 9, (samples, width))]
 
-    theta = [Fraction(int(v), 10) for v in rng.integers(-12, 13, plain.size(d))]
-    return d, theta, rows(d["widths"][0]), rows(d["widths"][-1])
+    theta = [Fraction(int(v), 10) for v in rng.integers(-12, 13, network.parameter_count)]
+    return network, theta, rows(network.widths[0]), rows(network.widths[-1])
 
 
 def floats(values: Any) -> np.ndarray:
@@ -48,11 +67,16 @@ def floats(values: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", [0, 3, *(pytest.param(s, marks=pytest.mark.thorough) for s in range(4, 40))])
 def test_gradient_and_hessian_are_those_of_plain_jax(seed: int) -> None:
-    d, theta, x, y = points(seed)
-    objective = sf.network_objective(plain.network(d), x, y)
-    g, h = plain.derivatives(d, floats(theta), floats(x), floats(y))
-    assert np.allclose(floats(sf.evaluate_exact(sf.gradient(objective), theta)), g, rtol=1e-12, atol=1e-12)
-    assert np.allclose(floats(sf.evaluate_exact(sf.hessian(objective), theta)), h, rtol=1e-12, atol=1e-12)
+    network, theta, x, y = points(seed)
+    objective = sf.network_objective(network, x, y)
+
+    def plain(t: Any) -> Any:
+        return plain_loss("square", plain_network(network, t, floats(x)), floats(y))
+
+    with jax.enable_x64(True):
+        for derived, by_jax in ((sf.gradient(objective), jax.grad), (sf.hessian(objective), jax.hessian)):
+            wanted = np.asarray(jax.jit(by_jax(plain))(floats(theta)))
+            assert np.allclose(floats(sf.evaluate_exact(derived, theta)), wanted, rtol=1e-12, atol=1e-12)
 
 
 def test_a_residual_block_is_the_expression() -> None:
@@ -88,8 +112,8 @@ def test_a_bias_is_the_weight_of_a_constant_input() -> None:
 
 @pytest.mark.parametrize("seed", [6, *(pytest.param(s, marks=pytest.mark.thorough) for s in (3, *range(8, 20)))])
 def test_flows_through_kinks_are_those_of_scipy(seed: int) -> None:
-    d, theta, x, y = points(seed)
-    problem = sf.Problem(network=plain.network(d), data={"x": x, "y": y}, init={"theta": theta}, run={"horizon": 1})
+    network, theta, x, y = points(seed)
+    problem = sf.Problem(network=network, data={"x": x, "y": y}, init={"theta": theta}, run={"horizon": 1})
     exact = sf.solve_flow(problem, dps=25)
     field = sf.to_jax(sf.gradient(problem.objective))  # compared with plain JAX above
     found = solve_ivp(lambda _, v: -np.asarray(field(v)), (0, 1), floats(theta), rtol=1e-8, atol=1e-10, max_step=0.01)

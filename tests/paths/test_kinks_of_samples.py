@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from math import inf, log2
@@ -13,14 +14,17 @@ from gmpy2 import mpz
 from mpmath import mpf
 
 import symflow as sf
+from symflow.dynamics.vector_field import VectorField
 from symflow.evaluate import series as compiler
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.series import Recurrence
 from symflow.numbers.fixed_point import from_fraction
 from symflow.paths.taylor import run
 from symflow.paths.taylor.dense import taylor_steps
-from symflow.paths.taylor.events import first_kink
-from symflow.paths.taylor.kinks.region import Region
+from symflow.paths.taylor.events import earliest_zero, first_kink
+from symflow.paths.taylor.kinks.gates import Position
+from symflow.paths.taylor.kinks.minimal_norm import Side, Surfaces
+from symflow.paths.taylor.kinks.region import Point, Region
 from symflow.paths.taylor.order import LEAST, Order
 from symflow.paths.taylor.powers import Powers
 
@@ -64,6 +68,68 @@ def test_crossing_is_what_trying_all_sides_finds(activation: str, seed: int, mon
     with mpmath.workdps(30):
         assert all(abs(a.time - b.time) < mpf(10) ** -15 for a, b in zip(fast.events, slow.events, strict=True))
         assert max(abs(fast.at_end() - slow.at_end())) < mpf(10) ** -15
+
+
+@pytest.mark.parametrize(("activation", "seed"), [("relu", 6), ("leaky-relu", 6)])
+def test_first_order_finds_what_trying_all_sides_does(
+    activation: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two layers with gates: crossings while gates of another layer slide, and sides that first order excludes."""
+    p = problem(seed, activation, 8, (2, 3, 3, 1), "1")
+    excluded: list[bool] = []
+    elsewhere: list[bool] = []
+    contradict, cross = Surfaces.contradict, run.cross
+
+    def noted(self: Surfaces, sides: Sequence[Side]) -> bool:
+        excluded.append(contradict(self, sides))
+        return excluded[-1]
+
+    def crossed(base: VectorField, before: Region, a: Position, point: Point, order: int) -> Region | None:
+        found = cross(base, before, a, point, order)
+        elsewhere.append(found is not None and any(b[0] != a[0] for b in before.sliding))
+        return found
+
+    monkeypatch.setattr(Surfaces, "contradict", noted)
+    monkeypatch.setattr(run, "cross", crossed)
+    fast = sf.solve_flow(p, error=None)
+    assert sum(excluded) > len(excluded) / 2
+    assert (activation, seed) != ("relu", 6) or any(elsewhere)
+    monkeypatch.setattr(Surfaces, "contradict", lambda *_: False)
+    monkeypatch.setattr(run, "cross", lambda *_: None)
+    slow = sf.solve_flow(p, error=None)
+    assert events(fast) == events(slow)
+    with mpmath.workdps(30):
+        assert max(abs(fast.at_end() - slow.at_end())) < mpf(10) ** -15
+
+
+def test_sides_that_contradict_first_order() -> None:
+    """theta' = -(c + p n) in one dimension with n = 1: it is on where -(c + high) > 0, off where -(c + low) < 0."""
+    attracting = {c: Surfaces(np.array([c]), np.ones((1, 1)), np.array([-1.0]), np.array([2.0])) for c in (-3, 0, 3)}
+    sides: tuple[Side, ...] = ("on", "off", "slide")
+    remaining = {c: [side for side in sides if not s.contradict([side])] for c, s in attracting.items()}
+    assert remaining == {-3: ["on"], 0: ["slide"], 3: ["off"]}
+    repelling = Surfaces(np.array([0.0]), np.ones((1, 1)), np.array([1.0]), np.array([-1.0]))
+    assert [side for side in sides if not repelling.contradict([side])] == ["on", "off"]
+    undecided = Surfaces(np.array([1e-8]), np.ones((1, 1)), np.array([0.0]), np.array([2.0]))
+    assert [side for side in sides if not undecided.contradict([side])] == ["off", "slide"]
+    without_slope = Surfaces(np.array([1.0]), np.zeros((1, 1)), np.array([-1.0]), np.array([1.0]))
+    assert not any(without_slope.contradict([side]) for side in sides)
+
+
+def test_the_first_of_many_zeros_is_found() -> None:
+    """s - a for many a, a curve that comes to 0 before its tangent does, and two that are equal: the first number."""
+    bits = 100
+    one = mpz(1) << bits
+    series = [[-one * a // 100, one] for a in (90, 30, 70, 20, 20, 50)]
+    series.append([one // 20, -one // 10, -3 * one])  # about 0.114
+    powers = Powers(one, bits, 4)
+    found = earliest_zero(series, powers, 1 << 10)
+    assert found is not None
+    assert found.number == 6
+    assert abs(found.position / one - (-0.1 + 0.61**0.5) / 6) < 1e-12
+    found = earliest_zero(series[:6], powers, 1 << 10)
+    assert found is not None
+    assert found.number == 3
 
 
 def test_orders_follow_the_steps_that_kinks_force() -> None:

@@ -1,84 +1,21 @@
-"""Zeros of fixed-point polynomials against exactly known ones, Sturm's count, mpmath and the meaning of the noise."""
+"""Zeros of fixed-point polynomials against exactly known ones, and the meaning of the noise."""
 
 from fractions import Fraction
-from itertools import pairwise
-from math import comb, factorial, perm
+from math import comb
 
 import mpmath
 import pytest
-import sympy
 from gmpy2 import mpz
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from symflow.paths.taylor.roots import Root, Unresolved, components, excludes_zero, first_zero, isolate
-from symflow.paths.taylor.roots.bernstein import local_frame, whole_frame
+from symflow.paths.taylor.roots import Root, Unresolved, excludes_zero, first_zero
 from symflow.paths.taylor.roots.extremum import TANGENT
-from symflow.paths.taylor.roots.isolate import CLUSTERED, EXHAUSTED, FLAT
-from symflow.paths.taylor.roots.newton import FixedPolynomial
+from symflow.paths.taylor.roots.isolate import CLUSTERED, FLAT
+from tests.paths.polynomials import assert_simple, chebyshev, cosine, covers, fixed, integral, product, zeros
 
 THIRD = Fraction(1, 3)
 TINY = Fraction(1, 10**20)
-
-
-def zeros(coefficients: list[mpz], prec: int, noise: int) -> list[Root | Unresolved]:
-    """All components of the set where |p| is within the noise."""
-    return list(components(coefficients, prec, noise))
-
-
-def product(*factors: Fraction | int) -> list[Fraction]:
-    """Coefficients of Π (s − r), lowest power first."""
-    coefficients = [Fraction(1)]
-    for r in factors:
-        shifted = [Fraction(0), *coefficients]
-        coefficients = [a - r * b for a, b in zip(shifted, [*coefficients, Fraction(0)], strict=True)]
-    return coefficients
-
-
-def fixed(coefficients: list[Fraction], prec: int) -> list[mpz]:
-    """The coefficients rounded to multiples of 2^−prec."""
-    return [mpz(round(c * 2**prec)) for c in coefficients]
-
-
-def integral(*factors: Fraction) -> list[mpz]:
-    """The product of the factors (d s − n) for zeros n/d: integers, so nothing is rounded."""
-    coefficients = product(*factors)
-    for r in factors:
-        coefficients = [c * r.denominator for c in coefficients]
-    return [mpz(c.numerator) for c in coefficients]
-
-
-def covers(found: Root | Unresolved, zero: Fraction, prec: int, error: Fraction | None = None) -> bool:
-    """Whether the item answers for this zero: a Root within the error (four units), an Unresolved around it."""
-    if isinstance(found, Root):
-        return abs(Fraction(int(found.position), 2**prec) - zero) <= (error or Fraction(4, 2**prec))
-    return found.lo <= zero <= found.hi
-
-
-def assert_simple(found: list[Root | Unresolved], expected: list[Fraction], prec: int, error: Fraction | None = None):
-    """Roots only, at the expected places, with alternating slopes."""
-    assert all(isinstance(item, Root) for item in found), found
-    assert len(found) == len(expected)
-    assert all(covers(item, zero, prec, error) for item, zero in zip(found, expected, strict=True))
-    assert all(a.slope == -b.slope for a, b in pairwise(found))
-
-
-def chebyshev(degree: int) -> list[mpz]:
-    """T_d(2s − 1): its d zeros are simple and in (0, 1)."""
-    a, b = [1], [-1, 2]
-    for _ in range(degree - 1):
-        twice = [2 * (2 * (b[k - 1] if k else 0) - (b[k] if k < len(b) else 0)) for k in range(len(b) + 1)]
-        a, b = b, [c - (a[k] if k < len(a) else 0) for k, c in enumerate(twice)]
-    return [mpz(c) for c in b]
-
-
-def cosine(frequency: int, prec: int) -> list[mpz]:
-    """The Taylor series of cos(ωs), to the last term that matters."""
-    coefficients, k = [], 0
-    while not coefficients or k < frequency or coefficients[-2]:
-        coefficients += [(mpz(-1) ** (k // 2) * frequency**k << prec) // factorial(k), mpz(0)]
-        k += 2
-    return coefficients
 
 
 # --- known zeros -----------------------------------------------------------------------------------------------------
@@ -290,46 +227,6 @@ def test_an_unresolved_interval_contains_all_of_the_component_and_little_more():
     assert THIRD + width <= found.hi <= THIRD + width * Fraction(11, 10)
 
 
-@given(
-    st.lists(st.integers(-(2**40), 2**40), min_size=2, max_size=8).filter(any),
-    st.integers(0, 2**34),
-    st.lists(st.fractions(-1, 1), min_size=8, max_size=8),
-)
-def test_zeros_of_perturbed_polynomials_are_answered_for(integers, noise, directions):
-    """Coefficients moved by at most the noise in total: every zero is near a Root or inside an Unresolved."""
-    prec, extra = 120, 40
-    coefficients = [mpz(c) for c in integers]
-    assume(sum(map(abs, coefficients)) > noise)
-    weight = sum(map(abs, directions)) or Fraction(1)
-    moved = [
-        (int(c) << extra) + int(d / weight * (noise << extra)) for c, d in zip(coefficients, directions, strict=False)
-    ]
-    found = zeros(coefficients, prec, noise)
-    x = sympy.Symbol("x")
-    polynomial = sympy.Poly(moved[::-1], x)
-    claimed = 0
-    for (lo, hi), _ in polynomial.intervals(eps=sympy.Rational(1, 2**60)) if polynomial.degree() > 0 else []:
-        left, right = Fraction(int(lo.p), int(lo.q)), Fraction(int(hi.p), int(hi.q))
-        if right < 0 or left > 1 or (not (left >= 0 and right <= 1)):
-            continue
-        claimed += 1
-        assert any(
-            (isinstance(item, Unresolved) and item.lo <= right and left <= item.hi)
-            or (isinstance(item, Root) and _same_component(coefficients, noise, item.position, left, prec))
-            for item in found
-        ), (found, left)
-    if not any(isinstance(item, Unresolved) for item in found):
-        ends = (abs(coefficients[0]) <= noise) + (abs(sum(coefficients)) <= noise)
-        assert len(found) - ends <= claimed <= len(found)
-
-
-def _same_component(coefficients, noise, position, zero, prec):
-    """|p| ≤ noise + 1/1000 (both places are rounded) at 33 points from the root to the other zero."""
-    start = Fraction(int(position), 2**prec)
-    points = [start + (zero - start) * Fraction(k, 32) for k in range(33)]
-    return all(abs(sum(int(c) * s**k for k, c in enumerate(coefficients))) <= noise + Fraction(1, 1000) for s in points)
-
-
 def test_identically_zero_within_the_noise():
     prec = 200
     bernstein = [(-1) ** k * comb(12, k) * mpz(3) for k in range(13)]  # 3(1 − s)^12: at most 3, and Σ|c_k| is large
@@ -393,114 +290,3 @@ def test_deflated_polynomial_has_the_other_zeros():
     prec = 200
     coefficients = [c << 150 for c in integral(Fraction(0), THIRD, Fraction(6, 7))]
     assert_simple(zeros(coefficients[1:], prec, 0), [THIRD, Fraction(6, 7)], prec)
-
-
-def test_intervals_left_at_the_end_of_the_budget_are_unresolved(monkeypatch):
-    monkeypatch.setattr(isolate, "MAX_INTERVALS", 20)
-    expected = [Fraction(k, 31) for k in range(1, 31)]
-    found = zeros(integral(*expected), 400, 0)
-    assert found[-1].reason == EXHAUSTED
-    assert all(any(covers(item, zero, 400) for item in found) for zero in expected)
-
-
-def test_a_zero_just_before_the_end_of_the_budget_stays_visible(monkeypatch):
-    """The zero at 1/2 − 1e−17 is too close to the border 1/2 for float64 to see the sign of p there."""
-    monkeypatch.setattr(isolate, "MAX_INTERVALS", 2)
-    prec, zero = 300, Fraction(1, 2) - Fraction(1, 10**17)
-    found = zeros([c << 100 for c in integral(zero, Fraction(9, 10), Fraction(19, 20))], prec, 0)
-    assert [type(item) for item in found] == [Root, Unresolved]
-    assert covers(found[0], zero, prec)
-    assert covers(found[1], Fraction(9, 10), prec)
-
-
-def bernstein(power: list[Fraction], degree: int) -> list[Fraction]:
-    return [sum(Fraction(comb(j, i), comb(degree, i)) * power[i] for i in range(j + 1)) for j in range(degree + 1)]
-
-
-@pytest.mark.parametrize(("index", "level"), [(0, 0), (0, 1), (1, 1), (5, 4), (2**70 // 3, 70)])
-def test_expansion_about_an_interval_against_exact_fractions(index, level):
-    degree = 120
-    coefficients = [mpz((-1) ** (k // 2) * 3 ** (90 + k % 7)) // 5**k + 10**20 for k in range(degree + 1)]
-    series = FixedPolynomial(coefficients, 200, 0, degree, sum(map(abs, coefficients)))
-    frame = local_frame(series, mpz(index), level) if level else whole_frame(series)
-    a, w = Fraction(index, 2**level), Fraction(1, 2**level)
-    exact = [
-        w**k * sum(comb(i, k) * int(coefficients[i]) * a ** (i - k) for i in range(k, degree + 1))
-        for k in range(degree + 1)
-    ]
-    scaled = [c / Fraction(2) ** frame.exponent for c in exact]
-    kept = frame.bernstein.size - 1
-    assert kept < degree  # so that something is left out
-    for mine, value in zip(frame.bernstein, bernstein(scaled[: kept + 1], kept), strict=True):
-        assert abs(Fraction(float(mine)) - value) <= frame.error
-    rest = list(enumerate(scaled))[kept + 1 :]
-    for order, tail in enumerate(frame.tails):
-        assert abs(sum(c * perm(k, order) for k, c in rest)) <= tail  # the derivatives at u = 1
-        assert tail < 1e-12  # and the bound is worth something
-
-
-# --- random polynomials ----------------------------------------------------------------------------------------------
-
-rational_zeros = st.builds(Fraction, st.integers(-30, 60), st.integers(1, 40))
-
-
-@given(st.lists(rational_zeros, min_size=1, max_size=9), st.sampled_from([120, 200, 700]))
-def test_random_rational_zeros(factors, prec):
-    found = zeros([c << prec // 2 for c in integral(*factors)], prec, 0)
-    inside = sorted({r for r in factors if 0 <= r <= 1})
-    assert len(found) == len(inside)
-    for item, zero in zip(found, inside, strict=True):
-        assert covers(item, zero, prec)
-        assert isinstance(item, Root) == (factors.count(zero) == 1)
-        if isinstance(item, Root):
-            above = sum(r > zero for r in factors)
-            assert item.slope == (-1) ** above
-
-
-@given(st.lists(st.integers(-30, 30), min_size=2, max_size=10).filter(lambda c: any(c[1:])))
-def test_random_integer_polynomials_against_sturm(integers):
-    found = zeros([mpz(c) << 100 for c in integers], 200, 0)
-    parts = sympy.Poly(integers[::-1], sympy.Symbol("x")).sqf_list()[1]
-    simple = sum(part.count_roots(0, 1) for part, multiplicity in parts if multiplicity == 1)
-    multiple = sum(part.count_roots(0, 1) for part, multiplicity in parts if multiplicity > 1)
-    assert sum(isinstance(item, Root) for item in found) == simple
-    assert sum(isinstance(item, Unresolved) for item in found) == multiple
-
-
-@given(st.lists(st.floats(-1, 1, allow_subnormal=False), min_size=3, max_size=9).filter(lambda c: abs(c[-1]) > 1e-3))
-def test_random_real_polynomials_against_polyroots(values):
-    prec = 300
-    with mpmath.workdps(60):
-        try:
-            complex_zeros = mpmath.polyroots([mpmath.mpf(v) for v in values[::-1]], maxsteps=300, extraprec=600)
-        except mpmath.libmp.NoConvergence:
-            assume(False)
-        distances = [abs(a - b) for i, a in enumerate(complex_zeros) for b in complex_zeros[:i]]
-        assume(not distances or min(distances) > 1e-8)  # the reference must tell its own zeros apart
-        real = sorted(mpmath.re(z) for z in complex_zeros if abs(mpmath.im(z)) < 1e-30)
-        assume(all(min(abs(x), abs(x - 1)) > 1e-20 for x in real))
-        expected = [Fraction(int(x * 2**prec), 2**prec) for x in real if 0 < x < 1]
-    coefficients = fixed([Fraction(v) for v in values], prec)
-    assert_simple(zeros(coefficients, prec, 16), expected, prec, Fraction(1, 10**40))
-
-
-# --- the checks themselves -------------------------------------------------------------------------------------------
-
-
-def test_the_checks_refute_wrong_answers():
-    prec = 200
-    expected = [THIRD, Fraction(6, 7)]
-    right = zeros([c << 100 for c in integral(*expected)], prec, 0)
-    first, second = right
-    assert_simple(right, expected, prec)
-    for wrong in (
-        [first],
-        [first, Root(second.position + 10, second.slope)],
-        [first, Root(second.position, -second.slope)],
-        [first, Unresolved(0.8, 0.9, CLUSTERED)],
-        [second, first],
-        [first, second, second],
-    ):
-        with pytest.raises(AssertionError):
-            assert_simple(wrong, expected, prec)
-    assert not covers(Unresolved(0.4, 0.5, FLAT), THIRD, prec)

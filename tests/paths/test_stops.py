@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import mpmath
@@ -351,15 +350,6 @@ def test_without_an_error_estimate_and_for_any_field() -> None:
     with mpmath.workdps(50):
         assert abs(found.horizon - mpmath.log(10)) < mpf(10) ** -30
         assert abs(found.at_end()[1] + mpmath.log(10) / 20) < mpf(10) ** -30
-
-
-def test_saved_and_loaded(tmp_path: Path) -> None:
-    trajectory = solve_flow(decay(), dps=30, stop=[sf.stop_at_loss("1e-6"), sf.stop_at_gradient_norm("1e-90")])
-    trajectory.save(tmp_path / "flow.json")
-    again = sf.load_trajectory(tmp_path / "flow.json")
-    assert again.stopped == trajectory.stopped
-    assert again.conditions == trajectory.conditions
-    assert again.incomplete == ""
 
 
 @pytest.mark.parametrize(

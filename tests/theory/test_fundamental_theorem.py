@@ -1,4 +1,4 @@
-"""R3 as one function: against its closed form and quadrature, in several arithmetics, beyond the range of float64."""
+"""R3 as one function: against its closed form and the printed integral, in several arithmetics, beyond float64."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
+import sympy
 
 from symflow.numbers.outward import OUTWARD, above, float_range, interval
 from symflow.theory.functions import MPMATH
-from symflow.theory.r03_fundamental_theorem import constant_rate, fold
+from symflow.theory.r03_cells import constant_rate, fold
+from symflow.theory.r03_fundamental_theorem import FUNDAMENTAL_THEOREM
+from symflow.theory.terms import Formula
 
 RATES, DEFECTS, JUMPS = (2, -3, 0, "0.5"), ("0.3", 2, "0.1", 1), (0, "0.05", 0, "0.2")
 TIMES = (0, "0.5", "1.25", 2, "2.2")
@@ -28,24 +31,26 @@ def cells(number: Any, functions: Any = MPMATH) -> list[tuple[Any, ...]]:
     return found
 
 
-def by_quadrature(start: Any) -> Any:
-    """e^{M(T)} (rho + sum of e^{-M} jumps + int e^{-M} delta), M by summing the cells, the integral by mpmath."""
-    times = [mpmath.mpf(t) for t in TIMES]
-    exponents = [mpmath.mpf(0)]
-    total = start
-    for (a, b), m, d, j in zip(pairwise(times), RATES, DEFECTS, JUMPS, strict=True):
-        before, rate = exponents[-1], mpmath.mpf(m)
-        total += mpmath.exp(-before) * mpmath.mpf(j)
-        total += mpmath.mpf(d) * mpmath.quad(lambda s, a=a, q=before, r=rate: mpmath.exp(-q - r * (s - a)), [a, b])
-        exponents.append(before + rate * (b - a))
-    return mpmath.exp(exponents[-1]) * total
+def stated(start: Any) -> Any:
+    """The printed formula at all times, cell by cell: SymPy puts M(t) = m t and delta in and integrates exactly."""
+    t, s = sympy.symbols("t s", real=True)
+    right = FUNDAMENTAL_THEOREM.main.claim("at all times").right
+    assert isinstance(right, Formula)
+    error = sympy.sympify(start)
+    lengths = [sympy.Rational(str(b)) - sympy.Rational(str(a)) for a, b in pairwise(TIMES)]
+    for length, *given in zip(lengths, RATES, DEFECTS, JUMPS, strict=True):
+        m, d, j = (sympy.Rational(str(value)) for value in given)
+        values = {"M(t)": m * t, "M(s)": m * s, r"\delta(s)": d, "rho": error + j}
+        error = right.expression.subs({x: values[x.name] for x in right.expression.free_symbols if x.name in values})
+        error = error.doit().subs(t, length)
+    return mpmath.mpf(str(sympy.N(error, mpmath.mp.dps + 5)))
 
 
 def test_the_fold_is_the_integral() -> None:
     with mpmath.workdps(40):
         rho = mpmath.mpf("0.1")
         *_, found = fold(cells(mpmath.mpf), rho)
-        assert abs(found / by_quadrature(rho) - 1) < mpmath.mpf(10) ** -35
+        assert abs(found / stated("1/10") - 1) < mpmath.mpf(10) ** -35
         late = [(g, d, i, 0) for g, d, i, _ in cells(mpmath.mpf)]  # the negative control: without the jumps
         *_, wrong = fold(late, rho)
         assert wrong < found * mpmath.mpf("0.99")
@@ -77,7 +82,7 @@ def test_intervals_enclose() -> None:
 
     *_, found = fold(cells(iv.mpf, Intervals()), iv.mpf("0.1"))
     with mpmath.workdps(40):
-        exact = by_quadrature(mpmath.mpf("0.1"))
+        exact = stated("1/10")
     assert found.a <= exact <= found.b
     assert float(found.delta) < 1e-13
 

@@ -14,6 +14,7 @@ from derivations import derivations
 from symflow.report.theory import pages
 from symflow.theory import r05_constant_curvature as r05
 from symflow.theory import r06_concave_parabola as r06
+from symflow.theory import r08_unbounded_curvature as r08
 from symflow.theory import r15_convergence_time as r15
 from symflow.theory import r16_descent_converges as r16
 from symflow.theory import r22_trajectory_wise as r22
@@ -21,7 +22,7 @@ from symflow.theory import r23_validator as r23
 from symflow.theory import r24_for_all_time as r24
 from symflow.theory.c02_two_scalars import two_scalars
 from symflow.theory.functions import MPMATH
-from symflow.theory.r03_fundamental_theorem import cell, constant_rate
+from symflow.theory.r03_cells import after_step, cell, constant_rate
 from symflow.theory.r04_step_size import defect
 from symflow.theory.registry import RESULTS, Table, find
 from symflow.theory.terms import Formula
@@ -33,7 +34,9 @@ VALUES = {
     "epsilon": "0.2", "b": "0.4", "e_i": "0.3", "q_i": "1.2", "j_i": "0.05", "delta_i": "0.7", "I_i": "0.9",
     "w": "1.4", "nu": "0.3", "h_i": "0.6", "m_i": "-0.8", "B": "2.5", "r": "0.35", "K": 4, "Delta": "0.15", "a": "0.1",
     r"e(\tau^-)": "0.02", "delta": "0.03", "f(q)": "0.07", "f^*": "0.01", "k": 5,
-    r"\|g(q)\|": "0.03", r"\|q-\theta^*\|": "0.04",
+    r"\|g(q)\|": "0.03", r"\|q-\theta^*\|": "0.04", "L_i": "1.3", "d_i": "0.06", "s": 7, "E": "0.8", "S_n": "2.1",
+    r"\|\nabla\varphi(0)\|": "1.7", r"\log_+\tfrac{E(0)}{\bar\varepsilon}": "3.2", "E(0)": "0.9", "E_B": "0.02",
+    "s_B": "1.15", "q": "0.45", "R": "1.25", "T": 9, "T_1": 2, "m_T": "0.07", "I": 6, "E(t)": "0.3",
 }  # fmt: skip
 
 
@@ -69,12 +72,12 @@ def test_a_file_has_one_result() -> None:
     assert files == {f"{name[0]}{int(name[1:]):02}" for name in RESULTS}
 
 
-def printed(result: str, label: str) -> Any:
-    """The value of the printed expression, from SymPy alone."""
-    right = find(result).statement.claim(label).right
-    assert isinstance(right, Formula)
-    values = {s: sympy.nsimplify(VALUES[s.name]) for s in right.expression.free_symbols}
-    return sympy.N(right.expression.subs(values), 30)
+def printed(result: str, label: str, side: str = "right") -> Any:
+    """The value of a printed expression, from SymPy alone."""
+    term = getattr(find(result).statement.claim(label), side)
+    assert isinstance(term, Formula)
+    values = {s: sympy.nsimplify(VALUES[s.name]) for s in term.expression.free_symbols}
+    return sympy.N(term.expression.subs(values), 30)
 
 
 def v(name: str) -> Any:
@@ -87,10 +90,22 @@ def v(name: str) -> Any:
     ("result", "label", "evaluated"),
     [
         ("R3", "cell by cell", lambda: cell(v("e_i"), v("q_i"), v("delta_i"), v("I_i"), v("j_i"))),
+        ("R3", "constant rate", lambda: constant_rate(v("m_i"), v("h_i"), MPMATH)[0]),
+        ("R3", "its integral", lambda: constant_rate(v("m_i"), v("h_i"), MPMATH)[1]),
+        ("R3", "steps of a map", lambda: cell(v("e_i"), v("L_i"), v("d_i"), 1, v("j_i"))),
         ("R5", "deviation", lambda: defect(v("eta"), v("beta"), v("gamma")) * constant_rate(v("m"), v("t"), MPMATH)[1]),
         ("R5", "for all time", lambda: r05.for_all_time(v("varepsilon"), v("mu"), v("beta"), v("gamma"))),
         ("R6", "sufficient", lambda: r06.step_size(v("L"), v("m"), v("t"), 1)),
-        ("R15", "excess loss", lambda: r15.excess(v("w"), v("lambda"), v("nu"))),
+        ("R8", "on a family", lambda: r08.on_the_family(v("s"), v(r"\|\nabla\varphi(0)\|"))),
+        ("R15", "excess loss", lambda: r15.excess(v("w"), v("lambda"), 1 - v("nu"))),
+        ("R15", "time of an angle", lambda: r15.time_slope(v("p"), v("w"), v("lambda"))),
+        ("R15", "fall", lambda: r15.log_slope(3, v("w"), v("lambda"), v("nu"), v("E"))),
+        ("R15", "decay", lambda: r15.decay_time(v("p"), v("lambda"), v(r"\log_+\tfrac{E(0)}{\bar\varepsilon}"))),
+        ("R15", "rise at depth 2", lambda: r15.rise_time_at_two(v("lambda"), v("a"), v("vartheta_1"))),
+        ("R15", "exponent", lambda: r15.exponent(3, MPMATH)),
+        ("R15", "constants", lambda: r15.kernel_bound(3, MPMATH)),
+        ("R15", "shape, ahead", lambda: r15.shape_bound(3, v("S_n"), v("c_0"), ahead=True)),
+        ("R15", "shape, behind", lambda: r15.shape_bound(3, v("S_n"), v("c_0"), ahead=False)),
         ("R15", "angle", lambda: r15.half_angle(3, v("lambda"), v("w(0)"), v("c_0"), MPMATH)),
         (
             "R15",
@@ -100,6 +115,33 @@ def v(name: str) -> Any:
             ),
         ),
         ("R15", "integral", lambda: r15.sech_integral(3, MPMATH)),
+        ("R16", "layers", lambda: r16.largest_layer(3, v("w(0)"), v("lambda"), MPMATH)),
+        ("R16", "product", lambda: r16.allowed_move(v("E_B"), MPMATH)),
+        ("R16", "end-to-end gradient", lambda: r16.largest_gradient(v("E(0)"), v("kappa"), MPMATH)),
+        ("R16", "gradient", lambda: r16.gamma(3, v(r"\bar{G}"), v(r"\bar{s}") + v("epsilon"), MPMATH)),
+        (
+            "R16",
+            "curvature",
+            lambda: r16.curvature(
+                3,
+                mpmath.sqrt(2 * v("E(t)")) + r16.moved_product(3, v("s"), v("epsilon") / mpmath.sqrt(3)),
+                v("s") + v("epsilon"),
+            ),
+        ),
+        (
+            "R16",
+            "growth",
+            lambda: r16.curvature(
+                3,
+                r16.integrated_gradient(3, *map(v, ("lambda", "E(0)", "kappa", "T_1", "T")), MPMATH),
+                v(r"\bar{s}") + v("epsilon"),
+            ),
+        ),
+        ("R16", "layers in the basin", lambda: r16.basin_layer(3, v("lambda"), v("b"), MPMATH)),
+        ("R16", "path", lambda: r16.remaining_path(v("q"), v("s_B") + v("epsilon"))),
+        ("R16", "layers in the ball", lambda: r16.ball_layer(3, v("s_B"), v("epsilon") + v("r"), MPMATH)),
+        ("R16", "steepness", lambda: r16.lojasiewicz(v("lambda"), v("b"), v("s_B") + v("epsilon") + v("r"))),
+        ("R16", "smoothness", lambda: r16.beta(3, v("b"), v("R"))),
         ("R16", "radius", lambda: r16.radius(3, v(r"\bar{s}"), v("kappa"), MPMATH)),
         ("R16", "Hessian", lambda: r16.beta(3, v(r"\bar{G}"), v(r"\bar{s}") + v("epsilon"))),
         ("R16", "contraction", lambda: r16.contraction(v("lambda"), v("b"))),
@@ -114,7 +156,7 @@ def v(name: str) -> Any:
             ),
         ),
         ("R22", "growth", lambda: 1 + r22.excess_growth(v("eta"), v("m"), v("Lambda"), MPMATH)),
-        ("R23", "step", lambda: r23.after_step(*map(v, ("e_i", "j_i", "m_i", "h_i", "delta_i")), MPMATH)),
+        ("R23", "step", lambda: after_step(*map(v, ("e_i", "j_i", "m_i", "h_i", "delta_i")), MPMATH)),
         ("R23", "tail", lambda: r23.tail(v("B"), v("r"), v("K"))),
         (
             "R23",
@@ -143,6 +185,13 @@ def v(name: str) -> Any:
 def test_what_is_printed_is_what_is_evaluated(result: str, label: str, evaluated: Any) -> None:
     with mpmath.workdps(30):
         assert abs(mpmath.mpf(str(printed(result, label))) / evaluated() - 1) < mpmath.mpf(10) ** -27
+
+
+def test_the_left_side_of_a_condition_is_evaluated_too() -> None:
+    """R16's condition on the step size: its left side is what is compared with the radius."""
+    with mpmath.workdps(30):
+        found = v("beta") * v("gamma") * r16.spent(v("eta"), v("m_T"), v("I"), MPMATH)
+        assert abs(mpmath.mpf(str(printed("R16", "step size", "left"))) / found - 1) < mpmath.mpf(10) ** -27
 
 
 def test_formulas_print_latex_names_as_they_are() -> None:

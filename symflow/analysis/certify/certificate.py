@@ -11,7 +11,7 @@ from symflow.analysis.certify.decide import Decision
 from symflow.analysis.certify.request import Request
 from symflow.certificate.numbers import Table
 from symflow.certificate.write import CHECKER, checker_source, to_bytes
-from symflow.displays import show
+from symflow.displays import listing, show
 from symflow.errors import ComputationError, ProblemError
 from symflow.files import write_files
 from symflow.numbers.decimal import short
@@ -52,6 +52,9 @@ class Certificate:
     not_checkable_because: str
     document: Table | None = field(repr=False, default=None)
     verified: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        listing(self, "decisions")
 
     def latex(self, file: str = "theorem.json") -> str:
         """The statement as a theorem with its hypotheses and "Proof: by computation", for a document with amsthm.

@@ -50,6 +50,12 @@ class Request:
         """c of the flow theta' = -c grad f that descent is compared with."""
         return self.method.flow_rate or Fraction(1)
 
+    @property
+    def flow_end(self) -> Fraction:
+        """How far the claims reach along the flow."""
+        compared = 0 if self.distance is None or self.step_size is None else self.step_size * self.steps
+        return Fraction(max(compared, self.flow_time or 0))
+
 
 def checked_request(
     problem: Problem,
@@ -69,7 +75,7 @@ def checked_request(
         ProblemError: nothing to prove, arguments that do not go together, or a number that is not valid.
     """
     if distance is None and loss is None and limit is None:
-        raise ProblemError("certify: there is nothing to prove; give distance=, loss= or limit= with radius=")
+        raise ProblemError("certify: there is nothing to prove; give a distance, a loss, or a limit with its radius")
     if (limit is None) != (radius is None):
         raise ProblemError("certify: limit and radius go together; give both or neither")
     if loss is None and (stays_below or flow_time is not None):

@@ -2,8 +2,9 @@
 
     1/w = cosh^-n(theta) [cosh^n(a)/w(0) + (n/lambda) int_a^theta cosh^n],    lambda dt = w^-(1-2/n) dtheta,
 
-a = artanh nu(0). From w' = n w^(2-2/n) (lambda nu - w) and nu' = lambda w^(1-2/n) (1 - nu^2): dtheta/dt =
-lambda w^(1-2/n), so u = 1/w obeys du/dtheta = -n tanh(theta) u + n/lambda, a linear equation.
+a = artanh nu(0), with the formulas of `symflow.theory.r15_convergence_time`. From w' = n w^(2-2/n) (lambda nu - w) and
+nu' = lambda w^(1-2/n) (1 - nu^2): dtheta/dt = lambda w^(1-2/n), so u = 1/w obeys du/dtheta = -n tanh(theta) u +
+n/lambda, a linear equation.
 """
 
 from __future__ import annotations
@@ -19,9 +20,8 @@ from symflow.analysis.convergence.start import BalancedStart
 from symflow.errors import ComputationError
 from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf
+from symflow.theory import r15_convergence_time as r15
 from symflow.theory.functions import MPMATH
-from symflow.theory.r15_convergence_time import half_angle as angle_of_half
-from symflow.theory.r15_convergence_time import inverse_norm
 
 MAX_PANELS = 20_000
 """Most panels of a quadrature."""
@@ -48,7 +48,9 @@ class ExactSolution:
         """lambda / w at an angle theta >= a."""
         n, cosh = self.depth, mpmath.cosh(angle)
         integral = self._cosh_power_integral(angle) / (2 * cosh) ** n
-        return self.target_norm * inverse_norm(n, self.target_norm, self.w0, mpmath.cosh(self.angle0), cosh, integral)
+        return self.target_norm * r15.inverse_norm(
+            n, self.target_norm, self.w0, mpmath.cosh(self.angle0), cosh, integral
+        )
 
     def _cosh_power_integral(self, angle: Mpf) -> Mpf:
         """2^n int_a^theta cosh^n, a sum of positive terms: the binomial expansion of (e^s + e^-s)^n."""
@@ -64,21 +66,18 @@ class ExactSolution:
         return self.target_norm / self.ratio(angle)
 
     def excess(self, angle: Mpf) -> Mpf:
-        """E = ((w - lambda)^2 + 2 lambda w (1 - nu)) / 2, which is (w^2 - 2 lambda nu w + lambda^2) / 2."""
-        w = self.norm(angle)
-        return ((w - self.target_norm) ** 2) / 2 + self.target_norm * w * 2 / (1 + mpmath.exp(2 * angle))
+        """E, with 1 - tanh theta = 2/(1 + e^(2 theta))."""
+        return r15.excess(self.norm(angle), self.target_norm, 2 / (1 + mpmath.exp(2 * angle)))
 
     def log_slope(self, angle: Mpf) -> Mpf:
-        """d log E / dtheta = -(w/lambda) (2 + (n-1) (w - lambda nu)^2 / E), negative."""
-        w = self.norm(angle)
-        radial = (w - self.target_norm * mpmath.tanh(angle)) ** 2
-        return -(w / self.target_norm) * (2 + (self.depth - 1) * radial / self.excess(angle))
+        """d log E / dtheta, negative."""
+        return r15.log_slope(self.depth, self.norm(angle), self.target_norm, mpmath.tanh(angle), self.excess(angle))
 
     def time_slope(self, angle: Mpf) -> Mpf:
-        """dt/dtheta = w^-(1-2/n) / lambda."""
+        """dt/dtheta."""
         if self.depth == 2:
             return 1 / self.target_norm
-        return self.norm(angle) ** (mpmath.mpf(2) / self.depth - 1) / self.target_norm
+        return r15.time_slope(r15.exponent(self.depth, MPMATH), self.norm(angle), self.target_norm)
 
 
 def exact_solution(start: BalancedStart) -> ExactSolution:
@@ -98,7 +97,7 @@ def half_angle(solution: ExactSolution) -> Mpf:
     At theta >= theta_1 >= |a| the second term is at most 1/2, because cosh theta >= e^theta / 2, and the third at most
     2 (n-1) theta 4 e^(-2 theta) <= (4/3) theta e^-theta <= (2/9) log 6 < 1/2.
     """
-    return angle_of_half(solution.depth, solution.target_norm, solution.w0, mpmath.cosh(solution.angle0), MPMATH)
+    return r15.half_angle(solution.depth, solution.target_norm, solution.w0, mpmath.cosh(solution.angle0), MPMATH)
 
 
 def hitting_angle(solution: ExactSolution, accuracy: Mpf) -> Mpf:
@@ -161,7 +160,7 @@ def time_to(solution: ExactSolution, end: Mpf, finer: int = 1, digits: int | Non
     if end <= solution.angle0:
         return mpmath.mpf(0)
     if solution.depth == 2:
-        return (end - solution.angle0) / solution.target_norm
+        return r15.rise_time_at_two(solution.target_norm, solution.angle0, end)
     points = panels(solution, end, finer)
     # With singularities pi/n away the error falls by 19 per node; by 10 where they come closer.
     nodes = gauss_nodes(mpmath.mp.dps + 4, mpmath.mp.prec)

@@ -21,6 +21,7 @@ from symflow.analysis.convergence.display import number, with_values
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, hitting_angle, panels, time_to
 from symflow.analysis.convergence.start import BalancedStart, checked_start
 from symflow.analysis.convergence.time import GUARD, explicit_quantities, working_digits
+from symflow.displays import as_formula
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
 from symflow.numbers.arguments import positive
 from symflow.numbers.decimal import rounded_down
@@ -28,7 +29,7 @@ from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf, Number
 from symflow.theory import r16_descent_converges as r16
 from symflow.theory.functions import MPMATH
-from symflow.theory.r03_fundamental_theorem import cell, constant_rate, fold
+from symflow.theory.r03_cells import fold
 from symflow.theory.r16_descent_converges import DESCENT_CONVERGES
 from symflow.theory.result import Citation
 
@@ -67,6 +68,7 @@ class Trapping:
     extra_steps: int
 
 
+@as_formula
 @dataclass(frozen=True)
 class DescentGuarantee:
     """E(theta_k) = f(theta_k) - f* <= accuracy after k* = `steps` steps of gradient descent with eta = `step_size`.
@@ -168,9 +170,6 @@ class DescentGuarantee:
             lines.append(rf"f(\theta_k) - f^* \leq {number(mpf(self.accuracy))} \quad \text{{for }} {which}")
             return with_values(DESCENT_CONVERGES, self.start.depth, values, given, lines)
 
-    def _repr_latex_(self) -> str:
-        return "$\\displaystyle " + self.latex() + "$"
-
     def __repr__(self) -> str:
         return (
             f"<DescentGuarantee (R16): f - f* <= {brief_float(self.accuracy)} {self.holds}, k* = {brief(self.steps)}, "
@@ -239,12 +238,12 @@ def descent_guarantee(
 
 def _guarantee(start: BalancedStart, goal: Fraction, basin: Fraction, method: Method) -> DescentGuarantee:
     n, solution, level = start.depth, exact_solution(start), mpf(basin)
-    s_max = mpmath.root(max(solution.w0, solution.target_norm), n)
-    kappa = mpmath.sqrt(level / 2)
+    s_max = r16.largest_layer(n, solution.w0, solution.target_norm, MPMATH)
+    kappa = r16.allowed_move(level, MPMATH)
     radius = r16.radius(n, s_max, kappa, MPMATH)
     reach = s_max + radius
     excess = solution.excess(solution.angle0)
-    gradient = mpmath.sqrt(2 * excess) + kappa
+    gradient = r16.largest_gradient(excess, kappa, MPMATH)
     error: float | None
     gamma, beta = r16.gamma(n, gradient, reach, MPMATH), r16.beta(n, gradient, reach)
     if method == "quadrature":
@@ -284,10 +283,9 @@ def _in_closed_form(solution: ExactSolution, level: Mpf, kappa: Mpf, reach: Mpf)
     """T, M(T) and int_0^T e^(M(T)-M(s)) ds, all of them bounds."""
     pieces = explicit_quantities(solution, level)
     time, excess = pieces["T"][1], solution.excess(solution.angle0)
-    # E <= E(0) up to T_1, then sqrt(E) falls at the rate (lambda/2)^(2-2/n).
-    tail = (2 / solution.target_norm) ** (2 - mpmath.mpf(2) / solution.depth)
-    gradients = mpmath.sqrt(2 * excess) * (pieces["T_1"][1] + tail) + kappa * time
-    growth = r16.curvature(solution.depth, gradients, reach)
+    n, rise = solution.depth, pieces["T_1"][1]
+    gradients = r16.integrated_gradient(n, solution.target_norm, excess, kappa, rise, time, MPMATH)
+    growth = r16.curvature(n, gradients, reach)
     return time, growth, time * mpmath.exp(growth), None
 
 
@@ -305,11 +303,10 @@ def trapping_constants(depth: int, target_norm: Mpf, basin: Mpf, radius: Mpf) ->
     """r, mu and L of the module's docstring, for E_B = basin < lambda^2/18 and a tube of this radius."""
     n, lam, offset = depth, target_norm, mpmath.sqrt(2 * basin)
     q = r16.contraction(lam, offset)
-    layer = mpmath.root(lam + offset / 2, n) + radius
-    r = q * layer / (1 - q)
-    mu = r16.lojasiewicz(lam, offset, layer + r)
-    reach = layer - radius + (radius + r) / mpmath.sqrt(n)
-    return r, mu, r16.beta(n, offset, reach)
+    layer = r16.basin_layer(n, lam, offset, MPMATH)
+    r = r16.remaining_path(q, layer + radius)
+    mu = r16.lojasiewicz(lam, offset, layer + radius + r)
+    return r, mu, r16.beta(n, offset, r16.ball_layer(n, layer, radius + r, MPMATH))
 
 
 def _along_the_flow(solution: ExactSolution, level: Mpf, radius: Mpf) -> tuple[Mpf, Mpf, Mpf, float]:
@@ -379,19 +376,14 @@ def _collocation() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _largest_step(budget: Mpf, rate: Mpf, integral: Mpf) -> Mpf:
-    """The root of eta (e^(rate eta) integral + (e^(rate eta) - 1)/rate) = budget, by bisection; the left side grows."""
-
-    def used(eta: Mpf) -> Mpf:
-        growth, longer = constant_rate(rate, eta, MPMATH)
-        return eta * cell(integral, growth, 1, longer)
-
+    """The root of `spent` = budget, by bisection: it grows with eta."""
     high = mpmath.sqrt(budget)
     if integral > 0:
         high = min(high, budget / integral)
     low = high
-    while used(low) > budget:
+    while r16.spent(low, rate, integral, MPMATH) > budget:
         low /= 2
     for _ in range(80):
         middle = (low + high) / 2
-        low, high = (low, middle) if used(middle) > budget else (middle, high)
+        low, high = (low, middle) if r16.spent(middle, rate, integral, MPMATH) > budget else (middle, high)
     return low

@@ -32,19 +32,15 @@ import mpmath
 from symflow.analysis.convergence.display import number, with_values
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, half_angle, hitting_angle, time_to
 from symflow.analysis.convergence.start import BalancedStart, checked_start
+from symflow.displays import as_formula
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.numbers.arguments import positive, whole
 from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.solver import MAX_DPS
+from symflow.theory import r15_convergence_time as r15
 from symflow.theory.functions import MPMATH
-from symflow.theory.r15_convergence_time import (
-    CONVERGENCE_TIME,
-    decay_time,
-    kernel_bound,
-    rise_time,
-    sech_integral,
-)
+from symflow.theory.r15_convergence_time import CONVERGENCE_TIME
 from symflow.theory.result import Citation
 
 Method = Literal["explicit", "quadrature"]
@@ -56,6 +52,7 @@ LEVELS = 5
 """Most evaluations, each with twice as many panels as the one before."""
 
 
+@as_formula
 @dataclass(frozen=True)
 class ConvergenceTime:
     """T with E(t) = f(theta(t)) - f* <= accuracy for all t >= T.
@@ -100,7 +97,7 @@ class ConvergenceTime:
         with mpmath.workdps(self.dps + GUARD):
             named = (r"\lambda", "w(0)", r"\bar\varepsilon")
             given = list(zip(named, map(mpf, (start.target_norm, start.w0, self.accuracy)), strict=True))
-            given.append(("p", 1 - mpmath.mpf(2) / n))
+            given.append(("p", r15.exponent(n, MPMATH)))
             given += [(name, q[name]) for name in ("a", "E(0)", "C", "S_n") if name in q]
             if quadrature:
                 angle = number(q[r"\vartheta_*"])
@@ -110,9 +107,6 @@ class ConvergenceTime:
             values = {"angle": q[r"\vartheta_1"]} | ({"constants": q["I_n"]} if n > 2 else {})
             values |= {"rise" if n > 2 else "rise at depth 2": q["T_1"], "decay": q["T_2"], "time": self.value}
             return with_values(CONVERGENCE_TIME, n, values, given)
-
-    def _repr_latex_(self) -> str:
-        return "$\\displaystyle " + self.latex() + "$"
 
     def __repr__(self) -> str:
         return f"<ConvergenceTime {mpmath.nstr(self.value, 8)} (R15, {self.method}, {self.status})>"
@@ -214,23 +208,23 @@ def working_digits(start: BalancedStart, goal: Fraction, dps: int) -> int:
 def explicit_quantities(solution: ExactSolution, accuracy: Mpf, *_: int) -> Mapping[str, tuple[str, Mpf]]:
     """T of the module's docstring and what enters it, at the working precision."""
     n, lam, a = solution.depth, solution.target_norm, solution.angle0
-    p = mpmath.mpf(n - 2) / n
+    p = r15.exponent(n, MPMATH)
     angle, excess = half_angle(solution), solution.excess(a)
     plus, minus = max(a, 0), max(-a, 0)
-    bump = kernel_bound(n, MPMATH)
+    bump = r15.kernel_bound(n, MPMATH)
     quantities: dict[str, tuple[str, Mpf]] = {"a": ("artanh nu(0)", a)}
     if n == 2:
-        rise = (angle - a) / lam
+        rise = r15.rise_time_at_two(lam, a, angle)
     else:
-        full = sech_integral(n, MPMATH)
-        shape = full * mpmath.cosh(a) ** (n - 2) if a < 0 else full / 2
-        rise = rise_time(n, p, lam, solution.w0, minus, shape, angle - plus, bump, MPMATH)
+        full = r15.sech_integral(n, MPMATH)
+        shape = r15.shape_bound(n, full, mpmath.cosh(a), ahead=a >= 0)
+        rise = r15.rise_time(n, p, lam, solution.w0, minus, shape, angle - plus, bump, MPMATH)
         quantities |= {
             "S_n": ("integral of sech^(n-2) over the line", full),
             "C": ("bound on the integral of (c_0 sech theta)^(n-2)", shape),
             "I_n": ("bound on n int_0^theta (cosh s / cosh theta)^n ds", bump),
         }
-    decay = decay_time(p, lam, max(0, mpmath.log(excess / accuracy)))
+    decay = r15.decay_time(p, lam, max(0, mpmath.log(excess / accuracy)))
     return quantities | {
         r"\vartheta_1": ("angle from which on w >= lambda/2", angle),
         "E(0)": ("excess loss at the start", excess),

@@ -235,7 +235,9 @@ def load_experiment(path: str | Path) -> Experiment:
         return _restored(data, arrays)
     except (OSError, ValueError, KeyError, TypeError) as wrong:
         reason = getattr(wrong, "strerror", None) or str(wrong)
-        raise ProblemError(f"{path}: must be a file that symflow experiment wrote, got an error: {reason}") from None
+        raise ProblemError(
+            f"{path}: must be a file that symflow experiment wrote, got none ({reason}); give its experiment.npz"
+        ) from None
 
 
 def _restored(data: JsonObject, arrays: Mapping[str, np.ndarray]) -> Experiment:

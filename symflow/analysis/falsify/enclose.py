@@ -10,7 +10,7 @@ both must end at the same place to `dps` digits. Suprema over the tube lie betwe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -20,13 +20,22 @@ import numpy as np
 from symflow.analysis.bounds.context import Comparison
 from symflow.analysis.compared_flow import order_zero
 from symflow.analysis.falsify.claim import Claim
-from symflow.analysis.falsify.points import GATES, IMBALANCE, missing, off_kinks, point_program, point_quantity
+from symflow.analysis.falsify.points import (
+    GATES,
+    IMBALANCE,
+    at_point,
+    missing,
+    off_kinks,
+    point_program,
+    point_quantity,
+)
 from symflow.analysis.falsify.proved import DRIFTS, PAIRS, proved
 from symflow.analysis.falsify.vocabulary import Place
 from symflow.errors import ComputationError
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import mpmath_arithmetic
 from symflow.networks.objective import Objective
+from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf
 from symflow.paths.descent import descend
 from symflow.paths.flow import solve_flow
@@ -93,7 +102,7 @@ def enclosures(
         exact |= {name: Fraction(value) for name, value in whole.items()}
         for name in claim.names & exact.keys():
             q = exact[name]
-            value = mpmath.mpf(q.numerator) / q.denominator
+            value = mpf(q)
             gap = 0 if value * q.denominator == q.numerator and name in ("k", *whole) else _ulp(value, dps)
             found[name] = Enclosure(value - gap, value + gap, "exact")
     fine, ends, flow, errors = _measure(claim, problem, steps, dps + GUARD[1], seconds, error="certified")
@@ -156,20 +165,20 @@ def _measure(
     if reason is not None:
         raise Undefined(f"the claim says nothing about this problem: {reason}")
     with mpmath.workdps(dps):
-        theta = _vector([mpmath.mpf(v.numerator) / v.denominator for v in problem.theta0])
+        theta = np.array([mpf(v) for v in problem.theta0], dtype=object)
         at: dict[Place, np.ndarray] = {"start": theta}
         errors: dict[Place, PathError | None] = {}
         flow = None
         if needs.descent:
             run = descend(problem, steps=steps, dps=dps, keep=[steps], error=error)
-            at["descent"], errors["descent"] = _vector(run.iterates[-1]), run.error
+            at["descent"], errors["descent"] = run.iterates[-1], run.error
         if needs.flow:
             assert problem.step_size is not None
             end = steps * problem.step_size
             flow = solve_flow(
                 order_zero(problem, problem.method), horizon=end, dps=dps, error=error, time_limit=seconds
             )
-            at["flow"], errors["flow"] = _vector(flow(end)), flow.error
+            at["flow"], errors["flow"] = flow(end), flow.error
         found = {place: _at(claim, objective, point, place) for place, point in at.items()}
         values: dict[str, Mpf] = {}
         for name in claim.names:
@@ -182,12 +191,6 @@ def _measure(
         for name in wanted & DRIFTS.keys():
             values[name] = _distance(found[DRIFTS[name]][IMBALANCE], found["start"][IMBALANCE])
         return values, at, flow, errors
-
-
-def _vector(values: Sequence[Mpf] | np.ndarray) -> np.ndarray:
-    array = np.empty(len(values), dtype=object)
-    array[:] = list(values)
-    return array
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> Mpf:
@@ -208,11 +211,7 @@ def _at(claim: Claim, objective: Objective, theta: np.ndarray, place: Place) -> 
     for name, z in arrays.items():
         if name.startswith(GATES) and min(abs(v) for v in z.flat) < NEAR_KINK:
             raise Undefined("a pre-activation is 0: a kink, where the claim says nothing, or a gate without influence")
-    found = {name: np.asarray(arrays[name], dtype=object)[()] for name in names}
-    if imbalance:
-        parts = [a.reshape(-1) for name, a in arrays.items() if name.startswith(IMBALANCE)]
-        found[IMBALANCE] = np.concatenate(parts) if parts else _vector([])
-    return found
+    return at_point(names, imbalance, arrays)
 
 
 def _tube(problem: Problem, flow: Trajectory, eta: Fraction, steps: int, radius: float) -> dict[str, Enclosure]:

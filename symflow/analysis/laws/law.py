@@ -11,7 +11,7 @@ import sympy
 from symflow.analysis.laws.drift import Drift, drift
 from symflow.analysis.laws.terms import Terms, derivative, evaluate_terms, polynomial_node
 from symflow.dynamics.method import Method
-from symflow.errors import ProblemError, brief
+from symflow.errors import ProblemError, shorten
 from symflow.programs.nodes import Axis, Input
 from symflow.programs.program import Program
 
@@ -100,4 +100,4 @@ class Law:
         return f"$\\displaystyle {self.formula}$"
 
     def __repr__(self) -> str:
-        return f"<law {self.name}: {brief(str(self.expression))}>"
+        return f"<law {self.name}: {shorten(str(self.expression))}>"

@@ -10,9 +10,12 @@ from typing import Any
 import sympy
 
 from symflow.analysis.laws.families import Rotation
+from symflow.displays import Listed, as_formula
+from symflow.errors import shorten
 from symflow.numbers.rational import rational, rational_latex
 
 
+@as_formula
 @dataclass(frozen=True)
 class PhaseLaw:
     r"""e^{tau t} <A theta, theta'>, A antisymmetric, conserved by mu theta'' + kappa theta' = -grad f, tau = kappa/mu.
@@ -70,8 +73,8 @@ class PhaseLaw:
         number = "" if self.rate == 1 else "-" if self.rate == -1 else rational_latex(self.rate)
         return rf"e^{{{number}t}}{self.formula}"
 
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
+    def __repr__(self) -> str:
+        return f"<law {self.name}: {shorten(str(self.expression))}>"
 
 
 def phase_laws(rotations: Iterable[Rotation], rate: Any, symbols: tuple[sympy.Symbol, ...]) -> tuple[PhaseLaw, ...]:
@@ -81,4 +84,4 @@ def phase_laws(rotations: Iterable[Rotation], rate: Any, symbols: tuple[sympy.Sy
         ProblemError: the rate is not a rational number.
     """
     tau = rational(rate, "rate")
-    return tuple(PhaseLaw(r.name, tau, r.terms, r.formula, symbols) for r in rotations)
+    return Listed(PhaseLaw(r.name, tau, r.terms, r.formula, symbols) for r in rotations)

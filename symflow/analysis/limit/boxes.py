@@ -26,9 +26,7 @@ LARGE = 24
 
 def box(center: Sequence[Ball], radius: Ball) -> np.ndarray:
     """All points whose coordinates are within `radius` of those of the center, shape (P,): they contain the ball."""
-    found = np.empty(len(center), dtype=object)
-    found[:] = [around(x, radius) for x in center]
-    return found
+    return np.array([around(x, radius) for x in center], dtype=object)
 
 
 def values(

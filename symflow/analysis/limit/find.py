@@ -268,9 +268,7 @@ def _rounding(center: list[Ball]) -> Ball:
 
 
 def _midpoints(center: list[Ball]) -> np.ndarray:
-    found = np.empty(len(center), dtype=object)
-    found[:] = [midpoint(x) for x in center]
-    return found
+    return np.array([midpoint(x) for x in center], dtype=object)
 
 
 def _enclosure(x: Ball) -> Enclosure:

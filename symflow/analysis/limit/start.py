@@ -59,9 +59,7 @@ class Start:
 
 def start_of_problem(problem: Problem, step_size: Fraction | None, dps: int) -> Start:
     """theta(0), exactly."""
-    point = np.empty(len(problem.theta0), dtype=object)
-    point[:] = list(problem.theta0)
-    return Start(problem.objective, point, mpmath.mpf(0), Fraction(0), step_size, dps)
+    return Start(problem.objective, np.array(problem.theta0, dtype=object), mpmath.mpf(0), Fraction(0), step_size, dps)
 
 
 STEPS_TRIED = 8

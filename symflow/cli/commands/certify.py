@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from symflow.cli.exit_status import Answer
-from symflow.cli.options import Json, ProblemFile, StepSize, load, number, write_results
+from symflow.cli.options import Json, ProblemFile, StepSize, check_file, load, number, write_results
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
 from symflow.cli.typed import command_line
-from symflow.errors import ProblemError, brief
 from symflow.numbers.types import JsonObject
 
 if TYPE_CHECKING:
@@ -68,8 +67,7 @@ def certify(
     settings["step_size"] = number(step_size, "--step-size")
     settings["limit"] = None if limit is None else [number(v, "--limit") for v in limit.split(",")]
     settings["method"] = None if momentum is None else HeavyBall(number(momentum, "--momentum"))
-    if save is not None:
-        _check_target(save)
+    check_file(save, "--save")
     given = load(problem)
     started = time.perf_counter()
     with progress(given.name or "certify", "fewer --steps, an earlier --flow-time") as report:
@@ -81,16 +79,6 @@ def certify(
     return Answer(
         lambda: _report(found, files) | {"seconds": round(seconds, 6)}, lambda: show(*_lines(found, save, files))
     )
-
-
-def _check_target(save: Path) -> None:
-    from symflow.files import check_writable
-
-    try:
-        check_writable(save)
-    except (OSError, ValueError) as failed:
-        reason = getattr(failed, "strerror", None) or str(failed)
-        raise ProblemError(f"--save must be a file that can be written, got {brief(str(save))} ({reason})") from None
 
 
 def _report(found: Certificate, files: list[Path]) -> JsonObject:

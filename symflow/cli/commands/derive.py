@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from symflow.cli.exit_status import Answer
-from symflow.cli.options import Json, ProblemFile
+from symflow.cli.options import Json, ProblemFile, check_file
 from symflow.cli.streams import say
 from symflow.numbers.decimal import counted
 
@@ -35,6 +35,7 @@ def derive(
     from symflow.report.formula_document import formula_document
     from symflow.report.report import formula_report, network_report
 
+    check_file(document, "--document")
     name, objective, given = load_objective(problem)
     found = {formula: getattr(derived, formula)(objective) for formula in FORMULAS}
     formulas = {formula: formula_report(result) for formula, result in found.items()}

@@ -33,7 +33,9 @@ def experiment(
     descent: JsonObject,
     networks: Annotated[
         list[str] | None,
-        typer.Option("--network", metavar="NAME...", help="linear, relu, conv or conv-max-pool; linear if left out."),
+        typer.Option(
+            "--network", metavar="NAME,NAME...", help="linear, relu, conv or conv-max-pool; linear if left out."
+        ),
     ] = None,
     data: Annotated[
         str, typer.Option("--data", metavar="NAME", help="digits (scikit-learn's), or mnist with its files.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from symflow.cli.exit_status import FAILED, INTERRUPTED, Answer
-from symflow.cli.options import Digits, Horizon, Json, ProblemFile, load, number
+from symflow.cli.options import Digits, Horizon, Json, ProblemFile, check_file, load, number
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
 from symflow.errors import FlowInterrupted, FlowStopped, ProblemError, brief, with_remedies
-from symflow.files import check_writable
 from symflow.numbers.types import JsonObject
 
 if TYPE_CHECKING:
@@ -74,7 +72,7 @@ def flow(
 ) -> Answer:
     """Solve gradient flow to any number of digits."""
     wanted, end = _times(at or (), times or (), horizon)
-    _check_file(save)
+    check_file(save, "--save")
     stops, limits = _stops(stop_loss, stop_gradient_norm), _limits(max_steps, time_limit)
     given = load(problem)
     end = _final_time(given, wanted, stops) if end is None else end
@@ -195,19 +193,6 @@ def _save(trajectory: Trajectory, path: Path | None) -> Path | None:
     if path is not None:
         trajectory.save(path)
     return path
-
-
-def _check_file(path: Path | None) -> None:
-    """Refuses, before anything is computed, a file that cannot be written."""
-    if path is None:
-        return
-    try:
-        check_writable(path)
-    except (OSError, ValueError) as failed:  # ValueError: a null character
-        reason = failed.strerror if isinstance(failed, OSError) and failed.strerror else str(failed)
-        raise ProblemError(
-            f"--save must be a file that can be written, got {brief(os.fspath(path))} ({reason}); choose another"
-        ) from None
 
 
 def _stops(loss: str | None, gradient_norm: str | None) -> list[Stop]:

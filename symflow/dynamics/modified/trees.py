@@ -13,9 +13,7 @@ In a series every vertex carries one power of the step size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from functools import cache
-from math import factorial
 from typing import TypeAlias
 
 Tree: TypeAlias = tuple[int, tuple["Tree", ...]]
@@ -47,20 +45,6 @@ def leaves(t: Tree, kind: int = CARRIED) -> int:
     return (t[0] == kind) + sum(leaves(branch, kind) for branch in t[1])
 
 
-def multiplicities(t: Tree) -> Mapping[Tree, int]:
-    """How often each subtree occurs at the root."""
-    return {branch: t[1].count(branch) for branch in dict.fromkeys(t[1])}
-
-
-@cache
-def symmetry(t: Tree) -> int:
-    """The number of automorphisms."""
-    found = 1
-    for branch, count in multiplicities(t).items():
-        found *= factorial(count) * symmetry(branch) ** count
-    return found
-
-
 @cache
 def grafted(sigma: Tree, tau: Tree) -> tuple[Tree, ...]:
     """The trees with sigma attached to one vertex of tau that depends on theta, the root first.
@@ -80,21 +64,3 @@ def all_trees(size: int) -> list[Tree]:
     if size == 1:
         return [G]
     return sorted({larger for smaller in all_trees(size - 1) for larger in grafted(G, smaller)})
-
-
-def rerooted(t: Tree) -> Iterator[Tree]:
-    """The same tree with another root: each vertex once, first the root itself.
-
-    Only for trees whose vertices are all of the kind GRADIENT.
-    """
-    yield t
-    for position, branch in enumerate(t[1]):
-        rest = tree(*t[1][:position], *t[1][position + 1 :])
-        yield from _below(branch, rest)
-
-
-def _below(t: Tree, above: Tree) -> Iterator[Tree]:
-    """Roots at the vertices of the subtree t, where `above` is the rest, seen from t."""
-    yield tree(*t[1], above)
-    for position, branch in enumerate(t[1]):
-        yield from _below(branch, tree(*t[1][:position], *t[1][position + 1 :], above))

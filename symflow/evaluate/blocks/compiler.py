@@ -200,7 +200,8 @@ class BlockCompiler(ObjectArrays):
         for entry in np.unique(entries[entries <= 0]).tolist():
             nothing = np.zeros(0, dtype=np.int64)
             none = _Terms(nothing, nothing, nothing)
-            found[entries == entry] = self._emit(1, none, none, np.array([-1 - entry if entry else NONE]), 1)[0] - 1
+            constant = np.array([-1 - entry if entry else NONE])
+            found[entries == entry] = self._emit(self.fresh(1), none, none, constant, 1)[0] - 1
         return found
 
     # Sums of products.
@@ -208,6 +209,10 @@ class BlockCompiler(ObjectArrays):
     def _sums(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """sum_j a_ij b_ij for the rows of two arrays of entries."""
         a, b = np.broadcast_arrays(a, b)
+        return self._rows(a, b, self.fresh(len(a)))
+
+    def _rows(self, a: np.ndarray, b: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """The same, where `own` are the numbers that the rows have if they are series of their own."""
         count = len(a)
         row, place = np.nonzero((a != 0) & (b != 0))
         x, y = a[row, place], b[row, place]
@@ -217,21 +222,25 @@ class BlockCompiler(ObjectArrays):
         one = (x > 0) != (y > 0)
         scaled = self._merged(_Terms(row[one], -1 - np.minimum(x, y)[one], np.maximum(x, y)[one] - 1))
         multiplied = np.bincount(pairs.row, minlength=count) > 0
-        terms = np.bincount(scaled.row, minlength=count)
+        counts = np.bincount(scaled.row, minlength=count)
         found = np.where(constant == NONE, 0, -1 - constant)
-        single = (terms == 1) & ~multiplied & (constant == NONE)
+        single = (counts == 1) & ~multiplied & (constant == NONE)
         same = scaled.only(single)
         same = same.only(np.isin(np.arange(count), same.row[same.first == -1 - self._one]))
         found[same.row] = same.second + 1
-        added = (terms > 0) & ~multiplied
+        added = (counts > 0) & ~multiplied
         added[same.row] = False
-        for rows, denominator in ((multiplied, None), (added, self.constants.denominator(scaled.only(added).first))):
+        for rows, denominator in ((multiplied, None), (added, self._denominator(scaled.only(added).first))):
             if rows.any():
                 renumbered = np.cumsum(rows) - 1
-                own = [t.only(rows) for t in (pairs, scaled)]
-                own = [_Terms(renumbered[t.row], t.first, t.second) for t in own]
-                found[rows] = self._emit(int(rows.sum()), own[0], own[1], constant[rows], denominator)
+                terms = [t.only(rows) for t in (pairs, scaled)]
+                terms = [_Terms(renumbered[t.row], t.first, t.second) for t in terms]
+                found[rows] = self._emit(own[rows], terms[0], terms[1], constant[rows], denominator)
         return found
+
+    def _denominator(self, constants: np.ndarray) -> int | None:
+        """What makes integers of constants, by their numbers."""
+        return self.constants.denominator(constants)
 
     def _products(self, count: int, row: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """The numbers of the sums of products of two constants."""
@@ -263,13 +272,13 @@ class BlockCompiler(ObjectArrays):
         return _Terms(terms.row[keep], first[keep], terms.second[keep])
 
     def _emit(
-        self, count: int, pairs: _Terms, scaled: _Terms, constant: np.ndarray, denominator: int | None
+        self, own: np.ndarray, pairs: _Terms, scaled: _Terms, constant: np.ndarray, denominator: int | None
     ) -> np.ndarray:
-        """The entries of rows: of equal ones that there are, or of new ones."""
+        """The entries of rows: of equal ones that there are, or of new ones, which have their own numbers."""
+        count = len(own)
         hashes = pairs.hashed(count, 1) + scaled.hashed(count, 2) + constant.astype(np.uint64) * np.uint64(0x9E3779B9)
-        out = np.full(count, NONE, dtype=np.int64)
         given = Rows(
-            out,
+            own,
             np.stack([pairs.first, pairs.second], axis=1),
             np.bincount(pairs.row, minlength=count),
             np.stack([scaled.first, scaled.second], axis=1),
@@ -277,17 +286,21 @@ class BlockCompiler(ObjectArrays):
             constant,
             denominator,
         )
+        return self._distinct(given, hashes)
+
+    def _distinct(self, given: Rows, hashes: np.ndarray) -> np.ndarray:
+        """The entries of rows; what equals no earlier one becomes a block."""
         keys = hashes.tolist()
-        if self._seen.isdisjoint(keys) and len(set(keys)) == count:
-            out[:] = self.fresh(count)
+        if self._seen.isdisjoint(keys) and len(set(keys)) == len(keys):
             self._seen.update(keys)
             self._hashed.append((hashes, given))
             self.blocks.append(given)
-            return out + 1
+            return given.out + 1
         for known, rows in self._hashed[self._listed :]:
             self._known |= {key: (rows, i) for i, key in enumerate(known.tolist())}
         self._listed = len(self._hashed)
-        new = np.zeros(count, dtype=bool)
+        out = given.out.copy()
+        new = np.zeros(len(keys), dtype=bool)
         self._seen.update(keys)
         for i, key in enumerate(keys):
             other = self._known.get(key)
@@ -295,10 +308,8 @@ class BlockCompiler(ObjectArrays):
                 out[i] = other[0].out[other[1]]
             else:
                 new[i] = True
-                out[i] = self.count
-                self.count += 1
                 self._known[key] = (given, i)
-        self._hashed.append((hashes[new], own := given.only(new)))
+        self._hashed.append((hashes[new], distinct := given.only(new)))
         self._listed += 1
-        self.blocks.append(own)
+        self.blocks.append(distinct)
         return out + 1

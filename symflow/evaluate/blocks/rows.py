@@ -11,6 +11,8 @@ from typing import TypeAlias
 import numpy as np
 
 NONE = -1
+ARRAYS = ("out", "pairs", "pair_counts", "scaled", "scaled_counts", "constant")
+"""The arrays of `Rows`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,18 @@ class Rows:
             self.denominator,
         )
 
+    def in_order(self, order: np.ndarray) -> Rows:
+        """The rows in another order."""
+        arrays = [self.out[order]]
+        for terms, counts, ends in zip(
+            (self.pairs, self.scaled), (self.pair_counts, self.scaled_counts), self._ends, strict=True
+        ):
+            length = counts[order]
+            first = np.repeat((ends - counts)[order] - (np.cumsum(length) - length), length)
+            arrays += [terms[first + np.arange(len(first))], length]
+        out, pairs, pair_counts, scaled, scaled_counts = arrays
+        return Rows(out, pairs, pair_counts, scaled, scaled_counts, self.constant[order], self.denominator)
+
     def row(self, i: int) -> tuple[bytes, bytes, int]:
         """All that a row computes from."""
         found = [
@@ -66,6 +80,20 @@ class Rows:
     def _ends(self) -> tuple[np.ndarray, np.ndarray]:
         """Where the terms of each row end."""
         return np.cumsum(self.pair_counts), np.cumsum(self.scaled_counts)
+
+
+def joined(blocks: Sequence[Rows], most: int) -> Sequence[Rows]:
+    """Blocks of one operation, those with one denominator as one where there are more than `most`."""
+    if len(blocks) <= most:
+        return blocks
+    found = []
+    for denominator in {block.denominator: None for block in blocks}:
+        parts = [block for block in blocks if block.denominator == denominator]
+        out, pairs, pair_counts, scaled, scaled_counts, constant = (
+            np.concatenate([getattr(block, name) for block in parts]) for name in ARRAYS
+        )
+        found.append(Rows(out, pairs, pair_counts, scaled, scaled_counts, constant, denominator))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +147,8 @@ def needed(blocks: Sequence[Block], wanted: np.ndarray, count: int) -> list[Bloc
     found: list[Block] = []
     for block in reversed(blocks):
         if isinstance(block, Rows):
-            block = block.only(used[block.out])
+            rows = used[block.out]
+            block = block if rows.all() else block.only(rows)
             used[block.pairs] = True
             used[block.scaled[:, 1]] = True
             if not len(block.out):

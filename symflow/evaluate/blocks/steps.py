@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import overload
+from typing import cast, overload
 
 import numpy as np
 
@@ -23,9 +23,10 @@ class BlockSteps(Sequence[Step]):
     """
 
     def __init__(self, compiler: BlockCompiler, wanted: np.ndarray) -> None:
-        self.constants = compiler.constants
+        self.compiler, self.constants = compiler, compiler.constants
         self.size = compiler.count
-        self.blocks = needed(compiler.blocks, wanted[wanted > 0] - 1, self.size)
+        self.wanted = wanted[wanted > 0] - 1
+        self.blocks = needed(compiler.blocks, self.wanted, self.size)
         self.numbers: dict[int, int] = {}
         self._lists: dict[int, Coefficients] = {}
 
@@ -94,3 +95,47 @@ class BlockSteps(Sequence[Step]):
     def __getitem__(self, index: slice) -> Sequence[Step]: ...
     def __getitem__(self, index: int | slice) -> Step | Sequence[Step]:
         return self._steps[index]
+
+
+class Entries(Sequence[Entry]):
+    """Entries of an array, whose lists are made when somebody asks for them.
+
+    Args:
+        steps: what computes the series.
+        array: how a compiler names them.
+    """
+
+    def __init__(self, steps: BlockSteps, array: np.ndarray) -> None:
+        self.steps, self.numbers = steps, array.reshape(-1)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Entry]: ...
+    def __getitem__(self, index: int | slice) -> Entry | Sequence[Entry]:
+        if isinstance(index, slice):
+            return Entries(self.steps, self.numbers[index])
+        return self.steps.entry(int(self.numbers[index]))
+
+
+def acting(entries: Sequence[Entry]) -> np.ndarray:
+    """Which entries are not zero by structure."""
+    return entries.numbers != 0 if isinstance(entries, Entries) else np.array([e is not None for e in entries], bool)
+
+
+def moving(entries: Sequence[Entry]) -> np.ndarray:
+    """Which entries are series."""
+    return entries.numbers > 0 if isinstance(entries, Entries) else np.array([type(e) is list for e in entries], bool)
+
+
+def series_among(entries: Sequence[Sequence[Entry]], *, once: bool = False) -> Sequence[Coefficients]:
+    """The series among entries; `once`: in any order, each of them once."""
+    blocks = [part for part in entries if isinstance(part, Entries)]
+    if blocks:
+        numbers = np.concatenate([part.numbers[moving(part)] for part in blocks])
+        return cast(Sequence[Coefficients], Entries(blocks[0].steps, np.unique(numbers) if once else numbers))
+    found = [e for part in entries for e in part if isinstance(e, list)]
+    return list({id(e): e for e in found}.values()) if once else found

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symflow.evaluate.blocks.steps import BlockSteps, Entries
 from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.native.block_table import BlockWriter, Names
 from symflow.evaluate.native.compiled import Compiled, compiled
 from symflow.evaluate.native.layout import BLOCK, DIGIT, ENVIRONMENT, FIELD, MOST_SHIFT, PACK
+from symflow.evaluate.native.pages import aligned
 from symflow.evaluate.native.residues import MOST_MODULI, moduli, packed, reduction_tables, tables
-from symflow.evaluate.native.table import Seed, Table, table_of
-from symflow.evaluate.native.words import KeptSeries, floats_from_words, from_words, to_words
+from symflow.evaluate.native.table import Seed, Table, Writer
+from symflow.evaluate.native.words import KeptSeries, differences, floats_from_words, from_words, to_words
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, SeriesArithmetic, Step
 
@@ -25,8 +28,6 @@ RESERVE = 6
 """Least bits before the point; where a coefficient needs more, more moduli are taken."""
 COMFORTABLE = 40
 """Bits before the point for which there is an own limb, if the moduli allow for it."""
-LINE = 64
-"""Bytes of a cache line."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Memory:
             "bits": bits,
             "integrals_end": len(table.integrals),
         }
-        self.arrays = {name: _aligned(array) for name, array in arrays.items()}  # the kernel has their addresses only
+        self.arrays = {name: aligned(array) for name, array in arrays.items()}  # the kernel has their addresses only
         self.series = self.arrays["series"]
         self.environment = np.zeros(len(ENVIRONMENT), dtype=np.int64)
         for name, number in numbers.items():
@@ -119,16 +120,17 @@ class Memory:
 
     def _divisors(self, words: np.ndarray) -> np.ndarray:
         """The rows of divisors: 0, 1, ..., columns for the state, then those of the table; `words` learn where."""
-        rows = [_divisor(max(k, 1)) for k in range(self.columns + 1)]
+        rows = [divisor_words(max(k, 1)) for k in range(self.columns + 1)]
         starts = []
         for d, multiplied in self.table.divisors:
             if multiplied and d == 1:
                 starts.append(0)
                 continue
             starts.append(len(rows))
-            rows += [_divisor(d * max(k, 1)) for k in range(self.columns + 1)] if multiplied else [_divisor(d)]
-        for position, which in self.table.divided:
-            words[position] = starts[which]
+            multiples = [d * max(k, 1) for k in range(self.columns + 1)] if multiplied else [d]
+            rows += map(divisor_words, multiples)
+        positions, which = self.table.divided.T
+        words[positions] = np.array(starts, dtype=np.int64)[which]
         return np.array(rows, dtype=np.uint64).reshape(-1)
 
     def write(self, series: Sequence[int] | np.ndarray, values: Sequence[mpz]) -> None:
@@ -156,19 +158,8 @@ class Memory:
             raise OverflowError
 
 
-def _aligned(given: np.ndarray | int) -> np.ndarray:
-    """An array at the beginning of a cache line, or so many zeros, which are not touched."""
-    kind, size = (np.dtype(np.uint64), given) if isinstance(given, int) else (given.dtype, given.size)
-    room = np.zeros(size * kind.itemsize + LINE, dtype=np.uint8)
-    start = -room.ctypes.data % LINE
-    placed = room[start : start + size * kind.itemsize].view(kind)
-    if not isinstance(given, int):
-        placed[:] = given
-    return placed
-
-
 @lru_cache(maxsize=4096)
-def _divisor(d: int) -> tuple[int, int, int]:
+def divisor_words(d: int) -> tuple[int, int, int]:
     """d normalized, the word that replaces its division, and the shift."""
     shift = 64 - d.bit_length()
     normal = d << shift
@@ -177,8 +168,12 @@ def _divisor(d: int) -> tuple[int, int, int]:
 
 def _residues(constants: Sequence[mpz], count: int) -> np.ndarray:
     """The constants modulo each prime, packed."""
-    rows = [packed([int(c % p) for p in moduli(count)]) for c in constants]
-    return np.concatenate(rows) if rows else np.zeros(1, dtype=np.uint64)
+    return np.concatenate([_residues_of(c, count) for c in constants]) if constants else np.zeros(1, dtype=np.uint64)
+
+
+@lru_cache(maxsize=1 << 14)
+def _residues_of(constant: mpz, count: int) -> np.ndarray:
+    return packed([int(constant % p) for p in moduli(count)])
 
 
 class NativeExpansion:
@@ -196,8 +191,8 @@ class NativeExpansion:
         self, kernel: Compiled, table: Table, state: Sequence[Coefficients], field: Sequence[Entry], bits: int
     ) -> None:
         self.kernel, self.table, self.bits = kernel, table, bits
-        self.state = np.array(self._numbers(state), dtype=np.intp)
-        self.field = np.array(self._numbers([e for e in field if isinstance(e, list)]), dtype=np.intp)
+        self.state = self._numbers(state)
+        self.field = self._numbers([e for e in field if isinstance(e, list)])
         self.more = 0
         self.memory: Memory | None = None
         self.narrow: Memory | None = None
@@ -300,11 +295,6 @@ class NativeExpansion:
         assert self.memory is not None
         return from_words(self.memory.view[self.state, k])
 
-    def firsts(self, series: Sequence[Coefficients]) -> list[mpz]:
-        """The first coefficients of series in the last expansion."""
-        assert self.memory is not None
-        return from_words(self.memory.view[self._numbers(series), 0]) if series else []
-
     def rates(self) -> list[mpz]:
         """The first coefficients of the series among the entries of the field."""
         assert self.memory is not None
@@ -315,9 +305,11 @@ class NativeExpansion:
         assert self.memory is not None
         return floats_from_words(self.memory.view[self._numbers(series), : self.order + 1], self.bits)
 
-    def _numbers(self, series: Sequence[Coefficients]) -> list[int]:
+    def _numbers(self, series: Sequence[Coefficients]) -> np.ndarray:
         numbers = self.table.numbers
-        return [numbers[id(s)] for s in series]
+        if isinstance(series, Entries) and isinstance(numbers, Names):
+            return numbers.names[series.numbers - 1]
+        return np.array([numbers[id(s)] for s in series], dtype=np.intp)
 
     def kept(self, series: Sequence[Coefficients]) -> KeptSeries:
         """The coefficients of series, to keep."""
@@ -344,10 +336,16 @@ class NativeExpansion:
         both = from_words(found)
         return both[:rows], both[rows:]
 
-    def values(self, series: Sequence[Coefficients], s: mpz) -> list[mpz] | None:
-        """The values of kept series at s >= 0; None where the kernel can't."""
-        found = self._horner(series, s, derivatives=False)
-        return None if found is None else from_words(found)
+    def strayed(self, before: Sequence[Coefficients], s: mpz, series: Sequence[Coefficients]) -> mpz | None:
+        """The largest distance of kept series at s >= 0 from the first coefficients of series of the last expansion.
+
+        None where the kernel can't say.
+        """
+        found = self._horner(before, s, derivatives=False)
+        if found is None or self.memory is None:
+            return None
+        apart = differences(found, self.memory.view[self._numbers(series), 0])
+        return abs(from_words(apart[[np.abs(floats_from_words(apart, self.bits)).argmax()]])[0])
 
     def _horner(self, series: Sequence[Coefficients], s: mpz, *, derivatives: bool) -> np.ndarray | None:
         """The words of the values of kept series at s, and of their derivatives."""
@@ -374,5 +372,8 @@ def native_expansion(
     kernel = compiled()
     if kernel is None or not isinstance(arithmetic, FixedSeries):
         return None
-    table = table_of(steps, state, field, arithmetic, arithmetic.bits)
-    return None if table is None else NativeExpansion(kernel, table, state, field, arithmetic.bits)
+    bits = arithmetic.bits
+    writer = BlockWriter(bits, steps) if isinstance(steps, BlockSteps) else Writer(bits)
+    if not writer.add_all(steps):
+        return None
+    return NativeExpansion(kernel, writer.table(state, field, arithmetic), state, field, bits)

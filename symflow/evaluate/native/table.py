@@ -7,22 +7,24 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from itertools import chain
+from typing import TypeAlias
 
 import mpmath
 import numpy as np
 from gmpy2 import mpz
 
-from symflow.evaluate.blocks.rows import NONE, Functions, LogSums, Rows
-from symflow.evaluate.blocks.steps import BlockSteps
+from symflow.evaluate.blocks.rows import NONE
 from symflow.evaluate.elementary_series import elementary_values, fixed_log_sums
-from symflow.evaluate.native.layout import HEAD, INTEGRAL, PRODUCT, SUM, WEIGHTED
-from symflow.evaluate.native.word_rows import WordRows, head, integral_rows, word_rows
+from symflow.evaluate.native.layout import HEAD, INTEGRAL, PRODUCT, SUM, WEIGHTED, WORD
+from symflow.evaluate.native.word_rows import WordRows, head
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, Function, LogSumExp, Product, SeriesArithmetic, Step, Sum
 from symflow.numbers.fixed_point import from_mpf, to_mpf
 from symflow.programs.rules.elementwise import Elementwise, elementwise
 
 LARGEST_WORD = 1 << 62
+MOST_REMEMBERED = 4
+"""Of so many expansions the first coefficients of functions are known."""
 Values = Callable[[Sequence[Sequence["mpz"]]], "list[mpz]"]
 
 
@@ -59,17 +61,42 @@ class Operation:
         """The series that are multiplied."""
         return [*chain.from_iterable(self.pairs), *(x for _, x in self.scaled)]
 
-    def words(self, places: np.ndarray, slopes: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """The operation as the kernel reads it, without its row of divisors, and its length."""
+    def words(self, places: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The operation as the kernel reads it, without its numbers of rows and places, and its length."""
         first = slopes if self.kind == INTEGRAL and self.slopes else places
         pairs = [(first[a], places[b]) for a, b in self.pairs]
         scaled = self.scaled if self.kind == SUM else [(c, places[x]) for c, x in self.scaled]
         listed = [*chain.from_iterable(pairs), *chain.from_iterable(scaled)]
         length = len(HEAD) + len(listed)
-        found = head(self.kind, self.out, places, slopes, length, self.constant, self.factor, row)
+        found = head(self.kind, self.out, length, self.constant, self.factor)
         found |= {"pairs": len(pairs), "scaled": len(scaled)}
         words = np.array([*(found[name] for name in HEAD), *listed], dtype=np.int64)
         return words, np.array([len(words)])
+
+
+Part: TypeAlias = Operation | WordRows
+"""One operation, or several of a kind."""
+
+
+class Remembered:
+    """First coefficients from those of other series, of which the last ones are known.
+
+    A step ends where the next one begins, and a kink leaves the samples that it does not touch as they are.
+    """
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
+        self._known: dict[tuple[mpz, ...], mpz] = {}
+
+    def __call__(self, rows: Sequence[Sequence[mpz]]) -> list[mpz]:
+        keys = [tuple(row) for row in rows]
+        known = self._known
+        new = [key for key in dict.fromkeys(keys) if key not in known]
+        if len(known) > MOST_REMEMBERED * len(keys):
+            known = {key: known[key] for key in keys if key in known}
+        known |= zip(new, self.values(new), strict=True) if new else ()
+        self._known = known
+        return [known[key] for key in keys]
 
 
 @dataclass(frozen=True)
@@ -99,7 +126,7 @@ class Table:
         series: how many.
         places: how many of them have residues, slopes counted too.
         numbers: of the lists of the recurrence, by their ids.
-        divided: the words that name rows of divisors: where they are, and which divisor.
+        divided: the words that name rows of divisors: where they are, and which divisor, a row each.
         terms: bounds the sums: at most terms[0] (order + 1) + terms[1] (order + 1)^2 products of two coefficients.
     """
 
@@ -107,7 +134,7 @@ class Table:
     starts: list[int]
     integrals: np.ndarray
     divisors: list[tuple[int, bool]]
-    divided: list[tuple[int, int]]
+    divided: np.ndarray
     constants: list[mpz]
     seeds: list[Seed]
     series: int
@@ -116,19 +143,19 @@ class Table:
     terms: tuple[int, int]
 
 
-class _Writer:
+class Writer:
     """Collects operations."""
 
     def __init__(self, bits: int) -> None:
         self.bits = bits
         self.numbers: dict[int, int] = {}
         self.count = 0
-        self.parts: list[Operation | WordRows] = []
+        self.parts: list[Part] = []
         self.size = 0
         self.constants: dict[int, int] = {}
         self.seeds: list[Seed] = []
-        self._log_sums: Values = partial(_log_sums, bits)
-        self._functions: dict[Hashable, Values] = {}
+        self.log_sums: Values = Remembered(partial(_log_sums, bits))
+        self.functions: dict[Hashable, Values] = {}
 
     def fresh(self) -> int:
         """A series of the kernel's own."""
@@ -178,7 +205,7 @@ class _Writer:
             case LogSumExp():
                 pairs = [(self.series(x), self.series(s)) for x, s in zip(step.xs, step.shares, strict=True)]
                 out = self.series(step.out)
-                self.seed(out, [a for a, _ in pairs], self._log_sums)
+                self.seed(out, [a for a, _ in pairs], self.log_sums)
                 self.append(Operation(INTEGRAL, out, pairs, divisor=1))
             case Function():
                 return self._function(step)
@@ -193,7 +220,7 @@ class _Writer:
 
     def _function(self, step: Function) -> bool:
         out, x = self.series(step.out), self.series(step.x)
-        first = self._first(step.name, step.exponent)
+        first = self.first(step.name, step.exponent)
         if step.derivative is not None:
             pairs = [(x, self.series(step.derivative))]
             self.seed(out, [x], first)
@@ -217,10 +244,10 @@ class _Writer:
             return True
         return False
 
-    def _first(self, name: str, exponent: Fraction | None) -> Values:
+    def first(self, name: str, exponent: Fraction | None) -> Values:
         """What computes the values of a function."""
         key = (name, exponent)
-        return self._functions.setdefault(key, partial(_firsts, elementwise(*key), self.bits))
+        return self.functions.setdefault(key, Remembered(partial(_firsts, elementwise(*key), self.bits)))
 
     def _reciprocal(self, x: int) -> int:
         """r = 1/x with r' = -r^2 x', as `reciprocal_series` has it."""
@@ -243,98 +270,45 @@ class _Writer:
             constant = self.constant(arithmetic.lift(entry)) if isinstance(entry, Fraction) else NONE
             integrals.append((self.series(coefficients), source, constant))
         plain, sloped = _factors(self.parts, self.count)
-        places, slopes = _numbered(plain, 0), _numbered(sloped, int(plain.sum()))
-        rows = [[series, places[series], slopes[series], source, constant] for series, source, constant in integrals]
+        places, slopes, count = self.places(plain, sloped)
+        written = self.all_words(places, slopes)
+        words = np.concatenate([w for w, _ in written]) if written else np.zeros(0, dtype=np.int64)
+        starts = np.cumsum(np.concatenate([np.zeros(1, dtype=np.int64), *(lengths for _, lengths in written)]))
+        heads = starts[:-1]
+        out = words[heads + WORD["out"]]
+        places, slopes = np.where(plain, places, NONE), np.where(sloped, slopes, NONE)
+        words[heads + WORD["row"]] = np.arange(len(heads))
+        words[heads + WORD["residues"]], words[heads + WORD["slope"]] = places[out], slopes[out]
         divisors: dict[tuple[int, bool], int] = {}
-        words: list[np.ndarray] = []
-        lengths: list[np.ndarray] = [np.zeros(1, dtype=np.int64)]
-        divided: list[tuple[int, int]] = []
-        start = row = 0
-        for part in self.parts:
-            written, own = part.words(places, slopes, row)
-            words.append(written)
-            lengths.append(own)
-            if part.divisor:
-                which = divisors.setdefault((part.divisor, part.kind == INTEGRAL), len(divisors))
-                heads = start + np.cumsum(own) - own + HEAD.index("divisor")
-                divided += [(position, which) for position in heads.tolist()]
-            start += len(written)
-            row += len(own)
+        which = [
+            divisors.setdefault((p.divisor, p.kind == INTEGRAL), len(divisors)) if p.divisor else NONE
+            for p in self.parts
+        ]
+        divided = np.repeat(np.array(which, dtype=np.int64), [len(lengths) for _, lengths in written])
+        divides = divided != NONE
+        rows = [[series, places[series], slopes[series], source, constant] for series, source, constant in integrals]
         return Table(
-            np.concatenate(words) if words else np.zeros(0, dtype=np.int64),
-            np.cumsum(np.concatenate(lengths)).tolist(),
+            words,
+            starts.tolist(),
             np.array(rows, dtype=np.int64).reshape(-1),
             list(divisors),
-            divided,
+            np.stack([heads[divides] + WORD["divisor"], divided[divides]], axis=1),
             [mpz(c) for c in self.constants],
             self.seeds,
             self.count,
-            int(plain.sum() + sloped.sum()),
+            count,
             self.numbers,
             _terms(self.parts),
         )
 
+    def places(self, plain: np.ndarray, sloped: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+        """Places for residues and for those of slopes, for the series that need them; and how many there are."""
+        first = int(plain.sum())
+        return numbered(plain, 0), numbered(sloped, first), first + int(sloped.sum())
 
-def table_of(
-    steps: Sequence[Step],
-    state: Sequence[Coefficients],
-    field: Sequence[Entry],
-    arithmetic: SeriesArithmetic,
-    bits: int,
-) -> Table | None:
-    """The table of a recurrence in fixed point; None where it has a function that the kernel doesn't know."""
-    writer = _BlockWriter(bits, steps) if isinstance(steps, BlockSteps) else _Writer(bits)
-    return writer.table(state, field, arithmetic) if writer.add_all(steps) else None
-
-
-class _BlockWriter(_Writer):
-    """Collects blocks of operations; their series are numbered as they are used."""
-
-    def __init__(self, bits: int, steps: BlockSteps) -> None:
-        super().__init__(bits)
-        used = np.zeros(steps.size, dtype=bool)
-        used[list(steps.numbers.values())] = True  # what is read, whether computed or given
-        for block in steps.blocks:
-            for series in block.series:
-                used[series] = True
-        self.steps, self.names = steps, _numbered(used, 0)
-        self.count = int(used.sum())
-        self.numbers = _Names(steps, self.names)
-
-    def add_all(self, steps: Sequence[Step]) -> bool:
-        for block in self.steps.blocks:
-            if isinstance(block, Rows):
-                self.rows(word_rows(block, self.names, self.steps, self._constant_of))
-                continue
-            rows = integral_rows(block, self.names)
-            if rows is not None:
-                self._integrals(block, rows)
-            elif not all(self.add(step) for step in self.steps.scalar(block)):
-                return False
-        return True
-
-    def _integrals(self, block: Functions | LogSums, rows: WordRows) -> None:
-        """The operations of functions that are integrals, whose first coefficients come from Python."""
-        first = self._log_sums if isinstance(block, LogSums) else self._first(block.name, block.exponent)
-        arguments = rows.pairs[:, 0].reshape(len(rows.out), -1).tolist()
-        for i, (out, xs) in enumerate(zip(rows.out.tolist(), arguments, strict=True)):
-            self.seeds.append(Seed(self.size + i, out, xs, first))
-        self.rows(rows)
-
-    def _constant_of(self, number: int) -> int:
-        return self.constant(self.steps.constants.lifted(number))
-
-
-class _Names(dict[int, int]):
-    """Numbers of lists by their ids: those of blocks are known without all lists being made."""
-
-    def __init__(self, steps: BlockSteps, names: np.ndarray) -> None:
-        super().__init__()
-        self.steps, self.names = steps, names
-
-    def __missing__(self, key: int) -> int:
-        self[key] = int(self.names[self.steps.numbers[key]])
-        return self[key]
+    def all_words(self, places: np.ndarray, slopes: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """What the kernel reads of each part, and the lengths of its operations."""
+        return [part.words(places, slopes) for part in self.parts]
 
 
 def _firsts(u: Elementwise, bits: int, rows: Sequence[Sequence[mpz]]) -> list[mpz]:
@@ -345,7 +319,7 @@ def _log_sums(bits: int, rows: Sequence[Sequence[mpz]]) -> list[mpz]:
     return fixed_log_sums(rows, bits)
 
 
-def _factors(parts: Sequence[Operation | WordRows], count: int) -> tuple[np.ndarray, np.ndarray]:
+def _factors(parts: Sequence[Part], count: int) -> tuple[np.ndarray, np.ndarray]:
     """Which series are factors, and of which the slopes are."""
     plain, sloped = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
     for part in parts:
@@ -356,12 +330,12 @@ def _factors(parts: Sequence[Operation | WordRows], count: int) -> tuple[np.ndar
     return plain, sloped
 
 
-def _numbered(chosen: np.ndarray, first: int) -> np.ndarray:
+def numbered(chosen: np.ndarray, first: int) -> np.ndarray:
     """Places, from `first` on, for the chosen series; NONE for the others."""
     return np.where(chosen, np.cumsum(chosen) - 1 + first, NONE)
 
 
-def _terms(parts: Sequence[Operation | WordRows]) -> tuple[int, int]:
+def _terms(parts: Sequence[Part]) -> tuple[int, int]:
     """What bounds the sums of products of two coefficients (see `Table`); slopes are k a_k."""
     found = [1, 0]
     for part in parts:

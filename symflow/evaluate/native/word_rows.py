@@ -13,21 +13,10 @@ from symflow.evaluate.blocks.steps import BlockSteps
 from symflow.evaluate.native.layout import HEAD, INTEGRAL, PRODUCT, SUM, WORD
 
 
-def head(
-    kind: int, out: Any, places: np.ndarray, slopes: np.ndarray, length: Any, constant: Any, factor: int, row: Any
-) -> dict[str, Any]:
-    """The first words of an operation, or of several, but for the numbers of their terms and their rows of divisors."""
-    return {
-        "kind": kind,
-        "length": length,
-        "out": out,
-        "residues": places[out],
-        "slope": slopes[out],
-        "constant": constant,
-        "divisor": NONE,
-        "factor": factor,
-        "row": row,
-    }
+def head(kind: int, out: Any, length: Any, constant: Any, factor: int) -> dict[str, Any]:
+    """The first words of an operation, or of several; those that depend on all the others are NONE."""
+    others = dict.fromkeys(HEAD, NONE)
+    return others | {"kind": kind, "length": length, "out": out, "constant": constant, "factor": factor}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +55,13 @@ class WordRows:
         """The series that are multiplied."""
         return np.concatenate([self.rows.pairs.reshape(-1), self.rows.scaled[:, 1]])
 
-    def words(self, places: np.ndarray, slopes: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """The operations without their rows of divisors, and their lengths."""
+    def words(self, places: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The operations without their numbers of rows and places, and their lengths."""
         r = self.rows
         lengths = len(HEAD) + 2 * (r.pair_counts + r.scaled_counts)
         starts = np.cumsum(lengths) - lengths
         found = np.empty(int(lengths.sum()), dtype=np.int64)
-        rows = np.arange(row, row + len(r.out))
-        first = head(self.kind, r.out, places, slopes, lengths, r.constant, self.factor, rows)
+        first = head(self.kind, r.out, lengths, r.constant, self.factor)
         for name, value in (first | {"pairs": r.pair_counts, "scaled": r.scaled_counts}).items():
             found[starts + WORD[name]] = value
         begin = starts + len(HEAD)

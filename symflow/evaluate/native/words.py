@@ -49,6 +49,17 @@ def floats_from_words(array: np.ndarray, bits: int) -> np.ndarray:
     return np.where(negative, -found, found)
 
 
+def differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The words of a - b."""
+    found = np.empty_like(a)
+    borrow = np.zeros(a.shape[:-1], dtype=np.uint64)
+    for i in range(a.shape[-1]):
+        rest = a[..., i] - b[..., i]
+        found[..., i] = rest - borrow
+        borrow = ((a[..., i] < b[..., i]) | (rest < borrow)).astype(np.uint64)
+    return found
+
+
 class KeptSeries(Sequence[Coefficients]):
     """Series that are kept as words until somebody asks for their integers.
 

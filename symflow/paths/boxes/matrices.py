@@ -21,9 +21,7 @@ UNIT_INTERVAL = arb(0, 1)
 
 def vector(entries: Sequence[Ball]) -> np.ndarray:
     """A vector of balls."""
-    found = np.empty(len(entries), dtype=object)
-    found[:] = list(entries)
-    return found
+    return np.array(list(entries), dtype=object)
 
 
 def inverse(matrix: np.ndarray) -> np.ndarray:

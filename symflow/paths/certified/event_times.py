@@ -26,9 +26,9 @@ from symflow.paths.certified.gates import OnBoxes, known_gates, on_boxes
 from symflow.paths.certified.observed import Step
 from symflow.paths.certified.surfaces import surfaces
 from symflow.paths.certified.windows import Part, at, directions, normals, ranges
+from symflow.paths.event import Event
 from symflow.paths.taylor.dense import TaylorSteps
 from symflow.paths.taylor.kinks.gates import Kink, Position, kink_at, value_of
-from symflow.paths.trajectory import Event
 from symflow.programs.program import shape_of
 
 KINDS = ("crossing", "sliding")

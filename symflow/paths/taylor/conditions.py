@@ -11,7 +11,7 @@ from gmpy2 import mpz
 from symflow.dynamics.sliding import sliding_field
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import FlowStopped
-from symflow.evaluate.blocks.constants import Constants
+from symflow.evaluate.blocks.again import Compilers
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.series import Entry, Recurrence, compile_recurrence
 from symflow.numbers.types import Mpf
@@ -33,7 +33,7 @@ class StopWatch:
 
     def __init__(self, conditions: Sequence[Monitor], arithmetic: FixedSeries, noise: int) -> None:
         self.conditions, self.arithmetic, self.noise = tuple(conditions), arithmetic, noise
-        self.constants = Constants(arithmetic)
+        self.compilers = Compilers(arithmetic)
         self.sides: list[int] = []
 
     def join(self, base: VectorField, region: Region, now: Mpf) -> Region:
@@ -55,10 +55,10 @@ class StopWatch:
                 cause="sliding",
                 time=now,
             )
-        recurrence = compile_recurrence(watched(flow, self.conditions), region.gates, self.arithmetic, self.constants)
+        recurrence = compile_recurrence(watched(flow, self.conditions), region.gates, self.arithmetic, self.compilers)
         return replace(region, recurrence=recurrence)
 
-    def quantities(self, recurrence: Recurrence) -> list[Entry]:
+    def quantities(self, recurrence: Recurrence) -> Sequence[Entry]:
         """q - value of every condition."""
         return recurrence.monitors[len(recurrence.monitors) - len(self.conditions) :]
 

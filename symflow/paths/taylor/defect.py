@@ -50,5 +50,4 @@ def log2_strayed(recurrence: Recurrence, before: Sequence[Coefficients], s: mpz)
     """
     if not recurrence.watched:
         return float("-inf")
-    pairs = zip(recurrence.values(before, s), recurrence.firsts(recurrence.watched), strict=True)
-    return log2_abs(max((abs(a - b) for a, b in pairs), default=mpz(0)))
+    return log2_abs(recurrence.strayed(before, s))

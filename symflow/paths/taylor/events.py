@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -12,16 +13,17 @@ from gmpy2 import mpz
 from mpmath import workdps
 
 from symflow.errors import KinkError
+from symflow.evaluate.blocks.steps import acting, moving
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.products import Coefficients
 from symflow.networks.objective import Objective
 from symflow.numbers.fixed_point import to_float
 from symflow.numbers.types import Mpf
-from symflow.paths.taylor.kinks.gates import Position, kink_at, live_series, value_of, which_are
+from symflow.paths.event import Event
+from symflow.paths.taylor.kinks.gates import Position, kink_at, live_positions, value_of, which_are
 from symflow.paths.taylor.kinks.region import Point, Region, Undecided, is_definite, sliding_values
 from symflow.paths.taylor.powers import Powers
 from symflow.paths.taylor.roots import Root, Unresolved, excludes_zero, first_zero
-from symflow.paths.trajectory import Event
 
 HELD = 16
 """A pre-activation that is held at zero may stray from it by this multiple of the noise."""
@@ -51,16 +53,27 @@ def earliest_zero(series: Sequence[Coefficients], powers: Powers, noise: int) ->
     """
     earliest: Zero | None = None
     bits = powers.bits
-    for number, coefficients in enumerate(series):
-        if excludes_zero(coefficients, noise):
+    nearer = powers
+    for number in sorted(range(len(series)), key=lambda i: _linear(series[i])):
+        coefficients = series[number]
+        if excludes_zero(nearer.scaled(coefficients), noise):
             continue
         what = first_zero(powers.scaled(coefficients), bits, noise)
         if what is None:
             continue
         position = what.position if isinstance(what, Root) else (mpz(int(what.lo * 2**53)) << bits) >> 53
-        if earliest is None or position < earliest.position:
+        if earliest is None or (position, number) < (earliest.position, earliest.number):
             earliest = Zero(position, number, what)
+            nearer = Powers(((position + 1) * powers.s >> bits) + 1, bits, powers.most)
     return earliest
+
+
+def _linear(coefficients: Coefficients) -> float:
+    """About where a series vanishes that is linear."""
+    if len(coefficients) < 2 or not coefficients[1]:
+        return inf
+    place = -to_float(coefficients[0], 0) / to_float(coefficients[1], 0)
+    return place if place > 0 else inf
 
 
 class KinkMet(NamedTuple):
@@ -140,20 +153,20 @@ def _near_zero(objective: Objective, region: Region, s: float, noise: float) -> 
     below the least normal number count as that one: a large coefficient may outweigh them.
     """
     recurrence = region.recurrence
-    live = live_series(recurrence)
-    if not live:
+    live, positions = recurrence.live, live_positions(recurrence)
+    if not positions:
         return []
-    series = recurrence.floats([z for _, z in live])
-    on = np.concatenate([which_are(region.gates[g], g.alpha) for g in objective.gates])
-    starts = np.cumsum([0, *(region.gates[g].size for g in objective.gates)])
-    positive = on[[starts[gate] + entry for (gate, entry), _ in live]]
+    series = recurrence.floats(live)
+    gates = zip(objective.gates, recurrence.switching, strict=True)
+    positive = np.concatenate([which_are(region.gates[g], g.alpha)[np.flatnonzero(moving(z))] for g, z in gates])
     slack = 1 + 2.0**-40
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         powers = np.maximum(np.cumprod(np.full(series.shape[1] - 1, s * slack)), 2.0**-1022)
         moved = np.abs(series[:, 1:]) @ powers * slack + 4 * noise + 2.0**-900
         clear = (np.abs(series[:, 0]) > moved * slack) & ((series[:, 0] > 0) == positive)
     known = {*region.at_zero, *region.resting}
-    found = [entry for entry, away in zip(live, clear.tolist(), strict=True) if not away or entry[0] in known]
+    places = [i for i, away in enumerate(clear.tolist()) if not away or positions[i] in known]
+    found = [(positions[i], live[i]) for i in places]
     recurrence.read([z for _, z in found])
     return found
 
@@ -202,8 +215,8 @@ def _affected(objective: Objective, before: Region, after: Region) -> list[Posit
     for gate, node in enumerate(objective.gates):
         values = zip(before.gates[node].reshape(-1).tolist(), after.gates[node].reshape(-1).tolist(), strict=True)
         found |= {(gate, e) for e, (a, b) in enumerate(values) if a is not b and a != b}
-        acting = zip(before.recurrence.switching[gate], after.recurrence.switching[gate], strict=True)
-        found |= {(gate, e) for e, (a, b) in enumerate(acting) if (a is None) != (b is None)}
+        acted, acts = (acting(region.recurrence.switching[gate]) for region in (before, after))
+        found |= {(gate, e) for e in np.flatnonzero(acted != acts).tolist()}
     return sorted(found)
 
 

@@ -16,6 +16,7 @@ from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.series import Recurrence
 from symflow.numbers.fixed_point import from_fraction, to_mpf
 from symflow.numbers.types import Mpf
+from symflow.paths.event import Event
 from symflow.paths.stop_conditions import Monitor
 from symflow.paths.taylor.conditions import StopWatch
 from symflow.paths.taylor.dense import Segment
@@ -30,7 +31,6 @@ from symflow.paths.taylor.order import Order
 from symflow.paths.taylor.powers import Powers
 from symflow.paths.taylor.step import SHORTEST_UNIT, Proposal, accepted, jittered, next_unit, propose
 from symflow.paths.taylor.step_size import log2_abs
-from symflow.paths.trajectory import Event
 
 CLOCK_GUARD = 64
 """Bits by which the clock is finer than the fastest time scale at the start (or than the horizon) demands."""

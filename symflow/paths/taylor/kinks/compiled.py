@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symflow.dynamics.vector_field import VectorField
-from symflow.evaluate.blocks.constants import Constants
+from symflow.evaluate.blocks.again import Compilers
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.series import Recurrence, compile_recurrence
 from symflow.paths.taylor.kinks.gates import Gates, same_entries
@@ -20,7 +20,7 @@ class Compiled:
     """
 
     def __init__(self, arithmetic: FixedSeries) -> None:
-        self.arithmetic, self.constants = arithmetic, Constants(arithmetic)
+        self.arithmetic, self.compilers = arithmetic, Compilers(arithmetic)
         self._last: list[tuple[VectorField, Gates, Recurrence]] = []
 
     def __call__(self, field: VectorField, gates: Gates) -> Recurrence:
@@ -29,6 +29,6 @@ class Compiled:
             if other is field and all(same_entries(values[g], gates[g]) for g in gates):
                 self._last.insert(0, self._last.pop(i))
                 return recurrence
-        recurrence = compile_recurrence(field, gates, self.arithmetic, self.constants)
+        recurrence = compile_recurrence(field, gates, self.arithmetic, self.compilers)
         self._last = [(field, gates, recurrence), *self._last[: KEPT - 1]]
         return recurrence

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
+
 from symflow.dynamics.sliding import sliding_field
 from symflow.dynamics.vector_field import VectorField
+from symflow.evaluate.blocks.steps import acting
 from symflow.evaluate.series import Recurrence
-from symflow.paths.taylor.kinks.gates import Position, slope, value_of, with_values
+from symflow.paths.taylor.kinks.gates import Position, separate, slope, value_of, with_values
 from symflow.paths.taylor.kinks.region import Point, Region, is_definite
 
 
@@ -18,10 +21,13 @@ def cross(base: VectorField, before: Region, a: Position, point: Point, order: i
     the flow cannot remain on this side, and if with the other value it moves away from the kink, it does so and does
     not slide: the surface does not attract from there.
 
-    Gates of the same layer that slide, definitely between their slopes with both values, continue to: their normals do
-    not depend on this gate, and the continuation is the only solution of the box problem of `minimal_norm`, since the
-    flow satisfies its conditions and the Gram matrix of the normals is positive definite. Other gates are decided by
-    `settle`: those that vanish at the same time, are held in another layer, or act only together with this one.
+    Gates that slide, definitely between their slopes with both values of this one, continue to, if all are `separate`.
+    Then c, the normals and the ends of p do not depend on this gate's value, whose share of the velocity is -p_a n_a.
+    For any p_a the box problem of `minimal_norm` for the sliding gates has one solution, since their Gram matrix is
+    positive definite. It is affine in p_a while it lies between their slopes, as it does for both values of the gate,
+    and so for those between. With it the slope of z_a is affine in p_a too and has one sign for both values: the gate
+    does not slide. Other gates are decided by `settle`: those that vanish at the same time, are held in another layer
+    of a sample, or act only together with this one.
 
     Args:
         base: the flow in smooth regions.
@@ -31,7 +37,7 @@ def cross(base: VectorField, before: Region, a: Position, point: Point, order: i
         order: of the expansion beyond.
     """
     objective = base.objective
-    if any(b[0] != a[0] for b in before.sliding):
+    if not separate(objective, (a, *before.sliding)):
         return None
     flow = sliding_field(objective, before.ties) if before.ties else base
     if flow is None:
@@ -43,7 +49,7 @@ def cross(base: VectorField, before: Region, a: Position, point: Point, order: i
     others = [recurrence]
     if gate.alpha and gate.alpha_bar:
         others.append(point.compiled(flow, with_values(objective, before.gates, {a: Fraction(0)})))
-    if any(_acting(r) != _acting(before.recurrence) for r in others):
+    if not all(_same(r, before.recurrence) for r in others):
         return None
     recurrence.expand(point.values, order, point.tau)
     z = recurrence.switching[a[0]][a[1]]
@@ -57,6 +63,7 @@ def cross(base: VectorField, before: Region, a: Position, point: Point, order: i
     return Region(gates, before.ties, recurrence, resting={a: 1})
 
 
-def _acting(recurrence: Recurrence) -> list[list[bool]]:
-    """Which pre-activations are not zero by structure."""
-    return [[z is not None for z in entries] for entries in recurrence.switching]
+def _same(one: Recurrence, other: Recurrence) -> bool:
+    """Whether the same pre-activations are zero by structure."""
+    pairs = zip(one.switching, other.switching, strict=True)
+    return all(np.array_equal(acting(a), acting(b)) for a, b in pairs)

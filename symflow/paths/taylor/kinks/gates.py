@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from symflow.dynamics.vector_field import VectorField
+from symflow.evaluate.blocks.steps import moving
 from symflow.evaluate.object_arrays import EXACT
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series import Recurrence
@@ -38,6 +39,16 @@ def kink_at(objective: Objective, a: Position) -> Kink:
     gate = objective.gates[a[0]]
     samples = int(gate.axes[-1].size)
     return Kink(gate.layer, a[1] // samples, a[1] % samples)
+
+
+def separate(objective: Objective, positions: Iterable[Position]) -> bool:
+    """Whether no sample has two of these gates in different layers.
+
+    Pre-activations of a sample, and what back-propagation brings to them, depend on gates of its other layers only. So
+    the normals of separate gates, and the slopes between which they slide, do not depend on one another's values.
+    """
+    layers: dict[int, int] = {}
+    return all(layers.setdefault(kink_at(objective, a).sample, a[0]) == a[0] for a in positions)
 
 
 def initial_gates(base: VectorField, state: Sequence[Fraction]) -> tuple[dict[Gate, np.ndarray], list[Position]]:
@@ -89,14 +100,9 @@ def slope(objective: Objective, a: Position, positive: bool) -> Fraction:
 def live_entries(recurrence: Recurrence) -> list[tuple[Position, Coefficients]]:
     """The pre-activations that are computed, that is, not zero or constant by structure, filled."""
     recurrence.read(recurrence.watched)
-    return live_series(recurrence)
+    return list(zip(live_positions(recurrence), recurrence.live, strict=True))
 
 
-def live_series(recurrence: Recurrence) -> list[tuple[Position, Coefficients]]:
-    """The same, as they are."""
-    return [
-        ((i, e), z)
-        for i, entries in enumerate(recurrence.switching)
-        for e, z in enumerate(entries)
-        if isinstance(z, list)
-    ]
+def live_positions(recurrence: Recurrence) -> list[Position]:
+    """Where they are."""
+    return [(i, e) for i, entries in enumerate(recurrence.switching) for e in np.flatnonzero(moving(entries)).tolist()]

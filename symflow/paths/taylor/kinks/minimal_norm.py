@@ -1,7 +1,8 @@
 """Many kinks at once: which gates are on, off or slide then, from the box problem of the minimal-norm subgradient.
 
-Where several surfaces z_a = 0 of one layer meet and all are attracting from at least one side (p_off < p_on), gradient
-flow continues with the minimal-norm element of the subdifferential, theta' = -(c + sum_a p_a n_a) with p from
+Where several surfaces z_a = 0 meet, no two in different layers of one sample, and all are attracting from at least one
+side (p_off < p_on), gradient flow continues with the minimal-norm element of the subdifferential,
+theta' = -(c + sum_a p_a n_a) with p from
 
     minimize ||c + sum_a p_a n_a||  over  p_off,a <= p_a <= p_on,a          (docs/theory/kinks.md).
 
@@ -22,10 +23,15 @@ import numpy as np
 from gmpy2 import mpz
 
 from symflow.dynamics.sliding import TiedGate, surface_field
+from symflow.paths.taylor.kinks.gates import separate
 from symflow.paths.taylor.kinks.region import Corner
 
 TOLERANCE = 1e-9
 """Relative size below which a rate or a distance from a bound counts as zero."""
+
+CLEAR, WELL_CONDITIONED = 1e-6, 1e-3
+"""A relative size that rounding in float64 does not reach where the unit normals have no singular value below the
+second number."""
 
 Side = Literal["on", "off", "slide"]
 
@@ -58,11 +64,31 @@ class Surfaces:
         outside = np.linalg.norm(rest, axis=0) > TOLERANCE
         return tuple(i for i in range(units.shape[1]) if i not in slides and not outside[i])
 
+    def contradict(self, sides: Sequence[Side]) -> bool:
+        """Whether an assumption about every tie is wrong to first order, by far more than float64 rounds."""
+        slides = np.array([side == "slide" for side in sides])
+        p = np.where([side == "on" for side in sides], self.high, self.low)
+        lengths = np.linalg.norm(self.normals, axis=0)
+        if not (np.isfinite(lengths) & (lengths > 0)).all():
+            return False
+        units = self.normals / lengths
+        rest = self.c + self.normals[:, ~slides] @ p[~slides]
+        if slides.any():
+            axes, sizes, turned = np.linalg.svd(units[:, slides], full_matrices=False)
+            if sizes[-1] < WELL_CONDITIONED:
+                return False
+            p[slides] = -(turned.T @ ((axes.T @ rest) / sizes)) / lengths[slides]
+        clear = CLEAR * (np.linalg.norm(self.c) + (np.maximum(np.abs(self.low), np.abs(self.high)) * lengths).sum())
+        rates = -units.T @ (rest + self.normals[:, slides] @ p[slides])
+        beyond = np.maximum(self.low - p, p - self.high) * lengths
+        signed = np.where([side == "on" for side in sides], -rates, rates)
+        return bool((np.where(slides, beyond, signed) > clear).any())
+
 
 def read_surfaces(corner: Corner) -> Surfaces | None:
-    """The surfaces of the ties that meet; None where they belong to several layers, or are beyond float64."""
+    """The surfaces of the ties that meet; None where they depend on one another's gates, or are beyond float64."""
     ties, point = corner.ties, corner.point
-    if len({a[0] for tie in ties for a in tie.members}) > 1:
+    if not separate(corner.objective, (a for tie in ties for a in tie.members)):
         return None
     recurrence = point.compiled(surface_field(corner.objective, ties), corner.cut)
     recurrence.expand(point.values, 0, 0)

@@ -13,6 +13,7 @@ from gmpy2 import mpz
 from symflow.dynamics.sliding import TiedGate
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import KinkCause
+from symflow.evaluate.blocks.steps import acting
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series import Entry, Recurrence
@@ -89,9 +90,7 @@ class Region:
         if self.at_zero != other.at_zero:
             return False
         both = zip(self.recurrence.switching, other.recurrence.switching, strict=True)
-        inert = (
-            (i, e) for i, pairs in enumerate(both) for e, z in enumerate(zip(*pairs, strict=True)) if z == (None, None)
-        )
+        inert = ((i, e) for i, (a, b) in enumerate(both) for e in np.flatnonzero(~(acting(a) | acting(b))).tolist())
         indifferent = dict.fromkeys([*self.at_zero, *inert], Fraction(0))
         first, second = (with_values(objective, region.gates, indifferent) for region in (self, other))
         return all(np.array_equal(first[g], second[g]) for g in first)

@@ -10,10 +10,11 @@ from gmpy2 import mpz
 
 from symflow.dynamics.sliding import TiedGate, gram_field
 from symflow.dynamics.vector_field import VectorField
+from symflow.evaluate.blocks.steps import acting
 from symflow.evaluate.series import Recurrence
 from symflow.networks.objective import Objective
 from symflow.paths.taylor.kinks.downstream import downstream_of_several
-from symflow.paths.taylor.kinks.gates import Gates, Position, live_series, value_of, with_values
+from symflow.paths.taylor.kinks.gates import Gates, Position, live_positions, value_of, with_values
 from symflow.paths.taylor.kinks.minimal_norm import Side, Surfaces, propose, read_surfaces
 from symflow.paths.taylor.kinks.region import Corner, Point, Region, Undecided
 from symflow.paths.taylor.kinks.try_sides import try_sides
@@ -40,14 +41,12 @@ def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Po
     cut = with_values(objective, gates, dict.fromkeys(zeros, Fraction(0)))
     recurrence = point.compiled(base, cut)
     if not any(point.values) and _at_rest(recurrence, point):
-        return Region(cut, (), recurrence, frozenset(a for a, _ in live_series(recurrence)))
+        return Region(cut, (), recurrence, frozenset(live_positions(recurrence)))
     independent = [a for a in zeros if recurrence.switching[a[0]][a[1]] is not None]
     ties = _ties(objective, cut, independent, point)
     if isinstance(ties, Undecided):
         return ties
-    alive = point.compiled(base, with_values(objective, cut, dict.fromkeys(zeros, Fraction(1))))
-    dependent = tuple(a for a, _ in live_series(alive) if recurrence.switching[a[0]][a[1]] is None)
-    corner = Corner(base, cut, ties, dependent, point)
+    corner = Corner(base, cut, ties, _dependent(base, recurrence, cut, zeros, point), point)
     deeper = downstream_of_several(corner)
     if deeper is not None:
         explanation = "several gates and a deeper one whose input vanishes with them meet at their kinks"
@@ -62,6 +61,17 @@ def _at_rest(recurrence: Recurrence, point: Point) -> bool:
     """Whether the flow stands still at theta = 0: every gradient has a factor that is zero, whatever the gates."""
     recurrence.expand(point.values, 0, 0)
     return len(recurrence.switching) > 1 and not any(recurrence.rates())
+
+
+def _dependent(
+    base: VectorField, recurrence: Recurrence, cut: Gates, zeros: Sequence[Position], point: Point
+) -> tuple[Position, ...]:
+    """The gates that act with those at their kink, and not without them, as the recurrence with cut gates has it."""
+    active = [acting(entries) for entries in recurrence.switching]
+    if all(entries.all() for entries in active):
+        return ()
+    alive = point.compiled(base, with_values(base.objective, cut, dict.fromkeys(zeros, Fraction(1))))
+    return tuple(a for a in live_positions(alive) if not active[a[0]][a[1]])
 
 
 def _ties(
@@ -115,12 +125,16 @@ def _consistent_flows(corner: Corner) -> list[list[Region]] | Undecided:
     """The flows that agree with what they assume, each with all regions that describe it."""
     ties = corner.ties
     choices: tuple[Side, ...] = ("on", "off", "slide") if corner.base.slides else ("on", "off")
-    surfaces = read_surfaces(corner) if len(ties) > 1 and corner.base.slides else None  # what slides implies
+    surfaces = read_surfaces(corner) if corner.base.slides else None
+    first_order = None if corner.dependent else surfaces
+    together = surfaces if len(ties) > 1 else None
     flows: list[list[Region]] = []
     for sides in product(choices, repeat=len(ties)):
         if len(ties) == 1 and sides == ("slide",) and any(not region.parked for flow in flows for region in flow):
             break  # a surface that the flow can leave does not attract it from both sides
-        outcome = try_sides(corner, sides, _implied(surfaces, ties, sides))
+        if first_order is not None and first_order.contradict(sides):
+            continue
+        outcome = try_sides(corner, sides, _implied(together, ties, sides))
         if isinstance(outcome, Undecided):
             return outcome
         if outcome is None:
