@@ -164,17 +164,16 @@ class _Run:
         return ""
 
     def tried(self, size: float) -> _Tried:
-        """A step; where gates are held in it, two of half the size, whose distance from it is its error.
+        """A step; where kinks lie in it, or gates are held, two of half the size, whose distance from it is its error.
 
-        A gate may let go and be held again within a step, or its value leave its bounds between two crossings. Nothing
-        else in a step tells.
+        Nothing else tells of a kink that is nearly a tangency, or of a gate that lets go and is held again within it.
         """
         whole = corrected_step(self.frozen, self.point, size)
         if whole is None:
             return _Tried((), float("inf"), 0.0)
         error = self.error(whole, whole.error)
         alone = _Tried((whole,), error, whole.gradients, whole.turn or 0.0, whole.jump or 0.0)
-        if alone.turn or error > 1 or not _holds(self.point, whole):
+        if alone.turn or error > 1 or not whole.crossings and not self.point.held:
             return alone
         first = corrected_step(self.frozen, self.point, size / 2)
         second = None if first is None else corrected_step(self.frozen, first.point, size / 2)
@@ -219,11 +218,6 @@ class _Tried:
     gradients: float
     turn: float = 0.0
     jump: float = 0.0
-
-
-def _holds(before: Point, made: Stepped) -> bool:
-    """Whether a gate is held anywhere in a step."""
-    return bool(before.held) or any(c.holds for c in made.crossings)
 
 
 def held_gates(point: Point) -> tuple[HeldGate, ...]:
