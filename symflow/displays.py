@@ -36,6 +36,12 @@ def displayed(record: type[Record]) -> type[Record]:
     return record
 
 
+def as_formula(record: type[Record]) -> type[Record]:
+    """The class, shown in notebooks by its `latex()`."""
+    record._repr_latex_ = lambda self: f"$\\displaystyle {self.latex()}$"  # type: ignore[attr-defined]
+    return record
+
+
 def show(record: object, display: str, *arguments: Any) -> Any:
     """The display of a record by the function that is registered for its class or the nearest base of it.
 

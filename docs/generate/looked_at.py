@@ -22,7 +22,7 @@ DESKTOP, PHONE, TALL = 1280, 390, 3600
 SITE = (
     "index.html", "notebooks/1-first-steps/index.html", "notebooks/2-kinks/index.html", "notebooks/3-proofs/index.html",
     "notebooks/4-methods/index.html", "problem-files/index.html", "command-line/index.html", "numbers/index.html",
-    "theory/kinks/index.html", "theory/r09-curvature/index.html", "certificates/index.html", "methods/index.html",
+    "theory/kinks/index.html", "theory/r9-curvature-linear/index.html", "certificates/index.html", "methods/index.html",
     "reference/index.html", "reference/paths/index.html", "benchmarks/index.html", "studies/journey/index.html",
     "changelog/index.html",
 )  # fmt: skip

@@ -14,7 +14,7 @@ from symflow.analysis.bounds import Bound, BoundSeries, Comparison, before_kinks
 from symflow.analysis.bounds.kinks import MOST_STEPS, first_concave_event, gates_on
 from symflow.analysis.bounds.series import Status
 from symflow.analysis.deviation import REMEDIES, sample_steps
-from symflow.displays import displayed, listing, show
+from symflow.displays import displayed, listing
 from symflow.errors import ComputationError, ProblemError, brief, with_remedies
 from symflow.numbers.arguments import positive
 from symflow.numbers.decimal import counted
@@ -81,6 +81,7 @@ class Guarantee:
         return f"<{self.name}: {found}, {self.status}>"
 
 
+@displayed
 @dataclass(frozen=True)
 class StepAdvice:
     """||theta_k - theta(k eta)|| < epsilon up to the horizon: the step sizes eta that are guaranteed, and that work.
@@ -125,9 +126,6 @@ class StepAdvice:
         """The largest step size with a certified bound; None where no certified bound applies."""
         proved = [x for x in self.guarantees if x.status == "certified on a box" and x.step_size is not None]
         return max(proved, key=lambda x: x.step_size or 0, default=None)
-
-    def _repr_html_(self) -> str:
-        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         best = self.certified

@@ -21,7 +21,7 @@ from symflow.analysis.first_kink import first_kink
 from symflow.analysis.given_runs import as_descent
 from symflow.analysis.observables import Observables, observe
 from symflow.analysis.stability import stability_threshold
-from symflow.displays import Listed, listing, show
+from symflow.displays import Listed, displayed, listing, show
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.errors import ComputationError, ProblemError, brief, with_remedies
@@ -55,6 +55,7 @@ SAMPLES = 256
 """About how many further sample times are spread over the run."""
 
 
+@displayed
 @dataclass(frozen=True)
 class Deviation:
     """||theta_k - theta(k eta)|| along a run, with everything that it was compared with.
@@ -189,9 +190,6 @@ class Deviation:
     def plot(self, ax: Axes | None = None, legend: bool = True) -> Axes:
         """Plots deviation, bounds and leading order against time on a logarithmic scale."""
         return show(self, "plot", ax, legend)
-
-    def _repr_html_(self) -> str:
-        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         return (

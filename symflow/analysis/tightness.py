@@ -12,7 +12,7 @@ from symflow.analysis.bounds import Bound, BoundSeries, chosen_bounds, known_bou
 from symflow.analysis.bounds.ball_ascent import Ascent, ascend
 from symflow.analysis.bounds.series import Kind, NotApplicable, Status, exact_mpf
 from symflow.analysis.deviation import Deviation, deviation
-from symflow.displays import displayed, listing, show
+from symflow.displays import displayed, listing
 from symflow.errors import ProblemError, brief
 from symflow.numbers.decimal import brief_time, short
 from symflow.numbers.types import Mpf, Number
@@ -98,6 +98,7 @@ class Slack:
     found: Ascent
 
 
+@displayed
 @dataclass(frozen=True)
 class TightnessTable:
     """bound / truth for all bounds of a problem.
@@ -130,9 +131,6 @@ class TightnessTable:
             KeyError: no such bound.
         """
         return Table({row.name: row for row in self.rows})[name]
-
-    def _repr_html_(self) -> str:
-        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         lines = []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
-from symflow.displays import show
+from symflow.displays import as_formula, show
 from symflow.errors import BudgetError
 from symflow.networks.objective import Objective, require_objective
 from symflow.programs.blocks import hessian_blocks
@@ -28,6 +28,7 @@ MAX_OPERATIONS = 20_000
 Shape = Literal["scalar", "vector", "matrix"]
 
 
+@as_formula
 @dataclass(frozen=True, eq=False)
 class Derived:
     """A formula derived from an objective: a program of theta (and of a direction, where it is a form in one).
@@ -82,9 +83,6 @@ class Derived:
                 and in which each equation has a number and a label such as ``eq:gradient-flow:1``.
         """
         return str(show(self, "document" if document else "latex"))
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
 
     def explicit(self, budget: int = 100_000) -> sympy.Matrix | sympy.Expr:
         """The result in SymPy scalars, data inserted as exact rationals.

@@ -14,7 +14,7 @@ lambda_k n_a, and their gates move together between the two sides of the surface
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -124,11 +124,12 @@ def _solve(matrix: list[list[Node]], right: list[Node]) -> list[Node]:
     return solution
 
 
-def _extended(objective: Objective, adjoints: _Adjoints) -> Objective:
-    """The objective with the constants that pick single entries among its data."""
-    program = Program((*objective.program.inputs, *adjoints.data), {"f": objective.loss})
-    data = {**objective.data, **adjoints.data}
-    return Objective(program, objective.parameters, data, objective.network, sample_loss=objective.sample_loss)
+def _field(objective: Objective, adjoints: _Adjoints, outputs: Mapping[str, Node]) -> VectorField:
+    """A field of the objective, whose data also hold the constants that pick single entries."""
+    inputs, data = (*objective.program.inputs, *adjoints.data), {**objective.data, **adjoints.data}
+    program = Program(inputs, {"f": objective.loss})
+    extended = Objective(program, objective.parameters, data, objective.network, sample_loss=objective.sample_loss)
+    return VectorField(Program(inputs, outputs), objective.parameters, extended)
 
 
 @kept
@@ -139,8 +140,7 @@ def gram_field(objective: Objective, positions: tuple[tuple[int, int], ...]) -> 
     for i, a in enumerate(positions):
         for j, b in enumerate(positions[: i + 1]):
             outputs[f"K_{i}_{j}"] = _product(adjoints.normals(a), adjoints.normals(b))
-    extended = _extended(objective, adjoints)
-    return VectorField(Program(extended.program.inputs, outputs), objective.parameters, extended)
+    return _field(objective, adjoints, outputs)
 
 
 @kept
@@ -173,8 +173,7 @@ def sliding_field(
         outputs[f"below_on_{i}"] = add([(1, on), (-1, p[i])])
     for i, a in enumerate(followers):
         outputs[f"follower_{i}"] = _next_to(adjoints, ties, a)
-    extended = _extended(objective, adjoints)
-    return VectorField(Program(extended.program.inputs, outputs), objective.parameters, extended)
+    return _field(objective, adjoints, outputs)
 
 
 def _ends(adjoints: _Adjoints, tie: TiedGate, sliding: Sequence[tuple[Node, TiedGate]]) -> tuple[Node, Node] | None:
@@ -229,8 +228,7 @@ def surface_field(objective: Objective, ties: tuple[TiedGate, ...]) -> VectorFie
         ends = _ends(adjoints, tie, ())
         assert ends is not None  # none is sliding
         outputs[f"off_{i}"], outputs[f"on_{i}"] = ends
-    extended = _extended(objective, adjoints)
-    return VectorField(Program(extended.program.inputs, outputs), objective.parameters, extended)
+    return _field(objective, adjoints, outputs)
 
 
 def _times(scalar: Node, array: Node) -> Node:

@@ -10,7 +10,7 @@ import sympy
 
 from symflow.caching import Keeper
 from symflow.derivatives.derived import gradient_nodes
-from symflow.displays import show
+from symflow.displays import as_formula, show
 from symflow.dynamics.expressions import Components, expression_field
 from symflow.errors import NoObjective
 from symflow.networks.objective import Objective
@@ -22,6 +22,7 @@ SHOWN = 120
 """Longest equations that stand in a field's repr, in characters."""
 
 
+@as_formula
 @dataclass(frozen=True, eq=False, init=False)
 class VectorField(Keeper):
     r"""x' = G(x), an autonomous vector field, from SymPy expressions or from a program.
@@ -143,9 +144,6 @@ class VectorField(Keeper):
     def latex(self) -> str:
         """One line x' = G_x(x) for each entry of the state, in an aligned environment."""
         return str(show(self, "latex"))
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
 
     def __repr__(self) -> str:
         kind = "gradient flow" if self.slides else "vector field"

@@ -10,7 +10,7 @@ import numpy as np
 
 from symflow.evaluate.interpret import interpret
 from symflow.networks.objective import Objective
-from symflow.programs.nodes import Input, Table
+from symflow.programs.nodes import Input, Map, Table
 from symflow.programs.program import Program
 from symflow.programs.rules.elementwise import elementwise
 
@@ -79,10 +79,19 @@ class BatchArithmetic:
 
 def bound_inputs(objective: Objective, points: np.ndarray) -> dict[Input, np.ndarray]:
     """The data of an objective, and its parameters at S points (shape (S, P)), as batches."""
-    values: dict[Input, np.ndarray] = {x: np.asarray(a, dtype=np.float64)[None] for x, a in objective.data.items()}
-    for w, (where, shape) in zip(objective.parameters, objective.slices(), strict=True):
-        values[w] = points[:, where].reshape(len(points), *shape)
-    return values
+    data = {x: np.asarray(a, dtype=np.float64)[None] for x, a in objective.data.items()}
+    return data | parameters_at(objective, points)
+
+
+def parameters_at(objective: Objective, points: np.ndarray) -> dict[Input, np.ndarray]:
+    """The parameters at S points, shape (S, P), as batches."""
+    places = zip(objective.parameters, objective.slices(), strict=True)
+    return {w: points[:, where].reshape(len(points), *shape) for w, (where, shape) in places}
+
+
+def known_to_numpy(program: Program) -> bool:
+    """Whether NumPy has every function of a program."""
+    return all(x.record.numpy is not None for x in program.nodes if isinstance(x, Map))
 
 
 def evaluate_points(

@@ -2,10 +2,11 @@ r"""Programs in float64 at many points, each value with a bound on its error: ru
 
 A value v stands for every number within `error` of it: float64 balls. Rounding of +, -, * and / is at most u = 2^-53 of
 the result, or TINY where it underflows, so a sum of n products in any order is known to n u of the sum of their sizes;
-every bound below takes several times that, which also covers the rounding of the bound itself. Elementary functions
-and sums of exponentials are enclosed by FLINT's balls, eigenvalues as `eigenvalue_bounds` shows: nothing is assumed of
-NumPy's or LAPACK's accuracy beyond IEEE 754. Cancellation shows: p - y of a saturated softmax has the error of p, not
-of p - y. Inputs have the error of rounding them to float64. What is beyond float64 has an infinite error.
+every bound below takes several times that, which also covers the rounding of the bound itself. Square roots are those
+of IEEE 754, other elementary functions and sums of exponentials are enclosed by FLINT's balls, eigenvalues as
+`eigenvalue_bounds` shows: nothing is assumed of NumPy's or LAPACK's accuracy beyond IEEE 754. Cancellation shows: p - y
+of a saturated softmax has the error of p, not of p - y. Inputs have the error of rounding them to float64. What is
+beyond float64 has an infinite error.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from symflow.evaluate.numpy_batches import BatchArithmetic, bound_inputs
 from symflow.evaluate.rounded import TINY, UNIT, Rounded, between, rounded_input
 from symflow.networks.objective import Objective
 from symflow.numbers.balls import FLOAT64_BITS, ball_precision
+from symflow.numbers.outward import down, up
 from symflow.programs.nodes import Input, Node, Table
 from symflow.programs.program import Program
 from symflow.programs.rules.arithmetic import Arithmetic
@@ -71,14 +73,13 @@ class RoundedArithmetic(Arithmetic):
         return Rounded(value, UNIT * np.abs(value))
 
     def function(self, name: str, x: Rounded, exponent: Fraction | None) -> Rounded:
+        if exponent == Fraction(1, 2):
+            return _square_root(x)
         ball = elementwise(name, exponent).known("ball", "running error analysis")
         shape = np.broadcast_shapes(x.value.shape, x.error.shape)
         values, errors = np.broadcast_to(x.value, shape), np.broadcast_to(x.error, shape)
         with ball_precision(FLOAT64_BITS):
-            given = _balls(values, errors)
-            if exponent == Fraction(1, 2):
-                return _from_balls([_root_of_zero(b) if _almost_positive(b) else ball(b) for b in given], shape)
-            return _from_balls([ball(b) for b in given], shape)
+            return _from_balls([ball(b) for b in _balls(values, errors)], shape)
 
     def gather(self, x: Rounded, table: Table, position: int) -> Rounded:
         return self._both(lambda a: VALUES.gather(a, table, position), x)
@@ -137,14 +138,18 @@ def _not_negative(x: Rounded) -> Rounded:
     return Rounded(np.where(straddles, half.value, x.value), np.where(straddles, half.error, x.error))
 
 
-def _almost_positive(x: arb) -> bool:
-    """Whether it is 0 up to underflow, or contains 0 only since radii of balls are rounded (to 30 bits)."""
-    return bool(x.contains(0) and ((x.mid() == 0 and x.upper() < UNDERFLOW) or -x.lower() <= 2.0**-28 * x.upper()))
+def _square_root(x: Rounded) -> Rounded:
+    """sqrt by that of IEEE 754, from the ends outwards; not known where the square root of a number may not exist.
 
-
-def _root_of_zero(x: arb) -> arb:
-    """sqrt of the square of a norm that may be 0: where the root exists, it is between 0 and that of the end."""
-    return arb(0).union(x.upper().sqrt())
+    The square of a norm may fall below 0 only by what its error is rounded up (2^-28 of it is ample) or by products
+    that underflow: where its root exists, it is between 0 and that of the upper end.
+    """
+    low, high = down(x.value - x.error), up(x.value + x.error)
+    positive = (low >= 0) | ((x.value == 0) & (high < UNDERFLOW)) | (-low <= 2.0**-28 * high)
+    known = positive & np.isfinite(high)
+    ends = (np.sqrt(np.where(known, np.maximum(end, 0), 0)) for end in (low, high))
+    found = between(np.maximum(down(next(ends)), 0), up(next(ends)))
+    return Rounded(found.value, np.where(known, found.error, np.inf))
 
 
 def _from_balls(balls: Sequence[arb], shape: tuple[int, ...]) -> Rounded:

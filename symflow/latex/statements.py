@@ -3,7 +3,7 @@ r"""Statements with symbolic depth as LaTeX, in the notation of the papers."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import sympy
@@ -198,8 +198,7 @@ class _Printer:
             upper = f"^{{({self.index(i)})}}" if term.gated else ""
             return f"W{upper}_{{{self.index(term.top)}:{self.index(term.bottom)}}}"
         if isinstance(term, Sum):
-            first, *rest = (self.text(x) for x in term.terms)
-            return first + "".join(f" - {t[1:].lstrip()}" if t.startswith("-") else f" + {t}" for t in rest)
+            return _sum(self.text(x) for x in term.terms)
         if isinstance(term, Product):
             return self.product(term)
         if isinstance(term, Transpose):
@@ -324,8 +323,7 @@ class _Formulas(LatexPrinter):
 
     def _print_Add(self, expr: sympy.Expr, order: Any = None) -> str:
         terms = sorted(expr.args, key=lambda t: (str(t).startswith("O("), t.could_extract_minus_sign()))
-        texts = [str(self._print(t)) for t in terms]
-        return texts[0] + "".join(f" - {t[1:].lstrip()}" if t.startswith("-") else f" + {t}" for t in texts[1:])
+        return _sum(str(self._print(t)) for t in terms)
 
     def _print_Integral(self, expr: sympy.Integral) -> str:
         variable, low, high = (str(self._print(x)) for x in expr.limits[0])
@@ -337,11 +335,16 @@ def formula_latex(expression: sympy.Basic) -> str:
     return str(_Formulas().doprint(expression))
 
 
+def _sum(terms: Iterable[str]) -> str:
+    """Terms with their signs between them."""
+    first, *rest = terms
+    return first + "".join(f" - {t[1:].lstrip()}" if t.startswith("-") else f" + {t}" for t in rest)
+
+
 def _ordered(value: sympy.Expr) -> str:
     """A number or an index, what is subtracted last: n - j, j' - 1."""
     terms = sorted(sympy.Add.make_args(value), key=lambda t: (t.could_extract_minus_sign(), bool(t.is_number), str(t)))
-    first, *rest = (str(sympy.latex(t)) for t in terms)
-    return first + "".join(f" - {t[1:].lstrip()}" if t.startswith("-") else f" + {t}" for t in rest)
+    return _sum(str(sympy.latex(t)) for t in terms)
 
 
 def _exponent(exponent: sympy.Expr) -> str:

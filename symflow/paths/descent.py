@@ -57,9 +57,10 @@ def descend(
         keep: exactly which steps to keep, from 0 to `steps`, instead of `every`; 0 and the last are added.
         method: the recursion, such as `sf.HeavyBall("9/10")`, with weight decay and batches where it has them; the
             problem's own ([descent] in its file) if left out.
-        error: of a multiprecision run. "certified": it is computed in balls, from the exact start with the exact step
-            size; |error| <= `error.value` is proved. Where that is not possible (a pre-activation whose sign cannot be
-            decided, an error bound that grows too fast) the error is estimated, and `error.reason` says why.
+        error: of a multiprecision run. "certified": it is computed in balls, or in fixed point with radii by the
+            compiled kernel, from the exact start with the exact step size; |error| <= `error.value` is proved. Where
+            that is not possible (a pre-activation whose sign cannot be decided, an error bound that grows too fast)
+            the error is estimated, and `error.reason` says why.
             "estimated": a second run is made with ten more digits, some of whose iterates are moved by a few units in
             the first run's last place; more guard digits are taken until the two agree to `dps`. None: neither.
         progress: True for a bar, or a function of a `Progress`, the fraction that is done from 0 to 1 (multiprecision

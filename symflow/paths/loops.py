@@ -1,4 +1,4 @@
-"""The loops of descent number by number: fixed point, exact rationals, and a step for any arithmetic."""
+"""The loops of descent number by number: exact rationals, and a step for any arithmetic."""
 
 from __future__ import annotations
 
@@ -6,38 +6,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
-from math import ceil
 from typing import Any, TypeAlias
 
 import numpy as np
-from gmpy2 import mpq, mpz
+from gmpy2 import mpq
 
 from symflow.dynamics.batches import batches_of
 from symflow.dynamics.method import THETA, Method, recursion, state_sizes
 from symflow.dynamics.vector_field import gradient_flow_field
-from symflow.errors import BudgetError, ComputationError, DescentDiverged, ProblemError, brief_float
-from symflow.evaluate.fixed_point import FixedArrays
+from symflow.errors import BudgetError, DescentDiverged, ProblemError, brief_float
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.object_arrays import EXACT
-from symflow.evaluate.scalar_code import unrolled
 from symflow.networks.batches import batch_loss, sample_count
 from symflow.networks.objective import Objective
-from symflow.numbers.fixed_point import from_fraction
 from symflow.programs.nodes import Input
 from symflow.programs.program import Program, entries, shape_of
 from symflow.programs.rules.arithmetic import Arithmetic
 
-SHAKES = 16
-"""How often the second run is moved by what the first one may have lost since the last time."""
-MOVES = (1, -2, 3, -1, 2, -3)
-"""By how many times what is lost the components are moved in turn."""
 DIVERGED_BITS = 600
 """A parameter above 2^600 counts as divergence, or above 2 to as many bits as are carried: tiny data want more."""
-GROWN_BITS = 30
-"""A parameter above 2^30 where the gradient cannot be computed any more has diverged."""
-LONGEST_LITERAL = 10_000
-"""Most bits of a number that is written into Python source, which has no longer ones."""
 LONGEST_EXACT = 65_536
 """Most bits of a numerator or denominator in exact rationals (about 20 000 digits): they grow exponentially."""
 
@@ -162,70 +149,7 @@ def interpreted(
     return [v for array in outputs for v in array.reshape(-1).tolist()]
 
 
-# Fixed point and exact rationals ------------------------------------------------------------------------------------
-
-
-def fixed_states(
-    steps: Steps,
-    theta0: Sequence[Fraction],
-    indices: Sequence[int],
-    bits: int,
-    *,
-    shaken: int | None = None,
-    seen: Callable[[int, list[mpz]], None] | None = None,
-) -> list[list[mpz]]:
-    """The kept states in fixed point: theta_k and what the method carries, one after the other.
-
-    Args:
-        steps: what is repeated.
-        theta0: the start.
-        indices: which iterates to keep.
-        bits: after the point.
-        shaken: move the states now and then by a few times what velocities with so many bits less lose between two
-            such times, nonzero components alone, so that exact zeros and the kinks of the start stay.
-        seen: told every step and its state.
-
-    Raises:
-        DescentDiverged: an iterate leaves all bounds.
-        ComputationError: the gradient is not finite.
-    """
-    state = [from_fraction(q, bits) for q in theta0] + [mpz(0)] * steps.carried
-    step = _fixed_step(steps, bits)
-    limit = mpz(1) << (bits + max(DIVERGED_BITS, bits))
-    found, wanted = [state], set(indices)
-    between = -(-steps.count // SHAKES)
-    lost = 0 if shaken is None else max(1, ceil(steps.eta * (steps.method.speed or 1) * between)) << shaken
-    for k in range(1, steps.count + 1):
-        try:
-            state = step(state, k - 1)
-        except ComputationError as beyond:
-            if max(map(abs, state)) < mpz(1) << (bits + GROWN_BITS):  # it has not grown: the objective ends there
-                raise
-            raise diverged(k, steps.eta, steps.method) from beyond
-        if max(state) > limit or min(state) < -limit:
-            raise diverged(k, steps.eta, steps.method)
-        if lost and k % between == 1 % between:
-            state = [v + MOVES[(i + k // between) % len(MOVES)] * lost if v else v for i, v in enumerate(state)]
-        if k in wanted:
-            found.append(state)
-        if seen is not None:
-            seen(k, state)
-    return found
-
-
-def _fixed_step(steps: Steps, bits: int) -> MethodStep:
-    """The step in fixed point."""
-    arithmetic, eta = FixedArrays(bits), steps.eta
-    short = max(eta.numerator.bit_length(), eta.denominator.bit_length()) < LONGEST_LITERAL
-
-    def compiled(
-        program: Program, data: Mapping[Input, np.ndarray], inputs: Sequence[Input]
-    ) -> Callable[..., Sequence[mpz]]:
-        known = {x: arithmetic.lift(a) for x, a in data.items()}
-        written = unrolled(program, known, inputs, bits) if short or known else None
-        return written or partial(interpreted, program, known, inputs, arithmetic)
-
-    return steps.compiled(compiled, partial(from_fraction, bits=bits))
+# Exact rationals ------------------------------------------------------------------------------------------------------
 
 
 @contextmanager

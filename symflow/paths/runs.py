@@ -20,17 +20,16 @@ from symflow.dynamics.method import Method, state_sizes
 from symflow.errors import ComputationError, DescentDiverged, brief_float
 from symflow.evaluate.jax_runtime import own_modes
 from symflow.networks.objective import Objective
-from symflow.numbers.balls import midpoint
 from symflow.numbers.fixed_point import to_mpf
 from symflow.numbers.types import Mpf
 from symflow.paths.agreement import until_enough
-from symflow.paths.certified.descent import Asked, Refused, certified_states, largest_radius
+from symflow.paths.certified.descent import Asked, Refused, certified_states
+from symflow.paths.fixed_descent import Seen, fixed_states
 from symflow.paths.float64.arguments import NORMAL, check_underflow
 from symflow.paths.iterates import GUARD, DescentStats, Iterates
 from symflow.paths.jax_steps import float64_stepper, jax_slopes, padded_gaps
-from symflow.paths.loops import Steps, diverged, exact_states, fixed_states, fraction
+from symflow.paths.loops import Steps, diverged, exact_states, fraction
 from symflow.paths.path_error import CHECK, How, PathError
-from symflow.paths.sampling import to_float
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
@@ -143,14 +142,13 @@ class Run:
     def certified(self, dps: int, digits: int, every: np.ndarray | None) -> Trajectory | Refused:
         """In balls."""
         clock = time.perf_counter()
-        seen = self.watcher(every, self.report, lambda states: [float(x) for x in states])
-        asked = Asked(self.repeated, self.problem.theta0, self.indices, dps, seen)
+        asked = Asked(self.repeated, self.problem.theta0, self.indices, dps, self.watcher(every, self.report))
         found = certified_states(asked, self.working_bits(digits))
         if isinstance(found, Refused):
             return found
         stats = DescentStats(self.indices[-1], self.method.called, found.bits, time.perf_counter() - clock)
-        error = PathError(largest_radius(found.states), "certified")
-        return self.path(self.arrays(found.states, midpoint), dps, error, stats, every)
+        error = PathError(found.error, "certified")
+        return self.path(self.arrays(found.states), dps, error, stats, every)
 
     def working_bits(self, digits: int) -> int:
         """Bits for digits after the point and what the roundings of all steps add up to."""
@@ -189,19 +187,17 @@ class Run:
             )
         return found
 
-    def watcher(
-        self, every: np.ndarray | None, report: Reporter, floats: Callable[[list[Any]], list[float]]
-    ) -> Callable[[int, list[Any]], None] | None:
-        """What is told every state: it keeps the whole path, and reports now and then."""
-        count, last, wanted = len(self.problem.theta0), self.indices[-1], set(self.indices)
+    def watcher(self, every: np.ndarray | None, report: Reporter) -> Seen | None:
+        """What is told of every step: it keeps the whole path, and reports now and then."""
+        count, last, wanted = len(self.problem.theta0), self.indices[-1], {2, *self.indices}
         told = time.perf_counter()
 
-        def seen(k: int, state: list[Any]) -> None:
+        def seen(first: int, steps: int, floats: Callable[[], np.ndarray]) -> None:
             if every is not None:
-                every[k] = floats(state[:count])
+                every[first : first + steps] = floats()[:, :count]
             nonlocal told
-            now = time.perf_counter()
-            if k and (k in wanted or k == 2 or now - told > TELL):
+            now, k = time.perf_counter(), first + steps - 1
+            if now - told > TELL or not wanted.isdisjoint(range(first, first + steps)):
                 told = now
                 report(k / last, k, f"step {k} of {last}")
 
@@ -211,15 +207,14 @@ class Run:
         self, bits: int, report: Reporter, *, shaken: int | None = None, every: np.ndarray | None = None
     ) -> list[list[mpz]]:
         """One run in fixed point, which is a part of what progress is reported of."""
-        watched = self.watcher(every, report, lambda values: [to_float(v, bits) for v in values])
         arguments = (self.repeated, self.problem.theta0, self.indices, bits)
-        return fixed_states(*arguments, shaken=shaken, seen=watched)
+        return fixed_states(*arguments, shaken=shaken, seen=self.watcher(every, report))
 
-    def arrays(self, states: list[list[Any]], number: Callable[[Any], Any]) -> list[np.ndarray]:
+    def arrays(self, states: list[list[Any]], number: Callable[[Any], Any] | None = None) -> list[np.ndarray]:
         """theta_k and what the method carries as numbers, one array each; `number` makes one of an entry."""
         flat = np.empty((len(states), len(states[0])), dtype=object)
         for row, values in enumerate(states):
-            flat[row, :] = [number(v) for v in values]
+            flat[row, :] = values if number is None else [number(v) for v in values]
         ends = list(accumulate(state_sizes(self.method, len(self.problem.theta0))))
         return np.split(flat, ends[:-1], axis=1)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from symflow.displays import Listed, listing, show
+from symflow.displays import Listed, displayed, listing, show
 from symflow.dynamics.method import Method
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ProblemError, brief
@@ -98,6 +98,7 @@ class EnclosedSolutions(Protocol):
         """Midpoints and radii (mpf, shape (P,)) of a box that contains all of them at a time."""
 
 
+@displayed
 @dataclass(frozen=True)
 class Trajectory(OldNames):
     """theta(t) on [0, horizon], a path: of `solve_flow` (any number of digits), `solve_flow_float64`, or `descend`.
@@ -328,9 +329,6 @@ class Trajectory(OldNames):
     def plot(self, ax: Axes | None = None, legend: bool = True) -> Axes:
         """Plots the parameters (the Frobenius norm of each layer where they are many) against time, with the events."""
         return show(self, "plot", ax, legend)
-
-    def _repr_html_(self) -> str:
-        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         import mpmath

@@ -86,7 +86,8 @@ def fragment(parts: tuple[Part, ...]) -> str:
 
 
 _INSIDE = (
-    ".symflow{--faint:#8a8a8a;--mark:#d55e00}.symflow th,.symflow td{text-align:left!important;vertical-align:top}"
+    ".symflow{--faint:#8a8a8a;--mark:#d55e00}.symflow th,.symflow td{text-align:left!important;vertical-align:top;"
+    "padding:.15em .9em .15em 0}.symflow caption{text-align:left;font-weight:600}"
     ".symflow table.numbers td{text-align:right!important;font-variant-numeric:tabular-nums}"
     ".symflow .scroll{overflow-x:auto}.symflow figure{margin:.5em 0}"
     ".symflow figure svg{max-width:34rem;width:100%;height:auto;fill:currentColor}"

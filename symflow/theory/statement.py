@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import sympy
 
-from symflow.displays import show
+from symflow.displays import as_formula, show
 from symflow.errors import ProblemError
 from symflow.networks.network import FullyConnected, Network
 from symflow.networks.objective import Objective
 from symflow.networks.training_loss import network_objective
+from symflow.numbers.arguments import whole
 from symflow.numbers.types import Number
 from symflow.programs.nodes import Input, Node, Size
 from symflow.programs.program import Program, topological
@@ -69,6 +70,7 @@ def equation(label: str, left: sympy.Expr | str, right: sympy.Expr | str) -> Cla
     return relation(label, left, "=", right)
 
 
+@as_formula
 @dataclass(frozen=True)
 class Statement:
     r"""left = right, or left >= right: a result for networks of every depth n.
@@ -151,10 +153,8 @@ class Statement:
             values: by the label of a claim, LaTeX of the value of both sides, which is shown after them.
             document: a complete file instead, with the notation, the hypotheses, a label and the sources.
         """
-        return str(show(self, "document" if document else "latex", depth, values))
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
+        n = None if depth is None else whole(depth, "depth", 1)
+        return str(show(self, "document" if document else "latex", n, values))
 
     def _repr_markdown_(self) -> str:
         assumed = "; ".join(hypothesis.latex for hypothesis in self.hypotheses)

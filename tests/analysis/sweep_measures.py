@@ -39,6 +39,11 @@ def final_weight(problem: sf.Problem) -> dict[str, Any]:
     return {"final_weight": run.iterates[-1][0], "steps": run.indices[-1]}
 
 
+def in_float64(problem: sf.Problem) -> dict[str, Any]:
+    """The first weight after a step in float64, which needs JAX."""
+    return {"first_weight": float(sf.descend(problem, steps=1).iterates[-1][0])}
+
+
 def slow(problem: sf.Problem, log: str, seconds: float) -> dict[str, Any]:
     """The same, after it has noted who began it, and slept unless a file "hurry" is next to the log."""
     with Path(log).open("a") as file:

@@ -119,7 +119,7 @@ def test_numpy_and_jax_evaluate_programs_alike() -> None:
         objective = network(widths, activation, loss, 5).objective
         points = np.random.default_rng(0).normal(size=(7, objective.parameter_count))
         ours = evaluate_points(objective, objective.program, points)["f"]
-        np.testing.assert_allclose(ours, evaluate_batch(objective, sf.loss, points), rtol=1e-13)
+        np.testing.assert_allclose(ours, list(map(sf.to_jax(objective), points)), rtol=1e-13)
     convolutional = sf.load_problem(Path(__file__).parents[2] / "examples" / "convolutional.toml").objective
     points = np.random.default_rng(0).normal(size=(3, convolutional.parameter_count))
     for name, bound in sf.curvature_bounds(convolutional).items():

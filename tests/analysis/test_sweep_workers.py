@@ -16,10 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas
 import pytest
-from sweep_measures import Serial, deadly, once_deadly, slow
+from sweep_measures import Serial, deadly, in_float64, once_deadly, slow
 
 import symflow as sf
 from symflow.analysis.sweeps.execute import usable_cores
@@ -208,7 +207,7 @@ class Early(Serial):
 
 def test_a_pool_that_would_fork_a_running_jax_is_refused(tmp_path: Path) -> None:
     """At once, and with the remedy; pools that start afresh, and those whose workers are there, are taken."""
-    sf.extreme_eigenvalues(base().objective, np.ones(2))  # JAX is running
+    in_float64(base().replace(step_size="1/4"))  # JAX is running
     settings: dict[str, Any] = {"step_size": STEPS[:1], "folder": tmp_path}
     fork = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(1, mp_context=fork) as pool:
@@ -228,7 +227,7 @@ def test_a_worker_that_was_forked_from_a_running_jax_leaves_no_result(
 ) -> None:
     """Such a worker says so; that is nothing about the problem, so that another one tries it again."""
     monkeypatch.setattr(runtime._Ancestry, "forked", True)
-    found = sf.sweep(base(), executor=Serial(), step_size=STEPS[:1], folder=tmp_path)
+    found = sf.sweep(base(), executor=Serial(), step_size=STEPS[:1], folder=tmp_path, measure=in_float64)
     assert list(found.table.status) == ["failed: JaxUnavailable"]
     assert not list(tmp_path.iterdir())
 
@@ -237,7 +236,7 @@ def test_workers_in_which_jax_cannot_start_end_the_sweep(tmp_path: Path, monkeyp
     """What is wrong with the environment is nothing about the problem: it is told once, and nothing is kept."""
     monkeypatch.setenv("JAX_PLATFORMS", "nonsense")
     with pytest.raises(sf.ComputationError, match="JAX cannot start with JAX_PLATFORMS='nonsense'"):
-        sf.sweep(base(), step_size=STEPS[:1], folder=tmp_path, workers=1)
+        sf.sweep(base(), step_size=STEPS[:1], folder=tmp_path, workers=1, measure=in_float64)
     assert not list(tmp_path.iterdir())
 
 

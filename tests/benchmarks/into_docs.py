@@ -2,8 +2,8 @@
 
     python tests/benchmarks/into_docs.py [NAME ...] [--peer FILE]
 
-NAME is one of evaluation, first, gradient, derivation, flow, first-flow, kinks, experiment, methods, sweep; all of
-them without one (more than an hour on two cores, most of it descent at small steps). `--peer` is passed to the
+NAME is one of evaluation, first, gradient, derivation, flow, first-flow, kinks, descent, experiment, methods, sweep;
+all of them without one (more than an hour on two cores, most of it descent at small steps). `--peer` is passed to the
 benchmarks of flows. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
 """
 
@@ -30,6 +30,7 @@ COMMANDS = {
     "flow": ["bench_flow.py", "--rounds", "3", "--parameters", "--processor-time"],
     "first-flow": ["bench_first_flow.py"],
     "kinks": ["bench_kinks.py"],
+    "descent": ["bench_descent.py"],
     "experiment": ["bench_experiment.py"],
     "methods": ["bench_methods.py"],
     "sweep": ["bench_sweep.py"],

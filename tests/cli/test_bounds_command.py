@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cases import REFERENCE
 
 import symflow as sf
+from symflow.analysis.advice import StepAdvice
 from symflow.cli.app import main
 
 LINEAR = str(REFERENCE / "linear-2-2-2-1.json")
@@ -42,8 +44,15 @@ def test_bounds_as_tables(capsys: pytest.CaptureFixture[str]) -> None:
         assert said in out
 
 
-def test_advice_as_json_and_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_advice_as_json_and_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["advise", LINEAR, "--epsilon", "1e-2", "--horizon", "2"]
+    search, advice = sf.max_step_size, []
+
+    def searched_once(*given: Any, **options: Any) -> StepAdvice:
+        advice.append(advice[0] if advice else search(*given, **options))
+        return advice[-1]
+
+    monkeypatch.setattr("symflow.analysis.advice.max_step_size", searched_once)
     assert main([*arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     certified, tolerated = Fraction(found["certified"]), Fraction(found["tolerated"]["step_size"])
@@ -51,6 +60,7 @@ def test_advice_as_json_and_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["tolerated"]["status"] == "sampled"
     assert found["guarantees"]["R22(tube-free)"]["status"] == "certified on a box"
     assert main(arguments) == 0
+    assert len(advice) == 2
     out = capsys.readouterr().out
     assert "no proof" in out
     assert f"use {certified} or less" in out

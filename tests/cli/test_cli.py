@@ -343,3 +343,25 @@ def test_a_report_names_the_method(tmp_path: Path, capsys: pytest.CaptureFixture
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     table = {"method": "heavy-ball", "momentum": "1/2", "weight_decay": "1/9"}
     assert report["settings"]["method"]["descent"] == report["problem"]["descent"] == table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["flow", "three-points"], "did you mean example:three-points?"),
+        (["flow", "problem.toml", "--dps", "1.5"], "--dps must be a whole number, got '1.5'"),
+        (
+            ["derive", "problem.toml", "--document", "no-such-folder/x.tex"],
+            "--document must be a file that can be written",
+        ),
+        (["certify", "problem.toml"], "give a distance, a loss, or a limit with its radius"),
+    ],
+)
+def test_a_mistake_of_the_first_hour_has_a_remedy(
+    arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("problem.toml").write_text(LINEAR, encoding="utf-8")
+    assert cli.main(arguments) == 2
+    (line,) = lines(capsys.readouterr().err)
+    assert says in line

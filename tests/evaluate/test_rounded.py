@@ -10,7 +10,7 @@ import pytest
 
 import symflow as sf
 from symflow.evaluate.eigenvalue_bounds import EigenvalueBounds, eigenvalue_bounds
-from symflow.evaluate.rounded import Rounded, norm_bound
+from symflow.evaluate.rounded import UNIT, Rounded, norm_bound
 from symflow.evaluate.running_error import RoundedArithmetic, rounded_program
 
 
@@ -93,6 +93,16 @@ def test_the_norm_of_what_vanishes_is_known() -> None:
     found = RoundedArithmetic().function("power", dead, Fraction(1, 2))
     assert 2.0**-530 <= found.value[0] + found.error[0] < 2.0**-500
     assert found.value[0] - found.error[0] <= 0
+
+
+def test_roots_of_numbers_of_every_size_are_known_to_a_few_units() -> None:
+    values = 2.0 ** np.arange(-1074.0, 1024.0, 97) * 1.7
+    found = RoundedArithmetic().function("power", Rounded(values, np.zeros_like(values)), Fraction(1, 2))
+    with mpmath.workdps(40):
+        for x, v, e in zip(values.tolist(), found.value.tolist(), found.error.tolist(), strict=True):
+            assert abs(mpmath.sqrt(x) - v) <= e < 16 * UNIT * v + 2.0**-500
+    unknown = Rounded(np.array([-1.0, 0.0, 1e300, np.nan]), np.array([0.1, np.inf, np.inf, 1.0]))
+    assert np.isinf(RoundedArithmetic().function("power", unknown, Fraction(1, 2)).error).all()
 
 
 def test_norms_do_not_underflow() -> None:

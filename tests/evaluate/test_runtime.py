@@ -93,14 +93,17 @@ def test_own_computations_follow_no_debugging_mode() -> None:
 
 
 def test_own_computations_inside_a_transformation_run_at_once() -> None:
-    seen = []
+    problem, seen = sf.Problem(objective=OBJECTIVE, theta0=["1/2", "-1/4", "2"]), []
+
+    def end() -> list[float]:
+        return list(sf.descend(problem, step_size="1/8", steps=3).iterates[-1])
 
     def traced(s: Any) -> Any:
-        seen.append(sf.extreme_eigenvalues(OBJECTIVE, THETA).max)
+        seen.append(end())
         return s
 
     jax.jit(traced)(1.0)
-    assert seen[0] == sf.extreme_eigenvalues(OBJECTIVE, THETA).max
+    assert seen[0] == end()
 
 
 # Other processes and devices ----------------------------------------------------------------------------------------
@@ -269,9 +272,12 @@ import symflow as sf
 p = sf.Problem(network={"widths": [1, 1], "activation": "linear"}, data={"x": [[1]], "y": [[2]]},
                init={"theta": ["1"]}, run={"horizon": 1, "step_size": "1/4", "dps": 20})
 assert float(sf.descend(p, steps=1, dps=20).iterates[-1][0]) == 1.25  # needs no JAX
+assert 0 < sf.deviation(p).max < 1
+assert sf.extreme_eigenvalues(p.objective, np.ones(1)).max == 1
 loss = sf.to_jax(p.objective)
-for call in (lambda: loss(np.ones(1)), lambda: sf.deviation(p), lambda: sf.solve_flow_float64(p),
-             lambda: sf.descend(p, steps=1), lambda: sf.extreme_eigenvalues(p.objective, np.ones(1))):
+big = sf.network_objective(sf.FullyConnected((100, 20)), np.ones((1, 100)), np.ones((1, 20)))
+for call in (lambda: loss(np.ones(1)), lambda: sf.deviation(p, float64=True), lambda: sf.solve_flow_float64(p),
+             lambda: sf.descend(p, steps=1), lambda: sf.extreme_eigenvalues(big, np.ones((9, 2000)))):
     try:
         call()
     except sf.ComputationError as error:
@@ -295,7 +301,7 @@ def test_an_environment_variable_that_jax_cannot_read() -> None:
 import symflow as sf, sympy
 x = sympy.Symbol("x")
 f = sf.expression_objective(x**2, [x])
-for call in (lambda: sf.to_jax(f), lambda: sf.extreme_eigenvalues(f, [1.0])):
+for call in (lambda: sf.to_jax(f), lambda: sf.descend(sf.Problem(objective=f, theta0=[1]), step_size="1/2", steps=1)):
     try:
         call()
     except sf.ComputationError as error:

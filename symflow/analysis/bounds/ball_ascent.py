@@ -14,7 +14,7 @@ import numpy as np
 
 from symflow.caching import kept
 from symflow.evaluate.jax_runtime import own_modes
-from symflow.evaluate.jit_options import jit
+from symflow.evaluate.jit_options import THROWAWAY, jit
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JaxArray
 
@@ -69,15 +69,13 @@ def _climber(objective: Objective) -> Callable[[np.ndarray, float, np.ndarray], 
             moved = u + (1.0 / (1.0 + 0.1 * k)) * up / size
             return moved / jnp.maximum(1.0, jnp.sqrt(jnp.sum(moved**2))), best
 
-        u, best = jax.lax.fori_loop(0, STEPS, step, (direction, -jnp.inf))
-        last = goal(centre + radius * u)
-        return jnp.where(jnp.isnan(last), best, jnp.maximum(best, last))
+        return jax.lax.fori_loop(0, STEPS + 1, step, (direction, -jnp.inf))[1]  # the last step only looks
 
     def largest(centre: JaxArray, radius: JaxArray, directions: JaxArray) -> JaxArray:
         found = [jax.vmap(lambda d, f=goal: climb(f, centre, radius, d))(directions).max() for goal in goals]
         return jnp.stack(found)
 
-    return jit(largest)
+    return jit(largest, THROWAWAY)
 
 
 def ascend(objective: Objective, centre: np.ndarray, radius: float, seed: int = 0) -> Ascent:

@@ -10,6 +10,7 @@ import sympy
 
 from symflow.analysis.bounds.context import Comparison
 from symflow.analysis.bounds.series import BoundSeries, Kind, not_applicable, without_nan
+from symflow.displays import as_formula
 from symflow.errors import ProblemError, brief
 from symflow.theory.hypotheses import Hypothesis, Setting
 from symflow.theory.registry import cite
@@ -17,6 +18,7 @@ from symflow.theory.result import Citation
 from symflow.theory.statement import Statement
 
 
+@as_formula
 @dataclass(frozen=True, eq=False)
 class Bound:
     r"""||theta_k - theta(k eta)|| <= bound, or lambda_min(H(theta(t))) >= bound: a formula and its evaluation.
@@ -63,9 +65,6 @@ class Bound:
     def latex(self) -> str:
         """The formula as LaTeX."""
         return self.formula.latex() if isinstance(self.formula, Statement) else str(sympy.latex(self.formula))
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
 
     def evaluate(self, run: Comparison) -> BoundSeries:
         """The bound along a run.

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from symflow.displays import displayed, listing, show
+from symflow.displays import displayed, listing
 from symflow.numbers.types import Mpf
 
 Status = Literal["certified on a box", "sampled", "estimated", "not applicable"]
@@ -38,6 +38,7 @@ class NotApplicable:
     since: int
 
 
+@displayed
 @dataclass(frozen=True)
 class BoundSeries:
     """bound(t_k) at the S samples of a run: the values of a bound, or of the leading order.
@@ -77,9 +78,6 @@ class BoundSeries:
         """Why and from where on the bound does not apply; None where it applies to the end."""
         since = next((i for i, v in enumerate(self.values) if v is None), None)
         return None if since is None else NotApplicable(self.reason or "a hypothesis fails", since)
-
-    def _repr_html_(self) -> str:
-        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         known = sum(v is not None for v in self.values)

@@ -179,8 +179,7 @@ class _Attempt:
     def enclose(self) -> None:
         """The flow, as far as the claims reach."""
         r = self.request
-        ends = [r.step_size * r.steps if r.distance is not None and r.step_size is not None else 0, r.flow_time or 0]
-        end = Fraction(max(ends))
+        end = r.flow_end
         try:
             if r.limit is None:
                 self.flow = self.enclosed(end * (1 + BEYOND), 0)

@@ -61,12 +61,8 @@ def _path(request: Request, report: Reporter, *, flow: bool) -> tuple[Trajectory
     what = "the flow" if flow else "descent"
     try:
         if flow:
-            ends = [
-                r.step_size * r.steps if r.distance is not None and r.step_size is not None else 0,
-                r.flow_time or 0,
-            ]
             flowing = order_zero(r.problem, r.method)
-            path = solve_flow(flowing, horizon=Fraction(max(ends)) * (1 + BEYOND), dps=DPS, progress=report)
+            path = solve_flow(flowing, horizon=r.flow_end * (1 + BEYOND), dps=DPS, progress=report)
         else:
             path = descend(r.problem, step_size=r.step_size, steps=r.steps, dps=DPS, method=r.method, progress=report)
     except SymflowError as failed:

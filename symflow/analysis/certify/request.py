@@ -50,6 +50,12 @@ class Request:
         """c of the flow theta' = -c grad f that descent is compared with."""
         return self.method.flow_rate or Fraction(1)
 
+    @property
+    def flow_end(self) -> Fraction:
+        """How far the claims reach along the flow."""
+        compared = 0 if self.distance is None or self.step_size is None else self.step_size * self.steps
+        return Fraction(max(compared, self.flow_time or 0))
+
 
 def checked_request(
     problem: Problem,

@@ -21,6 +21,7 @@ from symflow.analysis.convergence.display import number, with_values
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, hitting_angle, panels, time_to
 from symflow.analysis.convergence.start import BalancedStart, checked_start
 from symflow.analysis.convergence.time import GUARD, explicit_quantities, working_digits
+from symflow.displays import as_formula
 from symflow.errors import ComputationError, ProblemError, brief, brief_float
 from symflow.numbers.arguments import positive
 from symflow.numbers.decimal import rounded_down
@@ -67,6 +68,7 @@ class Trapping:
     extra_steps: int
 
 
+@as_formula
 @dataclass(frozen=True)
 class DescentGuarantee:
     """E(theta_k) = f(theta_k) - f* <= accuracy after k* = `steps` steps of gradient descent with eta = `step_size`.
@@ -167,9 +169,6 @@ class DescentGuarantee:
                 which = r"k \geq k^*"
             lines.append(rf"f(\theta_k) - f^* \leq {number(mpf(self.accuracy))} \quad \text{{for }} {which}")
             return with_values(DESCENT_CONVERGES, self.start.depth, values, given, lines)
-
-    def _repr_latex_(self) -> str:
-        return "$\\displaystyle " + self.latex() + "$"
 
     def __repr__(self) -> str:
         return (

@@ -32,6 +32,7 @@ import mpmath
 from symflow.analysis.convergence.display import number, with_values
 from symflow.analysis.convergence.exact import ExactSolution, exact_solution, half_angle, hitting_angle, time_to
 from symflow.analysis.convergence.start import BalancedStart, checked_start
+from symflow.displays import as_formula
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.numbers.arguments import positive, whole
 from symflow.numbers.rational import mpf
@@ -51,6 +52,7 @@ LEVELS = 5
 """Most evaluations, each with twice as many panels as the one before."""
 
 
+@as_formula
 @dataclass(frozen=True)
 class ConvergenceTime:
     """T with E(t) = f(theta(t)) - f* <= accuracy for all t >= T.
@@ -105,9 +107,6 @@ class ConvergenceTime:
             values = {"angle": q[r"\vartheta_1"]} | ({"constants": q["I_n"]} if n > 2 else {})
             values |= {"rise" if n > 2 else "rise at depth 2": q["T_1"], "decay": q["T_2"], "time": self.value}
             return with_values(CONVERGENCE_TIME, n, values, given)
-
-    def _repr_latex_(self) -> str:
-        return "$\\displaystyle " + self.latex() + "$"
 
     def __repr__(self) -> str:
         return f"<ConvergenceTime {mpmath.nstr(self.value, 8)} (R15, {self.method}, {self.status})>"

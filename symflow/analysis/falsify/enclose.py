@@ -20,7 +20,15 @@ import numpy as np
 from symflow.analysis.bounds.context import Comparison
 from symflow.analysis.compared_flow import order_zero
 from symflow.analysis.falsify.claim import Claim
-from symflow.analysis.falsify.points import GATES, IMBALANCE, missing, off_kinks, point_program, point_quantity
+from symflow.analysis.falsify.points import (
+    GATES,
+    IMBALANCE,
+    at_point,
+    missing,
+    off_kinks,
+    point_program,
+    point_quantity,
+)
 from symflow.analysis.falsify.proved import DRIFTS, PAIRS, proved
 from symflow.analysis.falsify.vocabulary import Place
 from symflow.errors import ComputationError
@@ -203,11 +211,7 @@ def _at(claim: Claim, objective: Objective, theta: np.ndarray, place: Place) -> 
     for name, z in arrays.items():
         if name.startswith(GATES) and min(abs(v) for v in z.flat) < NEAR_KINK:
             raise Undefined("a pre-activation is 0: a kink, where the claim says nothing, or a gate without influence")
-    found = {name: np.asarray(arrays[name], dtype=object)[()] for name in names}
-    if imbalance:
-        parts = [a.reshape(-1) for name, a in arrays.items() if name.startswith(IMBALANCE)]
-        found[IMBALANCE] = np.concatenate(parts) if parts else np.array([], dtype=object)
-    return found
+    return at_point(names, imbalance, arrays)
 
 
 def _tube(problem: Problem, flow: Trajectory, eta: Fraction, steps: int, radius: float) -> dict[str, Enclosure]:

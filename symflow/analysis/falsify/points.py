@@ -2,11 +2,13 @@ r"""What claims say about one point theta: each quantity as nodes, which every i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
+from typing import Any
 
+import numpy as np
 import sympy
 
 from symflow.errors import ProblemError
@@ -241,6 +243,15 @@ def missing(objective: Objective, names: Iterable[str]) -> str | None:
         except (ProblemError, ValueError) as error:
             return f"{name}: {error}"
     return None
+
+
+def at_point(names: Iterable[str], imbalance: bool, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The quantities among the outputs of `point_program`, and all entries of D_1, D_2, ... where they were wanted."""
+    found = {name: np.asarray(arrays[name], dtype=object)[()] for name in names}
+    if imbalance:
+        parts = [a.reshape(-1) for name, a in arrays.items() if name.startswith(IMBALANCE)]
+        found[IMBALANCE] = np.concatenate(parts) if parts else np.array([], dtype=object)
+    return found
 
 
 def point_program(objective: Objective, names: Iterable[str], *, imbalance: bool, gates: bool) -> Program:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symflow.analysis.falsify.claim import Claim
-from symflow.analysis.falsify.points import GATES, IMBALANCE, off_kinks, point_program
+from symflow.analysis.falsify.points import GATES, IMBALANCE, at_point, off_kinks, point_program
 from symflow.analysis.falsify.vocabulary import Place
 from symflow.errors import ComputationError
 from symflow.evaluate.balls import ball_arithmetic
@@ -81,8 +81,4 @@ def _at(claim: Claim, objective: Objective, theta: np.ndarray, place: Place) -> 
         return {}
     if any(not abs(z) > 0 for name, array in arrays.items() if name.startswith(GATES) for z in array.flat):
         return {}
-    found: dict[str, Any] = {name: np.asarray(arrays[name], dtype=object)[()] for name in names}
-    if imbalance:
-        parts = [a.reshape(-1) for name, a in arrays.items() if name.startswith(IMBALANCE)]
-        found[IMBALANCE] = np.concatenate(parts) if parts else np.empty(0, dtype=object)
-    return found
+    return at_point(names, imbalance, arrays)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from symflow.analysis.laws.terms import Terms, polynomial_node
+from symflow.displays import as_formula
 from symflow.dynamics.method import THETA, Method, recursion
 from symflow.dynamics.methods.gradient_descent import GradientDescent
 from symflow.dynamics.modified.coefficients import terms
@@ -48,6 +49,7 @@ class Polynomial(Protocol):
     def homogeneous(self) -> bool: ...
 
 
+@as_formula
 @dataclass(frozen=True, eq=False)
 class Drift:
     r"""h(theta_{k+1}) - h(theta_k) for a conserved h under one method of descent.
@@ -118,9 +120,6 @@ class Drift:
     def latex(self) -> str:
         """The drift in powers of the step size."""
         return rf"h(\theta_{{k+1}})-h(\theta_k) = {_right(self)}"
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
 
     def __repr__(self) -> str:
         return f"<drift of {self.law.name} under {self.method.called}: order {self.order} in the step size>"

@@ -10,11 +10,12 @@ from typing import Any
 import sympy
 
 from symflow.analysis.laws.families import Rotation
-from symflow.displays import Listed
+from symflow.displays import Listed, as_formula
 from symflow.errors import shorten
 from symflow.numbers.rational import rational, rational_latex
 
 
+@as_formula
 @dataclass(frozen=True)
 class PhaseLaw:
     r"""e^{tau t} <A theta, theta'>, A antisymmetric, conserved by mu theta'' + kappa theta' = -grad f, tau = kappa/mu.
@@ -71,9 +72,6 @@ class PhaseLaw:
             return self.formula
         number = "" if self.rate == 1 else "-" if self.rate == -1 else rational_latex(self.rate)
         return rf"e^{{{number}t}}{self.formula}"
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
 
     def __repr__(self) -> str:
         return f"<law {self.name}: {shorten(str(self.expression))}>"

@@ -11,9 +11,10 @@ import sympy
 from symflow.analysis.laws.families import Rotation
 from symflow.analysis.laws.law import Law
 from symflow.analysis.laws.phase import PhaseLaw, phase_laws
-from symflow.displays import listing, show
+from symflow.displays import as_formula, listing, show
 
 
+@as_formula
 @dataclass(frozen=True)
 class ConservationLaws:
     """The laws h with <grad h, X> = 0 for every field X of the flow, near a point.
@@ -111,9 +112,6 @@ class ConservationLaws:
     def latex(self) -> str:
         """The laws that were found, and how many there are."""
         return show(self, "latex")
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
 
     def __repr__(self) -> str:
         number = f"{self.count}" if self.exact else f"{self.at_least} to {self.at_most}"

@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 
 from symflow.analysis.limit.route import Kind
-from symflow.displays import show
+from symflow.displays import displayed
 from symflow.errors import brief_float
 from symflow.evaluate.balls import Enclosure
 from symflow.networks.objective import Objective
@@ -17,6 +17,7 @@ from symflow.numbers.types import Mpf
 from symflow.paths.path_error import How
 
 
+@displayed
 @dataclass(frozen=True, eq=False)
 class Limit:
     """theta(infinity) of a flow or of descent, known to lie in a ball, with what is proved of the way there (R24).
@@ -85,9 +86,6 @@ class Limit:
 
         with ball_precision(100):
             return upper(descent_factor(ball(self.step_size), from_mpf(self.rate), from_mpf(self.curvature)))
-
-    def _repr_html_(self) -> str:
-        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         path = "flow" if self.step_size is None else f"descent of step size {self.step_size}"

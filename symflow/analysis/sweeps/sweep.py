@@ -19,7 +19,7 @@ from symflow.analysis.sweeps.axes import Axes, axes_of, check_run, starts, with_
 from symflow.analysis.sweeps.measure import BOUNDS, bounds_named, by_id, columns
 from symflow.analysis.sweeps.task import Measure, Task, describe, describe_measure, read_result, write_result
 from symflow.analysis.sweeps.values import encode
-from symflow.displays import show
+from symflow.displays import displayed, show
 from symflow.dynamics.method import Method
 from symflow.errors import ProblemError, brief
 from symflow.numbers.arguments import whole
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 FORMAT = "symflow sweep 1"
 
 
+@displayed
 @dataclass(frozen=True, eq=False)
 class Sweep:
     """The results of a sweep, one row per task.
@@ -98,9 +99,6 @@ class Sweep:
         """Plots the largest deviations against the first axis that varies, on logarithmic scales."""
         drawn: Picture = show(self, "plot", ax)
         return drawn
-
-    def _repr_html_(self) -> str:
-        return str(show(self, "html"))
 
     def __repr__(self) -> str:
         counts = Counter(str(row["status"]) for row in self.rows)

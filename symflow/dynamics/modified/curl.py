@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from symflow.derivatives.derived import Derived, parameter_directions
+from symflow.displays import as_formula
 from symflow.dynamics.modified.coefficients import Number
 from symflow.dynamics.modified.differentials import Differentials, combined
 from symflow.dynamics.modified.notation import differential_latex, signed
@@ -27,6 +28,7 @@ Chain: TypeAlias = tuple[Forest, ...]
 """A product of symmetric matrices: for each the trees that fill the other places of a derivative of f."""
 
 
+@as_formula
 @dataclass(frozen=True, eq=False)
 class Curl:
     """J(F_i) - J(F_i)^T: a sum of products of symmetric matrices minus the same in reverse order.
@@ -81,9 +83,6 @@ class Curl:
     def latex(self) -> str:
         """The formula; H, T[g], ... are symmetric matrices."""
         return curl_latex(self.chains)
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
 
     def __repr__(self) -> str:
         return f"<antisymmetric part of the Jacobian of F_{self.order}: {len(self.chains)} terms>"

@@ -9,7 +9,7 @@ from typing import Any
 
 from symflow.caching import Keeper, kept
 from symflow.derivatives.derived import MAX_OPERATIONS, Derived
-from symflow.displays import show
+from symflow.displays import as_formula, show
 from symflow.dynamics.method import Method
 from symflow.dynamics.methods.adam import Adam
 from symflow.dynamics.methods.gradient_descent import GradientDescent
@@ -31,6 +31,7 @@ from symflow.numbers.rational import rational
 from symflow.programs.program import Program, topological
 
 
+@as_formula
 @dataclass(frozen=True, eq=False)
 class ModifiedEquation(Keeper):
     """theta' = sum_{i <= order} eta^i F_i(theta), which descent solves up to O(eta^(order+2)) in every step.
@@ -211,9 +212,6 @@ class ModifiedEquation(Keeper):
     def start_latex(self) -> str:
         """The start in derivatives of f at theta_0, as an ``aligned`` environment."""
         return self.expansion.start_latex()
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
 
     def __repr__(self) -> str:
         return f"<modified equation ({self.result}) of order {self.order}: {brief(self.method)}>"

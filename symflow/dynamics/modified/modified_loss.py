@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from symflow.derivatives.derived import Derived
+from symflow.displays import as_formula
 from symflow.dynamics.modified.coefficients import Number
 from symflow.dynamics.modified.curl import curl, curl_latex
 from symflow.dynamics.modified.differentials import Differentials
@@ -22,6 +23,7 @@ from symflow.programs.program import Program
 Numbers = Sequence[Mapping[Tree, Number]]
 
 
+@as_formula
 @dataclass(frozen=True, eq=False)
 class ModifiedLoss:
     """sum_i eta^i L_i(theta), F_i = -grad L_i.
@@ -66,9 +68,6 @@ class ModifiedLoss:
         return first + "".join(
             rf"+{power}\Bigl({text}\Bigr)" for power, text in zip(powers, others, strict=True) if text
         )
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
 
     def __repr__(self) -> str:
         return f"<modified loss of order {len(self.terms) - 1}>"

@@ -68,6 +68,10 @@ class Value:
         """self == other."""
         return self._compare("eq", other)
 
+    def smaller(self, other: Value) -> Value:
+        """self < other, of floating-point numbers; false where one is not a number."""
+        return self.code.emit(BIT, f"fcmp olt {self.type} {self.name}, {other.name}")
+
     def choose(self, yes: Operand, no: Operand, kind: str = WORD) -> Value:
         """One of two values, as this bit says."""
         name = self.code.name

@@ -1,4 +1,4 @@
-"""The kernel as machine code: compiled once for a machine and kept in the user's cache, from which it is loaded."""
+"""The kernels as machine code: compiled once for a machine and kept in the user's cache, from which it is loaded."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from symflow.evaluate.native.kernel import kernel
+from symflow.evaluate.native.loops.kernel import loop_kernel
 from symflow.files import write_atomically
 
 PASSES = ("sroa", "simplify_cfg", "instruction_combine", "loop_rotate", "instruction_combine", "simplify_cfg")
@@ -23,11 +24,12 @@ PASSES = ("sroa", "simplify_cfg", "instruction_combine", "loop_rotate", "instruc
 faster (the loops that count are unrolled where they are written)."""
 DIGEST = hashlib.sha256().digest_size
 Entry = Callable[..., int]
+INTEGER, POINTER = ctypes.c_int64, ctypes.c_void_p
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """The functions of the kernel that are called from outside; `engine` owns their code."""
+    """The functions of the kernel of power series that are called from outside; `engine` owns their code."""
 
     begin: Entry
     advance: Entry
@@ -35,9 +37,42 @@ class Compiled:
     engine: Any
 
 
+@dataclass(frozen=True)
+class CompiledLoops:
+    """That of the kernel of programs that are repeated; `engine` owns its code."""
+
+    repeat: Entry
+    engine: Any
+
+
 @cache
 def compiled() -> Compiled | None:
-    """The kernel on this machine; None where there is no llvmlite, or where it can't be used."""
+    """The kernel of power series on this machine; None where there is no llvmlite, or where it can't be used."""
+    engine = _engine(kernel)
+    if engine is None:
+        return None
+    return Compiled(
+        _entry(engine, "begin", POINTER),
+        _entry(engine, "advance", POINTER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER),
+        _entry(engine, "horner", POINTER, POINTER, INTEGER, INTEGER, POINTER, POINTER, INTEGER),
+        engine,
+    )
+
+
+@cache
+def compiled_loops() -> CompiledLoops | None:
+    """The same of the kernel of programs that are repeated."""
+    engine = _engine(loop_kernel)
+    return engine and CompiledLoops(_entry(engine, "repeat", POINTER, INTEGER, INTEGER, INTEGER, INTEGER), engine)
+
+
+def _entry(engine: Any, name: str, *arguments: Any) -> Entry:
+    found: Entry = ctypes.CFUNCTYPE(INTEGER, *arguments)(engine.get_function_address(name))
+    return found
+
+
+def _engine(text: Callable[[], str]) -> Any:
+    """What owns the machine code of some assembly; None where there can be none."""
     if sys.byteorder != "little" or ctypes.sizeof(ctypes.c_void_p) != 8:
         return None
     try:
@@ -45,16 +80,16 @@ def compiled() -> Compiled | None:
     except (ImportError, OSError):
         return None
     try:
-        return _loaded(llvm)
+        return _loaded(llvm, text())
     except (RuntimeError, OSError, AttributeError):  # no target for this machine, an LLVM of another age
         return None
 
 
-def _loaded(llvm: Any) -> Compiled:
+def _loaded(llvm: Any, text: str) -> Any:
     """Machine code from the cache, or compiled now."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    text, machine = kernel(), _machine(llvm)
+    machine = _machine(llvm)
     versions = (importlib.metadata.version("llvmlite"), str(llvm.llvm_version_info), llvm.get_process_triple())
     parts = (text, *PASSES, *versions, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -68,18 +103,7 @@ def _loaded(llvm: Any) -> Compiled:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    word, pointer = ctypes.c_int64, ctypes.c_void_p
-
-    def entry(name: str, *arguments: Any) -> Entry:
-        found: Entry = ctypes.CFUNCTYPE(word, *arguments)(engine.get_function_address(name))
-        return found
-
-    return Compiled(
-        entry("begin", pointer),
-        entry("advance", pointer, word, word, word, word, word),
-        entry("horner", pointer, pointer, word, word, pointer, pointer, word),
-        engine,
-    )
+    return engine
 
 
 def _machine(llvm: Any) -> Any:

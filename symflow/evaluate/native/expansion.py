@@ -120,14 +120,15 @@ class Memory:
 
     def _divisors(self, words: np.ndarray) -> np.ndarray:
         """The rows of divisors: 0, 1, ..., columns for the state, then those of the table; `words` learn where."""
-        rows = [_divisor(max(k, 1)) for k in range(self.columns + 1)]
+        rows = [divisor_words(max(k, 1)) for k in range(self.columns + 1)]
         starts = []
         for d, multiplied in self.table.divisors:
             if multiplied and d == 1:
                 starts.append(0)
                 continue
             starts.append(len(rows))
-            rows += [_divisor(d * max(k, 1)) for k in range(self.columns + 1)] if multiplied else [_divisor(d)]
+            multiples = [d * max(k, 1) for k in range(self.columns + 1)] if multiplied else [d]
+            rows += map(divisor_words, multiples)
         positions, which = self.table.divided.T
         words[positions] = np.array(starts, dtype=np.int64)[which]
         return np.array(rows, dtype=np.uint64).reshape(-1)
@@ -158,7 +159,7 @@ class Memory:
 
 
 @lru_cache(maxsize=4096)
-def _divisor(d: int) -> tuple[int, int, int]:
+def divisor_words(d: int) -> tuple[int, int, int]:
     """d normalized, the word that replaces its division, and the shift."""
     shift = 64 - d.bit_length()
     normal = d << shift

@@ -185,7 +185,7 @@ def _write_operation(code: Code) -> None:
                 code.call("multiply", number, size, operation.load(OPERATION["factor"]))
             with code.when(code.number(-1).less(divisor)):
                 row = divisor + integral.choose(k, 0)
-                code.call("divide", number, size, e.place("divisors").at(row * 3))
+                code.call("divide", number, size, e.place("divisors").at(row * 3), result=WORD)
             constant = operation.load(OPERATION["constant"])
             with code.when(first & code.number(-1).less(constant)):
                 code.call("add", number, size, e.place("constants").at(constant * limbs), limbs)
@@ -208,7 +208,7 @@ def _write_integrals(code: Code) -> None:
             read.set(e.place("constants").at(constant * limbs).convert("ptrtoint", WORD))
         with code.when(read.value.equals(0) ^ 1):
             size.set(code.call("shift", address, read.value.convert("inttoptr", POINTER), result=WORD))
-            code.call("divide", e.place("number"), size.value, e.place("divisors").at((k + 1) * 3))
+            code.call("divide", e.place("number"), size.value, e.place("divisors").at((k + 1) * 3), result=WORD)
         code.call("finish", address, size.value, series, k + 1, place, slope)
 
 

@@ -51,7 +51,17 @@ ENVIRONMENT = (
     "digits",
     "number",
     "shifted",
-    "bad",
+    "bad",  # two words: a number was too large, the sign of one was not known
+    # Numbers of a program that is repeated.
+    "values",
+    "balls",  # whether they have radii
+    "radii",  # in units of the last place
+    "sizes",  # at least the true numbers
+    "scales",  # of the words of a number
+    "units",  # the same in units of the last place
+    "state",  # how many of the values are recorded
+    "history",
+    "history_radii",
 )
 FIELD = {name: i for i, name in enumerate(ENVIRONMENT)}
 

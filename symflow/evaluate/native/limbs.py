@@ -33,19 +33,23 @@ def write_limb_functions(code: Code) -> None:
     _write_horner(code)
 
 
-def _wide(word: Value) -> Value:
+def widened(word: Value) -> Value:
     return word.convert("zext", WIDE)
 
 
-def _word(wide: Value) -> Value:
+def extended(word: Value) -> Value:
+    return word.convert("sext", WIDE)
+
+
+def low_word(wide: Value) -> Value:
     return wide.convert("trunc", WORD)
 
 
-def _high(wide: Value) -> Value:
-    return _word(wide.lshr(64))
+def high_word(wide: Value) -> Value:
+    return low_word(wide.lshr(64))
 
 
-def _sign(number: Value, size: Value) -> Value:
+def sign_of(number: Value, size: Value) -> Value:
     """All bits of a word as the number's sign."""
     return number.load(size - 1) >> 63
 
@@ -60,14 +64,14 @@ def _write_copies(code: Code) -> None:
 def _write_add(code: Code) -> None:
     """number += other, which may have fewer limbs."""
     with code.function("add", [POINTER, WORD, POINTER, WORD]) as (number, size, other, given):
-        sign, carry = _sign(other, given), code.variable(0)
+        sign, carry = sign_of(other, given), code.variable(0)
         with code.loop(0, size) as i:
             word = code.variable(sign)
             with code.when(i.less(given)):
                 word.set(other.load(i))
-            total = _wide(number.load(i)) + _wide(word.value) + _wide(carry.value)
-            number.store(_word(total), i)
-            carry.set(_high(total))
+            total = widened(number.load(i)) + widened(word.value) + widened(carry.value)
+            number.store(low_word(total), i)
+            carry.set(high_word(total))
 
 
 def _write_multiply(code: Code) -> None:
@@ -75,21 +79,21 @@ def _write_multiply(code: Code) -> None:
     with code.function("negate", [POINTER, WORD]) as (number, size):
         carry = code.variable(1)
         with code.loop(0, size) as i:
-            total = _wide(number.load(i) ^ -1) + _wide(carry.value)
-            number.store(_word(total), i)
-            carry.set(_high(total))
+            total = widened(number.load(i) ^ -1) + widened(carry.value)
+            number.store(low_word(total), i)
+            carry.set(high_word(total))
     with code.function("multiply", [POINTER, WORD, WORD]) as (number, size, factor), code.when(factor.equals(1) ^ 1):
         negative = factor.less(0)
         magnitude = negative.choose(code.number(0) - factor, factor)
         carry = code.variable(0)
         with code.loop(0, size) as i:
-            total = _wide(number.load(i)) * _wide(magnitude) + _wide(carry.value)
-            number.store(_word(total), i)
-            carry.set(_high(total))
+            total = widened(number.load(i)) * widened(magnitude) + widened(carry.value)
+            number.store(low_word(total), i)
+            carry.set(high_word(total))
         with code.when(negative):
             code.call("negate", number, size)
     with code.function("add_multiple", [POINTER, WORD, POINTER, WORD, WORD]) as (number, size, other, given, factor):
-        sign, carry = _sign(other, given), code.variable(0)
+        sign, carry = sign_of(other, given), code.variable(0)
         negative = factor.less(0)
         magnitude = negative.choose(code.number(0) - factor, factor)
         flip = factor >> 63  # number + m ~x + m = number - m x
@@ -98,18 +102,18 @@ def _write_multiply(code: Code) -> None:
             word = code.variable(sign)
             with code.when(i.less(given)):
                 word.set(other.load(i))
-            total = _wide(word.value ^ flip) * _wide(magnitude) + _wide(number.load(i)) + _wide(carry.value)
-            number.store(_word(total), i)
-            carry.set(_high(total))
+            total = widened(word.value ^ flip) * widened(magnitude) + widened(number.load(i)) + widened(carry.value)
+            number.store(low_word(total), i)
+            carry.set(high_word(total))
 
 
 def _write_divide(code: Code) -> None:
     """number = floor(number / d) for d = divisor[0] >> divisor[2], normalized, with divisor[1] = floor((2^128 - 1) /
     divisor[0]) - 2^64: division by multiplication (Möller and Granlund, "Improved division by invariant integers",
-    IEEE Trans. Comput. 60, 2011). A negative x is ~(~x // d)."""
-    with code.function("divide", [POINTER, WORD, POINTER]) as (number, size, divisor):
+    IEEE Trans. Comput. 60, 2011). A negative x is ~(~x // d). The result is the remainder."""
+    with code.function("divide", [POINTER, WORD, POINTER], WORD) as (number, size, divisor):
         d, inverse, shift = divisor.load(0), divisor.load(1), divisor.load(2)
-        flip = _sign(number, size)
+        flip = sign_of(number, size)
         above = code.variable(number.load(size - 1) ^ flip)
         rest = code.variable(above.value.lshr(1).lshr(code.number(63) - shift))
         with code.loop(0, size) as i:
@@ -120,15 +124,17 @@ def _write_divide(code: Code) -> None:
             word = (above.value << shift) | below.value.lshr(1).lshr(code.number(63) - shift)
             above.set(below.value)
             r = rest.value
-            estimate = _wide(inverse) * _wide(r) + ((_wide(r) << 64) | _wide(word))
-            q = _high(estimate) + 1
+            estimate = widened(inverse) * widened(r) + ((widened(r) << 64) | widened(word))
+            q = high_word(estimate) + 1
             r = word - q * d
-            over = _word(estimate).below(r)
+            over = low_word(estimate).below(r)
             q, r = q - over.choose(1, 0), r + over.choose(d, 0)
             under = r.below(d)
             q, r = q + under.choose(0, 1), r - under.choose(0, d)
             rest.set(r)
             number.store(q ^ flip, place)
+        left = rest.value.lshr(shift)
+        code.write(f"ret i64 {flip.less(0).choose(d.lshr(shift) - 1 - left, left).name}")
 
 
 def _write_check(code: Code) -> None:
@@ -164,7 +170,7 @@ def _write_shift(code: Code) -> None:
         limbs, words, by = e["limbs"], e["tau"] >> 6, e["tau"] & 63
         room = e.place("shifted").at(MOST_SHIFT + 2)  # zeros before
         code.call("copy", source, room, limbs)
-        sign = _sign(source, limbs)
+        sign = sign_of(source, limbs)
         with code.loop(limbs, limbs + (MOST_SHIFT + 2)) as i:
             room.store(sign, i)
         size = limbs + words.less(0).choose(0, words) + 1
@@ -204,14 +210,14 @@ def _write_product(code: Code) -> None:
     """The exact product of a signed and an unsigned number, and the words of a number from some bit on."""
     with code.function("times", [POINTER, POINTER, POINTER, WORD]) as (a, b, product, size):
         code.call("clear", product, size * 2 + 1)
-        sign = _sign(a, size)
+        sign = sign_of(a, size)
         with code.loop(0, size) as i:
-            word, carry = _wide(b.load(i)), code.variable(0)
+            word, carry = widened(b.load(i)), code.variable(0)
             row = product.at(i)
             with code.loop(0, size) as j:
-                total = word * _wide(a.load(j)) + _wide(row.load(j)) + _wide(carry.value)
-                row.store(_word(total), j)
-                carry.set(_high(total))
+                total = word * widened(a.load(j)) + widened(row.load(j)) + widened(carry.value)
+                row.store(low_word(total), j)
+                carry.set(high_word(total))
             row.store(carry.value, size)
         with code.when(sign.equals(0) ^ 1):  # the words of a are those of a + 2^(64 size)
             borrow, row = code.variable(1), product.at(size)
@@ -219,9 +225,9 @@ def _write_product(code: Code) -> None:
                 taken = code.variable(0)
                 with code.when(i.less(size)):
                     taken.set(b.load(i))
-                total = _wide(row.load(i)) + _wide(taken.value ^ -1) + _wide(borrow.value)
-                row.store(_word(total), i)
-                borrow.set(_high(total))
+                total = widened(row.load(i)) + widened(taken.value ^ -1) + widened(borrow.value)
+                row.store(low_word(total), i)
+                borrow.set(high_word(total))
     with code.function("lower", [POINTER, POINTER, WORD, WORD]) as (source, target, bits, size):
         words, by = bits.lshr(6), bits & 63
         with code.loop(0, size) as i:

@@ -1,10 +1,11 @@
 r"""Descent in balls: every iterate with a proved error.
 
-The recursion is computed in balls from the exact start with the exact step size, gates are decided only where the ball
-of a pre-activation is on one side of 0, and the radius at the end of a step is its proved error. Radii grow as
-||I + eta |H||| allows, entry by entry; bits are cheap, so that a run whose radii are too large, or are going to be, is
-made again with more. Where that would take too many, errors are folded by R3 (`folded_descent`), which
-knows that they contract where descent does.
+The recursion is computed from the exact start with the exact step size: in FLINT's balls or, many steps in one call,
+by the compiled kernel, with a radius for each fixed-point number (`evaluate.native.loops.kernel` argues it). Gates are
+decided only where all numbers of a pre-activation are on one side of 0, and the radius at the end of a step is its
+proved error. Radii grow as ||I + eta |H||| allows, entry by entry; bits are cheap, so that a run whose radii are too
+large, or are going to be, is made again with more. Where that would take too many, errors are folded by R3
+(`folded_descent`), which knows that they contract where descent does.
 """
 
 from __future__ import annotations
@@ -12,21 +13,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
-from math import ceil, log2
+from functools import cached_property, partial
+from math import ceil, frexp, log2
 
+import mpmath
 import numpy as np
 from flint import arb
+from gmpy2 import mpz
 
 from symflow.errors import GateUndecided
 from symflow.evaluate.ball_code import unrolled_balls
 from symflow.evaluate.balls import GATE_REFUSED, ball_arithmetic
+from symflow.evaluate.native.loops.writer import Written
 from symflow.networks.objective import Objective
-from symflow.numbers.balls import Ball, around, ball, ball_precision, exact_mpf
+from symflow.numbers.balls import Ball, around, ball, ball_precision, exact_mpf, midpoint
+from symflow.numbers.fixed_point import to_mpf
 from symflow.numbers.types import Mpf
-from symflow.paths.certified.folded_descent import TUBE, errors, march
+from symflow.paths.certified.folded_descent import TUBE, errors, march, one_row
 from symflow.paths.certified.linear_methods import step_map
+from symflow.paths.fixed_descent import Seen
 from symflow.paths.loops import DIVERGED_BITS, MethodStep, Steps, interpreted
+from symflow.paths.native_steps import NativeSteps, written_step
 from symflow.programs.nodes import Input
 from symflow.programs.program import Program
 
@@ -41,6 +48,8 @@ MARGIN = 8
 LOOK = 64
 """Steps before the growth of radii is extrapolated."""
 FOLDED_ATTEMPTS = 3
+FAST_BITS = 450
+"""Up to so many bits the kernel is faster than what folds errors, balls with few bits."""
 MOST_PARAMETERS = 300
 """Largest Hessians whose spectra are bounded."""
 LEAST = -(1 << 60)
@@ -53,11 +62,13 @@ class BallRun:
     """A run in balls.
 
     Attributes:
-        states: the kept states, theta_k and what the method carries, as balls.
+        states: the kept states, theta_k and what the method carries: the midpoints.
+        error: the largest radius.
         bits: of the numbers.
     """
 
-    states: list[list[Ball]]
+    states: list[list[Mpf]]
+    error: Mpf
     bits: int
 
 
@@ -85,14 +96,20 @@ class Asked:
         theta0: the start.
         indices: which iterates to keep, from 0 to the last.
         dps: digits.
-        seen: told every step and its state.
+        seen: told of every step.
     """
 
     steps: Steps
     theta0: Sequence[Fraction]
     indices: Sequence[int]
     dps: int
-    seen: Callable[[int, list[Ball]], None] | None = None
+    seen: Seen | None = None
+
+    @cached_property
+    def written(self) -> Written | None:
+        """One step for the kernel; None where there is none, and where Python computes functions: balls are faster."""
+        found = written_step(self.steps)
+        return None if found is None or found.calls else found
 
     def start(self, bits: int) -> tuple[MethodStep, list[Ball]]:
         """The step and the state at the start, with `bits` bits."""
@@ -107,10 +124,11 @@ def certified_states(asked: Asked, bits: int) -> BallRun | Refused:
     folded = False
     for attempt in range(ATTEMPTS):
         try:
-            return BallRun(_run(asked, bits), bits)
+            return _run(asked, bits)
         except _TooWide as failed:
             reason = failed.reason
-            if failed.grows and not folded and (attempt or failed.bits > 1.5 * bits):
+            fast = asked.written is not None and failed.bits <= FAST_BITS
+            if failed.grows and not folded and not fast and (attempt or failed.bits > 1.5 * bits):
                 folded, found = True, _folded(asked, bits)
                 if found is not None:
                     return found
@@ -146,18 +164,32 @@ def _folded(asked: Asked, bits: int) -> BallRun | None:
             width = max((x.rad() for state in states for x in state), default=arb(0))
             beyond = max(found.used, (width / min(goal.lower(), tube)).abs_upper())
             if beyond <= 1:
-                return BallRun(states, bits)
+                return _of_balls(states, bits)
             bits += _exponent(beyond) + MARGIN
         if bits > largest:
             return None
     return None
 
 
-def _run(asked: Asked, bits: int) -> list[list[Ball]]:
-    """One run.
+def _of_balls(states: list[list[Ball]], bits: int) -> BallRun:
+    largest = max((x.rad() for state in states for x in state), default=arb(0))
+    return BallRun([[midpoint(x) for x in state] for state in states], exact_mpf(largest), bits)
+
+
+def _run(asked: Asked, bits: int) -> BallRun:
+    """One run: by the kernel, or in balls where it can't.
 
     Raises:
         _TooWide: the radii become, or are going to be, too large.
+    """
+    return _native(asked, bits) or _of_balls(_in_balls(asked, bits), bits)
+
+
+def _in_balls(asked: Asked, bits: int) -> list[list[Ball]]:
+    """The kept states, step by step.
+
+    Raises:
+        _TooWide: see `_run`.
     """
     step, state = asked.start(bits)
     found, wanted, last, k = [state], set(asked.indices), asked.indices[-1], 0
@@ -169,13 +201,43 @@ def _run(asked: Asked, bits: int) -> list[list[Ball]]:
                 try:
                     state = step(state, k - 1)
                 except GateUndecided:
-                    raise _TooWide(bits + max(64, bits // 2), UNDECIDED.format(k), grows=False) from None
+                    raise watch.undecided(k) from None
                 if k in wanted:
                     found.append(state)
                 if asked.seen is not None:
-                    asked.seen(k, state)
-            watch(k, state)
+                    asked.seen(k, 1, partial(one_row, state))
+            watch.balls(k, state)
     return found
+
+
+def _native(asked: Asked, bits: int) -> BallRun | None:
+    """The same by the kernel, in fixed point with a radius for each number; None where it can't.
+
+    Raises:
+        _TooWide: see `_run`.
+    """
+    if asked.written is None:
+        return None
+    start = [*asked.theta0, *[Fraction(0)] * asked.steps.carried]
+    native = NativeSteps(asked.written, start, bits, balls=True)
+    found, wanted, last, k = [native.state], set(asked.indices), asked.indices[-1], 0
+    watch, largest = _Watch(bits, asked.dps, last), max(native.radii, default=0.0)
+    while k < last:
+        block = native.advance(last - k)
+        if block is None:
+            return None
+        chosen = [i for i in range(len(block)) if k + 1 + i in wanted]
+        kept, radii = block.integers(chosen), block.radii[chosen]
+        found += kept
+        largest = max(largest, float(radii.max(initial=0.0)))
+        if asked.seen is not None and len(block):
+            asked.seen(k + 1, len(block), block.floats)
+        k += len(block)
+        if block.failure == "undecided":
+            raise watch.undecided(k + 1)
+        watch.radii(k, [*radii.tolist(), native.radii], [*kept, native.state])
+    states = [[to_mpf(v, bits) for v in state] for state in found]
+    return BallRun(states, mpmath.ldexp(mpmath.mpf(largest), -bits), bits)
 
 
 @dataclass(frozen=True)
@@ -186,7 +248,7 @@ class _Watch:
     dps: int
     last: int
 
-    def __call__(self, k: int, state: Sequence[Ball]) -> None:
+    def balls(self, k: int, state: Sequence[Ball]) -> None:
         """Raises:
         _TooWide: they are too large, or will be at the end if they grow on as they did.
         """
@@ -196,7 +258,29 @@ class _Watch:
             if not x.is_finite() or not abs(x) < limit:
                 raise _TooWide(2 * self.bits, f"the iterates leave all bounds at step {k}", grows=False)
             width = max(width, x.rad() if abs(x.mid()) <= 1 else (x.rad() / x.mid()).abs_upper())
-        exponent, goal = _exponent(width), -ceil(self.dps * log2(10)) - 1
+        self._judge(k, _exponent(width))
+
+    def radii(self, k: int, radii: Sequence[Sequence[float]], states: Sequence[Sequence[mpz]]) -> None:
+        """The same of some states with radii in units of the last place.
+
+        Raises:
+            _TooWide: see `balls`.
+        """
+        try:
+            self._judge(k, self._exponent(max(map(max, radii))))
+        except _TooWide:  # by the absolute error, which may be small next to the numbers
+            pairs = [pair for r, v in zip(radii, states, strict=True) for pair in zip(r, v, strict=True)]
+            self._judge(k, max(self._exponent(r) - max(0, v.bit_length() - 1 - self.bits) for r, v in pairs))
+
+    def _exponent(self, radius: float) -> int:
+        return frexp(radius)[1] - self.bits if radius else LEAST
+
+    def undecided(self, k: int) -> _TooWide:
+        """What is raised where the side of a gate can't be told in step k."""
+        return _TooWide(self.bits + max(64, self.bits // 2), UNDECIDED.format(k), grows=False)
+
+    def _judge(self, k: int, exponent: int) -> None:
+        goal = -ceil(self.dps * log2(10)) - 1
         grown, foreseen = exponent + self.bits, exponent
         if exponent > goal or (LOOK <= k < self.last / 2 and 16 * k >= self.last):
             summed = log2(k) + 8  # what the roundings of k steps come to where nothing grows
@@ -210,11 +294,6 @@ def _exponent(x: Ball) -> int:
     """The least e with x <= 2^e for an exact x >= 0."""
     mantissa, exponent = (int(v) for v in x.man_exp())
     return mantissa.bit_length() + exponent if mantissa else LEAST
-
-
-def largest_radius(states: Sequence[Sequence[Ball]]) -> Mpf:
-    """The largest radius of any entry."""
-    return exact_mpf(max((x.rad() for state in states for x in state), default=arb(0)))
 
 
 def compiled(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from flint import arb
@@ -24,6 +25,7 @@ from symflow.evaluate.rounded import TINY, UNIT, Rounded
 from symflow.networks.objective import Objective
 from symflow.numbers.balls import Ball, around, ball, ball_precision, float_above
 from symflow.paths.certified.linear_methods import StepMap
+from symflow.paths.fixed_descent import Seen
 from symflow.paths.loops import MethodStep
 from symflow.theory.r03_cells import fold
 
@@ -104,7 +106,7 @@ def march(
     indices: Sequence[int],
     bits: int,
     tube: Ball,
-    seen: Callable[[int, list[Ball]], None] | None,
+    seen: Seen | None,
 ) -> FoldedRun:
     """All steps, block by block.
 
@@ -115,7 +117,7 @@ def march(
         indices: which to keep, from 0 to the last.
         bits: of the balls.
         tube: its radius, exact.
-        seen: told every step and its state.
+        seen: told of every step.
 
     Raises:
         GateUndecided: by `decided`, or by a step.
@@ -135,12 +137,17 @@ def march(
                 if k in wanted:
                     run.kept.append(Kept(state, blocks, k - first))
                 if seen is not None:
-                    seen(k, state)
+                    seen(k, 1, partial(one_row, state))
                 if _apart(points) > WIDTH / 2:
                     break
             blocks += 1
             _add(run.boxes, np.array(points), Block(k - first, width))
     return run
+
+
+def one_row(state: Sequence[Ball]) -> np.ndarray:
+    """A state in float64, as a row."""
+    return np.array([[float(x) for x in state]])
 
 
 def _apart(points: Sequence[Sequence[float]]) -> float:
