@@ -20,6 +20,7 @@ A = sympy.Symbol("a")
     [
         (lambda: sf.Problem("problem.toml"), "got 'problem.toml'; a file is read by sf.load_problem(path)"),
         (lambda: sf.statement(9), "there is no statement 9; did you mean 'R9'?"),
+        (lambda: sf.statement("R9").latex("n"), "depth must be"),
         (lambda: sf.cite("r9"), "there is no result 'r9'; did you mean 'R9'?"),
         (lambda: sf.cite("step-sizes"), "did you mean 'step-size'?"),
         (lambda: sf.hessian(OBJECTIVE)(["1/2"]), "P = 2 entries, got 1; give all weights"),

@@ -25,7 +25,7 @@ TITLES = {
     "conv": "Convolutional, ReLU activation, no pooling",
     "conv-max-pool": "Convolutional, ReLU activation, max pooling, with biases",
 }
-FLOW = "flow (diffrax)"
+FLOW = "flow"
 
 
 def experiment_figure(found: NetworkResult, data: str) -> Figure:

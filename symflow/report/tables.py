@@ -114,6 +114,8 @@ def _known(found: NetworkResult) -> str:
     return "unknown" if isnan(error) else short(error, 2)
 
 
+ESTIMATED = "(estimated, from the two tightest tolerances)."
+"""How the error of the reference is known."""
 RUN_HEADS = ("run", "gradients", "max distance", "at the end", "loss", "seconds")
 """Gradient evaluations; the largest distance from the flow, and that at the end; the loss at the end."""
 
@@ -125,8 +127,8 @@ def network_parts(found: NetworkResult) -> list[Part]:
     last = max(found.runs)
     said = (
         f"At t = {short(found.times[-1])} descent at η0 has moved {short(base.from_start[-1])} and is "
-        f"{short(base.from_flow[-1], 2)} from the flow, whose error is {_known(found)} (estimated, from the two "
-        "tightest tolerances)."
+        f"{short(base.from_flow[-1], 2)} from the flow, whose error is {_known(found)} "
+        + ("(the two tightest tolerances gave the same run)." if isnan(float(found.flow.error[-1])) else ESTIMATED)
     )
     if last > 1:
         said += f" The paper's stand-in for the flow, η0/{last}, is {short(found.runs[last].from_flow[-1], 2)} from it."

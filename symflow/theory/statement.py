@@ -14,6 +14,7 @@ from symflow.errors import ProblemError
 from symflow.networks.network import FullyConnected, Network
 from symflow.networks.objective import Objective
 from symflow.networks.training_loss import network_objective
+from symflow.numbers.arguments import whole
 from symflow.numbers.types import Number
 from symflow.programs.nodes import Input, Node, Size
 from symflow.programs.program import Program, topological
@@ -152,7 +153,8 @@ class Statement:
             values: by the label of a claim, LaTeX of the value of both sides, which is shown after them.
             document: a complete file instead, with the notation, the hypotheses, a label and the sources.
         """
-        return str(show(self, "document" if document else "latex", depth, values))
+        n = None if depth is None else whole(depth, "depth", 1)
+        return str(show(self, "document" if document else "latex", n, values))
 
     def _repr_markdown_(self) -> str:
         assumed = "; ".join(hypothesis.latex for hypothesis in self.hypotheses)

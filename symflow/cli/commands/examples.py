@@ -8,7 +8,7 @@ from symflow.cli.streams import say
 
 
 def examples(as_json: Json = False) -> Answer:
-    """List problems that reproduce published settings, with their sources: symflow flow example:single-neuron."""
+    """List problems of published settings. Each name stands for a file: symflow flow example:single-neuron."""
     from symflow.problem.examples import examples as named
 
     found = named()

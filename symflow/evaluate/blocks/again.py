@@ -21,7 +21,7 @@ from symflow.evaluate.blocks.rows import Block, Rows, joined
 from symflow.evaluate.series_steps import SeriesArithmetic
 from symflow.programs.nodes import Table
 
-KEPT = 3
+KEPT = 6
 """How many fields are remembered."""
 PATCHES = 8
 """Blocks of one operation that are joined."""

@@ -48,7 +48,7 @@ MARGIN = 8
 LOOK = 64
 """Steps before the growth of radii is extrapolated."""
 FOLDED_ATTEMPTS = 3
-FAST_BITS = 450
+FAST_BITS = 1000
 """Up to so many bits the kernel is faster than what folds errors, balls with few bits."""
 MOST_PARAMETERS = 300
 """Largest Hessians whose spectra are bounded."""

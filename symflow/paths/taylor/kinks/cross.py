@@ -39,7 +39,7 @@ def cross(base: VectorField, before: Region, a: Position, point: Point, order: i
     objective = base.objective
     if not separate(objective, (a, *before.sliding)):
         return None
-    flow = sliding_field(objective, before.ties) if before.ties else base
+    flow = sliding_field(objective, before.ties, before.followers) if before.ties else base
     if flow is None:
         return None
     gate = objective.gates[a[0]]
