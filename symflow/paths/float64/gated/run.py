@@ -173,7 +173,7 @@ class _Run:
             return _Tried((), float("inf"), 0.0)
         error = self.error(whole, whole.error)
         alone = _Tried((whole,), error, whole.gradients, whole.turn or 0.0, whole.jump or 0.0)
-        if alone.turn or error > 1 or not whole.crossings and not self.point.held:
+        if alone.turn or error > 1 or (not whole.crossings and not self.point.held):
             return alone
         first = corrected_step(self.frozen, self.point, size / 2)
         second = None if first is None else corrected_step(self.frozen, first.point, size / 2)
