@@ -1,4 +1,4 @@
-"""Event-corrected steps from the start to the final time, their size chosen by an estimate of each step's error."""
+"""Event-corrected steps from the start to the final time, their size chosen by how far each is from two halves of it."""
 
 from __future__ import annotations
 
