@@ -31,7 +31,7 @@ COMMANDS = {
     "first-flow": ["bench_first_flow.py"],
     "kinks": ["bench_kinks.py"],
     "descent": ["bench_descent.py"],
-    "experiment": ["bench_experiment.py"],
+    "experiment": ["bench_experiment.py", "linear"],
     "methods": ["bench_methods.py"],
     "sweep": ["bench_sweep.py"],
 }
