@@ -1,4 +1,4 @@
-"""Event-corrected steps from the start to the final time, their size chosen by how far each is from two halves of it."""
+"""Event-corrected steps from the start to the final time; how far each is from two halves of it chooses their size."""
 
 from __future__ import annotations
 
