@@ -18,7 +18,6 @@ from symflow.cli.streams import show
 from symflow.cli.typed import command_line
 from symflow.errors import ProblemError
 from symflow.numbers.types import JsonObject
-from symflow.progress.bars import say
 
 CHEAPER = (
     "fewer --iterations, --samples or --ratios, looser --tolerances; what is done is kept, the same command continues"
@@ -67,6 +66,7 @@ def experiment(
     from symflow.analysis.experiments import experiment as run_experiment
     from symflow.analysis.experiments.study import RESULT
     from symflow.dynamics.methods import GradientDescent
+    from symflow.progress.bars import say
 
     check_folder(out)
     method = method_from(descent, GradientDescent())
