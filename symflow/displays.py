@@ -30,6 +30,7 @@ def register(displays: Mapping[tuple[str, str], str]) -> None:
     _DISPLAYS.update(displays)
 
 
+# The attribute is for notebooks alone, and types know none that a decorator adds.
 def displayed(record: type[Record]) -> type[Record]:
     """The class, shown in notebooks by its display "html"."""
     record._repr_html_ = lambda self: str(show(self, "html"))  # type: ignore[attr-defined]

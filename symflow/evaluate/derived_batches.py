@@ -34,27 +34,34 @@ class _Formula(NamedTuple):
 
 
 @kept
-def _derived(objective: Objective, derive: Callable[[Objective], Derived]) -> tuple[Derived, float]:
-    """The result, and its scalar operations at one point: infinitely many where NumPy does not have all of them."""
-    derived = derive(objective)
-    return derived, operation_count(derived.program) if known_to_numpy(derived.program) else float("inf")
+def derived_once(objective: Objective, derive: Callable[[Objective], Derived]) -> Derived:
+    """What `derive` gives: a scan over step sizes asks for it a hundred times."""
+    return derive(objective)
+
+
+@kept
+def _operations(objective: Objective, derive: Callable[[Objective], Derived]) -> float:
+    """Scalar operations of a result at one point: infinitely many where NumPy does not have all of them."""
+    program = derived_once(objective, derive).program
+    return operation_count(program) if known_to_numpy(program) else float("inf")
 
 
 @kept
 def _formula(objective: Objective, derive: Callable[[Objective], Derived]) -> _Formula:
     known = {x: np.asarray(a, dtype=np.float64) for x, a in objective.data.items()}
-    program, data = fastest(_derived(objective, derive)[0], known, np.dtype(np.float64))
+    program, data = fastest(derived_once(objective, derive), known, np.dtype(np.float64))
     return _Formula(program, {x: a[None] for x, a in data.items()})
 
 
 def evaluate_batch(objective: Objective, derive: Callable[[Objective], Derived], points: np.ndarray) -> np.ndarray:
     """A derived result (`loss`, `gradient`, `hessian`) at S points, in float64; the first axis is S."""
     points = np.asarray(points, dtype=np.float64)
-    (derived, operations), count = _derived(objective, derive), len(points)
-    if operations * count > MOST_OPERATIONS:
+    count = len(points)
+    if _operations(objective, derive) * count > MOST_OPERATIONS:
         with own_modes():
             return in_batches(at_points(objective, derive), points)
     program, data = _formula(objective, derive)
     with np.errstate(all="ignore"):  # values that are not finite are the caller's, as those of JAX
         outputs = interpret(program, data | parameters_at(objective, points), BatchArithmetic()).values()
+    derived = derived_once(objective, derive)
     return np.array(derived.joined((np.broadcast_to(a, (count, *a.shape[1:])) for a in outputs), np, lead=1))

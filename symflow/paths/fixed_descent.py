@@ -137,7 +137,7 @@ def fixed_states(
     between = -(-steps.count // SHAKES)
     lost = 0 if shaken is None else max(1, ceil(steps.eta * (steps.method.speed or 1) * between)) << shaken
     while k < steps.count:
-        to_shake = (1 - k - 1) % between + 1 if lost else steps.count
+        to_shake = -k % between + 1 if lost else steps.count
         block = walker(k, min(to_shake, steps.count - k))
         chosen = [i for i in range(len(block)) if k + 1 + i in wanted]
         states = block.integers(chosen)

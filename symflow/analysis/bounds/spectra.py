@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS, extreme_eigenvalues
-from symflow.caching import kept
 from symflow.derivatives.derived import hessian, hessian_vector_product
+from symflow.evaluate.derived_batches import derived_once
 from symflow.evaluate.eigenvalue_bounds import eigenvalue_bounds
 from symflow.evaluate.rounded import Rounded, norm_bound
 from symflow.evaluate.running_error import RoundedArithmetic, rounded_program, rounded_result
@@ -38,10 +38,6 @@ class Spectra:
         return np.asarray(np.maximum(np.abs(self.low), np.abs(self.high)))
 
 
-_hessian = kept(hessian)
-"""Derived once for an objective: a scan over step sizes asks for spectra a hundred times."""
-
-
 def spectra(objective: Objective, points: np.ndarray, vectors: np.ndarray | None = None) -> Spectra:
     """The ends of the spectra of H at S points, rounding included; from Lanczos, not certified, where P is large.
 
@@ -62,7 +58,7 @@ def spectra(objective: Objective, points: np.ndarray, vectors: np.ndarray | None
     step = max(1, ENTRIES // size**2)
     for first in range(0, len(points), step):
         some = points[first : first + step]
-        matrices = rounded_result(objective, _hessian(objective), some)
+        matrices = rounded_result(objective, derived_once(objective, hessian), some)
         ends = eigenvalue_bounds(matrices)
         product = np.zeros(len(some))
         if vectors is not None:

@@ -249,8 +249,10 @@ class _Watch:
     last: int
 
     def balls(self, k: int, state: Sequence[Ball]) -> None:
-        """Raises:
-        _TooWide: they are too large, or will be at the end if they grow on as they did.
+        """Looks at those of balls.
+
+        Raises:
+            _TooWide: they are too large, or will be at the end if they grow on as they did.
         """
         limit = arb(2) ** max(DIVERGED_BITS, self.bits)
         width = arb(0)

@@ -177,13 +177,13 @@ class _Run:
             return alone
         first = corrected_step(self.frozen, self.point, size / 2)
         second = None if first is None else corrected_step(self.frozen, first.point, size / 2)
+        cost = sum(part.gradients for part in (whole, first, second) if part is not None)
         if first is None or second is None:
-            return replace(alone, error=float("inf"), jump=0.0)
+            return replace(alone, error=float("inf"), gradients=cost, jump=0.0)
         apart = np.abs(whole.point.theta - second.point.theta)
         error = max(error, self.error(first, first.error), self.error(second, second.error), self.error(second, apart))
         turn = first.turn or (second.turn and size / 2 + second.turn) or 0.0
         jump = first.jump or (second.jump and size / 2 + second.jump) or 0.0
-        cost = whole.gradients + first.gradients + second.gradients
         return _Tried((first, second), error, cost, turn, jump)
 
     def error(self, made: Stepped, error: np.ndarray) -> float:

@@ -278,8 +278,10 @@ def _turn(held: Held, crossings: Sequence[Crossing], h: float) -> float | None:
 def _jump(crossings: Sequence[Crossing], gone: Sequence[tuple[Gone, float]], h: float) -> float | None:
     """A crossing at which the value of a gate that lets go may jump: the last before it lets go, as far as that is
     known, else the first."""
+    if not gone:
+        return None
     times = [c.time for c in crossings if not c.holds and c.time < h * (1 - AT_END)]
-    if not times or not gone:
+    if not times:
         return None
     leaves = min(h - since for _, since in gone)
     return max((t for t in times if t <= leaves), default=min(times))
