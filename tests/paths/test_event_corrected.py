@@ -6,8 +6,9 @@ from cases import reference, reference_tables
 
 import symflow as sf
 from symflow.paths.float64.gated.frozen import frozen
+from symflow.paths.float64.gated.point import start_point
 from symflow.paths.float64.gated.run import Plan, run_gated
-from symflow.paths.float64.gated.step import corrected_step, start_point
+from symflow.paths.float64.gated.step import corrected_step
 from symflow.paths.float64.methods import x64
 from symflow.paths.taylor.limits import Limits
 from symflow.progress.reporter import SILENT

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symflow.paths.float64.gated.frozen import Frozen
 from symflow.paths.float64.gated.held import Place
-from symflow.paths.float64.gated.walk_state import Ends
+from symflow.paths.float64.gated.stages import Kinks
 
 
 @dataclass(frozen=True)
@@ -30,36 +29,11 @@ class Crossing:
     holds: bool
 
 
-@dataclass(frozen=True)
-class Walked:
-    """The result of a walk.
-
-    Attributes:
-        shift: d(h) without the term of the Hessian.
-        integral: the integral of d over the step.
-        excess: the sum of all excesses at the end.
-        gates: the gates of the walked samples at the end, shape (M, U).
-        crossings: in order of time.
-        work: gradients of single samples.
-    """
-
-    shift: np.ndarray
-    integral: np.ndarray
-    excess: np.ndarray
-    gates: np.ndarray
-    crossings: tuple[Crossing, ...]
-    work: float
-
-
-def walk(frozen: Frozen, ends: Ends) -> Walked | None:
-    """Walks the kinks of some samples; None where there are too many, or where gates chatter."""
-    shift, integral, excess, gates, log, count, done, work = frozen.walk(ends)
-    if not done:
-        return None
-    places = [np.asarray(a)[: int(count)].tolist() for a in log]
-    found = [
-        Crossing(time, Place(unit, int(ends.samples[row])), before, after, holds)
+def crossings(found: Kinks, samples: np.ndarray) -> tuple[Crossing, ...]:
+    """The events of a walk through these samples, in order of time."""
+    places = [np.asarray(a)[: int(found.found)].tolist() for a in found.log]
+    events = [
+        Crossing(time, Place(unit, int(samples[row])), before, after, holds)
         for time, row, unit, before, after, holds in zip(*places, strict=True)
     ]
-    shift, integral, excess, gates = (np.asarray(a) for a in (shift, integral, excess, gates))
-    return Walked(shift, integral, excess, gates, tuple(sorted(found, key=lambda c: c.time)), float(work))
+    return tuple(sorted(events, key=lambda c: c.time))

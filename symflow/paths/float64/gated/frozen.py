@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from symflow.caching import kept
-from symflow.evaluate.jit_options import jit
+from symflow.evaluate.jit_options import QUICK, THROWAWAY, jit
 from symflow.networks.batches import sample_count
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JaxArray
 from symflow.paths.float64.gated.programs import GatedProgram, Sample
+from symflow.paths.float64.gated.stages import ended, kinks, stages
+from symflow.paths.float64.gated.surface import Surface
 from symflow.paths.float64.gated.ties import TRIALS, Groups, groups
 from symflow.paths.float64.gated.walk import MOST_KINKS, walker
-from symflow.paths.float64.gated.walk_state import Ends
 
 Compiled = Callable[..., Any]
 
@@ -39,10 +41,12 @@ class Frozen:
         slopes: the slopes as exact numbers.
         groups: gates that share their kinks.
         gradient: (theta, gates (U, N)) -> gradient (P,), pre-activations (U, N).
-        walk: `Ends` -> d, its integral, the sum of excesses (P,), gates (M, U), the log, how many events, whether all
-            were handled, gradients of single samples.
+        stages: `Begin` -> `Stages`.
+        kinks: (`Begin`, `Stages`, `Asked`) -> `Kinks`.
+        ended: (`Begin`, `Stages`, `Kinks`) -> `Ended`.
+        forces: (theta, gates (U, N), `HeldRows`, `MemberRows`) -> `Forces`.
         moving: (theta, velocity, samples (M,), gates (M, U)) -> pre-activations and their velocities, (M, U) each.
-        normals: (theta, samples (Q,), units (Q,), gates (Q, U)) -> gradients of these pre-activations, (Q, P).
+        normals: (theta, samples (Q,), units (Q,), gates (Q, U)) -> these pre-activations and their gradients (Q, P).
         pulls: the same arguments -> the derivative of the gradient of f by these gates, (Q, P).
     """
 
@@ -55,7 +59,10 @@ class Frozen:
     slopes: Mapping[float, Fraction]
     groups: Groups
     gradient: Compiled
-    walk: Compiled
+    stages: Compiled
+    kinks: Compiled
+    ended: Compiled
+    forces: Compiled
     moving: Compiled
     normals: Compiled
     pulls: Compiled
@@ -65,6 +72,8 @@ class Frozen:
         return np.where(z > 0, self.alpha[:, None], np.where(z < 0, self.alpha_bar[:, None], gates))
 
 
+FEW = 20_000
+"""Gates of all samples times parameters up to which compilation costs more than what optimization saves in a usual run."""
 LEAST = 16
 """Least number of rows that is compiled for."""
 
@@ -93,24 +102,20 @@ def frozen(objective: Objective) -> Frozen:
     per_unit = [(float(g.alpha), float(g.alpha_bar), g.layer) for g in objective.gates]
     alpha, alpha_bar, layers = (np.repeat([v[k] for v in per_unit], counts) for k in range(3))
     data = {x: jnp.asarray(np.asarray(a, dtype=np.float64)) for x, a in objective.data.items()}
-    gradient = jit(lambda theta, gates: whole.gradient(whole.values(theta, data, gates)))
+
+    def slope(theta: JaxArray, gates: JaxArray) -> tuple[JaxArray, JaxArray]:
+        return whole.gradient(whole.values(theta, data, gates))
+
+    gradient = jit(slope)
     shared = groups(
         _trials(gradient, objective.parameter_count, (alpha, alpha_bar), samples), objective.parameter_count
     )
     high, low = jnp.asarray(alpha), jnp.asarray(alpha_bar)
 
-    def pull(theta: JaxArray, i: JaxArray, u: JaxArray, gates: JaxArray) -> JaxArray:
-        on, off = (single.share(theta, i, gates.at[u].set(side[u])) for side in (high, low))
-        return (on - off) / (high[u] - low[u])
-
-    whole_walk = walker(single, (alpha, alpha_bar), shared.ties)
-
-    def walk(ends: Ends) -> tuple[Any, ...]:
-        state = whole_walk(ends)
-        done = ~(state.queue.time.min() <= ends.path.length) & (state.found <= MOST_KINKS)
-        return state.d, state.integral, state.total, state.rows.gates, state.log, state.found, done, state.work
-
-    rows = (None, 0, 0, 0)
+    surface = Surface(slope, single, (high, low))
+    walk = walker(single, (alpha, alpha_bar), shared.ties)
+    rows, many = (None, 0, 0, 0), len(alpha) * samples * objective.parameter_count > FEW
+    compiled = partial(jit, options=QUICK if many else THROWAWAY)
     return Frozen(
         objective,
         samples,
@@ -121,10 +126,13 @@ def frozen(objective: Objective) -> Frozen:
         {float(v): v for g in objective.gates for v in (g.alpha, g.alpha_bar)},
         shared,
         gradient=gradient,
-        walk=jit(walk),
-        moving=jit(jax.vmap(single.moving, in_axes=(None, None, 0, 0))),
-        normals=jit(jax.vmap(single.normal, in_axes=rows)),
-        pulls=jit(jax.vmap(pull, in_axes=rows)),
+        stages=compiled(partial(stages, surface, high)),
+        kinks=compiled(partial(kinks, walk, MOST_KINKS)),
+        ended=compiled(partial(ended, surface)),
+        forces=compiled(surface.forces),
+        moving=compiled(jax.vmap(single.moving, in_axes=(None, None, 0, 0))),
+        normals=compiled(jax.vmap(single.normal, in_axes=rows)),
+        pulls=compiled(jax.vmap(surface.pull, in_axes=rows)),
     )
 
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from symflow.paths.float64.gated.frozen import Frozen, padded
+from symflow.paths.float64.gated.surface import RANK, Forces, HeldRows, MemberRows
 
-RANK = 1e-10
-"""Relative singular value below which normals count as dependent (duplicate samples)."""
 SMALLEST = 4
 """Least number of held gates that is compiled for."""
 
@@ -82,75 +81,51 @@ def with_value(frozen: Frozen, gates: np.ndarray, at: Place, value: float) -> No
         gates[other.unit, other.sample] = value if side > 0 else mirrored
 
 
-def _pulls(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> np.ndarray:
-    """The derivative of grad f by the value of each held gate, those that share its kink with it, shape (Q, P)."""
+def held_rows(held: Held) -> HeldRows:
+    """Held gates for compiled functions, filled up to one of few sizes; none for none."""
+    if not held:
+        none = np.zeros(0, dtype=int)
+        return HeldRows(none, none, np.zeros(0, dtype=bool))
+    samples, units = (
+        padded(np.array([at.sample for at in held]), SMALLEST),
+        padded(np.array([at.unit for at in held]), SMALLEST),
+    )
+    return HeldRows(samples, units, np.arange(len(samples)) < len(held))
+
+
+def forces(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> Forces:
+    """The nearest point of the surface of held gates, and what acts there; rows as many as gates."""
     every = [(k, other, side) for k, at in enumerate(held) for other, side in members(frozen, at)]
-    single = np.asarray(frozen.pulls(theta, *rows(tuple(other for _, other, _ in every), gates)))[: len(every)]
-    found = np.zeros((len(held), len(theta)))
-    for (k, _, side), pull in zip(every, single, strict=True):
-        found[k] += side * pull
-    return found
+    mine = held_rows(tuple(other for _, other, _ in every))
+    owner, side = (padded(np.array([e[k] for e in every]), SMALLEST) for k in (0, 2))
+    found = Forces(
+        *map(np.asarray, frozen.forces(theta, gates, held_rows(held), MemberRows(mine, owner, side * mine.real)))
+    )
+    return found._replace(**{name: getattr(found, name)[: len(held)] for name in ("normals", "apart", "pulls")})
 
 
 def rows(held: Held, gates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Samples, units and gates of their samples, padded to few different sizes."""
-    samples = padded(np.array([at.sample for at in held]), SMALLEST)
-    return samples, padded(np.array([at.unit for at in held]), SMALLEST), gates[:, samples].T
+    """Samples, units and gates of their samples, of gates that need not be held."""
+    found = held_rows(held)
+    return found.samples, found.units, gates[:, found.samples].T
 
 
-def normals(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> np.ndarray:
-    """n_a, shape (Q, P)."""
-    return np.asarray(frozen.normals(theta, *rows(held, gates)))[: len(held)]
-
-
-def tangent_basis(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> np.ndarray:
-    """An orthonormal basis of the span of the n_a, padded with zeros, shape (Q', P)."""
-    if not held:
-        return np.zeros((0, len(theta)))
-    _, sizes, basis = np.linalg.svd(normals(frozen, theta, gates, held), full_matrices=False)
-    found = padded(np.zeros((len(held), len(theta))), SMALLEST)
-    kept = sizes > RANK * sizes[0] if sizes[0] > 0 else np.zeros(len(sizes), dtype=bool)
-    found[: int(kept.sum())] = basis[kept]
-    return found
-
-
-def onto_surface(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> np.ndarray:
-    """The nearest point with z = 0 at all held gates, by two Gauss-Newton steps."""
-    if held:
-        samples, units, theirs = rows(held, gates)
-        for _ in range(2):
-            n = normals(frozen, theta, gates, held)
-            z = np.asarray(frozen.moving(theta, np.zeros_like(theta), samples, theirs)[0])
-            theta = theta - np.linalg.lstsq(n, z[np.arange(len(held)), units[: len(held)]], rcond=RANK)[0]
-    return theta
-
-
-def companion(frozen: Frozen, theta: np.ndarray, z: np.ndarray, gates: np.ndarray, held: Held) -> Place | None:
+def companion(frozen: Frozen, at: Forces, gates: np.ndarray, held: Held) -> Place | None:
     """A gate that is not held and lies on its kink wherever the held ones do, or a held one that others determine.
 
     Such are equal inputs, and multiples of one input without biases. Held one by one, such gates are not a slide.
-
-    Args:
-        frozen: what is compiled.
-        theta: on the surface of the held gates.
-        z: pre-activations there (U, N).
-        gates: of all units and samples.
-        held: the held ones.
     """
-    if not held:
-        return None
-    own = normals(frozen, theta, gates, held)
-    sizes = np.linalg.norm(own, axis=1)
     for k in range(1, len(held)):
-        if _outside(own[k], own[:k]) <= PARALLEL * sizes[k]:
+        if at.apart[k] <= PARALLEL:
             return held[k]
-    near = (np.abs(z) <= NEAR_ZERO * np.abs(z).max()) & ~mask(frozen, held, z.shape)
+    near = (np.abs(at.z) <= NEAR_ZERO * np.abs(at.z).max()) & ~mask(frozen, held, at.z.shape)
     places = tuple(Place(int(u), int(i)) for u, i in np.argwhere(near))
     if not places:
         return None
-    for place, normal in zip(places, normals(frozen, theta, gates, places), strict=True):
+    normals = np.asarray(frozen.normals(at.theta, *rows(places, gates))[1])[: len(places)]
+    for place, normal in zip(places, normals, strict=True):
         size = float(np.linalg.norm(normal))
-        if size > 0 and _outside(normal, own) <= PARALLEL * size:
+        if size > 0 and _outside(normal, at.normals) <= PARALLEL * size:
             return place
     return None
 
@@ -161,14 +136,13 @@ def _outside(normal: np.ndarray, others: np.ndarray) -> float:
 
 
 def let_go(
-    frozen: Frozen, theta: np.ndarray, slope: np.ndarray, gates: np.ndarray, held: Held
+    frozen: Frozen, at: Forces, gates: np.ndarray, held: Held
 ) -> tuple[Held, np.ndarray, np.ndarray, tuple[Gone, ...]]:
     """Sets held gates to their values; those outside [alpha_bar, alpha] let go, the one farthest outside first.
 
     Args:
         frozen: what is compiled.
-        theta: on the surface.
-        slope: grad f with these gates.
+        at: what acts, with these gates.
         gates: of all units and samples.
         held: the held ones.
 
@@ -176,23 +150,23 @@ def let_go(
         The gates still held, grad f, the gates, and those that let go.
     """
     gone: list[Gone] = []
-    gates = gates.copy()
+    gates, slope = gates.copy(), at.slope
     while held:
-        n = normals(frozen, theta, gates, held)
-        pulls = _pulls(frozen, theta, gates, held)
-        where = [at.unit for at in held], [at.sample for at in held]
+        where = [place.unit for place in held], [place.sample for place in held]
         old, low, high = gates[where], frozen.alpha_bar[where[0]], frozen.alpha[where[0]]
         low, high = np.minimum(low, high), np.maximum(low, high)
-        new = old - np.linalg.lstsq(n @ pulls.T, n @ slope, rcond=RANK)[0]
+        new = old - np.linalg.lstsq(at.normals @ at.pulls.T, at.normals @ slope, rcond=RANK)[0]
         within = np.clip(new, low, high)
-        for at, value in zip(held, within.tolist(), strict=True):
-            with_value(frozen, gates, at, value)
-        slope = slope + (within - old) @ pulls
+        for place, value in zip(held, within.tolist(), strict=True):
+            with_value(frozen, gates, place, value)
+        slope = slope + (within - old) @ at.pulls
         outside = np.maximum(low - new, new - high)
         worst = int(np.argmax(outside))
         if outside[worst] <= BEYOND:
             break
         bound = float(within[worst])
-        gone.append(Gone(held[worst], bound, float(new[worst]) - bound, pulls[worst]))
+        gone.append(Gone(held[worst], bound, float(new[worst]) - bound, at.pulls[worst]))
         held = held[:worst] + held[worst + 1 :]
+        if held:
+            at = forces(frozen, at.theta, gates, held)
     return held, slope, gates, tuple(gone)

@@ -94,9 +94,9 @@ class Sample:
         found: tuple[JaxArray, JaxArray] = jax.jvp(lambda x: self.z(x, i, gates), (theta,), (velocity,))
         return found
 
-    def normal(self, theta: JaxArray, i: JaxArray, u: JaxArray, gates: JaxArray) -> JaxArray:
-        """The gradient of the pre-activation of unit u."""
+    def normal(self, theta: JaxArray, i: JaxArray, u: JaxArray, gates: JaxArray) -> tuple[JaxArray, JaxArray]:
+        """The pre-activation of unit u, and its gradient."""
         import jax
 
-        found: JaxArray = jax.grad(lambda x: self.z(x, i, gates)[u])(theta)
+        found: tuple[JaxArray, JaxArray] = jax.value_and_grad(lambda x: self.z(x, i, gates)[u])(theta)
         return found

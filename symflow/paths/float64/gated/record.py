@@ -9,8 +9,9 @@ import numpy as np
 from symflow.networks.objective import Objective
 from symflow.paths.float64.gated.frozen import frozen
 from symflow.paths.float64.gated.held import with_value
+from symflow.paths.float64.gated.point import agreeing
 from symflow.paths.float64.gated.run import HeldGate, places
-from symflow.paths.float64.gated.step import agreeing, corrected_step
+from symflow.paths.float64.gated.step import corrected_step
 from symflow.paths.float64.methods import x64
 from symflow.paths.float64.record import StepEnds
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from symflow.paths.float64.gated.frozen import Frozen
 from symflow.paths.float64.gated.held import Held, Place, members
-from symflow.paths.float64.gated.step import Point, Stepped, corrected_step, repels, start_point
+from symflow.paths.float64.gated.point import Point, repels, start_point
+from symflow.paths.float64.gated.step import Stepped, corrected_step
 from symflow.paths.float64.methods import first_steps
 from symflow.paths.float64.watch import Watch, first_met
 from symflow.paths.taylor.limits import Limits
