@@ -41,9 +41,9 @@ class Frozen:
         slopes: the slopes as exact numbers.
         groups: gates that share their kinks.
         gradient: (theta, gates (U, N)) -> gradient (P,), pre-activations (U, N).
-        stages: `Begin` -> `Stages`.
+        stages: (`Begin`, `HeldRows`) -> `Stages`.
         kinks: (`Begin`, `Stages`, `Asked`) -> `Kinks`.
-        ended: (`Begin`, `Stages`, `Kinks`) -> `Ended`.
+        ended: (`Begin`, `HeldRows`, `Stages`, `Kinks`) -> `Ended`.
         forces: (theta, gates (U, N), `HeldRows`, `MemberRows`) -> `Forces`.
         moving: (theta, velocity, samples (M,), gates (M, U)) -> pre-activations and their velocities, (M, U) each.
         normals: (theta, samples (Q,), units (Q,), gates (Q, U)) -> these pre-activations and their gradients (Q, P).
@@ -72,18 +72,9 @@ class Frozen:
         return np.where(z > 0, self.alpha[:, None], np.where(z < 0, self.alpha_bar[:, None], gates))
 
 
-FEW = 20_000
-"""Gates of all samples times parameters up to which compilation costs more than what optimization saves in a usual run."""
-LEAST = 16
-"""Least number of rows that is compiled for."""
-
-
-def padded(rows: np.ndarray, least: int = LEAST) -> np.ndarray:
-    """Rows repeated up to one of few sizes, so that few are compiled for."""
-    size = least
-    while size < len(rows):
-        size *= 2
-    return np.concatenate([rows, np.repeat(rows[:1], size - len(rows), axis=0)])
+TINY, SMALL = 20_000, 1000
+"""Gates of all samples times parameters, and parameters, up to which compilation costs more than what optimization
+saves in a usual run, of all functions and of walks."""
 
 
 @kept
@@ -114,8 +105,9 @@ def frozen(objective: Objective) -> Frozen:
 
     surface = Surface(slope, single, (high, low))
     walk = walker(single, (alpha, alpha_bar), shared.ties)
-    rows, many = (None, 0, 0, 0), len(alpha) * samples * objective.parameter_count > FEW
-    compiled = partial(jit, options=QUICK if many else THROWAWAY)
+    rows, parameters = (None, 0, 0, 0), objective.parameter_count
+    tiny = len(alpha) * samples * parameters <= TINY
+    compiled = partial(jit, options=THROWAWAY if tiny else QUICK)
     return Frozen(
         objective,
         samples,
@@ -127,7 +119,7 @@ def frozen(objective: Objective) -> Frozen:
         shared,
         gradient=gradient,
         stages=compiled(partial(stages, surface, high)),
-        kinks=compiled(partial(kinks, walk, MOST_KINKS)),
+        kinks=jit(partial(kinks, walk, MOST_KINKS), THROWAWAY if tiny or parameters <= SMALL else QUICK),
         ended=compiled(partial(ended, surface)),
         forces=compiled(surface.forces),
         moving=compiled(jax.vmap(single.moving, in_axes=(None, None, 0, 0))),

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symflow.paths.float64.gated.frozen import Frozen, padded
-from symflow.paths.float64.gated.surface import RANK, Forces, HeldRows, MemberRows
-
-SMALLEST = 4
-"""Least number of held gates that is compiled for."""
+from symflow.paths.float64.gated.frozen import Frozen
+from symflow.paths.float64.gated.rows import HeldRows, MemberRows, padded
+from symflow.paths.float64.gated.surface import RANK, Forces
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,8 @@ def held_rows(held: Held) -> HeldRows:
         none = np.zeros(0, dtype=int)
         return HeldRows(none, none, np.zeros(0, dtype=bool))
     samples, units = (
-        padded(np.array([at.sample for at in held]), SMALLEST),
-        padded(np.array([at.unit for at in held]), SMALLEST),
+        padded(np.array([at.sample for at in held])),
+        padded(np.array([at.unit for at in held])),
     )
     return HeldRows(samples, units, np.arange(len(samples)) < len(held))
 
@@ -97,7 +95,7 @@ def forces(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> 
     """The nearest point of the surface of held gates, and what acts there; rows as many as gates."""
     every = [(k, other, side) for k, at in enumerate(held) for other, side in members(frozen, at)]
     mine = held_rows(tuple(other for _, other, _ in every))
-    owner, side = (padded(np.array([e[k] for e in every]), SMALLEST) for k in (0, 2))
+    owner, side = (padded(np.array([e[k] for e in every])) for k in (0, 2))
     found = Forces(
         *map(np.asarray, frozen.forces(theta, gates, held_rows(held), MemberRows(mine, owner, side * mine.real)))
     )

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from symflow.numbers.types import JaxArray
 from symflow.paths.float64.gated.cubic import cubic
-from symflow.paths.float64.gated.surface import Array, HeldRows, Surface, along
+from symflow.paths.float64.gated.rows import Array, HeldRows
+from symflow.paths.float64.gated.surface import Surface, along
 from symflow.paths.float64.gated.walk_state import Ends, Log, Walked
 
 GRAZING = 0.2
@@ -25,7 +26,6 @@ class Begin(NamedTuple):
         z: pre-activations (U, N).
         gates: sigma', frozen (U, N).
         fixed: which of them are held (U, N).
-        held: the first of each kink.
         h: the step size.
     """
 
@@ -34,7 +34,6 @@ class Begin(NamedTuple):
     z: Array
     gates: Array
     fixed: Array
-    held: HeldRows
     h: Array
 
 
@@ -42,7 +41,7 @@ class Stages(NamedTuple):
     """A step with frozen gates.
 
     Attributes:
-        basis: an orthonormal basis of the normals at its beginning (Q, P).
+        basis: an orthonormal basis of the normals at its beginning, filled up with zeros (Q, P).
         slopes: grad f along the surface, at both ends (2, P).
         end: theta at its end (P,).
         end_slope: grad f there, not projected.
@@ -124,19 +123,19 @@ COEFFICIENTS = ((1 / 2, 0.0, 0.0, 0.0), (0.0, 1 / 2, 0.0, 0.0), (0.0, 0.0, 1.0, 
 """Of the classical method; the last row gives its end."""
 
 
-def stages(surface: Surface, high: JaxArray, begin: Begin) -> Stages:
+def stages(surface: Surface, high: JaxArray, begin: Begin, held: HeldRows) -> Stages:
     """The classical step of order 4, with gates as they are at its beginning; `high` is sigma' of gates that are on."""
     import jax
     import jax.numpy as jnp
 
     theta, h = begin.theta, begin.h
-    basis = surface.basis(theta, begin.gates, begin.held)
+    basis = surface.basis(theta, begin.gates, held)
 
     first = along(basis, begin.slope)
 
     def stage(found: JaxArray, k: JaxArray) -> tuple[JaxArray, tuple[JaxArray, ...]]:
         x = theta - h * (jnp.asarray(COEFFICIENTS)[k] @ found)
-        new, slope, z = surface.field(x, begin.gates, begin.held)
+        new, slope, z = surface.field(x, begin.gates, held)
         return found.at[(k + 1) % 4].set(new), (x, new, slope, z)
 
     start = jnp.zeros((4, len(theta))).at[0].set(first)
@@ -167,6 +166,7 @@ def kinks(walk: Callable[[Ends], Walked], most: int, begin: Begin, made: Stages,
         correction=asked.correction,
         known=asked.known,
         basis=made.basis,
+        holds=begin.fixed.any(),
         samples=asked.samples,
         filled=asked.filled,
         z=begin.z[:, asked.samples].T,
@@ -180,13 +180,13 @@ def kinks(walk: Callable[[Ends], Walked], most: int, begin: Begin, made: Stages,
     return Kinks(found.integral, found.d, found.total, gates, found.log, found.found, done, found.work)
 
 
-def ended(surface: Surface, begin: Begin, made: Stages, found: Kinks) -> Ended:
+def ended(surface: Surface, begin: Begin, held: HeldRows, made: Stages, found: Kinks) -> Ended:
     """The end of a step to which its kinks lead."""
     import jax.numpy as jnp
 
     size = jnp.linalg.norm(found.integral)
     c = DIFFERENCE * jnp.maximum(jnp.linalg.norm(made.end), 1.0) / jnp.where(size > 0, size, 1.0)
-    moved, _, _ = surface.field(made.end + c * found.integral, begin.gates, begin.held)
+    moved, _, _ = surface.field(made.end + c * found.integral, begin.gates, held)
     bent = jnp.where(size > 0, along(made.basis, (moved - made.slopes[1]) / c), 0.0)
     shift = found.shift - bent
     return Ended(shift, bent, *surface.gradient(made.end + shift, found.gates))

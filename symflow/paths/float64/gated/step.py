@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from symflow.paths.float64.gated.crossings import Crossing, crossings
-from symflow.paths.float64.gated.frozen import Frozen, padded
+from symflow.paths.float64.gated.frozen import Frozen
 from symflow.paths.float64.gated.held import Gone, Held, Place, held_rows, mask, rows
 from symflow.paths.float64.gated.point import Point
+from symflow.paths.float64.gated.rows import padded
 from symflow.paths.float64.gated.settle import settled
 from symflow.paths.float64.gated.stages import Asked, Begin
 
@@ -56,8 +57,9 @@ class Stepped:
 def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
     """One step of size h; None where too many kinks lie in it, or values are not finite."""
     fixed = mask(frozen, point.held, point.gates.shape)
-    begin = Begin(point.theta, point.slope, point.z, point.gates, fixed, held_rows(point.held), np.array(h))
-    stages = frozen.stages(begin)
+    begin = Begin(point.theta, point.slope, point.z, point.gates, fixed, np.array(h))
+    on_kinks = held_rows(point.held)
+    stages = frozen.stages(begin, on_kinks)
     end, slope, z, error = (np.asarray(a) for a in (stages.end, stages.end_slope, stages.z, stages.error))
     if not np.isfinite(slope).all():
         return None
@@ -70,7 +72,7 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
         walked = frozen.kinks(begin, stages, asked)
         if not walked.done:
             return None
-        shift, bent, slope, z = (np.asarray(a) for a in frozen.ended(begin, stages, walked))
+        shift, bent, slope, z = (np.asarray(a) for a in frozen.ended(begin, on_kinks, stages, walked))
         excess, gates = np.asarray(walked.excess), np.asarray(walked.gates)
         events = crossings(walked, asked.samples)
         work += float(walked.work)

@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from symflow.numbers.types import JaxArray
 from symflow.paths.float64.gated.programs import Sample
+from symflow.paths.float64.gated.rows import LEAST, Array, HeldRows, MemberRows
 
-Array: TypeAlias = Any
-"""NumPy's where a function is called, JAX's where it is traced."""
 Gradient: TypeAlias = Callable[[JaxArray, JaxArray], tuple[JaxArray, JaxArray]]
 """(theta, gates (U, N)) -> grad f (P,), pre-activations (U, N)."""
 
 RANK = 1e-10
 """Relative distance of a normal from the span of others below which it counts as one of them (duplicate samples)."""
-
-
-class HeldRows(NamedTuple):
-    """Held gates (Q,), filled up to one of few sizes.
-
-    Attributes:
-        samples: their samples.
-        units: their units.
-        real: which of them are meant.
-    """
-
-    samples: Array
-    units: Array
-    real: Array
-
-
-class MemberRows(NamedTuple):
-    """The gates that share kinks with held ones (E,), filled up to one of few sizes.
-
-    Attributes:
-        rows: which they are.
-        owner: the held gate, a row of `HeldRows`.
-        side: 1 where it is on with the held one, -1 where it is off, 0 where it fills up.
-    """
-
-    rows: HeldRows
-    owner: Array
-    side: Array
 
 
 class Span(NamedTuple):
@@ -120,13 +91,15 @@ class Surface:
         import jax.numpy as jnp
 
         if not len(held.samples):
-            return jnp.zeros((0, len(theta)))
+            return jnp.zeros((LEAST, len(theta)))
         z, normals = self.at(theta, gates, held)
         return span(normals, z).basis
 
     def field(self, theta: JaxArray, gates: JaxArray, held: HeldRows) -> tuple[JaxArray, JaxArray, JaxArray]:
         """grad f along the surface, grad f, and pre-activations."""
         slope, z = self.gradient(theta, gates)
+        if not len(held.samples):
+            return slope, slope, z
         return along(self.basis(theta, gates, held), slope), slope, z
 
     def pull(self, theta: JaxArray, i: JaxArray, u: JaxArray, gates: JaxArray) -> JaxArray:
@@ -156,5 +129,5 @@ class Surface:
 
 
 def along(basis: JaxArray, vector: JaxArray) -> JaxArray:
-    """A vector without its part in the span of an orthonormal basis (Q, P); Q = 0 where nothing is held."""
-    return vector - (vector @ basis.T) @ basis if basis.shape[0] else vector
+    """Vectors (..., P) without their part in the span of an orthonormal basis (Q, P), some of it zero."""
+    return vector - (vector @ basis.T) @ basis

@@ -16,6 +16,7 @@ import numpy as np
 from symflow.numbers.types import JaxArray
 from symflow.paths.float64.gated.cubic import cubic, first_negative
 from symflow.paths.float64.gated.programs import Sample
+from symflow.paths.float64.gated.surface import along
 from symflow.paths.float64.gated.ties import Ties
 from symflow.paths.float64.gated.walk_state import (
     Change,
@@ -183,8 +184,7 @@ class _Walk:
         share = jax.vmap(jax.vmap(self.sample.share, in_axes=(None, None, 0)), in_axes=(None, 0, 0))
         found = share(theta, samples, three)
         apart = (found[:, :2] - found[:, 2:]) * group.once[:, None, None]
-        if ends.basis.shape[0]:
-            apart = apart - (apart @ ends.basis.T) @ ends.basis
+        apart = jax.lax.cond(ends.holds, lambda: along(ends.basis, apart), lambda: apart)
         mine = group.once @ state.next.left
         velocity = ends.path.slope(time) - (state.total - mine) - apart.sum(axis=0)  # (2, P)
         moving = jax.vmap(self.sample.moving, in_axes=(None, 0, None, 0))
@@ -271,8 +271,7 @@ class _Walk:
             both = jnp.stack([known.gates[row], ends.gates[row]])
             found = jax.vmap(self.sample.share, in_axes=(None, None, 0))(theta, ends.samples[row], both)
             apart = found[0] - found[1]
-            if ends.basis.shape[0]:
-                apart = apart - ends.basis.T @ (ends.basis @ apart)
+            apart = jax.lax.cond(ends.holds, lambda: along(ends.basis, apart), lambda: apart)
             return d - (length - known.since[row]) / 2 * (apart - chosen_rows(known.left, row[None])[0])
 
         d = jax.lax.fori_loop(0, known.own.sum(), grown, state.d)

@@ -19,7 +19,8 @@ class Ends(NamedTuple):
         slopes: grad f at both ends, projected (2, P).
         correction: d(h) and the sum of excesses at the end by the walk before, 0 in the first (2, P).
         known: whether there was one.
-        basis: orthonormal rows, what excesses are projected off (Q, P); Q = 0 where nothing is held.
+        basis: orthonormal or zero rows, what excesses are projected off (Q, P).
+        holds: whether gates are held: else all are zero.
         samples: those that may change a gate, (M,); repeated to fill.
         filled: which of them are none, (M,).
         z: their pre-activations at the beginning (M, U).
@@ -33,6 +34,7 @@ class Ends(NamedTuple):
     correction: Array
     known: Array
     basis: Array
+    holds: Array
     samples: Array
     filled: Array
     z: Array
