@@ -12,7 +12,7 @@ import numpy as np
 from symflow.paths.float64.gated.frozen import Frozen
 from symflow.paths.float64.gated.held import Held, Place, members
 from symflow.paths.float64.gated.point import Point, repels, start_point
-from symflow.paths.float64.gated.step import Stepped, corrected_step
+from symflow.paths.float64.gated.step import AT_END, Stepped, corrected_step
 from symflow.paths.float64.methods import first_steps
 from symflow.paths.float64.watch import Watch, first_met
 from symflow.paths.taylor.limits import Limits
@@ -21,6 +21,8 @@ from symflow.progress import Reporter
 
 SAFETY, SHORTEN, LENGTHEN = 0.9, 0.2, 4.0
 """Factors of the step-size control."""
+BEYOND_KINK = 1 + AT_END / 2
+"""Where a step that is cut at a kink ends, in parts of the time until then: the kink shall lie in it, at its end."""
 SHORTEST = 1e-14
 """Of the whole time: a smaller step is a collapse."""
 
@@ -108,7 +110,7 @@ class _Run:
             return ""
         if repels(self.frozen, self.point):
             return "repelling"
-        h = float(first_steps(self.point.theta[None], self.point.slope[None], end)[0])
+        h, uncut = float(first_steps(self.point.theta[None], self.point.slope[None], end)[0]), 0.0
         for stop in self.plan.stops.tolist():
             while self.t < stop:
                 if len(self.knots) + self.rejected > self.plan.limits.max_steps:
@@ -119,13 +121,14 @@ class _Run:
                 size = left if h >= left * (1 - 1e-12) else min(h, left / 2)
                 tried = self.tried(size)
                 self.gradients += tried.gradients
-                if tried.turn > SHORTEST * end:
+                cut = tried.turn or (tried.error > 1 and tried.jump) or 0.0
+                if cut > SHORTEST * end:
                     self.rejected += 1
-                    h = tried.turn
+                    h, uncut = cut * BEYOND_KINK, max(size, uncut)
                     continue
                 if tried.error > 1:
                     self.rejected += 1
-                    h = tried.jump if tried.jump > SHORTEST * end else size * max(SHORTEN, SAFETY * tried.error**-0.25)
+                    h, uncut = size * max(SHORTEN, SAFETY * tried.error**-0.25), 0.0
                     if h < SHORTEST * end:
                         return "collapse"
                     continue
@@ -138,7 +141,7 @@ class _Run:
                     last = size == left and k == len(tried.parts)
                     self.accept(made, stop if last else self.t + size / len(tried.parts), size / len(tried.parts))
                 longer = size * min(LENGTHEN, SAFETY * max(tried.error, 1e-12) ** -0.25)
-                h = max(h, longer) if size < h else longer
+                h, uncut = max(h, longer, uncut) if size < h else max(longer, uncut), 0.0
                 report.at(self.t, end, len(self.knots) - 1)
         return ""
 

@@ -34,8 +34,8 @@ from symflow.paths.float64.gated.walk_state import (
 
 NEAR = 1e-3
 """A Newton step shorter than this part of the step ends the search: the next would change its square."""
-TRIES = 4
-"""Newton steps for one kink, at most."""
+TRIES, TURNS = 4, 8
+"""Newton steps for one kink, at most; and how often one is foreseen of a pre-activation that turns back before it."""
 EVENTS = 16
 """Entries of the queue for each gate, at most: more is chatter, about gates that are on their kinks together."""
 REST = 1e-3
@@ -163,10 +163,10 @@ class _Walk:
             lambda: (jnp.full(len(group.rows), jnp.inf), jnp.zeros(len(group.rows), dtype=int)),
             lambda: self.predicted(ends, state, group, now, (z_now, dot_now)),
         )
-        known = group.once & ~again
-        queue = Queue(
-            *(put_rows(a, group.rows, v, known, a[group.rows]) for a, v in zip(queue, (*new, 0 * new[1]), strict=True))
-        )
+        known, tries = group.once & ~again, jnp.where(back, queue.tries[group.rows], 0)
+        hopeless = tries > TURNS  # what is foreseen again and again is rounding; it is seen to at the end of the step
+        new = jnp.where(hopeless, jnp.inf, new[0]), new[1], tries
+        queue = Queue(*(put_rows(a, group.rows, v, known, a[group.rows]) for a, v in zip(queue, new, strict=True)))
         state = state._replace(next=self.chosen(ends, state.rows, queue))
         return state._replace(queue=queue, work=state.work + jnp.where(again, 0.0, 2 / 3 * group.once.sum()))
 
