@@ -15,6 +15,9 @@ from symflow.paths.float64.gated.frozen import Frozen
 from symflow.paths.float64.gated.rows import HeldRows, MemberRows, padded
 from symflow.paths.float64.gated.surface import RANK, Forces
 
+SINGULAR = 1e-10
+"""Relative singular value that counts as zero."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -114,7 +117,7 @@ def companion(frozen: Frozen, at: Forces, gates: np.ndarray, held: Held) -> Plac
     Such are equal inputs, and multiples of one input without biases. Held one by one, such gates are not a slide.
     """
     for k in range(1, len(held)):
-        if at.apart[k] <= PARALLEL:
+        if at.apart[k] <= RANK:
             return held[k]
     near = (np.abs(at.z) <= NEAR_ZERO * np.abs(at.z).max()) & ~mask(frozen, held, at.z.shape)
     places = tuple(Place(int(u), int(i)) for u, i in np.argwhere(near))
@@ -130,7 +133,7 @@ def companion(frozen: Frozen, at: Forces, gates: np.ndarray, held: Held) -> Plac
 
 def _outside(normal: np.ndarray, others: np.ndarray) -> float:
     """The distance of a vector from the span of others."""
-    return float(np.linalg.norm(normal - np.linalg.lstsq(others.T, normal, rcond=RANK)[0] @ others))
+    return float(np.linalg.norm(normal - np.linalg.lstsq(others.T, normal, rcond=SINGULAR)[0] @ others))
 
 
 def let_go(
@@ -153,7 +156,7 @@ def let_go(
         where = [place.unit for place in held], [place.sample for place in held]
         old, low, high = gates[where], frozen.alpha_bar[where[0]], frozen.alpha[where[0]]
         low, high = np.minimum(low, high), np.maximum(low, high)
-        new = old - np.linalg.lstsq(at.normals @ at.pulls.T, at.normals @ slope, rcond=RANK)[0]
+        new = old - np.linalg.lstsq(at.normals @ at.pulls.T, at.normals @ slope, rcond=SINGULAR)[0]
         within = np.clip(new, low, high)
         for place, value in zip(held, within.tolist(), strict=True):
             with_value(frozen, gates, place, value)

@@ -9,15 +9,15 @@ import numpy as np
 Array: TypeAlias = Any
 """NumPy's where a function is called, JAX's where it is traced."""
 
-LEAST, RATIO = 16, 4
-"""Rows that functions are compiled for: so many, and so many times more."""
+LEAST = 16
+"""Least number of rows that functions are compiled for."""
 
 
-def padded(rows: np.ndarray) -> np.ndarray:
-    """Rows repeated up to one of few sizes."""
+def padded(rows: np.ndarray, ratio: int = 2) -> np.ndarray:
+    """Rows repeated up to one of few sizes, in this ratio to each other."""
     size = LEAST
     while size < len(rows):
-        size *= RATIO
+        size *= ratio
     return np.concatenate([rows, np.repeat(rows[:1], size - len(rows), axis=0)])
 
 

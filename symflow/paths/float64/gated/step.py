@@ -25,6 +25,8 @@ REPEATS = 6
 """Walks of one step, at most."""
 SETTLED = 2
 """Walks after which disagreeing gates of walked samples are taken for kinks at the very end."""
+WALKED = 4
+"""The ratio of the numbers of samples that walks are compiled for: they take longer to compile than to run."""
 AT_END = 1e-4
 """A kink so near to the end of a step, relative to its size, lies at its end."""
 
@@ -100,7 +102,7 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
 
 def _asked(frozen: Frozen, samples: np.ndarray, correction: np.ndarray, known: bool) -> Asked:
     """What a walk of some samples is asked."""
-    every = samples if len(samples) >= frozen.samples else padded(samples)[: frozen.samples]
+    every = samples if len(samples) >= frozen.samples else padded(samples, WALKED)[: frozen.samples]
     rows, walked = np.zeros(frozen.samples, dtype=int), np.zeros(frozen.samples, dtype=bool)
     rows[samples], walked[samples] = np.arange(len(samples)), True
     return Asked(every, np.arange(len(every)) >= len(samples), rows, walked, correction, np.array(known))

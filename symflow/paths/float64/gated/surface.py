@@ -12,22 +12,33 @@ from symflow.paths.float64.gated.rows import LEAST, Array, HeldRows, MemberRows
 Gradient: TypeAlias = Callable[[JaxArray, JaxArray], tuple[JaxArray, JaxArray]]
 """(theta, gates (U, N)) -> grad f (P,), pre-activations (U, N)."""
 
-RANK = 1e-10
-"""Relative distance of a normal from the span of others below which it counts as one of them (duplicate samples)."""
+RANK = 1e-6
+"""Relative distance of a normal from the span of those before below which it counts as one of them: products of normals
+tell no less in float64."""
 
 
 class Span(NamedTuple):
-    """The span of normals.
+    """The span of normals n_a.
 
     Attributes:
-        basis: orthonormal, zero for normals that depend on those before (Q, P).
+        normals: shape (Q, P).
+        inverse: W^T W, inverse to their products n_a . n_b where they are independent, else zero (Q, Q).
         apart: the distance of each from the span of those before, relative to its length (Q,).
-        shift: the shortest x with n_a . x = value_a for all independent ones (P,).
     """
 
-    basis: JaxArray
+    normals: JaxArray
+    inverse: JaxArray
     apart: JaxArray
-    shift: JaxArray
+
+    def along(self, vector: JaxArray) -> JaxArray:
+        """A vector (P,) without its part in the span: twice, since products of normals lose half of the digits."""
+        for _ in range(2):
+            vector = vector - self.shortest(self.normals @ vector)
+        return vector
+
+    def shortest(self, values: JaxArray) -> JaxArray:
+        """The shortest x with n_a . x = value_a for all independent ones (P,)."""
+        return self.normals.T @ (self.inverse @ values)
 
 
 class Forces(NamedTuple):
@@ -50,26 +61,39 @@ class Forces(NamedTuple):
     pulls: Array
 
 
-def span(normals: JaxArray, values: JaxArray) -> Span:
-    """Gram-Schmidt in which every vector is made orthogonal twice, which is enough for float64."""
+def span(normals: JaxArray, count: JaxArray) -> Span:
+    """The span of the first `count` normals, of which the others are zero."""
+    import jax.numpy as jnp
+
+    w, apart = _whitening(normals @ normals.T, count)
+    return Span(normals, w.T @ w, jnp.sqrt(apart))
+
+
+def orthonormal(normals: JaxArray, count: JaxArray) -> JaxArray:
+    """An orthonormal basis of the span of the first `count` normals, filled up with zeros (Q, P)."""
+    for _ in range(2):
+        normals = _whitening(normals @ normals.T, count)[0] @ normals
+    return normals
+
+
+def _whitening(products: JaxArray, count: JaxArray) -> tuple[JaxArray, JaxArray]:
+    """W, lower triangular, with W G W^T = 1 for products G of vectors but for those that depend on earlier ones, whose
+    rows are zero; and the squared distances of vectors from the span of earlier ones, relative to their squares."""
     import jax
     import jax.numpy as jnp
 
-    def add(k: JaxArray | int, found: tuple[JaxArray, ...]) -> tuple[JaxArray, ...]:
-        basis, apart, sides, shift = found
-        once = normals[k] - basis.T @ (first := basis @ normals[k])
-        rest = once - basis.T @ (second := basis @ once)
-        size, whole = jnp.linalg.norm(rest), jnp.linalg.norm(normals[k])
-        new = size > RANK * whole
-        rest = jnp.where(new, rest / jnp.where(new, size, 1.0), 0.0)
-        side = jnp.where(new, (values[k] - (first + second) @ sides) / jnp.where(new, size, 1.0), 0.0)
-        relative = jnp.where(whole > 0, size / jnp.where(whole > 0, whole, 1.0), 0.0)
-        return basis.at[k].set(rest), apart.at[k].set(relative), sides.at[k].set(side), shift + side * rest
+    def add(k: JaxArray | int, found: tuple[JaxArray, JaxArray]) -> tuple[JaxArray, JaxArray]:
+        w, apart = found
+        parts = w @ products[k]
+        whole = products[k, k]
+        rest = jnp.maximum(whole - parts @ parts, 0.0)
+        new = rest > RANK**2 * whole
+        row = jnp.where(new, (jnp.zeros(len(w)).at[k].set(1.0) - parts @ w) / jnp.sqrt(jnp.where(new, rest, 1.0)), 0.0)
+        return w.at[k].set(row), apart.at[k].set(jnp.where(new, rest / jnp.where(new, whole, 1.0), 0.0))
 
-    count, parameters = normals.shape
-    start = jnp.zeros_like(normals), jnp.zeros(count), jnp.zeros(count), jnp.zeros(parameters)
-    basis, apart, _, shift = jax.lax.fori_loop(0, count, add, start)
-    return Span(basis, apart, shift)
+    start = jnp.zeros_like(products), jnp.zeros(len(products))
+    w, apart = jax.lax.fori_loop(0, count, add, start)
+    return w, apart
 
 
 class Surface:
@@ -92,15 +116,14 @@ class Surface:
 
         if not len(held.samples):
             return jnp.zeros((LEAST, len(theta)))
-        z, normals = self.at(theta, gates, held)
-        return span(normals, z).basis
+        return orthonormal(self.at(theta, gates, held)[1], held.real.sum())
 
     def field(self, theta: JaxArray, gates: JaxArray, held: HeldRows) -> tuple[JaxArray, JaxArray, JaxArray]:
         """grad f along the surface, grad f, and pre-activations."""
         slope, z = self.gradient(theta, gates)
         if not len(held.samples):
             return slope, slope, z
-        return along(self.basis(theta, gates, held), slope), slope, z
+        return span(self.at(theta, gates, held)[1], held.real.sum()).along(slope), slope, z
 
     def pull(self, theta: JaxArray, i: JaxArray, u: JaxArray, gates: JaxArray) -> JaxArray:
         """The derivative of grad f by the value of one gate of sample i; gates of shape (U,)."""
@@ -115,8 +138,8 @@ class Surface:
 
         def nearer(found: tuple[JaxArray, ...], part: JaxArray) -> tuple[tuple[JaxArray, ...], None]:
             z, normals = self.at(found[0], gates, held)
-            spanned = span(normals, z)
-            return (found[0] - part * spanned.shift, normals, spanned.apart), None
+            spanned = span(normals, held.real.sum())
+            return (found[0] - part * spanned.shortest(z), normals, spanned.apart), None
 
         count = len(held.samples)
         start = theta, jnp.zeros((count, len(theta))), jnp.zeros(count)
