@@ -136,6 +136,16 @@ def _outside(normal: np.ndarray, others: np.ndarray) -> float:
     return float(np.linalg.norm(normal - np.linalg.lstsq(others.T, normal, rcond=SINGULAR)[0] @ others))
 
 
+def _without(frozen: Frozen, at: Forces, gates: np.ndarray, held: Held, worst: int) -> tuple[Forces, Held]:
+    """What acts where one gate is no longer held: only other gates of its samples are moved by it."""
+    mine = {place.sample for place, _ in members(frozen, held[worst])}
+    rest = held[:worst] + held[worst + 1 :]
+    if any(place.sample in mine for first in rest for place, _ in members(frozen, first)):
+        return forces(frozen, at.theta, gates, rest), rest
+    kept = np.arange(len(held)) != worst
+    return at._replace(normals=at.normals[kept], apart=at.apart[kept], pulls=at.pulls[kept]), rest
+
+
 def let_go(
     frozen: Frozen, at: Forces, gates: np.ndarray, held: Held
 ) -> tuple[Held, np.ndarray, np.ndarray, tuple[Gone, ...]]:
@@ -167,7 +177,5 @@ def let_go(
             break
         bound = float(within[worst])
         gone.append(Gone(held[worst], bound, float(new[worst]) - bound, at.pulls[worst]))
-        held = held[:worst] + held[worst + 1 :]
-        if held:
-            at = forces(frozen, at.theta, gates, held)
+        at, held = _without(frozen, at, gates, held, worst)
     return held, slope, gates, tuple(gone)

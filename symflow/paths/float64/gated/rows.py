@@ -11,6 +11,8 @@ Array: TypeAlias = Any
 
 LEAST = 16
 """Least number of rows that functions are compiled for."""
+WALKED = 4
+"""The ratio of such numbers for walks: they take longer to compile than to run."""
 
 
 def padded(rows: np.ndarray, ratio: int = 2) -> np.ndarray:

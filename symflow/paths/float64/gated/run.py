@@ -10,7 +10,7 @@ import mpmath
 import numpy as np
 
 from symflow.paths.float64.gated.frozen import Frozen
-from symflow.paths.float64.gated.held import Held, Place, members
+from symflow.paths.float64.gated.held import Held, Place, forces, let_go, members
 from symflow.paths.float64.gated.point import Point, repels, start_point
 from symflow.paths.float64.gated.step import AT_END, Stepped, corrected_step
 from symflow.paths.float64.methods import first_steps
@@ -23,6 +23,8 @@ SAFETY, SHORTEN, LENGTHEN = 0.9, 0.2, 4.0
 """Factors of the step-size control."""
 BEYOND_KINK = 1 + AT_END / 2
 """Where a step that is cut at a kink ends, in parts of the time until then: the kink shall lie in it, at its end."""
+NEAR_END = 0.02
+"""Parts of a step at its end where a kink makes no second look at it necessary: one that it was cut at."""
 SHORTEST = 1e-14
 """Of the whole time: a smaller step is a collapse."""
 
@@ -168,7 +170,7 @@ class _Run:
         return ""
 
     def tried(self, size: float) -> _Tried:
-        """A step; where kinks lie in it, or gates are held, two of half the size, whose distance from it is its error.
+        """A step; where kinks lie in it, or gates let go, two of half the size, whose distance from it is its error.
 
         Nothing else tells of a kink that is nearly a tangency, or of a gate that lets go and is held again within it.
         """
@@ -177,7 +179,7 @@ class _Run:
             return _Tried((), float("inf"), 0.0)
         error = self.error(whole, whole.error)
         alone = _Tried((whole,), error, whole.gradients, whole.turn or 0.0, whole.jump or 0.0)
-        if alone.turn or error > 1 or (not whole.crossings and not self.point.held):
+        if alone.turn or error > 1 or self.smooth(whole, size):
             return alone
         first = corrected_step(self.frozen, self.point, size / 2)
         second = None if first is None else corrected_step(self.frozen, first.point, size / 2)
@@ -189,6 +191,17 @@ class _Run:
         turn = first.turn or (second.turn and size / 2 + second.turn) or 0.0
         jump = first.jump or (second.jump and size / 2 + second.jump) or 0.0
         return _Tried((first, second), error, cost, turn, jump)
+
+    def smooth(self, made: Stepped, size: float) -> bool:
+        """Whether nothing happens within a step: no kink but near its end, no gate that lets go, even in its middle."""
+        if made.gone or any(c.time < size * (1 - NEAR_END) for c in made.crossings):
+            return False
+        point = self.point
+        if not point.held:
+            return True
+        middle = forces(self.frozen, made.middle, point.gates, point.held)
+        self.gradients += 1
+        return not let_go(self.frozen, middle, point.gates, point.held)[3]
 
     def error(self, made: Stepped, error: np.ndarray) -> float:
         """The estimated error of a step, 1 at the tolerances."""

@@ -17,7 +17,7 @@ from symflow.paths.float64.gated.crossings import Crossing, crossings
 from symflow.paths.float64.gated.frozen import Frozen
 from symflow.paths.float64.gated.held import Gone, Held, Place, held_rows, mask, rows
 from symflow.paths.float64.gated.point import Point
-from symflow.paths.float64.gated.rows import padded
+from symflow.paths.float64.gated.rows import WALKED, padded
 from symflow.paths.float64.gated.settle import settled
 from symflow.paths.float64.gated.stages import Asked, Begin
 
@@ -25,8 +25,6 @@ REPEATS = 6
 """Walks of one step, at most."""
 SETTLED = 2
 """Walks after which disagreeing gates of walked samples are taken for kinks at the very end."""
-WALKED = 4
-"""The ratio of the numbers of samples that walks are compiled for: they take longer to compile than to run."""
 AT_END = 1e-4
 """A kink so near to the end of a step, relative to its size, lies at its end."""
 
@@ -37,6 +35,7 @@ class Stepped:
 
     Attributes:
         point: its end.
+        middle: theta in its middle, its kinks left out (P,).
         error: an estimate of its error, a vector (P,).
         crossings: kinks, times after the beginning of the step.
         gone: gates that let go, and how long before its end.
@@ -47,6 +46,7 @@ class Stepped:
     """
 
     point: Point
+    middle: np.ndarray
     error: np.ndarray
     crossings: tuple[Crossing, ...]
     gone: tuple[tuple[Gone, float], ...]
@@ -97,7 +97,8 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
     if jump is not None:
         error = error + sum(since * g.beyond * np.abs(g.pull) for g, since in gone)
     gradients = count + extra + work / frozen.samples
-    return Stepped(end_point, error, events, gone, gradients, _turn(held, events, h), jump, same)
+    middle = (point.theta + end) / 2 + h / 8 * (stages.slopes[1] - stages.slopes[0])
+    return Stepped(end_point, np.asarray(middle), error, events, gone, gradients, _turn(held, events, h), jump, same)
 
 
 def _asked(frozen: Frozen, samples: np.ndarray, correction: np.ndarray, known: bool) -> Asked:

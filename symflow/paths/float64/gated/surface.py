@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
+
 from symflow.numbers.types import JaxArray
 from symflow.paths.float64.gated.programs import Sample
-from symflow.paths.float64.gated.rows import LEAST, Array, HeldRows, MemberRows
+from symflow.paths.float64.gated.rows import WALKED, Array, HeldRows, MemberRows, padded
 
 Gradient: TypeAlias = Callable[[JaxArray, JaxArray], tuple[JaxArray, JaxArray]]
 """(theta, gates (U, N)) -> grad f (P,), pre-activations (U, N)."""
@@ -111,12 +113,14 @@ class Surface:
         return z * held.real, normals * held.real[:, None]
 
     def basis(self, theta: JaxArray, gates: JaxArray, held: HeldRows) -> JaxArray:
-        """An orthonormal basis of the span of the n_a, filled up with zeros (Q, P)."""
+        """An orthonormal basis of the span of the n_a, filled up with zeros: rows as `WALKED` has them."""
         import jax.numpy as jnp
 
+        rows = len(padded(np.zeros(len(held.samples)), WALKED))
+        found = jnp.zeros((rows, len(theta)))
         if not len(held.samples):
-            return jnp.zeros((LEAST, len(theta)))
-        return orthonormal(self.at(theta, gates, held)[1], held.real.sum())
+            return found
+        return found.at[: len(held.samples)].set(orthonormal(self.at(theta, gates, held)[1], held.real.sum()))
 
     def field(self, theta: JaxArray, gates: JaxArray, held: HeldRows) -> tuple[JaxArray, JaxArray, JaxArray]:
         """grad f along the surface, grad f, and pre-activations."""
