@@ -19,6 +19,7 @@ from symflow.networks.batches import sample_count
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JaxArray
 from symflow.paths.float64.gated.programs import GatedProgram, Sample
+from symflow.paths.float64.gated.rows import FEW_PARAMETERS, MANY_PARAMETERS, Sizes
 from symflow.paths.float64.gated.stages import ended, kinks, stages
 from symflow.paths.float64.gated.surface import Surface
 from symflow.paths.float64.gated.ties import TRIALS, Groups, groups
@@ -40,6 +41,7 @@ class Frozen:
         units: its number within the gates of its layer, from 0.
         slopes: the slopes as exact numbers.
         groups: gates that share their kinks.
+        sizes: numbers of held gates that functions are compiled for.
         gradient: (theta, gates (U, N)) -> gradient (P,), pre-activations (U, N).
         stages: (`Begin`, `HeldRows`) -> `Stages`.
         kinks: (`Begin`, `Stages`, `Asked`) -> `Kinks`.
@@ -58,6 +60,7 @@ class Frozen:
     units: np.ndarray
     slopes: Mapping[float, Fraction]
     groups: Groups
+    sizes: Sizes
     gradient: Compiled
     stages: Compiled
     kinks: Compiled
@@ -73,8 +76,8 @@ class Frozen:
 
 
 TINY, SMALL = 20_000, 1000
-"""Gates of all samples times parameters, and parameters, up to which compilation costs more than what optimization
-saves in a usual run, of all functions and of walks."""
+"""Gates of all samples times parameters up to which compilation costs more than what optimization saves in a usual run,
+and parameters up to which more rows than are needed cost less than one more compilation."""
 
 
 @kept
@@ -117,14 +120,15 @@ def frozen(objective: Objective) -> Frozen:
         np.concatenate([np.arange(n) for n in counts]),
         {float(v): v for g in objective.gates for v in (g.alpha, g.alpha_bar)},
         shared,
+        FEW_PARAMETERS if parameters <= SMALL else MANY_PARAMETERS,
         gradient=gradient,
         stages=compiled(partial(stages, surface, high)),
-        kinks=jit(partial(kinks, walk, MOST_KINKS), THROWAWAY if tiny or parameters <= SMALL else QUICK),
+        kinks=compiled(partial(kinks, walk, MOST_KINKS)),
         ended=compiled(partial(ended, surface)),
         forces=compiled(surface.forces),
-        moving=compiled(jax.vmap(single.moving, in_axes=(None, None, 0, 0))),
-        normals=compiled(jax.vmap(single.normal, in_axes=rows)),
-        pulls=compiled(jax.vmap(surface.pull, in_axes=rows)),
+        moving=jit(jax.vmap(single.moving, in_axes=(None, None, 0, 0)), THROWAWAY),
+        normals=jit(jax.vmap(single.normal, in_axes=rows), THROWAWAY),
+        pulls=jit(jax.vmap(surface.pull, in_axes=rows), THROWAWAY),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from symflow.paths.float64.gated.frozen import Frozen
-from symflow.paths.float64.gated.rows import HeldRows, MemberRows, padded
+from symflow.paths.float64.gated.rows import HeldRows, MemberRows
 from symflow.paths.float64.gated.surface import RANK, Forces
 
 SINGULAR = 1e-10
@@ -82,14 +82,14 @@ def with_value(frozen: Frozen, gates: np.ndarray, at: Place, value: float) -> No
         gates[other.unit, other.sample] = value if side > 0 else mirrored
 
 
-def held_rows(held: Held) -> HeldRows:
+def held_rows(frozen: Frozen, held: Held) -> HeldRows:
     """Held gates for compiled functions, filled up to one of few sizes; none for none."""
     if not held:
         none = np.zeros(0, dtype=int)
         return HeldRows(none, none, np.zeros(0, dtype=bool))
     samples, units = (
-        padded(np.array([at.sample for at in held])),
-        padded(np.array([at.unit for at in held])),
+        frozen.sizes.padded(np.array([at.sample for at in held])),
+        frozen.sizes.padded(np.array([at.unit for at in held])),
     )
     return HeldRows(samples, units, np.arange(len(samples)) < len(held))
 
@@ -97,17 +97,16 @@ def held_rows(held: Held) -> HeldRows:
 def forces(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> Forces:
     """The nearest point of the surface of held gates, and what acts there; rows as many as gates."""
     every = [(k, other, side) for k, at in enumerate(held) for other, side in members(frozen, at)]
-    mine = held_rows(tuple(other for _, other, _ in every))
-    owner, side = (padded(np.array([e[k] for e in every])) for k in (0, 2))
-    found = Forces(
-        *map(np.asarray, frozen.forces(theta, gates, held_rows(held), MemberRows(mine, owner, side * mine.real)))
-    )
+    mine = held_rows(frozen, tuple(other for _, other, _ in every))
+    owner, side = (frozen.sizes.padded(np.array([e[k] for e in every])) for k in (0, 2))
+    held_gates, rows = held_rows(frozen, held), MemberRows(mine, owner, side * mine.real)
+    found = Forces(*map(np.asarray, frozen.forces(theta, gates, held_gates, rows)))
     return found._replace(**{name: getattr(found, name)[: len(held)] for name in ("normals", "apart", "pulls")})
 
 
-def rows(held: Held, gates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def rows(frozen: Frozen, held: Held, gates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Samples, units and gates of their samples, of gates that need not be held."""
-    found = held_rows(held)
+    found = held_rows(frozen, held)
     return found.samples, found.units, gates[:, found.samples].T
 
 
@@ -123,7 +122,7 @@ def companion(frozen: Frozen, at: Forces, gates: np.ndarray, held: Held) -> Plac
     places = tuple(Place(int(u), int(i)) for u, i in np.argwhere(near))
     if not places:
         return None
-    normals = np.asarray(frozen.normals(at.theta, *rows(places, gates))[1])[: len(places)]
+    normals = np.asarray(frozen.normals(at.theta, *rows(frozen, places, gates))[1])[: len(places)]
     for place, normal in zip(places, normals, strict=True):
         size = float(np.linalg.norm(normal))
         if size > 0 and _outside(normal, at.normals) <= PARALLEL * size:

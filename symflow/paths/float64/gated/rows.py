@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -9,18 +10,30 @@ import numpy as np
 Array: TypeAlias = Any
 """NumPy's where a function is called, JAX's where it is traced."""
 
-LEAST = 16
-"""Least number of rows that functions are compiled for."""
-WALKED = 4
-"""The ratio of such numbers for walks: they take longer to compile than to run."""
+
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of rows that functions are compiled for: `least`, and again and again `ratio` times more."""
+
+    least: int
+    ratio: int
+
+    def holding(self, count: int) -> int:
+        """The least of them that is not below a number."""
+        size = self.least
+        while size < count:
+            size *= self.ratio
+        return size
+
+    def padded(self, rows: np.ndarray) -> np.ndarray:
+        """Rows repeated up to one of these numbers."""
+        return np.concatenate([rows, np.repeat(rows[:1], self.holding(len(rows)) - len(rows), axis=0)])
 
 
-def padded(rows: np.ndarray, ratio: int = 2) -> np.ndarray:
-    """Rows repeated up to one of few sizes, in this ratio to each other."""
-    size = LEAST
-    while size < len(rows):
-        size *= ratio
-    return np.concatenate([rows, np.repeat(rows[:1], size - len(rows), axis=0)])
+WALKED, SPANNED = Sizes(32, 8), Sizes(64, 4)
+"""Samples that walks are compiled for, and rows of the basis that they project off: compiling them takes long."""
+FEW_PARAMETERS, MANY_PARAMETERS = Sizes(32, 4), Sizes(16, 2)
+"""Held gates that other functions are compiled for: with many parameters each of them costs more than that."""
 
 
 class HeldRows(NamedTuple):

@@ -17,7 +17,7 @@ from symflow.paths.float64.gated.crossings import Crossing, crossings
 from symflow.paths.float64.gated.frozen import Frozen
 from symflow.paths.float64.gated.held import Gone, Held, Place, held_rows, mask, rows
 from symflow.paths.float64.gated.point import Point
-from symflow.paths.float64.gated.rows import WALKED, padded
+from symflow.paths.float64.gated.rows import WALKED
 from symflow.paths.float64.gated.settle import settled
 from symflow.paths.float64.gated.stages import Asked, Begin
 
@@ -60,7 +60,7 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
     """One step of size h; None where too many kinks lie in it, or values are not finite."""
     fixed = mask(frozen, point.held, point.gates.shape)
     begin = Begin(point.theta, point.slope, point.z, point.gates, fixed, np.array(h))
-    on_kinks = held_rows(point.held)
+    on_kinks = held_rows(frozen, point.held)
     stages = frozen.stages(begin, on_kinks)
     end, slope, z, error = (np.asarray(a) for a in (stages.end, stages.end_slope, stages.z, stages.error))
     if not np.isfinite(slope).all():
@@ -103,7 +103,7 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
 
 def _asked(frozen: Frozen, samples: np.ndarray, correction: np.ndarray, known: bool) -> Asked:
     """What a walk of some samples is asked."""
-    every = samples if len(samples) >= frozen.samples else padded(samples, WALKED)[: frozen.samples]
+    every = samples if len(samples) >= frozen.samples else WALKED.padded(samples)[: frozen.samples]
     rows, walked = np.zeros(frozen.samples, dtype=int), np.zeros(frozen.samples, dtype=bool)
     rows[samples], walked[samples] = np.arange(len(samples)), True
     return Asked(every, np.arange(len(every)) >= len(samples), rows, walked, correction, np.array(known))
@@ -115,7 +115,7 @@ def _unforeseen(frozen: Frozen, point: Point, wrong: np.ndarray, h: float) -> tu
     if not wrong.any():
         return (), np.zeros_like(point.theta)
     places = tuple(Place(int(u), int(i)) for u, i in np.argwhere(wrong))
-    samples, units, theirs = rows(places, point.gates)
+    samples, units, theirs = rows(frozen, places, point.gates)
     pulls = np.asarray(frozen.pulls(point.theta, samples, units, theirs))
     _, dots = frozen.moving(point.theta, -point.slope, samples, theirs)
     after = frozen.gates_of(point.z, point.gates)
@@ -147,7 +147,7 @@ def _jump(crossings: Sequence[Crossing], gone: Sequence[tuple[Gone, float]], h: 
     known, else the first."""
     if not gone:
         return None
-    times = [c.time for c in crossings if not c.holds and c.time < h * (1 - AT_END)]
+    times = [c.time for c in crossings if not c.holds and h * AT_END < c.time < h * (1 - AT_END)]
     if not times:
         return None
     leaves = min(h - since for _, since in gone)

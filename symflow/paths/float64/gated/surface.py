@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-import numpy as np
-
 from symflow.numbers.types import JaxArray
 from symflow.paths.float64.gated.programs import Sample
-from symflow.paths.float64.gated.rows import WALKED, Array, HeldRows, MemberRows, padded
+from symflow.paths.float64.gated.rows import SPANNED, Array, HeldRows, MemberRows
 
 Gradient: TypeAlias = Callable[[JaxArray, JaxArray], tuple[JaxArray, JaxArray]]
 """(theta, gates (U, N)) -> grad f (P,), pre-activations (U, N)."""
+
+Nearer: TypeAlias = tuple[JaxArray, JaxArray, JaxArray]
+"""A point, the normals there, and their distances from the spans of those before."""
 
 RANK = 1e-6
 """Relative distance of a normal from the span of those before below which it counts as one of them: products of normals
@@ -113,11 +114,10 @@ class Surface:
         return z * held.real, normals * held.real[:, None]
 
     def basis(self, theta: JaxArray, gates: JaxArray, held: HeldRows) -> JaxArray:
-        """An orthonormal basis of the span of the n_a, filled up with zeros: rows as `WALKED` has them."""
+        """An orthonormal basis of the span of the n_a, filled up with zeros to a number of rows in `SPANNED`."""
         import jax.numpy as jnp
 
-        rows = len(padded(np.zeros(len(held.samples)), WALKED))
-        found = jnp.zeros((rows, len(theta)))
+        found = jnp.zeros((SPANNED.holding(len(held.samples)), len(theta)))
         if not len(held.samples):
             return found
         return found.at[: len(held.samples)].set(orthonormal(self.at(theta, gates, held)[1], held.real.sum()))
@@ -140,7 +140,7 @@ class Surface:
         import jax
         import jax.numpy as jnp
 
-        def nearer(found: tuple[JaxArray, ...], part: JaxArray) -> tuple[tuple[JaxArray, ...], None]:
+        def nearer(found: Nearer, part: JaxArray) -> tuple[Nearer, None]:
             z, normals = self.at(found[0], gates, held)
             spanned = span(normals, held.real.sum())
             return (found[0] - part * spanned.shortest(z), normals, spanned.apart), None

@@ -41,8 +41,20 @@ EVENTS = 16
 REST = 1e-3
 """A pre-activation that would move slower than this part of its speed before is taken to stay on its kink; where it
 does not, its gate lets go at the end of the step."""
+FEW_ROWS = 16
+"""Rows of a basis that are used alone where that is enough."""
 MOST_KINKS = 2000
 """Of one step."""
+
+
+def tangential(ends: Ends, vectors: JaxArray) -> JaxArray:
+    """Vectors (..., P) without their part in the span of the normals of held gates."""
+    import jax
+
+    few = min(FEW_ROWS, len(ends.basis))
+    ways = (lambda: vectors, lambda: along(ends.basis[:few], vectors), lambda: along(ends.basis, vectors))
+    found: JaxArray = jax.lax.switch((ends.spanned > 0) * 1 + (ends.spanned > few) * 1, ways)
+    return found
 
 
 def walker(sample: Sample, slopes: tuple[np.ndarray, np.ndarray], ties: Ties | None) -> Callable[[Ends], Walked]:
@@ -184,7 +196,7 @@ class _Walk:
         share = jax.vmap(jax.vmap(self.sample.share, in_axes=(None, None, 0)), in_axes=(None, 0, 0))
         found = share(theta, samples, three)
         apart = (found[:, :2] - found[:, 2:]) * group.once[:, None, None]
-        apart = jax.lax.cond(ends.holds, lambda: along(ends.basis, apart), lambda: apart)
+        apart = tangential(ends, apart)
         mine = group.once @ state.next.left
         velocity = ends.path.slope(time) - (state.total - mine) - apart.sum(axis=0)  # (2, P)
         moving = jax.vmap(self.sample.moving, in_axes=(None, 0, None, 0))
@@ -271,7 +283,7 @@ class _Walk:
             both = jnp.stack([known.gates[row], ends.gates[row]])
             found = jax.vmap(self.sample.share, in_axes=(None, None, 0))(theta, ends.samples[row], both)
             apart = found[0] - found[1]
-            apart = jax.lax.cond(ends.holds, lambda: along(ends.basis, apart), lambda: apart)
+            apart = tangential(ends, apart)
             return d - (length - known.since[row]) / 2 * (apart - chosen_rows(known.left, row[None])[0])
 
         d = jax.lax.fori_loop(0, known.own.sum(), grown, state.d)

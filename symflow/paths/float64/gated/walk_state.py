@@ -20,7 +20,7 @@ class Ends(NamedTuple):
         correction: d(h) and the sum of excesses at the end by the walk before, 0 in the first (2, P).
         known: whether there was one.
         basis: orthonormal or zero rows, what excesses are projected off (Q, P).
-        holds: whether gates are held: else all are zero.
+        spanned: how many of them may be nonzero.
         samples: those that may change a gate, (M,); repeated to fill.
         filled: which of them are none, (M,).
         z: their pre-activations at the beginning (M, U).
@@ -34,7 +34,7 @@ class Ends(NamedTuple):
     correction: Array
     known: Array
     basis: Array
-    holds: Array
+    spanned: Array
     samples: Array
     filled: Array
     z: Array
