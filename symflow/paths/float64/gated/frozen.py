@@ -75,7 +75,7 @@ class Frozen:
         return np.where(z > 0, self.alpha[:, None], np.where(z < 0, self.alpha_bar[:, None], gates))
 
 
-TINY, SMALL = 20_000, 1000
+TINY, SMALL = 200_000, 1000
 """Gates of all samples times parameters up to which compilation costs more than what optimization saves in a usual run,
 and parameters up to which more rows than are needed cost less than one more compilation."""
 
