@@ -20,7 +20,7 @@ from symflow.paths.float64.lanes.state import BLOCK, slot_class
 def ahead(lanes: Lanes, count: int) -> Iterator[None]:
     """Compiles while the block runs; to be called within `x64`.
 
-    Fewer lanes than make a block may meet no kink, and wait for what they need.
+    A few lanes may meet no kink, and wait for what they need.
     """
     if count < BLOCK or thread_count() < 2:
         yield

@@ -170,7 +170,7 @@ class _March:
             return SLACK + margin(parts(state, rows[some], points, size)[0], live[some])
 
         every = np.arange(len(rows))
-        middle, last = (inside(every, at) for at in (x / 2, x))
+        middle, last = np.split(inside(np.tile(every, 2), np.concatenate([x / 2, x])), 2)
         some = np.flatnonzero((middle < 0) | (last < 0))
         if len(some):
             early = middle[some] < 0
