@@ -98,6 +98,7 @@ class Memory:
             "top": width.bits % 64,
             "moduli": count,
             "columns": columns,
+            "rows": table.series,
             "wide": wide,
             "whole": whole,
             "skipped_digits": bits // DIGIT,
@@ -116,7 +117,7 @@ class Memory:
         for name, array in self.arrays.items():
             self.environment[FIELD[name]] = array.ctypes.data
         self.address = self.environment.ctypes.data
-        self.view = self.series[:-1].reshape(table.series, columns, limbs)
+        self.view = self.series[:-1].reshape(columns, table.series, limbs).swapaxes(0, 1)
 
     def _divisors(self, words: np.ndarray) -> np.ndarray:
         """The rows of divisors: 0, 1, ..., columns for the state, then those of the table; `words` learn where."""
