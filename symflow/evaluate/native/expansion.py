@@ -301,10 +301,11 @@ class NativeExpansion:
         assert self.memory is not None
         return from_words(self.memory.view[self.field, 0])
 
-    def floats(self, series: Sequence[Coefficients]) -> np.ndarray:
-        """The coefficients of series of the last expansion in float64, a row each."""
+    def floats(self, series: Sequence[Coefficients], terms: int | None = None) -> np.ndarray:
+        """The (first) coefficients of series of the last expansion in float64, a row each."""
         assert self.memory is not None
-        return floats_from_words(self.memory.view[self._numbers(series), : self.order + 1], self.bits)
+        count = self.order + 1 if terms is None else min(terms, self.order + 1)
+        return floats_from_words(self.memory.view[self._numbers(series), :count], self.bits)
 
     def _numbers(self, series: Sequence[Coefficients]) -> np.ndarray:
         numbers = self.table.numbers
