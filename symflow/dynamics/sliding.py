@@ -242,9 +242,8 @@ def corner_field(objective: Objective, positions: tuple[tuple[int, int], ...]) -
         outputs[w.name] = add([(-1, c[position]), *pulled])
     velocity = [outputs[w.name] for w in objective.parameters]
     for i, a in enumerate(positions):
-        brought = [
-            (1, hadamard(q, adjoints.coefficient(adjoints.normal[b], a))) for q, b in zip(p, positions, strict=True)
-        ]
+        coefficients = [adjoints.coefficient(adjoints.normal[b], a) for b in positions]
+        brought = [(1, hadamard(q, b)) for q, b in zip(p, coefficients, strict=True)]
         outputs[f"rate_{i}"] = _product(normals[i], velocity)
         outputs[f"share_{i}"] = p[i]
         outputs[f"brought_{i}"] = add([(1, adjoints.coefficient(adjoints.loss, a)), *brought])

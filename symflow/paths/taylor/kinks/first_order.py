@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -24,6 +25,7 @@ from symflow.paths.taylor.kinks.region import Point
 from symflow.programs.nodes import Node
 from symflow.programs.program import Program, operation_count
 
+ARITHMETIC = RoundedArithmetic()
 SIDES: tuple[Side, ...] = ("on", "off", "slide")
 TOGETHER = 5_000_000
 """Scalar products that are evaluated at once."""
@@ -78,15 +80,12 @@ def _judged(
         wrong |= (side == "on") & (moved < -sure) | (side == "off") & (moved > sure)
         for sign, on in ((1, False), (-1, True)):  # p - p_off and p_on - p
             q = slope(objective, a, on)
-            distance = ARITHMETIC.combine([sign, -sign * q], [share, brought])
+            distance = ARITHMETIC.combine([Fraction(sign), -sign * q], [share, brought])
             wrong |= (side == "slide") & (distance.value < -(distance.error + noise))
     gram = found[3 * len(positions) :]
-    alone = list(assumptions).index(("slide",) * len(positions))
+    alone = next(row for row, sides in enumerate(assumptions) if set(sides) == {"slide"})
     independent = _independent([k[alone : alone + 1] for k in gram], noise)
     return FirstOrder(independent, frozenset(a for a, no in zip(assumptions, wrong.tolist(), strict=True) if no))
-
-
-ARITHMETIC = RoundedArithmetic()
 
 
 def _monitors(
@@ -94,7 +93,7 @@ def _monitors(
 ) -> list[Rounded]:
     """The monitors of `corner_field`, a row for each assumption."""
     field = corner_field(objective, tuple(positions))
-    names = [name for name in field.program.outputs][len(objective.parameters) :]
+    names = list(field.program.outputs)[len(objective.parameters) :]
     program = Program(field.program.inputs, {name: field.program.outputs[name] for name in names})
     bits = point.arithmetic.bits
     state = np.array([[to_float(v, bits) for v in point.values[: objective.parameter_count]]])
@@ -134,10 +133,8 @@ def _gates(
         rows = np.repeat(exact[None], len(assumptions) if mine else 1, axis=0)
         flat = rows.reshape(len(rows), -1)
         for k, entry in mine:
-            values = {side: float(slope(objective, (i, entry), side == "on")) for side in ("on", "off")} | {
-                "slide": 0.0
-            }
-            flat[:, entry] = [values[sides[k]] for sides in assumptions]
+            slopes = {"on": gate.alpha, "off": gate.alpha_bar, "slide": Fraction(0)}
+            flat[:, entry] = [float(slopes[sides[k]]) for sides in assumptions]
         known[gate] = Rounded(rows, UNIT * np.abs(rows))
     return known
 
@@ -154,7 +151,7 @@ def _independent(gram: Sequence[Rounded], noise: float) -> bool:
         for j in range(i):
             a, b, both = row[i], rows[j][j], row[j]
             lengths = ARITHMETIC.einsum(",->", [a, b])
-            defect = ARITHMETIC.combine([1, -1], [lengths, ARITHMETIC.einsum(",->", [both, both])])
+            defect = ARITHMETIC.combine([Fraction(1), Fraction(-1)], [lengths, ARITHMETIC.einsum(",->", [both, both])])
             if not defect.value[0] - defect.error[0] > noise * (a.size[0] + b.size[0]):
                 return False
     return True

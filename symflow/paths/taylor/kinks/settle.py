@@ -19,9 +19,12 @@ from symflow.paths.taylor.kinks.gates import Gates, Position, live_positions, va
 from symflow.paths.taylor.kinks.minimal_norm import Side, Surfaces, propose, read_surfaces
 from symflow.paths.taylor.kinks.region import Corner, Point, Region, Undecided
 from symflow.paths.taylor.kinks.try_sides import try_sides
+from symflow.programs.program import operation_count
 
 MAX_SIMULTANEOUS = 4
 """Most independent gates at their kink at once whose 3^m combinations are tried."""
+LEAST_TRIED = 30_000
+"""Scalar products of all combinations from which on those that rates refute are looked for first."""
 PARALLEL = 100
 """Normals count as parallel where their Gram determinant is at most this multiple of its rounding noise."""
 
@@ -45,10 +48,7 @@ def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Po
         return Region(cut, (), recurrence, frozenset(live_positions(recurrence)))
     independent = [a for a in zeros if recurrence.switching[a[0]][a[1]] is not None]
     dependent = _dependent(base, recurrence, cut, zeros, point)
-    few = base.slides and not dependent and 0 < len(independent) <= MAX_SIMULTANEOUS
-    rates = first_order(objective, cut, independent, point) if few else None
-    if rates is not None and not rates.independent:
-        rates = None
+    rates = None if dependent else _rates(base, cut, independent, point)
     ties = _ties(objective, cut, independent, point) if rates is None else _alone(independent)
     if isinstance(ties, Undecided):
         return ties
@@ -103,6 +103,15 @@ def _ties(
         else:
             groups.append([(i, 1)])
     return tuple(TiedGate(tuple(positions[i] for i, _ in group), tuple(sign for _, sign in group)) for group in groups)
+
+
+def _rates(base: VectorField, cut: Gates, positions: Sequence[Position], point: Point) -> FirstOrder | None:
+    """The assumptions that rates refute; None where it isn't worth while, or where the gates must be grouped."""
+    count = len(positions)
+    if not base.slides or not 0 < count <= MAX_SIMULTANEOUS or 3**count * operation_count(base.program) < LEAST_TRIED:
+        return None
+    found = first_order(base.objective, cut, positions, point)
+    return found if found.independent else None
 
 
 def _alone(positions: Sequence[Position]) -> tuple[TiedGate, ...]:
