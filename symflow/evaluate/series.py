@@ -130,13 +130,18 @@ class Recurrence:
         if self._native is not None:
             self._native.read(series)
 
-    def floats(self, series: Sequence[Coefficients]) -> np.ndarray:
-        """The coefficients of series in float64, a row each: to a relative 2^-50, and one unit of the last place."""
+    def floats(self, series: Sequence[Coefficients], terms: int | None = None) -> np.ndarray:
+        """The (first) coefficients of series in float64, a row each: to a relative 2^-50 and a unit of the last place.
+
+        Args:
+            series: some of the recurrence.
+            terms: how many coefficients, by default all.
+        """
         if self._native is not None:
-            return self._native.floats(series)
+            return self._native.floats(series, terms)
         assert isinstance(self.arithmetic, FixedSeries)
         bits = self.arithmetic.bits
-        rows = [[to_float(c, bits) for c in s] for s in series]
+        rows = [[to_float(c, bits) for c in s[:terms]] for s in series]
         return np.array(rows, dtype=np.float64).reshape(len(rows), -1)
 
     def kept(self, series: Sequence[Coefficients] | None = None) -> Sequence[Coefficients]:

@@ -74,12 +74,19 @@ class Constants:
 
 def numbered(constants: np.ndarray, number: Callable[[Fraction], int]) -> np.ndarray:
     """The entries of exact constants; equal ones are mostly one object."""
-    numbers: dict[int, int] = {}
+    objects, same = identities(constants)
+    return np.array([number(q) for q in objects], dtype=np.int64)[same].reshape(constants.shape)
+
+
+def identities(constants: np.ndarray) -> tuple[list[Fraction], np.ndarray]:
+    """The different objects in an array, in the order in which they come, and which of them each entry is."""
     values = constants.reshape(-1).tolist()
-    for q in values:
-        if id(q) not in numbers:
-            numbers[id(q)] = number(q)
-    return np.array([numbers[id(q)] for q in values], dtype=np.int64).reshape(constants.shape)
+    ids = np.fromiter(map(id, values), dtype=np.int64, count=len(values))
+    _, first, same = np.unique(ids, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return [values[i] for i in first[order].tolist()], rank[same]
 
 
 def _denominator(constants: list[Fraction]) -> int | None:

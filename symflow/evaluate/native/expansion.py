@@ -98,6 +98,7 @@ class Memory:
             "top": width.bits % 64,
             "moduli": count,
             "columns": columns,
+            "rows": table.series,
             "wide": wide,
             "whole": whole,
             "skipped_digits": bits // DIGIT,
@@ -116,7 +117,7 @@ class Memory:
         for name, array in self.arrays.items():
             self.environment[FIELD[name]] = array.ctypes.data
         self.address = self.environment.ctypes.data
-        self.view = self.series[:-1].reshape(table.series, columns, limbs)
+        self.view = self.series[:-1].reshape(columns, table.series, limbs).swapaxes(0, 1)
 
     def _divisors(self, words: np.ndarray) -> np.ndarray:
         """The rows of divisors: 0, 1, ..., columns for the state, then those of the table; `words` learn where."""
@@ -300,10 +301,11 @@ class NativeExpansion:
         assert self.memory is not None
         return from_words(self.memory.view[self.field, 0])
 
-    def floats(self, series: Sequence[Coefficients]) -> np.ndarray:
-        """The coefficients of series of the last expansion in float64, a row each."""
+    def floats(self, series: Sequence[Coefficients], terms: int | None = None) -> np.ndarray:
+        """The (first) coefficients of series of the last expansion in float64, a row each."""
         assert self.memory is not None
-        return floats_from_words(self.memory.view[self._numbers(series), : self.order + 1], self.bits)
+        count = self.order + 1 if terms is None else min(terms, self.order + 1)
+        return floats_from_words(self.memory.view[self._numbers(series), :count], self.bits)
 
     def _numbers(self, series: Sequence[Coefficients]) -> np.ndarray:
         numbers = self.table.numbers

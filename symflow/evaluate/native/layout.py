@@ -17,6 +17,7 @@ ENVIRONMENT = (
     "top",  # bits of the highest limb that may be used
     "moduli",
     "columns",  # coefficients in the place of a series
+    "rows",  # series
     "order",
     "wide",  # limbs of a sum of products, without the bits after the point
     "whole",  # and with them
@@ -28,8 +29,8 @@ ENVIRONMENT = (
     "tau",
     "bits",
     # Data of an expansion.
-    "series",
-    "residues",
+    "series",  # the coefficients k of all series together
+    "residues",  # of a series all coefficients together
     "constants",
     "constant_residues",
     "operations",

@@ -13,14 +13,14 @@ from gmpy2 import mpz
 from mpmath import workdps
 
 from symflow.errors import KinkError
-from symflow.evaluate.blocks.steps import acting, moving
+from symflow.evaluate.blocks.steps import acting
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.products import Coefficients
 from symflow.networks.objective import Objective
 from symflow.numbers.fixed_point import to_float
 from symflow.numbers.types import Mpf
 from symflow.paths.event import Event
-from symflow.paths.taylor.kinks.gates import Position, kink_at, live_positions, value_of, which_are
+from symflow.paths.taylor.kinks.gates import LivePlaces, Position, chosen_entries, kink_at, value_of, which_are
 from symflow.paths.taylor.kinks.region import Point, Region, Undecided, is_definite, sliding_values
 from symflow.paths.taylor.powers import Powers
 from symflow.paths.taylor.roots import Root, Unresolved, excludes_zero, first_zero
@@ -153,22 +153,19 @@ def _near_zero(objective: Objective, region: Region, s: float, noise: float) -> 
     below the least normal number count as that one: a large coefficient may outweigh them.
     """
     recurrence = region.recurrence
-    live, positions = recurrence.live, live_positions(recurrence)
-    if not positions:
+    places = LivePlaces(recurrence)
+    if not places.starts[-1]:
         return []
-    series = recurrence.floats(live)
-    gates = zip(objective.gates, recurrence.switching, strict=True)
-    positive = np.concatenate([which_are(region.gates[g], g.alpha)[np.flatnonzero(moving(z))] for g, z in gates])
+    series = recurrence.floats(recurrence.live)
+    gates = zip(objective.gates, places.entries, strict=True)
+    positive = np.concatenate([which_are(region.gates[g], g.alpha)[e] for g, e in gates])
     slack = 1 + 2.0**-40
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         powers = np.maximum(np.cumprod(np.full(series.shape[1] - 1, s * slack)), 2.0**-1022)
         moved = np.abs(series[:, 1:]) @ powers * slack + 4 * noise + 2.0**-900
         clear = (np.abs(series[:, 0]) > moved * slack) & ((series[:, 0] > 0) == positive)
-    known = {*region.at_zero, *region.resting}
-    places = [i for i, away in enumerate(clear.tolist()) if not away or positions[i] in known]
-    found = [(positions[i], live[i]) for i in places]
-    recurrence.read([z for _, z in found])
-    return found
+    clear[places.numbers({*region.at_zero, *region.resting})] = False
+    return chosen_entries(recurrence, places, np.flatnonzero(~clear))
 
 
 def _is_on(objective: Objective, region: Region, a: Position) -> bool:
