@@ -70,7 +70,7 @@ def test_an_error_of_another_thread_is_raised() -> None:
         if threading.current_thread() is not caller:
             raise ValueError(str(n))
 
-    with threads() as pool, pytest.raises(ValueError, match="0|1"):
+    with threads() as pool, pytest.raises(ValueError, match=r"0|1"):
         each(pool, work, range(2), nullcontext)
 
 
