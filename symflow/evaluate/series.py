@@ -167,9 +167,9 @@ class Recurrence:
     def reaches(self, s: float, series: Sequence[Coefficients] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """In float64 the first coefficients of series z, and at least sum_{k>=1} |z_k| s^k.
 
-        Without series, those of the live pre-activations: from their own coefficients, or where nobody has asked for
-        these from those of the series that z is made of. Then it bounds how far the product of their polynomials moves,
-        not only the terms up to the order.
+        Without series, of the live pre-activations: bounded from the series that z is made of where some z are computed
+        on demand only (infinite where that says nothing). These bounds hold for products of the polynomials, not only
+        for their terms up to the order.
         """
         live, kernel = self.live, self._native
         assert isinstance(self.arithmetic, FixedSeries)
@@ -177,10 +177,7 @@ class Recurrence:
         if series is not None or kernel is None or not isinstance(live, Entries):
             coefficients = self.floats(live if series is None else series)
             return coefficients[:, 0], reach(coefficients, s, unit)
-        known = kernel.known(self.live)
-        moved = row_reaches(live.steps, kernel.floats, s, unit)[live.numbers - 1]
-        moved[known] = reach(kernel.floats(only_series(live, known)), s, unit)
-        return kernel.floats(self.live, 1)[:, 0], moved
+        return kernel.floats(self.live, 1)[:, 0], row_reaches(live.steps, kernel.floats, s, unit)[live.numbers - 1]
 
     def strayed(self, series: Sequence[Coefficients], before: Sequence[Coefficients], s: mpz) -> mpz:
         """How far series are, at most, from what kept ones of them are at s, 0 <= s <= 1."""

@@ -31,7 +31,7 @@ def reach(coefficients: np.ndarray, s: float, unit: float) -> np.ndarray:
 def row_reaches(
     steps: BlockSteps, floats: Callable[[Sequence[Coefficients]], np.ndarray], s: float, unit: float
 ) -> np.ndarray:
-    """The same for what rows compute, by the numbers of series, from what they are computed from.
+    """The same for what rows compute, by the numbers of series, from what they are computed from; inf for the others.
 
     A product of a and b moves by at most |a_0| A + |b_0| B + A B, A and B the reaches of b and a. Each coefficient is
     rounded to a unit.
@@ -48,7 +48,7 @@ def row_reaches(
         read[block.pairs] = read[block.scaled[:, 1]] = True
     numbers = np.flatnonzero(read)
     coefficients = floats(series_of(steps, numbers))
-    first, moved, found = np.zeros(size), np.zeros(size), np.zeros(size)
+    first, moved, found = np.zeros(size), np.zeros(size), np.full(size, np.inf)
     first[numbers] = np.abs(coefficients[:, 0]) * SLACK + unit
     moved[numbers] = reach(coefficients, s, unit)
     sizes = steps.constants.sizes() * SLACK + unit
