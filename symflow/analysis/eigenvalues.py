@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from symflow.displays import displayed
 from symflow.errors import ComputationError, ProblemError, brief
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.evaluate.jax_runtime import own_modes
+from symflow.evaluate.threads import each, threads
 from symflow.networks.objective import Objective, require_objective
 from symflow.numbers.types import JaxArray
 
@@ -23,6 +25,10 @@ MAX_DENSE_PARAMETERS = 256
 MIN_LANCZOS_PARAMETERS = 32
 """Below this many parameters Lanczos has no room to iterate."""
 
+PART = 10_000_000
+"""S P^3 of as many spectra as a thread takes at a time: about 0.1 s of LAPACK's work."""
+SMALL = 64
+"""Parameters up to which OpenBLAS finds a spectrum in one thread; above, its threads and ours would contend."""
 RESIDUAL = 1e-10
 """Residual, relative to the Hessian's norm, to which Lanczos iterates."""
 
@@ -117,11 +123,8 @@ def extreme_eigenvalues(
         raise ProblemError(f"points must be finite, got {brief(batch[first].tolist())} as point {first}; leave it out")
     chosen = method or ("dense" if count <= MAX_DENSE_PARAMETERS else "lanczos")
     if chosen == "dense":
-        matrices = evaluate_batch(objective, hessian, batch)
-        finite = np.isfinite(matrices).all(axis=(1, 2))
-        spectrum = np.full(batch.shape, np.nan)  # LAPACK's answer may be 0 where an entry is not a number
-        spectrum[finite] = np.linalg.eigvalsh(matrices[finite])
-        low, high, residual = spectrum[:, 0], spectrum[:, -1], np.where(finite, 0.0, np.inf)
+        spectrum = _spectra(evaluate_batch(objective, hessian, batch))
+        low, high, residual = spectrum[:, 0], spectrum[:, -1], np.where(np.isnan(spectrum[:, 0]), np.inf, 0.0)
     elif count < MIN_LANCZOS_PARAMETERS:
         raise ProblemError(
             f"Lanczos needs at least {MIN_LANCZOS_PARAMETERS} parameters, got {count}; use method='dense'"
@@ -132,6 +135,21 @@ def extreme_eigenvalues(
     if single:
         low, high, residual = low[0], high[0], residual[0]
     return ExtremeEigenvalues(low, high, residual, chosen)
+
+
+def _spectra(matrices: np.ndarray) -> np.ndarray:
+    """The eigenvalues of symmetric matrices (S, P, P), ascending, shape (S, P); NaN where an entry is not finite."""
+
+    def some(part: np.ndarray) -> np.ndarray:
+        finite = np.isfinite(part).all(axis=(1, 2))
+        spectrum = np.full(part.shape[:2], np.nan)  # LAPACK's answer may be 0 where an entry is not a number
+        spectrum[finite] = np.linalg.eigvalsh(part[finite])
+        return spectrum
+
+    points, size = matrices.shape[:2]
+    parts = np.array_split(matrices, min(points, 1 + points * size**3 // PART) if size <= SMALL else 1)
+    with threads() as pool:
+        return np.concatenate(each(pool, some, parts, nullcontext))
 
 
 class _NotFinite(Exception):

@@ -215,6 +215,44 @@ def _next_to(adjoints: _Adjoints, ties: Sequence[TiedGate], a: tuple[int, int]) 
 
 
 @kept
+def corner_field(objective: Objective, positions: tuple[tuple[int, int], ...]) -> VectorField:
+    """The flow where some gates a are at their kink, each of them held there or not, as inputs say.
+
+    `held_i` is 1 for a gate that slides and is cut, 0 for one with a value. Monitors: for each gate the rate <n_a,
+    theta'> of its pre-activation, p_a (0 where it is not held) and the coefficient b_a that back-propagation brings to
+    it; then the Gram matrix <n_a, n_b> (lower triangle, by rows).
+    """
+    adjoints = _Adjoints(objective, positions)
+    c, normals = adjoints.gradient(), [adjoints.normals(a) for a in positions]
+    held = [Input(f"held_{i}", (), "data", rf"s_{{{i}}}") for i in range(len(positions))]
+    gram = [[_product(a, b) for b in normals[: i + 1]] for i, a in enumerate(normals)]
+    both = [[gram[max(i, j)][min(i, j)] for j in range(len(normals))] for i in range(len(normals))]
+    one = Const(Fraction(1), ())
+    masked = [
+        [
+            hadamard(hadamard(s, t), both[i][j]) if i != j else add([(1, hadamard(s, both[i][i])), (1, one), (-1, s)])
+            for j, t in enumerate(held)
+        ]
+        for i, s in enumerate(held)
+    ]
+    p = _solve(masked, [scale(-1, hadamard(s, _product(n, c))) for s, n in zip(held, normals, strict=True)])
+    outputs: dict[str, Node] = {}
+    for position, w in enumerate(objective.parameters):
+        pulled = [(-1, _times(q, n[position])) for q, n in zip(p, normals, strict=True)]
+        outputs[w.name] = add([(-1, c[position]), *pulled])
+    velocity = [outputs[w.name] for w in objective.parameters]
+    for i, a in enumerate(positions):
+        coefficients = [adjoints.coefficient(adjoints.normal[b], a) for b in positions]
+        brought = [(1, hadamard(q, b)) for q, b in zip(p, coefficients, strict=True)]
+        outputs[f"rate_{i}"] = _product(normals[i], velocity)
+        outputs[f"share_{i}"] = p[i]
+        outputs[f"brought_{i}"] = add([(1, adjoints.coefficient(adjoints.loss, a)), *brought])
+    outputs |= {f"K_{i}_{j}": k for i, row in enumerate(gram) for j, k in enumerate(row)}
+    adjoints.data |= dict.fromkeys(held, np.array(Fraction(0), dtype=object))
+    return _field(objective, adjoints, outputs)
+
+
+@kept
 def surface_field(objective: Objective, ties: tuple[TiedGate, ...]) -> VectorField:
     """Gradient flow with all ties cut, -c; monitors: for each tie its normal n_a (P entries), then p_off and p_on.
 

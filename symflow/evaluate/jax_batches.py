@@ -9,6 +9,7 @@ import numpy as np
 from symflow.caching import kept
 from symflow.derivatives.derived import Derived
 from symflow.evaluate.jit_options import jit
+from symflow.evaluate.threads import each, threads
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JaxArray
 
@@ -30,9 +31,11 @@ def in_batches(function: Callable[..., JaxArray], *arrays: np.ndarray) -> np.nda
     """A mapped function at many points, in batches of one size so that it is compiled at most twice."""
     count = len(arrays[0])
     size = 1 if count == 1 else BATCH
-    rows = []
-    for start in range(0, count, size):
+
+    def batch(start: int) -> np.ndarray:
         chunks = [a[start : start + size] for a in arrays]
         padded = [np.concatenate([c, np.repeat(c[-1:], size - len(c), axis=0)]) for c in chunks]
-        rows.append(np.asarray(function(*padded))[: len(chunks[0])])
-    return np.concatenate(rows)
+        return np.asarray(function(*padded))[: len(chunks[0])]
+
+    with threads() as pool:
+        return np.concatenate(each(pool, batch, range(0, count, size)))

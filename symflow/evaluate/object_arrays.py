@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm, prod
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from symflow.programs.rules.elementwise import elementwise
 
 OBJECT_ENTRIES = 4_000_000
 """Most entries of a dense matrix of Python numbers (about 100 bytes each)."""
+COMMON_BITS = 1000
+"""Longest common denominator of an array of rationals."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,14 @@ class ObjectArithmetic(ObjectArrays):
         entry: which entry of the record of an elementwise function computes it on these numbers.
         functions: "logsumexp" of a list of numbers, "maximum" of numbers, "spectral_norm" and "largest_eigenvalue" of a
             matrix, "matrix_power" of one and an exponent.
+        contract: the sums of products that an einsum names.
     """
 
     lift: Callable[[Fraction], Entry]
     select: Callable[[Entry, Fraction, Fraction], Entry]
     entry: str
     functions: Mapping[str, Callable[..., Any]]
+    contract: Callable[..., np.ndarray] = np.einsum
 
     def number(self, q: Fraction) -> Entry:
         return self.lift(q)
@@ -52,7 +57,7 @@ class ObjectArithmetic(ObjectArrays):
         return np.asarray(total, dtype=object)
 
     def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        return np.asarray(np.einsum(subscripts, *arrays), dtype=object)
+        return np.asarray(self.contract(subscripts, *arrays), dtype=object)
 
     def gate(self, z: np.ndarray, alpha: Fraction, alpha_bar: Fraction) -> np.ndarray:
         return self._map(lambda v: self.select(v, alpha, alpha_bar), z)
@@ -97,6 +102,37 @@ class ObjectArithmetic(ObjectArrays):
         return array
 
 
+def exact_einsum(subscripts: str, *arrays: np.ndarray) -> np.ndarray:
+    """The einsum of rationals; as sums of integers over a common denominator where that is a short one.
+
+    A sum of fractions looks for common factors at every term, one of integers once.
+    """
+    whole = [_over_one_denominator(a) for a in arrays]
+    if not set(subscripts.partition("->")[0]) - set(subscripts.partition("->")[2]) - {","} or None in whole:
+        return np.asarray(np.einsum(subscripts, *arrays), dtype=object)
+    numerators, denominators = zip(*(found for found in whole if found is not None), strict=True)
+    denominator = prod(denominators)
+    sums = np.asarray(np.einsum(subscripts, *numerators), dtype=object)
+    found = np.empty(sums.shape, dtype=object)
+    found.reshape(-1)[:] = [Fraction(n, denominator) for n in sums.reshape(-1).tolist()]
+    return found
+
+
+def _over_one_denominator(array: np.ndarray) -> tuple[np.ndarray, int] | None:
+    """Integers and their common denominator; None where there are other numbers, or where it is long."""
+    entries = array.reshape(-1).tolist()
+    if not all(type(q) is Fraction for q in entries):
+        return None
+    common = 1
+    for d in {q.denominator for q in entries}:
+        common = lcm(common, d)
+        if common.bit_length() > COMMON_BITS:
+            return None
+    numerators = np.empty(array.shape, dtype=object)
+    numerators.reshape(-1)[:] = [q.numerator * (common // q.denominator) for q in entries]
+    return numerators, common
+
+
 def exact_matrix_power(matrix: np.ndarray, exponent: Fraction) -> np.ndarray:
     """A^exponent = sum_i l_i^exponent prod_{k != i} (A - l_k) / (l_i - l_k), l_i the distinct eigenvalues of A.
 
@@ -137,6 +173,7 @@ EXACT = ObjectArithmetic(
     select=lambda z, a, b: a if z >= 0 else b,
     entry="exact",
     functions={"maximum": max, "matrix_power": exact_matrix_power},
+    contract=exact_einsum,
 )
 
 

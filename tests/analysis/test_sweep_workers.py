@@ -21,8 +21,8 @@ import pytest
 from sweep_measures import Serial, deadly, in_float64, once_deadly, slow
 
 import symflow as sf
-from symflow.analysis.sweeps.execute import usable_cores
 from symflow.evaluate import jax_runtime as runtime
+from symflow.evaluate.threads import usable_cores
 
 STEPS = [f"1/{k}" for k in range(4, 14)]
 

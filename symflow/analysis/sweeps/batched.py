@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -11,9 +12,12 @@ import numpy as np
 from symflow.caching import kept
 from symflow.dynamics.method import Method
 from symflow.evaluate.jit_options import jit
+from symflow.evaluate.threads import each, threads
 from symflow.networks.objective import Objective
 from symflow.paths.float64.arguments import MIN_RTOL, checked_tolerances
 from symflow.paths.float64.estimate import CHECK, one_unit_away
+from symflow.paths.float64.lanes.ahead import ahead
+from symflow.paths.float64.lanes.compiled import lanes
 from symflow.paths.float64.lanes.solve import Ended
 from symflow.paths.float64.methods import x64
 from symflow.paths.float64.sweep import ManyFlows, many_flows
@@ -71,16 +75,17 @@ def flows(
     factor = 1 / CHECK if rtol >= CHECK * MIN_RTOL * (1 - 1e-9) else CHECK
     found: list[list[ManyFlows]] = [[], []]
     parts = _batches(thetas, len(times))
-    for k, part in enumerate(parts):
-        runs = ((part, rtol, atol), (one_unit_away(part), max(rtol * factor, MIN_RTOL), atol * factor))
-        for i, (starts, relative, absolute) in enumerate(runs):
+    with _compiling(problem, len(parts[0])):
+        for k, part in enumerate(parts):
+            runs = ((part, rtol, atol), (one_unit_away(part), max(rtol * factor, MIN_RTOL), atol * factor))
+            for i, (starts, relative, absolute) in enumerate(runs):
 
-            def told(done: float, before: float = 2 * k + i) -> None:
-                report((before + done) / (2 * len(parts)))
+                def told(done: float, before: float = 2 * k + i) -> None:
+                    report((before + done) / (2 * len(parts)))
 
-            found[i].append(
-                many_flows(problem, starts, times, rtol=relative, atol=absolute, max_steps=max_steps, progress=told)
-            )
+                found[i].append(
+                    many_flows(problem, starts, times, rtol=relative, atol=absolute, max_steps=max_steps, progress=told)
+                )
     count = len(thetas)
     first, second = (np.concatenate([f.states for f in run])[:count] for run in found)
     ended = [end for f in found[0] for end in f.ended][:count]
@@ -94,6 +99,18 @@ def flows(
         np.concatenate(kinks)[:count] if kinks else None,
         np.concatenate(slides)[:count] if slides else None,
     )
+
+
+@contextmanager
+def _compiling(problem: Problem, count: int) -> Iterator[None]:
+    """Compiles for flows through kinks while the block runs."""
+    if not problem.objective.gates:
+        yield
+        return
+    with x64():
+        compiled = lanes(problem.compact)
+    with ahead(compiled, count):
+        yield
 
 
 def _batches(rows: np.ndarray, times: int) -> list[np.ndarray]:
@@ -129,14 +146,16 @@ def descents(
     count, width = thetas.shape
     rows = np.arange(count * len(etas))
     nudge = EPS * np.where(np.arange(width) % 2 == 0, 1.0, -1.0)
-    runs: list[list[np.ndarray]] = [[], []]
-    with x64():
+    with x64(), threads() as pool:
         run = _stepper(objective, method)
         table = jax_slopes(objective, method).table(max(kept[-1] for kept in indices))
-        for part in _batches(rows[:, None], width * gaps.shape[1]):
-            b, e = np.divmod(part[:, 0], len(etas))
-            for found, moved in zip(runs, (np.zeros(width), nudge), strict=True):
-                path = np.asarray(run(thetas[b], steps[e], gaps[e], moved, table)[0])
-                found.append(np.concatenate([thetas[b][:, None], path], axis=1))
-    first, second = (np.concatenate(found)[: len(rows)] for found in runs)
+
+        def descend(one: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+            (b, e), moved = np.divmod(one[0][:, 0], len(etas)), one[1]
+            path = np.asarray(run(thetas[b], steps[e], gaps[e], moved, table)[0])
+            return np.concatenate([thetas[b][:, None], path], axis=1)
+
+        parts = _batches(rows[:, None], width * gaps.shape[1])
+        found = each(pool, descend, [(part, moved) for moved in (np.zeros(width), nudge) for part in parts])
+    first, second = (np.concatenate(run)[: len(rows)] for run in (found[: len(parts)], found[len(parts) :]))
     return Paths(first, nudged_error(first, second))

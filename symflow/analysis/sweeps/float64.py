@@ -161,7 +161,7 @@ def sweep_float64(
             seconds = encode(round((time.perf_counter() - clock) / len(found), 6))
             pairs = ((start, eta) for start in group for eta in etas)
             for (start, eta), row in zip(pairs, found, strict=True):
-                where = coordinates(eta, start.coordinates, start.problem.replace(horizon=end), None)
+                where = coordinates(eta, start, end, None)
                 values = {name: encode(value) for name, value in row.items()}
                 rows.append(where | values | {"seconds": seconds, "versions": used})
             part(1.0)

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symflow.analysis.sweeps import execute, table
-from symflow.analysis.sweeps.axes import Axes, axes_of, check_run, starts, with_method
+from symflow.analysis.sweeps.axes import Axes, Start, axes_of, check_run, starts, with_method
 from symflow.analysis.sweeps.measure import BOUNDS, bounds_named, by_id, columns
 from symflow.analysis.sweeps.task import Measure, Task, describe, describe_measure, read_result, write_result
 from symflow.analysis.sweeps.values import encode
 from symflow.displays import displayed, show
 from symflow.dynamics.method import Method
 from symflow.errors import ProblemError, brief
+from symflow.evaluate.threads import usable_cores
 from symflow.numbers.arguments import whole
 from symflow.numbers.decimal import counted
 from symflow.numbers.rational import text
@@ -237,10 +238,10 @@ def about_sweep(kind: str, base: Problem, axes: Axes, etas: Sequence[Fraction], 
     }
 
 
-def coordinates(eta: Fraction, start: Mapping[str, object], problem: Problem, dps: int | None) -> JsonObject:
+def coordinates(eta: Fraction, start: Start, horizon: Fraction, dps: int | None) -> JsonObject:
     """How a row begins."""
-    settings = {"horizon": problem.horizon, "dps": dps, "parameters": len(problem.theta0)}
-    return {name: encode(value) for name, value in ({"step_size": eta} | dict(start) | settings).items()}
+    settings = {"horizon": horizon, "dps": dps, "parameters": len(start.problem.theta0)}
+    return {name: encode(value) for name, value in ({"step_size": eta} | dict(start.coordinates) | settings).items()}
 
 
 def _tasks(base: Problem, axes: Axes, etas: Sequence[Fraction], horizon: Fraction, measured: JsonObject) -> list[Task]:
@@ -249,7 +250,7 @@ def _tasks(base: Problem, axes: Axes, etas: Sequence[Fraction], horizon: Fractio
     for start in starts(base, axes):
         for eta in etas:
             problem = start.problem.replace(horizon=horizon, step_size=eta)
-            task = Task(coordinates(eta, start.coordinates, problem, problem.dps), describe(problem, measured))
+            task = Task(coordinates(eta, start, horizon, problem.dps), describe(problem, measured))
             tasks.setdefault(task.key, task)
     return list(tasks.values())
 
@@ -277,7 +278,7 @@ def _check_executor(executor: Executor | None, workers: int | None, measure: Mea
             "measure is defined in an interactive session, where worker processes do not find it; put it into a module "
             "(a .py file), or give an executor that sends functions whole, such as a Dask client's get_executor()"
         )
-    return execute.usable_cores() if workers is None else whole(workers, "workers", 1, 1024)
+    return usable_cores() if workers is None else whole(workers, "workers", 1, 1024)
 
 
 def _folder(folder: str | os.PathLike[str]) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from math import lcm
+from math import inf, lcm
 
 import numpy as np
 from gmpy2 import mpz
@@ -31,6 +31,7 @@ class Constants:
         self._denominators: dict[bytes, int | None] = {}
         self._lifted: dict[int, mpz] = {}
         self._whole: dict[tuple[int, int], int] = {}
+        self._sizes = np.zeros(0)
 
     def number(self, q: Fraction) -> int:
         """The number of a constant."""
@@ -59,6 +60,12 @@ class Constants:
             self._denominators[key] = _denominator([self.values[c] for c in used.tolist()])
         return self._denominators[key]
 
+    def sizes(self) -> np.ndarray:
+        """The absolute values of all of them in float64."""
+        new = [_size(q) for q in self.values[len(self._sizes) :]]
+        self._sizes = np.concatenate([self._sizes, new]) if new else self._sizes
+        return self._sizes
+
     def lifted(self, c: int) -> mpz:
         """In fixed point."""
         if c not in self._lifted:
@@ -74,12 +81,26 @@ class Constants:
 
 def numbered(constants: np.ndarray, number: Callable[[Fraction], int]) -> np.ndarray:
     """The entries of exact constants; equal ones are mostly one object."""
-    numbers: dict[int, int] = {}
+    objects, same = identities(constants)
+    return np.array([number(q) for q in objects], dtype=np.int64)[same].reshape(constants.shape)
+
+
+def identities(constants: np.ndarray) -> tuple[list[Fraction], np.ndarray]:
+    """The different objects in an array, in the order in which they come, and which of them each entry is."""
     values = constants.reshape(-1).tolist()
-    for q in values:
-        if id(q) not in numbers:
-            numbers[id(q)] = number(q)
-    return np.array([numbers[id(q)] for q in values], dtype=np.int64).reshape(constants.shape)
+    ids = np.fromiter(map(id, values), dtype=np.int64, count=len(values))
+    _, first, same = np.unique(ids, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return [values[i] for i in first[order].tolist()], rank[same]
+
+
+def _size(q: Fraction) -> float:
+    try:
+        return abs(float(q))
+    except OverflowError:
+        return inf
 
 
 def _denominator(constants: list[Fraction]) -> int | None:

@@ -30,7 +30,7 @@ TWO52 = 0x43300000_00000000
 
 
 def kernel() -> str:
-    """The assembly of all functions; `begin`, `advance` and `horner` are called from outside."""
+    """The assembly of all functions; `begin`, `advance`, `complete` and `horner` are called from outside."""
     code = Code()
     write_limb_functions(code)
     write_sums(code)
@@ -137,7 +137,7 @@ def _write_finish(code: Code) -> None:
     with code.function("finish", [POINTER, WORD, WORD, WORD, WORD, WORD]) as (address, size, out, k, place, slope):
         e = Environment(address)
         code.call("check", address, size)
-        target = e.place("series").at((out * e["columns"] + k) * e["limbs"])
+        target = e.place("series").at((k * e["rows"] + out) * e["limbs"])
         code.call("copy", e.place("number"), target, e["limbs"])
         code.call("remember", address, target, k, place, slope)
     with code.function("remember", [POINTER, POINTER, WORD, WORD, WORD]) as (address, target, k, place, slope):
@@ -173,7 +173,7 @@ def _write_operation(code: Code) -> None:
         out, place, slope = (operation.load(OPERATION[name]) for name in ("out", "residues", "slope"))
         first, integral = k.equals(0), kind.equals(INTEGRAL)
         given = first & integral
-        target = e.place("series").at((out * e["columns"] + k) * limbs)
+        target = e.place("series").at((k * e["rows"] + out) * limbs)
         with code.when(given):
             code.call("remember", address, target, k, place, slope)
         with code.when(given ^ 1):
@@ -202,7 +202,7 @@ def _write_integrals(code: Code) -> None:
         code.call("clear", e.place("number"), limbs)
         read = code.variable(0)
         with code.when(code.number(-1).less(field)):
-            at = e.place("series").at((field * e["columns"] + k) * limbs)
+            at = e.place("series").at((k * e["rows"] + field) * limbs)
             read.set(at.convert("ptrtoint", WORD))
         with code.when(k.equals(0) & code.number(-1).less(constant)):
             read.set(e.place("constants").at(constant * limbs).convert("ptrtoint", WORD))
@@ -213,7 +213,7 @@ def _write_integrals(code: Code) -> None:
 
 
 def _write_entries(code: Code) -> None:
-    """`begin` and `advance`; their result tells whether a coefficient was too large."""
+    """`begin`, `advance` and, for chosen operations, `complete`; the result tells whether one was too large."""
 
     @contextmanager
     def each(e: Environment) -> Iterator[Value]:
@@ -225,7 +225,7 @@ def _write_entries(code: Code) -> None:
         e.place("bad").store(0)
         with each(e) as entry:
             series, place, slope = (entry.load(i) for i in range(3))
-            target = e.place("series").at(series * e["columns"] * e["limbs"])
+            target = e.place("series").at(series * e["limbs"])
             code.call("remember", address, target, code.number(0), place, slope)
         code.write("ret i64 0")
     with code.function("advance", [POINTER, WORD, WORD, WORD, WORD, WORD], WORD) as given:
@@ -236,8 +236,15 @@ def _write_entries(code: Code) -> None:
             at = code.variable(start)
             with code.below(at, stop):
                 operation = operations.at(at.value)
-                code.call("operate", address, operation, k)
+                with code.when(operation.load(OPERATION["deferred"]).equals(0)):
+                    code.call("operate", address, operation, k)
                 at.set(at.value + operation.load(OPERATION["length"]))
             with code.when(integrated.equals(1) & k.less(e["order"])), each(e) as entry:
                 code.call("integrate", address, entry, k)
+        code.write(f"ret i64 {e.place('bad').load().name}")
+    with code.function("complete", [POINTER, POINTER, WORD, WORD], WORD) as (address, starts, count, last):
+        e = Environment(address)
+        operations = e.place("operations")
+        with code.loop(0, count) as i, code.loop(0, last + 1) as k:
+            code.call("operate", address, operations.at(starts.load(i)), k)
         code.write(f"ret i64 {e.place('bad').load().name}")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from symflow.evaluate.native.code import POINTER, WIDE, WORD, Code, Value
 from symflow.evaluate.native.layout import FIELD, MOST_SHIFT
 from symflow.evaluate.native.layout import WORD as OPERATION
+
+ACCUMULATOR = "i192"
+"""Sums of products of two words."""
 
 
 class Environment:
@@ -151,16 +156,27 @@ def _write_check(code: Code) -> None:
 
 
 def _write_combine(code: Code) -> None:
-    """sum n x_k into `number`, of two limbs more than a coefficient."""
+    """sum n x_k into `number`, of two limbs more than a coefficient: limb by limb, so that the sum is in registers."""
     with code.function("combine", [POINTER, POINTER, WORD]) as (address, operation, k):
         e = Environment(address)
         number, limbs = e.place("number"), e["limbs"]
-        code.call("clear", number, limbs + 2)
-        listed = operation.at(len(OPERATION))
-        with code.loop(0, operation.load(OPERATION["scaled"])) as i:
-            n, x = listed.load(i * 2), listed.load(i * 2 + 1)
-            at = e.place("series").at((x * e["columns"] + k) * limbs)
-            code.call("add_multiple", number, limbs + 2, at, limbs, n)
+        here = e.place("series").at(k * e["rows"] * limbs)
+        listed, count = operation.at(len(OPERATION)), operation.load(OPERATION["scaled"])
+        total = code.variable(0, ACCUMULATOR)
+
+        def add(limb: Value, extend: Callable[[Value], Value]) -> None:
+            with code.loop(0, count) as i:
+                word = here.load(listed.load(i * 2 + 1) * limbs + limb)
+                total.set(total.value + (extended(listed.load(i * 2)) * extend(word)).convert("sext", ACCUMULATOR))
+            number.store(total.value.convert("trunc", WORD), limb)
+            total.set(total.value >> 64)
+
+        with code.loop(0, limbs - 1) as limb:
+            add(limb, widened)
+        add(limbs - 1, extended)
+        for i in range(2):
+            number.store(total.value.convert("trunc", WORD), limbs + i)
+            total.set(total.value >> 64)
 
 
 def _write_shift(code: Code) -> None:

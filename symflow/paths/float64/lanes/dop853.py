@@ -16,6 +16,8 @@ from symflow.numbers.types import JaxArray
 MAIN, ALL = 12, 16
 """Stages of a step; with the one at its end and three more for the dense output."""
 ORDER = 8
+DENSE = 3 + len(DOP853.D)
+"""Rows of the dense output."""
 
 
 def _tableau() -> np.ndarray:

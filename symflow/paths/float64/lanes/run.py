@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from symflow.evaluate.threads import threads
 from symflow.paths.float64.lanes.compiled import Lanes
 from symflow.paths.float64.lanes.decide import decide
 from symflow.paths.float64.lanes.dop853 import ORDER, between
@@ -74,11 +75,12 @@ class Plan:
 
 def run_lanes(lanes: Lanes, starts: np.ndarray, h: np.ndarray, plan: Plan, report: Callable[[float], None]) -> LaneRuns:
     """Runs from starts (L, P) with first step sizes h; to be called within `x64`."""
-    march = _March(lanes, starts, h, plan)
-    march.start()
-    while len(rows := march.active()):
-        march.advance(rows)
-        report(float(np.where(march.state.why == "", march.state.t / march.end, 1.0).mean()))
+    with threads() as pool:
+        march = _March(State.at(lanes, pool, starts, h), plan)
+        march.start()
+        while len(rows := march.active()):
+            march.advance(rows)
+            report(float(np.where(march.state.why == "", march.state.t / march.end, 1.0).mean()))
     s = march.state
     return LaneRuns(march.states, s.t, s.why, s.steps, s.crossings, s.slides, s.leavings)
 
@@ -86,12 +88,12 @@ def run_lanes(lanes: Lanes, starts: np.ndarray, h: np.ndarray, plan: Plan, repor
 class _March:
     """The state of all lanes, and what is kept."""
 
-    def __init__(self, lanes: Lanes, starts: np.ndarray, h: np.ndarray, plan: Plan) -> None:
-        self.lanes, self.plan = lanes, plan
+    def __init__(self, state: State, plan: Plan) -> None:
+        self.state, self.lanes, self.plan = state, state.lanes, plan
         self.end = float(plan.times[-1])
-        self.state = State.at(lanes, starts, h)
-        self.states = np.full((len(starts), len(plan.times), starts.shape[1]), np.nan)
-        self.next = np.zeros(len(starts), dtype=int)
+        count, parameters = state.theta.shape
+        self.states = np.full((count, len(plan.times), parameters), np.nan)
+        self.next = np.zeros(count, dtype=int)
 
     def start(self) -> None:
         """Gates that agree with the pre-activations at the start."""
@@ -168,7 +170,7 @@ class _March:
             return SLACK + margin(parts(state, rows[some], points, size)[0], live[some])
 
         every = np.arange(len(rows))
-        middle, last = (inside(every, at) for at in (x / 2, x))
+        middle, last = np.split(inside(np.tile(every, 2), np.concatenate([x / 2, x])), 2)
         some = np.flatnonzero((middle < 0) | (last < 0))
         if len(some):
             early = middle[some] < 0

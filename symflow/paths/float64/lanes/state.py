@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from symflow.evaluate.threads import each
 from symflow.paths.float64.lanes.compiled import Lanes
 
 BLOCK = 64
 """Most lanes of one call; of one size in a run, so that a function is compiled once for each number of slots."""
+
+
+def block_size(count: int) -> int:
+    """How many lanes a call has in a run of so many."""
+    return min(BLOCK, 1 << (count - 1).bit_length())
 
 
 def slot_class(most: int) -> int:
@@ -25,6 +32,7 @@ class State:
 
     Attributes:
         lanes: what is compiled.
+        pool: threads in which blocks of lanes run.
         theta: shape (L, P).
         t: times.
         h: the next step sizes.
@@ -43,6 +51,7 @@ class State:
     """
 
     lanes: Lanes
+    pool: ThreadPoolExecutor
     theta: np.ndarray
     t: np.ndarray
     h: np.ndarray
@@ -60,28 +69,30 @@ class State:
     stalled: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
 
     @classmethod
-    def at(cls, lanes: Lanes, theta: np.ndarray, h: np.ndarray) -> State:
+    def at(cls, lanes: Lanes, pool: ThreadPoolExecutor, theta: np.ndarray, h: np.ndarray) -> State:
         """Lanes at t = 0 with all gates on; to be settled."""
         count, gates = len(theta), len(lanes.alpha)
         on = np.repeat(lanes.alpha[None], count, axis=0)
         zeros = [np.zeros(count, dtype=int) for _ in range(5)]
         return cls(
-            lanes, theta.copy(), np.zeros(count), h.copy(), on, on.copy(), np.full((count, gates), -1),
+            lanes, pool, theta.copy(), np.zeros(count), h.copy(), on, on.copy(), np.full((count, gates), -1),
             np.zeros((count, 2), dtype=int), np.zeros((count, 2)), np.zeros((count, 2)),
             np.full(count, "", dtype=object), *zeros,
         )  # fmt: skip
 
     def call(self, function: Callable[..., Any], *arrays: np.ndarray) -> list[np.ndarray]:
         """The outputs of a compiled function for any number of lanes, in blocks of one size."""
-        count, size = len(arrays[0]), min(BLOCK, 1 << (len(self.t) - 1).bit_length())
-        parts = []
-        for start in range(0, count, size):
+        count, size = len(arrays[0]), block_size(len(self.t))
+
+        def block(start: int) -> list[np.ndarray]:
             rows = [a[start : start + size] for a in arrays]
             short = size - len(rows[0])
-            parts.append(
-                function(*(np.concatenate([r, np.repeat(r[:1], short, axis=0)]) if short else r for r in rows))
-            )
-        return [np.concatenate([np.asarray(a) for a in column])[:count] for column in zip(*parts, strict=True)]
+            if short:
+                rows = [np.concatenate([r, np.repeat(r[:1], short, axis=0)]) for r in rows]
+            return [np.asarray(a) for a in function(*rows)]
+
+        parts = each(self.pool, block, range(0, count, size))
+        return [np.concatenate(column)[:count] for column in zip(*parts, strict=True)]
 
     def gates(self, rows: np.ndarray) -> np.ndarray:
         """sigma' of some lanes, shape (., G)."""

@@ -9,11 +9,13 @@ from fractions import Fraction
 import numpy as np
 
 from symflow.dynamics.vector_field import VectorField
+from symflow.evaluate.blocks.constants import identities
 from symflow.evaluate.blocks.steps import moving
 from symflow.evaluate.object_arrays import EXACT
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series import Recurrence
 from symflow.networks.objective import Objective
+from symflow.numbers.fixed_point import to_float
 from symflow.paths.scale import pre_activations
 from symflow.programs.nodes import Gate
 
@@ -72,9 +74,8 @@ def same_entries(a: np.ndarray, b: np.ndarray) -> bool:
 
 def which_are(values: np.ndarray, q: Fraction) -> np.ndarray:
     """The entries of an array of slopes that are q, flat; there are only a few different objects in it."""
-    entries = values.reshape(-1).tolist()
-    equal = {i for i, v in {id(v): v for v in entries}.items() if v == q}
-    return np.fromiter((id(v) in equal for v in entries), dtype=bool, count=len(entries))
+    entries, same = identities(values)
+    return np.array([v == q for v in entries], dtype=bool)[same]
 
 
 def value_of(objective: Objective, gates: Gates, a: Position) -> Fraction:
@@ -97,10 +98,55 @@ def slope(objective: Objective, a: Position, positive: bool) -> Fraction:
     return g.alpha if positive else g.alpha_bar
 
 
+class LivePlaces:
+    """Which pre-activations are computed, that is, not zero or constant by structure, numbered as in `live`."""
+
+    def __init__(self, recurrence: Recurrence) -> None:
+        self.entries = [np.flatnonzero(moving(entries)) for entries in recurrence.switching]
+        self.starts = np.cumsum([0, *map(len, self.entries)])
+
+    def positions(self, numbers: np.ndarray) -> list[Position]:
+        """Where some of them are."""
+        gates = np.searchsorted(self.starts, numbers, side="right") - 1
+        pairs = zip(gates.tolist(), (numbers - self.starts[gates]).tolist(), strict=True)
+        return [(gate, int(self.entries[gate][i])) for gate, i in pairs]
+
+    def numbers(self, positions: Iterable[Position]) -> list[int]:
+        """The numbers of those among the positions that are computed."""
+        found = []
+        for gate, entry in positions:
+            i = int(np.searchsorted(self.entries[gate], entry))
+            if i < len(self.entries[gate]) and self.entries[gate][i] == entry:
+                found.append(int(self.starts[gate]) + i)
+        return found
+
+
 def live_entries(recurrence: Recurrence) -> list[tuple[Position, Coefficients]]:
-    """The pre-activations that are computed, that is, not zero or constant by structure, filled."""
+    """The pre-activations that are computed, filled."""
     recurrence.read(recurrence.watched)
     return list(zip(live_positions(recurrence), recurrence.live, strict=True))
+
+
+def entries_near_zero(
+    recurrence: Recurrence, known: Iterable[Position], noise: int, bits: int
+) -> list[tuple[Position, Coefficients]]:
+    """Those of `live_entries` that are at most 4 noise at the point, some that are not much larger, and known ones."""
+    places = LivePlaces(recurrence)
+    if not places.starts[-1]:
+        return []
+    bound = to_float(5 * noise + 2, bits) + 2.0**-900  # float64 knows numbers to a relative 2^-50 and 2^-bits
+    small = np.flatnonzero(np.abs(recurrence.floats(recurrence.live, 1)[:, 0]) <= bound)
+    return chosen_entries(recurrence, places, np.union1d(small, np.array(places.numbers(known), dtype=np.intp)))
+
+
+def chosen_entries(
+    recurrence: Recurrence, places: LivePlaces, numbers: np.ndarray
+) -> list[tuple[Position, Coefficients]]:
+    """The pre-activations of these numbers, filled."""
+    live = recurrence.live
+    chosen = [live[i] for i in numbers.tolist()]
+    recurrence.read(chosen)
+    return list(zip(places.positions(numbers), chosen, strict=True))
 
 
 def live_positions(recurrence: Recurrence) -> list[Position]:

@@ -14,13 +14,17 @@ from symflow.evaluate.blocks.steps import acting
 from symflow.evaluate.series import Recurrence
 from symflow.networks.objective import Objective
 from symflow.paths.taylor.kinks.downstream import downstream_of_several
+from symflow.paths.taylor.kinks.first_order import SIDES, FirstOrder, first_order
 from symflow.paths.taylor.kinks.gates import Gates, Position, live_positions, value_of, with_values
 from symflow.paths.taylor.kinks.minimal_norm import Side, Surfaces, propose, read_surfaces
 from symflow.paths.taylor.kinks.region import Corner, Point, Region, Undecided
 from symflow.paths.taylor.kinks.try_sides import try_sides
+from symflow.programs.program import operation_count
 
 MAX_SIMULTANEOUS = 4
 """Most independent gates at their kink at once whose 3^m combinations are tried."""
+LEAST_TRIED = 30_000
+"""Scalar products of all combinations from which on those that rates refute are looked for first."""
 PARALLEL = 100
 """Normals count as parallel where their Gram determinant is at most this multiple of its rounding noise."""
 
@@ -43,17 +47,19 @@ def settle(base: VectorField, gates: Gates, zeros: Sequence[Position], point: Po
     if not any(point.values) and _at_rest(recurrence, point):
         return Region(cut, (), recurrence, frozenset(live_positions(recurrence)))
     independent = [a for a in zeros if recurrence.switching[a[0]][a[1]] is not None]
-    ties = _ties(objective, cut, independent, point)
+    dependent = _dependent(base, recurrence, cut, zeros, point)
+    rates = None if dependent else _rates(base, cut, independent, point)
+    ties = _ties(objective, cut, independent, point) if rates is None else _alone(independent)
     if isinstance(ties, Undecided):
         return ties
-    corner = Corner(base, cut, ties, _dependent(base, recurrence, cut, zeros, point), point)
+    corner = Corner(base, cut, ties, dependent, point)
     deeper = downstream_of_several(corner)
     if deeper is not None:
         explanation = "several gates and a deeper one whose input vanishes with them meet at their kinks"
         return Undecided("coincident", deeper, explanation)
     if len(ties) > MAX_SIMULTANEOUS:
         return _settle_many(corner)
-    flows = _consistent_flows(corner)
+    flows = _consistent_flows(corner, rates)
     return flows if isinstance(flows, Undecided) else _only_one(corner, flows, independent, len(zeros))
 
 
@@ -79,7 +85,7 @@ def _ties(
 ) -> tuple[TiedGate, ...] | Undecided:
     """Groups gates that vanish on the same surface: their gradients are parallel where they vanish together."""
     if len(positions) < 2:
-        return tuple(TiedGate((a,), (1,)) for a in positions)
+        return _alone(positions)
     gram = _gram(objective, cut, positions, point)
     groups: list[list[tuple[int, int]]] = []
     for i, a in enumerate(positions):
@@ -97,6 +103,20 @@ def _ties(
         else:
             groups.append([(i, 1)])
     return tuple(TiedGate(tuple(positions[i] for i, _ in group), tuple(sign for _, sign in group)) for group in groups)
+
+
+def _rates(base: VectorField, cut: Gates, positions: Sequence[Position], point: Point) -> FirstOrder | None:
+    """The assumptions that rates refute; None where it isn't worth while, or where the gates must be grouped."""
+    count = len(positions)
+    if not base.slides or not 0 < count <= MAX_SIMULTANEOUS or 3**count * operation_count(base.program) < LEAST_TRIED:
+        return None
+    found = first_order(base.objective, cut, positions, point)
+    return found if found.independent else None
+
+
+def _alone(positions: Sequence[Position]) -> tuple[TiedGate, ...]:
+    """Gates no two of which vanish on the same surface."""
+    return tuple(TiedGate((a,), (1,)) for a in positions)
 
 
 def _gram(objective: Objective, cut: Gates, positions: Sequence[Position], point: Point) -> dict[tuple[int, int], mpz]:
@@ -121,20 +141,26 @@ def _settle_many(corner: Corner) -> Region | Undecided:
     return outcome
 
 
-def _consistent_flows(corner: Corner) -> list[list[Region]] | Undecided:
-    """The flows that agree with what they assume, each with all regions that describe it."""
+def _consistent_flows(corner: Corner, rates: FirstOrder | None) -> list[list[Region]] | Undecided:
+    """The flows that agree with what they assume, each with all regions that describe it.
+
+    Args:
+        corner: where.
+        rates: what is known of the assumptions to first order, if that is.
+    """
     ties = corner.ties
-    choices: tuple[Side, ...] = ("on", "off", "slide") if corner.base.slides else ("on", "off")
-    surfaces = read_surfaces(corner) if corner.base.slides else None
-    first_order = None if corner.dependent else surfaces
-    together = surfaces if len(ties) > 1 else None
+    choices: tuple[Side, ...] = SIDES if corner.base.slides else ("on", "off")
+    left = [sides for sides in product(choices, repeat=len(ties)) if rates is None or sides not in rates.refuted]
+    mixed = any(0 < sides.count("slide") < len(sides) for sides in left)
+    surfaces = read_surfaces(corner) if corner.base.slides and (rates is None or mixed) else None
+    to_first_order = surfaces if rates is None and not corner.dependent else None
     flows: list[list[Region]] = []
-    for sides in product(choices, repeat=len(ties)):
+    for sides in left:
         if len(ties) == 1 and sides == ("slide",) and any(not region.parked for flow in flows for region in flow):
             break  # a surface that the flow can leave does not attract it from both sides
-        if first_order is not None and first_order.contradict(sides):
+        if to_first_order is not None and to_first_order.contradict(sides):
             continue
-        outcome = try_sides(corner, sides, _implied(together, ties, sides))
+        outcome = try_sides(corner, sides, _implied(surfaces if len(ties) > 1 else None, ties, sides))
         if isinstance(outcome, Undecided):
             return outcome
         if outcome is None:

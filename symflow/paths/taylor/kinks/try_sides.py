@@ -10,7 +10,7 @@ from symflow.dynamics.sliding import TiedGate, sliding_field
 from symflow.errors import ComputationError
 from symflow.evaluate.series import Recurrence
 from symflow.paths.taylor.kinks.downstream import downstream_sides, followers
-from symflow.paths.taylor.kinks.gates import Gates, Position, live_entries, slope, value_of, with_values
+from symflow.paths.taylor.kinks.gates import Gates, Position, entries_near_zero, slope, value_of, with_values
 from symflow.paths.taylor.kinks.minimal_norm import Side
 from symflow.paths.taylor.kinks.region import LOOKAHEAD, Corner, Region, Undecided
 
@@ -132,7 +132,8 @@ def _read(assumption: _Assumption, gates: Gates, recurrence: Recurrence) -> _Rea
     corner, assumed, held = assumption.corner, assumption.assumed, assumption.held
     objective, point = corner.objective, corner.point
     reading = _Reading({}, {}, set(), {})
-    for a, z in live_entries(recurrence):
+    known = {*assumed, *corner.dependent}
+    for a, z in entries_near_zero(recurrence, known, point.noise, point.arithmetic.bits):
         if a in held or not (a in assumed or a in corner.dependent or point.is_zero(z)):
             continue
         leading = point.leading(z, 1)
