@@ -26,8 +26,8 @@ from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.progress import Reporter
 
-RTOL = 1e-10
-"""Relative tolerance of a step in float64."""
+RTOL, RTOL_KINKS = 1e-10, 1e-9
+"""Relative tolerances of a step in float64, of a method of order 8 and of one of order 4 through kinks."""
 GUARD = 25
 """Digits beyond those of the flow with which its start is evaluated."""
 
@@ -96,8 +96,8 @@ class ComparedFlow:
         flowing = self.gradient_flow
         if flowing is None:
             raise ProblemError(f"a comparison in float64 needs a gradient flow, got {self.called}; compare with digits")
-        solver = EVENT_CORRECTED if flowing.objective.gates else "dopri8"
-        return solve_flow_float64(flowing, times=times, solver=solver, rtol=RTOL, atol=RTOL / 100, progress=report)
+        solver, rtol = (EVENT_CORRECTED, RTOL_KINKS) if flowing.objective.gates else ("dopri8", RTOL)
+        return solve_flow_float64(flowing, times=times, solver=solver, rtol=rtol, atol=rtol / 100, progress=report)
 
     def start(self, dps: int) -> np.ndarray:
         """Where the flow starts: theta_0, or the point of the slow manifold that descent from rest approaches.

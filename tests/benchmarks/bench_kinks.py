@@ -1,8 +1,9 @@
 """Kinks with many samples at 30 digits: how far a ReLU network gets in a minute, and what a kink costs.
 
-python -m tests.benchmarks.bench_kinks [--seconds 60] [--samples 50 200]
+python -m tests.benchmarks.bench_kinks [--seconds 60] [--samples 50 200] [--float64]
 
-Times are those of the processor, so that other work on the machine matters little.
+Times are those of the processor, so that other work on the machine matters little. With --float64: how long descent
+against flow to t = 20 takes in float64 (`sf.deviation`), from the problem to the numbers, compilation included; wall.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 import symflow as sf
+from symflow.paths.float64.record import Float64Stats
 from symflow.paths.taylor.dense import FlowStats, taylor_steps
 from symflow.paths.trajectory import Trajectory
 
@@ -67,11 +69,33 @@ def row(scheme: str, loss: str, samples: int, seconds: float) -> str:
     )
 
 
+def float64_row(scheme: str, loss: str, samples: int) -> str:
+    """One line of the table of comparisons in float64."""
+    start = time.perf_counter()
+    dev = sf.deviation(problem(scheme, loss, samples), step_size="1/1000", horizon=20, float64=True)
+    spent = time.perf_counter() - start
+    stats, kinds = dev.flow.stats, [e.kind for e in dev.flow.events]
+    assert isinstance(stats, Float64Stats)
+    parts = f"{stats.seconds:.0f} + {stats.check_seconds or 0:.0f}"
+    counts = f"{stats.accepted} | {kinds.count('crossing')} | {kinds.count('sliding')}"
+    errors = f"{float(dev.flow.error.value):.1e} | {float(dev.values[-1]):.2e} ± {float(dev.radii[-1]):.0e}"
+    return f"| {scheme} | {loss} | {samples} | {spent:.0f} | {parts} | {counts} | {errors} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--samples", type=int, nargs="+", default=[50, 100, 200])
+    parser.add_argument("--float64", action="store_true")
     given = parser.parse_args()
+    if given.float64:
+        print("| start | loss | samples | s in all | flow + check, s | steps | crossings | slides | error | deviation |")
+        print("|---|---|---|---|---|---|---|---|---|---|")
+        for scheme in ("xavier", "gaussian"):
+            for loss in ("cross-entropy", "square"):
+                for samples in given.samples:
+                    print(float64_row(scheme, loss, samples), flush=True)
+        return
     print(f"ReLU {'-'.join(map(str, WIDTHS))}, P = {sum(a * b for a, b in pairwise(WIDTHS))}, {DIGITS} digits,")
     print(f"{given.seconds:g} s of processor time:\n")
     print("| start | loss | samples | time reached | steps | kinks | s a step | s a kink | median order |")
