@@ -97,8 +97,9 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
     if jump is not None:
         error = error + sum(since * g.beyond * np.abs(g.pull) for g, since in gone)
     gradients = count + extra + work / frozen.samples
-    middle = (point.theta + end) / 2 + h / 8 * (stages.slopes[1] - stages.slopes[0])
-    return Stepped(end_point, np.asarray(middle), error, events, gone, gradients, _turn(held, events, h), jump, same)
+    first, last = np.asarray(stages.slopes)
+    middle = (point.theta + end) / 2 + h / 8 * (last - first)
+    return Stepped(end_point, middle, error, events, gone, gradients, _turn(held, events, h), jump, same)
 
 
 def _asked(frozen: Frozen, samples: np.ndarray, correction: np.ndarray, known: bool) -> Asked:
