@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--float64", action="store_true")
     given = parser.parse_args()
     if given.float64:
-        print("| start | loss | samples | s in all | flow + check, s | steps | crossings | slides | error | deviation |")
+        print("| start | loss | samples | s in all | flow + check | steps | crossings | slides | error | deviation |")
         print("|---|---|---|---|---|---|---|---|---|---|")
         for scheme in ("xavier", "gaussian"):
             for loss in ("cross-entropy", "square"):
