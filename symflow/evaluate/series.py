@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
+from gmpy2 import mpz
 
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import BudgetError
 from symflow.evaluate.blocks.again import Compilers, Recompiler, TooDifferent
-from symflow.evaluate.blocks.steps import BlockSteps, Entries, series_among
+from symflow.evaluate.blocks.reach import reach, row_reaches
+from symflow.evaluate.blocks.steps import BlockSteps, Entries, only_series, series_among
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.interpret import interpret
 from symflow.evaluate.native.expansion import NativeExpansion, native_expansion
@@ -32,10 +33,6 @@ from symflow.programs.nodes import Gate, Input, Node
 from symflow.programs.program import Program, operation_count, shape_of
 from symflow.programs.rules.elementwise import elementwise
 
-if TYPE_CHECKING:
-    from gmpy2 import mpz
-
-
 __all__ = ["Entry", "Function", "Recurrence", "SeriesArithmetic", "compile_recurrence"]
 
 OPERATION_BUDGET = 2_000_000
@@ -43,6 +40,8 @@ OPERATION_BUDGET = 2_000_000
 
 LEAST_BLOCKS = 4000
 """Scalar products per order from which on a field with gates is compiled array by array."""
+
+EMPTY = np.zeros(0, dtype=np.int64)
 
 LEAST_ORDER = 8
 """Order from which on a recurrence is worth the table that the kernel needs."""
@@ -158,13 +157,35 @@ class Recurrence:
         lift = self.arithmetic.lift
         return [next(found) if isinstance(entry, list) else lift(entry or Fraction(0)) for entry in self.field]
 
-    def strayed(self, before: Sequence[Coefficients], s: mpz) -> mpz:
-        """How far the series that are watched are, at most, from what kept ones of them are at s, 0 <= s <= 1."""
-        kernel, watched = self._native, self.watched
-        found = None if kernel is None else kernel.strayed(before, s, watched)
+    def followed(self) -> Sequence[Coefficients]:
+        """The series that are watched, without those whose coefficients nobody has asked for."""
+        watched, kernel = self.watched, self._native
+        if kernel is None or not isinstance(watched, Entries):
+            return watched
+        return only_series(watched, kernel.known(self.watched))
+
+    def reaches(self, s: float, series: Sequence[Coefficients] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """In float64 the first coefficients of series z, and at least sum_{k>=1} |z_k| s^k.
+
+        Without series, of the live pre-activations: bounded from the series that z is made of where some z are computed
+        on demand only (infinite where that says nothing). These bounds hold for products of the polynomials, not only
+        for their terms up to the order.
+        """
+        live, kernel = self.live, self._native
+        assert isinstance(self.arithmetic, FixedSeries)
+        unit = to_float(mpz(1), self.arithmetic.bits)
+        if series is not None or kernel is None or not isinstance(live, Entries):
+            coefficients = self.floats(live if series is None else series)
+            return coefficients[:, 0], reach(coefficients, s, unit)
+        return kernel.floats(self.live, 1)[:, 0], row_reaches(live.steps, kernel.floats, s, unit)[live.numbers - 1]
+
+    def strayed(self, series: Sequence[Coefficients], before: Sequence[Coefficients], s: mpz) -> mpz:
+        """How far series are, at most, from what kept ones of them are at s, 0 <= s <= 1."""
+        kernel = self._native
+        found = None if kernel is None else kernel.strayed(before, s, series)
         if found is None:
-            self.read(watched)
-            found = max(abs(self.arithmetic.horner(a, s) - b[0]) for a, b in zip(before, watched, strict=True))
+            self.read(series)
+            found = max(abs(self.arithmetic.horner(a, s) - b[0]) for a, b in zip(before, series, strict=True))
         return found
 
     def land(self, series: Sequence[Coefficients], s: mpz, tau: int) -> tuple[list[mpz], list[mpz]]:
@@ -267,8 +288,8 @@ def _compiled_blocks(field: VectorField, gates: Mapping[Gate, np.ndarray], compi
     compiler.begin()
     outputs, switching = _compiled(field, gates, compiler, series)
     count = field.dimension
-    wanted = np.concatenate([array.reshape(-1) for array in (*outputs, *switching)])
-    steps = BlockSteps(compiler, wanted)
+    wanted, watched = (np.concatenate([EMPTY, *(a.reshape(-1) for a in arrays)]) for arrays in (outputs, switching))
+    steps = BlockSteps(compiler, wanted, watched)
     state = [steps.series(i) for i in range(count)]
     entries = Entries(steps, np.concatenate([array.reshape(-1) for array in outputs]))
     switches = [Entries(steps, array) for array in switching]
@@ -304,5 +325,4 @@ def _compiled(
     found = list(interpret(program, values, compiler).values())
     outputs = len(field.program.outputs)
     entries = dict(zip(switches, found[outputs:], strict=True))
-    nothing = np.zeros(0, dtype=np.int64)
-    return found[:outputs], [entries.get(g.z, nothing) for g in field.gates]
+    return found[:outputs], [entries.get(g.z, EMPTY) for g in field.gates]

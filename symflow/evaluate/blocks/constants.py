@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from math import lcm
+from math import inf, lcm
 
 import numpy as np
 from gmpy2 import mpz
@@ -31,6 +31,7 @@ class Constants:
         self._denominators: dict[bytes, int | None] = {}
         self._lifted: dict[int, mpz] = {}
         self._whole: dict[tuple[int, int], int] = {}
+        self._sizes = np.zeros(0)
 
     def number(self, q: Fraction) -> int:
         """The number of a constant."""
@@ -58,6 +59,12 @@ class Constants:
         if key not in self._denominators:
             self._denominators[key] = _denominator([self.values[c] for c in used.tolist()])
         return self._denominators[key]
+
+    def sizes(self) -> np.ndarray:
+        """The absolute values of all of them in float64."""
+        new = [_size(q) for q in self.values[len(self._sizes) :]]
+        self._sizes = np.concatenate([self._sizes, new]) if new else self._sizes
+        return self._sizes
 
     def lifted(self, c: int) -> mpz:
         """In fixed point."""
@@ -87,6 +94,13 @@ def identities(constants: np.ndarray) -> tuple[list[Fraction], np.ndarray]:
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return [values[i] for i in first[order].tolist()], rank[same]
+
+
+def _size(q: Fraction) -> float:
+    try:
+        return abs(float(q))
+    except OverflowError:
+        return inf
 
 
 def _denominator(constants: list[Fraction]) -> int | None:

@@ -130,6 +130,29 @@ class LogSums:
 Block: TypeAlias = Rows | Functions | LogSums
 
 
+def unread(blocks: Sequence[Block], watched: np.ndarray, wanted: np.ndarray, count: int) -> np.ndarray:
+    """The series that only watching needs: rows from which nothing else is computed.
+
+    Args:
+        blocks: all that is computed.
+        watched: series that are watched.
+        wanted: other series that are read.
+        count: of all series.
+    """
+    only = np.zeros(count, dtype=bool)
+    only[watched] = True
+    own = np.zeros(count, dtype=bool)
+    for block in blocks:
+        if isinstance(block, Rows):
+            own[block.out] = True
+            only[block.pairs] = only[block.scaled[:, 1]] = False
+        else:
+            for series in block.series:
+                only[series] = False
+    only[wanted] = False
+    return np.flatnonzero(only & own)
+
+
 def needed(blocks: Sequence[Block], wanted: np.ndarray, count: int) -> list[Block]:
     """The blocks without rows that nothing wanted depends on.
 

@@ -9,7 +9,7 @@ from typing import cast, overload
 import numpy as np
 
 from symflow.evaluate.blocks.compiler import BlockCompiler
-from symflow.evaluate.blocks.rows import NONE, Functions, LogSums, Rows, needed
+from symflow.evaluate.blocks.rows import NONE, Functions, LogSums, Rows, needed, unread
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, Function, LogSumExp, Product, Step, Sum
 
@@ -20,13 +20,19 @@ class BlockSteps(Sequence[Step]):
     Args:
         compiler: has compiled a program.
         wanted: entries of what is read.
+        watched: entries of what is watched for zeros, and may be read.
+
+    Attributes:
+        unread: the series that are watched only: nothing else is computed from them.
     """
 
-    def __init__(self, compiler: BlockCompiler, wanted: np.ndarray) -> None:
+    def __init__(self, compiler: BlockCompiler, wanted: np.ndarray, watched: np.ndarray) -> None:
         self.compiler, self.constants = compiler, compiler.constants
         self.size = compiler.count
-        self.wanted = wanted[wanted > 0] - 1
+        read, seen = (entries[entries > 0] - 1 for entries in (wanted, watched))
+        self.wanted = np.concatenate([read, seen])
         self.blocks = needed(compiler.blocks, self.wanted, self.size)
+        self.unread = unread(self.blocks, seen, read, self.size)
         self.numbers: dict[int, int] = {}
         self._lists: dict[int, Coefficients] = {}
 
@@ -37,6 +43,13 @@ class BlockSteps(Sequence[Step]):
             self._lists[number] = made
             self.numbers[id(made)] = number
         return self._lists[number]
+
+    @cached_property
+    def unread_rows(self) -> list[Rows]:
+        """The blocks that compute the unread series, among others."""
+        only = np.zeros(self.size, dtype=bool)
+        only[self.unread] = True
+        return [block for block in self.blocks if isinstance(block, Rows) and only[block.out].any()]
 
     def entry(self, entry: int) -> Entry:
         """An entry of an array."""
@@ -129,6 +142,16 @@ def acting(entries: Sequence[Entry]) -> np.ndarray:
 def moving(entries: Sequence[Entry]) -> np.ndarray:
     """Which entries are series."""
     return entries.numbers > 0 if isinstance(entries, Entries) else np.array([type(e) is list for e in entries], bool)
+
+
+def only_series(entries: Entries, chosen: np.ndarray) -> Sequence[Coefficients]:
+    """The chosen ones of entries that are series."""
+    return series_of(entries.steps, entries.numbers[chosen] - 1)
+
+
+def series_of(steps: BlockSteps, numbers: np.ndarray) -> Sequence[Coefficients]:
+    """Series by their numbers."""
+    return cast(Sequence[Coefficients], Entries(steps, numbers + 1))
 
 
 def series_among(entries: Sequence[Sequence[Entry]], *, once: bool = False) -> Sequence[Coefficients]:

@@ -131,6 +131,11 @@ class BlockWriter(Writer):
     def _constant_of(self, number: int) -> int:
         return self.constant(self.steps.constants.lifted(number))
 
+    def deferred(self) -> np.ndarray:
+        found = np.zeros(self.count, dtype=bool)
+        found[self.known.names[self.steps.unread]] = True
+        return found
+
     def places(self, plain: np.ndarray, sloped: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
         known = self.known
         known.plain, known.sloped = known.place(known.plain, plain), known.place(known.sloped, sloped)

@@ -33,6 +33,7 @@ class Compiled:
 
     begin: Entry
     advance: Entry
+    complete: Entry
     horner: Entry
     engine: Any
 
@@ -54,6 +55,7 @@ def compiled() -> Compiled | None:
     return Compiled(
         _entry(engine, "begin", POINTER),
         _entry(engine, "advance", POINTER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER),
+        _entry(engine, "complete", POINTER, POINTER, INTEGER, INTEGER),
         _entry(engine, "horner", POINTER, POINTER, INTEGER, INTEGER, POINTER, POINTER, INTEGER),
         engine,
     )

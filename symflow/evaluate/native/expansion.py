@@ -3,63 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symflow.errors import ComputationError
 from symflow.evaluate.blocks.steps import BlockSteps, Entries
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.native.block_table import BlockWriter, Names
 from symflow.evaluate.native.compiled import Compiled, compiled
-from symflow.evaluate.native.layout import BLOCK, DIGIT, ENVIRONMENT, FIELD, MOST_SHIFT, PACK
+from symflow.evaluate.native.deferred import Deferred
+from symflow.evaluate.native.layout import BLOCK, DIGIT, ENVIRONMENT, FIELD, MOST_SHIFT
 from symflow.evaluate.native.pages import aligned
-from symflow.evaluate.native.residues import MOST_MODULI, moduli, packed, reduction_tables, tables
+from symflow.evaluate.native.residues import moduli, packed, reduction_tables, tables
 from symflow.evaluate.native.table import Seed, Table, Writer
+from symflow.evaluate.native.width import Width, width_of
 from symflow.evaluate.native.words import KeptSeries, differences, floats_from_words, from_words, to_words
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, SeriesArithmetic, Step
 
 if TYPE_CHECKING:
     from gmpy2 import mpz
-
-RESERVE = 6
-"""Least bits before the point; where a coefficient needs more, more moduli are taken."""
-COMFORTABLE = 40
-"""Bits before the point for which there is an own limb, if the moduli allow for it."""
-
-
-@dataclass(frozen=True)
-class Width:
-    """How wide the numbers are: coefficients are below 2^`bits` in size."""
-
-    moduli: int
-    bits: int
-
-    @property
-    def limbs(self) -> int:
-        """Words of a coefficient, its sign included."""
-        return self.bits // 64 + 1
-
-
-def width_of(bits: int, terms: int, more: int) -> Width | None:
-    """The least width with some bits before the point, or one that has `more` times 16 moduli more; None: too wide.
-
-    Args:
-        bits: after the point.
-        terms: sums have at most this many products of two coefficients.
-        more: how often it was not enough.
-    """
-    least = -(-(2 * (bits + RESERVE) + terms.bit_length()) // DIGIT)
-    count = -(-least // PACK) * PACK
-    if count <= MOST_MODULI and tables(count).bits(terms) < bits + RESERVE:
-        count += PACK
-    count += more * PACK
-    if count > MOST_MODULI:
-        return None
-    most = tables(count).bits(terms)
-    return Width(count, most if more else min(most, 64 * (-(-(bits + COMFORTABLE + 1) // 64)) - 1))
 
 
 class Memory:
@@ -198,6 +163,7 @@ class NativeExpansion:
         self.memory: Memory | None = None
         self.narrow: Memory | None = None
         self.enough: Memory | None = None
+        self.deferred = Deferred(kernel, table)
         self.order = -1
 
     def expand(self, values: Sequence[mpz], order: int, tau: int, room: int = 0) -> bool:
@@ -250,6 +216,7 @@ class NativeExpansion:
         environment, address, starts = memory.environment, memory.address, self.table.starts
         environment[FIELD["order"]], environment[FIELD["tau"]] = order, tau
         self.kernel.begin(address)
+        self.deferred.forget()
         if not self.table.seeds:
             return not self.kernel.advance(address, 0, order, 0, starts[-1], 1)
         done = 0
@@ -285,9 +252,8 @@ class NativeExpansion:
         """Fills lists with the coefficients of the last expansion."""
         if not series:
             return
-        assert self.memory is not None
         count = self.order + 1
-        found = from_words(self.memory.view[self._numbers(series), :count])
+        found = from_words(self._words(series, count))
         for i, s in enumerate(series):
             s[:] = found[i * count : (i + 1) * count]
 
@@ -303,9 +269,8 @@ class NativeExpansion:
 
     def floats(self, series: Sequence[Coefficients], terms: int | None = None) -> np.ndarray:
         """The (first) coefficients of series of the last expansion in float64, a row each."""
-        assert self.memory is not None
         count = self.order + 1 if terms is None else min(terms, self.order + 1)
-        return floats_from_words(self.memory.view[self._numbers(series), :count], self.bits)
+        return floats_from_words(self._words(series, count), self.bits)
 
     def _numbers(self, series: Sequence[Coefficients]) -> np.ndarray:
         numbers = self.table.numbers
@@ -315,8 +280,27 @@ class NativeExpansion:
 
     def kept(self, series: Sequence[Coefficients]) -> KeptSeries:
         """The coefficients of series, to keep."""
-        assert self.memory is not None
-        return KeptSeries(self.memory.view[self._numbers(series), : self.order + 1].copy())
+        return KeptSeries(np.ascontiguousarray(self._words(series, self.order + 1)))
+
+    def known(self, series: Sequence[Coefficients]) -> np.ndarray:
+        """Which of the series have all their coefficients: nobody has asked for the others yet."""
+        return self.deferred.known[self._numbers(series)]
+
+    def _words(self, series: Sequence[Coefficients], count: int) -> np.ndarray:
+        """The first coefficients of series of the last expansion, a copy."""
+        numbers = self._numbers(series)
+        while self.memory is None or not self.deferred.compute(self.memory.address, numbers, self.order, count):
+            self._widen()
+        return self.memory.view[numbers, :count]
+
+    def _widen(self) -> None:
+        """The last expansion once more, in wider numbers."""
+        memory = self.memory
+        assert memory is not None
+        values, order, tau = from_words(memory.view[self.state, 0]), self.order, int(memory.environment[FIELD["tau"]])
+        self.more, self.memory, self.enough = self.more + 1, None, None
+        if not self.expand(values, order, tau):
+            raise ComputationError("numbers outgrow the compiled recurrence; choose a shorter horizon or smaller data")
 
     def land(self, series: Sequence[Coefficients], s: mpz, tau: int) -> tuple[list[mpz], list[mpz]] | None:
         """Expands the state to order 0 from its values at s >= 0 on kept series; the values and their derivatives.
@@ -346,7 +330,7 @@ class NativeExpansion:
         found = self._horner(before, s, derivatives=False)
         if found is None or self.memory is None:
             return None
-        apart = differences(found, self.memory.view[self._numbers(series), 0])
+        apart = differences(found, self._words(series, 1)[:, 0])
         return abs(from_words(apart[[np.abs(floats_from_words(apart, self.bits)).argmax()]])[0])
 
     def _horner(self, series: Sequence[Coefficients], s: mpz, *, derivatives: bool) -> np.ndarray | None:

@@ -30,7 +30,7 @@ TWO52 = 0x43300000_00000000
 
 
 def kernel() -> str:
-    """The assembly of all functions; `begin`, `advance` and `horner` are called from outside."""
+    """The assembly of all functions; `begin`, `advance`, `complete` and `horner` are called from outside."""
     code = Code()
     write_limb_functions(code)
     write_sums(code)
@@ -213,7 +213,7 @@ def _write_integrals(code: Code) -> None:
 
 
 def _write_entries(code: Code) -> None:
-    """`begin` and `advance`; their result tells whether a coefficient was too large."""
+    """`begin`, `advance` and, for chosen operations, `complete`; the result tells whether one was too large."""
 
     @contextmanager
     def each(e: Environment) -> Iterator[Value]:
@@ -236,8 +236,15 @@ def _write_entries(code: Code) -> None:
             at = code.variable(start)
             with code.below(at, stop):
                 operation = operations.at(at.value)
-                code.call("operate", address, operation, k)
+                with code.when(operation.load(OPERATION["deferred"]).equals(0)):
+                    code.call("operate", address, operation, k)
                 at.set(at.value + operation.load(OPERATION["length"]))
             with code.when(integrated.equals(1) & k.less(e["order"])), each(e) as entry:
                 code.call("integrate", address, entry, k)
+        code.write(f"ret i64 {e.place('bad').load().name}")
+    with code.function("complete", [POINTER, POINTER, WORD, WORD], WORD) as (address, starts, count, last):
+        e = Environment(address)
+        operations = e.place("operations")
+        with code.loop(0, count) as i, code.loop(0, last + 1) as k:
+            code.call("operate", address, operations.at(starts.load(i)), k)
         code.write(f"ret i64 {e.place('bad').load().name}")

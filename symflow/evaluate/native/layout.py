@@ -76,10 +76,23 @@ PRODUCT, SUM, INTEGRAL, WEIGHTED = range(4)
 
 and a constant is added to out_0.
 """
-HEAD = ("kind", "length", "out", "residues", "slope", "constant", "divisor", "factor", "row", "pairs", "scaled")
+HEAD = (
+    "kind",
+    "length",
+    "out",
+    "residues",
+    "slope",
+    "constant",
+    "divisor",
+    "factor",
+    "row",
+    "deferred",
+    "pairs",
+    "scaled",
+)
 """An operation's first words. `residues` and `slope` are the places of the residues of out_k and of k out_k; -1 is
-"none", `row` counts operations. Pairs and scaled series (c, x; for SUM n, x) follow, by the places of their residues
-(for SUM of the series)."""
+"none", `row` counts operations, `deferred` says that nothing else is computed from out. Pairs and scaled series (c, x;
+for SUM n, x) follow, by the places of their residues (for SUM of the series)."""
 WORD = {name: i for i, name in enumerate(HEAD)}
 NEXT = ("series", "residues", "slope", "field", "constant")
 """The words of one state entry: it is the integral of a series, of a constant (k = 0), or of nothing."""

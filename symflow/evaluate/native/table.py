@@ -127,6 +127,7 @@ class Table:
         places: how many of them have residues, slopes counted too.
         numbers: of the lists of the recurrence, by their ids.
         divided: the words that name rows of divisors: where they are, and which divisor, a row each.
+        deferred: the series that nothing else is computed from, and where their operations begin.
         terms: bounds the sums: at most terms[0] (order + 1) + terms[1] (order + 1)^2 products of two coefficients.
     """
 
@@ -135,6 +136,7 @@ class Table:
     integrals: np.ndarray
     divisors: list[tuple[int, bool]]
     divided: np.ndarray
+    deferred: tuple[np.ndarray, np.ndarray]
     constants: list[mpz]
     seeds: list[Seed]
     series: int
@@ -278,6 +280,8 @@ class Writer:
         out = words[heads + WORD["out"]]
         places, slopes = np.where(plain, places, NONE), np.where(sloped, slopes, NONE)
         words[heads + WORD["row"]] = np.arange(len(heads))
+        deferred = self.deferred()[out]
+        words[heads + WORD["deferred"]] = deferred
         words[heads + WORD["residues"]], words[heads + WORD["slope"]] = places[out], slopes[out]
         divisors: dict[tuple[int, bool], int] = {}
         which = [
@@ -293,6 +297,7 @@ class Writer:
             np.array(rows, dtype=np.int64).reshape(-1),
             list(divisors),
             np.stack([heads[divides] + WORD["divisor"], divided[divides]], axis=1),
+            (out[deferred], heads[deferred]),
             [mpz(c) for c in self.constants],
             self.seeds,
             self.count,
@@ -300,6 +305,10 @@ class Writer:
             self.numbers,
             _terms(self.parts),
         )
+
+    def deferred(self) -> np.ndarray:
+        """Which series nothing else is computed from, so that they are computed when they are asked for."""
+        return np.zeros(self.count, dtype=bool)
 
     def places(self, plain: np.ndarray, sloped: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
         """Places for residues and for those of slopes, for the series that need them; and how many there are."""

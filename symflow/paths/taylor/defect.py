@@ -40,14 +40,15 @@ def log2_local_error(
     return values, log2_abs(largest * s) - arithmetic.bits - log2_abs(mpz(terms_of(coefficients)))
 
 
-def log2_strayed(recurrence: Recurrence, before: Sequence[Coefficients], s: mpz) -> float:
-    """log2 of how far the series that are watched are from their values at s, in units of the last place.
+def log2_strayed(
+    recurrence: Recurrence, followed: Sequence[Coefficients], before: Sequence[Coefficients], s: mpz
+) -> float:
+    """log2 of how far series that are watched are from their values at s, in units of the last place.
 
     Args:
         recurrence: expanded at s by now.
-        before: what is watched, expanded at the step's start.
+        followed: the series.
+        before: the same, expanded at the step's start.
         s: where, fixed point.
     """
-    if not recurrence.watched:
-        return float("-inf")
-    return log2_abs(recurrence.strayed(before, s))
+    return log2_abs(recurrence.strayed(followed, before, s)) if followed else float("-inf")

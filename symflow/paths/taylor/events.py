@@ -13,6 +13,7 @@ from gmpy2 import mpz
 from mpmath import workdps
 
 from symflow.errors import KinkError
+from symflow.evaluate.blocks.reach import SLACK
 from symflow.evaluate.blocks.steps import acting
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.products import Coefficients
@@ -148,24 +149,28 @@ def first_kink(
 def _near_zero(objective: Objective, region: Region, s: float, noise: float) -> list[tuple[Position, Coefficients]]:
     """The pre-activations that may vanish on [0, s], or that start on the other side than their gate says.
 
-    float64 excludes the others: |z_0| > sum_{k>=1} |z_k| s^k + noise. The coefficients are known to a relative 2^-50
-    and a unit of the last place, which is below the noise, and the sum adds to that at most (order + 3) 2^-52. Powers
-    below the least normal number count as that one: a large coefficient may outweigh them.
+    float64 excludes the others: |z_0| > sum_{k>=1} |z_k| s^k + noise, first by the bounds that are known, then by the
+    coefficients of those that these leave.
     """
     recurrence = region.recurrence
     places = LivePlaces(recurrence)
     if not places.starts[-1]:
         return []
-    series = recurrence.floats(recurrence.live)
     gates = zip(objective.gates, places.entries, strict=True)
     positive = np.concatenate([which_are(region.gates[g], g.alpha)[e] for g, e in gates])
-    slack = 1 + 2.0**-40
-    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-        powers = np.maximum(np.cumprod(np.full(series.shape[1] - 1, s * slack)), 2.0**-1022)
-        moved = np.abs(series[:, 1:]) @ powers * slack + 4 * noise + 2.0**-900
-        clear = (np.abs(series[:, 0]) > moved * slack) & ((series[:, 0] > 0) == positive)
-    clear[places.numbers({*region.at_zero, *region.resting})] = False
-    return chosen_entries(recurrence, places, np.flatnonzero(~clear))
+    kept = np.zeros(len(positive), dtype=bool)
+    kept[places.numbers({*region.at_zero, *region.resting})] = True
+
+    def left(numbers: np.ndarray, first: np.ndarray, moved: np.ndarray) -> np.ndarray:
+        """Those among some that are not excluded."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            away = np.abs(first) > (moved + 4 * noise + 2.0**-900) * SLACK
+        return numbers[~(away & ((first > 0) == positive[numbers])) | kept[numbers]]
+
+    near = left(np.arange(len(positive)), *recurrence.reaches(s))
+    if len(near):
+        near = left(near, *recurrence.reaches(s, [recurrence.live[i] for i in near.tolist()]))
+    return chosen_entries(recurrence, places, near)
 
 
 def _is_on(objective: Objective, region: Region, a: Position) -> bool:

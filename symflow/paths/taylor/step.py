@@ -81,11 +81,12 @@ def accepted(
         doubtful: look inside the step too: its series does not limit it.
     """
     largest, log2_noise = precision.log2_unit_tolerance + ALLOWED, log2_abs(precision.noise)
-    before = recurrence.kept(recurrence.watched)
+    followed = recurrence.followed()
+    before = recurrence.kept(followed)
 
     def excess(s: mpz) -> tuple[list[mpz], float]:
         values, error = log2_local_error(recurrence, coefficients, s, tau)
-        return values, max(error - largest, log2_strayed(recurrence, before, s) - log2_noise)
+        return values, max(error - largest, log2_strayed(recurrence, followed, before, s) - log2_noise)
 
     while True:
         values: list[mpz] = []
