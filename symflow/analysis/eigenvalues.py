@@ -26,7 +26,9 @@ MIN_LANCZOS_PARAMETERS = 32
 """Below this many parameters Lanczos has no room to iterate."""
 
 PART = 10_000_000
-"""S P^3 of as many spectra as one thread takes at a time, some ten milliseconds of LAPACK's work."""
+"""S P^3 of as many spectra as a thread takes at a time: about 0.1 s of LAPACK's work."""
+SMALL = 64
+"""Parameters up to which OpenBLAS finds a spectrum in one thread; above, its threads and ours would contend."""
 RESIDUAL = 1e-10
 """Residual, relative to the Hessian's norm, to which Lanczos iterates."""
 
@@ -145,7 +147,7 @@ def _spectra(matrices: np.ndarray) -> np.ndarray:
         return spectrum
 
     points, size = matrices.shape[:2]
-    parts = np.array_split(matrices, min(points, 1 + points * size**3 // PART))
+    parts = np.array_split(matrices, min(points, 1 + points * size**3 // PART) if size <= SMALL else 1)
     with threads() as pool:
         return np.concatenate(each(pool, some, parts, nullcontext))
 
