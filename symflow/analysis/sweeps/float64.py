@@ -21,7 +21,7 @@ from symflow.analysis.given_runs import not_descent
 from symflow.analysis.observables import gradients, too_large
 from symflow.analysis.sweeps import table
 from symflow.analysis.sweeps.axes import Start, axes_of, check_run, starts, with_method
-from symflow.analysis.sweeps.batched import MOST_NUMBERS, Flows, Paths, descents, flows
+from symflow.analysis.sweeps.batched import Flows, Paths, descents, flows
 from symflow.analysis.sweeps.measure import bound_columns, by_id, columns, spectra
 from symflow.analysis.sweeps.sweep import Sweep, about_sweep, coordinates
 from symflow.analysis.sweeps.values import encode
@@ -45,6 +45,8 @@ BOUNDS = ("R4", "R22")
 """The bounds that need no more than float64."""
 DIVERGED = 1e50
 """A parameter beyond counts as divergence: curvature would leave float64."""
+AT_ONCE = 4_000_000
+"""Most numbers (32 MB) of the Hessians that are evaluated between two reports of progress."""
 FLOWS = 0.5
 """The part of the work that is flows, about."""
 KINKS = "on networks with kinks sweep_float64 evaluates no bounds; take deviation for single runs, or sweep"
@@ -202,7 +204,7 @@ def _rows(group: Group, bounds: Sequence[str], report: Callable[[float], None]) 
     """What is measured, start by start and step size by step size."""
     starts, times, count = group.flow.states.shape
     most = times * count * (1 if too_large(group.objective) else count)
-    size = max(1, MOST_NUMBERS // most)
+    size = max(1, AT_ONCE // most)
     for first in range(0, starts, size):
         yield from _rows_of(group, list(range(first, min(starts, first + size))), bounds)
         report(min(starts, first + size) / starts)
