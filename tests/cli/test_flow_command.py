@@ -221,3 +221,15 @@ def test_a_flow_without_a_final_time_is_told_the_options(decay: Path, capsys: py
     decay.write_text(decay.read_text(encoding="utf-8").replace("horizon = 100\n", ""), encoding="utf-8")
     assert cli.main(["flow", str(decay)]) == 2
     assert "give --horizon, --at or run.horizon" in capsys.readouterr().err
+
+
+def test_a_flow_in_float64(capsys: pytest.CaptureFixture[str]) -> None:
+    """By the method that locates kinks; the stated error covers the distance from the flow with digits."""
+    assert cli.main(["flow", "examples/relu.toml", "--float64", "--at", "1", "--json"]) == 0
+    found = as_json(capsys)
+    assert (found["solver"], found["dps"], found["error_status"]) == ("event-corrected", None, "estimated")
+    exact = sf.solve_flow(sf.load_problem("examples/relu.toml"), horizon=1, dps=20)(1)
+    apart = max(abs(float(a) - float(b)) for a, b in zip(found["theta"]["1"], exact, strict=True))
+    assert apart <= float(found["error_estimate"]) < 1e-6
+    assert cli.main(["flow", "examples/relu.toml", "--float64", "--dps", "20"]) == 2
+    assert "--float64 goes without --dps and --check" in lines(capsys.readouterr().err)[0]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,10 +31,7 @@ REMEDIES = {
     "time-limit": "allow more time (--time-limit), fewer digits (--dps) or a shorter horizon (--horizon)",
 }
 """What this command can set, in place of the Python arguments."""
-CHEAPER = (
-    "fewer digits (--dps), a shorter --horizon, or in Python sf.solve_flow_float64(problem), through kinks with "
-    'solver="event-corrected"'
-)
+CHEAPER = "--float64, fewer digits (--dps), a shorter --horizon"
 
 
 def flow(
@@ -68,6 +66,9 @@ def flow(
         Path | None,
         typer.Option("--save", metavar="FILE", help="Save the trajectory (or the part reached), all digits, as JSON."),
     ] = None,
+    float64: Annotated[
+        bool, typer.Option("--float64", help="In float64, kinks located, for networks too large for digits.")
+    ] = False,
     as_json: Json = False,
 ) -> Answer:
     """Solve gradient flow to any number of digits."""
@@ -80,13 +81,12 @@ def flow(
         from symflow.numbers.rational import text
 
         wanted = {text(end): end}
-    from symflow.paths.flow import solve_flow
-
+    solve, cheaper = _method(given, wanted, dps, float64, check)
     started = time.perf_counter()
     try:
         keep = None if save is None else lambda so_far: so_far.save(save)
-        with progress("gradient flow", CHEAPER, keep) as report, with_remedies(REMEDIES):
-            trajectory = solve_flow(given, horizon=end, dps=dps, stop=stops, progress=report, **limits)
+        with progress("gradient flow", cheaper, keep) as report, with_remedies(REMEDIES):
+            trajectory = solve(given, horizon=end, stop=stops, progress=report, **limits)
     except (FlowStopped, FlowInterrupted) as error:
         return _stopped(error, wanted, save)
     found = Found(trajectory, wanted, time.perf_counter() - started, _save(trajectory, save))
@@ -96,6 +96,23 @@ def flow(
         checks = check_flow(given, trajectory)
         return Answer(lambda: found.data(checks), lambda: show(*found.tables(checks)))
     return Answer(found.data, lambda: show(*found.tables()))
+
+
+def _method(
+    problem: Problem, times: Mapping[str, Fraction], dps: int | None, float64: bool, check: bool
+) -> tuple[Callable[..., Trajectory], str]:
+    """What solves a flow, and what is cheaper."""
+    if not float64:
+        from symflow.paths.flow import solve_flow
+
+        return partial(solve_flow, dps=dps), CHEAPER
+    if dps is not None or check:
+        raise ProblemError("--float64 goes without --dps and --check, which are for flows with digits; leave it out")
+    from symflow.paths.float64 import solve_flow_float64
+    from symflow.paths.float64.methods import EVENT_CORRECTED
+
+    solver = EVENT_CORRECTED if problem.objective.gates else "dopri8"
+    return partial(solve_flow_float64, times=list(times.values()), solver=solver), "a shorter --horizon"
 
 
 @dataclass(frozen=True)
