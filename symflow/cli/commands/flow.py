@@ -34,6 +34,13 @@ REMEDIES = {
 CHEAPER = "--float64, fewer digits (--dps), a shorter --horizon"
 
 
+StopLoss = Annotated[str | None, typer.Option("--stop-loss", metavar="V", help="End where the loss falls to V.")]
+StopGradientNorm = Annotated[
+    str | None,
+    typer.Option("--stop-gradient-norm", metavar="V", help="End where the norm of the gradient falls to V."),
+]
+
+
 def flow(
     problem: ProblemFile,
     dps: Digits = None,
@@ -46,13 +53,8 @@ def flow(
         typer.Option("--times", metavar="GRID", help="A grid of times: linear:0:10:11 or log:1e-3:10:9."),
     ] = None,
     horizon: Horizon = None,
-    stop_loss: Annotated[
-        str | None, typer.Option("--stop-loss", metavar="V", help="End where the loss falls to V.")
-    ] = None,
-    stop_gradient_norm: Annotated[
-        str | None,
-        typer.Option("--stop-gradient-norm", metavar="V", help="End where the norm of the gradient falls to V."),
-    ] = None,
+    stop_loss: StopLoss = None,
+    stop_gradient_norm: StopGradientNorm = None,
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", metavar="K", help="Most Taylor steps; 100000 if left out.")
     ] = None,
