@@ -30,7 +30,8 @@ REMEDIES = {
     "horizon (--horizon)",
     "time-limit": "allow more time (--time-limit), fewer digits (--dps) or a shorter horizon (--horizon)",
 }
-"""What this command can set, in place of the Python arguments."""
+FLOAT64_REMEDIES = REMEDIES | {"time-limit": "allow more time (--time-limit) or choose a shorter horizon (--horizon)"}
+"""What this command can set, in place of the Python arguments; with --float64."""
 CHEAPER = "--float64, fewer digits (--dps), a shorter --horizon"
 
 
@@ -83,11 +84,11 @@ def flow(
         from symflow.numbers.rational import text
 
         wanted = {text(end): end}
-    solve, cheaper = _method(given, wanted, dps, float64, check)
+    solve, cheaper, remedies = _method(given, wanted, dps, float64, check)
     started = time.perf_counter()
     try:
         keep = None if save is None else lambda so_far: so_far.save(save)
-        with progress("gradient flow", cheaper, keep) as report, with_remedies(REMEDIES):
+        with progress("gradient flow", cheaper, keep) as report, with_remedies(remedies):
             trajectory = solve(given, horizon=end, stop=stops, progress=report, **limits)
     except (FlowStopped, FlowInterrupted) as error:
         return _stopped(error, wanted, save)
@@ -102,19 +103,23 @@ def flow(
 
 def _method(
     problem: Problem, times: Mapping[str, Fraction], dps: int | None, float64: bool, check: bool
-) -> tuple[Callable[..., Trajectory], str]:
-    """What solves a flow, and what is cheaper."""
+) -> tuple[Callable[..., Trajectory], str, Mapping[str, str]]:
+    """What solves a flow, what is cheaper, and what helps where it stops."""
     if not float64:
         from symflow.paths.flow import solve_flow
 
-        return partial(solve_flow, dps=dps), CHEAPER
+        return partial(solve_flow, dps=dps), CHEAPER, REMEDIES
     if dps is not None or check:
         raise ProblemError("--float64 goes without --dps and --check, which are for flows with digits; leave it out")
     from symflow.paths.float64 import solve_flow_float64
     from symflow.paths.float64.methods import EVENT_CORRECTED
 
     solver = EVENT_CORRECTED if problem.objective.gates else "dopri8"
-    return partial(solve_flow_float64, times=list(times.values()), solver=solver), "a shorter --horizon"
+    return (
+        partial(solve_flow_float64, times=list(times.values()), solver=solver),
+        "a shorter --horizon",
+        FLOAT64_REMEDIES,
+    )
 
 
 @dataclass(frozen=True)
