@@ -112,7 +112,7 @@ class _Run:
             return ""
         if repels(self.frozen, self.point):
             return "repelling"
-        h, uncut = float(first_steps(self.point.theta[None], self.point.slope[None], end)[0]), 0.0
+        h = float(first_steps(self.point.theta[None], self.point.slope[None], end)[0])
         for stop in self.plan.stops.tolist():
             while self.t < stop:
                 if len(self.knots) + self.rejected > self.plan.limits.max_steps:
@@ -126,11 +126,11 @@ class _Run:
                 cut = tried.turn or (tried.error > 1 and tried.jump) or 0.0
                 if cut > SHORTEST * end:
                     self.rejected += 1
-                    h, uncut = cut * BEYOND_KINK, max(size, uncut)
+                    h = cut * BEYOND_KINK
                     continue
                 if tried.error > 1:
                     self.rejected += 1
-                    h, uncut = size * max(SHORTEN, SAFETY * tried.error**-0.25), 0.0
+                    h = size * max(SHORTEN, SAFETY * tried.error**-0.25)
                     if h < SHORTEST * end:
                         return "collapse"
                     continue
@@ -143,7 +143,7 @@ class _Run:
                     last = size == left and k == len(tried.parts)
                     self.accept(made, stop if last else self.t + size / len(tried.parts), size / len(tried.parts))
                 longer = size * min(LENGTHEN, SAFETY * max(tried.error, 1e-12) ** -0.25)
-                h, uncut = max(h, longer, uncut) if size < h else max(longer, uncut), 0.0
+                h = max(h, longer) if size < h else longer
                 report.at(self.t, end, len(self.knots) - 1)
         return ""
 
