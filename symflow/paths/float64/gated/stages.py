@@ -64,7 +64,7 @@ class Asked(NamedTuple):
 
     Attributes:
         samples: shape (M,), repeated to fill.
-        filled: which of them are none, (M,).
+        filled: which of them only fill up, (M,).
         rows: for every sample its row in `samples`, (N,).
         walked: which samples these are (N,).
         correction: d(h) and the sum of excesses at the end by the walk before, 0 in the first (2, P).
@@ -136,7 +136,7 @@ def stages(surface: Surface, high: JaxArray, begin: Begin, held: HeldRows) -> St
     def stage(found: JaxArray, k: JaxArray) -> tuple[JaxArray, tuple[JaxArray, ...]]:
         x = theta - h * (jnp.asarray(COEFFICIENTS)[k] @ found)
         new, slope, z = surface.field(x, begin.gates, held)
-        return found.at[(k + 1) % 4].set(new), (x, new, slope, z)
+        return found.at[(k + 1) % 4].set(new), (x, new, slope, z)  # the last one replaces what is no longer read
 
     start = jnp.zeros((4, len(theta))).at[0].set(first)
     _, (x, slopes, full, z) = jax.lax.scan(stage, start, jnp.arange(4))

@@ -104,7 +104,7 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
 
 def _asked(frozen: Frozen, samples: np.ndarray, correction: np.ndarray, known: bool) -> Asked:
     """What a walk of some samples is asked."""
-    every = samples if len(samples) >= frozen.samples else WALKED.padded(samples)[: frozen.samples]
+    every = WALKED.padded(samples)[: frozen.samples]
     rows, walked = np.zeros(frozen.samples, dtype=int), np.zeros(frozen.samples, dtype=bool)
     rows[samples], walked[samples] = np.arange(len(samples)), True
     return Asked(every, np.arange(len(every)) >= len(samples), rows, walked, correction, np.array(known))

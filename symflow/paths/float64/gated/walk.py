@@ -51,9 +51,8 @@ def tangential(ends: Ends, vectors: JaxArray) -> JaxArray:
     """Vectors (..., P) without their part in the span of the normals of held gates."""
     import jax
 
-    few = min(FEW_ROWS, len(ends.basis))
-    ways = (lambda: vectors, lambda: along(ends.basis[:few], vectors), lambda: along(ends.basis, vectors))
-    found: JaxArray = jax.lax.switch((ends.spanned > 0) * 1 + (ends.spanned > few) * 1, ways)
+    ways = (lambda: vectors, lambda: along(ends.basis[:FEW_ROWS], vectors), lambda: along(ends.basis, vectors))
+    found: JaxArray = jax.lax.switch((ends.spanned > 0) * 1 + (ends.spanned > FEW_ROWS) * 1, ways)
     return found
 
 

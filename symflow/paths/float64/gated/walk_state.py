@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from symflow.numbers.types import JaxArray
 from symflow.paths.float64.gated.cubic import Cubic
-
-Array: TypeAlias = Any
-"""NumPy's where a walk is called, JAX's where it is traced."""
+from symflow.paths.float64.gated.rows import Array
 
 
 class Ends(NamedTuple):
@@ -22,7 +20,7 @@ class Ends(NamedTuple):
         basis: orthonormal or zero rows, what excesses are projected off (Q, P).
         spanned: how many of them may be nonzero.
         samples: those that may change a gate, (M,); repeated to fill.
-        filled: which of them are none, (M,).
+        filled: which of them only fill up, (M,).
         z: their pre-activations at the beginning (M, U).
         gates: their frozen gates (M, U).
         watched: gates that are not held (M, U).
