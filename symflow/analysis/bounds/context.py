@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from symflow.analysis.bounds.descent_walk import Walk, walk
+from symflow.analysis.bounds.descent_walk import Walk, fits, iterates, walk
 from symflow.analysis.bounds.kinks import (
     MOST_STEPS,
     Crossings,
@@ -122,31 +122,46 @@ class Comparison:
         steps = self.indices[-1]
         if self.first_kink == self.count and (not self.objective.gates or self.count == steps + 1):
             return self.count, None, Crossings()
-        if self.user_run or steps > MOST_STEPS or self.descent is None:
+        path = None if self.user_run or steps > MOST_STEPS else self.every_step
+        if path is None or self.descent is None:
             return self.first_kink, self.kink, Crossings()
-        path = self.walk.states
-        if path is None:
-            return self.first_kink, self.kink, Crossings()
-        crossings = crossing_steps(self.objective, self.compact, path, float(self.step_size))
         bad: list[tuple[int, str]] = []  # how many samples are in order, and what ends that
+        if (pair := first_concave(self.objective, self.points, self.descent)) is not None:
+            bad.append((pair[0], concave_reason(float(self.times[pair[0]]), pair[1])))
+        path = path[: self.indices[self._last(bad)] + 1]
+        crossings = crossing_steps(self.objective, self.compact, path, float(self.step_size))
         if len(crossings.steps):
             found = first_concave(self.objective, path[crossings.steps], path[crossings.steps + 1])
             if found is not None:
                 step = int(crossings.steps[found[0]])
                 end = int(np.searchsorted(self.indices, step, side="right"))
                 bad.append((end, concave_reason(step * float(self.step_size), found[1])))
-        found = first_concave(self.objective, self.points, self.descent)
-        if found is not None:
-            bad.append((found[0], concave_reason(float(self.times[found[0]]), found[1])))
-        if (event := first_concave_event(self.objective, self.flow, self.dense)) is not None:
+        until = float(self.times[self._last(bad)])
+        if (event := first_concave_event(self.objective, self.flow, self.dense, until)) is not None:
             bad.append((int(np.searchsorted(self.times, event[0])), event[1]))
         return (*min(bad), crossings) if bad else (self.count, None, crossings)
 
+    def _last(self, bad: Sequence[tuple[int, str]]) -> int:
+        """The last sample that matters: the first that is not in order, where there is one."""
+        return min(min((count for count, _ in bad), default=self.count), self.count - 1)
+
+    @cached_property
+    def every_step(self) -> np.ndarray | None:
+        """theta_k for every step k; None where they are too many to keep, or not at hand."""
+        if self.path is not None or self.user_run or self.descent is None:
+            return self.path
+        if not fits(self.indices[-1], self.compact.parameter_count):
+            return None
+        return iterates(self.compact, self.descent, self.indices, float(self.step_size))
+
     @cached_property
     def walk(self) -> Walk:
-        """Every step of descent between the kept iterates."""
+        """Every step of descent between the kept iterates, as far as kinks let R4 and R22 hold."""
         assert self.descent is not None
-        return walk(self.compact, self.descent, self.indices, float(self.step_size), self.path)
+        count = max(1, self.past_kinks[0])
+        end = self.indices[count - 1]
+        path = None if self.every_step is None else self.every_step[: end + 1]
+        return walk(self.compact, self.descent[:count], self.indices[:count], float(self.step_size), path)
 
     @cached_property
     def samples(self) -> Samples:

@@ -3,12 +3,13 @@ r"""Every step of descent between the kept iterates, in float64, with its defect
 From each kept iterate (of many digits, rounded once) the steps up to the next are walked again, all blocks at once, so
 that rounding does not add up over a run. The defect of a step, v(s) = g(theta_k - s g_k) - g_k for 0 <= s <= eta, is
 looked at in its middle and at its end, and more closely where these do not resemble a straight line: on a piece whose
-middle is c away from the mean of its ends, a quadratic v has mean norm <= (mean of the ends' norms) + (2/3) c.
+middle is c away from the mean of its ends, a quadratic v has mean norm <= (mean of the ends' norms) + (2/3) c. Pieces
+that are not resolved are cut in two, those of all steps at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +23,14 @@ STRAIGHT = 0.05
 """A piece of a step is resolved where its middle is at most so far from its ends' mean, relative to the defect."""
 LEAST = 2.0**-40
 """Defects that are smaller, relative to the gradient, are not looked at more closely: that is near rounding."""
-LEVELS = 6
-"""A step is cut into at most 2^LEVELS pieces."""
+COARSEST, FINEST = 2, 5
+"""A step that is looked at more closely is cut into pieces of 2^-COARSEST of it, and where it jumps of 2^-FINEST."""
 KNOWN = 0.1
 """How much, relative to the largest defect of a step, its pieces that are not resolved may add to the mean."""
 STORED = 20_000_000
 """Most numbers of a path that is kept."""
+AT_ONCE = 4_000_000
+"""Most numbers of the points at which steps are looked at at once."""
 APART = 1e-6
 """How far, relative to its size, a walk may end from the next kept iterate: further, rounding decides where it goes."""
 
@@ -72,6 +75,26 @@ def fits(total: int, parameters: int) -> bool:
     return (total + 1) * parameters <= STORED
 
 
+@dataclass(frozen=True, eq=False)
+class _Steps:
+    """Some steps of descent: their numbers k, theta_k and theta_{k+1}, and the gradients at both."""
+
+    at: np.ndarray
+    here: np.ndarray
+    slopes: np.ndarray
+    ends: np.ndarray
+    following: np.ndarray
+
+
+def iterates(objective: Objective, kept: np.ndarray, indices: Sequence[int], eta: float) -> np.ndarray:
+    """theta_k for every step k, walked again from the kept iterates, which stand in their places; shape (K + 1, P)."""
+    states = np.empty((int(indices[-1]) + 1, kept.shape[1]))
+    for steps in _lockstep(objective, kept, indices, eta):
+        states[steps.at] = steps.here
+    states[np.asarray(indices)] = kept
+    return states
+
+
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def walk(
     objective: Objective, kept: np.ndarray, indices: Sequence[int], eta: float, path: np.ndarray | None = None
@@ -86,35 +109,26 @@ def walk(
         path: theta_k for all k, where they are known.
     """
     blocks, total = np.diff(np.asarray(indices)), int(indices[-1])
-    known_at = np.asarray(indices) if path is None else np.arange(total + 1)
-    ends_at = kept if path is None else path
-    first, counts = known_at[:-1], np.diff(known_at)
-    mean, peak, slope, known = np.zeros(total), np.zeros(total), np.zeros(total), np.ones(total, dtype=bool)
-    rising = np.ones(total, dtype=bool)
-    states = np.empty((total + 1, kept.shape[1])) if fits(total, kept.shape[1]) else None
-    theta, g, apart = ends_at[:-1].copy(), gradients(objective, ends_at[:-1]), np.zeros(len(counts))
-    for j in range(int(counts.max(initial=0))):
-        rows = np.flatnonzero(counts > j)
-        here, slopes, at = theta[rows], g[rows], first[rows] + j
-        # The last step of a block ends where descent did, whatever rounding made of the gradients on the way.
-        ends = here - eta * slopes
-        last = counts[rows] == j + 1
-        apart[rows[last]] = np.linalg.norm(ends[last] - ends_at[rows[last] + 1], axis=1)
-        ends[last] = ends_at[rows[last] + 1]
-        found, following = _defects(objective, here, slopes, ends)
+    mean, peak, slope, apart = np.zeros((4, total))
+    known, rising = np.ones((2, total), dtype=bool)
+    keep = path is None and fits(total, kept.shape[1])
+    states = np.empty((total + 1, kept.shape[1])) if keep else path
+    made = _lockstep(objective, kept, indices, eta) if path is None else _along(objective, path)
+    for steps in made:
+        at, here = steps.at, steps.here
+        found = _defects(objective, steps)
         mean[at], peak[at], rising[at], known[at] = found.mean, found.peak, found.rising, found.known
-        slope[at] = np.linalg.norm(slopes, axis=1)
-        if states is not None:
+        slope[at] = np.linalg.norm(steps.slopes, axis=1)
+        apart[at] = np.linalg.norm(here - eta * steps.slopes - steps.ends, axis=1)
+        if keep and states is not None:
             states[at] = here
-        theta[rows], g[rows] = ends, following
-    if states is not None:
-        states[known_at] = ends_at
+    if keep and states is not None:
+        states[np.asarray(indices)] = kept
     error = rounded_result(objective, gradient(objective), kept).error
     error = np.linalg.norm(np.nan_to_num(error, nan=np.inf), axis=1)
     per_block = 2 * np.maximum(error[:-1], error[1:])  # twice: for the steps between them
     block = np.repeat(np.arange(len(blocks)), blocks)
-    if path is not None:
-        apart = np.maximum.reduceat(apart, np.asarray(indices[:-1]))
+    apart = np.maximum.reduceat(apart, np.asarray(indices[:-1], dtype=int)) if total else apart
     slope += per_block[block]
     mean += 2 * per_block[block]  # a defect is the difference of two gradients
     peak += 2 * per_block[block]
@@ -137,40 +151,86 @@ def walk(
     return Walk(states, mean, peak, slope, rising, apart, end, reason)
 
 
-def _defects(objective: Objective, here: np.ndarray, g: np.ndarray, there: np.ndarray) -> tuple[_Defects, np.ndarray]:
-    """The defects of one step from each of S points to its end, and the gradient there."""
-    following = gradients(objective, there)
-    half, whole = gradients(objective, 0.5 * (here + there)) - g, following - g
+def _lockstep(objective: Objective, kept: np.ndarray, indices: Sequence[int], eta: float) -> Iterator[_Steps]:
+    """All steps: the first after each kept iterate, then the second after each, ...
+
+    The last step of a block ends where descent did, whatever rounding made of the gradients on the way.
+    """
+    first, counts = np.asarray(indices[:-1], dtype=int), np.diff(np.asarray(indices))
+    theta, g = kept[:-1].copy(), gradients(objective, kept[:-1])
+    for j in range(int(counts.max(initial=0))):
+        rows = np.flatnonzero(counts > j)
+        ends = theta[rows] - eta * g[rows]
+        last = counts[rows] == j + 1
+        ends[last] = kept[rows[last] + 1]
+        following = gradients(objective, ends)
+        yield _Steps(first[rows] + j, theta[rows], g[rows], ends, following)
+        theta[rows], g[rows] = ends, following
+
+
+def _along(objective: Objective, path: np.ndarray) -> Iterator[_Steps]:
+    """All steps of a path that is known."""
+    total, many = len(path) - 1, max(1, AT_ONCE // path.shape[1])
+    for start in range(0, total, many):
+        states = path[start : start + many + 1]
+        g = gradients(objective, states)
+        yield _Steps(np.arange(start, start + len(states) - 1), states[:-1], g[:-1], states[1:], g[1:])
+
+
+def _defects(objective: Objective, steps: _Steps) -> _Defects:
+    """The defects of some steps."""
+    here, g, there = steps.here, steps.slopes, steps.ends
+    half, whole = gradients(objective, 0.5 * (here + there)) - g, steps.following - g
     middle, end = np.linalg.norm(half, axis=1), np.linalg.norm(whole, axis=1)
     bend = np.linalg.norm(half - 0.5 * whole, axis=1)
     peak = np.maximum(middle, end)
     mean, rising, known = 0.5 * end + bend * (2 / 3), middle <= end, np.ones(len(here), dtype=bool)
     least = LEAST * np.linalg.norm(g, axis=1)  # so small a defect is rounding
-    for row in np.flatnonzero(~(bend <= np.maximum(STRAIGHT * peak, least))):
-        mean[row], peak[row], rising[row], known[row] = _closely(objective, here[row], g[row], there[row])
-    return _Defects(mean, peak, rising, known), following
+    rows = np.flatnonzero(~(bend <= np.maximum(STRAIGHT * peak, least)))
+    many = max(1, AT_ONCE // (here.shape[1] * (2 ** (COARSEST + 1) + 1)))
+    for start in range(0, len(rows), many):
+        some = rows[start : start + many]
+        closer = _closely(objective, here[some], g[some], there[some])
+        mean[some], peak[some], rising[some], known[some] = closer.mean, closer.peak, closer.rising, closer.known
+    return _Defects(mean, peak, rising, known)
 
 
-def _closely(
-    objective: Objective, here: np.ndarray, g: np.ndarray, there: np.ndarray
-) -> tuple[float, float, bool, bool]:
-    """Mean and peak of one step's defect, whether it rises, whether the mean is known; from more and more points."""
-    mean = peak = np.inf
-    rising = known = False
-    for level in range(2, LEVELS + 1):
-        shares = np.linspace(0.0, 1.0, 2**level + 1)
-        v = gradients(objective, here + shares[:, None] * (there - here)) - g
-        if not np.isfinite(v).all():
-            return np.inf, np.inf, False, False
-        norms = np.linalg.norm(v, axis=1)
-        bends = np.linalg.norm(v[1::2] - 0.5 * (v[:-2:2] + v[2::2]), axis=1)
-        peak = float(norms.max())
-        before, middle, after = norms[:-2:2], norms[1::2], norms[2::2]
-        jumps = bends > STRAIGHT * peak  # or what looks like one: its largest value stands for the whole piece
-        largest = np.maximum(np.maximum(before, middle), after) + bends
-        mean = float(np.where(jumps, largest, 0.5 * (before + after) + bends * (2 / 3)).mean())
-        rising = bool(np.all(np.diff(norms) >= 0))
-        known = float(np.where(jumps, bends, 0.0).mean()) <= KNOWN * peak
-        if not jumps.any():
+def _closely(objective: Objective, here: np.ndarray, g: np.ndarray, there: np.ndarray) -> _Defects:
+    """The defects of S steps from more points, most of them where they jump."""
+    count, way = len(here), there - here
+
+    def defects(owner: np.ndarray, share: np.ndarray) -> np.ndarray:
+        return np.asarray(gradients(objective, here[owner] + share[:, None] * way[owner]) - g[owner])
+
+    pieces = 2**COARSEST
+    shares = np.linspace(0.0, 1.0, 2 * pieces + 1)
+    v = defects(np.repeat(np.arange(count), len(shares)), np.tile(shares, count)).reshape(count, len(shares), -1)
+    owner, start = np.repeat(np.arange(count), pieces), np.tile(shares[:-1:2], count)
+    ends = np.stack([v[:, :-2:2], v[:, 1::2], v[:, 2::2]], axis=2).reshape(count * pieces, 3, -1)
+    peak, found = np.zeros(count), []
+    for level in range(COARSEST, FINEST + 1):
+        norms = np.linalg.norm(ends, axis=2)
+        bends = np.linalg.norm(ends[:, 1] - 0.5 * (ends[:, 0] + ends[:, 2]), axis=1)
+        np.maximum.at(peak, owner, norms.max(axis=1))
+        cut = (bends > STRAIGHT * peak[owner]) & (level < FINEST)
+        found.append((owner[~cut], np.full((~cut).sum(), 2.0**-level), norms[~cut], bends[~cut]))
+        if not cut.any():
             break
-    return mean, peak, rising, known
+        owner, start, ends = owner[cut], start[cut], ends[cut]
+        half = 2.0 ** -(level + 1)
+        first, second = defects(owner, start + half / 2), defects(owner, start + half * 1.5)
+        left, right = (np.stack(p, axis=1) for p in ((ends[:, 0], first, ends[:, 1]), (ends[:, 1], second, ends[:, 2])))
+        owner, start, ends = np.tile(owner, 2), np.concatenate([start, start + half]), np.concatenate([left, right])
+    owner, size, norms, bends = (np.concatenate(a) for a in zip(*found, strict=True))
+    before, middle, after = norms.T
+    jumps = bends > STRAIGHT * peak[owner]  # or what looks like one: its largest value stands for the whole piece
+    norm = np.where(jumps, norms.max(axis=1) + bends, 0.5 * (before + after) + bends * (2 / 3))
+    unknown = np.bincount(owner, np.where(jumps, size * bends, 0.0), count)
+    falls = np.bincount(owner, ~((before <= middle) & (middle <= after)), count)
+    finite = np.isfinite(peak)
+    return _Defects(
+        np.where(finite, np.bincount(owner, size * norm, count), np.inf),
+        np.where(finite, peak, np.inf),
+        finite & (falls == 0),
+        finite & (unknown <= KNOWN * peak),
+    )

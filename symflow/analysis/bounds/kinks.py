@@ -9,6 +9,7 @@ b = 0 there is no jump; where (alpha - alpha_bar) b < 0 the bounds are not appli
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -160,7 +161,7 @@ def crossing_steps(objective: Objective, compact: Objective, path: np.ndarray, e
 
 
 def first_concave_event(
-    objective: Objective, flow: Trajectory, dense: DenseFlow | StepsFlow
+    objective: Objective, flow: Trajectory, dense: DenseFlow | StepsFlow, until: float = math.inf
 ) -> tuple[float, str] | None:
     """The time of the first event of a flow at which the bounds end, and why; None where they continue past all.
 
@@ -171,12 +172,14 @@ def first_concave_event(
         objective: with gates.
         flow: its flow.
         dense: the same in float64.
+        until: no later event is looked at.
     """
-    if not flow.events:
+    events = [e for e in flow.events if float(e.time) <= until]
+    if not events:
         return None
-    times = np.minimum([float(e.time) for e in flow.events], float(flow.horizon))
+    times = np.minimum([float(e.time) for e in events], float(flow.horizon))
     signs, back = _convex(objective), gates_at(objective, dense(times)).back
-    for row, (time, e) in enumerate(zip(times.tolist(), flow.events, strict=True)):
+    for row, (time, e) in enumerate(zip(times.tolist(), events, strict=True)):
         if e.kind in ("revival", "inert"):
             return time, several_reason(time)
         for gate, sign, b in zip(objective.gates, signs, back, strict=True):
