@@ -1,9 +1,9 @@
 """The paper's experiments at full length on 1000 digits: distance from the flow against gradient evaluations.
 
-    python tests/benchmarks/bench_experiment.py [NETWORK ...] [--ratios R,R...] [--out DIR]
+    python tests/benchmarks/bench_experiment.py [NETWORK ...] [--ratios R,R...] [--tolerances T,T...] [--out DIR]
 
-NETWORK is linear, relu (the usual ones), conv or conv-max-pool. Half an hour on two cores, most of it descent at
-eta_0 / 20; started again with the same DIR it goes on where it was.
+NETWORK is linear, relu (the usual ones), conv or conv-max-pool. Ten minutes to half an hour each, more for conv;
+started again with the same DIR it goes on where it was. The flow's tolerances are the experiment's own if left out.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import symflow as sf
 from symflow.analysis.experiments import NetworkResult
 from symflow.cli.commands.experiment import network_summary
+from symflow.paths.float64.methods import EVENT_CORRECTED
 from symflow.plots.experiments import experiment_figure
 from symflow.plots.style import render
 
@@ -37,7 +38,8 @@ def rows(found: NetworkResult) -> Iterator[tuple[str, ...]]:
 
 
 def named(flow: dict, tolerance: dict) -> str:
-    return f"flow, {flow['solver'].capitalize()}, rtol {tolerance['rtol']:.0e}"
+    name = flow["solver"] if flow["solver"] == EVENT_CORRECTED else flow["solver"].capitalize()
+    return f"flow, {name}, rtol {tolerance['rtol']:.0e}"
 
 
 def written(values: tuple[float, float]) -> tuple[str, ...]:
@@ -54,11 +56,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("networks", nargs="*")
     parser.add_argument("--ratios", default="2,5,10,20")
+    parser.add_argument("--tolerances", type=lambda text: text.split(","))
     parser.add_argument("--out", type=Path, default=Path("symflow-experiment"))
     options = parser.parse_args()
     ratios = [int(r) for r in options.ratios.split(",")]
     networks = options.networks or ["linear", "relu"]
-    found = sf.experiment(networks, ratios=ratios, folder=options.out, say=lambda line: print(line, file=sys.stderr))
+    found = sf.experiment(
+        networks,
+        ratios=ratios,
+        tolerances=options.tolerances,
+        folder=options.out,
+        say=lambda line: print(line, file=sys.stderr),
+    )
     for name, result in found.networks.items():
         picture = render(experiment_figure(result, "1000 digits images"), "png", 130)
         (options.out / f"{name}.png").write_bytes(picture)

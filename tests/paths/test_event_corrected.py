@@ -1,10 +1,13 @@
 """The event-corrected float64 flow against flows with digits, reference trajectories, and its own convergence."""
 
+import threading
+
 import numpy as np
 import pytest
 from cases import reference, reference_tables
 
 import symflow as sf
+from symflow.paths.float64.gated import beside, solve
 from symflow.paths.float64.gated.frozen import frozen
 from symflow.paths.float64.gated.point import start_point
 from symflow.paths.float64.gated.run import Plan, run_gated
@@ -226,3 +229,39 @@ def test_a_start_on_a_repelling_kink_is_refused() -> None:
     with pytest.raises(sf.FlowStopped, match="to both sides, at t = 0 of 1; choose another start") as stopped:
         sf.solve_flow_float64(problem, solver="event-corrected")
     assert stopped.value.cause == "repelling"
+
+
+def no_second_run() -> bool:
+    return not any(t.name.startswith("symflow-check") for t in threading.enumerate())
+
+
+def test_a_second_run_in_another_thread_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = gated((3, 5, 4, 1), 12, 4, activation="relu")
+    found = []
+    for count in (1, 2):
+        monkeypatch.setattr(beside, "thread_count", lambda count=count: count)
+        found.append(flow(problem, horizon=2))
+    one, two = found
+    assert (one.dense.states == two.dense.states).all()
+    assert one.error.value == two.error.value > 0
+    assert two.stats.check_seconds > 0
+    assert no_second_run()
+
+
+def test_a_second_run_ends_with_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the first stops early; and where it is interrupted while the second one, made slow, goes on."""
+    problem = gated((3, 5, 4, 1), 12, 4, activation="relu")
+    monkeypatch.setattr(beside, "thread_count", lambda: 2)
+    with pytest.raises(sf.FlowStopped, match="led only to"):
+        flow(problem, horizon=2, max_steps=10)
+    assert no_second_run()
+    monkeypatch.setattr(solve, "LOOSER", 1e-6)
+
+    def interrupt(progress: sf.Progress) -> None:
+        if progress > 0.951:
+            raise KeyboardInterrupt
+
+    with pytest.raises(sf.FlowInterrupted) as interrupted:
+        flow(problem, horizon=2, rtol=1e-7, progress=interrupt)
+    assert interrupted.value.trajectory.end == 2
+    assert no_second_run()

@@ -74,8 +74,9 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> JsonO
 
     Sharpness is lambda_max of the Hessian; spectra and the gradient norm are float64, everything else has the
     problem's digits. `lowest_min_eigenvalue_flow` is the lowest at the sampled times. `kink_events` counts the flow's
-    events up to the horizon, `slides` those where it begins to slide. A bound's `ratio` is its value over the final
-    deviation.
+    events up to the horizon, `slides` those where it begins to slide. Where a run ends on a kink that it slides along,
+    gradient and Hessian jump there, and the columns have those of the side on which its last rounding error lies. A
+    bound's `ratio` is its value over the final deviation.
 
     Args:
         problem: with horizon and step size.

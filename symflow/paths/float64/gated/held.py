@@ -31,6 +31,8 @@ NEAR_ZERO = 1e-9
 """A pre-activation below this part of the largest one vanishes together with those of held gates, ..."""
 PARALLEL = 1e-7
 """... where this part of its gradient, or less, lies outside the span of theirs."""
+AT_ONCE = 64
+"""Such pre-activations whose gradients are looked at at once."""
 
 BEYOND = 1e-8
 """A held gate lets go where its value is farther than this outside [alpha_bar, alpha]."""
@@ -119,14 +121,17 @@ def companion(frozen: Frozen, at: Forces, gates: np.ndarray, held: Held) -> Plac
         if at.apart[k] <= RANK:
             return held[k]
     near = (np.abs(at.z) <= NEAR_ZERO * np.abs(at.z).max()) & ~mask(frozen, held, at.z.shape)
-    places = tuple(Place(int(u), int(i)) for u, i in np.argwhere(near))
-    if not places:
-        return None
-    normals = np.asarray(frozen.normals(at.theta, *rows(frozen, places, gates))[1])[: len(places)]
-    for place, normal in zip(places, normals, strict=True):
-        size = float(np.linalg.norm(normal))
-        if size > 0 and _outside(normal, at.normals) <= PARALLEL * size:
-            return place
+    if near.any():  # what vanishes for any weights, gates as they are, has no kink: pools of pixels that are off
+        elsewhere = np.asarray(frozen.gradient(np.random.default_rng(0).normal(size=at.theta.shape), gates)[1])
+        near &= np.abs(elsewhere) > NEAR_ZERO * np.abs(elsewhere).max()
+    every = tuple(Place(int(u), int(i)) for u, i in np.argwhere(near))
+    for start in range(0, len(every), AT_ONCE):
+        places = every[start : start + AT_ONCE]
+        normals = np.asarray(frozen.normals(at.theta, *rows(frozen, places, gates))[1])[: len(places)]
+        for place, normal in zip(places, normals, strict=True):
+            size = float(np.linalg.norm(normal))
+            if size > 0 and _outside(normal, at.normals) <= PARALLEL * size:
+                return place
     return None
 
 

@@ -179,11 +179,14 @@ class _Run:
             return _Tried((), float("inf"), 0.0)
         error = self.error(whole, whole.error)
         alone = _Tried((whole,), error, whole.gradients, whole.turn or 0.0, whole.jump or 0.0)
-        if alone.turn or error > 1 or self.smooth(whole, size):
+        if alone.turn or error > 1:
             return alone
+        smooth, looks = self.smooth(whole, size)
+        if smooth:
+            return replace(alone, gradients=whole.gradients + looks)
         first = corrected_step(self.frozen, self.point, size / 2)
         second = None if first is None else corrected_step(self.frozen, first.point, size / 2)
-        cost = sum(part.gradients for part in (whole, first, second) if part is not None)
+        cost = looks + sum(part.gradients for part in (whole, first, second) if part is not None)
         if first is None or second is None:
             return replace(alone, error=float("inf"), gradients=cost, jump=0.0)
         apart = np.abs(whole.point.theta - second.point.theta)
@@ -192,16 +195,16 @@ class _Run:
         jump = first.jump or (second.jump and size / 2 + second.jump) or 0.0
         return _Tried((first, second), error, cost, turn, jump)
 
-    def smooth(self, made: Stepped, size: float) -> bool:
-        """Whether nothing happens within a step: no kink but near its end, no gate that lets go, even in its middle."""
+    def smooth(self, made: Stepped, size: float) -> tuple[bool, float]:
+        """Whether nothing happens within a step: no kink but near its end, no gate that lets go, even in its middle;
+        and how many gradients it took to see that."""
         if made.gone or any(c.time < size * (1 - NEAR_END) for c in made.crossings):
-            return False
+            return False, 0.0
         point = self.point
         if not point.held:
-            return True
+            return True, 0.0
         middle = forces(self.frozen, made.middle, point.gates, point.held)
-        self.gradients += 1
-        return not let_go(self.frozen, middle, point.gates, point.held)[3]
+        return not let_go(self.frozen, middle, point.gates, point.held)[3], 1.0
 
     def error(self, made: Stepped, error: np.ndarray) -> float:
         """The estimated error of a step, 1 at the tolerances."""

@@ -12,7 +12,8 @@ import numpy as np
 from symflow.errors import FlowInterrupted, FlowStopped, ProblemError, StopCause
 from symflow.networks.objective import Objective
 from symflow.numbers.decimal import counted
-from symflow.paths.float64.gated.frozen import Frozen, frozen
+from symflow.paths.float64.gated.beside import SecondRun
+from symflow.paths.float64.gated.frozen import frozen
 from symflow.paths.float64.gated.record import EventCorrectedSteps
 from symflow.paths.float64.gated.run import GatedRun, Plan, run_gated
 from symflow.paths.float64.methods import EVENT_CORRECTED
@@ -95,18 +96,19 @@ def solve_gated(objective: Objective, start: np.ndarray, asked: Asked, report: R
     if not objective.gates:
         raise ProblemError(f'solver="{EVENT_CORRECTED}" is for flows with kinks, got a smooth one; take "dopri8"')
     compiled = frozen(objective)
-    clock, share = time.perf_counter(), 0.7 if asked.estimate else 1.0
-    run = run_gated(compiled, start, asked.plan(), report.part(0, share))
-    flow = _recorded(objective, asked, run, time.perf_counter() - clock)
-    if run.stopped == "interrupted":
-        raise FlowInterrupted(time=flow.horizon, trajectory=replace(flow, incomplete="interrupted"))
-    if run.stopped:
-        what, cause, remedy = STOPPED[run.stopped]
-        what = f"{what} t = {float(flow.horizon):.6g} of {asked.end:.6g}"
-        raise FlowStopped(what, remedy, cause=cause, time=flow.horizon, trajectory=replace(flow, incomplete=what))
-    if not asked.estimate:
-        return flow
-    return _estimated(compiled, flow, run, asked, report.part(share, 1, CHECK))
+    with SecondRun(compiled, start, asked.plan(LOOSER, COMPARED), asked.estimate) as check:
+        clock, share = time.perf_counter(), check.share
+        run = run_gated(compiled, start, asked.plan(), report.part(0, share))
+        flow = _recorded(objective, asked, run, time.perf_counter() - clock)
+        if run.stopped == "interrupted":
+            raise FlowInterrupted(time=flow.horizon, trajectory=replace(flow, incomplete="interrupted"))
+        if run.stopped:
+            what, cause, remedy = STOPPED[run.stopped]
+            what = f"{what} t = {float(flow.horizon):.6g} of {asked.end:.6g}"
+            raise FlowStopped(what, remedy, cause=cause, time=flow.horizon, trajectory=replace(flow, incomplete=what))
+        if not asked.estimate:
+            return flow
+        return _estimated(flow, run, asked, check, report.part(share, 1, CHECK))
 
 
 def _recorded(objective: Objective, asked: Asked, run: GatedRun, seconds: float) -> Trajectory:
@@ -133,11 +135,9 @@ def _recorded(objective: Objective, asked: Asked, run: GatedRun, seconds: float)
     return Trajectory(objective, steps, None, run.events, None, stats, shown, stopped)
 
 
-def _estimated(compiled: Frozen, flow: Trajectory, run: GatedRun, asked: Asked, report: Reporter) -> Trajectory:
+def _estimated(flow: Trajectory, run: GatedRun, asked: Asked, beside: SecondRun, report: Reporter) -> Trajectory:
     """The flow with twice the largest difference from a run at looser tolerances, where both have steps."""
-    clock = time.perf_counter()
-    loose = asked.plan(LOOSER, COMPARED)
-    check = run_gated(compiled, run.states[0], loose, report)
+    check = beside.result(report)
     if check.stopped == "interrupted":
         raise FlowInterrupted(time=flow.horizon, trajectory=flow)
     if check.stopped:
@@ -157,7 +157,7 @@ def _estimated(compiled: Frozen, flow: Trajectory, run: GatedRun, asked: Asked, 
             trajectory=flow,
         )
     ends = min(run.knots[-1], check.knots[-1])
-    common = loose.stops[loose.stops <= ends]
+    common = beside.plan.stops[beside.plan.stops <= ends]
     pair = [np.vstack([r.states[np.searchsorted(r.knots, common)], r.states[-1:]]) for r in (run, check)]
     stats = flow.stats
     assert isinstance(stats, Float64Stats)
@@ -165,7 +165,7 @@ def _estimated(compiled: Frozen, flow: Trajectory, run: GatedRun, asked: Asked, 
         stats,
         check_rtol=asked.rtol * LOOSER,
         check_atol=asked.atol * LOOSER,
-        check_seconds=time.perf_counter() - clock,
+        check_seconds=beside.seconds,
     )
     rounding = float(np.finfo(float).eps * np.abs(pair[0]).max())
     error = mpmath.mpf(2 * float(np.abs(pair[0] - pair[1]).max()) + rounding)
