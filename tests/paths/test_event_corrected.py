@@ -1,6 +1,7 @@
 """The event-corrected float64 flow against flows with digits, reference trajectories, and its own convergence."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ from cases import reference, reference_tables
 
 import symflow as sf
 from symflow.paths.float64.gated import beside, solve
-from symflow.paths.float64.gated.frozen import frozen
-from symflow.paths.float64.gated.point import start_point
+from symflow.paths.float64.gated import run as stepping
+from symflow.paths.float64.gated.frozen import Frozen, frozen
+from symflow.paths.float64.gated.point import Point, start_point
 from symflow.paths.float64.gated.run import Plan, run_gated
-from symflow.paths.float64.gated.step import corrected_step
+from symflow.paths.float64.gated.step import Stepped, corrected_step
 from symflow.paths.float64.methods import x64
 from symflow.paths.taylor.limits import Limits
 from symflow.progress.reporter import SILENT
@@ -265,3 +267,23 @@ def test_a_second_run_ends_with_the_first(monkeypatch: pytest.MonkeyPatch) -> No
         flow(problem, horizon=2, rtol=1e-7, progress=interrupt)
     assert interrupted.value.trajectory.end == 2
     assert no_second_run()
+
+
+def test_a_kink_where_a_step_begins_is_passed_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a sample with a held gate has another kink its normal jumps, and a whole step with the one before would be
+    wrong by its size. A shortest step passes it, and the size is tried again."""
+    problem = gated((3, 5, 4, 1), 12, 4, activation="relu")
+    compiled, made = frozen(problem.objective), []
+
+    def turning(known: Frozen, point: Point, h: float) -> Stepped | None:
+        made.append(h)
+        found = corrected_step(known, point, h)
+        return replace(found, turn=1e-17) if len(made) == 1 and found is not None else found
+
+    monkeypatch.setattr(stepping, "corrected_step", turning)
+    with x64():
+        start = np.array([float(v) for v in problem.theta0])
+        found = run_gated(compiled, start, Plan(np.array([1.0]), 1e-9, 1e-11, Limits()), SILENT)
+    assert made[1] == found.knots[1] == stepping.SHORTEST
+    assert made[2] == made[0]
+    assert found.rejected >= 1

@@ -26,7 +26,7 @@ BEYOND_KINK = 1 + AT_END / 2
 NEAR_END = 0.02
 """Parts of a step at its end where a kink makes no second look at it necessary: one that it was cut at."""
 SHORTEST = 1e-14
-"""Of the whole time: a smaller step is a collapse."""
+"""Of the whole time: a smaller step is a collapse; so long is one past a kink where it begins."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ class _Run:
         if repels(self.frozen, self.point):
             return "repelling"
         h = float(first_steps(self.point.theta[None], self.point.slope[None], end)[0])
+        shortest, resumed = SHORTEST * end, 0.0
         for stop in self.plan.stops.tolist():
             while self.t < stop:
                 if len(self.knots) + self.rejected > self.plan.limits.max_steps:
@@ -124,14 +125,15 @@ class _Run:
                 tried = self.tried(size)
                 self.gradients += tried.gradients
                 cut = tried.turn or (tried.error > 1 and tried.jump) or 0.0
-                if cut > SHORTEST * end:
+                if cut and size > shortest:
                     self.rejected += 1
-                    h = cut * BEYOND_KINK
+                    resumed = size if cut <= shortest else 0.0  # a kink where the step begins says nothing of its size
+                    h = max(cut * BEYOND_KINK, shortest)
                     continue
                 if tried.error > 1:
                     self.rejected += 1
                     h = size * max(SHORTEN, SAFETY * tried.error**-0.25)
-                    if h < SHORTEST * end:
+                    if h < shortest:
                         return "collapse"
                     continue
                 for k, made in enumerate(tried.parts, 1):
@@ -143,7 +145,8 @@ class _Run:
                     last = size == left and k == len(tried.parts)
                     self.accept(made, stop if last else self.t + size / len(tried.parts), size / len(tried.parts))
                 longer = size * min(LENGTHEN, SAFETY * max(tried.error, 1e-12) ** -0.25)
-                h = max(h, longer) if size < h else longer
+                h = max(h, longer, resumed) if size < h else max(longer, resumed)
+                resumed = 0.0
                 report.at(self.t, end, len(self.knots) - 1)
         return ""
 
