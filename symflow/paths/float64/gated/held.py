@@ -65,7 +65,8 @@ class Gone:
 
 def members(frozen: Frozen, place: Place) -> tuple[tuple[Place, int], ...]:
     """The gates that share the kink of a held one, and -1 for those that are on where it is off."""
-    return tuple((Place(*gate), side) for gate, side in frozen.groups.of((place.unit, place.sample)))
+    group = frozen.groups.members.get((place.unit, place.sample))
+    return ((place, 1),) if group is None else tuple((Place(*gate), side) for gate, side in group)
 
 
 def mask(frozen: Frozen, held: Held, shape: tuple[int, ...]) -> np.ndarray:

@@ -32,7 +32,7 @@ class Sizes:
 
 WALKED, SPANNED = Sizes(32, 8), Sizes(64, 4)
 """Samples that walks are compiled for, and rows of the basis that they project off: compiling them takes long."""
-FEW_PARAMETERS, MANY_PARAMETERS = Sizes(32, 4), Sizes(16, 2)
+FEW_PARAMETERS, MANY_PARAMETERS = Sizes(32, 2), Sizes(16, 2)
 """Held gates that other functions are compiled for: with many parameters each of them costs more than that."""
 
 

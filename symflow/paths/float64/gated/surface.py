@@ -25,12 +25,12 @@ class Span(NamedTuple):
 
     Attributes:
         normals: shape (Q, P).
-        inverse: W^T W, inverse to their products n_a . n_b where they are independent, else zero (Q, Q).
+        whitening: W with W^T W inverse to their products n_a . n_b where they are independent, else zero (Q, Q).
         apart: the distance of each from the span of those before, relative to its length (Q,).
     """
 
     normals: JaxArray
-    inverse: JaxArray
+    whitening: JaxArray
     apart: JaxArray
 
     def along(self, vector: JaxArray) -> JaxArray:
@@ -41,7 +41,7 @@ class Span(NamedTuple):
 
     def shortest(self, values: JaxArray) -> JaxArray:
         """The shortest x with n_a . x = value_a for all independent ones (P,)."""
-        return self.normals.T @ (self.inverse @ values)
+        return self.normals.T @ (self.whitening.T @ (self.whitening @ values))
 
 
 class Forces(NamedTuple):
@@ -69,7 +69,7 @@ def span(normals: JaxArray, count: JaxArray) -> Span:
     import jax.numpy as jnp
 
     w, apart = _whitening(normals @ normals.T, count)
-    return Span(normals, w.T @ w, jnp.sqrt(apart))
+    return Span(normals, w, jnp.sqrt(apart))
 
 
 def orthonormal(normals: JaxArray, count: JaxArray) -> JaxArray:
