@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from symflow.paths.float64.gated.held import Place
+from symflow.paths.float64.gated.frozen import Frozen
+from symflow.paths.float64.gated.held import Held, Place
 from symflow.paths.float64.gated.stages import Kinks
 
 
@@ -37,3 +39,9 @@ def crossings(found: Kinks, samples: np.ndarray) -> tuple[Crossing, ...]:
         for time, row, unit, before, after, holds in zip(*places, strict=True)
     ]
     return tuple(sorted(events, key=lambda c: c.time))
+
+
+def begun(frozen: Frozen, crossings: Sequence[Crossing]) -> Held:
+    """The gates that begin to be held, one for each kink."""
+    first = ((c.place.unit, c.place.sample) for c in crossings if c.holds)
+    return tuple(dict.fromkeys(Place(*frozen.groups.first.get(gate, gate)) for gate in first))

@@ -21,6 +21,8 @@ from symflow.progress import Reporter
 
 SAFETY, SHORTEN, LENGTHEN = 0.9, 0.2, 4.0
 """Factors of the step-size control."""
+AGAIN = 1.1
+"""How much longer ones are tried after each step that was cut at its first kink for being too long to go through."""
 BEYOND_KINK = 1 + AT_END / 2
 """Where a step that is cut at a kink ends, in parts of the time until then: the kink shall lie in it, at its end."""
 NEAR_END = 0.02
@@ -103,6 +105,7 @@ class _Run:
         self.knots, self.states = [0.0], [start]
         self.held: list[tuple[HeldGate, ...]] = [()]
         self.events: list[Event] = []
+        self.through = float("inf")  # up to which size steps through kinks were as exact as asked
         self.met = None if plan.watch is None else plan.watch.start
 
     def to_the_end(self, report: Reporter) -> str:
@@ -124,11 +127,11 @@ class _Run:
                 size = left if h >= left * (1 - 1e-12) else min(h, left / 2)
                 tried = self.tried(size)
                 self.gradients += tried.gradients
-                cut = tried.turn or (tried.error > 1 and tried.jump) or 0.0
-                if cut and size > shortest:
+                if tried.cut and size > shortest:
                     self.rejected += 1
-                    resumed = size if cut <= shortest else 0.0  # a kink where the step begins says nothing of its size
-                    h = max(cut * BEYOND_KINK, shortest)
+                    # A kink where the step begins says nothing of its size.
+                    resumed = size if tried.cut <= shortest else 0.0
+                    h = max(tried.cut * BEYOND_KINK, shortest)
                     continue
                 if tried.error > 1:
                     self.rejected += 1
@@ -180,28 +183,35 @@ class _Run:
         whole = corrected_step(self.frozen, self.point, size)
         if whole is None:
             return _Tried((), float("inf"), 0.0)
-        error = self.error(whole, whole.error)
-        alone = _Tried((whole,), error, whole.gradients, whole.turn or 0.0, whole.jump or 0.0)
-        if alone.turn or error > 1:
-            return alone
+        error, kink = self.error(whole, whole.error), _first_kink(whole, size)
+        alone = _Tried((whole,), error, whole.gradients)
+        if whole.turn or error > 1:
+            return replace(alone, cut=whole.turn or whole.jump or 0.0)
         smooth, looks = self.smooth(whole, size)
         if smooth:
             return replace(alone, gradients=whole.gradients + looks)
+        if self.through < kink < size * (1 - NEAR_END):
+            self.through *= AGAIN
+            return replace(alone, gradients=whole.gradients + looks, cut=kink)
         first = corrected_step(self.frozen, self.point, size / 2)
         second = None if first is None else corrected_step(self.frozen, first.point, size / 2)
         cost = looks + sum(part.gradients for part in (whole, first, second) if part is not None)
         if first is None or second is None:
-            return replace(alone, error=float("inf"), gradients=cost, jump=0.0)
+            return replace(alone, error=float("inf"), gradients=cost)
         apart = np.abs(whole.point.theta - second.point.theta)
         error = max(error, self.error(first, first.error), self.error(second, second.error), self.error(second, apart))
-        turn = first.turn or (second.turn and size / 2 + second.turn) or 0.0
-        jump = first.jump or (second.jump and size / 2 + second.jump) or 0.0
-        return _Tried((first, second), error, cost, turn, jump)
+        self.through = size * min(LENGTHEN, max(SHORTEN, SAFETY * max(error, 1e-12) ** (-1 / 3)))
+        cut = first.turn or (second.turn and size / 2 + second.turn) or 0.0
+        if error > 1 and not cut:
+            jump = first.jump or (second.jump and size / 2 + second.jump) or 0.0
+            cut = jump or (kink if self.through < kink < size * (1 - NEAR_END) else self.through)
+        return _Tried((first, second), error, cost, cut)
 
     def smooth(self, made: Stepped, size: float) -> tuple[bool, float]:
         """Whether nothing happens within a step: no kink but near its end, no gate that lets go, even in its middle;
         and how many gradients it took to see that."""
-        if made.gone or any(c.time < size * (1 - NEAR_END) for c in made.crossings):
+        near = size * NEAR_END
+        if any(since > near for _, since in made.gone) or any(c.time < size - near for c in made.crossings):
             return False, 0.0
         point = self.point
         if not point.held:
@@ -233,14 +243,18 @@ class _Run:
 
 @dataclass(frozen=True, eq=False)
 class _Tried:
-    """One step, or two that make it up; their error, 1 at the tolerances; what they cost; `Stepped.turn` and `jump`, 0
-    where there is none."""
+    """One step, or two that make it up; their error, 1 at the tolerances; what they cost; where it should rather end,
+    0 where that is not known."""
 
     parts: tuple[Stepped, ...]
     error: float
     gradients: float
-    turn: float = 0.0
-    jump: float = 0.0
+    cut: float = 0.0
+
+
+def _first_kink(made: Stepped, size: float) -> float:
+    """The time of the first kink that does not lie where a step begins; its size where there is none."""
+    return min((c.time for c in made.crossings if c.time > size * AT_END), default=size)
 
 
 def held_gates(point: Point) -> tuple[HeldGate, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from symflow.paths.float64.gated.crossings import Crossing
+from symflow.paths.float64.gated.crossings import Crossing, begun
 from symflow.paths.float64.gated.frozen import Frozen
 from symflow.paths.float64.gated.held import Gone, Place, companion, forces, let_go, with_value
 from symflow.paths.float64.gated.point import Point, agreeing
@@ -18,15 +18,15 @@ def settled(
     """The end of a step of size h from what its walks led to, gates that let go and since when, gradients, a companion.
 
     A gate that let go within the step was held too long: what that did is taken back, its value linear in time. Where
-    gates change at the end, values jump there (`jumps`): gates that let go before are known without the changes, and
-    those that let go because of them do so at the end.
+    gates change at the end, or begin to be held, values jump there (`jumps`): gates that let go before are known
+    without the changes, and those that let go because of them do so at the end.
 
     Args:
         frozen: what is compiled.
         point: the end, not yet on the surface of its held gates.
         wrong: whether gates disagree with their pre-activations.
         h: the step size.
-        jumps: gates that change at the end of the step.
+        jumps: kinks at the end of the step.
     """
     if not point.held:
         found, count = agreeing(frozen, point.theta, point.gates, ()) if wrong else (point, 0)
@@ -36,11 +36,15 @@ def settled(
     found, count = agreeing(frozen, at.theta, point.gates, point.held, (at.slope, at.z))
     held, left = point.held, []
     if jumps:
-        gates = found.gates.copy()
+        new, gates = begun(frozen, jumps), found.gates.copy()
         for c in jumps:
             gates[c.place.unit, c.place.sample] = c.before
-        held, _, _, gone = let_go(frozen, forces(frozen, at.theta, gates, held), gates, held)
-        count += 1
+        gone: tuple[Gone, ...] = ()
+        held = tuple(place for place in held if place not in new)
+        if held:
+            held, _, _, gone = let_go(frozen, forces(frozen, at.theta, gates, held), gates, held)
+            count += 1
+        held += new
         left = [(g, g.since(float(point.gates[g.place.unit, g.place.sample]), h)) for g in gone]
         gates = found.gates.copy()
         for g in gone:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from symflow.paths.float64.gated.crossings import Crossing, crossings
+from symflow.paths.float64.gated.crossings import Crossing, begun, crossings
 from symflow.paths.float64.gated.frozen import Frozen
 from symflow.paths.float64.gated.held import Gone, Held, Place, held_rows, mask, rows
 from symflow.paths.float64.gated.point import Point
@@ -79,7 +79,7 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
         events = crossings(walked, asked.samples)
         work += float(walked.work)
         count += 2
-        held = point.held + _begun(frozen, events)
+        held = point.held + begun(frozen, events)
         wrong = (frozen.gates_of(z, gates) != gates) & ~mask(frozen, held, gates.shape)
         further = np.setdiff1d(frozen.groups.closed(np.flatnonzero(wrong.any(axis=0))), samples)
         if not wrong.any() or (not len(further) and repeat >= SETTLED):
@@ -88,7 +88,7 @@ def corrected_step(frozen: Frozen, point: Point, h: float) -> Stepped | None:
     found = Point(end + shift, slope, z, gates, held)
     late, moved = _unforeseen(frozen, found, wrong, h)
     events, found = (*events, *late), replace(found, theta=found.theta - moved)
-    jumps = tuple(c for c in events if c.time >= h * (1 - AT_END) and not c.holds)
+    jumps = tuple(c for c in events if c.time >= h * (1 - AT_END))
     end_point, gone, extra, same = settled(frozen, found, bool(wrong.any()), h, jumps)
     size = float(np.linalg.norm(shift))
     bent = bent * (float(np.linalg.norm(bent)) / size if size > 0 else 0.0)
@@ -129,12 +129,6 @@ def _unforeseen(frozen: Frozen, point: Point, wrong: np.ndarray, h: float) -> tu
     return tuple(found), moved
 
 
-def _begun(frozen: Frozen, crossings: Sequence[Crossing]) -> Held:
-    """The gates that begin to be held, one for each kink."""
-    first = ((c.place.unit, c.place.sample) for c in crossings if c.holds)
-    return tuple(dict.fromkeys(Place(*frozen.groups.first.get(gate, gate)) for gate in first))
-
-
 def _turn(held: Held, crossings: Sequence[Crossing], h: float) -> float | None:
     """The first crossing of a sample with a held gate, unless it lies at the end of the step."""
     samples = {at.sample for at in held}
@@ -144,11 +138,11 @@ def _turn(held: Held, crossings: Sequence[Crossing], h: float) -> float | None:
 
 
 def _jump(crossings: Sequence[Crossing], gone: Sequence[tuple[Gone, float]], h: float) -> float | None:
-    """A crossing at which the value of a gate that lets go may jump: the last before it lets go, as far as that is
-    known, else the first."""
+    """A kink at which the value of a gate that lets go may jump: the last before it lets go, as far as that is known,
+    else the first."""
     if not gone:
         return None
-    times = [c.time for c in crossings if not c.holds and h * AT_END < c.time < h * (1 - AT_END)]
+    times = [c.time for c in crossings if h * AT_END < c.time < h * (1 - AT_END)]
     if not times:
         return None
     leaves = min(h - since for _, since in gone)
