@@ -21,6 +21,8 @@ from symflow.progress import Reporter
 
 SAFETY, SHORTEN, LENGTHEN = 0.9, 0.2, 4.0
 """Factors of the step-size control."""
+COST = 1.5
+"""What a step through kinks costs, with two halves, next to one that is cut at a kink."""
 AGAIN = 1.1
 """How much longer ones are tried after each step that was cut at its first kink for being too long to go through."""
 BEYOND_KINK = 1 + AT_END / 2
@@ -130,7 +132,7 @@ class _Run:
                 if tried.cut and size > shortest:
                     self.rejected += 1
                     # A kink where the step begins says nothing of its size.
-                    resumed = size if tried.cut <= shortest else 0.0
+                    resumed = size if tried.cut <= shortest or tried.again else 0.0
                     h = max(tried.cut * BEYOND_KINK, shortest)
                     continue
                 if tried.error > 1:
@@ -183,16 +185,16 @@ class _Run:
         whole = corrected_step(self.frozen, self.point, size)
         if whole is None:
             return _Tried((), float("inf"), 0.0)
-        error, kink = self.error(whole, whole.error), _first_kink(whole, size)
+        error, (kink, apart_by) = self.error(whole, whole.error), _kinks(whole, size)
         alone = _Tried((whole,), error, whole.gradients)
         if whole.turn or error > 1:
             return replace(alone, cut=whole.turn or whole.jump or 0.0)
         smooth, looks = self.smooth(whole, size)
         if smooth:
             return replace(alone, gradients=whole.gradients + looks)
-        if self.through < kink < size * (1 - NEAR_END):
+        if self.through < apart_by:
             self.through *= AGAIN
-            return replace(alone, gradients=whole.gradients + looks, cut=kink)
+            return replace(alone, gradients=whole.gradients + looks, cut=kink, again=True)
         first = corrected_step(self.frozen, self.point, size / 2)
         second = None if first is None else corrected_step(self.frozen, first.point, size / 2)
         cost = looks + sum(part.gradients for part in (whole, first, second) if part is not None)
@@ -204,7 +206,9 @@ class _Run:
         cut = first.turn or (second.turn and size / 2 + second.turn) or 0.0
         if error > 1 and not cut:
             jump = first.jump or (second.jump and size / 2 + second.jump) or 0.0
-            cut = jump or (kink if self.through < kink < size * (1 - NEAR_END) else self.through)
+            if not jump and self.through < apart_by:
+                return _Tried((first, second), error, cost, kink, again=True)
+            cut = jump or self.through
         return _Tried((first, second), error, cost, cut)
 
     def smooth(self, made: Stepped, size: float) -> tuple[bool, float]:
@@ -244,17 +248,20 @@ class _Run:
 @dataclass(frozen=True, eq=False)
 class _Tried:
     """One step, or two that make it up; their error, 1 at the tolerances; what they cost; where it should rather end,
-    0 where that is not known."""
+    0 where that is not known; whether nothing but a kink spoke against its size."""
 
     parts: tuple[Stepped, ...]
     error: float
     gradients: float
     cut: float = 0.0
+    again: bool = False
 
 
-def _first_kink(made: Stepped, size: float) -> float:
-    """The time of the first kink that does not lie where a step begins; its size where there is none."""
-    return min((c.time for c in made.crossings if c.time > size * AT_END), default=size)
+def _kinks(made: Stepped, size: float) -> tuple[float, float]:
+    """The first kink that lies neither where a step begins nor near its end; and how long steps through kinks must be
+    to cost less than steps from one to the next, 0 where there is none."""
+    times = [c.time for c in made.crossings if size * AT_END < c.time < size * (1 - NEAR_END)]
+    return (min(times), COST * size / (len(times) + 1)) if times else (0.0, 0.0)
 
 
 def held_gates(point: Point) -> tuple[HeldGate, ...]:
