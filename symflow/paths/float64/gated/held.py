@@ -104,7 +104,13 @@ def forces(frozen: Frozen, theta: np.ndarray, gates: np.ndarray, held: Held) -> 
     owner, side = (frozen.sizes.padded(np.array([e[k] for e in every])) for k in (0, 2))
     held_gates, rows = held_rows(frozen, held), MemberRows(mine, owner, side * mine.real)
     found = Forces(*map(np.asarray, frozen.forces(theta, gates, held_gates, rows)))
-    return found._replace(**{name: getattr(found, name)[: len(held)] for name in ("normals", "apart", "pulls")})
+    return _rows(found, np.arange(len(held)))
+
+
+def _rows(at: Forces, kept: np.ndarray) -> Forces:
+    """What acts on some of the held gates."""
+    across = at.across[np.ix_(kept, kept)]
+    return at._replace(normals=at.normals[kept], apart=at.apart[kept], pulls=at.pulls[kept], across=across)
 
 
 def rows(frozen: Frozen, held: Held, gates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -147,8 +153,7 @@ def _without(frozen: Frozen, at: Forces, gates: np.ndarray, held: Held, worst: i
     rest = held[:worst] + held[worst + 1 :]
     if any(place.sample in mine for first in rest for place, _ in members(frozen, first)):
         return forces(frozen, at.theta, gates, rest), rest
-    kept = np.arange(len(held)) != worst
-    return at._replace(normals=at.normals[kept], apart=at.apart[kept], pulls=at.pulls[kept]), rest
+    return _rows(at, np.delete(np.arange(len(held)), worst)), rest
 
 
 def let_go(
@@ -171,11 +176,12 @@ def let_go(
         where = [place.unit for place in held], [place.sample for place in held]
         old, low, high = gates[where], frozen.alpha_bar[where[0]], frozen.alpha[where[0]]
         low, high = np.minimum(low, high), np.maximum(low, high)
-        new = old - np.linalg.lstsq(at.normals @ at.pulls.T, at.normals @ slope, rcond=SINGULAR)[0]
+        # By einsum, not @: a second run in another thread would wait for the threads that BLAS starts for each.
+        new = old - np.linalg.lstsq(at.across, np.einsum("qp,p->q", at.normals, slope), rcond=SINGULAR)[0]
         within = np.clip(new, low, high)
         for place, value in zip(held, within.tolist(), strict=True):
             with_value(frozen, gates, place, value)
-        slope = slope + (within - old) @ at.pulls
+        slope = slope + np.einsum("q,qp->p", within - old, at.pulls)
         outside = np.maximum(low - new, new - high)
         worst = int(np.argmax(outside))
         if outside[worst] <= BEYOND:

@@ -54,6 +54,7 @@ class Forces(NamedTuple):
         normals: n_a (Q, P).
         apart: see `Span`.
         pulls: derivatives of grad f by the values of the held gates, with those that share their kinks (Q, P).
+        across: n_a . pull_b (Q, Q).
     """
 
     theta: Array
@@ -62,6 +63,7 @@ class Forces(NamedTuple):
     normals: Array
     apart: Array
     pulls: Array
+    across: Array
 
 
 def span(normals: JaxArray, count: JaxArray) -> Span:
@@ -152,7 +154,7 @@ class Surface:
         samples, units, _ = members.rows
         single = jax.vmap(self.pull, in_axes=(None, 0, 0, 0))(theta, samples, units, gates[:, samples].T)
         pulls = jnp.zeros_like(normals).at[members.owner].add(members.side[:, None] * single)
-        return Forces(theta, slope, every, normals, apart, pulls)
+        return Forces(theta, slope, every, normals, apart, pulls, normals @ pulls.T)
 
 
 def along(basis: JaxArray, vector: JaxArray) -> JaxArray:
