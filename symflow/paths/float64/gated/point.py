@@ -40,6 +40,7 @@ def agreeing(
     gates: np.ndarray,
     held: Held,
     known: tuple[np.ndarray, np.ndarray] | None = None,
+    gone: Held = (),
 ) -> tuple[Point, int]:
     """Gates of all layers that agree with their pre-activations, held ones as given; and gradients evaluated.
 
@@ -49,8 +50,9 @@ def agreeing(
         gates: to begin with.
         held: those that stay as they are.
         known: grad f and pre-activations with the gates given, where they are known.
+        gone: those that let go just now, which are as given too: the sign of their pre-activations is rounding.
     """
-    fixed = mask(frozen, held, gates.shape)
+    fixed = mask(frozen, held + gone, gates.shape)
     count = 0
     while True:
         slope, z = known if known is not None else (np.asarray(v) for v in frozen.gradient(theta, gates))

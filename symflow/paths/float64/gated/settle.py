@@ -49,7 +49,7 @@ def settled(
         gates = found.gates.copy()
         for g in gone:
             with_value(frozen, gates, g.place, g.bound)
-        found, more = agreeing(frozen, at.theta, gates, held)
+        found, more = agreeing(frozen, at.theta, gates, held, gone=tuple(g.place for g in gone))
         count += more
     if held and (jumps or not np.array_equal(found.gates, point.gates)):
         at = forces(frozen, at.theta, found.gates, held)
@@ -59,5 +59,5 @@ def settled(
     for g in gone:
         left.append((g, 0.0 if jumps else g.since(float(point.gates[g.place.unit, g.place.sample]), h)))
     theta = at.theta + sum(since / 2 * g.beyond * g.pull for g, since in left)
-    found, more = agreeing(frozen, theta, gates, held)
+    found, more = agreeing(frozen, theta, gates, held, gone=tuple(g.place for g, _ in left))
     return found, tuple(left), count + more, same
