@@ -86,8 +86,8 @@ def solve_flow_float64(
             1e-40 is lost otherwise), if it is smaller.
         solver: "dopri8" (order 8), "tsit5" or "dopri5" (order 5); "event-corrected" for flows with kinks (R31), which
             locates kinks, walks them in order of time and holds sliding gates; a step through kinks is compared with
-            two halves, or ends at the first. Its error estimate is twice the largest difference from a run at 32 times looser tolerances, at
-            16 or more times of both.
+            two halves, or ends at the first. Its error estimate is twice the largest difference from a run at 32 times
+            looser tolerances, at 16 or more times of both.
         stop: conditions (`stop_at_loss`, `stop_at_gradient_norm`, `stop_when`); the trajectory ends where the first of
             them is met on its dense output, and `stopped` says which and when, with the estimated error of that time.
             Four points per step are checked, so that a quantity that turns twice between two of them is missed.
