@@ -2,9 +2,10 @@
 
     python tests/benchmarks/into_docs.py [NAME ...] [--peer FILE]
 
-NAME is one of evaluation, first, gradient, derivation, flow, first-flow, kinks, descent, experiment, methods, sweep;
-all of them without one (more than an hour on two cores, most of it descent at small steps). `--peer` is passed to the
-benchmarks of flows. The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
+NAME is one of evaluation, first, gradient, derivation, flow, first-flow, kinks, kinks-float64, descent, experiment,
+experiment-relu, experiment-conv, methods, sweep; all of them without one (more than an hour on two cores, most of it
+descent at small steps). `--peer` is passed to the benchmarks of flows. The name of a study (bounds) takes the table
+that `pytest -m thorough` wrote to tests/studies.
 """
 
 from __future__ import annotations
@@ -30,14 +31,22 @@ COMMANDS = {
     "flow": ["bench_flow.py", "--rounds", "3", "--parameters", "--processor-time"],
     "first-flow": ["bench_first_flow.py"],
     "kinks": ["bench_kinks.py"],
+    "kinks-float64": ["bench_kinks.py", "--float64", "--samples", "200"],
     "descent": ["bench_descent.py"],
     "experiment": ["bench_experiment.py", "linear"],
+    "experiment-relu": ["bench_experiment.py", "relu"],
+    "experiment-conv": ["bench_experiment.py", "conv", "--tolerances", "1e-5,1e-6"],
     "methods": ["bench_methods.py"],
     "sweep": ["bench_sweep.py"],
 }
 
 STUDIES = ("bounds",)
-PAGES = {"experiment": "experiments.md", "methods": "methods.md"}
+PAGES = {
+    "experiment": "experiments.md",
+    "experiment-relu": "experiments.md",
+    "experiment-conv": "experiments.md",
+    "methods": "methods.md",
+}
 """Where a table stands that is not in benchmarks.md."""
 
 

@@ -1,9 +1,15 @@
-"""Spans of normals against NumPy's least squares: independent, dependent, nearly dependent, and rows that fill up."""
+"""Spans of normals against NumPy's least squares: independent, dependent, nearly dependent, and rows that fill up; and
+which pre-activations count as zero."""
+
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import symflow as sf
+from symflow.paths.float64.gated.frozen import frozen
+from symflow.paths.float64.gated.held import Place, companion, forces
 from symflow.paths.float64.gated.surface import RANK, orthonormal, span
 from symflow.paths.float64.methods import x64
 
@@ -36,3 +42,30 @@ def test_spans(kind: str, rank: int) -> None:
         size = np.linalg.norm(normals[k])
         expected = np.linalg.norm(normals[k] - nearest) / size if size else 0.0
         assert apart[k] == pytest.approx(expected, abs=RANK)
+
+
+def test_pre_activations_that_are_zero_for_any_weights_are_no_kinks() -> None:
+    """A sample for which the whole first layer is off has zeros in the second: nobody asks for their gradients. One
+    that is zero at this point alone is looked at."""
+    network = sf.FullyConnected((2, 2, 3, 1), activation="relu")
+    theta = [1, -1, 2, 1, 0.5, -0.25, 0.25, 0.125, -0.5, 0.75, 1, 1, 1]
+    data = {"x": [[-1, -2], [1, 1], [2, 3]], "y": [1, 2, 3]}
+    known = frozen(sf.Problem(network=network, data=data, init={"theta": theta}).objective)
+    at, held, asked = np.array(theta, dtype=float), (Place(0, 1),), []
+
+    def normals(theta: np.ndarray, samples: np.ndarray, *rest: np.ndarray) -> object:
+        asked.extend(samples.tolist())
+        return known.normals(theta, samples, *rest)
+
+    with x64():
+        gates = np.where(np.asarray(known.gradient(at, np.ones((5, 3)))[1]) > 0, 1.0, 0.0)
+        gates[:2, 0] = 0.0
+        acting = forces(known, at, gates, held)
+        assert (acting.z[2:, 0] == 0).all()
+        watched = replace(known, normals=normals)
+        assert companion(watched, acting, gates, held) is None
+        assert not asked
+        z = acting.z.copy()
+        z[1, 2] = 0.0
+        assert companion(watched, acting._replace(z=z), gates, held) is None
+        assert set(asked) == {2}
