@@ -160,7 +160,8 @@ class Comparison:
         assert self.descent is not None
         count = max(1, self.past_kinks[0])
         end = self.indices[count - 1]
-        path = None if self.every_step is None else self.every_step[: end + 1]
+        known = self.every_step if self.objective.gates else self.path
+        path = None if known is None else known[: end + 1]
         return walk(self.compact, self.descent[:count], self.indices[:count], float(self.step_size), path)
 
     @cached_property

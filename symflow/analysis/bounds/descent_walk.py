@@ -86,6 +86,7 @@ class _Steps:
     following: np.ndarray
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def iterates(objective: Objective, kept: np.ndarray, indices: Sequence[int], eta: float) -> np.ndarray:
     """theta_k for every step k, walked again from the kept iterates, which stand in their places; shape (K + 1, P)."""
     states = np.empty((int(indices[-1]) + 1, kept.shape[1]))
