@@ -145,7 +145,7 @@ def _square_root(x: Rounded) -> Rounded:
     that underflow: where its root exists, it is between 0 and that of the upper end.
     """
     low, high = down(x.value - x.error), up(x.value + x.error)
-    positive = (low >= 0) | ((x.value == 0) & (high < UNDERFLOW)) | (-low <= 2.0**-28 * high)
+    positive = (low >= 0) | (np.maximum(-low, high) < UNDERFLOW) | (-low <= 2.0**-28 * high)
     known = positive & np.isfinite(high)
     ends = (np.sqrt(np.where(known, np.maximum(end, 0), 0)) for end in (low, high))
     found = between(np.maximum(down(next(ends)), 0), up(next(ends)))

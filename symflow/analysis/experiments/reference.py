@@ -28,8 +28,10 @@ OVER = "tsit5"
 """The method for a chunk in which kinks coincide, which are then stepped over."""
 STAGES = {SMOOTH: 13, GATED: 0, OVER: 6}
 """Gradient evaluations of the state within a step; those of the gated method end at the times that are wanted."""
-CHUNK_STEPS = 200
-"""Most steps between two returns."""
+CHUNK_STEPS, OVER_STEPS = 200, 10
+"""Most steps between two returns, and of those over kinks that cannot be decided."""
+CRUMB = 1e-6
+"""What leads no farther, as a part of the whole time, leads nowhere."""
 MAX_STEPS = 1_000_000
 ABSOLUTE = 1e-2
 """The absolute tolerance is this times the relative one."""
@@ -134,10 +136,11 @@ def _chunk(
 ) -> tuple[float, np.ndarray, list[np.ndarray], np.ndarray, float]:
     """At most `CHUNK_STEPS` steps from a state: time and state reached, the states at grid times, counts, seconds."""
     solver, whole = method(problem), float(times[-1]) - now
-    flow, said = _steps(problem, solver, whole, times[done:-1] - now, theta, rtol)
-    if not flow.end and solver == GATED:  # kinks that it cannot decide: stepped over, to where it can
+    flow, said = _steps(problem, solver, whole, times[done:-1] - now, theta, rtol, CHUNK_STEPS)
+    stuck = said is not None and said.cause != "max-steps" and float(flow.horizon) < CRUMB * float(times[-1])
+    if stuck and solver == GATED:  # at kinks that it cannot decide: stepped over, to where it can
         solver = OVER
-        flow, said = _steps(problem, solver, whole, times[done:-1] - now, theta, rtol)
+        flow, said = _steps(problem, solver, whole, times[done:-1] - now, theta, rtol, OVER_STEPS)
     if said is not None and not flow.end:
         raise said
     reached = whole if said is None else float(flow.horizon)
@@ -151,9 +154,9 @@ def _chunk(
 
 
 def _steps(
-    problem: Problem, solver: str, whole: float, stops: np.ndarray, theta: np.ndarray, rtol: float
+    problem: Problem, solver: str, whole: float, stops: np.ndarray, theta: np.ndarray, rtol: float, most: int
 ) -> tuple[Trajectory, FlowStopped | None]:
-    """At most `CHUNK_STEPS` steps, and what ended them early.
+    """At most so many steps, and what ended them early.
 
     Raises:
         FlowStopped: nothing is known of the flow.
@@ -166,7 +169,7 @@ def _steps(
             rtol=rtol,
             atol=ABSOLUTE * rtol,
             solver=solver,
-            max_steps=CHUNK_STEPS,
+            max_steps=most,
             theta0=theta,  # type: ignore[arg-type]
             error=None,
         )
