@@ -26,7 +26,7 @@ from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.progress import Reporter
 
-RTOL, RTOL_KINKS = 1e-10, 1e-9
+RTOL, RTOL_KINKS = 1e-10, 4e-10
 """Relative tolerances of a step in float64, of a method of order 8 and of one of order 4 through kinks."""
 GUARD = 25
 """Digits beyond those of the flow with which its start is evaluated."""

@@ -40,7 +40,8 @@ class Tightness:
         time: t (mpf); None where it applies nowhere.
         value: of the bound at that time (mpf); None where it applies nowhere.
         truth: the deviation at that time, or lambda_min of the Hessian along the flow (mpf); None as `value`.
-        ratio: value / truth (mpf); None where the truth is 0, or where bound and truth of a curvature differ in sign.
+        ratio: value / truth (mpf); None where the truth is 0, where bound and truth of a curvature differ in sign, or
+            where the smallest eigenvalue is 0 up to rounding.
         worst: the largest value over the whole run divided by the largest deviation (mpf; deviations only).
         until_end: whether it applies to the end.
         not_applicable: why and from where on it does not apply; None where it applies to the end.
@@ -236,7 +237,7 @@ def _row(dev: Deviation, series: BoundSeries) -> Tightness:
     last = applies[-1]
     value, true = series.values[last], truth[last]
     ratio = value / true if true else None
-    if series.kind == "curvature" and (true is None or value > 0 or true > 0):
+    if series.kind == "curvature" and (true is None or value > 0 or true > 0 or _rounding(dev, last)):
         ratio = None
     worst = None
     if series.kind != "curvature":
@@ -245,6 +246,15 @@ def _row(dev: Deviation, series: BoundSeries) -> Tightness:
     return Tightness(
         series.name, series.kind, series.status, dev.times[last], value, true, ratio, worst, absent is None, absent
     )
+
+
+def _rounding(dev: Deviation, sample: int) -> bool:
+    """Whether the smallest eigenvalue is 0 up to rounding."""
+    low, high = dev.flow_series.min_eigenvalue, dev.flow_series.max_eigenvalue
+    assert low is not None
+    assert high is not None
+    size = max(abs(low[sample]), abs(high[sample]))
+    return bool(abs(low[sample]) <= len(dev.problem.theta0) * np.finfo(float).eps * size)
 
 
 def _slack(dev: Deviation, rows: Sequence[Tightness]) -> tuple[Slack, ...]:
