@@ -8,8 +8,8 @@ import pytest
 from cases import reference, reference_tables
 
 import symflow as sf
-from symflow.paths.float64.gated import beside, solve
 from symflow.paths.float64.gated import run as stepping
+from symflow.paths.float64.gated import second_run, solve
 from symflow.paths.float64.gated.frozen import Frozen, frozen
 from symflow.paths.float64.gated.point import Point, start_point
 from symflow.paths.float64.gated.run import Plan, run_gated
@@ -241,7 +241,7 @@ def test_a_second_run_in_another_thread_gives_the_same(monkeypatch: pytest.Monke
     problem = gated((3, 5, 4, 1), 12, 4, activation="relu")
     found = []
     for count in (1, 2):
-        monkeypatch.setattr(beside, "thread_count", lambda count=count: count)
+        monkeypatch.setattr(second_run, "thread_count", lambda count=count: count)
         found.append(flow(problem, horizon=2))
     one, two = found
     assert (one.dense.states == two.dense.states).all()
@@ -253,7 +253,7 @@ def test_a_second_run_in_another_thread_gives_the_same(monkeypatch: pytest.Monke
 def test_a_second_run_ends_with_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the first stops early; and where it is interrupted while the second one, made slow, goes on."""
     problem = gated((3, 5, 4, 1), 12, 4, activation="relu")
-    monkeypatch.setattr(beside, "thread_count", lambda: 2)
+    monkeypatch.setattr(second_run, "thread_count", lambda: 2)
     with pytest.raises(sf.FlowStopped, match="led only to"):
         flow(problem, horizon=2, max_steps=10)
     assert no_second_run()

@@ -30,7 +30,7 @@ KNOWN = 0.1
 STORED = 20_000_000
 """Most numbers of a path that is kept."""
 AT_ONCE = 4_000_000
-"""Most numbers of the points at which steps are looked at at once."""
+"""Most numbers in the points of the steps that are looked at together."""
 APART = 1e-6
 """How far, relative to its size, a walk may end from the next kept iterate: further, rounding decides where it goes."""
 
@@ -113,7 +113,7 @@ def walk(
     mean, peak, slope, apart = np.zeros((4, total))
     known, rising = np.ones((2, total), dtype=bool)
     keep = path is None and fits(total, kept.shape[1])
-    states = np.empty((total + 1, kept.shape[1])) if keep else path
+    states = np.empty((total + 1, kept.shape[1])) if keep else None
     made = _lockstep(objective, kept, indices, eta) if path is None else _along(objective, path)
     for steps in made:
         at, here = steps.at, steps.here
@@ -121,9 +121,9 @@ def walk(
         mean[at], peak[at], rising[at], known[at] = found.mean, found.peak, found.rising, found.known
         slope[at] = np.linalg.norm(steps.slopes, axis=1)
         apart[at] = np.linalg.norm(here - eta * steps.slopes - steps.ends, axis=1)
-        if keep and states is not None:
+        if states is not None:
             states[at] = here
-    if keep and states is not None:
+    if states is not None:
         states[np.asarray(indices)] = kept
     error = rounded_result(objective, gradient(objective), kept).error
     error = np.linalg.norm(np.nan_to_num(error, nan=np.inf), axis=1)
@@ -149,7 +149,7 @@ def walk(
             f"the step of descent at t = {blind[0] * eta:.6g} is too long for its gradients to be sampled; take a "
             "smaller step size"
         )
-    return Walk(states, mean, peak, slope, rising, apart, end, reason)
+    return Walk(path if states is None else states, mean, peak, slope, rising, apart, end, reason)
 
 
 def _lockstep(objective: Objective, kept: np.ndarray, indices: Sequence[int], eta: float) -> Iterator[_Steps]:

@@ -32,7 +32,7 @@ NEAR_ZERO = 1e-9
 PARALLEL = 1e-7
 """... where this part of its gradient, or less, lies outside the span of theirs."""
 AT_ONCE = 64
-"""Such pre-activations whose gradients are looked at at once."""
+"""How many of their gradients are computed together."""
 
 BEYOND = 1e-8
 """A held gate lets go where its value is farther than this outside [alpha_bar, alpha]."""

@@ -150,8 +150,7 @@ class _Run:
                     last = size == left and k == len(tried.parts)
                     self.accept(made, stop if last else self.t + size / len(tried.parts), size / len(tried.parts))
                 longer = size * min(LENGTHEN, SAFETY * max(tried.error, 1e-12) ** -0.25)
-                h = max(h, longer, resumed) if size < h else max(longer, resumed)
-                resumed = 0.0
+                h, resumed = max(h if size < h else 0.0, longer, resumed), 0.0
                 report.at(self.t, end, len(self.knots) - 1)
         return ""
 

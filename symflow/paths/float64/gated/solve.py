@@ -12,10 +12,10 @@ import numpy as np
 from symflow.errors import FlowInterrupted, FlowStopped, ProblemError, StopCause
 from symflow.networks.objective import Objective
 from symflow.numbers.decimal import counted
-from symflow.paths.float64.gated.beside import SecondRun
 from symflow.paths.float64.gated.frozen import frozen
 from symflow.paths.float64.gated.record import EventCorrectedSteps
 from symflow.paths.float64.gated.run import GatedRun, Plan, run_gated
+from symflow.paths.float64.gated.second_run import SecondRun
 from symflow.paths.float64.methods import EVENT_CORRECTED
 from symflow.paths.float64.record import Float64Stats
 from symflow.paths.float64.watch import Watch, time_rounding
@@ -135,9 +135,9 @@ def _recorded(objective: Objective, asked: Asked, run: GatedRun, seconds: float)
     return Trajectory(objective, steps, None, run.events, None, stats, shown, stopped)
 
 
-def _estimated(flow: Trajectory, run: GatedRun, asked: Asked, beside: SecondRun, report: Reporter) -> Trajectory:
+def _estimated(flow: Trajectory, run: GatedRun, asked: Asked, second: SecondRun, report: Reporter) -> Trajectory:
     """The flow with twice the largest difference from a run at looser tolerances, where both have steps."""
-    check = beside.result(report)
+    check = second.result(report)
     if check.stopped == "interrupted":
         raise FlowInterrupted(time=flow.horizon, trajectory=flow)
     if check.stopped:
@@ -157,7 +157,7 @@ def _estimated(flow: Trajectory, run: GatedRun, asked: Asked, beside: SecondRun,
             trajectory=flow,
         )
     ends = min(run.knots[-1], check.knots[-1])
-    common = beside.plan.stops[beside.plan.stops <= ends]
+    common = second.plan.stops[second.plan.stops <= ends]
     pair = [np.vstack([r.states[np.searchsorted(r.knots, common)], r.states[-1:]]) for r in (run, check)]
     stats = flow.stats
     assert isinstance(stats, Float64Stats)
@@ -165,7 +165,7 @@ def _estimated(flow: Trajectory, run: GatedRun, asked: Asked, beside: SecondRun,
         stats,
         check_rtol=asked.rtol * LOOSER,
         check_atol=asked.atol * LOOSER,
-        check_seconds=beside.seconds,
+        check_seconds=second.seconds,
     )
     rounding = float(np.finfo(float).eps * np.abs(pair[0]).max())
     error = mpmath.mpf(2 * float(np.abs(pair[0] - pair[1]).max()) + rounding)

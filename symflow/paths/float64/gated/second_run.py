@@ -1,4 +1,4 @@
-"""A second run for an error estimate: in another thread while the first goes on, where there are several cores.
+"""The second run of an error estimate: in another thread, at the same time as the first, where there are two cores.
 
 Half of a run's time is compiled code, during which another thread can use Python.
 """
@@ -32,24 +32,24 @@ class SecondRun:
 
     def __init__(self, compiled: Frozen, start: np.ndarray, plan: Plan, wanted: bool) -> None:
         self.compiled, self.start, self.plan = compiled, start, plan
-        self.beside = wanted and thread_count() > 1
-        self.share = 1.0 if not wanted else 0.95 if self.beside else 0.7
+        self.threaded = wanted and thread_count() > 1
+        self.share = 1.0 if not wanted else 0.95 if self.threaded else 0.7
         self.ended, self.seconds, self.done = threading.Event(), 0.0, 0.0
 
     def __enter__(self) -> SecondRun:
-        if self.beside:
+        if self.threaded:
             self.pool = ThreadPoolExecutor(1, "symflow-check")
             self.future = self.pool.submit(self._elsewhere)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.ended.set()
-        if self.beside:
+        if self.threaded:
             self.pool.shutdown()
 
     def result(self, report: Reporter) -> GatedRun:
         """The run, once it has ended."""
-        if not self.beside:
+        if not self.threaded:
             return self._run(report)
         try:
             while not wait([self.future], LOOK).done:
