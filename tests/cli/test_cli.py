@@ -242,10 +242,12 @@ def python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_flow_and_derive_do_not_load_jax(linear: Path) -> None:
+    """Nor does what the other commands import load SciPy's solvers, before one is asked for."""
     program = (
         "import sys\nfrom symflow.cli.app import main\n"
         "codes = [main([c, sys.argv[1], '--json']) for c in ('flow', 'derive')]\n"
-        "print('LOADED', codes, sorted({'jax', 'jaxlib', 'matplotlib'} & set(sys.modules)))"
+        "from symflow import deviation, sweep\n"
+        "print('LOADED', codes, sorted({'jax', 'jaxlib', 'matplotlib', 'scipy'} & set(sys.modules)))"
     )
     assert python(program, str(linear)).stdout.splitlines()[-1] == "LOADED [0, 0] []"
 

@@ -19,7 +19,6 @@ from fractions import Fraction
 
 import numpy as np
 from flint import arb, arb_mat
-from scipy.optimize import minimize
 
 from symflow.dynamics.method import THETA, Method, Recursion, recursion
 from symflow.evaluate.balls import spectral_norm
@@ -136,6 +135,8 @@ def _least_growth(a: np.ndarray, b: np.ndarray, low: np.ndarray, high: np.ndarra
     size = len(a)
     if size == 1:
         return np.eye(1)
+    from scipy.optimize import minimize
+
     rows, columns = np.triu_indices(size)
     ends = np.stack([a + rate[:, None, None] * b for rate in (low, high)])
 

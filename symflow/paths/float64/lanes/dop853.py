@@ -9,27 +9,25 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.integrate import DOP853
 
 from symflow.numbers.types import JaxArray
 
 MAIN, ALL = 12, 16
 """Stages of a step; with the one at its end and three more for the dense output."""
 ORDER = 8
-DENSE = 3 + len(DOP853.D)
+DENSE = 7
 """Rows of the dense output."""
 
 
 def _tableau() -> np.ndarray:
     """One row a stage; the state at the end is that of stage 12."""
+    from scipy.integrate import DOP853
+
     rows = np.zeros((ALL, ALL))
     rows[:MAIN, :MAIN] = DOP853.A
     rows[MAIN, :MAIN] = DOP853.B
     rows[MAIN + 1 :] = DOP853.A_EXTRA
     return rows
-
-
-STAGES = _tableau()
 
 
 def step(
@@ -45,8 +43,9 @@ def step(
     """
     import jax
     import jax.numpy as jnp
+    from scipy.integrate import DOP853
 
-    table = jnp.asarray(STAGES)
+    table = jnp.asarray(_tableau())
 
     def stage(i: int, slopes: JaxArray) -> JaxArray:
         return slopes.at[i].set(field(y + h * (table[i] @ slopes)))
