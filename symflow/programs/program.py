@@ -24,7 +24,7 @@ def topological(outputs: Iterable[Node]) -> tuple[Node, ...]:
         elif x not in seen:
             seen.add(x)
             stack.append((x, True))
-            stack.extend((a, False) for a in reversed(x.arguments))
+            stack.extend((a, False) for a in reversed(x.arguments) if a not in seen)
     return tuple(order)
 
 

@@ -49,13 +49,16 @@ class Add(Node):
         return " + ".join(factor + name for factor, name in zip(factors, names, strict=True))
 
 
+ONE = Fraction(1)
+
+
 def split_scale(x: Node) -> tuple[Fraction, Node]:
     """Writes x as (rational factor, node without one)."""
     if isinstance(x, Add) and len(x.terms) == 1:
         return x.terms[0]
     if isinstance(x, Const) and x.value not in (0, 1):
-        return x.value, Const(Fraction(1), x.axes)
-    return Fraction(1), x
+        return x.value, Const(ONE, x.axes)
+    return ONE, x
 
 
 def add(terms: Iterable[tuple[Fraction | int, Node]]) -> Node:
@@ -72,7 +75,8 @@ def add(terms: Iterable[tuple[Fraction | int, Node]]) -> Node:
         axes = x.axes
         factor, base = split_scale(x)
         if not is_zero(base):
-            merged[base] = merged.get(base, Fraction(0)) + coefficient * factor
+            c = factor if coefficient == 1 else coefficient * factor
+            merged[base] = merged[base] + c if base in merged else c
     if axes is None:
         raise ValueError("a sum needs at least one term; use zero(axes) for an empty one")
     kept = tuple((c, x) for x, c in merged.items() if c != 0)
@@ -89,4 +93,4 @@ def add(terms: Iterable[tuple[Fraction | int, Node]]) -> Node:
 
 def scale(coefficient: Fraction | int, x: Node) -> Node:
     """The multiple c x."""
-    return add([(coefficient, x)])
+    return x if coefficient == 1 else add([(coefficient, x)])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 
-from symflow.programs.rules.add import add, scale, split_scale
+from symflow.programs.rules.add import ONE, add, scale, split_scale
 from symflow.programs.rules.arithmetic import Arithmetic, Array
 from symflow.programs.rules.axes import Axis, Labels, entries, shape_of
 from symflow.programs.rules.leaves import Const, Identity, is_zero, zero
@@ -127,7 +126,7 @@ def einsum(
         ValueError: a label used for two different axes, an output label without an axis, or one that repeats.
     """
     axis_of: dict[int, Axis] = dict(broadcast or {})
-    factor = Fraction(1)
+    factor = ONE
     kept: list[tuple[Node, Labels]] = []
     for x, indices in zip(args, labels, strict=True):
         if len(indices) != len(x.axes):
@@ -136,7 +135,8 @@ def einsum(
             if axis_of.setdefault(label, axis) != axis:
                 raise ValueError(f"label {label} joins the different axes {axis_of[label]} and {axis}")
         c, base = split_scale(x)
-        factor *= c
+        if c is not ONE:
+            factor *= c
         if _is_permutation(base):
             assert isinstance(base, Einsum)
             inner = dict(zip(base.out, indices, strict=True))

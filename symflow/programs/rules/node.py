@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import fields
 from itertools import count
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
@@ -48,7 +47,7 @@ class Node(metaclass=_Interned):
 
     def fields(self) -> tuple[object, ...]:
         """What it was made from."""
-        return tuple(getattr(self, f.name) for f in fields(self))  # type: ignore[arg-type]
+        return tuple(getattr(self, name) for name in type(self).__match_args__)  # type: ignore[attr-defined]
 
     def parts(self) -> tuple[Node, ...]:
         """Its arguments: the fields that are nodes, or tuples of nodes."""
