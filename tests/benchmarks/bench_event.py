@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", nargs="?", default="relu", choices=["relu", "conv", "conv-max-pool"])
     parser.add_argument("--horizon", type=float, default=10.0)
-    parser.add_argument("--rtols", type=float, nargs="+", default=[1e-6, 1e-7, 1e-8, 1e-9])
+    parser.add_argument("--rtols", type=float, nargs="+", default=[1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11])
     parser.add_argument("--descent", type=int, nargs=2)
     args = parser.parse_args()
     problem = network_problem(args.network, digits(SAMPLES), 0)
