@@ -5,27 +5,18 @@ Gates and pre-activations of all layers are arrays of shape (U, N): one row a un
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from symflow.caching import kept
-from symflow.evaluate.jit_options import QUICK, THROWAWAY, jit
-from symflow.networks.batches import sample_count
 from symflow.networks.objective import Objective
-from symflow.numbers.types import JaxArray
-from symflow.paths.float64.gated.programs import GatedProgram, Sample
+from symflow.paths.float64.gated.compiled import Compiled, Given, functions
 from symflow.paths.float64.gated.rows import FEW_PARAMETERS, MANY_PARAMETERS, Sizes
-from symflow.paths.float64.gated.stages import ended, kinks, stages
-from symflow.paths.float64.gated.surface import Surface
 from symflow.paths.float64.gated.ties import TRIALS, Groups, groups
-from symflow.paths.float64.gated.walk import MOST_KINKS, walker
-
-Compiled = Callable[..., Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +66,8 @@ class Frozen:
         return np.where(z > 0, self.alpha[:, None], np.where(z < 0, self.alpha_bar[:, None], gates))
 
 
-TINY, SMALL = 200_000, 1000
-"""Gates of all samples times parameters up to which compilation costs more than what optimization saves in a usual run,
-and parameters up to which more rows than are needed cost less than one more compilation."""
+SMALL = 1000
+"""Parameters up to which more rows than are needed cost less than one more compilation."""
 
 
 @kept
@@ -87,48 +77,31 @@ def frozen(objective: Objective) -> Frozen:
     Raises:
         ProblemError: it is no mean over samples.
     """
-    import jax
     import jax.numpy as jnp
 
-    samples = sample_count(objective)
-    whole, single = GatedProgram(objective), Sample(objective, samples)
-    counts = np.diff(whole.ends, prepend=0)
-    per_unit = [(float(g.alpha), float(g.alpha_bar), g.layer) for g in objective.gates]
-    alpha, alpha_bar, layers = (np.repeat([v[k] for v in per_unit], counts) for k in range(3))
-    data = {x: jnp.asarray(np.asarray(a, dtype=np.float64)) for x, a in objective.data.items()}
-
-    def slope(theta: JaxArray, gates: JaxArray) -> tuple[JaxArray, JaxArray]:
-        return whole.gradient(whole.values(theta, data, gates))
-
-    gradient = jit(slope)
-    shared = groups(
-        _trials(gradient, objective.parameter_count, (alpha, alpha_bar), samples), objective.parameter_count
-    )
-    high, low = jnp.asarray(alpha), jnp.asarray(alpha_bar)
-
-    surface = Surface(slope, single, (high, low))
-    walk = walker(single, (alpha, alpha_bar), shared.ties)
-    rows, parameters = (None, 0, 0, 0), objective.parameter_count
-    tiny = len(alpha) * samples * parameters <= TINY
-    compiled = partial(jit, options=THROWAWAY if tiny else QUICK)
+    compiled, parameters = functions(objective), objective.parameter_count
+    data = tuple(jnp.asarray(np.asarray(a, dtype=np.float64)) for a in objective.data.values())
+    slopes = compiled.alpha, compiled.alpha_bar
+    gradient = partial(compiled.gradient, Given(data, None))
+    shared = groups(_trials(gradient, parameters, slopes, compiled.samples), parameters)
+    given = Given(data, shared.ties)
     return Frozen(
         objective,
-        samples,
-        alpha,
-        alpha_bar,
-        layers,
-        np.concatenate([np.arange(n) for n in counts]),
+        compiled.samples,
+        *slopes,
+        compiled.layers,
+        compiled.units,
         {float(v): v for g in objective.gates for v in (g.alpha, g.alpha_bar)},
         shared,
         FEW_PARAMETERS if parameters <= SMALL else MANY_PARAMETERS,
         gradient=gradient,
-        stages=compiled(partial(stages, surface, high)),
-        kinks=compiled(partial(kinks, walk, MOST_KINKS)),
-        ended=compiled(partial(ended, surface)),
-        forces=compiled(surface.forces),
-        moving=jit(jax.vmap(single.moving, in_axes=(None, None, 0, 0)), THROWAWAY),
-        normals=jit(jax.vmap(single.normal, in_axes=rows), THROWAWAY),
-        pulls=jit(jax.vmap(surface.pull, in_axes=rows), THROWAWAY),
+        stages=partial(compiled.stages, given),
+        kinks=partial(compiled.kinks, given),
+        ended=partial(compiled.ended, given),
+        forces=partial(compiled.forces, given),
+        moving=partial(compiled.moving, given),
+        normals=partial(compiled.normals, given),
+        pulls=partial(compiled.pulls, given),
     )
 
 

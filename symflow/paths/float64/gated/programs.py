@@ -6,14 +6,13 @@ Gates and pre-activations of all layers are arrays of shape (U, N): one row a un
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from symflow.derivatives.derived import gradient_nodes
 from symflow.evaluate.interpret import interpret
-from symflow.networks.batches import batch_loss
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JaxArray
 from symflow.programs.nodes import Input
@@ -65,15 +64,19 @@ class GatedProgram:
         return jnp.concatenate([a.reshape(-1, s[-1]) for a, s in zip(arrays, self.shapes, strict=True)])
 
 
+@dataclass(frozen=True, eq=False)
 class Sample:
-    """What is asked of a single sample, for JAX to trace; gates of shape (U,)."""
+    """What is asked of a single sample, for JAX to trace; gates of shape (U,).
 
-    def __init__(self, objective: Objective, samples: int) -> None:
-        import jax.numpy as jnp
+    Attributes:
+        program: of an objective of one sample.
+        data: of all samples, along the last axis.
+        samples: N.
+    """
 
-        batch = batch_loss(objective, 1)
-        self.program, self.samples = GatedProgram(batch.objective), samples
-        self.data = {x: jnp.asarray(np.asarray(a, dtype=np.float64)) for x, a in batch.data.items()}
+    program: GatedProgram
+    data: Mapping[Input, JaxArray]
+    samples: int
 
     def values(self, theta: JaxArray, i: JaxArray, gates: JaxArray) -> dict[Input, Any]:
         """The inputs for sample i."""
