@@ -17,6 +17,7 @@ from symflow.analysis.experiments.checkpoints import Checkpoint, content_key
 from symflow.analysis.experiments.descent import Stepper, descend_in_chunks, stepper
 from symflow.analysis.experiments.idx import read_idx
 from symflow.analysis.experiments.images import mnist
+from symflow.paths.float64.gated import ties
 from symflow.progress import SILENT, Reporter
 
 
@@ -187,6 +188,25 @@ def test_interrupted_flow_goes_on_where_it_was(tmp_path: Path, monkeypatch: pyte
     found = reference.flow_in_chunks(problem, times, 1e-9, checkpoint, SILENT)
     np.testing.assert_array_equal(found.states, whole.states)
     assert (found.evaluations, found.steps) == (whole.evaluations, whole.steps)
+
+
+def test_kinks_that_cannot_be_decided_are_stepped_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two inputs that are proportional slide together; alone, as gates of groups too large are, neither can be held."""
+    problem = sf.Problem(
+        network=sf.FullyConnected((1, 3, 1), activation="relu"),
+        data={"x": ["-0.55", "-0.76"], "y": ["0.52", "0.54"]},
+        init={"scheme": "xavier", "seed": 675},
+    )
+    exact = sf.solve_flow(problem, horizon=4, dps=15, error=None)
+    assert [e.kind for e in exact.events] == ["sliding", "sliding"]
+    monkeypatch.setattr(ties, "MOST_TIED", 1)
+    with pytest.raises(sf.FlowStopped, match="a gate is held whose kink is that of others too"):
+        sf.solve_flow_float64(problem, horizon=4, solver="event-corrected", error=None)
+    times = np.linspace(0, 4, 9)
+    for rtol in (1e-4, 1e-5):
+        found = reference.flow_in_chunks(problem, times, rtol, Checkpoint(None, "x", "k", print), SILENT)
+        assert np.abs(found.states - exact.numpy(times)).max() < 1e-6  # Tsit5 at these tolerances: 3e-5 and 4e-6
+        assert found.steps > 3 * rtol**-0.5
 
 
 def test_damaged_checkpoints_are_reported_and_not_used(tmp_path: Path) -> None:

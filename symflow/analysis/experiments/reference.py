@@ -8,13 +8,16 @@ estimate.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from symflow.analysis.experiments.checkpoints import Checkpoint
-from symflow.analysis.experiments.descent import CHUNK_SECONDS
+from symflow.analysis.experiments.descent import CHUNK_SECONDS, stepper
+from symflow.dynamics.methods import GradientDescent
 from symflow.errors import FlowStopped
 from symflow.paths.float64 import Float64Stats, solve_flow_float64
 from symflow.paths.float64.methods import EVENT_CORRECTED
@@ -24,14 +27,12 @@ from symflow.progress import Reporter
 
 SMOOTH, GATED = "dopri8", EVENT_CORRECTED
 """The method for smooth losses, and for those with kinks."""
-OVER = "tsit5"
-"""The method for a chunk in which kinks coincide, which are then stepped over."""
-STAGES = {SMOOTH: 13, GATED: 0, OVER: 6}
+STAGES = {SMOOTH: 13, GATED: 0}
 """Gradient evaluations of the state within a step; those of the gated method end at the times that are wanted."""
-CHUNK_STEPS, OVER_STEPS = 200, 10
-"""Most steps between two returns, and of those over kinks that cannot be decided."""
-CRUMB = 1e-6
-"""What leads no farther, as a part of the whole time, leads nowhere."""
+CHUNK_STEPS = 200
+"""Most steps between two returns."""
+CRUMB, OVER = 1e-6, 1e-3
+"""Parts of the whole time: what leads no farther leads nowhere; and so much is stepped over then."""
 MAX_STEPS = 1_000_000
 ABSOLUTE = 1e-2
 """The absolute tolerance is this times the relative one."""
@@ -135,16 +136,15 @@ def _chunk(
     problem: Problem, times: np.ndarray, done: int, now: float, theta: np.ndarray, rtol: float
 ) -> tuple[float, np.ndarray, list[np.ndarray], np.ndarray, float]:
     """At most `CHUNK_STEPS` steps from a state: time and state reached, the states at grid times, counts, seconds."""
-    solver, whole = method(problem), float(times[-1]) - now
-    flow, said = _steps(problem, solver, whole, times[done:-1] - now, theta, rtol, CHUNK_STEPS)
-    stuck = said is not None and said.cause != "max-steps" and float(flow.horizon) < CRUMB * float(times[-1])
-    if stuck and solver == GATED:  # at kinks that it cannot decide: stepped over, to where it can
-        solver = OVER
-        flow, said = _steps(problem, solver, whole, times[done:-1] - now, theta, rtol, OVER_STEPS)
+    solver, end = method(problem), float(times[-1])
+    whole = end - now
+    flow, said = _steps(problem, solver, whole, times[done:-1] - now, theta, rtol)
+    if said is not None and said.cause != "max-steps" and float(flow.horizon) < CRUMB * end and solver == GATED:
+        return _over(problem, min(now + OVER * end, float(times[done])), float(times[done]), now, theta, rtol)
     if said is not None and not flow.end:
         raise said
     reached = whole if said is None else float(flow.horizon)
-    now_after = float(times[-1]) if said is None else now + reached
+    now_after = end if said is None else now + reached
     wanted = [t - now for t in map(float, times[done:]) if t - now <= reached]
     rows = [flow.numpy([t])[0] for t in wanted]  # one by one: a batch of large networks would fill the memory
     between, stats = sum(t < reached for t in wanted), flow.stats
@@ -153,10 +153,26 @@ def _chunk(
     return now_after, flow.numpy([reached])[0], rows, counts, stats.seconds
 
 
+def _over(
+    problem: Problem, until: float, wanted: float, now: float, theta: np.ndarray, rtol: float
+) -> tuple[float, np.ndarray, list[np.ndarray], np.ndarray, float]:
+    """The same over kinks that cannot be decided: Euler's method at two step sizes, extrapolated.
+
+    Along a kink on which the flow stays it zigzags within its step, whereas steps whose error is watched are each as
+    wrong as they may be. Their number grows with the accuracy asked for, so that two tolerances show the error.
+    """
+    clock, count = time.perf_counter(), math.ceil(rtol**-0.5)
+    steps = stepper(problem.objective, GradientDescent(), np.dtype(np.float64))
+    long, short = (steps.advance(n)((theta,), Fraction(until - now) / n, 0, n)[0] for n in (count, 2 * count))
+    end = 2 * short - long
+    counts = np.array([3 * count, 0, 3 * count, 0], dtype=np.int64)
+    return until, end, [end] if until == wanted else [], counts, time.perf_counter() - clock
+
+
 def _steps(
-    problem: Problem, solver: str, whole: float, stops: np.ndarray, theta: np.ndarray, rtol: float, most: int
+    problem: Problem, solver: str, whole: float, stops: np.ndarray, theta: np.ndarray, rtol: float
 ) -> tuple[Trajectory, FlowStopped | None]:
-    """At most so many steps, and what ended them early.
+    """At most `CHUNK_STEPS` steps, and what ended them early.
 
     Raises:
         FlowStopped: nothing is known of the flow.
@@ -169,7 +185,7 @@ def _steps(
             rtol=rtol,
             atol=ABSOLUTE * rtol,
             solver=solver,
-            max_steps=most,
+            max_steps=CHUNK_STEPS,
             theta0=theta,  # type: ignore[arg-type]
             error=None,
         )
