@@ -27,7 +27,7 @@ class BoxArithmetic(RoundedArithmetic):
 def box_program(objective: Objective, program: Program, boxes: Rounded) -> dict[str, Rounded]:
     """The outputs of a program on S boxes of parameters, shape (S, P)."""
     places = zip(objective.parameters, objective.slices(), strict=True)
-    return evaluated(program, box_inputs(objective.data, places, boxes), BoxArithmetic())
+    return evaluated(program, box_inputs(objective, places, boxes), BoxArithmetic())
 
 
 def box_result(objective: Objective, derived: Derived, boxes: Rounded) -> Rounded:

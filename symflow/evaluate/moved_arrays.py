@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -78,3 +80,25 @@ def scattered(x: np.ndarray, table: Table, position: int, zero: Any) -> np.ndarr
         if source >= 0:
             result[source] = result[source] + moved[target]
     return np.moveaxis(result, 0, position)
+
+
+@lru_cache(maxsize=256)
+def factor_places(
+    subscripts: str, shapes: tuple[tuple[int, ...], ...]
+) -> tuple[tuple[np.ndarray, ...], tuple[int, ...]]:
+    """For each factor of an einsum the flat place of every term, shape (outputs, terms); and the output's shape."""
+    inputs, out = subscripts.split("->")
+    labels = inputs.split(",")
+    sizes = {i: n for used, shape in zip(labels, shapes, strict=True) for i, n in zip(used, shape, strict=True)}
+    order = [*out, *(i for i in sizes if i not in out)]
+    shape = tuple(sizes[i] for i in out)
+    count, terms = prod(shape), prod(sizes[i] for i in order[len(out) :])
+    grid = np.indices([sizes[i] for i in order]).reshape(len(order), count * terms)
+    position = dict(zip(order, grid, strict=True))
+    found = []
+    for used in labels:
+        flat = np.zeros(grid.shape[1], dtype=np.int64)
+        for i in used:
+            flat = flat * sizes[i] + position[i]
+        found.append(flat.reshape(count, terms))
+    return tuple(found), shape

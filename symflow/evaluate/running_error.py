@@ -17,6 +17,7 @@ from fractions import Fraction
 import numpy as np
 from flint import arb
 
+from symflow.caching import kept
 from symflow.derivatives.derived import Derived
 from symflow.dynamics.vector_field import VectorField
 from symflow.evaluate.balls import log_sum_exp
@@ -163,17 +164,21 @@ def _from_balls(balls: Sequence[arb], shape: tuple[int, ...]) -> Rounded:
     return Rounded(value.reshape(shape), (error * (1 + UNIT) + 2 * UNIT * np.abs(value) + TINY).reshape(shape))
 
 
-def _rounded_data(exact: np.ndarray) -> Rounded:
-    """Exact numbers, rounded to float64; zeros stay exact, since what is made of them vanishes by structure."""
-    found = rounded_input(np.asarray(exact, dtype=np.float64))
-    return Rounded(found.value[None], np.where(exact == 0, 0.0, found.error)[None])
+@kept
+def _rounded_data(of: Objective | VectorField) -> Mapping[Node, Rounded]:
+    """Exact data, rounded to float64; zeros stay exact, since what is made of them vanishes by structure."""
+    found: dict[Node, Rounded] = {}
+    for x, exact in of.data.items():
+        rounded = rounded_input(np.asarray(exact, dtype=np.float64))
+        found[x] = Rounded(rounded.value[None], np.where(exact == 0, 0.0, rounded.error)[None])
+    return found
 
 
 def box_inputs(
-    data: Mapping[Input, np.ndarray], places: Iterable[tuple[Input, tuple[slice, tuple[int, ...]]]], boxes: Rounded
+    of: Objective | VectorField, places: Iterable[tuple[Input, tuple[slice, tuple[int, ...]]]], boxes: Rounded
 ) -> dict[Node, Rounded]:
-    """Data, rounded to float64, and the arrays of S boxes of states, shape (S, P), that are cut at `places`."""
-    known: dict[Node, Rounded] = {x: _rounded_data(a) for x, a in data.items()}
+    """Its data, rounded to float64, and the arrays of S boxes of states, shape (S, P), that are cut at `places`."""
+    known = dict(_rounded_data(of))
     for x, (where, shape) in places:
         known[x] = Rounded(*(v[:, where].reshape(len(v), *shape) for v in (boxes.value, boxes.error)))
     return known
@@ -181,7 +186,7 @@ def box_inputs(
 
 def field_boxes(field: VectorField, boxes: Rounded) -> dict[Node, Rounded]:
     """The inputs of a field's programs on S boxes of its states."""
-    return box_inputs(field.data, zip(field.state, field.slices(), strict=True), boxes)
+    return box_inputs(field, zip(field.state, field.slices(), strict=True), boxes)
 
 
 def evaluated(program: Program, inputs: Mapping[Node, Rounded], arithmetic: RoundedArithmetic) -> dict[str, Rounded]:

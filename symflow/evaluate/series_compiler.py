@@ -8,7 +8,7 @@ from math import lcm, prod
 
 import numpy as np
 
-from symflow.evaluate.moved_arrays import ObjectArrays
+from symflow.evaluate.moved_arrays import ObjectArrays, factor_places
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, Function, LogSumExp, Product, SeriesArithmetic, Step, Sum
 from symflow.programs.nodes import Input, Map, Node, Table, split_scale
@@ -160,27 +160,12 @@ class SeriesCompiler(ObjectArrays):
     def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
         if len(arrays) > 2:
             raise TypeError("power series need products of at most two factors; split the product first")
-        inputs, out = subscripts.split("->")
-        labels = inputs.split(",")
-        sizes = {i: n for used, a in zip(labels, arrays, strict=True) for i, n in zip(used, a.shape, strict=True)}
-        order = [*out, *(i for i in sizes if i not in out)]
-        shape = tuple(sizes[i] for i in out)
-        grid = np.indices([sizes[i] for i in order]).reshape(len(order), prod(sizes.values()))
-        position = dict(zip(order, grid, strict=True))
-
-        def factor(used: str, array: np.ndarray) -> np.ndarray:
-            flat = np.zeros(grid.shape[1], dtype=int)
-            for i in used:
-                flat = flat * sizes[i] + position[i]
-            return array.reshape(-1)[flat]
-
-        factors = [factor(used, a) for used, a in zip(labels, arrays, strict=True)]
+        places, shape = factor_places(subscripts, tuple(a.shape for a in arrays))
+        factors = [a.reshape(-1)[at] for a, at in zip(arrays, places, strict=True)]
         if len(factors) == 1:
             factors.append(self.constant(Fraction(1), factors[0].shape))
-        count = prod(shape)
-        run = grid.shape[1] // count if count else 0
-        pairs = list(zip(*factors, strict=True))
-        return entry_array([self.product(pairs[e * run : (e + 1) * run]) for e in range(count)], shape)
+        rows = zip(*factors, strict=True)
+        return entry_array([self.product(list(zip(*row, strict=True))) for row in rows], shape)
 
     def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
         return entry_array([self.function_of(name, exponent, e) for e in x.flat], x.shape)

@@ -9,39 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
-from math import prod
 
 import numpy as np
 
 from symflow.evaluate.blocks.constants import Constants, numbered
 from symflow.evaluate.blocks.rows import NONE, Block, Functions, LogSums, Rows
-from symflow.evaluate.moved_arrays import ObjectArrays
+from symflow.evaluate.moved_arrays import ObjectArrays, factor_places
 from symflow.programs.nodes import Input, Map, Node, Table, split_scale
 from symflow.programs.program import topological
 from symflow.programs.rules.elementwise import elementwise
 
 _ARGUMENT = Input("argument", (), "state", "x")
-
-
-@lru_cache(maxsize=256)
-def _grids(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[tuple[np.ndarray, ...], tuple[int, ...]]:
-    """For each factor of an einsum the flat place of every term, shape (outputs, terms); and the output's shape."""
-    inputs, out = subscripts.split("->")
-    labels = inputs.split(",")
-    sizes = {i: n for used, shape in zip(labels, shapes, strict=True) for i, n in zip(used, shape, strict=True)}
-    order = [*out, *(i for i in sizes if i not in out)]
-    shape = tuple(sizes[i] for i in out)
-    count = prod(shape)
-    grid = np.indices([sizes[i] for i in order]).reshape(len(order), prod(sizes.values()))
-    position = dict(zip(order, grid, strict=True))
-    found = []
-    for used in labels:
-        flat = np.zeros(grid.shape[1], dtype=np.int64)
-        for i in used:
-            flat = flat * sizes[i] + position[i]
-        found.append(flat.reshape(count, -1))
-    return tuple(found), shape
 
 
 @dataclass(frozen=True)
@@ -122,8 +100,8 @@ class BlockCompiler(ObjectArrays):
             factors = [a.reshape(-1, 1) for a in np.broadcast_arrays(*arrays)]
             shape = np.broadcast_shapes(*(a.shape for a in arrays))
         else:
-            grids, shape = _grids(subscripts, tuple(a.shape for a in arrays))
-            factors = [a.reshape(-1)[grid] for a, grid in zip(arrays, grids, strict=True)]
+            places, shape = factor_places(subscripts, tuple(a.shape for a in arrays))
+            factors = [a.reshape(-1)[at] for a, at in zip(arrays, places, strict=True)]
         if len(factors) == 1:
             factors.append(np.full(factors[0].shape, self._one))
         return self._sums(*factors).reshape(shape)

@@ -24,7 +24,7 @@ from symflow.paths.certified.corrections import NONE, Correction, Stratum, corre
 from symflow.paths.certified.gates import OnBoxes, known_gates
 from symflow.paths.certified.observed import Step
 from symflow.paths.certified.rates import Rates, rates
-from symflow.paths.certified.windows import Crossing, Part, crossing, normals, ranges
+from symflow.paths.certified.windows import Crossing, Part, crossing, normals, on_part
 from symflow.paths.taylor.dense import TaylorSteps
 from symflow.paths.taylor.kinks.gates import Position, value_of
 
@@ -200,7 +200,7 @@ class _Search:
             watched = step.pre_activations.get(a)
             if watched is None or a in held:
                 continue
-            z, _, _ = ranges(watched, part, end, self.steps.bits)
+            z = on_part(watched, 0, part, end, self.steps.bits)
             lost = (watched.remainder + len(watched.series) + 4) * ldexp(1.0, -min(self.steps.bits, 1000))
             away = (abs(z[0]) - z[1]) * (1 - 2.0**-40) - lost
             known = known_gates(self.field.gates, on.low, on.high)

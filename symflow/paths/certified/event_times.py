@@ -25,7 +25,7 @@ from symflow.paths.certified.boxes import on_parts, scaled_floats, step_end
 from symflow.paths.certified.gates import OnBoxes, known_gates, on_boxes
 from symflow.paths.certified.observed import Step
 from symflow.paths.certified.surfaces import surfaces
-from symflow.paths.certified.windows import Part, at, directions, normals, ranges
+from symflow.paths.certified.windows import Part, at, directions, normals, on_part
 from symflow.paths.event import Event
 from symflow.paths.taylor.dense import TaylorSteps
 from symflow.paths.taylor.kinks.gates import Kink, Position, kink_at, value_of
@@ -78,7 +78,7 @@ def _radius(
         after = Part(number + 1, Fraction(0), Fraction(1, 1 << share))
         segments = [steps.segments[p.number] for p in (part, after)]
         ends = [step_end(s, steps.clock) for s in segments]
-        own = ranges(watched, part, ends[0], steps.bits)[1]
+        own = on_part(watched, 1, part, ends[0], steps.bits)
         speed, normal = (abs(own[0]) - own[1]) / ends[0] * 2.0 ** -segments[0].tau, 0.0
         for p, end in zip((part, after), ends, strict=True):
             floats = scaled_floats(steps.segments[p.number].coefficients, end, steps.bits)

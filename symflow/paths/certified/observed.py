@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 from gmpy2 import mpz
 
+from symflow.caching import Keeper
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_remainders import remainders
 from symflow.paths.taylor.kinks.gates import Position, live_entries
@@ -15,7 +16,7 @@ from symflow.paths.taylor.kinks.region import Region
 
 
 @dataclass(frozen=True, eq=False)
-class Watched:
+class Watched(Keeper):
     """A series along theta~ and at most how far it is from what it stands for, in units of the last place."""
 
     series: Coefficients

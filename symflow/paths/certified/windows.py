@@ -66,12 +66,14 @@ def lowest(watched: Watched, steps: TaylorSteps, part: Part, end: float, side: f
     where the part begins, less (slope)^2 / (2 z~'').
     """
     segment, bits = steps.segments[part.number], steps.bits
-    z, slope, bend = ranges(watched, part, end, bits)
+    z = on_part(watched, 0, part, end, bits)
     away = side * z[0] - z[1]
     if away > 0:
         return _in_ulps(away, bits)
+    slope = on_part(watched, 1, part, end, bits)
     if abs(slope[0]) > slope[1]:
         return side * at(watched, steps, segment, part.low if side * slope[0] > 0 else part.high)
+    bend = on_part(watched, 2, part, end, bits)
     least = side * bend[0] - bend[1]
     if not least > 0:
         return None
@@ -126,7 +128,7 @@ def crossing(
     watched = step.pre_activations.get(a)
     if watched is None:
         return None
-    _, slope, _ = ranges(watched, part, end, steps.bits)
+    slope = on_part(watched, 1, part, end, steps.bits)
     rising = slope[0] > 0
     own = (abs(slope[0]) - slope[1]) / end * 2.0 ** -steps.segments[part.number].tau
     rates = directions(field, box, a, on, step.region) if own > 0 else Rounded(np.zeros(1), np.ones(1))
@@ -205,14 +207,19 @@ Range: TypeAlias = tuple[float, float]
 """Middle and reach."""
 
 
-def ranges(watched: Watched, part: Part, end: float, bits: int) -> tuple[Range, Range, Range]:
-    """A computed series and its first two derivatives in u on a part of the step."""
+def on_part(watched: Watched, derivative: int, part: Part, end: float, bits: int) -> Range:
+    """A computed series, or its first or second derivative in u, on a part of the step."""
+    series = _derivatives(watched, end, bits)[derivative]
+    found = on_parts(series, np.array([float(part.low)]), np.array([float(part.high)]))
+    return found.value.item(), found.error.item()
+
+
+@kept
+def _derivatives(watched: Watched, end: float, bits: int) -> tuple[Rounded, Rounded, Rounded]:
+    """A series in u, and its first two derivatives: it is looked at on many parts."""
     floats = scaled_floats([watched.series], end, bits)
-    low, high = np.array([float(part.low)]), np.array([float(part.high)])
     first = slopes(floats)
-    found = (on_parts(x, low, high) for x in (floats, first, slopes(first)))
-    z, slope, bend = ((x.value.item(), x.error.item()) for x in found)
-    return z, slope, bend
+    return floats, first, slopes(first)
 
 
 def at(watched: Watched, steps: TaylorSteps, segment: Segment, share: Fraction) -> float:
