@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import chain
 from math import prod
 
 import numpy as np
@@ -40,6 +41,9 @@ OPERATION_BUDGET = 2_000_000
 
 LEAST_BLOCKS = 4000
 """Scalar products per order from which on a field with gates is compiled array by array."""
+
+WITHIN_FLOAT64 = 1000
+"""Integers of fewer bits, and units of the last place above 2^-1000, are within float64."""
 
 EMPTY = np.zeros(0, dtype=np.int64)
 
@@ -143,6 +147,23 @@ class Recurrence:
         rows = [[to_float(c, bits) for c in s[:terms]] for s in series]
         return np.array(rows, dtype=np.float64).reshape(len(rows), -1)
 
+    def sizes(self, series: Sequence[Coefficients]) -> tuple[np.ndarray, np.ndarray]:
+        """The sizes of all coefficients in float64, a row for each series, and how many bits their integers have.
+
+        Sizes are known to a relative 2^-50 and to 2^-1000, and infinite beyond float64; bits are that many or one more.
+        """
+        if self._native is not None:
+            return self._native.sizes(series)
+        assert isinstance(self.arithmetic, FixedSeries)
+        bits = self.arithmetic.bits
+        flat = list(chain.from_iterable(series))
+        lengths = np.fromiter((c.bit_length() for c in flat), float, len(flat))
+        if bits < WITHIN_FLOAT64 and lengths.max(initial=0) < WITHIN_FLOAT64:
+            sizes = np.abs(np.fromiter(map(float, flat), float, len(flat))) * 2.0**-bits
+        else:
+            sizes = np.array([abs(to_float(c, bits)) for c in flat])
+        return sizes.reshape(len(series), -1), lengths.reshape(len(series), -1)
+
     def kept(self, series: Sequence[Coefficients] | None = None) -> Sequence[Coefficients]:
         """The coefficients of series, by default those of the state, which the next expansion doesn't change."""
         wanted = self.state if series is None else series
@@ -150,12 +171,15 @@ class Recurrence:
 
     def rates(self) -> list[mpz]:
         """The field at the point."""
-        if self._native is not None:
-            found = iter(self._native.rates())
-        else:
-            found = iter([entry[0] for entry in self.field if isinstance(entry, list)])
+        found = iter(self.field_coefficient(0))
         lift = self.arithmetic.lift
         return [next(found) if isinstance(entry, list) else lift(entry or Fraction(0)) for entry in self.field]
+
+    def field_coefficient(self, k: int) -> list[mpz]:
+        """Coefficient k of the series among the entries of the field."""
+        if self._native is not None:
+            return self._native.field_coefficient(k)
+        return [entry[k] for entry in self.field if isinstance(entry, list)]
 
     def followed(self) -> Sequence[Coefficients]:
         """The series that are watched, without those whose coefficients nobody has asked for."""

@@ -12,10 +12,9 @@ Nothing is computed again: the cost is proportional to the number of coefficient
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from math import inf, isnan, ldexp
 
 import numpy as np
@@ -24,15 +23,13 @@ from gmpy2 import mpz
 
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.products import Coefficients
-from symflow.evaluate.series import Entry, Recurrence
+from symflow.evaluate.series import WITHIN_FLOAT64, Recurrence
 from symflow.evaluate.series_steps import Function, LogSumExp, Product, Step, Sum
 from symflow.numbers.balls import FLOAT64_BITS, ball_precision, float_above, from_fixed
 from symflow.numbers.fixed_point import to_float
 from symflow.programs.rules.elementwise import elementwise
 from symflow.programs.rules.series_bounds import ROUNDED_UP, Expanded, SeriesBound
 
-FINE_BITS = 400
-"""Coefficients are converted to float64 in units of 2^-FINE_BITS or less."""
 RADII = (1.0, 0.9, 0.8)
 """Parts of the series' own radius of convergence, on a logarithmic scale, that are tried for rho."""
 EXTRA_BITS = 32
@@ -66,17 +63,25 @@ def remainders(recurrence: Recurrence, s: mpz, tau: int, watched: Sequence[Coeff
     Raises:
         TypeError: a function has no rule.
     """
-    recurrence.complete()
+    recurrence.read(list(_read_exactly(recurrence.steps)))
     with np.errstate(invalid="ignore", over="ignore"):  # what is beyond float64 is not known
         found = _Remainders(recurrence, s, tau)
-        defects = [found.defect(c, f) for c, f in zip(recurrence.state, recurrence.field, strict=True)]
-        speeds = [found.speed(c) for c in recurrence.state]
+        defects, speeds = found.defects(), found.speeds()
         known = {id(series): found.of(series) * ROUNDED_UP for series in watched}
     return Remainders(
         np.nan_to_num(np.array(defects) * ROUNDED_UP, nan=inf, posinf=inf),
-        np.nan_to_num(np.array(speeds) * ROUNDED_UP, nan=inf, posinf=inf),
+        np.nan_to_num(speeds * ROUNDED_UP, nan=inf, posinf=inf),
         {key: inf if isnan(value) else value for key, value in known.items()},
     )
+
+
+def _read_exactly(steps: Iterable[Step]) -> Iterator[Coefficients]:
+    """The series whose integers the rules of functions look at; of all others float64 is enough."""
+    for step in steps:
+        if isinstance(step, Function):
+            yield from (step.x, step.out)
+        elif isinstance(step, LogSumExp):
+            yield from step.shares
 
 
 class _Remainders:
@@ -87,42 +92,37 @@ class _Remainders:
         assert isinstance(arithmetic, FixedSeries)
         self.bits, self.tau, self.recurrence = arithmetic.bits, tau, recurrence
         self.s = _up(s, self.bits)
-        self.order = len(recurrence.state[0]) - 1
+        self.steps: dict[int, Step] = {id(step.out): step for step in recurrence.steps}
+        series = [*recurrence.state, *(step.out for step in recurrence.steps)]
+        sizes, lengths = recurrence.sizes(series)
+        self.state = sizes[: len(recurrence.state)]
+        self.order = sizes.shape[1] - 1
         self.ulp = max(ldexp(1.0, -self.bits) if self.bits < 1000 else 0.0, 2.0**-1000)
         powers = np.full(self.order + 1, self.s)
         powers[0] = 1.0
         self.powers = np.cumprod(powers)
         self.spread = float(self.powers.sum())
-        self.steps: dict[int, Step] = {id(step.out): step for step in recurrence.steps}
-        series = [*recurrence.state, *(step.out for step in recurrence.steps)]
-        self.first = np.array([abs(to_float(c[0], self.bits)) for c in series])
-        self._bound(series)
+        self._bound(series, sizes, lengths)
         self.known: dict[int, float] = {id(c): 0.0 for c in recurrence.state}
         self.initial: dict[int, float] = {}
 
-    def _bound(self, series: list[Coefficients]) -> None:
+    def _bound(self, series: list[Coefficients], sizes: np.ndarray, lengths: np.ndarray) -> None:
         """Norms, and sizes relative to a geometric series for the rho that bounds the tails best."""
-        count, terms = len(series), self.order + 1
-        shift = max(0, self.bits - FINE_BITS)
-        flat = [c >> shift for c in chain.from_iterable(series)] if shift else list(chain.from_iterable(series))
-        try:
-            values = np.abs(np.fromiter(map(float, flat), float, count * terms).reshape(count, terms))
-        except OverflowError:
-            values = np.full((count, terms), inf)
-        values = (values + bool(shift)) * 2.0 ** (shift - self.bits) * (1 + 2.0**-50) * self.powers
+        terms = self.order + 1
+        below = 2.0**-1000 if self.bits >= WITHIN_FLOAT64 else 0.0
+        values = (sizes + below) * (1 + 2.0**-49) * self.powers
         norms, rests = values.sum(axis=1), values[:, 1:].sum(axis=1)
-        lengths = np.fromiter((c.bit_length() for c in chain.from_iterable(series)), float, count * terms)
         places = np.arange(terms)
         log2_s = _log2_above(self.s)
-        sizes = np.where(lengths > 0, lengths, -np.inf).reshape(count, terms) - self.bits + places * log2_s
+        scales = np.where(lengths > 0, lengths, -np.inf) - self.bits + places * log2_s
         top = slice(max(1, terms - 4), terms)
         with np.errstate(invalid="ignore"):
-            decay = (sizes.max() - sizes[:, top].max(axis=0)) / places[top]
+            decay = (scales.max() - scales[:, top].max(axis=0)) / places[top]
         widest = float(np.clip(np.nan_to_num(decay, nan=40.0, posinf=40.0).min(), 0.05, 40.0))
         best = inf
         for part in RADII:
             log2_rho = part * widest
-            largest = (sizes + places * log2_rho).max(axis=1)
+            largest = (scales + places * log2_rho).max(axis=1)
             share = float(_exp2_above(np.asarray(-log2_rho)))
             factor = float(_exp2_above(np.asarray(self.bits - terms * log2_rho))) * self.order / (1 - share)
             size = float(_exp2_above(largest.max()))
@@ -132,7 +132,7 @@ class _Remainders:
         sized = _exp2_above(largest)
         rows = zip(norms.tolist(), rests.tolist(), sized.tolist(), strict=True)
         self.bounds = {id(c): SeriesBound(*row) for c, row in zip(series, rows, strict=True)}
-        self.firsts = {id(c): v for c, v in zip(series, self.first.tolist(), strict=True)}
+        self.firsts = {id(c): v for c, v in zip(series, sizes[:, 0].tolist(), strict=True)}
 
     def tail(self, a: float, b: float) -> float:
         """Of a product of series of these sizes, in ulps."""
@@ -222,20 +222,24 @@ class _Remainders:
             return inf
         return 2 * own + moved * 2 * (norm + own * self.ulp)
 
-    def defect(self, state: Coefficients, entry: Entry) -> float:
-        """At least |theta~'_i - 2^tau F_i|, in ulps."""
+    def speeds(self) -> np.ndarray:
+        """At least |theta~'_i|, one for every entry of the state."""
+        places = np.arange(1, self.order + 1)
+        return np.asarray(((self.state[:, 1:] + self.ulp) * places * self.powers[:-1]).sum(axis=1))
+
+    def defects(self) -> list[float]:
+        """At least |theta~'_i - 2^tau F_i|, in ulps, one for every entry of the state."""
         unit = 2.0**self.tau if abs(self.tau) < 1000 else inf
         rounding = self.order * self.spread
-        if not isinstance(entry, list):
-            return rounding + unit * (entry is not None)
-        last = abs(to_float(entry[self.order] << self.bits, self.bits)) * float(self.powers[-1])
-        return rounding + unit * (self.of(entry) + last)
-
-    def speed(self, state: Coefficients) -> float:
-        """At least |theta~'_i|."""
-        places = np.arange(1, self.order + 1)
-        sizes = np.array([abs(to_float(c, self.bits)) for c in state[1:]]) + self.ulp
-        return float((sizes * places * self.powers[:-1]).sum())
+        newest = iter(self.recurrence.field_coefficient(self.order))
+        found = []
+        for entry in self.recurrence.field:
+            if isinstance(entry, list):
+                last = abs(to_float(next(newest) << self.bits, self.bits)) * float(self.powers[-1])
+                found.append(rounding + unit * (self.of(entry) + last))
+            else:
+                found.append(rounding + unit * (entry is not None))
+        return found
 
 
 def _size(numerator: int, denominator: int) -> float:

@@ -8,11 +8,13 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
+from gmpy2 import mpz
 
 import symflow as sf
 from symflow.dynamics.vector_field import VectorField, gradient_flow_field
 from symflow.evaluate.balls import ball_arithmetic
 from symflow.evaluate.interpret import interpret
+from symflow.evaluate.native.words import sizes_from_words, to_words
 from symflow.numbers.balls import ball, ball_precision, from_fixed
 from symflow.paths.certified.observed import Step, observe
 from symflow.paths.certified.proof import prove
@@ -205,6 +207,20 @@ def test_an_error_at_the_start_grows_as_the_flow_does() -> None:
     rho = mpmath.mpf(10) ** -15
     found = prove(field, steps, observed, mpmath.mpf(10) ** -12, rho)
     assert rho * mpmath.exp(3) <= found.value <= rho * mpmath.exp(3) * (1 + 1e-4)
+
+
+@pytest.mark.parametrize("bits", [70, 1300])
+def test_sizes_of_coefficients_are_theirs(bits: int) -> None:
+    """Where integers end, and where they begin; carries; below and beyond float64."""
+    places = [0, 1, 52, 53, 63, 64, 65, 127, 128, 190]
+    values = [mpz(s * ((1 << k) + d)) for k in places for s in (1, -1) for d in (-1, 0, 1)]
+    sizes, lengths = sizes_from_words(to_words(values, 3), bits)
+    for v, size, length in zip(values, sizes, lengths, strict=True):
+        exact = Fraction(abs(int(v)), 1 << bits)
+        assert abs(Fraction(float(size)) - exact) <= exact / 2**50 + Fraction(1, 2**1000)
+        assert v.bit_length() <= length <= v.bit_length() + 1
+    assert (lengths > 0).tolist() == [v != 0 for v in values]
+    assert np.isinf(sizes_from_words(to_words([mpz(1) << 1150], 20), 64)[0]).all()
 
 
 def test_a_contracting_flow_forgets() -> None:

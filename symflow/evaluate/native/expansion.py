@@ -19,7 +19,14 @@ from symflow.evaluate.native.pages import aligned
 from symflow.evaluate.native.residues import moduli, packed, reduction_tables, tables
 from symflow.evaluate.native.table import Seed, Table, Writer
 from symflow.evaluate.native.width import Width, width_of
-from symflow.evaluate.native.words import KeptSeries, differences, floats_from_words, from_words, to_words
+from symflow.evaluate.native.words import (
+    KeptSeries,
+    differences,
+    floats_from_words,
+    from_words,
+    sizes_from_words,
+    to_words,
+)
 from symflow.evaluate.products import Coefficients
 from symflow.evaluate.series_steps import Entry, SeriesArithmetic, Step
 
@@ -262,15 +269,19 @@ class NativeExpansion:
         assert self.memory is not None
         return from_words(self.memory.view[self.state, k])
 
-    def rates(self) -> list[mpz]:
-        """The first coefficients of the series among the entries of the field."""
+    def field_coefficient(self, k: int) -> list[mpz]:
+        """Coefficient k of the series among the entries of the field in the last expansion."""
         assert self.memory is not None
-        return from_words(self.memory.view[self.field, 0])
+        return from_words(self.memory.view[self.field, k])
 
     def floats(self, series: Sequence[Coefficients], terms: int | None = None) -> np.ndarray:
         """The (first) coefficients of series of the last expansion in float64, a row each."""
         count = self.order + 1 if terms is None else min(terms, self.order + 1)
         return floats_from_words(self._words(series, count), self.bits)
+
+    def sizes(self, series: Sequence[Coefficients]) -> tuple[np.ndarray, np.ndarray]:
+        """See `Recurrence.sizes`."""
+        return sizes_from_words(self._words(series, self.order + 1), self.bits)
 
     def _numbers(self, series: Sequence[Coefficients]) -> np.ndarray:
         numbers = self.table.numbers

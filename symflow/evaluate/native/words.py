@@ -49,6 +49,22 @@ def floats_from_words(array: np.ndarray, bits: int) -> np.ndarray:
     return np.where(negative, -found, found)
 
 
+def sizes_from_words(array: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """|v| 2^-bits for the numbers v whose words are the rows of an array, and their bits: see `Recurrence.sizes`."""
+    size, limbs = array.copy(), array.shape[-1]
+    carry = array[..., -1] >= SIGN
+    size[carry] = ~size[carry]  # |v| - 1
+    found, lengths = np.zeros(array.shape[:-1]), np.zeros(array.shape[:-1])
+    with np.errstate(over="ignore", under="ignore"):
+        for i in range(limbs):
+            word = size[..., i] + carry
+            carry = carry & (word == 0)
+            value = word.astype(np.float64)
+            found += np.ldexp(value, 64 * i - bits)
+            lengths = np.where(word > 0, 64 * i + np.frexp(value)[1], lengths)
+    return found, lengths
+
+
 def differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The words of a - b."""
     found = np.empty_like(a)

@@ -116,7 +116,7 @@ def correction(
         if z is None:
             return None
         moved = float(size) * defect * length
-        off = abs(at(z, steps, steps.segments[part.number], part.low)) + z.remainder + len(z.series) + 4
+        off = abs(at(z.series, steps, steps.segments[part.number], part.low)) + z.remainder + len(z.series) + 4
         wanted.append(_Constraint(a, off + moved, moved))
     order = [*range(len(held), len(sizes)), *range(len(held))]
     rows = Rounded(found.value[order], found.error[order])

@@ -90,7 +90,9 @@ def _radius(
             normal = max(normal, size)
         if not speed > 0 or not np.isfinite(normal):
             continue
-        left = abs(at(watched, steps, segments[0], Fraction(1))) + 2 * watched.remainder + len(watched.series) + 4
+        left = (
+            abs(at(watched.series, steps, segments[0], Fraction(1))) + 2 * watched.remainder + len(watched.series) + 4
+        )
         beyond = (arb(left) * from_fixed(1, steps.bits) + arb(normal) * from_mpf(error)) / arb(speed * (1 - 2.0**-30))
         window = min(ldexp(end, s.tau) for end, s in zip(ends, segments, strict=True)) * 2.0**-share * (1 - 2.0**-30)
         if beyond < arb(window):

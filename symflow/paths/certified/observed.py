@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,10 +18,22 @@ from symflow.paths.taylor.kinks.region import Region
 
 @dataclass(frozen=True, eq=False)
 class Watched(Keeper):
-    """A series along theta~ and at most how far it is from what it stands for, in units of the last place."""
+    """A series along theta~.
 
-    series: Coefficients
+    Attributes:
+        kept: those of its step: few of them are looked at.
+        number: which of them it is.
+        remainder: at most how far it is from what it stands for, in units of the last place.
+    """
+
+    kept: Sequence[Coefficients]
+    number: int
     remainder: float
+
+    @property
+    def series(self) -> Coefficients:
+        """Its coefficients."""
+        return self.kept[self.number]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +61,18 @@ def observe(region: Region, s: mpz, tau: int) -> Step:
     """The observer of a run (`symflow.paths.taylor.run.Observer`)."""
     recurrence = region.recurrence
     live = dict(live_entries(recurrence))
-    monitors = [m for m in recurrence.monitors if isinstance(m, list)]
+    series = [*live.values(), *(m for m in recurrence.monitors if isinstance(m, list))]
     count = len(recurrence.state)
     try:
-        found = remainders(recurrence, s, tau, [*live.values(), *monitors])
+        found = remainders(recurrence, s, tau, series)
     except TypeError as missing:
         return Step(np.full(count, np.inf), np.full(count, np.inf), region, {}, (), str(missing))
+    kept = recurrence.kept(series) if series else ()
+    watched = iter([Watched(kept, k, found.watched[id(z)]) for k, z in enumerate(series)])
     return Step(
         found.defect,
         found.speed,
         region,
-        {a: Watched(list(z), found.watched[id(z)]) for a, z in live.items()},
-        tuple(Watched(list(m), found.watched[id(m)]) if isinstance(m, list) else m for m in recurrence.monitors),
+        {a: next(watched) for a in live},
+        tuple(next(watched) if isinstance(m, list) else m for m in recurrence.monitors),
     )

@@ -27,6 +27,7 @@ from symflow.caching import kept
 from symflow.dynamics.faces import face_program, normal_program
 from symflow.dynamics.vector_field import VectorField, gradient_flow_field
 from symflow.evaluate.fixed_point import FixedSeries
+from symflow.evaluate.products import Coefficients
 from symflow.evaluate.rounded import Rounded, flattened, norm_bound
 from symflow.evaluate.running_error import RoundedArithmetic, rounded_boxes
 from symflow.networks.objective import Objective
@@ -72,15 +73,15 @@ def lowest(watched: Watched, steps: TaylorSteps, part: Part, end: float, side: f
         return _in_ulps(away, bits)
     slope = on_part(watched, 1, part, end, bits)
     if abs(slope[0]) > slope[1]:
-        return side * at(watched, steps, segment, part.low if side * slope[0] > 0 else part.high)
+        return side * at(watched.series, steps, segment, part.low if side * slope[0] > 0 else part.high)
     bend = on_part(watched, 2, part, end, bits)
     least = side * bend[0] - bend[1]
     if not least > 0:
         return None
-    derivative = Watched([k * c for k, c in enumerate(watched.series)][1:], 0.0)
+    derivative = [k * c for k, c in enumerate(watched.series)][1:]
     rounding = len(watched.series) + 4
     falls = max((rounding - side * at(derivative, steps, segment, part.low)) * end * (1 + 2.0**-40), 0.0)
-    found = side * at(watched, steps, segment, part.low) - falls * ldexp(falls, -min(bits, 1000)) / (2 * least)
+    found = side * at(watched.series, steps, segment, part.low) - falls * ldexp(falls, -min(bits, 1000)) / (2 * least)
     return None if isnan(found) else found
 
 
@@ -136,7 +137,7 @@ def crossing(
     if not least > 0:
         return None
     positive = value_of(field.objective, step.region.gates, a) == field.gates[a[0]].alpha
-    value = at(watched, steps, steps.segments[part.number], part.low if positive == rising else part.high)
+    value = at(watched.series, steps, steps.segments[part.number], part.low if positive == rising else part.high)
     known = known_gates(field.gates, on.low, on.high)
     normal = float(norm_bound(normals(field, box, [a], known))[0])
     offset = (-value if positive else value) + 2 * watched.remainder + len(watched.series) + 4
@@ -222,11 +223,11 @@ def _derivatives(watched: Watched, end: float, bits: int) -> tuple[Rounded, Roun
     return floats, first, slopes(first)
 
 
-def at(watched: Watched, steps: TaylorSteps, segment: Segment, share: Fraction) -> float:
+def at(series: Coefficients, steps: TaylorSteps, segment: Segment, share: Fraction) -> float:
     """A series at a share of its step, in units of the last place."""
     length = (segment.end - segment.start) >> (segment.tau + steps.clock - steps.bits)
     s = (length * share.numerator) // share.denominator
-    return to_float(FixedSeries(steps.bits).horner(watched.series, s), 0)
+    return to_float(FixedSeries(steps.bits).horner(series, s), 0)
 
 
 def normals(
