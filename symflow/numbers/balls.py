@@ -20,6 +20,8 @@ from typing import Any, TypeAlias
 
 import flint
 from flint import arb, fmpq, fmpz
+from mpmath import mp
+from mpmath.libmp import from_man_exp
 
 from symflow.errors import ComputationError
 from symflow.numbers.types import Mpf
@@ -103,9 +105,6 @@ def is_exact(x: Ball) -> bool:
 
 def exact_mpf(x: Ball) -> Mpf:
     """An exact ball as an mpmath number, exactly; infinite where the ball is not finite."""
-    from mpmath import mp
-    from mpmath.libmp import from_man_exp
-
     if not x.is_finite():
         return mp.inf
     mantissa, exponent = x.man_exp()

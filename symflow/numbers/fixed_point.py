@@ -7,6 +7,8 @@ from math import inf, ldexp
 from typing import Any
 
 from gmpy2 import mpz
+from mpmath import mp
+from mpmath.libmp import from_man_exp
 
 from symflow.errors import ComputationError
 
@@ -22,9 +24,6 @@ def from_fraction(q: Fraction, bits: int) -> mpz:
 
 def to_mpf(value: Any, bits: int) -> Any:
     """The mpmath number value 2^-bits, exactly (whatever mpmath's precision is)."""
-    from mpmath import mp
-    from mpmath.libmp import from_man_exp
-
     return mp.make_mpf(from_man_exp(mpz(value), -bits))
 
 

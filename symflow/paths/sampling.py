@@ -153,8 +153,8 @@ def dense_flow(trajectory: Trajectory) -> DenseFlow:
 
 def to_float(value: mpz, bits: int) -> float:
     """A number in fixed point, value 2^-bits, as float64; infinite beyond it, whatever the number of digits is."""
-    spare = max(0, int(value).bit_length() - 64)
+    spare = max(0, value.bit_length() - 64)
     try:
-        return math.ldexp(float(int(value) >> spare), spare - bits)
+        return math.ldexp(float(int(value >> spare)), spare - bits)
     except OverflowError:
         return math.inf if value > 0 else -math.inf

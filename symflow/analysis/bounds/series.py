@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from mpmath import mp
+from mpmath.libmp import from_float
 
 from symflow.displays import displayed, listing
 from symflow.numbers.types import Mpf
@@ -102,9 +104,6 @@ def without_nan(series: BoundSeries) -> BoundSeries:
 
 def exact_mpf(value: float) -> Mpf:
     """A float64 as an mpmath number, exactly, whatever the working precision is."""
-    from mpmath import mp
-    from mpmath.libmp import from_float
-
     return mp.make_mpf(from_float(float(value)))
 
 

@@ -218,7 +218,7 @@ def _radius_each(tube: Tube, steps: Steps, rule: TubeBound) -> SelfConsistentTub
     count = kept = len(steps.counts)
     eps, reason = np.zeros(count), None
     for _ in range(ROUNDS):
-        c = tube.constants(eps)
+        c = tube.constants(eps) if eps.any() else steps.on_flow
         if not c.smooth[:kept].all():  # the bound at t depends on the tube up to t only
             kept, reason = int(np.argmin(c.smooth)), _kink_reason(tube, c)
         if kept == 0:
@@ -245,7 +245,7 @@ def _one_radius(tube: Tube, steps: Steps, rule: TubeBound, kept: int) -> SelfCon
     """One radius for the first `kept` intervals; or why there is none."""
     count, eps = len(steps.counts), 0.0
     for _ in range(ROUNDS):
-        c = tube.constants(np.where(np.arange(count) < kept, eps, 0.0))
+        c = tube.constants(np.where(np.arange(count) < kept, eps, 0.0)) if eps else steps.on_flow
         if not c.smooth[:kept].all():
             return _kink_reason(tube, c)
         c = c.first(kept)
