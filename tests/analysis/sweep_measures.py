@@ -1,4 +1,4 @@
-"""Measures that the tests of sweeps send to other processes, and an executor that needs none."""
+"""A sweep, measures that its tests send to other processes, and an executor that needs none."""
 
 from __future__ import annotations
 
@@ -13,6 +13,17 @@ from typing import Any
 import mpmath
 
 import symflow as sf
+
+STEPS = [f"1/{k}" for k in range(4, 14)]
+
+
+def base() -> sf.Problem:
+    return sf.Problem(
+        network={"widths": [1, 1, 1], "activation": "linear"},
+        data={"x": [[1]], "y": [[1]]},
+        init={"theta": ["1/2", "1/3"]},
+        run={"horizon": "2", "dps": 20},
+    )
 
 
 class Serial(Executor):

@@ -18,22 +18,11 @@ from typing import Any
 
 import pandas
 import pytest
-from sweep_measures import Serial, deadly, in_float64, once_deadly, slow
+from sweep_measures import STEPS, Serial, base, deadly, in_float64, once_deadly, slow
 
 import symflow as sf
 from symflow.evaluate import jax_runtime as runtime
 from symflow.evaluate.threads import usable_cores
-
-STEPS = [f"1/{k}" for k in range(4, 14)]
-
-
-def base() -> sf.Problem:
-    return sf.Problem(
-        network={"widths": [1, 1, 1], "activation": "linear"},
-        data={"x": [[1]], "y": [[1]]},
-        init={"theta": ["1/2", "1/3"]},
-        run={"horizon": "2", "dps": 20},
-    )
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -144,8 +133,7 @@ import sys
 from functools import partial
 import symflow as sf
 sys.path[:0] = {path!r}
-from sweep_measures import slow
-from test_sweep_workers import STEPS, base
+from sweep_measures import STEPS, base, slow
 
 if __name__ == "__main__":
     measure = partial(slow, log={log!r}, seconds=0.4)
