@@ -40,6 +40,8 @@ CHECK_BITS = 34
 EPS = float(np.finfo(np.float64).eps)
 TELL = 0.1
 """Seconds between two reports of progress."""
+SHORT = 16
+"""Kept iterates of runs in float64 up to which all share one compilation."""
 UNRELATED = 1e-3
 """A relative difference beyond says nothing of how many digits are missing."""
 
@@ -102,7 +104,7 @@ class Run:
             table = jax_slopes(self.objective, self.method).table(self.indices[-1])
             run = float64_stepper(self.objective, self.method)
             # Gaps of 0 steps up to a power of two: runs of similar length share one compilation.
-            found = run(start, step, padded_gaps(gaps, len(gaps)), nudge, table)
+            found = run(start, step, padded_gaps(gaps, max(len(gaps), SHORT)), nudge, table)
         starts = [start, *(np.zeros(size) for size in state_sizes(self.method, len(start))[1:])]
         rows = [np.asarray(x)[: len(gaps)].reshape(len(gaps), -1) for x in found]
         arrays = [np.vstack([s[None, :], x]) for s, x in zip(starts, rows, strict=True)]
