@@ -212,7 +212,8 @@ def ridge() -> sf.Problem:
 
 def test_r4_without_exponential_factors_falls_below_the_truth() -> None:
     """The negative control: with e^{M(t) - M(s)} replaced by 1 the bounds are refuted on the ridge."""
-    dev = sf.deviation(ridge(), step_size="1/2000", horizon=5, dps=30, bounds=sf.known_bounds())
+    bounds = sf.known_bounds("R4", "R22", "R4(tube)")
+    dev = sf.deviation(ridge(), step_size="1/2000", horizon=5, dps=30, bounds=bounds)
     assert float(abs(dev.flow(5)[1] - mpmath.sin(5))) < 1e-14
     assert violations(dev, "R4") == violations(dev, "R22") == 0
     t, eta, beta, gamma = sympy.symbols("t eta H g")
@@ -235,7 +236,7 @@ def test_r22_without_growth_falls_below_the_truth() -> None:
     """The same for R22: the local errors alone, not carried on, are refuted."""
     x = sympy.Symbol("x")
     problem = sf.Problem(objective=sf.expression_objective(-(x**2), [x]), theta0=["1"])
-    dev = sf.deviation(problem, step_size="1/50", horizon=3, dps=30, bounds=sf.known_bounds())
+    dev = sf.deviation(problem, step_size="1/50", horizon=3, dps=30, bounds=sf.known_bounds("R22(tube-free)"))
     steps = dev.comparison.steps
     alone = np.cumsum(0.5 * float(steps.step_size.high) ** 2 * steps.on_flow.hessian_gradient * steps.counts)
     assert sum(float(v) > b for v, b in zip(dev.values[1:], alone, strict=True)) > 50
