@@ -187,12 +187,12 @@ def next_order(added: int = 1) -> Iterator[sympy.Expr]:
         fields = [[sympy.Function(f"F{i}{c}")(x, y) for c in "ab"] for i in range(p + 2)]
         moved = {x: x + eta ** (p + 1) * u, y: y + eta ** (p + 1) * v}
         for c in range(2):
-            velocity = sum(eta**i * f[c] for i, f in enumerate(fields[: p + 1]))
             rate = fields[0][c].diff(x) * u + fields[0][c].diff(y) * v + fields[p + added][c]
-            whole = sum(eta**i * f[c] for i, f in enumerate(fields))
-            for power in range(p + 2):
-                defect = (velocity + eta ** (p + 1) * rate - whole.subs(moved, simultaneous=True)).diff(eta, power)
-                yield sympy.expand(defect.subs(eta, 0).doit())
+            there = [f[c].subs(moved, simultaneous=True) for f in fields]
+            for power, stated in enumerate([*(f[c] for f in fields[: p + 1]), rate]):
+                slopes = (there[i].diff(eta, power - i).subs(eta, 0).doit() for i in range(power + 1))
+                found = sum(slope / factorial(power - i) for i, slope in enumerate(slopes))
+                yield sympy.expand(stated - found)
 
 
 DERIVATION = Derivation(
