@@ -147,9 +147,10 @@ def is_symmetric(x: Node) -> bool:
 
 def node_key(x: Node) -> _Key:
     """An order of nodes that depends on what they compute alone, not on when they were made."""
-    for y in topological([x]):
-        if y not in _KEYS:
-            _KEYS[y] = _input_key(y) if isinstance(y, Input) else _operation_key(y)
+    if x not in _KEYS:
+        for y in topological([x]):
+            if y not in _KEYS:
+                _KEYS[y] = _input_key(y) if isinstance(y, Input) else _operation_key(y)
     return _KEYS[x]
 
 

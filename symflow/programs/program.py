@@ -14,17 +14,16 @@ from symflow.programs.rules.axes import shape_of as shape_of
 
 def topological(outputs: Iterable[Node]) -> tuple[Node, ...]:
     """All nodes that the outputs are computed from, arguments before users (iterative: depth is not limited)."""
-    order: list[Node] = []
-    seen: set[Node] = set()
-    stack: list[tuple[Node, bool]] = [(x, False) for x in reversed(list(outputs))]
+    order: dict[Node, None] = {}
+    opened: set[Node] = set()
+    stack = list(outputs)[::-1]
     while stack:
-        x, done = stack.pop()
-        if done:
-            order.append(x)
-        elif x not in seen:
-            seen.add(x)
-            stack.append((x, True))
-            stack.extend((a, False) for a in reversed(x.arguments) if a not in seen)
+        x = stack[-1]
+        if x in opened:
+            order.setdefault(stack.pop())
+        else:
+            opened.add(x)
+            stack += x.arguments[::-1]
     return tuple(order)
 
 
