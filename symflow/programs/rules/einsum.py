@@ -132,8 +132,9 @@ def einsum(
         if len(indices) != len(x.axes):
             raise ValueError(f"an argument with {len(x.axes)} axes was given {len(indices)} labels")
         for label, axis in zip(indices, x.axes, strict=True):
-            if axis_of.setdefault(label, axis) != axis:
-                raise ValueError(f"label {label} joins the different axes {axis_of[label]} and {axis}")
+            known = axis_of.setdefault(label, axis)
+            if known is not axis and known != axis:
+                raise ValueError(f"label {label} joins the different axes {known} and {axis}")
         c, base = split_scale(x)
         if c is not ONE:
             factor *= c
