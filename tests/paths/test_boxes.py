@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import mpmath
@@ -50,12 +51,27 @@ CASES = {
 }
 
 
+@cache
+def inner(name: str) -> np.ndarray:
+    """Solutions from the box of a case at its times."""
+    field, start, radii, times, _ = CASES[name]
+    centre, reach = ([float(Fraction(v)) for v in values] for values in (start, radii))
+    return images(field, centre, reach, times)
+
+
+def solved(name: str) -> sf.Trajectory:
+    """The box of a case."""
+    field, start, radii, times, _ = CASES[name]
+    return sf.solve_field(sf.VectorField(field), start, radius=radii, horizon=times[-1], dps=15)
+
+
+enclosed = cache(solved)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_solutions_from_the_box_are_in_the_enclosure_and_it_is_narrow(name: str) -> None:
-    field, start, radii, times, factor = CASES[name]
-    floats = [float(Fraction(r)) for r in radii]
-    found = sf.solve_field(sf.VectorField(field), start, radius=radii, horizon=times[-1], dps=15)
-    points = images(field, [float(Fraction(c)) for c in start], floats, times)
+    *_, times, factor = CASES[name]
+    found, points = enclosed(name), inner(name)
     assert found.error is not None
     assert found.error.how == "certified"
     for i, at in enumerate(times):
@@ -69,14 +85,13 @@ def test_solutions_from_the_box_are_in_the_enclosure_and_it_is_narrow(name: str)
 
 @pytest.mark.parametrize("lost", ["of second order", "of third order"])
 def test_without_terms_that_count_solutions_leave(monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
-    field, start, radii, times, _ = CASES["Van der Pol"]
+    *_, times, _ = CASES["Van der Pol"]
+    points = inner("Van der Pol")
 
-    def points_inside() -> bool:
-        found = sf.solve_field(sf.VectorField(field), start, radius=radii, horizon=times[-1], dps=15)
-        points = images(field, start, [0.1, 0.1], times)
+    def points_inside(found: sf.Trajectory) -> bool:
         return all(inside(points[:, i], *found.enclosure(at)) for i, at in enumerate(times))
 
-    assert points_inside()
+    assert points_inside(enclosed("Van der Pol"))
     if lost == "of second order":
         monkeypatch.setattr(growth._Slope, "form", 0, raising=False)
         original = growth._Slope.__init__
@@ -89,7 +104,7 @@ def test_without_terms_that_count_solutions_leave(monkeypatch: pytest.MonkeyPatc
     else:
         steady = growth._Slope.__call__
         monkeypatch.setattr(growth._Slope, "__call__", lambda self, v: steady(self, v * 0) * 0)
-    assert not points_inside()
+    assert not points_inside(solved("Van der Pol"))
 
 
 def test_a_linear_field_has_the_exact_hull() -> None:

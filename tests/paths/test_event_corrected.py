@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ def flow(problem: sf.Problem, **settings: object) -> sf.Trajectory:
     return sf.solve_flow_float64(problem, solver=EVENTS, **settings)
 
 
+@cache
 def gated(widths: tuple[int, ...], samples: int, seed: int, **network: object) -> sf.Problem:
     """A random problem of a network with kinks."""
     rng = np.random.default_rng(seed)
