@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
+from symflow.caching import Keeper
 from symflow.displays import as_formula, show
 from symflow.errors import BudgetError
 from symflow.networks.objective import Objective, require_objective
@@ -30,7 +31,7 @@ Shape = Literal["scalar", "vector", "matrix"]
 
 @as_formula
 @dataclass(frozen=True, eq=False)
-class Derived:
+class Derived(Keeper):
     """A formula derived from an objective: a program of theta (and of a direction, where it is a form in one).
 
     `latex` prints it, `source` and `explicit` write it as Python and as SymPy scalars, and `to_jax`, `evaluate_mpmath`

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from symflow.caching import kept
 from symflow.derivatives.derived import Derived
 from symflow.latex.block_maps import with_block_maps
 from symflow.latex.contractions import Form
@@ -53,6 +54,7 @@ class Formulas:
         return self.equations + where(self.notes)
 
 
+@kept
 def formulas(derived: Derived) -> Formulas:
     """A derived result in LaTeX."""
     derived = with_block_maps(derived)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ def objective(
     return rewritten
 
 
+@cache
 def everything(o: Objective) -> list[Derived]:
     forms = [directional_derivative(o, k) for k in (0, 1, 2, 3)]
     return [loss(o), gradient(o), gradient_flow(o), *forms, hessian_vector_product(o), hessian(o)]
