@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,7 @@ def imports(module: str, text: str, known: Mapping[str, str], is_package: bool) 
                     yield (f"{base}.{a.name}" if f"{base}.{a.name}" in known else base), node.lineno
 
 
+@cache
 def graph(package: Path) -> dict[str, set[tuple[str, int]]]:
     """Module -> what it imports, with the lines."""
     texts = sources(package)

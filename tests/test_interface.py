@@ -61,7 +61,9 @@ def checked_examples(documented: str) -> int:
     return sum(not example.options.get(doctest.SKIP, False) for example in examples)
 
 
+@cache
 def assert_documented(x: Any) -> None:
+    """Once for what is both a public name and a record."""
     documented = inspect.getdoc(x)
     assert documented
     assert ">>>" in documented
