@@ -193,7 +193,7 @@ def evaluated(program: Program, inputs: Mapping[Node, Rounded], arithmetic: Roun
     """The outputs of a program; what is not a number has an infinite error."""
     with np.errstate(all="ignore"):
         found = interpret(program, inputs, arithmetic)
-    return {name: Rounded(v.value, np.nan_to_num(v.error, nan=np.inf)) for name, v in found.items()}
+    return {name: Rounded(v.value, np.where(np.isnan(v.error), np.inf, v.error)) for name, v in found.items()}
 
 
 def joined(derived: Derived, found: Mapping[str, Rounded], count: int) -> Rounded:

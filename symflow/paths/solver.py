@@ -46,8 +46,9 @@ MAX_PROVED = 256
 """Most parameters of a flow whose error is proved: dense Jacobians on every cell."""
 LARGEST_PROVED = 1e300
 """Largest data whose flows are proved: what is made of more is beyond float64."""
-TUBE_DIGITS = 12
-"""The tube of a proof has the radius 10^-TUBE_DIGITS, or that of the digits asked for."""
+TUBE_DIGITS = 3, 12
+"""The tube of a proof has the radius 10^-n, n the digits asked for, but at least and at most so many: wide tubes meet
+kinks that the flow does not."""
 DEEPENED, MOST_AMPLIFIED, MOST_AT_KINKS = 2, 300, 40
 """How often more guard digits are taken for a crude rate, and how many it may cost; with kinks, where more digits mean
 more work at every crossing, and a crude proof is more often one that no digits help."""
@@ -251,7 +252,7 @@ class FlowSolver:
     def proved(self, found: Trajectory, observed: Sequence[Step], report: Reporter) -> tuple[Trajectory, str]:
         """A flow with a proof of its error, and why there is none where it is not complete."""
         with mpmath.workdps(15):
-            radius = mpmath.mpf(10) ** -min(self.dps, TUBE_DIGITS)
+            radius = mpmath.mpf(10) ** -min(max(self.dps, TUBE_DIGITS[0]), TUBE_DIGITS[1])
         steps = taylor_steps(found)
         weights = chosen_weights(self.field, steps)
 

@@ -178,27 +178,26 @@ def plain_matrices(theta: Sequence[Any], widths: Sequence[int]) -> list[Any]:
 
 
 def plain_loss_and_speed(theta: Sequence[Any], widths: Sequence[int], x: Any, y: Any, slopes: Any) -> tuple[Any, Any]:
-    """f(theta) and ||grad f(theta)||^2 in mpmath, sample by sample."""
+    """f(theta) and ||grad f(theta)||^2 in mpmath's numbers, by forward and backward passes."""
 
-    def number(q: Any) -> Any:
-        q = Fraction(q)
-        return mpmath.mpf(q.numerator) / q.denominator
+    def numbers(rows: Any) -> np.ndarray:
+        exact = [[Fraction(v) for v in row] for row in rows]
+        return np.array([[mpmath.mpf(q.numerator) / q.denominator for q in row] for row in exact], dtype=object)
 
-    weights = plain_matrices(theta, widths)
-    gradient = [mpmath.matrix(w.rows, w.cols) for w in weights]
-    loss = mpmath.mpf(0)
-    for inputs, targets in zip(x, y, strict=True):
-        activations, gates = [mpmath.matrix([number(v) for v in inputs])], []
-        for j, w in enumerate(weights, start=1):
-            z = w * activations[-1]
-            gate = [number(slopes[v < 0]) if j < len(weights) else mpmath.mpf(1) for v in z]
-            gates.append(gate)
-            activations.append(mpmath.matrix([g * v for g, v in zip(gate, z, strict=True)]))
-        error = activations[-1] - mpmath.matrix([number(v) for v in targets])
-        loss += mpmath.fdot(error, error) / (2 * len(x))
-        back = error / len(x)
-        for j in range(len(weights) - 1, -1, -1):
-            back = mpmath.matrix([g * v for g, v in zip(gates[j], back, strict=True)])
-            gradient[j] += back * activations[j].T
-            back = weights[j].T * back
-    return loss, mpmath.fsum(v * v for g in gradient for v in g)
+    ((alpha, alpha_bar),) = numbers([slopes])
+    weights, start = [], 0
+    for columns, rows in pairwise(widths):
+        weights.append(np.array(theta[start : start + rows * columns], dtype=object).reshape(rows, columns))
+        start += rows * columns
+    activations, gates = [numbers(x).T], []
+    for w in weights[:-1]:
+        z = w @ activations[-1]
+        gates.append(np.where(z >= 0, alpha, alpha_bar))
+        activations.append(gates[-1] * z)
+    error = weights[-1] @ activations[-1] - numbers(y).T
+    back, squares = error / len(x), []
+    for w, a, gate in zip(reversed(weights), reversed(activations), [*reversed(gates), None], strict=True):
+        squares.append(((back @ a.T) ** 2).sum())
+        if gate is not None:
+            back = (w.T @ back) * gate
+    return (error**2).sum() / (2 * len(x)), sum(squares)
