@@ -57,14 +57,14 @@ class Cell:
         """All x at a time of the cell, in the variable of the step."""
         centre, variation = step.on(time, time)
         if time == self.high:
-            return np.asarray(centre + self.after.frame.reach(self.after.v, variation))
+            return np.asarray(centre + self.after.frame.carried(variation).reach(self.after.v))
         v = self.before if time == self.low else self.after.during
-        return np.asarray(centre + self.frame.reach(v, variation))
+        return np.asarray(centre + self.frame.carried(variation).reach(v))
 
     def largest(self, step: Step) -> Ball:
         """At least |x_i - x~_i| during the cell, for all i."""
         _, variation = step.on(self.low, self.high)
-        return max(x.abs_upper() for x in self.frame.reach(self.after.during, variation))
+        return max(x.abs_upper() for x in self.frame.carried(variation).reach(self.after.during))
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,14 @@ class Frame:
     bend: np.ndarray
     rest: np.ndarray
 
-    def reach(self, v: np.ndarray, variation: np.ndarray | None = None) -> np.ndarray:
-        """All p, or all Phi p."""
-        if variation is None:
-            return np.asarray(image(self.box, self.bend) + self.rest.dot(v))
+    def carried(self, variation: np.ndarray) -> Frame:
+        """The frame of Phi p."""
         bend = np.tensordot(variation, self.bend, axes=(1, 0))
-        return np.asarray(image(variation.dot(self.box), bend) + variation.dot(self.rest).dot(v))
+        return Frame(variation.dot(self.box), bend, variation.dot(self.rest))
+
+    def reach(self, v: np.ndarray) -> np.ndarray:
+        """All p."""
+        return np.asarray(image(self.box, self.bend) + self.rest.dot(v))
 
 
 @dataclass(frozen=True)
@@ -107,14 +109,15 @@ class _Slope:
     def __init__(self, second: SecondDerivatives, step: Step, frame: Frame, low: Fraction, high: Fraction) -> None:
         self.second, self.frame, self.unit = second, frame, step.unit
         self.centre, self.variation = step.on(low, high)
-        self.away = inverse(self.variation.dot(frame.rest))
+        self.moved = frame.carried(self.variation)
+        self.beyond = Frame(self.moved.box * 0, self.moved.bend, self.moved.rest)
+        self.away = inverse(self.moved.rest)
         self.data = {x: np.asarray(lifted(a), dtype=object) for x, a in second.field.data.items()}
         self.steady = self.away.dot(step.defect)
         self.lost = self.away.dot(step.variation_defect)
-        self.columns = self.variation.dot(frame.box)
         self.at_centre = self.curvature(self.centre)
-        self.once = np.tensordot(self.at_centre, self.columns, axes=(2, 0))
-        self.form = self.unit * np.tensordot(self.once, self.columns, axes=(1, 0))
+        self.once = np.tensordot(self.at_centre, self.moved.box, axes=(2, 0))
+        self.form = self.unit * np.tensordot(self.once, self.moved.box, axes=(1, 0))
 
     def curvature(self, at: np.ndarray) -> np.ndarray:
         """(Phi B)^-1 D^2 G, shape (P, P, P)."""
@@ -122,8 +125,7 @@ class _Slope:
         return np.asarray(np.tensordot(self.away, self.second.joined(list(outputs)), axes=(1, 0)))
 
     def __call__(self, v: np.ndarray) -> np.ndarray:
-        y = self.frame.reach(v, self.variation)
-        beyond = Frame(self.frame.box * 0, self.frame.bend, self.frame.rest).reach(v, self.variation)
+        y, beyond = self.moved.reach(v), self.beyond.reach(v)
         moved = self.curvature(self.centre + y) - self.at_centre
         # D^2 G(x~) [Phi C r, g] by the columns of Phi C: once_iaj g_a r_j
         crossed = np.tensordot(self.once, beyond, axes=(1, 0)).dot(vector([UNIT_INTERVAL] * len(v)))
