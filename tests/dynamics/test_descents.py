@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import mpmath
@@ -26,6 +27,7 @@ THETA = [F(1, 2), F(-1, 3), F(2, 5), F(3, 4), F(-2, 3), F(1, 4), F(1, 7), F(1), 
 ALL = range(len(X))
 
 
+@cache
 def problem(activation: str = "linear") -> sf.Problem:
     network = {"widths": [2, 3, 1], "activation": activation} | ({"slope": "1/5"} if activation == "leaky-relu" else {})
     return sf.Problem(network=network, data={"x": X, "y": Y}, init={"theta": THETA})

@@ -122,11 +122,12 @@ def test_curvature_bounds_and_constants_of_a_ball_hold(key: str) -> None:
     hessian, slope = sf.to_jax(sf.hessian(given.objective)), sf.to_jax(sf.gradient(given.objective))
     bounds, ball = sf.curvature_bounds(given.objective), sf.ball_bounds(given.objective, "1/10")
     assert list(bounds) == ["R9(a)", "R9(b)", "R9(c)", "R9(d)", "R9(e)"]
+    below, around = ({name: sf.to_jax(bound) for name, bound in found.items()} for found in (bounds, ball))
     for _ in range(2):
         theta = rng.normal(size=given.objective.parameter_count)
         least = np.linalg.eigvalsh(hessian(theta))[0]
-        assert all(float(sf.to_jax(bound)(theta)) <= least + 1e-9 for bound in bounds.values())
-        constants = {name: float(sf.to_jax(bound)(theta)) for name, bound in ball.items()}
+        assert all(float(bound(theta)) <= least + 1e-9 for bound in below.values())
+        constants = {name: float(bound(theta)) for name, bound in around.items()}
         step = rng.normal(size=len(theta))
         near = theta + step / np.linalg.norm(step) / 10
         eigenvalues = np.linalg.eigvalsh(hessian(near))
