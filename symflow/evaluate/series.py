@@ -119,11 +119,6 @@ class Recurrence:
         else:
             self._expand(values, order, tau)
 
-    def complete(self) -> None:
-        """Fills all lists with the coefficients of the last expansion."""
-        if self._native is not None:
-            self._native.read([*self.state, *(step.out for step in self.steps)])
-
     def coefficient(self, k: int) -> list[mpz]:
         """Coefficient k of every entry of the state."""
         return [c[k] for c in self.state] if self._native is None else self._native.coefficient(k)

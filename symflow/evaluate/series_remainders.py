@@ -97,7 +97,7 @@ class _Remainders:
         sizes, lengths = recurrence.sizes(series)
         self.state = sizes[: len(recurrence.state)]
         self.order = sizes.shape[1] - 1
-        self.ulp = max(ldexp(1.0, -self.bits) if self.bits < 1000 else 0.0, 2.0**-1000)
+        self.ulp = max(ldexp(1.0, -self.bits) if self.bits < WITHIN_FLOAT64 else 0.0, 2.0**-WITHIN_FLOAT64)
         powers = np.full(self.order + 1, self.s)
         powers[0] = 1.0
         self.powers = np.cumprod(powers)
@@ -109,7 +109,7 @@ class _Remainders:
     def _bound(self, series: list[Coefficients], sizes: np.ndarray, lengths: np.ndarray) -> None:
         """Norms, and sizes relative to a geometric series for the rho that bounds the tails best."""
         terms = self.order + 1
-        below = 2.0**-1000 if self.bits >= WITHIN_FLOAT64 else 0.0
+        below = 2.0**-WITHIN_FLOAT64 if self.bits >= WITHIN_FLOAT64 else 0.0
         values = (sizes + below) * (1 + 2.0**-49) * self.powers
         norms, rests = values.sum(axis=1), values[:, 1:].sum(axis=1)
         places = np.arange(terms)

@@ -67,11 +67,11 @@ def canonical(factors: Iterable[Factor], out: Labels, axes: Sequence[Axis]) -> C
     are tried and the smallest result is taken.
     """
     factors = _simplified(list(factors), out, axes)
-    nodes = [(is_symmetric(x), node_key(x)) for x, _ in factors]
-    color = _colors(factors, nodes, out)
+    kinds = [(is_symmetric(x), node_key(x)) for x, _ in factors]
+    color = _colors(factors, kinds, out)
     groups: dict[_Signature, list[Factor]] = {}
-    for factor, node in zip(factors, nodes, strict=True):
-        groups.setdefault(_signature(node, factor[1], color), []).append(factor)
+    for factor, kind in zip(factors, kinds, strict=True):
+        groups.setdefault(_signature(kind, factor[1], color), []).append(factor)
     ordered = [groups[k] for k in sorted(groups)]
     tied = len(set(color.values())) < len(color) and prod(factorial(len(g)) for g in ordered) <= 720
     orders: Iterable[Sequence[Sequence[Factor]]] = product(*map(permutations, ordered)) if tied else [ordered]
@@ -102,16 +102,16 @@ def _ones(axis: Axis, label: int) -> Factor:
     return Const(Fraction(1), (axis,)), (label,)
 
 
-def _colors(factors: Sequence[Factor], nodes: Sequence[_Kind], out: Labels) -> dict[int, int]:
+def _colors(factors: Sequence[Factor], kinds: Sequence[_Kind], out: Labels) -> dict[int, int]:
     """A number for each label, equal only for labels that occur in the same way; negative for those of the result."""
     color = {i: 0 for _, used in factors for i in used}
     color.update({i: -1 - n for n, i in enumerate(out)})
     while len(color) - len(out) > 1:
         seen: dict[int, list[tuple[_Signature, int]]] = {i: [] for i in color}
-        for (_, used), node in zip(factors, nodes, strict=True):
-            signature = _signature(node, used, color)
+        for (_, used), kind in zip(factors, kinds, strict=True):
+            signature = _signature(kind, used, color)
             for at, i in enumerate(used):
-                seen[i].append((signature, 0 if node[0] else at))
+                seen[i].append((signature, 0 if kind[0] else at))
         keys = {i: repr((c, sorted(seen[i]))) for i, c in color.items() if c >= 0}
         ranks = {k: n for n, k in enumerate(sorted(set(keys.values())))}
         refined = {i: ranks[keys[i]] if c >= 0 else c for i, c in color.items()}
@@ -135,13 +135,14 @@ def _numbered(factors: Iterable[Factor], out: Labels, color: Mapping[int, int]) 
 
 _Key: TypeAlias = tuple[int, int, tuple[tuple[int, str], ...]]
 _Kind: TypeAlias = tuple[bool, _Key]
+"""Whether a factor is symmetric, and its key."""
 _Signature: TypeAlias = tuple[bool, _Key, tuple[int, ...]]
 _KEYS: WeakKeyDictionary[Node, _Key] = WeakKeyDictionary()
 
 
-def _signature(node: _Kind, used: Labels, color: Mapping[int, int]) -> _Signature:
+def _signature(kind: _Kind, used: Labels, color: Mapping[int, int]) -> _Signature:
     colors = [color[i] for i in used]
-    return *node, tuple(sorted(colors) if node[0] else colors)
+    return *kind, tuple(sorted(colors) if kind[0] else colors)
 
 
 def is_symmetric(x: Node) -> bool:

@@ -52,7 +52,7 @@ def expanded(recurrence: Recurrence, values: Sequence[mpz], order: int, tau: int
     assert [list(c) for c in recurrence.watched] == [by_series[id(c)] for c in recurrence.watched]
     for k in (0, order):
         assert recurrence.coefficient(k) == [c[k] for c in expected[: len(recurrence.state)]]
-    recurrence.complete()
+    recurrence.read(every)
     assert [list(c) for c in every] == expected
     return expected
 

@@ -218,7 +218,7 @@ def _radius_each(tube: Tube, steps: Steps, rule: TubeBound) -> SelfConsistentTub
     count = kept = len(steps.counts)
     eps, reason = np.zeros(count), None
     for _ in range(ROUNDS):
-        c = tube.constants(eps) if eps.any() else steps.on_flow
+        c = _constants(tube, steps, eps)
         if not c.smooth[:kept].all():  # the bound at t depends on the tube up to t only
             kept, reason = int(np.argmin(c.smooth)), _kink_reason(tube, c)
         if kept == 0:
@@ -245,7 +245,7 @@ def _one_radius(tube: Tube, steps: Steps, rule: TubeBound, kept: int) -> SelfCon
     """One radius for the first `kept` intervals; or why there is none."""
     count, eps = len(steps.counts), 0.0
     for _ in range(ROUNDS):
-        c = tube.constants(np.where(np.arange(count) < kept, eps, 0.0)) if eps else steps.on_flow
+        c = _constants(tube, steps, np.where(np.arange(count) < kept, eps, 0.0))
         if not c.smooth[:kept].all():
             return _kink_reason(tube, c)
         c = c.first(kept)
@@ -257,6 +257,11 @@ def _one_radius(tube: Tube, steps: Steps, rule: TubeBound, kept: int) -> SelfCon
             break
         eps = max(MARGIN * worst, 1e-300)
     return _runaway_reason(steps.times[kept])
+
+
+def _constants(tube: Tube, steps: Steps, eps: np.ndarray) -> Constants:
+    """On the tube of radius eps (one per interval), which is the flow itself in the first round."""
+    return tube.constants(eps) if eps.any() else steps.on_flow
 
 
 def _runaway_reason(time: float) -> str:

@@ -139,8 +139,9 @@ def _chunk(
     solver, end = method(problem), float(times[-1])
     whole = end - now
     flow, said = _steps(problem, solver, whole, times[done:-1] - now, theta, rtol)
-    if said is not None and said.cause != "max-steps" and float(flow.horizon) < CRUMB * end and solver == GATED:
-        return _over(problem, min(now + OVER * end, float(times[done])), float(times[done]), now, theta, rtol)
+    stuck = said is not None and said.cause != "max-steps" and float(flow.horizon) < CRUMB * end
+    if stuck and solver == GATED:
+        return _over(problem, times, done, now, theta, rtol)
     if said is not None and not flow.end:
         raise said
     reached = whole if said is None else float(flow.horizon)
@@ -154,7 +155,7 @@ def _chunk(
 
 
 def _over(
-    problem: Problem, until: float, wanted: float, now: float, theta: np.ndarray, rtol: float
+    problem: Problem, times: np.ndarray, done: int, now: float, theta: np.ndarray, rtol: float
 ) -> tuple[float, np.ndarray, list[np.ndarray], np.ndarray, float]:
     """The same over kinks that cannot be decided: Euler's method at two step sizes, extrapolated.
 
@@ -162,6 +163,8 @@ def _over(
     wrong as they may be. Their number grows with the accuracy asked for, so that two tolerances show the error.
     """
     clock, count = time.perf_counter(), math.ceil(rtol**-0.5)
+    wanted = float(times[done])
+    until = min(now + OVER * float(times[-1]), wanted)
     steps = stepper(problem.objective, GradientDescent(), np.dtype(np.float64))
     long, short = (steps.advance(n)((theta,), Fraction(until - now) / n, 0, n)[0] for n in (count, 2 * count))
     end = 2 * short - long

@@ -158,17 +158,15 @@ class Encloser:
         """A new stretch: Phi is I again, C and S move on with Phi, B is an orthogonal frame, its longest axes first."""
         centre, variation = last.on(last.length, last.length)
         self.state = [exact_fraction(x.mid()) for x in centre]
-        moved = variation.dot(self.frame.box)
-        bent = np.tensordot(variation, self.frame.bend, axes=(1, 0))
-        box, bend = middles(moved), middles(bent)
-        image = variation.dot(self.frame.rest)
+        moved = self.frame.carried(variation)
+        box, bend = middles(moved.box), middles(moved.bend)
         sizes = np.array([float(x.abs_upper()) for x in self.v])
-        columns = floats(image) * np.where(sizes > 0, sizes, 1.0)
+        columns = floats(moved.rest) * np.where(sizes > 0, sizes, 1.0)
         order = np.argsort(-np.linalg.norm(columns, axis=0))
         rest = from_floats(np.linalg.qr(columns[:, order])[0])
         away = inverse(rest)
-        rounding = box_image(moved - box) + half_forms(bent - bend) + (centre - middles(centre))
-        self.v = away.dot(image).dot(self.v) + away.dot(rounding)
+        rounding = box_image(moved.box - box) + half_forms(moved.bend - bend) + (centre - middles(centre))
+        self.v = away.dot(moved.rest).dot(self.v) + away.dot(rounding)
         self.frame = Frame(box, bend, rest)
 
 

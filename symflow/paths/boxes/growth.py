@@ -108,8 +108,8 @@ class _Slope:
 
     def __init__(self, second: SecondDerivatives, step: Step, frame: Frame, low: Fraction, high: Fraction) -> None:
         self.second, self.frame, self.unit = second, frame, step.unit
-        self.centre, self.variation = step.on(low, high)
-        self.moved = frame.carried(self.variation)
+        self.centre, variation = step.on(low, high)
+        self.moved = frame.carried(variation)
         self.beyond = Frame(self.moved.box * 0, self.moved.bend, self.moved.rest)
         self.away = inverse(self.moved.rest)
         self.data = {x: np.asarray(lifted(a), dtype=object) for x, a in second.field.data.items()}

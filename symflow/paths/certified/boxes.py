@@ -60,8 +60,8 @@ def on_parts(series: Rounded, lows: np.ndarray, highs: np.ndarray) -> Rounded:
     """The series on the parts [low, high] of [0, 1]: boxes of shape (parts, series)."""
     terms = series.value.shape[1]
     centre, half = lows / 2 + highs / 2, (highs - lows) / 2 * (1 + 8 * UNIT) + 4 * UNIT
-    powers = _powers(centre, terms)
-    reach = np.maximum(_powers(centre + half, terms), FLOOR)
+    powers = np.vander(centre, terms, increasing=True)
+    reach = np.maximum(np.vander(centre + half, terms, increasing=True), FLOOR)
     rest = reach.copy()
     sizes = np.abs(series.value)
     parts: list[np.ndarray] = []
@@ -82,10 +82,3 @@ def on_parts(series: Rounded, lows: np.ndarray, highs: np.ndarray) -> Rounded:
         error = (around + beyond) * (1 + lost)
     known = np.isfinite(parts[0]) & np.isfinite(error)
     return Rounded(np.where(known, parts[0], 0.0), np.where(known, error, np.inf))
-
-
-def _powers(x: np.ndarray, terms: int) -> np.ndarray:
-    """1, x, x^2, ... for each entry of x, shape (entries, terms)."""
-    factors = np.repeat(x[:, None], terms, axis=1)
-    factors[:, :1] = 1.0
-    return np.cumprod(factors, axis=1)

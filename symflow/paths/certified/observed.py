@@ -68,11 +68,11 @@ def observe(region: Region, s: mpz, tau: int) -> Step:
     except TypeError as missing:
         return Step(np.full(count, np.inf), np.full(count, np.inf), region, {}, (), str(missing))
     kept = recurrence.kept(series) if series else ()
-    watched = iter([Watched(kept, k, found.watched[id(z)]) for k, z in enumerate(series)])
+    watched = {id(z): Watched(kept, k, found.watched[id(z)]) for k, z in enumerate(series)}
     return Step(
         found.defect,
         found.speed,
         region,
-        {a: next(watched) for a in live},
-        tuple(next(watched) if isinstance(m, list) else m for m in recurrence.monitors),
+        {a: watched[id(z)] for a, z in live.items()},
+        tuple(watched[id(m)] if isinstance(m, list) else m for m in recurrence.monitors),
     )

@@ -41,13 +41,14 @@ class Node(metaclass=_Interned):
     """
 
     __slots__ = ("__weakref__", "arguments", "axes", "serial")
+    __match_args__: ClassVar[tuple[str, ...]]  # the names of the fields, from `dataclass`
     arguments: tuple[Node, ...]
     axes: tuple[Axis, ...]
     serial: int
 
     def fields(self) -> tuple[object, ...]:
         """What it was made from."""
-        return tuple(getattr(self, name) for name in type(self).__match_args__)  # type: ignore[attr-defined]
+        return tuple(getattr(self, name) for name in self.__match_args__)
 
     def parts(self) -> tuple[Node, ...]:
         """Its arguments: the fields that are nodes, or tuples of nodes."""

@@ -27,7 +27,7 @@ TINY = 200_000
 """Gates of all samples times parameters up to which compilation costs more than what optimization saves in a usual
 run."""
 FORMS = 32
-"""How many of them what is compiled is kept of."""
+"""Most forms whose compiled functions are kept."""
 
 
 class Given(NamedTuple):
