@@ -4,7 +4,9 @@ import gc
 import os
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -38,8 +40,28 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
+LIBRARIES = "sympy", "jax", "diffrax", "sklearn.datasets", "matplotlib.pyplot", "pandas"
+"""Those with the most code, in the order in which every other process compiles them."""
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """After a fresh installation libraries are compiled to bytecode, by two processes from both ends: each one once."""
+    worker = getattr(session.config, "workerinput", {}).get("workerid")
+    if worker is not None:
+        for name in LIBRARIES[:: -1 if int(worker[2:]) % 2 else 1]:
+            found = find_spec(name.partition(".")[0])
+            if found and found.cached and not Path(found.cached).exists():
+                import_module(name)
+
+
 def pytest_collection_finish() -> None:
     """What there is before the first test is not looked through for cycles any more."""
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """At the end pytest looks five times for cycles with errors in their finalizers: once at all that is there."""
+    gc.collect()
     gc.freeze()
 
 
