@@ -3,8 +3,8 @@
     python tests/benchmarks/into_docs.py [NAME ...] [--peer FILE]
 
 NAME is one of evaluation, first, gradient, derivation, flow, first-flow, kinks, kinks-float64, descent, experiment,
-experiment-relu, experiment-conv, methods, sweep; all of them without one (more than an hour on two cores, most of it
-descent at small steps). `--peer` is passed to the benchmarks of flows. The name of a study (bounds) takes the table
+experiment-relu, experiment-conv, experiment-conv-max-pool, methods, sweep; all of them without one (several hours on
+two cores, most of them descent at small steps and the flow of max pooling). `--peer` is passed to the benchmarks of flows. The name of a study (bounds) takes the table
 that `pytest -m thorough` wrote to tests/studies.
 """
 
@@ -36,6 +36,7 @@ COMMANDS = {
     "experiment": ["bench_experiment.py", "linear"],
     "experiment-relu": ["bench_experiment.py", "relu"],
     "experiment-conv": ["bench_experiment.py", "conv", "--tolerances", "1e-5,1e-6"],
+    "experiment-conv-max-pool": ["bench_experiment.py", "conv-max-pool", "--tolerances", "1e-4,1e-5"],
     "methods": ["bench_methods.py"],
     "sweep": ["bench_sweep.py"],
 }
@@ -45,6 +46,7 @@ PAGES = {
     "experiment": "experiments.md",
     "experiment-relu": "experiments.md",
     "experiment-conv": "experiments.md",
+    "experiment-conv-max-pool": "experiments.md",
     "methods": "methods.md",
 }
 """Where a table stands that is not in benchmarks.md."""
