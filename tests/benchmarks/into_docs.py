@@ -3,9 +3,9 @@
     python tests/benchmarks/into_docs.py [NAME ...] [--peer FILE]
 
 NAME is one of evaluation, first, gradient, derivation, flow, first-flow, kinks, kinks-float64, descent, experiment,
-experiment-relu, experiment-conv, experiment-conv-max-pool, methods, sweep; all of them without one (several hours on
-two cores, most of them descent at small steps and the flow of max pooling). `--peer` is passed to the benchmarks of flows. The name of a study (bounds) takes the table
-that `pytest -m thorough` wrote to tests/studies.
+experiment-relu, experiment-conv, experiment-conv-max-pool, methods, sweep; all of them without one (hours on two
+cores, most of it descent at small steps and the flow with max pooling). `--peer` is passed to the benchmarks of flows.
+The name of a study (bounds) takes the table that `pytest -m thorough` wrote to tests/studies.
 """
 
 from __future__ import annotations
