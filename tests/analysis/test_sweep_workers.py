@@ -42,8 +42,8 @@ def runs(pid: int) -> bool:
 
 def files(folder: Path) -> dict[str, tuple[int, int]]:
     """The results in a folder: name -> inode and time of writing, both new where a file was written again."""
-    found = [file.stat() for file in sorted(folder.glob("*.json"))]
-    return {f.name: (s.st_ino, s.st_mtime_ns) for f, s in zip(sorted(folder.glob("*.json")), found, strict=True)}
+    found = {file.name: file.stat() for file in sorted(folder.glob("*.json"))}
+    return {name: (s.st_ino, s.st_mtime_ns) for name, s in found.items()}
 
 
 def same_results(a: pandas.DataFrame, b: pandas.DataFrame) -> None:
