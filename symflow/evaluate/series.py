@@ -82,6 +82,11 @@ class Recurrence:
         kernel = self.__dict__.get("_kernel")
         return kernel if kernel is not None and kernel.order >= 0 else None
 
+    @property
+    def series(self) -> list[Coefficients]:
+        """All series: those of the state, and what the steps compute."""
+        return [*self.state, *(step.out for step in self.steps)]
+
     @cached_property
     def live(self) -> Sequence[Coefficients]:
         """The pre-activations that are series, gate by gate."""
@@ -110,7 +115,7 @@ class Recurrence:
         `room` is the highest order that is to follow.
 
         Afterwards `coefficient`, `kept`, `floats` and `rates` say what they are, and the lists of monitors are filled.
-        All others, those of the state too, may be filled by `read` and `complete` only.
+        All others, those of the state too, are filled by `read` only.
         """
         worth = order >= LEAST_ORDER or isinstance(self.steps, BlockSteps)
         kernel = self._kernel if worth else self.__dict__.get("_kernel")

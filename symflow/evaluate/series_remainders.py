@@ -93,7 +93,7 @@ class _Remainders:
         self.bits, self.tau, self.recurrence = arithmetic.bits, tau, recurrence
         self.s = _up(s, self.bits)
         self.steps: dict[int, Step] = {id(step.out): step for step in recurrence.steps}
-        series = [*recurrence.state, *(step.out for step in recurrence.steps)]
+        series = recurrence.series
         sizes, lengths = recurrence.sizes(series)
         self.state = sizes[: len(recurrence.state)]
         self.order = sizes.shape[1] - 1

@@ -55,7 +55,7 @@ def expanded(recurrence: Recurrence, values: list[mpz], *, python: bool) -> list
         recurrence._expand(values, ORDER, TAU)
     else:
         recurrence.expand(values, ORDER, TAU)
-        recurrence.read([*recurrence.state, *(step.out for step in recurrence.steps)])
+        recurrence.read(recurrence.series)
     read = chain(recurrence.state, recurrence.field, recurrence.monitors, *recurrence.switching)
     return [list(e) if isinstance(e, list) else [e] for e in read]
 

@@ -40,7 +40,7 @@ pytest.importorskip("llvmlite")
 def expanded(recurrence: Recurrence, values: Sequence[mpz], order: int, tau: int) -> list[list[Any]]:
     """All coefficients as the kernel has them, after those of Python have been found to be the same."""
     recurrence._expand(values, order, tau)
-    every = [*recurrence.state, *(step.out for step in recurrence.steps)]
+    every = recurrence.series
     expected = [list(c) for c in every]
     for c in every:
         c.clear()

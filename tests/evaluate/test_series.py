@@ -46,7 +46,7 @@ def both(field: VectorField, theta: Sequence[Fraction], order: int, tau: int) ->
     fixed = compile_recurrence(field, gates, FixedSeries(BITS))
     exact = compile_recurrence(field, gates, MpmathSeries())
     fixed.expand([from_fraction(q, BITS) for q in theta], order, tau)
-    fixed.read([*fixed.state, *(step.out for step in fixed.steps)])
+    fixed.read(fixed.series)
     exact.expand([mpf(q.numerator) / q.denominator for q in theta], order, tau)
     for a, b in zip(fixed.state, exact.state, strict=True):
         assert len(b) == order + 1

@@ -50,7 +50,7 @@ def test_coefficients_in_both_arithmetics(name: str, loss: str) -> None:
     exact = compile_recurrence(field, gates, MpmathSeries())
     with mpmath.workdps(120):
         fixed.expand([from_fraction(q, BITS) for q in theta], ORDER, -4)
-        fixed.read([*fixed.state, *(step.out for step in fixed.steps)])
+        fixed.read(fixed.series)
         exact.expand([mpf(q.numerator) / q.denominator for q in theta], ORDER, -4)
         for a, b in zip(fixed.state, exact.state, strict=True):
             assert len(a) == len(b) == ORDER + 1
