@@ -16,7 +16,7 @@ import sympy
 import symflow as sf
 from symflow.proofs import Control, Derivation, Draw, IdentityTest, Step, SymbolicZero
 from symflow.report.derivations import run
-from symflow.theory.c04_descent_on_quadratics import DESCENT_ON_QUADRATICS, flow, iterate
+from symflow.theory.c04_quadratics import DESCENT_ON_QUADRATICS, flow, iterate
 
 STEPS = 3
 

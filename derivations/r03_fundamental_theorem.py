@@ -23,7 +23,7 @@ from symflow.proofs.lemmas import GROENWALL, MEAN_VALUE, RAYLEIGH
 from symflow.proofs.quadratics import integral
 from symflow.proofs.words import inner, matrices, transposed
 from symflow.report.derivations import run
-from symflow.theory.r03_cells import cell
+from symflow.theory.cells import cell
 from symflow.theory.r03_fundamental_theorem import FUNDAMENTAL_THEOREM
 
 T, KAPPA = sympy.Symbol("t", real=True), sympy.Symbol("kappa", positive=True)

@@ -33,8 +33,8 @@ from symflow.proofs import Control, Derivation, Inequality, Lemma, Step, Symboli
 from symflow.proofs.claims import SAMPLES, Case, blank_objective, jax_value, moving
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, SUBMULTIPLICATIVITY
 from symflow.report.derivations import run
+from symflow.theory.ball_constants import CONSTANTS
 from symflow.theory.model import EPSILON
-from symflow.theory.r04_ball_constants import CONSTANTS
 from symflow.theory.r04_step_size import STEP_SIZE
 
 LINEAR = replace(

@@ -21,7 +21,7 @@ from symflow.networks.losses import LOSSES, Loss
 from symflow.proofs import Control, Derivation, NonnegativeCoefficients, Step, SymbolicZero
 from symflow.proofs.claims import Case
 from symflow.report.derivations import run
-from symflow.theory.r04_ball_constants import CONSTANTS
+from symflow.theory.ball_constants import CONSTANTS
 from symflow.theory.r04_step_size import STEP_SIZE
 
 GATED = replace(

@@ -2,7 +2,7 @@ r"""R4, constants: how far the Hessian moves on a ball, ||H(theta') - H(theta)||
 
 With it, what the spectrum at one point says holds on the ball around it, up to the drift: bounds that are signed,
 unlike those of R9. Proved here is what the certified bounds evaluate
-(`symflow.theory.r04_ball_constants`).
+(`symflow.theory.ball_constants`).
 
 Run: python -m derivations.r04_tube_drift
 """
@@ -30,8 +30,8 @@ from symflow.proofs.claims import SAMPLES, Case, altered, jax_value
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ, MEAN_VALUE, RAYLEIGH, SUBMULTIPLICATIVITY
 from symflow.proofs.words import inner, matrices, trace, transposed
 from symflow.report.derivations import run
+from symflow.theory.ball_constants import CONSTANTS
 from symflow.theory.model import EPSILON
-from symflow.theory.r04_ball_constants import CONSTANTS
 from symflow.theory.r04_step_size import STEP_SIZE
 from symflow.theory.statement import Statement
 from symflow.theory.terms import Sum, Term

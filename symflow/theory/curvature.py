@@ -12,10 +12,10 @@ from symflow.numbers.rational import rational
 from symflow.programs.nodes import Const
 from symflow.programs.program import substitute
 from symflow.theory.architecture_checks import LINEAR, trained
+from symflow.theory.ball_constants import CONSTANTS
 from symflow.theory.hypotheses import Hypothesis, Setting, Status, Verdict, overall
 from symflow.theory.hypothesis_checks import SMOOTH_REGION
 from symflow.theory.model import EPSILON
-from symflow.theory.r04_ball_constants import CONSTANTS
 from symflow.theory.r09_curvature_linear import CURVATURE_LINEAR
 from symflow.theory.r12_curvature_gated import CURVATURE_GATED
 from symflow.theory.r13_curvature_convolutional import CURVATURE_CONVOLUTIONAL
@@ -152,7 +152,7 @@ def ball_bounds(objective: Objective, radius: Fraction | int | str) -> dict[str,
     """m >= -lambda_min(H(q)), beta >= ||H(q)||, gamma >= ||g(q)|| for ||q - theta|| <= eps: constants of a ball.
 
     They are those of the step-size condition R4. With gates they hold at every such q that is not on a kink. The proofs
-    are in `symflow.theory.r04_ball_constants`.
+    are in `symflow.theory.ball_constants`.
 
     Args:
         objective: the training loss of a fully connected network over samples.

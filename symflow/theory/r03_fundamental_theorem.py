@@ -1,4 +1,4 @@
-r"""R3: what initial error, defect and one-sided rate make of the distance of two curves; `r03_cells` computes it.
+r"""R3: what initial error, defect and one-sided rate make of the distance of two curves; `cells` computes it.
 
     ||theta(t) - theta~(t)|| <= e^{M(t)} (rho + int_0^t e^{-M(s)} delta(s) ds),    M(t) = int_0^t m.
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sympy
 
+from symflow.theory.cells import cell, constant_rate
 from symflow.theory.functions import SYMBOLS
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
-from symflow.theory.r03_cells import cell, constant_rate
 from symflow.theory.result import ELKABETZ_COHEN, SOURCES, Result
 from symflow.theory.statement import equation, relation
 

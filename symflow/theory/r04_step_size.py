@@ -1,7 +1,7 @@
 r"""R4: the step-size condition under which descent stays in a tube around the flow.
 
 Before it leaves the tube, descent's piecewise linear interpolation has at most the defect eta beta gamma; R3 does the
-rest. A time-local form takes beta and gamma over the tube up to t only. `r04_ball_constants` has closed forms for
+rest. A time-local form takes beta and gamma over the tube up to t only. `ball_constants` has closed forms for
 beta, gamma and m on balls. (Elkabetz & Cohen 2021)
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import sympy
 
 from symflow.numbers.types import Scalar
+from symflow.theory.ball_constants import CONSTANTS
+from symflow.theory.cells import cell
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
-from symflow.theory.r03_cells import cell
-from symflow.theory.r04_ball_constants import CONSTANTS
 from symflow.theory.result import ELKABETZ_COHEN, Result
 from symflow.theory.statement import relation
 

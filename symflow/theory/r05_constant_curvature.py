@@ -5,10 +5,10 @@ from __future__ import annotations
 import sympy
 
 from symflow.numbers.types import Scalar
+from symflow.theory.cells import constant_rate
 from symflow.theory.functions import SYMBOLS
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
-from symflow.theory.r03_cells import constant_rate
 from symflow.theory.r04_step_size import DEVIATION, TUBE, defect, largest_step
 from symflow.theory.result import ELKABETZ_COHEN, Result
 from symflow.theory.statement import relation

@@ -45,9 +45,9 @@ from __future__ import annotations
 import sympy
 
 from symflow.numbers.types import Scalar
+from symflow.theory.cells import cell, constant_rate
 from symflow.theory.functions import SYMBOLS, AllFunctions, Functions
 from symflow.theory.hypotheses import Hypothesis
-from symflow.theory.r03_cells import cell, constant_rate
 from symflow.theory.r15_convergence_time import SETTING
 from symflow.theory.result import ELKABETZ_COHEN, Result
 from symflow.theory.statement import equation, relation

@@ -11,10 +11,10 @@ from __future__ import annotations
 import sympy
 
 from symflow.numbers.types import Scalar
+from symflow.theory.cells import cell
 from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
-from symflow.theory.r03_cells import cell
 from symflow.theory.r04_step_size import DEVIATION
 from symflow.theory.result import OURS, Result
 from symflow.theory.statement import equation, relation

@@ -11,10 +11,10 @@ from __future__ import annotations
 import sympy
 
 from symflow.numbers.types import Scalar
+from symflow.theory.cells import after_step
 from symflow.theory.functions import SYMBOLS, Functions
 from symflow.theory.hypotheses import Hypothesis
 from symflow.theory.hypothesis_checks import SMOOTH_ALONG
-from symflow.theory.r03_cells import after_step
 from symflow.theory.result import OURS, SOURCES, Result
 from symflow.theory.statement import Statement, equation, relation
 

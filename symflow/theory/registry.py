@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Protocol, TypeVar
@@ -15,26 +15,47 @@ from symflow.errors import ProblemError, brief
 from symflow.theory.result import Citation, Result
 from symflow.theory.statement import Statement
 
-
-def _results() -> Iterator[Result]:
-    """The result of each file r01_..., r02_..., c01_... of this room: what it holds under that id."""
-    names = (m.name for m in iter_modules(symflow.theory.__path__) if re.match(r"[rc]\d\d_", m.name))
-    for name in sorted(names, key=lambda name: (name[0] != "r", name)):
-        found = vars(import_module(f"symflow.theory.{name}")).values()
-        id = f"{name[0].upper()}{int(name[1:3])}"
-        yield from {r for r in found if isinstance(r, Result) and r.id == id}
+FILE = re.compile(r"([rc])(\d\d)_(\w+)")
+"""A file of this room with a result: r04_step_size has R4, step-size."""
 
 
-RESULTS = {result.id: result for result in _results()}
-"""By id: the results in their order, then the closed forms."""
-_IDS = {result.slug: result.id for result in RESULTS.values()}
+def _result_files() -> list[re.Match[str]]:
+    """The files with results, in their order, then those with closed forms."""
+    found = [match for m in iter_modules(symflow.theory.__path__) if (match := FILE.fullmatch(m.name))]
+    return sorted(found, key=lambda match: (match[1] != "r", match[0]))
+
+
+class Results(Mapping[str, Result]):
+    """The results by id, in their order; a file is read when its result is asked for."""
+
+    def __init__(self, files: Iterable[re.Match[str]]) -> None:
+        self._files = {f"{match[1].upper()}{int(match[2])}": match for match in files}
+        self.ids = {match[3].replace("_", "-"): id for id, match in self._files.items()}
+        """By slug."""
+
+    def __getitem__(self, id: str) -> Result:
+        file = vars(import_module(f"symflow.theory.{self._files[id][0]}"))
+        (result,) = {r for r in file.values() if isinstance(r, Result) and r.id == id}
+        return result
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+RESULTS = Results(_result_files())
 Entry = TypeVar("Entry")
 
 
 def id_name(name: str) -> str:
     """A name with the slug replaced by the id: "trajectory-wise(tube)" is "R22(tube)"; other names stay."""
     slug, bracket, rest = name.partition("(")
-    return _IDS.get(slug, slug) + bracket + rest
+    return RESULTS.ids.get(slug, slug) + bracket + rest
 
 
 @displayed
@@ -60,7 +81,7 @@ class Table(dict[str, Entry]):
 def unknown(kind: str, name: object) -> ProblemError:
     """The error for a name that no result has."""
     near = difflib.get_close_matches(str(name)[:100].upper(), RESULTS, n=1) or difflib.get_close_matches(
-        str(name)[:100].lower(), _IDS, n=1
+        str(name)[:100].lower(), RESULTS.ids, n=1
     )
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(RESULTS)}, with names in sf.statements()"
     return ProblemError(f"there is no {kind} {brief(name)}; {hint}")

@@ -12,8 +12,8 @@ import pytest
 import sympy
 
 from symflow.numbers.outward import OUTWARD, above, float_range, interval
+from symflow.theory.cells import constant_rate, fold
 from symflow.theory.functions import MPMATH
-from symflow.theory.r03_cells import constant_rate, fold
 from symflow.theory.r03_fundamental_theorem import FUNDAMENTAL_THEOREM
 from symflow.theory.terms import Formula
 

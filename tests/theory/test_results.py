@@ -21,8 +21,8 @@ from symflow.theory import r22_trajectory_wise as r22
 from symflow.theory import r23_validator as r23
 from symflow.theory import r24_for_all_time as r24
 from symflow.theory.c02_two_scalars import two_scalars
+from symflow.theory.cells import after_step, cell, constant_rate
 from symflow.theory.functions import MPMATH
-from symflow.theory.r03_cells import after_step, cell, constant_rate
 from symflow.theory.r04_step_size import defect
 from symflow.theory.registry import RESULTS, Table, find
 from symflow.theory.terms import Formula
@@ -66,10 +66,10 @@ def test_the_derivations_of_a_result_are_those_that_prove_it() -> None:
     assert {name: r.id for r in RESULTS.values() for name in r.derivations} == proving
 
 
-def test_a_file_has_one_result() -> None:
+def test_a_file_is_named_after_its_result() -> None:
     theory = Path(sf.__file__).parent / "theory"
-    files = {p.stem[:3].upper() for p in theory.glob("[rc][0-9]*.py")}
-    assert files == {f"{name[0]}{int(name[1:]):02}" for name in RESULTS}
+    named = {f"{r.id[0].lower()}{int(r.id[1:]):02}_{r.slug.replace('-', '_')}" for r in RESULTS.values()}
+    assert named == {p.stem for p in theory.glob("[rc][0-9]*.py")}
 
 
 def printed(result: str, label: str, side: str = "right") -> Any:

@@ -26,10 +26,10 @@ from symflow.numbers.outward import up
 from symflow.programs.nodes import Input, Node, is_zero
 from symflow.programs.program import Program, transform
 from symflow.theory.architecture_checks import FULLY_CONNECTED, LINEAR, trained
+from symflow.theory.ball_constants import CONSTANTS
 from symflow.theory.hypotheses import Setting
 from symflow.theory.hypothesis_checks import CONVEX
 from symflow.theory.model import EPSILON
-from symflow.theory.r04_ball_constants import CONSTANTS
 
 ENTRIES = 1_000_000
 """Most entries of the Hessians that are held at once."""

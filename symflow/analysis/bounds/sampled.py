@@ -20,7 +20,7 @@ from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
 from symflow.analysis.observables import gradients, too_large
 from symflow.networks.objective import Objective
 from symflow.numbers import outward
-from symflow.theory.r03_cells import fold
+from symflow.theory.cells import fold
 
 SLACK = 0.01
 """How much of the exponent int m the second differences of m may leave open without further samples."""

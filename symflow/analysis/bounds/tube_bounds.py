@@ -28,7 +28,7 @@ import numpy as np
 from symflow.analysis.bounds.series import BoundSeries, not_applicable, padded
 from symflow.analysis.bounds.tube import Constants, Tube
 from symflow.numbers.outward import OUTWARD, Interval, Known, above, float_range, geometric, interval
-from symflow.theory.r03_cells import constant_rate, fold
+from symflow.theory.cells import constant_rate, fold
 from symflow.theory.r04_step_size import STEP_SIZE, defect
 from symflow.theory.r05_constant_curvature import CONSTANT_CURVATURE
 from symflow.theory.r22_trajectory_wise import TRAJECTORY_WISE, added_on_tube, excess_growth, local_error

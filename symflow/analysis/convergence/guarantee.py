@@ -28,8 +28,8 @@ from symflow.numbers.decimal import rounded_down
 from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf, Number
 from symflow.theory import r16_descent_converges as r16
+from symflow.theory.cells import fold
 from symflow.theory.functions import MPMATH
-from symflow.theory.r03_cells import fold
 from symflow.theory.r16_descent_converges import DESCENT_CONVERGES
 from symflow.theory.result import Citation
 

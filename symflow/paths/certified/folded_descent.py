@@ -27,7 +27,7 @@ from symflow.numbers.balls import Ball, around, ball, ball_precision, float_abov
 from symflow.paths.certified.linear_methods import StepMap
 from symflow.paths.fixed_descent import Seen
 from symflow.paths.loops import MethodStep
-from symflow.theory.r03_cells import fold
+from symflow.theory.cells import fold
 
 TUBE = 4
 """The tube's radius over the largest error that is allowed."""

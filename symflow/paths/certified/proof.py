@@ -17,8 +17,8 @@ from symflow.paths.certified.observed import Step
 from symflow.paths.certified.record import FlowProof, ProofCell
 from symflow.paths.certified.windows import cost
 from symflow.paths.taylor.dense import TaylorSteps
+from symflow.theory.cells import after_step
 from symflow.theory.functions import BALLS
-from symflow.theory.r03_cells import after_step
 
 PROOF_BITS = 128
 """Bits of the balls that errors are computed in."""
