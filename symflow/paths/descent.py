@@ -48,11 +48,12 @@ def descend(
         step_size: eta (text, a rational or mpmath number, or a float, which means its shortest decimal: 0.01 is 1/100);
             the problem's own if left out.
         steps: how many steps.
-        dps: None for float64 through JAX; otherwise the number of digits: |error| <= 10^-dps max(1, |value|) in each
-            component of each kept iterate. More are carried where weights or data are tiny, where steps times step
-            size is large, and where descent amplifies rounding. "exact": in rationals, without any rounding, which
-            are those of the problem; for gradient descent, heavy ball and Nesterov's method on losses that are
-            rational (square loss, polynomials) and for few steps, since the numbers grow exponentially.
+        dps: None for float64 (of longer runs through JAX); otherwise the number of digits: |error| <=
+            10^-dps max(1, |value|) in each component of each kept iterate. More are carried where weights or data are
+            tiny, where steps times step size is large, and where descent amplifies rounding. "exact": in rationals,
+            without any rounding, which are those of the problem; for gradient descent, heavy ball and Nesterov's method
+            on losses that are rational (square loss, polynomials) and for few steps, since the numbers grow
+            exponentially.
         every: keep one step in this many (and the last).
         keep: exactly which steps to keep, from 0 to `steps`, instead of `every`; 0 and the last are added.
         method: the recursion, such as `sf.HeavyBall("9/10")`, with weight decay and batches where it has them; the

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from itertools import accumulate
 from math import ceil, log2, log10
 from typing import Any
@@ -26,9 +26,10 @@ from symflow.paths.agreement import until_enough
 from symflow.paths.certified.descent import Asked, Refused, certified_states
 from symflow.paths.fixed_descent import Seen, fixed_states
 from symflow.paths.float64.arguments import NORMAL, check_underflow
+from symflow.paths.float_descent import float_states, float_step
 from symflow.paths.iterates import GUARD, DescentStats, Iterates
 from symflow.paths.jax_steps import float64_stepper, jax_slopes, padded_gaps
-from symflow.paths.loops import Steps, diverged, exact_states, fraction
+from symflow.paths.loops import MethodStep, Steps, diverged, exact_states, fraction
 from symflow.paths.path_error import CHECK, How, PathError
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.trajectory import Trajectory
@@ -99,20 +100,35 @@ class Run:
         started = time.perf_counter()
         start, step = float64_start(self.objective, self.problem.theta0, self.eta, self.indices[-1])
         check_settings(self.method)
+        with within_float64():
+            short = self.short_step
+            if short is None:
+                arrays = self.compiled(start, step, nudge)
+            else:
+                ends = np.cumsum(state_sizes(self.method, len(start)))
+                arrays = np.split(float_states(self.repeated, short, start, self.indices, nudge), ends[:-1], axis=1)
+        bad = ~np.isfinite(arrays[0]).all(axis=1)
+        if bad.any():
+            raise diverged(self.indices[int(np.argmax(bad))], self.eta, self.method)
+        stats = DescentStats(self.indices[-1], self.method.called, None, time.perf_counter() - started)
+        return self.path(arrays, None, None, stats)
+
+    @cached_property
+    def short_step(self) -> MethodStep | None:
+        """A step in float64 number by number; None for long runs, which JAX compiles."""
+        return float_step(self.repeated)
+
+    def compiled(self, start: np.ndarray, step: np.float64, nudge: np.ndarray | None) -> list[np.ndarray]:
+        """The kept states by JAX: theta_k and what the method carries, an array each."""
         gaps = np.diff(np.array(self.indices, dtype=np.int64))
-        with within_float64(), own_modes():
+        with own_modes():
             table = jax_slopes(self.objective, self.method).table(self.indices[-1])
             run = float64_stepper(self.objective, self.method)
             # Gaps of 0 steps up to a power of two: runs of similar length share one compilation.
             found = run(start, step, padded_gaps(gaps, max(len(gaps), SHORT)), nudge, table)
         starts = [start, *(np.zeros(size) for size in state_sizes(self.method, len(start))[1:])]
         rows = [np.asarray(x)[: len(gaps)].reshape(len(gaps), -1) for x in found]
-        arrays = [np.vstack([s[None, :], x]) for s, x in zip(starts, rows, strict=True)]
-        bad = ~np.isfinite(arrays[0]).all(axis=1)
-        if bad.any():
-            raise diverged(self.indices[int(np.argmax(bad))], self.eta, self.method)
-        stats = DescentStats(self.indices[-1], self.method.called, None, time.perf_counter() - started)
-        return self.path(arrays, None, None, stats)
+        return [np.vstack([s[None, :], x]) for s, x in zip(starts, rows, strict=True)]
 
     def exact(self) -> Trajectory:
         """In rationals."""

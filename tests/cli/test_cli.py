@@ -241,15 +241,16 @@ def python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
 
 
-def test_flow_and_derive_do_not_load_jax(linear: Path) -> None:
-    """Nor does what the other commands import load SciPy's solvers, before one is asked for."""
+def test_what_needs_no_jax_does_not_load_it(linear: Path) -> None:
+    """Nor theory that it does not use, nor SciPy's solvers before one is asked for."""
     program = (
         "import sys\nfrom symflow.cli.app import main\n"
-        "codes = [main([c, sys.argv[1], '--json']) for c in ('flow', 'derive')]\n"
-        "from symflow import deviation, sweep\n"
-        "print('LOADED', codes, sorted({'jax', 'jaxlib', 'matplotlib', 'scipy'} & set(sys.modules)))"
+        "codes = [main([c, sys.argv[1], '--json']) for c in ('flow', 'derive', 'deviation')]\n"
+        "from symflow import sweep\n"
+        "heavy = {'jax', 'jaxlib', 'matplotlib', 'scipy', 'symflow.theory.r26_nesterov'}\n"
+        "print('LOADED', codes, sorted(heavy & set(sys.modules)))"
     )
-    assert python(program, str(linear)).stdout.splitlines()[-1] == "LOADED [0, 0] []"
+    assert python(program, str(linear)).stdout.splitlines()[-1] == "LOADED [0, 0, 0] []"
 
 
 def test_help_answers_at_once() -> None:

@@ -1,0 +1,78 @@
+"""Short runs of descent in float64, number by number in Python: they end before JAX is loaded and has compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from symflow.derivatives.derived import gradient
+from symflow.dynamics.method import recursion
+from symflow.evaluate.float_code import unrolled_floats
+from symflow.evaluate.numpy_batches import known_to_numpy
+from symflow.networks.batches import batch_loss
+from symflow.paths.loops import MethodStep, Steps
+from symflow.programs.nodes import Input, LogSumExp, Map
+from symflow.programs.program import Program, entries, operation_count
+
+MOST_OPERATIONS = 5_000
+"""Larger gradients take longer to write down number by number than JAX takes to compile them."""
+MOST_IN_ALL = 4_000_000
+"""Operations of a run that takes half as long as JAX's compilation (0.06 s)."""
+A_FUNCTION = 200
+"""How many operations an elementary function takes as long as."""
+
+
+def float_step(steps: Steps) -> MethodStep | None:
+    """The step over floats; None for longer runs, which JAX makes faster, and where NumPy lacks a function.
+
+    Raises:
+        ProblemError: batches that the data do not have.
+        OverflowError: a number beyond float64.
+    """
+    batches, objective = steps.method.batches, steps.objective
+    over = objective if batches is None else batch_loss(objective, batches.width).objective
+    programs = gradient(over).program, recursion(steps.method, objective.parameter_count, steps.eta).step
+    size = sum(map(_size, programs))
+    if size > MOST_OPERATIONS or size * steps.count > MOST_IN_ALL or not all(map(known_to_numpy, programs)):
+        return None
+    return steps.compiled(_written, float)
+
+
+def _size(program: Program) -> int:
+    """Scalar operations, and what functions take."""
+    called = (x.arguments[0] for x in program.nodes if isinstance(x, Map | LogSumExp))
+    return operation_count(program) + A_FUNCTION * sum(entries(x.axes) for x in called)
+
+
+def _written(
+    program: Program, data: Mapping[Input, np.ndarray], inputs: Sequence[Input]
+) -> Callable[..., Sequence[float]]:
+    found = unrolled_floats(program, data, inputs)
+    assert found is not None
+    return found
+
+
+def float_states(
+    steps: Steps, step: MethodStep, start: np.ndarray, indices: Sequence[int], nudge: np.ndarray | None = None
+) -> np.ndarray:
+    """The kept states, a row each: theta_k and what the method carries.
+
+    Args:
+        steps: what is repeated.
+        step: one of them, from `float_step`.
+        start: theta_0.
+        indices: which iterates to keep.
+        nudge: moves theta after every step by these relative amounts: a run that rounds differently.
+    """
+    state = [*start.tolist(), *[0.0] * steps.carried]
+    factors = None if nudge is None else (1 + nudge).tolist()
+    found, wanted = [state], set(indices)
+    with np.errstate(all="ignore"):
+        for k in range(steps.count):
+            state = step(state, k)
+            if factors is not None:
+                state[: len(factors)] = [v * factor for v, factor in zip(state, factors, strict=False)]
+            if k + 1 in wanted:
+                found.append(state)
+    return np.array(found)
