@@ -53,15 +53,30 @@ def _formula(objective: Objective, derive: Callable[[Objective], Derived]) -> _F
     return _Formula(program, {x: a[None] for x, a in data.items()})
 
 
-def evaluate_batch(objective: Objective, derive: Callable[[Objective], Derived], points: np.ndarray) -> np.ndarray:
-    """A derived result (`loss`, `gradient`, `hessian`) at S points, in float64; the first axis is S."""
+def evaluate_batch(
+    objective: Objective,
+    derive: Callable[[Objective], Derived],
+    points: np.ndarray,
+    direction: np.ndarray | None = None,
+) -> np.ndarray:
+    """A derived result (`loss`, `gradient`, `hessian`) at S points, in float64; the first axis is S.
+
+    Args:
+        objective: f.
+        derive: gives the result.
+        points: theta, shape (S, P).
+        direction: D at each of them, shape (S, P), where the result is a form in a direction.
+    """
     points = np.asarray(points, dtype=np.float64)
     count = len(points)
     if _operations(objective, derive) * count > MOST_OPERATIONS:
         with own_modes():
-            return in_batches(at_points(objective, derive), points)
+            return in_batches(at_points(objective, derive), points, *(() if direction is None else (direction,)))
     program, data = _formula(objective, derive)
-    with np.errstate(all="ignore"):  # values that are not finite are the caller's, as those of JAX
-        outputs = interpret(program, data | parameters_at(objective, points), BatchArithmetic()).values()
     derived = derived_once(objective, derive)
+    values = data | parameters_at(objective, points)
+    if direction is not None:
+        values |= parameters_at(objective, direction, derived.directions)
+    with np.errstate(all="ignore"):  # values that are not finite are the caller's, as those of JAX
+        outputs = interpret(program, values, BatchArithmetic()).values()
     return np.array(derived.joined((np.broadcast_to(a, (count, *a.shape[1:])) for a in outputs), np, lead=1))

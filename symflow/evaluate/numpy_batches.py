@@ -83,9 +83,11 @@ def bound_inputs(objective: Objective, points: np.ndarray) -> dict[Input, np.nda
     return data | parameters_at(objective, points)
 
 
-def parameters_at(objective: Objective, points: np.ndarray) -> dict[Input, np.ndarray]:
-    """The parameters at S points, shape (S, P), as batches."""
-    places = zip(objective.parameters, objective.slices(), strict=True)
+def parameters_at(
+    objective: Objective, points: np.ndarray, inputs: Sequence[Input] | None = None
+) -> dict[Input, np.ndarray]:
+    """The parameters, or the arrays of a direction, at S points, shape (S, P), as batches."""
+    places = zip(inputs or objective.parameters, objective.slices(), strict=True)
     return {w: points[:, where].reshape(len(points), *shape) for w, (where, shape) in places}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import sympy
 from cases import reference, violations
 
 import symflow as sf
-from symflow.analysis.bounds.ball_ascent import Ascent, ascend
+from symflow.analysis.bounds.ball_ascent import Ascent, ascend, form_slope
 from symflow.analysis.bounds.ball_forms import ball_forms, missing_forms
 from symflow.analysis.bounds.kinks import gates_at
 from symflow.analysis.bounds.smooth_regions import decide
@@ -278,6 +280,21 @@ def sampled_ball(objective: sf.Objective, centre: np.ndarray, radius: float, cou
     spectra = np.linalg.eigvalsh(evaluate_batch(objective, sf.hessian, centre + v))
     slopes = np.linalg.norm(evaluate_batch(objective, sf.gradient, centre + v), axis=1)
     return Ascent(float(-spectra.min()), float(np.abs(spectra).max()), float(slopes.max()))
+
+
+def test_the_slope_of_an_eigenvalue_is_that_of_its_form(linear: Deviation) -> None:
+    """grad (v^T H v) for v an eigenvector, against the difference of two eigenvalues and against JAX's derivative."""
+    f = linear.comparison.compact
+    theta, along = linear.comparison.tube.centres[0], np.linspace(-1, 1, f.parameter_count)
+    (matrix,) = evaluate_batch(f, sf.hessian, theta[None])
+    vector = np.linalg.eigh(matrix)[1][:, 0]
+    (slope,) = evaluate_batch(f, form_slope, theta[None], vector[None])
+    ends = np.linalg.eigvalsh(evaluate_batch(f, sf.hessian, theta + 1e-5 * np.outer([-1, 1], along)))[:, 0]
+    assert (ends[1] - ends[0]) / 2e-5 == pytest.approx(slope @ along, rel=1e-7)
+    with jax.enable_x64(True):
+        form = sf.to_jax(sf.hessian_form(f))
+        assert np.allclose(jax.grad(lambda q: form(q, jnp.asarray(vector)))(jnp.asarray(theta)), slope, rtol=1e-12)
+    assert abs(slope @ along) > 1e-3
 
 
 def test_ascent_lies_between_sampling_and_the_certificate(linear: Deviation) -> None:

@@ -1,25 +1,28 @@
 r"""Lower estimates of the suprema on a ball by gradient ascent: what a certified bound cannot go below.
 
-Projected gradient ascent in JAX on -lambda_min(H(q)), ||H(q)|| and ||g(q)|| over ||q - theta|| <= R, from the centre,
-from the ends of steepest ascent and from random points of the sphere. A certified constant lies between what is found
-here and the supremum's own value above it; their ratio is the slack.
+Projected gradient ascent in float64 on -lambda_min(H(q)), ||H(q)|| and ||g(q)|| over ||q - theta|| <= R, from the
+centre and from random points of the sphere. A simple eigenvalue lambda with the unit vector v has the gradient
+grad_q (v^T H(q) v), ||g|| has H g / ||g||. A certified constant lies between what is found here and the supremum's own
+value above it; their ratio is the slack.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from symflow.caching import kept
-from symflow.evaluate.jax_runtime import own_modes
-from symflow.evaluate.jit_options import THROWAWAY, jit
+from symflow.derivatives.derived import Derived, gradient, gradient_nodes, hessian, parameter_directions
+from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.networks.objective import Objective
-from symflow.numbers.types import JaxArray
+from symflow.programs.differentiate import jvp
+from symflow.programs.nodes import Node
+from symflow.programs.program import Program
 
 STARTS, STEPS = 6, 40
 """Random starts, and steps of ascent from each."""
+TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -37,45 +40,36 @@ class Ascent:
     gamma: float
 
 
-@kept
-def _climber(objective: Objective) -> Callable[[np.ndarray, float, np.ndarray], JaxArray]:
-    """(centre, radius, directions (S, P)) -> the largest values, shape (3,)."""
-    import jax
-    import jax.numpy as jnp
+def form_slope(objective: Objective) -> Derived:
+    """grad_theta H(theta)[D, D] for a fixed direction D, shape (P,): the second derivative of the gradient along D."""
+    g, names = gradient_nodes(objective)
+    directions = parameter_directions(objective)
+    tangents: Mapping[Node, Node] = dict(zip(objective.parameters, directions, strict=True))
+    once = jvp(g.values(), tangents)
+    twice = jvp([once[x] for x in g.values()], tangents)
+    outputs = {f"s_{w.name}": twice[once[g[w]]] for w in objective.parameters}
+    program = Program((*objective.program.inputs, *directions), outputs, names)
+    return Derived("slope of the hessian form", objective, program, "vector", directions)
 
-    from symflow.derivatives.derived import gradient, hessian
-    from symflow.evaluate.jax import to_jax
 
-    matrix, slope = to_jax(hessian(objective)), to_jax(gradient(objective))
-
-    def spectrum(q: JaxArray) -> JaxArray:
-        return jnp.linalg.eigvalsh(matrix(q))
-
-    goals: tuple[Callable[[JaxArray], JaxArray], ...] = (
-        lambda q: -spectrum(q)[0],
-        lambda q: jnp.max(jnp.abs(spectrum(q)[jnp.array([0, -1])])),
-        lambda q: jnp.sqrt(jnp.sum(slope(q) ** 2) + 1e-300),
-    )
-
-    def climb(
-        goal: Callable[[JaxArray], JaxArray], centre: JaxArray, radius: JaxArray, direction: JaxArray
-    ) -> JaxArray:
-        def step(k: JaxArray, state: tuple[JaxArray, JaxArray]) -> tuple[JaxArray, JaxArray]:
-            u, best = state
-            value, up = jax.value_and_grad(lambda v: goal(centre + radius * v))(u)
-            best = jnp.where(jnp.isnan(value), best, jnp.maximum(best, value))
-            up = jnp.nan_to_num(up)
-            size = jnp.sqrt(jnp.sum(up**2)) + 1e-300
-            moved = u + (1.0 / (1.0 + 0.1 * k)) * up / size
-            return moved / jnp.maximum(1.0, jnp.sqrt(jnp.sum(moved**2))), best
-
-        return jax.lax.fori_loop(0, STEPS + 1, step, (direction, -jnp.inf))[1]  # the last step only looks
-
-    def largest(centre: JaxArray, radius: JaxArray, directions: JaxArray) -> JaxArray:
-        found = [jax.vmap(lambda d, f=goal: climb(f, centre, radius, d))(directions).max() for goal in goals]
-        return jnp.stack(found)
-
-    return jit(largest, THROWAWAY)
+def _climbing(objective: Objective, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """-lambda_min, ||H|| and ||g|| at S points each, shape (3, S, P), and their gradients; nan where not finite."""
+    starts = q.shape[1]
+    matrices = evaluate_batch(objective, hessian, q.reshape(-1, q.shape[2])).reshape(*q.shape, -1)
+    finite = np.isfinite(matrices).all(axis=(2, 3))
+    values, vectors = np.linalg.eigh(np.where(finite[..., None, None], matrices, 0)[:2])
+    largest = np.abs(values[1, :, 0]) > np.abs(values[1, :, -1])  # the ends of the spectrum in the second row
+    chosen = np.stack([np.zeros(starts, dtype=int), np.where(largest, 0, values.shape[-1] - 1)])
+    value = np.take_along_axis(values, chosen[..., None], axis=-1)[..., 0]
+    vector = np.take_along_axis(vectors, chosen[..., None, None], axis=-1)[..., 0]
+    sign = np.stack([-np.ones(starts), np.sign(value[1])])
+    slopes = evaluate_batch(objective, form_slope, q[:2].reshape(-1, q.shape[2]), vector.reshape(-1, q.shape[2]))
+    g = evaluate_batch(objective, gradient, q[2])
+    size = np.sqrt((g**2).sum(axis=-1) + TINY)
+    along = np.einsum("sij,sj->si", matrices[2], g) / size[:, None]
+    heights = np.concatenate([sign * value, size[None]])
+    ups = np.concatenate([sign[..., None] * slopes.reshape(2, starts, -1), along[None]])
+    return np.where(finite, heights, np.nan), np.nan_to_num(ups, posinf=0, neginf=0)
 
 
 def ascend(objective: Objective, centre: np.ndarray, radius: float, seed: int = 0) -> Ascent:
@@ -90,7 +84,13 @@ def ascend(objective: Objective, centre: np.ndarray, radius: float, seed: int = 
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(STARTS, len(centre)))
     directions /= np.linalg.norm(directions, axis=1)[:, None]
-    directions = np.concatenate([np.zeros((1, len(centre))), directions])
-    with own_modes():
-        found = np.asarray(_climber(objective)(np.asarray(centre, dtype=np.float64), float(radius), directions))
-    return Ascent(*(float(v) for v in found))
+    u = np.tile(np.concatenate([np.zeros((1, len(centre))), directions]), (3, 1, 1))
+    best = np.full(3, -np.inf)
+    with np.errstate(all="ignore"):
+        for k in range(STEPS + 1):  # the last step only looks
+            heights, ups = _climbing(objective, centre + radius * u)
+            best = np.fmax(best, np.nan_to_num(heights, nan=-np.inf).max(axis=1))
+            size = np.sqrt((ups**2).sum(axis=-1, keepdims=True)) + TINY
+            moved = u + ups / size / (1 + 0.1 * k)
+            u = moved / np.maximum(1.0, np.sqrt((moved**2).sum(axis=-1, keepdims=True)))
+    return Ascent(*best.tolist())
