@@ -19,7 +19,7 @@ MOST_OPERATIONS = 5_000
 """Larger gradients take longer to write down number by number than JAX takes to compile them."""
 MOST_IN_ALL = 4_000_000
 """Operations of a run that takes half as long as JAX's compilation (0.06 s)."""
-A_FUNCTION = 200
+A_CALL = 200
 """How many operations an elementary function takes as long as."""
 
 
@@ -33,16 +33,17 @@ def float_step(steps: Steps) -> MethodStep | None:
     batches, objective = steps.method.batches, steps.objective
     over = objective if batches is None else batch_loss(objective, batches.width).objective
     programs = gradient(over).program, recursion(steps.method, objective.parameter_count, steps.eta).step
-    size = sum(map(_size, programs))
-    if size > MOST_OPERATIONS or size * steps.count > MOST_IN_ALL or not all(map(known_to_numpy, programs)):
+    operations, calls = sum(map(operation_count, programs)), sum(map(_calls, programs))
+    if operations > MOST_OPERATIONS or (operations + A_CALL * calls) * steps.count > MOST_IN_ALL:
+        return None
+    if not all(map(known_to_numpy, programs)):
         return None
     return steps.compiled(_written, float)
 
 
-def _size(program: Program) -> int:
-    """Scalar operations, and what functions take."""
-    called = (x.arguments[0] for x in program.nodes if isinstance(x, Map | LogSumExp))
-    return operation_count(program) + A_FUNCTION * sum(entries(x.axes) for x in called)
+def _calls(program: Program) -> int:
+    """How many elementary functions are evaluated."""
+    return sum(entries(x.arguments[0].axes) for x in program.nodes if isinstance(x, Map | LogSumExp))
 
 
 def _written(
