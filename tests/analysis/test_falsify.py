@@ -239,7 +239,7 @@ def test_balancedness_along_descent_is_refuted() -> None:
 
 
 def test_a_tight_true_claim_is_not_refuted() -> None:
-    verdict = sf.falsify(sympy.Ge(Q["lambda_min"], Q["R9(c)"]), CHAIN, seconds=3)
+    verdict = sf.falsify(sympy.Ge(Q["lambda_min"], Q["R9(c)"]), CHAIN, seconds=1.5)
     assert isinstance(verdict, sf.NotRefuted)
     s = verdict.searched
     assert s.points > 0

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import sympy
 
+from symflow.caching import kept
 from symflow.errors import ProblemError
 from symflow.networks.convolutional import Convolutional
 from symflow.networks.objective import Objective
@@ -220,6 +221,16 @@ def off_kinks(names: Iterable[str]) -> bool:
     return any(name in POINTS and POINTS[name].smooth for name in names)
 
 
+@kept
+def _built(objective: Objective, name: str) -> Node:
+    """The node of a quantity, kept by the objective: a counterexample is confirmed by several arithmetics."""
+    found = point_quantity(name)
+    assert found is not None
+    quantity, layer = found
+    model = Model(objective, True)
+    return quantity.build(model) if layer is None else quantity.build(model, layer)
+
+
 def missing(objective: Objective, names: Iterable[str]) -> str | None:
     """Why a loss does not have all of these quantities; None where it has."""
     model = Model(objective, True)
@@ -239,7 +250,7 @@ def missing(objective: Objective, names: Iterable[str]) -> str | None:
         if needed.status == "fails":
             return f"{name}: {needed.reason}"
         try:
-            quantity.build(model) if layer is None else quantity.build(model, layer)
+            _built(objective, name)
         except (ProblemError, ValueError) as error:
             return f"{name}: {error}"
     return None
@@ -263,15 +274,9 @@ def point_program(objective: Objective, names: Iterable[str], *, imbalance: bool
         imbalance: also D_1, D_2, ... as arrays.
         gates: also the pre-activations of all gates.
     """
-    model = Model(objective, True)
-    outputs: dict[str, Node] = {}
-    for name in names:
-        found = point_quantity(name)
-        assert found is not None
-        quantity, layer = found
-        outputs[name] = quantity.build(model) if layer is None else quantity.build(model, layer)
+    outputs = {name: _built(objective, name) for name in names}
     if imbalance:
-        outputs |= _imbalances(model)
+        outputs |= _imbalances(Model(objective, True))
     if gates:
         outputs |= {f"{GATES}{p}]": gate.z for p, gate in enumerate(objective.gates)}
     return Program(objective.program.inputs, outputs)
