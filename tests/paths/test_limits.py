@@ -246,7 +246,7 @@ def test_sigint_on_the_command_line_saves_the_part(long_problem: Path, tmp_path:
 
     target = tmp_path / "part.json"
     command = ["flow", str(long_problem), "--save", str(target), "--json", "--horizon", "100000", "--at", "1"]
-    for seconds in (2.5, 10, 40):  # on a busy machine the flow may not have begun
+    for seconds in (1.2, 5, 40):  # on a busy machine the flow may not have begun
         status, out, err = interrupted(command, seconds)
         assert status == 130
         (line,) = err.splitlines()
