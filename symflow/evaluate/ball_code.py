@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
 from symflow.errors import GateUndecided
 from symflow.evaluate.balls import GATE_REFUSED, log_sum_exp
 from symflow.evaluate.moved_arrays import along_axis
-from symflow.evaluate.scalar_code import Entry, Scalar, ScalarWriter, listed, written
+from symflow.evaluate.scalar_code import Entry, PlainWriter, Scalar, listed, written
 from symflow.numbers.balls import Ball, ball
 from symflow.programs.nodes import Input
 from symflow.programs.program import Program
@@ -20,8 +20,8 @@ from symflow.programs.rules.elementwise import elementwise
 
 
 @dataclass(frozen=True)
-class BallWriter(ScalarWriter):
-    """The arithmetic that writes the function; an entry is 0, 1, -1 or a `Scalar` that is one name."""
+class BallWriter(PlainWriter):
+    """The arithmetic that writes the function; an entry is 0, 1, -1 or a `Scalar`."""
 
     def number(self, q: Fraction) -> Entry:
         if q in (-1, 0, 1):
@@ -29,19 +29,6 @@ class BallWriter(ScalarWriter):
         name = f"c{len(self.functions)}"
         self.functions[name] = ball(q)
         return Scalar(name)
-
-    def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
-        total: Any = 0
-        for c, x in zip(coefficients, arrays, strict=True):
-            total = total + (x if c == 1 else x * self.number(c))
-        return self.each(self.named, np.asarray(total, dtype=object))
-
-    def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        return self.each(self.named, np.asarray(np.einsum(subscripts, *arrays), dtype=object))
-
-    def named(self, v: Entry) -> Entry:
-        """A name for a sum of products; what is known stays."""
-        return self.assign(v.text) if isinstance(v, Scalar) else v
 
     def gate(self, z: np.ndarray, alpha: Fraction, alpha_bar: Fraction) -> np.ndarray:
         on, off = self.number(alpha), self.number(alpha_bar)

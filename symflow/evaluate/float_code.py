@@ -5,36 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
 from symflow.evaluate.moved_arrays import along_axis
-from symflow.evaluate.scalar_code import Entry, Scalar, ScalarWriter, listed, written
+from symflow.evaluate.scalar_code import Entry, PlainWriter, Scalar, listed, written
 from symflow.programs.nodes import Input
 from symflow.programs.program import Program
 from symflow.programs.rules.elementwise import elementwise
 
 
 @dataclass(frozen=True)
-class FloatWriter(ScalarWriter):
-    """The arithmetic that writes the function; an entry is 0, 1, -1 or a `Scalar` that is one name or number."""
+class FloatWriter(PlainWriter):
+    """The arithmetic that writes the function; an entry is 0, 1, -1 or a `Scalar`."""
 
     def number(self, q: Fraction) -> Entry:
         return int(q) if q in (-1, 0, 1) else Scalar(repr(float(q)))
-
-    def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
-        total: Any = 0
-        for c, x in zip(coefficients, arrays, strict=True):
-            total = total + (x if c == 1 else x * self.number(c))
-        return self.each(self.named, np.asarray(total, dtype=object))
-
-    def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        return self.each(self.named, np.asarray(np.einsum(subscripts, *arrays), dtype=object))
-
-    def named(self, v: Entry) -> Entry:
-        """A name for a sum of products; what is known stays."""
-        return self.assign(v.text) if isinstance(v, Scalar) else v
 
     def gate(self, z: np.ndarray, alpha: Fraction, alpha_bar: Fraction) -> np.ndarray:
         on, off = float(alpha), float(alpha_bar)
@@ -51,7 +37,11 @@ class FloatWriter(ScalarWriter):
     def function(self, name: str, x: np.ndarray, exponent: Fraction | None) -> np.ndarray:
         at = elementwise(name, exponent).known("numpy", "floats")
         called = name if exponent is None else f"power_{len(self.functions)}"
-        return self.each(lambda v: self.call(lambda value: float(at(value)), called, self.constant_text(v)), x)
+
+        def value(v: float) -> float:
+            return float(at(np.float64(v)))  # Python's powers raise errors where NumPy's are not finite
+
+        return self.each(lambda v: self.call(value, called, self.constant_text(v)), x)
 
     def log_sum_exp(self, x: np.ndarray, position: int) -> np.ndarray:
         def one(values: Sequence[Entry]) -> Scalar:

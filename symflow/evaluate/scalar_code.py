@@ -134,6 +134,24 @@ class ScalarWriter(ObjectArrays):
 
 
 @dataclass(frozen=True)
+class PlainWriter(ScalarWriter):
+    """Sums of products as they stand; an entry is 0, 1, -1 or a `Scalar` that is one name or number."""
+
+    def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
+        total: Any = 0
+        for c, x in zip(coefficients, arrays, strict=True):
+            total = total + (x if c == 1 else x * self.number(c))
+        return self.each(self.named, np.asarray(total, dtype=object))
+
+    def einsum(self, subscripts: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return self.each(self.named, np.asarray(np.einsum(subscripts, *arrays), dtype=object))
+
+    def named(self, v: Entry) -> Entry:
+        """A name for a sum of products; what is known stays."""
+        return self.assign(v.text) if isinstance(v, Scalar) else v
+
+
+@dataclass(frozen=True)
 class Unroller(ScalarWriter, FixedArrays):
     """Fixed point as `FixedArrays` has it."""
 

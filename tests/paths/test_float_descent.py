@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
+import sympy
 
 import symflow as sf
 from symflow.paths.float_descent import float_states, float_step
@@ -77,6 +79,15 @@ def test_a_nudge_moves_theta_after_every_step() -> None:
         once = sf.descend(here, step_size=ETA, steps=1, dps=25).iterates[-1].astype(float)
         expected.append(once * (1 + nudge))
     assert np.abs(found - expected).max() < 1e-15
+
+
+@pytest.mark.parametrize(("power", "start", "step"), [("3/2", "1/100", 1), ("-2", 0, 1), ("1/2", "1/4", "1/4")])
+def test_functions_that_are_not_finite_end_the_run(power: str, start: Any, step: Any) -> None:
+    """theta^(3/2) below 0, theta^-3 and theta^(-1/2) at 0: what Python's own powers raise errors for."""
+    x = sympy.Symbol("x")
+    given = sf.Problem(objective=sf.expression_objective(x ** sympy.Rational(power), [x]), theta0=[start])
+    with pytest.raises(sf.DescentDiverged, match="diverges"):
+        sf.descend(given, step_size=step, steps=4)
 
 
 def test_long_runs_and_large_networks_are_left_to_jax() -> None:
