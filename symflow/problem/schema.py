@@ -291,8 +291,10 @@ def _sentence(error: Mapping[str, Any], root: type[Section]) -> str:
         model = _section_of(field.annotation)
     kind = error["type"]
     if kind in ("extra_forbidden", "invalid_key") or field is None:
-        where = path.rpartition(".")[0]
-        return f"{path} is not a known key; {did_you_mean(error['loc'][-1], known)}{f' in [{where}]' if where else ''}"
+        where, unknown = path.rpartition(".")[0], error["loc"][-1]
+        if tables := _tables_with(root, unknown):
+            return f"{path} is not a known key; {unknown} stands in {' or '.join(tables)}"
+        return f"{path} is not a known key; {did_you_mean(unknown, known)}{f' in [{where}]' if where else ''}"
     right = field.description or "valid"
     if item and isinstance(field.json_schema_extra, dict):
         right = str(field.json_schema_extra["item"])
@@ -314,6 +316,12 @@ def _section_of(annotation: object) -> type[Section] | None:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
     return next((found for part in get_args(annotation) if (found := _section_of(part))), None)
+
+
+def _tables_with(root: type[Section], key: object) -> list[str]:
+    """The tables of a file that have a key."""
+    sections = {name: _section_of(field.annotation) for name, field in root.model_fields.items()}
+    return [f"[{name}]" for name, section in sections.items() if section is not None and key in section.model_fields]
 
 
 def did_you_mean(unknown: object, known: Iterable[str]) -> str:

@@ -56,6 +56,8 @@ CASES: list[tuple[str, Any, str]] = [
     ("network.slope", "1", "network.slope must be a number between 0 and 1, both excluded, got '1'"),
     ("network.slope", 0, "network.slope must be a number between 0 and 1, both excluded, got 0"),
     ("network.width", [2, 1], "network.width is not a known key; did you mean widths?"),
+    ("network.step_size", 1, "network.step_size is not a known key; step_size stands in [run]"),
+    ("network.seed", 1, "network.seed is not a known key; seed stands in [descent] or [init]"),
     ("network.zzz", 1, "network.zzz is not a known key; known are kind, widths, input, layers, activation, slope"),
     ("network.line\nbreak", 1, "network.'line\\nbreak' is not a known key"),
     ("network.", 1, "network.'' is not a known key"),
