@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from symflow.errors import ProblemError, brief, shorten
+from symflow.errors import ProblemError, brief
 from symflow.networks.activations import ACTIVATIONS
 from symflow.networks.layers import LAYERS
 from symflow.networks.losses import LOSSES
@@ -43,6 +43,7 @@ from symflow.problem.fields import (
     listed,
     name_in,
 )
+from symflow.problem.known_keys import did_you_mean, key_text
 
 NETWORKS = ("fully-connected", "convolutional")
 
@@ -283,7 +284,7 @@ def _sentence(error: Mapping[str, Any], root: type[Section]) -> str:
             known = list(model.model_fields)
             field = model.model_fields.get(str(part))
         if field is None:
-            path = f"{path}.{_key(part)}" if path else _key(part)
+            path = f"{path}.{key_text(part)}" if path else key_text(part)
             break
         if model is None:
             continue  # the tag of a union, not a key
@@ -322,17 +323,6 @@ def _tables_with(root: type[Section], key: object) -> list[str]:
     """The tables of a file that have a key."""
     sections = {name: _section_of(field.annotation) for name, field in root.model_fields.items()}
     return [f"[{name}]" for name, section in sections.items() if section is not None and key in section.model_fields]
-
-
-def did_you_mean(unknown: object, known: Iterable[str]) -> str:
-    """The nearest of the known names, or all of them."""
-    known = list(known)
-    near = difflib.get_close_matches(str(unknown)[:100], known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known are {shorten(', '.join(known), 200)}"
-
-
-def _key(part: object) -> str:
-    return part if isinstance(part, str) and part.isidentifier() and len(part) < 40 else brief(part)
 
 
 def check_network(network: NetworkSection, source: str) -> None:
