@@ -9,11 +9,11 @@ value above it; their ratio is the slack.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from symflow.derivatives.derived import Derived, gradient, gradient_nodes, hessian, parameter_directions
+from symflow.derivatives.derived import Derived, gradient, hessian, hessian_vector_product
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.networks.objective import Objective
 from symflow.programs.differentiate import jvp
@@ -42,14 +42,12 @@ class Ascent:
 
 def form_slope(objective: Objective) -> Derived:
     """grad_theta H(theta)[D, D] for a fixed direction D, shape (P,): the second derivative of the gradient along D."""
-    g, names = gradient_nodes(objective)
-    directions = parameter_directions(objective)
-    tangents: Mapping[Node, Node] = dict(zip(objective.parameters, directions, strict=True))
-    once = jvp(g.values(), tangents)
-    twice = jvp([once[x] for x in g.values()], tangents)
-    outputs = {f"s_{w.name}": twice[once[g[w]]] for w in objective.parameters}
-    program = Program((*objective.program.inputs, *directions), outputs, names)
-    return Derived("slope of the hessian form", objective, program, "vector", directions)
+    product = hessian_vector_product(objective)
+    tangents: Mapping[Node, Node] = dict(zip(objective.parameters, product.directions, strict=True))
+    outputs = product.program.outputs
+    moved = jvp(outputs.values(), tangents)
+    program = Program(product.program.inputs, {name: moved[x] for name, x in outputs.items()}, product.program.names)
+    return replace(product, kind="slope of the hessian form", program=program)
 
 
 def _climbing(objective: Objective, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
