@@ -10,8 +10,7 @@ from symflow.derivatives.derived import gradient
 from symflow.dynamics.method import recursion
 from symflow.evaluate.float_code import unrolled_floats
 from symflow.evaluate.numpy_batches import known_to_numpy
-from symflow.networks.batches import batch_loss
-from symflow.paths.loops import MethodStep, Steps
+from symflow.paths.loops import MethodStep, Steps, step_loss
 from symflow.programs.nodes import Input, LogSumExp, Map
 from symflow.programs.program import Program, entries, operation_count
 
@@ -30,9 +29,8 @@ def float_step(steps: Steps) -> MethodStep | None:
         ProblemError: batches that the data do not have.
         OverflowError: a number beyond float64.
     """
-    batches, objective = steps.method.batches, steps.objective
-    over = objective if batches is None else batch_loss(objective, batches.width).objective
-    programs = gradient(over).program, recursion(steps.method, objective.parameter_count, steps.eta).step
+    slope = gradient(step_loss(steps.objective, steps.method)).program
+    programs = slope, recursion(steps.method, steps.objective.parameter_count, steps.eta).step
     operations, calls = sum(map(operation_count, programs)), sum(map(_calls, programs))
     if operations > MOST_OPERATIONS or (operations + A_CALL * calls) * steps.count > MOST_IN_ALL:
         return None

@@ -19,6 +19,7 @@ from symflow.evaluate.theta_gathers import selections
 from symflow.networks.batches import batch_loss, sample_count
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JaxArray
+from symflow.paths.loops import step_loss
 from symflow.programs.nodes import Input
 from symflow.programs.program import entries, operation_count
 
@@ -156,9 +157,7 @@ class JaxSlopes:
     @property
     def operations(self) -> int:
         """Scalar operations of the gradient of a step."""
-        batches, objective = self.method.batches, self.objective
-        over = objective if batches is None else batch_loss(objective, batches.width).objective
-        return operation_count(gradient(over).program)
+        return operation_count(gradient(step_loss(self.objective, self.method)).program)
 
     @cached_property
     def _all(self) -> Callable[..., list[JaxArray]]:

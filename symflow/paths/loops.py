@@ -40,6 +40,11 @@ def diverged(step: int, eta: Fraction, method: Method) -> DescentDiverged:
     )
 
 
+def step_loss(objective: Objective, method: Method) -> Objective:
+    """What a step takes the gradient of: f, or its mean over a batch of the method."""
+    return objective if method.batches is None else batch_loss(objective, method.batches.width).objective
+
+
 Compiled: TypeAlias = Callable[[Program, Mapping[Input, np.ndarray], Sequence[Input]], Callable[..., Sequence[Any]]]
 """A program, its data (rationals) and the inputs that are given -> a function of the entries of these."""
 

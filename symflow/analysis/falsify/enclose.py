@@ -94,6 +94,9 @@ def enclosures(
         Undefined: the claim says nothing there.
         ComputationError: a quantity cannot be computed.
     """
+    reason = missing(problem.objective, {name for found in claim.needs.points.values() for name in found})
+    if reason is not None:
+        raise Undefined(f"the claim says nothing about this problem: {reason}")
     found: dict[str, Enclosure] = {}
     eta = problem.step_size if problem.step_size is not None else Fraction(1)
     with mpmath.workdps(dps + GUARD[1]):
@@ -161,9 +164,6 @@ def _measure(
 ) -> tuple[dict[str, Mpf], dict[Place, np.ndarray], Trajectory | None, dict[Place, PathError | None]]:
     """Quantities of points and distances at one precision, the points, the flow, and the errors of paths."""
     needs, objective = claim.needs, problem.objective
-    reason = missing(objective, {name for found in needs.points.values() for name in found})
-    if reason is not None:
-        raise Undefined(f"the claim says nothing about this problem: {reason}")
     with mpmath.workdps(dps):
         theta = np.array([mpf(v) for v in problem.theta0], dtype=object)
         at: dict[Place, np.ndarray] = {"start": theta}
