@@ -151,8 +151,9 @@ def well_flow(start: Any, t: Any) -> Any:
 
 
 def well_run(z: Any) -> tuple[Any, Any, Any]:
-    """(eta, theta_0, ..., theta_5, flow at the steps) with a start in (0.1, 1.6)."""
-    start, eta = 0.85 + 0.75 * jnp.tanh(z[0]), 0.01 + 0.1 * jnp.tanh(z[1]) ** 2
+    """(eta, theta_0, ..., theta_5, flow at the steps); starts are in (0.1, 1.6), no nearer to the minimum than 0.01."""
+    drawn, eta = 0.85 + 0.74 * jnp.tanh(z[0]), 0.01 + 0.1 * jnp.tanh(z[1]) ** 2
+    start = drawn + jnp.where(drawn >= 1, 0.01, -0.01)
     points = [start]
     for _ in range(STEPS):
         points.append(points[-1] - eta * well(points[-1])[0])

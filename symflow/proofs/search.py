@@ -17,6 +17,8 @@ from symflow.proofs.outcome import Check, Kind, Outcome
 POINTS, STARTS, ASCENTS = 256, 16, 60
 """Random points; how many of the worst are then moved uphill; how many steps of ascent."""
 TOLERANCE = 1e-10
+DIFFERENCE, NOISE = 1e-6, 1e-12
+"""The length of the moves by which slopes are taken; differences of values up to this one are rounding."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Inequality:
     r"""smaller <= larger, by lemmas, and attacked.
 
     The search maximizes the relative violation (smaller - larger) / (|smaller| + |larger|) in float64 through JAX:
-    random standard normal points, then gradient ascent with shrinking steps from the worst of them.
+    random standard normal points, then ascent along the slope with shrinking steps from the worst of them.
 
     Attributes:
         scope: what the cases are, LaTeX text.
@@ -64,7 +66,11 @@ class Inequality:
 
 
 def largest_violation(sides: Callable[[Any], tuple[Any, Any]], dimension: int) -> float:
-    """The largest relative violation that the search finds, at least -1; nan where a value is not finite."""
+    """The largest relative violation that the search finds, at least -1; nan where a value is not finite.
+
+    Slopes are differences of values: a program of values alone is compiled in a third of the time of one with
+    derivatives, and that is most of a search. They exist where derivatives do not, at kinks and double eigenvalues.
+    """
     import jax
     import jax.numpy as jnp
 
@@ -72,19 +78,22 @@ def largest_violation(sides: Callable[[Any], tuple[Any, Any]], dimension: int) -
         smaller, larger = sides(z)
         return (smaller - larger) / (jnp.abs(smaller) + jnp.abs(larger) + 1e-300)
 
-    points = np.random.default_rng(dimension).standard_normal((POINTS // STARTS, STARTS, dimension))
+    batch = STARTS * (dimension + 1)
+    points = np.random.default_rng(dimension).standard_normal((-(-POINTS // batch), batch, dimension))
     with own_modes():
-        climb = jit(jax.vmap(jax.value_and_grad(violation)), THROWAWAY)
-        found = np.concatenate([climb(batch)[0] for batch in points])
+        values = jit(jax.vmap(violation), THROWAWAY)
+        found = np.concatenate([values(block) for block in points])
         if np.isnan(found).any():
             return float("nan")
         z = points.reshape(-1, dimension)[np.argsort(-found)[:STARTS]]
         best = found.max()
+        moves = DIFFERENCE * np.eye(dimension + 1, dimension, -1)
         for k in range(ASCENTS):
-            values, slopes = (np.asarray(x) for x in climb(z))
-            best = max(best, np.nan_to_num(values, nan=-1.0).max())
+            around = np.asarray(values((z[:, None] + moves).reshape(batch, dimension))).reshape(STARTS, -1)
+            best = max(best, np.nan_to_num(around, nan=-1.0).max())
+            slopes = around[:, 1:] - around[:, :1]
             lengths = np.linalg.norm(slopes, axis=1, keepdims=True)
-            usable = np.isfinite(lengths) & (lengths > 0)
+            usable = np.isfinite(lengths) & (lengths > NOISE)
             directions = np.divide(slopes, lengths, out=np.zeros_like(slopes), where=usable)
             z = z + 0.3 * 0.93**k * (1 + np.linalg.norm(z, axis=1, keepdims=True)) * directions
         return float(best)
