@@ -295,7 +295,7 @@ def _sentence(error: Mapping[str, Any], root: type[Section]) -> str:
         where, unknown = path.rpartition(".")[0], error["loc"][-1]
         if tables := _tables_with(root, unknown):
             return f"{path} is not a known key; {unknown} stands in {' or '.join(tables)}"
-        return f"{path} is not a known key; {did_you_mean(unknown, known)}{f' in [{where}]' if where else ''}"
+        return f"{path} is not a known key; {did_you_mean(unknown, known, where)}"
     right = field.description or "valid"
     if item and isinstance(field.json_schema_extra, dict):
         right = str(field.json_schema_extra["item"])
