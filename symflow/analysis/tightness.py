@@ -267,13 +267,11 @@ def _slack(dev: Deviation, rows: Sequence[Tightness]) -> tuple[Slack, ...]:
     radii = dev.bounds[best.name].radii
     assert radii is not None
     tube = run.tube
-    owner = tube.owner[tube.owner < len(radii) - 1]
-    eps = np.zeros(len(tube.first))
-    eps[: len(radii) - 1] = radii[1:]
+    eps = np.array(radii[1:])
     balls, ball_radii = tube.balls(eps), tube.ball_radii(eps)
     found: dict[int, Slack] = {}
     for values in (balls.m, balls.beta, balls.gamma):
-        cell = int(np.argmax(values[: len(owner)]))
+        cell = int(np.argmax(values))
         if cell not in found:
             certain = Ascent(float(balls.m[cell]), float(balls.beta[cell]), float(balls.gamma[cell]))
             radius = float(ball_radii[cell])

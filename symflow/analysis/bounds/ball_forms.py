@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -42,18 +43,17 @@ class BallForms:
     Attributes:
         program: the outputs "drift", "beta", "gamma" and, where the loss is convex, "m", of eps and of `fixed`.
         fixed: the values at the centres of all that does not depend on eps.
-        count: S.
     """
 
     program: Program
     fixed: Mapping[Input, np.ndarray]
-    count: int
 
     def __call__(self, radii: np.ndarray) -> dict[str, np.ndarray]:
-        """The bounds for S radii, by name, each of shape (S,); rounded upwards."""
+        """The bounds for the radii of the first balls, by name, each of their shape; rounded upwards."""
+        fixed = {x: v[: len(radii)] for x, v in self.fixed.items()}
         with np.errstate(over="ignore", invalid="ignore"):
-            found = interpret(self.program, {**self.fixed, EPSILON: radii}, GrowingArithmetic())
-        return {name: np.broadcast_to(v, (self.count,)) for name, v in found.items()}
+            found = interpret(self.program, {**fixed, EPSILON: radii}, GrowingArithmetic())
+        return {name: np.broadcast_to(v, radii.shape) for name, v in found.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +69,11 @@ class HessianBoxes:
     centres: np.ndarray
 
     def __call__(self, radii: np.ndarray) -> dict[str, np.ndarray]:
-        """The drift for S radii; infinite where the Hessian is not bounded on a box."""
+        """The drift for the radii of the first balls; infinite where the Hessian is not bounded on a box."""
         size = self.centres.shape[1]
         chunk = max(1, ENTRIES // size**2)
-        parts = [self._drift(slice(i, i + chunk), radii[i : i + chunk]) for i in range(0, len(radii), chunk)]
+        ends = [*range(0, len(radii), chunk), len(radii)]
+        parts = [self._drift(slice(a, b), radii[a:b]) for a, b in pairwise(ends)]
         return {"drift": np.concatenate(parts)}
 
     @cached_property
@@ -164,8 +165,8 @@ def ball_forms(objective: Objective, centres: np.ndarray) -> BallForms:
     if _quadratic(objective):
         from symflow.programs.nodes import zero
 
-        return BallForms(Program((EPSILON,), {"drift": zero(())}), {}, len(centres))
+        return BallForms(Program((EPSILON,), {"drift": zero(())}), {})
     before, after, inputs = _split(objective)
     # The forms grow with each of these, which are norms, products of norms and numbers: their largest values count.
     values = rounded_program(objective, before, centres)
-    return BallForms(after, {inputs[name]: up(v.value + v.error) for name, v in values.items()}, len(centres))
+    return BallForms(after, {inputs[name]: up(v.value + v.error) for name, v in values.items()})

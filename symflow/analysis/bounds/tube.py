@@ -104,37 +104,40 @@ class Tube:
     forms: BallForms | HessianBoxes
 
     def constants(self, eps: np.ndarray) -> Constants:
-        """The constants on the tube of radius eps (one per interval)."""
-        balls = self.balls(eps)
+        """The constants on the tube of radius eps (one for each of the first intervals)."""
+        balls, first = self.balls(eps), self.first[: len(eps)]
         rows = (balls.m, balls.max_eigenvalue, balls.beta, balls.gamma, balls.hessian_gradient)
-        m, top, beta, gamma, product = (np.maximum.reduceat(v, self.first) for v in rows)
-        smooth = np.logical_and.reduceat(balls.smooth, self.first)
+        m, top, beta, gamma, product = (np.maximum.reduceat(v, first) for v in rows)
+        smooth = np.logical_and.reduceat(balls.smooth, first)
         return Constants(m, top, beta, gamma, product, smooth, balls.kink)
 
     def ball_radii(self, eps: np.ndarray) -> np.ndarray:
-        """The radius of each ball that covers the tube of radius eps (one per interval)."""
-        return up(self.radii + eps[self.owner])
+        """The radius of each ball that covers the tube of radius eps (one for each of the first intervals)."""
+        owner = self.owner[: np.searchsorted(self.owner, len(eps))]
+        return up(self.radii[: len(owner)] + eps[owner])
 
     def balls(self, eps: np.ndarray) -> Constants:
-        """What holds on the balls that cover the tube of radius eps (one per interval)."""
+        """What holds on the balls that cover the tube of radius eps (one for each of the first intervals)."""
         radius = self.ball_radii(eps)
+        rows = (self.centres, self.low, self.high, self.slope, self.hessian_gradient)
+        centres, low, high, slope, along = (v[: len(radius)] for v in rows)
         kink, smooth = None, np.ones(len(radius), dtype=bool)
         if self.objective.gates:
-            decided = decide(self.objective, self.centres, radius)
+            decided = decide(self.objective, centres, radius)
             smooth = decided.smooth
             bad = np.flatnonzero(~smooth)
             kink = (int(bad[0]), *decided.first(int(bad[0]))) if len(bad) else None
         grown = self.forms(radius)
         drift = np.where(smooth, grown["drift"], np.inf)
         closed = {name: grown.get(name, np.inf) for name in ("m", "beta", "gamma")}
-        size = np.maximum(np.abs(self.low), np.abs(self.high))
+        size = np.maximum(np.abs(low), np.abs(high))
         with np.errstate(over="ignore", invalid="ignore"):  # infinite or undefined values are not bounds
-            m = np.minimum(up(drift - self.low), closed["m"])
+            m = np.minimum(up(drift - low), closed["m"])
             beta = np.minimum(up(size + drift), closed["beta"])
-            top = np.minimum(up(self.high + drift), beta)
-            near = np.where(smooth, up(self.slope + up(radius * beta)), np.inf)
+            top = np.minimum(up(high + drift), beta)
+            near = np.where(smooth, up(slope + up(radius * beta)), np.inf)
             gamma = np.minimum(near, closed["gamma"])
-            moved = up(up(self.hessian_gradient + up(drift * self.slope)) + up(up(beta * beta) * radius))
+            moved = up(up(along + up(drift * slope)) + up(up(beta * beta) * radius))
             product = np.minimum(up(beta * gamma), moved)
         rows = (m, top, beta, gamma, product)
         m, top, beta, gamma, product = (np.nan_to_num(v, nan=np.inf, posinf=np.inf) for v in rows)

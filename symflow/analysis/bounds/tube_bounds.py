@@ -218,8 +218,8 @@ def _radius_each(tube: Tube, steps: Steps, rule: TubeBound) -> SelfConsistentTub
     count = kept = len(steps.counts)
     eps, reason = np.zeros(count), None
     for _ in range(ROUNDS):
-        c = _constants(tube, steps, eps)
-        if not c.smooth[:kept].all():  # the bound at t depends on the tube up to t only
+        c = _constants(tube, steps, eps[:kept])  # the bound at t depends on the tube up to t only
+        if not c.smooth.all():
             kept, reason = int(np.argmin(c.smooth)), _kink_reason(tube, c)
         if kept == 0:
             break
@@ -231,7 +231,7 @@ def _radius_each(tube: Tube, steps: Steps, rule: TubeBound) -> SelfConsistentTub
         wanted = np.minimum(MARGIN * largest + 1e-300, LARGEST)
         eps[:kept] = np.where(inside, eps[:kept], np.maximum(wanted, eps[:kept]))
     while kept:
-        c = tube.constants(eps).first(kept)
+        c = tube.constants(eps[:kept])
         values, largest = rule.evaluate(c, steps.first(kept))
         inside = largest < eps[:kept]
         if inside.all():
@@ -243,12 +243,11 @@ def _radius_each(tube: Tube, steps: Steps, rule: TubeBound) -> SelfConsistentTub
 
 def _one_radius(tube: Tube, steps: Steps, rule: TubeBound, kept: int) -> SelfConsistentTube | str:
     """One radius for the first `kept` intervals; or why there is none."""
-    count, eps = len(steps.counts), 0.0
+    eps = 0.0
     for _ in range(ROUNDS):
-        c = _constants(tube, steps, np.where(np.arange(count) < kept, eps, 0.0))
-        if not c.smooth[:kept].all():
+        c = _constants(tube, steps, np.full(kept, eps))
+        if not c.smooth.all():
             return _kink_reason(tube, c)
-        c = c.first(kept)
         values, largest = rule.evaluate(c, steps.first(kept))
         worst = float(largest.max())
         if worst < eps:
@@ -260,8 +259,8 @@ def _one_radius(tube: Tube, steps: Steps, rule: TubeBound, kept: int) -> SelfCon
 
 
 def _constants(tube: Tube, steps: Steps, eps: np.ndarray) -> Constants:
-    """On the tube of radius eps (one per interval), which is the flow itself in the first round."""
-    return tube.constants(eps) if eps.any() else steps.on_flow
+    """On the tube of radius eps (one for each of the first intervals), which is the flow itself in the first round."""
+    return tube.constants(eps) if eps.any() else steps.on_flow.first(len(eps))
 
 
 def _runaway_reason(time: float) -> str:
