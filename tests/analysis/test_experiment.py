@@ -298,7 +298,7 @@ def wait_for(process: subprocess.Popen[bytes], folder: Path, pattern: str) -> Pa
         if found := list((folder / "checkpoints").glob(pattern)):
             return found[0]
         assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.005)
+        time.sleep(0.02)
     raise AssertionError(f"no {pattern} in time")
 
 
