@@ -92,7 +92,7 @@ def without_gates(e: sympy.Expr, where: dict[sympy.Symbol, sympy.Rational]) -> s
         return e
     arguments = [without_gates(a, where) for a in e.args]
     if e.func is sympy.Max:
-        return max(arguments, key=lambda a: a.subs(where))
+        return max(arguments, key=lambda a: a.xreplace(where))
     return e.func(*arguments)
 
 
@@ -106,14 +106,15 @@ def lie_dimension(drawn: Drawn, point: Sequence[Fraction], samples: int = 160, d
     """The dimension at a point of what iterated brackets up to a depth span."""
     at = {s: sympy.Rational(v.numerator, v.denominator) for s, v in zip(drawn.parameters, point, strict=True)}
     source = random.Random(7)
-    spanned: set[sympy.Expr] = set()
+    plain: set[sympy.Expr] = set()
     for _ in range(samples):
         scale = source.choice([1, 10, 100, 1000])
         x = {s: sympy.Rational(source.randint(-999, 999), scale) for s in drawn.inputs}
-        for output in drawn.outputs:
-            plain = sympy.expand(without_gates(output, at | x))
-            for coefficient in sympy.Poly(plain, *drawn.inputs).coeffs():  # all inputs with the same gates
-                spanned.add(sympy.expand(coefficient))
+        plain |= {without_gates(output, at | x) for output in drawn.outputs}
+    spanned: set[sympy.Expr] = set()
+    for output in plain:
+        for coefficient in sympy.Poly(sympy.expand(output), *drawn.inputs).coeffs():  # all inputs with the same gates
+            spanned.add(sympy.expand(coefficient))
     fields = [sympy.Matrix([c.diff(s) for s in drawn.parameters]) for c in sorted(spanned, key=str)]
     fields = [f for f in fields if any(f)]
     values = [list(f.subs(at)) for f in fields]
