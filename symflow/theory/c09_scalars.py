@@ -121,7 +121,10 @@ class Clock:
 
         if low == high:
             return mpmath.mpf(0)
-        value, error = mpmath.quad(integrand, [low, high], method="gauss-legendre", error=True)
+        # Nodes take a time that grows with the square of their number: where about a bit a node is not enough, halves
+        # with those that are known take less.
+        degree = (mpmath.mp.prec // 3).bit_length()
+        value, error = mpmath.quad(integrand, [low, high], method="gauss-legendre", error=True, maxdegree=degree)
         unit = abs(value) + (0 if rate is None else 1 / rate)
         if error <= mpmath.eps * 2**12 * unit or not cuts or abs(high - low) <= mpmath.sqrt(mpmath.eps) * abs(low):
             return value
