@@ -36,6 +36,11 @@ gc.set_threshold(100_000, 20, 20)
 # Processes are as many as cores, and matrices small: threads would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# Arrays of megabytes come and go: glibc keeps what is freed, or the kernel would clear every page of it anew. Read when
+# a process starts, as those of pytest-xdist do.
+os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**26))
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**28))
+
 # What JAX compiled in one process serves the others, and the next run: read when JAX is imported.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
