@@ -63,6 +63,16 @@ def plain_descent(theta: np.ndarray, eta: float, steps: int, x: np.ndarray, y: n
     return np.concatenate([w.ravel() for w in weights])
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_digits_are_those_of_scikit_learn(elsewhere: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read from its file, or by it where the file is not."""
+    if elsewhere:
+        monkeypatch.setattr(Path, "is_file", lambda path: False)
+    found, (pixels, classes) = digits.__wrapped__(50), plain_data(50)
+    np.testing.assert_allclose(found.pixels.reshape(50, -1), pixels, rtol=1e-14)
+    np.testing.assert_array_equal(np.eye(10)[found.labels], classes)
+
+
 @pytest.fixture(scope="module")
 def linear(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Path]:
     folder = tmp_path_factory.mktemp("linear")

@@ -249,7 +249,7 @@ def searched(claim: sympy.Rel, family: sf.Family, points: int, **settings: Any) 
 
 
 def test_a_tight_true_claim_is_not_refuted() -> None:
-    verdict = searched(sympy.Ge(Q["lambda_min"], Q["R9(c)"]), CHAIN, 2000)
+    verdict = searched(sympy.Ge(Q["lambda_min"], Q["R9(c)"]), CHAIN, 4000)
     assert isinstance(verdict, sf.NotRefuted)
     s = verdict.searched
     assert s.points > 0
@@ -284,7 +284,7 @@ def test_a_counterexample_lies_in_the_family(monkeypatch: pytest.MonkeyPatch) ->
 def test_kinks_are_no_candidates() -> None:
     """Where w_1 = 0 the gate of widths 1-1-1 is on its kink: the claim says nothing there, however it looks."""
     family = sf.Family(networks=(sf.FullyConnected((1, 1, 1), alpha_bar=0),), samples=(1, 1))
-    verdict = searched(sympy.Ge(Q["lambda_min"], 0), family, 4000, given=sympy.Le(Q["F_1"], 0))
+    verdict = searched(sympy.Ge(Q["lambda_min"], 0), family, 26_000, given=sympy.Le(Q["F_1"], 0))
     assert verdict.status == "not refuted"
     assert verdict.searched.confirmations == 0
     assert verdict.searched.best_margin < 0

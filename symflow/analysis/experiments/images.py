@@ -54,12 +54,19 @@ def digits(samples: int) -> Images:
         ProblemError: there are not so many.
         ComputationError: scikit-learn is not installed.
     """
-    found = find_spec("sklearn")  # to import it would take a second, and its file is all that is needed
-    path = Path("" if found is None else found.origin or "").parent / "datasets" / "data" / "digits.csv.gz"
-    if not path.is_file():
+    found = find_spec("sklearn")
+    if found is None:
         raise ComputationError("the digits come with scikit-learn; pip install symflow[digits]")
-    table = np.loadtxt(path, delimiter=",")  # a row an image, then its class
-    return _selected("digits", table[:, :-1].reshape(-1, 8, 8), table[:, -1], samples, 1)
+    file = Path(found.origin or "").parent / "datasets" / "data" / "digits.csv.gz"
+    if file.is_file():  # a row an image, then its class; to import scikit-learn takes a second
+        table = np.loadtxt(file, delimiter=",")
+        images, classes = table[:, :-1].reshape(-1, 8, 8), table[:, -1]
+    else:  # another release may keep it elsewhere
+        from sklearn.datasets import load_digits
+
+        images, classes = load_digits(return_X_y=True)
+        images = images.reshape(-1, 8, 8)
+    return _selected("digits", images, classes, samples, 1)
 
 
 def mnist(images: Path, labels: Path, samples: int) -> Images:
