@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from symflow.numbers.types import JaxArray
 
 SOLVERS = {"dopri8": ("Dopri8", 13), "tsit5": ("Tsit5", 6), "dopri5": ("Dopri5", 6)}
 """Name -> diffrax's class, and gradient evaluations a step (the last stage is the next step's first)."""
+CLOSE = 100
+"""A step that would end within so many units in the last place of the final time ends there, as diffrax's do."""
 EVENT_CORRECTED = "event-corrected"
 """The method that locates kinks and holds sliding gates (`paths.float64.gated`)."""
 
@@ -43,12 +45,35 @@ def method_of(objective: Objective, solver: str) -> tuple[Any, Any]:
     return diffrax.ODETerm(lambda t, theta, _: -g(theta)), getattr(diffrax, SOLVERS[solver][0])()
 
 
+class _Chunk(NamedTuple):
+    """A chunk of steps so far: the step to come, from t to `until`, and what was accepted."""
+
+    t: JaxArray
+    until: JaxArray
+    theta: JaxArray
+    method: Any
+    control: Any
+    ts: JaxArray
+    ys: JaxArray
+    accepted: JaxArray
+    made: JaxArray
+
+
 @kept
 def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[..., tuple[JaxArray, ...]]:
-    """(theta, start, end, first step, rtol, atol, longest step) -> what `run_steps` unpacks."""
-    import diffrax
+    """(theta, start, end, first step, rtol, atol, longest step) -> what `run_steps` unpacks.
 
-    term, method = method_of(objective, solver)
+    diffrax's steps and their sizes, in a loop of our own: what `diffrax.diffeqsolve` does besides them takes most of
+    the time to trace and to compile (a hundred times `nextafter`, a callback with which JAX keeps no program for other
+    processes).
+    """
+    import diffrax
+    import jax
+    import jax.numpy as jnp
+
+    term, plain = method_of(objective, solver)
+    method = type(plain)(scan_kind="lax")
+    order = method.error_order(term)
 
     def run(
         theta: JaxArray,
@@ -59,22 +84,35 @@ def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[...,
         atol: float,
         longest: JaxArray,
     ) -> tuple[JaxArray, ...]:
-        solution = diffrax.diffeqsolve(
-            term,
-            method,
-            t0=start,
-            t1=end,
-            dt0=step,
-            y0=theta,
-            saveat=diffrax.SaveAt(steps=True),
-            stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol, dtmax=longest),
-            max_steps=steps,
-            adjoint=diffrax.ForwardMode(),
-            throw=False,
-        )
-        stats, result = solution.stats, solution.result
-        full, done = result == diffrax.RESULTS.max_steps_reached, result == diffrax.RESULTS.successful
-        return solution.ts, solution.ys, stats["num_accepted_steps"], stats["num_rejected_steps"], full, done
+        controller = diffrax.PIDController(rtol=rtol, atol=atol, dtmax=longest)
+        close = jax.lax.bitcast_convert_type(jax.lax.bitcast_convert_type(end, int) - CLOSE, float)
+
+        def more(now: _Chunk) -> JaxArray:
+            return (now.t < end) & (now.made < steps)
+
+        def tried(now: _Chunk) -> _Chunk:
+            new, error, _, state, _ = method.step(term, now.t, now.until, now.theta, None, now.method, made_jump=False)
+            error = jnp.where(jnp.isnan(error), jnp.inf, error)
+            keep, t, until, _, control, _ = controller.adapt_step_size(
+                now.t, now.until, now.theta, new, None, error, order, now.control
+            )
+            t = jnp.minimum(t, end)
+            until = jnp.where(until > close, jnp.where(keep, end, t + 0.5 * (end - t)), until)
+            new, state = jax.tree.map(lambda a, b: jnp.where(keep, a, b), (new, state), (now.theta, now.method))
+            # What a rejected step writes, the next one writes over.
+            ts, ys = (
+                jax.lax.dynamic_update_index_in_dim(a, v, now.accepted, 0) for a, v in ((now.ts, t), (now.ys, new))
+            )
+            return _Chunk(t, until, new, state, control, ts, ys, now.accepted + keep, now.made + 1)
+
+        until, control = controller.init(term, start, end, theta, step, None, method.func, order)
+        until = jnp.minimum(until, end)
+        state = method.init(term, start, until, theta, None)
+        ts, ys = jnp.full(steps, jnp.inf), jnp.full((steps, *theta.shape), jnp.inf)
+        zero = jnp.zeros((), int)
+        found = jax.lax.while_loop(more, tried, _Chunk(start, until, theta, state, control, ts, ys, zero, zero))
+        full = found.t < end
+        return found.ts, found.ys, found.accepted, found.made - found.accepted, full, ~full
 
     return jit(run)
 

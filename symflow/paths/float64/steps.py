@@ -169,9 +169,8 @@ class _Progress:
         cut, whether all steps were used, and whether the time was reached."""
         course = self.course
         advance = chunk_runner(course.objective, course.solver, steps)
-        ts, ys, kept, refused, full, done = advance(
-            self.theta, self.now, until, min(self.step, self.longest), *self.tolerances, np.float64(self.longest)
-        )
+        at = (np.float64(t) for t in (self.now, until, min(self.step, self.longest), *self.tolerances, self.longest))
+        ts, ys, kept, refused, full, done = advance(self.theta, *at)
         new = int(kept)
         self.evaluations += SOLVERS[course.solver][1] * (new + int(refused)) + 1
         times, points, self.longest, cuts = _seen(
