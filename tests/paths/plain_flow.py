@@ -9,6 +9,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import mpmath
 import numpy as np
 from scipy.integrate import solve_ivp
@@ -51,19 +53,19 @@ class Case:
     def problem(self) -> Problem:
         return network_problem(self.widths, self.x, self.y, self.theta, self.horizon, self.slopes)
 
-    def field(self) -> Callable[[float, np.ndarray], np.ndarray]:
-        """(t, theta) -> -grad f(theta) in float64, by forward and backward passes."""
+    def field(self, xp: Any = np) -> Callable[[float, Any], Any]:
+        """(t, theta) -> -grad f(theta) in float64, by forward and backward passes, in NumPy or JAX."""
         x, y = np.array(self.x, dtype=float).T, np.array(self.y, dtype=float).T
         alpha, alpha_bar = map(float, self.slopes)
 
-        def velocity(_: float, theta: np.ndarray) -> np.ndarray:
+        def velocity(_: float, theta: Any) -> Any:
             weights = self.matrices(theta)
             activations, gates = [x], []
             for w in weights[:-1]:
                 z = w @ activations[-1]
-                gates.append(np.where(z >= 0, alpha, alpha_bar))
+                gates.append(xp.where(z >= 0, alpha, alpha_bar))
                 activations.append(gates[-1] * z)
-            return self.backward(weights, activations, gates, y)
+            return self.backward(weights, activations, gates, y, xp)
 
         return velocity
 
@@ -86,7 +88,7 @@ class Case:
         assert solved.success
         return np.asarray(solved.y[:, -1])
 
-    def matrices(self, theta: np.ndarray) -> list[np.ndarray]:
+    def matrices(self, theta: Any) -> list[Any]:
         """W_1, ..., W_n."""
         matrices, start = [], 0
         for columns, rows in pairwise(self.widths):
@@ -94,14 +96,14 @@ class Case:
             start += rows * columns
         return matrices
 
-    def backward(self, weights: list, activations: list, gates: list, y: np.ndarray) -> np.ndarray:
+    def backward(self, weights: list, activations: list, gates: list, y: np.ndarray, xp: Any = np) -> Any:
         """-grad f by back-propagation."""
         back = (y - weights[-1] @ activations[-1]) / len(self.x)
         parts = [back @ activations[-1].T]
         for w, gate, a in zip(reversed(weights[1:]), reversed(gates), reversed(activations[:-1]), strict=True):
             back = (w.T @ back) * gate
             parts.append(back @ a.T)
-        return np.concatenate([p.ravel() for p in reversed(parts)])
+        return xp.concatenate([p.ravel() for p in reversed(parts)])
 
     def endpoint(self, end: float) -> np.ndarray:
         """theta(end) by an adaptive Runge-Kutta method of order 8; its short steps at a kink keep about 8 digits."""
@@ -112,12 +114,17 @@ class Case:
         assert solved.success
         return np.asarray(solved.y[:, -1])
 
-    def descend(self, step_size: float, end: float) -> np.ndarray:
-        """theta_k of gradient descent with k = end / step_size."""
-        theta, velocity = np.array(self.theta, dtype=float), self.field()
-        for _ in range(round(end / step_size)):
-            theta = theta + step_size * velocity(0.0, theta)
-        return theta
+    def descents(self, step_sizes: Sequence[float], end: float) -> list[np.ndarray]:
+        """theta_k of gradient descent with k = end / step_size, for each step size; compiled, for there are many k."""
+        velocity = self.field(jnp)
+
+        @jax.jit
+        def run(theta: jax.Array, step_size: float, steps: int) -> jax.Array:
+            return jax.lax.fori_loop(0, steps, lambda _, v: v + step_size * velocity(0.0, v), theta)
+
+        with jax.enable_x64(True):
+            start = np.array(self.theta, dtype=float)
+            return [np.asarray(run(start, step_size, round(end / step_size))) for step_size in step_sizes]
 
 
 SLOPES = {

@@ -76,7 +76,7 @@ def test_gradient_descent_with_tiny_steps_agrees(seed: int) -> None:
     assert cause == "done"
     assert {e.kind for e in trajectory.events} == {"crossing"}
     value = trajectory.numpy([2])[0]
-    coarse, fine = (float(np.abs(case.descend(step, 2) - value).max()) for step in (1e-2, 2.5e-4))
+    coarse, fine = (float(np.abs(v - value).max()) for v in case.descents((1e-2, 2.5e-4), 2))
     assert fine < 1e-4
     assert fine < coarse / 15
 
@@ -146,7 +146,7 @@ def test_deeper_gates_turn_while_the_one_they_live_by_slides(x: Any, y: Any, the
     before, after = (trajectory.numpy([e.time])[0][4] for e in (slide, leave))
     assert before < 0 < after
     end = trajectory.numpy([3])[0]
-    coarse, fine = (float(np.abs(case.descend(step, 3) - end).max()) for step in (1e-3, 1e-4))
+    coarse, fine = (float(np.abs(v - end).max()) for v in case.descents((1e-3, 1e-4), 3))
     assert fine < min(1e-3, coarse / 5)
 
 
@@ -210,13 +210,13 @@ def test_near_tangency() -> None:
     first = ["39/100", "12/25", "-47/50", "-9/100", "37/100", "4/25"]
     second = ["-11/100", "11/100", "-4/25", "17/20", "-1/100", "9/25"]
     x, y = list(zip(first, second, strict=True)), ["-2/5", "53/100", "-87/100", "3/50", "41/50", "81/100"]
-    theta = ["7/25", "22/25", "-51/100"]
+    problem = network_problem([2, 1, 1], x, [[v] for v in y], ["7/25", "22/25", "-51/100"], 5, (2, Fraction(1, 2)))
+    theta = problem.theta0
 
     def crossings(shift: Fraction) -> int | None:
-        moved = [Fraction(theta[0]) + shift, *theta[1:]]
-        problem = network_problem([2, 1, 1], x, [[v] for v in y], moved, 5, (2, Fraction(1, 2)))
+        moved = problem.replace(theta0=[theta[0] + shift, *theta[1:]])
         try:
-            return len(solve_flow(problem, dps=16, estimate_error=False).events)
+            return len(solve_flow(moved, dps=16, estimate_error=False).events)
         except KinkError as error:
             return {"tangency": None}[error.cause]
 
