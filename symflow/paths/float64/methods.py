@@ -45,35 +45,70 @@ def method_of(objective: Objective, solver: str) -> tuple[Any, Any]:
     return diffrax.ODETerm(lambda t, theta, _: -g(theta)), getattr(diffrax, SOLVERS[solver][0])()
 
 
-class _Chunk(NamedTuple):
-    """A chunk of steps so far: the step to come, from t to `until`, and what was accepted."""
+class _Path(NamedTuple):
+    """Where a solution is: t, the end of the step that comes next, and what method and step size control remember."""
 
     t: JaxArray
     until: JaxArray
     theta: JaxArray
     method: Any
     control: Any
-    ts: JaxArray
-    ys: JaxArray
-    accepted: JaxArray
-    made: JaxArray
+
+
+class _Steps:
+    """diffrax's steps and their sizes up to a time, for loops of our own.
+
+    What `diffrax.diffeqsolve` does besides them takes most of the time to trace and to compile: a hundred times
+    `nextafter`, a callback for mistakes with which JAX keeps no program for other processes.
+    """
+
+    def __init__(self, objective: Objective, solver: str, end: JaxArray, controller: Any) -> None:
+        import jax
+
+        self.term, method = method_of(objective, solver)
+        self.method, self.end, self.controller = type(method)(scan_kind="lax"), end, controller
+        self.order = method.error_order(self.term)
+        self.close = jax.lax.bitcast_convert_type(jax.lax.bitcast_convert_type(end, int) - CLOSE, float)
+
+    def begun(self, start: JaxArray, theta: JaxArray, step: JaxArray, stop: JaxArray) -> _Path:
+        """Before the first step, which goes to `stop` at most."""
+        import jax.numpy as jnp
+
+        until, control = self.controller.init(
+            self.term, start, self.end, theta, step, None, self.method.func, self.order
+        )
+        until = jnp.minimum(until, stop)
+        return _Path(start, until, theta, self.method.init(self.term, start, until, theta, None), control)
+
+    def tried(self, now: _Path) -> tuple[JaxArray, _Path, Any]:
+        """Whether the next step is accepted, the path after it, and what its interpolation needs."""
+        import jax
+        import jax.numpy as jnp
+
+        new, error, dense, state, _ = self.method.step(
+            self.term, now.t, now.until, now.theta, None, now.method, made_jump=False
+        )
+        error = jnp.where(jnp.isnan(error), jnp.inf, error)
+        keep, t, until, _, control, _ = self.controller.adapt_step_size(
+            now.t, now.until, now.theta, new, None, error, self.order, now.control
+        )
+        new, state = jax.tree.map(lambda a, b: jnp.where(keep, a, b), (new, state), (now.theta, now.method))
+        return keep, _Path(jnp.minimum(t, self.end), until, new, state, control), dense
+
+    def ending(self, keep: JaxArray, now: _Path) -> _Path:
+        """The path whose next step ends at the end where it would end just before, in the middle where that failed."""
+        import jax.numpy as jnp
+
+        last = jnp.where(keep, self.end, now.t + 0.5 * (self.end - now.t))
+        return now._replace(until=jnp.where(now.until > self.close, last, now.until))
 
 
 @kept
 def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[..., tuple[JaxArray, ...]]:
-    """(theta, start, end, first step, rtol, atol, longest step) -> what `run_steps` unpacks.
-
-    diffrax's steps and their sizes, in a loop of our own: what `diffrax.diffeqsolve` does besides them takes most of
-    the time to trace and to compile (a hundred times `nextafter`, a callback with which JAX keeps no program for other
-    processes).
-    """
+    """(theta, start, end, first step, rtol, atol, longest step) -> what `run_steps` unpacks."""
     import diffrax
     import jax
     import jax.numpy as jnp
-
-    term, plain = method_of(objective, solver)
-    method = type(plain)(scan_kind="lax")
-    order = method.error_order(term)
 
     def run(
         theta: JaxArray,
@@ -84,35 +119,24 @@ def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[...,
         atol: float,
         longest: JaxArray,
     ) -> tuple[JaxArray, ...]:
-        controller = diffrax.PIDController(rtol=rtol, atol=atol, dtmax=longest)
-        close = jax.lax.bitcast_convert_type(jax.lax.bitcast_convert_type(end, int) - CLOSE, float)
+        made = _Steps(objective, solver, end, diffrax.PIDController(rtol=rtol, atol=atol, dtmax=longest))
 
-        def more(now: _Chunk) -> JaxArray:
-            return (now.t < end) & (now.made < steps)
-
-        def tried(now: _Chunk) -> _Chunk:
-            new, error, _, state, _ = method.step(term, now.t, now.until, now.theta, None, now.method, made_jump=False)
-            error = jnp.where(jnp.isnan(error), jnp.inf, error)
-            keep, t, until, _, control, _ = controller.adapt_step_size(
-                now.t, now.until, now.theta, new, None, error, order, now.control
-            )
-            t = jnp.minimum(t, end)
-            until = jnp.where(until > close, jnp.where(keep, end, t + 0.5 * (end - t)), until)
-            new, state = jax.tree.map(lambda a, b: jnp.where(keep, a, b), (new, state), (now.theta, now.method))
+        def tried(known: tuple[_Path, JaxArray, JaxArray, JaxArray, JaxArray]) -> tuple[Any, ...]:
+            now, ts, ys, accepted, count = known
+            keep, now, _ = made.tried(now)
             # What a rejected step writes, the next one writes over.
-            ts, ys = (
-                jax.lax.dynamic_update_index_in_dim(a, v, now.accepted, 0) for a, v in ((now.ts, t), (now.ys, new))
-            )
-            return _Chunk(t, until, new, state, control, ts, ys, now.accepted + keep, now.made + 1)
+            ts, ys = (jax.lax.dynamic_update_index_in_dim(a, v, accepted, 0) for a, v in ((ts, now.t), (ys, now.theta)))
+            return made.ending(keep, now), ts, ys, accepted + keep, count + 1
 
-        until, control = controller.init(term, start, end, theta, step, None, method.func, order)
-        until = jnp.minimum(until, end)
-        state = method.init(term, start, until, theta, None)
-        ts, ys = jnp.full(steps, jnp.inf), jnp.full((steps, *theta.shape), jnp.inf)
-        zero = jnp.zeros((), int)
-        found = jax.lax.while_loop(more, tried, _Chunk(start, until, theta, state, control, ts, ys, zero, zero))
-        full = found.t < end
-        return found.ts, found.ys, found.accepted, found.made - found.accepted, full, ~full
+        begun, zero = made.begun(start, theta, step, end), jnp.zeros((), int)
+        found = jax.lax.while_loop(
+            lambda known: (known[0].t < end) & (known[-1] < steps),
+            tried,
+            (begun, jnp.full(steps, jnp.inf), jnp.full((steps, *theta.shape), jnp.inf), zero, zero),
+        )
+        now, ts, ys, accepted, count = found
+        full = now.t < end
+        return ts, ys, accepted, count - accepted, full, ~full
 
     return jit(run)
 
@@ -136,26 +160,50 @@ def sweeper(objective: Objective, solver: str, max_steps: int) -> Callable[..., 
     """(starts, first steps, times, rtol, their atol) -> states (B, S, P), not finite where a start did not get to."""
     import diffrax
     import jax
+    import jax.numpy as jnp
 
-    term, method = method_of(objective, solver)
+    def run(starts: JaxArray, steps: JaxArray, times: JaxArray, rtol: JaxArray, atols: JaxArray) -> JaxArray:
+        end, rows = times[-1], jnp.arange(len(starts))
 
-    def one(theta: JaxArray, step: JaxArray, times: JaxArray, rtol: JaxArray, atol: JaxArray) -> JaxArray:
-        control = diffrax.PIDController(rtol=rtol, atol=atol)
-        return diffrax.diffeqsolve(
-            term,
-            method,
-            t0=0.0,
-            t1=times[-1],
-            dt0=step,
-            y0=theta,
-            saveat=diffrax.SaveAt(ts=times),
-            stepsize_controller=diffrax.ClipStepSizeController(control, step_ts=times),
-            max_steps=max_steps,
-            adjoint=diffrax.ForwardMode(),
-            throw=False,
-        ).ys
+        def made(atol: JaxArray) -> _Steps:
+            return _Steps(objective, solver, end, diffrax.PIDController(rtol=rtol, atol=atol))
 
-    return jax.jit(jax.vmap(one, in_axes=(0, 0, None, None, 0)))
+        def begun(theta: JaxArray, step: JaxArray, atol: JaxArray) -> _Path:
+            return made(atol).begun(jnp.zeros(()), theta, step, times[0])
+
+        def tried(now: _Path, reached: JaxArray, atol: JaxArray) -> tuple[_Path, list[JaxArray], list[JaxArray]]:
+            """The path after a step, the states at the next two times, and whether it got there."""
+            here = made(atol)
+            keep, new, dense = here.tried(now)
+            between = here.method.interpolation_cls(t0=now.t, t1=now.until, **dense)
+            at = [reached, reached + 1]
+            saved = [keep & (k < len(times)) & (times[k] <= now.until) for k in at]
+            reached += sum(saved)
+            # No step goes to a time that is the next number: one goes by it, and gets to two times.
+            reached += times[reached] == jnp.nextafter(new.t, jnp.inf)
+            new = new._replace(until=jnp.minimum(new.until, times[reached]))
+            return here.ending(keep, new), [between.evaluate(times[k]) for k in at], saved
+
+        def more(known: tuple[_Path, JaxArray, JaxArray, JaxArray]) -> JaxArray:
+            return (known[0].t < end) & (known[-1] < max_steps)
+
+        def together(known: tuple[_Path, JaxArray, JaxArray, JaxArray]) -> tuple[Any, ...]:
+            now, ys, reached, count = known
+            new, states, saved = jax.vmap(tried)(now, reached, atols)
+            goes = more(known)
+            for state, wanted in zip(states, saved, strict=True):
+                at, kept = (rows, reached), wanted & goes
+                ys = ys.at[at].set(jnp.where(kept[:, None], state, ys[at]))
+                reached += kept
+            new = jax.tree.map(lambda a, b: jnp.where(goes.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, now)
+            return new, ys, reached, count + 1
+
+        ys, zero = jnp.full((len(starts), len(times), starts.shape[1]), jnp.inf), jnp.zeros((), int)
+        begin = jax.vmap(begun)(starts, steps, atols), ys, jnp.zeros(len(starts), int), zero
+        found: JaxArray = jax.lax.while_loop(lambda known: more(known).any(), together, begin)[1]
+        return found
+
+    return jax.jit(run)
 
 
 def first_steps(starts: np.ndarray, slopes: np.ndarray, end: float) -> np.ndarray:
