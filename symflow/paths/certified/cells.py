@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from math import ldexp
 
 import numpy as np
@@ -122,7 +123,8 @@ def _counts(measured: Rates, times: np.ndarray) -> np.ndarray:
 def _cut(part: Part, count: int) -> list[Part]:
     """Equal parts of a part."""
     length = (part.high - part.low) / count
-    return [Part(part.number, part.low + i * length, part.low + (i + 1) * length) for i in range(count)]
+    ends = [part.low + i * length for i in range(count + 1)]
+    return [Part(part.number, low, high) for low, high in pairwise(ends)]
 
 
 class _Search:

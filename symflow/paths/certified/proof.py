@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from math import sqrt
 
 import numpy as np
@@ -64,15 +65,21 @@ def _fold(
     error, largest = initial + root * unit, initial
     proved: list[ProofCell] = []
     reason, beyond = "", False
+
+    @cache
+    def defect_of(number: int) -> Ball:
+        """Of a step; its parts have it in common."""
+        tau = steps.segments[number].tau
+        return arb(length_bound(observed[number].defect * scales)) * unit * from_fixed(1, tau)
+
     for cell in cells(field, steps, observed, float_above(radius), weights, check):
         number = cell.part.number
         reason = cell.reason
         if reason:
             break
-        tau, terms = steps.segments[number].tau, len(steps.segments[number].coefficients[0])
+        terms = len(steps.segments[number].coefficients[0])
         jump = arb(root * (terms + 2)) * unit if cell.part.low == 0 and number else ball(0)
-        defect = arb(length_bound(observed[number].defect * scales)) * unit * from_fixed(1, tau)
-        time = _length(steps, cell)
+        defect, time = defect_of(number), _length(steps, cell)
         crossed, aside = arb(cell.correction.cost) * unit, arb(cell.correction.distance) * unit
         jump += aside
         before = error + jump
