@@ -53,7 +53,8 @@ def read_expression(expression: sympy.Expr, prediction: sympy.Symbol, target: sy
 def proved_convex(expression: sympy.Expr) -> bool:
     """Whether SymPy proves l'' >= 0."""
     curvature = expression.diff(PREDICTION, 2)
-    return any(bool(form.is_nonnegative) for form in (curvature, sympy.factor(curvature), sympy.simplify(curvature)))
+    forms = (lambda e: e, sympy.factor, sympy.simplify)  # in the order of what they take
+    return any(bool(form(curvature).is_nonnegative) for form in forms)
 
 
 def concave_point(expression: sympy.Expr) -> tuple[sympy.Rational, sympy.Rational] | None:
