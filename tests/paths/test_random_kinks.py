@@ -1,6 +1,6 @@
 """Random small (leaky) ReLU problems at 30 digits: none finishes wrong, few stop; a sample of 30, and 300 (thorough).
 
-The judge is gradient descent with tiny steps in JAX, written out here: its distance from the flow must fall with the
+The judge is gradient descent with tiny steps (`plain_flow`): its distance from the flow must fall with the
 step, or lie below half of it (at a kink crossing descent jumps by an amount that depends on the phase of its steps).
 """
 
@@ -14,10 +14,9 @@ from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from plain_flow import Case
 
 import symflow as sf
 
@@ -51,29 +50,11 @@ def problem(seed: int) -> sf.Problem:
 
 
 def descents(p: sf.Problem) -> list[np.ndarray]:
-    """The ends of gradient descent for all `STEP_SIZES`, from a loss written out in JAX."""
+    """The ends of gradient descent for all `STEP_SIZES`, from formulas written out by hand."""
     assert p.network is not None
-    assert p.x is not None
-    assert p.y is not None
-    widths, slopes = p.network.widths, (float(p.network.alpha), float(p.network.alpha_bar))
-    x, y = p.x.astype(float).T, p.y.astype(float).T
-
-    def loss(theta: jax.Array) -> jax.Array:
-        z, start = jnp.asarray(x), 0
-        for layer, (a, b) in enumerate(pairwise(widths)):
-            z = theta[start : start + a * b].reshape(b, a) @ z
-            start += a * b
-            if layer < len(widths) - 2:
-                z = jnp.where(z >= 0, slopes[0], slopes[1]) * z
-        return jnp.sum((z - y) ** 2) / (2 * x.shape[1])
-
-    @jax.jit
-    def run(theta: jax.Array, step: float, steps: int) -> jax.Array:
-        return jax.lax.fori_loop(0, steps, lambda _, v: v - step * jax.grad(loss)(v), theta)
-
-    with jax.enable_x64(True):
-        start = np.array([float(v) for v in p.theta0])
-        return [np.asarray(run(start, step, round(float(p.horizon) / step))) for step in STEP_SIZES]
+    slopes = Fraction(p.network.alpha), Fraction(p.network.alpha_bar)
+    case = Case(tuple(p.network.widths), slopes, p.x, p.y, list(p.theta0), p.horizon)
+    return case.descents(STEP_SIZES, float(p.horizon))
 
 
 def outcome(seed: int) -> tuple[str, set[str], list[float]]:
