@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from symflow.errors import ProblemError, shorten
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -22,6 +24,22 @@ LONGEST_PREFIX = 200
 def temporary_prefix(target: Path) -> str:
     """How the temporary names of a file begin."""
     return f".{os.fsencode(target.name)[:LONGEST_PREFIX].decode(errors='ignore')}."
+
+
+def shown(path: Path) -> str:
+    """A path as error messages show it: one printable line of at most 200 characters."""
+    return shorten(str(path) if str(path).isprintable() else repr(str(path)), 200)
+
+
+def check_there(path: Path, source: str) -> None:
+    """Refuses a path at which there is nothing.
+
+    Raises:
+        ProblemError: there is no such file.
+        OSError: the system does not say.
+    """
+    if not path.exists():
+        raise ProblemError(f"{source}: there is no such file; check the path")
 
 
 def check_writable(target: Path) -> None:

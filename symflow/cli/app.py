@@ -7,11 +7,13 @@ standard error; `exit_status` says what the status means. What computes is impor
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -73,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    if argv is None:
+        gc.set_threshold(10_000)  # a process of its own: looking for cycles at every 700 objects is a sixth of a start
     provide_streams()
     typed = list(sys.argv[1:] if argv is None else argv)
     arguments = spread(typed)
@@ -90,11 +94,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(f"standard output cannot be written ({lost}); make room or send it elsewhere", FAILED)
 
 
+@cache
+def _reader() -> Any:
+    """What reads the arguments of all commands."""
+    return typer.main.get_command(app)
+
+
 def _execute(arguments: list[str], as_json: bool) -> int:
     """Reads the arguments and runs the command."""
     try:
         with writing():  # the help
-            read = typer.main.get_command(app).main(args=arguments, prog_name="symflow", standalone_mode=False)
+            read = _reader().main(args=arguments, prog_name="symflow", standalone_mode=False)
         status = read() if callable(read) else read
         if read == INTERRUPTED:
             raise KeyboardInterrupt

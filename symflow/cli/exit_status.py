@@ -101,6 +101,6 @@ def complain(said: str, status: int) -> int:
 
 
 def _print_json(data: JsonObject) -> None:
-    from symflow.report.report import to_json
+    from symflow.report.json_text import to_json
 
     say(to_json(data))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, overload
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, overload
 import typer
 
 from symflow.errors import ComputationError, ProblemError, brief
+from symflow.files import check_there, check_writable, shown, write_files
 
 if TYPE_CHECKING:
     from symflow.problem import Problem
@@ -30,9 +32,25 @@ FlowOrder = Annotated[
 ]
 
 
+PREFIX = "example:"
+"""What tells the name of an example from a path."""
+
+
+def check_problem(path: Path) -> None:
+    """Refuses a problem file that is not there at once, before what computes is imported.
+
+    Raises:
+        ProblemError: there is no such file.
+    """
+    if path.suffix in (".toml", ".json") and not str(path).startswith(PREFIX):
+        with suppress(OSError):  # said where the file is read
+            check_there(path, shown(path))
+
+
 def load(path: Path) -> Problem:
     """The problem in a file, or a named one (example:NAME)."""
-    from symflow.problem.examples import PREFIX, example, examples
+    check_problem(path)
+    from symflow.problem.examples import example, examples
     from symflow.problem.load import load_problem
 
     name = str(path)
@@ -70,8 +88,6 @@ def check_settings(path: Path, problem: Problem, given: Mapping[str, Fraction | 
     Raises:
         ProblemError: neither the file nor an option gives it.
     """
-    from symflow.problem.table import shown
-
     for key in ("step_size", "horizon"):
         if given.get(key) is None and getattr(problem, key) is None:
             option = f" or the option --{key.replace('_', '-')}" if given else ""
@@ -86,8 +102,6 @@ def check_file(path: Path | None, option: str) -> None:
     Raises:
         ProblemError: one line that names it.
     """
-    from symflow.files import check_writable
-
     if path is None:
         return
     try:
@@ -128,8 +142,6 @@ def write_results(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:
     Raises:
         ComputationError: they cannot be written.
     """
-    from symflow.files import write_files
-
     try:
         return write_files(folder, contents)
     except OSError as failed:

@@ -14,7 +14,7 @@ from gmpy2 import mpz
 from symflow.dynamics.method import Method
 from symflow.dynamics.vector_field import VectorField
 from symflow.errors import ComputationError, ProblemError
-from symflow.files import write_atomically
+from symflow.files import shown, write_atomically
 from symflow.networks.compact import compact
 from symflow.networks.losses import SQUARE
 from symflow.networks.matrix_data import matrix_data
@@ -37,7 +37,7 @@ from symflow.paths.trajectory import Trajectory
 from symflow.problem.architecture import architecture, loss_of, loss_table, network_table
 from symflow.problem.descent import descent_table, has_file_form, method_of
 from symflow.problem.schema import LossSection, NetworkSection, parse_descent
-from symflow.problem.table import named_file, shown
+from symflow.problem.table import named_file
 
 FORMAT = "symflow trajectory 1"
 

@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from symflow.errors import ProblemError, brief, shorten
+from symflow.files import shown
 from symflow.networks.losses import Loss
 from symflow.networks.network import Network
 from symflow.numbers.rational import NotRational, exact, rational_array, text
 from symflow.problem.fields import MAX_ENTRIES, MAX_SAMPLES
 from symflow.problem.scaling import Scaling
 from symflow.problem.schema import DataSection
-from symflow.problem.table import Table, read_table, shown
+from symflow.problem.table import Table, read_table
 from symflow.programs.program import shape_of
 
 

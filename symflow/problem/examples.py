@@ -16,8 +16,6 @@ from symflow.problem.load import load_problem
 from symflow.problem.problem import Problem
 
 FOLDER = Path(__file__).with_name("example_files")
-PREFIX = "example:"
-"""How the command line tells a name from a path."""
 
 
 @displayed

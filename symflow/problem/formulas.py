@@ -10,13 +10,13 @@ from typing import Any
 import sympy
 
 from symflow.errors import ProblemError, brief
+from symflow.files import shown
 from symflow.networks.objective import Objective
 from symflow.networks.training_loss import network_objective
 from symflow.problem.architecture import architecture, loss_of
 from symflow.problem.load import read_tables
 from symflow.problem.problem import Problem
 from symflow.problem.schema import FormulaFile, check_loss, check_network, validate
-from symflow.problem.table import shown
 
 _SYMBOL = re.compile(r"[A-Za-z](_?\w+)?", re.ASCII)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from symflow.errors import ProblemError, brief, shorten
+from symflow.files import shown
 from symflow.numbers.types import JsonObject
 from symflow.problem.problem import Problem
-from symflow.problem.table import decode, named_file, read_bytes, shown
+from symflow.problem.table import decode, named_file, read_bytes
 
 
 def load_problem(path: str | os.PathLike[str]) -> Problem:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from symflow.errors import ProblemError, brief
-from symflow.files import read_arrays
+from symflow.files import read_arrays, shown
 from symflow.networks.matrix_data import MatrixData, matrix_data
 from symflow.networks.network import Network
 from symflow.problem.schema import DataSection
-from symflow.problem.table import named_file, shown
+from symflow.problem.table import named_file
 
 _KEYS = ("sensing", "mask", "target")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from symflow.errors import ProblemError, brief, shorten
+from symflow.files import check_there
 from symflow.numbers.rational import MAX_ARRAY_BITS, NotRational, exact
 from symflow.problem.fields import MAX_SAMPLES
 
@@ -95,11 +96,6 @@ def named_file(path: object, caller: str) -> Path:
         raise ProblemError(f"{caller}: path must be the name of a file, got {brief(path)}") from None
 
 
-def shown(path: Path) -> str:
-    """A path as error messages show it: one printable line of at most 200 characters."""
-    return shorten(str(path) if str(path).isprintable() else repr(str(path)), 200)
-
-
 def read_bytes(path: Path, source: str) -> bytes:
     """The content of a regular file of at most 50 MB.
 
@@ -107,8 +103,7 @@ def read_bytes(path: Path, source: str) -> bytes:
         ProblemError: there is no such file, it is a directory or a device, too large or not readable.
     """
     try:
-        if not path.exists():
-            raise ProblemError(f"{source}: there is no such file; check the path")
+        check_there(path, source)
         if not path.is_file():
             raise ProblemError(f"{source}: must be a file, got a {'directory' if path.is_dir() else 'special file'}")
         if (size := path.stat().st_size) > MAX_BYTES:

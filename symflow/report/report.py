@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -27,11 +26,6 @@ if TYPE_CHECKING:
     from symflow.paths.path_error import PathError
     from symflow.paths.trajectory import Trajectory
     from symflow.problem import Problem
-
-
-def to_json(data: Mapping[str, object]) -> str:
-    """The one way symflow writes JSON: ASCII, strict (no NaN), one space of indentation."""
-    return json.dumps(data, indent=1, allow_nan=False)
 
 
 def optional_decimal(value: Mpf | None) -> str | None:

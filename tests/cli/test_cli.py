@@ -273,10 +273,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_traceback(linear: Path) -> None:
-    program = "from symflow.cli.app import main\nimport sys\nsys.exit(main(['flow', sys.argv[1], '--json']))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, str(linear)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    program = "from symflow.cli.app import main\nimport sys\nsys.exit(main())"
+    call = [sys.executable, "-c", program, "flow", str(linear), "--json"]
+    process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 import symflow as sf
 from symflow.cli import app as cli
@@ -105,7 +104,7 @@ def test_an_interruption_while_arguments_are_read(
     def interrupted(*args: Any, **settings: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(typer.main, "get_command", interrupted)
+    monkeypatch.setattr(cli, "_reader", interrupted)
     assert cli.main(["flow", str(linear), "--json"]) == 130
     captured = capsys.readouterr()
     assert json.loads(captured.out)["error"]["type"] == "KeyboardInterrupt"

@@ -29,6 +29,7 @@ from symflow.plots.style import render
 from symflow.report import report
 from symflow.report import terminal as table
 from symflow.report.document import document
+from symflow.report.json_text import to_json
 
 EXAMPLES = run.EXAMPLES
 
@@ -82,7 +83,7 @@ def test_exact_decimal() -> None:
 
 
 def test_report_numbers_are_the_numbers(linear: Any) -> None:
-    found = json.loads(report.to_json(report.full_report(linear, 1.5)))
+    found = json.loads(to_json(report.full_report(linear, 1.5)))
 
     def same(text: str, value: Any) -> bool:
         with mpmath.workprec(max(1, int(value._mpf_[1]).bit_length())):
@@ -105,7 +106,7 @@ def test_report_numbers_are_the_numbers(linear: Any) -> None:
 
 
 def test_report_says_why_bounds_end(relu: Any) -> None:
-    found = json.loads(report.to_json(report.full_report(relu, 1.5)))
+    found = json.loads(to_json(report.full_report(relu, 1.5)))
     assert [e["time"][:8] for e in found["flow"]["events"]] == ["5.620518", "5.940564"]
     for bound in found["bounds"].values():
         assert "kink" in bound["reason"]

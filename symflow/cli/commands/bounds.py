@@ -10,7 +10,17 @@ import typer
 
 from symflow.cli.exit_status import Answer
 from symflow.cli.method_options import takes_method, with_method
-from symflow.cli.options import Digits, Horizon, Json, ProblemFile, StepSize, check_folder, load_run, write_results
+from symflow.cli.options import (
+    Digits,
+    Horizon,
+    Json,
+    ProblemFile,
+    StepSize,
+    check_folder,
+    check_problem,
+    load_run,
+    write_results,
+)
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
 from symflow.cli.typed import command_line
@@ -36,6 +46,7 @@ def bounds(
     as_json: Json = False,
 ) -> Answer:
     """Every bound next to the truth. The answer: its value, their ratio, or why it does not apply."""
+    check_problem(problem)
     from symflow.analysis.tightness import tightness
     from symflow.report.tables import bounds_parts
     from symflow.report.terminal import as_text
@@ -57,8 +68,8 @@ def bounds(
 def _write(table: TightnessTable, found: JsonObject, out: Path) -> list[Path]:
     from symflow.plots.deviation import deviation_figure
     from symflow.plots.style import render
+    from symflow.report.json_text import to_json
     from symflow.report.pages import bounds_document, page
-    from symflow.report.report import to_json
 
     picture = deviation_figure(table.deviation)
     contents = {

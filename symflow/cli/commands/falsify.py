@@ -77,7 +77,7 @@ def _checked(asked: ClaimFile, problem: Path) -> Answer:
 def _write(verdict: Verdict, found: JsonObject, out: Path) -> list[Path]:
     from symflow.analysis.falsify import Refuted
     from symflow.report.html import html_document
-    from symflow.report.report import to_json
+    from symflow.report.json_text import to_json
     from symflow.report.verdict_page import verdict_document
 
     contents = {

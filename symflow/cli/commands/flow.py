@@ -220,6 +220,8 @@ def _save(trajectory: Trajectory, path: Path | None) -> Path | None:
 
 
 def _stops(loss: str | None, gradient_norm: str | None) -> list[Stop]:
+    if loss is None and gradient_norm is None:
+        return []
     from symflow.numbers.rational import rational
     from symflow.paths.stop_conditions import stop_at_gradient_norm, stop_at_loss
 

@@ -70,8 +70,9 @@ def _run_one(problem: Problem, folder: Path) -> tuple[JsonObject, Deviation]:
     from symflow.plots.deviation import figure
     from symflow.plots.style import render
     from symflow.report.document import document
+    from symflow.report.json_text import to_json
     from symflow.report.pages import page, run_document
-    from symflow.report.report import full_report, to_json
+    from symflow.report.report import full_report
 
     started = time.perf_counter()
     with progress(problem.name or "deviation", CHEAPER) as advance:
