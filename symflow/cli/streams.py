@@ -48,7 +48,7 @@ def say(text: str) -> None:
 
 def show(*things: Any) -> None:
     """Prints tables and text; text as it is, without markup."""
-    from symflow.report.terminal import console
+    from symflow.report.screen import console
 
     with writing():
         screen = console()

@@ -67,7 +67,7 @@ def run_document(dev: Deviation, command: str) -> Document:
     first = Section(
         "What was found", (quantities_table("", [*run_quantities(dev), *series_quantities(dev)]), *warnings(dev))
     )
-    shown = [first, Section("Pictures", pictures(dev)), *events_section(dev)]
+    shown = [first, Section("Pictures", pictures(dev, deviation_picture(dev))), *events_section(dev)]
     return Document(
         dev.problem.name or "problem",
         "descent compared with flow",
@@ -76,15 +76,21 @@ def run_document(dev: Deviation, command: str) -> Document:
     )
 
 
-def bounds_document(table: TightnessTable, command: str) -> Document:
-    """What `symflow bounds` found."""
+def bounds_document(table: TightnessTable, svg: bytes, command: str) -> Document:
+    """What `symflow bounds` found.
+
+    Args:
+        table: the bounds.
+        svg: the picture of their deviation.
+        command: what repeats it.
+    """
     dev = table.deviation
     bounds = [
         Stated(name) for name in dict.fromkeys(row.name.partition("(")[0] for row in table.rows) if name in RESULTS
     ]
     shown = [
         Section("Every bound next to the truth", (*bounds_parts(table), *warnings(dev))),
-        Section("Pictures", pictures(dev)),
+        Section("Pictures", pictures(dev, svg)),
         *events_section(dev),
         objective_section(dev.problem.objective),
         Section("The bounds", tuple(bounds)),
@@ -159,9 +165,17 @@ def warnings(dev: Deviation) -> tuple[Note, ...]:
     return tuple(Note(text[0].upper() + text[1:] + ".", warning=True) for text in found)
 
 
-def pictures(dev: Deviation) -> tuple[Picture, ...]:
-    """Deviation with its bounds, loss, and Hessian eigenvalues."""
-    from symflow.plots.deviation import deviation_figure, loss_figure, sharpness_figure
+def deviation_picture(dev: Deviation) -> bytes:
+    """The deviation with its bounds, as SVG."""
+    from symflow.plots.deviation import deviation_figure
+    from symflow.plots.style import render
+
+    return render(deviation_figure(dev), "svg")
+
+
+def pictures(dev: Deviation, svg: bytes) -> tuple[Picture, ...]:
+    """Deviation with its bounds, which is given, loss, and Hessian eigenvalues."""
+    from symflow.plots.deviation import loss_figure, sharpness_figure
     from symflow.plots.style import render
 
     largest = max(range(len(dev.values)), key=dev.values.__getitem__)
@@ -172,7 +186,7 @@ def pictures(dev: Deviation) -> tuple[Picture, ...]:
     eigenvalues = "not computed" if sharp is None else f"η·λ_max at most {short(sharp)}"
     return (
         Picture(
-            render(deviation_figure(dev), "svg"),
+            svg,
             f"Deviation of descent from flow against time on a logarithmic scale: {most}; with {names}.",
             f"How far descent is from flow: {most}. Dashed lines are bounds and the leading order.",
             wide=True,

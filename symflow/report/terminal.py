@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from symflow.errors import printable
 from symflow.numbers.decimal import brief_time, counted, short
-from symflow.report import parts as parts_of_reports
-from symflow.report.parts import Note, Part, Quantity
+from symflow.report.parts import Quantity
 from symflow.report.quantities import (
     EVENT_COLUMNS,
     error_words,
@@ -24,6 +20,7 @@ from symflow.report.quantities import (
     series_quantities,
 )
 from symflow.report.report import describe
+from symflow.report.screen import new_table
 
 if TYPE_CHECKING:
     from symflow.analysis.deviation import Deviation
@@ -35,51 +32,6 @@ SHOWN_EVENTS = 20
 """Longer lists of events are cut on the terminal; JSON has all of them."""
 SHOWN_TIMES = 9
 """Rows of a deviation table."""
-
-
-class _Shown:
-    """A renderable with everything escaped that would act on a terminal; its styles are applied later."""
-
-    def __init__(self, thing: RenderableType) -> None:
-        self.thing = Text(thing) if isinstance(thing, str) else thing
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        for text, style, control in console.render(self.thing, options):
-            yield Segment(printable(text), style, control)
-
-
-class _Screen(Console):
-    """Standard output; text of problems and files is shown and never obeyed, neither as markup nor as escapes."""
-
-    def print(self, *things: Any, **options: Any) -> None:
-        super().print(*map(_Shown, things), **options)
-
-
-def console() -> Console:
-    """What tables and lines are printed on."""
-    return _Screen(highlight=False, markup=False, emoji=False)
-
-
-def as_text(parts: Iterable[Part]) -> list[Table | Text]:
-    """The tables and notes of a document as what the terminal shows."""
-    shown: list[Table | Text] = []
-    for part in parts:
-        if isinstance(part, parts_of_reports.Table):
-            table = new_table(part.title, *part.columns, numbers=part.numbers)
-            for row in part.rows:
-                table.add_row(*row)
-            shown.append(table)
-        elif isinstance(part, Note):
-            shown.append(Text(part.text))
-    return shown
-
-
-def new_table(title: str, *columns: str, numbers: bool = True) -> Table:
-    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for i, column in enumerate(columns):
-        right = numbers and i > 0
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
-    return table
 
 
 def flow_tables(trajectory: Trajectory, at: Mapping[str, Fraction], seconds: float | None) -> list[Table | Text]:

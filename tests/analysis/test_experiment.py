@@ -28,8 +28,8 @@ from symflow.analysis.experiments.reference import FlowRun, estimated_error
 from symflow.analysis.experiments.settings import checked_settings
 from symflow.cli.app import main
 from symflow.progress import Reporter
+from symflow.report.screen import as_text
 from symflow.report.tables import network_parts
-from symflow.report.terminal import as_text
 
 SMALL = {"samples": 40, "iterations": 60, "step_size": "1/100", "ratios": (2, 20), "tolerances": ("1e-4", "1e-6")}
 

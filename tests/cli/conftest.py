@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from symflow.plots import style
 from tests.cli.printed import AMBIGUOUS, LINEAR
 
 
@@ -15,6 +16,12 @@ def linear(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.toml"
     path.write_text(LINEAR, encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are a few bytes: drawing them takes most of the time of `run`, where files and words are looked at."""
+    monkeypatch.setattr(style, "render", lambda figure, kind, dpi=200: b"<svg></svg>" if kind == "svg" else b"PNG")
 
 
 @pytest.fixture

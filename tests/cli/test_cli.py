@@ -198,6 +198,7 @@ def test_an_unusable_folder_is_refused_before_computing(
     assert (tmp_path / "file").read_text(encoding="utf-8") == "content"
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("stop", "existing"), [(KeyboardInterrupt, False), (OSError(28, "No space left on device"), True)]
 )
@@ -336,6 +337,7 @@ def test_wrong_options_of_a_method_are_one_line(linear: Path, capsys: pytest.Cap
         assert error.count("\n") == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_report_names_the_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "heavy.toml"
     file.write_text(HEAVY, encoding="utf-8")

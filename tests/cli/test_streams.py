@@ -19,7 +19,8 @@ from symflow.cli import app as cli
 from symflow.cli.commands import run
 from symflow.errors import SymflowError, printable
 from symflow.numbers.decimal import exact_decimal
-from symflow.report.terminal import console, run_table
+from symflow.report.screen import console
+from symflow.report.terminal import run_table
 from tests.cli.printed import LINEAR
 
 NASTY = "\x1b]0;title\x07\x1b[31mred\x9b2J\u202e\u200b\r[bold]x[/nothing] $\\alpha_{$ <b> \u4e2d"
@@ -136,6 +137,7 @@ def test_saving_in_python_is_typed(problem: Path, target: str) -> None:
     assert [p.name for p in problem.parent.iterdir()] == [problem.name]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_disk_that_fills_up(
     problem: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -246,7 +248,7 @@ from symflow.cli.streams import show
 def drawn(as_json: bool = False) -> Answer:
     from matplotlib.figure import Figure
     from symflow.plots.style import render
-    from symflow.report.terminal import new_table
+    from symflow.report.screen import new_table
     Path("drawn.png").write_bytes(render(Figure(), "png"))
     table = new_table("η·λ_max", "time", "deviation")
     table.add_row("1", "2 × 3")

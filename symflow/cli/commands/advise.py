@@ -29,8 +29,8 @@ def advise(
     """
     check_problem(problem)
     from symflow.analysis.advice import max_step_size
+    from symflow.report.screen import as_text
     from symflow.report.tables import advice_parts
-    from symflow.report.terminal import as_text
 
     distance, end = number(epsilon, "--epsilon"), number(horizon, "--horizon")
     given = load(problem)

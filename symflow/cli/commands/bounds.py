@@ -48,8 +48,8 @@ def bounds(
     """Every bound next to the truth. The answer: its value, their ratio, or why it does not apply."""
     check_problem(problem)
     from symflow.analysis.tightness import tightness
+    from symflow.report.screen import as_text
     from symflow.report.tables import bounds_parts
-    from symflow.report.terminal import as_text
 
     given, settings = load_run(problem, step_size, horizon)
     given = with_method(given, descent)
@@ -72,10 +72,11 @@ def _write(table: TightnessTable, found: JsonObject, out: Path) -> list[Path]:
     from symflow.report.pages import bounds_document, page
 
     picture = deviation_figure(table.deviation)
+    svg = render(picture, "svg")
     contents = {
-        "report.html": page(bounds_document(table, command_line())),
+        "report.html": page(bounds_document(table, svg, command_line())),
         "bounds.json": (to_json(found) + "\n").encode(),
-        "bounds.svg": render(picture, "svg"),
+        "bounds.svg": svg,
         "bounds.png": render(picture, "png"),
     }
     return write_results(out, contents)

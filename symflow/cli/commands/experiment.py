@@ -101,8 +101,8 @@ def experiment_report(found: Experiment, written: Sequence[Path], seconds: float
 
 
 def _tables(found: Experiment, written: Sequence[Path]) -> list[Any]:
+    from symflow.report.screen import as_text
     from symflow.report.tables import network_parts
-    from symflow.report.terminal import as_text
 
     shown: list[Any] = [x for result in found.networks.values() for x in as_text(network_parts(result))]
     shown.append(f"computed on {found.device}, descent in {found.settings.dtype}")

@@ -66,8 +66,8 @@ def sweep(
     check_problem(problem)
     from symflow.analysis.sweeps.float64 import sweep_float64
     from symflow.analysis.sweeps.sweep import sweep as run_sweep
+    from symflow.report.screen import as_text
     from symflow.report.tables import sweep_parts
-    from symflow.report.terminal import as_text
 
     check_folder(out)
     axes: JsonObject = {
