@@ -88,10 +88,6 @@ def test_full_standard_error(problem: Path) -> None:
     assert shell("symflow flow missing.toml --json > /dev/full 2>&1", problem.parent).returncode == 1
 
 
-def test_a_reader_that_goes_away(problem: Path) -> None:
-    assert shell("symflow flow tiny.toml --json | true", problem.parent).stderr == ""
-
-
 # ---- files that cannot be written ---------------------------------------------------------------------------------
 
 
