@@ -19,6 +19,7 @@ RELU = str(REFERENCE / "relu-2-3-1.json")
 RUN = ["--step-size", "1/20", "--horizon", "2", "--dps", "20"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_bounds_as_json_and_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["bounds", LINEAR, *RUN, "--out", str(tmp_path), "--json"]) == 0
     out, err = capsys.readouterr()

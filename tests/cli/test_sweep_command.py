@@ -43,7 +43,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execute, "run_locally", locally)
 
 
-@pytest.mark.usefixtures("in_process")
+@pytest.mark.usefixtures("in_process", "undrawn")
 def test_json_table_and_files(capsys: pytest.CaptureFixture[str], tmp_path: Path, problem: str) -> None:
     out = tmp_path / "out"
     assert main(["sweep", problem, *RUN, "--out", str(out), "--json"]) == 0

@@ -77,6 +77,7 @@ def test_plots_without_axes_are_pyplot_s_figures(trajectory: sf.Trajectory, dev:
 
 
 def test_many_plots_neither_warn_nor_pile_up(trajectory: sf.Trajectory) -> None:
+    matplotlib.rcParams["figure.max_open_warning"] = 6  # a user's own limit; matplotlib's is 20
     theirs = plt.figure()
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
