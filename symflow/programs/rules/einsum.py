@@ -37,6 +37,9 @@ class Einsum(Node):
     out: Labels
     axes: tuple[Axis, ...]
 
+    def parts(self) -> tuple[Node, ...]:
+        return self.args
+
     def shape(self) -> tuple[Axis, ...]:
         return self.axes
 
@@ -126,7 +129,7 @@ def einsum(
         ValueError: a label used for two different axes, an output label without an axis, or one that repeats.
     """
     axis_of: dict[int, Axis] = dict(broadcast or {})
-    factor = ONE
+    factor, vanishes = ONE, False
     kept: list[tuple[Node, Labels]] = []
     for x, indices in zip(args, labels, strict=True):
         if len(indices) != len(x.axes):
@@ -143,6 +146,7 @@ def einsum(
             inner = dict(zip(base.out, indices, strict=True))
             indices = tuple(inner[i] for i in base.labels[0])
             base = base.args[0]
+        vanishes |= is_zero(base)
         kept.append((base, tuple(indices)))
     if len(set(out)) != len(out):
         raise ValueError(f"the output labels {out} repeat; multiply by an identity to place entries on a diagonal")
@@ -150,7 +154,7 @@ def einsum(
     if missing:
         raise ValueError(f"output label {missing[0]} belongs to no argument; give its axis in `broadcast`")
     axes = tuple(axis_of[i] for i in out)
-    if any(is_zero(x) for x, _ in kept):
+    if vanishes:
         return zero(axes)
     kept = contract_identities(kept, out)
     kept = drop_ones(kept, out)
