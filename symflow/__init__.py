@@ -23,7 +23,6 @@ The interface is the list in `__init__.pyi`; every name is imported when it is f
 
 from __future__ import annotations
 
-import gc
 from importlib import import_module
 
 from symflow.displays import register
@@ -84,13 +83,7 @@ register(
 def __getattr__(name: str) -> object:
     if name not in _EXPORTS:
         raise AttributeError(f"module 'symflow' has no attribute {name!r}")
-    collecting = gc.isenabled()
-    gc.disable()  # modules stay: to look for cycles among them takes a tenth of the time of an import
-    try:
-        value = getattr(import_module(_EXPORTS[name]), name)
-    finally:
-        if collecting:
-            gc.enable()
+    value = getattr(import_module(_EXPORTS[name]), name)
     globals()[name] = value
     return value
 
