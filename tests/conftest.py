@@ -46,7 +46,7 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
-LIBRARIES = "sympy", "jax", "diffrax", "sklearn.datasets", "matplotlib.pyplot", "pandas"
+LIBRARIES = "sympy", "jax", "diffrax", "matplotlib.pyplot", "pandas"
 """Those with the most code, in the order in which every other process compiles them."""
 
 

@@ -17,7 +17,6 @@ import jax
 import numpy as np
 import pytest
 from rich.console import Console
-from sklearn.datasets import load_digits
 
 import symflow as sf
 from symflow.analysis.experiments import Experiment, study
@@ -35,6 +34,8 @@ SMALL = {"samples": 40, "iterations": 60, "step_size": "1/100", "ratios": (2, 20
 
 
 def plain_data(samples: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import load_digits  # half a second, in this process only
+
     found = load_digits()
     pixels = (found.data - found.data.mean()) / found.data.std()
     return pixels[:samples].astype(np.float64), np.eye(10)[found.target[:samples]]
