@@ -6,7 +6,7 @@ Each gives the number of digits to which it holds; none of them uses the integra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mpmath
 
@@ -22,9 +22,6 @@ from symflow.problem.arguments import as_problem
 from symflow.theory.c01_one_layer import weights
 from symflow.theory.c02_two_scalars import two_scalars
 from symflow.theory.functions import MPMATH
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,9 +19,6 @@ from symflow.paths.iterates import DescentStats, Iterates
 from symflow.paths.trajectory import Trajectory
 from symflow.problem import Problem
 from symflow.problem.arguments import same_objective
-
-if TYPE_CHECKING:
-    pass
 
 
 def why_not_descent(problem: Problem, run: Trajectory, eta: Fraction, user_run: bool) -> str | None:

@@ -9,8 +9,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
+from symflow.cli.options import check_problem
 from symflow.cli.streams import say
 from symflow.errors import ProblemError, SymflowError, shorten
 from symflow.numbers.types import JsonObject
@@ -49,7 +51,13 @@ def command(answer: Callable[..., Answer]) -> Callable[..., Work]:
 
     @wraps(answer)
     def read(**arguments: Any) -> Work:
-        return lambda: _status(lambda: answer(**arguments), arguments["as_json"])
+        def work() -> Answer:
+            for file in (arguments.get("problem"), *(arguments.get("problems") or ())):
+                if isinstance(file, Path):
+                    check_problem(file)
+            return answer(**arguments)
+
+        return lambda: _status(work, arguments["as_json"])
 
     return read
 

@@ -49,7 +49,6 @@ def check_problem(path: Path) -> None:
 
 def load(path: Path) -> Problem:
     """The problem in a file, or a named one (example:NAME)."""
-    check_problem(path)
     from symflow.problem.examples import example, examples
     from symflow.problem.load import load_problem
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +12,6 @@ from symflow.derivatives.stacked import stacked_hessian
 from symflow.evaluate.data_folding import partial_evaluation
 from symflow.programs.nodes import Input
 from symflow.programs.program import Program, entries, operation_count
-
-if TYPE_CHECKING:
-    pass
-
 
 ARRAY_OPERATION = 4000
 """What one operation on arrays costs, however small they are, in passes over one number."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from symflow.cli.exit_status import Answer
-from symflow.cli.options import Horizon, Json, ProblemFile, check_problem, load, number
+from symflow.cli.options import Horizon, Json, ProblemFile, load, number
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
 from symflow.errors import ProblemError
@@ -27,7 +27,6 @@ def advise(
     """Step sizes that keep descent near flow. The answer: the largest step size that keeps descent within EPS of
     flow, as each bound guarantees it, and the largest that works in practice.
     """
-    check_problem(problem)
     from symflow.analysis.advice import max_step_size
     from symflow.report.screen import as_text
     from symflow.report.tables import advice_parts

@@ -17,7 +17,6 @@ from symflow.cli.options import (
     ProblemFile,
     StepSize,
     check_folder,
-    check_problem,
     load_run,
     write_results,
 )
@@ -46,7 +45,6 @@ def bounds(
     as_json: Json = False,
 ) -> Answer:
     """Every bound next to the truth. The answer: its value, their ratio, or why it does not apply."""
-    check_problem(problem)
     from symflow.analysis.tightness import tightness
     from symflow.report.screen import as_text
     from symflow.report.tables import bounds_parts

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from symflow.cli.exit_status import Answer
-from symflow.cli.options import Json, ProblemFile, StepSize, check_file, check_problem, load, number, write_results
+from symflow.cli.options import Json, ProblemFile, StepSize, check_file, load, number, write_results
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
 from symflow.cli.typed import command_line
@@ -59,7 +59,6 @@ def certify(
     """Prove a statement on a run, or its contrary. The answer: whether it holds, and a certificate that a stand-alone
     program checks.
     """
-    check_problem(problem)
     from symflow.analysis.certify.certify import certify as decide
     from symflow.dynamics.methods.heavy_ball import HeavyBall
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from symflow.cli.exit_status import Answer
-from symflow.cli.options import Json, ProblemFile, check_file, check_problem
+from symflow.cli.options import Json, ProblemFile, check_file
 from symflow.cli.streams import say
 from symflow.numbers.decimal import counted
 
@@ -28,7 +28,6 @@ def derive(
 
     A table [network] alone is enough: data are then symbols, and widths may be names such as "d_0".
     """
-    check_problem(problem)
     from symflow.derivatives import derived
     from symflow.files import write_atomically
     from symflow.latex.conventions import conventions

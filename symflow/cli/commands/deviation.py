@@ -9,7 +9,7 @@ import typer
 
 from symflow.cli.exit_status import Answer
 from symflow.cli.method_options import takes_method, with_method
-from symflow.cli.options import Digits, FlowOrder, Horizon, Json, ProblemFile, StepSize, check_problem, load_run
+from symflow.cli.options import Digits, FlowOrder, Horizon, Json, ProblemFile, StepSize, load_run
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
 from symflow.numbers.types import JsonObject
@@ -31,7 +31,6 @@ def deviation(
     as_json: Json = False,
 ) -> Answer:
     """Compare descent with flow. The answer: how far it strays, and what bounds that."""
-    check_problem(problem)
     from symflow.analysis.deviation import deviation as compare
     from symflow.analysis.verdict import verdict
     from symflow.report.report import deviation_report

@@ -13,7 +13,7 @@ import typer
 
 from symflow.cli.exit_status import DONE, FAILED, Answer
 from symflow.cli.method_options import takes_method, with_method
-from symflow.cli.options import Digits, Horizon, Json, ProblemFile, check_folder, check_problem, load, write_results
+from symflow.cli.options import Digits, Horizon, Json, ProblemFile, check_folder, load, write_results
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
 from symflow.cli.typed import command_line
@@ -63,7 +63,6 @@ def sweep(
     """Compare descent with flow on a grid. The grid: several step sizes, seeds, depths, widths and scales of
     initialization. Each task is one file in DIR; what is there is not computed again.
     """
-    check_problem(problem)
     from symflow.analysis.sweeps.float64 import sweep_float64
     from symflow.analysis.sweeps.sweep import sweep as run_sweep
     from symflow.report.screen import as_text
