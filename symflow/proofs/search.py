@@ -17,8 +17,9 @@ from symflow.proofs.outcome import Check, Kind, Outcome
 POINTS, STARTS, ASCENTS = 256, 16, 60
 """Random points; how many of the worst are then moved uphill; how many steps of ascent."""
 TOLERANCE = 1e-10
-DIFFERENCE, NOISE = 1e-6, 1e-12
-"""The length of the moves by which slopes are taken; differences of values up to this one are rounding."""
+DIFFERENCE, LONGEST, NOISE = 1e-6, 0.1, 1e-12
+"""The length of the moves by which slopes are taken, which grows to the second one where all differences are up to the
+third, which may be rounding."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,15 @@ def largest_violation(sides: Callable[[Any], tuple[Any, Any]], dimension: int) -
             return float("nan")
         z = points.reshape(-1, dimension)[np.argsort(-found)[:STARTS]]
         best = found.max()
-        moves = DIFFERENCE * np.eye(dimension + 1, dimension, -1)
+        ways, reach = np.eye(dimension + 1, dimension, -1), np.full((STARTS, 1), DIFFERENCE)
         for k in range(ASCENTS):
-            around = np.asarray(values((z[:, None] + moves).reshape(batch, dimension))).reshape(STARTS, -1)
+            around = values((z[:, None] + reach[:, :, None] * ways).reshape(batch, dimension))
+            around = np.asarray(around).reshape(STARTS, -1)
             best = max(best, np.nan_to_num(around, nan=-1.0).max())
             slopes = around[:, 1:] - around[:, :1]
             lengths = np.linalg.norm(slopes, axis=1, keepdims=True)
             usable = np.isfinite(lengths) & (lengths > NOISE)
+            reach = np.where(usable, DIFFERENCE, np.minimum(10 * reach, LONGEST))
             directions = np.divide(slopes, lengths, out=np.zeros_like(slopes), where=usable)
             z = z + 0.3 * 0.93**k * (1 + np.linalg.norm(z, axis=1, keepdims=True)) * directions
         return float(best)

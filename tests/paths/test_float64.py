@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -355,3 +356,24 @@ def test_the_global_setting_is_left_alone_and_the_import_is_light() -> None:
     program = "import sys, symflow.paths.float64 as f; print({'jax', 'diffrax'} & set(sys.modules))"
     completed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert completed.stdout.strip() == "set()"
+
+
+NEXT = np.nextafter(1.0, 2.0) - 1
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    "times", [1 + NEXT * np.arange(40), 1 + 30 * NEXT * np.arange(4), [0.5, 1, 1 + 90 * NEXT], [5e-324, 1e-310, 1.0]]
+)
+def test_a_batch_gets_to_times_next_to_each_other(
+    solver: str, times: Sequence[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also to times too short for compiled code; no row of the batch is run again alone."""
+    monkeypatch.setattr("symflow.paths.float64.sweep.run_steps", None)
+    problem = network_problem([1, 1, 1], [[1]], [[1]], ["1/2", "7/10"], 1)
+    starts = np.array([[0.5, 0.7], [1.0, -0.3]])
+    found = sf.sweep_flow_float64(problem, starts, times, solver=solver)
+    for row, start in zip(found, starts, strict=True):
+        flow = sf.solve_flow(problem.replace(theta0=start.tolist()), horizon=1, dps=17)
+        exact = flow.numpy([min(time, 1) for time in times])  # 1e-14 later it is the same
+        np.testing.assert_allclose(row, exact, rtol=0, atol=1e-9)

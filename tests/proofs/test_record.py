@@ -27,6 +27,7 @@ from symflow.proofs import (
     verify,
 )
 from symflow.proofs.lemmas import CAUCHY_SCHWARZ
+from symflow.proofs.search import largest_violation
 from symflow.theory.r01_energy import ENERGY
 
 X, Y = sympy.symbols("x y")
@@ -107,6 +108,17 @@ def test_what_is_less_than_the_step_says_so() -> None:
 def test_the_bound_of_an_identity_test_is_that_of_schwartz_and_zippel() -> None:
     assert identity(2).log_bound == -18  # two points, degree 2, 2e9 + 1 values: (2/(2e9 + 1))^2 = 1e-18
     assert "at most 1e-18" in identity(2).run().detail
+
+
+@pytest.mark.parametrize("dimension", [1, 15, 20])
+def test_a_search_leaves_places_without_slope(dimension: int) -> None:
+    """Of a bell that is 1e-10 where it starts: whether its peak is above 1."""
+
+    def violation(height: float) -> float:
+        return largest_violation(lambda z: (height * jnp.exp(-jnp.sum((z - 1.3) ** 2)), jnp.ones(())), dimension)
+
+    assert violation(1.001) == pytest.approx(0.001 / 2.001, rel=1e-3)
+    assert violation(0.999) == pytest.approx(-0.001 / 1.999, rel=1e-3)
 
 
 GOOD = Derivation(ENERGY, (Step("a", "b", "why", (zero(X - X),)),), (Control("x", zero(X)),))

@@ -62,13 +62,18 @@ class _Steps:
     `nextafter`, a callback for mistakes with which JAX keeps no program for other processes.
     """
 
-    def __init__(self, objective: Objective, solver: str, end: JaxArray, controller: Any) -> None:
+    def __init__(
+        self, objective: Objective, solver: str, end: JaxArray, controller: Any, last: JaxArray | float = 0.0
+    ) -> None:
+        """No step that ends at `last` or before goes on to the end."""
         import jax
+        import jax.numpy as jnp
 
         self.term, method = method_of(objective, solver)
         self.method, self.end, self.controller = type(method)(scan_kind="lax"), end, controller
         self.order = method.error_order(self.term)
-        self.close = jax.lax.bitcast_convert_type(jax.lax.bitcast_convert_type(end, int) - CLOSE, float)
+        close = jax.lax.bitcast_convert_type(jax.lax.bitcast_convert_type(end, int) - CLOSE, float)
+        self.close = jnp.maximum(close, last)
 
     def begun(self, start: JaxArray, theta: JaxArray, step: JaxArray, stop: JaxArray) -> _Path:
         """Before the first step, which goes to `stop` at most."""
@@ -164,9 +169,10 @@ def sweeper(objective: Objective, solver: str, max_steps: int) -> Callable[..., 
 
     def run(starts: JaxArray, steps: JaxArray, times: JaxArray, rtol: JaxArray, atols: JaxArray) -> JaxArray:
         end, rows = times[-1], jnp.arange(len(starts))
+        last = times[-2] if len(times) > 1 else 0.0  # a step gets to two times at most
 
         def made(atol: JaxArray) -> _Steps:
-            return _Steps(objective, solver, end, diffrax.PIDController(rtol=rtol, atol=atol))
+            return _Steps(objective, solver, end, diffrax.PIDController(rtol=rtol, atol=atol), last)
 
         def begun(theta: JaxArray, step: JaxArray, atol: JaxArray) -> _Path:
             return made(atol).begun(jnp.zeros(()), theta, step, times[0])

@@ -152,6 +152,8 @@ def many_flows(
     starts = start_points(problem, theta0s)
     if not at.size or at.max() <= 0:
         raise ProblemError("times must hold a positive time; give the times at which the states are wanted")
+    # Compiled code takes numbers below the smallest normal one for 0; in so short a time nothing moves either.
+    at = np.where(at > 0, np.maximum(at, np.finfo(np.float64).tiny), at)
     wanted, back = np.unique(at, return_inverse=True)
     positive = wanted[wanted > 0]
     objective = problem.compact
