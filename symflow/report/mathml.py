@@ -7,7 +7,7 @@ looked for afterwards: a formula that it cannot read is shown as LaTeX, never ha
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import lru_cache
 from html import escape
 
 _SIZES = (
@@ -32,7 +32,7 @@ _SIMPLER = {
 }
 
 
-@cache
+@lru_cache(maxsize=4096)
 def mathml(latex: str, display: bool = False) -> str:
     """A formula as a `math` element; as LaTeX in a `code` element where it cannot be converted.
 
