@@ -21,6 +21,9 @@ DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 LONGEST_LINE = 1000
 """An error line is cut to so many characters."""
 
+READ = "problem", "claim", "check"
+"""Arguments that are files to read."""
+
 Work = Callable[[], int]
 """What is left to do when the arguments are read: computes, prints, and gives the exit status."""
 
@@ -52,7 +55,7 @@ def command(answer: Callable[..., Answer]) -> Callable[..., Work]:
     @wraps(answer)
     def read(**arguments: Any) -> Work:
         def work() -> Answer:
-            for file in (arguments.get("problem"), *(arguments.get("problems") or ())):
+            for file in (*map(arguments.get, READ), *(arguments.get("problems") or ())):
                 if isinstance(file, Path):
                     check_problem(file)
             return answer(**arguments)

@@ -259,7 +259,7 @@ def test_help_and_a_file_that_is_not_there_are_answered_at_once() -> None:
         "import sys\nfrom symflow.cli.app import main\ncode = main(['--help'])\n"
         "heavy = {'numpy', 'sympy', 'mpmath', 'jax', 'matplotlib', 'pydantic', 'rich'}\n"
         "print('LOADED', code, sorted(heavy & set(sys.modules)))\n"
-        "commands = ['flow', 'derive', 'deviation', 'bounds', 'run', 'certify', 'sweep']\n"
+        "commands = ['flow', 'derive', 'deviation', 'bounds', 'run', 'certify', 'sweep', 'falsify']\n"
         "print({main([c, 'missing.toml']) for c in commands}, {'sympy', 'jax', 'matplotlib'} & set(sys.modules))"
     )
     started = time.perf_counter()
