@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
@@ -341,6 +341,15 @@ def brief(value: object) -> str:
         return shorten(repr(value))
     except Exception:  # a foreign object whose repr fails must not hide the error being reported
         return f"a {type(value).__name__}"
+
+
+def did_you_mean(unknown: object, known: Iterable[str], where: str = "") -> str:
+    """The nearest of the known names; all of them, and where they are known, if none is near."""
+    from difflib import get_close_matches
+
+    known = list(known)
+    near = get_close_matches(str(unknown)[:100], known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known are {shorten(', '.join(known), 200)}{where}"
 
 
 def brief_float(value: Fraction) -> str:

@@ -6,12 +6,11 @@ what is ours, and after ``Source:`` the paper.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
 from symflow.displays import Listed, displayed
-from symflow.errors import ProblemError, brief
+from symflow.errors import ProblemError, brief, did_you_mean
 from symflow.problem.load import load_problem
 from symflow.problem.problem import Problem
 
@@ -72,8 +71,7 @@ def example(name: str) -> Problem:
     """
     names = [path.stem for path in sorted(FOLDER.glob("*.toml"))]
     if not isinstance(name, str) or name not in names:
-        near = difflib.get_close_matches(str(name)[:100], names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
+        hint = did_you_mean(name, names)
         raise ProblemError(f"example: must be the name of an example, got {brief(name)}; {hint}")
     return load_problem(FOLDER / f"{name}.toml")
 

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 from pydantic_core import PydanticKnownError
 
+from symflow.errors import brief
 from symflow.numbers.rational import setting
 
 MAX_DEPTH = 1_000
@@ -20,6 +21,11 @@ MAX_ENTRIES = 20_000_000
 """Most numbers in x and y together."""
 MIN_DPS = 15
 MAX_DPS = 10_000
+
+
+def key_text(part: object) -> str:
+    """A key as it is written, quoted where it is no plain name."""
+    return part if isinstance(part, str) and part.isidentifier() and len(part) < 40 else brief(part)
 
 
 def _number(value: object) -> Fraction | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from symflow.errors import ProblemError, brief
+from symflow.errors import ProblemError, brief, did_you_mean
 from symflow.networks.activations import ACTIVATIONS
 from symflow.networks.layers import LAYERS
 from symflow.networks.losses import LOSSES
@@ -40,10 +40,10 @@ from symflow.problem.fields import (
     Widths,
     choice,
     extents,
+    key_text,
     listed,
     name_in,
 )
-from symflow.problem.known_keys import did_you_mean, key_text
 
 NETWORKS = ("fully-connected", "convolutional")
 
@@ -295,7 +295,7 @@ def _sentence(error: Mapping[str, Any], root: type[Section]) -> str:
         where, unknown = path.rpartition(".")[0], error["loc"][-1]
         if tables := _tables_with(root, unknown):
             return f"{path} is not a known key; {unknown} stands in {' or '.join(tables)}"
-        return f"{path} is not a known key; {did_you_mean(unknown, known, where)}"
+        return f"{path} is not a known key; {did_you_mean(unknown, known, f' in [{where}]' if where else '')}"
     right = field.description or "valid"
     if item and isinstance(field.json_schema_extra, dict):
         right = str(field.json_schema_extra["item"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,7 @@ import sympy
 
 from symflow.analysis.falsify.arithmetic import check_expression
 from symflow.analysis.falsify.vocabulary import Needs, claim_quantities, known, needs, quantity_latex
-from symflow.errors import ProblemError, brief, shorten
+from symflow.errors import ProblemError, brief, did_you_mean
 
 Relation: TypeAlias = sympy.Rel
 _AT_MOST = (sympy.Le, sympy.Lt)
@@ -126,6 +125,4 @@ def _inequality(relation: Relation, what: str) -> Inequality:
 
 def nearest(symbol: str) -> str:
     """What an unknown quantity may have been meant to be."""
-    names = list(claim_quantities())
-    near = difflib.get_close_matches(symbol[:100], names, n=1)
-    return f"did you mean {near[0]}?" if near else f"known are {shorten(', '.join(names), 200)} (sf.claim_quantities())"
+    return did_you_mean(symbol, claim_quantities(), " (sf.claim_quantities())")
