@@ -65,7 +65,7 @@ class _Steps:
     def __init__(
         self, objective: Objective, solver: str, end: JaxArray, controller: Any, last: JaxArray | float = 0.0
     ) -> None:
-        """No step that ends at `last` or before goes on to the end."""
+        """A step that would end at `last` or earlier is not lengthened to reach the end."""
         import jax
         import jax.numpy as jnp
 
@@ -110,7 +110,8 @@ class _Steps:
 
 @kept
 def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[..., tuple[JaxArray, ...]]:
-    """(theta, start, end, first step, rtol, atol, longest step) -> what `run_steps` unpacks."""
+    """(theta, start, end, first step, rtol, atol, longest step) -> step ends, states, how many were accepted, how
+    many rejected, whether the end was reached."""
     import diffrax
     import jax
     import jax.numpy as jnp
@@ -140,8 +141,7 @@ def chunk_runner(objective: Objective, solver: str, steps: int) -> Callable[...,
             (begun, jnp.full(steps, jnp.inf), jnp.full((steps, *theta.shape), jnp.inf), zero, zero),
         )
         now, ts, ys, accepted, count = found
-        full = now.t < end
-        return ts, ys, accepted, count - accepted, full, ~full
+        return ts, ys, accepted, count - accepted, now.t >= end
 
     return jit(run)
 

@@ -141,7 +141,7 @@ class _Progress:
         if time.perf_counter() >= course.limits.deadline:
             return self.result("time")
         until = min(end, self.now + STRIDE * self.longest)
-        times, points, cuts, full, done = self._chunk(steps, until)
+        times, points, cuts, done = self._chunk(steps, until)
         new = len(times)
         if course.watch is not None and new:
             knots, states = np.append(self.now, times), np.vstack([self.theta[None], points])
@@ -155,7 +155,7 @@ class _Progress:
         if not self.now + self.longest > self.now:
             return self.result("unseen")
         self.barren = 0 if new or cuts else self.barren + steps
-        if not (full or done) or self.barren >= CHUNK:  # rejected down to the resolution of time
+        if self.barren >= CHUNK:  # rejected down to the resolution of time
             return self.result("collapse")
         if new:
             self.step = np.diff(times, prepend=self.now)[-1]
@@ -164,20 +164,20 @@ class _Progress:
             self.step = SHRINK * self.step
         return None
 
-    def _chunk(self, steps: int, until: float) -> tuple[np.ndarray, np.ndarray, int, bool, bool]:
+    def _chunk(self, steps: int, until: float) -> tuple[np.ndarray, np.ndarray, int, bool]:
         """At most so many steps: their ends up to where one goes by something unseen, the states there, 1 for such a
-        cut, whether all steps were used, and whether the time was reached."""
+        cut, and whether the time was reached."""
         course = self.course
         advance = chunk_runner(course.objective, course.solver, steps)
         at = (np.float64(t) for t in (self.now, until, min(self.step, self.longest), *self.tolerances, self.longest))
-        ts, ys, kept, refused, full, done = advance(self.theta, *at)
+        ts, ys, kept, refused, done = advance(self.theta, *at)
         new = int(kept)
         self.evaluations += SOLVERS[course.solver][1] * (new + int(refused)) + 1
         times, points, self.longest, cuts = _seen(
             course, self.now, self.theta, np.asarray(ts)[:new], np.asarray(ys)[:new], self.longest
         )
         self.accepted, self.rejected = self.accepted + len(times), self.rejected + int(refused) + cuts
-        return times, points, cuts, bool(full), bool(done)
+        return times, points, cuts, bool(done)
 
 
 def _seen(
