@@ -194,8 +194,8 @@ coordinates uniform in a set $S$, with probability at most $(d/|S|)^k$.
 \item[evaluated to 50 digits] both sides agree to 50 digits at sample points.
 \item[evaluated in float64] what the code of the package computes and the formula of the step agree at sample points.
 \item[by a lemma; sampled] an inequality that follows from the named lemma, whose hypotheses are checked where they are
-not evident. In addition a counterexample was looked for: at random points, then by ascent on the violation
-from the worst of them.
+not evident. In addition a counterexample was looked for: at random points, then by ascent on the
+violation from the worst of them.
 \end{description}
 A \emph{negative control} is the statement changed slightly: a constant by one percent, one index, sign or exponent, or
 one hypothesis dropped; the same checks must refute it."""

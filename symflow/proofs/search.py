@@ -18,8 +18,8 @@ POINTS, STARTS, ASCENTS = 256, 16, 60
 """Random points; how many of the worst are then moved uphill; how many steps of ascent."""
 TOLERANCE = 1e-10
 DIFFERENCE, LONGEST, NOISE = 1e-6, 0.1, 1e-12
-"""The length of the moves by which slopes are taken, which grows to the second one where all differences are up to the
-third, which may be rounding."""
+"""How far apart values are taken for a slope; how far at most where the differences are so small that they may be
+rounding; and how small that is."""
 
 
 @dataclass(frozen=True)

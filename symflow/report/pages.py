@@ -174,7 +174,7 @@ def deviation_picture(dev: Deviation) -> bytes:
 
 
 def pictures(dev: Deviation, svg: bytes) -> tuple[Picture, ...]:
-    """Deviation with its bounds, which is given, loss, and Hessian eigenvalues."""
+    """The deviation with its bounds (given as `svg`), the loss, and the Hessian's eigenvalues."""
     from symflow.plots.deviation import loss_figure, sharpness_figure
     from symflow.plots.style import render
 

@@ -121,8 +121,8 @@ class Clock:
 
         if low == high:
             return mpmath.mpf(0)
-        # Nodes take a time that grows with the square of their number: where about a bit a node is not enough, halves
-        # with those that are known take less.
+        # Computing n nodes takes time that grows like n^2: where about one node per bit is not enough, it is cheaper to
+        # halve the interval and use the nodes that are known.
         degree = (mpmath.mp.prec // 3).bit_length()
         value, error = mpmath.quad(integrand, [low, high], method="gauss-legendre", error=True, maxdegree=degree)
         unit = abs(value) + (0 if rate is None else 1 / rate)

@@ -10,16 +10,7 @@ import typer
 
 from symflow.cli.exit_status import Answer
 from symflow.cli.method_options import takes_method, with_method
-from symflow.cli.options import (
-    Digits,
-    Horizon,
-    Json,
-    ProblemFile,
-    StepSize,
-    check_folder,
-    load_run,
-    write_results,
-)
+from symflow.cli.options import Digits, Horizon, Json, ProblemFile, StepSize, check_folder, load_run, write_results
 from symflow.cli.signals import progress
 from symflow.cli.streams import show
 from symflow.cli.typed import command_line

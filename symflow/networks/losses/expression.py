@@ -53,7 +53,7 @@ def read_expression(expression: sympy.Expr, prediction: sympy.Symbol, target: sy
 def proved_convex(expression: sympy.Expr) -> bool:
     """Whether SymPy proves l'' >= 0."""
     curvature = expression.diff(PREDICTION, 2)
-    forms = (lambda e: e, sympy.factor, sympy.simplify)  # in the order of what they take
+    forms = (lambda e: e, sympy.factor, sympy.simplify)  # cheapest first
     return any(bool(form(curvature).is_nonnegative) for form in forms)
 
 
