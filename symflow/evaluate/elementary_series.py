@@ -79,7 +79,7 @@ def elementary_values(u: Elementwise, xs: Sequence[mpz], bits: int) -> list[mpz]
     from mpmath import workprec
 
     for x in xs:
-        _check(u, x, bits)
+        check(u, x, bits)
     if u.name == "exp":  # by FLINT: three times as fast as mpmath
         return _by_balls([[x] for x in xs], bits, lambda balls: balls[0].exp())
     f = u.known("mpmath", "power series")
@@ -87,8 +87,12 @@ def elementary_values(u: Elementwise, xs: Sequence[mpz], bits: int) -> list[mpz]
         return [from_mpf(f(to_mpf(x, bits)), bits) for x in xs]
 
 
-def _check(u: Elementwise, x: mpz, bits: int) -> None:
-    """Refuses an argument."""
+def check(u: Elementwise, x: mpz, bits: int) -> None:
+    """Refuses an argument.
+
+    Raises:
+        ComputationError: see `elementary_values`.
+    """
     if (u.domain == "positive" and x <= 0) or (u.domain == "nonzero" and x == 0):
         raise ComputationError(
             f"{u.name} of {float(to_mpf(x, bits)):.6g} has no Taylor series; the flow leaves the domain of the "

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import symflow as sf
 from symflow.dynamics.vector_field import VectorField, gradient_flow_field
+from symflow.errors import ComputationError
 from symflow.evaluate import series
 from symflow.evaluate.fixed_point import FixedSeries
 from symflow.evaluate.native import compiled as machine_code
@@ -346,3 +347,16 @@ def test_functions_that_the_kernel_does_not_know_stay_in_python(monkeypatch: pyt
     recurrence.expand([from_fraction(q, 145) for q in theta], 20, 0)
     assert recurrence._native is None
     assert isinstance(recurrence.kept(), tuple)
+
+
+@pytest.mark.parametrize("text", ["log(x)*x", "1/x", "x**(5/2)"])
+def test_a_landing_outside_the_domain_is_told_from_one_inside(text: str) -> None:
+    """1/x is computed before the function that needs it: 0 is refused as the function refuses it."""
+    x = sympy.Symbol("x")
+    field = gradient_flow_field(sf.expression_objective(sympy.sympify(text, locals={"x": x}, rational=True), [x]))
+    recurrence = compile_recurrence(field, {}, FixedSeries(145))
+    recurrence.expand([from_fraction(Fraction(1), 145)], 30, 0)
+    assert recurrence._native is not None
+    for outside in (0, -1) if "log" in text else (0,):
+        with pytest.raises(ComputationError, match="has no Taylor series; the flow leaves the domain"):
+            recurrence.expand([from_fraction(Fraction(outside), 145)], 0, 0)

@@ -14,7 +14,7 @@ import numpy as np
 from gmpy2 import mpz
 
 from symflow.evaluate.blocks.rows import NONE
-from symflow.evaluate.elementary_series import elementary_values, fixed_log_sums
+from symflow.evaluate.elementary_series import check, elementary_values, fixed_log_sums
 from symflow.evaluate.native.layout import HEAD, INTEGRAL, PRODUCT, SUM, WEIGHTED, WORD
 from symflow.evaluate.native.word_rows import WordRows, head
 from symflow.evaluate.products import Coefficients
@@ -229,7 +229,7 @@ class Writer:
             self.append(Operation(INTEGRAL, out, pairs, factor=step.sign, divisor=1))
             return True
         if step.name == "log":
-            r = self._reciprocal(x)
+            r = self._reciprocal(x, elementwise("log", None))
             self.seed(out, [x], first)
             self.append(Operation(INTEGRAL, out, [(x, r)], divisor=1))
             return True
@@ -237,7 +237,7 @@ class Writer:
             p, q = step.exponent.numerator, step.exponent.denominator
             if abs(p) >= LARGEST_WORD or q >= LARGEST_WORD:
                 return False
-            r, relative = self._reciprocal(x), self.fresh()
+            r, relative = self._reciprocal(x, elementwise(step.name, step.exponent)), self.fresh()
             self.seed(relative, [], lambda rows: [mpz(0) for _ in rows])
             self.append(Operation(INTEGRAL, relative, [(x, r)]))
             self.seed(out, [x], first)
@@ -251,11 +251,13 @@ class Writer:
         key = (name, exponent)
         return self.functions.setdefault(key, Remembered(partial(_firsts, elementwise(*key), self.bits)))
 
-    def _reciprocal(self, x: int) -> int:
-        """r = 1/x with r' = -r^2 x', as `reciprocal_series` has it."""
+    def _reciprocal(self, x: int, u: Elementwise) -> int:
+        """r = 1/x with r' = -r^2 x', as `reciprocal_series` has it; x as u allows it."""
         r, square, bits = self.fresh(), self.fresh(), self.bits
 
         def first(rows: Sequence[Sequence[mpz]]) -> list[mpz]:
+            for (v,) in rows:
+                check(u, v, bits)
             with mpmath.workprec(bits + 32):
                 return [from_mpf(1 / to_mpf(v, bits), bits) for (v,) in rows]
 
