@@ -1,4 +1,4 @@
-"""Norms and products of vectors of multiprecision numbers that keep their digits.
+"""Norms and products of vectors that keep their digits, of multiprecision numbers and of float64.
 
 mpmath computes at its working precision, 15 digits unless it is set: `sum(v*v for v in theta)` would drop the others.
 """
@@ -14,6 +14,8 @@ from symflow.errors import ProblemError, brief, shorten
 
 GUARD = 32
 """Bits beyond those of the numbers."""
+SQUARES = 2.0**-480, 2.0**500
+"""Between these norms the squares of entries and their sum are float64 numbers that lose nothing."""
 MOST, ENDS = 12, 3
 """So many rows are all shown; of more, so many at each end."""
 
@@ -92,11 +94,23 @@ def norm(vector: Any) -> Any:
     """
     array = _array(vector)
     if array.dtype != object:
-        return float(np.linalg.norm(array))
+        return float(norms(array.reshape(-1)))
     import mpmath
 
     with mpmath.workprec(_bits(array) + GUARD):
         return mpmath.sqrt(mpmath.fsum(mpmath.mpf(v) ** 2 for v in map(_mpf, array.reshape(-1))))
+
+
+def norms(vectors: np.ndarray) -> np.ndarray:
+    """The Euclidean norms of float64 vectors along the last axis, where squares are outside float64's range too."""
+    with np.errstate(over="ignore", under="ignore"):
+        found = np.asarray(np.linalg.norm(vectors, axis=-1))
+        lost = ~((found > SQUARES[0]) & (found < SQUARES[1]))
+        if lost.any() and vectors.shape[-1]:
+            some = vectors[lost]
+            _, exponent = np.frexp(np.abs(some).max(axis=-1))  # 0 for what is not finite
+            found[lost] = np.ldexp(np.linalg.norm(np.ldexp(some, -exponent[..., None]), axis=-1), exponent)
+    return found
 
 
 def dot(first: Any, second: Any) -> Any:

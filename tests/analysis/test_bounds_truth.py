@@ -96,6 +96,11 @@ def test_no_bound_lies_below_the_truth_whatever_the_loss_and_the_step(seed: int)
     assert hunt(range(seed, seed + 1), SAMPLED) == 1
 
 
+def test_weights_and_data_whose_squares_are_beyond_float64() -> None:
+    """Sharpness 1e220, and 1e-270: no bound, or one that holds, and no warning."""
+    assert hunt(range(330, 331), ON_DEVIATION) + hunt(range(244, 245), ON_DEVIATION) == 2
+
+
 @pytest.mark.thorough
 def test_no_bound_lies_below_the_truth_on_three_hundred_problems_of_all_sizes() -> None:
     assert hunt(range(100, 400), ON_DEVIATION) >= 200

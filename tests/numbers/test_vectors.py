@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import symflow as sf
+from symflow.numbers.vectors import norms
 
 
 def thirds() -> np.ndarray:
@@ -26,6 +28,21 @@ def test_norms_and_products_keep_the_digits_that_a_sum_drops() -> None:
     with mpmath.workdps(60):
         assert abs(sf.norm(v) ** 2 - square) < mpmath.mpf(10) ** -58
     assert abs(sum(x * x for x in v) - square) > mpmath.mpf(10) ** -30  # the control: 15 digits
+
+
+@pytest.mark.parametrize("exponent", [-1060, -540, -480, -470, 0, 499, 505, 700, 1021])
+def test_norms_whose_squares_are_no_float64_numbers(exponent: int) -> None:
+    rows = np.ldexp(np.array([[3.0, 4.0, 0.0], [-1.0, 2.0, 2.0], [0.0, 0.0, 0.0]]), exponent)
+    assert norms(rows).tolist() == [math.ldexp(5.0, exponent), math.ldexp(3.0, exponent), 0.0]
+    assert sf.norm(rows[0]) == math.ldexp(5.0, exponent)
+    plain = np.random.default_rng(0).normal(size=(4, 2, 7))
+    np.testing.assert_array_equal(norms(plain), np.linalg.norm(plain, axis=-1))
+
+
+def test_norms_of_what_is_not_finite() -> None:
+    rows = np.array([[np.inf, 1.0], [np.nan, 1.0], [1.7e308, 1.7e308], [1e-200, np.inf]])
+    np.testing.assert_array_equal(norms(rows), [np.inf, np.nan, np.inf, np.inf])
+    assert norms(np.zeros((2, 0))).tolist() == [0.0, 0.0]
 
 
 def test_norms_of_other_numbers() -> None:

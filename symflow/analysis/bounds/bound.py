@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import sympy
 
 from symflow.analysis.bounds.context import Comparison
@@ -91,7 +92,8 @@ class Bound:
             verdict = hypothesis.check(setting)
             if verdict.status == "fails":
                 return not_applicable(self.name, self.kind, run.count, verdict.reason)
-        return without_nan(self.compute(run))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # beyond float64 a bound is infinite
+            return without_nan(self.compute(run))
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.title}>"

@@ -18,6 +18,7 @@ from symflow.analysis.observables import gradients
 from symflow.derivatives.derived import gradient
 from symflow.evaluate.running_error import rounded_result
 from symflow.networks.objective import Objective
+from symflow.numbers.vectors import norms
 
 STRAIGHT = 0.05
 """A piece of a step is resolved where its middle is at most so far from its ends' mean, relative to the defect."""
@@ -119,21 +120,21 @@ def walk(
         at, here = steps.at, steps.here
         found = _defects(objective, steps)
         mean[at], peak[at], rising[at], known[at] = found.mean, found.peak, found.rising, found.known
-        slope[at] = np.linalg.norm(steps.slopes, axis=1)
-        apart[at] = np.linalg.norm(here - eta * steps.slopes - steps.ends, axis=1)
+        slope[at] = norms(steps.slopes)
+        apart[at] = norms(here - eta * steps.slopes - steps.ends)
         if states is not None:
             states[at] = here
     if states is not None:
         states[np.asarray(indices)] = kept
     error = rounded_result(objective, gradient(objective), kept).error
-    error = np.linalg.norm(np.nan_to_num(error, nan=np.inf), axis=1)
+    error = norms(np.nan_to_num(error, nan=np.inf))
     per_block = 2 * np.maximum(error[:-1], error[1:])  # twice: for the steps between them
     block = np.repeat(np.arange(len(blocks)), blocks)
     apart = np.maximum.reduceat(apart, np.asarray(indices[:-1], dtype=int)) if total else apart
     slope += per_block[block]
     mean += 2 * per_block[block]  # a defect is the difference of two gradients
     peak += 2 * per_block[block]
-    size = np.maximum(np.linalg.norm(kept[1:], axis=1), np.linalg.norm(kept[:-1], axis=1))
+    size = np.maximum(norms(kept[1:]), norms(kept[:-1]))
     end, reason = len(blocks), None
     lost = np.flatnonzero((blocks > 1) & ~(apart <= APART * size))
     blind = np.flatnonzero(~(known & np.isfinite(mean)))
@@ -182,11 +183,11 @@ def _defects(objective: Objective, steps: _Steps) -> _Defects:
     """The defects of some steps."""
     here, g, there = steps.here, steps.slopes, steps.ends
     half, whole = gradients(objective, 0.5 * (here + there)) - g, steps.following - g
-    middle, end = np.linalg.norm(half, axis=1), np.linalg.norm(whole, axis=1)
-    bend = np.linalg.norm(half - 0.5 * whole, axis=1)
+    middle, end = norms(half), norms(whole)
+    bend = norms(half - 0.5 * whole)
     peak = np.maximum(middle, end)
     mean, rising, known = 0.5 * end + bend * (2 / 3), middle <= end, np.ones(len(here), dtype=bool)
-    least = LEAST * np.linalg.norm(g, axis=1)  # so small a defect is rounding
+    least = LEAST * norms(g)  # so small a defect is rounding
     rows = np.flatnonzero(~(bend <= np.maximum(STRAIGHT * peak, least)))
     many = max(1, AT_ONCE // (here.shape[1] * (2 ** (COARSEST + 1) + 1)))
     for start in range(0, len(rows), many):
@@ -210,11 +211,11 @@ def _closely(objective: Objective, here: np.ndarray, g: np.ndarray, there: np.nd
     ends = np.stack([v[:, :-2:2], v[:, 1::2], v[:, 2::2]], axis=2).reshape(count * pieces, 3, -1)
     peak, found = np.zeros(count), []
     for level in range(COARSEST, FINEST + 1):
-        norms = np.linalg.norm(ends, axis=2)
-        bends = np.linalg.norm(ends[:, 1] - 0.5 * (ends[:, 0] + ends[:, 2]), axis=1)
-        np.maximum.at(peak, owner, norms.max(axis=1))
+        sizes = norms(ends)
+        bends = norms(ends[:, 1] - 0.5 * (ends[:, 0] + ends[:, 2]))
+        np.maximum.at(peak, owner, sizes.max(axis=1))
         cut = (bends > STRAIGHT * peak[owner]) & (level < FINEST)
-        found.append((owner[~cut], np.full((~cut).sum(), 2.0**-level), norms[~cut], bends[~cut]))
+        found.append((owner[~cut], np.full((~cut).sum(), 2.0**-level), sizes[~cut], bends[~cut]))
         if not cut.any():
             break
         owner, start, ends = owner[cut], start[cut], ends[cut]
@@ -222,15 +223,15 @@ def _closely(objective: Objective, here: np.ndarray, g: np.ndarray, there: np.nd
         first, second = defects(owner, start + half / 2), defects(owner, start + half * 1.5)
         left, right = (np.stack(p, axis=1) for p in ((ends[:, 0], first, ends[:, 1]), (ends[:, 1], second, ends[:, 2])))
         owner, start, ends = np.tile(owner, 2), np.concatenate([start, start + half]), np.concatenate([left, right])
-    owner, size, norms, bends = (np.concatenate(a) for a in zip(*found, strict=True))
-    before, middle, after = norms.T
+    owner, size, sizes, bends = (np.concatenate(a) for a in zip(*found, strict=True))
+    before, middle, after = sizes.T
     jumps = bends > STRAIGHT * peak[owner]  # or what looks like one: its largest value stands for the whole piece
-    norm = np.where(jumps, norms.max(axis=1) + bends, 0.5 * (before + after) + bends * (2 / 3))
+    mean = np.where(jumps, sizes.max(axis=1) + bends, 0.5 * (before + after) + bends * (2 / 3))
     unknown = np.bincount(owner, np.where(jumps, size * bends, 0.0), count)
     falls = np.bincount(owner, ~((before <= middle) & (middle <= after)), count)
     finite = np.isfinite(peak)
     return _Defects(
-        np.where(finite, np.bincount(owner, size * norm, count), np.inf),
+        np.where(finite, np.bincount(owner, size * mean, count), np.inf),
         np.where(finite, peak, np.inf),
         finite & (falls == 0),
         finite & (unknown <= KNOWN * peak),

@@ -20,6 +20,7 @@ from symflow.caching import kept
 from symflow.dynamics.sliding import gate_program
 from symflow.evaluate.numpy_batches import evaluate_points
 from symflow.networks.objective import Objective
+from symflow.numbers.vectors import norms
 from symflow.paths.sampling import DenseFlow, StepsFlow
 from symflow.paths.trajectory import Trajectory
 from symflow.programs.program import Program
@@ -156,7 +157,7 @@ def crossing_steps(objective: Objective, compact: Objective, path: np.ndarray, e
     g = gradients(compact, here)
     worst = np.zeros(len(steps))
     for s in INSIDE:
-        worst = np.maximum(worst, np.linalg.norm(gradients(compact, here + s * (there - here)) - g, axis=1))
+        worst = np.maximum(worst, norms(gradients(compact, here + s * (there - here)) - g))
     return Crossings(steps, eta * worst)
 
 

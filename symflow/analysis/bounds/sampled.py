@@ -20,6 +20,7 @@ from symflow.analysis.eigenvalues import MAX_DENSE_PARAMETERS
 from symflow.analysis.observables import gradients, too_large
 from symflow.networks.objective import Objective
 from symflow.numbers import outward
+from symflow.numbers.vectors import norms
 from symflow.theory.cells import fold
 
 SLACK = 0.01
@@ -159,7 +160,7 @@ def _march(samples: Samples, rates: _Rates, n: int) -> tuple[np.ndarray, np.ndar
     mean[crossing] = 0.5 * eta * beta[crossing] * slope[crossing]  # what is smooth of it
     shown = np.where(slope > 0, np.maximum(mean, np.where(costs > 0, 0.0, walk.peak[:total])) / (eta * slope), 0.0)
     beta = np.maximum(beta, shown)
-    flow_slope = np.linalg.norm(gradients(samples.objective, samples.flow(indices * eta)), axis=1)
+    flow_slope = norms(gradients(samples.objective, samples.flow(indices * eta)))
     gamma = np.maximum(slope, flow_slope[np.searchsorted(indices, np.arange(total), side="right") - 1])
     growth, beta_t, gamma_t = np.exp(rate), np.maximum.accumulate(beta), np.maximum.accumulate(gamma)
     block = np.repeat(np.arange(n - 1), np.diff(indices))

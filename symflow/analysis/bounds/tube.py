@@ -35,6 +35,7 @@ from symflow.evaluate.rounded import Rounded, norm_bound
 from symflow.evaluate.running_error import rounded_result
 from symflow.networks.objective import Objective
 from symflow.numbers.outward import OUTWARD, UNIT, down, interval, up
+from symflow.numbers.vectors import norms
 from symflow.paths.sampling import DenseFlow
 from symflow.theory.r01_energy import path_length
 
@@ -155,9 +156,10 @@ def cover(objective: Objective, compact: Objective, flow: DenseFlow, times: np.n
         error: of a component of the flow, at most.
     """
     lengths = np.diff(times)
-    speeds = np.linalg.norm(evaluate_batch(compact, gradient, flow(times)), axis=1)
+    speeds = norms(evaluate_batch(compact, gradient, flow(times)))
     travelled = lengths * np.maximum(speeds[:-1], speeds[1:])
-    share = np.maximum(travelled / max(travelled.sum(), 1e-300), 0.25 * lengths / lengths.sum())
+    way = travelled.sum()
+    share = np.maximum(travelled / way if 0 < way < np.inf else 0.0, 0.25 * lengths / lengths.sum())
     counts = np.clip(np.ceil(CELLS * share), 1, MOST_CELLS).astype(int)
     owner = np.repeat(np.arange(len(lengths)), counts)
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])

@@ -18,6 +18,7 @@ from symflow.derivatives.derived import loss
 from symflow.errors import ProblemError, brief
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.evaluate.numpy_batches import evaluate_points
+from symflow.numbers.vectors import norms
 from symflow.programs.program import Program
 from symflow.theory.model import Model
 
@@ -81,7 +82,7 @@ def _end_to_end(run: Comparison) -> np.ndarray | None:
 
 
 def _lengths(vectors: np.ndarray) -> np.ndarray:
-    return np.asarray(np.linalg.norm(vectors, axis=1))
+    return norms(vectors)
 
 
 def _layer(run: Comparison, layer: int) -> np.ndarray | None:
