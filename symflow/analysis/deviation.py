@@ -30,6 +30,7 @@ from symflow.numbers.decimal import counted
 from symflow.numbers.rational import mpf
 from symflow.numbers.types import Mpf, Number
 from symflow.paths.descent import check_steps, checked_method, descend, positive_step, run_descent
+from symflow.paths.event import slides_at
 from symflow.paths.path_error import How, PathError
 from symflow.paths.runs import float64_start
 from symflow.paths.solver import MAX_DPS
@@ -112,8 +113,9 @@ class Deviation:
 
     @cached_property
     def flow_series(self) -> Observables:
-        """Observables along the flow, shape (S, ...)."""
-        return _observed(self.problem, self.comparison.points)
+        """Observables along the flow, shape (S, ...); NaN where it slides and they do not exist."""
+        run = self.comparison
+        return _observed(self.problem, run.points, slides_at(self.flow.events, run.times))
 
     @cached_property
     def descent_series(self) -> Observables:
@@ -200,8 +202,8 @@ class Deviation:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of descent that is about to diverge
-def _observed(problem: Problem, points: np.ndarray) -> Observables:
-    return observe(problem.compact, points)
+def _observed(problem: Problem, points: np.ndarray, sliding: np.ndarray | None = None) -> Observables:
+    return observe(problem.compact, points, sliding)
 
 
 def sample_steps(steps: int) -> list[int]:

@@ -13,6 +13,7 @@ from symflow.displays import displayed
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.networks.objective import Objective
 from symflow.numbers.decimal import counted
+from symflow.numbers.vectors import norms
 from symflow.paths.identities import balancedness as imbalance
 
 
@@ -20,6 +21,8 @@ from symflow.paths.identities import balancedness as imbalance
 @dataclass(frozen=True)
 class Observables:
     """f, ||grad f||, lambda(H), W_{n:1} and D_j at S points theta of a trajectory (float64).
+
+    Where a flow slides along a kink f has neither gradient nor Hessian: their series are NaN there.
 
     Attributes:
         loss: f, shape (S,).
@@ -32,7 +35,7 @@ class Observables:
         singular_values: of the end-to-end matrix, shape (S, min(d_0, d_n)); else None.
         balancedness: Frobenius norm of D_j = W_{j+1}^T W_{j+1} - W_j W_j^T for linear networks, Euclidean norm of
             its diagonal (per unit, per channel) otherwise (R10), shape (S, n-1); None without a network.
-        reason: why the eigenvalues are missing; None where they are there.
+        reason: why eigenvalues are missing, at all points or at those where the flow slides; None where all are there.
 
     Example:
         >>> problem = sf.Problem(network=sf.FullyConnected((1, 1, 1)), data={"x": [1], "y": [1]},
@@ -62,6 +65,7 @@ class Observables:
         )
 
 
+ON_A_KINK = "gradient and Hessian do not exist where the flow slides along a kink"
 MAX_PARAMETERS = 4096
 """Above this many parameters the Hessian's spectrum is not followed along a trajectory."""
 
@@ -81,30 +85,44 @@ def gradients(objective: Objective, points: np.ndarray) -> np.ndarray:
     return evaluate_batch(objective, gradient, points)
 
 
-def observe(objective: Objective, points: np.ndarray) -> Observables:
-    """Evaluates the observables at S points, an array of shape (S, P)."""
+def observe(objective: Objective, points: np.ndarray, sliding: np.ndarray | None = None) -> Observables:
+    """Evaluates the observables at S points.
+
+    Args:
+        objective: f.
+        points: shape (S, P).
+        sliding: where they rest on a kink, so that the sides of gates cannot be read from them, shape (S,).
+    """
+    on = np.zeros(len(points), dtype=bool) if sliding is None else sliding
     reason = too_large(objective)
-    spectrum = extreme_eigenvalues(objective, points).known() if reason is None else None
+    low = high = residual = None
+    if reason is None:
+        low, high, residual = np.full((3, len(points)), np.nan)
+        if not on.all():
+            spectrum = extreme_eigenvalues(objective, points[~on]).known()
+            low[~on], high[~on], residual[~on] = spectrum.min, spectrum.max, spectrum.residual
+        if on.any():
+            reason = f"{ON_A_KINK} (at {on.sum()} of {counted(len(on), 'point')})"
     end_to_end = singular = balancedness = None
     network = objective.network
     if network is not None:
         weights = [points[:, where].reshape(-1, *shape) for where, shape in objective.slices()]
-        norms = []
+        imbalances = []
         for a, b in itertools.pairwise(weights):
             pairs = zip(a, b, strict=True)
-            norms.append(np.array([np.linalg.norm(imbalance(v, w, matrix=network.linear)) for v, w in pairs]))
+            imbalances.append(np.array([np.linalg.norm(imbalance(v, w, matrix=network.linear)) for v, w in pairs]))
         if network.linear:
             end_to_end = weights[0]
             for w in weights[1:]:
                 end_to_end = w @ end_to_end
             singular = np.linalg.svd(end_to_end, compute_uv=False)
-        balancedness = np.stack(norms, axis=1) if norms else np.zeros((len(points), 0))
+        balancedness = np.stack(imbalances, axis=1) if imbalances else np.zeros((len(points), 0))
     return Observables(
         loss=evaluate_batch(objective, loss, points),
-        gradient_norm=np.linalg.norm(gradients(objective, points), axis=1),
-        min_eigenvalue=None if spectrum is None else spectrum.min,
-        max_eigenvalue=None if spectrum is None else spectrum.max,
-        eigenvalue_residual=None if spectrum is None else spectrum.residual,
+        gradient_norm=np.where(on, np.nan, norms(gradients(objective, points))),
+        min_eigenvalue=low,
+        max_eigenvalue=high,
+        eigenvalue_residual=residual,
         end_to_end=end_to_end,
         singular_values=singular,
         balancedness=balancedness,

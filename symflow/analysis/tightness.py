@@ -229,7 +229,7 @@ def _row(dev: Deviation, series: BoundSeries) -> Tightness:
     truth: Sequence[Mpf] = dev.values
     if series.kind == "curvature":
         low = dev.flow_series.min_eigenvalue
-        truth = [None] * len(dev.times) if low is None else [exact_mpf(v) for v in low]
+        truth = [None] * len(dev.times) if low is None else [None if np.isnan(v) else exact_mpf(v) for v in low]
     applies = [i for i, v in enumerate(series.values) if v is not None]
     absent = series.not_applicable
     if not applies or (series.kind != "curvature" and applies[-1] == 0):

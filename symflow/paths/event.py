@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+
+import numpy as np
 
 from symflow.displays import displayed
 from symflow.numbers.types import Mpf
@@ -50,3 +53,24 @@ class Event:
 
         where = f"sample {self.sample}, layer {self.layer}, unit {self.unit}"
         return f"<{self.kind} at t = {mpmath.nstr(self.time, 10)}: {where}>"
+
+
+def slides(events: Iterable[Event]) -> list[tuple[float, float]]:
+    """From when to when a gate is held on its kink, in no order; to infinity where it is not let go."""
+    begun: dict[tuple[int, int, int], float] = {}
+    found: list[tuple[float, float]] = []
+    for event in events:
+        gate = (event.sample, event.layer, event.unit)
+        if event.kind == "sliding":
+            begun.setdefault(gate, float(event.time))
+        elif gate in begun:
+            found.append((begun.pop(gate), float(event.time)))
+    return found + [(start, np.inf) for start in begun.values()]
+
+
+def slides_at(events: Iterable[Event], times: np.ndarray) -> np.ndarray:
+    """Whether any gate is held on its kink at some times, shape (S,)."""
+    on = np.zeros(len(times), dtype=bool)
+    for start, end in slides(events):
+        on |= (times >= start) & (times <= end)
+    return on

@@ -264,7 +264,7 @@ def _draw_sharpness(ax: Axes, dev: Deviation) -> None:
     ax.plot(times, descent.max_eigenvalue, label="_descent", **dashed)
     if descent.min_eigenvalue is not None:
         ax.plot(times, descent.min_eigenvalue, label="_descent", **dashed)
-    lines += _threshold(ax, dev, float(max(flow.max_eigenvalue.max(), descent.max_eigenvalue.max())))
+    lines += _threshold(ax, dev, float(np.nanmax([flow.max_eigenvalue, descent.max_eigenvalue])))
     legend_above(ax, lines)
 
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from symflow.analysis.verdict import sharpness, verdict
 from symflow.numbers.decimal import brief_time, counted, short
 from symflow.problem.descent import has_file_form
@@ -184,6 +186,8 @@ def pictures(dev: Deviation, svg: bytes) -> tuple[Picture, ...]:
     loss, sharp = (s.loss for s in (dev.flow_series, dev.descent_series)), sharpness(dev)
     ends = " and ".join(f"{short(x[0], 4)} to {short(x[-1], 4)}" for x in loss)
     eigenvalues = "not computed" if sharp is None else f"η·λ_max at most {short(sharp)}"
+    low = dev.flow_series.min_eigenvalue
+    gaps = ", missing where it slides along a kink" if low is not None and np.isnan(low).any() else ""
     return (
         Picture(
             svg,
@@ -199,7 +203,7 @@ def pictures(dev: Deviation, svg: bytes) -> tuple[Picture, ...]:
         Picture(
             render(sharpness_figure(dev), "svg"),
             f"Largest and smallest Hessian eigenvalue against time: {eigenvalues}.",
-            "The largest and the smallest Hessian eigenvalue along flow (solid) and descent (dashed).",
+            f"The largest and the smallest Hessian eigenvalue along flow (solid{gaps}) and descent (dashed).",
         ),
     )
 

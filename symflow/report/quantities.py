@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from symflow.analysis.verdict import comparison, sharpness, travelled
 from symflow.derivatives.derived import loss
 from symflow.evaluate.object_arrays import evaluate_mpmath
@@ -124,10 +126,13 @@ def series_quantities(dev: Deviation) -> list[Quantity]:
     stable = "" if limit is None else f" (stable below {short(float(limit * dev.step_size))})"
     against = f"at most {short(sharp)}{stable}" if sharp is not None else f"not computed: {_no_spectrum(dev)}"
     rows = [Quantity("η·λ_max", against, "sampled" if sharp is not None else "not known", remark=True)]
-    if dev.flow_series.min_eigenvalue is not None:
-        lowest = float(dev.flow_series.min_eigenvalue.min())
+    low = dev.flow_series.min_eigenvalue
+    if low is not None and not np.isnan(low).all():
+        lowest = float(np.nanmin(low))
         convex = " (not convex there)" if lowest < 0 else ""
-        rows.append(Quantity("λ_min along the flow", f"at least {short(lowest)}{convex}", "sampled", remark=True))
+        where = ", where it does not slide" if np.isnan(low).any() else ""
+        found = f"at least {short(lowest)}{convex}{where}"
+        rows.append(Quantity("λ_min along the flow", found, "sampled", remark=True))
     last = dev.indices[-1]
     flow, descent = dev.flow(min(last * dev.step_size, dev.flow.end)), dev.run.steps.at_steps([last])[0]
     ends = f"flow {_loss(dev, flow)}, descent {_loss(dev, descent)}"

@@ -110,9 +110,9 @@ def observables_html(found: Observables) -> str:
         "largest Hessian eigenvalue": found.max_eigenvalue,
     }
     rows = [
-        (name, *(short(v, 6) for v in (values[0], values[-1], values.min(), values.max())))
+        (name, *(short(v, 6) for v in (values[0], values[-1], np.nanmin(values), np.nanmax(values))))
         for name, values in series.items()
-        if values is not None
+        if values is not None and not np.isnan(values).all()
     ]
     heads = ("observable", "first", "last", "least", "largest")
     notes: list[Part] = [] if found.reason is None else [Note(found.reason)]

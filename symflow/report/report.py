@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -187,12 +188,14 @@ def _series(series: Observables) -> JsonObject:
 
 
 def _nested(values: Any) -> Any:
-    """A float64 array as nested lists of decimal strings."""
+    """A float64 array as nested lists of decimal strings; None for what is missing, or not a number."""
     if values is None:
         return None
     if hasattr(values, "tolist"):
         values = values.tolist()
-    return [_nested(v) for v in values] if isinstance(values, list) else decimal(values)
+    if isinstance(values, list):
+        return [_nested(v) for v in values]
+    return None if math.isnan(values) else decimal(values)
 
 
 def full_report(dev: Deviation, seconds: float) -> JsonObject:

@@ -149,6 +149,23 @@ def test_observables_against_numpy(linear: dict[Fraction, Deviation]) -> None:
     assert np.all(np.diff(series.loss) <= 0)  # R1
 
 
+def test_gradient_and_hessian_do_not_exist_while_the_flow_slides() -> None:
+    """Its pre-activation is 0 up to rounding then, whose sign says nothing; before and after both are there."""
+    base = reference("relu-2-3-1")
+    problem = sf.Problem(**base.to_dict() | {"init": {"scheme": "xavier", "seed": 239}})
+    dev = sf.deviation(problem, step_size="1/20", horizon=5, dps=15, bounds=())
+    states = np.array([dev.flow(t) for t in dev.times])
+    z = np.abs(np.einsum("sri,ni->snr", states[:, :6].reshape(-1, 3, 2), np.asarray(problem.x)))
+    rests = z.min(axis=(1, 2)) < 1e-12
+    assert np.flatnonzero(np.diff(rests)).size == 2  # it begins to slide, and ends
+    series = dev.flow_series
+    for values in (series.gradient_norm, series.min_eigenvalue, series.max_eigenvalue):
+        np.testing.assert_array_equal(np.isnan(values), rests)
+    assert np.isfinite(series.loss).all()
+    assert np.isfinite(dev.descent_series.max_eigenvalue).all()
+    assert f"(at {rests.sum()} of {len(rests)} points)" in (series.reason or "")
+
+
 def test_a_run_of_your_own(linear: dict[Fraction, Deviation]) -> None:
     dev = linear[Fraction(1, 50)]
     run = sf.descend(dev.problem, step_size="1/50", steps=dev.steps)

@@ -110,6 +110,7 @@ def test_all_runs_of_descent_at_once_are_the_single_ones(method: sf.Method) -> N
 
 SEEDS = [0, 9, 18, 92, 239]
 """No kink; a unit that dies; a slide; a slide; a slide that ends."""
+SLIDING_AT_THE_END = [9, 18, 92]
 COINCIDENT = 385
 """A unit reaches 0, where its five kinks meet."""
 
@@ -142,6 +143,22 @@ def test_networks_with_kinks(kinked: sf.Sweep) -> None:
         assert abs(row.max_deviation - float(digits.max)) <= row.error_estimate
         assert row.kink_events == len(digits.flow.events)
         assert row.slides == sum(e.kind == "sliding" for e in digits.flow.events)
+        rests = on_a_kink(alone, digits.flow(digits.times[-1]))
+        assert rests == (row.seed in SLIDING_AT_THE_END)
+        series = digits.flow_series
+        for value, exact in (
+            (row.final_gradient_norm_flow, series.gradient_norm[-1]),
+            (row.final_sharpness_flow, series.max_eigenvalue[-1]),
+            (row.final_min_eigenvalue_flow, series.min_eigenvalue[-1]),
+        ):
+            assert pandas.isna(value) == np.isnan(exact) == rests
+            assert rests or value == pytest.approx(exact, abs=1e-7)
+        assert row.lowest_min_eigenvalue_flow == pytest.approx(np.nanmin(series.min_eigenvalue), abs=1e-7)
+
+
+def on_a_kink(problem: sf.Problem, theta: np.ndarray) -> bool:
+    """Whether a pre-activation of 2-3-1 networks vanishes at a state with 15 digits."""
+    return bool(np.abs(np.asarray(problem.x) @ theta[:6].reshape(3, 2).T).min() < 1e-12)
 
 
 def drawn(base: sf.Problem, seed: int) -> list[Fraction]:
@@ -205,7 +222,7 @@ def test_numbers_beyond_float64() -> None:
 def test_a_spectrum_beyond_float64_is_a_row() -> None:
     """w = (10^160, 10^-160) does not move, since w_1 w_2 = 1 = y, but w_1^2 = 10^320 is no float64."""
     still = np.tile([1e160, 1e-160], (1, 3, 1))
-    path = Flows(still, np.zeros(1), np.ones(1), [Ended()], None, None)
+    path = Flows(still, np.zeros(1), np.ones(1), [Ended()], np.zeros((1, 3), dtype=bool), None, None)
     objective = scalar().objective
     group = Group(objective, sf.GradientDescent(), [None], [Fraction(1, 2)], [[0, 1, 2]], path, [np.arange(3)], path)  # type: ignore[list-item]
     (row,) = _rows(group, (), lambda done: None)

@@ -30,6 +30,8 @@ from symflow.report import report
 from symflow.report import terminal as table
 from symflow.report.document import document
 from symflow.report.json_text import to_json
+from symflow.report.pages import pictures
+from symflow.report.records import observables_html
 
 EXAMPLES = run.EXAMPLES
 
@@ -124,6 +126,32 @@ def test_report_says_why_bounds_end(relu: Any) -> None:
     assert "R4" not in verdict(without)
     assert "not applicable: of a reason" in dict(table.run_rows(without))["R4 bound"]
     assert "not applicable: of a reason" in document(without)
+
+
+@pytest.mark.parametrize("all_along", [False, True])
+def test_what_does_not_exist_along_a_slide_is_missing_everywhere(relu: Any, all_along: bool) -> None:
+    """The curve has a gap, the report has null, and the lowest value is that of the other times."""
+    known = relu.flow_series
+    gone = np.arange(len(relu.times)) >= (0 if all_along else 5)
+    parts = {
+        name: np.where(gone, np.nan, getattr(known, name))
+        for name in ("gradient_norm", "min_eigenvalue", "max_eigenvalue")
+    }
+    sliding = dataclasses.replace(relu)
+    vars(sliding).update(flow_series=dataclasses.replace(known, **parts, reason="it slides"), descent_series=known)
+    written = json.loads(to_json(report.full_report(sliding, 1.5)))["series"]["flow"]
+    for name, values in parts.items():
+        assert [v is None for v in written[name]] == gone.tolist()
+        assert [float(v) for v in written[name] if v is not None] == values[~gone].tolist()
+    rows = dict(table.run_rows(sliding))
+    assert all_along == ("λ_min along the flow" not in rows)
+    if not all_along:
+        assert short(known.min_eigenvalue[:5].min()) in rows["λ_min along the flow"]
+        assert "where it does not slide" in rows["λ_min along the flow"]
+    sharp = figure(sliding).axes[-1]
+    assert np.isnan(curves(sharp)[r"$\lambda_{\min}$"].get_ydata()).tolist() == gone.tolist()
+    assert "missing where it slides along a kink" in pictures(sliding, b"<svg/>")[-1].caption
+    assert "it slides" in observables_html(sliding.flow_series)
 
 
 def test_verdict_is_what_the_series_say(linear: Any) -> None:

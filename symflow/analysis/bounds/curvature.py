@@ -12,6 +12,7 @@ from symflow.analysis.bounds.series import BoundSeries, not_applicable, padded
 from symflow.caching import kept
 from symflow.evaluate.running_error import rounded_program
 from symflow.networks.objective import Objective
+from symflow.paths.event import slides, slides_at
 from symflow.programs.program import Program
 from symflow.theory.architecture_checks import FULLY_CONNECTED
 from symflow.theory.hypotheses import Hypothesis, Setting
@@ -66,20 +67,11 @@ def _compute(run: Comparison, result: str, label: str, name: str, hypotheses: tu
 
 def _off_kinks(series: BoundSeries, run: Comparison) -> BoundSeries:
     """The series without the times at which the flow slides: there its gates are those of no smooth piece."""
-    held: dict[tuple[int, int, int], float] = {}
-    slides: list[tuple[float, float]] = []
-    for event in run.flow.events:
-        gate = (event.sample, event.layer, event.unit)
-        if event.kind == "sliding":
-            held.setdefault(gate, float(event.time))
-        elif gate in held:
-            slides.append((held.pop(gate), float(event.time)))
-    slides += [(start, np.inf) for start in held.values()]
-    on = np.any([(run.times >= a) & (run.times <= b) for a, b in slides], axis=0) if slides else np.zeros(1, dtype=bool)
+    on = slides_at(run.flow.events, run.times)
     if not on.any():
         return series
     values = tuple(None if hidden else v for hidden, v in zip(on, series.values, strict=True))
-    first = min(a for a, _ in slides)
+    first = min(start for start, _ in slides(run.flow.events))
     reason = f"from t = {first:.6g} on the flow slides along a kink, where its gates are those of no smooth piece"
     return replace(series, values=values, reason=reason)
 

@@ -49,12 +49,14 @@ class Flows(Paths):
     Attributes:
         reached: the time that each is known up to, shape (B,).
         ended: why each stopped.
+        sliding: whether it rests on a kink at these times, shape (B, S).
         kinks: how many events each has; None where kinks are not located.
         slides: how often a gate begins to be held in each.
     """
 
     reached: np.ndarray
     ended: Sequence[Ended]
+    sliding: np.ndarray
     kinks: np.ndarray | None
     slides: np.ndarray | None
 
@@ -96,6 +98,7 @@ def flows(
         nudged_error(first, second),
         np.concatenate([f.reached for f in found[0]])[:count],
         ended,
+        np.concatenate([f.sliding for f in found[0]])[:count],
         np.concatenate(kinks)[:count] if kinks else None,
         np.concatenate(slides)[:count] if slides else None,
     )

@@ -22,7 +22,7 @@ from symflow.analysis.observables import gradients, too_large
 from symflow.analysis.sweeps import table
 from symflow.analysis.sweeps.axes import Start, axes_of, check_run, starts, with_method
 from symflow.analysis.sweeps.batched import Flows, Paths, descents, flows
-from symflow.analysis.sweeps.measure import bound_columns, by_id, columns, spectra
+from symflow.analysis.sweeps.measure import bound_columns, by_id, columns, known, spectra
 from symflow.analysis.sweeps.sweep import Sweep, about_sweep, coordinates
 from symflow.analysis.sweeps.values import encode
 from symflow.derivatives.derived import loss
@@ -32,6 +32,7 @@ from symflow.errors import ComputationError, ProblemError, brief
 from symflow.evaluate.derived_batches import evaluate_batch
 from symflow.networks.objective import Objective
 from symflow.numbers.types import JsonObject, Number
+from symflow.numbers.vectors import norms
 from symflow.paths.loops import diverged
 from symflow.paths.sampling import HermiteFlow
 from symflow.problem import Problem
@@ -214,7 +215,7 @@ def _rows_of(group: Group, some: Sequence[int], bounds: Sequence[str]) -> Iterat
     """The rows of some starts, for which much is evaluated at once."""
     flow = group.flow
     whole = [b for b in some if np.isfinite(flow.states[b]).all()]
-    along = dict(zip(whole, _along(group.objective, flow.states[whole]), strict=True)) if whole else {}
+    along = dict(zip(whole, _along(group, whole), strict=True)) if whole else {}
     stopped: dict[tuple[int, int], JsonObject] = {}
     pairs = [(b, e) for b in some for e in range(len(group.etas))]
     for b, e in pairs:
@@ -243,7 +244,7 @@ class _Along:
     """What is known along a flow, shared by its step sizes: the spectrum at all sample times.
 
     Attributes:
-        low: smallest eigenvalues; None where the network is too large.
+        low: smallest eigenvalues, NaN where the flow slides; None where the network is too large.
         high: largest ones.
         unknown: why they are not known; empty where they are.
     """
@@ -253,20 +254,22 @@ class _Along:
     unknown: str = ""
 
 
-def _along(objective: Objective, states: np.ndarray) -> Iterator[_Along]:
-    """The spectra along flows, states of shape (B, S, P)."""
+def _along(group: Group, whole: Sequence[int]) -> Iterator[_Along]:
+    """The spectra along some flows that are whole."""
+    objective, states = group.objective, group.flow.states[whole]
     if too_large(objective) is not None:
         yield from [_Along()] * len(states)
         return
     found = extreme_eigenvalues(objective, states.reshape(-1, states.shape[2]))
     shape = states.shape[:2]
-    for row in zip(*(np.reshape(a, shape) for a in (found.min, found.max, found.residual)), strict=True):
+    columns = (np.reshape(a, shape) for a in (found.min, found.max, found.residual))
+    for on, *row in zip(group.flow.sliding[whole], *columns, strict=True):
         try:
-            known = replace(found, min=row[0], max=row[1], residual=row[2]).known()
+            ends = replace(found, min=row[0], max=row[1], residual=row[2]).known()
         except ComputationError as failed:  # a spectrum beyond float64
             yield _Along(unknown=str(failed))
         else:
-            yield _Along(np.asarray(known.min), np.asarray(known.max))
+            yield _Along(np.where(on, np.nan, ends.min), np.where(on, np.nan, ends.max))
 
 
 @dataclass(frozen=True)
@@ -275,7 +278,7 @@ class _Ends:
 
     Attributes:
         losses: at the start, at the end of the flow, at that of descent.
-        slope: the norm of the flow's last gradient.
+        slope: the norm of the flow's last gradient; NaN where it slides.
         sharpness: at the end of descent; NaN where the network is too large, or the Hessian not finite.
     """
 
@@ -291,7 +294,8 @@ def _ends(group: Group, pairs: Sequence[tuple[int, int]]) -> Iterator[_Ends]:
     run = np.array([group.descent.states[group.row(b, e), len(group.indices[e]) - 1] for b, e in pairs])
     points = np.concatenate([flow, run[:, None]], axis=1)
     losses = evaluate_batch(group.objective, loss, points.reshape(-1, points.shape[2])).reshape(-1, 3)
-    slopes = np.linalg.norm(gradients(group.objective, flow[:, 1]), axis=1)
+    slopes = norms(gradients(group.objective, flow[:, 1]))
+    slopes[[group.flow.sliding[b, group.places[e][-1]] for b, e in pairs]] = np.nan
     large = too_large(group.objective) is not None
     sharpness = np.full(len(run), np.nan) if large else np.asarray(extreme_eigenvalues(group.objective, run).max)
     for found in zip(losses, slopes.tolist(), sharpness.tolist(), strict=True):
@@ -304,7 +308,7 @@ def _row(group: Group, b: int, e: int, along: _Along, ends: _Ends, names: Sequen
     row = group.row(b, e)
     flow, run = group.flow.states[b, place], group.descent.states[row, : len(kept)]
     error = float(np.sqrt(flow.shape[1]) * (group.flow.errors[b] + group.descent.errors[row]))
-    distance = np.linalg.norm(flow - run, axis=1)
+    distance = norms(flow - run)
     distance = np.where(distance > error, distance, 0.0) if np.isfinite(error) else distance
     low = high = last = None
     if along.low is not None and along.high is not None:
@@ -317,7 +321,7 @@ def _row(group: Group, b: int, e: int, along: _Along, ends: _Ends, names: Sequen
         "error_estimate": error if np.isfinite(error) else None,
         "error_status": "estimated" if np.isfinite(error) else "none: the second run of the flow stops early",
         **dict(zip(("initial_loss", "final_loss_flow", "final_loss_descent"), ends.losses.tolist(), strict=True)),
-        "final_gradient_norm_flow": ends.slope,
+        "final_gradient_norm_flow": known(ends.slope),
         **spectra(low, high, last),
         "kink_events": 0 if group.flow.kinks is None else int(group.flow.kinks[b]),
         "slides": 0 if group.flow.slides is None else int(group.flow.slides[b]),

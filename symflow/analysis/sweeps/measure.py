@@ -74,8 +74,8 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> JsonO
 
     Sharpness is lambda_max of the Hessian; spectra and the gradient norm are float64, everything else has the
     problem's digits. `lowest_min_eigenvalue_flow` is the lowest at the sampled times. `kink_events` counts the flow's
-    events up to the horizon, `slides` those where it begins to slide. Where a run ends on a kink that it slides along,
-    gradient and Hessian jump there, and the columns have those of the side on which its last rounding error lies. A
+    events up to the horizon, `slides` those where it begins to slide. Where it slides along a kink there is no gradient
+    and no Hessian: their columns are empty for a flow that ends so, and the lowest eigenvalue is that of other times. A
     bound's `ratio` is its value over the final deviation.
 
     Args:
@@ -104,7 +104,7 @@ def measure_deviation(problem: Problem, bounds: Sequence[str] = BOUNDS) -> JsonO
         "error_estimate": dev.error_estimate,
         "error_status": dev.error.how,
         **losses,
-        "final_gradient_norm_flow": dev.flow_series.gradient_norm[-1],
+        "final_gradient_norm_flow": known(dev.flow_series.gradient_norm[-1]),
         **spectra(dev.flow_series.min_eigenvalue, dev.flow_series.max_eigenvalue, dev.descent_series.max_eigenvalue),
         "kink_events": len(flow.events),
         "slides": sum(event.kind == "sliding" for event in flow.events),
@@ -118,15 +118,20 @@ def spectra(low: np.ndarray | None, high: Any, descent_high: Any) -> JsonObject:
     """The ends of the spectra; nothing where the network is too large for them.
 
     Args:
-        low: lambda_min along the flow, shape (S,), or None.
-        high: lambda_max along the flow; None where it is unknown.
+        low: lambda_min along the flow, shape (S,), NaN where it slides; or None.
+        high: lambda_max along the flow, likewise; None where it is unknown.
         descent_high: lambda_max along descent; None where it is unknown.
     """
     names = [name for name in COLUMNS if "sharpness" in name or "eigenvalue" in name]
     if low is None:
         return dict.fromkeys(names)
-    found = (high[0], high[-1], descent_high[-1], low[0], low[-1], low.min())
-    return {name: float(value) for name, value in zip(names, found, strict=True)}
+    found = (high[0], high[-1], descent_high[-1], low[0], low[-1], np.fmin.reduce(low))
+    return {name: known(value) for name, value in zip(names, found, strict=True)}
+
+
+def known(value: float) -> float | None:
+    """The number; None for one that does not exist."""
+    return None if np.isnan(value) else float(value)
 
 
 def bound_columns(series: BoundSeries, truth: Mpf) -> JsonObject:

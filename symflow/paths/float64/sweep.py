@@ -58,11 +58,13 @@ class ManyFlows:
         ended: why each stopped.
         kinks: for each how many events were located; None where kinks are not.
         slides: for each how often a gate began to be held; None where kinks are not located.
+        sliding: whether a gate is held at these times, shape (B, S); False where kinks are not located.
     """
 
     states: np.ndarray
     reached: np.ndarray
     ended: tuple[Ended, ...]
+    sliding: np.ndarray
     kinks: np.ndarray | None = None
     slides: np.ndarray | None = None
 
@@ -166,6 +168,7 @@ def many_flows(
     good = np.isfinite(slopes).all(axis=1)
     values = np.full((len(starts), len(wanted), starts.shape[1]), np.nan)
     values[:, wanted == 0] = starts[:, None]
+    sliding = np.zeros(values.shape[:2], dtype=bool)
     ended = [in_words("" if fine else "start", 0.0, limits.max_steps) for fine in good]
     reached = np.zeros(len(starts))
     kinks = slides = np.zeros(len(starts), dtype=int) if located else None
@@ -175,7 +178,7 @@ def many_flows(
         if located:
             plan = Plan(positive, rtol, atols[rows], limits.max_steps)
             found, ends = solve_lanes(problem, starts[rows], steps, plan, progress or (lambda done: None))
-            values[np.ix_(rows, wanted > 0)] = found.states
+            values[np.ix_(rows, wanted > 0)], sliding[np.ix_(rows, wanted > 0)] = found.states, found.sliding
             reached[rows] = found.reached
             kinks, slides = (_spread(rows, n, len(starts)) for n in (found.kinks, found.slides))
         else:
@@ -185,7 +188,7 @@ def many_flows(
             reached[rows] = [wanted[np.isfinite(v).all(axis=1)].max(initial=0.0) for v in values[rows]]
         for row, end in zip(rows.tolist(), ends, strict=True):
             ended[row] = end
-    return ManyFlows(values[:, back], reached, tuple(ended), kinks, slides)
+    return ManyFlows(values[:, back], reached, tuple(ended), sliding[:, back], kinks, slides)
 
 
 def _spread(rows: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:

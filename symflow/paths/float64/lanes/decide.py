@@ -134,6 +134,7 @@ def decide(state: State, rows: np.ndarray, gate: np.ndarray) -> None:
         elif now[k] <= 0:
             state.crossings[row] += int((at.after[k] != at.before[k]).sum()) if now[k] else 0
             state.slides[row] += int(now[k] == 0)  # as flows with digits count a unit that dies on its kink
+            state.dead[row] |= now[k] == 0
             state.set_gates(row, at.after[k])
         else:
             state.slides[row] += 1

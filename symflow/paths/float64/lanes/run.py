@@ -34,6 +34,7 @@ class LaneRuns:
 
     Attributes:
         states: at the times asked for (L, S, P); NaN where a lane did not get to.
+        sliding: whether a gate is held on its kink at these times (L, S).
         reached: the time that each got to.
         why: why it stopped: "steps", "collapse", "undecided" or "chatter"; empty where it is whole.
         steps: attempts of each.
@@ -43,6 +44,7 @@ class LaneRuns:
     """
 
     states: np.ndarray
+    sliding: np.ndarray
     reached: np.ndarray
     why: np.ndarray
     steps: np.ndarray
@@ -82,7 +84,7 @@ def run_lanes(lanes: Lanes, starts: np.ndarray, h: np.ndarray, plan: Plan, repor
             march.advance(rows)
             report(float(np.where(march.state.why == "", march.state.t / march.end, 1.0).mean()))
     s = march.state
-    return LaneRuns(march.states, s.t, s.why, s.steps, s.crossings, s.slides, s.leavings)
+    return LaneRuns(march.states, march.sliding, s.t, s.why, s.steps, s.crossings, s.slides, s.leavings)
 
 
 class _March:
@@ -93,6 +95,7 @@ class _March:
         self.end = float(plan.times[-1])
         count, parameters = state.theta.shape
         self.states = np.full((count, len(plan.times), parameters), np.nan)
+        self.sliding = np.zeros((count, len(plan.times)), dtype=bool)
         self.next = np.zeros(count, dtype=int)
 
     def start(self) -> None:
@@ -196,6 +199,7 @@ class _March:
         self.states[rows[which], column] = between(
             state.theta[rows[which]], dense[which].transpose(1, 0, 2), part[:, None]
         )
+        self.sliding[rows[which], column] = (state.held(rows) > 0)[which] | state.dead[rows[which]]
         self.next[rows] = np.maximum(stop, self.next[rows])
         still = then - state.t[rows] <= 1e-10 * self.end
         state.stalled[rows] = np.where(still, state.stalled[rows] + 1, 0)

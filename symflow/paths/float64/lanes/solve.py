@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from symflow.errors import SymflowError
+from symflow.paths.event import slides_at
 from symflow.paths.float64.lanes.compiled import lanes
 from symflow.paths.float64.lanes.run import LaneRuns, Plan, run_lanes
 from symflow.paths.float64.methods import x64
@@ -98,6 +99,7 @@ def _with_digits(problem: Problem, start: np.ndarray, plan: Plan, row: int, foun
     found.states[row] = np.nan
     if known.any():
         found.states[row, known] = flow.numpy([float(t) for t in plan.times[known]])
+    found.sliding[row] = slides_at(flow.events, plan.times)
     found.crossings[row] = sum(e.kind == "crossing" for e in flow.events)
     found.slides[row] = sum(e.kind == "sliding" for e in flow.events)
     found.leavings[row] = len(flow.events) - found.crossings[row] - found.slides[row]

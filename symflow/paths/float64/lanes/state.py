@@ -47,6 +47,7 @@ class State:
         crossings: gates that crossed.
         slides: gates that began to be held.
         leavings: gates that let go.
+        dead: whether a unit died on its kink, where it stays.
         stalled: events without progress in time.
     """
 
@@ -66,6 +67,7 @@ class State:
     crossings: np.ndarray
     slides: np.ndarray
     leavings: np.ndarray
+    dead: np.ndarray
     stalled: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
 
     @classmethod
@@ -73,7 +75,7 @@ class State:
         """Lanes at t = 0 with all gates on; to be settled."""
         count, gates = len(theta), len(lanes.alpha)
         on = np.repeat(lanes.alpha[None], count, axis=0)
-        zeros = [np.zeros(count, dtype=int) for _ in range(5)]
+        zeros = [np.zeros(count, dtype=kind) for kind in (int, int, int, int, bool, int)]
         return cls(
             lanes, pool, theta.copy(), np.zeros(count), h.copy(), on, on.copy(), np.full((count, gates), -1),
             np.zeros((count, 2), dtype=int), np.zeros((count, 2)), np.zeros((count, 2)),
