@@ -30,6 +30,7 @@ from symflow.paths.identities import balancedness_drift, energy_defect
 from symflow.paths.path_error import CHECK, How, PathError
 from symflow.paths.scale import log10_of, needed_digits
 from symflow.paths.stop_conditions import Monitor, Stopped
+from symflow.paths.taylor.apart import Apart
 from symflow.paths.taylor.dense import FlowStats, TaylorSteps, taylor_steps
 from symflow.paths.taylor.limits import CHECK_DIGITS, Limits, Precision
 from symflow.paths.taylor.run import Integrator, Observer, Run, integrate
@@ -99,12 +100,19 @@ class FlowSolver:
         self.deepened = 0
 
     def run(
-        self, precision: Precision, report: Reporter, observer: Observer | None = None
+        self, precision: Precision, report: Reporter, observer: Observer | None = None, apart: Apart | None = None
     ) -> tuple[Trajectory, tuple[Any, ...]]:
-        """One run, and what was observed of its steps; what ends it early carries what is known as a trajectory."""
+        """One run, and what was observed of its steps; what ends it early carries what is known as a trajectory.
+
+        Of a second run, which is told how far it is `apart` from the first, that is the first as far as it has come.
+        """
         clock, end = time.perf_counter(), float(self.end)
 
         def told(run: Integrator) -> None:
+            if apart is not None:
+                apart(run)
+            if report.silent:
+                return
             report.at(float(run.now), end, len(run.segments), lambda: self.so_far(run.result(), precision, clock))
 
         run = integrate(
@@ -114,7 +122,7 @@ class FlowSolver:
             precision,
             conditions=self.conditions,
             limits=self.limits,
-            after_step=None if report.silent else told,
+            after_step=None if report.silent and apart is None else told,
             observer=observer,
         )
         found, error = self.trajectory(run, precision, clock), run.ended
@@ -125,9 +133,8 @@ class FlowSolver:
         if known is not None and not isinstance(error, KinkError):
             error.trajectory = known
         else:
-            error.trajectory = replace(
-                found, incomplete=error.what if isinstance(error, FlowStopped) else "interrupted"
-            )
+            part = found if self.complete is None else _up_to(self.complete, error.time)
+            error.trajectory = replace(part, incomplete=error.what if isinstance(error, FlowStopped) else "interrupted")
         if known is not None and isinstance(error, FlowStopped) and error.cause == "time-limit":
             doing = "a second run estimated the error" if self.complete else "a run with more digits was to be proved"
             error.what = (
@@ -218,11 +225,14 @@ class FlowSolver:
                 return found, errors | {"a proved error": needed}
         if how is None:
             return found, errors
-        check, _ = self.run(precision.for_check(), self.report.part(shares[0], 1, CHECK, STEP))
+        second = precision.for_check()
+        apart = Apart(taylor_steps(found), second.bits)
+        check, _ = self.run(second, self.report.part(shares[0], 1, CHECK, STEP), apart=apart)
         disagreement = _disagreement(found, check)
         if disagreement is not None:
             raise disagreement
-        estimated = _with_estimates(found, check, reason)
+        error = apart.error(taylor_steps(check), stopped=found.stopped is not None)
+        estimated = _with_estimates(found, check, PathError(error, "estimated", reason))
         errors |= _estimates(estimated, check)
         return (replace(estimated, error=found.error) if found.error is not None else estimated), errors
 
@@ -289,6 +299,17 @@ def _elsewhere(time: Mpf) -> str:
     return "choose a horizon before that time, or another initial point" if time else "choose another initial point"
 
 
+def _up_to(found: Trajectory, time: Mpf) -> Trajectory:
+    """The steps that end by a time."""
+    steps = taylor_steps(found)
+    start = replace(steps.segments[0], end=steps.segments[0].start)
+    segments = tuple(s for s in steps.segments if to_mpf(s.end, steps.clock) <= time) or (start,)
+    dense = TaylorSteps(segments, steps.bits, steps.clock)
+    events = tuple(event for event in found.events if event.time <= dense.horizon)
+    assert isinstance(found.stats, FlowStats)
+    return replace(found, dense=dense, events=events, error=None, stats=replace(found.stats, steps=len(segments)))
+
+
 def _identities(found: Trajectory) -> dict[str, Mpf]:
     """How far the flow is from the identities that hold for it, relative to their size."""
     drift = balancedness_drift(found)
@@ -311,7 +332,7 @@ def _estimates(found: Trajectory, check: Trajectory) -> dict[str, Mpf]:
     return errors
 
 
-def _with_estimates(first: Trajectory, second: Trajectory, reason: str) -> Trajectory:
+def _with_estimates(first: Trajectory, second: Trajectory, error: PathError) -> Trajectory:
     """The first run with the error estimates that the second one gives."""
     stopped = first.stopped
     if stopped is not None and second.stopped is not None:
@@ -321,8 +342,7 @@ def _with_estimates(first: Trajectory, second: Trajectory, reason: str) -> Traje
             stopped = replace(stopped, error_estimate=2 * abs(stopped.time - second.stopped.time) + step)
     assert isinstance(first.stats, FlowStats)
     stats = replace(first.stats, check_seconds=second.stats.seconds)
-    error = _difference(taylor_steps(first), taylor_steps(second), first.stopped is not None)
-    return replace(first, error=PathError(error, "estimated", reason), stopped=stopped, stats=stats)
+    return replace(first, error=error, stopped=stopped, stats=stats)
 
 
 def _missing(errors: Iterable[Mpf], digits: int) -> int:
@@ -365,20 +385,3 @@ def _disagreement(first: Trajectory, second: Trajectory) -> FlowStopped | None:
         unit=e.unit,
         trajectory=first,
     )
-
-
-def _difference(first: TaylorSteps, second: TaylorSteps, stopped: bool) -> Mpf:
-    """Twice the largest difference at the ends and middles of all steps, plus one unit in the last place."""
-    shift, finer = second.bits - first.bits, max(0, second.clock - first.clock)
-    coarser = max(0, first.clock - second.clock)
-    end = second.segments[-1].end
-    largest = 0
-    for segment in first.segments:
-        for at in ((segment.start + segment.end) >> 1, segment.end):
-            a = first.fixed(at)
-            b = second.fixed(min((at << finer) >> coarser, end))
-            largest = max(largest, max(abs((x << shift) - y) for x, y in zip(a, b, strict=True)))
-    if stopped:  # each at its own crossing
-        a, b = first.fixed(first.segments[-1].end), second.fixed(end)
-        largest = max(largest, max(abs((x << shift) - y) for x, y in zip(a, b, strict=True)))
-    return to_mpf(2 * largest + (1 << shift), second.bits)

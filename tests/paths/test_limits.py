@@ -18,7 +18,7 @@ from mpmath import mpf
 from plain_flow import network_problem
 
 import symflow as sf
-from symflow.errors import FlowInterrupted, FlowStopped, KinkError, ProblemError
+from symflow.errors import FlowInterrupted, FlowStopped, ProblemError
 from symflow.paths import solver
 from symflow.paths.flow import solve_flow
 from symflow.problem import Problem
@@ -184,7 +184,7 @@ def test_an_interruption_carries_what_was_computed(run: int, tmp_path: Path) -> 
         assert error.trajectory.error_estimate is None
 
 
-@pytest.mark.parametrize(("step", "how"), [("_difference", "estimated"), ("prove", "certified")])
+@pytest.mark.parametrize(("step", "how"), [("_with_estimates", "estimated"), ("prove", "certified")])
 def test_an_interruption_between_the_runs_keeps_the_first(step: str, how: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*args: Any, **settings: Any) -> None:
         raise KeyboardInterrupt
@@ -195,27 +195,6 @@ def test_an_interruption_between_the_runs_keeps_the_first(step: str, how: Any, m
         solve_flow(problem, dps=30, error=how)
     assert caught.value.trajectory.horizon == caught.value.time == problem.horizon
     assert caught.value.trajectory.objective is problem.objective
-
-
-def test_a_kink_in_the_second_run_keeps_the_part_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = reference("relu-2-3-1")
-    original = solver.integrate
-    runs = []
-
-    def kink_in_second(*args: Any, **settings: Any) -> Any:
-        runs.append(1)
-        found = original(*args, **settings)
-        if len(runs) == 2:
-            from dataclasses import replace
-
-            part = replace(found, segments=found.segments[:3])
-            return replace(part, ended=KinkError("stop", cause="coincident", time=0, sample=0, layer=1, unit=0))
-        return found
-
-    monkeypatch.setattr(solver, "integrate", kink_in_second)
-    with pytest.raises(KinkError) as caught:
-        solve_flow(problem, dps=30, error="estimated")
-    assert caught.value.trajectory.stats.steps == 3
 
 
 @pytest.fixture
