@@ -112,11 +112,21 @@ class Reader:
     def align(self, x: Entries, letters: str) -> Entries:
         assert set(x.letters) <= set(letters), (x.letters, letters)
         array = np.einsum(f"{x.letters}->{''.join(i for i in letters if i in x.letters)}", x.array)
-        if not set(letters) <= set(self.sizes):
+        sizes = dict(zip(x.letters, x.array.shape, strict=True)) | self.sizes
+        if not set(letters) <= sizes.keys():
             raise UnknownSize
-        shape = tuple(self.sizes[i] for i in letters)
+        shape = tuple(sizes[i] for i in letters)
         index = tuple(slice(None) if i in x.letters else None for i in letters)
         return Entries(np.broadcast_to(array[index], shape), letters)
+
+    def size_of(self, letter: str) -> int | None:
+        """The range of an index: that of the result's axis, or of a known array that has it further on in the line."""
+        if letter in self.sizes:
+            return self.sizes[letter]
+        for found in re.finditer(r"\(([^()]*)\)_\{([a-z]+)\}", self.text[self.at :]):
+            if letter in found[2] and found[1] in self.values:
+                return int(np.shape(self.values[found[1]])[found[2].index(letter)])
+        return None
 
     # Tokens.
 
@@ -341,7 +351,7 @@ class Reader:
                 else:
                     self.need("&")
         if found := self.match(r"\\delta_\{([a-z])([a-z])\}"):
-            size = self.sizes.get(found[1]) or self.sizes.get(found[2])
+            size = self.size_of(found[1]) or self.size_of(found[2])
             if size is None:
                 raise UnknownSize
             return Entries(np.eye(size), found[1] + found[2])

@@ -128,7 +128,7 @@ ARCHITECTURES: dict[str, Callable[[int], Network]] = {
         diagonal=[2, 3],
         output_scale="1/3",
     ),
-    "1-D, biases, skip, diagonal": lambda d: Convolutional(
+    "1-D, max, biases, skip, diagonal": lambda d: Convolutional(
         (2, 4),
         (patches(2, (3,), padding=1), Pool("max", (2,)), patches(2, (3,), padding=1), Dense(3), Dense(3), Dense(d)),
         activation="relu",
