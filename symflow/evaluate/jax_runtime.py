@@ -17,6 +17,10 @@ SPAWN = 'concurrent.futures.ProcessPoolExecutor(mp_context=multiprocessing.get_c
 """A pool whose processes are fresh ones."""
 
 
+LAPACK_THREADS = 8
+"""Threads with which JAX starts where batches of LAPACK's functions run at once."""
+
+
 class _Ancestry:
     """How this process came about.
 
@@ -54,6 +58,26 @@ def check_runtime() -> None:
             f"{SPAWN}"
         )
     _start_jax()
+
+
+def start_with_spare_threads() -> None:
+    """Starts JAX with more threads than there may be cores, if it does not run yet.
+
+    Before jaxlib 0.11 a batch of LAPACK's functions (singular values, eigenvalues) waits, in a thread of XLA's pool,
+    for other threads of it. Where all of them wait so, nothing ever goes on: seen in a search with two threads, once
+    in some hours. XLA reads their number from NPROC when it starts; gradients of large networks are a tenth slower with
+    more threads than cores, so that flows and descents start it as it is.
+
+    Raises:
+        JaxUnavailable: JAX does not start.
+    """
+    if "NPROC" in os.environ or jax_runs():
+        return
+    os.environ["NPROC"] = str(max(LAPACK_THREADS, os.cpu_count() or 1))
+    try:
+        check_runtime()
+    finally:
+        del os.environ["NPROC"]
 
 
 def unreadable(refused: ValueError) -> JaxUnavailable:

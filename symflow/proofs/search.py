@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from symflow.evaluate.jax_runtime import own_modes
+from symflow.evaluate.jax_runtime import own_modes, start_with_spare_threads
 from symflow.evaluate.jit_options import THROWAWAY, jit
 from symflow.proofs.lemmas import Lemma
 from symflow.proofs.outcome import Check, Kind, Outcome
@@ -81,6 +81,7 @@ def largest_violation(sides: Callable[[Any], tuple[Any, Any]], dimension: int) -
 
     batch = STARTS * (dimension + 1)
     points = np.random.default_rng(dimension).standard_normal((-(-POINTS // batch), batch, dimension))
+    start_with_spare_threads()
     with own_modes():
         values = jit(jax.vmap(violation), THROWAWAY)
         found = np.concatenate([values(block) for block in points])

@@ -286,6 +286,29 @@ for call in (lambda: loss(np.ones(1)), lambda: sf.deviation(p, float64=True), la
 """
 
 
+STARTED = """
+import os, symflow as sf
+from symflow.evaluate.jax_runtime import start_with_spare_threads
+if {before}:
+    sf.to_jax(sf.network_objective(sf.FullyConnected((1, 1)), [[1]], [[1]]))([1.0])
+start_with_spare_threads()
+assert "NPROC" not in os.environ
+threads = [open(f"/proc/self/task/{{t}}/comm").read().strip() for t in os.listdir("/proc/self/task")]
+print(threads.count("tf_XLAEigen"))
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="threads are counted on Linux")
+@pytest.mark.parametrize("before", [False, True])
+def test_searches_start_jax_with_spare_threads(before: bool) -> None:
+    """Batches of singular values wait for other threads of the pool; JAX that runs already keeps its own."""
+    environment = {k: v for k, v in os.environ.items() if k != "NPROC"}
+    done = subprocess.run([sys.executable, "-c", STARTED.format(before=before)], env=environment, capture_output=True,
+                          text=True, check=True)  # fmt: skip
+    count = int(done.stdout)
+    assert count == len(os.sched_getaffinity(0)) if before else count >= 8
+
+
 def test_a_platform_that_is_not_there() -> None:
     done = subprocess.run(
         [sys.executable, "-c", NOWHERE], capture_output=True, text=True, env=os.environ | {"JAX_PLATFORMS": "cuda"}

@@ -23,6 +23,7 @@ from symflow.analysis.falsify.shorten import Judge, shortened
 from symflow.analysis.falsify.verdict import NotRefuted, Refuted, Searched, Verdict
 from symflow.dynamics.methods import GradientDescent
 from symflow.errors import ComputationError, ProblemError, brief
+from symflow.evaluate.jax_runtime import start_with_spare_threads
 from symflow.networks.objective import Objective
 from symflow.networks.training_loss import network_objective
 from symflow.numbers.arguments import whole
@@ -107,6 +108,7 @@ def falsify(
     dps = whole(dps, "dps", *DIGITS)
     if read.needs.moving:
         step_range(family, read.needs)  # whether the family has problems for this claim
+    start_with_spare_threads()
     interrupted, found = False, None
     with reporting(progress, "falsify", None) as report:  # how long it takes was asked for
         search = _Search(read, family, limit, seed, dps, report.part(0, 1, unit="setup"))
