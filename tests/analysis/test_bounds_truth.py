@@ -97,8 +97,8 @@ def test_no_bound_lies_below_the_truth_whatever_the_loss_and_the_step(seed: int)
 
 
 def test_weights_and_data_whose_squares_are_beyond_float64() -> None:
-    """Sharpness 1e220, and 1e-270: no bound, or one that holds, and no warning."""
-    assert hunt(range(330, 331), ON_DEVIATION) + hunt(range(244, 245), ON_DEVIATION) == 2
+    """Sharpness 1e220: no bound, or one that holds, and no warning."""
+    assert hunt(range(330, 331), ON_DEVIATION) == 1
 
 
 @pytest.mark.thorough

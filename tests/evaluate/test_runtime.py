@@ -22,6 +22,7 @@ import pytest
 import sympy
 
 import symflow as sf
+from symflow.evaluate import jax_runtime
 
 X, Y = [[1, 2], [-1, 1]], [[1], [0]]
 OBJECTIVE = sf.network_objective(sf.FullyConnected((2, 1, 1), 1, 0), X, Y)
@@ -286,27 +287,20 @@ for call in (lambda: loss(np.ones(1)), lambda: sf.deviation(p, float64=True), la
 """
 
 
-STARTED = """
-import os, symflow as sf
-from symflow.evaluate.jax_runtime import start_with_spare_threads
-if {before}:
-    sf.to_jax(sf.network_objective(sf.FullyConnected((1, 1)), [[1]], [[1]]))([1.0])
-start_with_spare_threads()
-assert "NPROC" not in os.environ
-threads = [open(f"/proc/self/task/{{t}}/comm").read().strip() for t in os.listdir("/proc/self/task")]
-print(threads.count("tf_XLAEigen"))
-"""
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="threads are counted on Linux")
-@pytest.mark.parametrize("before", [False, True])
-def test_searches_start_jax_with_spare_threads(before: bool) -> None:
-    """Batches of singular values wait for other threads of the pool; JAX that runs already keeps its own."""
-    environment = {k: v for k, v in os.environ.items() if k != "NPROC"}
-    done = subprocess.run([sys.executable, "-c", STARTED.format(before=before)], env=environment, capture_output=True,
-                          text=True, check=True)  # fmt: skip
-    count = int(done.stdout)
-    assert count == len(os.sched_getaffinity(0)) if before else count >= 8
+@pytest.mark.parametrize(("given", "running"), [(None, False), ("2", False), (None, True)])
+def test_searches_start_jax_with_spare_threads(
+    given: str | None, running: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches of singular values wait for other threads of the pool. What runs, or was asked for, stays as it is."""
+    seen: list[str | None] = []
+    monkeypatch.setattr(jax_runtime, "check_runtime", lambda: seen.append(os.environ.get("NPROC")))
+    monkeypatch.setattr(jax_runtime, "jax_runs", lambda: running)
+    monkeypatch.delenv("NPROC", raising=False)
+    if given is not None:
+        monkeypatch.setenv("NPROC", given)
+    jax_runtime.start_with_spare_threads()
+    assert seen == ([str(max(8, os.cpu_count() or 1))] if given is None and not running else [])
+    assert os.environ.get("NPROC") == given
 
 
 def test_a_platform_that_is_not_there() -> None:
