@@ -110,7 +110,11 @@ def observables_html(found: Observables) -> str:
         "largest Hessian eigenvalue": found.max_eigenvalue,
     }
     rows = [
-        (name, *(short(v, 6) for v in (values[0], values[-1], np.nanmin(values), np.nanmax(values))))
+        (
+            name,
+            *("missing" if np.isnan(v) else short(v, 6) for v in (values[0], values[-1])),
+            *(short(v, 6) for v in (np.nanmin(values), np.nanmax(values))),
+        )
         for name, values in series.items()
         if values is not None and not np.isnan(values).all()
     ]

@@ -155,7 +155,10 @@ def test_what_does_not_exist_along_a_slide_is_missing_everywhere(
     sharp = figure(sliding).axes[-1]
     assert np.isnan(curves(sharp)[r"$\lambda_{\min}$"].get_ydata()).tolist() == gone.tolist()
     assert "missing where it slides along a kink" in pictures(sliding, b"<svg/>")[-1].caption
-    assert "it slides" in observables_html(sliding.flow_series)
+    shown = observables_html(sliding.flow_series)
+    assert "it slides" in shown
+    assert "nan" not in shown
+    assert all_along != ("missing" in shown)
 
 
 def test_verdict_is_what_the_series_say(linear: Any) -> None:
