@@ -33,7 +33,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 # another 1 % less, and processes 2.6 GB in place of 2.1 GB.
 gc.set_threshold(100_000, 20, 20)
 
-# The first test of a process starts JAX for all that follow it: see `start_with_spare_threads`.
+# Any test may be the one that starts JAX in its process, searches follow: see `start_with_spare_threads`.
 os.environ.setdefault("NPROC", "8")
 
 # Processes are as many as cores, and matrices small: threads would only wait for each other.

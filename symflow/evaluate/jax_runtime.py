@@ -61,12 +61,12 @@ def check_runtime() -> None:
 
 
 def start_with_spare_threads() -> None:
-    """Starts JAX with more threads than there may be cores, if it does not run yet.
+    """Starts JAX with at least `LAPACK_THREADS` threads, unless it runs already.
 
-    Before jaxlib 0.11 a batch of LAPACK's functions (singular values, eigenvalues) waits, in a thread of XLA's pool,
-    for other threads of it. Where all of them wait so, nothing ever goes on: seen in a search with two threads, once
-    in some hours. XLA reads their number from NPROC when it starts; gradients of large networks are a tenth slower with
-    more threads than cores, so that flows and descents start it as it is.
+    Before jaxlib 0.11 a batch of LAPACK calls (singular values, eigenvalues) occupies a thread of XLA's pool while it
+    waits for other threads of the same pool. When every thread does so, the process hangs; a search with two threads
+    did so once in several hours. XLA reads the number of threads from NPROC when it starts. Flows and descents do not
+    call this: with more threads than cores, gradients of large networks are a tenth slower.
 
     Raises:
         JaxUnavailable: JAX does not start.

@@ -56,7 +56,7 @@ class Event:
 
 
 def slides(events: Iterable[Event]) -> list[tuple[float, float]]:
-    """From when to when a gate is held on its kink, in no order; to infinity where it is not let go."""
+    """When gates are held on their kinks: the start and end of each slide, unsorted; infinity where it never ends."""
     begun: dict[tuple[int, int, int], float] = {}
     found: list[tuple[float, float]] = []
     for event in events:

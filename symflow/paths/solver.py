@@ -122,7 +122,7 @@ class FlowSolver:
             precision,
             conditions=self.conditions,
             limits=self.limits,
-            after_step=None if report.silent and apart is None else told,
+            after_step=told,
             observer=observer,
         )
         found, error = self.trajectory(run, precision, clock), run.ended

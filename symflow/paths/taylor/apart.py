@@ -14,9 +14,9 @@ from symflow.paths.taylor.run import Integrator
 
 
 class Apart:
-    """The largest difference at the ends and middles of the first run's steps; to be told of the second's after each.
+    """The largest difference at the ends and middles of the first run's steps; called after each step of the second.
 
-    Two runs at 200 digits with all their steps would take twice the memory of one.
+    Keeping all steps of both runs would take twice the memory.
     """
 
     def __init__(self, first: TaylorSteps, bits: int) -> None:
