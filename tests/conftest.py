@@ -4,6 +4,7 @@ import gc
 import os
 import subprocess
 import sys
+from collections.abc import Generator
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -14,7 +15,8 @@ from hypothesis import settings
 
 from symflow.evaluate.jit_options import THROWAWAY
 
-CACHE = Path(__file__).parents[1] / ".pytest_cache"
+TESTS = Path(__file__).parent
+CACHE = TESTS.parent / ".pytest_cache"
 
 # Tests start a hundred processes. Where Python must not write next to sources (PYTHONDONTWRITEBYTECODE), each of them
 # would compile SymPy, JAX and all else again, 3 s of 4; compiled modules are kept out of the way instead.
@@ -55,12 +57,31 @@ LIBRARIES = "sympy", "jax", "diffrax", "matplotlib.pyplot", "pandas"
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """After a fresh installation libraries are compiled to bytecode, by two processes from both ends: each one once."""
-    worker = getattr(session.config, "workerinput", {}).get("workerid")
-    if worker is not None:
-        for name in LIBRARIES[:: -1 if int(worker[2:]) % 2 else 1]:
+    if hasattr(session.config, "workerinput"):
+        for name in LIBRARIES[:: -1 if _from_the_end(session.config) else 1]:
             found = find_spec(name.partition(".")[0])
             if found and found.cached and not Path(found.cached).exists():
                 import_module(name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Tests and what they import too: every other process reads the folder from its end."""
+    config = session.config
+    if _from_the_end(config) and config.args == config.getini("testpaths"):
+        config.args = sorted((str(p) for p in TESTS.iterdir() if p.is_dir() or p.match("test_*.py")), reverse=True)
+    return (yield)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """All processes must have the tests in one order."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path)
+
+
+def _from_the_end(config: pytest.Config) -> bool:
+    worker = getattr(config, "workerinput", {}).get("workerid", "gw0")
+    return int(worker[2:]) % 2 == 1
 
 
 def pytest_collection_finish() -> None:
