@@ -51,15 +51,13 @@ def sharpness(dev: Deviation) -> float | None:
 
 def verdict(dev: Deviation) -> str:
     """The answer in one sentence."""
-    from mpmath import nstr
-
     largest, way = dev.max, travelled(dev)
-    share = f" ({nstr(100 * largest / way, 2)} % of the way the flow went)" if way else ""
+    share = f" ({_figures(100 * largest / way, 2)} % of the way the flow went)" if way else ""
     flow = "flow" if dev.order == 0 else dev.compared_with
-    parts = [f"Descent strays from {flow} by at most {nstr(largest, 3)}{share}"]
+    parts = [f"Descent strays from {flow} by at most {_figures(largest, 3)}{share}"]
     leading = comparison(dev, "R18") if "R18" in dev.bounds else {"worst": None}
     if leading["worst"] is not None:
-        said = f"the leading order R18 predicts it within {nstr(100 * leading['worst'], 2)} %"
+        said = f"the leading order R18 predicts it within {_figures(100 * leading['worst'], 2)} %"
         parts.append(said + ("" if leading["until_end"] else f" until t = {brief_time(leading['time'])}"))
     ratios = [
         (found["ratio"], name, found)
@@ -68,8 +66,15 @@ def verdict(dev: Deviation) -> str:
     ]
     if ratios:
         ratio, name, found = min(ratios, key=lambda item: item[0])
-        said = f"the tightest bound, {name}, is {nstr(ratio, 3)} times the truth"
+        said = f"the tightest bound, {name}, is {_figures(ratio, 3)} times the truth"
         parts.append(said + (" at the end" if found["until_end"] else f" at t = {brief_time(found['time'])}"))
     else:
         parts.append("no bound applies")
     return "; ".join(parts) + "."
+
+
+def _figures(value: Mpf, count: int) -> str:
+    """A number to so many figures, and no more: 496, where mpmath prints 496.0."""
+    from mpmath import nstr
+
+    return str(nstr(value, count)).removesuffix(".0")

@@ -173,6 +173,13 @@ def test_verdict_is_what_the_series_say(linear: Any) -> None:
     assert f"R22, is {mpmath.nstr(found['ratio'], 3)} times the truth at the end" in said
 
 
+def test_a_verdict_gives_no_figure_that_was_rounded_away(linear: Any) -> None:
+    """The bound is 496.48 times the truth: 496, and not 496.0 as mpmath writes it."""
+    bound = dataclasses.replace(linear.bounds["R22"], values=tuple(v * mpmath.mpf("496.48") for v in linear.values))
+    said = verdict(dataclasses.replace(linear, bounds={"R22": bound}))
+    assert "R22, is 496 times the truth at the end." in said
+
+
 def test_formulas_compile(relu: Any, linear: Any, tmp_path: Path) -> None:
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed")
