@@ -158,13 +158,14 @@ def assert_same_again(field: VectorField, theta: list[Fraction], *, flips: int) 
     rng, arithmetic = np.random.default_rng(3), FixedSeries(BITS)
     compilers, values, whole = Compilers(arithmetic), [arithmetic.lift(q) for q in theta], 0
     with array_by_array():
-        for _ in range(flips):
+        for flip in range(flips):
             known = compilers.of(field)
             mine = compile_recurrence(field, gates, arithmetic, compilers)
             whole += compilers.of(field) is not known
             plain = compile_recurrence(field, gates, arithmetic)
             for python in (True, False):
-                assert expanded(mine, values, python=python) == expanded(plain, values, python=python)
+                same = expanded(mine, values, python=python) == expanded(plain, values, python=python)
+                assert same, (flip, python)  # pytest takes ten seconds to show how thousands of numbers differ
             gates = one_flipped(gates, rng)
     return whole
 
