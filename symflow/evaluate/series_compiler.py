@@ -16,6 +16,7 @@ from symflow.programs.program import topological
 from symflow.programs.rules.elementwise import elementwise
 
 _ARGUMENT = Input("argument", (), "state", "x")
+_ZERO = Fraction(0)
 
 
 def entry_array(values: Sequence[Entry], shape: tuple[int, ...]) -> np.ndarray:
@@ -88,7 +89,7 @@ class SeriesCompiler(ObjectArrays):
 
     def product(self, terms: list[tuple[Entry, Entry]]) -> Entry:
         """sum over the terms of x y."""
-        constant = Fraction(0)
+        constant = _ZERO
         pairs: list[tuple[Coefficients, Coefficients]] = []
         linear: list[tuple[Fraction, Coefficients]] = []
         for x, y in terms:
@@ -106,7 +107,7 @@ class SeriesCompiler(ObjectArrays):
         if not pairs:
             return self.sum(linear, constant)
         linear = _merged(linear)
-        key = (_pairs_key(pairs), _terms_key(linear), constant)
+        key = (_pairs_key(pairs), _terms_key(linear), _ratio(constant))
         if key in self.sums:
             return self.sums[key]
         scaled = [(self.arithmetic.lift(c), s) for c, s in linear]
@@ -121,7 +122,7 @@ class SeriesCompiler(ObjectArrays):
             return constant or None
         if len(terms) == 1 and terms[0][0] == 1 and not constant:
             return terms[0][1]
-        key = ((), _terms_key(terms), constant)
+        key = ((), _terms_key(terms), _ratio(constant))
         if key in self.sums:
             return self.sums[key]
         out = self.sums[key] = []
@@ -152,7 +153,7 @@ class SeriesCompiler(ObjectArrays):
     def combine(self, coefficients: Sequence[Fraction], arrays: Sequence[np.ndarray]) -> np.ndarray:
         def one(entries: Sequence[Entry]) -> Entry:
             terms = list(zip(coefficients, entries, strict=True))
-            constant = sum((c * e for c, e in terms if isinstance(e, Fraction)), Fraction(0))
+            constant = sum((c * e for c, e in terms if isinstance(e, Fraction)), _ZERO)
             return self.sum([(c, e) for c, e in terms if isinstance(e, list)], constant)
 
         return entry_array([one(es) for es in zip(*(a.flat for a in arrays), strict=True)], arrays[0].shape)
@@ -217,6 +218,11 @@ def _merged(terms: Sequence[tuple[Fraction, Coefficients]]) -> list[tuple[Fracti
     for c, series in terms:
         weights[id(series)] = (weights.get(id(series), (Fraction(0), series))[0] + c, series)
     return [(c, series) for c, series in weights.values() if c]
+
+
+def _ratio(q: Fraction) -> tuple[int, int]:
+    """A rational as a key: its own hash is a modular inverse."""
+    return q.numerator, q.denominator
 
 
 def _pairs_key(pairs: Sequence[tuple[Coefficients, Coefficients]]) -> tuple[Hashable, ...]:

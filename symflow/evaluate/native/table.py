@@ -25,6 +25,7 @@ from symflow.programs.rules.elementwise import Elementwise, elementwise
 LARGEST_WORD = 1 << 62
 MOST_REMEMBERED = 4
 """Of so many expansions the first coefficients of functions are known."""
+Numbers: TypeAlias = Sequence[int] | np.ndarray
 Values = Callable[[Sequence[Sequence["mpz"]]], "list[mpz]"]
 
 
@@ -61,17 +62,16 @@ class Operation:
         """The series that are multiplied."""
         return [*chain.from_iterable(self.pairs), *(x for _, x in self.scaled)]
 
-    def words(self, places: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def words(self, places: Numbers, slopes: Numbers) -> tuple[np.ndarray, np.ndarray]:
         """The operation as the kernel reads it, without its numbers of rows and places, and its length."""
         first = slopes if self.kind == INTEGRAL and self.slopes else places
         pairs = [(first[a], places[b]) for a, b in self.pairs]
         scaled = self.scaled if self.kind == SUM else [(c, places[x]) for c, x in self.scaled]
-        listed = [*chain.from_iterable(pairs), *chain.from_iterable(scaled)]
-        length = len(HEAD) + len(listed)
-        found = head(self.kind, self.out, length, self.constant, self.factor)
-        found |= {"pairs": len(pairs), "scaled": len(scaled)}
-        words = np.array([*(found[name] for name in HEAD), *listed], dtype=np.int64)
-        return words, np.array([len(words)])
+        words = [*([NONE] * len(HEAD)), *chain.from_iterable(pairs), *chain.from_iterable(scaled)]
+        found = head(self.kind, self.out, len(words), self.constant, self.factor)
+        for name, value in (found | {"pairs": len(pairs), "scaled": len(scaled)}).items():
+            words[WORD[name]] = value
+        return np.array(words, dtype=np.int64), np.array([len(words)])
 
 
 Part: TypeAlias = Operation | WordRows
@@ -319,7 +319,10 @@ class Writer:
 
     def all_words(self, places: np.ndarray, slopes: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """What the kernel reads of each part, and the lengths of its operations."""
-        return [part.words(places, slopes) for part in self.parts]
+        known = places.tolist(), slopes.tolist()  # which read faster, one by one
+        return [
+            part.words(*known) if isinstance(part, Operation) else part.words(places, slopes) for part in self.parts
+        ]
 
 
 def _firsts(u: Elementwise, bits: int, rows: Sequence[Sequence[mpz]]) -> list[mpz]:

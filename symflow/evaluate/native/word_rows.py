@@ -14,9 +14,8 @@ from symflow.evaluate.native.layout import HEAD, INTEGRAL, PRODUCT, SUM, WORD
 
 
 def head(kind: int, out: Any, length: Any, constant: Any, factor: int) -> dict[str, Any]:
-    """The first words of an operation, or of several; those that depend on all the others are NONE."""
-    others = dict.fromkeys(HEAD, NONE)
-    return others | {"kind": kind, "length": length, "out": out, "constant": constant, "factor": factor}
+    """The first words of an operation, or of several, as far as they don't depend on all the others."""
+    return {"kind": kind, "length": length, "out": out, "constant": constant, "factor": factor}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +59,7 @@ class WordRows:
         r = self.rows
         lengths = len(HEAD) + 2 * (r.pair_counts + r.scaled_counts)
         starts = np.cumsum(lengths) - lengths
-        found = np.empty(int(lengths.sum()), dtype=np.int64)
+        found = np.full(int(lengths.sum()), NONE, dtype=np.int64)
         first = head(self.kind, r.out, lengths, r.constant, self.factor)
         for name, value in (first | {"pairs": r.pair_counts, "scaled": r.scaled_counts}).items():
             found[starts + WORD[name]] = value
