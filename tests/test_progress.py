@@ -64,6 +64,22 @@ def test_the_pace_is_that_of_the_last_steps(monkeypatch: pytest.MonkeyPatch) -> 
     assert last.remaining == pytest.approx(45, rel=0.05)  # 0.45 at 0.01 a second; all steps together give 82
 
 
+def test_pauses_at_the_beginning_are_not_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of 0.04 s, of which two compile for seconds: 1000 steps are 40 s."""
+    times = [0.04 * k + 3 * (k > 24) + 2 * (k > 26) for k in range(1, 30)]
+    seen = told(monkeypatch, *((t, k / 1000) for k, t in enumerate(times, 1)))
+    assert all(p.remaining == pytest.approx(0.04 * (1000 - p.steps), rel=0.5) for p in seen[7:24])
+    assert all(0.5 < p.remaining / (0.04 * (1000 - p.steps)) < 5 for p in seen[24:])  # 3 s a step would be 50 min
+
+
+def test_steps_that_are_long_from_some_time_on_are_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = [*(0.01 * k for k in range(1, 21)), *(0.2 + 2 * k for k in range(1, 13))]
+    last = told(monkeypatch, *((t, k / 1000) for k, t in enumerate(times, 1)))[-1]
+    assert last.remaining > 0.04 * 968
+    more = [*times, *(times[-1] + 2 * k for k in range(1, 5))]
+    assert told(monkeypatch, *((t, k / 1000) for k, t in enumerate(more, 1)))[-1].remaining == pytest.approx(2 * 964)
+
+
 def test_what_was_known_at_the_beginning_is_not_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     last = told(monkeypatch, (0.1, 0.5), (10.1, 0.6), (20.1, 0.7))[-1]
     assert last.remaining == pytest.approx(30)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 from symflow.numbers.decimal import counted
 
 MOST_SAMPLES = 64
 """Reports that are kept for the pace; every second one is dropped where there are more."""
+FEW, PAUSE, BEGINNING = 8, 10.0, 30.0
+"""Of so many reports, one that took so many times as long as most is a pause, in the first seconds of a stage."""
 UNITS = (("s", 60.0), ("min", 60.0), ("h", 24.0), ("days", 365.25), ("years", float("inf")))
 """Units of time, and how many of each make one of the next."""
 
@@ -94,7 +97,8 @@ class Pace:
     """Fractions and steps against time within one stage.
 
     The pace is that of the last half of the time since the stage's first report: steps grow and shrink, and the first
-    report contains what is compiled.
+    report contains what is compiled. What is compiled later (the first kinks of a flow in float64) shows as pauses,
+    which are no pace.
     """
 
     def __init__(self) -> None:
@@ -112,8 +116,19 @@ class Pace:
         """Seconds a step, and to the fraction 1."""
         if len(self.samples) < 2:
             return None, None
-        now, done, steps = self.samples[-1]
-        middle = (self.samples[0][0] + now) / 2
-        began, before, count = next(s for s in reversed(self.samples[:-1]) if s[0] <= middle)
+        samples = _without_pauses(self.samples)
+        now, done, steps = samples[-1]
+        middle = (samples[0][0] + now) / 2
+        began, before, count = next(s for s in reversed(samples[:-1]) if s[0] <= middle)
         spent, gained, made = now - began, done - before, steps - count
         return spent / made if made > 0 else None, spent * (1 - done) / gained if gained > 0 else None
+
+
+def _without_pauses(samples: Sequence[tuple[float, float, int]]) -> Sequence[tuple[float, float, int]]:
+    """The reports of a beginning as if nothing had taken much longer than usual."""
+    gaps = [b[0] - a[0] for a, b in pairwise(samples)]
+    if len(gaps) < FEW or samples[-1][0] - samples[0][0] > BEGINNING:
+        return samples
+    longest = PAUSE * sorted(gaps)[len(gaps) // 2]
+    times = accumulate((min(gap, longest) for gap in gaps), initial=samples[0][0])
+    return [(time, done, steps) for time, (_, done, steps) in zip(times, samples, strict=True)]
