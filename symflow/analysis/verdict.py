@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symflow.numbers.decimal import brief_time
+from symflow.numbers.decimal import brief_time, figures
 from symflow.numbers.types import Mpf
 
 if TYPE_CHECKING:
@@ -52,12 +52,12 @@ def sharpness(dev: Deviation) -> float | None:
 def verdict(dev: Deviation) -> str:
     """The answer in one sentence."""
     largest, way = dev.max, travelled(dev)
-    share = f" ({_figures(100 * largest / way, 2)} % of the way the flow went)" if way else ""
+    share = f" ({figures(100 * largest / way, 2)} % of the way the flow went)" if way else ""
     flow = "flow" if dev.order == 0 else dev.compared_with
-    parts = [f"Descent strays from {flow} by at most {_figures(largest, 3)}{share}"]
+    parts = [f"Descent strays from {flow} by at most {figures(largest, 3)}{share}"]
     leading = comparison(dev, "R18") if "R18" in dev.bounds else {"worst": None}
     if leading["worst"] is not None:
-        said = f"the leading order R18 predicts it within {_figures(100 * leading['worst'], 2)} %"
+        said = f"the leading order R18 predicts it within {figures(100 * leading['worst'], 2)} %"
         parts.append(said + ("" if leading["until_end"] else f" until t = {brief_time(leading['time'])}"))
     ratios = [
         (found["ratio"], name, found)
@@ -66,15 +66,8 @@ def verdict(dev: Deviation) -> str:
     ]
     if ratios:
         ratio, name, found = min(ratios, key=lambda item: item[0])
-        said = f"the tightest bound, {name}, is {_figures(ratio, 3)} times the truth"
+        said = f"the tightest bound, {name}, is {figures(ratio, 3)} times the truth"
         parts.append(said + (" at the end" if found["until_end"] else f" at t = {brief_time(found['time'])}"))
     else:
         parts.append("no bound applies")
     return "; ".join(parts) + "."
-
-
-def _figures(value: Mpf, count: int) -> str:
-    """A number to so many figures, and no more: 496, where mpmath prints 496.0."""
-    from mpmath import nstr
-
-    return str(nstr(value, count)).removesuffix(".0")

@@ -68,11 +68,16 @@ def short(value: Any, digits: int = 4) -> str:
     return str(mpmath.nstr(mpmath.mpf(value), digits, strip_zeros=False, min_fixed=-3, max_fixed=7)).rstrip(".")
 
 
-def brief_time(value: Any) -> str:
-    """Six significant digits of a time, such as 40, 5.62 or 1.25e-7."""
+def figures(value: Any, count: int) -> str:
+    """A number to so many significant digits, without zeros at the end: 496, where mpmath prints 496.0."""
     import mpmath
 
-    return str(mpmath.nstr(value, 6)).removesuffix(".0")
+    return str(mpmath.nstr(value, count)).removesuffix(".0")
+
+
+def brief_time(value: Any) -> str:
+    """Six significant digits of a time, such as 40, 5.62 or 1.25e-7."""
+    return figures(value, 6)
 
 
 def rounded_down(value: Mpf, digits: int) -> Fraction:

@@ -11,7 +11,8 @@ from symflow.numbers.decimal import counted
 MOST_SAMPLES = 64
 """Reports that are kept for the pace; every second one is dropped where there are more."""
 FEW, PAUSE, BEGINNING = 8, 10.0, 30.0
-"""Of so many reports, one that took so many times as long as most is a pause, in the first seconds of a stage."""
+"""From so many reports on, one that took so many times as long as the median is a pause, in the first seconds of a
+stage."""
 UNITS = (("s", 60.0), ("min", 60.0), ("h", 24.0), ("days", 365.25), ("years", float("inf")))
 """Units of time, and how many of each make one of the next."""
 
@@ -125,7 +126,7 @@ class Pace:
 
 
 def _without_pauses(samples: Sequence[tuple[float, float, int]]) -> Sequence[tuple[float, float, int]]:
-    """The reports of a beginning as if nothing had taken much longer than usual."""
+    """The reports, with pauses in the first seconds of a stage cut short."""
     gaps = [b[0] - a[0] for a, b in pairwise(samples)]
     if len(gaps) < FEW or samples[-1][0] - samples[0][0] > BEGINNING:
         return samples

@@ -33,8 +33,8 @@ STOPPED: Mapping[str, tuple[str, StopCause, str]] = {
     "steps": ("the steps allowed led only to", "max-steps", "allow more steps (max_steps) or looser tolerances"),
     "time": ("the time limit was reached at", "time-limit", "allow more time (time_limit) or looser tolerances"),
     "together": (
-        "a gate is held whose kink is that of others too (equal or proportional inputs, ties of a pool, or all that a "
-        "sample still passes through a layer) at",
+        "a gate is held whose kink is that of others too (equal or proportional inputs, ties of a pool, or the only "
+        "unit of a layer that a sample still passes through) at",
         "coincident",
         "take solve_flow(problem, dps=15), which decides such kinks",
     ),
